@@ -1,0 +1,80 @@
+//! Turns `proto/` into Rust without `protoc`.
+//!
+//! Code is generated from a *patched* descriptor set: fields of type `google.protobuf.Struct`, `Value` and `ListValue`
+//! become `bytes`, which is the same on the wire, so that payloads nobody reads stay encoded. The original set is kept
+//! for reflection: callers never see the patch.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use prost::Message as _;
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, FileDescriptorSet, OneofDescriptorProto};
+
+const API: [&str; 6] = [
+    "cidery/v1/admin.proto",
+    "cidery/v1/discovery.proto",
+    "cidery/v1/invocation.proto",
+    "cidery/v1/outcome.proto",
+    "cidery/v1/service.proto",
+    "cidery/v1/worker.proto",
+];
+const HEALTH: &str = "grpc/health/v1/health.proto";
+const STAY_ENCODED: [&str; 3] = [
+    ".google.protobuf.Struct",
+    ".google.protobuf.Value",
+    ".google.protobuf.ListValue",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    println!("cargo::rerun-if-changed=third_party");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+
+    let files = API.iter().chain([&HEALTH]).map(Path::new);
+    let original = protox::compile(files, ["proto", "third_party"])?;
+    let mut for_reflection = original.clone();
+    for file in &mut for_reflection.file {
+        file.source_code_info = None;
+    }
+    fs::write(out.join("reflection.bin"), for_reflection.encode_to_vec())?;
+
+    tonic_prost_build::configure()
+        .bytes(".cidery.v1")
+        .codec_path("crate::codec::wire::WireCodec")
+        .compile_fds(patched(original))?;
+    Ok(())
+}
+
+fn patched(mut set: FileDescriptorSet) -> FileDescriptorSet {
+    for file in &mut set.file {
+        if file.package() == "cidery.v1" {
+            file.message_type.iter_mut().for_each(patch);
+        }
+    }
+    set
+}
+
+fn patch(message: &mut DescriptorProto) {
+    message.nested_type.iter_mut().for_each(patch);
+    let mut synthetic = Vec::new();
+    for field in &mut message.field {
+        if !STAY_ENCODED.contains(&field.type_name()) {
+            continue;
+        }
+        field.set_type(Type::Bytes);
+        field.type_name = None;
+        // `bytes` has no presence of its own: an empty message and none would be the same.
+        if field.oneof_index.is_none() && field.label() != Label::Repeated {
+            field.proto3_optional = Some(true);
+            let index = message.oneof_decl.len() + synthetic.len();
+            field.oneof_index = i32::try_from(index).ok();
+            synthetic.push(OneofDescriptorProto {
+                name: Some(format!("_{}", field.name())),
+                options: None,
+            });
+        }
+    }
+    message.oneof_decl.append(&mut synthetic);
+}

@@ -1,0 +1,123 @@
+//! Events of invocations, as result streams carry them.
+
+use super::{
+    PayloadOneof as _, failure_to_proto, format_of, metadata_to_proto, timestamp_to_proto,
+};
+use crate::codec::payload;
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::stream_results_response::Event as Proto;
+use crate::codec::struct_pb;
+use crate::model::error::{Error, Result};
+use crate::model::id::Cid;
+use crate::model::invocation::{Event, EventKind, Progress};
+use crate::model::payload::{Format, Payload, Reply};
+
+/// An event, as the contract writes it.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` for a value that cannot be encoded.
+pub fn event_to_proto(cid: Cid, event: &Event) -> Result<v1::StreamResultsResponse> {
+    let kind = match &event.kind {
+        EventKind::Accepted { service, due } => Proto::Accepted(v1::AcceptedEvent {
+            service: service.to_string(),
+            start_time: Some(timestamp_to_proto(*due)),
+        }),
+        EventKind::Started => Proto::Started(v1::StartedEvent::default()),
+        EventKind::Item(item) => Proto::Item(v1::ItemEvent {
+            item: Some(item_to_proto(item.clone())?),
+        }),
+        EventKind::RetryScheduled { failure, due } => {
+            Proto::RetryScheduled(v1::RetryScheduledEvent {
+                failure: Some(failure_to_proto(failure)),
+                start_time: Some(timestamp_to_proto(*due)),
+            })
+        }
+        EventKind::Succeeded(reply) => Proto::Succeeded(succeeded_to_proto(reply.clone())?),
+        EventKind::Failed(error) => Proto::Failed(v1::FailedEvent {
+            failure: Some(failure_to_proto(error)),
+        }),
+        EventKind::Cancelled(error) => Proto::Cancelled(v1::CancelledEvent {
+            failure: Some(failure_to_proto(error)),
+        }),
+        EventKind::Expired(error) => Proto::Expired(v1::ExpiredEvent {
+            failure: Some(failure_to_proto(error)),
+        }),
+    };
+    Ok(v1::StreamResultsResponse {
+        cid: cid.to_string(),
+        sequence: event.sequence,
+        attempt: event.attempt,
+        event_time: Some(timestamp_to_proto(event.time)),
+        event: Some(kind),
+    })
+}
+
+/// What a follower is told of a CID that is not stored.
+#[must_use]
+pub fn not_found_to_proto(cid: &str, error: &Error) -> v1::StreamResultsResponse {
+    v1::StreamResultsResponse {
+        cid: cid.to_owned(),
+        event: Some(Proto::NotFound(v1::NotFoundEvent {
+            reason: error.reason().to_owned(),
+            message: error.message().to_owned(),
+            state: v1::State::Unspecified.into(),
+            end_time: None,
+        })),
+        ..v1::StreamResultsResponse::default()
+    }
+}
+
+fn item_to_proto(item: Payload) -> Result<v1::item_event::Item> {
+    Ok(match payload::encode(item, Format::Dict)? {
+        Payload::Struct(bytes) => v1::item_event::Item::Payload(bytes),
+        Payload::Any(bytes) => v1::item_event::Item::Value(bytes),
+        Payload::Value(_) | Payload::Document(..) => {
+            v1::item_event::Item::Payload(bytes::Bytes::new())
+        }
+    })
+}
+
+fn succeeded_to_proto(reply: Reply) -> Result<v1::SucceededEvent> {
+    Ok(v1::SucceededEvent {
+        data_format: format_of(&reply.payload).into(),
+        metadata: metadata_to_proto(&reply.metadata),
+        output: Some(v1::succeeded_event::Output::from_payload(reply.payload)?),
+    })
+}
+
+/// Progress, as the contract writes it.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` for a value that cannot be encoded.
+pub fn progress_to_proto(progress: &Progress) -> Result<v1::Progress> {
+    Ok(v1::Progress {
+        fraction: progress.fraction,
+        message: progress.message.clone(),
+        value: progress
+            .value
+            .as_ref()
+            .map(struct_pb::encode_value)
+            .transpose()?,
+    })
+}
+
+/// Progress, as a worker or a node wrote it.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` for a value that cannot be decoded.
+pub fn progress_from_proto(progress: v1::Progress) -> Result<Progress> {
+    let value = progress
+        .value
+        .map(|bytes| struct_pb::decode_value(&bytes))
+        .transpose()?;
+    Ok(Progress {
+        value,
+        ..progress
+            .fraction
+            .map_or_else(Progress::default, Progress::at)
+            .message(progress.message)
+    })
+}

@@ -1,0 +1,62 @@
+//! Failures inside of messages: outcomes, events, results of workers.
+
+use std::time::Duration;
+
+use super::duration_to_proto;
+use crate::codec::proto::v1;
+use crate::codec::status;
+use crate::model::error::{Error, Kind};
+
+/// A failure, as the contract writes it.
+#[must_use]
+pub fn failure_to_proto(error: &Error) -> v1::Failure {
+    v1::Failure {
+        code: i32::from(error.kind().grpc_code()),
+        reason: error.reason().to_owned(),
+        message: error.message().to_owned(),
+        retryable: error.retryable_mark(),
+        retry_delay: error.retry_after().map(duration_to_proto),
+        details: status::details(error),
+    }
+}
+
+/// A failure, as a worker or a node wrote it.
+#[must_use]
+pub fn failure_from_proto(failure: v1::Failure) -> Error {
+    let kind = Kind::from_grpc_code(failure.code).unwrap_or(Kind::Unknown);
+    let mut error = status::from_details(kind, &failure.message, &failure.details);
+    if !failure.reason.is_empty() {
+        error = error.with_reason(failure.reason);
+    }
+    if let Some(delay) = failure
+        .retry_delay
+        .and_then(|delay| Duration::try_from(delay).ok())
+    {
+        error = error.with_retry_after(delay);
+    }
+    match failure.retryable {
+        Some(retryable) => error.with_retryable(retryable),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::error::Violation;
+
+    #[test]
+    fn a_failure_comes_back_as_it_went() {
+        let error = Error::aborted("LOST_RACE", "another one was faster")
+            .with_retryable(true)
+            .with_retry_after(Duration::from_secs(3))
+            .with_violation(Violation::new("/a", "WRONG", "is wrong"));
+        let again = failure_from_proto(failure_to_proto(&error));
+        assert_eq!(again.kind(), error.kind());
+        assert_eq!(again.reason(), error.reason());
+        assert_eq!(again.message(), error.message());
+        assert_eq!(again.retryable_mark(), Some(true));
+        assert_eq!(again.retry_after(), error.retry_after());
+        assert_eq!(again.field_violations(), error.field_violations());
+    }
+}

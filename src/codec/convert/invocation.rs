@@ -1,0 +1,120 @@
+//! Stored invocations, as `GetInvocation` answers with them.
+
+use super::{
+    PayloadOneof as _, failure_to_proto, format_of, metadata_to_proto, progress_to_proto,
+    timestamp_to_proto,
+};
+use crate::codec::proto::v1;
+use crate::model::error::Result;
+use crate::model::invocation::{EventKind, Invocation, Outcome, State};
+
+/// A state, as the contract writes it.
+#[must_use]
+pub fn state_to_proto(state: State) -> v1::State {
+    match state {
+        State::Pending { .. } => v1::State::Pending,
+        State::Running { .. } => v1::State::Running,
+        State::Succeeded => v1::State::Succeeded,
+        State::Failed => v1::State::Failed,
+        State::Cancelled => v1::State::Cancelled,
+        State::Expired => v1::State::Expired,
+    }
+}
+
+/// An invocation, as the contract writes it; `full` adds the input and the attempts.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` for a value that cannot be encoded.
+pub fn invocation_to_proto(
+    invocation: &Invocation,
+    pending_reason: v1::PendingReason,
+    full: bool,
+) -> Result<v1::Invocation> {
+    let request = &invocation.request;
+    let time = |time: Option<jiff::Timestamp>| time.map(timestamp_to_proto);
+    let cancel_requested = matches!(
+        invocation.state,
+        State::Running {
+            cancel_requested: true
+        }
+    );
+    Ok(v1::Invocation {
+        cid: request.cid.to_string(),
+        service: request.service.to_string(),
+        state: state_to_proto(invocation.state).into(),
+        pending_reason: pending_reason.into(),
+        cancel_requested,
+        attempt: invocation.attempts,
+        accept_time: time(Some(request.accept_time)),
+        start_time: time(Some(invocation.due)),
+        first_attempt_time: time(invocation.first_attempt_time),
+        end_time: time(invocation.end_time),
+        purge_time: time(invocation.purge_time),
+        parent_cid: request.parent.map(|cid| cid.to_string()).unwrap_or_default(),
+        root_cid: request.root.to_string(),
+        metadata: metadata_to_proto(&request.metadata),
+        progress: invocation
+            .progress
+            .as_deref()
+            .map(progress_to_proto)
+            .transpose()?,
+        outcome: invocation.outcome().map(outcome_to_proto).transpose()?,
+        last_failure: invocation.last_failure.as_ref().map(failure_to_proto),
+        input: full.then(|| input_to_proto(invocation)).transpose()?,
+        attempts: if full { attempts_to_proto(invocation) } else { Vec::new() },
+        sequence: invocation.sequence(),
+        ..v1::Invocation::default()
+    })
+}
+
+fn outcome_to_proto(outcome: Outcome) -> Result<v1::Outcome> {
+    Ok(match outcome {
+        Ok(reply) => v1::Outcome {
+            data_format: format_of(&reply.payload).into(),
+            metadata: metadata_to_proto(&reply.metadata),
+            outcome: Some(v1::outcome::Outcome::from_payload(reply.payload)?),
+        },
+        Err(error) => v1::Outcome {
+            outcome: Some(v1::outcome::Outcome::Failure(failure_to_proto(&error))),
+            ..v1::Outcome::default()
+        },
+    })
+}
+
+fn input_to_proto(invocation: &Invocation) -> Result<v1::Input> {
+    let input = invocation.request.input.clone();
+    Ok(v1::Input {
+        data_format: format_of(&input).into(),
+        input: Some(v1::input::Input::from_payload(input)?),
+    })
+}
+
+/// Each attempt begins with a `Started` event and ends with the event that follows it, items aside.
+fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
+    let mut attempts: Vec<v1::Attempt> = Vec::new();
+    for event in &invocation.events {
+        let time = Some(timestamp_to_proto(event.time));
+        let (failure, end_time) = match &event.kind {
+            EventKind::Accepted { .. } | EventKind::Item(_) => continue,
+            EventKind::Started => {
+                attempts.push(v1::Attempt {
+                    number: event.attempt,
+                    start_time: time,
+                    ..v1::Attempt::default()
+                });
+                continue;
+            }
+            EventKind::Succeeded(_) => (None, time),
+            EventKind::RetryScheduled { failure, .. } => (Some(failure), time),
+            EventKind::Failed(error) | EventKind::Cancelled(error) | EventKind::Expired(error) => {
+                (Some(error), time)
+            }
+        };
+        if let Some(attempt) = attempts.last_mut().filter(|last| last.number == event.attempt) {
+            attempt.end_time = end_time;
+            attempt.failure = failure.map(failure_to_proto);
+        }
+    }
+    attempts
+}

@@ -1,0 +1,104 @@
+//! Payloads: every message of the contract that carries one has the same `oneof`.
+
+use bytes::Bytes;
+
+use crate::codec::proto::v1;
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::payload::{Format, Payload};
+
+/// A `oneof` of `payload`, `value` and `document`, whatever message it is in.
+pub trait PayloadOneof: Sized {
+    /// Makes the member for a payload. What is a value in memory has to be encoded first.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `VALUE_INVALID` for values that cannot be encoded.
+    fn from_payload(payload: Payload) -> Result<Self>;
+
+    /// Takes the payload out; `None` for another member. `format` is the format of a document.
+    fn into_payload(self, format: Format) -> Option<Payload>;
+}
+
+/// Encodes what is a value in memory.
+fn encoded(payload: Payload) -> Result<Payload> {
+    match payload {
+        Payload::Value(_) => crate::codec::payload::encode(payload, Format::Dict),
+        encoded => Ok(encoded),
+    }
+}
+
+macro_rules! payload_oneof {
+    ($($path:path { $payload:ident, $value:ident, $document:ident $(, else $other:ident)? };)*) => {
+        $(
+            impl PayloadOneof for $path {
+                fn from_payload(payload: Payload) -> Result<Self> {
+                    type Oneof = $path;
+                    Ok(match encoded(payload)? {
+                        Payload::Struct(bytes) => Oneof::$payload(bytes),
+                        Payload::Any(bytes) => Oneof::$value(bytes),
+                        Payload::Document(bytes, _) => Oneof::$document(bytes),
+                        Payload::Value(_) => Oneof::$payload(Bytes::new()),
+                    })
+                }
+
+                fn into_payload(self, format: Format) -> Option<Payload> {
+                    match self {
+                        Self::$payload(bytes) => Some(Payload::Struct(bytes)),
+                        Self::$value(bytes) => Some(Payload::Any(bytes)),
+                        Self::$document(bytes) => Some(Payload::Document(bytes, format)),
+                        $(Self::$other(_) => None,)?
+                    }
+                }
+            }
+        )*
+    };
+}
+
+payload_oneof! {
+    v1::invoke_request::Input { Payload, Value, Document };
+    v1::invoke_async_request::Input { Payload, Value, Document };
+    v1::invoke_response::Output { Payload, Value, Document };
+    v1::succeeded_event::Output { Payload, Value, Document };
+    v1::input::Input { Payload, Value, Document };
+    v1::outcome::Outcome { Payload, Value, Document, else Failure };
+}
+
+/// The format of a payload, as the contract writes it.
+#[must_use]
+pub fn format_of(payload: &Payload) -> v1::DataFormat {
+    match payload {
+        Payload::Document(_, format) => format_to_proto(*format),
+        Payload::Value(_) | Payload::Struct(_) | Payload::Any(_) => v1::DataFormat::Dict,
+    }
+}
+
+/// A format, as the contract writes it.
+#[must_use]
+pub fn format_to_proto(format: Format) -> v1::DataFormat {
+    match format {
+        Format::Dict => v1::DataFormat::Dict,
+        Format::Json => v1::DataFormat::Json,
+        Format::Csv => v1::DataFormat::Csv,
+        Format::Text => v1::DataFormat::Text,
+    }
+}
+
+/// A format, as a caller wrote it; `None` where it was left out.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `FORMAT_INVALID` for a number that is none.
+pub fn format_from_proto(field: &str, format: i32) -> Result<Option<Format>> {
+    match v1::DataFormat::try_from(format) {
+        Ok(v1::DataFormat::Unspecified) => Ok(None),
+        Ok(v1::DataFormat::Dict) => Ok(Some(Format::Dict)),
+        Ok(v1::DataFormat::Json) => Ok(Some(Format::Json)),
+        Ok(v1::DataFormat::Csv) => Ok(Some(Format::Csv)),
+        Ok(v1::DataFormat::Text) => Ok(Some(Format::Text)),
+        Err(_) => {
+            let message = format!("{format} is not a data format");
+            let violation = Violation::new(field, "UNKNOWN_VALUE", message);
+            Err(Error::violations(reason::FORMAT_INVALID, vec![violation]))
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! JSON (RFC 8259) to values and back, every digit kept.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use json_event_parser::{JsonEvent, JsonSyntaxError, SliceJsonParser, TextPosition};
+
+use crate::codec::limits::{MAX_DEPTH, MAX_KEYS};
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::value::{Dict, Value};
+
+/// Reads one JSON text.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `DOCUMENT_MALFORMED` with the line and the column for what is no JSON, has a key twice, or is
+/// deeper or larger than a value may be.
+pub fn read(text: &[u8]) -> Result<Value> {
+    let mut parser = SliceJsonParser::new(text);
+    let mut open = Vec::new();
+    let mut keys = 0;
+    loop {
+        let event = parser.parse_next().map_err(|error| malformed(&error))?;
+        let done = match event {
+            JsonEvent::StartObject => push(&mut open, Open::Dict(Dict::new(), None))?,
+            JsonEvent::StartArray => push(&mut open, Open::List(Vec::new()))?,
+            JsonEvent::ObjectKey(key) => {
+                set_key(&mut open, key.into_owned())?;
+                None
+            }
+            JsonEvent::EndObject | JsonEvent::EndArray => open.pop().map(Open::close),
+            JsonEvent::Null => Some(Value::Null),
+            JsonEvent::Boolean(flag) => Some(Value::Bool(flag)),
+            JsonEvent::Number(number) => Some(Value::number(&number).unwrap_or_default()),
+            JsonEvent::String(text) => Some(Value::Text(text.into_owned())),
+            JsonEvent::Eof => return Err(refused("NOT_JSON", "is empty".to_owned())),
+        };
+        let Some(value) = done else { continue };
+        keys += 1;
+        if keys > MAX_KEYS {
+            let message = format!("has more than {MAX_KEYS} keys and items");
+            return Err(refused("TOO_MANY_KEYS", message));
+        }
+        match open.last_mut() {
+            Some(container) => container.add(value),
+            None => return finish(&mut parser, value),
+        }
+    }
+}
+
+/// A container whose end has not come yet.
+enum Open {
+    Dict(Dict, Option<String>),
+    List(Vec<Value>),
+}
+
+impl Open {
+    fn add(&mut self, value: Value) {
+        match self {
+            Self::Dict(dict, key) => {
+                dict.insert(key.take().unwrap_or_default(), value);
+            }
+            Self::List(items) => items.push(value),
+        }
+    }
+
+    fn close(self) -> Value {
+        match self {
+            Self::Dict(dict, _) => Value::Dict(dict),
+            Self::List(items) => Value::List(items),
+        }
+    }
+}
+
+fn push(open: &mut Vec<Open>, container: Open) -> Result<Option<Value>> {
+    if open.len() == MAX_DEPTH {
+        let message = format!("is nested deeper than {MAX_DEPTH} dicts and lists");
+        return Err(refused("TOO_DEEP", message));
+    }
+    open.push(container);
+    Ok(None)
+}
+
+fn set_key(open: &mut [Open], key: String) -> Result<()> {
+    if let Some(Open::Dict(dict, current)) = open.last_mut() {
+        if dict.contains_key(&key) {
+            return Err(refused("DUPLICATE_KEY", format!("has the key `{key}` twice")));
+        }
+        *current = Some(key);
+    }
+    Ok(())
+}
+
+fn finish(parser: &mut SliceJsonParser<'_>, value: Value) -> Result<Value> {
+    match parser.parse_next() {
+        Ok(_) => Ok(value),
+        Err(error) => Err(malformed(&error)),
+    }
+}
+
+fn malformed(error: &JsonSyntaxError) -> Error {
+    let Range { start, .. } = error.location();
+    let TextPosition { line, column, .. } = start;
+    let message = format!("line {}, column {}: {}", line + 1, column + 1, error.message());
+    refused("NOT_JSON", message)
+        .with_fact("line", line + 1)
+        .with_fact("column", column + 1)
+}
+
+fn refused(code: &'static str, message: String) -> Error {
+    let violation = Violation::new("", code, message);
+    Error::violations(reason::DOCUMENT_MALFORMED, vec![violation])
+}
+
+/// Writes a value as one JSON text. Bytes become base64 text.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` for NaN and infinities.
+pub fn write(value: &Value) -> Result<String> {
+    let mut out = String::new();
+    compact(&mut out, value)
+        .map_err(|violation| Error::violations(reason::VALUE_INVALID, vec![violation]))?;
+    Ok(out)
+}
+
+fn compact(out: &mut String, value: &Value) -> Result<(), Violation> {
+    match value {
+        Value::List(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                compact(out, item).map_err(|v| v.under(&index.to_string()))?;
+            }
+            out.push(']');
+        }
+        Value::Dict(dict) => {
+            out.push('{');
+            for (index, (key, value)) in dict.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                quoted(out, key);
+                out.push(':');
+                compact(out, value).map_err(|v| v.under(key))?;
+            }
+            out.push('}');
+        }
+        leaf => scalar(out, leaf)?,
+    }
+    Ok(())
+}
+
+/// Writes a value for people: indented, short lists of plain values on one line.
+#[must_use]
+pub fn pretty(value: &Value) -> String {
+    let mut out = String::new();
+    indented(&mut out, value, 0);
+    out
+}
+
+fn indented(out: &mut String, value: &Value, level: usize) {
+    let line = |out: &mut String, level: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", level));
+    };
+    match value {
+        Value::List(items) if !items.is_empty() => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                line(out, level + 1);
+                indented(out, item, level + 1);
+            }
+            line(out, level);
+            out.push(']');
+        }
+        Value::Dict(dict) if !dict.is_empty() => {
+            out.push('{');
+            for (index, (key, value)) in dict.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                line(out, level + 1);
+                quoted(out, key);
+                out.push_str(": ");
+                indented(out, value, level + 1);
+            }
+            line(out, level);
+            out.push('}');
+        }
+        Value::List(_) => out.push_str("[]"),
+        Value::Dict(_) => out.push_str("{}"),
+        leaf => {
+            // People see what there is, carried or not.
+            if scalar(out, leaf).is_err() {
+                let _ = write!(out, "{leaf:?}");
+            }
+        }
+    }
+}
+
+fn scalar(out: &mut String, value: &Value) -> Result<(), Violation> {
+    match value {
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Int(n) => {
+            let _ = write!(out, "{n}");
+        }
+        Value::Float(x) if x.is_finite() => {
+            // The shortest text that reads back as the same double.
+            let _ = write!(out, "{x:?}");
+        }
+        Value::Float(x) => {
+            let message = format!("is {x}, which is no JSON number");
+            return Err(Violation::new("", "NOT_FINITE", message));
+        }
+        Value::Digits(digits) => out.push_str(digits.as_str()),
+        Value::Text(text) => quoted(out, text),
+        Value::Bytes(bytes) => quoted(out, &STANDARD.encode(bytes)),
+        Value::Null | Value::List(_) | Value::Dict(_) => out.push_str("null"),
+    }
+    Ok(())
+}
+
+fn quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c < ' ' || c == '\u{7f}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dict;
+
+    fn round_trip(text: &str) {
+        let value = read(text.as_bytes()).unwrap();
+        assert_eq!(write(&value).unwrap(), text);
+    }
+
+    #[test]
+    fn every_digit_is_kept() {
+        for text in [
+            "9007199254740993",
+            "123456789012345678901234567890",
+            "0.1234567890123456789",
+            "1e300",
+            "-0.0",
+            r#"{"z":1,"a":[true,false,null,"\"\\\n\u0001é"]}"#,
+            "[]",
+            "{}",
+            "\"\"",
+        ] {
+            round_trip(text);
+        }
+    }
+
+    #[test]
+    fn malformed_text_says_line_and_column() {
+        let error = read(b"{\"a\": 1,\n  \"b\": x}").unwrap_err();
+        assert_eq!(error.reason(), "DOCUMENT_MALFORMED");
+        assert_eq!(error.fact("line"), Some("2"));
+        assert_eq!(error.fact("column"), Some("8"));
+    }
+
+    #[test]
+    fn what_is_no_one_json_text_is_refused() {
+        for (text, code) in [
+            ("", "NOT_JSON"),
+            ("1 2", "NOT_JSON"),
+            ("{\"a\":1,\"a\":2}", "DUPLICATE_KEY"),
+            ("01", "NOT_JSON"),
+            ("[1,]", "NOT_JSON"),
+            ("NaN", "NOT_JSON"),
+            ("\"\u{0}\"", "NOT_JSON"),
+        ] {
+            let error = read(text.as_bytes()).unwrap_err();
+            let violation = &error.field_violations()[0];
+            assert_eq!(violation.code, code, "{text:?}: {violation:?}");
+        }
+        let deep = "[".repeat(10_000);
+        assert_eq!(read(deep.as_bytes()).unwrap_err().field_violations()[0].code, "TOO_DEEP");
+        assert!(read(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn pretty_text_reads_back() {
+        let value = Value::from(dict! { "a": vec![1, 2], "b": Dict::new(), "c": "x\ny" });
+        assert_eq!(read(pretty(&value).as_bytes()).unwrap(), value);
+    }
+}

@@ -1,0 +1,10 @@
+//! Bytes to model and back: payloads, documents, protobuf messages, statuses.
+
+pub mod convert;
+pub mod json;
+pub mod limits;
+pub mod payload;
+pub mod proto;
+pub mod status;
+pub mod struct_pb;
+pub mod wire;

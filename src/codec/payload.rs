@@ -1,0 +1,128 @@
+//! Payloads between their forms: decoded where somebody reads them, encoded where an answer needs it.
+
+use std::str;
+
+use bytes::Bytes;
+
+use crate::codec::{json, struct_pb};
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::payload::{Format, Payload};
+use crate::model::value::Value;
+
+/// Reads a payload.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` or `DOCUMENT_MALFORMED`; `UNIMPLEMENTED` / `NOT_SUPPORTED` for formats that
+/// this version does not read.
+pub fn decode(payload: Payload) -> Result<Value> {
+    match payload {
+        Payload::Value(value) => Ok(value),
+        Payload::Struct(bytes) => struct_pb::decode_dict(&bytes).map(Value::Dict),
+        Payload::Any(bytes) => struct_pb::decode_value(&bytes),
+        Payload::Document(bytes, Format::Dict | Format::Json) => json::read(&bytes),
+        Payload::Document(_, format @ (Format::Csv | Format::Text)) => Err(not_yet(format)),
+    }
+}
+
+/// Checks a payload from outside, once, where it enters.
+///
+/// # Errors
+///
+/// As for [`decode`]. Documents are checked by whoever reads them.
+pub fn scan(payload: &Payload) -> Result<()> {
+    match payload {
+        Payload::Value(_) | Payload::Document(_, Format::Dict | Format::Json) => Ok(()),
+        Payload::Struct(bytes) => struct_pb::scan_struct(bytes),
+        Payload::Any(bytes) => struct_pb::scan_value(bytes),
+        Payload::Document(_, format @ (Format::Csv | Format::Text)) => Err(not_yet(*format)),
+    }
+}
+
+/// Puts a payload into the form that an answer needs: `Struct` for a dict and `Any` for everything else where the
+/// format is [`Format::Dict`], a document otherwise. What has the form already is handed on untouched.
+///
+/// # Errors
+///
+/// As for [`decode`], and for values that the format cannot carry.
+pub fn encode(payload: Payload, format: Format) -> Result<Payload> {
+    match (format, payload) {
+        (Format::Dict, Payload::Struct(bytes)) => Ok(Payload::Struct(bytes)),
+        (Format::Dict, Payload::Any(bytes)) => Ok(match struct_pb::struct_within(&bytes) {
+            Some(range) => Payload::Struct(bytes.slice(range)),
+            None => Payload::Any(bytes),
+        }),
+        (Format::Dict, other) => match decode(other)? {
+            Value::Dict(dict) => struct_pb::encode_dict(&dict).map(Payload::Struct),
+            value => struct_pb::encode_value(&value).map(Payload::Any),
+        },
+        (Format::Json, Payload::Document(bytes, Format::Json)) => {
+            Ok(Payload::Document(utf8(bytes)?, Format::Json))
+        }
+        (Format::Json, other) => {
+            let text = json::write(&decode(other)?)?;
+            Ok(Payload::Document(text.into(), Format::Json))
+        }
+        (format @ (Format::Csv | Format::Text), _) => Err(not_yet(format)),
+    }
+}
+
+/// The format in which a call is answered: the one that was asked for, else that of the input.
+#[must_use]
+pub fn answer_format(asked: Option<Format>, input: &Payload) -> Format {
+    asked.unwrap_or(match input {
+        Payload::Document(_, format) => *format,
+        Payload::Value(_) | Payload::Struct(_) | Payload::Any(_) => Format::Dict,
+    })
+}
+
+fn utf8(bytes: Bytes) -> Result<Bytes> {
+    match str::from_utf8(&bytes) {
+        Ok(_) => Ok(bytes),
+        Err(_) => Err(Error::violations(
+            reason::DOCUMENT_MALFORMED,
+            vec![Violation::new("", "NOT_UTF8", "is not UTF-8")],
+        )),
+    }
+}
+
+fn not_yet(format: Format) -> Error {
+    let message = format!("documents in {format:?} format are not supported yet: use JSON or a dict");
+    Error::unimplemented(reason::NOT_SUPPORTED, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dict;
+
+    #[test]
+    fn a_dict_is_a_struct_whatever_it_came_in() {
+        let value = Value::from(dict! { "a": 1 });
+        let any = Payload::Any(struct_pb::encode_value(&value).unwrap());
+        let json = Payload::Document(Bytes::from_static(b"{\"a\":1}"), Format::Json);
+        for payload in [any, json, Payload::Value(value.clone())] {
+            let encoded = encode(payload, Format::Dict).unwrap();
+            assert!(matches!(encoded, Payload::Struct(_)), "{encoded:?}");
+            assert_eq!(decode(encoded).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn digits_survive_json_and_come_as_text_over_struct() {
+        let text = b"123456789012345678901234567890";
+        let document = Payload::Document(Bytes::from_static(text), Format::Json);
+        let Payload::Document(again, _) = encode(Payload::Value(decode(document.clone()).unwrap()), Format::Json).unwrap()
+        else {
+            panic!("JSON is a document");
+        };
+        assert_eq!(again.as_ref(), text);
+        let over_struct = decode(encode(document, Format::Dict).unwrap()).unwrap();
+        assert_eq!(over_struct, Value::from("123456789012345678901234567890"));
+    }
+
+    #[test]
+    fn no_input_is_the_empty_dict() {
+        assert_eq!(decode(Payload::empty()).unwrap(), Value::from(dict! {}));
+    }
+}

@@ -1,0 +1,297 @@
+//! Errors to gRPC statuses with rich details (`google.rpc`, AIP-193), and back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message as _;
+use prost_types::Any;
+use tonic::{Code, Status};
+use tonic_types::pb;
+
+use crate::model::error::{Detail, Error, Kind, Violation};
+use crate::model::id::Cid;
+
+/// The domain of the reasons.
+pub const DOMAIN: &str = "cidery";
+/// The metadata key that carries the CID of every answer.
+pub const CID_KEY: &str = "cidery-cid";
+
+/// Clients refuse trailers of more than 8 KiB, and base64 makes four bytes of three: this much fits with the rest.
+const MAX_DETAIL_BYTES: usize = 5 * 1024;
+const MAX_VIOLATIONS: usize = 50;
+const MAX_VIOLATION_BYTES: usize = 4 * 1024;
+/// A message is percent-encoded: up to three bytes of one.
+const MAX_MESSAGE_BYTES: usize = 300;
+
+/// The gRPC status code of a kind.
+#[must_use]
+pub fn code(kind: Kind) -> Code {
+    Code::from_i32(i32::from(kind.grpc_code()))
+}
+
+/// Makes the status of an error, CID included if it names one.
+#[must_use]
+pub fn to_status(error: &Error) -> Status {
+    let message = cut(error.message(), MAX_MESSAGE_BYTES);
+    let details = pb::Status {
+        code: i32::from(error.kind().grpc_code()),
+        message: message.to_owned(),
+        details: details(error),
+    };
+    let mut status = Status::with_details(
+        code(error.kind()),
+        message,
+        Bytes::from(details.encode_to_vec()),
+    );
+    if let Some(cid) = error.cid()
+        && let Ok(value) = cid.encode(&mut [0; 36]).parse()
+    {
+        status.metadata_mut().insert(CID_KEY, value);
+    }
+    status
+}
+
+/// The `google.rpc` messages that describe an error, within what a client's metadata holds.
+#[must_use]
+pub fn details(error: &Error) -> Vec<Any> {
+    let (violations, omitted) = fitting(error.field_violations());
+    let mut info = pb::ErrorInfo {
+        reason: error.reason().to_owned(),
+        domain: DOMAIN.to_owned(),
+        metadata: error
+            .facts()
+            .iter()
+            .map(|(key, value)| (key.to_string(), cut(value, MAX_MESSAGE_BYTES).to_owned()))
+            .collect(),
+    };
+    if omitted > 0 {
+        info.metadata
+            .insert("violations_omitted".to_owned(), omitted.to_string());
+    }
+    if let Some(retryable) = error.retryable_mark() {
+        info.metadata
+            .insert("retryable".to_owned(), retryable.to_string());
+    }
+    let mut details = vec![any(&info)];
+    if !violations.is_empty() {
+        details.push(any(&pb::BadRequest {
+            field_violations: violations,
+        }));
+    }
+    if let Some(delay) = error.retry_after() {
+        details.push(any(&pb::RetryInfo {
+            retry_delay: prost_types::Duration::try_from(delay).ok(),
+        }));
+    }
+    if let Some(cid) = error.cid() {
+        details.push(any(&pb::RequestInfo {
+            request_id: cid.to_string(),
+            serving_data: String::new(),
+        }));
+    }
+    let mut bytes: usize = details.iter().map(Any::encoded_len).sum();
+    for Detail { type_url, value } in error.details() {
+        let any = Any {
+            type_url: type_url.clone(),
+            value: value.to_vec(),
+        };
+        bytes += any.encoded_len();
+        if bytes <= MAX_DETAIL_BYTES {
+            details.push(any);
+        }
+    }
+    details
+}
+
+/// The `google.rpc` messages that are understood here, by their type URLs.
+trait Known: prost::Message + Default {
+    const TYPE_URL: &'static str;
+}
+
+impl Known for pb::ErrorInfo {
+    const TYPE_URL: &'static str = "type.googleapis.com/google.rpc.ErrorInfo";
+}
+
+impl Known for pb::BadRequest {
+    const TYPE_URL: &'static str = "type.googleapis.com/google.rpc.BadRequest";
+}
+
+impl Known for pb::RetryInfo {
+    const TYPE_URL: &'static str = "type.googleapis.com/google.rpc.RetryInfo";
+}
+
+impl Known for pb::RequestInfo {
+    const TYPE_URL: &'static str = "type.googleapis.com/google.rpc.RequestInfo";
+}
+
+fn any<M: Known>(message: &M) -> Any {
+    Any {
+        type_url: M::TYPE_URL.to_owned(),
+        value: message.encode_to_vec(),
+    }
+}
+
+fn fitting(violations: &[Violation]) -> (Vec<pb::bad_request::FieldViolation>, usize) {
+    let mut bytes = 0;
+    let fitting: Vec<_> = violations
+        .iter()
+        .take(MAX_VIOLATIONS)
+        .map(|violation| pb::bad_request::FieldViolation {
+            field: cut(&violation.path, 512).to_owned(),
+            description: cut(&violation.message, 512).to_owned(),
+            reason: violation.code.to_string(),
+            localized_message: None,
+        })
+        .take_while(|violation| {
+            bytes += violation.encoded_len() + 4;
+            bytes <= MAX_VIOLATION_BYTES
+        })
+        .collect();
+    let omitted = violations.len() - fitting.len();
+    (fitting, omitted)
+}
+
+/// The longest beginning of a text that has at most `max` bytes.
+fn cut(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+}
+
+/// Reads a status that a node answered, or the transport.
+#[must_use]
+pub fn from_status(status: &Status) -> Error {
+    let kind = Kind::from_grpc_code(status.code() as i32).unwrap_or(Kind::Unknown);
+    let details = pb::Status::decode(status.details())
+        .map(|status| status.details)
+        .unwrap_or_default();
+    let error = from_details(kind, status.message(), &details);
+    let cid = status
+        .metadata()
+        .get(CID_KEY)
+        .and_then(|value| Cid::parse(value.to_str().ok()?).ok());
+    match cid {
+        Some(cid) => error.with_cid(cid),
+        None => error,
+    }
+}
+
+/// Reads an error from its kind, its message and its `google.rpc` messages.
+#[must_use]
+pub fn from_details(kind: Kind, message: &str, details: &[Any]) -> Error {
+    let info: pb::ErrorInfo = find(details).unwrap_or_default();
+    let reason = if info.reason.is_empty() {
+        kind.name().to_owned()
+    } else {
+        info.reason
+    };
+    let mut error = Error::new(kind, reason, message);
+    for (key, value) in info.metadata {
+        if key == "retryable" {
+            error = error.with_retryable(value.parse().ok());
+        } else {
+            error = error.with_fact(key, value);
+        }
+    }
+    for any in details {
+        if any.type_url == pb::ErrorInfo::TYPE_URL {
+            continue;
+        }
+        error = with_detail(error, any);
+    }
+    error
+}
+
+fn with_detail(error: Error, any: &Any) -> Error {
+    if let Some(request) = unpack::<pb::BadRequest>(any) {
+        return request
+            .field_violations
+            .into_iter()
+            .fold(error, |error, violation| {
+                let code = violation.reason;
+                error.with_violation(Violation::new(violation.field, code, violation.description))
+            });
+    }
+    if let Some(retry) = unpack::<pb::RetryInfo>(any) {
+        let delay = retry
+            .retry_delay
+            .and_then(|delay| Duration::try_from(delay).ok());
+        return error.with_retry_after(delay.unwrap_or_default());
+    }
+    if let Some(request) = unpack::<pb::RequestInfo>(any)
+        && let Ok(cid) = Cid::parse(&request.request_id)
+    {
+        return error.with_cid(cid);
+    }
+    error.with_detail(Detail {
+        type_url: any.type_url.clone(),
+        value: any.value.clone().into(),
+    })
+}
+
+fn find<M: Known>(details: &[Any]) -> Option<M> {
+    details.iter().find_map(unpack)
+}
+
+fn unpack<M: Known>(any: &Any) -> Option<M> {
+    (any.type_url == M::TYPE_URL)
+        .then(|| M::decode(any.value.as_slice()).ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_comes_back_as_it_went() {
+        let cid = Cid::new();
+        let error = Error::resource_exhausted("QUEUE_FULL", "too many: ä")
+            .with_violation(Violation::new("/a/0", "WRONG", "is wrong"))
+            .with_retry_after(Duration::from_millis(1_500))
+            .with_retryable(false)
+            .with_fact("limit", 7)
+            .with_cid(cid)
+            .with_detail(Detail {
+                type_url: "type.googleapis.com/x.Y".to_owned(),
+                value: Bytes::from_static(b"\x08\x01"),
+            });
+        let again = from_status(&to_status(&error));
+        assert_eq!(again.kind(), Kind::ResourceExhausted);
+        assert_eq!(again.reason(), "QUEUE_FULL");
+        assert_eq!(again.message(), "too many: ä");
+        assert_eq!(again.field_violations(), error.field_violations());
+        assert_eq!(again.retry_after(), error.retry_after());
+        assert_eq!(again.retryable_mark(), Some(false));
+        assert_eq!(again.fact("limit"), Some("7"));
+        assert_eq!(again.cid(), Some(cid));
+        assert_eq!(again.details(), error.details());
+    }
+
+    #[test]
+    fn every_kind_has_the_code_of_its_name() {
+        for kind in Kind::ALL {
+            let status = to_status(&Error::new(kind, "X", "x"));
+            assert_eq!(from_status(&status).kind(), kind);
+            assert_ne!(status.code(), Code::Ok);
+        }
+    }
+
+    #[test]
+    fn however_much_is_wrong_the_status_fits_and_says_what_it_left_out() {
+        let violations = (0..1_000)
+            .map(|i| Violation::new(format!("/{}/{i}", "ä".repeat(i)), "WRONG", "é".repeat(i)))
+            .collect();
+        let mut error = Error::violations("INPUT_INVALID", violations).with_cid(Cid::new());
+        for _ in 0..100 {
+            error = error.with_detail(Detail {
+                type_url: "type.googleapis.com/x.Y".to_owned(),
+                value: Bytes::from(vec![0; 200]),
+            });
+        }
+        let status = to_status(&error);
+        let header = status.details().len().div_ceil(3) * 4 + status.message().len() * 3;
+        assert!(header < 8 * 1024 - 512, "{header}");
+        let again = from_status(&status);
+        let left: usize = again.fact("violations_omitted").unwrap().parse().unwrap();
+        assert_eq!(left + again.field_violations().len(), 1_000);
+    }
+}

@@ -1,0 +1,184 @@
+//! Values to `Struct` and `Value`.
+//!
+//! Written from the end to the beginning: a length is known by the time it is written, so nothing is measured first
+//! and nothing is moved afterwards.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use super::refused;
+use super::walk::{not_finite, too_deep};
+use crate::codec::limits::MAX_DEPTH;
+use crate::model::error::{Result, Violation};
+use crate::model::value::{Dict, MAX_SAFE_INTEGER, Value};
+
+const TAG_ENTRY: u8 = 0x0a;
+const TAG_KEY: u8 = 0x0a;
+const TAG_ENTRY_VALUE: u8 = 0x12;
+const TAG_ITEM: u8 = 0x0a;
+const TAG_NULL: u8 = 0x08;
+const TAG_NUMBER: u8 = 0x11;
+const TAG_TEXT: u8 = 0x1a;
+const TAG_BOOL: u8 = 0x20;
+const TAG_STRUCT: u8 = 0x2a;
+const TAG_LIST: u8 = 0x32;
+
+/// Encodes a dict as a `Struct`.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` for what `Struct` cannot carry: NaN, infinities, more depth than
+/// [`MAX_DEPTH`].
+pub fn encode_dict(dict: &Dict) -> Result<Bytes> {
+    let mut writer = Writer::for_keys(dict.len());
+    writer.dict(dict, 1).map_err(refused)?;
+    Ok(writer.finish())
+}
+
+/// Encodes a value as a `Value`.
+///
+/// # Errors
+///
+/// As for [`encode_dict`].
+pub fn encode_value(value: &Value) -> Result<Bytes> {
+    let mut writer = Writer::for_keys(1);
+    writer.value(value, 0).map_err(refused)?;
+    Ok(writer.finish())
+}
+
+/// Bytes that grow towards the front.
+struct Writer {
+    buffer: Vec<u8>,
+    /// Where what is written begins.
+    start: usize,
+}
+
+impl Writer {
+    fn for_keys(keys: usize) -> Self {
+        const BYTES_PER_KEY: usize = 40;
+        let capacity = (keys * BYTES_PER_KEY).clamp(64, 1 << 20);
+        Self {
+            buffer: vec![0; capacity],
+            start: capacity,
+        }
+    }
+
+    fn finish(self) -> Bytes {
+        Bytes::from(self.buffer).slice(self.start..)
+    }
+
+    /// How much is written.
+    fn len(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        if self.start < bytes.len() {
+            self.grow(bytes.len());
+        }
+        let end = self.start;
+        self.start -= bytes.len();
+        if let Some(room) = self.buffer.get_mut(self.start..end) {
+            room.copy_from_slice(bytes);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, room: usize) {
+        let len = self.len();
+        let capacity = (self.buffer.len() * 2).max(len + room);
+        let mut buffer = vec![0; capacity];
+        let start = capacity - len;
+        if let (Some(to), Some(from)) = (buffer.get_mut(start..), self.buffer.get(self.start..)) {
+            to.copy_from_slice(from);
+        }
+        self.buffer = buffer;
+        self.start = start;
+    }
+
+    /// The length of all that was written since `before`, and a tag in front of it.
+    #[inline]
+    fn length_and_tag(&mut self, before: usize, tag: u8) {
+        let mut len = self.len() - before;
+        let mut varint = [0; 10];
+        let mut used = 0;
+        for byte in &mut varint {
+            used += 1;
+            *byte = u8::try_from(len & 0x7f).unwrap_or_default();
+            len >>= 7;
+            if len == 0 {
+                break;
+            }
+            *byte |= 0x80;
+        }
+        self.put(varint.get(..used).unwrap_or_default());
+        self.put(&[tag]);
+    }
+
+    fn dict(&mut self, dict: &Dict, depth: usize) -> Result<(), Violation> {
+        if depth > MAX_DEPTH {
+            return Err(too_deep());
+        }
+        for (key, value) in dict.iter().rev() {
+            let entry = self.len();
+            self.value(value, depth).map_err(|v| v.under(key))?;
+            self.length_and_tag(entry, TAG_ENTRY_VALUE);
+            self.text(key, TAG_KEY);
+            self.length_and_tag(entry, TAG_ENTRY);
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, items: &[Value], depth: usize) -> Result<(), Violation> {
+        if depth > MAX_DEPTH {
+            return Err(too_deep());
+        }
+        for (index, item) in items.iter().enumerate().rev() {
+            let before = self.len();
+            self.value(item, depth).map_err(|v| v.under(&index.to_string()))?;
+            self.length_and_tag(before, TAG_ITEM);
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, value: &Value, depth: usize) -> Result<(), Violation> {
+        match value {
+            Value::Null => self.put(&[TAG_NULL, 0]),
+            Value::Bool(flag) => self.put(&[TAG_BOOL, u8::from(*flag)]),
+            Value::Int(n) if (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(n) => {
+                #[expect(clippy::cast_precision_loss, reason = "exact within this range")]
+                self.double(*n as f64);
+            }
+            Value::Int(n) => self.text(&n.to_string(), TAG_TEXT),
+            Value::Float(x) if x.is_finite() => self.double(*x),
+            Value::Float(x) => return Err(not_finite(*x)),
+            Value::Digits(digits) => self.text(digits.as_str(), TAG_TEXT),
+            Value::Text(text) => self.text(text, TAG_TEXT),
+            Value::Bytes(bytes) => self.text(&STANDARD.encode(bytes), TAG_TEXT),
+            Value::List(items) => {
+                let before = self.len();
+                self.list(items, depth + 1)?;
+                self.length_and_tag(before, TAG_LIST);
+            }
+            Value::Dict(dict) => {
+                let before = self.len();
+                self.dict(dict, depth + 1)?;
+                self.length_and_tag(before, TAG_STRUCT);
+            }
+        }
+        Ok(())
+    }
+
+    fn double(&mut self, x: f64) {
+        self.put(&x.to_bits().to_le_bytes());
+        self.put(&[TAG_NUMBER]);
+    }
+
+    fn text(&mut self, text: &str, tag: u8) {
+        let before = self.len();
+        self.put(text.as_bytes());
+        self.length_and_tag(before, tag);
+    }
+}

@@ -1,0 +1,69 @@
+//! `google.protobuf.Struct`, `Value` and `ListValue`, straight from the wire and straight to it.
+//!
+//! Whatever comes from outside is scanned once, where it enters: wire form, UTF-8, finite numbers, depth, number of
+//! keys, no field twice. One caller's broken bytes would otherwise end another's worker stream. Scanning and decoding
+//! are one walk with two sinks, so that what one of them accepts the other does.
+
+mod encode;
+mod read;
+mod walk;
+
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::value::{Dict, Value};
+
+pub use self::encode::{encode_dict, encode_value};
+
+/// Checks an encoded `Struct` without decoding it. Allocates nothing.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
+pub fn scan_struct(bytes: &[u8]) -> Result<()> {
+    walk::walk_struct::<walk::Nothing>(bytes).map_err(refused)
+}
+
+/// Checks an encoded `Value` without decoding it. Allocates nothing.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
+pub fn scan_value(bytes: &[u8]) -> Result<()> {
+    walk::walk_value::<walk::Nothing>(bytes).map_err(refused)
+}
+
+/// Decodes a `Struct`.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
+pub fn decode_dict(bytes: &[u8]) -> Result<Dict> {
+    walk::walk_struct::<walk::Build>(bytes).map_err(refused)
+}
+
+/// Decodes a `Value`.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
+pub fn decode_value(bytes: &[u8]) -> Result<Value> {
+    walk::walk_value::<walk::Build>(bytes).map_err(refused)
+}
+
+/// The `Struct` inside an encoded `Value` that has been scanned, if it holds one: where it begins and ends.
+#[must_use]
+pub fn struct_within(value: &[u8]) -> Option<std::ops::Range<usize>> {
+    let mut reader = read::Reader::new(value);
+    match reader.field() {
+        Ok(Some((walk::VALUE_STRUCT, read::Field::Bytes(inner)))) if reader.is_empty() => {
+            Some(value.len() - inner.len()..value.len())
+        }
+        _ => None,
+    }
+}
+
+fn refused(violation: Violation) -> Error {
+    Error::violations(reason::VALUE_INVALID, vec![violation])
+}
+
+#[cfg(test)]
+mod tests;

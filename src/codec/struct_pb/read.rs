@@ -1,0 +1,83 @@
+//! The protobuf wire format, as far as `Struct` needs it: tags, varints, lengths.
+
+/// What is wrong with the bytes themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed(pub &'static str);
+
+/// Reads fields one by one.
+pub(super) struct Reader<'a>(&'a [u8]);
+
+/// One field's content.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Field<'a> {
+    Varint(u64),
+    Fixed64(u64),
+    Fixed32,
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The next field's number and content; `None` at the end.
+    #[inline]
+    pub(super) fn field(&mut self) -> Result<Option<(u64, Field<'a>)>, Malformed> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let tag = self.varint()?;
+        let field = match tag & 7 {
+            0 => Field::Varint(self.varint()?),
+            1 => Field::Fixed64(u64::from_le_bytes(self.array()?)),
+            2 => Field::Bytes(self.bytes()?),
+            5 => {
+                self.array::<4>()?;
+                Field::Fixed32
+            }
+            _ => return Err(Malformed("has a wire type that protobuf does not use here")),
+        };
+        match tag >> 3 {
+            0 => Err(Malformed("has field number 0")),
+            number => Ok(Some((number, field))),
+        }
+    }
+
+    #[inline]
+    fn varint(&mut self) -> Result<u64, Malformed> {
+        let mut value = 0;
+        for (i, &byte) in self.0.iter().enumerate().take(10) {
+            value |= u64::from(byte & 0x7f) << (7 * i);
+            if byte < 0x80 {
+                if i == 9 && byte > 1 {
+                    break;
+                }
+                self.0 = self.0.get(i + 1..).unwrap_or_default();
+                return Ok(value);
+            }
+        }
+        Err(Malformed("has a number that does not end"))
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (array, rest) = self.0.split_first_chunk().ok_or(CUT_SHORT)?;
+        self.0 = rest;
+        Ok(*array)
+    }
+
+    #[inline]
+    fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let len = usize::try_from(self.varint()?).map_err(|_| CUT_SHORT)?;
+        let (bytes, rest) = self.0.split_at_checked(len).ok_or(CUT_SHORT)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+}
+
+const CUT_SHORT: Malformed = Malformed("is cut short");

@@ -1,0 +1,233 @@
+//! The one walk over an encoded `Struct`, with a sink that builds values and one that builds nothing.
+
+use std::str;
+
+use super::read::{Field, Malformed, Reader};
+use crate::codec::limits::{MAX_DEPTH, MAX_KEYS};
+use crate::model::error::Violation;
+use crate::model::value::{Dict, Value};
+
+const ENTRIES: u64 = 1;
+const ENTRY_KEY: u64 = 1;
+const ENTRY_VALUE: u64 = 2;
+const ITEMS: u64 = 1;
+const VALUE_NULL: u64 = 1;
+const VALUE_NUMBER: u64 = 2;
+const VALUE_TEXT: u64 = 3;
+const VALUE_BOOL: u64 = 4;
+pub(super) const VALUE_STRUCT: u64 = 5;
+const VALUE_LIST: u64 = 6;
+
+/// What a walk builds.
+pub(super) trait Sink {
+    type Value;
+    type List: Default;
+    type Dict: Default;
+
+    fn null() -> Self::Value;
+    fn bool(flag: bool) -> Self::Value;
+    fn number(x: f64) -> Self::Value;
+    fn text(text: &str) -> Self::Value;
+    fn list(list: Self::List) -> Self::Value;
+    fn dict(dict: Self::Dict) -> Self::Value;
+    fn push(list: &mut Self::List, item: Self::Value);
+    /// The last one of a key wins, as in every protobuf map.
+    fn insert(dict: &mut Self::Dict, key: &str, value: Self::Value);
+}
+
+/// Builds nothing: the scan.
+pub(super) struct Nothing;
+
+impl Sink for Nothing {
+    type Value = ();
+    type List = ();
+    type Dict = ();
+
+    fn null() {}
+    fn bool(_: bool) {}
+    fn number(_: f64) {}
+    fn text(_: &str) {}
+    fn list((): ()) {}
+    fn dict((): ()) {}
+    fn push((): &mut (), (): ()) {}
+    fn insert((): &mut (), _: &str, (): ()) {}
+}
+
+/// Builds values: the decoder.
+pub(super) struct Build;
+
+impl Sink for Build {
+    type Value = Value;
+    type List = Vec<Value>;
+    type Dict = Dict;
+
+    fn null() -> Value {
+        Value::Null
+    }
+    fn bool(flag: bool) -> Value {
+        Value::Bool(flag)
+    }
+    fn number(x: f64) -> Value {
+        Value::from_double(x)
+    }
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+    fn list(list: Vec<Value>) -> Value {
+        Value::List(list)
+    }
+    fn dict(dict: Dict) -> Value {
+        Value::Dict(dict)
+    }
+    fn push(list: &mut Vec<Value>, item: Value) {
+        list.push(item);
+    }
+    fn insert(dict: &mut Dict, key: &str, value: Value) {
+        dict.insert(key, value);
+    }
+}
+
+pub(super) fn walk_struct<S: Sink>(bytes: &[u8]) -> Result<S::Dict, Violation> {
+    Walk::default().dict::<S>(bytes)
+}
+
+pub(super) fn walk_value<S: Sink>(bytes: &[u8]) -> Result<S::Value, Violation> {
+    Walk::default().value::<S>(bytes)
+}
+
+#[derive(Default)]
+struct Walk {
+    depth: usize,
+    keys: usize,
+}
+
+impl Walk {
+    fn dict<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::Dict, Violation> {
+        self.enter()?;
+        let mut dict = S::Dict::default();
+        let mut reader = Reader::new(bytes);
+        while let Some((number, field)) = reader.field()? {
+            let (ENTRIES, Field::Bytes(entry)) = (number, field) else {
+                return Err(unknown_field("google.protobuf.Struct", number));
+            };
+            self.count()?;
+            self.entry::<S>(&mut dict, entry)?;
+        }
+        self.depth -= 1;
+        Ok(dict)
+    }
+
+    fn entry<S: Sink>(&mut self, dict: &mut S::Dict, bytes: &[u8]) -> Result<(), Violation> {
+        let (mut key, mut value) = (None, None);
+        let mut reader = Reader::new(bytes);
+        while let Some((number, field)) = reader.field()? {
+            let slot = match number {
+                ENTRY_KEY => &mut key,
+                ENTRY_VALUE => &mut value,
+                _ => return Err(unknown_field("an entry of google.protobuf.Struct", number)),
+            };
+            let Field::Bytes(content) = field else {
+                return Err(unknown_field("an entry of google.protobuf.Struct", number));
+            };
+            if slot.replace(content).is_some() {
+                return Err(Malformed("has a field twice in one entry").into());
+            }
+        }
+        let key = str::from_utf8(key.unwrap_or_default())
+            .map_err(|_| Violation::new("", "NOT_UTF8", "has a key that is not UTF-8"))?;
+        // An entry without a value holds the default one, which has no kind.
+        let value = self
+            .value::<S>(value.unwrap_or_default())
+            .map_err(|violation| violation.under(key))?;
+        S::insert(dict, key, value);
+        Ok(())
+    }
+
+    fn value<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::Value, Violation> {
+        let mut reader = Reader::new(bytes);
+        let Some((number, field)) = reader.field()? else {
+            let message = "has no kind: null is `null_value`, not nothing";
+            return Err(Violation::new("", "NO_KIND", message));
+        };
+        if !reader.is_empty() {
+            return Err(Malformed("has more than one kind").into());
+        }
+        match (number, field) {
+            // Any number: enums are open in proto3, and this one has one member.
+            (VALUE_NULL, Field::Varint(_)) => Ok(S::null()),
+            (VALUE_NUMBER, Field::Fixed64(bits)) => {
+                let x = f64::from_bits(bits);
+                if x.is_finite() {
+                    Ok(S::number(x))
+                } else {
+                    Err(not_finite(x))
+                }
+            }
+            (VALUE_TEXT, Field::Bytes(text)) => str::from_utf8(text)
+                .map(S::text)
+                .map_err(|_| Violation::new("", "NOT_UTF8", "is not UTF-8")),
+            (VALUE_BOOL, Field::Varint(flag)) => Ok(S::bool(flag != 0)),
+            (VALUE_STRUCT, Field::Bytes(dict)) => self.dict::<S>(dict).map(S::dict),
+            (VALUE_LIST, Field::Bytes(list)) => self.list::<S>(list).map(S::list),
+            (number, _) => Err(unknown_field("google.protobuf.Value", number)),
+        }
+    }
+
+    fn list<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::List, Violation> {
+        self.enter()?;
+        let mut list = S::List::default();
+        let mut reader = Reader::new(bytes);
+        let mut index = 0_usize;
+        while let Some((number, field)) = reader.field()? {
+            let (ITEMS, Field::Bytes(item)) = (number, field) else {
+                return Err(unknown_field("google.protobuf.ListValue", number));
+            };
+            self.count()?;
+            let item = self
+                .value::<S>(item)
+                .map_err(|violation| violation.under(&index.to_string()))?;
+            S::push(&mut list, item);
+            index += 1;
+        }
+        self.depth -= 1;
+        Ok(list)
+    }
+
+    fn enter(&mut self) -> Result<(), Violation> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(too_deep());
+        }
+        Ok(())
+    }
+
+    fn count(&mut self) -> Result<(), Violation> {
+        self.keys += 1;
+        if self.keys > MAX_KEYS {
+            let message = format!("has more than {MAX_KEYS} keys and items");
+            return Err(Violation::new("", "TOO_MANY_KEYS", message));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn too_deep() -> Violation {
+    let message = format!("is nested deeper than {MAX_DEPTH} dicts and lists");
+    Violation::new("", "TOO_DEEP", message)
+}
+
+pub(super) fn not_finite(x: f64) -> Violation {
+    let message = format!("is {x}, which is no number that can be carried");
+    Violation::new("", "NOT_FINITE", message)
+}
+
+fn unknown_field(message: &str, number: u64) -> Violation {
+    let text = format!("field {number} is not one of {message}, or not of its wire type");
+    Violation::new("", "MALFORMED", text)
+}
+
+impl From<Malformed> for Violation {
+    fn from(Malformed(message): Malformed) -> Self {
+        Self::new("", "MALFORMED", message)
+    }
+}

@@ -1,0 +1,157 @@
+//! The one table of failure kinds: gRPC code, HTTP status, exit code, and whether a repeat may help.
+
+/// The kind of a failure: the gRPC status codes, less `OK`.
+///
+/// Everything that depends on the kind is read from here: statuses, exit codes, retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Another one was faster; start again from the reading.
+    Aborted,
+    /// Something to be made exists.
+    AlreadyExists,
+    /// Cancelled, by the caller or by someone who may.
+    Cancelled,
+    /// Data is lost.
+    DataLoss,
+    /// Time ran out.
+    DeadlineExceeded,
+    /// The state of the system does not allow it.
+    FailedPrecondition,
+    /// A defect.
+    Internal,
+    /// The input is wrong, whatever the state of the system.
+    InvalidArgument,
+    /// Something asked for does not exist.
+    NotFound,
+    /// Past the valid range.
+    OutOfRange,
+    /// The caller may not.
+    PermissionDenied,
+    /// A limit was reached.
+    ResourceExhausted,
+    /// Nobody knows who the caller is.
+    Unauthenticated,
+    /// Cannot be had right now; repeat it.
+    Unavailable,
+    /// Not done here.
+    Unimplemented,
+    /// Nobody can say how it ended: a worker was lost.
+    Unknown,
+}
+
+/// Whether a repeat of the same request may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// The caller must mend something first.
+    No,
+    /// It may, and nothing happened the first time.
+    Yes,
+    /// It may, but the first time may have had effects.
+    IfIdempotent,
+}
+
+impl Kind {
+    /// All kinds, by gRPC code.
+    pub const ALL: [Self; 16] = [
+        Self::Cancelled,
+        Self::Unknown,
+        Self::InvalidArgument,
+        Self::DeadlineExceeded,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::PermissionDenied,
+        Self::ResourceExhausted,
+        Self::FailedPrecondition,
+        Self::Aborted,
+        Self::OutOfRange,
+        Self::Unimplemented,
+        Self::Internal,
+        Self::Unavailable,
+        Self::DataLoss,
+        Self::Unauthenticated,
+    ];
+
+    const fn row(self) -> (u8, &'static str, u16, u8, Retry) {
+        use Retry::{IfIdempotent, No, Yes};
+        match self {
+            Self::Cancelled => (1, "CANCELLED", 499, 1, IfIdempotent),
+            Self::Unknown => (2, "UNKNOWN", 500, 2, IfIdempotent),
+            Self::InvalidArgument => (3, "INVALID_ARGUMENT", 400, 1, No),
+            Self::DeadlineExceeded => (4, "DEADLINE_EXCEEDED", 504, 1, IfIdempotent),
+            Self::NotFound => (5, "NOT_FOUND", 404, 1, No),
+            Self::AlreadyExists => (6, "ALREADY_EXISTS", 409, 1, No),
+            Self::PermissionDenied => (7, "PERMISSION_DENIED", 403, 1, No),
+            Self::ResourceExhausted => (8, "RESOURCE_EXHAUSTED", 429, 1, Yes),
+            Self::FailedPrecondition => (9, "FAILED_PRECONDITION", 400, 1, No),
+            Self::Aborted => (10, "ABORTED", 409, 1, IfIdempotent),
+            Self::OutOfRange => (11, "OUT_OF_RANGE", 400, 1, No),
+            Self::Unimplemented => (12, "UNIMPLEMENTED", 501, 1, No),
+            Self::Internal => (13, "INTERNAL", 500, 2, IfIdempotent),
+            Self::Unavailable => (14, "UNAVAILABLE", 503, 2, Yes),
+            Self::DataLoss => (15, "DATA_LOSS", 500, 2, No),
+            Self::Unauthenticated => (16, "UNAUTHENTICATED", 401, 1, No),
+        }
+    }
+
+    /// The gRPC status code.
+    #[must_use]
+    pub const fn grpc_code(self) -> u8 {
+        self.row().0
+    }
+
+    /// The name of the gRPC status code, such as `NOT_FOUND`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn http_status(self) -> u16 {
+        self.row().2
+    }
+
+    /// The exit code of the command line: 1 where the user can mend it, 2 where the node or the network cannot do it.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        self.row().3
+    }
+
+    /// Whether a repeat may help.
+    #[must_use]
+    pub const fn retry(self) -> Retry {
+        self.row().4
+    }
+
+    /// The kind with a gRPC status code; `None` for 0 (`OK`) and for numbers gRPC does not know.
+    #[must_use]
+    pub fn from_grpc_code(code: i32) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| i32::from(kind.grpc_code()) == code)
+    }
+
+    /// The kind with the name of a gRPC status code, in any case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name().eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_grpc_code_has_one_kind() {
+        for code in 1..=16 {
+            let kind = Kind::from_grpc_code(code).unwrap();
+            assert_eq!(i32::from(kind.grpc_code()), code);
+            assert_eq!(Kind::from_name(kind.name()), Some(kind));
+        }
+        assert_eq!(Kind::from_grpc_code(0), None);
+        assert_eq!(Kind::from_grpc_code(17), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! The stable reasons of failures that the platform itself reports. Programs match on these, never on messages.
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident)*) => {
+        $($(#[$doc])* pub const $name: &str = stringify!($name);)*
+        /// All of them, as `docs/errors.md` lists them.
+        pub const ALL: &[&str] = &[$($name),*];
+    };
+}
+
+reasons! {
+    /// The caller went away, or someone cancelled the invocation.
+    CANCELLED
+    /// A CID is not a UUID in canonical lower case.
+    CID_INVALID
+    /// A synchronous call with this CID is running.
+    CID_IN_USE
+    /// No invocation with this CID is stored.
+    CID_UNKNOWN
+    /// The deadline passed before the service answered.
+    DEADLINE_EXCEEDED
+    /// Services invoke one another too deeply.
+    DEPTH_EXCEEDED
+    /// A document is not of the format it says.
+    DOCUMENT_MALFORMED
+    /// A data format is not known, or does not fit.
+    FORMAT_INVALID
+    /// A service failed in a way that it did not declare.
+    HANDLER_FAILED
+    /// A service panicked.
+    HANDLER_PANICKED
+    /// The same CID or key came with another service or input.
+    IDEMPOTENCY_MISMATCH
+    /// An input is wrong; the violations say where.
+    INPUT_INVALID
+    /// A request is not what its message type says.
+    MALFORMED_MESSAGE
+    /// A message is larger than the limit.
+    MESSAGE_TOO_LARGE
+    /// An invocation has emitted all the items it may.
+    ITEMS_LIMIT
+    /// The metadata of a call is larger than the limit.
+    METADATA_TOO_LARGE
+    /// There is no such RPC.
+    METHOD_UNKNOWN
+    /// Nobody serves the service now.
+    NO_WORKER
+    /// The node is stopping.
+    NODE_STOPPING
+    /// A field, an option or an RPC that this version does not do yet.
+    NOT_SUPPORTED
+    /// A service broke its own declaration.
+    OUTPUT_INVALID
+    /// Too many invocations are pending.
+    PENDING_LIMIT
+    /// Too many calls wait for a service.
+    QUEUE_FULL
+    /// A request field is wrong; the violations say which.
+    REQUEST_INVALID
+    /// A request began and did not end in time.
+    REQUEST_INCOMPLETE
+    /// The invocation is remembered, its outcome is not.
+    RESULT_EXPIRED
+    /// A service with this name is served already.
+    SERVICE_EXISTS
+    /// No service with this name was ever announced.
+    SERVICE_UNKNOWN
+    /// A handler asks for state that the node does not have.
+    STATE_MISSING
+    /// The store is full.
+    STORE_FULL
+    /// A limit on streams or on what they follow was reached.
+    STREAM_LIMIT
+    /// What the transport refused, for a reason of its own.
+    TRANSPORT
+    /// A value cannot be carried: too deep, too large, or no number.
+    VALUE_INVALID
+}

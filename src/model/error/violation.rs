@@ -1,0 +1,73 @@
+//! Field violations: what is wrong with an input, and where.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// One thing that is wrong with an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Where: a JSON pointer (RFC 6901), `/role_list/0/name`; empty for the whole.
+    pub path: String,
+    /// What, for programs: stable, `UPPER_SNAKE_CASE`.
+    pub code: Cow<'static, str>,
+    /// What, for people: a sentence without a full stop.
+    pub message: String,
+}
+
+impl Violation {
+    /// Describes a violation at a path.
+    pub fn new(
+        path: impl Into<String>,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            path: path.into(),
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+
+    /// The same violation, seen from one level further out.
+    #[must_use]
+    pub fn under(mut self, key: &str) -> Self {
+        let mut path = String::with_capacity(self.path.len() + key.len() + 1);
+        push_segment(&mut path, key);
+        path.push_str(&self.path);
+        self.path = path;
+        self
+    }
+}
+
+/// Appends one key to a JSON pointer, escaped (RFC 6901, section 3).
+pub fn push_segment(path: &mut String, key: &str) {
+    path.push('/');
+    for c in key.chars() {
+        match c {
+            '~' => path.push_str("~0"),
+            '/' => path.push_str("~1"),
+            c => path.push(c),
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "`{}`: {}", self.path, self.message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_grow_from_the_inside_out_and_are_escaped() {
+        let inner = Violation::new("/name", "MISSING", "is required");
+        assert_eq!(inner.under("0").under("a/b~c").path, "/a~1b~0c/0/name");
+    }
+}

@@ -1,0 +1,87 @@
+//! "The same input": what tells a repeated request from another one with the same CID or key.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::id::ServiceName;
+use crate::model::value::Value;
+
+/// A SHA-256 of a service and a canonical value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+/// Computes the fingerprint of a request. The order of keys does not count: on the wire it is arbitrary.
+#[must_use]
+pub fn fingerprint(service: &ServiceName, input: &Value) -> Fingerprint {
+    let mut hash = Sha256::new();
+    text(&mut hash, service.as_str());
+    digest(&mut hash, &input.normalized());
+    Fingerprint(hash.finalize().into())
+}
+
+/// Each value begins with a byte of its own kind and a length where it has one, so that no two run together.
+fn digest(hash: &mut Sha256, value: &Value) {
+    match value {
+        Value::Null => hash.update(b"n"),
+        Value::Bool(flag) => hash.update([b'b', u8::from(*flag)]),
+        Value::Int(n) => {
+            hash.update(b"i");
+            hash.update(n.to_be_bytes());
+        }
+        Value::Float(x) => {
+            hash.update(b"f");
+            hash.update(x.to_bits().to_be_bytes());
+        }
+        Value::Digits(digits) => text(hash, digits.as_str()),
+        Value::Text(content) => text(hash, content),
+        Value::Bytes(bytes) => {
+            hash.update(b"y");
+            length(hash, bytes.len());
+            hash.update(bytes);
+        }
+        Value::List(items) => {
+            hash.update(b"l");
+            length(hash, items.len());
+            items.iter().for_each(|item| digest(hash, item));
+        }
+        Value::Dict(dict) => {
+            hash.update(b"d");
+            length(hash, dict.len());
+            let mut pairs: Vec<(&str, &Value)> = dict.iter().collect();
+            pairs.sort_unstable_by_key(|(key, _)| *key);
+            for (key, value) in pairs {
+                text(hash, key);
+                digest(hash, value);
+            }
+        }
+    }
+}
+
+fn text(hash: &mut Sha256, text: &str) {
+    hash.update(b"t");
+    length(hash, text.len());
+    hash.update(text);
+}
+
+fn length(hash: &mut Sha256, len: usize) {
+    hash.update((len as u64).to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dict;
+
+    fn of(service: &str, input: impl Into<Value>) -> Fingerprint {
+        fingerprint(&ServiceName::parse(service).unwrap(), &input.into())
+    }
+
+    #[test]
+    fn only_what_differs_for_the_service_differs() {
+        let one = of("a", dict! { "x": 1, "y": 2 });
+        assert_eq!(one, of("a", dict! { "y": 2.0, "x": 1 }));
+        assert_ne!(one, of("b", dict! { "x": 1, "y": 2 }));
+        assert_ne!(one, of("a", dict! { "x": 1, "y": 3 }));
+        assert_ne!(of("a", vec!["ab", "c"]), of("a", vec!["a", "bc"]));
+        assert_ne!(of("a", Value::Null), of("a", ""));
+    }
+}

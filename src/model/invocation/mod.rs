@@ -1,0 +1,87 @@
+//! Invocations: what is stored of one accepted request, and what happened to it.
+
+mod event;
+mod fingerprint;
+mod retry;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use self::event::{Event, EventKind, Progress, SEQUENCES_PER_GENERATION};
+pub use self::fingerprint::{Fingerprint, fingerprint};
+pub use self::retry::{RetryPolicy, is_retried};
+pub use self::state::{Change, State};
+use crate::model::error::Error;
+use crate::model::id::{Cid, ServiceName};
+use crate::model::metadata::Metadata;
+use crate::model::payload::{Format, Payload, Reply};
+
+/// What an invocation came to.
+pub type Outcome = Result<Reply, Error>;
+
+/// What a caller asked for when an invocation was accepted. Never changes.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Names the invocation.
+    pub cid: Cid,
+    /// The service.
+    pub service: ServiceName,
+    /// What it gets.
+    pub input: Payload,
+    /// The format the response is wanted in.
+    pub response_format: Option<Format>,
+    /// What the caller sent along.
+    pub metadata: Metadata,
+    /// How long one attempt may last since its last sign of life. `None`: the service's.
+    pub attempt_timeout: Option<Duration>,
+    /// The invocation whose handler asked for this one.
+    pub parent: Option<Cid>,
+    /// The invocation all this began with: itself, where nobody's handler asked for it.
+    pub root: Cid,
+    /// When it was accepted.
+    pub accept_time: Timestamp,
+    /// Tells a repeated request from another one with the same name.
+    pub fingerprint: Fingerprint,
+}
+
+/// One stored invocation.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// What was asked for.
+    pub request: Arc<Request>,
+    /// Where it stands.
+    pub state: State,
+    /// How many attempts were started.
+    pub attempts: u32,
+    /// When it is due, while pending.
+    pub due: Timestamp,
+    /// When its first attempt started.
+    pub first_attempt_time: Option<Timestamp>,
+    /// When it ended.
+    pub end_time: Option<Timestamp>,
+    /// When it will be removed, once it ended.
+    pub purge_time: Option<Timestamp>,
+    /// The last progress that an attempt reported.
+    pub progress: Option<Arc<Progress>>,
+    /// Why the last attempt failed, while another one follows.
+    pub last_failure: Option<Error>,
+    /// All events so far, in order; the last one of an ended invocation holds its outcome.
+    pub events: Vec<Arc<Event>>,
+}
+
+impl Invocation {
+    /// What it came to, once it ended.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.events.last()?.kind.outcome()
+    }
+
+    /// The last sequence given to one of its events.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.events.last().map_or(0, |event| event.sequence)
+    }
+}

@@ -1,0 +1,79 @@
+//! What travels beside a payload: a small ordered list of keys and texts.
+
+use crate::model::error::{Error, Result, reason};
+
+/// Keys and texts that a caller or a handler adds to a call or an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata(Vec<(String, String)>);
+
+impl Metadata {
+    /// The most that keys and values may take together, in bytes.
+    pub const MAX_BYTES: usize = 8 * 1024;
+
+    /// Makes an empty one.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Sets a key.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        let (key, value) = (key.into(), value.into());
+        match self.0.iter_mut().find(|(name, _)| *name == key) {
+            Some((_, slot)) => *slot = value,
+            None => self.0.push((key, value)),
+        }
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The keys and values, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Checks the size.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `METADATA_TOO_LARGE` above [`Self::MAX_BYTES`].
+    pub fn check(&self) -> Result<()> {
+        let bytes: usize = self.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if bytes <= Self::MAX_BYTES {
+            return Ok(());
+        }
+        let message = format!(
+            "the metadata has {bytes} bytes; the limit is {}",
+            Self::MAX_BYTES
+        );
+        Err(
+            Error::invalid_argument(reason::METADATA_TOO_LARGE, message)
+                .with_fact("limit", Self::MAX_BYTES),
+        )
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Metadata {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        let mut metadata = Self::new();
+        for (key, value) in pairs {
+            metadata.insert(key, value);
+        }
+        metadata
+    }
+}

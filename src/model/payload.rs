@@ -1,0 +1,105 @@
+//! What is handed from caller to handler and back: decoded where somebody reads it, encoded where nobody does.
+
+use bytes::Bytes;
+
+use crate::model::metadata::Metadata;
+use crate::model::value::{Dict, Value};
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// As a `google.protobuf.Struct` or `Value`.
+    Dict,
+    /// As JSON (RFC 8259).
+    Json,
+    /// As CSV (RFC 4180).
+    Csv,
+    /// As UTF-8 text.
+    Text,
+}
+
+/// An input, a response or an item, as it came.
+///
+/// The encoded forms have passed the scan of [`codec::struct_pb`](crate::codec::struct_pb): whoever hands them on
+/// need not look at them again.
+#[derive(Clone, Debug)]
+pub enum Payload {
+    /// A value in memory. In-process calls pass these on without encoding them.
+    Value(Value),
+    /// An encoded `google.protobuf.Struct`.
+    Struct(Bytes),
+    /// An encoded `google.protobuf.Value`.
+    Any(Bytes),
+    /// A document. Its text is not parsed before somebody reads it.
+    Document(Bytes, Format),
+}
+
+impl Payload {
+    /// No input, and no response: the empty dict.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self::Struct(Bytes::new())
+    }
+
+    /// How many bytes it holds, roughly where it is a value in memory.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Value(value) => weight(value),
+            Self::Struct(bytes) | Self::Any(bytes) | Self::Document(bytes, _) => bytes.len(),
+        }
+    }
+}
+
+fn weight(value: &Value) -> usize {
+    const ENTRY: usize = 32;
+    ENTRY
+        + match value {
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+            Value::Digits(digits) => digits.as_str().len(),
+            Value::Text(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::List(items) => items.iter().map(weight).sum(),
+            Value::Dict(dict) => dict
+                .iter()
+                .map(|(key, value)| ENTRY + key.len() + weight(value))
+                .sum(),
+        }
+}
+
+impl From<Value> for Payload {
+    fn from(value: Value) -> Self {
+        Self::Value(value)
+    }
+}
+
+impl From<Dict> for Payload {
+    fn from(dict: Dict) -> Self {
+        Self::Value(Value::Dict(dict))
+    }
+}
+
+/// No input: the empty dict.
+impl From<()> for Payload {
+    fn from((): ()) -> Self {
+        Self::empty()
+    }
+}
+
+/// What a handler answered.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The response.
+    pub payload: Payload,
+    /// What the handler added.
+    pub metadata: Metadata,
+}
+
+impl From<Payload> for Reply {
+    fn from(payload: Payload) -> Self {
+        Self {
+            payload,
+            metadata: Metadata::new(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Simple IO (SIO): the declared input and output of a service.

@@ -1,0 +1,304 @@
+//! The values that services get and give.
+
+mod convert;
+mod de;
+mod number;
+mod path;
+mod ser;
+
+use std::ops::{Index, IndexMut};
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+
+pub use self::de::from_value;
+pub use self::number::{Digits, MAX_SAFE_INTEGER};
+pub use self::ser::to_value;
+
+/// One value: what a handler gets, gives, and finds inside of either.
+///
+/// Two kinds are wider than what JSON and `google.protobuf.Struct` know: whole numbers are exact to 64 bits, and
+/// [`Digits`] keeps what neither `i64` nor `f64` holds exactly. See [`Value::normalized`] for what becomes of them
+/// over gRPC.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Value {
+    /// Nothing.
+    #[default]
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A floating-point number. NaN and infinities cannot be carried and are refused where they are encoded.
+    Float(f64),
+    /// A number that neither `i64` nor `f64` holds exactly, as its text.
+    Digits(Digits),
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Bytes(Bytes),
+    /// A list.
+    List(Vec<Self>),
+    /// A dict, ordered.
+    Dict(Dict),
+}
+
+static NULL: Value = Value::Null;
+
+impl Value {
+    /// What kind of value it is, for people: `a number`, `a dict`.
+    #[must_use]
+    pub fn kind_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) | Self::Float(_) | Self::Digits(_) => "a number",
+            Self::Text(_) => "text",
+            Self::Bytes(_) => "bytes",
+            Self::List(_) => "a list",
+            Self::Dict(_) => "a dict",
+        }
+    }
+
+    /// The value as it comes out at the other end of `google.protobuf.Struct`, which knows doubles, text, booleans,
+    /// lists and dicts only.
+    ///
+    /// Whole numbers beyond ±(2^53−1) and [`Digits`] become decimal text, bytes become base64 text (RFC 4648, padded),
+    /// doubles without a fraction within that range become whole numbers. Every typed reader takes the text back
+    /// exactly.
+    #[must_use]
+    pub fn normalized(&self) -> Self {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Text(_) => self.clone(),
+            Self::Int(n) if number::is_safe(*n) => Self::Int(*n),
+            Self::Int(n) => Self::Text(n.to_string()),
+            Self::Float(x) => Self::from_double(*x),
+            Self::Digits(digits) => Self::Text(digits.as_str().to_owned()),
+            Self::Bytes(bytes) => Self::Text(convert::to_base64(bytes)),
+            Self::List(items) => Self::List(items.iter().map(Self::normalized).collect()),
+            Self::Dict(dict) => Self::Dict(
+                dict.iter()
+                    .map(|(key, value)| (key.to_owned(), value.normalized()))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// The dict, if it is one.
+    #[must_use]
+    pub fn as_dict(&self) -> Option<&Dict> {
+        match self {
+            Self::Dict(dict) => Some(dict),
+            _ => None,
+        }
+    }
+
+    /// The text, if it is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The whole number, if it is one.
+    #[must_use]
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Self::Int(n) => Some(*n),
+            _ => None,
+        }
+    }
+
+    /// The list, if it is one.
+    #[must_use]
+    pub fn as_list(&self) -> Option<&[Self]> {
+        match self {
+            Self::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Whether it is null.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+}
+
+/// A string-keyed map that keeps the order of its keys. Two dicts are equal whatever their order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dict(IndexMap<String, Value, RandomState>);
+
+impl Dict {
+    /// Makes an empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes an empty one with room for `keys`.
+    #[must_use]
+    pub fn with_capacity(keys: usize) -> Self {
+        Self(IndexMap::with_capacity_and_hasher(keys, RandomState::default()))
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
+    /// The value of a key.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
+        self.0.get_mut(key)
+    }
+
+    /// Whether the key is there, null or not.
+    #[must_use]
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// Sets a key; answers what was there. A key that was there keeps its place.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Value>) -> Option<Value> {
+        self.0.insert(key.into(), value.into())
+    }
+
+    /// Takes a key out; the others keep their order.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        self.0.shift_remove(key)
+    }
+
+    /// The keys and values, in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Value)> + ExactSizeIterator {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// The keys, in order.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl FromIterator<(String, Value)> for Dict {
+    fn from_iter<I: IntoIterator<Item = (String, Value)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+impl IntoIterator for Dict {
+    type Item = (String, Value);
+    type IntoIter = indexmap::map::IntoIter<String, Value>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl Index<&str> for Value {
+    type Output = Self;
+
+    /// The value of a key; null where there is none.
+    fn index(&self, key: &str) -> &Self {
+        self.as_dict().and_then(|dict| dict.get(key)).unwrap_or(&NULL)
+    }
+}
+
+impl Index<usize> for Value {
+    type Output = Self;
+
+    /// The item of a list; null where there is none.
+    fn index(&self, index: usize) -> &Self {
+        self.as_list()
+            .and_then(|items| items.get(index))
+            .unwrap_or(&NULL)
+    }
+}
+
+impl Index<&str> for Dict {
+    type Output = Value;
+
+    /// The value of a key; null where there is none.
+    fn index(&self, key: &str) -> &Value {
+        self.get(key).unwrap_or(&NULL)
+    }
+}
+
+impl IndexMut<&str> for Dict {
+    /// The value of a key, made (null) where there is none.
+    fn index_mut(&mut self, key: &str) -> &mut Value {
+        self.0.entry(key.to_owned()).or_default()
+    }
+}
+
+/// Makes a [`Dict`] from inline parameters.
+///
+/// ```
+/// use cidery::{Value, dict};
+///
+/// let input = dict! { "customer_id": 123, "phones": ["123-456-789"], "at": dict! { "zip": "1234" } };
+/// assert_eq!(input["customer_id"], Value::Int(123));
+/// ```
+#[macro_export]
+macro_rules! dict {
+    ($($key:literal : $value:expr),* $(,)?) => {{
+        #[allow(unused_mut, reason = "nothing is inserted into an empty dict")]
+        let mut dict = $crate::Dict::new();
+        $(dict.insert($key, $crate::Value::from($value));)*
+        dict
+    }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dicts_keep_their_order_and_are_equal_without_it() {
+        let one = dict! { "b": 1, "a": 2 };
+        let other = dict! { "a": 2, "b": 1 };
+        assert_eq!(one.keys().collect::<Vec<_>>(), ["b", "a"]);
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn what_is_not_there_reads_as_null() {
+        let value = Value::from(dict! { "a": vec![1, 2] });
+        assert_eq!(value["a"][1], Value::Int(2));
+        assert_eq!(value["a"][9], Value::Null);
+        assert_eq!(value["b"]["c"], Value::Null);
+    }
+
+    #[test]
+    fn normalizing_says_what_struct_can_carry() {
+        let cases = [
+            (Value::Float(5.0), Value::Int(5)),
+            (Value::Float(-0.0), Value::Float(-0.0)),
+            (Value::Float(0.5), Value::Float(0.5)),
+            (Value::Int(MAX_SAFE_INTEGER), Value::Int(MAX_SAFE_INTEGER)),
+            (Value::Int(MAX_SAFE_INTEGER + 1), Value::from("9007199254740992")),
+            (Value::Int(i64::MIN), Value::from("-9223372036854775808")),
+            (Value::Float(1e300), Value::Float(1e300)),
+            (Value::Bytes(Bytes::from_static(b"\0\xff")), Value::from("AP8=")),
+        ];
+        for (value, normalized) in cases {
+            assert_eq!(value.normalized(), normalized, "{value:?}");
+            assert_eq!(normalized.normalized(), normalized, "{value:?} twice");
+        }
+    }
+}
