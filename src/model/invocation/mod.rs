@@ -43,8 +43,6 @@ pub struct Request {
     pub root: Cid,
     /// When it was accepted.
     pub accept_time: Timestamp,
-    /// Tells a repeated request from another one with the same name.
-    pub fingerprint: Fingerprint,
 }
 
 /// One stored invocation.

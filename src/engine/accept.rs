@@ -1,0 +1,136 @@
+//! Accepting asynchronous invocations: "accepted" means stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::codec::payload;
+use crate::engine::Invoker;
+use crate::engine::dispatch::Dispatch;
+use crate::engine::hub::next_sequence;
+use crate::engine::routes::Route;
+use crate::engine::store::Acceptance;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::Cid;
+use crate::model::invocation::{
+    Event, EventKind, Invocation, Request, State, fingerprint,
+};
+use crate::model::payload::{Format, Payload};
+use crate::service::{Accepted, Call};
+
+impl Invoker {
+    /// Accepts an invocation for a caller from outside. Once this resolves it is stored and will run.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `ALREADY_EXISTS` / `CID_IN_USE` or `IDEMPOTENCY_MISMATCH`; what a limit says.
+    pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
+        self.refuse_when_draining()?;
+        self.accept(call, None).await
+    }
+
+    pub(super) async fn accept(&self, call: Call, parent: Option<&Dispatch>) -> Result<Accepted> {
+        let route = self.0.routes.find(&call.service)?;
+        let cid = call.cid.unwrap_or_default();
+        let accepted = self.accept_as(cid, call, parent, &route).await;
+        accepted.map_err(|error| error.with_cid(cid))
+    }
+
+    async fn accept_as(
+        &self,
+        cid: Cid,
+        call: Call,
+        parent: Option<&Dispatch>,
+        route: &Arc<Route>,
+    ) -> Result<Accepted> {
+        let engine = &self.0;
+        if call.cid.is_some() && engine.in_use().contains(&cid) {
+            let message = format!("a synchronous call with CID {cid} is running");
+            return Err(Error::already_exists(reason::CID_IN_USE, message));
+        }
+        let limit = route.options.pending_limit;
+        if engine.store.pending(route.name()) >= limit {
+            return Err(too_many_pending(route, limit));
+        }
+        let now = engine.clock.now();
+        let request = Arc::new(Request {
+            cid,
+            service: route.name().clone(),
+            input: storable(call.input)?,
+            response_format: call.response_format,
+            metadata: call.metadata.map(Arc::unwrap_or_clone).unwrap_or_default(),
+            attempt_timeout: call.timeout,
+            parent: parent.map(|parent| parent.cid),
+            root: parent.map_or(cid, |parent| parent.root),
+            accept_time: now,
+        });
+        let accepted = Arc::new(Event {
+            sequence: next_sequence(0, engine.store.generation()),
+            attempt: 0,
+            time: now,
+            kind: EventKind::Accepted {
+                service: route.name().clone(),
+                due: now,
+            },
+        });
+        let invocation = Invocation {
+            request: Arc::clone(&request),
+            state: State::ACCEPTED,
+            attempts: 0,
+            due: now,
+            first_attempt_time: None,
+            end_time: None,
+            purge_time: None,
+            progress: None,
+            last_failure: None,
+            events: vec![accepted],
+        };
+        match engine.store.accept(invocation).await? {
+            Acceptance::Stored => {
+                engine.hub.ring(cid);
+                self.wake(route);
+                Ok(Accepted {
+                    cid,
+                    already_accepted: false,
+                })
+            }
+            Acceptance::Known(first) => {
+                check_same(&first, &request)?;
+                Ok(Accepted {
+                    cid: first.cid,
+                    already_accepted: true,
+                })
+            }
+        }
+    }
+}
+
+/// What is stored is encoded: as it came, where it came encoded.
+fn storable(input: Payload) -> Result<Payload> {
+    match input {
+        Payload::Value(_) => payload::encode(input, Format::Dict),
+        encoded => Ok(encoded),
+    }
+}
+
+fn check_same(first: &Request, again: &Request) -> Result<()> {
+    let same = first.service == again.service && {
+        let first = payload::decode(first.input.clone())?;
+        let again_input = payload::decode(again.input.clone())?;
+        fingerprint(&again.service, &first) == fingerprint(&again.service, &again_input)
+    };
+    if same {
+        return Ok(());
+    }
+    let message = format!(
+        "CID {} was accepted before, for `{}` with another input or under another name",
+        first.cid, first.service
+    );
+    Err(Error::already_exists(reason::IDEMPOTENCY_MISMATCH, message))
+}
+
+fn too_many_pending(route: &Route, limit: usize) -> Error {
+    let message = format!("{limit} invocations of `{}` are pending already", route.name());
+    Error::resource_exhausted(reason::PENDING_LIMIT, message)
+        .with_fact("pending", limit)
+        .with_retry_after(Duration::from_secs(1))
+}

@@ -1,0 +1,154 @@
+//! One attempt of an asynchronous invocation, from its start to its record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::codec::payload;
+use crate::engine::Invoker;
+use crate::engine::attempt::Attempt;
+use crate::engine::dispatch::Dispatch;
+use crate::engine::gate::{Permits, Slot};
+use crate::engine::hub::Live;
+use crate::engine::routes::Route;
+use crate::model::error::{Error, Result, reason};
+use crate::model::invocation::Invocation;
+use crate::model::payload::Reply;
+use crate::service::Facts;
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// With an outcome.
+    With(Result<Reply>),
+    /// The node stopped first: it does not count.
+    HandedBack,
+}
+
+impl Invoker {
+    /// Runs one attempt of an invocation that was claimed, and records what became of it.
+    pub(super) async fn run_in_background(
+        self,
+        route: Arc<Route>,
+        invocation: Invocation,
+        permits: Permits,
+    ) {
+        let engine = &self.0;
+        let now = engine.clock.now();
+        let live = Arc::new(Live::begin(&invocation, engine.store.generation(), now));
+        engine.hub.open(Arc::clone(&live));
+        let ended = self.attempt(&route, &invocation, permits, &live).await;
+        self.settle(&route, &invocation, &live, ended).await;
+        self.wake(&route);
+    }
+
+    async fn attempt(
+        &self,
+        route: &Arc<Route>,
+        invocation: &Invocation,
+        permits: Permits,
+        live: &Arc<Live>,
+    ) -> Ended {
+        let request = &invocation.request;
+        let timeout = request.attempt_timeout.unwrap_or(route.options.attempt_timeout);
+        let facts = Facts {
+            cid: request.cid,
+            service: route.name().clone(),
+            attempt: invocation.attempts + 1,
+            // The timeout runs from the last sign of life: there is no instant yet.
+            deadline: None,
+            metadata: Arc::new(request.metadata.clone()),
+            parent: request.parent,
+            root: request.root,
+            asynchronous: true,
+            last_progress: invocation.progress.clone(),
+        };
+        let cancel = CancellationToken::new();
+        let slot = Slot::new(Arc::clone(&route.gate), permits);
+        let (dispatch, context) = Dispatch::new(
+            self.clone(),
+            facts,
+            slot,
+            cancel.clone(),
+            None,
+            Some(Arc::clone(live)),
+        );
+        let attempt = Attempt::new(route, dispatch, context, request.input.clone());
+        let (outcome, handed_back) = self.watch(attempt, &cancel, live, timeout).await;
+        match outcome {
+            Some(Ok(reply)) => Ended::With(self.storable_reply(reply, invocation)),
+            _ if handed_back => Ended::HandedBack,
+            Some(Err(error)) if !cancel.is_cancelled() => Ended::With(Err(error)),
+            // It was asked to stop because its time was over: that is why it failed, whatever it says.
+            Some(Err(_)) | None => Ended::With(Err(timed_out(route, timeout))),
+        }
+    }
+
+    /// Waits for an attempt. When its time is over, or the node stops, it is asked to stop and has the grace period to
+    /// do so; `None` where it had to be dropped. Answers as well whether it was the node that stopped it.
+    async fn watch(
+        &self,
+        mut attempt: Attempt,
+        cancel: &CancellationToken,
+        live: &Live,
+        timeout: Duration,
+    ) -> (Option<Result<Reply>>, bool) {
+        let handed_back = tokio::select! {
+            biased;
+            outcome = &mut attempt => return (Some(outcome), false),
+            () = silence(live, timeout) => false,
+            () = self.0.halting.cancelled() => true,
+        };
+        cancel.cancel();
+        let grace = self.0.limits.grace;
+        let outcome = tokio::time::timeout(grace, &mut attempt).await.ok();
+        if outcome.is_none() {
+            attempt.end().await;
+        }
+        (outcome, handed_back)
+    }
+
+    /// The reply in the form it will be answered in: it is encoded once, here.
+    fn storable_reply(&self, reply: Reply, invocation: &Invocation) -> Result<Reply> {
+        let request = &invocation.request;
+        let format = payload::answer_format(request.response_format, &request.input);
+        let payload = payload::encode(reply.payload, format)
+            .map_err(crate::service::output_invalid)?;
+        let limit = self.0.limits.message_bytes;
+        if payload.weight() > limit {
+            let message = format!("the response is larger than {limit} bytes");
+            return Err(Error::internal(reason::OUTPUT_INVALID, message)
+                .with_retryable(false)
+                .with_fact("message_bytes", limit));
+        }
+        Ok(Reply {
+            payload,
+            metadata: reply.metadata,
+        })
+    }
+}
+
+/// Resolves when there has been no sign of life for this long.
+async fn silence(live: &Live, timeout: Duration) {
+    loop {
+        let Some(until) = live.last_sign().checked_add(timeout) else {
+            return std::future::pending().await;
+        };
+        if until <= Instant::now() {
+            return;
+        }
+        tokio::time::sleep_until(until).await;
+    }
+}
+
+fn timed_out(route: &Route, timeout: Duration) -> Error {
+    let message = format!(
+        "service `{}` gave no sign of life for {} ms",
+        route.name(),
+        timeout.as_millis()
+    );
+    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
+        .with_fact("timeout_ms", timeout.as_millis())
+}

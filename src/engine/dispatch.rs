@@ -1,0 +1,167 @@
+//! One hand-over of an attempt or a nested call to a handler: its slot, its deadline, its way back into the engine.
+
+use std::sync::{Arc, Weak};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Invoker;
+use crate::engine::gate::Slot;
+use crate::engine::hub::Live;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{EventKind, Progress};
+use crate::model::metadata::Metadata;
+use crate::model::payload::{Payload, Reply};
+use crate::service::{Accepted, BoxFuture, Call, Context, Facts, Invoke};
+
+/// A dispatch under way. Ends with the handler, or with its grace period.
+#[derive(Debug)]
+pub(super) struct Dispatch {
+    this: Weak<Self>,
+    pub(super) invoker: Invoker,
+    pub(super) service: ServiceName,
+    pub(super) cid: Cid,
+    pub(super) root: Cid,
+    pub(super) deadline: Option<Instant>,
+    pub(super) metadata: Arc<Metadata>,
+    pub(super) cancel: CancellationToken,
+    pub(super) slot: Slot,
+    /// The calls this one is nested in, innermost first.
+    pub(super) callers: Option<Arc<Caller>>,
+    /// What the handler tells goes here. `None` in nested and unstored calls: nobody listens.
+    live: Option<Arc<Live>>,
+}
+
+/// A call that waits for a nested one.
+#[derive(Debug)]
+pub(super) struct Caller {
+    service: ServiceName,
+    caller: Option<Arc<Self>>,
+    depth: u32,
+}
+
+impl Dispatch {
+    /// Makes a dispatch and the context its handler gets.
+    pub(super) fn new(
+        invoker: Invoker,
+        facts: Facts,
+        slot: Slot,
+        cancel: CancellationToken,
+        callers: Option<Arc<Caller>>,
+        live: Option<Arc<Live>>,
+    ) -> (Arc<Self>, Context) {
+        let states = Arc::clone(&invoker.0.states);
+        let dispatch = Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            invoker,
+            service: facts.service.clone(),
+            cid: facts.cid,
+            root: facts.root,
+            deadline: facts.deadline,
+            metadata: Arc::clone(&facts.metadata),
+            cancel: cancel.clone(),
+            slot,
+            callers,
+            live,
+        });
+        let platform = Arc::clone(&dispatch);
+        let context = Context::new(facts, cancel, platform, states);
+        (dispatch, context)
+    }
+
+    /// This call, as the caller of a nested one.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `DEPTH_EXCEEDED` with the chain of names.
+    pub(super) fn as_caller(&self, next: &str) -> Result<Arc<Caller>> {
+        let limit = self.invoker.limits().depth;
+        let depth = self.callers.as_ref().map_or(0, |caller| caller.depth) + 1;
+        if depth > limit {
+            let chain = self.chain(next);
+            let message = format!("services invoke one another more than {limit} deep: {chain}");
+            return Err(Error::failed_precondition(reason::DEPTH_EXCEEDED, message)
+                .with_fact("depth", limit)
+                .with_fact("chain", chain));
+        }
+        Ok(Arc::new(Caller {
+            service: self.service.clone(),
+            caller: self.callers.clone(),
+            depth,
+        }))
+    }
+
+    /// The names from the outermost call to `next`; the middle of a long chain is left out.
+    fn chain(&self, next: &str) -> String {
+        const SHOWN: usize = 6;
+        let mut names = vec![next.to_owned(), self.service.to_string()];
+        let mut caller = self.callers.as_ref();
+        while let Some(link) = caller {
+            names.push(link.service.to_string());
+            caller = link.caller.as_ref();
+        }
+        names.reverse();
+        if names.len() > SHOWN {
+            names.splice(SHOWN / 2..names.len() - SHOWN / 2, ["…".to_owned()]);
+        }
+        names.join(" → ")
+    }
+
+    /// Why a nested call ends when its caller does.
+    pub(super) fn ended(&self) -> Error {
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => {
+                let message = "the deadline of the calling service passed";
+                Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
+            }
+            _ => Error::cancelled(reason::CANCELLED, "the calling service was cancelled"),
+        }
+    }
+}
+
+impl Invoke for Dispatch {
+    fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>> {
+        let Some(this) = self.this.upgrade() else {
+            return Box::pin(std::future::ready(Err(self.ended())));
+        };
+        Box::pin(async move { this.invoker.invoke_nested(call, &this).await })
+    }
+
+    fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
+        Box::pin(self.invoker.accept(call, Some(self)))
+    }
+
+    fn progress(&self, progress: Progress) {
+        if let Some(live) = &self.live {
+            live.show(progress, self.invoker.0.clock.now());
+            self.invoker.0.hub.ring(live.cid);
+        }
+    }
+
+    fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(self.tell_item(item)))
+    }
+}
+
+impl Dispatch {
+    fn tell_item(&self, item: Payload) -> Result<()> {
+        let Some(live) = &self.live else {
+            return Ok(());
+        };
+        let limits = self.invoker.limits();
+        if !live.admit_item(item.weight(), limits.items, limits.item_bytes) {
+            let message = format!(
+                "an invocation emits at most {} items and {} bytes of them",
+                limits.items, limits.item_bytes
+            );
+            return Err(Error::resource_exhausted(reason::ITEMS_LIMIT, message)
+                .with_retryable(false)
+                .with_fact("items", limits.items)
+                .with_fact("item_bytes", limits.item_bytes));
+        }
+        live.tell(EventKind::Item(item), self.invoker.0.clock.now());
+        self.invoker.0.hub.ring(live.cid);
+        Ok(())
+    }
+}

@@ -1,0 +1,333 @@
+//! Who follows which invocation, and what running ones have to tell.
+//!
+//! Followers are not handed events: they are told which CIDs have something new and then read it, from the live
+//! invocation or from the store, after the last sequence they saw. So a slow follower costs a set of CIDs, never a
+//! queue of events, and subscribing cannot race with finishing: whoever registers first and reads afterwards misses
+//! nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::model::id::Cid;
+use crate::model::invocation::{
+    Event, EventKind, Invocation, Progress, SEQUENCES_PER_GENERATION, State,
+};
+
+const SHARDS: usize = 16;
+
+/// All live invocations and all followers, by CID.
+#[derive(Debug, Default)]
+pub(super) struct Hub {
+    shards: [Mutex<HashMap<Cid, Entry, RandomState>>; SHARDS],
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    live: Option<Arc<Live>>,
+    followers: Vec<Arc<Inbox>>,
+}
+
+impl Hub {
+    fn shard(&self, cid: Cid) -> MutexGuard<'_, HashMap<Cid, Entry, RandomState>> {
+        let last = cid.as_bytes().last().copied().unwrap_or_default();
+        let shard = self
+            .shards
+            .get(usize::from(last) % SHARDS)
+            .unwrap_or_else(|| unreachable!("a remainder of SHARDS is an index"));
+        // Entries are inserted and removed whole.
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes an invocation live: it runs from now on.
+    pub(super) fn open(&self, live: Arc<Live>) {
+        let cid = live.cid;
+        let mut shard = self.shard(cid);
+        let entry = shard.entry(cid).or_default();
+        for follower in &entry.followers {
+            follower.ring(cid, Some(&live));
+        }
+        entry.live = Some(live);
+    }
+
+    /// The live invocation, if it runs.
+    pub(super) fn live(&self, cid: Cid) -> Option<Arc<Live>> {
+        self.shard(cid).get(&cid)?.live.clone()
+    }
+
+    /// Tells followers that there is something new.
+    pub(super) fn ring(&self, cid: Cid) {
+        if let Some(entry) = self.shard(cid).get(&cid) {
+            for follower in &entry.followers {
+                follower.ring(cid, entry.live.as_ref());
+            }
+        }
+    }
+
+    /// The invocation does not run any more. Followers keep what is live until they have read it: the outcome reaches
+    /// them without another look into the store.
+    pub(super) fn close(&self, cid: Cid) {
+        let mut shard = self.shard(cid);
+        let Some(entry) = shard.get_mut(&cid) else {
+            return;
+        };
+        let live = entry.live.take();
+        for follower in &entry.followers {
+            follower.ring(cid, live.as_ref());
+        }
+        if entry.followers.is_empty() {
+            shard.remove(&cid);
+        }
+    }
+
+    pub(super) fn follow(&self, cid: Cid, inbox: &Arc<Inbox>) {
+        let mut shard = self.shard(cid);
+        shard.entry(cid).or_default().followers.push(Arc::clone(inbox));
+    }
+
+    pub(super) fn unfollow(&self, cid: Cid, inbox: &Arc<Inbox>) {
+        let mut shard = self.shard(cid);
+        if let Some(entry) = shard.get_mut(&cid) {
+            entry.followers.retain(|other| !Arc::ptr_eq(other, inbox));
+            if entry.followers.is_empty() && entry.live.is_none() {
+                shard.remove(&cid);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.shards.iter().all(|shard| shard.lock().unwrap().is_empty())
+    }
+}
+
+/// The CIDs that have something new for one follower. Bounded by the number of CIDs it follows.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    fresh: Mutex<IndexMap<Cid, Option<Arc<Live>>, RandomState>>,
+    bell: Notify,
+}
+
+impl Inbox {
+    pub(super) fn ring(&self, cid: Cid, live: Option<&Arc<Live>>) {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = fresh.entry(cid).or_default();
+        if live.is_some() {
+            *slot = live.cloned();
+        }
+        drop(fresh);
+        self.bell.notify_one();
+    }
+
+    /// Waits for a CID with something new. Cancel safe: a CID is taken only when it is answered.
+    pub(super) async fn next(&self) -> (Cid, Option<Arc<Live>>) {
+        loop {
+            let next = self
+                .fresh
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .shift_remove_index(0);
+            match next {
+                Some(next) => return next,
+                None => self.bell.notified().await,
+            }
+        }
+    }
+}
+
+/// A running invocation: what happened to it, as far as the store does not know it yet, and before.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) cid: Cid,
+    told: Mutex<Told>,
+}
+
+#[derive(Debug)]
+struct Told {
+    state: State,
+    attempts: u32,
+    first_attempt_time: Option<Timestamp>,
+    /// The next sequence.
+    next: u64,
+    events: Vec<Arc<Event>>,
+    /// How many of the events the store has.
+    recorded: usize,
+    items: usize,
+    item_bytes: usize,
+    progress: Option<Shown>,
+    last_sign: Instant,
+}
+
+/// Progress, with when it was shown and how many were shown before it.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) progress: Arc<Progress>,
+    pub(super) time: Timestamp,
+    pub(super) attempt: u32,
+    pub(super) version: u64,
+}
+
+/// What is new of a live invocation.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    pub(super) events: Vec<Arc<Event>>,
+    pub(super) progress: Option<Shown>,
+}
+
+impl Live {
+    /// Begins an attempt of a claimed invocation.
+    pub(super) fn begin(invocation: &Invocation, generation: u32, now: Timestamp) -> Self {
+        let attempt = invocation.attempts + 1;
+        let mut events = invocation.events.clone();
+        let sequence = next_sequence(invocation.sequence(), generation);
+        events.push(Arc::new(Event {
+            sequence,
+            attempt,
+            time: now,
+            kind: EventKind::Started,
+        }));
+        let items = invocation.events.iter().filter_map(|event| match &event.kind {
+            EventKind::Item(item) => Some(item.weight()),
+            _ => None,
+        });
+        let (items, item_bytes) = items.fold((0, 0), |(n, bytes), weight| (n + 1, bytes + weight));
+        Self {
+            cid: invocation.request.cid,
+            told: Mutex::new(Told {
+                state: State::Running {
+                    cancel_requested: false,
+                },
+                attempts: attempt,
+                first_attempt_time: invocation.first_attempt_time.or(Some(now)),
+                next: sequence + 1,
+                recorded: invocation.events.len(),
+                events,
+                items,
+                item_bytes,
+                progress: None,
+                last_sign: Instant::now(),
+            }),
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        // Every change is one push or one assignment.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an event; answers it.
+    pub(super) fn tell(&self, kind: EventKind, time: Timestamp) -> Arc<Event> {
+        let mut told = self.told();
+        let event = Arc::new(Event {
+            sequence: told.next,
+            attempt: told.attempts,
+            time,
+            kind,
+        });
+        told.next += 1;
+        told.events.push(Arc::clone(&event));
+        event
+    }
+
+    /// Counts an item of this weight, unless a limit is reached.
+    pub(super) fn admit_item(&self, weight: usize, items: usize, item_bytes: usize) -> bool {
+        let mut told = self.told();
+        if told.items >= items || told.item_bytes.saturating_add(weight) > item_bytes {
+            return false;
+        }
+        told.items += 1;
+        told.item_bytes += weight;
+        true
+    }
+
+    /// Takes note of a sign of life.
+    pub(super) fn show(&self, progress: Progress, time: Timestamp) {
+        let mut told = self.told();
+        let version = told.progress.as_ref().map_or(0, |shown| shown.version) + 1;
+        told.last_sign = Instant::now();
+        told.progress = Some(Shown {
+            progress: Arc::new(progress),
+            time,
+            attempt: told.attempts,
+            version,
+        });
+    }
+
+    pub(super) fn last_sign(&self) -> Instant {
+        self.told().last_sign
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.told().state
+    }
+
+    pub(super) fn progress(&self) -> Option<Arc<Progress>> {
+        let told = self.told();
+        told.progress.as_ref().map(|shown| Arc::clone(&shown.progress))
+    }
+
+    /// The events that the store does not have yet.
+    pub(super) fn unrecorded(&self) -> Vec<Arc<Event>> {
+        let told = self.told();
+        told.events.get(told.recorded..).unwrap_or_default().to_vec()
+    }
+
+    /// What is new after a sequence and a version of the progress.
+    pub(super) fn since(&self, sequence: u64, version: u64) -> News {
+        let told = self.told();
+        let first = told.events.partition_point(|event| event.sequence <= sequence);
+        News {
+            events: told.events.get(first..).unwrap_or_default().to_vec(),
+            progress: told
+                .progress
+                .clone()
+                .filter(|shown| shown.version > version),
+        }
+    }
+
+    /// Lays what is live over what is stored.
+    pub(super) fn overlay(&self, invocation: &mut Invocation) {
+        let told = self.told();
+        invocation.state = told.state;
+        invocation.attempts = told.attempts;
+        invocation.first_attempt_time = told.first_attempt_time;
+        invocation.events.clone_from(&told.events);
+        if let Some(shown) = &told.progress {
+            invocation.progress = Some(Arc::clone(&shown.progress));
+        }
+    }
+}
+
+/// The sequence after `last`, in this generation of the store.
+pub(super) fn next_sequence(last: u64, generation: u32) -> u64 {
+    (last + 1).max(u64::from(generation) * SEQUENCES_PER_GENERATION + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_rise_and_begin_anew_with_each_generation() {
+        assert_eq!(next_sequence(0, 1), (1 << 32) + 1);
+        assert_eq!(next_sequence((1 << 32) + 1, 1), (1 << 32) + 2);
+        assert_eq!(next_sequence((1 << 32) + 7, 2), (2 << 32) + 1);
+    }
+
+    #[tokio::test]
+    async fn an_inbox_holds_each_cid_once_in_order() {
+        let inbox = Inbox::default();
+        let (a, b) = (Cid::new(), Cid::new());
+        for cid in [a, b, a, a, b] {
+            inbox.ring(cid, None);
+        }
+        assert_eq!(inbox.next().await.0, a);
+        assert_eq!(inbox.next().await.0, b);
+        assert!(futures_util::poll!(Box::pin(inbox.next())).is_pending());
+    }
+}

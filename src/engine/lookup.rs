@@ -1,0 +1,73 @@
+//! Looking at one invocation, and waiting for its end.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::engine::Invoker;
+use crate::engine::follow::{Followed, cid_unknown, result_expired};
+use crate::engine::store::Stored;
+use crate::model::error::Result;
+use crate::model::id::Cid;
+use crate::model::invocation::{Invocation, State};
+
+/// An invocation as it stands.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The invocation.
+    pub invocation: Invocation,
+    /// Whether it is due, where it is pending.
+    pub due: bool,
+}
+
+impl Invoker {
+    /// Looks at an invocation, at the latest when it has ended or `wait` is over.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; what the store answers.
+    pub async fn find(&self, cid: Cid, wait: Duration) -> Result<Found> {
+        let found = self.look(cid).await?;
+        if found.invocation.state.is_terminal() || wait.is_zero() {
+            return Ok(found);
+        }
+        let until = Instant::now().checked_add(wait);
+        let mut follower = self.follow([(cid, found.invocation.sequence())], false)?;
+        let ended = async {
+            while let Some(followed) = follower.next().await? {
+                if let Followed::NotFound { error, .. } = followed {
+                    return Err(error);
+                }
+            }
+            Ok(())
+        };
+        match until {
+            // Whether it ended or the wait did: as it is now.
+            Some(until) => timeout_at(until, ended).await.unwrap_or(Ok(()))?,
+            None => ended.await?,
+        }
+        self.look(cid).await
+    }
+
+    async fn look(&self, cid: Cid) -> Result<Found> {
+        // Before the store is read: what has ended in between is terminal there.
+        let live = self.0.hub.live(cid);
+        match self.0.store.get(cid).await? {
+            Stored::Found(mut invocation) => {
+                if let Some(live) = live
+                    && !invocation.state.is_terminal()
+                {
+                    live.overlay(&mut invocation);
+                }
+                let due = matches!(invocation.state, State::Pending { .. })
+                    && invocation.due <= self.0.clock.now();
+                Ok(Found {
+                    invocation: *invocation,
+                    due,
+                })
+            }
+            Stored::Removed(tombstone) => Err(result_expired(cid, &tombstone)),
+            Stored::Unknown => Err(cid_unknown(cid)),
+        }
+    }
+}

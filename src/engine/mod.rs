@@ -1,0 +1,204 @@
+//! What happens: one way in for every kind of caller, deadlines, limits, attempts, results.
+//!
+//! ```text
+//!  caller ──▶ Invoker ──▶ Route ──▶ Gate (a slot) ──▶ Attempt (hooks, handler) ──▶ reply
+//!                │                                        ▲
+//!                └─ accept ──▶ Store ──▶ Lane (claims) ───┘──▶ settle ──▶ Store, Hub ──▶ followers
+//! ```
+
+mod accept;
+mod attempt;
+mod background;
+pub mod clock;
+mod dispatch;
+mod follow;
+mod gate;
+mod hub;
+mod invoke;
+mod lane;
+mod limits;
+mod lookup;
+mod purge;
+mod routes;
+mod settle;
+pub mod store;
+pub mod tasks;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use self::clock::Clock;
+pub use self::follow::{Followed, Follower};
+use self::hub::Hub;
+pub use self::limits::Limits;
+pub use self::lookup::Found;
+use self::routes::Routes;
+pub use self::routes::{ServiceFacts, ServiceStatus};
+use self::store::Store;
+use self::tasks::Tasks;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::Cid;
+use crate::service::{Definition, ErasedHooks, Registry, States};
+
+/// The one way in: gRPC, the command line, workers, contexts and callbacks all go through it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Invoker(Arc<Engine>);
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The services.
+    pub registry: Registry,
+    /// What their handlers ask for.
+    pub states: States,
+    /// Hooks around every service, outermost first.
+    pub hooks: Vec<Arc<dyn ErasedHooks>>,
+    /// Where invocations are kept.
+    pub store: Arc<dyn Store>,
+    /// Defaults and limits.
+    pub limits: Limits,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+#[derive(Debug)]
+struct Engine {
+    routes: Routes,
+    states: Arc<States>,
+    hooks: Vec<Arc<dyn ErasedHooks>>,
+    store: Arc<dyn Store>,
+    hub: Arc<Hub>,
+    limits: Limits,
+    clock: Clock,
+    tasks: Tasks,
+    /// Handlers at once, in the whole node.
+    handlers: Arc<Semaphore>,
+    /// The CIDs that callers brought for synchronous calls which are running.
+    in_use: Mutex<HashSet<Cid>>,
+    /// No new work is begun: the node is stopping.
+    draining: CancellationToken,
+    /// Running handlers are asked to stop: the drain is over.
+    halting: CancellationToken,
+}
+
+impl Invoker {
+    /// Starts an engine: takes up what its store holds, and sweeps what has been kept long enough.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `STATE_MISSING` where a handler asks for state that is not there; what the store
+    /// answers.
+    pub async fn start(parts: Parts, tasks: Tasks) -> Result<Self> {
+        let Parts {
+            registry,
+            states,
+            hooks,
+            store,
+            limits,
+            clock,
+        } = parts;
+        check_requirements(&registry, &states)?;
+        let handlers = Arc::new(Semaphore::new(limits.node_concurrency));
+        let engine = Engine {
+            routes: Routes::new(registry, &limits, &handlers),
+            states: Arc::new(states),
+            hooks,
+            store,
+            hub: Arc::new(Hub::default()),
+            limits,
+            clock,
+            tasks,
+            handlers,
+            in_use: Mutex::default(),
+            draining: CancellationToken::new(),
+            halting: CancellationToken::new(),
+        };
+        let invoker = Self(Arc::new(engine));
+        lane::start_all(&invoker).await?;
+        purge::start(&invoker);
+        Ok(invoker)
+    }
+
+    /// Adds services to a running engine.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where there is one of that name; `FAILED_PRECONDITION` / `STATE_MISSING`.
+    pub fn add_service(&self, definition: Definition) -> Result<()> {
+        let Engine {
+            routes,
+            limits,
+            handlers,
+            states,
+            ..
+        } = &*self.0;
+        check_requirement(&definition, states)?;
+        routes.add(definition, limits, handlers)
+    }
+
+    /// Takes no new work any more. Running handlers go on; [`halt`](Self::halt) ends them.
+    pub fn drain(&self) {
+        self.0.draining.cancel();
+    }
+
+    /// Asks running handlers to stop; what runs in the background is handed back and does not count as an attempt.
+    pub fn halt(&self) {
+        self.0.draining.cancel();
+        self.0.halting.cancel();
+    }
+
+    /// How many handlers run now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.0.limits.node_concurrency - self.0.handlers.available_permits()
+    }
+
+    /// Defaults and limits.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Where invocations are kept.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.0.store
+    }
+
+    fn refuse_when_draining(&self) -> Result<()> {
+        if self.0.draining.is_cancelled() {
+            let message = "the node is stopping: repeat the call";
+            return Err(Error::unavailable(reason::NODE_STOPPING, message));
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    fn in_use(&self) -> std::sync::MutexGuard<'_, HashSet<Cid>> {
+        // A set of CIDs is whole whatever panicked while it was locked.
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn check_requirements(registry: &Registry, states: &States) -> Result<()> {
+    registry
+        .iter()
+        .try_for_each(|definition| check_requirement(definition, states))
+}
+
+fn check_requirement(definition: &Definition, states: &States) -> Result<()> {
+    match definition.requirements().missing(states).next() {
+        None => Ok(()),
+        Some(missing) => {
+            let message = format!(
+                "service `{}` asks for `State<{missing}>`, which the node does not have: add it with `.state(..)`",
+                definition.name()
+            );
+            Err(Error::failed_precondition(reason::STATE_MISSING, message))
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Removing what has been kept long enough, in small steps.
+
+use std::time::Duration;
+
+use crate::engine::Invoker;
+
+/// How often to look.
+const EVERY: Duration = Duration::from_secs(10);
+/// How many to remove at once: bounded, so that nobody waits long behind it.
+const BATCH: usize = 1_000;
+
+/// Starts the sweeper.
+pub(super) fn start(invoker: &Invoker) {
+    let draining = invoker.0.draining.clone();
+    let invoker_for_task = invoker.clone();
+    invoker.0.tasks.spawn("purge", async move {
+        tokio::select! {
+            () = draining.cancelled() => {}
+            () = sweep(invoker_for_task) => {}
+        }
+    });
+}
+
+async fn sweep(invoker: Invoker) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        loop {
+            let removed = invoker.0.store.purge(invoker.0.clock.now(), BATCH).await;
+            match removed {
+                Ok(removed) if removed >= BATCH => tokio::task::yield_now().await,
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::error!(%error, "cannot remove what has been kept long enough");
+                    break;
+                }
+            }
+        }
+    }
+}

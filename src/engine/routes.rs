@@ -1,0 +1,220 @@
+//! Which service is served where. Read with every call, changed rarely.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use foldhash::fast::RandomState;
+use tokio::sync::Semaphore;
+
+use crate::engine::gate::Gate;
+use crate::engine::lane::Lane;
+use crate::engine::limits::Limits;
+use crate::engine::{Engine, Invoker};
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::{ServiceName, shortened};
+use crate::model::invocation::RetryPolicy;
+use crate::service::{Definition, Registry, ServiceOptions};
+
+/// A service, with what the engine keeps of it.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) definition: Definition,
+    /// The service's options, and the node's where it has none.
+    pub(super) options: Resolved,
+    pub(super) gate: Arc<Gate>,
+    pub(super) lane: Lane,
+}
+
+/// The options of a service in force.
+#[derive(Clone, Debug)]
+pub(super) struct Resolved {
+    pub(super) timeout: std::time::Duration,
+    pub(super) attempt_timeout: std::time::Duration,
+    pub(super) retry_policy: RetryPolicy,
+    pub(super) retention: std::time::Duration,
+    pub(super) failure_retention: std::time::Duration,
+    pub(super) pending_limit: usize,
+    concurrency: usize,
+    queue_length: usize,
+}
+
+impl Resolved {
+    fn new(options: &ServiceOptions, limits: &Limits) -> Self {
+        Self {
+            timeout: options.timeout.unwrap_or(limits.timeout),
+            attempt_timeout: options.attempt_timeout.unwrap_or(limits.attempt_timeout),
+            retry_policy: options.retry_policy.clone().unwrap_or_default(),
+            retention: options.retention.unwrap_or(limits.retention),
+            failure_retention: options.failure_retention.unwrap_or(limits.failure_retention),
+            pending_limit: options.pending_limit.unwrap_or(limits.pending),
+            concurrency: options.concurrency.unwrap_or(limits.concurrency),
+            queue_length: options.queue_length.unwrap_or(limits.queue_length),
+        }
+    }
+}
+
+type Table = HashMap<ServiceName, Arc<Route>, RandomState>;
+
+/// All services, by name.
+#[derive(Debug)]
+pub(super) struct Routes(ArcSwap<Table>);
+
+impl Routes {
+    pub(super) fn new(registry: Registry, limits: &Limits, handlers: &Arc<Semaphore>) -> Self {
+        let routes = registry
+            .into_iter()
+            .map(|definition| {
+                let name = definition.name().clone();
+                (name, Arc::new(Route::new(definition, limits, handlers)))
+            })
+            .collect();
+        Self(ArcSwap::from_pointee(routes))
+    }
+
+    pub(super) fn add(
+        &self,
+        definition: Definition,
+        limits: &Limits,
+        handlers: &Arc<Semaphore>,
+    ) -> Result<()> {
+        let name = definition.name().clone();
+        let route = Arc::new(Route::new(definition, limits, handlers));
+        let before = self.0.rcu(|table| {
+            let mut table = Table::clone(table);
+            table.entry(name.clone()).or_insert_with(|| Arc::clone(&route));
+            table
+        });
+        if before.contains_key(&name) {
+            let message = format!("there is a service named `{name}` already");
+            return Err(Error::already_exists(reason::SERVICE_EXISTS, message));
+        }
+        Ok(())
+    }
+
+    /// The route of a service.
+    #[inline]
+    pub(super) fn find(&self, name: &str) -> Result<Arc<Route>> {
+        let table = self.0.load();
+        match table.get(name) {
+            Some(route) => Ok(Arc::clone(route)),
+            None => Err(unknown(name, &table)),
+        }
+    }
+
+    pub(super) fn all(&self) -> Guard<Arc<Table>> {
+        self.0.load()
+    }
+}
+
+impl Route {
+    fn new(definition: Definition, limits: &Limits, handlers: &Arc<Semaphore>) -> Self {
+        let options = Resolved::new(definition.service_options(), limits);
+        let gate = Gate::new(
+            options.concurrency,
+            options.queue_length,
+            Arc::clone(handlers),
+        );
+        Self {
+            definition,
+            options,
+            gate: Arc::new(gate),
+            lane: Lane::default(),
+        }
+    }
+
+    pub(super) fn name(&self) -> &ServiceName {
+        self.definition.name()
+    }
+}
+
+/// A name that nobody ever announced: with the nearest ones that somebody did.
+fn unknown(name: &str, table: &Table) -> Error {
+    const NEAR: f64 = 0.75;
+    let mut near: Vec<(f64, &str)> = table
+        .keys()
+        .map(|known| (strsim::jaro_winkler(name, known.as_str()), known.as_str()))
+        .filter(|(likeness, _)| *likeness >= NEAR)
+        .collect();
+    near.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
+    let nearest: Vec<&str> = near.into_iter().take(3).map(|(_, known)| known).collect();
+    let mut message = format!("there is no service named `{}`", shortened(name));
+    if nearest.is_empty() {
+        message.push_str("; `cidery services` lists those there are");
+    } else {
+        message.push_str("; did you mean ");
+        message.push_str(&nearest.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "));
+        message.push('?');
+    }
+    let error = Error::not_found(reason::SERVICE_UNKNOWN, message);
+    if nearest.is_empty() {
+        error
+    } else {
+        error.with_fact("nearest", nearest.join(","))
+    }
+}
+
+/// What is known of a service.
+#[derive(Clone, Debug)]
+pub struct ServiceFacts {
+    /// Its definition.
+    pub definition: Definition,
+    /// The options in force: the service's own, and the node's where it has none.
+    pub effective: ServiceOptions,
+    /// How it is right now.
+    pub status: ServiceStatus,
+}
+
+/// How a service is right now.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceStatus {
+    /// How many of its handlers run.
+    pub running: usize,
+    /// How many of its invocations are pending.
+    pub pending: usize,
+}
+
+impl Invoker {
+    /// All services, by name.
+    #[must_use]
+    pub fn services(&self) -> Vec<ServiceFacts> {
+        let table = self.0.routes.all();
+        let mut services: Vec<_> = table.values().map(|route| self.0.facts(route)).collect();
+        services.sort_by(|a, b| a.definition.name().cmp(b.definition.name()));
+        services
+    }
+
+    /// One service.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the nearest names.
+    pub fn service(&self, name: &str) -> Result<ServiceFacts> {
+        self.0.routes.find(name).map(|route| self.0.facts(&route))
+    }
+}
+
+impl Engine {
+    fn facts(&self, route: &Route) -> ServiceFacts {
+        let own = route.definition.service_options();
+        let options = &route.options;
+        ServiceFacts {
+            definition: route.definition.clone(),
+            effective: ServiceOptions {
+                timeout: Some(options.timeout),
+                attempt_timeout: Some(options.attempt_timeout),
+                retry_policy: Some(options.retry_policy.clone()),
+                concurrency: Some(options.concurrency),
+                queue_length: Some(options.queue_length),
+                retention: Some(options.retention),
+                failure_retention: Some(options.failure_retention),
+                pending_limit: Some(options.pending_limit),
+                ..own.clone()
+            },
+            status: ServiceStatus {
+                running: route.gate.running(),
+                pending: self.store.pending(route.name()),
+            },
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What the engine needs of a store, as a contract in prose. `tests/it/store_contract.rs` has a test for each sentence.
+//!
+//! A store keeps what is written; it decides nothing. Which state follows which change is decided by
+//! [`State::after`](crate::model::invocation::State::after), when by the engine.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::model::error::{Error, Result};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{Event, Invocation, Progress, Request, State};
+use crate::service::BoxFuture;
+
+/// Where invocations are kept.
+///
+/// All methods may be called at once by anybody. Where a future is dropped before it resolves, what was asked for may
+/// have happened or not.
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// What it is called: `memory`, `sqlite`.
+    fn name(&self) -> &'static str;
+
+    /// How often it was opened: the high half of the sequences given out now. Rises with each opening.
+    fn generation(&self) -> u32;
+
+    /// Stores a new invocation as pending, with its `Accepted` event. Durable when it resolves.
+    ///
+    /// Where the CID is known already, nothing is stored and the first request is answered.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `STORE_FULL`: room is kept for the outcomes of what was accepted before.
+    fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>>;
+
+    /// Takes up to `max` invocations of a service that are pending and due at `now`, those that are due longest first.
+    ///
+    /// What was taken is not handed out again before it is [`record`](Self::record)ed as pending, or the store is
+    /// opened again.
+    fn claim<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        now: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Claim>>;
+
+    /// Records what became of an invocation: its new state and the events since the last record, together or not at
+    /// all. Durable when it resolves.
+    ///
+    /// The first terminal record wins: answers whether this one was taken.
+    fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>>;
+
+    /// Reads an invocation.
+    fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>>;
+
+    /// How many invocations of a service are pending. Kept, not counted; claimed ones are not pending.
+    fn pending(&self, service: &ServiceName) -> usize;
+
+    /// The services that have pending invocations.
+    fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>>;
+
+    /// Removes up to `max` invocations whose purge time has passed, leaving a tombstone of each, and tombstones that
+    /// have been kept long enough. Answers how many were removed in all.
+    fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>>;
+}
+
+/// What became of a request to accept.
+#[derive(Clone, Debug)]
+pub enum Acceptance {
+    /// It is stored.
+    Stored,
+    /// The CID was accepted before, for this request.
+    Known(Arc<Request>),
+}
+
+/// Invocations taken from a store, to be run.
+#[derive(Clone, Debug, Default)]
+pub struct Claim {
+    /// Due ones, those that are due longest first.
+    pub invocations: Vec<Invocation>,
+    /// When the next one of the service is due, where none is due now.
+    pub next_due: Option<Timestamp>,
+}
+
+/// What became of an invocation.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The invocation.
+    pub cid: Cid,
+    /// Its state now: pending or terminal.
+    pub state: State,
+    /// How many attempts were started.
+    pub attempts: u32,
+    /// When it is due, if it is pending.
+    pub due: Timestamp,
+    /// When its first attempt started.
+    pub first_attempt_time: Option<Timestamp>,
+    /// The events since the last record, in order.
+    pub events: Vec<Arc<Event>>,
+    /// The last progress reported.
+    pub progress: Option<Arc<Progress>>,
+    /// Why the last attempt failed, if another one follows.
+    pub last_failure: Option<Error>,
+    /// When it ended, if it did.
+    pub end_time: Option<Timestamp>,
+    /// When it is to be removed, if it ended.
+    pub purge_time: Option<Timestamp>,
+    /// How long it is then remembered that it was there.
+    pub tombstone_until: Option<Timestamp>,
+}
+
+/// What a store knows of a CID.
+#[derive(Clone, Debug)]
+pub enum Stored {
+    /// The invocation.
+    Found(Box<Invocation>),
+    /// It was there and has been removed.
+    Removed(Tombstone),
+    /// Never heard of it.
+    Unknown,
+}
+
+/// What is left of a removed invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// How it ended.
+    pub state: State,
+    /// When it ended.
+    pub end_time: Timestamp,
+}

@@ -1,0 +1,199 @@
+//! The context of one dispatch: who is called, under which CID, until when, and the way to other services.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::error::Result;
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::Progress;
+use crate::model::metadata::Metadata;
+use crate::model::payload::Payload;
+use crate::service::call::{Call, InvokeAsyncCall, InvokeCall};
+use crate::service::extract::States;
+use crate::service::invoke::Invoke;
+
+/// What a handler knows of its invocation, and its way to other services. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Context(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    facts: Facts,
+    cancelled: CancellationToken,
+    platform: Arc<dyn Invoke>,
+    states: Arc<States>,
+}
+
+/// What is known of a dispatch.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The invocation.
+    pub cid: Cid,
+    /// The service.
+    pub service: ServiceName,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// When the handler must have answered.
+    pub deadline: Option<Instant>,
+    /// What the caller sent along.
+    pub metadata: Arc<Metadata>,
+    /// The invocation whose handler made this call.
+    pub parent: Option<Cid>,
+    /// The invocation all this began with.
+    pub root: Cid,
+    /// Whether it runs in the background, where progress and items have readers.
+    pub asynchronous: bool,
+    /// The last progress of the attempt before.
+    pub last_progress: Option<Arc<Progress>>,
+}
+
+impl Context {
+    /// Puts a context together: the engine does, and a worker.
+    #[must_use]
+    pub fn new(
+        facts: Facts,
+        cancelled: CancellationToken,
+        platform: Arc<dyn Invoke>,
+        states: Arc<States>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            facts,
+            cancelled,
+            platform,
+            states,
+        }))
+    }
+
+    /// The CID of the invocation. A nested synchronous call has its caller's.
+    #[must_use]
+    pub fn cid(&self) -> Cid {
+        self.0.facts.cid
+    }
+
+    /// The name this handler was called by.
+    #[must_use]
+    pub fn service(&self) -> &ServiceName {
+        &self.0.facts.service
+    }
+
+    /// The number of this attempt, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.0.facts.attempt
+    }
+
+    /// When the handler must have answered, if ever.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.0.facts.deadline
+    }
+
+    /// How long the handler has left, if there is a deadline.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline()
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// What the caller sent along.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.0.facts.metadata
+    }
+
+    /// All that is known of this dispatch.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.0.facts
+    }
+
+    /// Invokes another service and waits for its response. It shares this invocation's CID and its deadline.
+    ///
+    /// ```
+    /// # use cidery::{Context, Result, dict};
+    /// async fn handler(ctx: Context) -> Result<String> {
+    ///     let response = ctx.invoke("crm.lookup", dict! { "cust_id": 1 }).await?;
+    ///     response.at("my_response_elem.cust_name")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the service answered, `NOT_FOUND` / `SERVICE_UNKNOWN`, `DEADLINE_EXCEEDED`, or what a limit says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the call cancels the nested invocation; its hooks run.
+    pub fn invoke(
+        &self,
+        service: impl Into<Cow<'static, str>>,
+        input: impl Into<Payload>,
+    ) -> InvokeCall<'_> {
+        InvokeCall {
+            context: self,
+            call: Call::new(service, input),
+        }
+    }
+
+    /// Has another service run in the background, under a CID of its own, which is answered once the request is
+    /// stored.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`, or what a limit says.
+    pub fn invoke_async(
+        &self,
+        service: impl Into<Cow<'static, str>>,
+        input: impl Into<Payload>,
+    ) -> InvokeAsyncCall<'_> {
+        InvokeAsyncCall {
+            context: self,
+            call: Call::new(service, input),
+        }
+    }
+
+    /// Shows a sign of life. In the background the attempt's timeout runs from the last one, followers see it, and the
+    /// next attempt can read it. In a nested call, or one that nobody stores, it is dropped.
+    pub fn progress(&self, progress: Progress) {
+        self.0.platform.progress(progress);
+    }
+
+    /// The last progress that the attempt before this one reported.
+    #[must_use]
+    pub fn last_progress(&self) -> Option<&Progress> {
+        self.0.facts.last_progress.as_deref()
+    }
+
+    /// Emits an item into the result stream. In a nested call, or one that nobody stores, it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `ITEMS_LIMIT` above 10 000 items or 16 MiB of them.
+    pub async fn emit(&self, item: impl Into<Payload>) -> Result<()> {
+        self.0.platform.emit(item.into()).await
+    }
+
+    /// Resolves when the invocation is no longer wanted: its caller went away, its deadline passed, someone cancelled
+    /// it. The handler then has a grace period (5 s) before it is dropped.
+    pub async fn cancelled(&self) {
+        self.0.cancelled.cancelled().await;
+    }
+
+    /// Whether the invocation is no longer wanted.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.is_cancelled()
+    }
+
+    pub(crate) fn platform(&self) -> &dyn Invoke {
+        &*self.0.platform
+    }
+
+    pub(crate) fn states(&self) -> &States {
+        &self.0.states
+    }
+}

@@ -1,0 +1,217 @@
+//! A service as it is registered: its name, its handler, its declaration, its options, its hooks.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::codec::payload;
+use crate::model::error::Result;
+use crate::model::id::ServiceName;
+use crate::model::invocation::RetryPolicy;
+use crate::model::payload::{Payload, Reply};
+use crate::model::sio::Sio;
+use crate::model::value::{Dict, Value};
+use crate::service::context::Context;
+use crate::service::extract::Requirements;
+use crate::service::handler::Handler;
+use crate::service::hooks::{ErasedHooks, Hooks};
+use crate::service::invoke::BoxFuture;
+use crate::service::options::ServiceOptions;
+
+/// The future of one call of a handler.
+pub type HandlerFuture = BoxFuture<'static, Result<Reply>>;
+
+type ErasedHandler = Arc<dyn Fn(Context, Payload) -> HandlerFuture + Send + Sync>;
+
+/// A service: a handler with everything around it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cidery::Definition;
+///
+/// async fn ping() -> &'static str { "pong" }
+///
+/// let service = Definition::new("ops.ping", ping)?
+///     .description("Answers.")
+///     .timeout(Duration::from_secs(1));
+/// # Ok::<(), cidery::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Definition {
+    name: ServiceName,
+    handler: ErasedHandler,
+    requirements: Requirements,
+    options: ServiceOptions,
+    sio: Sio,
+    hooks: Vec<Arc<dyn ErasedHooks>>,
+}
+
+impl Definition {
+    /// Defines a service.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` where the name is none.
+    pub fn new<Args>(name: &str, handler: impl Handler<Args>) -> Result<Self> {
+        let requirements = handler.requires();
+        Ok(Self {
+            name: ServiceName::parse(name)?,
+            handler: Arc::new(move |context, input| Box::pin(handler.call(context, input))),
+            requirements,
+            options: ServiceOptions::default(),
+            sio: Sio::default(),
+            hooks: Vec::new(),
+        })
+    }
+
+    /// The same service under another name.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` where the name is none.
+    pub fn named(&self, name: &str) -> Result<Self> {
+        Ok(Self {
+            name: ServiceName::parse(name)?,
+            ..self.clone()
+        })
+    }
+
+    /// Sets all options at once.
+    #[must_use]
+    pub fn options(mut self, options: ServiceOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Says what it does, in a sentence.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.options.description = description.into();
+        self
+    }
+
+    /// Says that it may run twice for one call.
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.options.idempotent = true;
+        self
+    }
+
+    /// How long a synchronous call may last. Default: 30 s.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// How long an attempt of an asynchronous invocation may last since its last sign of life. Default: 15 min.
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.options.attempt_timeout = Some(timeout);
+        self
+    }
+
+    /// How failed attempts are repeated. Default: [`RetryPolicy::default`].
+    #[must_use]
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry_policy = Some(policy);
+        self
+    }
+
+    /// How many handlers run at once, at least 1. Default: 256.
+    #[must_use]
+    pub fn concurrency(mut self, handlers: usize) -> Self {
+        self.options.concurrency = Some(handlers);
+        self
+    }
+
+    /// How many synchronous calls wait for a handler. Default: 1 024.
+    #[must_use]
+    pub fn queue_length(mut self, calls: usize) -> Self {
+        self.options.queue_length = Some(calls);
+        self
+    }
+
+    /// How long outcomes are kept. Default: 24 h.
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.options.retention = Some(retention);
+        self
+    }
+
+    /// Wraps every response: `{"my_response_elem": ..}`.
+    #[must_use]
+    pub fn response_elem(mut self, key: impl Into<String>) -> Self {
+        self.sio.response_elem = Some(key.into());
+        self
+    }
+
+    /// Adds hooks. Those added first run outermost.
+    #[must_use]
+    pub fn hooks(mut self, hooks: impl Hooks) -> Self {
+        self.hooks.push(Arc::new(hooks));
+        self
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &ServiceName {
+        &self.name
+    }
+
+    /// The declaration.
+    #[must_use]
+    pub fn sio(&self) -> &Sio {
+        &self.sio
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn service_options(&self) -> &ServiceOptions {
+        &self.options
+    }
+
+    /// The states that the handler asks for.
+    #[must_use]
+    pub fn requirements(&self) -> &Requirements {
+        &self.requirements
+    }
+
+    /// The hooks, outermost first.
+    #[must_use]
+    pub fn all_hooks(&self) -> &[Arc<dyn ErasedHooks>] {
+        &self.hooks
+    }
+
+    /// Calls the handler: the future does nothing before it is polled, save for extracting the arguments.
+    #[must_use]
+    pub fn call(&self, context: Context, input: Payload) -> HandlerFuture {
+        let future = (self.handler)(context, input);
+        match &self.sio.response_elem {
+            None => future,
+            Some(key) => {
+                let key = key.clone();
+                Box::pin(async move { wrapped(future.await?, key) })
+            }
+        }
+    }
+}
+
+fn wrapped(reply: Reply, key: String) -> Result<Reply> {
+    let inner = payload::decode(reply.payload)?;
+    Ok(Reply {
+        payload: Payload::Value(Value::Dict(Dict::from_iter([(key, inner)]))),
+        metadata: reply.metadata,
+    })
+}
+
+impl fmt::Debug for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Definition")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .field("sio", &self.sio)
+            .finish_non_exhaustive()
+    }
+}

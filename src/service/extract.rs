@@ -1,0 +1,189 @@
+//! What a handler's arguments are made from.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+
+use crate::codec::payload;
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::Cid;
+use crate::model::metadata::Metadata;
+use crate::model::payload::Payload;
+use crate::model::value::{Dict, Value, from_value};
+use crate::service::context::Context;
+
+/// An argument that is made from the context: anywhere in a handler's signature.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a handler",
+    label = "only the last argument may be the input; all others come from the context",
+    note = "arguments are `Context`, `Cid`, `State<T>`, `Metadata`, and last the input: `Input<T>`, `Dict`, `Value` \
+            or `Payload`"
+)]
+pub trait FromContext: Sized + Send + 'static {
+    /// Makes it.
+    ///
+    /// # Errors
+    ///
+    /// The invocation fails with what this answers.
+    fn from_context(context: &Context) -> Result<Self>;
+
+    /// Tells what it will need, so that a node that lacks it does not start.
+    fn requires(_requirements: &mut Requirements) {}
+}
+
+/// The last argument of a handler: made from the input, or from the context.
+///
+/// `Via` keeps the two apart for the compiler; nobody names it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the last argument of a handler",
+    label = "neither the input nor made from the context",
+    note = "for a type of your own: `Input<{Self}>`, where `{Self}` implements `serde::Deserialize`"
+)]
+pub trait FromInput<Via>: Sized + Send + 'static {
+    /// Makes it.
+    ///
+    /// # Errors
+    ///
+    /// The invocation fails with what this answers, before the handler runs.
+    fn from_input(context: &Context, input: Payload) -> Result<Self>;
+
+    /// Tells what it will need, so that a node that lacks it does not start.
+    fn requires(_requirements: &mut Requirements) {}
+}
+
+/// Marks arguments that are made from the context.
+#[derive(Debug)]
+pub struct ViaContext;
+
+/// Marks arguments that are made from the input.
+#[derive(Debug)]
+pub struct ViaInput;
+
+impl<T: FromContext> FromInput<ViaContext> for T {
+    fn from_input(context: &Context, _: Payload) -> Result<Self> {
+        T::from_context(context)
+    }
+
+    fn requires(requirements: &mut Requirements) {
+        T::requires(requirements);
+    }
+}
+
+impl FromContext for Context {
+    fn from_context(context: &Context) -> Result<Self> {
+        Ok(context.clone())
+    }
+}
+
+impl FromContext for Cid {
+    fn from_context(context: &Context) -> Result<Self> {
+        Ok(context.cid())
+    }
+}
+
+impl FromContext for Metadata {
+    fn from_context(context: &Context) -> Result<Self> {
+        Ok(context.metadata().clone())
+    }
+}
+
+/// The input, as a type of the handler's own.
+///
+/// ```
+/// use cidery::{Input, Result};
+///
+/// #[derive(serde::Deserialize)]
+/// struct GetCustomer { cust_id: u64 }
+///
+/// async fn get_customer(Input(req): Input<GetCustomer>) -> Result<String> {
+///     Ok(format!("customer {}", req.cust_id))
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Input<T>(pub T);
+
+impl<T: DeserializeOwned + Send + 'static> FromInput<ViaInput> for Input<T> {
+    fn from_input(_: &Context, input: Payload) -> Result<Self> {
+        from_value(payload::decode(input)?).map(Self)
+    }
+}
+
+impl FromInput<ViaInput> for Value {
+    fn from_input(_: &Context, input: Payload) -> Result<Self> {
+        payload::decode(input)
+    }
+}
+
+impl FromInput<ViaInput> for Dict {
+    fn from_input(_: &Context, input: Payload) -> Result<Self> {
+        match payload::decode(input)? {
+            Value::Dict(dict) => Ok(dict),
+            other => {
+                let message = format!("the input is {}, not a dict", other.kind_name());
+                let violation = Violation::new("", "WRONG_TYPE", message);
+                Err(Error::violations(reason::INPUT_INVALID, vec![violation]))
+            }
+        }
+    }
+}
+
+/// The input as it came, not read.
+impl FromInput<ViaInput> for Payload {
+    fn from_input(_: &Context, input: Payload) -> Result<Self> {
+        Ok(input)
+    }
+}
+
+/// Something the node was built with: `Node::builder().state(..)`.
+#[derive(Clone, Copy, Debug)]
+pub struct State<T>(pub T);
+
+impl<T: Clone + Send + Sync + 'static> FromContext for State<T> {
+    fn from_context(context: &Context) -> Result<Self> {
+        context.states().get().map(Self).ok_or_else(|| {
+            let message = format!("the node has no state of type `{}`", type_name::<T>());
+            Error::internal(reason::STATE_MISSING, message)
+        })
+    }
+
+    fn requires(requirements: &mut Requirements) {
+        requirements.0.push((TypeId::of::<T>(), type_name::<T>()));
+    }
+}
+
+/// The states that handlers ask for.
+#[derive(Clone, Debug, Default)]
+pub struct Requirements(Vec<(TypeId, &'static str)>);
+
+impl Requirements {
+    /// The names of the types that are asked for and not there.
+    pub fn missing<'a>(&'a self, states: &'a States) -> impl Iterator<Item = &'static str> + 'a {
+        self.0
+            .iter()
+            .filter(|(id, _)| !states.0.contains_key(id))
+            .map(|(_, name)| *name)
+    }
+}
+
+/// The states of a node, one of each type.
+#[derive(Default)]
+pub struct States(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
+
+impl States {
+    /// Adds one; replaces the one of the same type.
+    pub fn insert<T: Clone + Send + Sync + 'static>(&mut self, state: T) {
+        self.0.insert(TypeId::of::<T>(), Box::new(state));
+    }
+
+    fn get<T: Clone + 'static>(&self) -> Option<T> {
+        self.0.get(&TypeId::of::<T>())?.downcast_ref().cloned()
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "States({})", self.0.len())
+    }
+}

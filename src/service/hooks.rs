@@ -1,0 +1,78 @@
+//! Hooks around handlers: one mechanism for one service and for the whole node.
+
+use std::fmt;
+
+use crate::model::error::Result;
+use crate::model::payload::{Payload, Reply};
+use crate::service::context::Context;
+use crate::service::invoke::BoxFuture;
+
+/// What runs before and after a handler. The node's hooks run outside of the service's.
+///
+/// ```
+/// use cidery::{Context, Hooks, Payload, Result};
+///
+/// struct Audit;
+///
+/// impl Hooks for Audit {
+///     async fn before(&self, ctx: &Context, _input: &mut Payload) -> Result<()> {
+///         tracing::info!(service = %ctx.service(), "called");
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Hooks: Send + Sync + 'static {
+    /// Runs before the handler; can change the input. Where it fails, the handler does not run and the invocation fails
+    /// with what it answers; `after` and `finally` run all the same.
+    fn before(
+        &self,
+        _context: &Context,
+        _input: &mut Payload,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Runs after the handler, also after a failure, a cancellation or a panic; can change the outcome.
+    fn after(
+        &self,
+        _context: &Context,
+        _outcome: &mut Result<Reply>,
+    ) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Runs last, whatever happened.
+    fn finally(&self, _context: &Context) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+}
+
+/// [`Hooks`] behind a pointer.
+pub trait ErasedHooks: Send + Sync {
+    /// See [`Hooks::before`].
+    fn before<'a>(&'a self, context: &'a Context, input: &'a mut Payload) -> BoxFuture<'a, Result<()>>;
+    /// See [`Hooks::after`].
+    fn after<'a>(&'a self, context: &'a Context, outcome: &'a mut Result<Reply>) -> BoxFuture<'a, ()>;
+    /// See [`Hooks::finally`].
+    fn finally<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, ()>;
+}
+
+impl<H: Hooks> ErasedHooks for H {
+    fn before<'a>(&'a self, context: &'a Context, input: &'a mut Payload) -> BoxFuture<'a, Result<()>> {
+        Box::pin(Hooks::before(self, context, input))
+    }
+
+    fn after<'a>(&'a self, context: &'a Context, outcome: &'a mut Result<Reply>) -> BoxFuture<'a, ()> {
+        Box::pin(Hooks::after(self, context, outcome))
+    }
+
+    fn finally<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, ()> {
+        Box::pin(Hooks::finally(self, context))
+    }
+}
+
+impl fmt::Debug for dyn ErasedHooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hooks")
+    }
+}

@@ -1,0 +1,28 @@
+//! What a running handler can ask of the platform. The engine implements it, and so does a worker's stream: a handler
+//! need not know where it runs.
+
+use std::fmt;
+use std::pin::Pin;
+
+use crate::model::error::Result;
+use crate::model::invocation::Progress;
+use crate::model::payload::{Payload, Reply};
+use crate::service::call::{Accepted, Call};
+
+/// A boxed future.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One dispatch's way back into the platform.
+pub trait Invoke: fmt::Debug + Send + Sync {
+    /// Invokes another service as part of this invocation and waits for its reply.
+    fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>>;
+
+    /// Accepts an invocation of its own. Durable once this resolves.
+    fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>>;
+
+    /// Shows a sign of life. Never waits; only the last one counts.
+    fn progress(&self, progress: Progress);
+
+    /// Emits an item into the result stream.
+    fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>>;
+}

@@ -1,0 +1,29 @@
+//! What a service's author sees: handlers, what they get, what they give, and the context they run in.
+
+pub mod builtin;
+mod call;
+mod context;
+mod definition;
+mod extract;
+mod handler;
+mod hooks;
+mod invoke;
+mod options;
+mod output;
+mod registry;
+mod response;
+mod typed;
+
+pub use self::call::{Accepted, Call, InvokeAsyncCall, InvokeCall};
+pub use self::context::{Context, Facts};
+pub use self::definition::{Definition, HandlerFuture};
+pub use self::extract::{FromContext, FromInput, Input, Requirements, State, States};
+pub use self::handler::Handler;
+pub use self::hooks::{ErasedHooks, Hooks};
+pub use self::invoke::{BoxFuture, Invoke};
+pub use self::options::ServiceOptions;
+pub use self::output::IntoReply;
+pub(crate) use self::output::output_invalid;
+pub use self::registry::Registry;
+pub use self::response::Response;
+pub use self::typed::Service;

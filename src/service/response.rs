@@ -1,0 +1,117 @@
+//! What a caller gets: by index, by dotted path, or parsed into a type.
+
+use std::ops::Index;
+
+use serde::de::DeserializeOwned;
+
+use crate::codec::payload;
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::Cid;
+use crate::model::metadata::Metadata;
+use crate::model::payload::Reply;
+use crate::model::value::{Value, from_value};
+
+/// The response of a service.
+///
+/// ```
+/// # use cidery::{Context, Result, dict};
+/// # async fn handler(ctx: Context) -> Result<()> {
+/// let response = ctx.invoke("invoking.my-service2", dict! { "cust_id": 1 }).await?;
+/// let by_index = &response["my_response_elem"]["cust_name"];
+/// let by_path: String = response.at("my_response_elem.cust_name")?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Response {
+    cid: Cid,
+    value: Value,
+    metadata: Metadata,
+}
+
+impl Response {
+    /// Reads a reply.
+    ///
+    /// # Errors
+    ///
+    /// Where the reply is a document that is not of its format.
+    pub fn new(cid: Cid, reply: Reply) -> Result<Self> {
+        Ok(Self {
+            cid,
+            value: payload::decode(reply.payload)?,
+            metadata: reply.metadata,
+        })
+    }
+
+    /// The CID of the invocation.
+    #[must_use]
+    pub fn cid(&self) -> Cid {
+        self.cid
+    }
+
+    /// What the service answered.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Takes what the service answered.
+    #[must_use]
+    pub fn into_value(self) -> Value {
+        self.value
+    }
+
+    /// What the handler added.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The response as a type.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `INPUT_INVALID` with a violation where it does not fit.
+    pub fn parse<T: DeserializeOwned>(self) -> Result<T> {
+        from_value(self.value)
+    }
+
+    /// What is at a dotted path, as a type: `response.at("my_response_elem.cust_name")?`.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `INPUT_INVALID` with a violation where there is nothing, or something else.
+    pub fn at<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let value = self.value.at(path).ok_or_else(|| {
+            let violation = Violation::new(pointer(path), "MISSING", "is not in the response");
+            Error::violations(reason::INPUT_INVALID, vec![violation])
+        })?;
+        from_value(value.clone())
+    }
+}
+
+fn pointer(path: &str) -> String {
+    let mut pointer = String::new();
+    for segment in path.split('.') {
+        crate::model::error::push_segment(&mut pointer, segment);
+    }
+    pointer
+}
+
+impl Index<&str> for Response {
+    type Output = Value;
+
+    /// The value of a key; null where there is none.
+    fn index(&self, key: &str) -> &Value {
+        &self.value[key]
+    }
+}
+
+impl Index<usize> for Response {
+    type Output = Value;
+
+    /// The item of a list; null where there is none.
+    fn index(&self, index: usize) -> &Value {
+        &self.value[index]
+    }
+}

@@ -1,0 +1,68 @@
+//! Services as types, for those who want one: a name, an input, an output and fields of their own.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::model::error::Result;
+use crate::service::context::Context;
+use crate::service::definition::Definition;
+use crate::service::extract::Input;
+use crate::service::options::ServiceOptions;
+
+/// A service as a type.
+///
+/// ```
+/// use cidery::{Context, Result, Service};
+///
+/// struct Greet { greeting: String }
+///
+/// impl Service for Greet {
+///     const NAME: &'static str = "demo.greet";
+///     type Input = String;
+///     type Output = String;
+///
+///     async fn handle(&self, _ctx: Context, name: String) -> Result<String> {
+///         Ok(format!("{}, {name}", self.greeting))
+///     }
+/// }
+/// ```
+pub trait Service: Send + Sync + 'static {
+    /// The name it is called by.
+    const NAME: &'static str;
+    /// What it gets.
+    type Input: DeserializeOwned + Send + 'static;
+    /// What it answers.
+    type Output: Serialize + Send + 'static;
+
+    /// Answers one call.
+    fn handle(
+        &self,
+        context: Context,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Self::Output>> + Send;
+
+    /// What it asks of the nodes that serve it. Default: nothing.
+    fn options(&self) -> ServiceOptions {
+        ServiceOptions::default()
+    }
+
+    /// The definition to register.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` where the name is none.
+    fn define(self) -> Result<Definition>
+    where
+        Self: Sized,
+    {
+        let service = Arc::new(self);
+        let options = service.options();
+        let handler = move |context: Context, Input(input): Input<Self::Input>| {
+            let service = Arc::clone(&service);
+            async move { service.handle(context, input).await }
+        };
+        Ok(Definition::new(Self::NAME, handler)?.options(options))
+    }
+}

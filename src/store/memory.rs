@@ -1,0 +1,252 @@
+//! A store in memory: for tests, for play, and for whoever can do without their invocations after a restart.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use jiff::Timestamp;
+
+use crate::engine::store::{Acceptance, Claim, Record, Store, Stored, Tombstone};
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{Event, EventKind, Invocation, State};
+use crate::service::BoxFuture;
+
+/// How much a memory store holds unless told otherwise: 1 GiB.
+const DEFAULT_BYTES: usize = 1 << 30;
+/// What an invocation takes beside its payloads, roughly.
+const OVERHEAD: usize = 512;
+/// Of every eight bytes one is kept for the outcomes of what was accepted.
+const RESERVED_PART: usize = 8;
+
+/// Keeps invocations in memory, up to a number of bytes.
+#[derive(Debug)]
+pub struct MemoryStore {
+    kept: Mutex<Kept>,
+    bytes_limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    invocations: HashMap<Cid, Invocation, RandomState>,
+    /// Pending and not claimed, by service and due time.
+    due: HashMap<ServiceName, BTreeSet<(Timestamp, Cid)>, RandomState>,
+    /// Ended, by when they are to be removed, with how long a tombstone then stays.
+    purge: BTreeMap<(Timestamp, Cid), Timestamp>,
+    tombstones: HashMap<Cid, Tombstone, RandomState>,
+    tombstones_until: BTreeSet<(Timestamp, Cid)>,
+    bytes: usize,
+}
+
+impl MemoryStore {
+    /// An empty store that holds 1 GiB.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_bytes_limit(DEFAULT_BYTES)
+    }
+
+    /// An empty store that holds this many bytes, roughly.
+    #[must_use]
+    pub fn with_bytes_limit(bytes_limit: usize) -> Self {
+        Self {
+            kept: Mutex::default(),
+            bytes_limit,
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Nothing in the critical sections panics between two changes that belong together.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self, invocation: Invocation) -> Result<Acceptance> {
+        let mut kept = self.kept();
+        let cid = invocation.request.cid;
+        if let Some(known) = kept.invocations.get(&cid) {
+            return Ok(Acceptance::Known(Arc::clone(&known.request)));
+        }
+        let bytes = OVERHEAD + invocation.request.input.weight();
+        let room = self.bytes_limit - self.bytes_limit / RESERVED_PART;
+        if kept.bytes.saturating_add(bytes) > room {
+            return Err(self.full());
+        }
+        kept.bytes += bytes;
+        let service = invocation.request.service.clone();
+        kept.due.entry(service).or_default().insert((invocation.due, cid));
+        kept.invocations.insert(cid, invocation);
+        Ok(Acceptance::Stored)
+    }
+
+    fn full(&self) -> Error {
+        let message = format!(
+            "the store in memory holds at most {} bytes; the rest is kept for outcomes",
+            self.bytes_limit
+        );
+        Error::resource_exhausted(reason::STORE_FULL, message)
+            .with_fact("bytes", self.bytes_limit)
+            .with_retry_after(Duration::from_secs(1))
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Kept {
+    fn claim(&mut self, service: &ServiceName, now: Timestamp, max: usize) -> Claim {
+        let Some(due) = self.due.get_mut(service) else {
+            return Claim::default();
+        };
+        let mut claim = Claim::default();
+        while claim.invocations.len() < max {
+            let Some(&(time, cid)) = due.first() else {
+                break;
+            };
+            if time > now {
+                claim.next_due = Some(time);
+                break;
+            }
+            due.pop_first();
+            claim.invocations.extend(self.invocations.get(&cid).cloned());
+        }
+        claim
+    }
+
+    fn record(&mut self, record: Record) -> bool {
+        let Some(invocation) = self.invocations.get_mut(&record.cid) else {
+            return false;
+        };
+        if invocation.state.is_terminal() {
+            return false;
+        }
+        let key = (invocation.due, record.cid);
+        let service = &invocation.request.service;
+        let due = self.due.entry(service.clone()).or_default();
+        due.remove(&key);
+        if matches!(record.state, State::Pending { .. }) {
+            due.insert((record.due, record.cid));
+        }
+        if let Some(purge_time) = record.purge_time {
+            let until = record.tombstone_until.unwrap_or(purge_time);
+            self.purge.insert((purge_time, record.cid), until);
+        }
+        self.bytes += record.events.iter().map(|event| weight(event)).sum::<usize>();
+        invocation.state = record.state;
+        invocation.attempts = record.attempts;
+        invocation.due = record.due;
+        invocation.first_attempt_time = record.first_attempt_time;
+        invocation.end_time = record.end_time;
+        invocation.purge_time = record.purge_time;
+        invocation.progress = record.progress;
+        invocation.last_failure = record.last_failure;
+        invocation.events.extend(record.events);
+        true
+    }
+
+    fn get(&self, cid: Cid) -> Stored {
+        match (self.invocations.get(&cid), self.tombstones.get(&cid)) {
+            (Some(invocation), _) => Stored::Found(Box::new(invocation.clone())),
+            (None, Some(tombstone)) => Stored::Removed(*tombstone),
+            (None, None) => Stored::Unknown,
+        }
+    }
+
+    fn purge(&mut self, now: Timestamp, max: usize) -> usize {
+        let mut removed = 0;
+        while removed < max
+            && let Some(entry) = self.purge.first_entry()
+            && entry.key().0 <= now
+        {
+            let ((_, cid), until) = entry.remove_entry();
+            self.bury(cid, until);
+            removed += 1;
+        }
+        while removed < max
+            && let Some(&(until, cid)) = self.tombstones_until.first()
+            && until <= now
+        {
+            self.tombstones_until.pop_first();
+            self.tombstones.remove(&cid);
+            removed += 1;
+        }
+        removed
+    }
+
+    fn bury(&mut self, cid: Cid, until: Timestamp) {
+        let Some(invocation) = self.invocations.remove(&cid) else {
+            return;
+        };
+        let events = invocation.events.iter();
+        let bytes = OVERHEAD
+            + invocation.request.input.weight()
+            + events.skip(1).map(|event| weight(event)).sum::<usize>();
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if let Some(end_time) = invocation.end_time {
+            let state = invocation.state;
+            self.tombstones.insert(cid, Tombstone { state, end_time });
+            self.tombstones_until.insert((until, cid));
+        }
+    }
+}
+
+fn weight(event: &Event) -> usize {
+    const EVENT: usize = 96;
+    EVENT
+        + match &event.kind {
+            EventKind::Item(item) => item.weight(),
+            EventKind::Succeeded(reply) => reply.payload.weight(),
+            _ => 0,
+        }
+}
+
+fn ready<T: Send + 'static>(value: T) -> BoxFuture<'static, T> {
+    Box::pin(std::future::ready(value))
+}
+
+impl Store for MemoryStore {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn generation(&self) -> u32 {
+        1
+    }
+
+    fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
+        ready(self.store(invocation))
+    }
+
+    fn claim<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        now: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Claim>> {
+        ready(Ok(self.kept().claim(service, now, max)))
+    }
+
+    fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
+        ready(Ok(self.kept().record(record)))
+    }
+
+    fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
+        ready(Ok(self.kept().get(cid)))
+    }
+
+    fn pending(&self, service: &ServiceName) -> usize {
+        self.kept().due.get(service).map_or(0, BTreeSet::len)
+    }
+
+    fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {
+        let kept = self.kept();
+        let busy = kept.due.iter().filter(|(_, due)| !due.is_empty());
+        ready(Ok(busy.map(|(service, _)| service.clone()).collect()))
+    }
+
+    fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {
+        ready(Ok(self.kept().purge(now, max)))
+    }
+}

@@ -1,0 +1,5 @@
+//! What lasts: the stores behind [`engine::store::Store`](crate::engine::store::Store).
+
+mod memory;
+
+pub use self::memory::MemoryStore;
