@@ -7,6 +7,7 @@ pub mod codec;
 pub mod service;
 pub mod engine;
 pub mod store;
+pub mod edge;
 
 pub use crate::model::error::{Error, Kind, Result, Violation};
 pub use crate::model::id::{Cid, ServiceName};

@@ -27,7 +27,7 @@ pub mod tasks;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::clock::Clock;
@@ -78,6 +78,8 @@ struct Engine {
     handlers: Arc<Semaphore>,
     /// The CIDs that callers brought for synchronous calls which are running.
     in_use: Mutex<HashSet<Cid>>,
+    /// Rings when services come and go.
+    changes: watch::Sender<()>,
     /// No new work is begun: the node is stopping.
     draining: CancellationToken,
     /// Running handlers are asked to stop: the drain is over.
@@ -113,6 +115,7 @@ impl Invoker {
             tasks,
             handlers,
             in_use: Mutex::default(),
+            changes: watch::Sender::new(()),
             draining: CancellationToken::new(),
             halting: CancellationToken::new(),
         };
@@ -136,7 +139,21 @@ impl Invoker {
             ..
         } = &*self.0;
         check_requirement(&definition, states)?;
-        routes.add(definition, limits, handlers)
+        routes.add(definition, limits, handlers)?;
+        self.0.changes.send_replace(());
+        Ok(())
+    }
+
+    /// Rings when services come and go.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.0.changes.subscribe()
+    }
+
+    /// The tasks of the node.
+    #[must_use]
+    pub fn tasks(&self) -> &Tasks {
+        &self.0.tasks
     }
 
     /// Takes no new work any more. Running handlers go on; [`halt`](Self::halt) ends them.

@@ -1,0 +1,144 @@
+//! The front of the edge: sends requests to their services, and sees to it that every answer carries a CID and every
+//! failure a reason, those that the transport makes included.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use percent_encoding::percent_decode;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower_service::Service;
+
+use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
+use crate::codec::status::{CID_KEY, to_status};
+use crate::edge::body::RequestBody;
+use crate::edge::grpc::{InvocationApi, STREAMS_THAT_LAST};
+use crate::model::error::{Error, Kind, reason};
+use crate::model::id::Cid;
+
+/// The prefix of the paths that are called most: they do without the router.
+const INVOCATION: &str = "/cidery.v1.InvocationService/";
+
+/// What answers the requests of a connection.
+#[derive(Clone, Debug)]
+pub struct Front {
+    invocation: InvocationServiceServer<InvocationApi>,
+    rest: Router,
+}
+
+impl Front {
+    /// Puts the gRPC services of a node and the routes of its host on one port.
+    #[must_use]
+    pub fn new(invocation: InvocationServiceServer<InvocationApi>, rest: Router) -> Self {
+        Self { invocation, rest }
+    }
+}
+
+impl Service<Request<Incoming>> for Front {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        if !is_grpc(request.headers()) {
+            let answer = self.rest.call(request);
+            return Box::pin(async move { answer.await.map(|response| response.map(Body::new)) });
+        }
+        let asked = Asked::of(&request);
+        let lasts = STREAMS_THAT_LAST.contains(&request.uri().path());
+        let request = request.map(|body| RequestBody::new(body, lasts));
+        if request.uri().path().starts_with(INVOCATION) {
+            let answer = self.invocation.call(request);
+            return Box::pin(async move { answer.await.map(|response| asked.answer(response)) });
+        }
+        let answer = self.rest.call(request);
+        Box::pin(async move { answer.await.map(|response| asked.answer(response.map(Body::new))) })
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// What has to be remembered of a request to explain what the transport says of it.
+struct Asked {
+    /// The path, where the request may not have a method.
+    path: Option<String>,
+    compressed: Option<HeaderValue>,
+}
+
+impl Asked {
+    fn of<B>(request: &Request<B>) -> Self {
+        let compressed = request.headers().get("grpc-encoding");
+        let path = request.uri().path();
+        Self {
+            path: (!path.starts_with(INVOCATION) || !InvocationApi::has_method(path))
+                .then(|| path.to_owned()),
+            compressed: compressed.filter(|value| *value != "identity").cloned(),
+        }
+    }
+
+    fn answer(&self, mut response: Response<Body>) -> Response<Body> {
+        let headers = response.headers();
+        let failed = headers.get(Status::GRPC_STATUS).is_some_and(|status| status != "0");
+        if failed && !headers.contains_key(Status::GRPC_STATUS_DETAILS) {
+            response = to_status(&self.explain(headers)).into_http();
+        }
+        response
+            .headers_mut()
+            .entry(CID_KEY)
+            .or_insert_with(|| cid_value(Cid::new()));
+        response
+    }
+
+    /// Says in our own words what the transport answered.
+    fn explain(&self, headers: &HeaderMap) -> Error {
+        let code = headers
+            .get(Status::GRPC_STATUS)
+            .map_or(Code::Unknown, |code| Code::from_bytes(code.as_bytes()));
+        let message = headers.get(Status::GRPC_MESSAGE).map(HeaderValue::as_bytes);
+        let said = percent_decode(message.unwrap_or_default()).decode_utf8_lossy();
+        match (code, &self.compressed) {
+            (Code::Unimplemented, Some(encoding)) => {
+                let message = format!("messages compressed with {encoding:?} are not read here");
+                Error::unimplemented(reason::NOT_SUPPORTED, message)
+            }
+            (Code::Unimplemented, None) => {
+                let path = self.path.as_deref().unwrap_or_default();
+                let message = format!("there is no method `{path}`; `grpcurl HOST list` lists services");
+                Error::unimplemented(reason::METHOD_UNKNOWN, message)
+            }
+            (Code::OutOfRange, _) => {
+                Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, said).with_retryable(false)
+            }
+            (Code::Internal, _) => {
+                let message = format!("the request cannot be read: {said}");
+                Error::invalid_argument(reason::MALFORMED_MESSAGE, message)
+            }
+            (code, _) => {
+                let kind = Kind::from_grpc_code(code as i32).unwrap_or(Kind::Unknown);
+                Error::new(kind, reason::TRANSPORT, said)
+            }
+        }
+    }
+}
+
+/// A CID as the value of a header. It is new with every answer: marked so that HPACK does not put it into its table,
+/// where it would push out what repeats.
+pub(super) fn cid_value(cid: Cid) -> HeaderValue {
+    let mut value = HeaderValue::from_str(cid.encode(&mut [0; 36]))
+        .unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
+}

@@ -1,0 +1,253 @@
+//! `cidery.v1.InvocationService`.
+
+use std::time::Duration;
+
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+use super::request::{self, NotYet, answered, brought_cid, not_yet, with_cid};
+use super::results::ResultStream;
+use crate::codec::convert::{
+    PayloadOneof as _, duration_from_proto, format_from_proto, format_of, invocation_to_proto,
+    metadata_to_proto,
+};
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::invocation_service_server::InvocationService;
+use crate::codec::payload;
+use crate::engine::{Found, Invoker};
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::Cid;
+use crate::model::invocation::State;
+use crate::model::payload::{Format, Payload, Reply};
+use crate::service::{Call, output_invalid};
+
+/// Invokes services for gRPC callers.
+#[derive(Clone, Debug)]
+pub struct InvocationApi {
+    invoker: Invoker,
+}
+
+impl InvocationApi {
+    /// Whether a path names one of the methods.
+    pub(in crate::edge) fn has_method(path: &str) -> bool {
+        const METHODS: [&str; 10] = [
+            "Invoke",
+            "InvokeAsync",
+            "InvokeBatch",
+            "StreamResults",
+            "GetInvocation",
+            "ListInvocations",
+            "CancelInvocations",
+            "RetryInvocations",
+            "PurgeInvocations",
+            "CompleteInvocation",
+        ];
+        path.rsplit('/').next().is_some_and(|method| METHODS.contains(&method))
+    }
+
+    /// Answers for an invoker.
+    #[must_use]
+    pub fn new(invoker: Invoker) -> Self {
+        Self { invoker }
+    }
+
+    async fn invoke(
+        &self,
+        cid: Cid,
+        message: v1::InvokeRequest,
+        transport: &MetadataMap,
+    ) -> Result<v1::InvokeResponse> {
+        let keep_going = v1::OnDeadline::Continue as i32;
+        NotYet::default()
+            .refuse("idempotency_key", !message.idempotency_key.is_empty())
+            .refuse("on_deadline", message.on_deadline == keep_going)
+            .check()?;
+        let input = request::input(message.input, message.data_format)?;
+        let asked = format_from_proto("/response_format", message.response_format)?;
+        let format = payload::answer_format(asked, &input);
+        let timeout = duration_from_proto("/timeout", message.timeout)?;
+        let call = Call {
+            service: message.service.into(),
+            input,
+            cid: (!message.cid.is_empty()).then_some(cid),
+            timeout: request::timeout(timeout, transport)?,
+            metadata: request::metadata(message.metadata, transport)?,
+            response_format: asked,
+        };
+        let reply = self.invoker.invoke(cid, call).await?;
+        self.invoke_response(cid, reply, format)
+    }
+
+    fn invoke_response(&self, cid: Cid, reply: Reply, format: Format) -> Result<v1::InvokeResponse> {
+        let payload = payload::encode(reply.payload, format).map_err(output_invalid)?;
+        self.check_size(&payload)?;
+        Ok(v1::InvokeResponse {
+            cid: cid.to_string(),
+            data_format: format_of(&payload).into(),
+            output: Some(v1::invoke_response::Output::from_payload(payload)?),
+            metadata: metadata_to_proto(&reply.metadata),
+        })
+    }
+
+    fn check_size(&self, payload: &Payload) -> Result<()> {
+        let limit = self.invoker.limits().message_bytes;
+        let bytes = payload.weight();
+        if bytes <= limit {
+            return Ok(());
+        }
+        let message = format!("the response has {bytes} bytes; the limit is {limit}");
+        Err(Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
+            .with_retryable(false)
+            .with_fact("message_bytes", limit))
+    }
+
+    async fn invoke_async(
+        &self,
+        message: v1::InvokeAsyncRequest,
+        transport: &MetadataMap,
+    ) -> Result<v1::InvokeAsyncResponse> {
+        let hold = v1::OnExhausted::Hold as i32;
+        NotYet::default()
+            .refuse("idempotency_key", !message.idempotency_key.is_empty())
+            .refuse("start", message.start.is_some())
+            .refuse("expiration", message.expiration.is_some())
+            .refuse("deadline", message.deadline.is_some())
+            .refuse("retry_policy", message.retry_policy.is_some())
+            .refuse("on_exhausted", message.on_exhausted == hold)
+            .refuse("concurrency_key", !message.concurrency_key.is_empty())
+            .refuse("callbacks", !message.callbacks.is_empty())
+            .refuse("failure_callbacks", !message.failure_callbacks.is_empty())
+            .refuse("retention", message.retention.is_some())
+            .check()?;
+        let call = Call {
+            service: message.service.into(),
+            input: request::input(message.input, message.data_format)?,
+            cid: brought_cid("cid", &message.cid)?,
+            timeout: duration_from_proto("/timeout", message.timeout)?,
+            metadata: request::metadata(message.metadata, transport)?,
+            response_format: format_from_proto("/response_format", message.response_format)?,
+        };
+        let accepted = self.invoker.invoke_async(call).await?;
+        Ok(v1::InvokeAsyncResponse {
+            cid: accepted.cid.to_string(),
+            already_accepted: accepted.already_accepted,
+        })
+    }
+
+    async fn get(&self, cid: Cid, message: v1::GetInvocationRequest) -> Result<v1::GetInvocationResponse> {
+        let wait = duration_from_proto("/wait", message.wait)?.unwrap_or(Duration::ZERO);
+        let full = message.view == v1::InvocationView::Full as i32;
+        let found = self.invoker.find(cid, wait).await?;
+        let invocation = invocation_to_proto(&found.invocation, pending_reason(&found), full)?;
+        Ok(v1::GetInvocationResponse {
+            invocation: Some(invocation),
+        })
+    }
+}
+
+fn pending_reason(found: &Found) -> v1::PendingReason {
+    match found.invocation.state {
+        State::Pending { .. } if found.due => v1::PendingReason::Queued,
+        State::Pending { started: true } => v1::PendingReason::Backoff,
+        State::Pending { started: false } => v1::PendingReason::DueLater,
+        _ => v1::PendingReason::Unspecified,
+    }
+}
+
+/// The CID that `GetInvocation` asks for.
+fn asked_cid(message: &v1::GetInvocationRequest) -> Result<Cid> {
+    NotYet::default()
+        .refuse("idempotency_key", !message.idempotency_key.is_empty())
+        .check()?;
+    brought_cid("cid", &message.cid)?.ok_or_else(|| {
+        let violation = Violation::new("/cid", "MISSING", "is required");
+        Error::violations(reason::REQUEST_INVALID, vec![violation])
+    })
+}
+
+#[tonic::async_trait]
+impl InvocationService for InvocationApi {
+    type StreamResultsStream = ResultStream;
+
+    async fn invoke(
+        &self,
+        request: Request<v1::InvokeRequest>,
+    ) -> Result<Response<v1::InvokeResponse>, Status> {
+        let (transport, _, message) = request.into_parts();
+        let cid = answered(brought_cid("cid", &message.cid))?.unwrap_or_default();
+        let response = Self::invoke(self, cid, message, &transport).await;
+        let response = answered(response.map_err(|error| error.with_cid(cid)))?;
+        Ok(with_cid(cid, response))
+    }
+
+    async fn invoke_async(
+        &self,
+        request: Request<v1::InvokeAsyncRequest>,
+    ) -> Result<Response<v1::InvokeAsyncResponse>, Status> {
+        let (transport, _, message) = request.into_parts();
+        let response = answered(Self::invoke_async(self, message, &transport).await)?;
+        let cid = answered(Cid::parse(&response.cid))?;
+        Ok(with_cid(cid, response))
+    }
+
+    async fn stream_results(
+        &self,
+        request: Request<v1::StreamResultsRequest>,
+    ) -> Result<Response<ResultStream>, Status> {
+        let stream = ResultStream::new(&self.invoker, request.into_inner());
+        Ok(Response::new(answered(stream)?))
+    }
+
+    async fn get_invocation(
+        &self,
+        request: Request<v1::GetInvocationRequest>,
+    ) -> Result<Response<v1::GetInvocationResponse>, Status> {
+        let message = request.into_inner();
+        let cid = answered(asked_cid(&message))?;
+        let response = self.get(cid, message).await;
+        let response = answered(response.map_err(|error| error.with_cid(cid)))?;
+        Ok(with_cid(cid, response))
+    }
+
+    async fn invoke_batch(
+        &self,
+        _: Request<v1::InvokeBatchRequest>,
+    ) -> Result<Response<v1::InvokeBatchResponse>, Status> {
+        Err(not_yet("InvokeBatch"))
+    }
+
+    async fn list_invocations(
+        &self,
+        _: Request<v1::ListInvocationsRequest>,
+    ) -> Result<Response<v1::ListInvocationsResponse>, Status> {
+        Err(not_yet("ListInvocations"))
+    }
+
+    async fn cancel_invocations(
+        &self,
+        _: Request<v1::CancelInvocationsRequest>,
+    ) -> Result<Response<v1::CancelInvocationsResponse>, Status> {
+        Err(not_yet("CancelInvocations"))
+    }
+
+    async fn retry_invocations(
+        &self,
+        _: Request<v1::RetryInvocationsRequest>,
+    ) -> Result<Response<v1::RetryInvocationsResponse>, Status> {
+        Err(not_yet("RetryInvocations"))
+    }
+
+    async fn purge_invocations(
+        &self,
+        _: Request<v1::PurgeInvocationsRequest>,
+    ) -> Result<Response<v1::PurgeInvocationsResponse>, Status> {
+        Err(not_yet("PurgeInvocations"))
+    }
+
+    async fn complete_invocation(
+        &self,
+        _: Request<v1::CompleteInvocationRequest>,
+    ) -> Result<Response<v1::CompleteInvocationResponse>, Status> {
+        Err(not_yet("CompleteInvocation"))
+    }
+}

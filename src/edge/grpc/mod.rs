@@ -1,0 +1,69 @@
+//! The gRPC services of a node.
+
+mod admin;
+mod discovery;
+mod health;
+mod invocation;
+mod reflection;
+mod request;
+mod results;
+mod worker;
+
+use axum::Router;
+use tonic::service::Routes;
+use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
+
+use self::admin::AdminApi;
+use self::discovery::DiscoveryApi;
+pub use self::health::{HealthApi, Serving};
+pub use self::invocation::InvocationApi;
+use self::reflection::{Index, ReflectionApi};
+use self::worker::WorkerApi;
+use crate::codec::proto::health::health_server::HealthServer;
+use crate::codec::proto::v1::admin_service_server::AdminServiceServer;
+use crate::codec::proto::v1::discovery_service_server::DiscoveryServiceServer;
+use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
+use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
+use crate::edge::answer::Front;
+use crate::engine::Invoker;
+use crate::model::error::Result;
+
+/// The methods whose requests are streams that last: they have no time in which they must have arrived.
+pub(super) const STREAMS_THAT_LAST: [&str; 3] = [
+    "/cidery.v1.WorkerService/Serve",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// Puts the services of a node together, with the routes of its host.
+///
+/// # Errors
+///
+/// `INTERNAL` where the descriptors that are built in cannot be read.
+pub fn front(invoker: &Invoker, serving: &Serving, host: Router) -> Result<Front> {
+    let limit = invoker.limits().message_bytes;
+    let index = Index::of_the_api()?;
+    let routes = Routes::new(
+        DiscoveryServiceServer::new(DiscoveryApi::new(invoker.clone()))
+            .max_decoding_message_size(limit),
+    )
+    .add_service(AdminServiceServer::new(AdminApi))
+    .add_service(WorkerServiceServer::new(WorkerApi))
+    .add_service(HealthServer::new(HealthApi::new(
+        invoker.clone(),
+        serving.clone(),
+    )))
+    .add_service(reflection_v1::server_reflection_server::ServerReflectionServer::new(
+        ReflectionApi::new(index.clone()),
+    ))
+    .add_service(reflection_v1alpha::server_reflection_server::ServerReflectionServer::new(
+        ReflectionApi::new(index),
+    ))
+    .prepare();
+    let host_and_grpc = host.fallback_service(routes.into_axum_router());
+    let invocation = InvocationServiceServer::new(InvocationApi::new(invoker.clone()))
+        .max_decoding_message_size(limit)
+        // What is too large is found before it is encoded, and answered with a reason.
+        .max_encoding_message_size(usize::MAX);
+    Ok(Front::new(invocation, host_and_grpc))
+}

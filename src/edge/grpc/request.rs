@@ -1,0 +1,186 @@
+//! What all requests have in common: their metadata, and fields that this version does not do yet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::metadata::MetadataMap;
+use tonic::{Response, Status};
+
+use crate::codec::convert::{PayloadOneof, format_from_proto, metadata_from_proto};
+use crate::codec::payload;
+use crate::codec::status::{CID_KEY, to_status};
+use crate::edge::answer::cid_value;
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::Cid;
+use crate::model::metadata::Metadata;
+use crate::model::payload::{Format, Payload};
+
+/// The key under which the W3C trace context is handed on to handlers.
+const TRACEPARENT: &str = "traceparent";
+
+/// Collects the fields of a request that are set and that this version does not do yet: they are refused, never
+/// ignored.
+#[derive(Debug, Default)]
+pub(super) struct NotYet(Vec<Violation>);
+
+impl NotYet {
+    pub(super) fn refuse(&mut self, field: &str, is_set: bool) -> &mut Self {
+        if is_set {
+            let message = "is not supported by this version yet: leave it out";
+            self.0.push(Violation::new(format!("/{field}"), reason::NOT_SUPPORTED, message));
+        }
+        self
+    }
+
+    pub(super) fn check(&mut self) -> Result<()> {
+        let violations = std::mem::take(&mut self.0);
+        if violations.is_empty() {
+            return Ok(());
+        }
+        let fields: Vec<&str> = violations.iter().map(|v| v.path.trim_start_matches('/')).collect();
+        let message = format!("not supported by this version yet: {}", fields.join(", "));
+        let error = Error::unimplemented(reason::NOT_SUPPORTED, message);
+        Err(violations.into_iter().fold(error, Error::with_violation))
+    }
+}
+
+/// The status of an RPC that this version does not do yet.
+pub(super) fn not_yet(rpc: &str) -> Status {
+    let message = format!("`{rpc}` is not supported by this version yet");
+    to_status(&Error::unimplemented(reason::NOT_SUPPORTED, message))
+}
+
+/// The CID that a caller brought, if any.
+pub(super) fn brought_cid(field: &str, text: &str) -> Result<Option<Cid>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Cid::parse(text)
+        .map(Some)
+        .map_err(|error| {
+            let violation = Violation::new(format!("/{field}"), reason::CID_INVALID, error.message());
+            error.with_violation(violation)
+        })
+}
+
+/// The input of a request, scanned.
+pub(super) fn input<O: PayloadOneof>(input: Option<O>, data_format: i32) -> Result<Payload> {
+    let format = format_from_proto("/data_format", data_format)?;
+    let payload = input
+        .and_then(|input| input.into_payload(format.unwrap_or(Format::Json)))
+        .unwrap_or(Payload::empty());
+    let fits = match (&payload, format) {
+        (Payload::Document(..), Some(Format::Dict)) => {
+            Some("a document is JSON, CSV or text; a dict is sent as `payload`")
+        }
+        (Payload::Struct(_) | Payload::Any(_), Some(Format::Csv | Format::Text)) => {
+            Some("CSV and text are sent as `document`")
+        }
+        _ => None,
+    };
+    if let Some(message) = fits {
+        let violation = Violation::new("/data_format", reason::FORMAT_INVALID, message);
+        return Err(Error::violations(reason::FORMAT_INVALID, vec![violation]));
+    }
+    payload::scan(&payload)?;
+    Ok(payload)
+}
+
+/// The metadata that goes to the handler: what the message says, and the trace context of the transport.
+pub(super) fn metadata(
+    message: std::collections::HashMap<String, String>,
+    transport: &MetadataMap,
+) -> Result<Option<Arc<Metadata>>> {
+    let mut metadata = metadata_from_proto(message)?;
+    if let Some(trace) = transport.get(TRACEPARENT).and_then(|value| value.to_str().ok())
+        && metadata.get(TRACEPARENT).is_none()
+    {
+        metadata.insert(TRACEPARENT, trace);
+    }
+    Ok((!metadata.is_empty()).then(|| Arc::new(metadata)))
+}
+
+/// The smaller of what the caller gives: in the message, and as `grpc-timeout`.
+pub(super) fn timeout(message: Option<Duration>, transport: &MetadataMap) -> Result<Option<Duration>> {
+    let header = match transport.get("grpc-timeout") {
+        None => None,
+        Some(value) => Some(value.to_str().ok().and_then(grpc_timeout).ok_or_else(|| {
+            let message = "`grpc-timeout` is not at most eight digits and a unit";
+            Error::invalid_argument(reason::REQUEST_INVALID, message)
+        })?),
+    };
+    Ok(match (message, header) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    })
+}
+
+/// At most eight digits and a unit (gRPC over HTTP/2, `Timeout`).
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let n: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_hours(n),
+        "M" => Duration::from_mins(n),
+        "S" => Duration::from_secs(n),
+        "m" => Duration::from_millis(n),
+        "u" => Duration::from_micros(n),
+        "n" => Duration::from_nanos(n),
+        _ => return None,
+    })
+}
+
+/// A response that carries its CID.
+pub(super) fn with_cid<T>(cid: Cid, message: T) -> Response<T> {
+    let mut response = Response::new(message);
+    let headers = std::mem::take(response.metadata_mut());
+    let mut headers = headers.into_headers();
+    headers.insert(CID_KEY, cid_value(cid));
+    *response.metadata_mut() = MetadataMap::from_headers(headers);
+    response
+}
+
+/// Turns our failures into statuses.
+pub(super) fn answered<T>(result: Result<T>) -> Result<T, Status> {
+    result.map_err(|error| to_status(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_as_grpc_writes_them() {
+        let cases = [
+            ("1H", Some(Duration::from_hours(1))),
+            ("2M", Some(Duration::from_mins(2))),
+            ("3S", Some(Duration::from_secs(3))),
+            ("4m", Some(Duration::from_millis(4))),
+            ("5u", Some(Duration::from_micros(5))),
+            ("99999999n", Some(Duration::from_nanos(99_999_999))),
+            ("", None),
+            ("S", None),
+            ("123456789S", None),
+            ("-1S", None),
+            ("1s", None),
+            ("1ä", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(grpc_timeout(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_smaller_timeout_holds() {
+        let mut transport = MetadataMap::new();
+        transport.insert("grpc-timeout", "2S".parse().unwrap());
+        let of = |message| timeout(message, &transport).unwrap();
+        assert_eq!(of(None), Some(Duration::from_secs(2)));
+        assert_eq!(of(Some(Duration::from_secs(1))), Some(Duration::from_secs(1)));
+        assert_eq!(of(Some(Duration::from_secs(3))), Some(Duration::from_secs(2)));
+        assert_eq!(timeout(None, &MetadataMap::new()).unwrap(), None);
+    }
+}

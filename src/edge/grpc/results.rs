@@ -1,0 +1,133 @@
+//! The result stream: `StreamResults`.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio_stream::Stream;
+use tonic::Status;
+
+use crate::codec::convert::{
+    event_to_proto, not_found_to_proto, progress_to_proto, state_to_proto, timestamp_to_proto,
+};
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::stream_results_response::Event;
+use crate::codec::status::to_status;
+use crate::engine::{Followed, Follower, Invoker};
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::Cid;
+
+/// What one call of `StreamResults` answers with.
+pub struct ResultStream {
+    /// CIDs that are none: one event each, before everything else.
+    invalid: VecDeque<v1::StreamResultsResponse>,
+    next: Option<NextFuture>,
+}
+
+type Next = (Follower, Result<Option<Followed>>);
+type NextFuture = Pin<Box<dyn Future<Output = Next> + Send>>;
+
+impl ResultStream {
+    pub(super) fn new(invoker: &Invoker, message: v1::StreamResultsRequest) -> Result<Self> {
+        let v1::StreamResultsRequest {
+            cids,
+            after_sequences,
+            wait_for_accept,
+        } = message;
+        if cids.is_empty() {
+            let violation = Violation::new("/cids", "MISSING", "name at least one CID");
+            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+        }
+        let limit = invoker.limits().stream_cids;
+        if cids.len() > limit {
+            let message = format!("{} CIDs on one stream; the limit is {limit}", cids.len());
+            return Err(Error::invalid_argument(reason::STREAM_LIMIT, message)
+                .with_fact("stream_cids", limit));
+        }
+        let (valid, invalid) = parse(cids, &after_sequences);
+        let follower = invoker.follow(valid, wait_for_accept)?;
+        Ok(Self {
+            invalid,
+            next: Some(next(follower)),
+        })
+    }
+}
+
+/// The CIDs with where to begin, and a `not_found` for each that is none.
+fn parse(
+    cids: Vec<String>,
+    after: &HashMap<String, u64>,
+) -> (Vec<(Cid, u64)>, VecDeque<v1::StreamResultsResponse>) {
+    let mut valid = Vec::with_capacity(cids.len());
+    let mut invalid = VecDeque::new();
+    for text in cids {
+        match Cid::parse(&text) {
+            Ok(cid) => valid.push((cid, after.get(&text).copied().unwrap_or(0))),
+            Err(error) => invalid.push_back(not_found_to_proto(&text, &error)),
+        }
+    }
+    (valid, invalid)
+}
+
+fn next(mut follower: Follower) -> NextFuture {
+    Box::pin(async move {
+        let followed = follower.next().await;
+        (follower, followed)
+    })
+}
+
+fn to_proto(followed: Followed) -> Result<v1::StreamResultsResponse> {
+    match followed {
+        Followed::Event(cid, event) => event_to_proto(cid, &event),
+        Followed::Progress {
+            cid,
+            attempt,
+            time,
+            progress,
+        } => Ok(v1::StreamResultsResponse {
+            cid: cid.to_string(),
+            sequence: 0,
+            attempt,
+            event_time: Some(timestamp_to_proto(time)),
+            event: Some(Event::Progress(v1::ProgressEvent {
+                progress: Some(progress_to_proto(&progress)?),
+            })),
+        }),
+        Followed::NotFound {
+            cid,
+            error,
+            tombstone,
+        } => {
+            let mut response = not_found_to_proto(&cid.to_string(), &error);
+            if let (Some(Event::NotFound(event)), Some(tombstone)) = (&mut response.event, tombstone) {
+                event.state = state_to_proto(tombstone.state).into();
+                event.end_time = Some(timestamp_to_proto(tombstone.end_time));
+            }
+            Ok(response)
+        }
+    }
+}
+
+impl Stream for ResultStream {
+    type Item = Result<v1::StreamResultsResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(event) = self.invalid.pop_front() {
+            return Poll::Ready(Some(Ok(event)));
+        }
+        let Some(future) = &mut self.next else {
+            return Poll::Ready(None);
+        };
+        let (follower, followed) = std::task::ready!(future.as_mut().poll(cx));
+        let item = match followed {
+            Ok(None) => {
+                self.next = None;
+                return Poll::Ready(None);
+            }
+            Ok(Some(followed)) => to_proto(followed),
+            Err(error) => Err(error),
+        };
+        self.next = item.is_ok().then(|| next(follower));
+        Poll::Ready(Some(item.map_err(|error| to_status(&error))))
+    }
+}
