@@ -7,14 +7,18 @@ pub mod codec;
 pub mod service;
 pub mod engine;
 pub mod store;
+pub mod remote;
 pub mod edge;
+pub mod app;
 
+pub use crate::app::{Node, NodeBuilder, NodeHandle};
 pub use crate::model::error::{Error, Kind, Result, Violation};
 pub use crate::model::id::{Cid, ServiceName};
 pub use crate::model::invocation::{Progress, RetryPolicy};
 pub use crate::model::metadata::Metadata;
 pub use crate::model::payload::{Format, Payload, Reply};
 pub use crate::model::value::{Dict, Value, from_value, to_value};
+pub use crate::remote::Client;
 pub use crate::service::{
     Context, Definition, FromContext, Handler, Hooks, Input, Registry, Response, Service,
     ServiceOptions, State,

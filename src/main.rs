@@ -1,1 +1,7 @@
-fn main(){}
+//! The `cidery` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cidery::app::cli::main()
+}

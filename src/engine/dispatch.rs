@@ -13,7 +13,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{EventKind, Progress};
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Accepted, BoxFuture, Call, Context, Facts, Invoke};
+use crate::service::{Accepted, BoxFuture, Call, Context, Facts, Invoke, KnownService};
 
 /// A dispatch under way. Ends with the handler, or with its grace period.
 #[derive(Debug)]
@@ -141,6 +141,14 @@ impl Invoke for Dispatch {
 
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>> {
         Box::pin(std::future::ready(self.tell_item(item)))
+    }
+
+    fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>> {
+        let services = self.invoker.services().into_iter().map(|facts| KnownService {
+            name: facts.definition.name().clone(),
+            description: facts.effective.description,
+        });
+        Box::pin(std::future::ready(Ok(services.collect())))
     }
 }
 

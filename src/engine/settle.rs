@@ -1,6 +1,5 @@
 //! What becomes of an invocation after an attempt: the state machine decides, this carries it out.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;

@@ -14,7 +14,7 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
 use crate::service::call::{Call, InvokeAsyncCall, InvokeCall};
 use crate::service::extract::States;
-use crate::service::invoke::Invoke;
+use crate::service::invoke::{Invoke, KnownService};
 
 /// What a handler knows of its invocation, and its way to other services. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -175,6 +175,15 @@ impl Context {
     /// `RESOURCE_EXHAUSTED` / `ITEMS_LIMIT` above 10 000 items or 16 MiB of them.
     pub async fn emit(&self, item: impl Into<Payload>) -> Result<()> {
         self.0.platform.emit(item.into()).await
+    }
+
+    /// The services that can be invoked, by name.
+    ///
+    /// # Errors
+    ///
+    /// What the platform answers.
+    pub async fn services(&self) -> Result<Vec<KnownService>> {
+        self.0.platform.services().await
     }
 
     /// Resolves when the invocation is no longer wanted: its caller went away, its deadline passed, someone cancelled

@@ -5,6 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 
 use crate::model::error::Result;
+use crate::model::id::ServiceName;
 use crate::model::invocation::Progress;
 use crate::model::payload::{Payload, Reply};
 use crate::service::call::{Accepted, Call};
@@ -25,4 +26,16 @@ pub trait Invoke: fmt::Debug + Send + Sync {
 
     /// Emits an item into the result stream.
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>>;
+
+    /// The services there are, by name.
+    fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>>;
+}
+
+/// A service that can be invoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownService {
+    /// Its name.
+    pub name: ServiceName,
+    /// What it does, in a sentence.
+    pub description: String,
 }

@@ -20,7 +20,7 @@ pub use self::definition::{Definition, HandlerFuture};
 pub use self::extract::{FromContext, FromInput, Input, Requirements, State, States};
 pub use self::handler::Handler;
 pub use self::hooks::{ErasedHooks, Hooks};
-pub use self::invoke::{BoxFuture, Invoke};
+pub use self::invoke::{BoxFuture, Invoke, KnownService};
 pub use self::options::ServiceOptions;
 pub use self::output::IntoReply;
 pub(crate) use self::output::output_invalid;

@@ -1,1 +1,29 @@
-//! Services that every node has.
+//! Services that come with a node.
+
+mod demo;
+/// The examples of invoking services: one file serves the demo and `cargo run --example invoking`.
+#[path = "../../../examples/invoking/services.rs"]
+mod invoking;
+mod platform;
+
+use crate::model::error::Result;
+use crate::service::registry::Registry;
+
+/// Adds the services that every node has, under their own names and under those of the model.
+///
+/// # Errors
+///
+/// `ALREADY_EXISTS` / `SERVICE_EXISTS` where one of the names is taken.
+pub fn add_platform(registry: &mut Registry) -> Result<()> {
+    platform::add(registry)
+}
+
+/// Adds services to play with and to test against.
+///
+/// # Errors
+///
+/// `ALREADY_EXISTS` / `SERVICE_EXISTS` where one of the names is taken.
+pub fn add_demo(registry: &mut Registry) -> Result<()> {
+    demo::add(registry)?;
+    invoking::add(registry)
+}

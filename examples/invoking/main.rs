@@ -1,0 +1,21 @@
+//! Run with `cargo run --example invoking`: services that invoke services, without any listener.
+
+mod services;
+
+use cidery::{Node, Payload, Registry, Result};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let mut registry = Registry::new();
+    services::add(&mut registry)?;
+    let names: Vec<String> = registry.iter().map(|service| service.name().to_string()).collect();
+
+    let node = Node::builder().registry(registry)?.no_listener().start().await?;
+    for name in names {
+        let response = node.invoke(name.clone(), Payload::empty()).await?;
+        println!("{name}: {}", cidery::codec::json::write(response.value())?);
+    }
+    node.stop().await;
+    Ok(())
+}

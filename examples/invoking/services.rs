@@ -1,0 +1,103 @@
+//! Services that invoke services: by a dict, as JSON, with inline parameters, in the background, and reading a wrapped
+//! response by index and by dotted path.
+
+use cidery::{Context, Definition, Dict, Format, Input, Registry, Result, Value, dict};
+use serde::Deserialize;
+use tracing::info;
+
+/// Adds the services to a registry.
+pub fn add(registry: &mut Registry) -> Result<()> {
+    registry.add(
+        Definition::new("invoking.list-security", list_security)?
+            .description("Invokes `zato.security.get-list` and logs each item's name."),
+    )?;
+    registry.add(
+        Definition::new("invoking.as-json", as_json)?
+            .description("Sends a dict to `invoking.my-service2` as JSON."),
+    )?;
+    registry.add(
+        Definition::new("invoking.inline-parameters", inline_parameters)?
+            .description("Invokes `invoking.my-service2` with inline parameters."),
+    )?;
+    registry.add(
+        Definition::new("invoking.in-background", in_background)?
+            .description("Has `invoking.my-service2` run in the background and answers with the CID."),
+    )?;
+    registry.add(
+        Definition::new("invoking.by-response-elem", by_response_elem)?
+            .description("Reads `my_response_elem.cust_name` by index and by dotted path."),
+    )?;
+    for name in ["invoking.my-service", "invoking.my-service2"] {
+        registry.add(
+            Definition::new(name, my_service)?
+                .description("Logs `customer_id` and its CID, and answers with a customer's name.")
+                .response_elem("my_response_elem"),
+        )?;
+    }
+    Ok(())
+}
+
+/// Invokes another service and logs what is in its response.
+async fn list_security(ctx: Context) -> Result<Dict> {
+    let response = ctx
+        .invoke("zato.security.get-list", dict! { "cluster_id": 1 })
+        .await?;
+    let items: Vec<Dict> = response.at("zato_security_get_list_response")?;
+    let names: Vec<Value> = items.into_iter().map(|item| item["name"].clone()).collect();
+    for name in &names {
+        info!(name = name.as_text(), "security definition");
+    }
+    Ok(dict! { "names": names })
+}
+
+/// Says explicitly that the payload is JSON: a dict sent as JSON is simply a dict.
+async fn as_json(ctx: Context) -> Result<Value> {
+    let payload = dict! { "customer_id": 123, "phone_no": "123-456-789" };
+    let response = ctx
+        .invoke("invoking.my-service2", payload)
+        .data_format(Format::Json)
+        .await?;
+    Ok(response.into_value())
+}
+
+/// Builds the payload in place.
+async fn inline_parameters(ctx: Context) -> Result<Value> {
+    let response = ctx
+        .invoke(
+            "invoking.my-service2",
+            dict! { "customer_id": 123, "phone_no": "123-456-789" },
+        )
+        .await?;
+    Ok(response.into_value())
+}
+
+/// The target runs under the CID that this answers with, and logs it.
+async fn in_background(ctx: Context) -> Result<Dict> {
+    let payload = dict! { "customer_id": 123, "phone_no": "123-456-789" };
+    let cid = ctx.invoke_async("invoking.my-service2", payload).await?;
+    info!(target_cid = %cid, "invoked in the background");
+    Ok(dict! { "cid": cid.to_string() })
+}
+
+/// The target declares `response_elem`; its caller reads through it.
+async fn by_response_elem(ctx: Context) -> Result<Dict> {
+    let response = ctx
+        .invoke("invoking.my-service2", dict! { "cust_id": 1 })
+        .await?;
+    let by_index = response["my_response_elem"]["cust_name"].clone();
+    let by_path: String = response.at("my_response_elem.cust_name")?;
+    Ok(dict! { "by_index": by_index, "by_path": by_path })
+}
+
+#[derive(Debug, Deserialize)]
+struct MyInput {
+    customer_id: Option<i64>,
+    phone_no: Option<String>,
+    cust_id: Option<i64>,
+}
+
+/// What the others invoke.
+async fn my_service(ctx: Context, Input(req): Input<MyInput>) -> Dict {
+    info!(customer_id = req.customer_id, phone_no = req.phone_no, cust_id = req.cust_id, cid = %ctx.cid(), "invoked");
+    dict! { "cust_name": "Alexis Smith" }
+}

@@ -1,0 +1,101 @@
+//! The input of an invocation, as people type it.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::codec::json;
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::payload::{Format, Payload};
+use crate::model::value::{Dict, Value};
+
+/// What a service gets.
+#[derive(Args, Debug)]
+pub(super) struct InputArgs {
+    /// Elements of the input. A value that is JSON is read as JSON (`cust_id=1`, `tags=["a"]`, `zip='"01234"'`),
+    /// everything else as text.
+    #[arg(value_name = "KEY=VALUE")]
+    elements: Vec<String>,
+    /// The input as JSON.
+    #[arg(long, conflicts_with_all = ["elements", "file"], value_name = "JSON")]
+    json: Option<String>,
+    /// A file that holds the input as JSON; `-` is standard input.
+    #[arg(long, conflicts_with = "elements", value_name = "PATH")]
+    file: Option<PathBuf>,
+}
+
+impl InputArgs {
+    /// The input, as a document: every digit is kept on its way to the node.
+    pub(super) fn payload(self) -> Result<Payload> {
+        let text = match (self.json, self.file) {
+            (Some(text), _) => text.into_bytes(),
+            (None, Some(path)) => read_file(&path)?,
+            (None, None) => json::write(&elements(&self.elements)?)?.into_bytes(),
+        };
+        // Found here, it is named by line and column without asking the node.
+        json::read(&text)?;
+        Ok(Payload::Document(text.into(), Format::Json))
+    }
+}
+
+fn read_file(path: &std::path::Path) -> Result<Vec<u8>> {
+    let read = if path.as_os_str() == "-" {
+        let mut text = Vec::new();
+        std::io::stdin().read_to_end(&mut text).map(|_| text)
+    } else {
+        std::fs::read(path)
+    };
+    read.map_err(|error| {
+        let message = format!("cannot read `{}`: {error}", path.display());
+        Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
+    })
+}
+
+fn elements(elements: &[String]) -> Result<Value> {
+    let mut dict = Dict::new();
+    let mut violations = Vec::new();
+    for element in elements {
+        match element.split_once('=') {
+            Some((key, value)) if !key.is_empty() => {
+                if dict.insert(key, element_value(value)).is_some() {
+                    violations.push(Violation::new("", "DUPLICATE_KEY", format!("`{key}` is there twice")));
+                }
+            }
+            _ => {
+                let message = format!("`{element}` is not `key=value`");
+                violations.push(Violation::new("", "MALFORMED", message));
+            }
+        }
+    }
+    if violations.is_empty() {
+        return Ok(Value::Dict(dict));
+    }
+    Err(Error::violations(reason::REQUEST_INVALID, violations))
+}
+
+fn element_value(text: &str) -> Value {
+    json::read(text.as_bytes()).unwrap_or_else(|_| Value::Text(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dict;
+
+    #[test]
+    fn what_is_json_is_read_as_json_and_all_else_as_text() {
+        let typed = ["a=1", "b=x y", "c=[1,2]", "d=\"7\"", "e=", "f=a=b", "g=true"];
+        let value = elements(&typed.map(str::to_owned)).unwrap();
+        let expected = dict! {
+            "a": 1, "b": "x y", "c": [1, 2], "d": "7", "e": "", "f": "a=b", "g": true,
+        };
+        assert_eq!(value, Value::Dict(expected));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let error = elements(&["a", "=1", "b=1", "b=2"].map(str::to_owned)).unwrap_err();
+        assert_eq!(error.field_violations().len(), 3);
+    }
+}

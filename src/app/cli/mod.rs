@@ -1,0 +1,145 @@
+//! The command line: `cidery VERB`. Data goes to standard output, everything else to standard error.
+
+mod completions;
+mod demo;
+mod describe;
+mod follow;
+mod input;
+mod invoke;
+mod printer;
+mod result;
+mod serve;
+mod services;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use self::printer::Printer;
+use crate::app::telemetry::LogFormat;
+use crate::model::error::{Error, Result};
+use crate::remote::Client;
+
+/// Call any service by name, now or in the background, over gRPC, from any language.
+#[derive(Debug, Parser)]
+#[command(name = "cidery", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How data is written.
+    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Global options")]
+    output: Output,
+}
+
+/// How data is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people: tables, indented JSON.
+    #[default]
+    Table,
+    /// For programs: one JSON value a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node.
+    Serve(serve::Serve),
+    /// Run a node with services to play with, and show what it can do.
+    Demo(demo::Demo),
+    /// Invoke a service.
+    Invoke(invoke::Invoke),
+    /// Show what an invocation came to.
+    Result(result::ShowResult),
+    /// List the services.
+    Services(services::Services),
+    /// Describe a service.
+    Describe(describe::Describe),
+    /// Write a completion script for a shell.
+    Completions(completions::Completions),
+}
+
+/// Where the node is.
+#[derive(Args, Debug)]
+struct NodeArgs {
+    /// The node to talk to.
+    #[arg(long, env = "CIDERY_NODE", default_value = "127.0.0.1:24337", value_name = "HOST:PORT")]
+    node: String,
+}
+
+impl NodeArgs {
+    async fn connect(&self) -> Result<Client> {
+        Client::connect(&self.node).await
+    }
+}
+
+/// What is logged.
+#[derive(Args, Debug)]
+struct LogArgs {
+    /// How log lines are written, on standard error.
+    #[arg(long, env = "CIDERY_LOG_FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// What is logged: a level, or `info,cidery=debug`.
+    #[arg(long, env = "CIDERY_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let printer = Printer::new(cli.output);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let error = Error::internal("RUNTIME_FAILED", format!("cannot start threads: {error}"));
+            return printer.fail(&error);
+        }
+    };
+    let outcome = runtime.block_on(run(cli, &printer));
+    // What still runs has been waited for as long as it deserves.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => printer.fail(&error),
+    }
+}
+
+async fn run(cli: Cli, printer: &Printer) -> Result<()> {
+    match cli.command {
+        Command::Serve(command) => command.run(printer).await,
+        Command::Demo(command) => command.run(printer).await,
+        Command::Invoke(command) => command.run(printer).await,
+        Command::Result(command) => command.run(printer).await,
+        Command::Services(command) => command.run(printer).await,
+        Command::Describe(command) => command.run(printer).await,
+        Command::Completions(command) => command.run(printer, &mut Cli::command()),
+    }
+}
+
+/// Reads a duration: `500ms`, `2s`, `1m 30s`, `1h`.
+fn duration(text: &str) -> std::result::Result<Duration, String> {
+    let parsed: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "use a number and a unit, such as `500ms`, `2s` or `5m`".to_owned())?;
+    Duration::try_from(parsed).map_err(|_| "a duration is not negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("-1s").is_err());
+        assert!(duration("5").is_err());
+    }
+}

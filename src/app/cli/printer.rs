@@ -1,0 +1,166 @@
+//! What people and programs see. Nothing else prints.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use super::Output;
+use crate::codec::json;
+use crate::model::error::{Error, Kind};
+use crate::model::value::Value;
+
+const BOLD: &str = "\x1b[1m";
+const DIM: &str = "\x1b[2m";
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const RESET: &str = "\x1b[0m";
+
+/// How a note is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Heading,
+    Quiet,
+    Good,
+    Warning,
+}
+
+/// Writes data to standard output and all else to standard error; colors only where that is a terminal (and `NO_COLOR`
+/// is not set).
+#[derive(Debug)]
+pub(super) struct Printer {
+    output: Output,
+    animated: bool,
+}
+
+impl Printer {
+    pub(super) fn new(output: Output) -> Self {
+        Self {
+            output,
+            animated: io::stderr().is_terminal(),
+        }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    /// Data: one line, or several.
+    pub(super) fn data(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        let written = writeln!(out, "{text}").and_then(|()| out.flush());
+        if let Err(error) = written {
+            // Whoever reads has seen enough: `cidery services | head -1`. There is nobody to tell anything else.
+            #[expect(clippy::exit, reason = "nothing that is printed now is read")]
+            std::process::exit(i32::from(error.kind() != io::ErrorKind::BrokenPipe));
+        }
+    }
+
+    /// A value: indented for people, on one line for programs.
+    pub(super) fn value(&self, value: &Value) {
+        if self.is_json() {
+            self.line(value);
+        } else {
+            self.data(&json::pretty(value));
+        }
+    }
+
+    /// A value on one line.
+    pub(super) fn line(&self, value: &Value) {
+        self.data(&json::write(value).unwrap_or_else(|error| error.to_string()));
+    }
+
+    /// Rows under headings, each column as wide as its widest cell.
+    pub(super) fn table<const N: usize>(&self, headings: [&str; N], rows: &[[String; N]]) {
+        let mut widths = headings.map(str::len);
+        for row in rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let line = |cells: [&str; N]| {
+            let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+            padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        };
+        let mut lines = vec![line(headings)];
+        lines.extend(rows.iter().map(|row| line(row.each_ref().map(String::as_str))));
+        self.data(&lines.join("\n"));
+    }
+
+    /// Something for people.
+    pub(super) fn note(&self, tone: Tone, text: &str) {
+        let color = match tone {
+            Tone::Heading => BOLD,
+            Tone::Quiet => DIM,
+            Tone::Good => GREEN,
+            Tone::Warning => YELLOW,
+        };
+        let mut err = anstream::stderr().lock();
+        let _ = writeln!(err, "{color}{text}{RESET}");
+    }
+
+    /// A line that the next one replaces, on a terminal; nothing elsewhere.
+    pub(super) fn passing(&self, text: &str) {
+        if self.animated {
+            let mut err = anstream::stderr().lock();
+            let _ = write!(err, "\r\x1b[2K{DIM}{text}{RESET}");
+            let _ = err.flush();
+        }
+    }
+
+    /// Removes the passing line.
+    pub(super) fn passed(&self) {
+        if self.animated {
+            let mut err = anstream::stderr().lock();
+            let _ = write!(err, "\r\x1b[2K");
+        }
+    }
+
+    /// An error: what went wrong, where, and what to do next. Answers with the exit code.
+    pub(super) fn fail(&self, error: &Error) -> ExitCode {
+        let mut err = anstream::stderr().lock();
+        let _ = writeln!(err, "{RED}error{RESET}: {error} ({})", error.reason());
+        let mut cause = std::error::Error::source(error);
+        while let Some(source) = cause {
+            let _ = writeln!(err, "  because: {source}");
+            cause = source.source();
+        }
+        for violation in error.field_violations() {
+            let _ = writeln!(err, "  - {violation}");
+        }
+        if let Some(cid) = error.cid() {
+            let _ = writeln!(err, "  cid: {cid}");
+        }
+        if let Some(hint) = hint(error) {
+            let _ = writeln!(err, "{DIM}hint{RESET}: {hint}");
+        }
+        ExitCode::from(error.kind().exit_code())
+    }
+}
+
+/// What to do next.
+fn hint(error: &Error) -> Option<&'static str> {
+    match (error.reason(), error.kind()) {
+        ("CONNECT_FAILED", _) => {
+            Some("start a node with `cidery serve`, or name another one with `--node HOST:PORT`")
+        }
+        ("BIND_FAILED", _) => Some("another process may use the address: choose one with `--listen`"),
+        ("SERVICE_UNKNOWN", _) => Some("`cidery services` lists the services there are"),
+        ("DEADLINE_EXCEEDED", _) => Some("give it more time with `--timeout`, or use `--async`"),
+        ("CID_UNKNOWN", _) => Some("results are kept by the node that accepted them; check `--node`"),
+        (_, Kind::ResourceExhausted) if error.is_retryable() => Some("try again in a moment"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_end_without_a_full_stop() {
+        for reason in ["CONNECT_FAILED", "BIND_FAILED", "SERVICE_UNKNOWN", "CID_UNKNOWN"] {
+            let text = hint(&Error::unavailable(reason, "x")).unwrap();
+            assert!(!text.ends_with('.'), "{text}");
+        }
+    }
+}

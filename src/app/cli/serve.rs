@@ -1,0 +1,103 @@
+//! `cidery serve`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::printer::{Printer, Tone};
+use super::{LogArgs, duration};
+use crate::app::{Node, NodeHandle, telemetry};
+use crate::model::error::{Error, Result};
+
+/// Runs a node until it is told to stop (SIGTERM, SIGINT); a second signal ends it at once.
+#[derive(Args, Debug)]
+pub(super) struct Serve {
+    /// Where to listen. Port 0 takes a free one.
+    #[arg(long, env = "CIDERY_LISTEN", default_value = "127.0.0.1:24337", value_name = "HOST:PORT")]
+    listen: SocketAddr,
+    /// Adds services to play with.
+    #[arg(long)]
+    demo: bool,
+    /// Allows addresses that others can reach: there is no authentication yet.
+    #[arg(long)]
+    insecure: bool,
+    /// How long running handlers have when the node stops.
+    #[arg(long, value_parser = duration, default_value = "30s", value_name = "DURATION")]
+    drain: Duration,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+impl Serve {
+    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+        telemetry::init(self.log.log_format, &self.log.log);
+        let mut builder = Node::builder().listen(self.listen).drain(self.drain);
+        if self.demo {
+            builder = builder.demo();
+        }
+        if self.insecure {
+            builder = builder.insecure();
+        }
+        let mut signals = Signals::new()?;
+        let node = builder.start().await?;
+        announce(&node, printer);
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), store = node.invoker().store().name(), "serving");
+        let signal = signals.next().await;
+        tracing::info!(signal, "stopping");
+        tokio::select! {
+            () = node.stop() => tracing::info!("stopped"),
+            signal = signals.next() => tracing::warn!(signal, "stopped at once"),
+        }
+        Ok(())
+    }
+}
+
+/// The bound address is the first line of standard output; the lines to try are for people.
+fn announce(node: &NodeHandle, printer: &Printer) {
+    let Some(address) = node.address() else { return };
+    printer.data(&format!("listening on {address}"));
+    printer.note(Tone::Quiet, "try:");
+    let options = match address.port() {
+        24337 if address.ip().is_loopback() => String::new(),
+        _ => format!(" --node {address}"),
+    };
+    printer.note(Tone::Quiet, &format!("  cidery services{options}"));
+    printer.note(Tone::Quiet, &format!("  cidery invoke cidery.ping{options}"));
+    printer.note(Tone::Quiet, &format!("  grpcurl -plaintext {address} list"));
+}
+
+/// The signals that stop a node.
+pub(super) struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let terminate = signal(SignalKind::terminate()).map_err(|error| {
+                Error::internal("SIGNALS_FAILED", "cannot wait for signals").with_source(error)
+            })?;
+            Ok(Self { terminate })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// The name of the next one.
+    pub(super) async fn next(&mut self) -> &'static str {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = tokio::signal::ctrl_c() => "SIGINT",
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = tokio::signal::ctrl_c().await;
+            "Ctrl-C"
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The process: the node with its life, the command line, logs.
+
+#[cfg(feature = "cli")]
+pub mod cli;
+mod node;
+#[cfg(feature = "cli")]
+pub mod telemetry;
+
+pub use self::node::{Node, NodeBuilder, NodeHandle};

@@ -1,0 +1,212 @@
+//! A client of a node: the same words as in a handler's context, over gRPC.
+
+mod results;
+
+use std::time::Duration;
+
+use tonic::Request;
+use tonic::transport::{Channel, Endpoint};
+
+pub use self::results::Results;
+use crate::codec::convert::{
+    PayloadOneof, duration_to_proto, format_from_proto, format_to_proto, metadata_from_proto,
+    metadata_to_proto,
+};
+use crate::codec::payload;
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
+use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
+use crate::codec::status::from_status;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::Cid;
+use crate::model::payload::{Format, Payload, Reply};
+use crate::service::{Accepted, Call};
+
+/// How long to wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much later than the node's answer the transport gives up: a client that ends a call by itself never reads the
+/// status with its reason and CID.
+const TRANSPORT_SLACK: Duration = Duration::from_millis(500);
+/// What a client reads at most in one message: four times what a node sends unless told otherwise.
+const MAX_MESSAGE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
+
+/// A client of a node. Cheap to clone; all clones share one connection.
+#[derive(Clone, Debug)]
+pub struct Client {
+    invocation: InvocationServiceClient<Channel>,
+    discovery: DiscoveryServiceClient<Channel>,
+}
+
+impl Client {
+    /// Connects to a node: `127.0.0.1:24337`.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` for what is no address; `UNAVAILABLE` / `CONNECT_FAILED`.
+    pub async fn connect(node: &str) -> Result<Self> {
+        let channel = Endpoint::from_shared(format!("http://{node}"))
+            .map_err(|error| {
+                let message = format!("`{node}` is not an address: use host:port");
+                Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
+            })?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .connect()
+            .await
+            .map_err(|error| {
+                let message = format!("cannot reach a node at {node}");
+                Error::unavailable("CONNECT_FAILED", message).with_source(error)
+            })?;
+        Ok(Self {
+            invocation: InvocationServiceClient::new(channel.clone())
+                .max_decoding_message_size(MAX_MESSAGE_BYTES),
+            discovery: DiscoveryServiceClient::new(channel)
+                .max_decoding_message_size(MAX_MESSAGE_BYTES),
+        })
+    }
+
+    /// Invokes a service and waits for its reply. Answers with the CID as well.
+    ///
+    /// # Errors
+    ///
+    /// What the service or the node answered; `UNAVAILABLE` where the connection is lost.
+    pub async fn invoke(&self, call: Call) -> Result<(Cid, Reply)> {
+        let (input, data_format) = input(call.input)?;
+        let mut request = Request::new(v1::InvokeRequest {
+            service: call.service.into_owned(),
+            input: Some(input),
+            data_format,
+            response_format: format(call.response_format),
+            timeout: call.timeout.map(duration_to_proto),
+            metadata: call.metadata.as_deref().map(metadata_to_proto).unwrap_or_default(),
+            cid: call.cid.map(|cid| cid.to_string()).unwrap_or_default(),
+            idempotency_key: String::new(),
+            on_deadline: v1::OnDeadline::Unspecified.into(),
+        });
+        if let Some(timeout) = call.timeout {
+            request.set_timeout(timeout.saturating_add(TRANSPORT_SLACK));
+        }
+        let response = self.invocation.clone().invoke(request).await;
+        let response = response.map_err(|status| from_status(&status))?.into_inner();
+        let cid = Cid::parse(&response.cid)?;
+        let format = format_from_proto("/data_format", response.data_format)?;
+        let payload = response
+            .output
+            .and_then(|output| output.into_payload(format.unwrap_or(Format::Json)))
+            .unwrap_or(Payload::empty());
+        let metadata = metadata_from_proto(response.metadata)?;
+        Ok((cid, Reply { payload, metadata }))
+    }
+
+    /// Has a service run in the background and answers with the CID.
+    ///
+    /// # Errors
+    ///
+    /// What the node answered; `UNAVAILABLE` where the connection is lost.
+    pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
+        let (input, data_format) = input(call.input)?;
+        let request = v1::InvokeAsyncRequest {
+            service: call.service.into_owned(),
+            input: Some(input),
+            data_format,
+            response_format: format(call.response_format),
+            timeout: call.timeout.map(duration_to_proto),
+            metadata: call.metadata.as_deref().map(metadata_to_proto).unwrap_or_default(),
+            cid: call.cid.map(|cid| cid.to_string()).unwrap_or_default(),
+            ..v1::InvokeAsyncRequest::default()
+        };
+        let response = self.invocation.clone().invoke_async(request).await;
+        let response = response.map_err(|status| from_status(&status))?.into_inner();
+        Ok(Accepted {
+            cid: Cid::parse(&response.cid)?,
+            already_accepted: response.already_accepted,
+        })
+    }
+
+    /// Follows an invocation from its beginning to its end.
+    ///
+    /// # Errors
+    ///
+    /// What the node answered; `UNAVAILABLE` where the connection is lost.
+    pub async fn results(&self, cid: Cid) -> Result<Results> {
+        let request = v1::StreamResultsRequest {
+            cids: vec![cid.to_string()],
+            ..v1::StreamResultsRequest::default()
+        };
+        let stream = self.invocation.clone().stream_results(request).await;
+        let stream = stream.map_err(|status| from_status(&status))?;
+        Ok(Results::new(stream.into_inner()))
+    }
+
+    /// Looks at an invocation, at the latest when it has ended or `wait` is over.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `UNAVAILABLE` where the connection is lost.
+    pub async fn invocation(&self, cid: Cid, wait: Duration) -> Result<v1::Invocation> {
+        let request = v1::GetInvocationRequest {
+            cid: cid.to_string(),
+            wait: Some(duration_to_proto(wait)),
+            ..v1::GetInvocationRequest::default()
+        };
+        let response = self.invocation.clone().get_invocation(request).await;
+        let response = response.map_err(|status| from_status(&status))?;
+        Ok(response.into_inner().invocation.unwrap_or_default())
+    }
+
+    /// Lists the services whose names begin with `prefix`.
+    ///
+    /// # Errors
+    ///
+    /// `UNAVAILABLE` where the connection is lost.
+    pub async fn services(&self, prefix: &str) -> Result<Vec<v1::ServiceSummary>> {
+        let mut services = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = v1::ListServicesRequest {
+                name_prefix: prefix.to_owned(),
+                page_token,
+                ..v1::ListServicesRequest::default()
+            };
+            let response = self.discovery.clone().list_services(request).await;
+            let response = response.map_err(|status| from_status(&status))?.into_inner();
+            services.extend(response.services);
+            page_token = response.next_page_token;
+            if page_token.is_empty() {
+                return Ok(services);
+            }
+        }
+    }
+
+    /// Describes a service.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `UNAVAILABLE` where the connection is lost.
+    pub async fn describe(&self, service: &str) -> Result<v1::ServiceDescription> {
+        let request = v1::GetServiceRequest {
+            service: service.to_owned(),
+        };
+        let response = self.discovery.clone().get_service(request).await;
+        let response = response.map_err(|status| from_status(&status))?;
+        Ok(response.into_inner().service.unwrap_or_default())
+    }
+}
+
+fn format(format: Option<Format>) -> i32 {
+    format
+        .map_or(v1::DataFormat::Unspecified, format_to_proto)
+        .into()
+}
+
+/// The `oneof` of a request and the format of its document.
+fn input<O: PayloadOneof>(input: Payload) -> Result<(O, i32)> {
+    let data_format = match &input {
+        Payload::Document(_, format) => format_to_proto(*format),
+        Payload::Value(_) | Payload::Struct(_) | Payload::Any(_) => v1::DataFormat::Unspecified,
+    };
+    let encoded = match input {
+        Payload::Value(_) => payload::encode(input, Format::Dict)?,
+        encoded => encoded,
+    };
+    Ok((O::from_payload(encoded)?, data_format.into()))
+}

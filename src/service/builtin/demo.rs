@@ -1,0 +1,113 @@
+//! Services to play with and to test against.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dict;
+use crate::model::error::{Error, Kind, Result, Violation, reason};
+use crate::model::invocation::Progress;
+use crate::model::value::Dict;
+use crate::service::context::Context;
+use crate::service::definition::Definition;
+use crate::service::extract::Input;
+use crate::service::registry::Registry;
+
+pub(super) fn add(registry: &mut Registry) -> Result<()> {
+    for (name, description, definition) in [
+        ("customer.get", "Answers with a customer.", Definition::new("customer.get", get_customer)?),
+        ("demo.sleep", "Sleeps, unless it is cancelled.", Definition::new("demo.sleep", sleep)?),
+        ("demo.fail", "Fails as it is told.", Definition::new("demo.fail", fail)?),
+        ("demo.flaky", "Fails some attempts, then answers.", Definition::new("demo.flaky", flaky)?),
+        ("demo.count", "Counts: an item and progress with each number.", Definition::new("demo.count", count)?),
+    ] {
+        debug_assert_eq!(definition.name().as_str(), name);
+        registry.add(definition.description(description))?;
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct GetCustomer {
+    cust_id: i64,
+}
+
+#[derive(Serialize)]
+struct Customer {
+    cust_id: i64,
+    cust_name: &'static str,
+}
+
+async fn get_customer(Input(req): Input<GetCustomer>) -> Customer {
+    Customer {
+        cust_id: req.cust_id,
+        cust_name: "Alexis Smith",
+    }
+}
+
+#[derive(Deserialize)]
+struct Sleep {
+    seconds: f64,
+}
+
+async fn sleep(ctx: Context, Input(req): Input<Sleep>) -> Result<Dict> {
+    let duration = Duration::try_from_secs_f64(req.seconds).map_err(|error| {
+        let violation = Violation::new("/seconds", "OUT_OF_RANGE", error.to_string());
+        Error::violations(reason::INPUT_INVALID, vec![violation])
+    })?;
+    tokio::select! {
+        () = tokio::time::sleep(duration) => Ok(dict! { "slept": req.seconds }),
+        () = ctx.cancelled() => Err(Error::cancelled(reason::CANCELLED, "woken up")),
+    }
+}
+
+#[derive(Deserialize)]
+struct Fail {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    retryable: Option<bool>,
+}
+
+async fn fail(Input(req): Input<Fail>) -> Result<()> {
+    let code = req.code.as_deref().unwrap_or("INTERNAL");
+    let kind = Kind::from_name(code).ok_or_else(|| {
+        let message = "is not the name of a gRPC status code, such as `NOT_FOUND`";
+        let violation = Violation::new("/code", "UNKNOWN_VALUE", message);
+        Error::violations(reason::INPUT_INVALID, vec![violation])
+    })?;
+    let message = req.message.unwrap_or_else(|| "failed as it was told".to_owned());
+    Err(Error::new(kind, "DEMO_FAILED", message).with_retryable(req.retryable))
+}
+
+#[derive(Deserialize)]
+struct Flaky {
+    failures: u32,
+}
+
+async fn flaky(ctx: Context, Input(req): Input<Flaky>) -> Result<Dict> {
+    let attempt = ctx.attempt();
+    if attempt <= req.failures {
+        let message = format!("attempt {attempt} of {} that fail", req.failures);
+        return Err(Error::unavailable("DEMO_FLAKY", message));
+    }
+    Ok(dict! { "attempt": attempt })
+}
+
+#[derive(Deserialize)]
+struct Count {
+    to: u32,
+}
+
+async fn count(ctx: Context, Input(req): Input<Count>) -> Result<Dict> {
+    for n in 1..=req.to {
+        ctx.emit(dict! { "n": n }).await?;
+        let progress = Progress::at(f64::from(n) / f64::from(req.to));
+        ctx.progress(progress.message(format!("{n} of {}", req.to)));
+        // Others want to run as well.
+        tokio::task::yield_now().await;
+    }
+    Ok(dict! { "total": req.to })
+}

@@ -1,0 +1,71 @@
+//! `cidery.*`, and the same under the model's names (`zato.*`), in the model's form.
+
+use crate::dict;
+use crate::model::error::Result;
+use crate::model::payload::Payload;
+use crate::model::value::{Dict, Value};
+use crate::service::context::Context;
+use crate::service::definition::Definition;
+use crate::service::registry::Registry;
+
+pub(super) fn add(registry: &mut Registry) -> Result<()> {
+    let ping = Definition::new("cidery.ping", async || dict! { "pong": "cidery" })?
+        .description("Answers.")
+        .idempotent();
+    let zato_ping = Definition::new("zato.ping", async || dict! { "pong": "zato" })?
+        .description("Answers.")
+        .idempotent()
+        .response_elem("zato_ping_response");
+    let echo = Definition::new("cidery.echo", async |input: Payload| input)?
+        .description("Answers with what it got.")
+        .idempotent();
+    let services = Definition::new("cidery.service.get-list", service_list)?
+        .description("Lists the services of the node.")
+        .idempotent();
+    let zato_services = Definition::new("zato.service.get-list", zato_service_list)?
+        .description("Lists the services of the node.")
+        .idempotent()
+        .response_elem("zato_service_get_list_response");
+    let security = Definition::new("cidery.security.get-list", async || security_list())?
+        .description("Lists who may call the node.")
+        .idempotent();
+    let zato_security = security
+        .named("zato.security.get-list")?
+        .response_elem("zato_security_get_list_response");
+    registry.add(echo.named("zato.helpers.echo")?)?;
+    for definition in [ping, zato_ping, echo, services, zato_services, security, zato_security] {
+        registry.add(definition)?;
+    }
+    Ok(())
+}
+
+async fn service_list(ctx: Context) -> Result<Value> {
+    let services = ctx.services().await?;
+    let items = services.into_iter().map(|service| {
+        dict! { "name": service.name.to_string(), "description": service.description }
+    });
+    Ok(items.collect::<Vec<Dict>>().into())
+}
+
+async fn zato_service_list(ctx: Context) -> Result<Value> {
+    let services = ctx.services().await?;
+    let items = services.into_iter().zip(1_u32..).map(|(service, id)| {
+        let name = service.name.as_str();
+        let internal = name.starts_with("zato.") || name.starts_with("cidery.");
+        dict! {
+            "id": id,
+            "name": name,
+            "is_active": true,
+            "impl_name": name,
+            "is_internal": internal,
+            "may_be_deleted": false,
+        }
+    });
+    Ok(items.collect::<Vec<Dict>>().into())
+}
+
+/// Until there is authentication there is one caller: whoever reaches the port.
+fn security_list() -> Value {
+    let anonymous = dict! { "id": 1, "name": "anonymous", "is_active": true, "sec_type": "none" };
+    vec![anonymous].into()
+}
