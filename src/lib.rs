@@ -2,14 +2,14 @@
 
 extern crate self as cidery;
 
-pub mod model;
-pub mod codec;
-pub mod service;
-pub mod engine;
-pub mod store;
-pub mod remote;
-pub mod edge;
 pub mod app;
+pub mod codec;
+pub mod edge;
+pub mod engine;
+pub mod model;
+pub mod remote;
+pub mod service;
+pub mod store;
 
 pub use crate::app::{Node, NodeBuilder, NodeHandle};
 pub use crate::model::error::{Error, Kind, Result, Violation};

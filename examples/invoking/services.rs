@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tracing::info;
 
 /// Adds the services to a registry.
-pub fn add(registry: &mut Registry) -> Result<()> {
+pub(super) fn add(registry: &mut Registry) -> Result<()> {
     registry.add(
         Definition::new("invoking.list-security", list_security)?
             .description("Invokes `zato.security.get-list` and logs each item's name."),
@@ -20,8 +20,9 @@ pub fn add(registry: &mut Registry) -> Result<()> {
             .description("Invokes `invoking.my-service2` with inline parameters."),
     )?;
     registry.add(
-        Definition::new("invoking.in-background", in_background)?
-            .description("Has `invoking.my-service2` run in the background and answers with the CID."),
+        Definition::new("invoking.in-background", in_background)?.description(
+            "Has `invoking.my-service2` run in the background and answers with the CID.",
+        ),
     )?;
     registry.add(
         Definition::new("invoking.by-response-elem", by_response_elem)?
@@ -43,7 +44,10 @@ async fn list_security(ctx: Context) -> Result<Dict> {
         .invoke("zato.security.get-list", dict! { "cluster_id": 1 })
         .await?;
     let items: Vec<Dict> = response.at("zato_security_get_list_response")?;
-    let names: Vec<Value> = items.into_iter().map(|item| item["name"].clone()).collect();
+    let names: Vec<Value> = items
+        .iter()
+        .filter_map(|item| item.get("name").cloned())
+        .collect();
     for name in &names {
         info!(name = name.as_text(), "security definition");
     }

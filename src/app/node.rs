@@ -24,7 +24,8 @@ use crate::service::{
 use crate::store::MemoryStore;
 
 /// The port of a node unless told otherwise: C-I-D-E-R on a phone.
-const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 24337);
+const DEFAULT_ADDRESS: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 24337);
 /// How long running handlers have when the node stops. Default: 30 s.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -45,7 +46,6 @@ pub struct Node;
 
 impl Node {
     /// Begins a node.
-    #[must_use]
     pub fn builder() -> NodeBuilder {
         NodeBuilder::default()
     }
@@ -341,7 +341,10 @@ impl NodeHandle {
         self.serving.set(false);
         self.invoker.drain();
         self.stop.cancel();
-        if tokio::time::timeout(self.drain, self.tasks.finished()).await.is_ok() {
+        if tokio::time::timeout(self.drain, self.tasks.finished())
+            .await
+            .is_ok()
+        {
             return;
         }
         tracing::warn!(
@@ -352,7 +355,10 @@ impl NodeHandle {
         self.invoker.halt();
         // Twice the grace period: for the handler, and for the hooks after it.
         let grace = self.invoker.limits().grace * 2 + Duration::from_secs(1);
-        if tokio::time::timeout(grace, self.tasks.finished()).await.is_err() {
+        if tokio::time::timeout(grace, self.tasks.finished())
+            .await
+            .is_err()
+        {
             tracing::error!(running = self.invoker.running(), "handlers did not stop");
         }
     }

@@ -86,7 +86,10 @@ fn push(open: &mut Vec<Open>, container: Open) -> Result<Option<Value>> {
 fn set_key(open: &mut [Open], key: String) -> Result<()> {
     if let Some(Open::Dict(dict, current)) = open.last_mut() {
         if dict.contains_key(&key) {
-            return Err(refused("DUPLICATE_KEY", format!("has the key `{key}` twice")));
+            return Err(refused(
+                "DUPLICATE_KEY",
+                format!("has the key `{key}` twice"),
+            ));
         }
         *current = Some(key);
     }
@@ -103,7 +106,12 @@ fn finish(parser: &mut SliceJsonParser<'_>, value: Value) -> Result<Value> {
 fn malformed(error: &JsonSyntaxError) -> Error {
     let Range { start, .. } = error.location();
     let TextPosition { line, column, .. } = start;
-    let message = format!("line {}, column {}: {}", line + 1, column + 1, error.message());
+    let message = format!(
+        "line {}, column {}: {}",
+        line + 1,
+        column + 1,
+        error.message()
+    );
     refused("NOT_JSON", message)
         .with_fact("line", line + 1)
         .with_fact("column", column + 1)
@@ -298,7 +306,10 @@ mod tests {
             assert_eq!(violation.code, code, "{text:?}: {violation:?}");
         }
         let deep = "[".repeat(10_000);
-        assert_eq!(read(deep.as_bytes()).unwrap_err().field_violations()[0].code, "TOO_DEEP");
+        assert_eq!(
+            read(deep.as_bytes()).unwrap_err().field_violations()[0].code,
+            "TOO_DEEP"
+        );
         assert!(read(b"\"\xff\"").is_err());
     }
 

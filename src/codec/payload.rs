@@ -39,8 +39,10 @@ pub fn scan(payload: &Payload) -> Result<()> {
     }
 }
 
-/// Puts a payload into the form that an answer needs: `Struct` for a dict and `Any` for everything else where the
-/// format is [`Format::Dict`], a document otherwise. What has the form already is handed on untouched.
+/// Puts a payload into the form that an answer needs.
+///
+/// That is `Struct` for a dict and `Any` for everything else where the format is [`Format::Dict`], a document
+/// otherwise. What has the form already is handed on untouched.
 ///
 /// # Errors
 ///
@@ -87,7 +89,8 @@ fn utf8(bytes: Bytes) -> Result<Bytes> {
 }
 
 fn not_yet(format: Format) -> Error {
-    let message = format!("documents in {format:?} format are not supported yet: use JSON or a dict");
+    let message =
+        format!("documents in {format:?} format are not supported yet: use JSON or a dict");
     Error::unimplemented(reason::NOT_SUPPORTED, message)
 }
 
@@ -112,8 +115,11 @@ mod tests {
     fn digits_survive_json_and_come_as_text_over_struct() {
         let text = b"123456789012345678901234567890";
         let document = Payload::Document(Bytes::from_static(text), Format::Json);
-        let Payload::Document(again, _) = encode(Payload::Value(decode(document.clone()).unwrap()), Format::Json).unwrap()
-        else {
+        let Payload::Document(again, _) = encode(
+            Payload::Value(decode(document.clone()).unwrap()),
+            Format::Json,
+        )
+        .unwrap() else {
             panic!("JSON is a document");
         };
         assert_eq!(again.as_ref(), text);

@@ -61,7 +61,11 @@ impl Service<Request<Incoming>> for Front {
             return Box::pin(async move { answer.await.map(|response| asked.answer(response)) });
         }
         let answer = self.rest.call(request);
-        Box::pin(async move { answer.await.map(|response| asked.answer(response.map(Body::new))) })
+        Box::pin(async move {
+            answer
+                .await
+                .map(|response| asked.answer(response.map(Body::new)))
+        })
     }
 }
 
@@ -91,7 +95,9 @@ impl Asked {
 
     fn answer(&self, mut response: Response<Body>) -> Response<Body> {
         let headers = response.headers();
-        let failed = headers.get(Status::GRPC_STATUS).is_some_and(|status| status != "0");
+        let failed = headers
+            .get(Status::GRPC_STATUS)
+            .is_some_and(|status| status != "0");
         if failed && !headers.contains_key(Status::GRPC_STATUS_DETAILS) {
             response = to_status(&self.explain(headers)).into_http();
         }
@@ -116,7 +122,8 @@ impl Asked {
             }
             (Code::Unimplemented, None) => {
                 let path = self.path.as_deref().unwrap_or_default();
-                let message = format!("there is no method `{path}`; `grpcurl HOST list` lists services");
+                let message =
+                    format!("there is no method `{path}`; `grpcurl HOST list` lists services");
                 Error::unimplemented(reason::METHOD_UNKNOWN, message)
             }
             (Code::OutOfRange, _) => {

@@ -78,7 +78,10 @@ fn broken(error: &hyper::Error) -> Status {
 }
 
 fn incomplete() -> Status {
-    let message = format!("the request did not arrive within {} s", READ_TIMEOUT.as_secs());
+    let message = format!(
+        "the request did not arrive within {} s",
+        READ_TIMEOUT.as_secs()
+    );
     to_status(
         &Error::deadline_exceeded(reason::REQUEST_INCOMPLETE, message)
             .with_fact("read_timeout_s", READ_TIMEOUT.as_secs()),

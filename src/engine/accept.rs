@@ -11,9 +11,7 @@ use crate::engine::routes::Route;
 use crate::engine::store::Acceptance;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::{
-    Event, EventKind, Invocation, Request, State, fingerprint,
-};
+use crate::model::invocation::{Event, EventKind, Invocation, Request, State, fingerprint};
 use crate::model::payload::{Format, Payload};
 use crate::service::{Accepted, Call};
 
@@ -129,7 +127,10 @@ fn check_same(first: &Request, again: &Request) -> Result<()> {
 }
 
 fn too_many_pending(route: &Route, limit: usize) -> Error {
-    let message = format!("{limit} invocations of `{}` are pending already", route.name());
+    let message = format!(
+        "{limit} invocations of `{}` are pending already",
+        route.name()
+    );
     Error::resource_exhausted(reason::PENDING_LIMIT, message)
         .with_fact("pending", limit)
         .with_retry_after(Duration::from_secs(1))

@@ -125,7 +125,10 @@ impl Drop for Attempt {
 /// Lets a handler that nobody waits for end by itself, and ends it after the grace period.
 async fn linger(mut running: Running, grace: Duration) {
     let mut ended = std::future::poll_fn(|cx| running.poll(cx).map(drop));
-    if tokio::time::timeout(grace, Pin::new(&mut ended)).await.is_err() {
+    if tokio::time::timeout(grace, Pin::new(&mut ended))
+        .await
+        .is_err()
+    {
         kill(running, grace).await;
     }
 }

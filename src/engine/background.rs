@@ -52,7 +52,9 @@ impl Invoker {
         live: &Arc<Live>,
     ) -> Ended {
         let request = &invocation.request;
-        let timeout = request.attempt_timeout.unwrap_or(route.options.attempt_timeout);
+        let timeout = request
+            .attempt_timeout
+            .unwrap_or(route.options.attempt_timeout);
         let facts = Facts {
             cid: request.cid,
             service: route.name().clone(),
@@ -114,8 +116,8 @@ impl Invoker {
     fn storable_reply(&self, reply: Reply, invocation: &Invocation) -> Result<Reply> {
         let request = &invocation.request;
         let format = payload::answer_format(request.response_format, &request.input);
-        let payload = payload::encode(reply.payload, format)
-            .map_err(crate::service::output_invalid)?;
+        let payload =
+            payload::encode(reply.payload, format).map_err(crate::service::output_invalid)?;
         let limit = self.0.limits.message_bytes;
         if payload.weight() > limit {
             let message = format!("the response is larger than {limit} bytes");

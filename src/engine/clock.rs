@@ -17,6 +17,10 @@ pub enum Clock {
     },
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the clock"
+)]
 impl Clock {
     /// A clock that begins now and then follows the runtime's time.
     #[must_use]

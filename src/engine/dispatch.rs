@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Invoker;
 use crate::engine::gate::Slot;
-use crate::engine::hub::Live;
+use crate::engine::hub::{Live, Untold};
+use crate::engine::limits::Limits;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{EventKind, Progress};
+use crate::model::invocation::Progress;
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Payload, Reply};
 use crate::service::{Accepted, BoxFuture, Call, Context, Facts, Invoke, KnownService};
@@ -144,10 +145,14 @@ impl Invoke for Dispatch {
     }
 
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>> {
-        let services = self.invoker.services().into_iter().map(|facts| KnownService {
-            name: facts.definition.name().clone(),
-            description: facts.effective.description,
-        });
+        let services = self
+            .invoker
+            .services()
+            .into_iter()
+            .map(|facts| KnownService {
+                name: facts.definition.name().clone(),
+                description: facts.effective.description,
+            });
         Box::pin(std::future::ready(Ok(services.collect())))
     }
 }
@@ -158,18 +163,24 @@ impl Dispatch {
             return Ok(());
         };
         let limits = self.invoker.limits();
-        if !live.admit_item(item.weight(), limits.items, limits.item_bytes) {
-            let message = format!(
-                "an invocation emits at most {} items and {} bytes of them",
-                limits.items, limits.item_bytes
-            );
-            return Err(Error::resource_exhausted(reason::ITEMS_LIMIT, message)
-                .with_retryable(false)
-                .with_fact("items", limits.items)
-                .with_fact("item_bytes", limits.item_bytes));
-        }
-        live.tell(EventKind::Item(item), self.invoker.0.clock.now());
+        let now = self.invoker.0.clock.now();
+        live.tell_item(item, now, limits)
+            .map_err(|untold| match untold {
+                Untold::Ended => Error::cancelled(reason::CANCELLED, "the attempt has ended"),
+                Untold::Limit => too_many_items(limits),
+            })?;
         self.invoker.0.hub.ring(live.cid);
         Ok(())
     }
+}
+
+fn too_many_items(limits: &Limits) -> Error {
+    let message = format!(
+        "an invocation emits at most {} items and {} bytes of them",
+        limits.items, limits.item_bytes
+    );
+    Error::resource_exhausted(reason::ITEMS_LIMIT, message)
+        .with_retryable(false)
+        .with_fact("items", limits.items)
+        .with_fact("item_bytes", limits.item_bytes)
 }

@@ -129,9 +129,10 @@ impl Follower {
                 live,
                 read: false,
             };
-            read_news(self.open.get(&cid), read, &self.hub, &*self.store)
-                .await?
-                .map(|news| self.take(cid, news));
+            let cursor = self.open.get(&cid);
+            if let Some(news) = read_news(cursor, read, &self.hub, &*self.store).await? {
+                self.take(cid, news);
+            }
         }
     }
 
@@ -210,7 +211,13 @@ enum Read {
 
 impl Read {
     fn is_unknown(&self) -> bool {
-        matches!(self, Self::Missing { tombstone: None, .. })
+        matches!(
+            self,
+            Self::Missing {
+                tombstone: None,
+                ..
+            }
+        )
     }
 }
 

@@ -209,6 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test has no `Tasks`")]
     async fn who_finds_the_queue_full_is_told_so() {
         let gate = gate(1, 1);
         let running = gate.enter(&name()).await.unwrap();
@@ -233,9 +234,7 @@ mod tests {
         let gate = gate(1, 0);
         let slot = Slot::new(Arc::clone(&gate), gate.try_enter().unwrap());
         let seen = slot
-            .lend(async {
-                slot.lend(async { gate.running() }).await
-            })
+            .lend(async { slot.lend(async { gate.running() }).await })
             .await;
         assert_eq!(seen, 0);
         assert_eq!(gate.running(), 1);

@@ -14,10 +14,12 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::engine::limits::Limits;
 use crate::model::id::Cid;
 use crate::model::invocation::{
     Event, EventKind, Invocation, Progress, SEQUENCES_PER_GENERATION, State,
 };
+use crate::model::payload::Payload;
 
 const SHARDS: usize = 16;
 
@@ -87,7 +89,11 @@ impl Hub {
 
     pub(super) fn follow(&self, cid: Cid, inbox: &Arc<Inbox>) {
         let mut shard = self.shard(cid);
-        shard.entry(cid).or_default().followers.push(Arc::clone(inbox));
+        shard
+            .entry(cid)
+            .or_default()
+            .followers
+            .push(Arc::clone(inbox));
     }
 
     pub(super) fn unfollow(&self, cid: Cid, inbox: &Arc<Inbox>) {
@@ -98,11 +104,6 @@ impl Hub {
                 shard.remove(&cid);
             }
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.shards.iter().all(|shard| shard.lock().unwrap().is_empty())
     }
 }
 
@@ -151,7 +152,7 @@ pub(super) struct Live {
 struct Told {
     state: State,
     attempts: u32,
-    first_attempt_time: Option<Timestamp>,
+    first_attempt_time: Timestamp,
     /// The next sequence.
     next: u64,
     events: Vec<Arc<Event>>,
@@ -161,6 +162,8 @@ struct Told {
     item_bytes: usize,
     progress: Option<Shown>,
     last_sign: Instant,
+    /// The attempt has ended: nothing more is told.
+    sealed: bool,
 }
 
 /// Progress, with when it was shown and how many were shown before it.
@@ -191,10 +194,13 @@ impl Live {
             time: now,
             kind: EventKind::Started,
         }));
-        let items = invocation.events.iter().filter_map(|event| match &event.kind {
-            EventKind::Item(item) => Some(item.weight()),
-            _ => None,
-        });
+        let items = invocation
+            .events
+            .iter()
+            .filter_map(|event| match &event.kind {
+                EventKind::Item(item) => Some(item.weight()),
+                _ => None,
+            });
         let (items, item_bytes) = items.fold((0, 0), |(n, bytes), weight| (n + 1, bytes + weight));
         Self {
             cid: invocation.request.cid,
@@ -203,7 +209,7 @@ impl Live {
                     cancel_requested: false,
                 },
                 attempts: attempt,
-                first_attempt_time: invocation.first_attempt_time.or(Some(now)),
+                first_attempt_time: invocation.first_attempt_time.unwrap_or(now),
                 next: sequence + 1,
                 recorded: invocation.events.len(),
                 events,
@@ -211,6 +217,7 @@ impl Live {
                 item_bytes,
                 progress: None,
                 last_sign: Instant::now(),
+                sealed: false,
             }),
         }
     }
@@ -220,34 +227,58 @@ impl Live {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an event; answers it.
-    pub(super) fn tell(&self, kind: EventKind, time: Timestamp) -> Arc<Event> {
+    /// Adds an item, unless a limit is reached or the attempt has ended: whoever kept the context may still try.
+    pub(super) fn tell_item(
+        &self,
+        item: Payload,
+        time: Timestamp,
+        limits: &Limits,
+    ) -> Result<(), Untold> {
+        let weight = item.weight();
         let mut told = self.told();
-        let event = Arc::new(Event {
-            sequence: told.next,
-            attempt: told.attempts,
-            time,
-            kind,
-        });
-        told.next += 1;
-        told.events.push(Arc::clone(&event));
-        event
-    }
-
-    /// Counts an item of this weight, unless a limit is reached.
-    pub(super) fn admit_item(&self, weight: usize, items: usize, item_bytes: usize) -> bool {
-        let mut told = self.told();
-        if told.items >= items || told.item_bytes.saturating_add(weight) > item_bytes {
-            return false;
+        if told.sealed {
+            return Err(Untold::Ended);
+        }
+        let bytes = told.item_bytes.saturating_add(weight);
+        if told.items >= limits.items || bytes > limits.item_bytes {
+            return Err(Untold::Limit);
         }
         told.items += 1;
-        told.item_bytes += weight;
-        true
+        told.item_bytes = bytes;
+        let event = told.next_event(EventKind::Item(item), time);
+        told.events.push(event);
+        Ok(())
+    }
+
+    /// Ends the attempt: nothing more is told by it. Answers with what is to be recorded, the last event included,
+    /// which followers do not see before it is [`publish`](Self::publish)ed.
+    pub(super) fn seal(&self, last: Option<EventKind>, time: Timestamp) -> Vec<Arc<Event>> {
+        let mut told = self.told();
+        told.sealed = true;
+        let recorded = told.recorded;
+        let mut events = told.events.get(recorded..).unwrap_or_default().to_vec();
+        events.extend(last.map(|kind| told.next_event(kind, time)));
+        events
+    }
+
+    /// Shows followers the last event of the attempt, once it is recorded.
+    pub(super) fn publish(&self, last: Arc<Event>) {
+        let mut told = self.told();
+        if told
+            .events
+            .last()
+            .is_some_and(|event| event.sequence < last.sequence)
+        {
+            told.events.push(last);
+        }
     }
 
     /// Takes note of a sign of life.
     pub(super) fn show(&self, progress: Progress, time: Timestamp) {
         let mut told = self.told();
+        if told.sealed {
+            return;
+        }
         let version = told.progress.as_ref().map_or(0, |shown| shown.version) + 1;
         told.last_sign = Instant::now();
         told.progress = Some(Shown {
@@ -262,25 +293,27 @@ impl Live {
         self.told().last_sign
     }
 
+    pub(super) fn first_attempt_time(&self) -> Timestamp {
+        self.told().first_attempt_time
+    }
+
     pub(super) fn state(&self) -> State {
         self.told().state
     }
 
     pub(super) fn progress(&self) -> Option<Arc<Progress>> {
         let told = self.told();
-        told.progress.as_ref().map(|shown| Arc::clone(&shown.progress))
-    }
-
-    /// The events that the store does not have yet.
-    pub(super) fn unrecorded(&self) -> Vec<Arc<Event>> {
-        let told = self.told();
-        told.events.get(told.recorded..).unwrap_or_default().to_vec()
+        told.progress
+            .as_ref()
+            .map(|shown| Arc::clone(&shown.progress))
     }
 
     /// What is new after a sequence and a version of the progress.
     pub(super) fn since(&self, sequence: u64, version: u64) -> News {
         let told = self.told();
-        let first = told.events.partition_point(|event| event.sequence <= sequence);
+        let first = told
+            .events
+            .partition_point(|event| event.sequence <= sequence);
         News {
             events: told.events.get(first..).unwrap_or_default().to_vec(),
             progress: told
@@ -295,12 +328,34 @@ impl Live {
         let told = self.told();
         invocation.state = told.state;
         invocation.attempts = told.attempts;
-        invocation.first_attempt_time = told.first_attempt_time;
+        invocation.first_attempt_time = Some(told.first_attempt_time);
         invocation.events.clone_from(&told.events);
         if let Some(shown) = &told.progress {
             invocation.progress = Some(Arc::clone(&shown.progress));
         }
     }
+}
+
+impl Told {
+    fn next_event(&mut self, kind: EventKind, time: Timestamp) -> Arc<Event> {
+        let sequence = self.next;
+        self.next += 1;
+        Arc::new(Event {
+            sequence,
+            attempt: self.attempts,
+            time,
+            kind,
+        })
+    }
+}
+
+/// Why an item was not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Untold {
+    /// The attempt has ended.
+    Ended,
+    /// There are too many, or too large ones.
+    Limit,
 }
 
 /// The sequence after `last`, in this generation of the store.

@@ -85,14 +85,17 @@ impl Invoker {
     pub(super) async fn invoke_nested(&self, call: Call, parent: &Arc<Dispatch>) -> Result<Reply> {
         let route = self.0.routes.find(&call.service)?;
         let callers = parent.as_caller(&call.service)?;
-        let own_timeout = call.timeout.or(route.definition.service_options().timeout);
+        let options = route.definition.service_options();
+        let own_timeout = call.timeout.or(options.timeout);
         let (deadline, shorter) = nested_deadline(parent.deadline, own_timeout);
         let facts = Facts {
             cid: parent.cid,
             service: route.name().clone(),
             attempt: 1,
             deadline,
-            metadata: call.metadata.unwrap_or_else(|| Arc::clone(&parent.metadata)),
+            metadata: call
+                .metadata
+                .unwrap_or_else(|| Arc::clone(&parent.metadata)),
             parent: Some(parent.cid),
             root: parent.root,
             asynchronous: false,

@@ -101,7 +101,9 @@ async fn take(invoker: &Invoker, route: &Arc<Route>) -> Result<Wait> {
     } = store.claim(route.name(), now, permits.len()).await?;
     let taken = invocations.len();
     for (invocation, permits) in invocations.into_iter().zip(permits) {
-        let attempt = invoker.clone().run_in_background(Arc::clone(route), invocation, permits);
+        let attempt = invoker
+            .clone()
+            .run_in_background(Arc::clone(route), invocation, permits);
         invoker.0.tasks.spawn("attempt", attempt);
     }
     Ok(match next_due {

@@ -46,7 +46,9 @@ impl Resolved {
             attempt_timeout: options.attempt_timeout.unwrap_or(limits.attempt_timeout),
             retry_policy: options.retry_policy.clone().unwrap_or_default(),
             retention: options.retention.unwrap_or(limits.retention),
-            failure_retention: options.failure_retention.unwrap_or(limits.failure_retention),
+            failure_retention: options
+                .failure_retention
+                .unwrap_or(limits.failure_retention),
             pending_limit: options.pending_limit.unwrap_or(limits.pending),
             concurrency: options.concurrency.unwrap_or(limits.concurrency),
             queue_length: options.queue_length.unwrap_or(limits.queue_length),
@@ -82,7 +84,9 @@ impl Routes {
         let route = Arc::new(Route::new(definition, limits, handlers));
         let before = self.0.rcu(|table| {
             let mut table = Table::clone(table);
-            table.entry(name.clone()).or_insert_with(|| Arc::clone(&route));
+            table
+                .entry(name.clone())
+                .or_insert_with(|| Arc::clone(&route));
             table
         });
         if before.contains_key(&name) {
@@ -143,7 +147,13 @@ fn unknown(name: &str, table: &Table) -> Error {
         message.push_str("; `cidery services` lists those there are");
     } else {
         message.push_str("; did you mean ");
-        message.push_str(&nearest.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "));
+        message.push_str(
+            &nearest
+                .iter()
+                .map(|n| format!("`{n}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        );
         message.push('?');
     }
     let error = Error::not_found(reason::SERVICE_UNKNOWN, message);

@@ -1,5 +1,6 @@
 //! What becomes of an invocation after an attempt: the state machine decides, this carries it out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -40,9 +41,6 @@ impl Invoker {
         let cid = invocation.request.cid;
         let now = engine.clock.now();
         let decision = decide(route, invocation, live.state(), ended, now);
-        if let Some(kind) = decision.event.clone() {
-            live.tell(kind, now);
-        }
         let record = self.record_of(route, invocation, live, decision, now);
         loop {
             match engine.store.record(record.clone()).await {
@@ -53,6 +51,10 @@ impl Invoker {
                     tokio::time::sleep(PAUSE).await;
                 }
             }
+        }
+        // Followers are told of nothing that a crash could undo.
+        if let Some(last) = record.events.last() {
+            live.publish(Arc::clone(last));
         }
         engine.hub.close(cid);
     }
@@ -69,8 +71,8 @@ impl Invoker {
             state,
             attempts,
             due,
+            event,
             last_failure,
-            ..
         } = decision;
         let retention = match state {
             State::Succeeded => route.options.retention,
@@ -84,8 +86,8 @@ impl Invoker {
             state,
             attempts,
             due,
-            first_attempt_time: invocation.first_attempt_time.or(Some(now)),
-            events: live.unrecorded(),
+            first_attempt_time: Some(live.first_attempt_time()),
+            events: live.seal(event, now),
             progress: live.progress().or_else(|| invocation.progress.clone()),
             last_failure,
             end_time: ended.then_some(now),
@@ -102,10 +104,9 @@ fn decide(
     ended: Ended,
     now: Timestamp,
 ) -> Decision {
-    let attempts = invocation.attempts + 1;
     match ended {
-        Ended::With(Ok(reply)) => terminal(state, Change::Response, attempts, Ok(reply), now),
-        Ended::With(Err(error)) => failed(route, state, attempts, error, now),
+        Ended::With(Ok(reply)) => terminal(invocation, state, Change::Response, Ok(reply)),
+        Ended::With(Err(error)) => failed(route, invocation, state, error, now),
         // Not counted: the next attempt has the same number.
         Ended::HandedBack => match state.after(Change::HandedBack) {
             Some(pending @ State::Pending { .. }) => Decision {
@@ -115,12 +116,19 @@ fn decide(
                 event: None,
                 last_failure: invocation.last_failure.clone(),
             },
-            _ => terminal(state, Change::HandedBack, attempts, Err(cancelled()), now),
+            _ => terminal(invocation, state, Change::HandedBack, Err(cancelled())),
         },
     }
 }
 
-fn failed(route: &Route, state: State, attempts: u32, error: Error, now: Timestamp) -> Decision {
+fn failed(
+    route: &Route,
+    invocation: &Invocation,
+    state: State,
+    error: Error,
+    now: Timestamp,
+) -> Decision {
+    let attempts = invocation.attempts + 1;
     let policy = &route.options.retry_policy;
     let wait = is_retried(&error)
         .then(|| policy.wait(attempts, fastrand::f64(), error.retry_after()))
@@ -142,16 +150,15 @@ fn failed(route: &Route, state: State, attempts: u32, error: Error, now: Timesta
                 last_failure: Some(error),
             }
         }
-        _ => terminal(state, change, attempts, Err(error), now),
+        _ => terminal(invocation, state, change, Err(error)),
     }
 }
 
 fn terminal(
+    invocation: &Invocation,
     state: State,
     change: Change,
-    attempts: u32,
     outcome: Result<Reply>,
-    now: Timestamp,
 ) -> Decision {
     let state = state.after(change).unwrap_or(State::Failed);
     let event = match (state, outcome) {
@@ -162,8 +169,8 @@ fn terminal(
     };
     Decision {
         state,
-        attempts,
-        due: now,
+        attempts: invocation.attempts + 1,
+        due: invocation.due,
         event: Some(event),
         last_failure: None,
     }

@@ -180,7 +180,11 @@ mod tests {
             "0190f5a27b3c7def8123456789abcdef",
             "00000000-0000-0000-0000-000000000000",
         ] {
-            assert_eq!(Cid::parse(bad).unwrap_err().reason(), "CID_INVALID", "{bad}");
+            assert_eq!(
+                Cid::parse(bad).unwrap_err().reason(),
+                "CID_INVALID",
+                "{bad}"
+            );
         }
     }
 

@@ -53,7 +53,10 @@ impl Metadata {
     ///
     /// `INVALID_ARGUMENT` / `METADATA_TOO_LARGE` above [`Self::MAX_BYTES`].
     pub fn check(&self) -> Result<()> {
-        let bytes: usize = self.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let bytes: usize = self
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
         if bytes <= Self::MAX_BYTES {
             return Ok(());
         }
@@ -61,10 +64,8 @@ impl Metadata {
             "the metadata has {bytes} bytes; the limit is {}",
             Self::MAX_BYTES
         );
-        Err(
-            Error::invalid_argument(reason::METADATA_TOO_LARGE, message)
-                .with_fact("limit", Self::MAX_BYTES),
-        )
+        Err(Error::invalid_argument(reason::METADATA_TOO_LARGE, message)
+            .with_fact("limit", Self::MAX_BYTES))
     }
 }
 

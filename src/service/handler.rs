@@ -30,6 +30,11 @@ pub trait Handler<Args>: Send + Sync + 'static {
     fn requires(&self) -> Requirements;
 }
 
+/// Gives `?` something to return from.
+fn extracted<Fut>(extract: impl FnOnce() -> Result<Fut>) -> Result<Fut> {
+    extract()
+}
+
 macro_rules! handler {
     ($($arg:ident)*; $($last:ident $via:ident)?) => {
         #[diagnostic::do_not_recommend]
@@ -49,12 +54,12 @@ macro_rules! handler {
                 context: Context,
                 input: Payload,
             ) -> impl Future<Output = Result<Reply>> + Send + 'static {
-                let future = (|| -> Result<Fut> {
+                let future = extracted(|| {
                     Ok(self(
                         $($arg::from_context(&context)?,)*
                         $($last::from_input(&context, input)?,)?
                     ))
-                })();
+                });
                 async move { future?.await.into_reply() }
             }
 

@@ -50,19 +50,35 @@ pub trait Hooks: Send + Sync + 'static {
 /// [`Hooks`] behind a pointer.
 pub trait ErasedHooks: Send + Sync {
     /// See [`Hooks::before`].
-    fn before<'a>(&'a self, context: &'a Context, input: &'a mut Payload) -> BoxFuture<'a, Result<()>>;
+    fn before<'a>(
+        &'a self,
+        context: &'a Context,
+        input: &'a mut Payload,
+    ) -> BoxFuture<'a, Result<()>>;
     /// See [`Hooks::after`].
-    fn after<'a>(&'a self, context: &'a Context, outcome: &'a mut Result<Reply>) -> BoxFuture<'a, ()>;
+    fn after<'a>(
+        &'a self,
+        context: &'a Context,
+        outcome: &'a mut Result<Reply>,
+    ) -> BoxFuture<'a, ()>;
     /// See [`Hooks::finally`].
     fn finally<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, ()>;
 }
 
 impl<H: Hooks> ErasedHooks for H {
-    fn before<'a>(&'a self, context: &'a Context, input: &'a mut Payload) -> BoxFuture<'a, Result<()>> {
+    fn before<'a>(
+        &'a self,
+        context: &'a Context,
+        input: &'a mut Payload,
+    ) -> BoxFuture<'a, Result<()>> {
         Box::pin(Hooks::before(self, context, input))
     }
 
-    fn after<'a>(&'a self, context: &'a Context, outcome: &'a mut Result<Reply>) -> BoxFuture<'a, ()> {
+    fn after<'a>(
+        &'a self,
+        context: &'a Context,
+        outcome: &'a mut Result<Reply>,
+    ) -> BoxFuture<'a, ()> {
         Box::pin(Hooks::after(self, context, outcome))
     }
 

@@ -79,6 +79,7 @@ impl<T: Serialize + 'static> IntoReply<AsSerialized> for T {
 }
 
 /// What cannot be carried of an output is the handler's fault, not its caller's.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(crate) fn output_invalid(error: Error) -> Error {
     let message = format!("the service answered with what cannot be carried: {error}");
     let violations = error.field_violations().iter().cloned();

@@ -73,7 +73,10 @@ impl MemoryStore {
         }
         kept.bytes += bytes;
         let service = invocation.request.service.clone();
-        kept.due.entry(service).or_default().insert((invocation.due, cid));
+        kept.due
+            .entry(service)
+            .or_default()
+            .insert((invocation.due, cid));
         kept.invocations.insert(cid, invocation);
         Ok(Acceptance::Stored)
     }
@@ -110,7 +113,9 @@ impl Kept {
                 break;
             }
             due.pop_first();
-            claim.invocations.extend(self.invocations.get(&cid).cloned());
+            claim
+                .invocations
+                .extend(self.invocations.get(&cid).cloned());
         }
         claim
     }
@@ -133,7 +138,11 @@ impl Kept {
             let until = record.tombstone_until.unwrap_or(purge_time);
             self.purge.insert((purge_time, record.cid), until);
         }
-        self.bytes += record.events.iter().map(|event| weight(event)).sum::<usize>();
+        self.bytes += record
+            .events
+            .iter()
+            .map(|event| weight(event))
+            .sum::<usize>();
         invocation.state = record.state;
         invocation.attempts = record.attempts;
         invocation.due = record.due;

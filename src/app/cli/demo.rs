@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
+use super::LogArgs;
 use super::follow::show;
 use super::printer::{Printer, Tone};
 use super::serve::Signals;
-use super::LogArgs;
 use crate::app::{Node, telemetry};
 use crate::codec::{json, payload};
 use crate::dict;
@@ -36,7 +36,10 @@ impl Demo {
         telemetry::init(self.log.log_format, &self.log.log);
         let mut signals = Signals::new()?;
         let node = Node::builder().listen(self.listen).demo().start().await?;
-        let address = node.address().map(|address| address.to_string()).unwrap_or_default();
+        let address = node
+            .address()
+            .map(|address| address.to_string())
+            .unwrap_or_default();
         printer.data(&format!("listening on {address}"));
         let client = Client::connect(&address).await?;
         let shown = Show { client, printer }.everything().await;
@@ -60,15 +63,18 @@ struct Show<'a> {
 
 impl Show<'_> {
     async fn everything(&self) -> Result<()> {
-        self.invoke("A typed service", "customer.get", dict! { "cust_id": 1 }).await?;
+        self.invoke("A typed service", "customer.get", dict! { "cust_id": 1 })
+            .await?;
         self.invoke(
             "A service that invokes another one and logs what it gets",
             "invoking.list-security",
             dict! {},
         )
         .await?;
-        self.invoke("A dict sent as JSON", "invoking.as-json", dict! {}).await?;
-        self.invoke("Inline parameters", "invoking.inline-parameters", dict! {}).await?;
+        self.invoke("A dict sent as JSON", "invoking.as-json", dict! {})
+            .await?;
+        self.invoke("Inline parameters", "invoking.inline-parameters", dict! {})
+            .await?;
         self.in_background().await?;
         self.invoke(
             "A wrapped response, read by index and by dotted path",
@@ -76,10 +82,18 @@ impl Show<'_> {
             dict! {},
         )
         .await?;
-        self.follow("Items and progress of a service in the background", "demo.count", dict! { "to": 3 })
-            .await?;
-        self.follow("A service that fails once and is tried again", "demo.flaky", dict! { "failures": 1 })
-            .await?;
+        self.follow(
+            "Items and progress of a service in the background",
+            "demo.count",
+            dict! { "to": 3 },
+        )
+        .await?;
+        self.follow(
+            "A service that fails once and is tried again",
+            "demo.flaky",
+            dict! { "failures": 1 },
+        )
+        .await?;
         self.failure().await
     }
 
@@ -109,7 +123,9 @@ impl Show<'_> {
     /// The target of an asynchronous call runs under the CID that its caller was given.
     async fn in_background(&self) -> Result<()> {
         let title = "A service that has another one run in the background";
-        let value = self.invoke(title, "invoking.in-background", dict! {}).await?;
+        let value = self
+            .invoke(title, "invoking.in-background", dict! {})
+            .await?;
         let cid = Cid::parse(value["cid"].as_text().unwrap_or_default())?;
         self.events(cid).await
     }
@@ -131,7 +147,9 @@ impl Show<'_> {
         while let Some(response) = results.next().await? {
             let name = response.event.as_ref().map_or("", event_name);
             let (sequence, attempt) = (response.sequence & 0xffff_ffff, response.attempt);
-            self.printer.data(&format!("<- {name} (sequence {sequence}, attempt {attempt})"));
+            self.printer.data(&format!(
+                "<- {name} (sequence {sequence}, attempt {attempt})"
+            ));
             if let Some(outcome) = show(response, cid, self.printer) {
                 outcome?;
             }
@@ -142,7 +160,11 @@ impl Show<'_> {
     async fn failure(&self) -> Result<()> {
         self.heading("A name that nobody serves");
         self.request("Invoke", "customer.gte", &dict! {});
-        match self.client.invoke(Call::new("customer.gte", dict! {})).await {
+        match self
+            .client
+            .invoke(Call::new("customer.gte", dict! {}))
+            .await
+        {
             Ok(_) => Err(Error::internal("DEMO_BROKEN", "`customer.gte` answered")),
             Err(error) => {
                 let (kind, reason) = (error.kind().name(), error.reason());

@@ -47,8 +47,8 @@ fn plain(value: &Value) -> String {
 
 fn facts(service: &v1::ServiceDescription) -> Dict {
     let declaration = service.declaration.clone().unwrap_or_default();
-    let options = service.effective_options.clone().unwrap_or_default();
-    let retry = options.retry_policy.clone().unwrap_or_default();
+    let options = service.effective_options.unwrap_or_default();
+    let retry = options.retry_policy.unwrap_or_default();
     let mut facts = dict! {
         "name": declaration.name,
         "description": declaration.description,

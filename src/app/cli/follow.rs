@@ -37,7 +37,9 @@ pub(super) fn show(
         Event::Accepted(event) => {
             printer.note(Tone::Quiet, &format!("{cid}  accepted  {}", event.service));
         }
-        Event::Started(_) => printer.note(Tone::Quiet, &format!("{cid}  started   attempt {attempt}")),
+        Event::Started(_) => {
+            printer.note(Tone::Quiet, &format!("{cid}  started   attempt {attempt}"))
+        }
         Event::Progress(event) => printer.passing(&bar(&event.progress.unwrap_or_default())),
         Event::Item(event) => match item(event) {
             Ok(value) => printer.line(&value),
@@ -118,7 +120,10 @@ pub(super) fn outcome(invocation: v1::Invocation, cid: Cid) -> Result<Value> {
             Err(failure_from_proto(failure).with_cid(cid))
         }
         Some(output) => payload::decode(output.into_payload(format).unwrap_or(Payload::empty())),
-        None => Err(Error::internal(reason::TRANSPORT, "the node answered with an empty outcome")),
+        None => Err(Error::internal(
+            reason::TRANSPORT,
+            "the node answered with an empty outcome",
+        )),
     }
 }
 

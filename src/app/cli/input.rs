@@ -59,7 +59,11 @@ fn elements(elements: &[String]) -> Result<Value> {
         match element.split_once('=') {
             Some((key, value)) if !key.is_empty() => {
                 if dict.insert(key, element_value(value)).is_some() {
-                    violations.push(Violation::new("", "DUPLICATE_KEY", format!("`{key}` is there twice")));
+                    violations.push(Violation::new(
+                        "",
+                        "DUPLICATE_KEY",
+                        format!("`{key}` is there twice"),
+                    ));
                 }
             }
             _ => {
@@ -85,7 +89,9 @@ mod tests {
 
     #[test]
     fn what_is_json_is_read_as_json_and_all_else_as_text() {
-        let typed = ["a=1", "b=x y", "c=[1,2]", "d=\"7\"", "e=", "f=a=b", "g=true"];
+        let typed = [
+            "a=1", "b=x y", "c=[1,2]", "d=\"7\"", "e=", "f=a=b", "g=true",
+        ];
         let value = elements(&typed.map(str::to_owned)).unwrap();
         let expected = dict! {
             "a": 1, "b": "x y", "c": [1, 2], "d": "7", "e": "", "f": "a=b", "g": true,

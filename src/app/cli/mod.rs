@@ -28,7 +28,13 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// How data is written.
-    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        help_heading = "Global options"
+    )]
     output: Output,
 }
 
@@ -64,7 +70,12 @@ enum Command {
 #[derive(Args, Debug)]
 struct NodeArgs {
     /// The node to talk to.
-    #[arg(long, env = "CIDERY_NODE", default_value = "127.0.0.1:24337", value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        env = "CIDERY_NODE",
+        default_value = "127.0.0.1:24337",
+        value_name = "HOST:PORT"
+    )]
     node: String,
 }
 
@@ -81,7 +92,12 @@ struct LogArgs {
     #[arg(long, env = "CIDERY_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
     /// What is logged: a level, or `info,cidery=debug`.
-    #[arg(long, env = "CIDERY_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "CIDERY_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
     log: String,
 }
 

@@ -32,6 +32,10 @@ pub(super) struct Printer {
     animated: bool,
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "whoever prints holds the printer, whether or not its settings matter"
+)]
 impl Printer {
     pub(super) fn new(output: Output) -> Self {
         Self {
@@ -50,7 +54,6 @@ impl Printer {
         let written = writeln!(out, "{text}").and_then(|()| out.flush());
         if let Err(error) = written {
             // Whoever reads has seen enough: `cidery services | head -1`. There is nobody to tell anything else.
-            #[expect(clippy::exit, reason = "nothing that is printed now is read")]
             std::process::exit(i32::from(error.kind() != io::ErrorKind::BrokenPipe));
         }
     }
@@ -78,11 +81,17 @@ impl Printer {
             }
         }
         let line = |cells: [&str; N]| {
-            let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+            let padded = cells
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
             padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
         let mut lines = vec![line(headings)];
-        lines.extend(rows.iter().map(|row| line(row.each_ref().map(String::as_str))));
+        lines.extend(
+            rows.iter()
+                .map(|row| line(row.each_ref().map(String::as_str))),
+        );
         self.data(&lines.join("\n"));
     }
 
@@ -143,10 +152,14 @@ fn hint(error: &Error) -> Option<&'static str> {
         ("CONNECT_FAILED", _) => {
             Some("start a node with `cidery serve`, or name another one with `--node HOST:PORT`")
         }
-        ("BIND_FAILED", _) => Some("another process may use the address: choose one with `--listen`"),
+        ("BIND_FAILED", _) => {
+            Some("another process may use the address: choose one with `--listen`")
+        }
         ("SERVICE_UNKNOWN", _) => Some("`cidery services` lists the services there are"),
         ("DEADLINE_EXCEEDED", _) => Some("give it more time with `--timeout`, or use `--async`"),
-        ("CID_UNKNOWN", _) => Some("results are kept by the node that accepted them; check `--node`"),
+        ("CID_UNKNOWN", _) => {
+            Some("results are kept by the node that accepted them; check `--node`")
+        }
         (_, Kind::ResourceExhausted) if error.is_retryable() => Some("try again in a moment"),
         _ => None,
     }
@@ -158,7 +171,12 @@ mod tests {
 
     #[test]
     fn hints_end_without_a_full_stop() {
-        for reason in ["CONNECT_FAILED", "BIND_FAILED", "SERVICE_UNKNOWN", "CID_UNKNOWN"] {
+        for reason in [
+            "CONNECT_FAILED",
+            "BIND_FAILED",
+            "SERVICE_UNKNOWN",
+            "CID_UNKNOWN",
+        ] {
             let text = hint(&Error::unavailable(reason, "x")).unwrap();
             assert!(!text.ends_with('.'), "{text}");
         }

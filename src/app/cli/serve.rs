@@ -14,7 +14,12 @@ use crate::model::error::{Error, Result};
 #[derive(Args, Debug)]
 pub(super) struct Serve {
     /// Where to listen. Port 0 takes a free one.
-    #[arg(long, env = "CIDERY_LISTEN", default_value = "127.0.0.1:24337", value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        env = "CIDERY_LISTEN",
+        default_value = "127.0.0.1:24337",
+        value_name = "HOST:PORT"
+    )]
     listen: SocketAddr,
     /// Adds services to play with.
     #[arg(long)]
@@ -42,7 +47,11 @@ impl Serve {
         let mut signals = Signals::new()?;
         let node = builder.start().await?;
         announce(&node, printer);
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), store = node.invoker().store().name(), "serving");
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            store = node.invoker().store().name(),
+            "serving"
+        );
         let signal = signals.next().await;
         tracing::info!(signal, "stopping");
         tokio::select! {
@@ -55,7 +64,9 @@ impl Serve {
 
 /// The bound address is the first line of standard output; the lines to try are for people.
 fn announce(node: &NodeHandle, printer: &Printer) {
-    let Some(address) = node.address() else { return };
+    let Some(address) = node.address() else {
+        return;
+    };
     printer.data(&format!("listening on {address}"));
     printer.note(Tone::Quiet, "try:");
     let options = match address.port() {
@@ -63,7 +74,10 @@ fn announce(node: &NodeHandle, printer: &Printer) {
         _ => format!(" --node {address}"),
     };
     printer.note(Tone::Quiet, &format!("  cidery services{options}"));
-    printer.note(Tone::Quiet, &format!("  cidery invoke cidery.ping{options}"));
+    printer.note(
+        Tone::Quiet,
+        &format!("  cidery invoke cidery.ping{options}"),
+    );
     printer.note(Tone::Quiet, &format!("  grpcurl -plaintext {address} list"));
 }
 

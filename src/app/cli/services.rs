@@ -52,12 +52,18 @@ impl Services {
                 [name, health, running, pending, description]
             })
             .collect();
-        printer.table(["NAME", "HEALTH", "RUNNING", "PENDING", "DESCRIPTION"], &rows);
+        printer.table(
+            ["NAME", "HEALTH", "RUNNING", "PENDING", "DESCRIPTION"],
+            &rows,
+        );
         Ok(())
     }
 }
 
 fn health(service: &v1::ServiceSummary) -> String {
     let health = v1::ServiceHealth::try_from(service.health).unwrap_or_default();
-    health.as_str_name().trim_start_matches("SERVICE_HEALTH_").to_owned()
+    health
+        .as_str_name()
+        .trim_start_matches("SERVICE_HEALTH_")
+        .to_owned()
 }

@@ -51,7 +51,10 @@ pub fn invocation_to_proto(
         first_attempt_time: time(invocation.first_attempt_time),
         end_time: time(invocation.end_time),
         purge_time: time(invocation.purge_time),
-        parent_cid: request.parent.map(|cid| cid.to_string()).unwrap_or_default(),
+        parent_cid: request
+            .parent
+            .map(|cid| cid.to_string())
+            .unwrap_or_default(),
         root_cid: request.root.to_string(),
         metadata: metadata_to_proto(&request.metadata),
         progress: invocation
@@ -62,7 +65,11 @@ pub fn invocation_to_proto(
         outcome: invocation.outcome().map(outcome_to_proto).transpose()?,
         last_failure: invocation.last_failure.as_ref().map(failure_to_proto),
         input: full.then(|| input_to_proto(invocation)).transpose()?,
-        attempts: if full { attempts_to_proto(invocation) } else { Vec::new() },
+        attempts: if full {
+            attempts_to_proto(invocation)
+        } else {
+            Vec::new()
+        },
         sequence: invocation.sequence(),
         ..v1::Invocation::default()
     })
@@ -111,7 +118,10 @@ fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
                 (Some(error), time)
             }
         };
-        if let Some(attempt) = attempts.last_mut().filter(|last| last.number == event.attempt) {
+        if let Some(attempt) = attempts
+            .last_mut()
+            .filter(|last| last.number == event.attempt)
+        {
             attempt.end_time = end_time;
             attempt.failure = failure.map(failure_to_proto);
         }

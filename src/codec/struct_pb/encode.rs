@@ -137,7 +137,8 @@ impl Writer {
         }
         for (index, item) in items.iter().enumerate().rev() {
             let before = self.len();
-            self.value(item, depth).map_err(|v| v.under(&index.to_string()))?;
+            self.value(item, depth)
+                .map_err(|v| v.under(&index.to_string()))?;
             self.length_and_tag(before, TAG_ITEM);
         }
         Ok(())

@@ -1,5 +1,5 @@
-use prost::Message as _;
 use proptest::prelude::*;
+use prost::Message as _;
 use prost_types::value::Kind;
 
 use super::*;
@@ -78,8 +78,8 @@ fn normalized(mut dict: prost_types::Struct) -> prost_types::Struct {
     fn value(value: &mut prost_types::Value) {
         match &mut value.kind {
             Some(Kind::NullValue(null)) => *null = 0,
-            Some(Kind::ListValue(list)) => list.values.iter_mut().for_each(self::value_of),
-            Some(Kind::StructValue(dict)) => dict.fields.values_mut().for_each(self::value_of),
+            Some(Kind::ListValue(list)) => list.values.iter_mut().for_each(value_of),
+            Some(Kind::StructValue(dict)) => dict.fields.values_mut().for_each(value_of),
             _ => {}
         }
     }
@@ -126,7 +126,11 @@ fn broken_bytes_are_refused_with_their_path() {
     check_refused(&with_value(&[0x1a, 1, 0xff]), "/a", "NOT_UTF8");
     check_refused(&with_value(&[0x20, 1, 0x20, 1]), "/a", "MALFORMED");
     check_refused(&with_value(&[0x3a, 0]), "/a", "MALFORMED");
-    check_refused(&with_value(&[0x32, 4, 0x0a, 2, 0x3a, 0]), "/a/0", "MALFORMED");
+    check_refused(
+        &with_value(&[0x32, 4, 0x0a, 2, 0x3a, 0]),
+        "/a/0",
+        "MALFORMED",
+    );
     let mut nan = vec![0x11];
     nan.extend(f64::NAN.to_le_bytes());
     check_refused(&with_value(&nan), "/a", "NOT_FINITE");
@@ -176,7 +180,10 @@ fn keys_and_items_have_a_limit() {
 fn what_struct_cannot_carry_is_refused_on_the_way_out() {
     let error = encode_dict(&dict! { "a": vec![1.0, f64::NAN] }).unwrap_err();
     let violation = &error.field_violations()[0];
-    assert_eq!((violation.path.as_str(), &*violation.code), ("/a/1", "NOT_FINITE"));
+    assert_eq!(
+        (violation.path.as_str(), &*violation.code),
+        ("/a/1", "NOT_FINITE")
+    );
 }
 
 #[test]

@@ -26,7 +26,7 @@ impl DiscoveryApi {
         Self { invoker }
     }
 
-    fn list(&self, request: v1::ListServicesRequest) -> Result<v1::ListServicesResponse> {
+    fn list(&self, request: &v1::ListServicesRequest) -> Result<v1::ListServicesResponse> {
         let page = match usize::try_from(request.page_size).unwrap_or(MAX_PAGE) {
             0 => DEFAULT_PAGE,
             size if size <= MAX_PAGE => size,
@@ -41,7 +41,11 @@ impl DiscoveryApi {
             let name = facts.definition.name().as_str();
             name.starts_with(&request.name_prefix) && name > request.page_token.as_str()
         });
-        let services: Vec<_> = rest.by_ref().take(page).map(|facts| summary(&facts)).collect();
+        let services: Vec<_> = rest
+            .by_ref()
+            .take(page)
+            .map(|facts| summary(&facts))
+            .collect();
         let next_page_token = match (rest.next(), services.last()) {
             (Some(_), Some(last)) => last.name.clone(),
             _ => String::new(),
@@ -107,8 +111,12 @@ fn options(options: &ServiceOptions) -> v1::ServiceOptions {
         timeout: options.timeout.map(duration_to_proto),
         attempt_timeout: options.attempt_timeout.map(duration_to_proto),
         retry_policy: options.retry_policy.as_ref().map(retry_policy),
-        concurrency: options.concurrency.map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
-        queue_length: options.queue_length.map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
+        concurrency: options
+            .concurrency
+            .map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
+        queue_length: options
+            .queue_length
+            .map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         retention: options.retention.map(duration_to_proto),
         failure_retention: options.failure_retention.map(duration_to_proto),
         pending_limit: options.pending_limit.map_or(0, count),
@@ -151,7 +159,7 @@ impl DiscoveryService for DiscoveryApi {
         &self,
         request: Request<v1::ListServicesRequest>,
     ) -> Result<Response<v1::ListServicesResponse>, Status> {
-        answered(self.list(request.into_inner())).map(Response::new)
+        answered(self.list(request.get_ref())).map(Response::new)
     }
 
     async fn get_service(

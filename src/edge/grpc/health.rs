@@ -73,7 +73,9 @@ impl HealthApi {
         let mut services = self.invoker.changes();
         let mut last = None;
         loop {
-            let status = self.status(&service).unwrap_or(ServingStatus::ServiceUnknown);
+            let status = self
+                .status(&service)
+                .unwrap_or(ServingStatus::ServiceUnknown);
             if last.replace(status) != Some(status)
                 && statuses.send(Ok(response(status))).await.is_err()
             {

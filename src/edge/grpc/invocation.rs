@@ -11,9 +11,9 @@ use crate::codec::convert::{
     PayloadOneof as _, duration_from_proto, format_from_proto, format_of, invocation_to_proto,
     metadata_to_proto,
 };
+use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
-use crate::codec::payload;
 use crate::engine::{Found, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
@@ -42,7 +42,9 @@ impl InvocationApi {
             "PurgeInvocations",
             "CompleteInvocation",
         ];
-        path.rsplit('/').next().is_some_and(|method| METHODS.contains(&method))
+        path.rsplit('/')
+            .next()
+            .is_some_and(|method| METHODS.contains(&method))
     }
 
     /// Answers for an invoker.
@@ -78,7 +80,12 @@ impl InvocationApi {
         self.invoke_response(cid, reply, format)
     }
 
-    fn invoke_response(&self, cid: Cid, reply: Reply, format: Format) -> Result<v1::InvokeResponse> {
+    fn invoke_response(
+        &self,
+        cid: Cid,
+        reply: Reply,
+        format: Format,
+    ) -> Result<v1::InvokeResponse> {
         let payload = payload::encode(reply.payload, format).map_err(output_invalid)?;
         self.check_size(&payload)?;
         Ok(v1::InvokeResponse {
@@ -96,9 +103,11 @@ impl InvocationApi {
             return Ok(());
         }
         let message = format!("the response has {bytes} bytes; the limit is {limit}");
-        Err(Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
-            .with_retryable(false)
-            .with_fact("message_bytes", limit))
+        Err(
+            Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
+                .with_retryable(false)
+                .with_fact("message_bytes", limit),
+        )
     }
 
     async fn invoke_async(
@@ -134,7 +143,11 @@ impl InvocationApi {
         })
     }
 
-    async fn get(&self, cid: Cid, message: v1::GetInvocationRequest) -> Result<v1::GetInvocationResponse> {
+    async fn get(
+        &self,
+        cid: Cid,
+        message: v1::GetInvocationRequest,
+    ) -> Result<v1::GetInvocationResponse> {
         let wait = duration_from_proto("/wait", message.wait)?.unwrap_or(Duration::ZERO);
         let full = message.view == v1::InvocationView::Full as i32;
         let found = self.invoker.find(cid, wait).await?;

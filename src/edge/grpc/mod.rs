@@ -53,12 +53,16 @@ pub fn front(invoker: &Invoker, serving: &Serving, host: Router) -> Result<Front
         invoker.clone(),
         serving.clone(),
     )))
-    .add_service(reflection_v1::server_reflection_server::ServerReflectionServer::new(
-        ReflectionApi::new(index.clone()),
-    ))
-    .add_service(reflection_v1alpha::server_reflection_server::ServerReflectionServer::new(
-        ReflectionApi::new(index),
-    ))
+    .add_service(
+        reflection_v1::server_reflection_server::ServerReflectionServer::new(ReflectionApi::new(
+            index.clone(),
+        )),
+    )
+    .add_service(
+        reflection_v1alpha::server_reflection_server::ServerReflectionServer::new(
+            ReflectionApi::new(index),
+        ),
+    )
     .prepare();
     let host_and_grpc = host.fallback_service(routes.into_axum_router());
     let invocation = InvocationServiceServer::new(InvocationApi::new(invoker.clone()))

@@ -75,7 +75,8 @@ impl Files {
         for service in &file.service {
             let full = format!("{prefix}{}", service.name());
             for method in &service.method {
-                self.symbols.insert(format!("{full}.{}", method.name()), name.clone());
+                self.symbols
+                    .insert(format!("{full}.{}", method.name()), name.clone());
             }
             self.services.insert(full.clone());
             self.symbols.insert(full, name.clone());
@@ -91,7 +92,8 @@ impl Files {
         let full = format!("{prefix}{}", message.name());
         let inner = format!("{full}.");
         for field in &message.field {
-            self.symbols.insert(format!("{inner}{}", field.name()), file.to_owned());
+            self.symbols
+                .insert(format!("{inner}{}", field.name()), file.to_owned());
         }
         for nested in &message.nested_type {
             self.add_message(&inner, nested, file);
@@ -103,7 +105,8 @@ impl Files {
     }
 
     fn add_enum(&mut self, prefix: &str, declared: &EnumDescriptorProto, file: &str) {
-        self.symbols.insert(format!("{prefix}{}", declared.name()), file.to_owned());
+        self.symbols
+            .insert(format!("{prefix}{}", declared.name()), file.to_owned());
     }
 
     /// A file and all it imports, importers first.
@@ -185,12 +188,10 @@ macro_rules! reflection {
                             found(None, &extension.containing_type)
                         }
                         Some(Ask::AllExtensionNumbersOfType(name)) => {
-                            Answer::AllExtensionNumbersResponse(
-                                $version::ExtensionNumberResponse {
-                                    base_type_name: name.clone(),
-                                    extension_number: Vec::new(),
-                                },
-                            )
+                            Answer::AllExtensionNumbersResponse($version::ExtensionNumberResponse {
+                                base_type_name: name.clone(),
+                                extension_number: Vec::new(),
+                            })
                         }
                         Some(Ask::ListServices(_)) => {
                             Answer::ListServicesResponse($version::ListServiceResponse {

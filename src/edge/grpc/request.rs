@@ -27,7 +27,11 @@ impl NotYet {
     pub(super) fn refuse(&mut self, field: &str, is_set: bool) -> &mut Self {
         if is_set {
             let message = "is not supported by this version yet: leave it out";
-            self.0.push(Violation::new(format!("/{field}"), reason::NOT_SUPPORTED, message));
+            self.0.push(Violation::new(
+                format!("/{field}"),
+                reason::NOT_SUPPORTED,
+                message,
+            ));
         }
         self
     }
@@ -37,7 +41,10 @@ impl NotYet {
         if violations.is_empty() {
             return Ok(());
         }
-        let fields: Vec<&str> = violations.iter().map(|v| v.path.trim_start_matches('/')).collect();
+        let fields: Vec<&str> = violations
+            .iter()
+            .map(|v| v.path.trim_start_matches('/'))
+            .collect();
         let message = format!("not supported by this version yet: {}", fields.join(", "));
         let error = Error::unimplemented(reason::NOT_SUPPORTED, message);
         Err(violations.into_iter().fold(error, Error::with_violation))
@@ -55,12 +62,10 @@ pub(super) fn brought_cid(field: &str, text: &str) -> Result<Option<Cid>> {
     if text.is_empty() {
         return Ok(None);
     }
-    Cid::parse(text)
-        .map(Some)
-        .map_err(|error| {
-            let violation = Violation::new(format!("/{field}"), reason::CID_INVALID, error.message());
-            error.with_violation(violation)
-        })
+    Cid::parse(text).map(Some).map_err(|error| {
+        let violation = Violation::new(format!("/{field}"), reason::CID_INVALID, error.message());
+        error.with_violation(violation)
+    })
 }
 
 /// The input of a request, scanned.
@@ -92,7 +97,9 @@ pub(super) fn metadata(
     transport: &MetadataMap,
 ) -> Result<Option<Arc<Metadata>>> {
     let mut metadata = metadata_from_proto(message)?;
-    if let Some(trace) = transport.get(TRACEPARENT).and_then(|value| value.to_str().ok())
+    if let Some(trace) = transport
+        .get(TRACEPARENT)
+        .and_then(|value| value.to_str().ok())
         && metadata.get(TRACEPARENT).is_none()
     {
         metadata.insert(TRACEPARENT, trace);
@@ -101,7 +108,10 @@ pub(super) fn metadata(
 }
 
 /// The smaller of what the caller gives: in the message, and as `grpc-timeout`.
-pub(super) fn timeout(message: Option<Duration>, transport: &MetadataMap) -> Result<Option<Duration>> {
+pub(super) fn timeout(
+    message: Option<Duration>,
+    transport: &MetadataMap,
+) -> Result<Option<Duration>> {
     let header = match transport.get("grpc-timeout") {
         None => None,
         Some(value) => Some(value.to_str().ok().and_then(grpc_timeout).ok_or_else(|| {
@@ -179,8 +189,14 @@ mod tests {
         transport.insert("grpc-timeout", "2S".parse().unwrap());
         let of = |message| timeout(message, &transport).unwrap();
         assert_eq!(of(None), Some(Duration::from_secs(2)));
-        assert_eq!(of(Some(Duration::from_secs(1))), Some(Duration::from_secs(1)));
-        assert_eq!(of(Some(Duration::from_secs(3))), Some(Duration::from_secs(2)));
+        assert_eq!(
+            of(Some(Duration::from_secs(1))),
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(
+            of(Some(Duration::from_secs(3))),
+            Some(Duration::from_secs(2))
+        );
         assert_eq!(timeout(None, &MetadataMap::new()).unwrap(), None);
     }
 }

@@ -24,6 +24,12 @@ pub struct ResultStream {
     next: Option<NextFuture>,
 }
 
+impl std::fmt::Debug for ResultStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResultStream").finish_non_exhaustive()
+    }
+}
+
 type Next = (Follower, Result<Option<Followed>>);
 type NextFuture = Pin<Box<dyn Future<Output = Next> + Send>>;
 
@@ -99,7 +105,9 @@ fn to_proto(followed: Followed) -> Result<v1::StreamResultsResponse> {
             tombstone,
         } => {
             let mut response = not_found_to_proto(&cid.to_string(), &error);
-            if let (Some(Event::NotFound(event)), Some(tombstone)) = (&mut response.event, tombstone) {
+            if let (Some(Event::NotFound(event)), Some(tombstone)) =
+                (&mut response.event, tombstone)
+            {
                 event.state = state_to_proto(tombstone.state).into();
                 event.end_time = Some(timestamp_to_proto(tombstone.end_time));
             }

@@ -178,7 +178,11 @@ impl Error {
 
     /// Adds a fact for programs: the name of a limit and its value, for one.
     #[must_use]
-    pub fn with_fact(mut self, key: impl Into<Cow<'static, str>>, value: impl ToString) -> Self {
+    pub fn with_fact(
+        mut self,
+        key: impl Into<Cow<'static, str>>,
+        value: impl fmt::Display,
+    ) -> Self {
         self.0.facts.push((key.into(), value.to_string()));
         self
     }
@@ -270,9 +274,8 @@ impl Error {
     /// Whether the same request, sent again, may succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.0
-            .retryable
-            .unwrap_or(self.0.retry_delay.is_some() || self.0.kind.retry() != Retry::No)
+        let by_kind = self.0.retry_delay.is_some() || self.0.kind.retry() != Retry::No;
+        self.0.retryable.unwrap_or(by_kind)
     }
 
     /// Whether the request certainly had no effect, so that a repeat is safe.

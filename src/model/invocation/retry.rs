@@ -44,13 +44,19 @@ impl RetryPolicy {
     /// `random` is from 0 to 1 and chooses within the interval ("full jitter"). A handler that asks for a later time
     /// (`retry_after`) gets it.
     #[must_use]
-    pub fn wait(&self, attempts: u32, random: f64, retry_after: Option<Duration>) -> Option<Duration> {
+    pub fn wait(
+        &self,
+        attempts: u32,
+        random: f64,
+        retry_after: Option<Duration>,
+    ) -> Option<Duration> {
         if attempts >= self.max_attempts {
             return None;
         }
         let exponent = i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX);
         let longest = self.max_interval.as_secs_f64();
-        let interval = self.initial_interval.as_secs_f64() * self.multiplier.max(1.0).powi(exponent);
+        let interval =
+            self.initial_interval.as_secs_f64() * self.multiplier.max(1.0).powi(exponent);
         let jittered = interval.min(longest) * random.clamp(0.0, 1.0);
         let wait = Duration::try_from_secs_f64(jittered).unwrap_or(self.max_interval);
         Some(wait.max(retry_after.unwrap_or_default()))

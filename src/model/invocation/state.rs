@@ -175,22 +175,30 @@ mod tests {
     #[test]
     fn the_table_holds() {
         let table = [
-            "RR--", "--SS", "--PC", "--FC", "--PC", "--FC", "--PC", "CCQQ", "---C", "EPRQ", "EFFC", "FF--",
-            "PPPC", "PFFC",
+            "RR--", "--SS", "--PC", "--FC", "--PC", "--FC", "--PC", "CCQQ", "---C", "EPRQ", "EFFC",
+            "FF--", "PPPC", "PFFC",
         ];
         let columns = [
             State::Pending { started: false },
             State::Pending { started: true },
-            State::Running { cancel_requested: false },
-            State::Running { cancel_requested: true },
+            State::Running {
+                cancel_requested: false,
+            },
+            State::Running {
+                cancel_requested: true,
+            },
         ];
         for (change, row) in CHANGES.into_iter().zip(table) {
             for (state, cell) in columns.into_iter().zip(row.chars()) {
                 let letter = match state.after(change) {
                     None => '-',
                     Some(State::Pending { .. }) => 'P',
-                    Some(State::Running { cancel_requested: false }) => 'R',
-                    Some(State::Running { cancel_requested: true }) => 'Q',
+                    Some(State::Running {
+                        cancel_requested: false,
+                    }) => 'R',
+                    Some(State::Running {
+                        cancel_requested: true,
+                    }) => 'Q',
                     Some(State::Succeeded) => 'S',
                     Some(State::Failed) => 'F',
                     Some(State::Cancelled) => 'C',

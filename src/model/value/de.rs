@@ -10,6 +10,7 @@ use serde::forward_to_deserialize_any;
 use super::convert::from_base64;
 use super::{Dict, Digits, Value};
 use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::shortened;
 
 /// Turns a value into a type.
 ///
@@ -19,8 +20,7 @@ use crate::model::error::{Error, Result, Violation, reason};
 ///
 /// `INVALID_ARGUMENT` / `INPUT_INVALID` with a violation that names the path.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
-    T::deserialize(value)
-        .map_err(|error| Error::violations(reason::INPUT_INVALID, vec![error.0]))
+    T::deserialize(value).map_err(|error| Error::violations(reason::INPUT_INVALID, vec![error.0]))
 }
 
 /// What does not fit, and where.
@@ -47,8 +47,17 @@ impl de::Error for Mismatch {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let message = format!("{unexpected} is not {expected}");
+        let message = format!(
+            "{} is not {}",
+            found(unexpected),
+            wanted(&expected.to_string())
+        );
         Self(Violation::new("", "WRONG_TYPE", message))
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let message = format!("{} is out of the range of {expected}", found(unexpected));
+        Self(Violation::new("", "OUT_OF_RANGE", message))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -57,6 +66,34 @@ impl de::Error for Mismatch {
 
     fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
         Self(Violation::new("", "UNKNOWN_KEY", "is not declared")).under(field)
+    }
+}
+
+/// What was found, in the words that a caller knows.
+fn found(unexpected: Unexpected<'_>) -> String {
+    match unexpected {
+        Unexpected::Str(text) => format!("the text {:?}", shortened(text)),
+        Unexpected::Signed(n) => n.to_string(),
+        Unexpected::Unsigned(n) => n.to_string(),
+        Unexpected::Float(x) => x.to_string(),
+        Unexpected::Unit | Unexpected::Option => "null".to_owned(),
+        Unexpected::Seq => "a list".to_owned(),
+        Unexpected::Map => "a dict".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// What was wanted: serde names Rust's types, which callers in other languages do not know.
+fn wanted(expected: &str) -> &str {
+    match expected {
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128"
+        | "usize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a string" => "text",
+        "a sequence" => "a list",
+        "a map" => "a dict",
+        _ if expected.starts_with("struct ") => "a dict",
+        other => other,
     }
 }
 
@@ -440,7 +477,7 @@ mod tests {
         check(input, "/lines/0/sku", "MISSING");
         let mut input = order();
         input["kind"] = dict! { "Express": dict! { "days": 300 } }.into();
-        check(input, "/kind/days", "INVALID");
+        check(input, "/kind/days", "OUT_OF_RANGE");
     }
 
     #[test]

@@ -142,7 +142,10 @@ impl Dict {
     /// Makes an empty one with room for `keys`.
     #[must_use]
     pub fn with_capacity(keys: usize) -> Self {
-        Self(IndexMap::with_capacity_and_hasher(keys, RandomState::default()))
+        Self(IndexMap::with_capacity_and_hasher(
+            keys,
+            RandomState::default(),
+        ))
     }
 
     /// How many keys there are.
@@ -215,7 +218,9 @@ impl Index<&str> for Value {
 
     /// The value of a key; null where there is none.
     fn index(&self, key: &str) -> &Self {
-        self.as_dict().and_then(|dict| dict.get(key)).unwrap_or(&NULL)
+        self.as_dict()
+            .and_then(|dict| dict.get(key))
+            .unwrap_or(&NULL)
     }
 }
 
@@ -291,10 +296,16 @@ mod tests {
             (Value::Float(-0.0), Value::Float(-0.0)),
             (Value::Float(0.5), Value::Float(0.5)),
             (Value::Int(MAX_SAFE_INTEGER), Value::Int(MAX_SAFE_INTEGER)),
-            (Value::Int(MAX_SAFE_INTEGER + 1), Value::from("9007199254740992")),
+            (
+                Value::Int(MAX_SAFE_INTEGER + 1),
+                Value::from("9007199254740992"),
+            ),
             (Value::Int(i64::MIN), Value::from("-9223372036854775808")),
             (Value::Float(1e300), Value::Float(1e300)),
-            (Value::Bytes(Bytes::from_static(b"\0\xff")), Value::from("AP8=")),
+            (
+                Value::Bytes(Bytes::from_static(b"\0\xff")),
+                Value::from("AP8="),
+            ),
         ];
         for (value, normalized) in cases {
             assert_eq!(value.normalized(), normalized, "{value:?}");

@@ -60,7 +60,10 @@ impl Value {
 
     /// The number that a double carries: a whole number where it has no fraction and no other one is meant.
     pub(crate) fn from_double(x: f64) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "compared with the original")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "compared with the original"
+        )]
         let n = x as i64;
         #[expect(clippy::cast_precision_loss, reason = "only kept where it is exact")]
         let exact = n as f64 == x;
@@ -96,7 +99,8 @@ impl<'a> Parts<'a> {
             Some(_) => return None,
             None => (mantissa, ""),
         };
-        let exponent_fits = exponent.is_none_or(|e| digits(e.strip_prefix(['+', '-']).unwrap_or(e)));
+        let exponent_fits =
+            exponent.is_none_or(|e| digits(e.strip_prefix(['+', '-']).unwrap_or(e)));
         let no_leading_zero = whole.len() == 1 || !whole.starts_with('0');
         (digits(whole) && no_leading_zero && exponent_fits).then_some(Self {
             negative,
@@ -172,7 +176,8 @@ mod tests {
     #[test]
     fn what_is_no_number_is_none() {
         for text in [
-            "", "-", "+1", "01", "1.", ".5", "1e", "1e+", "0x1", "NaN", "inf", " 1", "1_0", "--1", "1.2.3",
+            "", "-", "+1", "01", "1.", ".5", "1e", "1e+", "0x1", "NaN", "inf", " 1", "1_0", "--1",
+            "1.2.3",
         ] {
             assert_eq!(Value::number(text), None, "{text}");
         }
@@ -181,7 +186,10 @@ mod tests {
     #[test]
     fn doubles_become_whole_numbers_only_where_nothing_else_is_meant() {
         assert_eq!(Value::from_double(3.0), Value::Int(3));
-        assert_eq!(Value::from_double(9_007_199_254_740_992.0), Value::Float(9_007_199_254_740_992.0));
+        assert_eq!(
+            Value::from_double(9_007_199_254_740_992.0),
+            Value::Float(9_007_199_254_740_992.0)
+        );
         assert!(matches!(Value::from_double(-0.0), Value::Float(x) if x.is_sign_negative()));
         assert!(matches!(Value::from_double(f64::NAN), Value::Float(x) if x.is_nan()));
     }

@@ -19,10 +19,11 @@ impl Value {
         if path.is_empty() {
             return Some(self);
         }
-        path.split('.').try_fold(self, |value, segment| match value {
-            Self::Dict(dict) => dict.get(segment),
-            Self::List(items) => items.get(segment.parse::<usize>().ok()?),
-            _ => None,
-        })
+        path.split('.')
+            .try_fold(self, |value, segment| match value {
+                Self::Dict(dict) => dict.get(segment),
+                Self::List(items) => items.get(segment.parse::<usize>().ok()?),
+                _ => None,
+            })
     }
 }

@@ -92,7 +92,9 @@ impl ser::Serializer for ToValue {
     }
     fn serialize_f32(self, v: f32) -> Serialized {
         // By its shortest text: 0.1_f32 means 0.1, not 0.10000000149011612.
-        Ok(Value::Float(v.to_string().parse().unwrap_or(f64::from(v))))
+        Ok(Value::Float(
+            v.to_string().parse().unwrap_or_else(|_| f64::from(v)),
+        ))
     }
     fn serialize_f64(self, v: f64) -> Serialized {
         Ok(v.into())
@@ -360,11 +362,17 @@ mod tests {
         let Value::Dict(dict) = to_value(&order).unwrap() else {
             panic!("a struct is a dict");
         };
-        assert_eq!(dict.keys().collect::<Vec<_>>(), ["id", "rate", "note", "kind", "lines"]);
+        assert_eq!(
+            dict.keys().collect::<Vec<_>>(),
+            ["id", "rate", "note", "kind", "lines"]
+        );
         assert_eq!(dict["id"], Value::from(u64::MAX));
         assert_eq!(dict["rate"], Value::Float(0.1));
         assert_eq!(dict["note"], Value::Null);
-        assert_eq!(dict["kind"], Value::from(dict! { "Express": dict! { "days": 2 } }));
+        assert_eq!(
+            dict["kind"],
+            Value::from(dict! { "Express": dict! { "days": 2 } })
+        );
         assert_eq!(dict["lines"][0][1], Value::Int(-1));
     }
 }

@@ -77,7 +77,11 @@ impl Client {
             data_format,
             response_format: format(call.response_format),
             timeout: call.timeout.map(duration_to_proto),
-            metadata: call.metadata.as_deref().map(metadata_to_proto).unwrap_or_default(),
+            metadata: call
+                .metadata
+                .as_deref()
+                .map(metadata_to_proto)
+                .unwrap_or_default(),
             cid: call.cid.map(|cid| cid.to_string()).unwrap_or_default(),
             idempotency_key: String::new(),
             on_deadline: v1::OnDeadline::Unspecified.into(),
@@ -86,7 +90,9 @@ impl Client {
             request.set_timeout(timeout.saturating_add(TRANSPORT_SLACK));
         }
         let response = self.invocation.clone().invoke(request).await;
-        let response = response.map_err(|status| from_status(&status))?.into_inner();
+        let response = response
+            .map_err(|status| from_status(&status))?
+            .into_inner();
         let cid = Cid::parse(&response.cid)?;
         let format = format_from_proto("/data_format", response.data_format)?;
         let payload = response
@@ -110,12 +116,18 @@ impl Client {
             data_format,
             response_format: format(call.response_format),
             timeout: call.timeout.map(duration_to_proto),
-            metadata: call.metadata.as_deref().map(metadata_to_proto).unwrap_or_default(),
+            metadata: call
+                .metadata
+                .as_deref()
+                .map(metadata_to_proto)
+                .unwrap_or_default(),
             cid: call.cid.map(|cid| cid.to_string()).unwrap_or_default(),
             ..v1::InvokeAsyncRequest::default()
         };
         let response = self.invocation.clone().invoke_async(request).await;
-        let response = response.map_err(|status| from_status(&status))?.into_inner();
+        let response = response
+            .map_err(|status| from_status(&status))?
+            .into_inner();
         Ok(Accepted {
             cid: Cid::parse(&response.cid)?,
             already_accepted: response.already_accepted,
@@ -168,7 +180,9 @@ impl Client {
                 ..v1::ListServicesRequest::default()
             };
             let response = self.discovery.clone().list_services(request).await;
-            let response = response.map_err(|status| from_status(&status))?.into_inner();
+            let response = response
+                .map_err(|status| from_status(&status))?
+                .into_inner();
             services.extend(response.services);
             page_token = response.next_page_token;
             if page_token.is_empty() {

@@ -21,6 +21,9 @@ impl Results {
     ///
     /// `UNAVAILABLE` where the connection is lost.
     pub async fn next(&mut self) -> Result<Option<v1::StreamResultsResponse>> {
-        self.0.message().await.map_err(|status| from_status(&status))
+        self.0
+            .message()
+            .await
+            .map_err(|status| from_status(&status))
     }
 }

@@ -15,11 +15,31 @@ use crate::service::registry::Registry;
 
 pub(super) fn add(registry: &mut Registry) -> Result<()> {
     for (name, description, definition) in [
-        ("customer.get", "Answers with a customer.", Definition::new("customer.get", get_customer)?),
-        ("demo.sleep", "Sleeps, unless it is cancelled.", Definition::new("demo.sleep", sleep)?),
-        ("demo.fail", "Fails as it is told.", Definition::new("demo.fail", fail)?),
-        ("demo.flaky", "Fails some attempts, then answers.", Definition::new("demo.flaky", flaky)?),
-        ("demo.count", "Counts: an item and progress with each number.", Definition::new("demo.count", count)?),
+        (
+            "customer.get",
+            "Answers with a customer.",
+            Definition::new("customer.get", get_customer)?,
+        ),
+        (
+            "demo.sleep",
+            "Sleeps, unless it is cancelled.",
+            Definition::new("demo.sleep", sleep)?,
+        ),
+        (
+            "demo.fail",
+            "Fails as it is told.",
+            Definition::new("demo.fail", fail)?,
+        ),
+        (
+            "demo.flaky",
+            "Fails some attempts, then answers.",
+            Definition::new("demo.flaky", flaky)?,
+        ),
+        (
+            "demo.count",
+            "Counts: an item and progress with each number.",
+            Definition::new("demo.count", count)?,
+        ),
     ] {
         debug_assert_eq!(definition.name().as_str(), name);
         registry.add(definition.description(description))?;
@@ -78,7 +98,9 @@ async fn fail(Input(req): Input<Fail>) -> Result<()> {
         let violation = Violation::new("/code", "UNKNOWN_VALUE", message);
         Error::violations(reason::INPUT_INVALID, vec![violation])
     })?;
-    let message = req.message.unwrap_or_else(|| "failed as it was told".to_owned());
+    let message = req
+        .message
+        .unwrap_or_else(|| "failed as it was told".to_owned());
     Err(Error::new(kind, "DEMO_FAILED", message).with_retryable(req.retryable))
 }
 

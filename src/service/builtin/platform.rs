@@ -33,7 +33,15 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
         .named("zato.security.get-list")?
         .response_elem("zato_security_get_list_response");
     registry.add(echo.named("zato.helpers.echo")?)?;
-    for definition in [ping, zato_ping, echo, services, zato_services, security, zato_security] {
+    for definition in [
+        ping,
+        zato_ping,
+        echo,
+        services,
+        zato_services,
+        security,
+        zato_security,
+    ] {
         registry.add(definition)?;
     }
     Ok(())
