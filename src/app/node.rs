@@ -15,7 +15,7 @@ use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::tasks::Tasks;
 use crate::engine::{Invoker, Limits, Parts};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::payload::Payload;
 use crate::service::{
@@ -273,12 +273,15 @@ fn check_address(address: SocketAddr, insecure: bool) -> Result<()> {
         "{address} can be reached by others, and there is no authentication yet: listen on 127.0.0.1, or say \
          `--insecure`"
     );
-    Err(Error::failed_precondition("INSECURE_ADDRESS", message))
+    Err(Error::failed_precondition(
+        reason::INSECURE_ADDRESS,
+        message,
+    ))
 }
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr> {
     listener.local_addr().map_err(|error| {
-        Error::unavailable("BIND_FAILED", "the bound address is not known").with_source(error)
+        Error::unavailable(reason::BIND_FAILED, "the bound address is not known").with_source(error)
     })
 }
 

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -29,13 +30,22 @@ const INVOCATION: &str = "/cidery.v1.InvocationService/";
 pub struct Front {
     invocation: InvocationServiceServer<InvocationApi>,
     rest: Router,
+    request_timeout: Duration,
 }
 
 impl Front {
     /// Puts the gRPC services of a node and the routes of its host on one port.
     #[must_use]
-    pub fn new(invocation: InvocationServiceServer<InvocationApi>, rest: Router) -> Self {
-        Self { invocation, rest }
+    pub fn new(
+        invocation: InvocationServiceServer<InvocationApi>,
+        rest: Router,
+        request_timeout: Duration,
+    ) -> Self {
+        Self {
+            invocation,
+            rest,
+            request_timeout,
+        }
     }
 }
 
@@ -55,7 +65,8 @@ impl Service<Request<Incoming>> for Front {
         }
         let asked = Asked::of(&request);
         let lasts = STREAMS_THAT_LAST.contains(&request.uri().path());
-        let request = request.map(|body| RequestBody::new(body, lasts));
+        let timeout = (!lasts).then_some(self.request_timeout);
+        let request = request.map(|body| RequestBody::new(body, timeout));
         if request.uri().path().starts_with(INVOCATION) {
             let answer = self.invocation.call(request);
             return Box::pin(async move { answer.await.map(|response| asked.answer(response)) });

@@ -13,29 +13,30 @@ use tonic::Status;
 use crate::codec::status::to_status;
 use crate::model::error::{Error, reason};
 
-/// How long a request may take to arrive, once it has begun.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// A request's body. The timer is made when the first frame has to be waited for: most requests arrive whole.
 #[derive(Debug)]
 pub(super) struct RequestBody {
     inner: Incoming,
     timer: Timer,
+    /// How long the request may take to arrive.
+    timeout: Duration,
 }
 
 #[derive(Debug)]
 enum Timer {
-    /// A stream that may last: never.
     Off,
     Unarmed,
     Armed(Pin<Box<Sleep>>),
 }
 
 impl RequestBody {
-    /// A body that has to arrive in time, unless it is that of a stream which `lasts`.
-    pub(super) fn new(inner: Incoming, lasts: bool) -> Self {
-        let timer = if lasts { Timer::Off } else { Timer::Unarmed };
-        Self { inner, timer }
+    /// A body that has to arrive in time; `None` for that of a stream which lasts.
+    pub(super) fn new(inner: Incoming, timeout: Option<Duration>) -> Self {
+        Self {
+            inner,
+            timer: timeout.map_or(Timer::Off, |_| Timer::Unarmed),
+            timeout: timeout.unwrap_or_default(),
+        }
     }
 }
 
@@ -51,13 +52,13 @@ impl Body for RequestBody {
             return Poll::Ready(frame.map(|frame| frame.map_err(|error| broken(&error))));
         }
         if matches!(self.timer, Timer::Unarmed) {
-            self.timer = Timer::Armed(Box::pin(tokio::time::sleep(READ_TIMEOUT)));
+            self.timer = Timer::Armed(Box::pin(tokio::time::sleep(self.timeout)));
         }
         match &mut self.timer {
             Timer::Armed(sleep) => {
                 ready!(sleep.as_mut().poll(cx));
                 self.timer = Timer::Off;
-                Poll::Ready(Some(Err(incomplete())))
+                Poll::Ready(Some(Err(incomplete(self.timeout))))
             }
             Timer::Off | Timer::Unarmed => Poll::Pending,
         }
@@ -77,13 +78,9 @@ fn broken(error: &hyper::Error) -> Status {
     to_status(&Error::cancelled(reason::REQUEST_INCOMPLETE, message))
 }
 
-fn incomplete() -> Status {
-    let message = format!(
-        "the request did not arrive within {} s",
-        READ_TIMEOUT.as_secs()
-    );
-    to_status(
-        &Error::deadline_exceeded(reason::REQUEST_INCOMPLETE, message)
-            .with_fact("read_timeout_s", READ_TIMEOUT.as_secs()),
-    )
+fn incomplete(timeout: Duration) -> Status {
+    let ms = timeout.as_millis();
+    let message = format!("the request did not arrive within {ms} ms");
+    let error = Error::deadline_exceeded(reason::REQUEST_INCOMPLETE, message);
+    to_status(&error.with_fact("request_timeout_ms", ms))
 }

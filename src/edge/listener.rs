@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::tasks::Tasks;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, Result, reason};
 
 /// HTTP/2 PING: how often, and how long the answer may take.
 const PING_EVERY: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let message = format!("cannot listen on {address}: {error}");
-        Error::unavailable("BIND_FAILED", message).with_source(error)
+        Error::unavailable(reason::BIND_FAILED, message).with_source(error)
     })
 }
 

@@ -36,6 +36,8 @@ pub struct Limits {
     pub item_bytes: usize,
     /// How large a message may be, in and out. Default: 16 MiB.
     pub message_bytes: usize,
+    /// How long a request may take to arrive, once it has begun. Default: 30 s.
+    pub request_timeout: Duration,
     /// How many CIDs one result stream may follow. Default: 100 000.
     pub stream_cids: usize,
 }
@@ -59,6 +61,7 @@ impl Default for Limits {
             items: 10_000,
             item_bytes: 16 * 1024 * 1024,
             message_bytes: MAX_MESSAGE_BYTES,
+            request_timeout: Duration::from_secs(30),
             stream_cids: 100_000,
         }
     }

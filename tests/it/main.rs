@@ -1,1 +1,25 @@
-fn main() {}
+//! The integration tests: one binary, a file for each promise.
+#![cfg(test)]
+
+mod support;
+
+mod bad_input;
+mod cancellation;
+mod cli;
+mod corpus;
+mod deadlines;
+mod discovery;
+mod handlers;
+mod health;
+mod hooks;
+mod interop;
+mod invoke;
+mod invoke_async;
+mod limits;
+mod node;
+mod races;
+mod reflection;
+mod result_stream;
+mod retries;
+mod store_contract;
+mod tidy;

@@ -1,3 +1,5 @@
+//! Against prost's own types, as an independent witness, and against bytes that are broken on purpose.
+
 use proptest::prelude::*;
 use prost::Message as _;
 use prost_types::value::Kind;
@@ -5,7 +7,6 @@ use prost_types::value::Kind;
 use super::*;
 use crate::dict;
 
-/// Prost's own types, as an independent witness.
 fn by_prost(bytes: &[u8]) -> prost_types::Struct {
     prost_types::Struct::decode(bytes).unwrap()
 }
@@ -61,7 +62,11 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_byte_is_refused_or_read_as_prost_reads_it(dict in any_dict(), at in any::<prop::sample::Index>(), bit in 0_u8..8) {
+    fn a_flipped_byte_is_refused_or_read_as_prost_reads_it(
+        dict in any_dict(),
+        at in any::<prop::sample::Index>(),
+        bit in 0_u8..8,
+    ) {
         let mut bytes = encode_dict(&dict).unwrap().to_vec();
         prop_assume!(!bytes.is_empty());
         let at = at.index(bytes.len());

@@ -69,5 +69,6 @@ pub fn front(invoker: &Invoker, serving: &Serving, host: Router) -> Result<Front
         .max_decoding_message_size(limit)
         // What is too large is found before it is encoded, and answered with a reason.
         .max_encoding_message_size(usize::MAX);
-    Ok(Front::new(invocation, host_and_grpc))
+    let request_timeout = invoker.limits().request_timeout;
+    Ok(Front::new(invocation, host_and_grpc, request_timeout))
 }

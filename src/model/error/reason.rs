@@ -9,6 +9,8 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// An address cannot be listened on.
+    BIND_FAILED
     /// The caller went away, or someone cancelled the invocation.
     CANCELLED
     /// A CID is not a UUID in canonical lower case.
@@ -17,6 +19,8 @@ reasons! {
     CID_IN_USE
     /// No invocation with this CID is stored.
     CID_UNKNOWN
+    /// A node cannot be reached.
+    CONNECT_FAILED
     /// The deadline passed before the service answered.
     DEADLINE_EXCEEDED
     /// Services invoke one another too deeply.
@@ -31,6 +35,8 @@ reasons! {
     HANDLER_PANICKED
     /// The same CID or key came with another service or input.
     IDEMPOTENCY_MISMATCH
+    /// An address can be reached by others, and there is no authentication.
+    INSECURE_ADDRESS
     /// An input is wrong; the violations say where.
     INPUT_INVALID
     /// A request is not what its message type says.

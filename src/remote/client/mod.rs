@@ -54,7 +54,7 @@ impl Client {
             .await
             .map_err(|error| {
                 let message = format!("cannot reach a node at {node}");
-                Error::unavailable("CONNECT_FAILED", message).with_source(error)
+                Error::unavailable(reason::CONNECT_FAILED, message).with_source(error)
             })?;
         Ok(Self {
             invocation: InvocationServiceClient::new(channel.clone())

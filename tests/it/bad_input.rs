@@ -1,0 +1,356 @@
+//! Bad input: the right status with a reason and a CID, and the node healthy afterwards.
+
+use bytes::{Bytes, BytesMut};
+use cidery::codec::proto::v1;
+use cidery::{Cid, Kind, Node};
+use prost::Message as _;
+
+use crate::support::TestNode;
+use crate::support::raw::{Answer, INVOKE, Raw, answer, framed};
+
+async fn node() -> TestNode {
+    async fn panics() {
+        panic!("as it was told");
+    }
+    let builder = Node::builder().demo().service("panics", panics).unwrap();
+    TestNode::start(builder.service("nan", async || f64::NAN).unwrap()).await
+}
+
+/// A request whose payload is these bytes, whatever they are.
+fn with_payload(service: &str, payload: Vec<u8>) -> Bytes {
+    let request = v1::InvokeRequest {
+        service: service.to_owned(),
+        input: Some(v1::invoke_request::Input::Payload(payload.into())),
+        ..v1::InvokeRequest::default()
+    };
+    framed(&request.encode_to_vec())
+}
+
+fn to_service(service: &str) -> Bytes {
+    with_payload(service, Vec::new())
+}
+
+#[track_caller]
+fn assert_refused(answer: &Answer, kind: Kind, reason: &str) {
+    let error = answer.error();
+    assert_eq!((error.kind(), error.reason()), (kind, reason), "{answer:?}");
+    assert_eq!(answer.http_status, 200, "{answer:?}");
+    Cid::parse(answer.get("cidery-cid").expect("no CID")).unwrap();
+}
+
+/// A struct nested this deep: `{"": {"": ..}}`.
+fn nested(levels: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for _ in 1..levels {
+        for tag in [0x2a, 0x12, 0x0a] {
+            let mut outer = vec![tag];
+            prost::encoding::encode_varint(bytes.len() as u64, &mut outer);
+            outer.extend(bytes);
+            bytes = outer;
+        }
+    }
+    bytes
+}
+
+/// `{"a": x}` with this encoded value.
+fn one_entry(value: &[u8]) -> Vec<u8> {
+    let mut entry = vec![0x0a, 1, b'a', 0x12, u8::try_from(value.len()).unwrap()];
+    entry.extend_from_slice(value);
+    let mut bytes = vec![0x0a, u8::try_from(entry.len()).unwrap()];
+    bytes.extend(entry);
+    bytes
+}
+
+#[tokio::test]
+async fn payloads_that_cannot_be_carried() {
+    let node = node().await;
+    let mut raw = Raw::connect(node.address()).await;
+    let mut nan = vec![0x11];
+    nan.extend(f64::NAN.to_le_bytes());
+    let payloads = [
+        (one_entry(&nan), "NOT_FINITE"),
+        (nested(10_000), "TOO_DEEP"),
+        (b"no protobuf at all".to_vec(), "MALFORMED"),
+        (one_entry(&[0x1a, 2, 0xff, 0xfe]), "NOT_UTF8"),
+        (one_entry(&[]), "NO_KIND"),
+    ];
+    // The same for a service that reads its input and for one that only passes it on.
+    for service in ["customer.get", "cidery.echo"] {
+        for (payload, code) in &payloads {
+            let answer = raw
+                .call(INVOKE, &[], with_payload(service, payload.clone()))
+                .await;
+            assert_refused(&answer, Kind::InvalidArgument, "VALUE_INVALID");
+            assert_eq!(
+                answer.error().field_violations()[0].code,
+                *code,
+                "{service}"
+            );
+        }
+    }
+    node.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn payloads_that_cannot_be_carried_are_not_accepted_either() {
+    let node = node().await;
+    let mut raw = Raw::connect(node.address()).await;
+    let path = "/cidery.v1.InvocationService/InvokeAsync";
+    let answer = raw
+        .call(path, &[], with_payload("cidery.echo", nested(40)))
+        .await;
+    assert_refused(&answer, Kind::InvalidArgument, "VALUE_INVALID");
+}
+
+#[tokio::test]
+async fn what_the_transport_refuses_has_a_reason_and_a_cid() {
+    let node =
+        TestNode::start(Node::builder().limits(|limits| limits.message_bytes = 10_000)).await;
+    let mut raw = Raw::connect(node.address()).await;
+    let malformed = raw.call(INVOKE, &[], framed(&[0xff, 0xff, 0xff])).await;
+    assert_refused(&malformed, Kind::InvalidArgument, "MALFORMED_MESSAGE");
+    let not_text = raw.call(INVOKE, &[], framed(&[0x0a, 2, 0xff, 0xfe])).await;
+    assert_refused(&not_text, Kind::InvalidArgument, "MALFORMED_MESSAGE");
+    let too_large = raw.call(INVOKE, &[], framed(&vec![0; 20_000])).await;
+    assert_refused(&too_large, Kind::ResourceExhausted, "MESSAGE_TOO_LARGE");
+    assert!(too_large.error().message().contains("10000"));
+    let nothing = raw.call(INVOKE, &[], Bytes::new()).await;
+    assert_refused(&nothing, Kind::InvalidArgument, "MALFORMED_MESSAGE");
+    let compressed = raw
+        .call(
+            INVOKE,
+            &[("grpc-encoding", "gzip")],
+            to_service("cidery.ping"),
+        )
+        .await;
+    assert_refused(&compressed, Kind::Unimplemented, "NOT_SUPPORTED");
+    for path in [
+        "/cidery.v1.InvocationService/Nothing",
+        "/no.such.Service/Get",
+        "/x",
+    ] {
+        let unknown = raw.call(path, &[], to_service("cidery.ping")).await;
+        assert_refused(&unknown, Kind::Unimplemented, "METHOD_UNKNOWN");
+        assert!(unknown.error().message().contains(path));
+    }
+    let cut_short = raw.call(INVOKE, &[], framed(&[0; 100]).slice(..50)).await;
+    assert_refused(&cut_short, Kind::InvalidArgument, "MALFORMED_MESSAGE");
+    node.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn metadata_has_a_limit() {
+    let node = node().await;
+    let mut raw = Raw::connect(node.address()).await;
+    let large = v1::InvokeRequest {
+        service: "cidery.ping".to_owned(),
+        metadata: [("k".to_owned(), "x".repeat(9_000))].into(),
+        ..v1::InvokeRequest::default()
+    };
+    let answer = raw.call(INVOKE, &[], framed(&large.encode_to_vec())).await;
+    assert_refused(&answer, Kind::InvalidArgument, "METADATA_TOO_LARGE");
+    node.assert_healthy().await;
+}
+
+fn ping() -> v1::InvokeRequest {
+    v1::InvokeRequest {
+        service: "cidery.ping".to_owned(),
+        ..v1::InvokeRequest::default()
+    }
+}
+
+fn document(bytes: &'static [u8]) -> Option<v1::invoke_request::Input> {
+    Some(v1::invoke_request::Input::Document(Bytes::from_static(
+        bytes,
+    )))
+}
+
+/// Changes a good request into a bad one.
+type Spoil = fn(&mut v1::InvokeRequest);
+
+async fn check_spoilt(cases: &[(Spoil, Kind, &str)]) {
+    let node = node().await;
+    let mut raw = Raw::connect(node.address()).await;
+    for (spoil, kind, reason) in cases {
+        let mut request = ping();
+        spoil(&mut request);
+        let answer = raw
+            .call(INVOKE, &[], framed(&request.encode_to_vec()))
+            .await;
+        assert_refused(&answer, *kind, reason);
+    }
+    node.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn requests_that_ask_for_what_there_is_not() {
+    check_spoilt(&[
+        (
+            |r| r.service = "no.such".to_owned(),
+            Kind::NotFound,
+            "SERVICE_UNKNOWN",
+        ),
+        (
+            |r| r.service = String::new(),
+            Kind::NotFound,
+            "SERVICE_UNKNOWN",
+        ),
+        (
+            |r| r.cid = "x".to_owned(),
+            Kind::InvalidArgument,
+            "CID_INVALID",
+        ),
+        (
+            |r| {
+                r.timeout = Some(prost_types::Duration {
+                    seconds: -1,
+                    nanos: 0,
+                })
+            },
+            Kind::InvalidArgument,
+            "REQUEST_INVALID",
+        ),
+        (
+            |r| r.on_deadline = v1::OnDeadline::Continue.into(),
+            Kind::Unimplemented,
+            "NOT_SUPPORTED",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn formats_that_are_none_or_do_not_fit() {
+    check_spoilt(&[
+        (
+            |r| r.data_format = 99,
+            Kind::InvalidArgument,
+            "FORMAT_INVALID",
+        ),
+        (
+            |r| r.response_format = 99,
+            Kind::InvalidArgument,
+            "FORMAT_INVALID",
+        ),
+        (
+            |r| r.data_format = v1::DataFormat::Csv.into(),
+            Kind::InvalidArgument,
+            "FORMAT_INVALID",
+        ),
+        (
+            |r| {
+                r.input = document(b"{}");
+                r.data_format = v1::DataFormat::Dict.into();
+            },
+            Kind::InvalidArgument,
+            "FORMAT_INVALID",
+        ),
+        (
+            |r| {
+                r.input = document(b"a,b");
+                r.data_format = v1::DataFormat::Csv.into();
+            },
+            Kind::Unimplemented,
+            "NOT_SUPPORTED",
+        ),
+        (
+            |r| {
+                r.service = "customer.get".to_owned();
+                r.input = document(b"{\"a\":");
+            },
+            Kind::InvalidArgument,
+            "DOCUMENT_MALFORMED",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn rpcs_that_come_later_say_so() {
+    let node = node().await;
+    let mut raw = Raw::connect(node.address()).await;
+    for method in [
+        "InvocationService/InvokeBatch",
+        "InvocationService/ListInvocations",
+        "InvocationService/CancelInvocations",
+        "InvocationService/RetryInvocations",
+        "InvocationService/PurgeInvocations",
+        "InvocationService/CompleteInvocation",
+        "AdminService/GetStatus",
+        "AdminService/ListWorkers",
+        "AdminService/PauseService",
+        "AdminService/ResumeService",
+        "AdminService/ForgetService",
+        "AdminService/BackupStore",
+        "WorkerService/Serve",
+    ] {
+        let answer = raw
+            .call(&format!("/cidery.v1.{method}"), &[], framed(&[]))
+            .await;
+        assert_refused(&answer, Kind::Unimplemented, "NOT_SUPPORTED");
+    }
+}
+
+#[tokio::test]
+async fn handlers_that_panic_or_answer_with_what_cannot_be_carried() {
+    let node = node().await;
+    let mut raw = Raw::connect(node.address()).await;
+    let panicked = raw.call(INVOKE, &[], to_service("panics")).await;
+    assert_refused(&panicked, Kind::Internal, "HANDLER_PANICKED");
+    assert!(!panicked.error().message().contains("told"));
+    let nan = raw.call(INVOKE, &[], to_service("nan")).await;
+    assert_refused(&nan, Kind::Internal, "OUTPUT_INVALID");
+    node.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_response_larger_than_the_limit_is_refused_before_it_is_sent() {
+    let builder = Node::builder()
+        .service("large", async || "x".repeat(20_000))
+        .unwrap()
+        .limits(|limits| limits.message_bytes = 10_000);
+    let node = TestNode::start(builder).await;
+    let mut raw = Raw::connect(node.address()).await;
+    let answer = raw.call(INVOKE, &[], to_service("large")).await;
+    assert_refused(&answer, Kind::ResourceExhausted, "MESSAGE_TOO_LARGE");
+    assert_eq!(answer.error().fact("message_bytes"), Some("10000"));
+}
+
+/// The time in which a request must arrive is real time here: the test asks for the shortest one.
+#[tokio::test]
+async fn half_a_request_and_then_silence() {
+    let builder = Node::builder().limits(|limits| {
+        limits.request_timeout = std::time::Duration::from_millis(50);
+    });
+    let node = TestNode::start(builder).await;
+    let mut raw = Raw::connect(node.address()).await;
+    let (response, mut send) = raw.begin(INVOKE, &[]);
+    let whole = to_service("cidery.ping");
+    send.send_data(whole.slice(..whole.len() / 2), false)
+        .unwrap();
+    let silent = answer(response).await;
+    assert_refused(&silent, Kind::DeadlineExceeded, "REQUEST_INCOMPLETE");
+    node.assert_healthy().await;
+}
+
+/// What is no gRPC at all is answered as HTTP.
+#[tokio::test]
+async fn http_that_is_no_grpc() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let node = node().await;
+    let mut stream = tokio::net::TcpStream::connect(node.address())
+        .await
+        .unwrap();
+    let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    let mut stream = tokio::net::TcpStream::connect(node.address())
+        .await
+        .unwrap();
+    let mut noise = BytesMut::zeroed(4_096);
+    noise.fill(0xa5);
+    let _ = stream.write_all(&noise).await;
+    node.assert_healthy().await;
+}

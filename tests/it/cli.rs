@@ -1,0 +1,320 @@
+//! The command line, as people and scripts use it: the real binary.
+
+use std::process::Stdio;
+
+use crate::support::binary::{Server, cidery, stderr, stdout};
+
+#[test]
+fn a_service_is_invoked_in_every_way() {
+    let server = Server::start(&[]);
+    let cases: [(&[&str], &str); 4] = [
+        (
+            &["invoke", "customer.get", "cust_id=1", "--output", "json"],
+            "{\"cust_id\":1,\"cust_name\":\"Alexis Smith\"}\n",
+        ),
+        (
+            &[
+                "invoke",
+                "cidery.echo",
+                "--json",
+                "[1,0.1234567890123456789]",
+                "--output",
+                "json",
+            ],
+            "[1,0.1234567890123456789]\n",
+        ),
+        (
+            &[
+                "invoke",
+                "cidery.echo",
+                "text=a b",
+                "n='1'",
+                "--output",
+                "json",
+            ],
+            "{\"text\":\"a b\",\"n\":\"'1'\"}\n",
+        ),
+        (&["invoke", "cidery.ping"], "{\n  \"pong\": \"cidery\"\n}\n"),
+    ];
+    for (arguments, expected) in cases {
+        let output = server.run(arguments);
+        assert_eq!(
+            (stdout(&output).as_str(), output.status.code()),
+            (expected, Some(0)),
+            "{arguments:?}"
+        );
+        assert_eq!(stderr(&output), "");
+    }
+}
+
+#[test]
+fn background_work_is_followed_and_fetched_by_cid() {
+    let server = Server::start(&[]);
+    let accepted = server.run(&["invoke", "demo.count", "to=2", "--async"]);
+    let cid = stdout(&accepted).trim().to_owned();
+    cidery::Cid::parse(&cid).unwrap();
+    let fetched = server.run(&["result", &cid, "--wait", "30s", "--output", "json"]);
+    assert_eq!(stdout(&fetched), "{\"total\":2}\n");
+    let followed = server.run(&["result", &cid, "--follow", "--output", "json"]);
+    assert_eq!(stdout(&followed), "{\"n\":1}\n{\"n\":2}\n{\"total\":2}\n");
+    assert!(stderr(&followed).contains("accepted"));
+    let at_once = server.run(&[
+        "invoke",
+        "demo.count",
+        "to=1",
+        "--follow",
+        "--output",
+        "json",
+    ]);
+    assert_eq!(stdout(&at_once), "{\"n\":1}\n{\"total\":1}\n");
+}
+
+#[test]
+fn failures_say_what_to_do_and_have_exit_codes() {
+    let server = Server::start(&[]);
+    let cases: [(&[&str], i32, &[&str]); 8] = [
+        (
+            &["invoke", "customer.gte"],
+            1,
+            &["SERVICE_UNKNOWN", "customer.get", "hint:", "cid:"],
+        ),
+        (
+            &["invoke", "customer.get", "cust_id=x"],
+            1,
+            &["INPUT_INVALID", "/cust_id"],
+        ),
+        (&["invoke", "customer.get", "--json", "{"], 1, &["line 1"]),
+        (&["invoke", "customer.get", "cust_id"], 1, &["key=value"]),
+        (
+            &["invoke", "demo.fail", "code=INTERNAL"],
+            2,
+            &["DEMO_FAILED"],
+        ),
+        (
+            &["invoke", "demo.sleep", "seconds=60", "--timeout", "50ms"],
+            1,
+            &["DEADLINE_EXCEEDED", "--timeout"],
+        ),
+        (
+            &["result", "0190f5a2-7b3c-7def-8123-456789abcdef"],
+            1,
+            &["CID_UNKNOWN", "hint:"],
+        ),
+        (
+            &["services", "--node", "127.0.0.1:1"],
+            2,
+            &["CONNECT_FAILED", "cidery serve"],
+        ),
+    ];
+    for (arguments, code, said) in cases {
+        let output = server.run(arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+        for text in said {
+            assert!(
+                stderr(&output).contains(text),
+                "{text} is not in {}",
+                stderr(&output)
+            );
+        }
+        assert!(
+            !stderr(&output).contains('\x1b'),
+            "colors where there is no terminal"
+        );
+    }
+    assert_eq!(server.run(&["nothing"]).status.code(), Some(2));
+}
+
+#[test]
+fn services_are_listed_and_described() {
+    let server = Server::start(&[]);
+    let table = stdout(&server.run(&["services", "demo."]));
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("NAME"), "{table}");
+    assert_eq!(lines.len(), 5, "{table}");
+    let json = stdout(&server.run(&["services", "demo.", "--output", "json"]));
+    assert_eq!(json.lines().count(), 4);
+    for line in json.lines() {
+        cidery::codec::json::read(line.as_bytes()).unwrap();
+    }
+    let described = stdout(&server.run(&["describe", "customer.get"]));
+    for text in [
+        "customer.get",
+        "30s",
+        "cidery invoke customer.get",
+        "grpcurl",
+    ] {
+        assert!(described.contains(text), "{text} is not in {described}");
+    }
+}
+
+#[test]
+fn input_comes_from_files_and_from_standard_input() {
+    use std::io::Write as _;
+    let server = Server::start(&[]);
+    let file = std::env::temp_dir().join(format!("cidery-{}.json", cidery::Cid::new()));
+    std::fs::write(&file, "{\"cust_id\": 1}").unwrap();
+    let output = server.run(&["invoke", "customer.get", "--file", file.to_str().unwrap()]);
+    std::fs::remove_file(&file).unwrap();
+    assert!(stdout(&output).contains("Alexis"));
+    let mut child = cidery()
+        .args([
+            "invoke",
+            "cidery.echo",
+            "--file",
+            "-",
+            "--output",
+            "json",
+            "--node",
+            &server.address,
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"[true]").unwrap();
+    assert_eq!(stdout(&child.wait_with_output().unwrap()), "[true]\n");
+}
+
+#[test]
+fn help_and_completions_are_there_without_a_node() {
+    let help = stdout(&cidery().arg("--help").output().unwrap());
+    for verb in [
+        "serve",
+        "demo",
+        "invoke",
+        "result",
+        "services",
+        "describe",
+        "completions",
+    ] {
+        assert!(help.contains(verb), "{verb}");
+        let own = cidery().args([verb, "--help"]).output().unwrap();
+        assert!(own.status.success() && stdout(&own).len() > 100, "{verb}");
+    }
+    let script = stdout(&cidery().args(["completions", "bash"]).output().unwrap());
+    assert!(script.contains("_cidery"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = cidery()
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn the_demo_shows_everything_and_ends() {
+    let output = cidery()
+        .args(["demo", "--exit", "--listen", "127.0.0.1:0"])
+        .output()
+        .unwrap();
+    let shown = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{shown}{}", stderr(&output));
+    for text in [
+        "listening on 127.0.0.1:",
+        "{\"cust_id\":1,\"cust_name\":\"Alexis Smith\"}",
+        "\"names\":[\"anonymous\"]",
+        "invoking.as-json",
+        "invoking.inline-parameters",
+        "invoking.in-background",
+        "\"by_index\":\"Alexis Smith\",\"by_path\":\"Alexis Smith\"",
+        "retry_scheduled",
+        "did you mean `customer.get`?",
+        "grpcurl -plaintext",
+    ] {
+        assert!(shown.contains(text), "{text} is not in {shown}");
+    }
+    // The target of the asynchronous call logs the CID that its caller was given.
+    let cid = shown
+        .split("{\"cid\":\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let logged = stderr(&output);
+    let line = logged
+        .lines()
+        .find(|line| line.contains("my-service2") && line.contains(cid));
+    assert!(
+        line.is_some_and(|line| line.contains("customer_id=123")),
+        "{logged}"
+    );
+}
+
+#[test]
+fn log_lines_carry_cid_and_service() {
+    let mut server = Server::start(&["--log-format", "json"]);
+    let output = server.run(&["invoke", "invoking.my-service2", "customer_id=7"]);
+    assert!(output.status.success());
+    server.signal("TERM");
+    let mut logged = String::new();
+    std::io::Read::read_to_string(server.child.stderr.as_mut().unwrap(), &mut logged).unwrap();
+    let line = logged
+        .lines()
+        .find(|line| line.contains("\"invoked\""))
+        .unwrap();
+    let line = cidery::codec::json::read(line.as_bytes()).unwrap();
+    assert_eq!(line["customer_id"].as_int(), Some(7));
+    assert_eq!(
+        line["span"]["service.name"].as_text(),
+        Some("invoking.my-service2")
+    );
+    cidery::Cid::parse(line["span"]["cid"].as_text().unwrap()).unwrap();
+}
+
+#[test]
+fn a_signal_stops_the_node_and_a_second_one_at_once() {
+    let mut server = Server::start(&[]);
+    server.signal("TERM");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    let mut busy = Server::start(&[]);
+    let accepted = busy.run(&["invoke", "cidery.ping"]);
+    assert!(accepted.status.success());
+    let mut sleeping = cidery()
+        .args([
+            "invoke",
+            "demo.sleep",
+            "seconds=600",
+            "--timeout",
+            "20m",
+            "--node",
+            &busy.address,
+        ])
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // It runs once the list says so.
+    while !stdout(&busy.run(&["services", "demo.sleep", "--output", "json"]))
+        .contains("\"running\":1")
+    {}
+    busy.signal("INT");
+    while busy.run(&["invoke", "cidery.ping"]).status.success() {}
+    assert_eq!(busy.child.try_wait().unwrap(), None);
+    busy.signal("INT");
+    assert_eq!(busy.child.wait().unwrap().code(), Some(0));
+    let _ = sleeping.kill();
+    let _ = sleeping.wait();
+}
+
+#[test]
+fn an_address_that_others_reach_needs_insecure() {
+    let output = cidery()
+        .args(["serve", "--listen", "0.0.0.0:0"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("--insecure"));
+}

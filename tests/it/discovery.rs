@@ -1,0 +1,87 @@
+//! Discovery: which services there are and how to call them.
+
+use std::time::Duration;
+
+use cidery::codec::proto::v1;
+use cidery::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
+use cidery::{Definition, Kind, Node, RetryPolicy};
+
+use crate::support::{TestNode, error_of};
+
+#[tokio::test]
+async fn services_are_listed_page_by_page() {
+    let node = TestNode::demo().await;
+    let all = node.client.services("").await.unwrap();
+    let mut names: Vec<String> = all.into_iter().map(|service| service.name).collect();
+    assert!(names.is_sorted());
+    let mut stub = DiscoveryServiceClient::connect(format!("http://{}", node.address()))
+        .await
+        .unwrap();
+    let mut request = v1::ListServicesRequest {
+        page_size: 3,
+        ..Default::default()
+    };
+    loop {
+        let page = stub
+            .list_services(request.clone())
+            .await
+            .unwrap()
+            .into_inner();
+        assert!(page.services.len() <= 3);
+        for service in page.services {
+            assert_eq!(service.name, names.remove(0));
+        }
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    assert!(names.is_empty());
+    let demo = node.client.services("demo.").await.unwrap();
+    assert_eq!(demo.len(), 4);
+    request.page_size = 1_000_000;
+    let error = error_of(&stub.list_services(request).await.unwrap_err());
+    assert_eq!(error.field_violations()[0].path, "/page_size");
+}
+
+#[tokio::test]
+async fn a_service_is_described_with_its_options_and_those_in_force() {
+    let definition = Definition::new("described", async || "x")
+        .unwrap()
+        .description("Is described.")
+        .idempotent()
+        .timeout(Duration::from_secs(7))
+        .concurrency(3)
+        .retry_policy(RetryPolicy::never())
+        .response_elem("elem");
+    let node = TestNode::start(Node::builder().define(definition).unwrap()).await;
+    let service = node.client.describe("described").await.unwrap();
+    let declaration = service.declaration.clone().unwrap();
+    assert_eq!(declaration.description, "Is described.");
+    assert_eq!(declaration.sio.unwrap().response_elem, "elem");
+    let own = declaration.options.unwrap();
+    assert!(own.idempotent);
+    assert_eq!(
+        (
+            own.timeout.unwrap().seconds,
+            own.concurrency,
+            own.queue_length
+        ),
+        (7, 3, 0)
+    );
+    let effective = service.effective_options.unwrap();
+    assert_eq!(effective.queue_length, 1_024);
+    assert_eq!(effective.retry_policy.unwrap().max_attempts, 1);
+    assert_eq!(service.health, i32::from(v1::ServiceHealth::Serving));
+    assert!(
+        service
+            .examples
+            .iter()
+            .any(|example| example.tool == "grpcurl")
+    );
+    let error = node.client.describe("descibed").await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.fact("nearest")),
+        (Kind::NotFound, Some("described"))
+    );
+}

@@ -1,0 +1,222 @@
+//! What can be a handler, what it gets and what it gives.
+
+use cidery::{
+    Cid, Context, Definition, Dict, Error, FromContext, Input, Kind, Metadata, Node, NodeHandle,
+    Payload, Result, Service, State, Value, dict,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+struct GetCustomer {
+    cust_id: u64,
+}
+
+#[derive(Serialize)]
+struct Customer {
+    cust_name: String,
+}
+
+#[derive(Clone)]
+struct Greeting(&'static str);
+
+/// An argument of a user's own.
+struct Caller(String);
+
+impl FromContext for Caller {
+    fn from_context(ctx: &Context) -> Result<Self> {
+        let caller = ctx.metadata().get("caller").unwrap_or("nobody");
+        Ok(Self(caller.to_owned()))
+    }
+}
+
+struct Greet {
+    greeting: String,
+}
+
+impl Service for Greet {
+    const NAME: &'static str = "greet.typed";
+    type Input = String;
+    type Output = String;
+
+    async fn handle(&self, ctx: Context, name: String) -> Result<String> {
+        Ok(format!("{} {name}, says {}", self.greeting, ctx.service()))
+    }
+}
+
+async fn node() -> NodeHandle {
+    async fn typed(Input(req): Input<GetCustomer>) -> Result<Customer> {
+        Ok(Customer {
+            cust_name: format!("customer {}", req.cust_id),
+        })
+    }
+    async fn everything(
+        ctx: Context,
+        cid: Cid,
+        metadata: Metadata,
+        State(Greeting(greeting)): State<Greeting>,
+        Caller(caller): Caller,
+        input: Dict,
+    ) -> Result<Dict, Error> {
+        assert_eq!(ctx.cid(), cid);
+        assert!(metadata.is_empty());
+        Ok(dict! { "greeting": greeting, "caller": caller, "input": input })
+    }
+    Node::builder()
+        .state(Greeting("hello"))
+        .service("typed", typed)
+        .and_then(|b| b.service("everything", everything))
+        .and_then(|b| b.service("nothing", async || {}))
+        .and_then(|b| b.service("closure", |n: Input<i64>| async move { n.0 * 2 }))
+        .and_then(|b| b.service("raw", async |input: Payload| input))
+        .and_then(|b| b.service("value", async |input: Value| input))
+        .and_then(|b| b.service("cid.last", async |cid: Cid| cid.to_string()))
+        .and_then(|b| {
+            b.service("any.error", async || {
+                Err::<(), _>(Error::undeclared(std::io::Error::other("disk on fire")))
+            })
+        })
+        .and_then(|b| b.service("nan", async || f64::NAN))
+        .and_then(|b| {
+            b.serve(Greet {
+                greeting: "hi".to_owned(),
+            })
+        })
+        .unwrap()
+        .no_listener()
+        .start()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn functions_closures_and_types_are_handlers() {
+    let node = node().await;
+    let say = async |service: &'static str, input: Payload| {
+        node.invoke(service, input)
+            .await
+            .map(|response| response.into_value())
+    };
+    let dict_in = || Payload::from(dict! { "cust_id": 7 });
+    assert_eq!(
+        say("typed", dict_in()).await.unwrap()["cust_name"],
+        Value::from("customer 7")
+    );
+    assert_eq!(
+        say("closure", Payload::Value(21.into())).await.unwrap(),
+        Value::Int(42)
+    );
+    assert_eq!(
+        say("nothing", Payload::empty()).await.unwrap(),
+        Value::from(dict! {})
+    );
+    assert_eq!(
+        say("raw", dict_in()).await.unwrap(),
+        Value::from(dict! { "cust_id": 7 })
+    );
+    assert_eq!(
+        say("value", Payload::Value(Value::Null)).await.unwrap(),
+        Value::Null
+    );
+    let greeted = say("greet.typed", Payload::Value("Ann".into()))
+        .await
+        .unwrap();
+    assert_eq!(greeted, Value::from("hi Ann, says greet.typed"));
+    let all = say("everything", dict_in()).await.unwrap();
+    assert_eq!(
+        (&all["greeting"], &all["caller"]),
+        (&"hello".into(), &"nobody".into())
+    );
+    assert!(
+        say("cid.last", Payload::empty())
+            .await
+            .unwrap()
+            .as_text()
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn responses_are_read_by_index_by_path_or_as_a_type() {
+    let node = node().await;
+    let response = node
+        .invoke("raw", dict! { "a": dict! { "b": vec![1, 2] } })
+        .await
+        .unwrap();
+    assert_eq!(response["a"]["b"][1], Value::Int(2));
+    assert_eq!(response.at::<u8>("a.b.0").unwrap(), 1);
+    let error = response.at::<u8>("a.x").unwrap_err();
+    assert_eq!(error.field_violations()[0].path, "/a/x");
+    let parsed: std::collections::HashMap<String, std::collections::HashMap<String, Vec<i32>>> =
+        response.parse().unwrap();
+    assert_eq!(parsed["a"]["b"], [1, 2]);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_a_violation_before_the_handler_runs() {
+    let node = node().await;
+    let error = node
+        .invoke("typed", dict! { "cust_id": "many" })
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::InvalidArgument, "INPUT_INVALID")
+    );
+    let violation = &error.field_violations()[0];
+    assert_eq!(
+        (violation.path.as_str(), &*violation.code),
+        ("/cust_id", "WRONG_TYPE")
+    );
+    let error = node.invoke("typed", ()).await.unwrap_err();
+    assert_eq!(error.field_violations()[0].code, "MISSING");
+}
+
+#[tokio::test]
+async fn what_nobody_declared_is_internal_and_tells_nothing() {
+    let node = node().await;
+    let error = node.invoke("any.error", ()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::Internal, "HANDLER_FAILED")
+    );
+    assert!(!error.message().contains("fire"));
+}
+
+#[tokio::test]
+async fn a_state_that_is_missing_is_found_at_the_start() {
+    async fn needs(State(Greeting(greeting)): State<Greeting>) -> &'static str {
+        greeting
+    }
+    let builder = Node::builder()
+        .service("needs", needs)
+        .unwrap()
+        .no_listener();
+    let error = builder.start().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::FailedPrecondition, "STATE_MISSING")
+    );
+    assert!(error.message().contains("Greeting") && error.message().contains("needs"));
+}
+
+#[tokio::test]
+async fn names_are_unique_and_wrapped_responses_are_wrapped() {
+    let error = Node::builder()
+        .service("a", async || 1)
+        .unwrap()
+        .service("a", async || 2)
+        .unwrap_err();
+    assert_eq!(error.reason(), "SERVICE_EXISTS");
+    assert!(Node::builder().service("not a name", async || 1).is_err());
+    let wrapped = Definition::new("w", async || 1)
+        .unwrap()
+        .response_elem("elem");
+    let node = Node::builder()
+        .define(wrapped)
+        .unwrap()
+        .no_listener()
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(node.invoke("w", ()).await.unwrap()["elem"], Value::Int(1));
+}

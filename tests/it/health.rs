@@ -1,0 +1,64 @@
+//! Health: Check, Watch and List; the node and each service by name.
+
+use cidery::codec::proto::health::health_check_response::ServingStatus;
+use cidery::codec::proto::health::health_client::HealthClient;
+use cidery::codec::proto::health::{HealthCheckRequest, HealthListRequest};
+use cidery::{Definition, Kind};
+use tonic::transport::Channel;
+
+use crate::support::{TestNode, error_of};
+
+async fn client(node: &TestNode) -> HealthClient<Channel> {
+    HealthClient::connect(format!("http://{}", node.address()))
+        .await
+        .unwrap()
+}
+
+fn of(service: &str) -> HealthCheckRequest {
+    HealthCheckRequest {
+        service: service.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn the_node_and_each_service_are_checked_by_name() {
+    let node = TestNode::demo().await;
+    let mut health = client(&node).await;
+    for name in ["", "customer.get"] {
+        let status = health.check(of(name)).await.unwrap().into_inner().status();
+        assert_eq!(status, ServingStatus::Serving, "{name}");
+    }
+    let error = error_of(&health.check(of("nothing")).await.unwrap_err());
+    assert_eq!(error.kind(), Kind::NotFound);
+    let all = health
+        .list(HealthListRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .statuses;
+    assert!(all.contains_key("") && all.contains_key("customer.get"));
+}
+
+#[tokio::test]
+async fn who_watches_sees_services_come_and_the_node_go() {
+    let node = TestNode::demo().await;
+    let mut health = client(&node).await;
+    let mut service = health.watch(of("later")).await.unwrap().into_inner();
+    let mut whole = health.watch(of("")).await.unwrap().into_inner();
+    let mut next = async || service.message().await.unwrap().unwrap().status();
+    assert_eq!(next().await, ServingStatus::ServiceUnknown);
+    let later = Definition::new("later", async || "here").unwrap();
+    node.handle.invoker().add_service(later).unwrap();
+    assert_eq!(next().await, ServingStatus::Serving);
+    assert_eq!(
+        whole.message().await.unwrap().unwrap().status(),
+        ServingStatus::Serving
+    );
+    let stopping = crate::support::raw::spawn(node.handle.stop());
+    assert_eq!(
+        whole.message().await.unwrap().unwrap().status(),
+        ServingStatus::NotServing
+    );
+    drop((whole, service));
+    stopping.await.unwrap();
+}

@@ -1,0 +1,126 @@
+//! Hooks: before, after and finally, of a service and of the node, whatever the handler does.
+
+use std::sync::{Arc, Mutex};
+
+use cidery::{Context, Definition, Error, Hooks, Node, Payload, Reply, Result, dict};
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+struct Noted {
+    who: &'static str,
+    lines: Lines,
+    refuse: bool,
+}
+
+impl Noted {
+    fn note(&self, what: &str) {
+        self.lines
+            .lock()
+            .unwrap()
+            .push(format!("{} {what}", self.who));
+    }
+}
+
+impl Hooks for Noted {
+    async fn before(&self, _: &Context, input: &mut Payload) -> Result<()> {
+        self.note("before");
+        if self.refuse {
+            return Err(Error::permission_denied("NOT_TODAY", "not today"));
+        }
+        *input = Payload::from(dict! { "seen_by": self.who });
+        Ok(())
+    }
+
+    async fn after(&self, _: &Context, outcome: &mut Result<Reply>) {
+        let reason = outcome.as_ref().err().map_or("ok", Error::reason);
+        self.note(&format!("after {reason}"));
+    }
+
+    async fn finally(&self, ctx: &Context) {
+        self.note(&format!("finally {}", ctx.service()));
+    }
+}
+
+async fn run(service: Definition, refuse: bool) -> (Result<cidery::Response>, Vec<String>) {
+    let lines = Lines::default();
+    let hooks = |who, refuse| Noted {
+        who,
+        lines: Arc::clone(&lines),
+        refuse,
+    };
+    let node = Node::builder()
+        .hooks(hooks("node", false))
+        .define(service.hooks(hooks("service", refuse)))
+        .unwrap()
+        .no_listener()
+        .start()
+        .await
+        .unwrap();
+    let outcome = node.invoke("s", ()).await;
+    let lines = lines.lock().unwrap().clone();
+    (outcome, lines)
+}
+
+fn all(reason: &str) -> Vec<String> {
+    vec![
+        "node before".to_owned(),
+        "service before".to_owned(),
+        format!("service after {reason}"),
+        format!("node after {reason}"),
+        "service finally s".to_owned(),
+        "node finally s".to_owned(),
+    ]
+}
+
+#[tokio::test]
+async fn the_nodes_hooks_are_around_the_services_and_can_change_the_input() {
+    let echo = Definition::new("s", async |input: Payload| input).unwrap();
+    let (outcome, lines) = run(echo, false).await;
+    assert_eq!(outcome.unwrap()["seen_by"].as_text(), Some("service"));
+    assert_eq!(lines, all("ok"));
+}
+
+#[tokio::test]
+async fn after_and_finally_run_after_a_failure() {
+    let fail = Definition::new("s", async || Err::<(), _>(Error::aborted("LOST", "lost"))).unwrap();
+    let (outcome, lines) = run(fail, false).await;
+    assert_eq!(outcome.unwrap_err().reason(), "LOST");
+    assert_eq!(lines, all("LOST"));
+}
+
+#[tokio::test]
+async fn after_and_finally_run_after_a_panic() {
+    async fn panics() {
+        panic!("oh no");
+    }
+    let (outcome, lines) = run(Definition::new("s", panics).unwrap(), false).await;
+    assert_eq!(outcome.unwrap_err().reason(), "HANDLER_PANICKED");
+    assert_eq!(lines, all("HANDLER_PANICKED"));
+}
+
+#[tokio::test]
+async fn a_before_that_fails_keeps_the_handler_from_running() {
+    async fn never() {
+        panic!("the handler ran");
+    }
+    let (outcome, lines) = run(Definition::new("s", never).unwrap(), true).await;
+    assert_eq!(outcome.unwrap_err().reason(), "NOT_TODAY");
+    assert_eq!(lines, all("NOT_TODAY"));
+}
+
+#[tokio::test]
+async fn a_hook_that_panics_does_not_keep_others_from_running() {
+    struct Panics;
+    impl Hooks for Panics {
+        async fn after(&self, _: &Context, _: &mut Result<Reply>) {
+            panic!("in after");
+        }
+        async fn finally(&self, _: &Context) {
+            panic!("in finally");
+        }
+    }
+    let ping = Definition::new("s", async || "pong").unwrap().hooks(Panics);
+    let (outcome, lines) = run(ping, false).await;
+    assert_eq!(outcome.unwrap().value().as_text(), Some("pong"));
+    assert_eq!(lines, all("ok"));
+}

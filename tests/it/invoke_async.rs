@@ -1,0 +1,228 @@
+//! `InvokeAsync`: accepted, run under the CID that was answered, its outcome kept.
+
+use std::time::Duration;
+
+use cidery::codec::proto::v1;
+use cidery::engine::Found;
+use cidery::service::Call;
+use cidery::store::MemoryStore;
+use cidery::{Cid, Context, Kind, Node, Result, dict};
+
+use crate::support::{PATIENCE, TestNode, error_of};
+
+async fn ended(node: &TestNode, cid: Cid) -> Found {
+    node.handle.invoker().find(cid, PATIENCE).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_target_runs_under_the_cid_that_was_answered() {
+    async fn target(cid: Cid) -> String {
+        cid.to_string()
+    }
+    async fn caller(ctx: Context) -> Result<String> {
+        Ok(ctx.invoke_async("target", ()).await?.to_string())
+    }
+    let builder = Node::builder()
+        .service("target", target)
+        .unwrap()
+        .service("caller", caller)
+        .unwrap();
+    let node = TestNode::start(builder).await;
+    let response = node.handle.invoke("caller", ()).await.unwrap();
+    let caller = response.cid();
+    let cid: Cid = response.parse::<String>().unwrap().parse().unwrap();
+    assert_ne!(cid, caller);
+    let found = ended(&node, cid).await;
+    let reply = found.invocation.outcome().unwrap().unwrap();
+    let seen = cidery::codec::payload::decode(reply.payload).unwrap();
+    assert_eq!(seen.as_text(), Some(cid.to_string().as_str()));
+    assert_eq!(found.invocation.request.parent, Some(caller));
+    assert_eq!(found.invocation.request.root, caller);
+}
+
+#[tokio::test]
+async fn the_same_cid_is_accepted_once() {
+    let node = TestNode::demo().await;
+    let cid = Cid::new();
+    let call = |to: u32| {
+        let mut call = Call::new("demo.count", dict! { "to": to });
+        call.cid = Some(cid);
+        call
+    };
+    assert!(
+        !node
+            .client
+            .invoke_async(call(1))
+            .await
+            .unwrap()
+            .already_accepted
+    );
+    assert!(
+        node.client
+            .invoke_async(call(1))
+            .await
+            .unwrap()
+            .already_accepted
+    );
+    let error = node.client.invoke_async(call(2)).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::AlreadyExists, "IDEMPOTENCY_MISMATCH")
+    );
+    let mut other = Call::new("demo.flaky", dict! { "to": 1 });
+    other.cid = Some(cid);
+    let error = node.client.invoke_async(other).await.unwrap_err();
+    assert_eq!(error.reason(), "IDEMPOTENCY_MISMATCH");
+    assert_eq!(ended(&node, cid).await.invocation.attempts, 1);
+}
+
+#[tokio::test]
+async fn a_failure_is_an_outcome() {
+    let node = TestNode::demo().await;
+    let input = dict! { "code": "NOT_FOUND", "message": "no such thing" };
+    let cid = node
+        .client
+        .invoke_async(Call::new("demo.fail", input))
+        .await
+        .unwrap()
+        .cid;
+    let found = node.client.invocation(cid, PATIENCE).await.unwrap();
+    assert_eq!(found.state(), v1::State::Failed);
+    let Some(v1::outcome::Outcome::Failure(failure)) = found.outcome.unwrap().outcome else {
+        panic!("no failure");
+    };
+    assert_eq!(failure.code(), v1::Code::NotFound);
+    assert_eq!(
+        (failure.reason.as_str(), failure.message.as_str()),
+        ("DEMO_FAILED", "no such thing")
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_stored_is_not_found() {
+    let node = TestNode::demo().await;
+    let error = node
+        .client
+        .invocation(Cid::new(), Duration::ZERO)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::NotFound, "CID_UNKNOWN")
+    );
+    let request = v1::GetInvocationRequest::default();
+    let status = node.stub.clone().get_invocation(request).await.unwrap_err();
+    assert_eq!(error_of(&status).field_violations()[0].path, "/cid");
+}
+
+#[tokio::test]
+async fn waiting_returns_what_there_is_when_the_wait_is_over() {
+    let node = TestNode::demo().await;
+    let call = Call::new("demo.sleep", dict! { "seconds": 3600 });
+    let cid = node.client.invoke_async(call).await.unwrap().cid;
+    let found = node
+        .client
+        .invocation(cid, Duration::from_millis(1))
+        .await
+        .unwrap();
+    assert!(matches!(
+        found.state(),
+        v1::State::Running | v1::State::Pending
+    ));
+    assert!(found.outcome.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_is_kept_as_long_as_its_retention_and_then_remembered() {
+    let builder = Node::builder()
+        .clock(cidery::engine::clock::Clock::steady())
+        .limits(|limits| limits.retention = Duration::from_secs(60))
+        .no_listener();
+    let node = builder.start().await.unwrap();
+    let cid = node.invoke_async("cidery.ping", ()).await.unwrap();
+    node.invoker().find(cid, PATIENCE).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    assert!(node.invoker().find(cid, Duration::ZERO).await.is_ok());
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    let error = node.invoker().find(cid, Duration::ZERO).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::NotFound, "RESULT_EXPIRED")
+    );
+    assert_eq!(error.fact("state"), Some("SUCCEEDED"));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let error = node.invoker().find(cid, Duration::ZERO).await.unwrap_err();
+    assert_eq!(error.reason(), "CID_UNKNOWN");
+}
+
+#[tokio::test]
+async fn a_full_store_refuses_new_work_and_loses_none() {
+    let store = MemoryStore::with_bytes_limit(64 * 1024);
+    let node = TestNode::start(Node::builder().demo().store(store)).await;
+    let mut accepted = Vec::new();
+    let error = loop {
+        let call = Call::new("cidery.echo", dict! { "text": "x".repeat(1_000) });
+        match node.client.invoke_async(call).await {
+            Ok(new) => accepted.push(new.cid),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::ResourceExhausted, "STORE_FULL")
+    );
+    assert!(error.retry_after().is_some());
+    assert!(accepted.len() > 10);
+    for cid in accepted {
+        assert!(
+            ended(&node, cid)
+                .await
+                .invocation
+                .outcome()
+                .unwrap()
+                .is_ok()
+        );
+    }
+}
+
+#[tokio::test]
+async fn pending_work_has_a_limit() {
+    let builder = Node::builder()
+        .demo()
+        .limits(|limits| (limits.pending, limits.concurrency) = (2, 1));
+    let node = TestNode::start(builder).await;
+    let call = || Call::new("demo.sleep", dict! { "seconds": 3600 });
+    let engine = node.handle.invoker().clone();
+    node.client.invoke_async(call()).await.unwrap();
+    crate::support::until("one runs", || engine.running() == 1).await;
+    node.client.invoke_async(call()).await.unwrap();
+    node.client.invoke_async(call()).await.unwrap();
+    let error = node.client.invoke_async(call()).await.unwrap_err();
+    assert_eq!(
+        (error.reason(), error.fact("pending")),
+        ("PENDING_LIMIT", Some("2"))
+    );
+}
+
+#[tokio::test]
+async fn fields_that_come_later_are_refused_not_ignored() {
+    let node = TestNode::demo().await;
+    let request = v1::InvokeAsyncRequest {
+        service: "cidery.ping".to_owned(),
+        idempotency_key: "k".to_owned(),
+        callbacks: vec!["cidery.echo".to_owned()],
+        ..v1::InvokeAsyncRequest::default()
+    };
+    let status = node.stub.clone().invoke_async(request).await.unwrap_err();
+    let error = error_of(&status);
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::Unimplemented, "NOT_SUPPORTED")
+    );
+    let fields: Vec<&str> = error
+        .field_violations()
+        .iter()
+        .map(|v| v.path.as_str())
+        .collect();
+    assert_eq!(fields, ["/idempotency_key", "/callbacks"]);
+}

@@ -1,0 +1,172 @@
+//! A node inside of somebody's program, and how it stops.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use cidery::engine::clock::Clock;
+use cidery::model::invocation::State;
+use cidery::service::Call;
+use cidery::{Context, Kind, Node, Result, dict};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::support::raw::spawn;
+use crate::support::{TestNode, any_port, until};
+
+#[tokio::test]
+async fn a_host_adds_routes_of_its_own_on_the_same_port() {
+    let routes = Router::new().route("/hello", get(async || "from the host"));
+    let node = TestNode::start(Node::builder().demo().routes(routes)).await;
+    let mut stream = tokio::net::TcpStream::connect(node.address())
+        .await
+        .unwrap();
+    let request = "GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("from the host"), "{answer}");
+    node.assert_healthy().await;
+    node.client.services("").await.unwrap();
+}
+
+#[tokio::test]
+async fn only_loopback_without_insecure() {
+    let outside = ([0, 0, 0, 0], 0).into();
+    let error = Node::builder().listen(outside).start().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::FailedPrecondition, "INSECURE_ADDRESS")
+    );
+    assert!(error.message().contains("--insecure"));
+    let node = Node::builder()
+        .listen(outside)
+        .insecure()
+        .start()
+        .await
+        .unwrap();
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_said_to_be() {
+    let taken = tokio::net::TcpListener::bind(any_port()).await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = Node::builder().listen(address).start().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::Unavailable, "BIND_FAILED")
+    );
+}
+
+#[tokio::test]
+async fn a_node_that_stops_lets_calls_end_and_takes_no_new_ones() {
+    let release = std::sync::Arc::new(tokio::sync::Notify::new());
+    let gate = std::sync::Arc::clone(&release);
+    let slow = move || {
+        let gate = std::sync::Arc::clone(&gate);
+        async move {
+            gate.notified().await;
+            "done"
+        }
+    };
+    let node = TestNode::start(Node::builder().service("slow", slow).unwrap()).await;
+    let engine = node.handle.invoker().clone();
+    let client = node.client.clone();
+    let calling = spawn(async move { client.invoke(Call::new("slow", ())).await });
+    until("it runs", || engine.running() == 1).await;
+    let stopping = spawn(node.handle.stop());
+    let refused = async {
+        loop {
+            let refused = engine
+                .invoke(cidery::Cid::new(), Call::new("cidery.ping", ()))
+                .await;
+            if let Err(error) = refused {
+                return error;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let error = refused.await;
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::Unavailable, "NODE_STOPPING")
+    );
+    assert!(error.has_no_side_effects());
+    release.notify_one();
+    calling.await.unwrap().unwrap();
+    stopping.await.unwrap();
+}
+
+/// What runs in the background when the drain is over is handed back, and does not count as an attempt.
+#[tokio::test(start_paused = true)]
+async fn what_does_not_end_in_time_is_handed_back() {
+    async fn stubborn(ctx: Context) -> Result<()> {
+        ctx.cancelled().await;
+        std::future::pending().await
+    }
+    let node = Node::builder()
+        .clock(Clock::steady())
+        .service("stubborn", stubborn)
+        .unwrap()
+        .no_listener()
+        .start()
+        .await
+        .unwrap();
+    let cid = node.invoke_async("stubborn", ()).await.unwrap();
+    let engine = node.invoker().clone();
+    until("it runs", || engine.running() == 1).await;
+    let begun = tokio::time::Instant::now();
+    node.stop().await;
+    assert!(begun.elapsed() >= Duration::from_secs(30));
+    let found = engine.find(cid, Duration::ZERO).await.unwrap().invocation;
+    assert_eq!(
+        (found.state, found.attempts),
+        (State::Pending { started: true }, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_node_without_a_listener_is_invoked_through_its_handle() {
+    let node = Node::builder().demo().no_listener().start().await.unwrap();
+    assert_eq!(node.address(), None);
+    let response = node
+        .invoke("customer.get", dict! { "cust_id": 1 })
+        .await
+        .unwrap();
+    assert_eq!(response["cust_name"].as_text(), Some("Alexis Smith"));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn services_are_known_to_their_handlers() {
+    let node = Node::builder().demo().no_listener().start().await.unwrap();
+    let own = node.invoke("cidery.service.get-list", ()).await.unwrap();
+    let names: Vec<&str> = own
+        .value()
+        .as_list()
+        .unwrap()
+        .iter()
+        .filter_map(|service| service["name"].as_text())
+        .collect();
+    assert!(names.contains(&"customer.get"));
+    let zato = node
+        .invoke("zato.service.get-list", dict! { "cluster_id": 1 })
+        .await
+        .unwrap();
+    let first = &zato["zato_service_get_list_response"][0];
+    for key in [
+        "id",
+        "name",
+        "is_active",
+        "impl_name",
+        "is_internal",
+        "may_be_deleted",
+    ] {
+        assert!(!first[key].is_null(), "{key}");
+    }
+    let ping = node.invoke("zato.ping", ()).await.unwrap();
+    assert_eq!(
+        ping.at::<String>("zato_ping_response.pong").unwrap(),
+        "zato"
+    );
+}

@@ -1,0 +1,195 @@
+//! The race between subscribing and finishing, at each interleaving: the store's gates force them one by one.
+
+use cidery::engine::{Followed, Follower};
+use cidery::model::invocation::Event;
+use cidery::service::Call;
+use cidery::{Cid, Node, NodeHandle, dict};
+
+use crate::support::gated::{GatedStore, Gates, Place};
+use crate::support::raw::spawn;
+use crate::support::{PATIENCE, until};
+
+const ALL: [&str; 3] = ["Accepted", "Started", "Succeeded"];
+
+async fn node() -> (NodeHandle, Gates) {
+    let (store, gates) = GatedStore::new();
+    let builder = Node::builder().store(store).no_listener();
+    (builder.start().await.unwrap(), gates)
+}
+
+fn kind(event: &Event) -> String {
+    let debug = format!("{:?}", event.kind);
+    debug.split(['(', ' ']).next().unwrap().to_owned()
+}
+
+/// Reads to the end; answers with the kinds of events, and sees to it that no sequence comes twice.
+async fn read(mut follower: Follower) -> Vec<String> {
+    let mut kinds = Vec::new();
+    let mut last = 0;
+    let all = async {
+        while let Some(followed) = follower.next().await.unwrap() {
+            match followed {
+                Followed::Event(_, event) => {
+                    assert!(event.sequence > last, "{event:?} after {last}");
+                    last = event.sequence;
+                    kinds.push(kind(&event));
+                }
+                Followed::NotFound { .. } => kinds.push("NotFound".to_owned()),
+                Followed::Progress { .. } => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, all)
+        .await
+        .expect("the stream does not end");
+    kinds
+}
+
+fn call(cid: Cid) -> Call {
+    let mut call = Call::new("cidery.echo", dict! { "a": 1 });
+    call.cid = Some(cid);
+    call
+}
+
+async fn accept(node: &NodeHandle) -> Cid {
+    let cid = Cid::new();
+    node.invoker().invoke_async(call(cid)).await.unwrap();
+    cid
+}
+
+fn follow(node: &NodeHandle, cid: Cid) -> Follower {
+    node.invoker().follow([(cid, 0)], true).unwrap()
+}
+
+#[tokio::test]
+async fn subscribed_before_the_outcome_is_recorded() {
+    let (node, gates) = node().await;
+    let recording = gates.shut(Place::BeforeRecord);
+    let cid = accept(&node).await;
+    recording.arrived().await;
+    let reader = spawn(read(follow(&node, cid)));
+    recording.open();
+    assert_eq!(reader.await.unwrap(), ALL);
+}
+
+#[tokio::test]
+async fn subscribed_and_read_while_the_outcome_is_recorded_and_not_told() {
+    let (node, gates) = node().await;
+    let recorded = gates.shut(Place::AfterRecord);
+    let cid = accept(&node).await;
+    recorded.arrived().await;
+    let mut follower = follow(&node, cid);
+    for expected in ["Accepted", "Started"] {
+        let Some(Followed::Event(_, event)) = follower.next().await.unwrap() else {
+            panic!("no {expected}");
+        };
+        assert_eq!(kind(&event), expected);
+    }
+    recorded.open();
+    assert_eq!(read(follower).await, ["Succeeded"]);
+}
+
+#[tokio::test]
+async fn subscribed_after_everything() {
+    let (node, _gates) = node().await;
+    let cid = accept(&node).await;
+    assert_eq!(read(follow(&node, cid)).await, ALL);
+    assert_eq!(read(follow(&node, cid)).await, ALL);
+}
+
+/// The reader stands before or after its look into the store while the invocation begins and ends.
+#[tokio::test]
+async fn all_of_it_happens_while_the_store_is_read() {
+    for place in [Place::BeforeGet, Place::AfterGet] {
+        let (node, gates) = node().await;
+        let cid = Cid::new();
+        let reading = gates.shut(place);
+        let reader = spawn(read(follow(&node, cid)));
+        reading.arrived().await;
+        node.invoker().invoke_async(call(cid)).await.unwrap();
+        let engine = node.invoker().clone();
+        until("the invocation has ended", move || {
+            engine.running() == 0 && engine.store().pending(&"cidery.echo".parse().unwrap()) == 0
+        })
+        .await;
+        reading.open();
+        assert_eq!(reader.await.unwrap(), ALL, "{place:?}");
+    }
+}
+
+/// The reader has read that nothing is there, or that it is pending, and the acceptance is told only afterwards.
+#[tokio::test]
+async fn accepted_while_the_store_is_read() {
+    for accepting in [Place::BeforeAccept, Place::AfterAccept] {
+        for reading in [Place::BeforeGet, Place::AfterGet] {
+            let (node, gates) = node().await;
+            let cid = Cid::new();
+            let at_get = gates.shut(reading);
+            let reader = spawn(read(follow(&node, cid)));
+            at_get.arrived().await;
+            let at_accept = gates.shut(accepting);
+            let invoker = node.invoker().clone();
+            let accepted = spawn(async move { invoker.invoke_async(call(cid)).await.unwrap() });
+            at_accept.arrived().await;
+            at_get.open();
+            at_accept.open();
+            accepted.await.unwrap();
+            assert_eq!(reader.await.unwrap(), ALL, "{accepting:?} {reading:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_told_before_it_is_recorded() {
+    let (node, gates) = node().await;
+    let recording = gates.shut(Place::BeforeRecord);
+    let cid = accept(&node).await;
+    recording.arrived().await;
+    let found = node
+        .invoker()
+        .find(cid, std::time::Duration::ZERO)
+        .await
+        .unwrap();
+    assert!(!found.invocation.state.is_terminal());
+    let mut follower = follow(&node, cid);
+    follower.next().await.unwrap();
+    follower.next().await.unwrap();
+    {
+        let mut next = std::pin::pin!(follower.next());
+        for _ in 0..100 {
+            assert!(futures_util::poll!(next.as_mut()).is_pending());
+            tokio::task::yield_now().await;
+        }
+    }
+    recording.open();
+    assert_eq!(read(follower).await, ["Succeeded"]);
+}
+
+#[tokio::test]
+async fn a_read_that_is_dropped_half_way_loses_nothing() {
+    let (node, gates) = node().await;
+    let cid = accept(&node).await;
+    assert_eq!(read(follow(&node, cid)).await, ALL);
+    let mut follower = follow(&node, cid);
+    let reading = gates.shut(Place::AfterGet);
+    {
+        let mut next = std::pin::pin!(follower.next());
+        assert!(futures_util::poll!(next.as_mut()).is_pending());
+        reading.arrived().await;
+    }
+    reading.open();
+    assert_eq!(read(follower).await, ALL);
+}
+
+#[tokio::test]
+async fn waiting_for_the_end_returns_at_the_end_and_not_later() {
+    let (node, gates) = node().await;
+    let recorded = gates.shut(Place::AfterRecord);
+    let cid = accept(&node).await;
+    recorded.arrived().await;
+    let invoker = node.invoker().clone();
+    let waiting = spawn(async move { invoker.find(cid, PATIENCE).await.unwrap() });
+    recorded.open();
+    let found = waiting.await.unwrap();
+    assert!(found.invocation.state.is_terminal());
+}

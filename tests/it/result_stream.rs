@@ -1,0 +1,271 @@
+//! `StreamResults`: what was, then what comes, without a gap or a duplicate.
+
+use std::collections::{HashMap, HashSet};
+
+use cidery::codec::proto::v1;
+use cidery::codec::proto::v1::stream_results_response::Event;
+use cidery::service::Call;
+use cidery::{Cid, Context, Node, Progress, Result, dict};
+
+use crate::support::{TestNode, assert_sequences_rise, collect, follow, names};
+
+const COUNTED: [&str; 6] = ["accepted", "started", "item", "item", "item", "succeeded"];
+
+fn count(to: u32) -> Call {
+    Call::new("demo.count", dict! { "to": to })
+}
+
+#[tokio::test]
+async fn a_late_subscriber_gets_what_was() {
+    let node = TestNode::demo().await;
+    let cid = node.client.invoke_async(count(3)).await.unwrap().cid;
+    let first = node.events(follow(cid)).await;
+    let again = node.events(follow(cid)).await;
+    assert_eq!(names(&first), COUNTED);
+    assert_eq!(names(&again), COUNTED);
+    assert_sequences_rise(&first);
+    let attempts: Vec<u32> = again.iter().map(|event| event.attempt).collect();
+    assert_eq!(attempts, [0, 1, 1, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_resumed_stream_begins_after_what_was_seen() {
+    let node = TestNode::demo().await;
+    let cid = node.client.invoke_async(count(3)).await.unwrap().cid;
+    let all = node.events(follow(cid)).await;
+    let all: Vec<_> = all.into_iter().filter(|event| event.sequence > 0).collect();
+    for seen in 0..=all.len() {
+        let after = all[..seen].last().map_or(0, |event| event.sequence);
+        let mut request = follow(cid);
+        request.after_sequences.insert(cid.to_string(), after);
+        let rest = node.events(request).await;
+        assert_eq!(names(&rest), COUNTED[seen..], "after {seen}");
+    }
+}
+
+#[tokio::test]
+async fn one_bad_cid_is_one_event() {
+    let node = TestNode::demo().await;
+    let good = node.client.invoke_async(count(1)).await.unwrap().cid;
+    let unknown = Cid::new();
+    let request = v1::StreamResultsRequest {
+        cids: vec![
+            "x".to_owned(),
+            unknown.to_string(),
+            good.to_string(),
+            good.to_string(),
+        ],
+        ..v1::StreamResultsRequest::default()
+    };
+    let events = node.events(request).await;
+    let reasons: HashMap<String, String> = events
+        .iter()
+        .filter_map(|event| match event.event.as_ref().unwrap() {
+            Event::NotFound(not_found) => Some((event.cid.clone(), not_found.reason.clone())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(reasons.len(), 2);
+    assert_eq!(reasons["x"], "CID_INVALID");
+    assert_eq!(reasons[&unknown.to_string()], "CID_UNKNOWN");
+    let of_good: Vec<_> = events
+        .into_iter()
+        .filter(|event| event.cid == good.to_string())
+        .collect();
+    assert_eq!(
+        names(&of_good),
+        ["accepted", "started", "item", "succeeded"]
+    );
+}
+
+#[tokio::test]
+async fn who_waits_for_acceptance_gets_everything() {
+    let node = TestNode::demo().await;
+    let cid = Cid::new();
+    let request = v1::StreamResultsRequest {
+        wait_for_accept: true,
+        ..follow(cid)
+    };
+    let stream = node.stub.clone().stream_results(request).await.unwrap();
+    let mut call = count(3);
+    call.cid = Some(cid);
+    node.client.invoke_async(call).await.unwrap();
+    assert_eq!(names(&collect(stream.into_inner()).await), COUNTED);
+}
+
+#[tokio::test]
+async fn only_the_last_progress_is_replayed() {
+    async fn work(ctx: Context) -> Result<()> {
+        for n in 0_u32..10 {
+            ctx.progress(Progress::at(f64::from(n) / 10.0).value(dict! { "n": n }));
+        }
+        ctx.cancelled().await;
+        Ok(())
+    }
+    let node = TestNode::start(Node::builder().service("work", work).unwrap()).await;
+    let cid = node
+        .client
+        .invoke_async(Call::new("work", ()))
+        .await
+        .unwrap()
+        .cid;
+    let mut stream = node
+        .stub
+        .clone()
+        .stream_results(follow(cid))
+        .await
+        .unwrap()
+        .into_inner();
+    let mut seen = Vec::new();
+    loop {
+        let event = stream.message().await.unwrap().unwrap();
+        if let Some(Event::Progress(progress)) = event.event {
+            assert_eq!(event.sequence, 0);
+            let progress = progress.progress.unwrap();
+            seen.push(progress.fraction.unwrap());
+            if progress.fraction == Some(0.9) {
+                break;
+            }
+        }
+    }
+    let mut late = node
+        .stub
+        .clone()
+        .stream_results(follow(cid))
+        .await
+        .unwrap()
+        .into_inner();
+    let mut replayed = Vec::new();
+    while replayed.last() != Some(&"progress") {
+        let event = late.message().await.unwrap().unwrap();
+        replayed.push(if event.sequence == 0 {
+            "progress"
+        } else {
+            "event"
+        });
+    }
+    assert_eq!(replayed, ["event", "event", "progress"]);
+    let found = node
+        .client
+        .invocation(cid, std::time::Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(found.progress.unwrap().fraction, Some(0.9));
+}
+
+#[tokio::test]
+async fn too_many_cids_are_refused_with_the_limit() {
+    let node = TestNode::start(Node::builder().limits(|limits| limits.stream_cids = 2)).await;
+    let request = v1::StreamResultsRequest {
+        cids: (0..3).map(|_| Cid::new().to_string()).collect(),
+        ..v1::StreamResultsRequest::default()
+    };
+    let status = node.stub.clone().stream_results(request).await.unwrap_err();
+    let error = crate::support::error_of(&status);
+    assert_eq!(
+        (error.reason(), error.fact("stream_cids")),
+        ("STREAM_LIMIT", Some("2"))
+    );
+}
+
+/// A thousand invocations, a subscriber before, during and after, and one that is cut off again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_invocations_each_with_one_outcome_for_every_subscriber() {
+    const CALLS: usize = 1_000;
+    let node = TestNode::demo().await;
+    let cids: Vec<Cid> = (0..CALLS).map(|_| Cid::new()).collect();
+    let all = v1::StreamResultsRequest {
+        cids: cids.iter().map(Cid::to_string).collect(),
+        wait_for_accept: true,
+        ..v1::StreamResultsRequest::default()
+    };
+    let before = node
+        .stub
+        .clone()
+        .stream_results(all.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let mut during = None;
+    for (n, cid) in cids.iter().enumerate() {
+        let mut call = count(2);
+        call.cid = Some(*cid);
+        node.client.invoke_async(call).await.unwrap();
+        if n == CALLS / 2 {
+            during = Some(
+                node.stub
+                    .clone()
+                    .stream_results(all.clone())
+                    .await
+                    .unwrap()
+                    .into_inner(),
+            );
+        }
+    }
+    let resumed = resumed(&node, all.clone()).await;
+    let after = node
+        .stub
+        .clone()
+        .stream_results(all)
+        .await
+        .unwrap()
+        .into_inner();
+    for events in [
+        collect(before).await,
+        collect(during.unwrap()).await,
+        collect(after).await,
+        resumed,
+    ] {
+        check_whole(&events, &cids);
+    }
+}
+
+/// Reads a few events, hangs up, resumes, until the end.
+async fn resumed(
+    node: &TestNode,
+    mut request: v1::StreamResultsRequest,
+) -> Vec<v1::StreamResultsResponse> {
+    const AT_ONCE: usize = 700;
+    let mut events = Vec::new();
+    loop {
+        let stream = node
+            .stub
+            .clone()
+            .stream_results(request.clone())
+            .await
+            .unwrap();
+        let mut stream = stream.into_inner();
+        let mut ended = true;
+        for _ in 0..AT_ONCE {
+            let Some(event) = stream.message().await.unwrap() else {
+                break;
+            };
+            ended = false;
+            if event.sequence > 0 {
+                request
+                    .after_sequences
+                    .insert(event.cid.clone(), event.sequence);
+                events.push(event);
+            }
+        }
+        if ended {
+            return events;
+        }
+    }
+}
+
+fn check_whole(events: &[v1::StreamResultsResponse], cids: &[Cid]) {
+    let mut by_cid: HashMap<&str, Vec<v1::StreamResultsResponse>> = HashMap::new();
+    for event in events {
+        by_cid.entry(&event.cid).or_default().push(event.clone());
+    }
+    let seen: HashSet<String> = by_cid.keys().map(|cid| (*cid).to_owned()).collect();
+    assert_eq!(seen, cids.iter().map(Cid::to_string).collect());
+    for events in by_cid.values() {
+        assert_eq!(
+            names(events),
+            ["accepted", "started", "item", "item", "succeeded"]
+        );
+        assert_sequences_rise(events);
+    }
+}

@@ -1,0 +1,97 @@
+//! The real binary, as its users run it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+/// A running `cidery serve`; ended when dropped.
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) address: String,
+}
+
+/// The command, with nothing of the environment that would change what it does.
+pub(crate) fn cidery() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cidery"));
+    for name in [
+        "CIDERY_NODE",
+        "CIDERY_LISTEN",
+        "CIDERY_LOG",
+        "CIDERY_LOG_FORMAT",
+    ] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+impl Server {
+    /// Starts `cidery serve --demo` on a free port; `options` are added.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        let mut child = cidery()
+            .args(["serve", "--demo", "--listen", "127.0.0.1:0"])
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut first)
+            .unwrap();
+        let address = first
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap()
+            .to_owned();
+        Self { child, address }
+    }
+
+    /// Runs a command against this node.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        cidery()
+            .args(arguments)
+            .env("CIDERY_NODE", &self.address)
+            .output()
+            .unwrap()
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A tool that `scripts/test` installs; `None`, and one line about it, where it did not.
+pub(crate) fn tool(variable: &str, group: &str) -> Option<String> {
+    use std::io::Write as _;
+    let tool = std::env::var(variable).ok();
+    if tool.is_none() {
+        // Past the harness, which would keep it to itself: nothing is left out in silence.
+        let mut err = std::io::stderr();
+        let _ = writeln!(
+            err,
+            "left out: {group} ({variable} is not set; scripts/test sets it)"
+        );
+    }
+    tool
+}

@@ -1,0 +1,159 @@
+//! A store whose calls stop at gates: it forces each interleaving of reading and recording.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use cidery::engine::store::{Acceptance, Claim, Record, Store, Stored};
+use cidery::model::invocation::Invocation;
+use cidery::service::BoxFuture;
+use cidery::store::MemoryStore;
+use cidery::{Cid, Result, ServiceName};
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+
+/// A place where a call stops if its gate is shut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    BeforeAccept,
+    AfterAccept,
+    BeforeGet,
+    AfterGet,
+    BeforeRecord,
+    AfterRecord,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    arrived: Option<Arc<Semaphore>>,
+    leave: Option<Arc<Semaphore>>,
+}
+
+/// Gates by place. Open unless they are shut.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gates(Arc<Mutex<HashMap<Place, Gate>>>);
+
+/// A shut gate: who waits at it, and how to let it pass.
+pub(crate) struct Shut {
+    arrived: Arc<Semaphore>,
+    leave: Arc<Semaphore>,
+    gates: Gates,
+    place: Place,
+}
+
+impl Gates {
+    pub(crate) fn shut(&self, place: Place) -> Shut {
+        let (arrived, leave) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let gate = Gate {
+            arrived: Some(Arc::clone(&arrived)),
+            leave: Some(Arc::clone(&leave)),
+        };
+        self.0.lock().unwrap().insert(place, gate);
+        Shut {
+            arrived,
+            leave,
+            gates: self.clone(),
+            place,
+        }
+    }
+
+    async fn pass(&self, place: Place) {
+        let leave = {
+            let gates = self.0.lock().unwrap();
+            let Some(gate) = gates.get(&place) else {
+                return;
+            };
+            gate.arrived.as_ref().unwrap().add_permits(1);
+            Arc::clone(gate.leave.as_ref().unwrap())
+        };
+        leave.acquire().await.unwrap().forget();
+    }
+}
+
+impl Shut {
+    /// Waits until somebody stands at the gate.
+    pub(crate) async fn arrived(&self) {
+        tokio::time::timeout(super::PATIENCE, self.arrived.acquire())
+            .await
+            .unwrap_or_else(|_| panic!("nobody came to {:?}", self.place))
+            .unwrap()
+            .forget();
+    }
+
+    /// Opens the gate for good.
+    pub(crate) fn open(self) {
+        self.gates.0.lock().unwrap().remove(&self.place);
+        self.leave.add_permits(Semaphore::MAX_PERMITS >> 4);
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct GatedStore {
+    inner: MemoryStore,
+    gates: Gates,
+}
+
+impl GatedStore {
+    pub(crate) fn new() -> (Self, Gates) {
+        let store = Self::default();
+        let gates = store.gates.clone();
+        (store, gates)
+    }
+}
+
+impl Store for GatedStore {
+    fn name(&self) -> &'static str {
+        "gated"
+    }
+
+    fn generation(&self) -> u32 {
+        self.inner.generation()
+    }
+
+    fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
+        Box::pin(async move {
+            self.gates.pass(Place::BeforeAccept).await;
+            let accepted = self.inner.accept(invocation).await;
+            self.gates.pass(Place::AfterAccept).await;
+            accepted
+        })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        now: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Claim>> {
+        self.inner.claim(service, now, max)
+    }
+
+    fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            self.gates.pass(Place::BeforeRecord).await;
+            let recorded = self.inner.record(record).await;
+            self.gates.pass(Place::AfterRecord).await;
+            recorded
+        })
+    }
+
+    fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
+        Box::pin(async move {
+            self.gates.pass(Place::BeforeGet).await;
+            let found = self.inner.get(cid).await;
+            self.gates.pass(Place::AfterGet).await;
+            found
+        })
+    }
+
+    fn pending(&self, service: &ServiceName) -> usize {
+        self.inner.pending(service)
+    }
+
+    fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {
+        self.inner.services_with_pending()
+    }
+
+    fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {
+        self.inner.purge(now, max)
+    }
+}

@@ -1,0 +1,133 @@
+//! What the tests share: nodes on port 0, a raw HTTP/2 client, the real binary, a store with gates.
+
+pub(crate) mod binary;
+pub(crate) mod gated;
+pub(crate) mod raw;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use cidery::codec::proto::v1;
+use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
+use cidery::codec::proto::v1::stream_results_response::Event;
+use cidery::{Client, Error, Node, NodeBuilder, NodeHandle};
+use tonic::transport::Channel;
+
+/// Long enough for anything that should happen, on a machine with much else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where a test listens.
+pub(crate) fn any_port() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}
+
+/// A node on a free port, with a client.
+pub(crate) struct TestNode {
+    pub(crate) handle: NodeHandle,
+    pub(crate) client: Client,
+    pub(crate) stub: InvocationServiceClient<Channel>,
+}
+
+impl TestNode {
+    pub(crate) async fn start(builder: NodeBuilder) -> Self {
+        let handle = builder.listen(any_port()).start().await.unwrap();
+        let address = handle.address().unwrap().to_string();
+        let client = Client::connect(&address).await.unwrap();
+        let stub = InvocationServiceClient::connect(format!("http://{address}"))
+            .await
+            .unwrap();
+        Self {
+            handle,
+            client,
+            stub,
+        }
+    }
+
+    pub(crate) async fn demo() -> Self {
+        Self::start(Node::builder().demo()).await
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.handle.address().unwrap()
+    }
+
+    /// A plain call that shows the node is well.
+    pub(crate) async fn assert_healthy(&self) {
+        let call = cidery::service::Call::new("cidery.ping", ());
+        self.client.invoke(call).await.unwrap();
+    }
+
+    /// Follows an invocation to its end.
+    pub(crate) async fn events(
+        &self,
+        request: v1::StreamResultsRequest,
+    ) -> Vec<v1::StreamResultsResponse> {
+        let stream = self.stub.clone().stream_results(request).await.unwrap();
+        collect(stream.into_inner()).await
+    }
+}
+
+/// All events of a stream.
+pub(crate) async fn collect(
+    mut stream: tonic::Streaming<v1::StreamResultsResponse>,
+) -> Vec<v1::StreamResultsResponse> {
+    let mut events = Vec::new();
+    while let Some(event) = stream.message().await.unwrap() {
+        events.push(event);
+    }
+    events
+}
+
+/// A request to follow one invocation from its beginning.
+pub(crate) fn follow(cid: impl std::fmt::Display) -> v1::StreamResultsRequest {
+    v1::StreamResultsRequest {
+        cids: vec![cid.to_string()],
+        ..v1::StreamResultsRequest::default()
+    }
+}
+
+/// The names of events, progress left out: how much of it is seen depends on who is faster.
+pub(crate) fn names(events: &[v1::StreamResultsResponse]) -> Vec<&'static str> {
+    let names = events
+        .iter()
+        .map(|event| match event.event.as_ref().unwrap() {
+            Event::Accepted(_) => "accepted",
+            Event::Started(_) => "started",
+            Event::Progress(_) => "progress",
+            Event::Item(_) => "item",
+            Event::RetryScheduled(_) => "retry_scheduled",
+            Event::Succeeded(_) => "succeeded",
+            Event::Failed(_) => "failed",
+            Event::Cancelled(_) => "cancelled",
+            Event::Expired(_) => "expired",
+            Event::NotFound(_) => "not_found",
+        });
+    names.filter(|name| *name != "progress").collect()
+}
+
+/// Sequences rise, and none is there twice.
+pub(crate) fn assert_sequences_rise(events: &[v1::StreamResultsResponse]) {
+    let sequences: Vec<u64> = events
+        .iter()
+        .map(|e| e.sequence)
+        .filter(|s| *s > 0)
+        .collect();
+    assert!(sequences.is_sorted_by(|a, b| a < b), "{sequences:?}");
+}
+
+/// What a status says, in our words.
+pub(crate) fn error_of(status: &tonic::Status) -> Error {
+    cidery::codec::status::from_status(status)
+}
+
+/// Waits until something holds that another task brings about.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .unwrap_or_else(|_| panic!("never: {what}"));
+}
