@@ -1,0 +1,69 @@
+//! The baseline: the least that a tonic service can be which gets a `Struct` and answers with it.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::body::Body;
+use tonic::codegen::BoxFuture;
+use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::{Status, transport::Server};
+use tonic_prost::ProstCodec;
+use tower_service::Service;
+
+pub(crate) const PATH: &str = "/bench.Echo/Echo";
+
+/// The same fields as `cidery.v1.InvokeRequest`, as far as the bench uses them.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Message {
+    #[prost(string, tag = "1")]
+    pub(crate) service: String,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) payload: Option<prost_types::Struct>,
+}
+
+#[derive(Clone)]
+struct Echo;
+
+impl UnaryService<Message> for Echo {
+    type Response = Message;
+    type Future = BoxFuture<tonic::Response<Message>, Status>;
+
+    fn call(&mut self, request: tonic::Request<Message>) -> Self::Future {
+        Box::pin(async move { Ok(tonic::Response::new(request.into_inner())) })
+    }
+}
+
+impl NamedService for Echo {
+    const NAME: &'static str = "bench.Echo";
+}
+
+impl Service<Request<Body>> for Echo {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Response<Body>, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(async move {
+            let mut grpc = Grpc::new(ProstCodec::<Message, Message>::default());
+            Ok(grpc.unary(Self, request).await)
+        })
+    }
+}
+
+pub(crate) fn serve() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("{}", listener.local_addr().unwrap());
+        let incoming = TcpListenerStream::new(listener);
+        let server = Server::builder().tcp_nodelay(true).add_service(Echo);
+        server.serve_with_incoming(incoming).await.unwrap();
+    });
+}

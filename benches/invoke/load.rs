@@ -1,0 +1,166 @@
+//! The client: the same for both servers. It sends bytes that were encoded once and does not decode what comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Buf as _, BufMut as _, Bytes};
+use http::uri::PathAndQuery;
+use prost::Message as _;
+use prost_types::value::Kind;
+use tokio::time::Instant;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+use crate::baseline::Message;
+use crate::server::Server;
+
+pub(crate) const INVOKE: &str = "/cidery.v1.InvocationService/Invoke";
+const CONNECTIONS: usize = 4;
+
+/// What one round showed.
+pub(crate) struct Round {
+    pub(crate) per_second: f64,
+    pub(crate) cpu: Duration,
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+}
+
+pub(crate) struct Load {
+    channels: Vec<Channel>,
+    path: PathAndQuery,
+    body: Bytes,
+    callers: usize,
+}
+
+/// A dict of six fields, 110 bytes.
+fn customer() -> prost_types::Struct {
+    let text = |text: &str| Kind::StringValue(text.to_owned());
+    let fields = [
+        ("cust_id", Kind::NumberValue(123_456.0)),
+        ("cust_name", text("Alexis Smith")),
+        ("phone_no", text("123-456-789")),
+        ("is_active", Kind::BoolValue(true)),
+        ("balance", Kind::NumberValue(10.5)),
+        ("city", text("Springfield")),
+    ];
+    prost_types::Struct {
+        fields: fields
+            .into_iter()
+            .map(|(key, kind)| (key.to_owned(), prost_types::Value { kind: Some(kind) }))
+            .collect(),
+    }
+}
+
+impl Load {
+    pub(crate) async fn new(address: &str, path: &'static str, callers: usize) -> Self {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let mut channels = Vec::new();
+        for _ in 0..CONNECTIONS {
+            channels.push(endpoint.connect().await.unwrap());
+        }
+        let message = Message {
+            service: "echo".to_owned(),
+            payload: Some(customer()),
+        };
+        Self {
+            channels,
+            path: PathAndQuery::from_static(path),
+            body: message.encode_to_vec().into(),
+            callers,
+        }
+    }
+
+    pub(crate) async fn run(&self, server: &Server, calls: usize) -> Round {
+        let left = Arc::new(AtomicUsize::new(calls));
+        let cpu = server.cpu();
+        let begun = Instant::now();
+        let callers: Vec<_> = (0..self.callers)
+            .map(|n| {
+                let channel = self.channels[n % CONNECTIONS].clone();
+                let (path, body, left) = (self.path.clone(), self.body.clone(), Arc::clone(&left));
+                tokio::spawn(call_until_none_left(channel, path, body, left))
+            })
+            .collect();
+        let mut latencies = Vec::with_capacity(calls);
+        for caller in callers {
+            latencies.extend(caller.await.unwrap());
+        }
+        let elapsed = begun.elapsed();
+        let cpu = server.cpu() - cpu;
+        latencies.sort_unstable();
+        let calls = u32::try_from(latencies.len()).unwrap();
+        Round {
+            per_second: f64::from(calls) / elapsed.as_secs_f64(),
+            cpu: cpu / calls,
+            p50: latencies[latencies.len() / 2],
+            p99: latencies[latencies.len() * 99 / 100],
+        }
+    }
+}
+
+async fn call_until_none_left(
+    channel: Channel,
+    path: PathAndQuery,
+    body: Bytes,
+    left: Arc<AtomicUsize>,
+) -> Vec<Duration> {
+    let mut grpc = Grpc::new(channel);
+    let mut latencies = Vec::new();
+    while left
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+        .is_ok()
+    {
+        let begun = Instant::now();
+        grpc.ready().await.unwrap();
+        let request = Request::new(body.clone());
+        let answer = grpc.unary(request, path.clone(), AsBytes).await.unwrap();
+        assert!(
+            answer.into_inner() > 100,
+            "the answer does not hold the dict"
+        );
+        latencies.push(begun.elapsed());
+    }
+    latencies
+}
+
+/// Bytes out, and the number of bytes that came back.
+struct AsBytes;
+
+impl Codec for AsBytes {
+    type Encode = Bytes;
+    type Decode = usize;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for AsBytes {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for AsBytes {
+    type Item = usize;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<usize>, Status> {
+        let len = buffer.remaining();
+        buffer.advance(len);
+        Ok(Some(len))
+    }
+}

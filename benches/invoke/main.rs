@@ -1,0 +1,107 @@
+//! `cargo bench --bench invoke`: what the platform costs.
+//!
+//! `Invoke` of an in-process service (a dict in, a dict out) beside a hand-written tonic echo of the same
+//! `prost_types::Struct`: two server processes, one client, A B A B, medians. CPU is that of the server process per
+//! call, because client and server share the machine. Then `ctx.invoke` in process, in nanoseconds and, where valgrind
+//! is there, in instructions.
+
+#![expect(clippy::print_stdout, reason = "a bench shows what it measured")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a bench that cannot run should not"
+)]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a bench that cannot run should not"
+)]
+#![expect(clippy::disallowed_methods, reason = "nothing here outlives the bench")]
+
+mod baseline;
+mod load;
+mod nested;
+mod server;
+
+use std::time::Duration;
+
+use self::load::{Load, Round};
+use self::server::Server;
+
+/// How many calls a round makes, and how many rounds there are for each server.
+const CALLS: usize = 30_000;
+const ROUNDS: usize = 5;
+const CALLERS: usize = 64;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| arg != "--bench")
+        .collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["--serve", "cidery"] => server::serve_cidery(),
+        ["--serve", "tonic"] => baseline::serve(),
+        ["--nested", calls] => drop(nested::run(calls.parse().unwrap())),
+        ["--guard"] => nested::guard(),
+        _ => {
+            compare();
+            nested::show();
+        }
+    }
+}
+
+fn compare() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let ours = Server::start("cidery");
+    let baseline = Server::start("tonic");
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    runtime.block_on(async {
+        let our_load = Load::new(&ours.address, load::INVOKE, CALLERS).await;
+        let baseline_load = Load::new(&baseline.address, baseline::PATH, CALLERS).await;
+        // The first round of each warms it up.
+        our_load.run(&ours, CALLS / 4).await;
+        baseline_load.run(&baseline, CALLS / 4).await;
+        for _ in 0..ROUNDS {
+            a.push(our_load.run(&ours, CALLS).await);
+            b.push(baseline_load.run(&baseline, CALLS).await);
+        }
+    });
+    println!(
+        "Invoke, dict of 6 fields in and out, {CALLERS} callers, {ROUNDS} x {CALLS} calls each"
+    );
+    println!(
+        "{:<26} {:>12} {:>12} {:>8}  goal",
+        "", "cidery", "tonic echo", "ratio"
+    );
+    row(
+        "calls per second",
+        &a,
+        &b,
+        |round| round.per_second,
+        ">= 1.0",
+    );
+    row(
+        "server CPU, us per call",
+        &a,
+        &b,
+        |round| round.cpu.as_secs_f64() * 1e6,
+        "<= 1.0",
+    );
+    row("p50, us", &a, &b, |round| micros(round.p50), "");
+    row("p99, us", &a, &b, |round| micros(round.p99), "<= 1.2");
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+fn row(name: &str, a: &[Round], b: &[Round], of: impl Fn(&Round) -> f64, goal: &str) {
+    let (a, b) = (median(a, &of), median(b, &of));
+    println!("{name:<26} {a:>12.1} {b:>12.1} {:>8.2}  {goal}", a / b);
+}
+
+fn median(rounds: &[Round], of: impl Fn(&Round) -> f64) -> f64 {
+    let mut values: Vec<f64> = rounds.iter().map(of).collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,92 @@
+//! `ctx.invoke` in process: a handler that invokes another one again and again, a dict of six fields moved in and out.
+
+use std::process::Command;
+use std::time::Duration;
+
+use cidery::{Context, Dict, Input, Node, Payload, Result, Value, dict};
+use tokio::time::Instant;
+
+const CALLS: u64 = 1_000_000;
+/// What a call may take, at most: a fifth above what was measured when this was written.
+const MAX_INSTRUCTIONS: u64 = 6_000;
+
+async fn caller(ctx: Context, Input(calls): Input<u64>) -> Result<u64> {
+    let mut value = Value::from(dict! {
+        "cust_id": 123_456, "cust_name": "Alexis Smith", "phone_no": "123-456-789",
+        "is_active": true, "balance": 10.5, "city": "Springfield",
+    });
+    let begun = Instant::now();
+    for _ in 0..calls {
+        value = ctx
+            .invoke("echo", Payload::Value(value))
+            .await?
+            .into_value();
+    }
+    assert_eq!(value["city"], Value::from("Springfield"));
+    Ok(u64::try_from(begun.elapsed().as_nanos()).unwrap())
+}
+
+/// Makes this many calls on one thread; answers with how long all of them took.
+pub(crate) fn run(calls: u64) -> Duration {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let node = Node::builder()
+            .service("echo", async |input: Dict| input)
+            .unwrap()
+            .service("caller", caller)
+            .unwrap()
+            .no_listener()
+            .limits(|limits| limits.timeout = Duration::from_secs(3_600))
+            .start()
+            .await
+            .unwrap();
+        let response = node
+            .invoke("caller", Payload::Value(calls.into()))
+            .await
+            .unwrap();
+        Duration::from_nanos(response.parse().unwrap())
+    })
+}
+
+/// Instructions of one call, counted by valgrind: what more calls cost more. `None` without valgrind.
+fn instructions() -> Option<u64> {
+    let (few, many) = (1_000, 6_000);
+    Some((count(many)? - count(few)?) / (many - few))
+}
+
+fn count(calls: u64) -> Option<u64> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--nested", &calls.to_string()])
+        .output()
+        .ok()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = said.lines().find(|line| line.contains("Collected :"))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+pub(crate) fn show() {
+    run(CALLS / 10);
+    let mut times: Vec<Duration> = (0..5).map(|_| run(CALLS)).collect();
+    times.sort_unstable();
+    let nanos = times[2].as_nanos() / u128::from(CALLS);
+    println!("\nctx.invoke in process: {nanos} ns a call (goal: under 1000)");
+    match instructions() {
+        Some(instructions) => println!("                       {instructions} instructions a call"),
+        None => println!("                       valgrind is not there: no instruction count"),
+    }
+}
+
+/// Fails where a call takes more instructions than it may.
+pub(crate) fn guard() {
+    let instructions = instructions().expect("valgrind counts instructions: install it");
+    println!("ctx.invoke: {instructions} instructions a call, at most {MAX_INSTRUCTIONS}");
+    assert!(
+        instructions <= MAX_INSTRUCTIONS,
+        "ctx.invoke has become slower"
+    );
+}
