@@ -102,11 +102,14 @@ impl Invoker {
     }
 }
 
-/// What is stored is encoded: as it came, where it came encoded.
+/// What is stored is encoded, and has been checked: as it came, where it came encoded.
 fn storable(input: Payload) -> Result<Payload> {
     match input {
         Payload::Value(_) => payload::encode(input, Format::Dict),
-        encoded => Ok(encoded),
+        encoded => {
+            payload::scan(&encoded)?;
+            Ok(encoded)
+        }
     }
 }
 

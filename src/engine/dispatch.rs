@@ -29,14 +29,14 @@ pub(super) struct Dispatch {
     pub(super) cancel: CancellationToken,
     pub(super) slot: Slot,
     /// The calls this one is nested in, innermost first.
-    pub(super) callers: Option<Arc<Caller>>,
+    pub(super) callers: Option<Arc<Link>>,
     /// What the handler tells goes here. `None` in nested and unstored calls: nobody listens.
     live: Option<Arc<Live>>,
 }
 
-/// A call that waits for a nested one.
+/// A call that waits for a nested one: a link of the chain of callers.
 #[derive(Debug)]
-pub(super) struct Caller {
+pub(super) struct Link {
     service: ServiceName,
     caller: Option<Arc<Self>>,
     depth: u32,
@@ -49,7 +49,7 @@ impl Dispatch {
         facts: Facts,
         slot: Slot,
         cancel: CancellationToken,
-        callers: Option<Arc<Caller>>,
+        callers: Option<Arc<Link>>,
         live: Option<Arc<Live>>,
     ) -> (Arc<Self>, Context) {
         let states = Arc::clone(&invoker.0.states);
@@ -76,7 +76,7 @@ impl Dispatch {
     /// # Errors
     ///
     /// `FAILED_PRECONDITION` / `DEPTH_EXCEEDED` with the chain of names.
-    pub(super) fn as_caller(&self, next: &str) -> Result<Arc<Caller>> {
+    pub(super) fn as_caller(&self, next: &str) -> Result<Arc<Link>> {
         let limit = self.invoker.limits().depth;
         let depth = self.callers.as_ref().map_or(0, |caller| caller.depth) + 1;
         if depth > limit {
@@ -86,7 +86,7 @@ impl Dispatch {
                 .with_fact("depth", limit)
                 .with_fact("chain", chain));
         }
-        Ok(Arc::new(Caller {
+        Ok(Arc::new(Link {
             service: self.service.clone(),
             caller: self.callers.clone(),
             depth,

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use crate::codec::payload;
 use crate::engine::attempt::Attempt;
-use crate::engine::dispatch::Dispatch;
-use crate::engine::gate::Slot;
+use crate::engine::dispatch::{Dispatch, Link};
+use crate::engine::gate::{Permits, Slot};
 use crate::engine::routes::Route;
 use crate::engine::store::Stored;
+use crate::engine::watched::{Bounds, Caller, Watched};
 use crate::engine::{Engine, Invoker};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
@@ -35,11 +38,11 @@ impl Invoker {
             .map_err(|error| error.with_cid(cid))
     }
 
-    async fn invoke_outside(&self, cid: Cid, mut call: Call) -> Result<Reply> {
+    async fn invoke_outside(&self, cid: Cid, call: Call) -> Result<Reply> {
         self.refuse_when_draining()?;
         let route = self.0.routes.find(&call.service)?;
         let _name = match call.cid {
-            Some(brought) => Some(self.take_name(brought).await?),
+            Some(brought) => Some(Box::pin(self.take_name(brought)).await?),
             None => None,
         };
         let timeout = call.timeout.unwrap_or(route.options.timeout);
@@ -49,36 +52,18 @@ impl Invoker {
             service: route.name().clone(),
             attempt: 1,
             deadline,
-            metadata: call.metadata.take().unwrap_or_default(),
+            metadata: call.metadata.unwrap_or_default(),
             parent: None,
             root: cid,
             asynchronous: false,
             last_progress: None,
         };
-        let run = self.run(&route, facts, call.input);
-        match deadline {
-            None => run.await,
-            Some(deadline) => timeout_at(deadline, run)
-                .await
-                .unwrap_or_else(|_| Err(too_late(&route, timeout))),
-        }
-    }
-
-    async fn run(&self, route: &Arc<Route>, facts: Facts, input: Payload) -> Result<Reply> {
-        let permits = route.gate.enter(route.name()).await?;
-        let slot = Slot::new(Arc::clone(&route.gate), permits);
-        let cancel = self.0.halting.child_token();
-        let (dispatch, context) = Dispatch::new(self.clone(), facts, slot, cancel, None, None);
-        let halted = dispatch.cancel.clone();
-        let attempt = Attempt::new(route, dispatch, context, input);
-        tokio::select! {
-            biased;
-            outcome = attempt => outcome,
-            // Only the node itself cancels a call while its caller waits for it.
-            () = halted.cancelled() => {
-                Err(Error::unavailable(reason::NODE_STOPPING, "the node stopped before the service answered"))
-            }
-        }
+        let bounds = Bounds {
+            route: &route,
+            deadline: deadline.map(|deadline| (deadline, timeout)),
+            caller: Caller::Outside(&self.0.halting),
+        };
+        self.run(&route, bounds, facts, None, call.input).await
     }
 
     /// Invokes a service as part of the invocation that `parent` is a dispatch of.
@@ -101,27 +86,36 @@ impl Invoker {
             asynchronous: false,
             last_progress: None,
         };
-        let input = call.input;
-        let nested = parent.slot.lend(async {
-            let permits = route.gate.enter(route.name()).await?;
-            let slot = Slot::new(Arc::clone(&route.gate), permits);
-            let cancel = parent.cancel.child_token();
-            let (dispatch, context) =
-                Dispatch::new(self.clone(), facts, slot, cancel, Some(callers), None);
-            let attempt = Attempt::new(&route, dispatch, context, input);
-            match shorter {
-                None => attempt.await,
-                Some((deadline, timeout)) => timeout_at(deadline, attempt)
-                    .await
-                    .unwrap_or_else(|_| Err(too_late(&route, timeout))),
-            }
-        });
-        tokio::select! {
-            biased;
-            outcome = nested => outcome,
-            // The caller's own timer, or whoever cancelled it: a nested call never outlives it.
-            () = parent.cancel.cancelled() => Err(parent.ended()),
+        let bounds = Bounds {
+            route: &route,
+            deadline: shorter,
+            caller: Caller::Handler(parent),
+        };
+        let nested = self.run(&route, bounds, facts, Some(callers), call.input);
+        parent.slot.lend(nested).await
+    }
+
+    /// Waits for a slot and runs the handler in it, both within `bounds`.
+    async fn run(
+        &self,
+        route: &Arc<Route>,
+        bounds: Bounds<'_>,
+        facts: Facts,
+        callers: Option<Arc<Link>>,
+        input: Payload,
+    ) -> Result<Reply> {
+        // What the handler does not read itself is checked here, once: it goes on as it is.
+        if !route.definition.reads_input() || !self.0.hooks.is_empty() {
+            payload::scan(&input)?;
         }
+        let permits = match route.gate.try_enter() {
+            Some(permits) => permits,
+            None => Box::pin(wait_for_slot(route, bounds)).await?,
+        };
+        let slot = Slot::new(Arc::clone(&route.gate), permits);
+        let cancel = CancellationToken::new();
+        let (dispatch, context) = Dispatch::new(self.clone(), facts, slot, cancel, callers, None);
+        Watched::new(Attempt::new(route, dispatch, context, input), bounds).await
     }
 
     /// Takes the CID that a caller brought for a synchronous call, while that call runs.
@@ -164,12 +158,10 @@ fn nested_deadline(
     }
 }
 
-fn too_late(route: &Route, timeout: Duration) -> Error {
-    let message = format!(
-        "service `{}` did not answer within {} ms",
-        route.name(),
-        timeout.as_millis()
-    );
-    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
-        .with_fact("timeout_ms", timeout.as_millis())
+async fn wait_for_slot(route: &Route, bounds: Bounds<'_>) -> Result<Permits> {
+    tokio::select! {
+        biased;
+        permits = route.gate.enter(route.name()) => permits,
+        error = bounds.passed() => Err(error),
+    }
 }

@@ -23,6 +23,7 @@ mod routes;
 mod settle;
 pub mod store;
 pub mod tasks;
+mod watched;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

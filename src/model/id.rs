@@ -70,7 +70,7 @@ impl Default for Cid {
 
 impl fmt::Display for Cid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
+        f.pad(self.encode(&mut [0; 36]))
     }
 }
 

@@ -20,8 +20,8 @@ pub enum Format {
 
 /// An input, a response or an item, as it came.
 ///
-/// The encoded forms have passed the scan of [`codec::struct_pb`](crate::codec::struct_pb): whoever hands them on
-/// need not look at them again.
+/// Encoded forms are checked once, by the engine, where they enter: by the scan of
+/// [`codec::struct_pb`](crate::codec::struct_pb), or by the handler that decodes them anyway.
 #[derive(Clone, Debug)]
 pub enum Payload {
     /// A value in memory. In-process calls pass these on without encoding them.

@@ -42,6 +42,7 @@ pub struct Definition {
     name: ServiceName,
     handler: ErasedHandler,
     requirements: Requirements,
+    reads_input: bool,
     options: ServiceOptions,
     sio: Sio,
     hooks: Vec<Arc<dyn ErasedHooks>>,
@@ -55,10 +56,12 @@ impl Definition {
     /// `INVALID_ARGUMENT` where the name is none.
     pub fn new<Args>(name: &str, handler: impl Handler<Args>) -> Result<Self> {
         let requirements = handler.requires();
+        let reads_input = handler.reads_input();
         Ok(Self {
             name: ServiceName::parse(name)?,
             handler: Arc::new(move |context, input| Box::pin(handler.call(context, input))),
             requirements,
+            reads_input,
             options: ServiceOptions::default(),
             sio: Sio::default(),
             hooks: Vec::new(),
@@ -176,6 +179,12 @@ impl Definition {
     #[must_use]
     pub fn requirements(&self) -> &Requirements {
         &self.requirements
+    }
+
+    /// Whether the handler decodes its input before it runs, and so checks it. Hooks see it before.
+    #[must_use]
+    pub fn reads_input(&self) -> bool {
+        self.reads_input && self.hooks.is_empty()
     }
 
     /// The hooks, outermost first.

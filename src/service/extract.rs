@@ -42,6 +42,9 @@ pub trait FromContext: Sized + Send + 'static {
     note = "for a type of your own: `Input<{Self}>`, where `{Self}` implements `serde::Deserialize`"
 )]
 pub trait FromInput<Via>: Sized + Send + 'static {
+    /// Whether it decodes the input, and so checks it.
+    const READS: bool;
+
     /// Makes it.
     ///
     /// # Errors
@@ -62,6 +65,8 @@ pub struct ViaContext;
 pub struct ViaInput;
 
 impl<T: FromContext> FromInput<ViaContext> for T {
+    const READS: bool = false;
+
     fn from_input(context: &Context, _: Payload) -> Result<Self> {
         T::from_context(context)
     }
@@ -105,18 +110,24 @@ impl FromContext for Metadata {
 pub struct Input<T>(pub T);
 
 impl<T: DeserializeOwned + Send + 'static> FromInput<ViaInput> for Input<T> {
+    const READS: bool = true;
+
     fn from_input(_: &Context, input: Payload) -> Result<Self> {
         from_value(payload::decode(input)?).map(Self)
     }
 }
 
 impl FromInput<ViaInput> for Value {
+    const READS: bool = true;
+
     fn from_input(_: &Context, input: Payload) -> Result<Self> {
         payload::decode(input)
     }
 }
 
 impl FromInput<ViaInput> for Dict {
+    const READS: bool = true;
+
     fn from_input(_: &Context, input: Payload) -> Result<Self> {
         match payload::decode(input)? {
             Value::Dict(dict) => Ok(dict),
@@ -131,6 +142,8 @@ impl FromInput<ViaInput> for Dict {
 
 /// The input as it came, not read.
 impl FromInput<ViaInput> for Payload {
+    const READS: bool = false;
+
     fn from_input(_: &Context, input: Payload) -> Result<Self> {
         Ok(input)
     }

@@ -28,6 +28,9 @@ pub trait Handler<Args>: Send + Sync + 'static {
 
     /// The states that it asks for.
     fn requires(&self) -> Requirements;
+
+    /// Whether it decodes its input: then nobody has to check it before.
+    fn reads_input(&self) -> bool;
 }
 
 /// Gives `?` something to return from.
@@ -69,6 +72,10 @@ macro_rules! handler {
                 $($arg::requires(&mut requirements);)*
                 $($last::requires(&mut requirements);)?
                 requirements
+            }
+
+            fn reads_input(&self) -> bool {
+                false $(|| <$last as FromInput<$via>>::READS)?
             }
         }
     };

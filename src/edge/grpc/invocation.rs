@@ -53,12 +53,12 @@ impl InvocationApi {
         Self { invoker }
     }
 
-    async fn invoke(
-        &self,
+    /// Reads a request: the call, and the format it is answered in.
+    fn call(
         cid: Cid,
         message: v1::InvokeRequest,
         transport: &MetadataMap,
-    ) -> Result<v1::InvokeResponse> {
+    ) -> Result<(Call, Format)> {
         let keep_going = v1::OnDeadline::Continue as i32;
         NotYet::default()
             .refuse("idempotency_key", !message.idempotency_key.is_empty())
@@ -76,8 +76,7 @@ impl InvocationApi {
             metadata: request::metadata(message.metadata, transport)?,
             response_format: asked,
         };
-        let reply = self.invoker.invoke(cid, call).await?;
-        self.invoke_response(cid, reply, format)
+        Ok((call, format))
     }
 
     fn invoke_response(
@@ -186,9 +185,15 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::InvokeRequest>,
     ) -> Result<Response<v1::InvokeResponse>, Status> {
-        let (transport, _, message) = request.into_parts();
-        let cid = answered(brought_cid("cid", &message.cid))?.unwrap_or_default();
-        let response = Self::invoke(self, cid, message, &transport).await;
+        let (cid, call, format) = {
+            let (transport, _, message) = request.into_parts();
+            let cid = answered(brought_cid("cid", &message.cid))?.unwrap_or_default();
+            let call = Self::call(cid, message, &transport);
+            let (call, format) = answered(call.map_err(|error| error.with_cid(cid)))?;
+            (cid, call, format)
+        };
+        let reply = answered(self.invoker.invoke(cid, call).await)?;
+        let response = self.invoke_response(cid, reply, format);
         let response = answered(response.map_err(|error| error.with_cid(cid)))?;
         Ok(with_cid(cid, response))
     }

@@ -7,7 +7,6 @@ use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
 
 use crate::codec::convert::{PayloadOneof, format_from_proto, metadata_from_proto};
-use crate::codec::payload;
 use crate::codec::status::{CID_KEY, to_status};
 use crate::edge::answer::cid_value;
 use crate::model::error::{Error, Result, Violation, reason};
@@ -68,7 +67,7 @@ pub(super) fn brought_cid(field: &str, text: &str) -> Result<Option<Cid>> {
     })
 }
 
-/// The input of a request, scanned.
+/// The input of a request. The invoker checks it.
 pub(super) fn input<O: PayloadOneof>(input: Option<O>, data_format: i32) -> Result<Payload> {
     let format = format_from_proto("/data_format", data_format)?;
     let payload = input
@@ -87,7 +86,6 @@ pub(super) fn input<O: PayloadOneof>(input: Option<O>, data_format: i32) -> Resu
         let violation = Violation::new("/data_format", reason::FORMAT_INVALID, message);
         return Err(Error::violations(reason::FORMAT_INVALID, vec![violation]));
     }
-    payload::scan(&payload)?;
     Ok(payload)
 }
 
