@@ -5,11 +5,12 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 use tonic::server::{Grpc, NamedService, UnaryService};
-use tonic::{Status, transport::Server};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic_prost::ProstCodec;
 use tower_service::Service;
 
@@ -62,8 +63,9 @@ pub(crate) fn serve() {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap());
-        let incoming = TcpListenerStream::new(listener);
-        let server = Server::builder().tcp_nodelay(true).add_service(Echo);
+        // As `Server::serve` does; with a listener of one's own it has to be asked for.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let server = Server::builder().add_service(Echo);
         server.serve_with_incoming(incoming).await.unwrap();
     });
 }

@@ -86,22 +86,15 @@ fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// What has to be remembered of a request to explain what the transport says of it.
-struct Asked {
-    /// The path, where the request may not have a method.
-    path: Option<String>,
-    compressed: Option<HeaderValue>,
-}
+/// What has to be remembered of a request to explain what the transport says of it: the path, where there may be no
+/// such method.
+struct Asked(Option<String>);
 
 impl Asked {
     fn of<B>(request: &Request<B>) -> Self {
-        let compressed = request.headers().get("grpc-encoding");
         let path = request.uri().path();
-        Self {
-            path: (!path.starts_with(INVOCATION) || !InvocationApi::has_method(path))
-                .then(|| path.to_owned()),
-            compressed: compressed.filter(|value| *value != "identity").cloned(),
-        }
+        let known = path.starts_with(INVOCATION) && InvocationApi::has_method(path);
+        Self((!known).then(|| path.to_owned()))
     }
 
     fn answer(&self, mut response: Response<Body>) -> Response<Body> {
@@ -126,25 +119,25 @@ impl Asked {
             .map_or(Code::Unknown, |code| Code::from_bytes(code.as_bytes()));
         let message = headers.get(Status::GRPC_MESSAGE).map(HeaderValue::as_bytes);
         let said = percent_decode(message.unwrap_or_default()).decode_utf8_lossy();
-        match (code, &self.compressed) {
-            (Code::Unimplemented, Some(encoding)) => {
-                let message = format!("messages compressed with {encoding:?} are not read here");
-                Error::unimplemented(reason::NOT_SUPPORTED, message)
+        match code {
+            // What the transport answers to a compression it does not know, and to nothing else.
+            Code::Unimplemented if headers.contains_key("grpc-accept-encoding") => {
+                Error::unimplemented(reason::NOT_SUPPORTED, said)
             }
-            (Code::Unimplemented, None) => {
-                let path = self.path.as_deref().unwrap_or_default();
+            Code::Unimplemented => {
+                let path = self.0.as_deref().unwrap_or_default();
                 let message =
                     format!("there is no method `{path}`; `grpcurl HOST list` lists services");
                 Error::unimplemented(reason::METHOD_UNKNOWN, message)
             }
-            (Code::OutOfRange, _) => {
+            Code::OutOfRange => {
                 Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, said).with_retryable(false)
             }
-            (Code::Internal, _) => {
+            Code::Internal => {
                 let message = format!("the request cannot be read: {said}");
                 Error::invalid_argument(reason::MALFORMED_MESSAGE, message)
             }
-            (code, _) => {
+            code => {
                 let kind = Kind::from_grpc_code(code as i32).unwrap_or(Kind::Unknown);
                 Error::new(kind, reason::TRANSPORT, said)
             }

@@ -22,7 +22,7 @@ const VALUE_LIST: u64 = 6;
 pub(super) trait Sink {
     type Value;
     type List: Default;
-    type Dict: Default;
+    type Dict;
 
     fn null() -> Self::Value;
     fn bool(flag: bool) -> Self::Value;
@@ -30,6 +30,8 @@ pub(super) trait Sink {
     fn text(text: &str) -> Self::Value;
     fn list(list: Self::List) -> Self::Value;
     fn dict(dict: Self::Dict) -> Self::Value;
+    /// An empty dict for what takes this many bytes.
+    fn empty_dict(bytes: usize) -> Self::Dict;
     fn push(list: &mut Self::List, item: Self::Value);
     /// The last one of a key wins, as in every protobuf map.
     fn insert(dict: &mut Self::Dict, key: &str, value: Self::Value);
@@ -49,6 +51,7 @@ impl Sink for Nothing {
     fn text(_: &str) {}
     fn list((): ()) {}
     fn dict((): ()) {}
+    fn empty_dict(_: usize) {}
     fn push((): &mut (), (): ()) {}
     fn insert((): &mut (), _: &str, (): ()) {}
 }
@@ -79,6 +82,11 @@ impl Sink for Build {
     fn dict(dict: Dict) -> Value {
         Value::Dict(dict)
     }
+    fn empty_dict(bytes: usize) -> Dict {
+        // Most entries take more than this: a table that grows is filled anew each time.
+        const ENTRY_BYTES: usize = 20;
+        Dict::with_capacity((bytes / ENTRY_BYTES).min(1_024))
+    }
     fn push(list: &mut Vec<Value>, item: Value) {
         list.push(item);
     }
@@ -104,7 +112,7 @@ struct Walk {
 impl Walk {
     fn dict<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::Dict, Violation> {
         self.enter()?;
-        let mut dict = S::Dict::default();
+        let mut dict = S::empty_dict(bytes.len());
         let mut reader = Reader::new(bytes);
         while let Some((number, field)) = reader.field()? {
             let (ENTRIES, Field::Bytes(entry)) = (number, field) else {
