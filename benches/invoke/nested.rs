@@ -35,9 +35,7 @@ pub(crate) fn run(calls: u64) -> Duration {
     runtime.block_on(async {
         let node = Node::builder()
             .service("echo", async |input: Dict| input)
-            .unwrap()
             .service("caller", caller)
-            .unwrap()
             .no_listener()
             .limits(|limits| limits.timeout = Duration::from_secs(3_600))
             .start()

@@ -52,7 +52,6 @@ pub(crate) fn serve_cidery() {
     runtime.block_on(async {
         let node = Node::builder()
             .service("echo", async |input: Dict| input)
-            .unwrap()
             .listen("127.0.0.1:0".parse().unwrap())
             .start()
             .await

@@ -36,7 +36,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 ///
 /// # async fn example() -> Result<()> {
 /// Node::builder()
-///     .service("greet", async || dict! { "greeting": "hello" })?
+///     .service("greet", async || dict! { "greeting": "hello" })
 ///     .run()
 ///     .await
 /// # }
@@ -56,6 +56,7 @@ impl Node {
 #[derive(Debug)]
 pub struct NodeBuilder {
     registry: Registry,
+    fault: Option<Error>,
     states: States,
     hooks: Vec<Arc<dyn ErasedHooks>>,
     store: Option<Arc<dyn Store>>,
@@ -72,6 +73,7 @@ impl Default for NodeBuilder {
     fn default() -> Self {
         Self {
             registry: Registry::new(),
+            fault: None,
             states: States::default(),
             hooks: Vec::new(),
             store: None,
@@ -87,46 +89,36 @@ impl Default for NodeBuilder {
 }
 
 impl NodeBuilder {
-    /// Adds a service: a name and a handler.
-    ///
-    /// # Errors
-    ///
-    /// `ALREADY_EXISTS` / `SERVICE_EXISTS`; `INVALID_ARGUMENT` where the name is none.
-    pub fn service<Args>(mut self, name: &str, handler: impl Handler<Args>) -> Result<Self> {
-        self.registry.service(name, handler)?;
-        Ok(self)
+    /// Adds a service: a name and a handler. A name that is taken, or none, is reported by [`start`](Self::start).
+    pub fn service<Args>(self, name: &str, handler: impl Handler<Args>) -> Self {
+        self.add(|registry| registry.service(name, handler))
     }
 
     /// Adds a service that is a type.
-    ///
-    /// # Errors
-    ///
-    /// As for [`service`](Self::service).
-    pub fn serve(mut self, service: impl Service) -> Result<Self> {
-        self.registry.serve(service)?;
-        Ok(self)
+    pub fn serve(self, service: impl Service) -> Self {
+        self.add(|registry| registry.serve(service))
     }
 
     /// Adds a service with options.
-    ///
-    /// # Errors
-    ///
-    /// `ALREADY_EXISTS` / `SERVICE_EXISTS`.
-    pub fn define(mut self, definition: Definition) -> Result<Self> {
-        self.registry.add(definition)?;
-        Ok(self)
+    pub fn define(self, definition: Definition) -> Self {
+        self.add(|registry| registry.add(definition))
     }
 
     /// Adds all services of a registry.
-    ///
-    /// # Errors
-    ///
-    /// `ALREADY_EXISTS` / `SERVICE_EXISTS`.
-    pub fn registry(mut self, registry: Registry) -> Result<Self> {
-        registry
-            .into_iter()
-            .try_for_each(|definition| self.registry.add(definition))?;
-        Ok(self)
+    pub fn registry(self, services: Registry) -> Self {
+        self.add(|registry| {
+            services
+                .into_iter()
+                .try_for_each(|service| registry.add(service))
+        })
+    }
+
+    /// Whoever builds a node reads one error, at the end: the first.
+    fn add(mut self, add: impl FnOnce(&mut Registry) -> Result<()>) -> Self {
+        if let Err(error) = add(&mut self.registry) {
+            self.fault.get_or_insert(error);
+        }
+        self
     }
 
     /// Adds something that handlers get as `State<T>`.
@@ -199,9 +191,12 @@ impl NodeBuilder {
     ///
     /// # Errors
     ///
-    /// `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS` or `STATE_MISSING`; what the store
-    /// answers.
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service that cannot be added; `UNAVAILABLE` /
+    /// `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS` or `STATE_MISSING`; what the store answers.
     pub async fn start(mut self) -> Result<NodeHandle> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
         builtin::add_platform(&mut self.registry)?;
         if self.demo {
             builtin::add_demo(&mut self.registry)?;

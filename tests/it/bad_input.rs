@@ -12,8 +12,8 @@ async fn node() -> TestNode {
     async fn panics() {
         panic!("as it was told");
     }
-    let builder = Node::builder().demo().service("panics", panics).unwrap();
-    TestNode::start(builder.service("nan", async || f64::NAN).unwrap()).await
+    let builder = Node::builder().demo().service("panics", panics);
+    TestNode::start(builder.service("nan", async || f64::NAN)).await
 }
 
 /// A request whose payload is these bytes, whatever they are.
@@ -307,7 +307,6 @@ async fn handlers_that_panic_or_answer_with_what_cannot_be_carried() {
 async fn a_response_larger_than_the_limit_is_refused_before_it_is_sent() {
     let builder = Node::builder()
         .service("large", async || "x".repeat(20_000))
-        .unwrap()
         .limits(|limits| limits.message_bytes = 10_000);
     let node = TestNode::start(builder).await;
     let mut raw = Raw::connect(node.address()).await;

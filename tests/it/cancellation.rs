@@ -61,8 +61,7 @@ async fn a_reset_stream_fires_cancelled_and_runs_finally() {
     };
     let builder = Node::builder()
         .hooks(diary.clone())
-        .service("waiter", waiter)
-        .unwrap();
+        .service("waiter", waiter);
     let node = TestNode::start(builder).await;
     let mut raw = Raw::connect(node.address()).await;
     let (response, mut send) = raw.begin(INVOKE, &[]);
@@ -88,7 +87,7 @@ async fn a_lost_connection_cancels_its_calls() {
             notes.note("cancelled");
         }
     };
-    let node = TestNode::start(Node::builder().service("waiter", waiter).unwrap()).await;
+    let node = TestNode::start(Node::builder().service("waiter", waiter)).await;
     let address = node.address();
     let caller = spawn(async move {
         Raw::connect(address)
@@ -110,7 +109,6 @@ async fn a_handler_that_never_ends_is_dropped_after_the_grace_period() {
         .service("never", async |_: Payload| {
             std::future::pending::<()>().await
         })
-        .unwrap()
         .no_listener()
         .start()
         .await
@@ -143,8 +141,7 @@ async fn a_nested_call_is_cancelled_when_it_is_given_up() {
     }
     let node = Node::builder()
         .service("inner", inner)
-        .and_then(|b| b.service("outer", outer))
-        .unwrap()
+        .service("outer", outer)
         .no_listener()
         .start()
         .await

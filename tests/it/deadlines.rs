@@ -74,7 +74,7 @@ async fn a_deadline_shrinks_over_three_nested_calls() {
     let mut builder = Node::builder().no_listener();
     for level in 1..=4 {
         let handler = move |ctx: Context| down(ctx, level);
-        builder = builder.service(&format!("level{level}"), handler).unwrap();
+        builder = builder.service(&format!("level{level}"), handler);
     }
     let node = builder.start().await.unwrap();
     let mut call = Call::new("level1", ());
@@ -108,9 +108,8 @@ async fn a_nested_call_ends_with_its_callers_deadline_or_its_own() {
     }
     let node = Node::builder()
         .service("inner", inner)
-        .and_then(|b| b.service("outer", outer))
-        .and_then(|b| b.service("patient", patient))
-        .unwrap()
+        .service("outer", outer)
+        .service("patient", patient)
         .no_listener()
         .start()
         .await
@@ -133,8 +132,7 @@ async fn a_calls_own_timeout_beats_the_services_and_that_the_nodes() {
         .timeout(Duration::from_secs(7));
     let node = Node::builder()
         .define(with)
-        .and_then(|b| b.service("without", seconds))
-        .unwrap()
+        .service("without", seconds)
         .limits(|limits| limits.timeout = Duration::from_secs(20))
         .no_listener()
         .start()

@@ -54,7 +54,7 @@ async fn a_service_is_described_with_its_options_and_those_in_force() {
         .concurrency(3)
         .retry_policy(RetryPolicy::never())
         .response_elem("elem");
-    let node = TestNode::start(Node::builder().define(definition).unwrap()).await;
+    let node = TestNode::start(Node::builder().define(definition)).await;
     let service = node.client.describe("described").await.unwrap();
     let declaration = service.declaration.clone().unwrap();
     assert_eq!(declaration.description, "Is described.");

@@ -64,24 +64,19 @@ async fn node() -> NodeHandle {
     Node::builder()
         .state(Greeting("hello"))
         .service("typed", typed)
-        .and_then(|b| b.service("everything", everything))
-        .and_then(|b| b.service("nothing", async || {}))
-        .and_then(|b| b.service("closure", |n: Input<i64>| async move { n.0 * 2 }))
-        .and_then(|b| b.service("raw", async |input: Payload| input))
-        .and_then(|b| b.service("value", async |input: Value| input))
-        .and_then(|b| b.service("cid.last", async |cid: Cid| cid.to_string()))
-        .and_then(|b| {
-            b.service("any.error", async || {
-                Err::<(), _>(Error::undeclared(std::io::Error::other("disk on fire")))
-            })
+        .service("everything", everything)
+        .service("nothing", async || {})
+        .service("closure", |n: Input<i64>| async move { n.0 * 2 })
+        .service("raw", async |input: Payload| input)
+        .service("value", async |input: Value| input)
+        .service("cid.last", async |cid: Cid| cid.to_string())
+        .service("any.error", async || {
+            Err::<(), _>(Error::undeclared(std::io::Error::other("disk on fire")))
         })
-        .and_then(|b| b.service("nan", async || f64::NAN))
-        .and_then(|b| {
-            b.serve(Greet {
-                greeting: "hi".to_owned(),
-            })
+        .service("nan", async || f64::NAN)
+        .serve(Greet {
+            greeting: "hi".to_owned(),
         })
-        .unwrap()
         .no_listener()
         .start()
         .await
@@ -187,10 +182,7 @@ async fn a_state_that_is_missing_is_found_at_the_start() {
     async fn needs(State(Greeting(greeting)): State<Greeting>) -> &'static str {
         greeting
     }
-    let builder = Node::builder()
-        .service("needs", needs)
-        .unwrap()
-        .no_listener();
+    let builder = Node::builder().service("needs", needs).no_listener();
     let error = builder.start().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.reason()),
@@ -201,19 +193,24 @@ async fn a_state_that_is_missing_is_found_at_the_start() {
 
 #[tokio::test]
 async fn names_are_unique_and_wrapped_responses_are_wrapped() {
-    let error = Node::builder()
+    let twice = Node::builder()
         .service("a", async || 1)
-        .unwrap()
         .service("a", async || 2)
-        .unwrap_err();
+        .no_listener();
+    let error = twice.start().await.unwrap_err();
     assert_eq!(error.reason(), "SERVICE_EXISTS");
-    assert!(Node::builder().service("not a name", async || 1).is_err());
+    let nameless = Node::builder()
+        .service("not a name", async || 1)
+        .no_listener();
+    assert_eq!(
+        nameless.start().await.unwrap_err().kind(),
+        Kind::InvalidArgument
+    );
     let wrapped = Definition::new("w", async || 1)
         .unwrap()
         .response_elem("elem");
     let node = Node::builder()
         .define(wrapped)
-        .unwrap()
         .no_listener()
         .start()
         .await

@@ -51,7 +51,6 @@ async fn run(service: Definition, refuse: bool) -> (Result<cidery::Response>, Ve
     let node = Node::builder()
         .hooks(hooks("node", false))
         .define(service.hooks(hooks("service", refuse)))
-        .unwrap()
         .no_listener()
         .start()
         .await

@@ -153,9 +153,7 @@ async fn a_handlers_failure_keeps_its_code_reason_and_details_through_hops() {
     }
     let builder = Node::builder()
         .service("inner", inner)
-        .unwrap()
-        .service("outer", outer)
-        .unwrap();
+        .service("outer", outer);
     let node = TestNode::start(builder).await;
     let error = node
         .client
@@ -183,9 +181,7 @@ async fn metadata_and_trace_context_reach_nested_handlers() {
     }
     let builder = Node::builder()
         .service("inner", inner)
-        .unwrap()
-        .service("outer", outer)
-        .unwrap();
+        .service("outer", outer);
     let node = TestNode::start(builder).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let mut request = tonic::Request::new(v1::InvokeRequest {

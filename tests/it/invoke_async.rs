@@ -24,9 +24,7 @@ async fn the_target_runs_under_the_cid_that_was_answered() {
     }
     let builder = Node::builder()
         .service("target", target)
-        .unwrap()
-        .service("caller", caller)
-        .unwrap();
+        .service("caller", caller);
     let node = TestNode::start(builder).await;
     let response = node.handle.invoke("caller", ()).await.unwrap();
     let caller = response.cid();

@@ -15,14 +15,11 @@ async fn chain(concurrency: usize) -> Arc<NodeHandle> {
     }
     let node = Node::builder()
         .service("a", |ctx: Context| next(ctx, "b"))
-        .and_then(|b| b.service("b", |ctx: Context| next(ctx, "c")))
-        .and_then(|b| {
-            b.service("c", async || {
-                tokio::task::yield_now().await;
-                "end"
-            })
+        .service("b", |ctx: Context| next(ctx, "c"))
+        .service("c", async || {
+            tokio::task::yield_now().await;
+            "end"
         })
-        .unwrap()
         .limits(|limits| {
             limits.concurrency = concurrency;
             limits.node_concurrency = concurrency;
@@ -66,8 +63,7 @@ async fn recursion_ends_with_the_chain_of_names() {
     }
     let node = Node::builder()
         .service("ping", ping)
-        .and_then(|b| b.service("pong", pong))
-        .unwrap()
+        .service("pong", pong)
         .no_listener()
         .start()
         .await
@@ -104,7 +100,6 @@ async fn no_more_handlers_run_than_allowed_and_the_queue_is_bounded() {
         .queue_length(3);
     let node = Node::builder()
         .define(slow)
-        .unwrap()
         .no_listener()
         .start()
         .await
@@ -151,7 +146,6 @@ async fn background_work_keeps_to_the_same_limit() {
     let work = Definition::new("work", work).unwrap().concurrency(3);
     let node = Node::builder()
         .define(work)
-        .unwrap()
         .no_listener()
         .start()
         .await
@@ -177,7 +171,6 @@ async fn items_have_a_limit_and_what_nobody_hears_is_dropped() {
     }
     let node = Node::builder()
         .service("talk", talk)
-        .unwrap()
         .limits(|limits| limits.items = 3)
         .no_listener()
         .start()

@@ -18,6 +18,7 @@ mod invoke_async;
 mod limits;
 mod node;
 mod races;
+mod readme;
 mod reflection;
 mod result_stream;
 mod retries;

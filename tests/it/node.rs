@@ -69,7 +69,7 @@ async fn a_node_that_stops_lets_calls_end_and_takes_no_new_ones() {
             "done"
         }
     };
-    let node = TestNode::start(Node::builder().service("slow", slow).unwrap()).await;
+    let node = TestNode::start(Node::builder().service("slow", slow)).await;
     let engine = node.handle.invoker().clone();
     let client = node.client.clone();
     let calling = spawn(async move { client.invoke(Call::new("slow", ())).await });
@@ -107,7 +107,6 @@ async fn what_does_not_end_in_time_is_handed_back() {
     let node = Node::builder()
         .clock(Clock::steady())
         .service("stubborn", stubborn)
-        .unwrap()
         .no_listener()
         .start()
         .await

@@ -102,7 +102,7 @@ async fn only_the_last_progress_is_replayed() {
         ctx.cancelled().await;
         Ok(())
     }
-    let node = TestNode::start(Node::builder().service("work", work).unwrap()).await;
+    let node = TestNode::start(Node::builder().service("work", work)).await;
     let cid = node
         .client
         .invoke_async(Call::new("work", ()))

@@ -8,7 +8,7 @@ use cidery::{Context, Definition, Error, Kind, Node, NodeHandle, Result, RetryPo
 
 async fn start(definition: Definition) -> NodeHandle {
     let builder = Node::builder().clock(Clock::steady()).demo().no_listener();
-    builder.define(definition).unwrap().start().await.unwrap()
+    builder.define(definition).start().await.unwrap()
 }
 
 const LONG: Duration = Duration::from_secs(24 * 3600);

@@ -84,8 +84,11 @@ pub(crate) fn stderr(output: &Output) -> String {
 /// A tool that `scripts/test` installs; `None`, and one line about it, where it did not.
 pub(crate) fn tool(variable: &str, group: &str) -> Option<String> {
     use std::io::Write as _;
+    static SAID: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
     let tool = std::env::var(variable).ok();
-    if tool.is_none() {
+    let mut said = SAID.lock().unwrap();
+    if tool.is_none() && !said.iter().any(|other| other == group) {
+        said.push(group.to_owned());
         // Past the harness, which would keep it to itself: nothing is left out in silence.
         let mut err = std::io::stderr();
         let _ = writeln!(
