@@ -1,15 +1,65 @@
-//! Call any service by name, now or in the background, over gRPC, from any language.
+//! Call any service by name, now or in the background, over gRPC, from any language. Every call has a CID.
+//!
+//! **It is** a node (one binary, or part of a program of yours) on which services are registered by name; they are
+//! invoked synchronously or in the background, and their outcomes are fetched, awaited or streamed by Correlation ID.
+//! **It is not** a workflow engine, an API gateway or a message broker.
+//!
+//! ```no_run
+//! use cidery::{Context, Input, Node, Result, dict};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct GetCustomer { cust_id: u64 }
+//!
+//! #[derive(serde::Serialize)]
+//! struct Customer { cust_name: String }
+//!
+//! async fn get_customer(ctx: Context, Input(req): Input<GetCustomer>) -> Result<Customer> {
+//!     let found = ctx.invoke("crm.lookup", dict! { "id": req.cust_id }).await?;
+//!     Ok(Customer { cust_name: found.at("my_response_elem.cust_name")? })
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<()> {
+//!     Node::builder().service("customer.get", get_customer).run().await
+//! }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `cli` | yes | the command line, logs for people, signals: what a host that embeds a node brings itself |
+//!
+//! # The eight rooms
+//!
+//! Each uses only those before it; `ARCHITECTURE.md` has the map.
 
+// What the examples that are part of the demo call this crate.
 extern crate self as cidery;
 
-pub mod app;
-pub mod codec;
-pub mod edge;
-pub mod engine;
+/// What things are: values, names, errors, states. Pure.
 pub mod model;
-pub mod remote;
+
+/// Bytes to model and back.
+pub mod codec;
+
+/// What a service's author sees.
 pub mod service;
+
+/// What happens.
+pub mod engine;
+
+/// What lasts.
 pub mod store;
+
+/// Other processes.
+pub mod remote;
+
+/// How callers come in.
+pub mod edge;
+
+/// The process.
+pub mod app;
 
 pub use crate::app::{Node, NodeBuilder, NodeHandle};
 pub use crate::model::error::{Error, Kind, Result, Violation};
@@ -23,3 +73,8 @@ pub use crate::service::{
     Context, Definition, FromContext, Handler, Hooks, Input, Registry, Response, Service,
     ServiceOptions, State,
 };
+
+/// The README's code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
