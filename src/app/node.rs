@@ -1,16 +1,16 @@
 //! A node: how it is put together, started and stopped.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
-use crate::edge::grpc::{self, Serving};
-use crate::edge::listener;
+use crate::edge::grpc::{self, Serving, Wrap};
+use crate::edge::listener::{self, Ends};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::tasks::Tasks;
@@ -28,6 +28,8 @@ const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 24337);
 /// How long running handlers have when the node stops. Default: 30 s.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How long connections have to end once nothing runs any more.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A node: a running server, or an engine without one.
 ///
@@ -53,7 +55,6 @@ impl Node {
 
 /// A node under construction. It installs no global subscriber and no signal handler.
 #[must_use = "a node runs once it is started"]
-#[derive(Debug)]
 pub struct NodeBuilder {
     registry: Registry,
     fault: Option<Error>,
@@ -67,6 +68,17 @@ pub struct NodeBuilder {
     demo: bool,
     drain: Duration,
     routes: Router,
+    wrap: Option<Wrap>,
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeBuilder")
+            .field("registry", &self.registry)
+            .field("limits", &self.limits)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for NodeBuilder {
@@ -84,6 +96,7 @@ impl Default for NodeBuilder {
             demo: false,
             drain: DRAIN,
             routes: Router::new(),
+            wrap: None,
         }
     }
 }
@@ -182,8 +195,22 @@ impl NodeBuilder {
     }
 
     /// Adds routes of the host's own, with their layers, on the same port. What they do not match goes to gRPC.
+    ///
+    /// # Panics
+    ///
+    /// As [`Router::merge`]: where two of the host's routes are the same, or two of its routers have a fallback.
     pub fn routes(mut self, routes: Router) -> Self {
         self.routes = self.routes.merge(routes);
+        self
+    }
+
+    /// Wraps everything that is on the port, gRPC included: `|router| router.layer(..)`. Said again, it wraps
+    /// once more.
+    pub fn wrap(mut self, wrap: impl FnOnce(Router) -> Router + Send + 'static) -> Self {
+        self.wrap = Some(match self.wrap {
+            None => Box::new(wrap),
+            Some(inner) => Box::new(|router| wrap(inner(router))),
+        });
         self
     }
 
@@ -219,19 +246,20 @@ impl NodeBuilder {
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
         let serving = Serving::new();
-        let stop = CancellationToken::new();
+        let ends = Ends::default();
         let mut address = None;
         if let Some(listener) = listener {
             address = Some(local_address(&listener)?);
-            let front = grpc::front(&invoker, &serving, self.routes)?;
-            let served = listener::serve(listener, front, tasks.clone(), stop.clone());
+            let front = grpc::front(&invoker, &serving, self.routes, self.wrap)?;
+            let connections = invoker.limits().connections;
+            let served = listener::serve(listener, front, tasks.clone(), connections, ends.clone());
             tasks.spawn("listener", served);
         }
         serving.set(true);
         Ok(NodeHandle {
             invoker,
             serving,
-            stop,
+            ends,
             tasks,
             address,
             drain: self.drain,
@@ -285,7 +313,7 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr> {
 pub struct NodeHandle {
     invoker: Invoker,
     serving: Serving,
-    stop: CancellationToken,
+    ends: Ends,
     tasks: Tasks,
     address: Option<SocketAddr>,
     drain: Duration,
@@ -334,30 +362,39 @@ impl NodeHandle {
     }
 
     /// Stops the node: it is no longer `SERVING`, takes no new work, lets running handlers end, and after the drain
-    /// time asks them to stop. What runs in the background is then handed back.
+    /// time asks them to stop. What runs in the background is then handed back. When handlers have ended, followers and
+    /// watchers end, and at last the connections.
     pub async fn stop(self) {
         self.serving.set(false);
         self.invoker.drain();
-        self.stop.cancel();
-        if tokio::time::timeout(self.drain, self.tasks.finished())
-            .await
-            .is_ok()
-        {
-            return;
-        }
-        tracing::warn!(
-            running = self.invoker.running(),
-            drain_ms = self.drain.as_millis(),
-            "handlers are still running: asking them to stop"
-        );
-        self.invoker.halt();
-        // Twice the grace period: for the handler, and for the hooks after it.
-        let grace = self.invoker.limits().grace * 2 + Duration::from_secs(1);
-        if tokio::time::timeout(grace, self.tasks.finished())
+        self.ends.stop.cancel();
+        if tokio::time::timeout(self.drain, self.invoker.idle())
             .await
             .is_err()
         {
-            tracing::error!(running = self.invoker.running(), "handlers did not stop");
+            tracing::warn!(
+                running = self.invoker.running(),
+                drain_ms = self.drain.as_millis(),
+                "handlers are still running: asking them to stop"
+            );
+            self.invoker.halt();
+            // For the handler, and for the hooks after it.
+            let grace = self.invoker.limits().grace * 2;
+            if tokio::time::timeout(grace, self.invoker.idle())
+                .await
+                .is_err()
+            {
+                tracing::error!(running = self.invoker.running(), "handlers did not stop");
+            }
+        }
+        self.invoker.close();
+        // Whoever has been answered hangs up; whoever keeps a stream open that nothing comes on does not.
+        if tokio::time::timeout(LINGER, self.tasks.finished())
+            .await
+            .is_err()
+        {
+            self.ends.sever.cancel();
+            let _ = tokio::time::timeout(LINGER, self.tasks.finished()).await;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Errors to gRPC statuses with rich details (`google.rpc`, AIP-193), and back.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +19,8 @@ pub const CID_KEY: &str = "cidery-cid";
 
 /// Clients refuse trailers of more than 8 KiB, and base64 makes four bytes of three: this much fits with the rest.
 const MAX_DETAIL_BYTES: usize = 5 * 1024;
+const MAX_FACT_BYTES: usize = 1024;
+const MAX_REASON_BYTES: usize = 64;
 const MAX_VIOLATIONS: usize = 50;
 const MAX_VIOLATION_BYTES: usize = 4 * 1024;
 /// A message is percent-encoded: up to three bytes of one.
@@ -56,13 +59,9 @@ pub fn to_status(error: &Error) -> Status {
 pub fn details(error: &Error) -> Vec<Any> {
     let (violations, omitted) = fitting(error.field_violations());
     let mut info = pb::ErrorInfo {
-        reason: error.reason().to_owned(),
+        reason: cut(error.reason(), MAX_REASON_BYTES).to_owned(),
         domain: DOMAIN.to_owned(),
-        metadata: error
-            .facts()
-            .iter()
-            .map(|(key, value)| (key.to_string(), cut(value, MAX_MESSAGE_BYTES).to_owned()))
-            .collect(),
+        metadata: fitting_facts(error),
     };
     if omitted > 0 {
         info.metadata
@@ -129,6 +128,19 @@ fn any<M: Known>(message: &M) -> Any {
         type_url: M::TYPE_URL.to_owned(),
         value: message.encode_to_vec(),
     }
+}
+
+/// As many facts as fit, in the order in which they were stated.
+fn fitting_facts(error: &Error) -> HashMap<String, String> {
+    let mut bytes = 0;
+    let facts = error.facts().iter();
+    facts
+        .map(|(key, value)| (key.to_string(), cut(value, MAX_MESSAGE_BYTES).to_owned()))
+        .take_while(|(key, value)| {
+            bytes += key.len() + value.len() + 8;
+            bytes <= MAX_FACT_BYTES
+        })
+        .collect()
 }
 
 fn fitting(violations: &[Violation]) -> (Vec<pb::bad_request::FieldViolation>, usize) {
@@ -281,7 +293,8 @@ mod tests {
             .map(|i| Violation::new(format!("/{}/{i}", "ä".repeat(i)), "WRONG", "é".repeat(i)))
             .collect();
         let mut error = Error::violations("INPUT_INVALID", violations).with_cid(Cid::new());
-        for _ in 0..100 {
+        for n in 0..100 {
+            error = error.with_fact(format!("fact{n}"), "é".repeat(1_000));
             error = error.with_detail(Detail {
                 type_url: "type.googleapis.com/x.Y".to_owned(),
                 value: Bytes::from(vec![0; 200]),

@@ -1,12 +1,16 @@
 //! The codec between tonic and prost: small buffers, and failures in our own words.
 
+use std::any::TypeId;
 use std::marker::PhantomData;
 
+use bytes::Buf as _;
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
+use crate::codec::proto::v1;
 use crate::codec::status;
+use crate::codec::struct_pb::Reader;
 use crate::model::error::{Error, reason};
 
 /// What tonic allocates for encoding with each call. Most messages of a call are a few hundred bytes; tonic's own
@@ -67,11 +71,16 @@ impl<T: Message> Encoder for WireEncoder<T> {
 #[derive(Debug)]
 pub struct WireDecoder<U>(PhantomData<U>);
 
-impl<U: Message + Default> Decoder for WireDecoder<U> {
+impl<U: Message + Default + 'static> Decoder for WireDecoder<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        if carries_input::<U>() && input_comes_twice(buffer.chunk()) {
+            let message = "the input is there twice: send one of `payload`, `value` and `document`";
+            let error = Error::invalid_argument(reason::MALFORMED_MESSAGE, message);
+            return Err(status::to_status(&error));
+        }
         U::decode(buffer).map(Some).map_err(|error| {
             let message = format!("the message cannot be decoded: {error}");
             status::to_status(&Error::invalid_argument(reason::MALFORMED_MESSAGE, message))
@@ -80,5 +89,46 @@ impl<U: Message + Default> Decoder for WireDecoder<U> {
 
     fn buffer_settings(&self) -> BufferSettings {
         BufferSettings::new(BUFFER_BYTES, YIELD_BYTES)
+    }
+}
+
+/// Whether a message is one of those whose input is patched to bytes, all of them with the same numbers.
+fn carries_input<U: 'static>() -> bool {
+    let message = TypeId::of::<U>();
+    message == TypeId::of::<v1::InvokeRequest>()
+        || message == TypeId::of::<v1::InvokeAsyncRequest>()
+}
+
+/// Whether an input comes twice. Protobuf would merge the two; bytes replace one another, and nothing is ever changed
+/// silently. What is malformed is left to the decoder.
+fn input_comes_twice(message: &[u8]) -> bool {
+    const INPUT: std::ops::RangeInclusive<u64> = 2..=4;
+    let mut reader = Reader::new(message);
+    let mut inputs = 0;
+    while let Ok(Some((number, _))) = reader.field() {
+        inputs += usize::from(INPUT.contains(&number));
+    }
+    inputs > 1
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn an_input_that_comes_twice_is_found() {
+        let request = |input| v1::InvokeRequest {
+            service: "a".to_owned(),
+            input,
+            ..v1::InvokeRequest::default()
+        };
+        let once = request(Some(v1::invoke_request::Input::Payload(Bytes::new()))).encode_to_vec();
+        let other = request(Some(v1::invoke_request::Input::Value(Bytes::new()))).encode_to_vec();
+        assert!(!input_comes_twice(&once));
+        assert!(!input_comes_twice(&[]));
+        assert!(input_comes_twice(&[once.clone(), once.clone()].concat()));
+        assert!(input_comes_twice(&[once, other].concat()));
     }
 }

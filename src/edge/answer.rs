@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode;
 use tonic::body::Body;
@@ -28,7 +28,8 @@ const INVOCATION: &str = "/cidery.v1.InvocationService/";
 /// What answers the requests of a connection.
 #[derive(Clone, Debug)]
 pub struct Front {
-    invocation: InvocationServiceServer<InvocationApi>,
+    /// `None` where the host has wrapped everything: then the router has it.
+    invocation: Option<InvocationServiceServer<InvocationApi>>,
     rest: Router,
     request_timeout: Duration,
 }
@@ -37,7 +38,7 @@ impl Front {
     /// Puts the gRPC services of a node and the routes of its host on one port.
     #[must_use]
     pub fn new(
-        invocation: InvocationServiceServer<InvocationApi>,
+        invocation: Option<InvocationServiceServer<InvocationApi>>,
         rest: Router,
         request_timeout: Duration,
     ) -> Self {
@@ -67,8 +68,10 @@ impl Service<Request<Incoming>> for Front {
         let lasts = STREAMS_THAT_LAST.contains(&request.uri().path());
         let timeout = (!lasts).then_some(self.request_timeout);
         let request = request.map(|body| RequestBody::new(body, timeout));
-        if request.uri().path().starts_with(INVOCATION) {
-            let answer = self.invocation.call(request);
+        if let Some(invocation) = &mut self.invocation
+            && request.uri().path().starts_with(INVOCATION)
+        {
+            let answer = invocation.call(request);
             return Box::pin(async move { answer.await.map(|response| asked.answer(response)) });
         }
         let answer = self.rest.call(request);
@@ -86,15 +89,13 @@ fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// What has to be remembered of a request to explain what the transport says of it: the path, where there may be no
-/// such method.
-struct Asked(Option<String>);
+/// What has to be remembered of a request to explain what the transport says of it: where it went.
+struct Asked(Uri);
 
 impl Asked {
     fn of<B>(request: &Request<B>) -> Self {
-        let path = request.uri().path();
-        let known = path.starts_with(INVOCATION) && InvocationApi::has_method(path);
-        Self((!known).then(|| path.to_owned()))
+        // Shares the bytes of the request.
+        Self(request.uri().clone())
     }
 
     fn answer(&self, mut response: Response<Body>) -> Response<Body> {
@@ -103,7 +104,10 @@ impl Asked {
             .get(Status::GRPC_STATUS)
             .is_some_and(|status| status != "0");
         if failed && !headers.contains_key(Status::GRPC_STATUS_DETAILS) {
-            response = to_status(&self.explain(headers)).into_http();
+            let cid = Cid::new();
+            let error = self.explain(headers).with_cid(cid);
+            tracing::debug!(%cid, path = self.0.path(), reason = error.reason(), "refused: {error}");
+            response = to_status(&error).into_http();
         }
         response
             .headers_mut()
@@ -125,7 +129,7 @@ impl Asked {
                 Error::unimplemented(reason::NOT_SUPPORTED, said)
             }
             Code::Unimplemented => {
-                let path = self.0.as_deref().unwrap_or_default();
+                let path = self.0.path();
                 let message =
                     format!("there is no method `{path}`; `grpcurl HOST list` lists services");
                 Error::unimplemented(reason::METHOD_UNKNOWN, message)

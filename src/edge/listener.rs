@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -10,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::tasks::Tasks;
@@ -25,6 +27,9 @@ const MAX_STREAMS: u32 = 10_000;
 /// What may be under way towards us: large messages on few streams need more than the protocol's default of 64 KiB.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// How long a caller has to begin to speak, and how often to look whether the rest of a preface has come.
+const PREFACE_TIMEOUT: Duration = Duration::from_secs(30);
+const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 /// How long to wait before accepting again after the system refused to (too many open files, for one).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -40,10 +45,23 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// Serves connections until `stop` fires; then lets those there are finish their calls. Returns once no more are
-/// accepted.
-pub async fn serve<S, B>(listener: TcpListener, service: S, tasks: Tasks, stop: CancellationToken)
-where
+/// When connections end.
+#[derive(Clone, Debug, Default)]
+pub struct Ends {
+    /// No more are accepted, and those there are finish their calls.
+    pub stop: CancellationToken,
+    /// Those there are end at once.
+    pub sever: CancellationToken,
+}
+
+/// Serves connections, at most so many at once, until told to stop. Returns once no more are accepted.
+pub async fn serve<S, B>(
+    listener: TcpListener,
+    service: S,
+    tasks: Tasks,
+    connections: usize,
+    ends: Ends,
+) where
     S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
         + Clone
         + Send
@@ -53,15 +71,19 @@ where
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let places = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            () = ends.stop.cancelled() => return,
+            accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let connection = connection(stream, peer, service.clone(), stop.clone());
-                tasks.spawn("connection", connection);
+            Ok((place, stream, peer)) => {
+                let connection = connection(stream, peer, service.clone(), ends.clone());
+                tasks.spawn("connection", async move {
+                    connection.await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -71,7 +93,37 @@ where
     }
 }
 
-async fn connection<S, B>(stream: TcpStream, peer: SocketAddr, service: S, stop: CancellationToken)
+/// Waits for a place first: those who wait beyond it wait in the system's queue.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(Option<OwnedSemaphorePermit>, TcpStream, SocketAddr)> {
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    let (stream, peer) = listener.accept().await?;
+    Ok((place, stream, peer))
+}
+
+/// Whether a caller has begun to speak in time: hyper would wait for ever for the rest of an HTTP/2 preface.
+async fn has_begun(stream: &TcpStream) -> bool {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut seen = [0; PREFACE.len()];
+    let begun = async {
+        loop {
+            match stream.peek(&mut seen).await {
+                Ok(0) | Err(_) => return false,
+                Ok(n) if n == PREFACE.len() => return true,
+                Ok(n) if !PREFACE.starts_with(seen.get(..n).unwrap_or_default()) => return true,
+                // Half a preface stays readable: looking at it again at once would show the same.
+                Ok(_) => tokio::time::sleep(PREFACE_PAUSE).await,
+            }
+        }
+    };
+    tokio::time::timeout(PREFACE_TIMEOUT, begun)
+        .await
+        .unwrap_or(false)
+}
+
+async fn connection<S, B>(stream: TcpStream, peer: SocketAddr, service: S, ends: Ends)
 where
     S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
         + Clone
@@ -81,6 +133,14 @@ where
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let begun = tokio::select! {
+        begun = has_begun(&stream) => begun,
+        () = ends.stop.cancelled() => false,
+    };
+    if !begun {
+        tracing::debug!(%peer, "connection ended before it began");
+        return;
+    }
     // Small answers must not wait for the acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
@@ -98,13 +158,20 @@ where
     builder.http1().timer(TokioTimer::new());
     let service = TowerToHyperService::new(service);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let finished = async {
+        tokio::select! {
+            biased;
+            served = connection.as_mut() => served,
+            () = ends.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    };
     let served = tokio::select! {
         biased;
-        served = connection.as_mut() => served,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+        served = finished => served,
+        () = ends.sever.cancelled() => return,
     };
     if let Err(error) = served {
         tracing::debug!(%peer, %error, "connection ended");

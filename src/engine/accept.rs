@@ -7,6 +7,7 @@ use crate::codec::payload;
 use crate::engine::Invoker;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::hub::next_sequence;
+use crate::engine::invoke::with_trace_of;
 use crate::engine::routes::Route;
 use crate::engine::store::Acceptance;
 use crate::model::error::{Error, Result, reason};
@@ -41,47 +42,13 @@ impl Invoker {
         route: &Arc<Route>,
     ) -> Result<Accepted> {
         let engine = &self.0;
-        if call.cid.is_some() && engine.in_use().contains(&cid) {
-            let message = format!("a synchronous call with CID {cid} is running");
-            return Err(Error::already_exists(reason::CID_IN_USE, message));
-        }
-        let limit = route.options.pending_limit;
-        if engine.store.pending(route.name()) >= limit {
-            return Err(too_many_pending(route, limit));
-        }
-        let now = engine.clock.now();
-        let request = Arc::new(Request {
-            cid,
-            service: route.name().clone(),
-            input: storable(call.input)?,
-            response_format: call.response_format,
-            metadata: call.metadata.map(Arc::unwrap_or_clone).unwrap_or_default(),
-            attempt_timeout: call.timeout,
-            parent: parent.map(|parent| parent.cid),
-            root: parent.map_or(cid, |parent| parent.root),
-            accept_time: now,
-        });
-        let accepted = Arc::new(Event {
-            sequence: next_sequence(0, engine.store.generation()),
-            attempt: 0,
-            time: now,
-            kind: EventKind::Accepted {
-                service: route.name().clone(),
-                due: now,
-            },
-        });
-        let invocation = Invocation {
-            request: Arc::clone(&request),
-            state: State::ACCEPTED,
-            attempts: 0,
-            due: now,
-            first_attempt_time: None,
-            end_time: None,
-            purge_time: None,
-            progress: None,
-            last_failure: None,
-            events: vec![accepted],
+        let _name = match call.cid {
+            Some(brought) => Some(engine.names.take_to_accept(brought)?),
+            None => None,
         };
+        self.check_room(route)?;
+        let invocation = self.new_invocation(cid, call, parent, route)?;
+        let request = Arc::clone(&invocation.request);
         match engine.store.accept(invocation).await? {
             Acceptance::Stored => {
                 engine.hub.ring(cid);
@@ -98,7 +65,77 @@ impl Invoker {
                     already_accepted: true,
                 })
             }
+            Acceptance::Removed(tombstone) => {
+                let message = format!(
+                    "CID {cid} was accepted before; its outcome ({}) is no longer kept",
+                    tombstone.end_time
+                );
+                Err(Error::already_exists(reason::RESULT_EXPIRED, message))
+            }
         }
+    }
+
+    fn check_room(&self, route: &Route) -> Result<()> {
+        let (store, node_limit) = (&self.0.store, self.0.limits.node_pending);
+        let limit = route.options.pending_limit;
+        if store.pending(route.name()) >= limit {
+            let of = format!("of `{}`", route.name());
+            return Err(too_many_pending(&of, limit));
+        }
+        if store.pending_in_all() >= node_limit {
+            return Err(too_many_pending("in all", node_limit));
+        }
+        Ok(())
+    }
+
+    fn new_invocation(
+        &self,
+        cid: Cid,
+        call: Call,
+        parent: Option<&Dispatch>,
+        route: &Route,
+    ) -> Result<Invocation> {
+        // A caller from outside has said all there is to hand on.
+        let metadata = match parent {
+            Some(parent) => {
+                let own = call.metadata.unwrap_or_default();
+                Some(with_trace_of(own, &parent.metadata)?)
+            }
+            None => call.metadata,
+        };
+        let now = self.0.clock.now();
+        let request = Request {
+            cid,
+            service: route.name().clone(),
+            input: storable(call.input)?,
+            response_format: call.response_format,
+            metadata: metadata.map(Arc::unwrap_or_clone).unwrap_or_default(),
+            attempt_timeout: call.timeout,
+            parent: parent.map(|parent| parent.cid),
+            root: parent.map_or(cid, |parent| parent.root),
+            accept_time: now,
+        };
+        let accepted = Event {
+            sequence: next_sequence(0, self.0.store.generation()),
+            attempt: 0,
+            time: now,
+            kind: EventKind::Accepted {
+                service: route.name().clone(),
+                due: now,
+            },
+        };
+        Ok(Invocation {
+            request: Arc::new(request),
+            state: State::ACCEPTED,
+            attempts: 0,
+            due: now,
+            first_attempt_time: None,
+            end_time: None,
+            purge_time: None,
+            progress: None,
+            last_failure: None,
+            events: vec![Arc::new(accepted)],
+        })
     }
 }
 
@@ -115,9 +152,14 @@ fn storable(input: Payload) -> Result<Payload> {
 
 fn check_same(first: &Request, again: &Request) -> Result<()> {
     let same = first.service == again.service && {
-        let first = payload::decode(first.input.clone())?;
-        let again_input = payload::decode(again.input.clone())?;
-        fingerprint(&again.service, &first) == fingerprint(&again.service, &again_input)
+        let decoded = |request: &Request| payload::decode(request.input.clone());
+        match (decoded(first), decoded(again)) {
+            (Ok(one), Ok(other)) => {
+                fingerprint(&first.service, &one) == fingerprint(&again.service, &other)
+            }
+            // What cannot be read is the same where its bytes are.
+            _ => first.input.same_bytes(&again.input),
+        }
     };
     if same {
         return Ok(());
@@ -129,11 +171,8 @@ fn check_same(first: &Request, again: &Request) -> Result<()> {
     Err(Error::already_exists(reason::IDEMPOTENCY_MISMATCH, message))
 }
 
-fn too_many_pending(route: &Route, limit: usize) -> Error {
-    let message = format!(
-        "{limit} invocations of `{}` are pending already",
-        route.name()
-    );
+fn too_many_pending(of: &str, limit: usize) -> Error {
+    let message = format!("{limit} invocations {of} are pending already");
     Error::resource_exhausted(reason::PENDING_LIMIT, message)
         .with_fact("pending", limit)
         .with_retry_after(Duration::from_secs(1))

@@ -99,15 +99,20 @@ impl Future for Attempt {
 impl Running {
     fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<Reply>> {
         let _entered = self.span.enter();
-        let polled = catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx)));
-        let outcome = match polled {
-            Ok(polled) => ready!(polled),
-            Err(panic) => Err(panicked(&*panic)),
-        };
-        if let Err(error) = &outcome {
+        let outcome = ready!(Pin::new(&mut Caught(&mut self.future)).poll(cx));
+        // A failure that is handed on by one caller after another is logged once, where it leaves.
+        if let Err(error) = &outcome
+            && self.dispatch.callers.is_none()
+        {
             log_failure(error);
         }
         Poll::Ready(outcome)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.dispatch.slot.close();
     }
 }
 
@@ -155,33 +160,34 @@ async fn with_hooks(
     mut input: Payload,
     kill: CancellationToken,
 ) -> Result<Reply> {
-    let mut outcome = before(&hooks, &context, &mut input).await;
-    if outcome.is_ok() {
-        let handler = Caught(guarded(|| route.definition.call(context.clone(), input)));
-        outcome = tokio::select! {
-            biased;
-            outcome = handler => outcome,
-            () = kill.cancelled() => {
-                let message = "the service was cancelled and did not stop in time";
-                Err(Error::cancelled(reason::CANCELLED, message))
+    let mut outcome = match before(&hooks, &context, &mut input).await {
+        // It may have taken its time.
+        Ok(()) if context.is_cancelled() => Err(stopped()),
+        Ok(()) => {
+            let handler = Caught(guarded(|| route.definition.call(context.clone(), input)));
+            tokio::select! {
+                biased;
+                outcome = handler => outcome,
+                () = kill.cancelled() => Err(stopped()),
             }
-        };
-    }
+        }
+        Err(error) => Err(error),
+    };
     for hook in hooks.iter().rev() {
         let mut changed = outcome.clone();
         let after = Box::pin(async {
             hook.after(&context, &mut changed).await;
-            Ok(Payload::empty().into())
+            Ok(())
         });
         match Caught(after).await {
-            Ok(_) => outcome = changed,
+            Ok(()) => outcome = changed,
             Err(error) => tracing::error!(%error, "hook `after` failed"),
         }
     }
     for hook in hooks.iter().rev() {
         let finally = Box::pin(async {
             hook.finally(&context).await;
-            Ok(Payload::empty().into())
+            Ok(())
         });
         if let Err(error) = Caught(finally).await {
             tracing::error!(%error, "hook `finally` failed");
@@ -190,27 +196,27 @@ async fn with_hooks(
     outcome
 }
 
-/// Runs the `before` hooks. The reply stands for "go on": it is never answered.
+fn stopped() -> Error {
+    let message = "the service was cancelled and did not stop in time";
+    Error::cancelled(reason::CANCELLED, message)
+}
+
 async fn before(
     hooks: &[Arc<dyn ErasedHooks>],
     context: &Context,
     input: &mut Payload,
-) -> Result<Reply> {
+) -> Result<()> {
     for hook in hooks {
-        let before = Box::pin(async {
-            hook.before(context, &mut *input).await?;
-            Ok(Payload::empty().into())
-        });
-        Caught(before).await?;
+        Caught(hook.before(context, input)).await?;
     }
-    Ok(Payload::empty().into())
+    Ok(())
 }
 
 /// A future whose panics are failures.
 struct Caught<F>(F);
 
-impl<F: Future<Output = Result<Reply>> + Unpin> Future for Caught<F> {
-    type Output = Result<Reply>;
+impl<T, F: Future<Output = Result<T>> + Unpin> Future for Caught<F> {
+    type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(cx))) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::codec::{payload, struct_pb};
 use crate::engine::Invoker;
 use crate::engine::gate::Slot;
 use crate::engine::hub::{Live, Untold};
@@ -13,10 +14,15 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Progress;
 use crate::model::metadata::Metadata;
-use crate::model::payload::{Payload, Reply};
+use crate::model::payload::{Format, Payload, Reply};
+use crate::service::output_invalid;
 use crate::service::{Accepted, BoxFuture, Call, Context, Facts, Invoke, KnownService};
 
-/// A dispatch under way. Ends with the handler, or with its grace period.
+/// How long the note of a progress may be, in bytes.
+const MAX_NOTE_BYTES: usize = 4 * 1024;
+
+/// A dispatch under way. Its slot is free when the handler has ended or its grace period is over, whoever still holds
+/// the context.
 #[derive(Debug)]
 pub(super) struct Dispatch {
     this: Weak<Self>,
@@ -109,6 +115,14 @@ impl Dispatch {
         names.join(" → ")
     }
 
+    /// Whether the handler is no longer wanted. A handler that never waits would not let its own alarm ring.
+    pub(super) fn is_over(&self) -> bool {
+        self.cancel.is_cancelled()
+            || self
+                .deadline
+                .is_some_and(|deadline| deadline <= Instant::now())
+    }
+
     /// Why a nested call ends when its caller does.
     pub(super) fn ended(&self) -> Error {
         match self.deadline {
@@ -135,7 +149,7 @@ impl Invoke for Dispatch {
 
     fn progress(&self, progress: Progress) {
         if let Some(live) = &self.live {
-            live.show(progress, self.invoker.0.clock.now());
+            live.show(self.showable(progress), self.invoker.0.clock.now());
             self.invoker.0.hub.ring(live.cid);
         }
     }
@@ -158,10 +172,37 @@ impl Invoke for Dispatch {
 }
 
 impl Dispatch {
+    /// Progress that can be carried: a value that cannot be is left out, since progress has nobody to fail to.
+    fn showable(&self, mut progress: Progress) -> Progress {
+        let limit = self.invoker.limits().item_bytes;
+        let encoded = progress.value.as_ref().map(struct_pb::encode_value);
+        match encoded {
+            Some(Err(error)) => {
+                tracing::warn!(%error, "progress without its value: it cannot be carried");
+                progress.value = None;
+            }
+            Some(Ok(bytes)) if bytes.len() > limit => {
+                tracing::warn!(
+                    bytes = bytes.len(),
+                    limit,
+                    "progress without its value: it is too large"
+                );
+                progress.value = None;
+            }
+            Some(Ok(_)) | None => {}
+        }
+        progress
+            .message
+            .truncate(progress.message.floor_char_boundary(MAX_NOTE_BYTES));
+        progress
+    }
+
     fn tell_item(&self, item: Payload) -> Result<()> {
         let Some(live) = &self.live else {
             return Ok(());
         };
+        // Once, here: what cannot be carried is the handler's to hear of, not its followers'.
+        let item = payload::encode(item, Format::Dict).map_err(output_invalid)?;
         let limits = self.invoker.limits();
         let now = self.invoker.0.clock.now();
         live.tell_item(item, now, limits)

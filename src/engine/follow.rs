@@ -4,14 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
-use crate::engine::Invoker;
-use crate::engine::hub::{Hub, Inbox, Live, News, Shown};
+use crate::engine::hub::{Hub, Inbox, Live, News, Version, last_of_before};
 use crate::engine::store::{Store, Stored, Tombstone};
+use crate::engine::{Invoker, stopping};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::{Event, Progress, State};
+use crate::model::invocation::{Event, Shown, State};
 
 /// Something about an invocation that is followed.
 #[derive(Clone, Debug)]
@@ -19,16 +19,7 @@ pub enum Followed {
     /// Something happened to it.
     Event(Cid, Arc<Event>),
     /// Its handler showed a sign of life.
-    Progress {
-        /// The invocation.
-        cid: Cid,
-        /// The attempt.
-        attempt: u32,
-        /// When.
-        time: Timestamp,
-        /// What it showed.
-        progress: Arc<Progress>,
-    },
+    Progress(Cid, Arc<Shown>),
     /// It is not stored. Nothing more comes of it.
     NotFound {
         /// The CID.
@@ -50,13 +41,15 @@ pub struct Follower {
     /// Read, not answered yet: what one invocation had to tell.
     ready: VecDeque<Followed>,
     wait_for_accept: bool,
+    /// Fires when the node will not do any more what is waited for.
+    closing: CancellationToken,
 }
 
 /// How far one invocation has been read.
 #[derive(Clone, Copy, Debug)]
 struct Cursor {
     sequence: u64,
-    progress: u64,
+    progress: Version,
 }
 
 impl Invoker {
@@ -76,7 +69,7 @@ impl Invoker {
             .map(|(cid, sequence)| {
                 let cursor = Cursor {
                     sequence,
-                    progress: 0,
+                    progress: (0, 0),
                 };
                 (cid, cursor)
             })
@@ -94,6 +87,7 @@ impl Invoker {
             open,
             ready: VecDeque::new(),
             wait_for_accept,
+            closing: self.0.closing.clone(),
         };
         for cid in follower.open.keys() {
             // Registered first, read afterwards: what happens in between rings again.
@@ -109,7 +103,7 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// What the store answers. Nothing is lost: the next call reads again.
+    /// `UNAVAILABLE` / `NODE_STOPPING`; what the store answers. Nothing is lost: the next call reads again.
     ///
     /// # Cancel safety
     ///
@@ -122,7 +116,11 @@ impl Follower {
             if self.open.is_empty() {
                 return Ok(None);
             }
-            let (cid, live) = self.inbox.next().await;
+            let (cid, live) = tokio::select! {
+                biased;
+                next = self.inbox.next() => next,
+                () = self.closing.cancelled() => return Err(stopping()),
+            };
             let read = Rung {
                 inbox: &self.inbox,
                 cid,
@@ -148,9 +146,9 @@ impl Follower {
                     ended |= event.kind.terminal_state().is_some();
                     self.ready.push_back(Followed::Event(cid, event));
                 }
-                if let Some(shown) = progress.filter(|_| !ended) {
-                    cursor.progress = shown.version;
-                    self.ready.push_back(shown_to(cid, shown));
+                if let Some((shown, version)) = progress.filter(|_| !ended) {
+                    cursor.progress = version;
+                    self.ready.push_back(Followed::Progress(cid, shown));
                 }
                 if ended {
                     self.close(cid);
@@ -228,13 +226,17 @@ async fn read_news(
     hub: &Hub,
     store: &dyn Store,
 ) -> Result<Option<Read>> {
-    let Some(&Cursor { sequence, progress }) = cursor else {
+    let Some(&Cursor {
+        sequence,
+        progress: seen,
+    }) = cursor
+    else {
         rung.read = true;
         return Ok(None);
     };
     let live = rung.live.clone().or_else(|| hub.live(rung.cid));
     let read = match live {
-        Some(live) => Read::News(live.since(sequence, progress)),
+        Some(live) => Read::News(live.since(sequence, seen)),
         None => match store.get(rung.cid).await? {
             Stored::Found(invocation) => {
                 let first = invocation
@@ -244,10 +246,9 @@ async fn read_news(
                 if events.is_empty() && invocation.state.is_terminal() {
                     Read::Over
                 } else {
-                    Read::News(News {
-                        events,
-                        progress: None,
-                    })
+                    let progress = invocation.progress.map(last_of_before);
+                    let progress = progress.filter(|(_, version)| *version > seen);
+                    Read::News(News { events, progress })
                 }
             }
             Stored::Removed(tombstone) => Read::Missing {
@@ -262,15 +263,6 @@ async fn read_news(
     };
     rung.read = true;
     Ok(Some(read))
-}
-
-fn shown_to(cid: Cid, shown: Shown) -> Followed {
-    Followed::Progress {
-        cid,
-        attempt: shown.attempt,
-        time: shown.time,
-        progress: shown.progress,
-    }
 }
 
 /// `NOT_FOUND` / `CID_UNKNOWN`.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
@@ -106,11 +107,13 @@ impl Drop for Place<'_> {
 }
 
 /// The slot of one running handler. Given back while the handler waits for nested calls, so that a chain of services
-/// cannot lock itself up.
+/// cannot lock itself up; and for good when the handler has ended, whoever still holds its context.
 #[derive(Debug)]
 pub(super) struct Slot {
     gate: Arc<Gate>,
     state: Mutex<SlotState>,
+    /// Held by the one who waits for the slot to come back: two would wait for two.
+    returning: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -118,6 +121,7 @@ struct SlotState {
     permits: Option<Permits>,
     /// How many nested calls the handler waits for.
     nested: usize,
+    closed: bool,
 }
 
 impl Slot {
@@ -127,28 +131,65 @@ impl Slot {
             state: Mutex::new(SlotState {
                 permits: Some(permits),
                 nested: 0,
+                closed: false,
             }),
+            returning: tokio::sync::Mutex::new(()),
         }
     }
 
-    /// Waits for a nested call without holding the slot.
-    pub(super) async fn lend<T>(&self, nested: impl Future<Output = T>) -> T {
-        let away = Away::new(self);
+    /// Waits for a nested call without holding the slot, and then for the slot; not for the slot once the handler is
+    /// no longer wanted, so that it can clean up.
+    pub(super) async fn lend<T>(
+        &self,
+        unwanted: &CancellationToken,
+        nested: impl Future<Output = T>,
+    ) -> T {
+        let mut away = Away::new(self);
         let output = nested.await;
-        let last = away.back();
-        if last {
-            let permits = self.gate.enter_unqueued().await;
-            let mut state = self.lock();
-            // Another nested call may have begun while this one waited: then the slot stays lent.
-            if state.nested == 0 {
-                state.permits = Some(permits);
+        away.back();
+        if self.is_wanted() {
+            tokio::select! {
+                biased;
+                () = self.take_back() => {}
+                () = unwanted.cancelled() => {}
             }
         }
         output
     }
 
+    /// The handler has ended.
+    pub(super) fn close(&self) {
+        let permits = {
+            let mut state = self.lock();
+            state.closed = true;
+            state.permits.take()
+        };
+        drop(permits);
+    }
+
+    fn is_wanted(&self) -> bool {
+        let state = self.lock();
+        state.nested == 0 && state.permits.is_none() && !state.closed
+    }
+
+    async fn take_back(&self) {
+        let _turn = self.returning.lock().await;
+        if self.is_wanted() {
+            let permits = self.gate.enter_unqueued().await;
+            self.put_back(permits);
+        }
+    }
+
+    /// Takes permits if they are still wanted: another nested call may have begun, or the handler may have ended.
+    fn put_back(&self, permits: Permits) {
+        let mut state = self.lock();
+        if state.nested == 0 && state.permits.is_none() && !state.closed {
+            state.permits = Some(permits);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, SlotState> {
-        // Two fields that are set one after the other and never half: whole whatever panicked.
+        // Fields that are set one after the other and never half: whole whatever panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -156,7 +197,7 @@ impl Slot {
 /// One nested call that a handler waits for.
 struct Away<'a> {
     slot: &'a Slot,
-    ended: bool,
+    counted: bool,
 }
 
 impl<'a> Away<'a> {
@@ -167,30 +208,28 @@ impl<'a> Away<'a> {
             state.permits.take()
         };
         drop(permits);
-        Self { slot, ended: false }
+        Self {
+            slot,
+            counted: true,
+        }
     }
 
-    /// The call has ended: whether it was the last one and the slot is needed again.
-    fn back(mut self) -> bool {
-        self.ended = true;
-        let mut state = self.slot.lock();
-        state.nested -= 1;
-        state.nested == 0 && state.permits.is_none()
+    fn back(&mut self) {
+        if std::mem::take(&mut self.counted) {
+            self.slot.lock().nested -= 1;
+        }
     }
 }
 
 impl Drop for Away<'_> {
     fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        // The handler gave the nested call up and may go on. It cannot wait here: it takes a slot if there is one, and
-        // runs beside the others otherwise.
-        let permits = self.slot.gate.try_enter();
-        let mut state = self.slot.lock();
-        state.nested -= 1;
-        if state.nested == 0 && state.permits.is_none() {
-            state.permits = permits;
+        self.back();
+        // Whoever gave the nested call up, or did not wait for the slot, cannot wait here: the handler takes a slot if
+        // there is one, and runs beside the others otherwise.
+        if self.slot.is_wanted()
+            && let Some(permits) = self.slot.gate.try_enter()
+        {
+            self.slot.put_back(permits);
         }
     }
 }
@@ -229,14 +268,17 @@ mod tests {
         assert_eq!(gate.running(), 0);
     }
 
+    fn wanted() -> CancellationToken {
+        CancellationToken::new()
+    }
+
     #[tokio::test]
     async fn a_lent_slot_is_free_and_comes_back() {
         let gate = gate(1, 0);
         let slot = Slot::new(Arc::clone(&gate), gate.try_enter().unwrap());
-        let seen = slot
-            .lend(async { slot.lend(async { gate.running() }).await })
-            .await;
-        assert_eq!(seen, 0);
+        let wanted = wanted();
+        let inner = slot.lend(&wanted, async { gate.running() });
+        assert_eq!(slot.lend(&wanted, inner).await, 0);
         assert_eq!(gate.running(), 1);
         drop(slot);
         assert_eq!(gate.running(), 0);
@@ -247,10 +289,51 @@ mod tests {
         let gate = gate(1, 0);
         let slot = Slot::new(Arc::clone(&gate), gate.try_enter().unwrap());
         {
-            let mut lent = Box::pin(slot.lend(std::future::pending::<()>()));
+            let wanted = wanted();
+            let mut lent = Box::pin(slot.lend(&wanted, std::future::pending::<()>()));
             assert!(futures_util::poll!(&mut lent).is_pending());
             assert_eq!(gate.running(), 0);
         }
         assert_eq!(gate.running(), 1);
+    }
+
+    /// Two calls end one after the other while somebody else has the slot: only one slot is waited for.
+    #[tokio::test]
+    async fn two_that_come_back_wait_for_one_slot() {
+        let gate = gate(1, 0);
+        let slot = Slot::new(Arc::clone(&gate), gate.try_enter().unwrap());
+        let wanted = wanted();
+        let ready = || std::future::ready(());
+        let mut one = Box::pin(slot.lend(&wanted, tokio::task::yield_now()));
+        assert!(futures_util::poll!(&mut one).is_pending());
+        let other = gate.try_enter().unwrap();
+        assert!(futures_util::poll!(&mut one).is_pending());
+        let mut two = Box::pin(slot.lend(&wanted, ready()));
+        assert!(futures_util::poll!(&mut two).is_pending());
+        drop(other);
+        one.await;
+        two.await;
+        assert_eq!(gate.running(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_is_no_longer_wanted_does_not_wait_for_a_slot() {
+        let gate = gate(1, 0);
+        let slot = Slot::new(Arc::clone(&gate), gate.try_enter().unwrap());
+        let wanted = wanted();
+        let mut lent = Box::pin(slot.lend(&wanted, tokio::task::yield_now()));
+        assert!(futures_util::poll!(&mut lent).is_pending());
+        let _other = gate.try_enter().unwrap();
+        assert!(futures_util::poll!(&mut lent).is_pending());
+        wanted.cancel();
+        lent.await;
+    }
+
+    #[test]
+    fn a_closed_slot_is_free_whoever_holds_it() {
+        let gate = gate(1, 0);
+        let slot = Slot::new(Arc::clone(&gate), gate.try_enter().unwrap());
+        slot.close();
+        assert_eq!(gate.running(), 0);
     }
 }

@@ -5,11 +5,10 @@
 //! queue of events, and subscribing cannot race with finishing: whoever registers first and reads afterwards misses
 //! nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
-use indexmap::IndexMap;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -17,7 +16,7 @@ use tokio::time::Instant;
 use crate::engine::limits::Limits;
 use crate::model::id::Cid;
 use crate::model::invocation::{
-    Event, EventKind, Invocation, Progress, SEQUENCES_PER_GENERATION, State,
+    Event, EventKind, Invocation, Progress, SEQUENCES_PER_GENERATION, Shown, State,
 };
 use crate::model::payload::Payload;
 
@@ -71,14 +70,14 @@ impl Hub {
         }
     }
 
-    /// The invocation does not run any more. Followers keep what is live until they have read it: the outcome reaches
-    /// them without another look into the store.
-    pub(super) fn close(&self, cid: Cid) {
+    /// The invocation does not run any more. Where what is live holds what was recorded, followers keep it until they
+    /// have read it: the outcome reaches them without another look into the store.
+    pub(super) fn close(&self, cid: Cid, recorded: bool) {
         let mut shard = self.shard(cid);
         let Some(entry) = shard.get_mut(&cid) else {
             return;
         };
-        let live = entry.live.take();
+        let live = entry.live.take().filter(|_| recorded);
         for follower in &entry.followers {
             follower.ring(cid, live.as_ref());
         }
@@ -110,33 +109,45 @@ impl Hub {
 /// The CIDs that have something new for one follower. Bounded by the number of CIDs it follows.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    fresh: Mutex<IndexMap<Cid, Option<Arc<Live>>, RandomState>>,
+    fresh: Mutex<Fresh>,
     bell: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Fresh {
+    order: VecDeque<Cid>,
+    /// The CIDs in `order`, with where to read.
+    live: HashMap<Cid, Option<Arc<Live>>, RandomState>,
 }
 
 impl Inbox {
     pub(super) fn ring(&self, cid: Cid, live: Option<&Arc<Live>>) {
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = fresh.entry(cid).or_default();
-        if live.is_some() {
-            *slot = live.cloned();
+        match fresh.live.get_mut(&cid) {
+            Some(slot) if live.is_some() => *slot = live.cloned(),
+            Some(_) => {}
+            None => {
+                fresh.live.insert(cid, live.cloned());
+                fresh.order.push_back(cid);
+            }
         }
         drop(fresh);
         self.bell.notify_one();
     }
 
+    fn take(&self) -> Option<(Cid, Option<Arc<Live>>)> {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let cid = fresh.order.pop_front()?;
+        Some((cid, fresh.live.remove(&cid).flatten()))
+    }
+
     /// Waits for a CID with something new. Cancel safe: a CID is taken only when it is answered.
     pub(super) async fn next(&self) -> (Cid, Option<Arc<Live>>) {
         loop {
-            let next = self
-                .fresh
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .shift_remove_index(0);
-            match next {
-                Some(next) => return next,
-                None => self.bell.notified().await,
+            if let Some(next) = self.take() {
+                return next;
             }
+            self.bell.notified().await;
         }
     }
 }
@@ -160,26 +171,21 @@ struct Told {
     recorded: usize,
     items: usize,
     item_bytes: usize,
-    progress: Option<Shown>,
+    /// The last progress, of this attempt or one before it.
+    progress: Option<(Arc<Shown>, Version)>,
     last_sign: Instant,
     /// The attempt has ended: nothing more is told.
     sealed: bool,
 }
 
-/// Progress, with when it was shown and how many were shown before it.
-#[derive(Clone, Debug)]
-pub(super) struct Shown {
-    pub(super) progress: Arc<Progress>,
-    pub(super) time: Timestamp,
-    pub(super) attempt: u32,
-    pub(super) version: u64,
-}
+/// How far the progress of an invocation has been seen: the attempt, and how many times it had shown progress.
+pub(super) type Version = (u32, u64);
 
 /// What is new of a live invocation.
 #[derive(Debug, Default)]
 pub(super) struct News {
     pub(super) events: Vec<Arc<Event>>,
-    pub(super) progress: Option<Shown>,
+    pub(super) progress: Option<(Arc<Shown>, Version)>,
 }
 
 impl Live {
@@ -215,7 +221,7 @@ impl Live {
                 events,
                 items,
                 item_bytes,
-                progress: None,
+                progress: invocation.progress.clone().map(last_of_before),
                 last_sign: Instant::now(),
                 sealed: false,
             }),
@@ -279,14 +285,18 @@ impl Live {
         if told.sealed {
             return;
         }
-        let version = told.progress.as_ref().map_or(0, |shown| shown.version) + 1;
-        told.last_sign = Instant::now();
-        told.progress = Some(Shown {
-            progress: Arc::new(progress),
+        let attempt = told.attempts;
+        let shown_before = match &told.progress {
+            Some((_, (of, n))) if *of == attempt => *n,
+            _ => 0,
+        };
+        let shown = Shown {
+            progress,
+            attempt,
             time,
-            attempt: told.attempts,
-            version,
-        });
+        };
+        told.last_sign = Instant::now();
+        told.progress = Some((Arc::new(shown), (attempt, shown_before + 1)));
     }
 
     pub(super) fn last_sign(&self) -> Instant {
@@ -301,25 +311,20 @@ impl Live {
         self.told().state
     }
 
-    pub(super) fn progress(&self) -> Option<Arc<Progress>> {
+    pub(super) fn progress(&self) -> Option<Arc<Shown>> {
         let told = self.told();
-        told.progress
-            .as_ref()
-            .map(|shown| Arc::clone(&shown.progress))
+        told.progress.as_ref().map(|(shown, _)| Arc::clone(shown))
     }
 
     /// What is new after a sequence and a version of the progress.
-    pub(super) fn since(&self, sequence: u64, version: u64) -> News {
+    pub(super) fn since(&self, sequence: u64, seen: Version) -> News {
         let told = self.told();
         let first = told
             .events
             .partition_point(|event| event.sequence <= sequence);
         News {
             events: told.events.get(first..).unwrap_or_default().to_vec(),
-            progress: told
-                .progress
-                .clone()
-                .filter(|shown| shown.version > version),
+            progress: told.progress.clone().filter(|(_, version)| *version > seen),
         }
     }
 
@@ -330,8 +335,8 @@ impl Live {
         invocation.attempts = told.attempts;
         invocation.first_attempt_time = Some(told.first_attempt_time);
         invocation.events.clone_from(&told.events);
-        if let Some(shown) = &told.progress {
-            invocation.progress = Some(Arc::clone(&shown.progress));
+        if let Some((shown, _)) = &told.progress {
+            invocation.progress = Some(Arc::clone(shown));
         }
     }
 }
@@ -356,6 +361,12 @@ pub(super) enum Untold {
     Ended,
     /// There are too many, or too large ones.
     Limit,
+}
+
+/// The last progress of an attempt that has ended: nothing of that attempt comes after it.
+pub(super) fn last_of_before(shown: Arc<Shown>) -> (Arc<Shown>, Version) {
+    let version = (shown.attempt, u64::MAX);
+    (shown, version)
 }
 
 /// The sequence after `last`, in this generation of the store.

@@ -7,17 +7,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::codec::payload;
+use crate::engine::Invoker;
 use crate::engine::attempt::Attempt;
 use crate::engine::dispatch::{Dispatch, Link};
 use crate::engine::gate::{Permits, Slot};
+use crate::engine::names::{self, Name};
 use crate::engine::routes::Route;
 use crate::engine::store::Stored;
 use crate::engine::watched::{Bounds, Caller, Watched};
-use crate::engine::{Engine, Invoker};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::Result;
 use crate::model::id::Cid;
+use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Call, Facts};
+use crate::service::{Call, Facts, output_invalid};
 
 impl Invoker {
     /// Invokes a service for a caller from outside and waits for its reply.
@@ -63,11 +65,16 @@ impl Invoker {
             deadline: deadline.map(|deadline| (deadline, timeout)),
             caller: Caller::Outside(&self.0.halting),
         };
-        self.run(&route, bounds, facts, None, call.input).await
+        let reply = self.run(&route, bounds, facts, None, call.input).await?;
+        reply.metadata.check().map_err(output_invalid)?;
+        Ok(reply)
     }
 
     /// Invokes a service as part of the invocation that `parent` is a dispatch of.
     pub(super) async fn invoke_nested(&self, call: Call, parent: &Arc<Dispatch>) -> Result<Reply> {
+        if parent.is_over() {
+            return Err(parent.ended());
+        }
         let route = self.0.routes.find(&call.service)?;
         let callers = parent.as_caller(&call.service)?;
         let options = route.definition.service_options();
@@ -78,9 +85,10 @@ impl Invoker {
             service: route.name().clone(),
             attempt: 1,
             deadline,
-            metadata: call
-                .metadata
-                .unwrap_or_else(|| Arc::clone(&parent.metadata)),
+            metadata: match call.metadata {
+                Some(metadata) => with_trace_of(metadata, &parent.metadata)?,
+                None => Arc::clone(&parent.metadata),
+            },
             parent: Some(parent.cid),
             root: parent.root,
             asynchronous: false,
@@ -92,7 +100,7 @@ impl Invoker {
             caller: Caller::Handler(parent),
         };
         let nested = self.run(&route, bounds, facts, Some(callers), call.input);
-        parent.slot.lend(nested).await
+        parent.slot.lend(&parent.cancel, nested).await
     }
 
     /// Waits for a slot and runs the handler in it, both within `bounds`.
@@ -120,28 +128,26 @@ impl Invoker {
 
     /// Takes the CID that a caller brought for a synchronous call, while that call runs.
     async fn take_name(&self, cid: Cid) -> Result<Name> {
-        let in_use = || {
-            let message = format!("an invocation with CID {cid} is stored or running already");
-            Error::already_exists(reason::CID_IN_USE, message)
-        };
-        if !self.0.in_use().insert(cid) {
-            return Err(in_use());
-        }
-        let name = Name(Arc::clone(&self.0), cid);
+        let name = self.0.names.take_alone(cid)?;
         match self.0.store.get(cid).await? {
             Stored::Unknown => Ok(name),
-            Stored::Found(_) | Stored::Removed(_) => Err(in_use()),
+            Stored::Found(_) | Stored::Removed(_) => Err(names::in_use(cid)),
         }
     }
 }
 
-/// A CID that a running synchronous call was given by its caller; free again when dropped.
-struct Name(Arc<Engine>, Cid);
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        self.0.in_use().remove(&self.1);
+/// Metadata of a call's own, with the trace context of its caller unless it brings one.
+pub(super) fn with_trace_of(
+    mut metadata: Arc<Metadata>,
+    caller: &Metadata,
+) -> Result<Arc<Metadata>> {
+    metadata.check()?;
+    if let Some(trace) = caller.get(TRACEPARENT)
+        && metadata.get(TRACEPARENT).is_none()
+    {
+        Arc::make_mut(&mut metadata).insert(TRACEPARENT, trace);
     }
+    Ok(metadata)
 }
 
 /// The deadline of a nested call; where it is before the parent's, which has a timer of its own, once more with the

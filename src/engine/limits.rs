@@ -24,6 +24,8 @@ pub struct Limits {
     pub depth: u32,
     /// How many invocations of one service may be pending. Default: 1 000 000.
     pub pending: usize,
+    /// How many invocations may be pending in all. Default: 10 000 000.
+    pub node_pending: usize,
     /// How long outcomes are kept. Default: 24 h.
     pub retention: Duration,
     /// How long failures are kept. Default: 14 days.
@@ -36,6 +38,8 @@ pub struct Limits {
     pub item_bytes: usize,
     /// How large a message may be, in and out. Default: 16 MiB.
     pub message_bytes: usize,
+    /// How many connections there may be at once. Default: 10 000.
+    pub connections: usize,
     /// How long a request may take to arrive, once it has begun. Default: 30 s.
     pub request_timeout: Duration,
     /// How many CIDs one result stream may follow. Default: 100 000.
@@ -55,12 +59,14 @@ impl Default for Limits {
             queue_length: 1_024,
             depth: 32,
             pending: 1_000_000,
+            node_pending: 10_000_000,
             retention: DAY,
             failure_retention: DAY * 14,
             tombstone_retention: DAY * 14,
             items: 10_000,
             item_bytes: 16 * 1024 * 1024,
             message_bytes: MAX_MESSAGE_BYTES,
+            connections: 10_000,
             request_timeout: Duration::from_secs(30),
             stream_cids: 100_000,
         }

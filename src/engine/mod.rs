@@ -18,6 +18,7 @@ mod invoke;
 mod lane;
 mod limits;
 mod lookup;
+mod names;
 mod purge;
 mod routes;
 mod settle;
@@ -25,8 +26,7 @@ pub mod store;
 pub mod tasks;
 mod watched;
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -36,13 +36,16 @@ pub use self::follow::{Followed, Follower};
 use self::hub::Hub;
 pub use self::limits::Limits;
 pub use self::lookup::Found;
+use self::names::Names;
 use self::routes::Routes;
 pub use self::routes::{ServiceFacts, ServiceStatus};
 use self::store::Store;
 use self::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::Cid;
 use crate::service::{Definition, ErasedHooks, Registry, States};
+
+/// More handlers than this never run at once, whatever a limit says.
+const MAX_HANDLERS: usize = 1 << 28;
 
 /// The one way in: gRPC, the command line, workers, contexts and callbacks all go through it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -77,12 +80,14 @@ struct Engine {
     tasks: Tasks,
     /// Handlers at once, in the whole node.
     handlers: Arc<Semaphore>,
-    /// The CIDs that callers brought for synchronous calls which are running.
-    in_use: Mutex<HashSet<Cid>>,
+    /// The CIDs that callers brought and that are being used.
+    names: Names,
     /// Rings when services come and go.
     changes: watch::Sender<()>,
     /// No new work is begun: the node is stopping.
     draining: CancellationToken,
+    /// Followers and watchers end: nothing is left that they could wait for.
+    closing: CancellationToken,
     /// Running handlers are asked to stop: the drain is over.
     halting: CancellationToken,
 }
@@ -104,6 +109,8 @@ impl Invoker {
             clock,
         } = parts;
         check_requirements(&registry, &states)?;
+        let mut limits = limits;
+        limits.node_concurrency = limits.node_concurrency.clamp(1, MAX_HANDLERS);
         let handlers = Arc::new(Semaphore::new(limits.node_concurrency));
         let engine = Engine {
             routes: Routes::new(registry, &limits, &handlers),
@@ -115,9 +122,10 @@ impl Invoker {
             clock,
             tasks,
             handlers,
-            in_use: Mutex::default(),
+            names: Names::default(),
             changes: watch::Sender::new(()),
             draining: CancellationToken::new(),
+            closing: CancellationToken::new(),
             halting: CancellationToken::new(),
         };
         let invoker = Self(Arc::new(engine));
@@ -162,9 +170,28 @@ impl Invoker {
         self.0.draining.cancel();
     }
 
+    /// Waits until no handler runs.
+    pub async fn idle(&self) {
+        // Whoever has all slots knows that nobody else has one.
+        let all = u32::try_from(self.0.limits.node_concurrency).unwrap_or(u32::MAX);
+        let _all = self.0.handlers.acquire_many(all).await;
+    }
+
+    /// Ends followers and watchers, who wait for what this node will not do any more.
+    pub fn close(&self) {
+        self.0.closing.cancel();
+    }
+
+    /// Fires when followers and watchers are to end.
+    #[must_use]
+    pub fn closing(&self) -> &CancellationToken {
+        &self.0.closing
+    }
+
     /// Asks running handlers to stop; what runs in the background is handed back and does not count as an attempt.
     pub fn halt(&self) {
         self.0.draining.cancel();
+        self.0.closing.cancel();
         self.0.halting.cancel();
     }
 
@@ -188,18 +215,16 @@ impl Invoker {
 
     fn refuse_when_draining(&self) -> Result<()> {
         if self.0.draining.is_cancelled() {
-            let message = "the node is stopping: repeat the call";
-            return Err(Error::unavailable(reason::NODE_STOPPING, message));
+            return Err(stopping());
         }
         Ok(())
     }
 }
 
-impl Engine {
-    fn in_use(&self) -> std::sync::MutexGuard<'_, HashSet<Cid>> {
-        // A set of CIDs is whole whatever panicked while it was locked.
-        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// `UNAVAILABLE` / `NODE_STOPPING`.
+fn stopping() -> Error {
+    let message = "the node is stopping: repeat the call";
+    Error::unavailable(reason::NODE_STOPPING, message)
 }
 
 fn check_requirements(registry: &Registry, states: &States) -> Result<()> {

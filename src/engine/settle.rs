@@ -42,21 +42,21 @@ impl Invoker {
         let now = engine.clock.now();
         let decision = decide(route, invocation, live.state(), ended, now);
         let record = self.record_of(route, invocation, live, decision, now);
-        loop {
+        let taken = loop {
             match engine.store.record(record.clone()).await {
-                Ok(_) => break,
+                Ok(taken) => break taken,
                 // The handler ran and its outcome must not be lost: the store may have room later.
                 Err(error) => {
                     tracing::error!(%cid, %error, "cannot record an outcome, trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
-        }
+        };
         // Followers are told of nothing that a crash could undo.
-        if let Some(last) = record.events.last() {
+        if let Some(last) = record.events.last().filter(|_| taken) {
             live.publish(Arc::clone(last));
         }
-        engine.hub.close(cid);
+        engine.hub.close(cid, taken);
     }
 
     fn record_of(

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Event, Invocation, Progress, Request, State};
+use crate::model::invocation::{Event, Invocation, Request, Shown, State};
 use crate::service::BoxFuture;
 
 /// Where invocations are kept.
@@ -26,7 +26,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Stores a new invocation as pending, with its `Accepted` event. Durable when it resolves.
     ///
-    /// Where the CID is known already, nothing is stored and the first request is answered.
+    /// Where the CID is known already, nothing is stored and the first request is answered, or its tombstone.
     ///
     /// # Errors
     ///
@@ -56,6 +56,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// How many invocations of a service are pending. Kept, not counted; claimed ones are not pending.
     fn pending(&self, service: &ServiceName) -> usize;
 
+    /// How many invocations are pending in all. Kept, not counted.
+    fn pending_in_all(&self) -> usize;
+
     /// The services that have pending invocations.
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>>;
 
@@ -71,6 +74,8 @@ pub enum Acceptance {
     Stored,
     /// The CID was accepted before, for this request.
     Known(Arc<Request>),
+    /// The CID was accepted before and has been removed.
+    Removed(Tombstone),
 }
 
 /// Invocations taken from a store, to be run.
@@ -98,7 +103,7 @@ pub struct Record {
     /// The events since the last record, in order.
     pub events: Vec<Arc<Event>>,
     /// The last progress reported.
-    pub progress: Option<Arc<Progress>>,
+    pub progress: Option<Arc<Shown>>,
     /// Why the last attempt failed, if another one follows.
     pub last_failure: Option<Error>,
     /// When it ended, if it did.

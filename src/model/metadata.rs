@@ -1,10 +1,15 @@
 //! What travels beside a payload: a small ordered list of keys and texts.
 
+use std::collections::HashMap;
+
 use crate::model::error::{Error, Result, reason};
 
 /// Keys and texts that a caller or a handler adds to a call or an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata(Vec<(String, String)>);
+
+/// The key under which the W3C trace context is handed on.
+pub const TRACEPARENT: &str = "traceparent";
 
 impl Metadata {
     /// The most that keys and values may take together, in bytes.
@@ -66,6 +71,13 @@ impl Metadata {
         );
         Err(Error::invalid_argument(reason::METADATA_TOO_LARGE, message)
             .with_fact("limit", Self::MAX_BYTES))
+    }
+}
+
+/// The keys of a map are different ones already: none has to be looked for.
+impl From<HashMap<String, String>> for Metadata {
+    fn from(map: HashMap<String, String>) -> Self {
+        Self(map.into_iter().collect())
     }
 }
 

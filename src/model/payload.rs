@@ -41,6 +41,20 @@ impl Payload {
         Self::Struct(Bytes::new())
     }
 
+    /// Whether two encoded payloads are the same, byte for byte.
+    #[must_use]
+    pub fn same_bytes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Struct(one), Self::Struct(other)) | (Self::Any(one), Self::Any(other)) => {
+                one == other
+            }
+            (Self::Document(one, format), Self::Document(other, other_format)) => {
+                one == other && format == other_format
+            }
+            _ => false,
+        }
+    }
+
     /// How many bytes it holds, roughly where it is a value in memory.
     #[must_use]
     pub fn weight(&self) -> usize {

@@ -11,16 +11,25 @@ use crate::engine::store::{Acceptance, Claim, Record, Store, Stored, Tombstone};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Event, EventKind, Invocation, State};
+use crate::model::metadata::Metadata;
+use crate::model::payload::Payload;
 use crate::service::BoxFuture;
 
 /// How much a memory store holds unless told otherwise: 1 GiB.
 const DEFAULT_BYTES: usize = 1 << 30;
 /// What an invocation takes beside its payloads, roughly.
 const OVERHEAD: usize = 512;
+/// What an event, or an entry of anything, takes beside its content, roughly.
+const EVENT: usize = 96;
+/// What a tombstone takes, roughly.
+const TOMBSTONE: usize = 160;
 /// Of every eight bytes one is kept for the outcomes of what was accepted.
 const RESERVED_PART: usize = 8;
 
-/// Keeps invocations in memory, up to a number of bytes.
+/// Keeps invocations in memory, up to a number of bytes: roughly, and in all.
+///
+/// New work is refused while seven eighths are full; the rest is for outcomes. Where outcomes outgrow that as well, the
+/// oldest of them are removed before their time, and leave a tombstone.
 #[derive(Debug)]
 pub struct MemoryStore {
     kept: Mutex<Kept>,
@@ -36,6 +45,7 @@ struct Kept {
     purge: BTreeMap<(Timestamp, Cid), Timestamp>,
     tombstones: HashMap<Cid, Tombstone, RandomState>,
     tombstones_until: BTreeSet<(Timestamp, Cid)>,
+    pending: usize,
     bytes: usize,
 }
 
@@ -66,17 +76,17 @@ impl MemoryStore {
         if let Some(known) = kept.invocations.get(&cid) {
             return Ok(Acceptance::Known(Arc::clone(&known.request)));
         }
-        let bytes = OVERHEAD + invocation.request.input.weight();
+        if let Some(tombstone) = kept.tombstones.get(&cid) {
+            return Ok(Acceptance::Removed(*tombstone));
+        }
+        let bytes = weight(&invocation);
         let room = self.bytes_limit - self.bytes_limit / RESERVED_PART;
         if kept.bytes.saturating_add(bytes) > room {
             return Err(self.full());
         }
         kept.bytes += bytes;
         let service = invocation.request.service.clone();
-        kept.due
-            .entry(service)
-            .or_default()
-            .insert((invocation.due, cid));
+        kept.make_due(service, (invocation.due, cid));
         kept.invocations.insert(cid, invocation);
         Ok(Acceptance::Stored)
     }
@@ -99,6 +109,11 @@ impl Default for MemoryStore {
 }
 
 impl Kept {
+    fn make_due(&mut self, service: ServiceName, key: (Timestamp, Cid)) {
+        let new = self.due.entry(service).or_default().insert(key);
+        self.pending += usize::from(new);
+    }
+
     fn claim(&mut self, service: &ServiceName, now: Timestamp, max: usize) -> Claim {
         let Some(due) = self.due.get_mut(service) else {
             return Claim::default();
@@ -113,6 +128,7 @@ impl Kept {
                 break;
             }
             due.pop_first();
+            self.pending -= 1;
             claim
                 .invocations
                 .extend(self.invocations.get(&cid).cloned());
@@ -127,22 +143,9 @@ impl Kept {
         if invocation.state.is_terminal() {
             return false;
         }
+        let before = weight(invocation);
         let key = (invocation.due, record.cid);
-        let service = &invocation.request.service;
-        let due = self.due.entry(service.clone()).or_default();
-        due.remove(&key);
-        if matches!(record.state, State::Pending { .. }) {
-            due.insert((record.due, record.cid));
-        }
-        if let Some(purge_time) = record.purge_time {
-            let until = record.tombstone_until.unwrap_or(purge_time);
-            self.purge.insert((purge_time, record.cid), until);
-        }
-        self.bytes += record
-            .events
-            .iter()
-            .map(|event| weight(event))
-            .sum::<usize>();
+        let service = invocation.request.service.clone();
         invocation.state = record.state;
         invocation.attempts = record.attempts;
         invocation.due = record.due;
@@ -152,7 +155,35 @@ impl Kept {
         invocation.progress = record.progress;
         invocation.last_failure = record.last_failure;
         invocation.events.extend(record.events);
+        self.bytes = self.bytes + weight(invocation) - before;
+        if self
+            .due
+            .get_mut(&service)
+            .is_some_and(|due| due.remove(&key))
+        {
+            self.pending -= 1;
+        }
+        if matches!(record.state, State::Pending { .. }) {
+            self.make_due(service, (record.due, record.cid));
+        }
+        if let Some(purge_time) = record.purge_time {
+            let until = record.tombstone_until.unwrap_or(purge_time);
+            self.purge.insert((purge_time, record.cid), until);
+        }
         true
+    }
+
+    /// Removes what is oldest of what has ended until the rest fits, tombstones last.
+    fn make_room(&mut self, limit: usize) {
+        while self.bytes > limit {
+            if let Some(((_, cid), until)) = self.purge.pop_first() {
+                self.bury(cid, until);
+            } else if let Some((_, cid)) = self.tombstones_until.pop_first() {
+                self.forget(cid);
+            } else {
+                return;
+            }
+        }
     }
 
     fn get(&self, cid: Cid) -> Stored {
@@ -178,7 +209,7 @@ impl Kept {
             && until <= now
         {
             self.tombstones_until.pop_first();
-            self.tombstones.remove(&cid);
+            self.forget(cid);
             removed += 1;
         }
         removed
@@ -188,27 +219,77 @@ impl Kept {
         let Some(invocation) = self.invocations.remove(&cid) else {
             return;
         };
-        let events = invocation.events.iter();
-        let bytes = OVERHEAD
-            + invocation.request.input.weight()
-            + events.skip(1).map(|event| weight(event)).sum::<usize>();
-        self.bytes = self.bytes.saturating_sub(bytes);
+        self.bytes -= weight(&invocation);
         if let Some(end_time) = invocation.end_time {
             let state = invocation.state;
             self.tombstones.insert(cid, Tombstone { state, end_time });
             self.tombstones_until.insert((until, cid));
+            self.bytes += TOMBSTONE;
+        }
+    }
+
+    fn forget(&mut self, cid: Cid) {
+        if self.tombstones.remove(&cid).is_some() {
+            self.bytes -= TOMBSTONE;
         }
     }
 }
 
-fn weight(event: &Event) -> usize {
-    const EVENT: usize = 96;
+/// What an invocation takes, roughly.
+fn weight(invocation: &Invocation) -> usize {
+    let Invocation {
+        request,
+        progress,
+        last_failure,
+        events,
+        ..
+    } = invocation;
+    let progress = progress.as_ref().map_or(0, |shown| {
+        let value = shown.progress.value.clone().map(Payload::Value);
+        shown.progress.message.len() + value.map_or(0, |value| value.weight())
+    });
+    OVERHEAD
+        + request.input.weight()
+        + of_metadata(&request.metadata)
+        + progress
+        + last_failure.as_ref().map_or(0, of_error)
+        + events.iter().map(|event| of_event(event)).sum::<usize>()
+}
+
+fn of_event(event: &Event) -> usize {
     EVENT
         + match &event.kind {
+            EventKind::Accepted { .. } | EventKind::Started => 0,
             EventKind::Item(item) => item.weight(),
-            EventKind::Succeeded(reply) => reply.payload.weight(),
-            _ => 0,
+            EventKind::Succeeded(reply) => reply.payload.weight() + of_metadata(&reply.metadata),
+            EventKind::RetryScheduled { failure, .. }
+            | EventKind::Failed(failure)
+            | EventKind::Cancelled(failure)
+            | EventKind::Expired(failure) => of_error(failure),
         }
+}
+
+fn of_metadata(metadata: &Metadata) -> usize {
+    metadata
+        .iter()
+        .map(|(key, value)| EVENT + key.len() + value.len())
+        .sum()
+}
+
+fn of_error(error: &Error) -> usize {
+    let violations = error.field_violations().iter();
+    let details = error.details().iter();
+    let facts = error.facts().iter();
+    error.message().len()
+        + violations
+            .map(|v| EVENT + v.path.len() + v.message.len())
+            .sum::<usize>()
+        + details
+            .map(|d| EVENT + d.type_url.len() + d.value.len())
+            .sum::<usize>()
+        + facts
+            .map(|(key, value)| EVENT + key.len() + value.len())
+            .sum::<usize>()
 }
 
 fn ready<T: Send + 'static>(value: T) -> BoxFuture<'static, T> {
@@ -238,7 +319,10 @@ impl Store for MemoryStore {
     }
 
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
-        ready(Ok(self.kept().record(record)))
+        let mut kept = self.kept();
+        let recorded = kept.record(record);
+        kept.make_room(self.bytes_limit);
+        ready(Ok(recorded))
     }
 
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
@@ -247,6 +331,10 @@ impl Store for MemoryStore {
 
     fn pending(&self, service: &ServiceName) -> usize {
         self.kept().due.get(service).map_or(0, BTreeSet::len)
+    }
+
+    fn pending_in_all(&self) -> usize {
+        self.kept().pending
     }
 
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {

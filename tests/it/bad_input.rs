@@ -265,6 +265,56 @@ async fn formats_that_are_none_or_do_not_fit() {
     .await;
 }
 
+/// Protobuf would merge the two; ours must not drop the first in silence.
+#[tokio::test]
+async fn an_input_that_comes_twice() {
+    let node = node().await;
+    let mut raw = Raw::connect(node.address()).await;
+    let mut request = ping();
+    request.input = Some(v1::invoke_request::Input::Payload(
+        one_entry(&[0x20, 1]).into(),
+    ));
+    let twice = [request.encode_to_vec(), request.encode_to_vec()].concat();
+    let answer = raw.call(INVOKE, &[], framed(&twice)).await;
+    assert_refused(&answer, Kind::InvalidArgument, "MALFORMED_MESSAGE");
+}
+
+/// Its size is looked at before its keys are: many keys cost no more than few.
+#[tokio::test]
+async fn a_million_keys_of_metadata() {
+    let node = node().await;
+    let mut request = ping();
+    request.metadata = (0..1_000_000)
+        .map(|n| (n.to_string(), String::new()))
+        .collect();
+    let mut raw = Raw::connect(node.address()).await;
+    let answer = raw
+        .call(INVOKE, &[], framed(&request.encode_to_vec()))
+        .await;
+    assert_refused(&answer, Kind::InvalidArgument, "METADATA_TOO_LARGE");
+    node.assert_healthy().await;
+}
+
+/// A handler's failure of any size reaches a client with default limits.
+#[tokio::test]
+async fn a_failure_with_many_facts_fits() {
+    async fn talkative() -> cidery::Result<()> {
+        let error = cidery::Error::aborted("R".repeat(10_000), "m".repeat(10_000));
+        Err((0..1_000).fold(error, |error, n| {
+            error.with_fact(format!("k{n}"), "v".repeat(100))
+        }))
+    }
+    let node = TestNode::start(Node::builder().service("talkative", talkative)).await;
+    let mut raw = Raw::connect(node.address()).await;
+    let answer = raw.call(INVOKE, &[], to_service("talkative")).await;
+    let bytes: usize = answer
+        .headers
+        .iter()
+        .map(|(k, v)| k.as_str().len() + v.len() + 32)
+        .sum();
+    assert!(bytes < 8 * 1024, "{bytes}");
+}
+
 #[tokio::test]
 async fn rpcs_that_come_later_say_so() {
     let node = node().await;

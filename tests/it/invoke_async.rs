@@ -224,3 +224,55 @@ async fn fields_that_come_later_are_refused_not_ignored() {
         .collect();
     assert_eq!(fields, ["/idempotency_key", "/callbacks"]);
 }
+
+#[tokio::test]
+async fn a_brought_cid_is_in_every_answer_and_repeats_are_known_even_of_bad_documents() {
+    let node = TestNode::demo().await;
+    let cid = Cid::new();
+    let mut unknown = Call::new("no.such", ());
+    unknown.cid = Some(cid);
+    let error = node.client.invoke_async(unknown).await.unwrap_err();
+    assert_eq!(error.cid(), Some(cid));
+    let document = || cidery::Payload::Document("{".into(), cidery::Format::Json);
+    let mut call = Call::new("customer.get", document());
+    call.cid = Some(cid);
+    assert!(
+        !node
+            .client
+            .invoke_async(call.clone())
+            .await
+            .unwrap()
+            .already_accepted
+    );
+    assert!(
+        node.client
+            .invoke_async(call)
+            .await
+            .unwrap()
+            .already_accepted
+    );
+    let found = ended(&node, cid).await.invocation;
+    assert_eq!(
+        found.outcome().unwrap().unwrap_err().reason(),
+        "DOCUMENT_MALFORMED"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cid_whose_outcome_is_gone_is_not_accepted_again() {
+    let builder = Node::builder()
+        .clock(cidery::engine::clock::Clock::steady())
+        .limits(|limits| limits.retention = Duration::from_secs(60))
+        .no_listener();
+    let node = builder.start().await.unwrap();
+    let mut call = Call::new("cidery.ping", ());
+    call.cid = Some(Cid::new());
+    let cid = node.invoker().invoke_async(call.clone()).await.unwrap().cid;
+    node.invoker().find(cid, PATIENCE).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    let error = node.invoker().invoke_async(call).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::AlreadyExists, "RESULT_EXPIRED")
+    );
+}

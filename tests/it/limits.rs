@@ -187,3 +187,77 @@ async fn items_have_a_limit_and_what_nobody_hears_is_dropped() {
     );
     assert_eq!(found.attempts, 1);
 }
+
+/// Two pairs of nested calls at once, ending one after the other, through one slot each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handlers_that_wait_for_several_calls_do_not_lock_up() {
+    async fn pairs(ctx: Context) -> Result<()> {
+        let pair = async || {
+            ctx.invoke("leaf", ()).await?;
+            ctx.invoke("leaf", ()).await
+        };
+        let (one, other) = tokio::join!(pair(), pair());
+        one.and(other).map(drop)
+    }
+    let node = Node::builder()
+        .define(Definition::new("pairs", pairs).unwrap().concurrency(2))
+        .service("leaf", async || tokio::task::yield_now().await)
+        .no_listener()
+        .start()
+        .await
+        .unwrap();
+    let node = Arc::new(node);
+    let calls: Vec<_> = (0..200)
+        .map(|_| {
+            let node = Arc::clone(&node);
+            spawn(async move { node.invoke("pairs", ()).await.unwrap() })
+        })
+        .collect();
+    for call in calls {
+        tokio::time::timeout(PATIENCE, call)
+            .await
+            .expect("locked up")
+            .unwrap();
+    }
+    until("all slots are free", || node.invoker().running() == 0).await;
+}
+
+#[tokio::test]
+async fn a_context_that_is_kept_holds_no_slot() {
+    let kept = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let keep = Arc::clone(&kept);
+    let service = move |ctx: Context| {
+        keep.lock().unwrap().push(ctx);
+        async {}
+    };
+    let service = Definition::new("keeps", service).unwrap().concurrency(1);
+    let node = Node::builder()
+        .define(service)
+        .no_listener()
+        .start()
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        node.invoke("keeps", ()).await.unwrap();
+    }
+    assert_eq!(
+        (kept.lock().unwrap().len(), node.invoker().running()),
+        (3, 0)
+    );
+}
+
+#[tokio::test]
+async fn pending_work_of_the_whole_node_has_a_limit() {
+    let node = Node::builder()
+        .demo()
+        .limits(|limits| (limits.node_pending, limits.concurrency) = (0, 1))
+        .no_listener()
+        .start()
+        .await
+        .unwrap();
+    let error = node.invoke_async("cidery.ping", ()).await.unwrap_err();
+    assert_eq!(
+        (error.reason(), error.fact("pending")),
+        ("PENDING_LIMIT", Some("0"))
+    );
+}

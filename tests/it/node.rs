@@ -169,3 +169,76 @@ async fn services_are_known_to_their_handlers() {
         "zato"
     );
 }
+
+/// Streams that nothing comes on do not keep a node from stopping.
+#[tokio::test]
+async fn open_streams_end_with_the_node() {
+    use cidery::codec::proto::health::HealthCheckRequest;
+    use cidery::codec::proto::health::health_client::HealthClient;
+    let node = TestNode::start(Node::builder().demo().drain(Duration::from_secs(3_600))).await;
+    let mut health = HealthClient::connect(format!("http://{}", node.address()))
+        .await
+        .unwrap();
+    let request = HealthCheckRequest::default();
+    let mut watch = health.watch(request).await.unwrap().into_inner();
+    let waiting = cidery::codec::proto::v1::StreamResultsRequest {
+        wait_for_accept: true,
+        ..crate::support::follow(cidery::Cid::new())
+    };
+    let mut results = node
+        .stub
+        .clone()
+        .stream_results(waiting)
+        .await
+        .unwrap()
+        .into_inner();
+    let stopping = spawn(node.handle.stop());
+    while watch.message().await.unwrap().is_some() {}
+    let error = crate::support::error_of(&results.message().await.unwrap_err());
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::Unavailable, "NODE_STOPPING")
+    );
+    tokio::time::timeout(crate::support::PATIENCE, stopping)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_host_wraps_everything_grpc_included() {
+    use axum::http::HeaderValue;
+    let wrap = |router: Router| {
+        router.layer(axum::middleware::map_response(
+            async |mut response: axum::response::Response| {
+                response
+                    .headers_mut()
+                    .insert("x-host", HeaderValue::from_static("here"));
+                response
+            },
+        ))
+    };
+    let node = TestNode::start(Node::builder().demo().wrap(wrap)).await;
+    let request = cidery::codec::proto::v1::InvokeRequest {
+        service: "cidery.ping".to_owned(),
+        ..Default::default()
+    };
+    let response = node.stub.clone().invoke(request).await.unwrap();
+    assert_eq!(response.metadata().get("x-host").unwrap(), "here");
+    assert!(response.metadata().contains_key("cidery-cid"));
+}
+
+/// A connection on which nobody speaks ends, and so does half a greeting.
+#[tokio::test(start_paused = true)]
+async fn silent_connections_end() {
+    let node = Node::builder().listen(any_port()).start().await.unwrap();
+    for greeting in ["", "PRI * HTTP/2.0"] {
+        let mut stream = tokio::net::TcpStream::connect(node.address().unwrap())
+            .await
+            .unwrap();
+        stream.write_all(greeting.as_bytes()).await.unwrap();
+        let mut nothing = Vec::new();
+        let _ = stream.read_to_end(&mut nothing).await;
+        assert!(nothing.is_empty(), "{greeting:?}");
+    }
+}

@@ -35,7 +35,7 @@ async fn read(mut follower: Follower) -> Vec<String> {
                     kinds.push(kind(&event));
                 }
                 Followed::NotFound { .. } => kinds.push("NotFound".to_owned()),
-                Followed::Progress { .. } => {}
+                Followed::Progress(..) => {}
             }
         }
     };

@@ -269,3 +269,80 @@ fn check_whole(events: &[v1::StreamResultsResponse], cids: &[Cid]) {
         assert_sequences_rise(events);
     }
 }
+
+#[tokio::test]
+async fn progress_of_the_next_attempt_is_seen_from_its_first() {
+    async fn work(ctx: Context) -> Result<()> {
+        let shown = if ctx.attempt() == 1 { 50 } else { 1 };
+        for n in 0..shown {
+            ctx.progress(Progress::note(format!("attempt {}, {n}", ctx.attempt())));
+        }
+        match ctx.attempt() {
+            1 => Err(cidery::Error::unavailable("DOWN", "down")),
+            _ => {
+                ctx.cancelled().await;
+                Ok(())
+            }
+        }
+    }
+    let node = TestNode::start(Node::builder().service("work", work)).await;
+    let cid = node
+        .client
+        .invoke_async(Call::new("work", ()))
+        .await
+        .unwrap()
+        .cid;
+    let stream = node.stub.clone().stream_results(follow(cid)).await.unwrap();
+    let mut stream = stream.into_inner();
+    loop {
+        let event = stream.message().await.unwrap().unwrap();
+        if let Some(Event::Progress(progress)) = event.event
+            && progress.progress.unwrap().message == "attempt 2, 0"
+        {
+            break;
+        }
+    }
+}
+
+/// What cannot be carried is the handler's to hear of: it must not end the streams of those who follow.
+#[tokio::test]
+async fn an_item_that_cannot_be_carried_fails_its_handler_alone() {
+    async fn bad_item(ctx: Context) -> Result<()> {
+        ctx.progress(Progress::at(0.5).value(f64::NAN));
+        ctx.emit(dict! { "x": f64::NAN }).await
+    }
+    let once = cidery::Definition::new("bad", bad_item).unwrap();
+    let once = once.retry_policy(cidery::RetryPolicy::never());
+    let node = TestNode::start(Node::builder().define(once)).await;
+    let cid = node
+        .client
+        .invoke_async(Call::new("bad", ()))
+        .await
+        .unwrap()
+        .cid;
+    let events = node.events(follow(cid)).await;
+    assert_eq!(names(&events), ["accepted", "started", "failed"]);
+    let found = node
+        .client
+        .invocation(cid, std::time::Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(found.progress.unwrap().value, None);
+}
+
+/// A client that does not look at its own deadline is told when it passed.
+#[tokio::test]
+async fn a_stream_ends_at_its_callers_deadline() {
+    use crate::support::raw::{Raw, framed};
+    use prost::Message as _;
+    let node = TestNode::demo().await;
+    let request = v1::StreamResultsRequest {
+        wait_for_accept: true,
+        ..follow(Cid::new())
+    };
+    let mut raw = Raw::connect(node.address()).await;
+    let path = "/cidery.v1.InvocationService/StreamResults";
+    let body = framed(&request.encode_to_vec());
+    let answer = raw.call(path, &[("grpc-timeout", "20m")], body).await;
+    assert_eq!(answer.error().reason(), "DEADLINE_EXCEEDED");
+}

@@ -198,10 +198,14 @@ async fn pending_ones_are_counted_by_service(store: &dyn Store) {
         (store.pending(&service("a")), store.pending(&service("b"))),
         (2, 1)
     );
-    assert_eq!(store.pending(&service("c")), 0);
+    assert_eq!(
+        (store.pending(&service("c")), store.pending_in_all()),
+        (0, 3)
+    );
     claimed(store, "a", NOW, 1).await;
     assert_eq!(store.pending(&service("a")), 1);
     claimed(store, "b", NOW, 1).await;
+    assert_eq!(store.pending_in_all(), 1);
     assert_eq!(store.services_with_pending().await.unwrap(), [service("a")]);
 }
 
@@ -224,6 +228,23 @@ async fn what_was_kept_long_enough_leaves_a_tombstone_and_then_nothing(store: &d
     assert_eq!(store.purge(at(19), 10).await.unwrap(), 0);
     assert_eq!(store.purge(at(20), 10).await.unwrap(), 1);
     assert!(matches!(store.get(cid).await.unwrap(), Stored::Unknown));
+}
+
+async fn a_cid_that_was_removed_answers_with_its_tombstone(store: &dyn Store) {
+    let first = invocation("a", NOW, dict! {});
+    let cid = first.request.cid;
+    store.accept(first.clone()).await.unwrap();
+    claimed(store, "a", NOW, 1).await;
+    store.record(succeeded(cid)).await.unwrap();
+    store.purge(at(10), 10).await.unwrap();
+    let again = store.accept(first).await.unwrap();
+    assert!(matches!(
+        again,
+        Acceptance::Removed(Tombstone {
+            state: State::Succeeded,
+            ..
+        })
+    ));
 }
 
 async fn no_more_is_removed_at_once_than_asked_for(store: &dyn Store) {
@@ -291,7 +312,30 @@ suite! {
     the_first_terminal_record_wins
     pending_ones_are_counted_by_service
     what_was_kept_long_enough_leaves_a_tombstone_and_then_nothing
+    a_cid_that_was_removed_answers_with_its_tombstone
     no_more_is_removed_at_once_than_asked_for
     what_was_never_accepted_is_unknown
     room_is_kept_for_outcomes
+}
+
+/// Outcomes that outgrow the store push out the oldest ones, which leave tombstones.
+#[tokio::test]
+async fn memory_does_not_outgrow_its_limit() {
+    let store = MemoryStore::with_bytes_limit(64 * 1024);
+    let mut cids = Vec::new();
+    for _ in 0..50 {
+        cids.push(accepted(&store, "a", NOW).await);
+    }
+    claimed(&store, "a", NOW, 50).await;
+    for (cid, ended) in cids.iter().zip(10..) {
+        let reply = Payload::from(dict! { "text": "x".repeat(10_000) });
+        let large = Record {
+            events: vec![event(2, EventKind::Succeeded(reply.into()))],
+            purge_time: Some(at(ended)),
+            ..succeeded(*cid)
+        };
+        assert!(store.record(large).await.unwrap());
+    }
+    let kept = async |cid| matches!(store.get(cid).await.unwrap(), Stored::Found(_));
+    assert!(!kept(cids[0]).await && kept(cids[49]).await);
 }

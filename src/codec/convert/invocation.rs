@@ -60,7 +60,7 @@ pub fn invocation_to_proto(
         progress: invocation
             .progress
             .as_deref()
-            .map(progress_to_proto)
+            .map(|shown| progress_to_proto(&shown.progress))
             .transpose()?,
         outcome: invocation.outcome().map(outcome_to_proto).transpose()?,
         last_failure: invocation.last_failure.as_ref().map(failure_to_proto),

@@ -78,7 +78,7 @@ pub fn metadata_from_proto(metadata: HashMap<String, String>) -> Result<Metadata
     if metadata.is_empty() {
         return Ok(Metadata::new());
     }
-    let metadata: Metadata = metadata.into_iter().collect();
+    let metadata = Metadata::from(metadata);
     metadata.check()?;
     Ok(metadata)
 }

@@ -12,6 +12,7 @@ use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::value::{Dict, Value};
 
 pub use self::encode::{encode_dict, encode_value};
+pub(in crate::codec) use self::read::Reader;
 
 /// Checks an encoded `Struct` without decoding it. Allocates nothing.
 ///
@@ -52,7 +53,7 @@ pub fn decode_value(bytes: &[u8]) -> Result<Value> {
 /// The `Struct` inside an encoded `Value` that has been scanned, if it holds one: where it begins and ends.
 #[must_use]
 pub fn struct_within(value: &[u8]) -> Option<std::ops::Range<usize>> {
-    let mut reader = read::Reader::new(value);
+    let mut reader = Reader::new(value);
     match reader.field() {
         Ok(Some((walk::VALUE_STRUCT, read::Field::Bytes(inner)))) if reader.is_empty() => {
             Some(value.len() - inner.len()..value.len())

@@ -2,14 +2,14 @@
 
 /// What is wrong with the bytes themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed(pub &'static str);
+pub(in crate::codec) struct Malformed(pub &'static str);
 
 /// Reads fields one by one.
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(in crate::codec) struct Reader<'a>(&'a [u8]);
 
 /// One field's content.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Field<'a> {
+pub(in crate::codec) enum Field<'a> {
     Varint(u64),
     Fixed64(u64),
     Fixed32,
@@ -17,17 +17,17 @@ pub(super) enum Field<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::codec) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::codec) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The next field's number and content; `None` at the end.
     #[inline]
-    pub(super) fn field(&mut self) -> Result<Option<(u64, Field<'a>)>, Malformed> {
+    pub(in crate::codec) fn field(&mut self) -> Result<Option<(u64, Field<'a>)>, Malformed> {
         if self.0.is_empty() {
             return Ok(None);
         }

@@ -81,9 +81,14 @@ impl HealthApi {
             {
                 return;
             }
+            // The last status has been sent: nothing else will come.
+            if self.invoker.closing().is_cancelled() {
+                return;
+            }
             let changed = tokio::select! {
                 changed = serving.changed() => changed,
                 changed = services.changed() => changed,
+                () = self.invoker.closing().cancelled() => Ok(()),
                 () = statuses.closed() => return,
             };
             if changed.is_err() {

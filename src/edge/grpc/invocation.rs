@@ -28,25 +28,6 @@ pub struct InvocationApi {
 }
 
 impl InvocationApi {
-    /// Whether a path names one of the methods.
-    pub(in crate::edge) fn has_method(path: &str) -> bool {
-        const METHODS: [&str; 10] = [
-            "Invoke",
-            "InvokeAsync",
-            "InvokeBatch",
-            "StreamResults",
-            "GetInvocation",
-            "ListInvocations",
-            "CancelInvocations",
-            "RetryInvocations",
-            "PurgeInvocations",
-            "CompleteInvocation",
-        ];
-        path.rsplit('/')
-            .next()
-            .is_some_and(|method| METHODS.contains(&method))
-    }
-
     /// Answers for an invoker.
     #[must_use]
     pub fn new(invoker: Invoker) -> Self {
@@ -111,6 +92,7 @@ impl InvocationApi {
 
     async fn invoke_async(
         &self,
+        cid: Option<Cid>,
         message: v1::InvokeAsyncRequest,
         transport: &MetadataMap,
     ) -> Result<v1::InvokeAsyncResponse> {
@@ -130,7 +112,7 @@ impl InvocationApi {
         let call = Call {
             service: message.service.into(),
             input: request::input(message.input, message.data_format)?,
-            cid: brought_cid("cid", &message.cid)?,
+            cid,
             timeout: duration_from_proto("/timeout", message.timeout)?,
             metadata: request::metadata(message.metadata, transport)?,
             response_format: format_from_proto("/response_format", message.response_format)?,
@@ -146,8 +128,11 @@ impl InvocationApi {
         &self,
         cid: Cid,
         message: v1::GetInvocationRequest,
+        transport: &MetadataMap,
     ) -> Result<v1::GetInvocationResponse> {
         let wait = duration_from_proto("/wait", message.wait)?.unwrap_or(Duration::ZERO);
+        // What is known is answered in time for the caller to read it.
+        let wait = request::timeout(Some(wait), transport)?.unwrap_or(wait);
         let full = message.view == v1::InvocationView::Full as i32;
         let found = self.invoker.find(cid, wait).await?;
         let invocation = invocation_to_proto(&found.invocation, pending_reason(&found), full)?;
@@ -203,7 +188,12 @@ impl InvocationService for InvocationApi {
         request: Request<v1::InvokeAsyncRequest>,
     ) -> Result<Response<v1::InvokeAsyncResponse>, Status> {
         let (transport, _, message) = request.into_parts();
-        let response = answered(Self::invoke_async(self, message, &transport).await)?;
+        let brought = answered(brought_cid("cid", &message.cid))?;
+        let response = Self::invoke_async(self, brought, message, &transport).await;
+        let response = answered(response.map_err(|error| match brought {
+            Some(cid) => error.with_cid(cid),
+            None => error,
+        }))?;
         let cid = answered(Cid::parse(&response.cid))?;
         Ok(with_cid(cid, response))
     }
@@ -212,7 +202,9 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::StreamResultsRequest>,
     ) -> Result<Response<ResultStream>, Status> {
-        let stream = ResultStream::new(&self.invoker, request.into_inner());
+        let (transport, _, message) = request.into_parts();
+        let timeout = answered(request::timeout(None, &transport))?;
+        let stream = ResultStream::new(&self.invoker, message, timeout);
         Ok(Response::new(answered(stream)?))
     }
 
@@ -220,9 +212,9 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::GetInvocationRequest>,
     ) -> Result<Response<v1::GetInvocationResponse>, Status> {
-        let message = request.into_inner();
+        let (transport, _, message) = request.into_parts();
         let cid = answered(asked_cid(&message))?;
-        let response = self.get(cid, message).await;
+        let response = self.get(cid, message, &transport).await;
         let response = answered(response.map_err(|error| error.with_cid(cid)))?;
         Ok(with_cid(cid, response))
     }

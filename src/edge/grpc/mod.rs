@@ -35,40 +35,54 @@ pub(super) const STREAMS_THAT_LAST: [&str; 3] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// Puts the services of a node together, with the routes of its host.
+/// What a host does to everything that is on the port: layers of its own, for one.
+pub type Wrap = Box<dyn FnOnce(Router) -> Router + Send>;
+
+/// Puts the services of a node together, with the routes of its host, and what the host wraps all of them in.
 ///
 /// # Errors
 ///
 /// `INTERNAL` where the descriptors that are built in cannot be read.
-pub fn front(invoker: &Invoker, serving: &Serving, host: Router) -> Result<Front> {
+pub fn front(
+    invoker: &Invoker,
+    serving: &Serving,
+    host: Router,
+    wrap: Option<Wrap>,
+) -> Result<Front> {
     let limit = invoker.limits().message_bytes;
-    let index = Index::of_the_api()?;
-    let routes = Routes::new(
-        DiscoveryServiceServer::new(DiscoveryApi::new(invoker.clone()))
-            .max_decoding_message_size(limit),
-    )
-    .add_service(AdminServiceServer::new(AdminApi))
-    .add_service(WorkerServiceServer::new(WorkerApi))
-    .add_service(HealthServer::new(HealthApi::new(
-        invoker.clone(),
-        serving.clone(),
-    )))
-    .add_service(
-        reflection_v1::server_reflection_server::ServerReflectionServer::new(ReflectionApi::new(
-            index.clone(),
-        )),
-    )
-    .add_service(
-        reflection_v1alpha::server_reflection_server::ServerReflectionServer::new(
-            ReflectionApi::new(index),
-        ),
-    )
-    .prepare();
-    let host_and_grpc = host.fallback_service(routes.into_axum_router());
+    let request_timeout = invoker.limits().request_timeout;
     let invocation = InvocationServiceServer::new(InvocationApi::new(invoker.clone()))
         .max_decoding_message_size(limit)
         // What is too large is found before it is encoded, and answered with a reason.
         .max_encoding_message_size(usize::MAX);
-    let request_timeout = invoker.limits().request_timeout;
-    Ok(Front::new(invocation, host_and_grpc, request_timeout))
+    let mut routes = others(invoker, serving)?;
+    Ok(match wrap {
+        None => {
+            let rest = host.fallback_service(routes.prepare().into_axum_router());
+            Front::new(Some(invocation), rest, request_timeout)
+        }
+        Some(wrap) => {
+            routes = routes.add_service(invocation);
+            let all = wrap(host.fallback_service(routes.prepare().into_axum_router()));
+            Front::new(None, all, request_timeout)
+        }
+    })
+}
+
+/// All services but the one that is called most.
+fn others(invoker: &Invoker, serving: &Serving) -> Result<Routes> {
+    let limit = invoker.limits().message_bytes;
+    let index = Index::of_the_api()?;
+    let v1 = ReflectionApi::new(index.clone());
+    let v1alpha = ReflectionApi::new(index);
+    let health = HealthApi::new(invoker.clone(), serving.clone());
+    let discovery = DiscoveryServiceServer::new(DiscoveryApi::new(invoker.clone()));
+    Ok(Routes::new(discovery.max_decoding_message_size(limit))
+        .add_service(AdminServiceServer::new(AdminApi))
+        .add_service(WorkerServiceServer::new(WorkerApi))
+        .add_service(HealthServer::new(health))
+        .add_service(reflection_v1::server_reflection_server::ServerReflectionServer::new(v1))
+        .add_service(
+            reflection_v1alpha::server_reflection_server::ServerReflectionServer::new(v1alpha),
+        ))
 }

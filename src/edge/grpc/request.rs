@@ -11,11 +11,8 @@ use crate::codec::status::{CID_KEY, to_status};
 use crate::edge::answer::cid_value;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
-use crate::model::metadata::Metadata;
+use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Format, Payload};
-
-/// The key under which the W3C trace context is handed on to handlers.
-const TRACEPARENT: &str = "traceparent";
 
 /// Collects the fields of a request that are set and that this version does not do yet: they are refused, never
 /// ignored.

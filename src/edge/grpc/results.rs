@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::Status;
 
@@ -22,6 +24,8 @@ pub struct ResultStream {
     /// CIDs that are none: one event each, before everything else.
     invalid: VecDeque<v1::StreamResultsResponse>,
     next: Option<NextFuture>,
+    /// Rings at the caller's deadline, for callers that do not look at it themselves.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl std::fmt::Debug for ResultStream {
@@ -30,11 +34,23 @@ impl std::fmt::Debug for ResultStream {
     }
 }
 
+fn too_late() -> Status {
+    let message = "the deadline of the stream passed; resume it with `after_sequences`";
+    to_status(&Error::deadline_exceeded(
+        reason::DEADLINE_EXCEEDED,
+        message,
+    ))
+}
+
 type Next = (Follower, Result<Option<Followed>>);
 type NextFuture = Pin<Box<dyn Future<Output = Next> + Send>>;
 
 impl ResultStream {
-    pub(super) fn new(invoker: &Invoker, message: v1::StreamResultsRequest) -> Result<Self> {
+    pub(super) fn new(
+        invoker: &Invoker,
+        message: v1::StreamResultsRequest,
+        timeout: Option<Duration>,
+    ) -> Result<Self> {
         let v1::StreamResultsRequest {
             cids,
             after_sequences,
@@ -55,6 +71,7 @@ impl ResultStream {
         Ok(Self {
             invalid,
             next: Some(next(follower)),
+            deadline: timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout))),
         })
     }
 }
@@ -85,18 +102,13 @@ fn next(mut follower: Follower) -> NextFuture {
 fn to_proto(followed: Followed) -> Result<v1::StreamResultsResponse> {
     match followed {
         Followed::Event(cid, event) => event_to_proto(cid, &event),
-        Followed::Progress {
-            cid,
-            attempt,
-            time,
-            progress,
-        } => Ok(v1::StreamResultsResponse {
+        Followed::Progress(cid, shown) => Ok(v1::StreamResultsResponse {
             cid: cid.to_string(),
             sequence: 0,
-            attempt,
-            event_time: Some(timestamp_to_proto(time)),
+            attempt: shown.attempt,
+            event_time: Some(timestamp_to_proto(shown.time)),
             event: Some(Event::Progress(v1::ProgressEvent {
-                progress: Some(progress_to_proto(&progress)?),
+                progress: Some(progress_to_proto(&shown.progress)?),
             })),
         }),
         Followed::NotFound {
@@ -126,7 +138,14 @@ impl Stream for ResultStream {
         let Some(future) = &mut self.next else {
             return Poll::Ready(None);
         };
-        let (follower, followed) = std::task::ready!(future.as_mut().poll(cx));
+        let Poll::Ready((follower, followed)) = future.as_mut().poll(cx) else {
+            if let Some(deadline) = &mut self.deadline {
+                ready!(deadline.as_mut().poll(cx));
+                self.next = None;
+                return Poll::Ready(Some(Err(too_late())));
+            }
+            return Poll::Pending;
+        };
         let item = match followed {
             Ok(None) => {
                 self.next = None;

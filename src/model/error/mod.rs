@@ -169,10 +169,10 @@ impl Error {
         self
     }
 
-    /// Names the invocation that failed, unless one is named already.
+    /// Names the invocation that failed. The outermost one is said last: a handler may hand on another's failure.
     #[must_use]
     pub fn with_cid(mut self, cid: Cid) -> Self {
-        self.0.cid.get_or_insert(cid);
+        self.0.cid = Some(cid);
         self
     }
 

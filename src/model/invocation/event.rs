@@ -106,6 +106,17 @@ pub struct Progress {
     pub value: Option<Value>,
 }
 
+/// Progress, with who showed it and when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// What was shown.
+    pub progress: Progress,
+    /// The attempt that showed it.
+    pub attempt: u32,
+    /// When.
+    pub time: Timestamp,
+}
+
 impl Progress {
     /// So far, from 0 to 1. What is outside, or no number, is brought inside.
     #[must_use]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::event::{Event, EventKind, Progress, SEQUENCES_PER_GENERATION};
+pub use self::event::{Event, EventKind, Progress, SEQUENCES_PER_GENERATION, Shown};
 pub use self::fingerprint::{Fingerprint, fingerprint};
 pub use self::retry::{RetryPolicy, is_retried};
 pub use self::state::{Change, State};
@@ -63,7 +63,7 @@ pub struct Invocation {
     /// When it will be removed, once it ended.
     pub purge_time: Option<Timestamp>,
     /// The last progress that an attempt reported.
-    pub progress: Option<Arc<Progress>>,
+    pub progress: Option<Arc<Shown>>,
     /// Why the last attempt failed, while another one follows.
     pub last_failure: Option<Error>,
     /// All events so far, in order; the last one of an ended invocation holds its outcome.

@@ -149,6 +149,10 @@ impl Store for GatedStore {
         self.inner.pending(service)
     }
 
+    fn pending_in_all(&self) -> usize {
+        self.inner.pending_in_all()
+    }
+
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {
         self.inner.services_with_pending()
     }
