@@ -3,15 +3,17 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
+use axum::routing::future::RouteFuture;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode;
 use tonic::body::Body;
+use tonic::codegen::BoxFuture;
 use tonic::{Code, Status};
 use tower_service::Service;
 
@@ -53,32 +55,62 @@ impl Front {
 impl Service<Request<Incoming>> for Front {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = Answer;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<Incoming>) -> Answer {
         if !is_grpc(request.headers()) {
-            let answer = self.rest.call(request);
-            return Box::pin(async move { answer.await.map(|response| response.map(Body::new)) });
+            return Answer::Http(self.rest.call(request));
         }
         let asked = Asked::of(&request);
         let lasts = STREAMS_THAT_LAST.contains(&request.uri().path());
         let timeout = (!lasts).then_some(self.request_timeout);
         let request = request.map(|body| RequestBody::new(body, timeout));
-        if let Some(invocation) = &mut self.invocation
-            && request.uri().path().starts_with(INVOCATION)
-        {
-            let answer = invocation.call(request);
-            return Box::pin(async move { answer.await.map(|response| asked.answer(response)) });
+        match &mut self.invocation {
+            Some(invocation) if request.uri().path().starts_with(INVOCATION) => {
+                Answer::Invocation(invocation.call(request), asked)
+            }
+            _ => Answer::Grpc(self.rest.call(request), asked),
         }
-        let answer = self.rest.call(request);
-        Box::pin(async move {
-            answer
-                .await
-                .map(|response| asked.answer(response.map(Body::new)))
+    }
+}
+
+/// An answer under way.
+pub enum Answer {
+    /// Of the service that is called most.
+    Invocation(BoxFuture<Response<Body>, Infallible>, Asked),
+    /// Of another service, or of the host's wrapping.
+    Grpc(RouteFuture<Infallible>, Asked),
+    /// Of the host's own routes.
+    Http(RouteFuture<Infallible>),
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Invocation(..) => "Invocation",
+            Self::Grpc(..) => "Grpc",
+            Self::Http(..) => "Http",
+        })
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match self.get_mut() {
+            Self::Invocation(future, asked) => {
+                ready!(future.as_mut().poll(cx)).map(|response| asked.answer(response))
+            }
+            Self::Grpc(future, asked) => ready!(Pin::new(future).poll(cx))
+                .map(|response| asked.answer(response.map(Body::new))),
+            Self::Http(future) => {
+                ready!(Pin::new(future).poll(cx)).map(|response| response.map(Body::new))
+            }
         })
     }
 }
@@ -90,7 +122,8 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// What has to be remembered of a request to explain what the transport says of it: where it went.
-struct Asked(Uri);
+#[derive(Debug)]
+pub struct Asked(Uri);
 
 impl Asked {
     fn of<B>(request: &Request<B>) -> Self {

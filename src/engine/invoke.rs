@@ -54,7 +54,9 @@ impl Invoker {
             service: route.name().clone(),
             attempt: 1,
             deadline,
-            metadata: call.metadata.unwrap_or_default(),
+            metadata: call
+                .metadata
+                .unwrap_or_else(|| Arc::clone(&self.0.no_metadata)),
             parent: None,
             root: cid,
             asynchronous: false,

@@ -42,6 +42,7 @@ pub use self::routes::{ServiceFacts, ServiceStatus};
 use self::store::Store;
 use self::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
+use crate::model::metadata::Metadata;
 use crate::service::{Definition, ErasedHooks, Registry, States};
 
 /// More handlers than this never run at once, whatever a limit says.
@@ -82,6 +83,8 @@ struct Engine {
     handlers: Arc<Semaphore>,
     /// The CIDs that callers brought and that are being used.
     names: Names,
+    /// What a call without metadata has: all of them share it.
+    no_metadata: Arc<Metadata>,
     /// Rings when services come and go.
     changes: watch::Sender<()>,
     /// No new work is begun: the node is stopping.
@@ -123,6 +126,7 @@ impl Invoker {
             tasks,
             handlers,
             names: Names::default(),
+            no_metadata: Arc::default(),
             changes: watch::Sender::new(()),
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),

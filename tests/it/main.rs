@@ -6,6 +6,7 @@ mod support;
 mod bad_input;
 mod cancellation;
 mod cli;
+mod compiler;
 mod corpus;
 mod deadlines;
 mod discovery;

@@ -1,0 +1,105 @@
+//! What the compiler says of a signature that does not fit: it names what would.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The library that this test was built with: the newest one.
+fn library() -> PathBuf {
+    let folder = Path::new(env!("CARGO_BIN_EXE_cidery"))
+        .parent()
+        .unwrap()
+        .join("deps");
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let libraries = entries.filter(|path| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.starts_with("libcidery-") && name.ends_with(".rlib")
+    });
+    libraries
+        .max_by_key(|path| path.metadata().unwrap().modified().unwrap())
+        .unwrap()
+}
+
+/// Compiles a program against the library; answers with what the compiler says.
+fn compile(code: &str) -> Result<(), String> {
+    let folder = std::env::temp_dir().join(format!("cidery-compiler-{}", cidery::Cid::new()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let source = folder.join("main.rs");
+    std::fs::write(&source, code).unwrap();
+    let library = library();
+    let output = Command::new("rustc")
+        .args([
+            "--edition",
+            "2024",
+            "--crate-type",
+            "lib",
+            "--emit",
+            "metadata",
+            "--extern",
+        ])
+        .arg(format!("cidery={}", library.display()))
+        .arg("-L")
+        .arg(format!(
+            "dependency={}",
+            library.parent().unwrap().display()
+        ))
+        .arg("--out-dir")
+        .arg(&folder)
+        .arg(&source)
+        .output()
+        .unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8(output.stderr).unwrap())
+}
+
+fn with_handler(handler: &str, name: &str) -> String {
+    format!(
+        "use cidery::{{Context, Definition, Dict, Input, Node}};\n{handler}\n\
+         pub fn node() {{ let _ = Node::builder().service(\"s\", {name}); }}\n"
+    )
+}
+
+#[track_caller]
+fn check_refused(handler: &str, said: &[&str]) {
+    let error = compile(&with_handler(handler, "handler")).unwrap_err();
+    for text in said {
+        assert!(error.contains(text), "`{text}` is not in:\n{error}");
+    }
+}
+
+#[test]
+fn what_fits_compiles() {
+    compile(&with_handler(
+        "async fn handler(_: Context, input: Dict) -> Dict { input }",
+        "handler",
+    ))
+    .unwrap();
+}
+
+#[test]
+fn a_function_that_is_not_async_is_no_handler() {
+    check_refused(
+        "fn handler(input: Dict) -> Dict { input }",
+        &["is not a handler", "`async fn`"],
+    );
+}
+
+#[test]
+fn an_argument_that_nothing_makes_is_named_with_those_there_are() {
+    check_refused(
+        "struct Mine;\nasync fn handler(_: Mine) {}",
+        &["is not a handler", "Input<T>", "State<T>"],
+    );
+}
+
+#[test]
+fn an_output_that_cannot_be_serialized_is_named_with_what_can() {
+    check_refused(
+        "pub struct Mine;\nasync fn handler() -> Mine { Mine }",
+        &["is not a handler", "serde::Serialize"],
+    );
+}
