@@ -9,8 +9,9 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::edge::grpc::{self, Serving, Wrap};
+use crate::edge::grpc::Serving;
 use crate::edge::listener::{self, Ends};
+use crate::edge::{Front, Wrap};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::tasks::Tasks;
@@ -250,7 +251,7 @@ impl NodeBuilder {
         let mut address = None;
         if let Some(listener) = listener {
             address = Some(local_address(&listener)?);
-            let front = grpc::front(&invoker, &serving, self.routes, self.wrap)?;
+            let front = Front::new(&invoker, &serving, self.routes, self.wrap)?;
             let connections = invoker.limits().connections;
             let served = listener::serve(listener, front, tasks.clone(), connections, ends.clone());
             tasks.spawn("listener", served);

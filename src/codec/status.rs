@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use prost::Message as _;
 use prost_types::Any;
 use tonic::{Code, Status};
@@ -247,6 +248,16 @@ fn unpack<M: Known>(any: &Any) -> Option<M> {
     (any.type_url == M::TYPE_URL)
         .then(|| M::decode(any.value.as_slice()).ok())
         .flatten()
+}
+
+/// A CID as the value of a header. It is new with every answer: marked so that HPACK does not put it into its table,
+/// where it would push out what repeats.
+#[must_use]
+pub fn cid_value(cid: Cid) -> HeaderValue {
+    let mut value = HeaderValue::from_str(cid.encode(&mut [0; 36]))
+        .unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
 }
 
 #[cfg(test)]

@@ -18,10 +18,11 @@ use tonic::{Code, Status};
 use tower_service::Service;
 
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
-use crate::codec::status::{CID_KEY, to_status};
+use crate::codec::status::{CID_KEY, cid_value, to_status};
 use crate::edge::body::RequestBody;
-use crate::edge::grpc::{InvocationApi, STREAMS_THAT_LAST};
-use crate::model::error::{Error, Kind, reason};
+use crate::edge::grpc::{self, InvocationApi, STREAMS_THAT_LAST, Serving};
+use crate::engine::Invoker;
+use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
 
 /// The prefix of the paths that are called most: they do without the router.
@@ -36,19 +37,38 @@ pub struct Front {
     request_timeout: Duration,
 }
 
+/// What a host does to everything that is on the port: layers of its own, for one.
+pub type Wrap = Box<dyn FnOnce(Router) -> Router + Send>;
+
 impl Front {
-    /// Puts the gRPC services of a node and the routes of its host on one port.
-    #[must_use]
+    /// Puts the gRPC services of a node and the routes of its host on one port, wrapped as the host wants it.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` where the descriptors that are built in cannot be read.
     pub fn new(
-        invocation: Option<InvocationServiceServer<InvocationApi>>,
-        rest: Router,
-        request_timeout: Duration,
-    ) -> Self {
-        Self {
+        invoker: &Invoker,
+        serving: &Serving,
+        host: Router,
+        wrap: Option<Wrap>,
+    ) -> Result<Self> {
+        let invocation = grpc::invocation_service(invoker);
+        let routes = grpc::other_services(invoker, serving)?;
+        let (invocation, rest) = match wrap {
+            None => {
+                let rest = host.fallback_service(routes.prepare().into_axum_router());
+                (Some(invocation), rest)
+            }
+            Some(wrap) => {
+                let routes = routes.add_service(invocation).prepare();
+                (None, wrap(host.fallback_service(routes.into_axum_router())))
+            }
+        };
+        Ok(Self {
             invocation,
             rest,
-            request_timeout,
-        }
+            request_timeout: invoker.limits().request_timeout,
+        })
     }
 }
 
@@ -180,13 +200,4 @@ impl Asked {
             }
         }
     }
-}
-
-/// A CID as the value of a header. It is new with every answer: marked so that HPACK does not put it into its table,
-/// where it would push out what repeats.
-pub(super) fn cid_value(cid: Cid) -> HeaderValue {
-    let mut value = HeaderValue::from_str(cid.encode(&mut [0; 36]))
-        .unwrap_or_else(|_| HeaderValue::from_static(""));
-    value.set_sensitive(true);
-    value
 }

@@ -5,4 +5,4 @@ mod body;
 pub mod grpc;
 pub mod listener;
 
-pub use self::answer::Front;
+pub use self::answer::{Front, Wrap};

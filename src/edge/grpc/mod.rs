@@ -9,7 +9,6 @@ mod request;
 mod results;
 mod worker;
 
-use axum::Router;
 use tonic::service::Routes;
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
 
@@ -24,7 +23,6 @@ use crate::codec::proto::v1::admin_service_server::AdminServiceServer;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryServiceServer;
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
-use crate::edge::answer::Front;
 use crate::engine::Invoker;
 use crate::model::error::Result;
 
@@ -35,42 +33,16 @@ pub(super) const STREAMS_THAT_LAST: [&str; 3] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// What a host does to everything that is on the port: layers of its own, for one.
-pub type Wrap = Box<dyn FnOnce(Router) -> Router + Send>;
-
-/// Puts the services of a node together, with the routes of its host, and what the host wraps all of them in.
-///
-/// # Errors
-///
-/// `INTERNAL` where the descriptors that are built in cannot be read.
-pub fn front(
-    invoker: &Invoker,
-    serving: &Serving,
-    host: Router,
-    wrap: Option<Wrap>,
-) -> Result<Front> {
-    let limit = invoker.limits().message_bytes;
-    let request_timeout = invoker.limits().request_timeout;
-    let invocation = InvocationServiceServer::new(InvocationApi::new(invoker.clone()))
-        .max_decoding_message_size(limit)
+/// The service that is called most.
+pub(super) fn invocation_service(invoker: &Invoker) -> InvocationServiceServer<InvocationApi> {
+    InvocationServiceServer::new(InvocationApi::new(invoker.clone()))
+        .max_decoding_message_size(invoker.limits().message_bytes)
         // What is too large is found before it is encoded, and answered with a reason.
-        .max_encoding_message_size(usize::MAX);
-    let mut routes = others(invoker, serving)?;
-    Ok(match wrap {
-        None => {
-            let rest = host.fallback_service(routes.prepare().into_axum_router());
-            Front::new(Some(invocation), rest, request_timeout)
-        }
-        Some(wrap) => {
-            routes = routes.add_service(invocation);
-            let all = wrap(host.fallback_service(routes.prepare().into_axum_router()));
-            Front::new(None, all, request_timeout)
-        }
-    })
+        .max_encoding_message_size(usize::MAX)
 }
 
-/// All services but the one that is called most.
-fn others(invoker: &Invoker, serving: &Serving) -> Result<Routes> {
+/// All others.
+pub(super) fn other_services(invoker: &Invoker, serving: &Serving) -> Result<Routes> {
     let limit = invoker.limits().message_bytes;
     let index = Index::of_the_api()?;
     let v1 = ReflectionApi::new(index.clone());

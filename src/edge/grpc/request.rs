@@ -7,8 +7,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
 
 use crate::codec::convert::{PayloadOneof, format_from_proto, metadata_from_proto};
-use crate::codec::status::{CID_KEY, to_status};
-use crate::edge::answer::cid_value;
+use crate::codec::status::{CID_KEY, cid_value, to_status};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};

@@ -2,6 +2,7 @@
 
 mod results;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tonic::Request;
@@ -19,6 +20,7 @@ use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
+use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::service::{Accepted, Call};
 
@@ -77,12 +79,8 @@ impl Client {
             data_format,
             response_format: format(call.response_format),
             timeout: call.timeout.map(duration_to_proto),
-            metadata: call
-                .metadata
-                .as_deref()
-                .map(metadata_to_proto)
-                .unwrap_or_default(),
-            cid: call.cid.map(|cid| cid.to_string()).unwrap_or_default(),
+            metadata: metadata(call.metadata.as_deref()),
+            cid: cid(call.cid),
             idempotency_key: String::new(),
             on_deadline: v1::OnDeadline::Unspecified.into(),
         });
@@ -116,12 +114,8 @@ impl Client {
             data_format,
             response_format: format(call.response_format),
             timeout: call.timeout.map(duration_to_proto),
-            metadata: call
-                .metadata
-                .as_deref()
-                .map(metadata_to_proto)
-                .unwrap_or_default(),
-            cid: call.cid.map(|cid| cid.to_string()).unwrap_or_default(),
+            metadata: metadata(call.metadata.as_deref()),
+            cid: cid(call.cid),
             ..v1::InvokeAsyncRequest::default()
         };
         let response = self.invocation.clone().invoke_async(request).await;
@@ -204,6 +198,14 @@ impl Client {
         let response = response.map_err(|status| from_status(&status))?;
         Ok(response.into_inner().service.unwrap_or_default())
     }
+}
+
+fn metadata(metadata: Option<&Metadata>) -> HashMap<String, String> {
+    metadata.map(metadata_to_proto).unwrap_or_default()
+}
+
+fn cid(cid: Option<Cid>) -> String {
+    cid.map(|cid| cid.to_string()).unwrap_or_default()
 }
 
 fn format(format: Option<Format>) -> i32 {
