@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 use super::refused;
 use super::walk::{not_finite, too_deep};
@@ -65,7 +65,9 @@ impl Writer {
     }
 
     fn finish(self) -> Bytes {
-        Bytes::from(self.buffer).slice(self.start..)
+        let mut bytes = Bytes::from(self.buffer);
+        bytes.advance(self.start);
+        bytes
     }
 
     /// How much is written.

@@ -8,7 +8,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::convert::from_base64;
-use super::{Dict, Digits, Value};
+use super::{Dict, Digits, Key, Value};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::shortened;
 
@@ -217,7 +217,7 @@ impl<'de> Deserializer<'de> for Value {
             Self::Dict(dict) if dict.len() == 1 => {
                 let (variant, content) = dict.into_iter().next().unwrap_or_default();
                 visitor.visit_enum(Variant {
-                    variant,
+                    variant: variant.into(),
                     content: Some(content),
                 })
             }
@@ -269,8 +269,8 @@ impl<'de> de::SeqAccess<'de> for Items {
 }
 
 struct Fields {
-    fields: indexmap::map::IntoIter<String, Value>,
-    current: Option<(String, Value)>,
+    fields: indexmap::map::IntoIter<Key, Value>,
+    current: Option<(Key, Value)>,
 }
 
 impl<'de> de::MapAccess<'de> for Fields {

@@ -2,6 +2,7 @@
 
 mod convert;
 mod de;
+mod key;
 mod number;
 mod path;
 mod ser;
@@ -13,6 +14,7 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 pub use self::de::from_value;
+pub use self::key::Key;
 pub use self::number::{Digits, MAX_SAFE_INTEGER};
 pub use self::ser::to_value;
 
@@ -79,7 +81,7 @@ impl Value {
             Self::List(items) => Self::List(items.iter().map(Self::normalized).collect()),
             Self::Dict(dict) => Self::Dict(
                 dict.iter()
-                    .map(|(key, value)| (key.to_owned(), value.normalized()))
+                    .map(|(key, value)| (key, value.normalized()))
                     .collect(),
             ),
         }
@@ -130,7 +132,7 @@ impl Value {
 
 /// A string-keyed map that keeps the order of its keys. Two dicts are equal whatever their order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Dict(IndexMap<String, Value, RandomState>);
+pub struct Dict(IndexMap<Key, Value, RandomState>);
 
 impl Dict {
     /// Makes an empty one.
@@ -178,7 +180,7 @@ impl Dict {
     }
 
     /// Sets a key; answers what was there. A key that was there keeps its place.
-    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Value>) -> Option<Value> {
+    pub fn insert(&mut self, key: impl Into<Key>, value: impl Into<Value>) -> Option<Value> {
         self.0.insert(key.into(), value.into())
     }
 
@@ -194,19 +196,24 @@ impl Dict {
 
     /// The keys, in order.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
-        self.0.keys().map(String::as_str)
+        self.0.keys().map(Key::as_str)
     }
 }
 
-impl FromIterator<(String, Value)> for Dict {
-    fn from_iter<I: IntoIterator<Item = (String, Value)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().collect())
+impl<K: Into<Key>> FromIterator<(K, Value)> for Dict {
+    fn from_iter<I: IntoIterator<Item = (K, Value)>>(pairs: I) -> Self {
+        Self(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key.into(), value))
+                .collect(),
+        )
     }
 }
 
 impl IntoIterator for Dict {
-    type Item = (String, Value);
-    type IntoIter = indexmap::map::IntoIter<String, Value>;
+    type Item = (Key, Value);
+    type IntoIter = indexmap::map::IntoIter<Key, Value>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
@@ -247,7 +254,7 @@ impl Index<&str> for Dict {
 impl IndexMut<&str> for Dict {
     /// The value of a key, made (null) where there is none.
     fn index_mut(&mut self, key: &str) -> &mut Value {
-        self.0.entry(key.to_owned()).or_default()
+        self.0.entry(key.into()).or_default()
     }
 }
 

@@ -177,7 +177,7 @@ impl ser::Serializer for ToValue {
 fn tagged(variant: Option<&'static str>, value: Value) -> Serialized {
     Ok(match variant {
         None => value,
-        Some(variant) => Value::Dict(Dict::from_iter([(variant.to_owned(), value)])),
+        Some(variant) => Value::Dict(Dict::from_iter([(variant, value)])),
     })
 }
 
