@@ -147,7 +147,7 @@ impl Slot {
         let mut away = Away::new(self);
         let output = nested.await;
         away.back();
-        if self.is_wanted() {
+        if self.is_wanted() && !self.try_take_back() {
             tokio::select! {
                 biased;
                 () = self.take_back() => {}
@@ -170,6 +170,16 @@ impl Slot {
     fn is_wanted(&self) -> bool {
         let state = self.lock();
         state.nested == 0 && state.permits.is_none() && !state.closed
+    }
+
+    /// Takes the slot back if there is one: mostly there is.
+    fn try_take_back(&self) -> bool {
+        let permits = self.gate.try_enter();
+        let there_is_one = permits.is_some();
+        if let Some(permits) = permits {
+            self.put_back(permits);
+        }
+        there_is_one
     }
 
     async fn take_back(&self) {
@@ -226,10 +236,8 @@ impl Drop for Away<'_> {
         self.back();
         // Whoever gave the nested call up, or did not wait for the slot, cannot wait here: the handler takes a slot if
         // there is one, and runs beside the others otherwise.
-        if self.slot.is_wanted()
-            && let Some(permits) = self.slot.gate.try_enter()
-        {
-            self.slot.put_back(permits);
+        if self.slot.is_wanted() {
+            self.slot.try_take_back();
         }
     }
 }

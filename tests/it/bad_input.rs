@@ -211,6 +211,11 @@ async fn requests_that_ask_for_what_there_is_not() {
             "REQUEST_INVALID",
         ),
         (
+            |r| r.on_deadline = 99,
+            Kind::InvalidArgument,
+            "REQUEST_INVALID",
+        ),
+        (
             |r| r.on_deadline = v1::OnDeadline::Continue.into(),
             Kind::Unimplemented,
             "NOT_SUPPORTED",

@@ -242,3 +242,30 @@ async fn silent_connections_end() {
         assert!(nothing.is_empty(), "{greeting:?}");
     }
 }
+
+/// A peer that does not answer HTTP/2's PING is gone, whatever TCP believes.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_answers_no_ping_is_given_up() {
+    let node = Node::builder().listen(any_port()).start().await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(node.address().unwrap())
+        .await
+        .unwrap();
+    // The preface, and empty SETTINGS.
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    let begun = tokio::time::Instant::now();
+    let mut sent = Vec::new();
+    let _ = stream.read_to_end(&mut sent).await;
+    assert!(
+        begun.elapsed() >= Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+    // A PING is among what the node sent: type 6, eight bytes.
+    assert!(
+        sent.windows(4).any(|frame| frame == [0, 0, 8, 6]),
+        "{sent:?}"
+    );
+}

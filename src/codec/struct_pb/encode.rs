@@ -104,6 +104,10 @@ impl Writer {
     #[inline]
     fn length_and_tag(&mut self, before: usize, tag: u8) {
         let mut len = self.len() - before;
+        if let Ok(short @ 0..0x80) = u8::try_from(len) {
+            self.put(&[tag, short]);
+            return;
+        }
         let mut varint = [0; 10];
         let mut used = 0;
         for byte in &mut varint {

@@ -40,10 +40,10 @@ impl InvocationApi {
         message: v1::InvokeRequest,
         transport: &MetadataMap,
     ) -> Result<(Call, Format)> {
-        let keep_going = v1::OnDeadline::Continue as i32;
+        let on_deadline: v1::OnDeadline = request::known("/on_deadline", message.on_deadline)?;
         NotYet::default()
             .refuse("idempotency_key", !message.idempotency_key.is_empty())
-            .refuse("on_deadline", message.on_deadline == keep_going)
+            .refuse("on_deadline", on_deadline == v1::OnDeadline::Continue)
             .check()?;
         let input = request::input(message.input, message.data_format)?;
         let asked = format_from_proto("/response_format", message.response_format)?;
@@ -96,14 +96,14 @@ impl InvocationApi {
         message: v1::InvokeAsyncRequest,
         transport: &MetadataMap,
     ) -> Result<v1::InvokeAsyncResponse> {
-        let hold = v1::OnExhausted::Hold as i32;
+        let on_exhausted: v1::OnExhausted = request::known("/on_exhausted", message.on_exhausted)?;
         NotYet::default()
             .refuse("idempotency_key", !message.idempotency_key.is_empty())
             .refuse("start", message.start.is_some())
             .refuse("expiration", message.expiration.is_some())
             .refuse("deadline", message.deadline.is_some())
             .refuse("retry_policy", message.retry_policy.is_some())
-            .refuse("on_exhausted", message.on_exhausted == hold)
+            .refuse("on_exhausted", on_exhausted == v1::OnExhausted::Hold)
             .refuse("concurrency_key", !message.concurrency_key.is_empty())
             .refuse("callbacks", !message.callbacks.is_empty())
             .refuse("failure_callbacks", !message.failure_callbacks.is_empty())
@@ -133,7 +133,8 @@ impl InvocationApi {
         let wait = duration_from_proto("/wait", message.wait)?.unwrap_or(Duration::ZERO);
         // What is known is answered in time for the caller to read it.
         let wait = request::timeout(Some(wait), transport)?.unwrap_or(wait);
-        let full = message.view == v1::InvocationView::Full as i32;
+        let view: v1::InvocationView = request::known("/view", message.view)?;
+        let full = view == v1::InvocationView::Full;
         let found = self.invoker.find(cid, wait).await?;
         let invocation = invocation_to_proto(&found.invocation, pending_reason(&found), full)?;
         Ok(v1::GetInvocationResponse {
@@ -154,6 +155,7 @@ fn pending_reason(found: &Found) -> v1::PendingReason {
 /// The CID that `GetInvocation` asks for.
 fn asked_cid(message: &v1::GetInvocationRequest) -> Result<Cid> {
     NotYet::default()
+        .refuse("service", !message.service.is_empty())
         .refuse("idempotency_key", !message.idempotency_key.is_empty())
         .check()?;
     brought_cid("cid", &message.cid)?.ok_or_else(|| {

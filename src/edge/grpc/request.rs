@@ -46,6 +46,14 @@ impl NotYet {
     }
 }
 
+/// Checks that a number is one of an enum's: what is not known must not pass for the default.
+pub(super) fn known<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E> {
+    E::try_from(number).map_err(|_| {
+        let violation = Violation::new(field, "UNKNOWN_VALUE", format!("{number} is not known"));
+        Error::violations(reason::REQUEST_INVALID, vec![violation])
+    })
+}
+
 /// The status of an RPC that this version does not do yet.
 pub(super) fn not_yet(rpc: &str) -> Status {
     let message = format!("`{rpc}` is not supported by this version yet");
