@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::edge::grpc::Serving;
 use crate::edge::listener::{self, Ends};
@@ -369,7 +370,8 @@ impl NodeHandle {
         self.serving.set(false);
         self.invoker.drain();
         self.ends.stop.cancel();
-        if tokio::time::timeout(self.drain, self.invoker.idle())
+        let drained = Instant::now() + self.drain;
+        if tokio::time::timeout_at(drained, self.invoker.idle())
             .await
             .is_err()
         {
@@ -389,8 +391,9 @@ impl NodeHandle {
             }
         }
         self.invoker.close();
-        // Whoever has been answered hangs up; whoever keeps a stream open that nothing comes on does not.
-        if tokio::time::timeout(LINGER, self.tasks.finished())
+        // Those who still read their answers have the rest of the drain time, and a moment in any case.
+        let lingered = drained.max(Instant::now() + LINGER);
+        if tokio::time::timeout_at(lingered, self.tasks.finished())
             .await
             .is_err()
         {

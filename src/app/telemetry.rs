@@ -16,9 +16,20 @@ pub enum LogFormat {
     Json,
 }
 
-/// Writes log lines to standard error from now on. `filter` is in the syntax of `tracing`: `info,cidery=debug`.
+/// Checks a filter in the syntax of `tracing`: `info,cidery=debug`.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
+}
+
+/// Writes log lines to standard error from now on, those that pass a [`filter`].
 pub fn init(format: LogFormat, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::new(filter);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)

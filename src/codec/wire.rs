@@ -76,8 +76,9 @@ impl<U: Message + Default + 'static> Decoder for WireDecoder<U> {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        if carries_input::<U>() && input_comes_twice(buffer.chunk()) {
-            let message = "the input is there twice: send one of `payload`, `value` and `document`";
+        if carries_input::<U>()
+            && let Err(message) = input_comes_once(buffer.chunk())
+        {
             let error = Error::invalid_argument(reason::MALFORMED_MESSAGE, message);
             return Err(status::to_status(&error));
         }
@@ -99,16 +100,24 @@ fn carries_input<U: 'static>() -> bool {
         || message == TypeId::of::<v1::InvokeAsyncRequest>()
 }
 
-/// Whether an input comes twice. Protobuf would merge the two; bytes replace one another, and nothing is ever changed
-/// silently. What is malformed is left to the decoder.
-fn input_comes_twice(message: &[u8]) -> bool {
+/// Checks that an input does not come twice. Protobuf would merge the two; bytes replace one another, and nothing is
+/// ever changed silently.
+fn input_comes_once(message: &[u8]) -> Result<(), String> {
     const INPUT: std::ops::RangeInclusive<u64> = 2..=4;
     let mut reader = Reader::new(message);
     let mut inputs = 0;
-    while let Ok(Some((number, _))) = reader.field() {
+    while let Some((number, _)) = reader
+        .field()
+        .map_err(|malformed| format!("the message {}", malformed.0))?
+    {
         inputs += usize::from(INPUT.contains(&number));
     }
-    inputs > 1
+    if inputs > 1 {
+        return Err(
+            "the input is there twice: send one of `payload`, `value`, `document`".to_owned(),
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -126,9 +135,11 @@ mod tests {
         };
         let once = request(Some(v1::invoke_request::Input::Payload(Bytes::new()))).encode_to_vec();
         let other = request(Some(v1::invoke_request::Input::Value(Bytes::new()))).encode_to_vec();
-        assert!(!input_comes_twice(&once));
-        assert!(!input_comes_twice(&[]));
-        assert!(input_comes_twice(&[once.clone(), once.clone()].concat()));
-        assert!(input_comes_twice(&[once, other].concat()));
+        assert!(input_comes_once(&once).is_ok());
+        assert!(input_comes_once(&[]).is_ok());
+        assert!(input_comes_once(&[once.clone(), once.clone()].concat()).is_err());
+        assert!(input_comes_once(&[once, other].concat()).is_err());
+        // A group, which the decoder would skip.
+        assert!(input_comes_once(&[0x83, 0x01, 0x84, 0x01]).is_err());
     }
 }

@@ -8,6 +8,7 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Span;
 
 use crate::engine::dispatch::Dispatch;
@@ -31,6 +32,8 @@ struct Running {
     /// Holds the slot, and with it the place in all limits.
     dispatch: Arc<Dispatch>,
     span: Span,
+    /// The node does not stop before it.
+    _work: TaskTrackerToken,
 }
 
 impl std::fmt::Debug for Running {
@@ -64,11 +67,13 @@ impl Attempt {
             let future = with_hooks(Arc::clone(route), hooks, context, input, kill.clone());
             (Box::pin(future) as HandlerFuture, Some(kill))
         };
+        let work = dispatch.invoker.0.work.token();
         Self(Some(Running {
             future,
             kill,
             dispatch,
             span,
+            _work: work,
         }))
     }
 }

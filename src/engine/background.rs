@@ -36,6 +36,7 @@ impl Invoker {
         permits: Permits,
     ) {
         let engine = &self.0;
+        let _work = engine.work.token();
         let now = engine.clock.now();
         let live = Arc::new(Live::begin(&invocation, engine.store.generation(), now));
         engine.hub.open(Arc::clone(&live));

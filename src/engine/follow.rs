@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::hub::{Hub, Inbox, Live, News, Version, last_of_before};
+use crate::engine::hub::{Hub, Inbox, Live, News, Version, version};
 use crate::engine::store::{Store, Stored, Tombstone};
 use crate::engine::{Invoker, stopping};
 use crate::model::error::{Error, Result, reason};
@@ -146,8 +146,8 @@ impl Follower {
                     ended |= event.kind.terminal_state().is_some();
                     self.ready.push_back(Followed::Event(cid, event));
                 }
-                if let Some((shown, version)) = progress.filter(|_| !ended) {
-                    cursor.progress = version;
+                if let Some(shown) = progress.filter(|_| !ended) {
+                    cursor.progress = version(&shown);
                     self.ready.push_back(Followed::Progress(cid, shown));
                 }
                 if ended {
@@ -246,8 +246,7 @@ async fn read_news(
                 if events.is_empty() && invocation.state.is_terminal() {
                     Read::Over
                 } else {
-                    let progress = invocation.progress.map(last_of_before);
-                    let progress = progress.filter(|(_, version)| *version > seen);
+                    let progress = invocation.progress.filter(|shown| version(shown) > seen);
                     Read::News(News { events, progress })
                 }
             }

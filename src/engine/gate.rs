@@ -2,13 +2,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
+use crate::service::BoxFuture;
 
 /// Lets a limited number of one service's handlers run at once.
 #[derive(Debug)]
@@ -108,12 +110,14 @@ impl Drop for Place<'_> {
 
 /// The slot of one running handler. Given back while the handler waits for nested calls, so that a chain of services
 /// cannot lock itself up; and for good when the handler has ended, whoever still holds its context.
-#[derive(Debug)]
 pub(super) struct Slot {
     gate: Arc<Gate>,
     state: Mutex<SlotState>,
-    /// Held by the one who waits for the slot to come back: two would wait for two.
-    returning: tokio::sync::Mutex<()>,
+    /// The one wait for the slot to come back, for all who wait: two would wait for two, and one that belonged to a
+    /// call nobody polls any more would keep what it was given.
+    returning: Mutex<Option<BoxFuture<'static, Permits>>>,
+    /// Rings when there may be nothing to wait for any more.
+    changed: Notify,
 }
 
 #[derive(Debug)]
@@ -122,6 +126,14 @@ struct SlotState {
     /// How many nested calls the handler waits for.
     nested: usize,
     closed: bool,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Slot {
@@ -133,7 +145,8 @@ impl Slot {
                 nested: 0,
                 closed: false,
             }),
-            returning: tokio::sync::Mutex::new(()),
+            returning: Mutex::new(None),
+            changed: Notify::new(),
         }
     }
 
@@ -165,6 +178,7 @@ impl Slot {
             state.permits.take()
         };
         drop(permits);
+        self.stop_returning();
     }
 
     fn is_wanted(&self) -> bool {
@@ -183,11 +197,39 @@ impl Slot {
     }
 
     async fn take_back(&self) {
-        let _turn = self.returning.lock().await;
-        if self.is_wanted() {
-            let permits = self.gate.enter_unqueued().await;
-            self.put_back(permits);
+        while self.is_wanted() {
+            let changed = self.changed.notified();
+            tokio::select! {
+                biased;
+                permits = std::future::poll_fn(|cx| self.poll_returning(cx)) => self.put_back(permits),
+                () = changed => {}
+            }
         }
+    }
+
+    fn poll_returning(&self, cx: &mut Context<'_>) -> Poll<Permits> {
+        let mut returning = self
+            .returning
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let wait = returning.get_or_insert_with(|| {
+            let gate = Arc::clone(&self.gate);
+            Box::pin(async move { gate.enter_unqueued().await })
+        });
+        let permits = ready!(wait.as_mut().poll(cx));
+        *returning = None;
+        Poll::Ready(permits)
+    }
+
+    /// Nobody waits for the slot any more: what the wait was given is free again.
+    fn stop_returning(&self) {
+        let wait = self
+            .returning
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(wait);
+        self.changed.notify_waiters();
     }
 
     /// Takes permits if they are still wanted: another nested call may have begun, or the handler may have ended.
@@ -196,6 +238,8 @@ impl Slot {
         if state.nested == 0 && state.permits.is_none() && !state.closed {
             state.permits = Some(permits);
         }
+        drop(state);
+        self.stop_returning();
     }
 
     fn lock(&self) -> MutexGuard<'_, SlotState> {
@@ -218,6 +262,7 @@ impl<'a> Away<'a> {
             state.permits.take()
         };
         drop(permits);
+        slot.stop_returning();
         Self {
             slot,
             counted: true,
@@ -236,8 +281,9 @@ impl Drop for Away<'_> {
         self.back();
         // Whoever gave the nested call up, or did not wait for the slot, cannot wait here: the handler takes a slot if
         // there is one, and runs beside the others otherwise.
-        if self.slot.is_wanted() {
-            self.slot.try_take_back();
+        if self.slot.is_wanted() && !self.slot.try_take_back() {
+            // Others who wait go on waiting, with their own wakers.
+            self.slot.changed.notify_waiters();
         }
     }
 }

@@ -172,7 +172,7 @@ struct Told {
     items: usize,
     item_bytes: usize,
     /// The last progress, of this attempt or one before it.
-    progress: Option<(Arc<Shown>, Version)>,
+    progress: Option<Arc<Shown>>,
     last_sign: Instant,
     /// The attempt has ended: nothing more is told.
     sealed: bool,
@@ -185,7 +185,7 @@ pub(super) type Version = (u32, u64);
 #[derive(Debug, Default)]
 pub(super) struct News {
     pub(super) events: Vec<Arc<Event>>,
-    pub(super) progress: Option<(Arc<Shown>, Version)>,
+    pub(super) progress: Option<Arc<Shown>>,
 }
 
 impl Live {
@@ -221,7 +221,7 @@ impl Live {
                 events,
                 items,
                 item_bytes,
-                progress: invocation.progress.clone().map(last_of_before),
+                progress: invocation.progress.clone(),
                 last_sign: Instant::now(),
                 sealed: false,
             }),
@@ -287,16 +287,16 @@ impl Live {
         }
         let attempt = told.attempts;
         let shown_before = match &told.progress {
-            Some((_, (of, n))) if *of == attempt => *n,
+            Some(shown) if shown.attempt == attempt => shown.number,
             _ => 0,
         };
-        let shown = Shown {
+        told.last_sign = Instant::now();
+        told.progress = Some(Arc::new(Shown {
             progress,
             attempt,
+            number: shown_before + 1,
             time,
-        };
-        told.last_sign = Instant::now();
-        told.progress = Some((Arc::new(shown), (attempt, shown_before + 1)));
+        }));
     }
 
     pub(super) fn last_sign(&self) -> Instant {
@@ -313,7 +313,7 @@ impl Live {
 
     pub(super) fn progress(&self) -> Option<Arc<Shown>> {
         let told = self.told();
-        told.progress.as_ref().map(|(shown, _)| Arc::clone(shown))
+        told.progress.clone()
     }
 
     /// What is new after a sequence and a version of the progress.
@@ -324,7 +324,7 @@ impl Live {
             .partition_point(|event| event.sequence <= sequence);
         News {
             events: told.events.get(first..).unwrap_or_default().to_vec(),
-            progress: told.progress.clone().filter(|(_, version)| *version > seen),
+            progress: told.progress.clone().filter(|shown| version(shown) > seen),
         }
     }
 
@@ -335,7 +335,7 @@ impl Live {
         invocation.attempts = told.attempts;
         invocation.first_attempt_time = Some(told.first_attempt_time);
         invocation.events.clone_from(&told.events);
-        if let Some((shown, _)) = &told.progress {
+        if let Some(shown) = &told.progress {
             invocation.progress = Some(Arc::clone(shown));
         }
     }
@@ -363,10 +363,9 @@ pub(super) enum Untold {
     Limit,
 }
 
-/// The last progress of an attempt that has ended: nothing of that attempt comes after it.
-pub(super) fn last_of_before(shown: Arc<Shown>) -> (Arc<Shown>, Version) {
-    let version = (shown.attempt, u64::MAX);
-    (shown, version)
+/// How far somebody is who has seen this progress.
+pub(super) fn version(shown: &Shown) -> Version {
+    (shown.attempt, shown.number)
 }
 
 /// The sequence after `last`, in this generation of the store.

@@ -42,6 +42,7 @@ impl Invoker {
 
     async fn invoke_outside(&self, cid: Cid, call: Call) -> Result<Reply> {
         self.refuse_when_draining()?;
+        let _work = self.0.work.token();
         let route = self.0.routes.find(&call.service)?;
         let _name = match call.cid {
             Some(brought) => Some(Box::pin(self.take_name(brought)).await?),

@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::clock::Clock;
 pub use self::follow::{Followed, Follower};
@@ -87,6 +88,8 @@ struct Engine {
     no_metadata: Arc<Metadata>,
     /// Rings when services come and go.
     changes: watch::Sender<()>,
+    /// Counts what is under way, from a call's beginning to its answer or its record.
+    work: TaskTracker,
     /// No new work is begun: the node is stopping.
     draining: CancellationToken,
     /// Followers and watchers end: nothing is left that they could wait for.
@@ -128,6 +131,7 @@ impl Invoker {
             names: Names::default(),
             no_metadata: Arc::default(),
             changes: watch::Sender::new(()),
+            work: TaskTracker::new(),
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
             halting: CancellationToken::new(),
@@ -174,11 +178,10 @@ impl Invoker {
         self.0.draining.cancel();
     }
 
-    /// Waits until no handler runs.
+    /// Waits until nothing is under way: no call, no handler, no outcome to be recorded.
     pub async fn idle(&self) {
-        // Whoever has all slots knows that nobody else has one.
-        let all = u32::try_from(self.0.limits.node_concurrency).unwrap_or(u32::MAX);
-        let _all = self.0.handlers.acquire_many(all).await;
+        self.0.work.close();
+        self.0.work.wait().await;
     }
 
     /// Ends followers and watchers, who wait for what this node will not do any more.
@@ -195,7 +198,6 @@ impl Invoker {
     /// Asks running handlers to stop; what runs in the background is handed back and does not count as an attempt.
     pub fn halt(&self) {
         self.0.draining.cancel();
-        self.0.closing.cancel();
         self.0.halting.cancel();
     }
 

@@ -127,7 +127,17 @@ fn failures_say_what_to_do_and_have_exit_codes() {
             "colors where there is no terminal"
         );
     }
-    assert_eq!(server.run(&["nothing"]).status.code(), Some(2));
+    for arguments in [
+        &["nothing"][..],
+        &["serve", "--log", "a=b=c"],
+        &["serve", "--drain", "5"],
+    ] {
+        assert_eq!(
+            server.run(arguments).status.code(),
+            Some(2),
+            "{arguments:?}"
+        );
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use self::printer::Printer;
-use crate::app::telemetry::LogFormat;
+use crate::app::telemetry::{self, LogFormat};
 use crate::model::error::{Error, Result};
 use crate::remote::Client;
 
@@ -96,7 +96,8 @@ struct LogArgs {
         long,
         env = "CIDERY_LOG",
         default_value = "info",
-        value_name = "FILTER"
+        value_name = "FILTER",
+        value_parser = telemetry::filter
     )]
     log: String,
 }

@@ -113,6 +113,8 @@ pub struct Shown {
     pub progress: Progress,
     /// The attempt that showed it.
     pub attempt: u32,
+    /// How many times that attempt had shown some, this one included.
+    pub number: u64,
     /// When.
     pub time: Timestamp,
 }
