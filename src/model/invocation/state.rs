@@ -170,7 +170,7 @@ mod tests {
         Change::UncleanRestart { poisoned: true },
     ];
 
-    /// The table of `design.md`, row by row: `P` pending, `R` running, `Q` running with a cancel request, `S` `F` `C`
+    /// The whole table, row by row: `P` pending, `R` running, `Q` running with a cancel request, `S` `F` `C`
     /// `E` terminal, `-` refused. Columns: never started, pending again, running, cancel requested.
     #[test]
     fn the_table_holds() {
