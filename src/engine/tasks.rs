@@ -32,18 +32,6 @@ impl Tasks {
         self.tracker.spawn_on(task.instrument(span), &self.runtime);
     }
 
-    /// How many tasks there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.tracker.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.tracker.is_empty()
-    }
-
     /// Waits until all tasks have ended. None may be spawned by those who wait; what is spawned by tasks is waited for.
     pub async fn finished(&self) {
         self.tracker.close();

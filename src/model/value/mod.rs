@@ -1,5 +1,6 @@
 //! The values that services get and give.
 
+mod any;
 mod convert;
 mod de;
 mod key;
