@@ -7,10 +7,10 @@
 //! ```no_run
 //! use cidery::{Context, Input, Node, Result, dict};
 //!
-//! #[derive(serde::Deserialize)]
+//! #[derive(serde::Deserialize, schemars::JsonSchema)]
 //! struct GetCustomer { cust_id: u64 }
 //!
-//! #[derive(serde::Serialize)]
+//! #[derive(serde::Serialize, schemars::JsonSchema)]
 //! struct Customer { cust_name: String }
 //!
 //! async fn get_customer(ctx: Context, Input(req): Input<GetCustomer>) -> Result<Customer> {
@@ -67,6 +67,7 @@ pub use crate::model::id::{Cid, ServiceName};
 pub use crate::model::invocation::{Progress, RetryPolicy};
 pub use crate::model::metadata::Metadata;
 pub use crate::model::payload::{Format, Payload, Reply};
+pub use crate::model::sio::{self, Sio};
 pub use crate::model::value::{Dict, Value, from_value, to_value};
 pub use crate::remote::Client;
 pub use crate::service::{

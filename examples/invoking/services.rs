@@ -1,8 +1,8 @@
 //! Services that invoke services: by a dict, as JSON, with inline parameters, in the background, and reading a wrapped
 //! response by index and by dotted path.
 
-use cidery::{Context, Definition, Dict, Format, Input, Registry, Result, Value, dict};
-use serde::Deserialize;
+use cidery::sio::{Int, Sio};
+use cidery::{Context, Definition, Dict, Format, Registry, Result, Value, dict};
 use tracing::info;
 
 /// Adds the services to a registry.
@@ -28,11 +28,17 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
         Definition::new("invoking.by-response-elem", by_response_elem)?
             .description("Reads `my_response_elem.cust_name` by index and by dotted path."),
     )?;
+    let sio = Sio::new()
+        .optional_input(Int("customer_id"))
+        .optional_input("phone_no")
+        .optional_input("cust_id")
+        .output("cust_name")
+        .response_elem("my_response_elem");
     for name in ["invoking.my-service", "invoking.my-service2"] {
         registry.add(
             Definition::new(name, my_service)?
                 .description("Logs `customer_id` and its CID, and answers with a customer's name.")
-                .response_elem("my_response_elem"),
+                .sio(sio.clone()),
         )?;
     }
     Ok(())
@@ -93,15 +99,14 @@ async fn by_response_elem(ctx: Context) -> Result<Dict> {
     Ok(dict! { "by_index": by_index, "by_path": by_path })
 }
 
-#[derive(Debug, Deserialize)]
-struct MyInput {
-    customer_id: Option<i64>,
-    phone_no: Option<String>,
-    cust_id: Option<i64>,
-}
-
 /// What the others invoke.
-async fn my_service(ctx: Context, Input(req): Input<MyInput>) -> Dict {
-    info!(customer_id = req.customer_id, phone_no = req.phone_no, cust_id = req.cust_id, cid = %ctx.cid(), "invoked");
+async fn my_service(ctx: Context, input: Dict) -> Dict {
+    info!(
+        customer_id = input["customer_id"].as_int(),
+        phone_no = input["phone_no"].as_text(),
+        cust_id = input["cust_id"].as_int(),
+        cid = %ctx.cid(),
+        "invoked"
+    );
     dict! { "cust_name": "Alexis Smith" }
 }

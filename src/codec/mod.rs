@@ -1,10 +1,14 @@
 //! Bytes to model and back: payloads, documents, protobuf messages, statuses.
 
 pub mod convert;
+pub mod csv;
 pub mod json;
 pub mod limits;
 pub mod payload;
 pub mod proto;
+pub mod sio;
 pub mod status;
 pub mod struct_pb;
+pub mod text;
+pub mod typed;
 pub mod wire;

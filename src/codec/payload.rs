@@ -1,27 +1,26 @@
 //! Payloads between their forms: decoded where somebody reads them, encoded where an answer needs it.
 
-use std::str;
-
 use bytes::Bytes;
 
-use crate::codec::{json, struct_pb};
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::codec::{csv, json, struct_pb, text};
+use crate::model::error::Result;
 use crate::model::payload::{Format, Payload};
+use crate::model::sio::CsvOptions;
 use crate::model::value::Value;
 
 /// Reads a payload.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `VALUE_INVALID` or `DOCUMENT_MALFORMED`; `UNIMPLEMENTED` / `NOT_SUPPORTED` for formats that
-/// this version does not read.
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` or `DOCUMENT_MALFORMED`.
 pub fn decode(payload: Payload) -> Result<Value> {
     match payload {
         Payload::Value(value) => Ok(value),
         Payload::Struct(bytes) => struct_pb::decode_dict(&bytes).map(Value::Dict),
         Payload::Any(bytes) => struct_pb::decode_value(&bytes),
         Payload::Document(bytes, Format::Dict | Format::Json) => json::read(&bytes),
-        Payload::Document(_, format @ (Format::Csv | Format::Text)) => Err(not_yet(format)),
+        Payload::Document(bytes, Format::Csv) => csv::read(&bytes, CsvOptions::default()),
+        Payload::Document(bytes, Format::Text) => text::read(&bytes).map(Value::from),
     }
 }
 
@@ -32,10 +31,9 @@ pub fn decode(payload: Payload) -> Result<Value> {
 /// As for [`decode`]. Documents are checked by whoever reads them.
 pub fn scan(payload: &Payload) -> Result<()> {
     match payload {
-        Payload::Value(_) | Payload::Document(_, Format::Dict | Format::Json) => Ok(()),
+        Payload::Value(_) | Payload::Document(..) => Ok(()),
         Payload::Struct(bytes) => struct_pb::scan_struct(bytes),
         Payload::Any(bytes) => struct_pb::scan_value(bytes),
-        Payload::Document(_, format @ (Format::Csv | Format::Text)) => Err(not_yet(*format)),
     }
 }
 
@@ -65,7 +63,20 @@ pub fn encode(payload: Payload, format: Format) -> Result<Payload> {
             let text = json::write(&decode(other)?)?;
             Ok(Payload::Document(text.into(), Format::Json))
         }
-        (format @ (Format::Csv | Format::Text), _) => Err(not_yet(format)),
+        (Format::Csv, Payload::Document(bytes, Format::Csv)) => {
+            Ok(Payload::Document(bytes, Format::Csv))
+        }
+        (Format::Csv, other) => {
+            let text = csv::write(&decode(other)?, None, CsvOptions::default())?;
+            Ok(Payload::Document(text.into(), Format::Csv))
+        }
+        (Format::Text, Payload::Document(bytes, Format::Text)) => {
+            Ok(Payload::Document(utf8(bytes)?, Format::Text))
+        }
+        (Format::Text, other) => {
+            let text = text::write(&decode(other)?)?;
+            Ok(Payload::Document(text.into(), Format::Text))
+        }
     }
 }
 
@@ -79,19 +90,8 @@ pub fn answer_format(asked: Option<Format>, input: &Payload) -> Format {
 }
 
 fn utf8(bytes: Bytes) -> Result<Bytes> {
-    match str::from_utf8(&bytes) {
-        Ok(_) => Ok(bytes),
-        Err(_) => Err(Error::violations(
-            reason::DOCUMENT_MALFORMED,
-            vec![Violation::new("", "NOT_UTF8", "is not UTF-8")],
-        )),
-    }
-}
-
-fn not_yet(format: Format) -> Error {
-    let message =
-        format!("documents in {format:?} format are not supported yet: use JSON or a dict");
-    Error::unimplemented(reason::NOT_SUPPORTED, message)
+    text::read(&bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

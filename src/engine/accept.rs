@@ -14,6 +14,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{Event, EventKind, Invocation, Request, State, fingerprint};
 use crate::model::payload::{Format, Payload};
+use crate::model::sio::Ignored;
 use crate::service::{Accepted, Call};
 
 impl Invoker {
@@ -47,6 +48,7 @@ impl Invoker {
             None => None,
         };
         self.check_room(route)?;
+        let ignored = self.check_storable(route, &call.input)?;
         let invocation = self.new_invocation(cid, call, parent, route)?;
         let request = Arc::clone(&invocation.request);
         match engine.store.accept(invocation).await? {
@@ -56,6 +58,7 @@ impl Invoker {
                 Ok(Accepted {
                     cid,
                     already_accepted: false,
+                    ignored,
                 })
             }
             Acceptance::Known(first) => {
@@ -63,6 +66,7 @@ impl Invoker {
                 Ok(Accepted {
                     cid: first.cid,
                     already_accepted: true,
+                    ignored,
                 })
             }
             Acceptance::Removed(tombstone) => {
@@ -73,6 +77,18 @@ impl Invoker {
                 Err(Error::already_exists(reason::RESULT_EXPIRED, message))
             }
         }
+    }
+
+    /// Checks an input before its CID is answered. It is stored as it came, and checked again when it is dispatched.
+    fn check_storable(&self, route: &Route, input: &Payload) -> Result<Ignored> {
+        if route.definition.declaration().input.is_some() {
+            return Ok(self.admit(route, input.clone())?.ignored);
+        }
+        match input {
+            Payload::Document(..) => drop(payload::decode(input.clone())?),
+            encoded => payload::scan(encoded)?,
+        }
+        Ok(Ignored::default())
     }
 
     fn check_room(&self, route: &Route) -> Result<()> {
@@ -139,14 +155,11 @@ impl Invoker {
     }
 }
 
-/// What is stored is encoded, and has been checked: as it came, where it came encoded.
+/// What is stored is encoded: as it came, where it came encoded.
 fn storable(input: Payload) -> Result<Payload> {
     match input {
         Payload::Value(_) => payload::encode(input, Format::Dict),
-        encoded => {
-            payload::scan(&encoded)?;
-            Ok(encoded)
-        }
+        encoded => Ok(encoded),
     }
 }
 

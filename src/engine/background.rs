@@ -13,10 +13,11 @@ use crate::engine::dispatch::Dispatch;
 use crate::engine::gate::{Permits, Slot};
 use crate::engine::hub::Live;
 use crate::engine::routes::Route;
+use crate::engine::wanted::{Wanted, with_ignored};
 use crate::model::error::{Error, Result, reason};
 use crate::model::invocation::Invocation;
-use crate::model::payload::Reply;
-use crate::service::Facts;
+use crate::model::payload::{Format, Payload, Reply};
+use crate::service::{Admitted, Facts};
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -68,6 +69,11 @@ impl Invoker {
             asynchronous: true,
             last_progress: invocation.progress.clone(),
         };
+        // Checked again: the declaration may be another one by now.
+        let Admitted { input, ignored } = match self.admit(route, request.input.clone()) {
+            Ok(admitted) => admitted,
+            Err(error) => return Ended::With(Err(error)),
+        };
         let cancel = CancellationToken::new();
         let slot = Slot::new(Arc::clone(&route.gate), permits);
         let (dispatch, context) = Dispatch::new(
@@ -78,10 +84,13 @@ impl Invoker {
             None,
             Some(Arc::clone(live)),
         );
-        let attempt = Attempt::new(route, dispatch, context, request.input.clone());
+        let attempt = Attempt::new(route, dispatch, context, input);
         let (outcome, handed_back) = self.watch(attempt, &cancel, live, timeout).await;
         match outcome {
-            Some(Ok(reply)) => Ended::With(self.storable_reply(reply, invocation)),
+            Some(Ok(reply)) => {
+                let reply = with_ignored(reply, &ignored);
+                Ended::With(self.storable_reply(route, reply, invocation))
+            }
             _ if handed_back => Ended::HandedBack,
             Some(Err(error)) if !cancel.is_cancelled() => Ended::With(Err(error)),
             // It was asked to stop because its time was over: that is why it failed, whatever it says.
@@ -114,9 +123,19 @@ impl Invoker {
     }
 
     /// The reply in the form it will be answered in: it is encoded once, here.
-    fn storable_reply(&self, reply: Reply, invocation: &Invocation) -> Result<Reply> {
+    fn storable_reply(
+        &self,
+        route: &Route,
+        reply: Reply,
+        invocation: &Invocation,
+    ) -> Result<Reply> {
         let request = &invocation.request;
-        let format = payload::answer_format(request.response_format, &request.input);
+        let wanted = Wanted::new(request.response_format, &request.input);
+        let reply = wanted.write(route, reply)?;
+        let format = match &reply.payload {
+            Payload::Document(_, format) => *format,
+            _ => Format::Dict,
+        };
         let payload =
             payload::encode(reply.payload, format).map_err(crate::service::output_invalid)?;
         let limit = self.0.limits.message_bytes;

@@ -14,12 +14,13 @@ use crate::engine::gate::{Permits, Slot};
 use crate::engine::names::{self, Name};
 use crate::engine::routes::Route;
 use crate::engine::store::Stored;
+use crate::engine::wanted::{Wanted, with_ignored};
 use crate::engine::watched::{Bounds, Caller, Watched};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Call, Facts, output_invalid};
+use crate::service::{Admitted, Call, Facts, output_invalid};
 
 impl Invoker {
     /// Invokes a service for a caller from outside and waits for its reply.
@@ -48,6 +49,7 @@ impl Invoker {
             Some(brought) => Some(Box::pin(self.take_name(brought)).await?),
             None => None,
         };
+        let wanted = Wanted::of(&call);
         let timeout = call.timeout.unwrap_or(route.options.timeout);
         let deadline = Instant::now().checked_add(timeout);
         let facts = Facts {
@@ -70,7 +72,7 @@ impl Invoker {
         };
         let reply = self.run(&route, bounds, facts, None, call.input).await?;
         reply.metadata.check().map_err(output_invalid)?;
-        Ok(reply)
+        wanted.write(&route, reply)
     }
 
     /// Invokes a service as part of the invocation that `parent` is a dispatch of.
@@ -103,7 +105,12 @@ impl Invoker {
             caller: Caller::Handler(parent),
         };
         let nested = self.run(&route, bounds, facts, Some(callers), call.input);
-        parent.slot.lend(&parent.cancel, nested).await
+        let reply = parent.slot.lend(&parent.cancel, nested).await?;
+        match call.response_format {
+            // A handler reads the response as a value, unless it asks for something else.
+            None => Ok(reply),
+            Some(_) => Wanted::asked(call.response_format).write(&route, reply),
+        }
     }
 
     /// Waits for a slot and runs the handler in it, both within `bounds`.
@@ -115,10 +122,7 @@ impl Invoker {
         callers: Option<Arc<Link>>,
         input: Payload,
     ) -> Result<Reply> {
-        // What the handler does not read itself is checked here, once: it goes on as it is.
-        if !route.definition.reads_input() || !self.0.hooks.is_empty() {
-            payload::scan(&input)?;
-        }
+        let Admitted { input, ignored } = self.admit(route, input)?;
         let permits = match route.gate.try_enter() {
             Some(permits) => permits,
             None => Box::pin(wait_for_slot(route, bounds)).await?,
@@ -126,7 +130,17 @@ impl Invoker {
         let slot = Slot::new(Arc::clone(&route.gate), permits);
         let cancel = CancellationToken::new();
         let (dispatch, context) = Dispatch::new(self.clone(), facts, slot, cancel, callers, None);
-        Watched::new(Attempt::new(route, dispatch, context, input), bounds).await
+        let reply = Watched::new(Attempt::new(route, dispatch, context, input), bounds).await?;
+        Ok(with_ignored(reply, &ignored))
+    }
+
+    /// Checks an input once, where it enters.
+    pub(super) fn admit(&self, route: &Route, input: Payload) -> Result<Admitted> {
+        // Hooks of the node see it before a handler that would read it.
+        if !self.0.hooks.is_empty() && route.definition.declaration().input.is_none() {
+            payload::scan(&input)?;
+        }
+        route.definition.admit(input)
     }
 
     /// Takes the CID that a caller brought for a synchronous call, while that call runs.

@@ -24,6 +24,7 @@ mod routes;
 mod settle;
 pub mod store;
 pub mod tasks;
+mod wanted;
 mod watched;
 
 use std::sync::Arc;
@@ -146,7 +147,8 @@ impl Invoker {
     ///
     /// # Errors
     ///
-    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where there is one of that name; `FAILED_PRECONDITION` / `STATE_MISSING`.
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where there is one of that name; `INVALID_ARGUMENT` / `DECLARATION_INVALID`;
+    /// `FAILED_PRECONDITION` / `STATE_MISSING`.
     pub fn add_service(&self, definition: Definition) -> Result<()> {
         let Engine {
             routes,
@@ -156,6 +158,7 @@ impl Invoker {
             ..
         } = &*self.0;
         check_requirement(&definition, states)?;
+        let definition = definition.prepared()?;
         routes.add(definition, limits, handlers)?;
         self.0.changes.send_replace(());
         Ok(())

@@ -8,6 +8,7 @@ use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
+use crate::model::sio::Ignored;
 use crate::service::context::Context;
 use crate::service::invoke::BoxFuture;
 use crate::service::response::Response;
@@ -44,12 +45,14 @@ impl Call {
 }
 
 /// The platform's promise to run an invocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// Names the invocation: the first one, where it had been accepted before.
     pub cid: Cid,
     /// Whether it had been accepted before.
     pub already_accepted: bool,
+    /// The keys of the input that are not declared and are dropped.
+    pub ignored: Ignored,
 }
 
 /// A synchronous call under construction. Await it.

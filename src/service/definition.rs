@@ -4,13 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::codec::payload;
+use crate::codec::{payload, sio as io};
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::model::invocation::RetryPolicy;
-use crate::model::payload::{Payload, Reply};
-use crate::model::sio::Sio;
-use crate::model::value::{Dict, Value};
+use crate::model::payload::{Format, Payload, Reply};
+use crate::model::sio::{Ignored, Sio};
 use crate::service::context::Context;
 use crate::service::extract::Requirements;
 use crate::service::handler::Handler;
@@ -44,8 +43,17 @@ pub struct Definition {
     requirements: Requirements,
     reads_input: bool,
     options: ServiceOptions,
-    sio: Sio,
+    sio: Arc<Sio>,
     hooks: Vec<Arc<dyn ErasedHooks>>,
+}
+
+/// An input that was admitted: the form that the handler gets, and what was dropped on the way.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What the handler gets.
+    pub input: Payload,
+    /// The keys that were dropped.
+    pub ignored: Ignored,
 }
 
 impl Definition {
@@ -57,13 +65,14 @@ impl Definition {
     pub fn new<Args>(name: &str, handler: impl Handler<Args>) -> Result<Self> {
         let requirements = handler.requires();
         let reads_input = handler.reads_input();
+        let sio = Arc::new(handler.declares());
         Ok(Self {
             name: ServiceName::parse(name)?,
             handler: Arc::new(move |context, input| Box::pin(handler.call(context, input))),
             requirements,
             reads_input,
             options: ServiceOptions::default(),
-            sio: Sio::default(),
+            sio,
             hooks: Vec::new(),
         })
     }
@@ -143,10 +152,21 @@ impl Definition {
         self
     }
 
+    /// Declares its input and output. What is left open in it stays as the handler's types declare it.
+    #[must_use]
+    pub fn sio(mut self, mut sio: Sio) -> Self {
+        let of_types = Arc::unwrap_or_clone(self.sio);
+        sio.input = sio.input.or(of_types.input);
+        sio.output = sio.output.or(of_types.output);
+        sio.response_elem = sio.response_elem.or(of_types.response_elem);
+        self.sio = Arc::new(sio);
+        self
+    }
+
     /// Wraps every response: `{"my_response_elem": ..}`.
     #[must_use]
     pub fn response_elem(mut self, key: impl Into<String>) -> Self {
-        self.sio.response_elem = Some(key.into());
+        Arc::make_mut(&mut self.sio).response_elem = Some(key.into());
         self
     }
 
@@ -165,8 +185,23 @@ impl Definition {
 
     /// The declaration.
     #[must_use]
-    pub fn sio(&self) -> &Sio {
+    pub fn declaration(&self) -> &Arc<Sio> {
         &self.sio
+    }
+
+    /// Checks the declaration.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with everything that is wrong with it.
+    pub(crate) fn prepared(mut self) -> Result<Self> {
+        let sio = Arc::unwrap_or_clone(self.sio).prepared();
+        let name = &self.name;
+        self.sio = Arc::new(sio.map_err(|error| {
+            let message = format!("the declaration of `{name}` is wrong: {}", error.message());
+            error.with_message(message)
+        })?);
+        Ok(self)
     }
 
     /// The options.
@@ -193,26 +228,52 @@ impl Definition {
         &self.hooks
     }
 
-    /// Calls the handler: the future does nothing before it is polled, save for extracting the arguments.
+    /// Reads an input and checks it against the declaration, before a handler gets it. Where nothing is declared and
+    /// the handler does not read it, it is scanned alone and goes on as it is.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `INPUT_INVALID` with all violations; `VALUE_INVALID` or `DOCUMENT_MALFORMED`.
+    pub fn admit(&self, input: Payload) -> Result<Admitted> {
+        let is_csv = matches!(input, Payload::Document(_, Format::Csv));
+        if self.sio.input.is_some() || is_csv {
+            let checked = io::read_input(&self.sio, input)?;
+            return Ok(Admitted {
+                input: Payload::Value(checked.value),
+                ignored: checked.ignored,
+            });
+        }
+        if !self.reads_input() {
+            payload::scan(&input)?;
+        }
+        let ignored = Ignored::default();
+        Ok(Admitted { input, ignored })
+    }
+
+    /// Writes a response in the format that is asked for.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `FORMAT_INVALID` where the format has no form for it.
+    pub fn write(&self, output: Payload, format: Format) -> Result<Payload> {
+        io::write_output(&self.sio, output, format)
+    }
+
+    /// Calls the handler, checks what it answers and wraps it: the future does nothing before it is polled, save for
+    /// extracting the arguments.
     #[must_use]
     pub fn call(&self, context: Context, input: Payload) -> HandlerFuture {
         let future = (self.handler)(context, input);
-        match &self.sio.response_elem {
-            None => future,
-            Some(key) => {
-                let key = key.clone();
-                Box::pin(async move { wrapped(future.await?, key) })
-            }
+        if self.sio.output.is_none() && self.sio.response_elem.is_none() {
+            return future;
         }
+        let sio = Arc::clone(&self.sio);
+        Box::pin(async move {
+            let Reply { payload, metadata } = future.await?;
+            let payload = io::check_output(&sio, payload)?;
+            Ok(Reply { payload, metadata })
+        })
     }
-}
-
-fn wrapped(reply: Reply, key: String) -> Result<Reply> {
-    let inner = payload::decode(reply.payload)?;
-    Ok(Reply {
-        payload: Payload::Value(Value::Dict(Dict::from_iter([(key, inner)]))),
-        metadata: reply.metadata,
-    })
 }
 
 impl fmt::Debug for Definition {

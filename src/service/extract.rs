@@ -4,6 +4,7 @@ use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::codec::payload;
@@ -11,6 +12,7 @@ use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
+use crate::model::sio::{Elements, rust};
 use crate::model::value::{Dict, Value, from_value};
 use crate::service::context::Context;
 
@@ -39,11 +41,15 @@ pub trait FromContext: Sized + Send + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the last argument of a handler",
     label = "neither the input nor made from the context",
-    note = "for a type of your own: `Input<{Self}>`, where `{Self}` implements `serde::Deserialize`"
+    note = "for a type of your own: `Input<{Self}>`, where `{Self}` derives `serde::Deserialize` and \
+            `schemars::JsonSchema`"
 )]
 pub trait FromInput<Via>: Sized + Send + 'static {
     /// Whether it decodes the input, and so checks it.
     const READS: bool;
+
+    /// What it declares of the input. `None`: any value.
+    fn declares() -> Option<Elements>;
 
     /// Makes it.
     ///
@@ -66,6 +72,11 @@ pub struct ViaInput;
 
 impl<T: FromContext> FromInput<ViaContext> for T {
     const READS: bool = false;
+
+    /// The input is not read: nothing is declared, and whatever comes is named as ignored.
+    fn declares() -> Option<Elements> {
+        Some(Elements::default())
+    }
 
     fn from_input(context: &Context, _: Payload) -> Result<Self> {
         T::from_context(context)
@@ -94,12 +105,13 @@ impl FromContext for Metadata {
     }
 }
 
-/// The input, as a type of the handler's own.
+/// The input, as a type of the handler's own. The type is the declaration as well: see
+/// [`sio::rust`](crate::model::sio::rust).
 ///
 /// ```
 /// use cidery::{Input, Result};
 ///
-/// #[derive(serde::Deserialize)]
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
 /// struct GetCustomer { cust_id: u64 }
 ///
 /// async fn get_customer(Input(req): Input<GetCustomer>) -> Result<String> {
@@ -109,8 +121,12 @@ impl FromContext for Metadata {
 #[derive(Clone, Copy, Debug)]
 pub struct Input<T>(pub T);
 
-impl<T: DeserializeOwned + Send + 'static> FromInput<ViaInput> for Input<T> {
+impl<T: DeserializeOwned + JsonSchema + Send + 'static> FromInput<ViaInput> for Input<T> {
     const READS: bool = true;
+
+    fn declares() -> Option<Elements> {
+        rust::input_of::<T>()
+    }
 
     fn from_input(_: &Context, input: Payload) -> Result<Self> {
         from_value(payload::decode(input)?).map(Self)
@@ -120,6 +136,10 @@ impl<T: DeserializeOwned + Send + 'static> FromInput<ViaInput> for Input<T> {
 impl FromInput<ViaInput> for Value {
     const READS: bool = true;
 
+    fn declares() -> Option<Elements> {
+        None
+    }
+
     fn from_input(_: &Context, input: Payload) -> Result<Self> {
         payload::decode(input)
     }
@@ -127,6 +147,10 @@ impl FromInput<ViaInput> for Value {
 
 impl FromInput<ViaInput> for Dict {
     const READS: bool = true;
+
+    fn declares() -> Option<Elements> {
+        None
+    }
 
     fn from_input(_: &Context, input: Payload) -> Result<Self> {
         match payload::decode(input)? {
@@ -143,6 +167,10 @@ impl FromInput<ViaInput> for Dict {
 /// The input as it came, not read.
 impl FromInput<ViaInput> for Payload {
     const READS: bool = false;
+
+    fn declares() -> Option<Elements> {
+        None
+    }
 
     fn from_input(_: &Context, input: Payload) -> Result<Self> {
         Ok(input)

@@ -2,6 +2,7 @@
 
 use crate::model::error::Result;
 use crate::model::payload::{Payload, Reply};
+use crate::model::sio::{Elements, Sio};
 use crate::service::context::Context;
 use crate::service::extract::{FromContext, FromInput, Requirements};
 use crate::service::output::IntoReply;
@@ -15,8 +16,8 @@ use crate::service::output::IntoReply;
     note = "a handler is an `async fn` (or a closure that returns a future which is `Send + 'static`)",
     note = "its arguments: `Context`, `Cid`, `State<T>`, `Metadata`, and last the input: `Input<T>`, `Dict`, `Value` \
             or `Payload`",
-    note = "its output: anything that implements `serde::Serialize`, or a `Result` of that with an error that \
-            converts into `cidery::Error`"
+    note = "its output: anything that implements `serde::Serialize` and `schemars::JsonSchema`, or a `Result` of that \
+            with an error that converts into `cidery::Error`"
 )]
 pub trait Handler<Args>: Send + Sync + 'static {
     /// Answers one call. The arguments are extracted before the future is made.
@@ -31,6 +32,14 @@ pub trait Handler<Args>: Send + Sync + 'static {
 
     /// Whether it decodes its input: then nobody has to check it before.
     fn reads_input(&self) -> bool;
+
+    /// What its types declare of its input and output.
+    fn declares(&self) -> Sio;
+}
+
+/// What no argument declares: the input is not read.
+fn reads_nothing() -> Option<Elements> {
+    Some(Elements::default())
 }
 
 /// Gives `?` something to return from.
@@ -76,6 +85,14 @@ macro_rules! handler {
 
             fn reads_input(&self) -> bool {
                 false $(|| <$last as FromInput<$via>>::READS)?
+            }
+
+            fn declares(&self) -> Sio {
+                let mut sio = Sio::new();
+                sio.input = reads_nothing();
+                $(sio.input = <$last as FromInput<$via>>::declares();)?
+                sio.output = Out::declares();
+                sio
             }
         }
     };

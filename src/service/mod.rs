@@ -16,7 +16,7 @@ mod typed;
 
 pub use self::call::{Accepted, Call, InvokeAsyncCall, InvokeCall};
 pub use self::context::{Context, Facts};
-pub use self::definition::{Definition, HandlerFuture};
+pub use self::definition::{Admitted, Definition, HandlerFuture};
 pub use self::extract::{FromContext, FromInput, Input, Requirements, State, States};
 pub use self::handler::Handler;
 pub use self::hooks::{ErasedHooks, Hooks};

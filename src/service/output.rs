@@ -2,10 +2,12 @@
 
 use std::any::Any;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::error::{Error, Result, reason};
 use crate::model::payload::{Payload, Reply};
+use crate::model::sio::{Elements, rust};
 use crate::model::value::{Dict, Value, to_value};
 
 /// Something a handler can answer with.
@@ -13,8 +15,8 @@ use crate::model::value::{Dict, Value, to_value};
 /// `Shape` keeps the implementations apart for the compiler; nobody names it.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot answer with `{Self}`",
-    note = "it answers with anything that implements `serde::Serialize`, with a `Payload` or a `Reply`, or with a \
-            `Result` of these"
+    note = "it answers with anything that derives `serde::Serialize` and `schemars::JsonSchema`, with a `Value`, a \
+            `Payload` or a `Reply`, or with a `Result` of these"
 )]
 pub trait IntoReply<Shape> {
     /// Makes the reply.
@@ -23,6 +25,9 @@ pub trait IntoReply<Shape> {
     ///
     /// The handler's own failure, or `INTERNAL` / `OUTPUT_INVALID` where the output cannot be carried.
     fn into_reply(self) -> Result<Reply>;
+
+    /// What it declares of the output. `None`: any value.
+    fn declares() -> Option<Elements>;
 }
 
 /// Marks outputs that are replies already.
@@ -41,11 +46,19 @@ impl IntoReply<AsReply> for Reply {
     fn into_reply(self) -> Result<Reply> {
         Ok(self)
     }
+
+    fn declares() -> Option<Elements> {
+        None
+    }
 }
 
 impl IntoReply<AsReply> for Payload {
     fn into_reply(self) -> Result<Reply> {
         Ok(self.into())
+    }
+
+    fn declares() -> Option<Elements> {
+        None
     }
 }
 
@@ -57,9 +70,13 @@ where
     fn into_reply(self) -> Result<Reply> {
         self.map_err(Into::into)?.into_reply()
     }
+
+    fn declares() -> Option<Elements> {
+        T::declares()
+    }
 }
 
-impl<T: Serialize + 'static> IntoReply<AsSerialized> for T {
+impl<T: Serialize + JsonSchema + 'static> IntoReply<AsSerialized> for T {
     fn into_reply(self) -> Result<Reply> {
         // Values are moved, not serialized again: the compiler drops all branches but one for each type.
         let mut output = Some(self);
@@ -75,6 +92,10 @@ impl<T: Serialize + 'static> IntoReply<AsSerialized> for T {
         }
         let value = to_value(&output).map_err(output_invalid)?;
         Ok(Payload::Value(value).into())
+    }
+
+    fn declares() -> Option<Elements> {
+        rust::output_of::<T>()
     }
 }
 

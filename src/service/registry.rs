@@ -41,8 +41,9 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where there is one of that name.
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where there is one of that name; `INVALID_ARGUMENT` / `DECLARATION_INVALID`.
     pub fn add(&mut self, definition: Definition) -> Result<()> {
+        let definition = definition.prepared()?;
         let name = definition.name().clone();
         if self.0.contains_key(&name) {
             let message = format!("there are two services named `{name}`");

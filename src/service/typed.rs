@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::error::Result;
+use crate::model::sio::Sio;
 use crate::service::context::Context;
 use crate::service::definition::Definition;
 use crate::service::extract::Input;
@@ -32,9 +34,9 @@ pub trait Service: Send + Sync + 'static {
     /// The name it is called by.
     const NAME: &'static str;
     /// What it gets.
-    type Input: DeserializeOwned + Send + 'static;
+    type Input: DeserializeOwned + JsonSchema + Send + 'static;
     /// What it answers.
-    type Output: Serialize + Send + 'static;
+    type Output: Serialize + JsonSchema + Send + 'static;
 
     /// Answers one call.
     fn handle(
@@ -42,6 +44,11 @@ pub trait Service: Send + Sync + 'static {
         context: Context,
         input: Self::Input,
     ) -> impl Future<Output = Result<Self::Output>> + Send;
+
+    /// What is declared beyond what the types say: a `response_elem`, say. Default: nothing.
+    fn sio(&self) -> Sio {
+        Sio::default()
+    }
 
     /// What it asks of the nodes that serve it. Default: nothing.
     fn options(&self) -> ServiceOptions {
@@ -58,11 +65,13 @@ pub trait Service: Send + Sync + 'static {
         Self: Sized,
     {
         let service = Arc::new(self);
-        let options = service.options();
+        let (options, sio) = (service.options(), service.sio());
         let handler = move |context: Context, Input(input): Input<Self::Input>| {
             let service = Arc::clone(&service);
             async move { service.handle(context, input).await }
         };
-        Ok(Definition::new(Self::NAME, handler)?.options(options))
+        Ok(Definition::new(Self::NAME, handler)?
+            .options(options)
+            .sio(sio))
     }
 }

@@ -252,11 +252,11 @@ async fn formats_that_are_none_or_do_not_fit() {
         ),
         (
             |r| {
-                r.input = document(b"a,b");
+                r.input = document(b"a,b\n1,\"x");
                 r.data_format = v1::DataFormat::Csv.into();
             },
-            Kind::Unimplemented,
-            "NOT_SUPPORTED",
+            Kind::InvalidArgument,
+            "DOCUMENT_MALFORMED",
         ),
         (
             |r| {

@@ -4,14 +4,15 @@ use cidery::{
     Cid, Context, Definition, Dict, Error, FromContext, Input, Kind, Metadata, Node, NodeHandle,
     Payload, Result, Service, State, Value, dict,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct GetCustomer {
     cust_id: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Customer {
     cust_name: String,
 }

@@ -4,6 +4,7 @@ mod event;
 mod failure;
 mod invocation;
 mod payload;
+mod sio;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub use self::event::{event_to_proto, not_found_to_proto, progress_from_proto, p
 pub use self::failure::{failure_from_proto, failure_to_proto};
 pub use self::invocation::{invocation_to_proto, state_to_proto};
 pub use self::payload::{PayloadOneof, format_from_proto, format_of, format_to_proto};
+pub use self::sio::{sio_from_proto, sio_to_proto};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::metadata::Metadata;
 

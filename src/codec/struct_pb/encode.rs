@@ -48,13 +48,17 @@ pub fn encode_value(value: &Value) -> Result<Bytes> {
 }
 
 /// Bytes that grow towards the front.
-struct Writer {
+pub(in crate::codec) struct Writer {
     buffer: Vec<u8>,
     /// Where what is written begins.
     start: usize,
 }
 
 impl Writer {
+    pub(in crate::codec) fn new() -> Self {
+        Self::for_keys(4)
+    }
+
     fn for_keys(keys: usize) -> Self {
         const BYTES_PER_KEY: usize = 40;
         let capacity = (keys * BYTES_PER_KEY).clamp(64, 1 << 20);
@@ -64,19 +68,19 @@ impl Writer {
         }
     }
 
-    fn finish(self) -> Bytes {
+    pub(in crate::codec) fn finish(self) -> Bytes {
         let mut bytes = Bytes::from(self.buffer);
         bytes.advance(self.start);
         bytes
     }
 
     /// How much is written.
-    fn len(&self) -> usize {
+    pub(in crate::codec) fn len(&self) -> usize {
         self.buffer.len() - self.start
     }
 
     #[inline]
-    fn put(&mut self, bytes: &[u8]) {
+    pub(in crate::codec) fn put(&mut self, bytes: &[u8]) {
         if self.start < bytes.len() {
             self.grow(bytes.len());
         }
@@ -103,27 +107,31 @@ impl Writer {
     /// The length of all that was written since `before`, and a tag in front of it.
     #[inline]
     fn length_and_tag(&mut self, before: usize, tag: u8) {
-        let mut len = self.len() - before;
+        let len = self.len() - before;
         if let Ok(short @ 0..0x80) = u8::try_from(len) {
             self.put(&[tag, short]);
             return;
         }
+        self.varint(u64::try_from(len).unwrap_or_default());
+        self.put(&[tag]);
+    }
+
+    pub(in crate::codec) fn varint(&mut self, mut n: u64) {
         let mut varint = [0; 10];
         let mut used = 0;
         for byte in &mut varint {
             used += 1;
-            *byte = u8::try_from(len & 0x7f).unwrap_or_default();
-            len >>= 7;
-            if len == 0 {
+            *byte = u8::try_from(n & 0x7f).unwrap_or_default();
+            n >>= 7;
+            if n == 0 {
                 break;
             }
             *byte |= 0x80;
         }
         self.put(varint.get(..used).unwrap_or_default());
-        self.put(&[tag]);
     }
 
-    fn dict(&mut self, dict: &Dict, depth: usize) -> Result<(), Violation> {
+    pub(in crate::codec) fn dict(&mut self, dict: &Dict, depth: usize) -> Result<(), Violation> {
         if depth > MAX_DEPTH {
             return Err(too_deep());
         }
@@ -150,7 +158,7 @@ impl Writer {
         Ok(())
     }
 
-    fn value(&mut self, value: &Value, depth: usize) -> Result<(), Violation> {
+    pub(in crate::codec) fn value(&mut self, value: &Value, depth: usize) -> Result<(), Violation> {
         match value {
             Value::Null => self.put(&[TAG_NULL, 0]),
             Value::Bool(flag) => self.put(&[TAG_BOOL, u8::from(*flag)]),

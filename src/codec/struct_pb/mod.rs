@@ -11,8 +11,9 @@ mod walk;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::value::{Dict, Value};
 
+pub(in crate::codec) use self::encode::Writer;
 pub use self::encode::{encode_dict, encode_value};
-pub(in crate::codec) use self::read::Reader;
+pub(in crate::codec) use self::read::{Field as Wire, Malformed, Reader};
 
 /// Checks an encoded `Struct` without decoding it. Allocates nothing.
 ///
@@ -48,6 +49,16 @@ pub fn decode_dict(bytes: &[u8]) -> Result<Dict> {
 /// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
 pub fn decode_value(bytes: &[u8]) -> Result<Value> {
     walk::walk_value::<walk::Build>(bytes).map_err(refused)
+}
+
+/// Decodes a `Struct` that is part of another message.
+pub(in crate::codec) fn walk_dict(bytes: &[u8]) -> Result<Dict, Violation> {
+    walk::walk_struct::<walk::Build>(bytes)
+}
+
+/// Decodes a `Value` that is part of another message.
+pub(in crate::codec) fn walk_any(bytes: &[u8]) -> Result<Value, Violation> {
+    walk::walk_value::<walk::Build>(bytes)
 }
 
 /// The `Struct` inside an encoded `Value` that has been scanned, if it holds one: where it begins and ends.

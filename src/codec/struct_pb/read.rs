@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn varint(&mut self) -> Result<u64, Malformed> {
+    pub(in crate::codec) fn varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
         for (i, &byte) in self.0.iter().enumerate().take(10) {
             value |= u64::from(byte & 0x7f) << (7 * i);
@@ -62,6 +62,10 @@ impl<'a> Reader<'a> {
             }
         }
         Err(Malformed("has a number that does not end"))
+    }
+
+    pub(in crate::codec) fn fixed64(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_le_bytes)
     }
 
     #[inline]

@@ -3,13 +3,12 @@
 use tonic::{Request, Response, Status};
 
 use super::request::answered;
-use crate::codec::convert::duration_to_proto;
+use crate::codec::convert::{duration_to_proto, sio_to_proto};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryService;
 use crate::engine::{Invoker, ServiceFacts};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::invocation::RetryPolicy;
-use crate::model::sio::Sio;
 use crate::service::ServiceOptions;
 
 const DEFAULT_PAGE: usize = 1_000;
@@ -83,7 +82,7 @@ fn description(facts: &ServiceFacts) -> v1::ServiceDescription {
         declaration: Some(v1::ServiceDeclaration {
             name,
             description: facts.effective.description.clone(),
-            sio: Some(sio(facts.definition.sio())),
+            sio: Some(sio_to_proto(facts.definition.declaration())),
             options: Some(options(facts.definition.service_options())),
         }),
         effective_options: Some(options(&facts.effective)),
@@ -95,13 +94,6 @@ fn description(facts: &ServiceFacts) -> v1::ServiceDescription {
         running: count(facts.status.running),
         pending: count(facts.status.pending),
         ..v1::ServiceDescription::default()
-    }
-}
-
-fn sio(sio: &Sio) -> v1::SimpleIo {
-    v1::SimpleIo {
-        response_elem: sio.response_elem.clone().unwrap_or_default(),
-        ..v1::SimpleIo::default()
     }
 }
 

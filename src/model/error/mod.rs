@@ -155,6 +155,13 @@ impl Error {
         self
     }
 
+    /// Replaces the message: a layer that knows where it happened says so.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     /// Says whether a repeat may help, whatever the kind says.
     #[must_use]
     pub fn with_retryable(mut self, retryable: impl Into<Option<bool>>) -> Self {

@@ -23,6 +23,8 @@ reasons! {
     CONNECT_FAILED
     /// The deadline passed before the service answered.
     DEADLINE_EXCEEDED
+    /// A service's declaration is wrong; the violations say where.
+    DECLARATION_INVALID
     /// Services invoke one another too deeply.
     DEPTH_EXCEEDED
     /// A document is not of the format it says.

@@ -22,6 +22,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
+use crate::model::sio::{IGNORED_KEY, Ignored};
 use crate::service::{Accepted, Call};
 
 /// How long to wait for a connection.
@@ -119,12 +120,13 @@ impl Client {
             ..v1::InvokeAsyncRequest::default()
         };
         let response = self.invocation.clone().invoke_async(request).await;
-        let response = response
-            .map_err(|status| from_status(&status))?
-            .into_inner();
+        let response = response.map_err(|status| from_status(&status))?;
+        let ignored = response.metadata().get(IGNORED_KEY);
+        let ignored = ignored.and_then(|names| names.to_str().ok());
         Ok(Accepted {
-            cid: Cid::parse(&response.cid)?,
-            already_accepted: response.already_accepted,
+            ignored: ignored.map(Ignored::from_text).unwrap_or_default(),
+            cid: Cid::parse(&response.get_ref().cid)?,
+            already_accepted: response.get_ref().already_accepted,
         })
     }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dict;
 use crate::model::error::{Error, Kind, Result, Violation, reason};
 use crate::model::invocation::Progress;
-use crate::model::value::Dict;
 use crate::service::context::Context;
 use crate::service::definition::Definition;
 use crate::service::extract::Input;
@@ -47,13 +47,15 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
     Ok(())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct GetCustomer {
+    /// Any whole number.
     cust_id: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Customer {
+    /// The one that was asked for.
     cust_id: i64,
     cust_name: &'static str,
 }
@@ -65,24 +67,30 @@ async fn get_customer(Input(req): Input<GetCustomer>) -> Customer {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Sleep {
     seconds: f64,
 }
 
-async fn sleep(ctx: Context, Input(req): Input<Sleep>) -> Result<Dict> {
+#[derive(Serialize, JsonSchema)]
+struct Slept {
+    slept: f64,
+}
+
+async fn sleep(ctx: Context, Input(req): Input<Sleep>) -> Result<Slept> {
     let duration = Duration::try_from_secs_f64(req.seconds).map_err(|error| {
         let violation = Violation::new("/seconds", "OUT_OF_RANGE", error.to_string());
         Error::violations(reason::INPUT_INVALID, vec![violation])
     })?;
     tokio::select! {
-        () = tokio::time::sleep(duration) => Ok(dict! { "slept": req.seconds }),
+        () = tokio::time::sleep(duration) => Ok(Slept { slept: req.seconds }),
         () = ctx.cancelled() => Err(Error::cancelled(reason::CANCELLED, "woken up")),
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Fail {
+    /// The name of a gRPC status code. Default: `INTERNAL`.
     #[serde(default)]
     code: Option<String>,
     #[serde(default)]
@@ -104,26 +112,37 @@ async fn fail(Input(req): Input<Fail>) -> Result<()> {
     Err(Error::new(kind, "DEMO_FAILED", message).with_retryable(req.retryable))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Flaky {
+    /// How many attempts fail.
     failures: u32,
 }
 
-async fn flaky(ctx: Context, Input(req): Input<Flaky>) -> Result<Dict> {
+#[derive(Serialize, JsonSchema)]
+struct Answered {
+    attempt: u32,
+}
+
+async fn flaky(ctx: Context, Input(req): Input<Flaky>) -> Result<Answered> {
     let attempt = ctx.attempt();
     if attempt <= req.failures {
         let message = format!("attempt {attempt} of {} that fail", req.failures);
         return Err(Error::unavailable("DEMO_FLAKY", message));
     }
-    Ok(dict! { "attempt": attempt })
+    Ok(Answered { attempt })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Count {
     to: u32,
 }
 
-async fn count(ctx: Context, Input(req): Input<Count>) -> Result<Dict> {
+#[derive(Serialize, JsonSchema)]
+struct Counted {
+    total: u32,
+}
+
+async fn count(ctx: Context, Input(req): Input<Count>) -> Result<Counted> {
     for n in 1..=req.to {
         ctx.emit(dict! { "n": n }).await?;
         let progress = Progress::at(f64::from(n) / f64::from(req.to));
@@ -131,5 +150,5 @@ async fn count(ctx: Context, Input(req): Input<Count>) -> Result<Dict> {
         // Others want to run as well.
         tokio::task::yield_now().await;
     }
-    Ok(dict! { "total": req.to })
+    Ok(Counted { total: req.to })
 }

@@ -1,0 +1,92 @@
+//! Payloads and declarations: what comes in becomes what the declaration says, and what goes out is checked against it
+//! and written in the format that was asked for.
+
+use crate::codec::{csv, payload, text};
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::payload::{Format, Payload};
+use crate::model::sio::{Checked, Elements, Sio};
+use crate::model::value::{Dict, Value};
+
+/// Reads an input, in whatever form it came, and checks it.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `INPUT_INVALID` with all violations; as for [`payload::decode`].
+pub fn read_input(sio: &Sio, input: Payload) -> Result<Checked> {
+    let value = match (&sio.input, input) {
+        (Some(declared), Payload::Document(bytes, Format::Csv)) => {
+            return csv::read_checked(&bytes, sio, declared);
+        }
+        (None, Payload::Document(bytes, Format::Csv)) => csv::read(&bytes, sio.csv)?,
+        (Some(declared), Payload::Document(bytes, Format::Text)) => {
+            as_one_element(declared, text::read(&bytes)?)?
+        }
+        (_, input) => payload::decode(input)?,
+    };
+    let checked = sio.check_input(value);
+    checked.map_err(|faults| faults.into_error(reason::INPUT_INVALID))
+}
+
+/// A text is the one element that is required, or the only one.
+fn as_one_element(declared: &Elements, text: &str) -> Result<Value> {
+    let mut required = declared.elements.iter().filter(|element| !element.optional);
+    let one = match (
+        required.next(),
+        required.next(),
+        declared.elements.as_slice(),
+    ) {
+        (Some(one), None, _) | (None, None, [one]) if !declared.list => one,
+        _ => {
+            let message = "is text, and the service takes more than one element: send JSON";
+            let violation = Violation::new("", "WRONG_TYPE", message);
+            return Err(Error::violations(reason::INPUT_INVALID, vec![violation]));
+        }
+    };
+    Ok(Dict::from_iter([(one.name.as_str(), Value::from(text))]).into())
+}
+
+/// Checks an output and wraps it.
+///
+/// # Errors
+///
+/// `INTERNAL` / `OUTPUT_INVALID` with all violations.
+pub fn check_output(sio: &Sio, output: Payload) -> Result<Payload> {
+    let value = payload::decode(output)?;
+    let value = sio.check_output(value).map_err(|faults| {
+        let error = faults.into_error(reason::OUTPUT_INVALID);
+        let message = format!("the service broke its own declaration: {}", error.message());
+        let broken = Error::internal(reason::OUTPUT_INVALID, message);
+        let broken = error
+            .facts()
+            .iter()
+            .cloned()
+            .fold(broken, |e, (key, fact)| e.with_fact(key, fact));
+        let violations = error.field_violations().iter().cloned();
+        // The same code would break it again.
+        violations.fold(broken.with_retryable(false), Error::with_violation)
+    })?;
+    Ok(Payload::Value(match &sio.response_elem {
+        None => value,
+        Some(key) => Dict::from_iter([(key.as_str(), value)]).into(),
+    }))
+}
+
+/// Writes a checked and wrapped output as a document, where that is asked for: CSV in the declared order of columns,
+/// without the wrapping.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `FORMAT_INVALID` where the format has no form for it.
+pub fn write_output(sio: &Sio, output: Payload, format: Format) -> Result<Payload> {
+    if format != Format::Csv || matches!(output, Payload::Document(_, Format::Csv)) {
+        return payload::encode(output, format);
+    }
+    let mut value = payload::decode(output)?;
+    if let (Some(key), Value::Dict(dict)) = (&sio.response_elem, &mut value)
+        && let Some(inner) = dict.remove(key)
+    {
+        value = inner;
+    }
+    let text = csv::write(&value, sio.output.as_ref(), sio.csv)?;
+    Ok(Payload::Document(text.into(), Format::Csv))
+}

@@ -1,0 +1,179 @@
+//! Typed requests, from the wire to values. The declaration checks them afterwards, as it does any input.
+
+use jiff::Timestamp;
+
+use super::shape::{Body, Field, Form, Kind, Message};
+use crate::codec::limits::MAX_KEYS;
+use crate::codec::struct_pb::{self, Malformed, Reader, Wire};
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::sio::{Ignored, UnknownKeys};
+use crate::model::value::{Dict, Value};
+
+/// Reads a message; names the fields that are not declared by their numbers, `#26730156`.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` with the path; `INPUT_INVALID` for fields that are not declared, where those are
+/// refused.
+pub fn decode(body: &Body, bytes: &[u8]) -> Result<(Value, Ignored)> {
+    let mut reading = Reading::default();
+    let dict = reading.message(&body.message, bytes);
+    let mut dict =
+        dict.map_err(|violation| Error::violations(reason::VALUE_INVALID, vec![violation]))?;
+    if !reading.refused.is_empty() {
+        return Err(Error::violations(reason::INPUT_INVALID, reading.refused));
+    }
+    let mut the_one = || {
+        let field = body.message.fields.first()?;
+        dict.remove(&field.key)
+    };
+    let value = match body.form {
+        Form::Dict => Value::Dict(dict),
+        Form::Items => the_one().unwrap_or_else(|| Value::List(Vec::new())),
+        Form::Whole => the_one().unwrap_or_else(|| Dict::new().into()),
+    };
+    Ok((value, reading.ignored))
+}
+
+#[derive(Default)]
+struct Reading {
+    ignored: Ignored,
+    refused: Vec<Violation>,
+    keys: usize,
+}
+
+impl Reading {
+    fn message(&mut self, message: &Message, bytes: &[u8]) -> Result<Dict, Violation> {
+        let mut slots: Vec<Option<Value>> = vec![None; message.fields.len()];
+        let mut reader = Reader::new(bytes);
+        while let Some((number, content)) = reader.field()? {
+            let Some((place, field)) = message.field(number) else {
+                self.unknown(message.unknown, number);
+                continue;
+            };
+            let Some(slot) = slots.get_mut(place) else {
+                continue;
+            };
+            self.count()?;
+            let read = if field.repeated {
+                self.repeated(field, content, slot)
+            } else {
+                self.singular(field, content, slot)
+            };
+            read.map_err(|violation| violation.under(&field.key))?;
+        }
+        let fields = message.fields.iter().zip(slots);
+        let present = fields.filter_map(|(field, value)| {
+            let empty = || (field.repeated && field.required).then(|| Value::List(Vec::new()));
+            Some((field.key.as_str(), value.or_else(empty)?))
+        });
+        Ok(present.collect())
+    }
+
+    fn singular(
+        &mut self,
+        field: &Field,
+        content: Wire<'_>,
+        slot: &mut Option<Value>,
+    ) -> Result<(), Violation> {
+        // Protobuf would merge the two; nothing is ever changed silently.
+        if slot.is_some() && field.kind.is_message() {
+            return Err(Violation::new("", "MALFORMED", "is there twice"));
+        }
+        *slot = Some(self.value(&field.kind, content)?);
+        Ok(())
+    }
+
+    fn repeated(
+        &mut self,
+        field: &Field,
+        content: Wire<'_>,
+        slot: &mut Option<Value>,
+    ) -> Result<(), Violation> {
+        let Value::List(items) = slot.get_or_insert_with(|| Value::List(Vec::new())) else {
+            return Ok(());
+        };
+        match content {
+            Wire::Bytes(packed) if field.kind.is_packed() => {
+                let mut reader = Reader::new(packed);
+                while !reader.is_empty() {
+                    self.count()?;
+                    let content = match field.kind {
+                        Kind::Float => Wire::Fixed64(reader.fixed64()?),
+                        _ => Wire::Varint(reader.varint()?),
+                    };
+                    items.push(self.value(&field.kind, content)?);
+                }
+            }
+            content => {
+                let index = items.len().to_string();
+                items.push(
+                    self.value(&field.kind, content)
+                        .map_err(|v| v.under(&index))?,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, kind: &Kind, content: Wire<'_>) -> Result<Value, Violation> {
+        match (kind, content) {
+            #[expect(clippy::cast_possible_wrap, reason = "this is how int64 is written")]
+            (Kind::Int, Wire::Varint(n)) => Ok(Value::Int(n as i64)),
+            (Kind::Bool, Wire::Varint(n)) => Ok(Value::Bool(n != 0)),
+            // What is no number is found by the declaration.
+            (Kind::Float, Wire::Fixed64(bits)) => Ok(Value::Float(f64::from_bits(bits))),
+            (Kind::Text, Wire::Bytes(text)) => match std::str::from_utf8(text) {
+                Ok(text) => Ok(Value::from(text)),
+                Err(_) => Err(Violation::new("", "NOT_UTF8", "is not UTF-8")),
+            },
+            (Kind::Bytes, Wire::Bytes(bytes)) => Ok(Value::Bytes(bytes.to_vec().into())),
+            (Kind::Instant, Wire::Bytes(bytes)) => instant(bytes),
+            (Kind::Struct, Wire::Bytes(bytes)) => struct_pb::walk_dict(bytes).map(Value::Dict),
+            (Kind::Value, Wire::Bytes(bytes)) => struct_pb::walk_any(bytes),
+            (Kind::Message(message), Wire::Bytes(bytes)) => {
+                self.message(message, bytes).map(Value::Dict)
+            }
+            _ => Err(Malformed("is not of the wire type of its field").into()),
+        }
+    }
+
+    fn unknown(&mut self, policy: UnknownKeys, number: u64) {
+        let name = format!("#{number}");
+        if policy == UnknownKeys::Refuse {
+            let message = "is no field of this message: generate the client again";
+            self.refused
+                .push(Violation::new(format!("/{name}"), "UNKNOWN_KEY", message));
+        } else {
+            self.ignored.add(name);
+        }
+    }
+
+    fn count(&mut self) -> Result<(), Violation> {
+        self.keys += 1;
+        if self.keys > MAX_KEYS {
+            let message = format!("has more than {MAX_KEYS} fields and items");
+            return Err(Violation::new("", "TOO_MANY_KEYS", message));
+        }
+        Ok(())
+    }
+}
+
+/// `google.protobuf.Timestamp`.
+fn instant(bytes: &[u8]) -> Result<Value, Violation> {
+    let (mut seconds, mut nanos) = (0, 0);
+    let mut reader = Reader::new(bytes);
+    while let Some((number, content)) = reader.field()? {
+        #[expect(clippy::cast_possible_wrap, reason = "this is how int64 is written")]
+        match (number, content) {
+            (1, Wire::Varint(n)) => seconds = n as i64,
+            (2, Wire::Varint(n)) => nanos = n as i64,
+            _ => {}
+        }
+    }
+    let nanos = i32::try_from(nanos).ok().filter(|nanos| *nanos >= 0);
+    nanos
+        .and_then(|nanos| Timestamp::new(seconds, nanos).ok())
+        .map(|instant| Value::Text(instant.to_string()))
+        .ok_or_else(|| Violation::new("", "OUT_OF_RANGE", "is no instant of the years 1 to 9999"))
+}

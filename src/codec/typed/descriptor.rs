@@ -1,0 +1,248 @@
+//! The descriptor of a package of typed methods, as reflection serves it.
+//!
+//! `prost_types` does not know `debug_redact`: these are the few messages of `descriptor.proto` that are needed, with
+//! it.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+
+use super::names::SERVICE;
+use super::shape::{Field, Kind, Message, Method};
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct FileProto {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    package: String,
+    #[prost(string, repeated, tag = "3")]
+    dependency: Vec<String>,
+    #[prost(message, repeated, tag = "4")]
+    message_type: Vec<MessageProto>,
+    #[prost(message, repeated, tag = "6")]
+    service: Vec<ServiceProto>,
+    #[prost(string, tag = "12")]
+    syntax: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct MessageProto {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, repeated, tag = "2")]
+    field: Vec<FieldProto>,
+    #[prost(message, repeated, tag = "3")]
+    nested_type: Vec<Self>,
+    #[prost(message, repeated, tag = "8")]
+    oneof_decl: Vec<Named>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct FieldProto {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(uint32, tag = "3")]
+    number: u32,
+    #[prost(int32, tag = "4")]
+    label: i32,
+    #[prost(int32, tag = "5")]
+    kind: i32,
+    #[prost(string, optional, tag = "6")]
+    type_name: Option<String>,
+    #[prost(message, optional, tag = "8")]
+    options: Option<FieldOptions>,
+    #[prost(uint32, optional, tag = "9")]
+    oneof_index: Option<u32>,
+    #[prost(string, tag = "10")]
+    json_name: String,
+    #[prost(bool, optional, tag = "17")]
+    proto3_optional: Option<bool>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct FieldOptions {
+    #[prost(bool, tag = "16")]
+    debug_redact: bool,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Named {
+    #[prost(string, tag = "1")]
+    name: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ServiceProto {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, repeated, tag = "2")]
+    method: Vec<MethodProto>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct MethodProto {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    input_type: String,
+    #[prost(string, tag = "3")]
+    output_type: String,
+}
+
+/// `LABEL_OPTIONAL` and `LABEL_REPEATED`.
+const OPTIONAL: i32 = 1;
+const REPEATED: i32 = 3;
+const TYPE_STRING: i32 = 9;
+const TYPE_BOOL: i32 = 8;
+
+/// The path of the file of a package: `customer/service.proto`.
+pub(super) fn file_name(package: &str) -> String {
+    format!("{}/service.proto", package.replace('.', "/"))
+}
+
+/// The files that the messages of a package import.
+pub(super) fn imports(methods: &[Arc<Method>]) -> Vec<String> {
+    fn uses(message: &Message, wanted: fn(&Kind) -> bool) -> bool {
+        message.fields.iter().any(|field| match &field.kind {
+            Kind::Message(inner) => uses(inner, wanted),
+            kind => wanted(kind),
+        })
+    }
+    let wanted: [(&str, fn(&Kind) -> bool); 2] = [
+        ("google/protobuf/struct.proto", |kind| {
+            matches!(kind, Kind::Struct | Kind::Value)
+        }),
+        ("google/protobuf/timestamp.proto", |kind| {
+            matches!(kind, Kind::Instant)
+        }),
+    ];
+    let used = wanted.into_iter().filter(|(_, wanted)| {
+        let mut bodies = methods
+            .iter()
+            .flat_map(|method| [&method.request, &method.response]);
+        bodies.any(|body| uses(&body.message, *wanted))
+    });
+    used.map(|(file, _)| file.to_owned()).collect()
+}
+
+/// The encoded `FileDescriptorProto` of all methods of a package.
+#[must_use]
+pub fn descriptor(package: &str, methods: &[Arc<Method>]) -> Vec<u8> {
+    let mut file = FileProto {
+        name: file_name(package),
+        package: package.to_owned(),
+        dependency: imports(methods),
+        syntax: "proto3".to_owned(),
+        ..FileProto::default()
+    };
+    let mut service = ServiceProto {
+        name: SERVICE.to_owned(),
+        method: Vec::new(),
+    };
+    for method in methods {
+        let name = &method.name;
+        let background = method.background_name();
+        for rpc in [name, &background] {
+            service.method.push(MethodProto {
+                name: rpc.clone(),
+                input_type: format!(".{package}.{rpc}Request"),
+                output_type: format!(".{package}.{rpc}Response"),
+            });
+        }
+        let request = &method.request.message;
+        let scope = format!(".{package}.{}", request.name);
+        let whole = message(request, &scope);
+        let mut again = whole.clone();
+        // Its messages are those of the other request.
+        again.name = format!("{background}Request");
+        again.nested_type.clear();
+        let response = &method.response.message;
+        file.message_type.extend([
+            whole,
+            message(response, &format!(".{package}.{}", response.name)),
+            again,
+            accepted(format!("{background}Response")),
+        ]);
+    }
+    file.service.push(service);
+    file.encode_to_vec()
+}
+
+fn message(of: &Message, scope: &str) -> MessageProto {
+    let mut proto = MessageProto {
+        name: of.name.clone(),
+        ..MessageProto::default()
+    };
+    for declared in &of.fields {
+        let mut field = field(declared, scope);
+        if let Kind::Message(inner) = &declared.kind {
+            proto
+                .nested_type
+                .push(message(inner, &format!("{scope}.{}", inner.name)));
+        }
+        if is_optional(declared) {
+            field.proto3_optional = Some(true);
+            field.oneof_index = u32::try_from(proto.oneof_decl.len()).ok();
+            let name = format!("_{}", declared.name);
+            proto.oneof_decl.push(Named { name });
+        }
+        proto.field.push(field);
+    }
+    proto
+}
+
+/// Every singular scalar is, so that absent and zero differ.
+pub(super) fn is_optional(field: &Field) -> bool {
+    !field.repeated && !field.kind.is_message()
+}
+
+fn field(declared: &Field, scope: &str) -> FieldProto {
+    let (kind, type_name) = match &declared.kind {
+        Kind::Float => (1, None),
+        Kind::Int => (3, None),
+        Kind::Bool => (TYPE_BOOL, None),
+        Kind::Text => (TYPE_STRING, None),
+        Kind::Bytes => (12, None),
+        Kind::Message(inner) => (11, Some(format!("{scope}.{}", inner.name))),
+        known @ (Kind::Instant | Kind::Struct | Kind::Value) => {
+            (11, Some(format!(".{}", known.name())))
+        }
+    };
+    FieldProto {
+        name: declared.name.clone(),
+        number: declared.number,
+        label: if declared.repeated {
+            REPEATED
+        } else {
+            OPTIONAL
+        },
+        kind,
+        type_name,
+        options: declared
+            .redact
+            .then_some(FieldOptions { debug_redact: true }),
+        json_name: declared.key.clone(),
+        ..FieldProto::default()
+    }
+}
+
+/// What a call in the background is answered with: the fields of `cidery.v1.InvokeAsyncResponse`.
+fn accepted(name: String) -> MessageProto {
+    let field = |name: &str, number, kind| FieldProto {
+        name: name.to_owned(),
+        number,
+        label: OPTIONAL,
+        kind,
+        json_name: name.to_owned(),
+        ..FieldProto::default()
+    };
+    MessageProto {
+        name,
+        field: vec![
+            field("cid", 1, TYPE_STRING),
+            field("already_accepted", 2, TYPE_BOOL),
+        ],
+        ..MessageProto::default()
+    }
+}

@@ -1,0 +1,140 @@
+//! All typed methods of one node, and why the services that have none have none.
+//!
+//! Names are made, so two services may come to the same one. Then neither has it: who was first must not decide what a
+//! call means.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::shape::Method;
+use crate::model::id::ServiceName;
+use crate::model::sio::Sio;
+
+/// The typed methods of a set of services.
+#[derive(Debug, Default)]
+pub struct Directory {
+    /// By path, `/customer.Service/Get`.
+    paths: HashMap<String, Found>,
+    methods: HashMap<ServiceName, Arc<Method>>,
+    notes: HashMap<ServiceName, String>,
+    packages: BTreeMap<String, Vec<Arc<Method>>>,
+}
+
+/// A method that was called by its path.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The method.
+    pub method: Arc<Method>,
+    /// How it was called.
+    pub mode: Mode,
+}
+
+/// How a method is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The caller waits for the response.
+    Wait,
+    /// The caller gets the CID.
+    Background,
+}
+
+impl Directory {
+    /// Makes the methods of services: name, declaration, description.
+    #[must_use]
+    pub fn new<'a>(
+        services: impl IntoIterator<Item = (&'a ServiceName, &'a Sio, &'a str)>,
+    ) -> Self {
+        let mut directory = Self::default();
+        let mut made = Vec::new();
+        for (service, sio, description) in services {
+            match Method::new(service, sio, description) {
+                Ok(method) => made.push(Arc::new(method)),
+                Err(note) => drop(directory.notes.insert(service.clone(), note)),
+            }
+        }
+        made.sort_by(|a, b| a.service.cmp(&b.service));
+        let mut claims: HashMap<String, Vec<&Arc<Method>>> = HashMap::new();
+        for method in &made {
+            for path in paths(method) {
+                claims.entry(path).or_default().push(method);
+            }
+        }
+        let mut clashes: BTreeMap<String, Vec<&Arc<Method>>> = BTreeMap::new();
+        clashes.extend(claims.into_iter().filter(|(_, methods)| methods.len() > 1));
+        for (path, methods) in clashes {
+            let names: Vec<String> = methods
+                .iter()
+                .map(|method| format!("`{}`", method.service))
+                .collect();
+            let note = format!(
+                "{} would both be `{}`",
+                names.join(" and "),
+                path.trim_start_matches('/')
+            );
+            for method in methods {
+                directory
+                    .notes
+                    .entry(method.service.clone())
+                    .or_insert_with(|| note.clone());
+            }
+        }
+        for method in made {
+            if !directory.notes.contains_key(&method.service) {
+                directory.add(method);
+            }
+        }
+        directory
+    }
+
+    fn add(&mut self, method: Arc<Method>) {
+        for (path, mode) in paths(&method)
+            .into_iter()
+            .zip([Mode::Wait, Mode::Background])
+        {
+            let method = Arc::clone(&method);
+            self.paths.insert(path, Found { method, mode });
+        }
+        let of_package = self.packages.entry(method.package.clone()).or_default();
+        of_package.push(Arc::clone(&method));
+        self.methods.insert(method.service.clone(), method);
+    }
+
+    /// The method at a path, `/customer.Service/Get`.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Option<&Found> {
+        self.paths.get(path)
+    }
+
+    /// The method of a service.
+    #[must_use]
+    pub fn of(&self, service: &str) -> Option<&Arc<Method>> {
+        self.methods.get(service)
+    }
+
+    /// Why a service has no method.
+    #[must_use]
+    pub fn note(&self, service: &str) -> Option<&str> {
+        self.notes.get(service).map(String::as_str)
+    }
+
+    /// All notes, by service.
+    pub fn notes(&self) -> impl Iterator<Item = (&ServiceName, &str)> {
+        self.notes
+            .iter()
+            .map(|(service, note)| (service, note.as_str()))
+    }
+
+    /// The methods of each package, both in the order of their names.
+    pub fn packages(&self) -> impl Iterator<Item = (&str, &[Arc<Method>])> {
+        self.packages
+            .iter()
+            .map(|(package, methods)| (package.as_str(), methods.as_slice()))
+    }
+}
+
+/// What a method is called by: to wait, and in the background.
+fn paths(method: &Method) -> [String; 2] {
+    let path = format!("/{}", method.path());
+    let background = format!("{path}Async");
+    [path, background]
+}

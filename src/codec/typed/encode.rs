@@ -1,0 +1,167 @@
+//! Responses, from values that fit their declaration to the wire.
+
+use jiff::Timestamp;
+
+use super::shape::{Body, Field, Form, Kind, Message};
+use crate::codec::struct_pb::Writer;
+use crate::model::error::Violation;
+use crate::model::value::{Dict, Value};
+
+const VARINT: u8 = 0;
+const FIXED64: u8 = 1;
+const LENGTH: u8 = 2;
+
+/// Writes a message.
+///
+/// # Errors
+///
+/// What the message has no form for: a whole number outside of `int64`, for one.
+pub fn encode(body: &Body, value: &Value) -> Result<bytes::Bytes, Violation> {
+    let mut writer = Writer::new();
+    let the_one = body.message.fields.first();
+    match (body.form, value, the_one) {
+        (Form::Dict, Value::Dict(dict), _) => message(&mut writer, &body.message, dict)?,
+        (Form::Items | Form::Whole, value, Some(field)) => {
+            // What is at the path of the value is at the path of the whole.
+            let named = self::field(&mut writer, field, value);
+            named.map_err(|mut violation| {
+                violation.path = violation.path.replacen(&format!("/{}", field.key), "", 1);
+                violation
+            })?;
+        }
+        (_, other, _) => return Err(is_not(other, "a dict")),
+    }
+    Ok(writer.finish())
+}
+
+fn message(writer: &mut Writer, message: &Message, dict: &Dict) -> Result<(), Violation> {
+    // From the end to the beginning, as the writer does.
+    for field in message.fields.iter().rev() {
+        match dict.get(&field.key) {
+            None => {}
+            Some(Value::Null) if !matches!(field.kind, Kind::Value) => {}
+            Some(value) => self::field(writer, field, value)?,
+        }
+    }
+    Ok(())
+}
+
+fn field(writer: &mut Writer, field: &Field, value: &Value) -> Result<(), Violation> {
+    let written = if field.repeated {
+        repeated(writer, field, value)
+    } else {
+        singular(writer, field.number, &field.kind, value)
+    };
+    written.map_err(|violation| violation.under(&field.key))
+}
+
+fn repeated(writer: &mut Writer, field: &Field, value: &Value) -> Result<(), Violation> {
+    let texts: Vec<Value>;
+    let items = match value {
+        Value::List(items) => items.as_slice(),
+        // Texts with commas between them.
+        Value::Text(text) if matches!(field.kind, Kind::Text) => {
+            let parts = text.split(',').filter(|_| !text.is_empty());
+            texts = parts.map(Value::from).collect();
+            &texts
+        }
+        other => return Err(is_not(other, "a list")),
+    };
+    let before = writer.len();
+    for (index, item) in items.iter().enumerate().rev() {
+        let written = if field.kind.is_packed() {
+            scalar(writer, &field.kind, item).map(drop)
+        } else {
+            singular(writer, field.number, &field.kind, item)
+        };
+        written.map_err(|violation| violation.under(&index.to_string()))?;
+    }
+    if field.kind.is_packed() && !items.is_empty() {
+        writer.close(before, field.number);
+    }
+    Ok(())
+}
+
+fn singular(writer: &mut Writer, number: u32, kind: &Kind, value: &Value) -> Result<(), Violation> {
+    if kind.is_packed() {
+        let wire = scalar(writer, kind, value)?;
+        writer.tag(number, wire);
+        return Ok(());
+    }
+    let before = writer.len();
+    match (kind, value) {
+        (Kind::Text, Value::Text(text)) => writer.put(text.as_bytes()),
+        (Kind::Bytes, Value::Bytes(bytes)) => writer.put(bytes),
+        (Kind::Instant, Value::Text(text)) => instant(writer, text)?,
+        (Kind::Struct, Value::Dict(dict)) => writer.dict(dict, 1)?,
+        (Kind::Value, value) => writer.value(value, 0)?,
+        (Kind::Message(message), Value::Dict(dict)) => self::message(writer, message, dict)?,
+        (kind, other) => return Err(is_not(other, kind.name())),
+    }
+    writer.close(before, number);
+    Ok(())
+}
+
+/// Writes a number or a boolean without its tag; answers with its wire type.
+fn scalar(writer: &mut Writer, kind: &Kind, value: &Value) -> Result<u8, Violation> {
+    match (kind, value) {
+        #[expect(clippy::cast_sign_loss, reason = "this is how int64 is written")]
+        (Kind::Int, Value::Int(n)) => writer.varint(*n as u64),
+        (Kind::Int, Value::Digits(digits)) => {
+            let message =
+                format!("{digits} is outside of int64: invoke the service by its name instead");
+            return Err(Violation::new("", "OUT_OF_RANGE", message));
+        }
+        (Kind::Bool, Value::Bool(flag)) => writer.varint(u64::from(*flag)),
+        (Kind::Float, Value::Float(x)) => {
+            writer.put(&x.to_bits().to_le_bytes());
+            return Ok(FIXED64);
+        }
+        (kind, other) => return Err(is_not(other, kind.name())),
+    }
+    Ok(VARINT)
+}
+
+/// `google.protobuf.Timestamp`.
+fn instant(writer: &mut Writer, text: &str) -> Result<(), Violation> {
+    let instant: Timestamp = text
+        .parse()
+        .map_err(|_| is_not(&Value::from(text), "an instant"))?;
+    let mut seconds = instant.as_second();
+    let mut nanos = i64::from(instant.subsec_nanosecond());
+    if nanos < 0 {
+        // Nanoseconds count forwards, before 1970 as well.
+        seconds -= 1;
+        nanos += 1_000_000_000;
+    }
+    for (number, n) in [(2, nanos), (1, seconds)] {
+        if n != 0 {
+            #[expect(clippy::cast_sign_loss, reason = "this is how int64 is written")]
+            writer.varint(n as u64);
+            writer.tag(number, VARINT);
+        }
+    }
+    Ok(())
+}
+
+fn is_not(value: &Value, wanted: &str) -> Violation {
+    Violation::new(
+        "",
+        "WRONG_TYPE",
+        format!("{} is not {wanted}", value.kind_name()),
+    )
+}
+
+impl Writer {
+    /// The tag of a field.
+    fn tag(&mut self, number: u32, wire: u8) {
+        self.varint(u64::from(number) << 3 | u64::from(wire));
+    }
+
+    /// The length of all that was written since `before`, and a tag in front of it.
+    fn close(&mut self, before: usize, number: u32) {
+        let len = self.len() - before;
+        self.varint(u64::try_from(len).unwrap_or_default());
+        self.tag(number, LENGTH);
+    }
+}

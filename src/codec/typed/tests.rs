@@ -1,0 +1,274 @@
+//! Typed messages beside an independent reader of their descriptors.
+
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+
+use super::*;
+use crate::dict;
+use crate::model::id::ServiceName;
+use crate::model::sio::{
+    AsIs, Bool, Bytes, Csv, Date, DateTime, Decimal, Dict, DictList, Float, Int, List, Secret, Sio,
+    Text, Type, Uuid,
+};
+use crate::model::value::Value;
+
+fn method(name: &str, sio: &Sio) -> Method {
+    Method::new(&ServiceName::parse(name).unwrap(), sio, "").unwrap()
+}
+
+/// The descriptors as another library reads them.
+fn described(method: &Method) -> MethodDescriptor {
+    let mut pool = DescriptorPool::global();
+    let methods = [std::sync::Arc::new(method.clone())];
+    let file = descriptor(&method.package, &methods);
+    pool.decode_file_descriptor_proto(file.as_slice()).unwrap();
+    let service = pool
+        .get_service_by_name(&format!("{}.Service", method.package))
+        .unwrap();
+    service.methods().find(|m| m.name() == method.name).unwrap()
+}
+
+fn every_type() -> Sio {
+    Sio::new()
+        .input(Text("text"))
+        .input(Int("int"))
+        .input(Float("float"))
+        .input(Decimal("decimal"))
+        .input(Bool("bool"))
+        .input(Date("date"))
+        .input(DateTime("date_time"))
+        .input(Uuid("uuid"))
+        .input(Bytes("bytes"))
+        .input(Secret("secret"))
+        .input(AsIs("as_is"))
+        .input(Csv("csv"))
+        .input(List("untyped"))
+        .input(List("ints").of(Type::Int))
+        .input(List("floats").of(Type::Float))
+        .input(List("bools").of(Type::Bool))
+        .input(List("dates").of(Type::Date))
+        .input(List("instants").of(Type::DateTime))
+        .input(List("lists").of(List("").of(Type::Int)))
+        .input(Dict("any_dict"))
+        .input(Dict("address").with([Text("street"), Int("-zip")]))
+        .input(DictList("any_dicts"))
+        .input(DictList("role_list").with([Text("name"), List("tags").of(Type::Text)]))
+        .prepared()
+        .unwrap()
+}
+
+fn every_value() -> Value {
+    dict! {
+        "text": "ä",
+        "int": i64::MIN,
+        "float": 0.1,
+        "decimal": "0.1234567890123456789",
+        "bool": true,
+        "date": "2026-01-31",
+        "date_time": "1969-12-31T23:59:59.5Z",
+        "uuid": "01890f5a-7b3c-7def-8123-456789abcdef",
+        "bytes": bytes::Bytes::from_static(b"\0\xff"),
+        "secret": "s",
+        "as_is": dict! { "x": Value::Null },
+        "csv": ["a", "b"],
+        "untyped": [Value::Int(1), Value::from("x")],
+        "ints": [1, -1, 300],
+        "floats": [0.5, 2.0],
+        "bools": [true, false],
+        "dates": ["2026-01-31"],
+        "instants": ["2026-01-31T12:00:00Z"],
+        "lists": vec![vec![1, 2], vec![]],
+        "any_dict": dict! { "a": 1 },
+        "address": dict! { "street": "S", "zip": 1234 },
+        "any_dicts": vec![dict! { "a": 1 }],
+        "role_list": vec![dict! { "name": "n", "tags": ["t"] }, dict! { "name": "m", "tags": Value::List(Vec::new()) }],
+    }
+    .into()
+}
+
+#[test]
+fn every_type_goes_through_another_implementation_and_comes_back() {
+    let sio = every_type();
+    let method = method("every.type", &sio);
+    let value = sio.check_input(every_value()).unwrap().value;
+    let encoded = encode(&method.request, &value).unwrap();
+    let theirs = DynamicMessage::decode(described(&method).input(), encoded.as_ref()).unwrap();
+    let (back, ignored) = decode(&method.request, &theirs.encode_to_vec()).unwrap();
+    assert!(ignored.is_empty());
+    let back = sio.check_input(back).unwrap().value;
+    // The empty list as well, which is nothing on the wire.
+    assert_eq!(back, value);
+    let shown = serde_json::to_value(&theirs).unwrap();
+    assert_eq!(shown["int"], "-9223372036854775808");
+    assert_eq!(shown["date_time"], "1969-12-31T23:59:59.500Z");
+    assert_eq!(shown["role_list"][0]["name"], "n");
+}
+
+#[test]
+fn descriptors_are_what_the_rules_say() {
+    let method = method(
+        "customer.get",
+        &Sio::new()
+            .input(Int("cust_id"))
+            .input(Secret("token"))
+            .output(Text("cust_name")),
+    );
+    let described = described(&method);
+    assert_eq!(described.full_name(), "customer.Service.Get");
+    let field = described.input().get_field_by_name("cust_id").unwrap();
+    assert_eq!((field.number(), field.json_name()), (26_730_156, "cust_id"));
+    assert!(field.supports_presence());
+    let output = described.output();
+    assert_eq!(output.full_name(), "customer.GetResponse");
+    assert_eq!(output.get_field(15_199_785).unwrap().name(), "cust_name");
+    // Field 16 of the options, which prost knows nothing of: tag 0x80 0x01, true.
+    let file = descriptor(&method.package, &[std::sync::Arc::new(method.clone())]);
+    assert!(file.windows(5).any(|bytes| bytes == [0x42, 3, 0x80, 1, 1]));
+}
+
+#[test]
+fn lists_wraps_and_undeclared_sides_have_fields_of_their_own() {
+    let sio = Sio::new()
+        .input(Int("a"))
+        .list_input()
+        .output(Int("b"))
+        .list_output()
+        .response_elem("my_rows");
+    let listed = method("lists.of-dicts", &sio);
+    let request = encode(
+        &listed.request,
+        &vec![dict! { "a": 1 }, dict! { "a": 2 }].into(),
+    )
+    .unwrap();
+    let (value, _) = decode(&listed.request, &request).unwrap();
+    assert_eq!(value, vec![dict! { "a": 1 }, dict! { "a": 2 }].into());
+    assert_eq!(
+        decode(&listed.request, &[]).unwrap().0,
+        Value::List(Vec::new())
+    );
+    let output: Value = dict! { "my_rows": vec![dict! { "b": 1 }] }.into();
+    assert_eq!(
+        decode(
+            &listed.response,
+            &encode(&listed.response, &output).unwrap()
+        )
+        .unwrap()
+        .0,
+        output
+    );
+    assert_eq!(listed.response.message.fields[0].kind.name(), "message");
+
+    let open = method("open", &Sio::new().output(Int("b")));
+    assert_eq!(open.path(), "open.Service/Invoke");
+    assert_eq!(decode(&open.request, &[]).unwrap().0, dict! {}.into());
+    let any: Value = vec![1, 2].into();
+    assert_eq!(
+        decode(&open.request, &encode(&open.request, &any).unwrap())
+            .unwrap()
+            .0,
+        any
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_named_by_its_path() {
+    let sio = Sio::new()
+        .input(DictList("rows").with([Int("n")]))
+        .output(Int("a"));
+    let method = method("x.y", &sio);
+    let wide = dict! { "rows": vec![dict! { "n": Value::number("9223372036854775808").unwrap() }] };
+    let violation = encode(&method.request, &wide.into()).unwrap_err();
+    assert_eq!(
+        (violation.path.as_str(), &*violation.code),
+        ("/rows/0/n", "OUT_OF_RANGE")
+    );
+    // A field that is not known: number 5, a varint.
+    let (_, ignored) = decode(&method.request, &[0x28, 1]).unwrap();
+    assert_eq!(ignored.to_text(), "#5");
+    let strict = self::method(
+        "x.y",
+        &sio.unknown_keys(crate::model::sio::UnknownKeys::Refuse),
+    );
+    let error = decode(&strict.request, &[0x28, 1]).unwrap_err();
+    assert_eq!(error.field_violations()[0].path, "/#5");
+    for bad in [&[0x28][..], &[0xff; 12], &[0x0b]] {
+        assert!(decode(&method.request, bad).is_err());
+    }
+}
+
+#[test]
+fn clashes_leave_both_without_a_method_and_name_them() {
+    let name = |name| ServiceName::parse(name).unwrap();
+    let sio = Sio::new().input(Int("a"));
+    let clash = Sio::new()
+        .input(Int("a").number(7))
+        .input(Text("b").number(7));
+    let spelt = Sio::new().input(Int("myName")).input(Text("my_name"));
+    let services = [
+        (name("a.get"), &sio),
+        (name("a.get-async"), &sio),
+        (name("a.set"), &sio),
+        (name("b.one-two"), &sio),
+        (name("b.one_two"), &sio),
+        (name("c.numbers"), &clash),
+        (name("c.names"), &spelt),
+        (name("grpc.x"), &sio),
+    ];
+    let directory = Directory::new(services.iter().map(|(name, sio)| (name, *sio, "")));
+    assert!(directory.at("/a.Service/Set").is_some());
+    assert_eq!(
+        directory.at("/a.Service/SetAsync").unwrap().mode,
+        Mode::Background
+    );
+    for path in [
+        "/a.Service/Get",
+        "/a.Service/GetAsync",
+        "/b.Service/OneTwo",
+        "/c.Service/Numbers",
+    ] {
+        assert!(directory.at(path).is_none(), "{path}");
+    }
+    for (service, said) in [
+        (
+            "a.get",
+            "`a.get` and `a.get-async` would both be `a.Service/GetAsync`",
+        ),
+        (
+            "b.one_two",
+            "`b.one-two` and `b.one_two` would both be `b.Service/OneTwo`",
+        ),
+        ("c.numbers", "`a` and `b`"),
+        (
+            "c.names",
+            "`myName` and `my_name` of the input would both be the field `my_name`",
+        ),
+        ("grpc.x", "`grpc` is kept"),
+    ] {
+        let note = directory.note(service).unwrap();
+        assert!(note.contains(said), "{service}: {note}");
+    }
+    assert_eq!(directory.packages().count(), 1);
+}
+
+#[test]
+fn files_are_complete_and_quote_what_they_name() {
+    let sio = Sio::new()
+        .input(Text("a \"b\""))
+        .input(DictList("rows").with([Secret("key")]))
+        .output(DateTime("at").description("When\nit was."));
+    let method = std::sync::Arc::new(method("odd.names", &sio));
+    let file = proto_file("odd", &[method], Some("example.com/stubs"));
+    assert_eq!(file.path, "odd/service.proto");
+    for line in [
+        "import \"google/protobuf/timestamp.proto\";",
+        "option go_package = \"example.com/stubs/odd;oddpb\";",
+        "  rpc NamesAsync(NamesAsyncRequest) returns (NamesAsyncResponse);",
+        "[json_name = \"a \\\"b\\\"\"];",
+        "    optional string key = ",
+        "debug_redact = true];",
+        "  // When it was.",
+        "  repeated NamesRequest.Rows rows = ",
+    ] {
+        assert!(file.text.contains(line), "{line} is not in\n{}", file.text);
+    }
+}

@@ -1,0 +1,501 @@
+//! Values against their declaration: everything that is wrong at once, each with its path.
+
+use std::collections::HashSet;
+use std::mem;
+
+use super::element::{Element, Type};
+use super::scalar::{self, Fault};
+use super::{Elements, EmptyStrings, Sio, UnknownKeys};
+use crate::model::error::{Error, Violation, push_segment};
+use crate::model::value::{Dict, Value};
+
+/// How many violations are kept; further ones are counted.
+const MAX_VIOLATIONS: usize = 1_000;
+/// How many names of ignored keys are kept; further ones are counted.
+const MAX_IGNORED: usize = 50;
+
+/// The metadata key under which an answer names the keys of the input that were dropped.
+pub const IGNORED_KEY: &str = "cidery-ignored";
+
+/// A value that fits its declaration, in the form that handlers and callers get.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// The value: elements in declaration order, defaults filled in.
+    pub value: Value,
+    /// The keys that are not declared and were dropped: as pointers without the first slash, `*` for any index.
+    pub ignored: Ignored,
+}
+
+/// Keys that were dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ignored {
+    names: Vec<String>,
+    more: usize,
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// The first ones, in the order of the declaration.
+    pub violations: Vec<Violation>,
+    /// How many more there are.
+    pub omitted: usize,
+}
+
+impl Ignored {
+    /// Whether nothing was dropped.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Adds a name, once, if there is room.
+    pub fn add(&mut self, name: String) {
+        if self.names.contains(&name) {
+            return;
+        }
+        if self.names.len() < MAX_IGNORED {
+            self.names.push(name);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// The names that the `cidery-ignored` metadata has.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        let decoded = |name| percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+        let names = text.split(',').filter(|name| !name.is_empty());
+        Self {
+            names: names.map(|name| decoded(name).into_owned()).collect(),
+            more: 0,
+        }
+    }
+
+    /// The names as the `cidery-ignored` metadata has them: separated by commas, percent-encoded where they are not
+    /// plain ASCII, and at last how many more there are.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        const MAX_BYTES: usize = 1024;
+        const ENCODED: &percent_encoding::AsciiSet =
+            &percent_encoding::CONTROLS.add(b'%').add(b',').add(b' ');
+        let mut text = String::new();
+        let mut more = self.more;
+        for name in &self.names {
+            let name = percent_encoding::utf8_percent_encode(name, ENCODED).to_string();
+            if text.len() + name.len() > MAX_BYTES {
+                more += 1;
+                continue;
+            }
+            if !text.is_empty() {
+                text.push(',');
+            }
+            text.push_str(&name);
+        }
+        if more > 0 {
+            text.push_str(&format!(",+{more}"));
+        }
+        text
+    }
+}
+
+impl Faults {
+    /// The failure of a call whose input it is.
+    #[must_use]
+    pub fn into_error(self, reason: &'static str) -> Error {
+        let omitted = self.omitted;
+        let error = Error::violations(reason, self.violations);
+        if omitted > 0 {
+            return error.with_fact("violations_omitted", omitted);
+        }
+        error
+    }
+
+    fn add(&mut self, violation: Violation) {
+        if self.violations.len() < MAX_VIOLATIONS {
+            self.violations.push(violation);
+        } else {
+            self.omitted += 1;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.violations.is_empty()
+    }
+}
+
+/// Which way a value goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Input,
+    Output,
+}
+
+impl Sio {
+    /// Checks an input against the declaration. Anything goes where none is declared.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it.
+    pub fn check_input(&self, value: Value) -> Result<Checked, Faults> {
+        self.check(self.input.as_ref(), Side::Input, value)
+    }
+
+    /// Checks an output against the declaration, before it is wrapped in `response_elem`.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it.
+    pub fn check_output(&self, value: Value) -> Result<Value, Faults> {
+        let checked = self.check(self.output.as_ref(), Side::Output, value)?;
+        Ok(checked.value)
+    }
+
+    /// Checks the rows of an input one by one.
+    #[must_use]
+    pub fn check_rows<'a>(&'a self, elements: &'a Elements) -> RowCheck<'a> {
+        RowCheck {
+            walk: Walk::new(self, Side::Input),
+            elements,
+            rows: Vec::new(),
+        }
+    }
+
+    fn check(
+        &self,
+        declared: Option<&Elements>,
+        side: Side,
+        value: Value,
+    ) -> Result<Checked, Faults> {
+        let Some(declared) = declared else {
+            let ignored = Ignored::default();
+            return Ok(Checked { value, ignored });
+        };
+        let mut walk = Walk::new(self, side);
+        let value = walk.whole(declared, value);
+        walk.finish(value)
+    }
+}
+
+/// Rows that are checked as they come, so that each of them is in memory once.
+#[derive(Debug)]
+pub struct RowCheck<'a> {
+    walk: Walk<'a>,
+    elements: &'a Elements,
+    rows: Vec<Value>,
+}
+
+impl RowCheck<'_> {
+    /// Checks one row, which is in this line of its document; `faults` are what is wrong with its cells already.
+    pub fn add(&mut self, line: u64, row: Dict, faults: Vec<Violation>) {
+        let index = self.rows.len();
+        let before = self.walk.faults.violations.len();
+        self.walk.path.push(Step::Index(index));
+        for fault in faults {
+            self.walk.faults.add(fault.under(&index.to_string()));
+        }
+        let unknown = self
+            .elements
+            .unknown_keys
+            .unwrap_or(self.walk.sio.unknown_keys);
+        let row = self.walk.dict(&self.elements.elements, unknown, row);
+        self.walk.path.pop();
+        for violation in self.walk.faults.violations.iter_mut().skip(before) {
+            violation.message = format!("line {line}: {}", violation.message);
+        }
+        self.rows.push(Value::Dict(row));
+    }
+
+    /// The rows: a list, or the one row where a dict is declared.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with them.
+    pub fn finish(mut self) -> Result<Checked, Faults> {
+        let rows = mem::take(&mut self.rows);
+        if self.elements.list {
+            return self.walk.finish(Value::List(rows));
+        }
+        let count = rows.len();
+        match <[Value; 1]>::try_from(rows) {
+            Ok([row]) => {
+                for violation in &mut self.walk.faults.violations {
+                    // There is one dict, not a list.
+                    violation.path = violation.path.trim_start_matches("/0").to_owned();
+                }
+                self.walk.finish(row)
+            }
+            Err(_) => {
+                let message = format!("has {count} rows; the service takes one dict");
+                self.walk.faults = Faults::default();
+                self.walk.fault(Fault {
+                    code: "WRONG_TYPE",
+                    message,
+                });
+                self.walk.finish(Value::Null)
+            }
+        }
+    }
+}
+
+/// One step of a path.
+#[derive(Clone, Copy, Debug)]
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// The walk over a value and its declaration.
+#[derive(Debug)]
+struct Walk<'a> {
+    sio: &'a Sio,
+    side: Side,
+    path: Vec<Step<'a>>,
+    faults: Faults,
+    ignored: Ignored,
+}
+
+impl<'a> Walk<'a> {
+    fn new(sio: &'a Sio, side: Side) -> Self {
+        Self {
+            sio,
+            side,
+            path: Vec::new(),
+            faults: Faults::default(),
+            ignored: Ignored::default(),
+        }
+    }
+
+    fn finish(self, value: Value) -> Result<Checked, Faults> {
+        if self.faults.is_empty() {
+            let ignored = self.ignored;
+            return Ok(Checked { value, ignored });
+        }
+        Err(self.faults)
+    }
+
+    fn whole(&mut self, declared: &'a Elements, value: Value) -> Value {
+        let unknown = declared.unknown_keys.unwrap_or(self.sio.unknown_keys);
+        if declared.list {
+            self.dict_list(&declared.elements, unknown, value)
+        } else {
+            self.dict_of(&declared.elements, unknown, value)
+        }
+    }
+
+    fn dict_of(&mut self, elements: &'a [Element], unknown: UnknownKeys, value: Value) -> Value {
+        match value {
+            Value::Dict(dict) => Value::Dict(self.dict(elements, unknown, dict)),
+            other => self.not(&other, "a dict"),
+        }
+    }
+
+    fn dict_list(&mut self, elements: &'a [Element], unknown: UnknownKeys, value: Value) -> Value {
+        let each = |walk: &mut Self, item| walk.dict_of(elements, unknown, item);
+        self.list(value, "a list of dicts", each)
+    }
+
+    fn list(
+        &mut self,
+        value: Value,
+        wanted: &str,
+        mut each: impl FnMut(&mut Self, Value) -> Value,
+    ) -> Value {
+        let Value::List(mut items) = value else {
+            return self.not(&value, wanted);
+        };
+        for (index, item) in items.iter_mut().enumerate() {
+            self.path.push(Step::Index(index));
+            *item = each(self, mem::take(item));
+            self.path.pop();
+        }
+        Value::List(items)
+    }
+
+    fn dict(&mut self, elements: &'a [Element], unknown: UnknownKeys, mut dict: Dict) -> Dict {
+        let mut out = Dict::with_capacity(elements.len());
+        let mut found = 0;
+        for element in elements {
+            let given = dict.get_mut(&element.name).map(mem::take);
+            found += usize::from(given.is_some());
+            self.path.push(Step::Key(&element.name));
+            if let Some(value) = self.element(element, given) {
+                out.insert(element.name.as_str(), value);
+            }
+            self.path.pop();
+        }
+        if found < dict.len() {
+            self.unknown(elements, unknown, dict, &mut out);
+        }
+        out
+    }
+
+    fn element(&mut self, element: &'a Element, given: Option<Value>) -> Option<Value> {
+        let is_null = matches!(given, Some(Value::Null));
+        match given {
+            Some(value) if !self.counts_as_absent(element, &value) => {
+                Some(self.value(element, value))
+            }
+            _ if element.optional => element.default.clone(),
+            _ => {
+                let message = if is_null {
+                    "is required, and is null"
+                } else {
+                    "is required"
+                };
+                self.fault(Fault {
+                    code: "MISSING",
+                    message: message.to_owned(),
+                });
+                None
+            }
+        }
+    }
+
+    fn counts_as_absent(&self, element: &Element, value: &Value) -> bool {
+        match value {
+            Value::Null => element.kind != Type::AsIs,
+            Value::Text(text) => text.is_empty() && self.sio.empty_strings == EmptyStrings::Absent,
+            _ => false,
+        }
+    }
+
+    fn value(&mut self, element: &'a Element, value: Value) -> Value {
+        let unknown = element.unknown_keys.unwrap_or(self.sio.unknown_keys);
+        match &element.kind {
+            Type::AsIs => value,
+            Type::List(None) => self.list(value, "a list", |_, item| item),
+            Type::List(Some(item)) => {
+                self.list(value, "a list", |walk, value| walk.item(item, value))
+            }
+            Type::Dict(None) if matches!(value, Value::Dict(_)) => value,
+            Type::Dict(None) => self.not(&value, "a dict"),
+            Type::Dict(Some(elements)) => self.dict_of(elements, unknown, value),
+            Type::DictList(Some(elements)) => self.dict_list(elements, unknown, value),
+            Type::DictList(None) => self.list(value, "a list of dicts", |walk, item| match item {
+                Value::Dict(_) => item,
+                other => walk.not(&other, "a dict"),
+            }),
+            Type::Csv => self.csv(value),
+            _ => match scalar::read(element, value) {
+                Ok(value) => value,
+                Err(fault) => self.fault(fault),
+            },
+        }
+    }
+
+    fn item(&mut self, element: &'a Element, value: Value) -> Value {
+        match value {
+            Value::Null if element.kind != Type::AsIs => {
+                let message = "is null".to_owned();
+                let code = "WRONG_TYPE";
+                self.fault(Fault { code, message })
+            }
+            value => self.value(element, value),
+        }
+    }
+
+    /// Texts: a list for handlers, one text with commas for callers.
+    fn csv(&mut self, value: Value) -> Value {
+        let items = match value {
+            Value::Text(text) if self.side == Side::Output => return Value::Text(text),
+            Value::Text(text) if text.is_empty() => Value::List(Vec::new()),
+            Value::Text(text) => Value::List(text.split(',').map(Value::from).collect()),
+            other => other,
+        };
+        let comma = self.side == Side::Output;
+        let items = self.list(
+            items,
+            "a list of texts, or one text with commas",
+            |walk, item| match scalar::read(&Element::from(Type::Text), item) {
+                Ok(Value::Text(text)) if comma && text.contains(',') => walk.fault(Fault {
+                    code: "OUT_OF_RANGE",
+                    message: "has a comma, which is what separates the texts".to_owned(),
+                }),
+                Ok(text) => text,
+                Err(fault) => walk.fault(fault),
+            },
+        );
+        match (self.side, items) {
+            (Side::Output, Value::List(items)) => {
+                let texts: Vec<&str> = items.iter().filter_map(Value::as_text).collect();
+                Value::Text(texts.join(","))
+            }
+            (_, items) => items,
+        }
+    }
+
+    fn unknown(&mut self, elements: &[Element], policy: UnknownKeys, dict: Dict, out: &mut Dict) {
+        let declared: HashSet<&str> = elements
+            .iter()
+            .map(|element| element.name.as_str())
+            .collect();
+        for (key, value) in dict {
+            if declared.contains(key.as_str()) {
+                continue;
+            }
+            match policy {
+                UnknownKeys::Keep => {
+                    out.insert(key, value);
+                }
+                UnknownKeys::Drop if self.side == Side::Output => {}
+                UnknownKeys::Drop => {
+                    let name = self.render(Some(&key), |_| "*".to_owned());
+                    self.ignored.add(name.trim_start_matches('/').to_owned());
+                }
+                UnknownKeys::Refuse => {
+                    let message = match nearest(&key, &declared) {
+                        Some(name) => format!("is not declared; did you mean `{name}`?"),
+                        None => "is not declared".to_owned(),
+                    };
+                    let path = self.pointer(Some(&key));
+                    self.faults
+                        .add(Violation::new(path, "UNKNOWN_KEY", message));
+                }
+            }
+        }
+    }
+
+    fn not(&mut self, value: &Value, wanted: &str) -> Value {
+        self.fault(scalar::is_not(value, wanted))
+    }
+
+    fn fault(&mut self, fault: Fault) -> Value {
+        let path = self.pointer(None);
+        self.faults
+            .add(Violation::new(path, fault.code, fault.message));
+        Value::Null
+    }
+
+    fn pointer(&self, key: Option<&str>) -> String {
+        self.render(key, |index| index.to_string())
+    }
+
+    fn render(&self, key: Option<&str>, place: impl Fn(usize) -> String) -> String {
+        let mut pointer = String::new();
+        for step in &self.path {
+            match step {
+                Step::Key(key) => push_segment(&mut pointer, key),
+                Step::Index(index) => push_segment(&mut pointer, &place(*index)),
+            }
+        }
+        if let Some(key) = key {
+            push_segment(&mut pointer, key);
+        }
+        pointer
+    }
+}
+
+fn nearest<'a>(key: &str, declared: &HashSet<&'a str>) -> Option<&'a str> {
+    const NEAR: f64 = 0.85;
+    const LONGEST: usize = 100;
+    if key.len() > LONGEST {
+        return None;
+    }
+    let likeness = |name: &&str| strsim::jaro_winkler(key, name);
+    let near = declared
+        .iter()
+        .copied()
+        .filter(|name| likeness(name) >= NEAR);
+    near.max_by(|a, b| likeness(a).total_cmp(&likeness(b)).then(b.cmp(a)))
+}

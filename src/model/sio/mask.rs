@@ -1,0 +1,128 @@
+//! Secrets, masked where others than the handler and its caller look.
+
+use super::element::{Element, Type};
+use super::{Elements, Sio};
+use crate::model::value::{Dict, Value};
+
+/// What is shown in place of a secret.
+const MASK: &str = "***";
+
+impl Sio {
+    /// An input with its secrets masked.
+    #[must_use]
+    pub fn masked_input(&self, value: Value) -> Value {
+        masked(self.input.as_ref(), value)
+    }
+
+    /// An output with its secrets masked, wrapped in `response_elem` as it is answered.
+    #[must_use]
+    pub fn masked_output(&self, mut value: Value) -> Value {
+        if let (Some(key), Value::Dict(dict)) = (&self.response_elem, &mut value) {
+            if let Some(inner) = dict.get_mut(key) {
+                *inner = masked(self.output.as_ref(), std::mem::take(inner));
+            }
+            return value;
+        }
+        masked(self.output.as_ref(), value)
+    }
+
+    /// Whether any element of the input or the output is a secret.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        fn any(elements: &[Element]) -> bool {
+            elements.iter().any(is_secret)
+        }
+        fn is_secret(element: &Element) -> bool {
+            match &element.kind {
+                Type::Secret => true,
+                Type::List(Some(item)) => is_secret(item),
+                kind => kind.elements().is_some_and(any),
+            }
+        }
+        let sides = [&self.input, &self.output];
+        sides.into_iter().flatten().any(|side| any(&side.elements))
+    }
+}
+
+impl Element {
+    /// The default as it is shown: a secret is not.
+    #[must_use]
+    pub fn shown_default(&self) -> Option<Value> {
+        self.default.clone().map(|default| mask(self, default))
+    }
+}
+
+fn masked(declared: Option<&Elements>, value: Value) -> Value {
+    match (declared, value) {
+        (Some(declared), Value::Dict(dict)) => Value::Dict(mask_dict(&declared.elements, dict)),
+        (Some(declared), Value::List(items)) => Value::List(
+            items
+                .into_iter()
+                .map(|item| match item {
+                    Value::Dict(dict) => Value::Dict(mask_dict(&declared.elements, dict)),
+                    other => other,
+                })
+                .collect(),
+        ),
+        (_, value) => value,
+    }
+}
+
+fn mask_dict(elements: &[Element], mut dict: Dict) -> Dict {
+    for element in elements {
+        if let Some(value) = dict.get_mut(&element.name) {
+            *value = mask(element, std::mem::take(value));
+        }
+    }
+    dict
+}
+
+fn mask(element: &Element, value: Value) -> Value {
+    match (&element.kind, value) {
+        (_, Value::Null) => Value::Null,
+        (Type::Secret, _) => Value::from(MASK),
+        (Type::List(Some(item)), Value::List(items)) => {
+            Value::List(items.into_iter().map(|value| mask(item, value)).collect())
+        }
+        (Type::Dict(Some(elements)), Value::Dict(dict)) => Value::Dict(mask_dict(elements, dict)),
+        (Type::DictList(Some(elements)), Value::List(items)) => Value::List(
+            items
+                .into_iter()
+                .map(|item| match item {
+                    Value::Dict(dict) => Value::Dict(mask_dict(elements, dict)),
+                    other => other,
+                })
+                .collect(),
+        ),
+        (_, value) => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dict;
+    use crate::model::sio::{DictList, List, Secret};
+
+    #[test]
+    fn secrets_are_masked_wherever_they_are() {
+        let sio = Sio::new()
+            .input(Secret("token"))
+            .input(List("keys").of(Type::Secret))
+            .input(DictList("users").with([Secret("password")]))
+            .output(Secret("token"))
+            .response_elem("out");
+        let input = dict! {
+            "token": "t", "keys": ["k"], "users": vec![dict! { "password": "p", "name": "n" }],
+        };
+        let shown = format!("{:?}", sio.masked_input(input.into()));
+        assert!(
+            !shown.contains("\"t\"") && !shown.contains("\"k\"") && !shown.contains("\"p\""),
+            "{shown}"
+        );
+        assert!(shown.contains("\"n\""), "{shown}");
+        let output = sio.masked_output(dict! { "out": dict! { "token": "t" } }.into());
+        assert_eq!(output["out"]["token"], Value::from("***"));
+        assert!(sio.has_secrets());
+    }
+}

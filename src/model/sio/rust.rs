@@ -1,0 +1,369 @@
+//! Declarations from Rust types: what `serde` reads and writes of a type, `schemars` describes, and becomes elements
+//! here.
+//!
+//! | Rust | element |
+//! |---|---|
+//! | `String`, `char`, `&str` | `Text` |
+//! | `i8` to `u128`, `usize` | `Int`, in the range of the type |
+//! | `f32`, `f64` | `Float` |
+//! | `bool` | `Bool` |
+//! | `rust_decimal::Decimal` | `Decimal` |
+//! | `jiff::civil::Date` | `Date` |
+//! | `jiff::Timestamp` | `DateTime` |
+//! | `uuid::Uuid` | `Uuid` |
+//! | an enum without content | `Text`, of the names of its variants |
+//! | a struct; a `Vec` of structs | `Dict`; `DictList` |
+//! | another `Vec`, an array, a set | `List` |
+//! | a map | `Dict` without elements |
+//! | anything else | `AsIs` |
+//!
+//! `Option` and `#[serde(default)]` make an element optional, `rename` names it, a doc comment describes it,
+//! `deny_unknown_fields` refuses unknown keys, `flatten` of a map keeps them. What serde would refuse beyond that, it
+//! refuses when the handler's argument is made, with a violation as well.
+//!
+//! What Rust's types cannot say is said by a function of this module: `#[schemars(schema_with =
+//! "cidery::sio::rust::secret")]`; a field number by `#[schemars(extend("x-cidery-number" = 7))]`.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::element::{Element, Type};
+use super::{Elements, UnknownKeys};
+use crate::model::value::{Dict, Value, to_value};
+
+/// What `T` is as an input; `None` where it is no struct, and no list of structs.
+#[must_use]
+pub fn input_of<T: JsonSchema>() -> Option<Elements> {
+    let settings = SchemaSettings::draft2020_12().for_deserialize();
+    elements_of::<T>(settings.into_generator())
+}
+
+/// What `T` is as an output; `None` where it is no struct, and no list of structs.
+#[must_use]
+pub fn output_of<T: JsonSchema>() -> Option<Elements> {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    elements_of::<T>(settings.into_generator())
+}
+
+/// A field that is a `Secret`.
+pub fn secret(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "x-cidery-type": "Secret" })
+}
+
+/// A field that is a `Csv`: a `Vec<String>` as an input, a `String` as an output.
+pub fn csv(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "x-cidery-type": "Csv" })
+}
+
+/// A field that is `Bytes`: a type that serde reads and writes as bytes, such as `bytes::Bytes`.
+pub fn bytes(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "contentEncoding": "base64" })
+}
+
+/// A field that is a `Decimal`: a type that serde reads from text and writes as text.
+pub fn decimal(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "decimal" })
+}
+
+fn elements_of<T: JsonSchema>(generator: SchemaGenerator) -> Option<Elements> {
+    let schema = to_value(&generator.into_root_schema_for::<T>()).ok()?;
+    let reader = Reader {
+        definitions: schema["$defs"].as_dict(),
+        path: Vec::new(),
+    };
+    reader.whole(&schema)
+}
+
+/// Reads schemas as schemars writes them.
+#[derive(Clone)]
+struct Reader<'a> {
+    definitions: Option<&'a Dict>,
+    /// The definitions that are being read: one inside of itself has no end.
+    path: Vec<&'a str>,
+}
+
+impl<'a> Reader<'a> {
+    fn whole(&self, schema: &'a Value) -> Option<Elements> {
+        if !schema["anyOf"].is_null() {
+            // It may be null, which no elements say.
+            return None;
+        }
+        let (kind, unknown_keys) = self.kind(schema);
+        let (elements, list) = match kind {
+            Type::Dict(elements) => (elements?, false),
+            Type::DictList(elements) => (elements?, true),
+            _ if schema["type"].as_text() == Some("null") => (Vec::new(), false),
+            _ => return None,
+        };
+        Some(Elements {
+            elements,
+            list,
+            unknown_keys,
+        })
+    }
+
+    fn element(&self, name: &str, schema: &'a Value, optional: bool) -> Element {
+        let (kind, unknown_keys) = self.kind(schema);
+        let described = self.described(schema);
+        let mut element = Element {
+            optional,
+            unknown_keys,
+            description: described.unwrap_or_default().replace('\n', " "),
+            number: schema["x-cidery-number"]
+                .as_int()
+                .and_then(|n| n.try_into().ok()),
+            // Not as a name with a hyphen: what serde calls it, it is called.
+            name: name.to_owned(),
+            ..Element::from(kind)
+        };
+        match &element.kind {
+            Type::Text => element.one_of = self.one_of(schema).unwrap_or_default(),
+            Type::Int => (element.minimum, element.maximum) = self.bounds(schema),
+            _ => {}
+        }
+        if optional && !schema["default"].is_null() {
+            element.default = Some(schema["default"].clone());
+        }
+        element
+    }
+
+    /// The schema that is meant: behind a reference, or the one that is not null.
+    fn meant(&self, schema: &'a Value) -> Option<(&'a Value, Self)> {
+        if let Some(name) = schema["$ref"]
+            .as_text()
+            .and_then(|r| r.strip_prefix("#/$defs/"))
+        {
+            if self.path.contains(&name) {
+                return None;
+            }
+            let mut reader = self.clone();
+            reader.path.push(name);
+            return Some((self.definitions?.get(name)?, reader));
+        }
+        let alternatives = schema["anyOf"].as_list()?;
+        let mut meant = alternatives
+            .iter()
+            .filter(|one| one["type"].as_text() != Some("null"));
+        match (meant.next(), meant.next()) {
+            (Some(one), None) => Some((one, self.clone())),
+            _ => None,
+        }
+    }
+
+    fn described(&self, schema: &'a Value) -> Option<String> {
+        if let Some(text) = schema["description"].as_text() {
+            return Some(text.to_owned());
+        }
+        let (inner, reader) = self.meant(schema)?;
+        reader.described(inner)
+    }
+
+    fn kind(&self, schema: &'a Value) -> (Type, Option<UnknownKeys>) {
+        let plain = |kind| (kind, None);
+        if let Some(kind) = schema["x-cidery-type"].as_text().and_then(named) {
+            return plain(kind);
+        }
+        if let Some((inner, reader)) = self.meant(schema) {
+            return reader.kind(inner);
+        }
+        if self.one_of(schema).is_some() {
+            return plain(Type::Text);
+        }
+        match type_name(schema) {
+            Some("string") => plain(text(schema)),
+            Some("integer") => plain(Type::Int),
+            Some("number") => plain(Type::Float),
+            Some("boolean") => plain(Type::Bool),
+            Some("array") => plain(self.list(schema)),
+            Some("object") => self.dict(schema),
+            _ => plain(Type::AsIs),
+        }
+    }
+
+    fn list(&self, schema: &'a Value) -> Type {
+        let Some(items) = schema.as_dict().and_then(|schema| schema.get("items")) else {
+            return Type::List(None);
+        };
+        match self.element("", items, false) {
+            Element {
+                kind: Type::Dict(Some(elements)),
+                unknown_keys: None,
+                ..
+            } => Type::DictList(Some(elements)),
+            Element {
+                kind: Type::AsIs, ..
+            } => Type::List(None),
+            item => Type::List(Some(Box::new(item))),
+        }
+    }
+
+    fn dict(&self, schema: &'a Value) -> (Type, Option<UnknownKeys>) {
+        let alternatives = ["oneOf", "anyOf", "allOf"];
+        if alternatives.iter().any(|key| !schema[*key].is_null()) {
+            return (Type::AsIs, None);
+        }
+        let further = schema.as_dict().and_then(|schema| {
+            let keys = ["additionalProperties", "unevaluatedProperties"];
+            keys.iter().find_map(|key| schema.get(key))
+        });
+        let unknown_keys = further.map(|further| match further {
+            Value::Bool(false) => UnknownKeys::Refuse,
+            _ => UnknownKeys::Keep,
+        });
+        let properties = match (schema["properties"].as_dict(), unknown_keys) {
+            (None, Some(UnknownKeys::Keep)) => return (Type::Dict(None), None),
+            (properties, _) => properties,
+        };
+        let required = schema["required"].as_list().unwrap_or_default();
+        let elements = properties
+            .into_iter()
+            .flat_map(Dict::iter)
+            .map(|(name, schema)| {
+                let optional = !required.iter().any(|key| key.as_text() == Some(name));
+                self.element(name, schema, optional)
+            });
+        (Type::Dict(Some(elements.collect())), unknown_keys)
+    }
+
+    /// The texts that are allowed, where the schema names them.
+    fn one_of(&self, schema: &'a Value) -> Option<Vec<String>> {
+        let texts = |values: &[Value]| -> Option<Vec<String>> {
+            // `null` is there for an `Option`.
+            let values = values.iter().filter(|value| !value.is_null());
+            values
+                .map(|value| value.as_text().map(str::to_owned))
+                .collect()
+        };
+        if let Some((inner, reader)) = self.meant(schema) {
+            return reader.one_of(inner);
+        }
+        if let Some(text) = schema["const"].as_text() {
+            return Some(vec![text.to_owned()]);
+        }
+        if let Some(values) = schema["enum"].as_list() {
+            return texts(values);
+        }
+        let each = schema["oneOf"]
+            .as_list()?
+            .iter()
+            .map(|one| self.one_of(one));
+        let all: Option<Vec<Vec<String>>> = each.collect();
+        Some(all?.concat())
+    }
+
+    fn bounds(&self, schema: &'a Value) -> (Option<i128>, Option<i128>) {
+        if let Some((inner, reader)) = self.meant(schema) {
+            return reader.bounds(inner);
+        }
+        let format = schema["format"].as_text().unwrap_or_default();
+        let (least, most): (Option<i128>, Option<i128>) = match format {
+            "int8" => (Some(i8::MIN.into()), Some(i8::MAX.into())),
+            "int16" => (Some(i16::MIN.into()), Some(i16::MAX.into())),
+            "int32" => (Some(i32::MIN.into()), Some(i32::MAX.into())),
+            "int64" | "int" => (Some(i64::MIN.into()), Some(i64::MAX.into())),
+            "uint8" => (Some(0), Some(u8::MAX.into())),
+            "uint16" => (Some(0), Some(u16::MAX.into())),
+            "uint32" => (Some(0), Some(u32::MAX.into())),
+            "uint64" | "uint" => (Some(0), Some(u64::MAX.into())),
+            "uint128" => (Some(0), None),
+            _ => (None, None),
+        };
+        // What a type allows can only become narrower.
+        let narrower = |key: &str| schema[key].as_int().map(i128::from);
+        (
+            least.max(narrower("minimum")),
+            match (most, narrower("maximum")) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            },
+        )
+    }
+}
+
+/// The one type of a schema, null left out.
+fn type_name(schema: &Value) -> Option<&str> {
+    match &schema["type"] {
+        Value::Text(name) => Some(name),
+        Value::List(names) => {
+            let mut names = names
+                .iter()
+                .filter_map(Value::as_text)
+                .filter(|name| *name != "null");
+            match (names.next(), names.next(), names.next()) {
+                (Some(name), None, None) => Some(name),
+                // A decimal is read from either.
+                (Some("string"), Some("number"), None) => Some("string"),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn text(schema: &Value) -> Type {
+    // What schemars writes for the decimals of `rust_decimal` and `bigdecimal`.
+    const DECIMAL: [&str; 2] = [r"^-?\d+(\.\d+)?([eE]\d+)?$", r"^-?\d+(\.\d+)?$"];
+    match schema["format"].as_text() {
+        Some("date") => Type::Date,
+        Some("date-time") => Type::DateTime,
+        Some("uuid") => Type::Uuid,
+        Some("password") => Type::Secret,
+        Some("decimal") => Type::Decimal,
+        _ if schema["contentEncoding"].as_text() == Some("base64") => Type::Bytes,
+        _ if schema["pattern"]
+            .as_text()
+            .is_some_and(|p| DECIMAL.contains(&p)) =>
+        {
+            Type::Decimal
+        }
+        _ => Type::Text,
+    }
+}
+
+fn named(name: &str) -> Option<Type> {
+    let types = [
+        Type::AsIs,
+        Type::Text,
+        Type::Int,
+        Type::Float,
+        Type::Decimal,
+        Type::Bool,
+        Type::Date,
+        Type::DateTime,
+        Type::Uuid,
+        Type::Bytes,
+        Type::Csv,
+        Type::Secret,
+    ];
+    types.into_iter().find(|kind| kind.name() == name)
+}
+
+/// Any value.
+impl JsonSchema for Value {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!(true)
+    }
+}
+
+/// Any dict.
+impl JsonSchema for Dict {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Dict".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": true })
+    }
+}

@@ -1,0 +1,130 @@
+//! A declaration as JSON Schema (draft 2020-12).
+
+use super::element::{Element, Type};
+use super::{Elements, Sio, UnknownKeys};
+use crate::dict;
+use crate::model::value::{Dict, Value};
+
+const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+impl Sio {
+    /// The schema of the input; `None` where none is declared.
+    #[must_use]
+    pub fn input_schema(&self) -> Option<Value> {
+        self.input
+            .as_ref()
+            .map(|input| self.root(whole(input, self.unknown_keys)))
+    }
+
+    /// The schema of the output as callers get it, `response_elem` included; `None` where none is declared.
+    #[must_use]
+    pub fn output_schema(&self) -> Option<Value> {
+        let output = self.output.as_ref()?;
+        let inner = whole(output, self.unknown_keys);
+        let Some(key) = &self.response_elem else {
+            return Some(self.root(inner));
+        };
+        let wrapped = dict! {
+            "type": "object",
+            "properties": Dict::from_iter([(key.as_str(), Value::Dict(inner))]),
+            "required": [key],
+        };
+        Some(self.root(wrapped))
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "reads as a part of the declaration's schemas"
+    )]
+    fn root(&self, schema: Dict) -> Value {
+        let mut root = dict! { "$schema": DRAFT };
+        for (key, value) in schema {
+            root.insert(key, value);
+        }
+        root.into()
+    }
+}
+
+fn whole(declared: &Elements, unknown: UnknownKeys) -> Dict {
+    let unknown = declared.unknown_keys.unwrap_or(unknown);
+    let object = object(&declared.elements, unknown);
+    if declared.list {
+        array(object.into())
+    } else {
+        object
+    }
+}
+
+fn array(items: Value) -> Dict {
+    dict! { "type": "array", "items": items }
+}
+
+fn object(elements: &[Element], unknown: UnknownKeys) -> Dict {
+    let mut properties = Dict::with_capacity(elements.len());
+    let mut required = Vec::new();
+    for element in elements {
+        properties.insert(element.name.as_str(), property(element, unknown));
+        if !element.optional {
+            required.push(element.name.as_str());
+        }
+    }
+    let mut schema = dict! { "type": "object", "properties": properties };
+    if !required.is_empty() {
+        schema.insert("required", required);
+    }
+    match unknown {
+        UnknownKeys::Drop => {}
+        UnknownKeys::Keep => drop(schema.insert("additionalProperties", true)),
+        UnknownKeys::Refuse => drop(schema.insert("additionalProperties", false)),
+    }
+    schema
+}
+
+fn property(element: &Element, unknown: UnknownKeys) -> Dict {
+    let mut schema = kind(element, element.unknown_keys.unwrap_or(unknown));
+    if !element.description.is_empty() {
+        schema.insert("description", element.description.as_str());
+    }
+    if let Some(default) = element.shown_default() {
+        schema.insert("default", default);
+    }
+    if let Some(number) = element.number {
+        schema.insert("x-cidery-number", number);
+    }
+    schema
+}
+
+fn kind(element: &Element, unknown: UnknownKeys) -> Dict {
+    let text = |format: &str| dict! { "type": "string", "format": format };
+    let of_dicts = |elements: &Option<Vec<Element>>| match elements {
+        Some(elements) => object(elements, unknown),
+        None => dict! { "type": "object" },
+    };
+    match &element.kind {
+        Type::AsIs => dict! {},
+        Type::Text if element.one_of.is_empty() => dict! { "type": "string" },
+        Type::Text => dict! { "type": "string", "enum": element.one_of.clone() },
+        Type::Int => {
+            let mut schema = dict! { "type": "integer" };
+            for (key, bound) in [("minimum", element.minimum), ("maximum", element.maximum)] {
+                if let Some(bound) = bound {
+                    schema.insert(key, bound);
+                }
+            }
+            schema
+        }
+        Type::Float => dict! { "type": "number" },
+        Type::Decimal => text("decimal"),
+        Type::Bool => dict! { "type": "boolean" },
+        Type::Date => text("date"),
+        Type::DateTime => text("date-time"),
+        Type::Uuid => text("uuid"),
+        Type::Bytes => dict! { "type": "string", "contentEncoding": "base64" },
+        Type::List(None) => dict! { "type": "array" },
+        Type::List(Some(item)) => array(property(item, unknown).into()),
+        Type::Dict(elements) => of_dicts(elements),
+        Type::DictList(elements) => array(of_dicts(elements).into()),
+        Type::Csv => dict! { "type": "string", "x-cidery-type": "Csv" },
+        Type::Secret => dict! { "type": "string", "format": "password", "writeOnly": true },
+    }
+}
