@@ -79,3 +79,8 @@ pub use crate::service::{
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
+
+/// The code of the documentation of Simple IO, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/sio.md")]
+pub struct SimpleIo;

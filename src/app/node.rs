@@ -252,7 +252,7 @@ impl NodeBuilder {
         let mut address = None;
         if let Some(listener) = listener {
             address = Some(local_address(&listener)?);
-            let front = Front::new(&invoker, &serving, self.routes, self.wrap)?;
+            let front = Front::new(&invoker, &serving, address, self.routes, self.wrap)?;
             let connections = invoker.limits().connections;
             let served = listener::serve(listener, front, tasks.clone(), connections, ends.clone());
             tasks.spawn("listener", served);

@@ -2,6 +2,7 @@
 //! failure a reason, those that the transport makes included.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -14,13 +15,14 @@ use hyper::body::Incoming;
 use percent_encoding::percent_decode;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
+use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower_service::Service;
 
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::codec::status::{CID_KEY, cid_value, to_status};
 use crate::edge::body::RequestBody;
-use crate::edge::grpc::{self, InvocationApi, STREAMS_THAT_LAST, Serving};
+use crate::edge::grpc::{self, Catalog, InvocationApi, STREAMS_THAT_LAST, Serving};
 use crate::engine::Invoker;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
@@ -41,7 +43,8 @@ pub struct Front {
 pub type Wrap = Box<dyn FnOnce(Router) -> Router + Send>;
 
 impl Front {
-    /// Puts the gRPC services of a node and the routes of its host on one port, wrapped as the host wants it.
+    /// Puts the gRPC services of a node and the routes of its host on one port, wrapped as the host wants it. `address`
+    /// is where the node can be reached, for the calls that discovery shows.
     ///
     /// # Errors
     ///
@@ -49,20 +52,21 @@ impl Front {
     pub fn new(
         invoker: &Invoker,
         serving: &Serving,
+        address: Option<SocketAddr>,
         host: Router,
         wrap: Option<Wrap>,
     ) -> Result<Self> {
+        let catalog = Catalog::new(invoker)?;
         let invocation = grpc::invocation_service(invoker);
-        let routes = grpc::other_services(invoker, serving)?;
+        let routes = grpc::other_services(invoker, serving, &catalog, address);
+        let typed = grpc::typed_methods(invoker, &catalog);
+        let all = |routes: Routes| {
+            let grpc = routes.prepare().into_axum_router();
+            host.fallback_service(grpc.fallback_service(typed))
+        };
         let (invocation, rest) = match wrap {
-            None => {
-                let rest = host.fallback_service(routes.prepare().into_axum_router());
-                (Some(invocation), rest)
-            }
-            Some(wrap) => {
-                let routes = routes.add_service(invocation).prepare();
-                (None, wrap(host.fallback_service(routes.into_axum_router())))
-            }
+            None => (Some(invocation), all(routes)),
+            Some(wrap) => (None, wrap(all(routes.add_service(invocation)))),
         };
         Ok(Self {
             invocation,

@@ -164,6 +164,12 @@ impl Invoker {
         Ok(())
     }
 
+    /// Counts the changes of the services: the same number means the same services.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.0.routes.generation()
+    }
+
     /// Rings when services come and go.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;
@@ -60,7 +61,11 @@ type Table = HashMap<ServiceName, Arc<Route>, RandomState>;
 
 /// All services, by name.
 #[derive(Debug)]
-pub(super) struct Routes(ArcSwap<Table>);
+pub(super) struct Routes {
+    table: ArcSwap<Table>,
+    /// Counts the changes: raised once the table is another one.
+    generation: AtomicU64,
+}
 
 impl Routes {
     pub(super) fn new(registry: Registry, limits: &Limits, handlers: &Arc<Semaphore>) -> Self {
@@ -71,7 +76,10 @@ impl Routes {
                 (name, Arc::new(Route::new(definition, limits, handlers)))
             })
             .collect();
-        Self(ArcSwap::from_pointee(routes))
+        Self {
+            table: ArcSwap::from_pointee(routes),
+            generation: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn add(
@@ -82,7 +90,7 @@ impl Routes {
     ) -> Result<()> {
         let name = definition.name().clone();
         let route = Arc::new(Route::new(definition, limits, handlers));
-        let before = self.0.rcu(|table| {
+        let before = self.table.rcu(|table| {
             let mut table = Table::clone(table);
             table
                 .entry(name.clone())
@@ -93,13 +101,18 @@ impl Routes {
             let message = format!("there is a service named `{name}` already");
             return Err(Error::already_exists(reason::SERVICE_EXISTS, message));
         }
+        self.generation.fetch_add(1, Ordering::Release);
         Ok(())
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// The route of a service.
     #[inline]
     pub(super) fn find(&self, name: &str) -> Result<Arc<Route>> {
-        let table = self.0.load();
+        let table = self.table.load();
         match table.get(name) {
             Some(route) => Ok(Arc::clone(route)),
             None => Err(unknown(name, &table)),
@@ -107,7 +120,7 @@ impl Routes {
     }
 
     pub(super) fn all(&self) -> Guard<Arc<Table>> {
-        self.0.load()
+        self.table.load()
     }
 }
 

@@ -5,13 +5,14 @@ use std::time::Duration;
 use clap::Args;
 
 use super::NodeArgs;
-use super::printer::{Printer, Tone};
+use super::printer::Printer;
+use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::error::Result;
 use crate::model::value::{Dict, Value};
 
-/// Describes a service: what it does, its options, how to call it.
+/// Describes a service: what it does, what goes in and comes out, its options, how to call it.
 #[derive(Args, Debug)]
 pub(super) struct Describe {
     /// The service.
@@ -25,7 +26,7 @@ impl Describe {
         let service = self.node.connect().await?.describe(&self.name).await?;
         let facts = facts(&service);
         if printer.is_json() {
-            printer.line(&Value::Dict(facts));
+            printer.line(&Value::Dict(for_programs(facts, &service)));
             return Ok(());
         }
         let width = facts.keys().map(str::len).max().unwrap_or_default();
@@ -33,16 +34,29 @@ impl Describe {
             let text = value.as_text().map_or_else(|| plain(value), str::to_owned);
             printer.data(&format!("{key:width$}  {text}"));
         }
-        printer.note(Tone::Heading, "\nTry it:");
+        let sio = service
+            .declaration
+            .unwrap_or_default()
+            .sio
+            .unwrap_or_default();
+        show_side(printer, "Input", sio.input.as_ref());
+        show_side(printer, "Output", sio.output.as_ref());
+        printer.data("\nTry it:");
         for example in service.examples {
-            printer.data(&format!("  {}", example.text));
+            printer.data(&indented(&example.text));
+            printer.data("");
         }
         Ok(())
     }
 }
 
+fn indented(text: &str) -> String {
+    let lines = text.lines().map(|line| format!("  {line}"));
+    lines.collect::<Vec<_>>().join("\n").replace("  \n", "\n")
+}
+
 fn plain(value: &Value) -> String {
-    crate::codec::json::write(value).unwrap_or_default()
+    json::write(value).unwrap_or_default()
 }
 
 fn facts(service: &v1::ServiceDescription) -> Dict {
@@ -56,6 +70,28 @@ fn facts(service: &v1::ServiceDescription) -> Dict {
             .unwrap_or_default()
             .as_str_name()
             .trim_start_matches("SERVICE_HEALTH_"),
+    };
+    if service.typed_method.is_empty() {
+        facts.insert(
+            "typed method",
+            format!("none: {}", service.typed_method_note),
+        );
+    } else {
+        facts.insert("typed method", service.typed_method.as_str());
+    }
+    let sio = declaration.sio.unwrap_or_default();
+    if !sio.response_elem.is_empty() {
+        facts.insert("response elem", sio.response_elem);
+    }
+    match v1::UnknownKeys::try_from(sio.unknown_keys) {
+        Ok(v1::UnknownKeys::Keep) => drop(facts.insert("unknown keys", "kept")),
+        Ok(v1::UnknownKeys::Refuse) => drop(facts.insert("unknown keys", "refused")),
+        _ => {}
+    }
+    if sio.empty_strings == i32::from(v1::EmptyStrings::Absent) {
+        facts.insert("empty strings", "count as absent");
+    }
+    for (key, value) in dict! {
         "running": service.running,
         "pending": service.pending,
         "timeout": time(options.timeout),
@@ -65,11 +101,88 @@ fn facts(service: &v1::ServiceDescription) -> Dict {
         "queue length": options.queue_length,
         "retention": time(options.retention),
         "idempotent": options.idempotent,
-    };
-    if let Some(sio) = declaration.sio.filter(|sio| !sio.response_elem.is_empty()) {
-        facts.insert("response elem", sio.response_elem);
+    } {
+        facts.insert(key, value);
     }
     facts
+}
+
+/// What programs want beside the facts: the schemas, and the calls.
+fn for_programs(mut facts: Dict, service: &v1::ServiceDescription) -> Dict {
+    let schema = |text: &str| json::read(text.as_bytes()).unwrap_or_default();
+    facts.insert("input schema", schema(&service.input_schema));
+    facts.insert("output schema", schema(&service.output_schema));
+    let examples = service.examples.iter();
+    let examples: Dict = examples
+        .map(|example| (example.tool.as_str(), Value::from(example.text.as_str())))
+        .collect();
+    facts.insert("examples", examples);
+    facts
+}
+
+/// The elements of one side as a table, nested ones under their dict.
+fn show_side(printer: &Printer, title: &str, side: Option<&v1::Elements>) {
+    let Some(side) = side else {
+        printer.data(&format!("\n{title}: any value"));
+        return;
+    };
+    let title = match (side.elements.is_empty(), side.list) {
+        (true, _) => format!("\n{title}: nothing"),
+        (_, true) => format!("\n{title}: a list of dicts of"),
+        (_, false) => format!("\n{title}:"),
+    };
+    printer.data(&title);
+    if side.elements.is_empty() {
+        return;
+    }
+    let mut rows = Vec::new();
+    add_rows(&mut rows, &side.elements, 0);
+    printer.table(
+        ["ELEMENT", "TYPE", "REQUIRED", "DEFAULT", "DESCRIPTION"],
+        &rows,
+    );
+}
+
+fn add_rows(rows: &mut Vec<[String; 5]>, elements: &[v1::Element], level: usize) {
+    for element in elements {
+        rows.push([
+            format!("{}{}", "  ".repeat(level), element.name),
+            type_of(element),
+            if element.optional { "no" } else { "yes" }.to_owned(),
+            element.default_json.clone(),
+            element.description.clone(),
+        ]);
+        add_rows(rows, &element.elements, level + 1);
+        if let Some(item) = &element.item {
+            add_rows(rows, &item.elements, level + 1);
+        }
+    }
+}
+
+fn type_of(element: &v1::Element) -> String {
+    let kind = v1::ElementType::try_from(element.r#type).unwrap_or_default();
+    let name = kind.as_str_name().trim_start_matches("ELEMENT_TYPE_");
+    let name: String = name.split('_').map(capitalized).collect();
+    let mut text = match &element.item {
+        Some(item) => format!("{name} of {}", type_of(item)),
+        None => name,
+    };
+    if !element.one_of.is_empty() {
+        text.push_str(&format!(": {}", element.one_of.join(" | ")));
+    }
+    let whole_range = [i64::MIN.to_string(), i64::MAX.to_string()];
+    match (element.minimum.as_str(), element.maximum.as_str()) {
+        ("", "") => {}
+        // What every whole number of 64 bits is in says nothing.
+        (least, most) if [least, most] == whole_range.each_ref().map(String::as_str) => {}
+        (least, most) => text.push_str(&format!(" ({least}..{most})")),
+    }
+    text
+}
+
+fn capitalized(word: &str) -> String {
+    let (first, rest) = word.split_at_checked(1).unwrap_or_default();
+    format!("{first}{}", rest.to_lowercase())
 }
 
 fn time(duration: Option<prost_types::Duration>) -> String {

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::codec::json;
 use crate::model::error::{Error, Result, Violation, reason};
@@ -20,22 +20,63 @@ pub(super) struct InputArgs {
     /// The input as JSON.
     #[arg(long, conflicts_with_all = ["elements", "file"], value_name = "JSON")]
     json: Option<String>,
-    /// A file that holds the input as JSON; `-` is standard input.
+    /// A file that holds the input; `-` is standard input.
     #[arg(long, conflicts_with = "elements", value_name = "PATH")]
     file: Option<PathBuf>,
+    /// What the file is. Default: what its name ends with, and JSON otherwise.
+    #[arg(long, value_enum, requires = "file", value_name = "FORMAT")]
+    format: Option<DocumentFormat>,
+}
+
+/// The format of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DocumentFormat {
+    /// JSON (RFC 8259).
+    Json,
+    /// CSV (RFC 4180), with a header unless the service says otherwise.
+    Csv,
+    /// UTF-8 text as it is.
+    Text,
+}
+
+impl DocumentFormat {
+    pub(super) fn format(self) -> Format {
+        match self {
+            Self::Json => Format::Json,
+            Self::Csv => Format::Csv,
+            Self::Text => Format::Text,
+        }
+    }
 }
 
 impl InputArgs {
     /// The input, as a document: every digit is kept on its way to the node.
     pub(super) fn payload(self) -> Result<Payload> {
-        let text = match (self.json, self.file) {
-            (Some(text), _) => text.into_bytes(),
-            (None, Some(path)) => read_file(&path)?,
-            (None, None) => json::write(&elements(&self.elements)?)?.into_bytes(),
+        let (text, format) = match (self.json, self.file) {
+            (Some(text), _) => (text.into_bytes(), Format::Json),
+            (None, Some(path)) => {
+                let format = self.format.map(DocumentFormat::format);
+                let format = format.unwrap_or_else(|| format_of(&path));
+                (read_file(&path)?, format)
+            }
+            (None, None) => {
+                let text = json::write(&elements(&self.elements)?)?;
+                (text.into_bytes(), Format::Json)
+            }
         };
-        // Found here, it is named by line and column without asking the node.
-        json::read(&text)?;
-        Ok(Payload::Document(text.into(), Format::Json))
+        if format == Format::Json {
+            // Found here, it is named by line and column without asking the node.
+            json::read(&text)?;
+        }
+        Ok(Payload::Document(text.into(), format))
+    }
+}
+
+fn format_of(path: &std::path::Path) -> Format {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("csv") => Format::Csv,
+        Some("txt") => Format::Text,
+        _ => Format::Json,
     }
 }
 

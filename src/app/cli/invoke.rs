@@ -5,14 +5,15 @@ use std::time::Duration;
 use clap::Args;
 
 use super::follow::follow;
-use super::input::InputArgs;
-use super::printer::Printer;
+use super::input::{DocumentFormat, InputArgs};
+use super::printer::{Printer, Tone};
 use super::{NodeArgs, duration};
 use crate::codec::payload;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::metadata::Metadata;
-use crate::model::payload::Format;
+use crate::model::payload::{Format, Payload};
+use crate::model::sio::{IGNORED_KEY, Ignored};
 use crate::service::Call;
 
 /// Invokes a service and prints its response.
@@ -22,6 +23,9 @@ pub(super) struct Invoke {
     name: String,
     #[command(flatten)]
     input: InputArgs,
+    /// The format of the response. Default: that of the input.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    response_format: Option<DocumentFormat>,
     /// Do not wait: print the CID once the invocation is accepted.
     #[arg(long = "async", conflicts_with = "follow")]
     in_background: bool,
@@ -50,26 +54,45 @@ fn key_value(text: &str) -> std::result::Result<(String, String), String> {
 impl Invoke {
     pub(super) async fn run(self, printer: &Printer) -> Result<()> {
         let metadata: Metadata = self.metadata.into_iter().collect();
+        let input = self.input.payload()?;
+        let format = self.response_format.map(DocumentFormat::format);
         let call = Call {
             service: self.name.into(),
-            input: self.input.payload()?,
+            input,
             cid: self.cid,
             timeout: self.timeout,
             metadata: (!metadata.is_empty()).then(|| metadata.into()),
-            response_format: Some(Format::Json),
+            response_format: format,
         };
         let client = self.node.connect().await?;
         if self.in_background {
             let accepted = client.invoke_async(call).await?;
             printer.data(&accepted.cid.to_string());
+            note_ignored(printer, &accepted.ignored);
             return Ok(());
         }
         if self.follow {
             let accepted = client.invoke_async(call).await?;
+            note_ignored(printer, &accepted.ignored);
             return follow(&client, accepted.cid, printer).await;
         }
         let (_, reply) = client.invoke(call).await?;
-        printer.value(&payload::decode(reply.payload)?);
+        match reply.payload {
+            // As it is: whoever asked for it reads it with something else.
+            Payload::Document(bytes, Format::Csv | Format::Text) => printer.raw(&bytes),
+            payload => printer.value(&payload::decode(payload)?),
+        }
+        if let Some(names) = reply.metadata.get(IGNORED_KEY) {
+            note_ignored(printer, &Ignored::from_text(names));
+        }
         Ok(())
+    }
+}
+
+/// Says which keys the service does not know.
+fn note_ignored(printer: &Printer, ignored: &Ignored) {
+    if !ignored.is_empty() {
+        let text = format!("not declared, and ignored: {}", ignored.to_text());
+        printer.note(Tone::Warning, &text);
     }
 }

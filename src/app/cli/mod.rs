@@ -3,6 +3,7 @@
 mod completions;
 mod demo;
 mod describe;
+mod export;
 mod follow;
 mod input;
 mod invoke;
@@ -62,6 +63,8 @@ enum Command {
     Services(services::Services),
     /// Describe a service.
     Describe(describe::Describe),
+    /// Write what a node serves for other tools.
+    Export(export::Export),
     /// Write a completion script for a shell.
     Completions(completions::Completions),
 }
@@ -131,6 +134,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Result(command) => command.run(printer).await,
         Command::Services(command) => command.run(printer).await,
         Command::Describe(command) => command.run(printer).await,
+        Command::Export(command) => command.run(printer).await,
         Command::Completions(command) => command.run(printer, &mut Cli::command()),
     }
 }

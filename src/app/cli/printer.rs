@@ -50,8 +50,21 @@ impl Printer {
 
     /// Data: one line, or several.
     pub(super) fn data(&self, text: &str) {
+        self.write(text.as_bytes(), b"\n");
+    }
+
+    /// A document, byte for byte; a line end is added where it has none.
+    pub(super) fn raw(&self, document: &[u8]) {
+        let ends = document.is_empty() || document.ends_with(b"\n");
+        self.write(document, if ends { b"" } else { b"\n" });
+    }
+
+    fn write(&self, text: &[u8], end: &[u8]) {
         let mut out = io::stdout().lock();
-        let written = writeln!(out, "{text}").and_then(|()| out.flush());
+        let written = out
+            .write_all(text)
+            .and_then(|()| out.write_all(end))
+            .and_then(|()| out.flush());
         if let Err(error) = written {
             // Whoever reads has seen enough: `cidery services | head -1`. There is nobody to tell anything else.
             std::process::exit(i32::from(error.kind() != io::ErrorKind::BrokenPipe));

@@ -22,4 +22,4 @@ pub use self::directory::{Directory, Found, Mode};
 pub use self::encode::encode;
 pub use self::number::number;
 pub use self::proto_file::{ProtoFile, proto_file};
-pub use self::shape::{Body, Field, Kind, Message, Method};
+pub use self::shape::{Body, Field, Kind, Message, Method, UNDECLARED};

@@ -7,6 +7,9 @@ use super::number::number;
 use crate::model::id::ServiceName;
 use crate::model::sio::{Element, Elements, Sio, Type, UnknownKeys};
 
+/// Why most services without a method have none.
+pub const UNDECLARED: &str = "it declares neither its input nor its output";
+
 /// The field of a side that is a list.
 const ITEMS: &str = "items";
 /// The field of a side that nothing is declared of.
@@ -194,7 +197,7 @@ impl Method {
     /// Why there is none: nothing is declared, the name is refused, or two elements clash.
     pub fn new(service: &ServiceName, sio: &Sio, description: &str) -> Result<Self, String> {
         if !sio.is_declared() {
-            return Err("it declares neither its input nor its output".to_owned());
+            return Err(UNDECLARED.to_owned());
         }
         let (package, name) = of_service(service.as_str())?;
         let unknown = sio.unknown_keys;

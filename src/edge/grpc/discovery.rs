@@ -1,14 +1,20 @@
 //! `cidery.v1.DiscoveryService`.
 
+use std::net::SocketAddr;
+
 use tonic::{Request, Response, Status};
 
+use super::catalog::{Catalog, Snapshot};
+use super::examples;
 use super::request::answered;
 use crate::codec::convert::{duration_to_proto, sio_to_proto};
+use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryService;
 use crate::engine::{Invoker, ServiceFacts};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::invocation::RetryPolicy;
+use crate::model::value::Value;
 use crate::service::ServiceOptions;
 
 const DEFAULT_PAGE: usize = 1_000;
@@ -18,11 +24,18 @@ const MAX_PAGE: usize = 10_000;
 #[derive(Clone, Debug)]
 pub(super) struct DiscoveryApi {
     invoker: Invoker,
+    catalog: Catalog,
+    /// Where the node can be reached.
+    address: SocketAddr,
 }
 
 impl DiscoveryApi {
-    pub(super) fn new(invoker: Invoker) -> Self {
-        Self { invoker }
+    pub(super) fn new(invoker: Invoker, catalog: Catalog, bound: Option<SocketAddr>) -> Self {
+        Self {
+            invoker,
+            catalog,
+            address: examples::reachable(bound),
+        }
     }
 
     fn list(&self, request: &v1::ListServicesRequest) -> Result<v1::ListServicesResponse> {
@@ -35,6 +48,7 @@ impl DiscoveryApi {
                 return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
             }
         };
+        let catalog = self.catalog.current();
         // The token is the last name of the page before: names come and go, and their order stays.
         let mut rest = self.invoker.services().into_iter().filter(|facts| {
             let name = facts.definition.name().as_str();
@@ -43,7 +57,7 @@ impl DiscoveryApi {
         let services: Vec<_> = rest
             .by_ref()
             .take(page)
-            .map(|facts| summary(&facts))
+            .map(|facts| summary(&facts, &catalog))
             .collect();
         let next_page_token = match (rest.next(), services.last()) {
             (Some(_), Some(last)) => last.name.clone(),
@@ -58,31 +72,47 @@ impl DiscoveryApi {
     fn get(&self, name: &str) -> Result<v1::GetServiceResponse> {
         let facts = self.invoker.service(name)?;
         Ok(v1::GetServiceResponse {
-            service: Some(description(&facts)),
+            service: Some(description(&facts, &self.catalog.current(), self.address)),
         })
     }
 }
 
-fn summary(facts: &ServiceFacts) -> v1::ServiceSummary {
+fn summary(facts: &ServiceFacts, catalog: &Snapshot) -> v1::ServiceSummary {
+    let typed = catalog.directory.of(facts.definition.name().as_str());
     v1::ServiceSummary {
         name: facts.definition.name().to_string(),
         description: facts.effective.description.clone(),
         health: v1::ServiceHealth::Serving.into(),
-        typed_method: String::new(),
+        typed_method: typed.map(|method| method.path()).unwrap_or_default(),
         running: count(facts.status.running),
         pending: count(facts.status.pending),
         locations: 1,
     }
 }
 
-fn description(facts: &ServiceFacts) -> v1::ServiceDescription {
+fn description(
+    facts: &ServiceFacts,
+    catalog: &Snapshot,
+    address: SocketAddr,
+) -> v1::ServiceDescription {
     let name = facts.definition.name().to_string();
+    let sio = facts.definition.declaration();
+    let typed = catalog.directory.of(&name);
+    let schema = |schema: Option<Value>| {
+        schema
+            .and_then(|s| json::write(&s).ok())
+            .unwrap_or_default()
+    };
     v1::ServiceDescription {
-        examples: examples(&name),
+        examples: examples::of_calls(&name, &sio.sample_input(), typed, address),
+        input_schema: schema(sio.input_schema()),
+        output_schema: schema(sio.output_schema()),
+        typed_method: typed.map(|method| method.path()).unwrap_or_default(),
+        typed_method_note: catalog.directory.note(&name).unwrap_or_default().to_owned(),
         declaration: Some(v1::ServiceDeclaration {
             name,
             description: facts.effective.description.clone(),
-            sio: Some(sio_to_proto(facts.definition.declaration())),
+            sio: Some(sio_to_proto(sio)),
             options: Some(options(facts.definition.service_options())),
         }),
         effective_options: Some(options(&facts.effective)),
@@ -122,23 +152,6 @@ fn retry_policy(policy: &RetryPolicy) -> v1::RetryPolicy {
         multiplier: policy.multiplier,
         max_interval: Some(duration_to_proto(policy.max_interval)),
     }
-}
-
-fn examples(name: &str) -> Vec<v1::CallExample> {
-    let example = |tool: &str, text: String| v1::CallExample {
-        tool: tool.to_owned(),
-        text,
-    };
-    vec![
-        example("cidery", format!("cidery invoke {name}")),
-        example(
-            "grpcurl",
-            format!(
-                "grpcurl -plaintext -d '{{\"service\":\"{name}\",\"payload\":{{}}}}' 127.0.0.1:24337 \
-                 cidery.v1.InvocationService/Invoke"
-            ),
-        ),
-    ]
 }
 
 fn count(n: usize) -> u64 {

@@ -1,25 +1,27 @@
 //! `cidery.v1.InvocationService`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
-use super::request::{self, NotYet, answered, brought_cid, not_yet, with_cid};
+use super::request::{self, NotYet, answered, brought_cid, not_yet, with_cid, with_ignored};
 use super::results::ResultStream;
 use crate::codec::convert::{
     PayloadOneof as _, duration_from_proto, format_from_proto, format_of, invocation_to_proto,
     metadata_to_proto,
 };
-use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
+use crate::codec::{payload, sio};
 use crate::engine::{Found, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::State;
 use crate::model::payload::{Format, Payload, Reply};
-use crate::service::{Call, output_invalid};
+use crate::model::sio::IGNORED_KEY;
+use crate::service::{Accepted, Call, output_invalid};
 
 /// Invokes services for gRPC callers.
 #[derive(Clone, Debug)]
@@ -66,7 +68,11 @@ impl InvocationApi {
         reply: Reply,
         format: Format,
     ) -> Result<v1::InvokeResponse> {
-        let payload = payload::encode(reply.payload, format).map_err(output_invalid)?;
+        let payload = match reply.payload {
+            // In the format that was asked for, or in JSON where that had no form for it.
+            document @ Payload::Document(..) if format != Format::Dict => document,
+            other => payload::encode(other, format).map_err(output_invalid)?,
+        };
         self.check_size(&payload)?;
         Ok(v1::InvokeResponse {
             cid: cid.to_string(),
@@ -82,12 +88,7 @@ impl InvocationApi {
         if bytes <= limit {
             return Ok(());
         }
-        let message = format!("the response has {bytes} bytes; the limit is {limit}");
-        Err(
-            Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
-                .with_retryable(false)
-                .with_fact("message_bytes", limit),
-        )
+        Err(request::too_large(bytes, limit))
     }
 
     async fn invoke_async(
@@ -95,7 +96,7 @@ impl InvocationApi {
         cid: Option<Cid>,
         message: v1::InvokeAsyncRequest,
         transport: &MetadataMap,
-    ) -> Result<v1::InvokeAsyncResponse> {
+    ) -> Result<Accepted> {
         let on_exhausted: v1::OnExhausted = request::known("/on_exhausted", message.on_exhausted)?;
         NotYet::default()
             .refuse("idempotency_key", !message.idempotency_key.is_empty())
@@ -117,11 +118,7 @@ impl InvocationApi {
             metadata: request::metadata(message.metadata, transport)?,
             response_format: format_from_proto("/response_format", message.response_format)?,
         };
-        let accepted = self.invoker.invoke_async(call).await?;
-        Ok(v1::InvokeAsyncResponse {
-            cid: accepted.cid.to_string(),
-            already_accepted: accepted.already_accepted,
-        })
+        self.invoker.invoke_async(call).await
     }
 
     async fn get(
@@ -135,11 +132,32 @@ impl InvocationApi {
         let wait = request::timeout(Some(wait), transport)?.unwrap_or(wait);
         let view: v1::InvocationView = request::known("/view", message.view)?;
         let full = view == v1::InvocationView::Full;
-        let found = self.invoker.find(cid, wait).await?;
+        let mut found = self.invoker.find(cid, wait).await?;
+        if full {
+            self.mask_input(&mut found);
+        }
         let invocation = invocation_to_proto(&found.invocation, pending_reason(&found), full)?;
         Ok(v1::GetInvocationResponse {
             invocation: Some(invocation),
         })
+    }
+}
+
+impl InvocationApi {
+    /// Secrets of an input are shown to nobody but the handler.
+    fn mask_input(&self, found: &mut Found) {
+        let request = &mut found.invocation.request;
+        let Ok(facts) = self.invoker.service(request.service.as_str()) else {
+            return;
+        };
+        let sio = facts.definition.declaration();
+        if !sio.has_secrets() {
+            return;
+        }
+        // What cannot be read is not shown at all.
+        let input = sio::read_input(sio, request.input.clone());
+        let masked = input.map(|checked| sio.masked_input(checked.value));
+        Arc::make_mut(request).input = Payload::Value(masked.unwrap_or_default());
     }
 }
 
@@ -180,9 +198,12 @@ impl InvocationService for InvocationApi {
             (cid, call, format)
         };
         let reply = answered(self.invoker.invoke(cid, call).await)?;
+        let ignored = reply.metadata.get(IGNORED_KEY).map(str::to_owned);
         let response = self.invoke_response(cid, reply, format);
         let response = answered(response.map_err(|error| error.with_cid(cid)))?;
-        Ok(with_cid(cid, response))
+        let mut response = with_cid(cid, response);
+        with_ignored(&mut response, ignored.as_deref());
+        Ok(response)
     }
 
     async fn invoke_async(
@@ -191,13 +212,19 @@ impl InvocationService for InvocationApi {
     ) -> Result<Response<v1::InvokeAsyncResponse>, Status> {
         let (transport, _, message) = request.into_parts();
         let brought = answered(brought_cid("cid", &message.cid))?;
-        let response = Self::invoke_async(self, brought, message, &transport).await;
-        let response = answered(response.map_err(|error| match brought {
+        let accepted = Self::invoke_async(self, brought, message, &transport).await;
+        let accepted = answered(accepted.map_err(|error| match brought {
             Some(cid) => error.with_cid(cid),
             None => error,
         }))?;
-        let cid = answered(Cid::parse(&response.cid))?;
-        Ok(with_cid(cid, response))
+        let response = v1::InvokeAsyncResponse {
+            cid: accepted.cid.to_string(),
+            already_accepted: accepted.already_accepted,
+        };
+        let mut response = with_cid(accepted.cid, response);
+        let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
+        with_ignored(&mut response, ignored.as_deref());
+        Ok(response)
     }
 
     async fn stream_results(

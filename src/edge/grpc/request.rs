@@ -12,6 +12,7 @@ use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Format, Payload};
+use crate::model::sio::IGNORED_KEY;
 
 /// Collects the fields of a request that are set and that this version does not do yet: they are refused, never
 /// ignored.
@@ -153,6 +154,21 @@ pub(super) fn with_cid<T>(cid: Cid, message: T) -> Response<T> {
     headers.insert(CID_KEY, cid_value(cid));
     *response.metadata_mut() = MetadataMap::from_headers(headers);
     response
+}
+
+/// Names the keys of the input that were dropped, if any were.
+pub(super) fn with_ignored<T>(response: &mut Response<T>, ignored: Option<&str>) {
+    if let Some(value) = ignored.and_then(|names| names.parse().ok()) {
+        response.metadata_mut().insert(IGNORED_KEY, value);
+    }
+}
+
+/// `RESOURCE_EXHAUSTED` / `MESSAGE_TOO_LARGE`.
+pub(super) fn too_large(bytes: usize, limit: usize) -> Error {
+    let message = format!("the response has {bytes} bytes; the limit is {limit}");
+    Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
+        .with_retryable(false)
+        .with_fact("message_bytes", limit)
 }
 
 /// Turns our failures into statuses.

@@ -51,6 +51,8 @@ reasons! {
     METADATA_TOO_LARGE
     /// There is no such RPC.
     METHOD_UNKNOWN
+    /// A service has no typed method; its description says why.
+    NO_TYPED_METHOD
     /// Nobody serves the service now.
     NO_WORKER
     /// The node is stopping.

@@ -21,8 +21,10 @@
 //! `deny_unknown_fields` refuses unknown keys, `flatten` of a map keeps them. What serde would refuse beyond that, it
 //! refuses when the handler's argument is made, with a violation as well.
 //!
-//! What Rust's types cannot say is said by a function of this module: `#[schemars(schema_with =
-//! "cidery::sio::rust::secret")]`; a field number by `#[schemars(extend("x-cidery-number" = 7))]`.
+//! What a type does not say itself is said by a type of this module that stands for it: `#[schemars(with =
+//! "cidery::sio::rust::Secret")]`, `#[schemars(with = "Option<rust::Date>")]`; a field number by
+//! `#[schemars(extend("x-cidery-number" = 7))]`. (schemars knows `jiff` 0.2 by itself, with its feature `jiff02`, and
+//! `jiff` 1 not yet.)
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -45,24 +47,45 @@ pub fn output_of<T: JsonSchema>() -> Option<Elements> {
     elements_of::<T>(settings.into_generator())
 }
 
-/// A field that is a `Secret`.
-pub fn secret(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "x-cidery-type": "Secret" })
+macro_rules! markers {
+    ($($(#[$doc:meta])* $name:ident => $schema:tt;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name;
+
+            impl JsonSchema for $name {
+                fn inline_schema() -> bool {
+                    true
+                }
+
+                fn schema_name() -> std::borrow::Cow<'static, str> {
+                    stringify!($name).into()
+                }
+
+                fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                    json_schema!($schema)
+                }
+            }
+        )*
+    };
 }
 
-/// A field that is a `Csv`: a `Vec<String>` as an input, a `String` as an output.
-pub fn csv(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "x-cidery-type": "Csv" })
-}
-
-/// A field that is `Bytes`: a type that serde reads and writes as bytes, such as `bytes::Bytes`.
-pub fn bytes(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "contentEncoding": "base64" })
-}
-
-/// A field that is a `Decimal`: a type that serde reads from text and writes as text.
-pub fn decimal(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "decimal" })
+markers! {
+    /// Stands for a text that is a `Secret`.
+    Secret => { "type": "string", "x-cidery-type": "Secret" };
+    /// Stands for a `Csv`: a `Vec<String>` as an input, a `String` as an output.
+    Csv => { "type": "string", "x-cidery-type": "Csv" };
+    /// Stands for a type that serde reads and writes as bytes, such as `bytes::Bytes`.
+    Bytes => { "type": "string", "contentEncoding": "base64" };
+    /// Stands for a type that serde reads from the text of a decimal and writes as such.
+    Decimal => { "type": "string", "format": "decimal" };
+    /// Stands for a type that serde reads and writes as `2026-01-31`, such as `jiff::civil::Date`.
+    Date => { "type": "string", "format": "date" };
+    /// Stands for a type that serde reads and writes as an instant (RFC 3339), such as `jiff::Timestamp`.
+    DateTime => { "type": "string", "format": "date-time" };
+    /// Stands for a type that serde reads and writes as a UUID.
+    Uuid => { "type": "string", "format": "uuid" };
 }
 
 fn elements_of<T: JsonSchema>(generator: SchemaGenerator) -> Option<Elements> {

@@ -1,0 +1,189 @@
+//! `cidery export`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::NodeArgs;
+use super::printer::{Printer, Tone};
+use crate::codec::convert::sio_from_proto;
+use crate::codec::typed::{Directory, ProtoFile, proto_file};
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::ServiceName;
+use crate::model::sio::Sio;
+
+/// Our own contract, as it was when this binary was built.
+const API: [(&str, &str); 6] = [
+    (
+        "cidery/v1/admin.proto",
+        include_str!("../../../proto/cidery/v1/admin.proto"),
+    ),
+    (
+        "cidery/v1/discovery.proto",
+        include_str!("../../../proto/cidery/v1/discovery.proto"),
+    ),
+    (
+        "cidery/v1/invocation.proto",
+        include_str!("../../../proto/cidery/v1/invocation.proto"),
+    ),
+    (
+        "cidery/v1/outcome.proto",
+        include_str!("../../../proto/cidery/v1/outcome.proto"),
+    ),
+    (
+        "cidery/v1/service.proto",
+        include_str!("../../../proto/cidery/v1/service.proto"),
+    ),
+    (
+        "cidery/v1/worker.proto",
+        include_str!("../../../proto/cidery/v1/worker.proto"),
+    ),
+];
+
+/// Writes what a node serves for other tools.
+#[derive(Args, Debug)]
+pub(super) struct Export {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Write .proto files with the typed methods of a node's services, for generators of clients.
+    Proto(Proto),
+}
+
+/// Writes `.proto` files.
+#[derive(Args, Debug)]
+struct Proto {
+    /// Only this service; can be given several times. Default: all that have a typed method.
+    #[arg(long = "service", value_name = "NAME")]
+    services: Vec<String>,
+    /// Write Cidery's own contract as well, from this binary. Without --service, that is all that is written where no
+    /// node is running.
+    #[arg(long)]
+    api: bool,
+    /// The import path of generated Go code: sets `go_package` in every file.
+    #[arg(long, value_name = "PATH")]
+    go_package: Option<String>,
+    /// The folder to write to.
+    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    out: PathBuf,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl Export {
+    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+        let What::Proto(proto) = self.what;
+        proto.run(printer).await
+    }
+}
+
+impl Proto {
+    async fn run(self, printer: &Printer) -> Result<()> {
+        let mut files = Vec::new();
+        let go_package = self.go_package.as_deref();
+        if self.api {
+            files.extend(API.map(|(path, text)| api_file(path, text, go_package)));
+        }
+        match self.typed(printer).await {
+            // The contract needs no node.
+            Err(error)
+                if self.api
+                    && self.services.is_empty()
+                    && error.reason() == reason::CONNECT_FAILED =>
+            {
+                printer.note(Tone::Warning, &format!("only the contract: {error}"));
+            }
+            typed => files.extend(typed?),
+        }
+        if files.is_empty() {
+            printer.note(
+                Tone::Warning,
+                "no service has a typed method; `cidery describe NAME` says why",
+            );
+        }
+        for file in files {
+            let path = self.out.join(&file.path);
+            write(&path, &file.text)?;
+            printer.data(&path.display().to_string());
+        }
+        Ok(())
+    }
+
+    async fn typed(&self, printer: &Printer) -> Result<Vec<ProtoFile>> {
+        let client = self.node.connect().await?;
+        // All of them, whichever are wanted: others may clash with those.
+        let mut described = Vec::new();
+        for summary in client.services("").await? {
+            let wanted = self.services.contains(&summary.name);
+            if !wanted && summary.typed_method.is_empty() {
+                continue;
+            }
+            let service = match client.describe(&summary.name).await {
+                Ok(service) => service,
+                // It went in between.
+                Err(error) if error.reason() == reason::SERVICE_UNKNOWN => continue,
+                Err(error) => return Err(error),
+            };
+            if wanted && service.typed_method.is_empty() {
+                let note = &service.typed_method_note;
+                let message = format!("`{}` has no typed method: {note}", summary.name);
+                return Err(Error::failed_precondition(reason::NO_TYPED_METHOD, message));
+            }
+            let declaration = service.declaration.unwrap_or_default();
+            let sio = declaration
+                .sio
+                .map_or_else(|| Ok(Sio::new()), sio_from_proto)?;
+            described.push((
+                ServiceName::parse(&summary.name)?,
+                sio,
+                declaration.description,
+            ));
+        }
+        for name in &self.services {
+            if !described.iter().any(|(known, ..)| known.as_str() == name) {
+                // With the nearest names.
+                client.describe(name).await?;
+            }
+        }
+        let wanted = described.iter().filter(|(name, ..)| {
+            self.services.is_empty() || self.services.iter().any(|wanted| wanted == name.as_str())
+        });
+        let directory = Directory::new(wanted.map(|(name, sio, text)| (name, sio, text.as_str())));
+        for (service, note) in directory.notes() {
+            printer.note(Tone::Warning, &format!("{service}: {note}"));
+        }
+        let files = directory.packages();
+        Ok(files
+            .map(|(package, methods)| proto_file(package, methods, self.go_package.as_deref()))
+            .collect())
+    }
+}
+
+/// A file of the contract, with the import path of its Go code.
+fn api_file(path: &str, text: &str, go_package: Option<&str>) -> ProtoFile {
+    const PACKAGE: &str = "package cidery.v1;\n";
+    let text = match go_package {
+        None => text.to_owned(),
+        Some(go) => {
+            let option = format!("{PACKAGE}\noption go_package = \"{go}/cidery/v1;ciderypb\";\n");
+            text.replacen(PACKAGE, &option, 1)
+        }
+    };
+    ProtoFile {
+        path: path.to_owned(),
+        text,
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(path, text))
+        .map_err(|error| {
+            let message = format!("cannot write `{}`: {error}", path.display());
+            Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
+        })
+}

@@ -1,0 +1,292 @@
+//! Typed methods: `customer.Service/Get` and `customer.Service/GetAsync`.
+//!
+//! Whatever path no other service has comes here; it is looked up among the typed methods of the moment.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header};
+use prost::Message as _;
+use tonic::codegen::BoxFuture;
+use tonic::metadata::MetadataMap;
+use tonic::server::{Grpc, UnaryService};
+use tonic::{Code, Status};
+use tower_service::Service;
+
+use super::catalog::Catalog;
+use super::request::{self, NotYet, answered, brought_cid, with_cid, with_ignored};
+use crate::codec::payload;
+use crate::codec::proto::v1;
+use crate::codec::status::CID_KEY;
+use crate::codec::typed::{Found, Mode, decode, encode};
+use crate::codec::wire::RawCodec;
+use crate::engine::Invoker;
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::Cid;
+use crate::model::metadata::{Metadata, TRACEPARENT};
+use crate::model::payload::{Payload, Reply};
+use crate::model::sio::IGNORED_KEY;
+use crate::service::{Call, output_invalid};
+
+/// The options of a call, which travel as metadata.
+const TIMEOUT_KEY: &str = "cidery-timeout";
+const IDEMPOTENCY_KEY: &str = "cidery-idempotency-key";
+const DELAY_KEY: &str = "cidery-delay";
+const ON_DEADLINE_KEY: &str = "cidery-on-deadline";
+/// The prefix of what is ours: what is not known of it is refused.
+const OWN_PREFIX: &str = "cidery-";
+
+/// Calls typed methods.
+#[derive(Clone, Debug)]
+pub(in crate::edge) struct TypedApi {
+    invoker: Invoker,
+    catalog: Catalog,
+}
+
+impl TypedApi {
+    pub(super) fn new(invoker: Invoker, catalog: Catalog) -> Self {
+        Self { invoker, catalog }
+    }
+}
+
+impl Service<Request<Body>> for TypedApi {
+    type Response = Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let is_grpc = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+        let catalog = self.catalog.current();
+        let found = catalog.directory.at(request.uri().path());
+        let (true, Some(found)) = (is_grpc, found) else {
+            // As tonic says it; the front explains it.
+            let unknown = Status::new(Code::Unimplemented, "");
+            return Box::pin(std::future::ready(Ok(unknown.into_http())));
+        };
+        let invoker = self.invoker.clone();
+        let limit = invoker.limits().message_bytes;
+        let method = TypedMethod {
+            invoker,
+            found: found.clone(),
+        };
+        let mut grpc =
+            Grpc::new(RawCodec).apply_max_message_size_config(Some(limit), Some(usize::MAX));
+        Box::pin(async move { Ok(grpc.unary(method, request).await) })
+    }
+}
+
+/// One call of a typed method.
+struct TypedMethod {
+    invoker: Invoker,
+    found: Found,
+}
+
+impl UnaryService<Bytes> for TypedMethod {
+    type Response = Bytes;
+    type Future = BoxFuture<tonic::Response<Bytes>, Status>;
+
+    fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
+        let this = Self {
+            invoker: self.invoker.clone(),
+            found: self.found.clone(),
+        };
+        Box::pin(async move { this.answer(request).await })
+    }
+}
+
+impl TypedMethod {
+    async fn answer(
+        self,
+        request: tonic::Request<Bytes>,
+    ) -> Result<tonic::Response<Bytes>, Status> {
+        let (transport, _, message) = request.into_parts();
+        let own = transport
+            .get(CID_KEY)
+            .map(|cid| cid.to_str().unwrap_or_default());
+        let brought = answered(brought_cid(CID_KEY, own.unwrap_or_default()))?;
+        let cid = brought.unwrap_or_default();
+        let answer = match self.found.mode {
+            Mode::Wait => self.wait(cid, brought, &transport, &message).await,
+            Mode::Background => self.background(brought, &transport, &message).await,
+        };
+        let named = |error: Error| match (error.cid(), self.found.mode, brought) {
+            (None, Mode::Wait, _) => error.with_cid(cid),
+            (None, Mode::Background, Some(cid)) => error.with_cid(cid),
+            _ => error,
+        };
+        answered(answer.map_err(named))
+    }
+
+    async fn wait(
+        &self,
+        cid: Cid,
+        brought: Option<Cid>,
+        transport: &MetadataMap,
+        message: &[u8],
+    ) -> Result<tonic::Response<Bytes>> {
+        let method = &self.found.method;
+        let (call, ignored) = self.read(brought, transport, message, true)?;
+        let Reply { payload, metadata } = self.invoker.invoke(cid, call).await?;
+        let value = payload::decode(payload).map_err(output_invalid)?;
+        let body = encode(&method.response, &value).map_err(|violation| {
+            let broken = Error::violations(reason::OUTPUT_INVALID, vec![violation]);
+            output_invalid(broken).with_retryable(false)
+        })?;
+        self.check_size(&body)?;
+        let mut response = with_cid(cid, body);
+        add_headers(&mut response, &metadata);
+        with_ignored(
+            &mut response,
+            ignored.as_deref().or_else(|| metadata.get(IGNORED_KEY)),
+        );
+        Ok(response)
+    }
+
+    async fn background(
+        &self,
+        brought: Option<Cid>,
+        transport: &MetadataMap,
+        message: &[u8],
+    ) -> Result<tonic::Response<Bytes>> {
+        let (call, ignored) = self.read(brought, transport, message, false)?;
+        let accepted = self.invoker.invoke_async(call).await?;
+        // The same fields as in the response of every such method.
+        let body = v1::InvokeAsyncResponse {
+            cid: accepted.cid.to_string(),
+            already_accepted: accepted.already_accepted,
+        };
+        let mut response = with_cid(accepted.cid, Bytes::from(body.encode_to_vec()));
+        with_ignored(&mut response, ignored.as_deref());
+        Ok(response)
+    }
+
+    /// Reads a request: the call, and the fields that were dropped.
+    fn read(
+        &self,
+        cid: Option<Cid>,
+        transport: &MetadataMap,
+        message: &[u8],
+        waits: bool,
+    ) -> Result<(Call, Option<String>)> {
+        let headers = transport.as_ref();
+        let is_set = |key: &str| headers.contains_key(key);
+        NotYet::default()
+            .refuse(IDEMPOTENCY_KEY, is_set(IDEMPOTENCY_KEY))
+            .refuse(DELAY_KEY, is_set(DELAY_KEY))
+            .refuse(ON_DEADLINE_KEY, is_set(ON_DEADLINE_KEY))
+            .check()?;
+        let own = timeout(headers)?;
+        let (value, ignored) = decode(&self.found.method.request, message)?;
+        let mut call = Call::new(self.found.method.service.to_string(), Payload::Value(value));
+        call.cid = cid;
+        // In the background it is the time of an attempt, which is not the time that the caller waits.
+        call.timeout = if waits {
+            request::timeout(own, transport)?
+        } else {
+            own
+        };
+        let metadata = metadata(headers)?;
+        call.metadata = (!metadata.is_empty()).then(|| Arc::new(metadata));
+        Ok((call, (!ignored.is_empty()).then(|| ignored.to_text())))
+    }
+
+    fn check_size(&self, body: &Bytes) -> Result<()> {
+        let limit = self.invoker.limits().message_bytes;
+        let bytes = body.len();
+        if bytes <= limit {
+            return Ok(());
+        }
+        Err(request::too_large(bytes, limit))
+    }
+}
+
+/// `cidery-timeout`: `500ms`, `2s`, `1m 30s`.
+fn timeout(headers: &HeaderMap) -> Result<Option<Duration>> {
+    let Some(value) = headers.get(TIMEOUT_KEY) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default();
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    let timeout = parsed.and_then(|duration| Duration::try_from(duration).ok());
+    timeout.map(Some).ok_or_else(|| {
+        let message = "is no duration such as `500ms` or `2s`";
+        let violation = Violation::new(format!("/{TIMEOUT_KEY}"), "MALFORMED", message);
+        Error::violations(reason::REQUEST_INVALID, vec![violation])
+    })
+}
+
+/// The metadata of a call: all ASCII headers but those of the transport and our own.
+fn metadata(headers: &HeaderMap) -> Result<Metadata> {
+    const KNOWN: [&str; 2] = [CID_KEY, TIMEOUT_KEY];
+    const TRANSPORT: [&str; 8] = [
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "te",
+        "transfer-encoding",
+        "user-agent",
+    ];
+    let mut metadata = Metadata::new();
+    let mut unknown = Vec::new();
+    for name in headers.keys() {
+        let name = name.as_str();
+        if name.starts_with(OWN_PREFIX) {
+            if !KNOWN.contains(&name) {
+                let message = "is no option of a call";
+                unknown.push(Violation::new(format!("/{name}"), "UNKNOWN_KEY", message));
+            }
+            continue;
+        }
+        if TRANSPORT.contains(&name) || name.starts_with("grpc-") || name.ends_with("-bin") {
+            continue;
+        }
+        let values: Vec<&str> = headers
+            .get_all(name)
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .collect();
+        if !values.is_empty() {
+            // A trace has one parent.
+            let value = if name == TRACEPARENT {
+                values.concat()
+            } else {
+                values.join(",")
+            };
+            metadata.insert(name, value);
+        }
+    }
+    if !unknown.is_empty() {
+        return Err(Error::violations(reason::REQUEST_INVALID, unknown));
+    }
+    metadata.check()?;
+    Ok(metadata)
+}
+
+/// What a handler added to its answer, as headers, where their names and values allow it.
+fn add_headers(response: &mut tonic::Response<Bytes>, metadata: &Metadata) {
+    for (name, value) in metadata.iter() {
+        let name = name.to_ascii_lowercase();
+        if name.starts_with("grpc-") || name.starts_with(OWN_PREFIX) || name.ends_with("-bin") {
+            continue;
+        }
+        if let (Ok(name), Ok(value)) = (
+            name.parse::<tonic::metadata::AsciiMetadataKey>(),
+            value.parse(),
+        ) {
+            response.metadata_mut().insert(name, value);
+        }
+    }
+}

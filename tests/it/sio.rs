@@ -1,0 +1,237 @@
+//! Simple IO: the table of `docs/sio.md`, row by row, and the corpus of declarations over all forms.
+
+use std::path::Path;
+
+use cidery::codec::convert::sio_from_proto;
+use cidery::codec::proto::{DESCRIPTORS, v1};
+use cidery::codec::{json, sio as io};
+use cidery::sio::{Dict as DictElement, DictList, Element, Int, List, Sio, Type};
+use cidery::{Dict, Error, Payload, Value};
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage};
+
+use crate::declared;
+
+fn file(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The cells of the rows of the table that begins with this heading.
+fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
+    let section = text.split(heading).nth(1).unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with('|'));
+    let rows = rows.take_while(|line| line.starts_with('|')).skip(2);
+    let cells = |row: &str| {
+        let cells = row.trim_matches('|').split(" | ");
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    };
+    rows.map(cells).collect()
+}
+
+fn element(kind: &str) -> Element {
+    match kind {
+        "List of Int" => List("x").of(Type::Int),
+        "Dict of a: Int" => DictElement("x").with([Int("a")]),
+        "DictList of a: Int" => DictList("x").with([Int("a")]),
+        "List" => List("x"),
+        "Dict" => DictElement("x"),
+        "DictList" => DictList("x"),
+        name => {
+            let types = [
+                Type::AsIs,
+                Type::Text,
+                Type::Int,
+                Type::Float,
+                Type::Decimal,
+                Type::Bool,
+                Type::Date,
+                Type::DateTime,
+                Type::Uuid,
+                Type::Bytes,
+                Type::Csv,
+                Type::Secret,
+            ];
+            let kind = types.into_iter().find(|kind| kind.name() == name);
+            Element::new("x", kind.unwrap_or_else(|| panic!("no type {name}")))
+        }
+    }
+}
+
+#[test]
+fn the_table_holds_row_by_row() {
+    let rows = table(&file("docs/sio.md"), "## Row by row");
+    assert!(rows.len() > 90, "{} rows", rows.len());
+    for row in &rows {
+        let [kind, input, becomes] = row.as_slice() else {
+            panic!("{row:?}")
+        };
+        let sio = Sio::new().input(element(kind)).prepared().unwrap();
+        let value = json::read(input.trim_matches('`').as_bytes()).unwrap();
+        let input = Dict::from_iter([("x", value)]);
+        let found = match sio.check_input(input.into()) {
+            Ok(checked) => format!("`{}`", json::write(&checked.value["x"]).unwrap()),
+            Err(faults) => {
+                assert_eq!(faults.violations.len(), 1, "{row:?}: {faults:?}");
+                let violation = &faults.violations[0];
+                match violation.path.strip_prefix("/x").unwrap() {
+                    "" => violation.code.to_string(),
+                    path => format!("{} at `{path}`", violation.code),
+                }
+            }
+        };
+        assert_eq!(&found, becomes, "{row:?}");
+    }
+    // Each type has its row in the other table, and rows of its own.
+    for row in table(&file("docs/sio.md"), "## Types") {
+        let kind = row[0].trim_matches('`');
+        assert!(
+            rows.iter().filter(|row| row[0] == kind).count() > 1,
+            "{kind}"
+        );
+    }
+}
+
+/// One entry of the corpus.
+struct Entry {
+    name: String,
+    declaration: v1::SimpleIo,
+    cases: Vec<Value>,
+}
+
+fn corpus() -> Vec<Entry> {
+    let text = file("tests/fixtures/declarations.json");
+    let entries: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
+    let message = pool.get_message_by_name("cidery.v1.SimpleIo").unwrap();
+    // The cases by our own reader, which keeps every digit.
+    let exact = json::read(text.as_bytes()).unwrap();
+    let entries = entries
+        .into_iter()
+        .zip(exact.as_list().unwrap())
+        .map(|(entry, exact)| {
+            // As protobuf writes JSON: any language reads it with what it has.
+            let declaration =
+                DynamicMessage::deserialize(message.clone(), entry["declaration"].clone()).unwrap();
+            let declaration = v1::SimpleIo::decode(declaration.encode_to_vec().as_slice()).unwrap();
+            Entry {
+                name: entry["name"].as_str().unwrap().to_owned(),
+                declaration,
+                cases: exact["cases"].as_list().unwrap().to_vec(),
+            }
+        });
+    entries.collect()
+}
+
+/// What a case comes to: a value as JSON and what was ignored, or the violations.
+fn outcome(sio: &Sio, case: &Value) -> Value {
+    let text = |value: &Value| Value::from(json::write(value).unwrap());
+    let input = case.as_dict().unwrap().get("input");
+    let result = match input {
+        Some(input) => io::read_input(sio, Payload::Value(input.clone())).map(|checked| {
+            let mut outcome = Dict::from_iter([("becomes", text(&checked.value))]);
+            if !checked.ignored.is_empty() {
+                outcome.insert("ignored", checked.ignored.to_text());
+            }
+            outcome
+        }),
+        None => io::check_output(sio, Payload::Value(case["output"].clone())).map(|payload| {
+            let value = cidery::codec::payload::decode(payload).unwrap();
+            Dict::from_iter([("becomes", text(&value))])
+        }),
+    };
+    match result {
+        Ok(outcome) => outcome.into(),
+        Err(error) => Dict::from_iter([("violations", violations(&error))]).into(),
+    }
+}
+
+fn violations(error: &Error) -> Value {
+    let pairs = error.field_violations().iter();
+    let pairs = pairs.map(|v| Value::from(vec![v.path.clone(), v.code.to_string()]));
+    Value::List(pairs.collect())
+}
+
+fn expected(case: &Value) -> Value {
+    let mut outcome = Dict::new();
+    if let Some(becomes) = case.as_dict().unwrap().get("becomes") {
+        outcome.insert("becomes", json::write(becomes).unwrap());
+    }
+    for key in ["ignored", "violations"] {
+        if let Some(value) = case.as_dict().unwrap().get(key) {
+            outcome.insert(key, value.clone());
+        }
+    }
+    outcome.into()
+}
+
+#[test]
+fn the_corpus_holds_over_all_forms_of_declarations() {
+    let entries = corpus();
+    assert!(entries.len() >= 10);
+    for entry in &entries {
+        let announced = sio_from_proto(entry.declaration.clone()).unwrap();
+        let forms = declared::forms(&entry.name);
+        assert!(!forms.is_empty(), "{} has no form", entry.name);
+        for (form, sio) in forms {
+            let sio = sio.prepared().unwrap();
+            let again = cidery::codec::convert::sio_to_proto(&sio);
+            let of_corpus = cidery::codec::convert::sio_to_proto(&announced);
+            assert_eq!(again, of_corpus, "{} as {form}", entry.name);
+            for case in &entry.cases {
+                assert_eq!(
+                    outcome(&sio, case),
+                    expected(case),
+                    "{} as {form}: {case:?}",
+                    entry.name
+                );
+            }
+        }
+        for case in &entry.cases {
+            assert_eq!(
+                outcome(&announced, case),
+                expected(case),
+                "{}: {case:?}",
+                entry.name
+            );
+        }
+    }
+}
+
+/// What handlers of Rust types answer is what the corpus says: serde finds nothing that the declaration let pass.
+#[tokio::test]
+async fn handlers_of_rust_types_agree_with_the_corpus() {
+    let node = declared::node().await;
+    let mut checked = 0;
+    for entry in corpus() {
+        if node.invoker().service(&entry.name).is_err() {
+            continue;
+        }
+        for case in &entry.cases {
+            let Some(input) = case.as_dict().unwrap().get("input") else {
+                continue;
+            };
+            checked += 1;
+            match node
+                .invoke(entry.name.clone(), Payload::Value(input.clone()))
+                .await
+            {
+                Ok(response) => {
+                    let written = json::write(response.value()).unwrap();
+                    let becomes = json::write(&case["becomes"]).unwrap();
+                    assert_eq!(written, becomes, "{}: {case:?}", entry.name);
+                }
+                Err(error) => {
+                    assert_eq!(error.reason(), "INPUT_INVALID", "{error:?}");
+                    assert_eq!(
+                        violations(&error),
+                        case["violations"],
+                        "{}: {case:?}",
+                        entry.name
+                    );
+                }
+            }
+        }
+    }
+    assert!(checked > 20, "{checked}");
+    node.stop().await;
+}
