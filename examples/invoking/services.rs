@@ -101,12 +101,9 @@ async fn by_response_elem(ctx: Context) -> Result<Dict> {
 
 /// What the others invoke.
 async fn my_service(ctx: Context, input: Dict) -> Dict {
-    info!(
-        customer_id = input["customer_id"].as_int(),
-        phone_no = input["phone_no"].as_text(),
-        cust_id = input["cust_id"].as_int(),
-        cid = %ctx.cid(),
-        "invoked"
-    );
+    let number = |key: &str| input.get(key).and_then(Value::as_int);
+    let (customer_id, cust_id) = (number("customer_id"), number("cust_id"));
+    let phone_no = input.get("phone_no").and_then(Value::as_text);
+    info!(customer_id, phone_no, cust_id, cid = %ctx.cid(), "invoked");
     dict! { "cust_name": "Alexis Smith" }
 }

@@ -20,6 +20,8 @@ pub const CID_KEY: &str = "cidery-cid";
 
 /// Clients refuse trailers of more than 8 KiB, and base64 makes four bytes of three: this much fits with the rest.
 const MAX_DETAIL_BYTES: usize = 5 * 1024;
+/// The fact that counts the violations that are not there.
+const OMITTED: &str = "violations_omitted";
 const MAX_FACT_BYTES: usize = 1024;
 const MAX_REASON_BYTES: usize = 64;
 const MAX_VIOLATIONS: usize = 50;
@@ -64,9 +66,14 @@ pub fn details(error: &Error) -> Vec<Any> {
         domain: DOMAIN.to_owned(),
         metadata: fitting_facts(error),
     };
-    if omitted > 0 {
-        info.metadata
-            .insert("violations_omitted".to_owned(), omitted.to_string());
+    // Those that were left out before count as well.
+    let before: usize = error
+        .fact(OMITTED)
+        .and_then(|n| n.parse().ok())
+        .unwrap_or_default();
+    if omitted + before > 0 {
+        let omitted = (omitted + before).to_string();
+        info.metadata.insert(OMITTED.to_owned(), omitted);
     }
     if let Some(retryable) = error.retryable_mark() {
         info.metadata

@@ -2,13 +2,14 @@
 
 use std::ops::Index;
 
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::codec::payload;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 use crate::model::metadata::Metadata;
-use crate::model::payload::Reply;
+use crate::model::payload::{Payload, Reply};
 use crate::model::value::{Value, from_value};
 
 /// The response of a service.
@@ -26,6 +27,7 @@ use crate::model::value::{Value, from_value};
 pub struct Response {
     cid: Cid,
     value: Value,
+    document: Option<Bytes>,
     metadata: Metadata,
 }
 
@@ -36,8 +38,13 @@ impl Response {
     ///
     /// Where the reply is a document that is not of its format.
     pub fn new(cid: Cid, reply: Reply) -> Result<Self> {
+        let document = match &reply.payload {
+            Payload::Document(document, _) => Some(document.clone()),
+            Payload::Value(_) | Payload::Struct(_) | Payload::Any(_) => None,
+        };
         Ok(Self {
             cid,
+            document,
             value: payload::decode(reply.payload)?,
             metadata: reply.metadata,
         })
@@ -59,6 +66,12 @@ impl Response {
     #[must_use]
     pub fn into_value(self) -> Value {
         self.value
+    }
+
+    /// The response as a document, where one was asked for with `response_format`.
+    #[must_use]
+    pub fn document(&self) -> Option<&[u8]> {
+        self.document.as_deref()
     }
 
     /// What the handler added.

@@ -217,20 +217,8 @@ fn built(name: &str) -> Option<Sio> {
                     .default(cidery::Value::List(Vec::new())),
             ),
         "nested" => nested(sio),
-        "ranges" => {
-            let mut big = Int("big");
-            (big.minimum, big.maximum) = (Some(0), Some(u64::MAX.into()));
-            sio.input(Int("small").range(-128..=127))
-                .input(Int("port").range(0..=65_535))
-                .input(big)
-                .input(List("many").of(Int("").range(0..=255)))
-        }
-        "enums" => {
-            let kinds = ["plain", "next-day"];
-            sio.input(Text("kind").one_of(kinds))
-                .optional_input(Text("color").one_of(["Red", "Blue"]))
-                .input(List("kinds").of(Text("").one_of(kinds)))
-        }
+        "ranges" => ranges(sio),
+        "enums" => enums(sio),
         // A type says it of itself, the builder of both sides: the same for an input.
         "strict" | "kept" => {
             let mut sio = sio.input(i64s("cust_id"));
@@ -263,17 +251,7 @@ fn built(name: &str) -> Option<Sio> {
             .input("-token")
             .input("name")
             .input(AsIs("user_id")),
-        "model-style" => sio
-            .input(Int("age").default(18))
-            .input(sio::Csv("roles"))
-            .input(Float("-limit"))
-            .output(sio::Csv("roles"))
-            .optional_output(Int("age"))
-            .empty_strings(EmptyStrings::Absent)
-            .csv(CsvOptions {
-                delimiter: b';',
-                ..CsvOptions::default()
-            }),
+        "model-style" => model_style(sio),
         _ => return None,
     })
 }
@@ -290,4 +268,33 @@ fn nested(sio: Sio) -> Sio {
         .input(DictList("lines").with(line))
         .optional_input(sio::Dict("gift_for").with(person()))
         .input(sio::Dict("labels"))
+}
+
+fn ranges(sio: Sio) -> Sio {
+    let mut big = Int("big");
+    (big.minimum, big.maximum) = (Some(0), Some(u64::MAX.into()));
+    sio.input(Int("small").range(-128..=127))
+        .input(Int("port").range(0..=65_535))
+        .input(big)
+        .input(List("many").of(Int("").range(0..=255)))
+}
+
+fn enums(sio: Sio) -> Sio {
+    let kinds = ["plain", "next-day"];
+    sio.input(Text("kind").one_of(kinds))
+        .optional_input(Text("color").one_of(["Red", "Blue"]))
+        .input(List("kinds").of(Text("").one_of(kinds)))
+}
+
+fn model_style(sio: Sio) -> Sio {
+    sio.input(Int("age").default(18))
+        .input(sio::Csv("roles"))
+        .input(Float("-limit"))
+        .output(sio::Csv("roles"))
+        .optional_output(Int("age"))
+        .empty_strings(EmptyStrings::Absent)
+        .csv(CsvOptions {
+            delimiter: b';',
+            ..CsvOptions::default()
+        })
 }

@@ -1,12 +1,15 @@
 //! Other people's tools and languages against the real binary: `grpcurl`, and a Python client made from `proto/`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use cidery::codec::json;
 use cidery::{Cid, Value};
+use prost::Message as _;
+use prost_reflect::DynamicMessage;
 
 use crate::support::binary::{Server, stderr, stdout, tool};
+use crate::support::dynamic::Dynamic;
 
 const INVOCATION: &str = "cidery.v1.InvocationService";
 
@@ -107,34 +110,282 @@ fn grpcurl_shows_the_details_of_failures() {
     }
 }
 
+/// A folder that is removed when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("cidery-{name}-{}", Cid::new()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn succeeded(output: &Output) {
+    assert!(
+        output.status.success(),
+        "{}{}",
+        stdout(output),
+        stderr(output)
+    );
+}
+
+/// All `.proto` files under a folder, as `protoc` names them.
+fn protos(folder: &Path) -> Vec<String> {
+    let mut folders = vec![folder.to_owned()];
+    let mut found = Vec::new();
+    while let Some(inner) = folders.pop() {
+        for entry in std::fs::read_dir(inner).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "proto")
+            {
+                found.push(path.strip_prefix(folder).unwrap().display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Generates code with the `protoc` that comes with grpcio-tools.
+fn generate(python: &str, protos_in: &Path, options: &[String], path: Option<&str>) {
+    let mut command = Command::new(python);
+    command
+        .args(["-m", "grpc_tools.protoc", "-I"])
+        .arg(protos_in);
+    command.args(options).args(protos(protos_in));
+    if let Some(path) = path {
+        command.env("PATH", path);
+    }
+    succeeded(&command.output().unwrap());
+}
+
+/// What `cidery export proto` writes of a node, the contract included.
+fn exported(server: &Server) -> Folder {
+    let folder = Folder::new("export");
+    let out = folder.0.display().to_string();
+    let options = [
+        "--api",
+        "--go-package",
+        "example.com/client/stubs",
+        "--out",
+        &out,
+    ];
+    succeeded(&server.run(&[&["export", "proto"], &options[..]].concat()));
+    folder
+}
+
 #[test]
 fn a_python_client_made_from_the_proto_files_calls_everything() {
     let Some(python) = tool("CIDERY_PYTHON", "a Python client") else {
         return;
     };
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let stubs = std::env::temp_dir().join(format!("cidery-stubs-{}", Cid::new()));
-    std::fs::create_dir_all(&stubs).unwrap();
-    let mut generate = Command::new(&python);
-    generate
-        .args(["-m", "grpc_tools.protoc", "-I"])
-        .arg(root.join("proto"));
-    for option in ["--python_out", "--grpc_python_out"] {
-        generate.arg(format!("{option}={}", stubs.display()));
-    }
-    for file in std::fs::read_dir(root.join("proto/cidery/v1")).unwrap() {
-        generate.arg(file.unwrap().path());
-    }
-    let generated = generate.output().unwrap();
-    assert!(generated.status.success(), "{}", stderr(&generated));
+    let stubs = Folder::new("stubs");
+    let out = stubs.0.display();
+    let options = [
+        format!("--python_out={out}"),
+        format!("--grpc_python_out={out}"),
+    ];
+    generate(&python, &root().join("proto"), &options, None);
     let server = Server::start(&[]);
-    let client = root.join("tests/interop/client.py");
-    let output = Command::new(&python)
-        .arg(client)
-        .arg(&stubs)
-        .arg(&server.address)
+    let client = root().join("tests/interop/client.py");
+    let mut command = Command::new(&python);
+    command.arg(client).arg(&stubs.0).arg(&server.address);
+    succeeded(&command.output().unwrap());
+}
+
+#[test]
+fn a_python_client_made_from_exported_files_calls_typed_methods() {
+    let Some(python) = tool("CIDERY_PYTHON", "a Python client") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let protos = exported(&server);
+    let stubs = Folder::new("stubs");
+    let out = stubs.0.display();
+    let options = [
+        format!("--python_out={out}"),
+        format!("--grpc_python_out={out}"),
+    ];
+    generate(&python, &protos.0, &options, None);
+    let client = root().join("tests/interop/typed.py");
+    let mut command = Command::new(&python);
+    command.arg(client).arg(&stubs.0).arg(&server.address);
+    succeeded(&command.output().unwrap());
+}
+
+#[test]
+fn a_go_client_made_from_exported_files_calls_typed_methods() {
+    let (Some(go), Some(python)) = (
+        tool("CIDERY_GO", "a Go client"),
+        tool("CIDERY_PYTHON", "a Go client"),
+    ) else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let protos = exported(&server);
+    let client = Folder::new("go");
+    for file in ["go.mod", "go.sum", "main.go"] {
+        std::fs::copy(
+            root().join("tests/interop/go").join(file),
+            client.0.join(file),
+        )
+        .unwrap();
+    }
+    let out = client.0.display();
+    let options = ["go", "go-grpc"].map(|plugin| {
+        let module = format!("--{plugin}_opt=module=example.com/client");
+        [format!("--{plugin}_out={out}"), module]
+    });
+    let path = format!("{go}:{}", std::env::var("PATH").unwrap());
+    generate(&python, &protos.0, &options.concat(), Some(&path));
+    let mut command = Command::new("go");
+    command
+        .args(["run", ".", &server.address])
+        .current_dir(&client.0);
+    command
+        .env("GOFLAGS", "-mod=readonly")
+        .env("GOTOOLCHAIN", "local");
+    succeeded(&command.output().unwrap());
+}
+
+#[test]
+fn buf_accepts_exported_files() {
+    let Some(buf) = tool("CIDERY_BUF", "buf on exported files") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let protos = exported(&server);
+    // Packages of services have no versions: their fields are numbered so that they need none.
+    let rules =
+        "version: v2\nlint:\n  use: [STANDARD, COMMENTS]\n  except: [PACKAGE_VERSION_SUFFIX]\n";
+    std::fs::write(protos.0.join("buf.yaml"), rules).unwrap();
+    for check in [&["lint"][..], &["format", "--diff", "--exit-code"]] {
+        let mut command = Command::new(&buf);
+        succeeded(&command.args(check).current_dir(&protos.0).output().unwrap());
+    }
+}
+
+#[test]
+fn a_default_java_client_reads_a_failure_with_a_hundred_violations() {
+    let Some(libraries) = tool("CIDERY_JAVA", "a Java client") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let request = {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let address = server.address.parse().unwrap();
+        let client = runtime.block_on(Dynamic::discover(address, "customer.Service"));
+        let message = client
+            .pool()
+            .get_message_by_name("customer.ImportRequest")
+            .unwrap();
+        let items = vec![serde_json::json!({ "cust_name": "A" }); 100];
+        DynamicMessage::deserialize(message, serde_json::json!({ "items": items }))
+            .unwrap()
+            .encode_to_vec()
+    };
+    let hex = request
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let mut command = Command::new("java");
+    command.arg("-cp").arg(format!("{libraries}/*"));
+    command.arg(root().join("tests/interop/java/Violations.java"));
+    let output = command
+        .args([&server.address, "customer.Service/Import", &hex])
         .output()
         .unwrap();
-    std::fs::remove_dir_all(&stubs).unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
+    succeeded(&output);
+    let said = stdout(&output);
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let ["INVALID_ARGUMENT", violations, omitted] = words.as_slice() else {
+        panic!("{said}")
+    };
+    let count: usize = violations.parse::<usize>().unwrap() + omitted.parse::<usize>().unwrap();
+    assert_eq!(count, 100, "{said}");
+}
+
+#[test]
+fn grpcurl_calls_typed_methods_and_describes_their_fields() {
+    let Some(grpcurl) = tool("CIDERY_GRPCURL", "grpcurl").map(Grpcurl) else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let called = grpcurl.run(
+        &server,
+        &["-d", "{\"cust_id\": 1}"],
+        &["customer.Service/Get"],
+    );
+    succeeded(&called);
+    let answer = json::read(&called.stdout).unwrap();
+    assert_eq!(answer["cust_name"], Value::from("Alexis Smith"));
+    let described = stdout(&grpcurl.run(&server, &[], &["describe", "customer.Service.Get"]));
+    assert!(
+        described.contains("rpc Get ( .customer.GetRequest ) returns ( .customer.GetResponse );")
+    );
+    let described = stdout(&grpcurl.run(&server, &[], &["describe", "customer.GetRequest"]));
+    assert!(
+        described.contains("optional int64 cust_id = 26730156"),
+        "{described}"
+    );
+}
+
+/// The calls that discovery shows are run as they are pasted.
+#[test]
+fn the_calls_that_are_shown_work_as_they_are() {
+    let tools = [
+        tool("CIDERY_GRPCURL", "grpcurl"),
+        tool("CIDERY_PYTHON", "a Python client"),
+    ];
+    let [Some(grpcurl), Some(python)] = tools else {
+        return;
+    };
+    let server = Server::start(&[]);
+    for service in [
+        "customer.get",
+        "customer.import",
+        "cidery.ping",
+        "cidery.echo",
+        "invoking.my-service2",
+    ] {
+        let described = server.run(&["describe", service, "--output", "json"]);
+        let facts = json::read(&described.stdout).unwrap();
+        let text = |tool: &str| facts["examples"][tool].as_text().unwrap().to_owned();
+        let binary = Path::new(env!("CARGO_BIN_EXE_cidery"))
+            .parent()
+            .unwrap()
+            .display()
+            .to_string();
+        let grpcurl_folder = Path::new(&grpcurl).parent().unwrap().display().to_string();
+        let path = format!(
+            "{binary}:{grpcurl_folder}:{}",
+            std::env::var("PATH").unwrap()
+        );
+        for shell in ["cidery", "grpcurl"] {
+            let mut command = Command::new("sh");
+            succeeded(
+                &command
+                    .args(["-c", &text(shell)])
+                    .env("PATH", &path)
+                    .output()
+                    .unwrap(),
+            );
+        }
+        let mut command = Command::new(&python);
+        succeeded(&command.args(["-c", &text("python")]).output().unwrap());
+    }
 }

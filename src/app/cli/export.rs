@@ -164,22 +164,27 @@ impl Proto {
 
 /// A file of the contract, with the import path of its Go code.
 fn api_file(path: &str, text: &str, go_package: Option<&str>) -> ProtoFile {
-    const PACKAGE: &str = "package cidery.v1;\n";
-    let text = match go_package {
-        None => text.to_owned(),
-        Some(go) => {
-            let option = format!("{PACKAGE}\noption go_package = \"{go}/cidery/v1;ciderypb\";\n");
-            text.replacen(PACKAGE, &option, 1)
+    let mut out = String::with_capacity(text.len() + 80);
+    let mut option =
+        go_package.map(|go| format!("option go_package = \"{go}/cidery/v1;ciderypb\";\n\n"));
+    for line in text.split_inclusive('\n') {
+        // Behind the imports, where it usually is.
+        let is_head = ["syntax", "package", "import", "\n"]
+            .iter()
+            .any(|word| line.starts_with(word));
+        if !is_head && let Some(option) = option.take() {
+            out.push_str(&option);
         }
-    };
+        out.push_str(line);
+    }
     ProtoFile {
         path: path.to_owned(),
-        text,
+        text: out,
     }
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(path, text))
         .map_err(|error| {

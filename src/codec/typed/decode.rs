@@ -13,8 +13,8 @@ use crate::model::value::{Dict, Value};
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `VALUE_INVALID` with the path; `INPUT_INVALID` for fields that are not declared, where those are
-/// refused.
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` with the path; `INPUT_INVALID` for fields that are not declared, where those
+/// are refused.
 pub fn decode(body: &Body, bytes: &[u8]) -> Result<(Value, Ignored)> {
     let mut reading = Reading::default();
     let dict = reading.message(&body.message, bytes);

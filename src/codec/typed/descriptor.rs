@@ -109,21 +109,23 @@ pub(super) fn imports(methods: &[Arc<Method>]) -> Vec<String> {
             kind => wanted(kind),
         })
     }
-    let wanted: [(&str, fn(&Kind) -> bool); 2] = [
-        ("google/protobuf/struct.proto", |kind| {
-            matches!(kind, Kind::Struct | Kind::Value)
-        }),
-        ("google/protobuf/timestamp.proto", |kind| {
-            matches!(kind, Kind::Instant)
-        }),
-    ];
-    let used = wanted.into_iter().filter(|(_, wanted)| {
+    let imported = |file: &str, wanted: fn(&Kind) -> bool| {
         let mut bodies = methods
             .iter()
             .flat_map(|method| [&method.request, &method.response]);
-        bodies.any(|body| uses(&body.message, *wanted))
-    });
-    used.map(|(file, _)| file.to_owned()).collect()
+        bodies
+            .any(|body| uses(&body.message, wanted))
+            .then(|| file.to_owned())
+    };
+    let of_struct = |kind: &Kind| matches!(kind, Kind::Struct | Kind::Value);
+    let of_instants = |kind: &Kind| matches!(kind, Kind::Instant);
+    [
+        imported("google/protobuf/struct.proto", of_struct),
+        imported("google/protobuf/timestamp.proto", of_instants),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The encoded `FileDescriptorProto` of all methods of a package.

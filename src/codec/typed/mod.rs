@@ -2,8 +2,8 @@
 //!
 //! Everything follows from the declaration, so that numbers need no file, no store and no agreement between nodes:
 //! [`names`] makes the names, [`number`] the field numbers, [`Method`] the messages; [`Directory`] holds the methods of
-//! one node and finds those that clash; [`descriptor`] and [`proto_file`] describe them, [`decode`] and [`encode`] carry
-//! values.
+//! one node and finds those that clash; [`descriptor`] and [`proto_file`] describe them, [`decode`] and [`encode`]
+//! carry values.
 
 mod decode;
 mod descriptor;

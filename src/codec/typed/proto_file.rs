@@ -55,17 +55,28 @@ pub fn proto_file(package: &str, methods: &[Arc<Method>], go_package: Option<&st
         again.name = format!("{}Request", method.background_name());
         let what = format!("What `{name}` gets in the background.");
         message(&mut text, &again, 0, &what, Some(&request.name));
-        let _ = write!(
-            text,
-            "\n// Names the invocation of `{name}`.\nmessage {}Response {{\n  // The CID: its outcome can be fetched, \
-             awaited and streamed by it.\n  string cid = 1 [json_name = \"cid\"];\n  // Whether the invocation had been \
-             accepted before.\n  bool already_accepted = 2 [json_name = \"already_accepted\"];\n}}\n",
-            method.background_name(),
-        );
+        accepted(&mut text, method);
     }
     ProtoFile {
         path: file_name(package),
         text,
+    }
+}
+
+/// The message that names an invocation in the background.
+fn accepted(text: &mut String, method: &Method) {
+    let (service, name) = (&method.service, method.background_name());
+    for line in [
+        format!("\n// Names the invocation of `{service}`."),
+        format!("message {name}Response {{"),
+        "  // The CID: its outcome can be fetched, awaited and streamed by it.".to_owned(),
+        "  string cid = 1 [json_name = \"cid\"];".to_owned(),
+        "  // Whether the invocation had been accepted before.".to_owned(),
+        "  bool already_accepted = 2 [json_name = \"already_accepted\"];".to_owned(),
+        "}".to_owned(),
+    ] {
+        text.push_str(&line);
+        text.push('\n');
     }
 }
 
@@ -97,11 +108,22 @@ fn service(text: &mut String, package: &str, methods: &[Arc<Method>]) {
 /// Writes a message; `elsewhere` is the message that holds those it is made of, if it is another one.
 fn message(text: &mut String, of: &Message, level: usize, what: &str, elsewhere: Option<&str>) {
     let indent = "  ".repeat(level);
-    let _ = writeln!(text, "\n{indent}// {what}\n{indent}message {} {{", of.name);
+    let _ = write!(text, "\n{indent}// {what}\n{indent}message {} {{", of.name);
+    if of.fields.is_empty() {
+        text.push_str("}\n");
+        return;
+    }
+    text.push('\n');
     for (index, field) in of.fields.iter().enumerate() {
         if let (Kind::Message(inner), None) = (&field.kind, elsewhere) {
             let what = format!("The dicts of `{}`.", one_line(&field.key));
-            message(text, inner, level + 1, &what, None);
+            let mut nested = String::new();
+            message(&mut nested, inner, level + 1, &what, None);
+            text.push_str(if index == 0 {
+                nested.trim_start_matches('\n')
+            } else {
+                &nested
+            });
         }
         if index > 0 && matches!(field.kind, Kind::Message(_)) && elsewhere.is_none() {
             text.push('\n');

@@ -105,10 +105,13 @@ impl Faults {
     pub fn into_error(self, reason: &'static str) -> Error {
         let omitted = self.omitted;
         let error = Error::violations(reason, self.violations);
-        if omitted > 0 {
-            return error.with_fact("violations_omitted", omitted);
+        if omitted == 0 {
+            return error;
         }
+        let message = format!("{}, and {omitted} that are not kept", error.message());
         error
+            .with_message(message)
+            .with_fact("violations_omitted", omitted)
     }
 
     fn add(&mut self, violation: Violation) {

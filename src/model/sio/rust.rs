@@ -242,7 +242,9 @@ impl<'a> Reader<'a> {
             .into_iter()
             .flat_map(Dict::iter)
             .map(|(name, schema)| {
-                let optional = !required.iter().any(|key| key.as_text() == Some(name));
+                let is_required = required.iter().any(|key| key.as_text() == Some(name));
+                // An output that is always there and may be null is absent where it is.
+                let optional = !is_required || is_nullable(schema);
                 self.element(name, schema, optional)
             });
         (Type::Dict(Some(elements.collect())), unknown_keys)
@@ -321,6 +323,20 @@ fn type_name(schema: &Value) -> Option<&str> {
         }
         _ => None,
     }
+}
+
+/// Whether null is one of the values: an `Option`.
+fn is_nullable(schema: &Value) -> bool {
+    let is_null = |schema: &Value| schema["type"].as_text() == Some("null");
+    let any = |key: &str, holds: fn(&Value) -> bool| {
+        schema[key]
+            .as_list()
+            .is_some_and(|items| items.iter().any(holds))
+    };
+    any("anyOf", |one| one["type"].as_text() == Some("null"))
+        || any("type", |name| name.as_text() == Some("null"))
+        || any("enum", Value::is_null)
+        || is_null(schema)
 }
 
 fn text(schema: &Value) -> Type {

@@ -32,12 +32,12 @@ pub(super) fn read(element: &Element, value: Value) -> Result<Value, Fault> {
             Err(_) => Err(wrong("is not text".to_owned())),
         },
         Type::Int => int(value).and_then(|int| in_range(element, int)),
-        Type::Float => float(value),
-        Type::Decimal => decimal(value),
-        Type::Bool => bool(value),
-        Type::Date => date(value),
-        Type::DateTime => instant(value),
-        Type::Uuid => uuid(value),
+        Type::Float => float(&value),
+        Type::Decimal => decimal(&value),
+        Type::Bool => bool(&value),
+        Type::Date => date(&value),
+        Type::DateTime => instant(&value),
+        Type::Uuid => uuid(&value),
         Type::Bytes => bytes(value),
         Type::AsIs | Type::List(_) | Type::Dict(_) | Type::DictList(_) | Type::Csv => Ok(value),
     }
@@ -175,8 +175,8 @@ fn in_range(element: &Element, value: Value) -> Result<Value, Fault> {
 }
 
 /// The nearest double. Infinities and NaN are no numbers here.
-fn float(value: Value) -> Result<Value, Fault> {
-    let parsed = match &value {
+fn float(value: &Value) -> Result<Value, Fault> {
+    let parsed = match value {
         Value::Float(x) => Some(*x),
         #[expect(clippy::cast_precision_loss, reason = "a double is what was declared")]
         Value::Int(n) => Some(*n as f64),
@@ -188,15 +188,15 @@ fn float(value: Value) -> Result<Value, Fault> {
         Some(x) if x.is_finite() => Ok(Value::Float(x)),
         Some(_) => Err(out_of_range(format!(
             "{} is beyond what a double holds",
-            shown(&value)
+            shown(value)
         ))),
-        None => Err(is_not(&value, "a number")),
+        None => Err(is_not(value, "a number")),
     }
 }
 
 /// The digits, as text: `1.10` stays `1.10`.
-fn decimal(value: Value) -> Result<Value, Fault> {
-    let digits = match &value {
+fn decimal(value: &Value) -> Result<Value, Fault> {
+    let digits = match value {
         Value::Int(n) => n.to_string(),
         // The shortest text of the double: 1.1 stays 1.1.
         Value::Float(x) if x.is_finite() => format!("{x:?}"),
@@ -205,29 +205,30 @@ fn decimal(value: Value) -> Result<Value, Fault> {
             let text = text.trim_ascii();
             text.strip_prefix('+').unwrap_or(text).to_owned()
         }
-        _ => return Err(is_not(&value, "a decimal number")),
+        _ => return Err(is_not(value, "a decimal number")),
     };
     Ok(Value::Text(digits))
 }
 
 /// Digits with an optional sign, an optional fraction and an optional exponent.
 fn is_decimal(text: &str) -> bool {
+    fn unsigned(text: &str) -> &str {
+        text.strip_prefix(['+', '-']).unwrap_or(text)
+    }
     let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    let unsigned = |s: &'_ str| -> String { s.strip_prefix(['+', '-']).unwrap_or(s).to_owned() };
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (text, None),
+        Some((mantissa, exponent)) => (unsigned(mantissa), Some(unsigned(exponent))),
+        None => (unsigned(text), None),
     };
-    let mantissa = unsigned(mantissa);
     let (whole, fraction) = match mantissa.split_once('.') {
         Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (mantissa.as_str(), None),
+        None => (mantissa, None),
     };
-    digits(whole) && fraction.is_none_or(digits) && exponent.is_none_or(|e| digits(&unsigned(e)))
+    digits(whole) && fraction.is_none_or(digits) && exponent.is_none_or(digits)
 }
 
-fn bool(value: Value) -> Result<Value, Fault> {
-    let flag = match &value {
+fn bool(value: &Value) -> Result<Value, Fault> {
+    let flag = match value {
         Value::Bool(flag) => Some(*flag),
         Value::Int(1) => Some(true),
         Value::Int(0) => Some(false),
@@ -239,13 +240,13 @@ fn bool(value: Value) -> Result<Value, Fault> {
         _ => None,
     };
     flag.map(Value::Bool)
-        .ok_or_else(|| is_not(&value, "true or false"))
+        .ok_or_else(|| is_not(value, "true or false"))
 }
 
-fn date(value: Value) -> Result<Value, Fault> {
+fn date(value: &Value) -> Result<Value, Fault> {
     const FORM: &str = "a date such as 2026-01-31";
-    let Value::Text(text) = &value else {
-        return Err(is_not(&value, FORM));
+    let Value::Text(text) = value else {
+        return Err(is_not(value, FORM));
     };
     let text = text.trim_ascii();
     // The parser takes times as well; they would be dropped.
@@ -260,10 +261,10 @@ fn date(value: Value) -> Result<Value, Fault> {
 }
 
 /// An instant, written in UTC.
-fn instant(value: Value) -> Result<Value, Fault> {
+fn instant(value: &Value) -> Result<Value, Fault> {
     const FORM: &str = "an instant such as 2026-01-31T12:00:00Z (RFC 3339, with `Z` or an offset)";
-    let Value::Text(text) = &value else {
-        return Err(is_not(&value, FORM));
+    let Value::Text(text) = value else {
+        return Err(is_not(value, FORM));
     };
     let text = text.trim_ascii();
     let instant: Timestamp = text.parse().map_err(|_| malformed(text, FORM))?;
@@ -273,10 +274,10 @@ fn instant(value: Value) -> Result<Value, Fault> {
     Ok(Value::Text(instant.to_string()))
 }
 
-fn uuid(value: Value) -> Result<Value, Fault> {
+fn uuid(value: &Value) -> Result<Value, Fault> {
     const FORM: &str = "a UUID";
-    let Value::Text(text) = &value else {
-        return Err(is_not(&value, FORM));
+    let Value::Text(text) = value else {
+        return Err(is_not(value, FORM));
     };
     let text = text.trim_ascii();
     let uuid = Uuid::try_parse(text).map_err(|_| malformed(text, FORM))?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::dict;
 use crate::model::error::{Error, Kind, Result, Violation, reason};
 use crate::model::invocation::Progress;
+use crate::model::sio::rust;
 use crate::service::context::Context;
 use crate::service::definition::Definition;
 use crate::service::extract::Input;
@@ -19,6 +20,11 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
             "customer.get",
             "Answers with a customer.",
             Definition::new("customer.get", get_customer)?,
+        ),
+        (
+            "customer.import",
+            "Takes a list of customers, as CSV for one, and answers with what became of each.",
+            Definition::new("customer.import", import_customers)?,
         ),
         (
             "demo.sleep",
@@ -65,6 +71,45 @@ async fn get_customer(Input(req): Input<GetCustomer>) -> Customer {
         cust_id: req.cust_id,
         cust_name: "Alexis Smith",
     }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct NewCustomer {
+    cust_id: i64,
+    cust_name: String,
+    /// Since when they are a customer.
+    #[schemars(with = "Option<rust::Date>")]
+    since: Option<String>,
+    /// Every digit is kept.
+    #[serde(default = "nothing")]
+    #[schemars(with = "rust::Decimal")]
+    credit: String,
+}
+
+fn nothing() -> String {
+    "0".to_owned()
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Imported {
+    cust_id: i64,
+    cust_name: String,
+    #[schemars(with = "Option<rust::Date>")]
+    since: Option<String>,
+    #[schemars(with = "rust::Decimal")]
+    credit: String,
+    imported: bool,
+}
+
+async fn import_customers(Input(customers): Input<Vec<NewCustomer>>) -> Vec<Imported> {
+    let imported = customers.into_iter().map(|customer| Imported {
+        cust_id: customer.cust_id,
+        cust_name: customer.cust_name,
+        since: customer.since,
+        credit: customer.credit,
+        imported: true,
+    });
+    imported.collect()
 }
 
 #[derive(Deserialize, JsonSchema)]

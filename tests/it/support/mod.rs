@@ -1,6 +1,7 @@
 //! What the tests share: nodes on port 0, a raw HTTP/2 client, the real binary, a store with gates.
 
 pub(crate) mod binary;
+pub(crate) mod dynamic;
 pub(crate) mod gated;
 pub(crate) mod raw;
 

@@ -1,0 +1,563 @@
+//! Documents: JSON, CSV and text reach a service as the same dict, and the response goes back in the format asked for.
+
+use std::fmt::Write as _;
+
+use cidery::codec::{json, payload, struct_pb};
+use cidery::service::Call;
+use cidery::sio::{Bool, CsvOptions, Date, Decimal, Float, Int, List, Secret, Sio, Text, Type};
+use cidery::{Context, Definition, Dict, Format, Kind, Node, Payload, Reply, Result, Value, dict};
+use proptest::prelude::*;
+
+use crate::support::{PATIENCE, TestNode};
+
+fn document(text: impl Into<String>, format: Format) -> Payload {
+    Payload::Document(text.into().into(), format)
+}
+
+fn echo(name: &str, sio: Sio) -> Definition {
+    Definition::new(name, async |input: Value| input)
+        .unwrap()
+        .sio(sio)
+}
+
+async fn invoke(
+    node: &TestNode,
+    service: &'static str,
+    input: Payload,
+    asked: Option<Format>,
+) -> Result<Reply> {
+    let mut call = Call::new(service, input);
+    call.response_format = asked;
+    node.client.invoke(call).await.map(|(_, reply)| reply)
+}
+
+/// A reply as the text of its document; a dict as JSON.
+fn text(reply: Reply) -> String {
+    match reply.payload {
+        Payload::Document(bytes, _) => String::from_utf8(bytes.to_vec()).unwrap(),
+        other => json::write(&payload::decode(other).unwrap()).unwrap(),
+    }
+}
+
+fn customers() -> Sio {
+    Sio::new()
+        .input(Int("id"))
+        .input(Text("name"))
+        .optional_input(Decimal("credit"))
+        .output(Int("id"))
+        .output(Text("name"))
+        .optional_output(Decimal("credit"))
+}
+
+#[tokio::test]
+async fn any_document_is_the_same_dict_and_comes_back_in_the_format_asked_for() {
+    let node = TestNode::start(Node::builder().define(echo("one", customers()))).await;
+    let inputs = [
+        dict! { "credit": "1.10", "name": "A", "id": 1 }.into(),
+        document(
+            "{\"name\":\"A\",\"credit\":\"1.10\",\"id\":\"1\"}",
+            Format::Json,
+        ),
+        document("name,credit,id\nA,1.10,1\n", Format::Csv),
+    ];
+    for input in inputs {
+        for (asked, expected) in [
+            (
+                Format::Json,
+                "{\"id\":1,\"name\":\"A\",\"credit\":\"1.10\"}",
+            ),
+            (Format::Csv, "id,name,credit\r\n1,A,1.10\r\n"),
+        ] {
+            let reply = invoke(&node, "one", input.clone(), Some(asked))
+                .await
+                .unwrap();
+            assert!(matches!(reply.payload, Payload::Document(_, format) if format == asked));
+            assert_eq!(text(reply), expected, "{input:?}");
+        }
+        // Unasked, a document is answered in its own format, a dict as a dict.
+        let own = match &input {
+            Payload::Document(_, format) => Some(*format),
+            _ => None,
+        };
+        let reply = invoke(&node, "one", input, None).await.unwrap();
+        let answered = match &reply.payload {
+            Payload::Document(_, format) => Some(*format),
+            _ => None,
+        };
+        assert_eq!(answered, own);
+    }
+    let error = invoke(
+        &node,
+        "one",
+        dict! { "id": 1, "name": "A" }.into(),
+        Some(Format::Text),
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::InvalidArgument, "FORMAT_INVALID")
+    );
+}
+
+#[tokio::test]
+async fn text_is_the_one_element_that_is_required() {
+    let one = Sio::new()
+        .input(Text("line"))
+        .optional_input(Int("n"))
+        .output(Text("line"))
+        .response_elem("out");
+    let many = Sio::new()
+        .input(Int("n"))
+        .input(Int("m"))
+        .output(Int("n"))
+        .output(Int("m"));
+    let builder = Node::builder()
+        .define(echo("one", one))
+        .define(echo("many", many));
+    let node = TestNode::start(builder).await;
+    let reply = invoke(&node, "one", document("a\nb", Format::Text), None)
+        .await
+        .unwrap();
+    assert_eq!(text(reply), "a\nb");
+    let reply = invoke(&node, "cidery.echo", document("plain", Format::Text), None)
+        .await
+        .unwrap();
+    assert_eq!(text(reply), "plain");
+    let error = invoke(&node, "many", document("1", Format::Text), None)
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), "INPUT_INVALID");
+    // What was not asked for falls back to JSON, and says so.
+    let pair = Definition::new("pair", async |_: Value| dict! { "a": 1, "b": 2 }).unwrap();
+    node.handle.invoker().add_service(pair).unwrap();
+    let reply = invoke(&node, "pair", document("x", Format::Text), None)
+        .await
+        .unwrap();
+    assert!(matches!(reply.payload, Payload::Document(_, Format::Json)));
+    assert_eq!(text(reply), "{\"a\":1,\"b\":2}");
+}
+
+#[tokio::test]
+async fn csv_has_the_options_of_its_service() {
+    let options = CsvOptions {
+        header: false,
+        delimiter: b';',
+        quote: b'\'',
+    };
+    let sio = customers()
+        .list_input()
+        .list_output()
+        .csv(options)
+        .response_elem("rows");
+    let node = TestNode::start(Node::builder().define(echo("all", sio))).await;
+    let rows = "1;'a;b';\r\n2;'it''s';0.50\r\n";
+    let reply = invoke(&node, "all", document(rows, Format::Csv), None)
+        .await
+        .unwrap();
+    assert_eq!(text(reply), rows);
+    let reply = invoke(
+        &node,
+        "all",
+        document(rows, Format::Csv),
+        Some(Format::Json),
+    )
+    .await
+    .unwrap();
+    let expected = r#"{"rows":[{"id":1,"name":"a;b"},{"id":2,"name":"it's","credit":"0.50"}]}"#;
+    assert_eq!(text(reply), expected);
+}
+
+#[tokio::test]
+async fn handlers_send_documents_and_ask_for_them() {
+    let caller = Definition::new("caller", async |ctx: Context| {
+        let csv = "id,name\n7,A\n";
+        let typed = ctx
+            .invoke("one", Value::from(csv))
+            .data_format(Format::Csv)
+            .await?;
+        let json = ctx
+            .invoke("one", Value::from("{\"id\":8,\"name\":\"B\"}"))
+            .data_format(Format::Json)
+            .await?;
+        let asked = ctx
+            .invoke("one", dict! { "id": 9, "name": "C" })
+            .response_format(Format::Csv)
+            .await?;
+        let document = asked
+            .document()
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let cid = ctx
+            .invoke_async("one", Value::from(csv))
+            .data_format(Format::Csv)
+            .await?;
+        Ok::<_, cidery::Error>(dict! {
+            "typed": typed["id"].clone(), "json": json["id"].clone(), "document": document, "cid": cid.to_string(),
+        })
+    });
+    let builder = Node::builder()
+        .define(echo("one", customers()))
+        .define(caller.unwrap());
+    let node = TestNode::start(builder).await;
+    let response = node.handle.invoke("caller", ()).await.unwrap();
+    assert_eq!(response["typed"], Value::Int(7));
+    assert_eq!(response["json"], Value::Int(8));
+    assert_eq!(
+        response["document"],
+        Value::from("id,name,credit\r\n9,C,\r\n")
+    );
+    let cid = cidery::Cid::parse(&response.at::<String>("cid").unwrap()).unwrap();
+    let found = node.handle.invoker().find(cid, PATIENCE).await.unwrap();
+    let outcome = found.invocation.outcome().unwrap().unwrap();
+    assert_eq!(text(outcome), "id,name,credit\r\n7,A,\r\n");
+}
+
+#[tokio::test]
+async fn every_digit_comes_back_through_every_format() {
+    let node = TestNode::demo().await;
+    for number in [
+        "9007199254740993",
+        "123456789012345678901234567890",
+        "0.1234567890123456789",
+    ] {
+        let reply = invoke(
+            &node,
+            "cidery.echo",
+            document(format!("{{\"n\":{number}}}"), Format::Json),
+            None,
+        )
+        .await;
+        assert_eq!(text(reply.unwrap()), format!("{{\"n\":{number}}}"));
+        // Over Struct a double would lose digits: they go as text, and typed readers take them back.
+        let value = Value::number(number).unwrap();
+        let reply = invoke(
+            &node,
+            "cidery.echo",
+            dict! { "n": value.clone() }.into(),
+            None,
+        )
+        .await
+        .unwrap();
+        assert_eq!(text(reply), format!("{{\"n\":\"{number}\"}}"));
+        let reply = invoke(
+            &node,
+            "cidery.echo",
+            document(format!("n\n{number}\n"), Format::Csv),
+            None,
+        )
+        .await;
+        assert_eq!(text(reply.unwrap()), format!("n\r\n{number}\r\n"));
+        let sio = if number.contains('.') {
+            Sio::new().input(Decimal("n"))
+        } else {
+            Sio::new().input(Int("n"))
+        };
+        let sio = sio.prepared().unwrap();
+        let forms = [
+            Payload::Struct(struct_pb::encode_dict(&dict! { "n": value }).unwrap()),
+            document(format!("{{\"n\":{number}}}"), Format::Json),
+            document(format!("n\n{number}\n"), Format::Csv),
+            document(number, Format::Text),
+        ];
+        for form in forms {
+            let checked = cidery::codec::sio::read_input(&sio, form).unwrap();
+            let written = json::write(&checked.value["n"]).unwrap();
+            assert_eq!(written.trim_matches('"'), number);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_dropped_is_named_and_what_is_secret_is_not_shown() {
+    let sio = Sio::new()
+        .input(Secret("token"))
+        .optional_input(Text("note"));
+    let node = TestNode::start(Node::builder().define(echo("keeps.secret", sio))).await;
+    let input = dict! { "token": "hunter2", "extra": 1, "ä": 2 };
+    let mut stub = node.stub.clone();
+    let request = cidery::codec::proto::v1::InvokeRequest {
+        service: "keeps.secret".to_owned(),
+        input: Some(cidery::codec::proto::v1::invoke_request::Input::Payload(
+            struct_pb::encode_dict(&input).unwrap(),
+        )),
+        ..Default::default()
+    };
+    let response = stub.invoke(request).await.unwrap();
+    assert_eq!(
+        response.metadata().get("cidery-ignored").unwrap(),
+        "extra,%C3%A4"
+    );
+    assert_eq!(
+        response.get_ref().metadata["cidery-ignored"],
+        "extra,%C3%A4"
+    );
+    let accepted = node
+        .client
+        .invoke_async(Call::new("keeps.secret", input))
+        .await
+        .unwrap();
+    assert_eq!(accepted.ignored.to_text(), "extra,%C3%A4");
+    let request = cidery::codec::proto::v1::GetInvocationRequest {
+        cid: accepted.cid.to_string(),
+        view: cidery::codec::proto::v1::InvocationView::Full.into(),
+        wait: Some(prost_types::Duration {
+            seconds: 30,
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    let found = stub
+        .get_invocation(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .invocation
+        .unwrap();
+    let shown = format!("{:?}", found.input);
+    assert!(
+        !shown.contains("hunter2") && shown.contains("***"),
+        "{shown}"
+    );
+    let error = node
+        .handle
+        .invoke("keeps.secret", dict! { "token": vec!["hunter2"] })
+        .await
+        .unwrap_err();
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_output_that_breaks_its_declaration_fails_with_all_that_is_wrong() {
+    let sio = Sio::new()
+        .output(Int("a"))
+        .output(Date("b"))
+        .optional_output(Bool("c"))
+        .response_elem("out");
+    let broken = Definition::new("broken", async || dict! { "a": "x", "c": 7, "d": 1 })
+        .unwrap()
+        .sio(sio.clone());
+    let good = Definition::new(
+        "good",
+        async || dict! { "d": 1, "b": "2026-01-31", "a": "07" },
+    )
+    .unwrap()
+    .sio(sio);
+    let node = TestNode::start(Node::builder().define(broken).define(good)).await;
+    let error = node.handle.invoke("broken", ()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::Internal, "OUTPUT_INVALID")
+    );
+    assert!(!error.is_retryable());
+    let found: Vec<_> = error
+        .field_violations()
+        .iter()
+        .map(|v| (v.path.as_str(), &*v.code))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("/a", "WRONG_TYPE"),
+            ("/b", "MISSING"),
+            ("/c", "WRONG_TYPE")
+        ]
+    );
+    let response = node.handle.invoke("good", ()).await.unwrap();
+    assert_eq!(
+        json::write(response.value()).unwrap(),
+        r#"{"out":{"a":7,"b":"2026-01-31"}}"#
+    );
+}
+
+#[tokio::test]
+async fn a_hundred_violations_fit_and_the_rest_is_counted() {
+    let sio = (0..100).fold(Sio::new(), |sio, n| {
+        sio.input(Int(format!("element_{n:03}")))
+    });
+    let node = TestNode::start(Node::builder().define(echo("wide", sio))).await;
+    let error = node.client.invoke(Call::new("wide", ())).await.unwrap_err();
+    let omitted: usize = error.fact("violations_omitted").unwrap().parse().unwrap();
+    assert_eq!(error.field_violations().len() + omitted, 100);
+    assert!(
+        error.field_violations().len() >= 40,
+        "{}",
+        error.field_violations().len()
+    );
+    // Rows by the thousand: what is kept has a limit, what is counted has none.
+    let rows = (0..3_000).map(|_| Dict::new()).collect::<Vec<_>>();
+    let list = echo("list", Sio::new().input(Int("a")).list_input());
+    node.handle.invoker().add_service(list).unwrap();
+    let error = node
+        .client
+        .invoke(Call::new("list", Value::from(rows)))
+        .await
+        .unwrap_err();
+    let omitted: usize = error.fact("violations_omitted").unwrap().parse().unwrap();
+    assert_eq!(error.field_violations().len() + omitted, 3_000);
+}
+
+#[tokio::test]
+async fn declarations_that_are_wrong_do_not_start() {
+    let wrong = echo("wrong", Sio::new().input(Int("a").default("x")).input("a"));
+    let error = Node::builder()
+        .define(wrong.clone())
+        .no_listener()
+        .start()
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), "DECLARATION_INVALID");
+    assert!(error.message().contains("`wrong`"), "{error}");
+    assert_eq!(error.field_violations().len(), 2);
+    let node = Node::builder().no_listener().start().await.unwrap();
+    assert!(node.invoker().add_service(wrong).is_err());
+    node.stop().await;
+}
+
+/// 20 000 rows in and out of a node that is a process of its own: its memory stays a few times the document.
+#[test]
+fn twenty_thousand_rows_take_little_memory_and_bad_ones_are_named_by_line() {
+    use crate::support::binary::{Server, cidery};
+    let server = Server::start(&[]);
+    let folder = std::env::temp_dir().join(format!("cidery-csv-{}", cidery::Cid::new()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut rows = String::from("cust_id,cust_name,since,credit\n");
+    for n in 0..20_000 {
+        let _ = writeln!(rows, "{n},\"Smith, {n}\",2026-01-31,{n}.10");
+    }
+    let path = folder.join("customers.csv");
+    std::fs::write(&path, &rows).unwrap();
+    let peak = || {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM:"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+    };
+    let invoke = |path: &std::path::Path| {
+        let mut command = cidery();
+        command
+            .args(["invoke", "customer.import", "--file"])
+            .arg(path);
+        command
+            .env("CIDERY_NODE", &server.address)
+            .output()
+            .unwrap()
+    };
+    let before = peak();
+    let output = invoke(&path);
+    let used = peak() - before;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let answer = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(answer.lines().count(), 20_001);
+    assert!(answer.starts_with(
+        "cust_id,cust_name,since,credit,imported\r\n0,\"Smith, 0\",2026-01-31,0.10,true\r\n"
+    ));
+    assert!(used < 64 * 1024, "{used} KiB for {} KiB", rows.len() / 1024);
+
+    let bad = rows
+        .replace("\n19999,", "\nx,")
+        .replace("\n7,\"Smith, 7\"", "\n7");
+    let path = folder.join("bad.csv");
+    std::fs::write(&path, bad).unwrap();
+    let output = invoke(&path);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    for line in [
+        "`/7/since`: line 9: ",
+        "`/19999/cust_id`: line 20001: the text \"x\" is not a whole number",
+    ] {
+        assert!(said.contains(line), "{line} is not in {said}");
+    }
+    std::fs::write(&path, "cust_id,cust_name\n1,\"A\n").unwrap();
+    let said = String::from_utf8(invoke(&path).stderr).unwrap();
+    assert!(
+        said.contains("line 2, column 3: the quote that begins here does not end"),
+        "{said}"
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Texts of all sorts; without the ends that only the format itself has.
+fn any_text() -> impl Strategy<Value = String> {
+    "[ -~äß日\n\",;']{0,12}"
+}
+
+fn any_row() -> impl Strategy<Value = Dict> {
+    let float = any::<f64>().prop_filter("finite", |x| x.is_finite());
+    let tags = prop::collection::vec(any_text(), 0..3);
+    let optional = prop::option::of("[A-Za-z][ -~]{0,8}");
+    (
+        any::<i64>(),
+        any_text(),
+        float,
+        any::<bool>(),
+        tags,
+        optional,
+    )
+        .prop_map(|(int, text, float, flag, tags, more)| {
+            let mut row =
+                dict! { "int": int, "text": text, "float": float, "bool": flag, "tags": tags };
+            if let Some(more) = more {
+                row.insert("more", more);
+            }
+            row
+        })
+}
+
+fn rows_sio() -> Sio {
+    let sio = Sio::new()
+        .input(Int("int"))
+        .input(Text("text"))
+        .input(Float("float"))
+        .input(Bool("bool"))
+        .input(List("tags").of(Type::Text))
+        .optional_input(Text("more"))
+        .list_input();
+    let mut sio = sio;
+    sio.output = sio.input.clone();
+    sio.prepared().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Rows come back through every format as they went.
+    #[test]
+    fn rows_come_back_through_every_format(rows in prop::collection::vec(any_row(), 1..5)) {
+        let sio = rows_sio();
+        let value = sio.check_input(rows.into()).unwrap().value;
+        for format in [Format::Json, Format::Csv, Format::Dict] {
+            let output = cidery::codec::sio::check_output(&sio, value.clone().into()).unwrap();
+            let written = cidery::codec::sio::write_output(&sio, output, format).unwrap();
+            let again = cidery::codec::sio::read_input(&sio, written).unwrap();
+            prop_assert_eq!(&again.value, &value, "{:?}", format);
+        }
+        let name = cidery::ServiceName::parse("rows.of").unwrap();
+        let method = cidery::codec::typed::Method::new(&name, &sio, "").unwrap();
+        let encoded = cidery::codec::typed::encode(&method.request, &value).unwrap();
+        let (again, ignored) = cidery::codec::typed::decode(&method.request, &encoded).unwrap();
+        prop_assert!(ignored.is_empty());
+        prop_assert_eq!(sio.check_input(again).unwrap().value, value);
+    }
+
+    /// Text comes back as it went.
+    #[test]
+    fn text_comes_back(text in any_text()) {
+        let sio = Sio::new().input(Text("t")).output(Text("t")).prepared().unwrap();
+        let read = cidery::codec::sio::read_input(&sio, document(text.clone(), Format::Text)).unwrap();
+        let output = cidery::codec::sio::check_output(&sio, read.value.into()).unwrap();
+        let Payload::Document(written, Format::Text) =
+            cidery::codec::sio::write_output(&sio, output, Format::Text).unwrap() else { panic!() };
+        prop_assert_eq!(written.as_ref(), text.as_bytes());
+    }
+}

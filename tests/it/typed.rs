@@ -1,0 +1,480 @@
+//! Typed methods: described by reflection, called with types, and still meaning tomorrow what they mean today.
+
+use std::time::Duration;
+
+use cidery::sio::{
+    Bytes, Csv, DateTime, Decimal, DictList, Int, List, Secret, Sio, Text, Type, UnknownKeys,
+};
+use cidery::{Cid, Context, Definition, Dict, Kind, Metadata, Node, Payload, Reply, Value, dict};
+use serde_json::json;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+use crate::support::dynamic::{Dynamic, reflect};
+use crate::support::{PATIENCE, TestNode, error_of};
+
+fn echo(name: &str, sio: Sio) -> Definition {
+    Definition::new(name, async |input: Value| input)
+        .unwrap()
+        .sio(sio)
+}
+
+async fn node(definitions: impl IntoIterator<Item = Definition>) -> TestNode {
+    let builder = definitions
+        .into_iter()
+        .fold(Node::builder(), cidery::NodeBuilder::define);
+    TestNode::start(builder).await
+}
+
+#[tokio::test]
+async fn a_service_is_a_method_to_wait_for_and_one_in_the_background() {
+    let node = TestNode::demo().await;
+    let client = Dynamic::discover(node.address(), "customer.Service").await;
+    let (customer, metadata) = client
+        .call_with("customer.Service/Get", json!({ "cust_id": 1 }), &[])
+        .await
+        .unwrap();
+    assert_eq!(
+        customer,
+        json!({ "cust_id": "1", "cust_name": "Alexis Smith" })
+    );
+    Cid::parse(metadata.get("cidery-cid").unwrap().to_str().unwrap()).unwrap();
+
+    let (accepted, metadata) = client
+        .call_with("customer.Service/GetAsync", json!({ "cust_id": 2 }), &[])
+        .await
+        .unwrap();
+    let cid = Cid::parse(accepted["cid"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        metadata.get("cidery-cid").unwrap().to_str().unwrap(),
+        cid.to_string()
+    );
+    let found = node.handle.invoker().find(cid, PATIENCE).await.unwrap();
+    let outcome = found.invocation.outcome().unwrap().unwrap();
+    let value = cidery::codec::payload::decode(outcome.payload).unwrap();
+    assert_eq!(value["cust_id"], Value::Int(2));
+}
+
+#[tokio::test]
+async fn failures_are_those_of_invoke() {
+    let node = TestNode::demo().await;
+    let client = Dynamic::discover(node.address(), "demo.Service").await;
+    let cid = Cid::new().to_string();
+    for path in ["demo.Service/Sleep", "demo.Service/SleepAsync"] {
+        let metadata = [("cidery-cid", cid.as_str())];
+        let status = client
+            .call_with(path, json!({}), &metadata)
+            .await
+            .unwrap_err();
+        let error = error_of(&status);
+        assert_eq!(
+            (error.kind(), error.reason()),
+            (Kind::InvalidArgument, "INPUT_INVALID")
+        );
+        assert_eq!(error.field_violations()[0].path, "/seconds");
+        assert_eq!(error.cid().unwrap().to_string(), cid);
+    }
+    let failing = json!({ "code": "NOT_FOUND", "message": "gone" });
+    let error = error_of(&client.call("demo.Service/Fail", failing).await.unwrap_err());
+    assert_eq!(
+        (error.kind(), error.reason(), error.message()),
+        (Kind::NotFound, "DEMO_FAILED", "gone")
+    );
+    assert!(error.cid().is_some());
+    let slow = client
+        .call_with(
+            "demo.Service/Sleep",
+            json!({ "seconds": 60 }),
+            &[("cidery-timeout", "20ms")],
+        )
+        .await;
+    assert_eq!(error_of(&slow.unwrap_err()).reason(), "DEADLINE_EXCEEDED");
+}
+
+#[tokio::test]
+async fn options_travel_as_metadata_and_what_is_not_known_is_refused() {
+    let seen = Definition::new("see.metadata", async |ctx: Context| {
+        let seen = ctx
+            .metadata()
+            .iter()
+            .map(|(k, v)| (k.to_owned(), v.into()))
+            .collect::<Dict>();
+        let metadata =
+            Metadata::from_iter([("x-answer", "yes"), ("grpc-status", "5"), ("Ä", "no")]);
+        let payload = Payload::from(dict! { "seen": seen });
+        Reply { payload, metadata }
+    });
+    let sio = Sio::new().output(cidery::sio::Dict("seen"));
+    let node = node([seen.unwrap().sio(sio)]).await;
+    let client = Dynamic::discover(node.address(), "see.Service").await;
+    let cid = Cid::new().to_string();
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let metadata = [
+        ("cidery-cid", cid.as_str()),
+        ("x-mine", "1"),
+        ("traceparent", trace),
+        ("cidery-timeout", "5s"),
+    ];
+    let (answer, headers) = client
+        .call_with("see.Service/Metadata", json!({}), &metadata)
+        .await
+        .unwrap();
+    assert_eq!(
+        answer["seen"],
+        json!({ "x-mine": "1", "traceparent": trace })
+    );
+    assert_eq!(headers.get("cidery-cid").unwrap(), cid.as_str());
+    assert_eq!(headers.get("x-answer").unwrap(), "yes");
+    for (key, value, reason) in [
+        ("cidery-tiemout", "5s", "REQUEST_INVALID"),
+        ("cidery-timeout", "5", "REQUEST_INVALID"),
+        ("cidery-cid", "x", "CID_INVALID"),
+        ("cidery-delay", "5s", "NOT_SUPPORTED"),
+        ("cidery-idempotency-key", "k", "NOT_SUPPORTED"),
+    ] {
+        let refused = client
+            .call_with("see.Service/Metadata", json!({}), &[(key, value)])
+            .await;
+        let error = error_of(&refused.unwrap_err());
+        assert_eq!(error.reason(), reason, "{key}");
+        assert_eq!(error.field_violations()[0].path, format!("/{key}"));
+    }
+    let large = "x".repeat(9_000);
+    let refused = client
+        .call_with("see.Service/Metadata", json!({}), &[("x-large", &large)])
+        .await;
+    assert_eq!(
+        error_of(&refused.unwrap_err()).reason(),
+        "METADATA_TOO_LARGE"
+    );
+}
+
+#[tokio::test]
+async fn services_that_come_are_there_at_once() {
+    let node = TestNode::demo().await;
+    let listed =
+        async || match reflect(node.address(), MessageRequest::ListServices(String::new())).await {
+            MessageResponse::ListServicesResponse(list) => {
+                list.service.into_iter().map(|s| s.name).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+    assert!(!listed().await.contains(&"later.Service".to_owned()));
+    let add = |definition| node.handle.invoker().add_service(definition).unwrap();
+    add(echo(
+        "later.one",
+        Sio::new().input(Int("n")).output(Int("n")),
+    ));
+    assert!(listed().await.contains(&"later.Service".to_owned()));
+    let client = Dynamic::discover(node.address(), "later.Service").await;
+    assert_eq!(
+        client
+            .call("later.Service/One", json!({ "n": 1 }))
+            .await
+            .unwrap(),
+        json!({ "n": "1" })
+    );
+    add(echo(
+        "later.two",
+        Sio::new().input(Text("t")).output(Text("t")),
+    ));
+    let client = Dynamic::discover(node.address(), "later.Service").await;
+    assert_eq!(
+        client
+            .call("later.Service/Two", json!({ "t": "x" }))
+            .await
+            .unwrap(),
+        json!({ "t": "x" })
+    );
+    // A clash takes the method away, and says so.
+    add(echo("later.two-", Sio::new().input(Int("n"))));
+    let error = error_of(
+        &client
+            .call("later.Service/Two", json!({}))
+            .await
+            .unwrap_err(),
+    );
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::Unimplemented, "METHOD_UNKNOWN")
+    );
+    let note = node
+        .client
+        .describe("later.two")
+        .await
+        .unwrap()
+        .typed_method_note;
+    assert_eq!(
+        note,
+        "`later.two` and `later.two-` would both be `later.Service/Two`"
+    );
+    let response = node
+        .handle
+        .invoke("later.two", dict! { "t": "x" })
+        .await
+        .unwrap();
+    assert_eq!(response["t"], Value::from("x"));
+}
+
+#[tokio::test]
+async fn a_clash_of_numbers_is_told_with_both_names_and_leaves_the_service() {
+    let clash = Sio::new()
+        .input(Int("a").number(7))
+        .input(Text("b").number(8))
+        .input(Int("c").number(9));
+    let mut same = clash.clone();
+    // Two elements with one number are refused where both were declared; one that is hashed can still meet another.
+    same.input.as_mut().unwrap().elements[1].number = None;
+    let number = cidery::codec::typed::number("b", "string");
+    same.input.as_mut().unwrap().elements[2].number = Some(number);
+    let node = node([echo("fine", clash), echo("clash", same)]).await;
+    assert_eq!(
+        node.client.describe("fine").await.unwrap().typed_method,
+        "fine.Service/Invoke"
+    );
+    let clash = node.client.describe("clash").await.unwrap();
+    assert_eq!(clash.typed_method, "");
+    let note = clash.typed_method_note;
+    assert!(
+        note.contains("`b` and `c` of the input would both have the field number"),
+        "{note}"
+    );
+    let input = dict! { "a": 1, "b": "x", "c": 2 };
+    assert_eq!(
+        node.handle
+            .invoke("clash", input.clone())
+            .await
+            .unwrap()
+            .value(),
+        &input.into()
+    );
+}
+
+/// A client that was generated before a service changed: what it knows still means what it meant.
+#[tokio::test]
+async fn old_clients_are_understood_by_new_services() {
+    let before = Sio::new()
+        .input(Int("cust_id"))
+        .optional_input(Text("gone"))
+        .optional_input(Text("retyped"))
+        .optional_input(List("roles").of(Type::Text))
+        .output(Int("cust_id"))
+        .optional_output(Text("gone"))
+        .optional_output(Text("retyped"))
+        .optional_output(Text("new"));
+    let after = Sio::new()
+        .optional_input(Text("new"))
+        .optional_input(List("roles").of(Type::Text))
+        .optional_input(Int("retyped"))
+        .input(Int("cust_id"))
+        .optional_output(Int("retyped"))
+        .optional_output(Text("inserted").default("here"))
+        .output(Int("cust_id"))
+        .optional_output(List("roles").of(Type::Text));
+    let old = node([echo("shop.order", before)]).await;
+    let new = node([echo("shop.order", after.clone())]).await;
+    let stub = Dynamic::discover(old.address(), "shop.Service").await;
+    let sent = json!({ "cust_id": "7", "gone": "g", "retyped": "12", "roles": ["a"] });
+    let answered = stub.call("shop.Service/Order", sent.clone()).await.unwrap();
+    assert_eq!(
+        answered,
+        json!({ "cust_id": "7", "gone": "g", "retyped": "12" })
+    );
+
+    let moved = stub.of_node(new.address()).await;
+    let (answered, metadata) = moved
+        .call_with("shop.Service/Order", sent.clone(), &[])
+        .await
+        .unwrap();
+    // `roles` is in the answer, and the old client does not know it; `retyped` is another field now.
+    assert_eq!(answered, json!({ "cust_id": "7" }));
+    let mut ignored: Vec<&str> = metadata
+        .get("cidery-ignored")
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .split(',')
+        .collect();
+    let number = |name, kind| format!("#{}", cidery::codec::typed::number(name, kind));
+    let mut expected = [number("gone", "string"), number("retyped", "string")];
+    ignored.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(ignored, expected);
+    let fresh = Dynamic::discover(new.address(), "shop.Service").await;
+    let answered = fresh
+        .call(
+            "shop.Service/Order",
+            json!({ "cust_id": 7, "roles": ["a"] }),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        answered,
+        json!({ "cust_id": "7", "inserted": "here", "roles": ["a"] })
+    );
+
+    let strict = node([echo("shop.order", after.unknown_keys(UnknownKeys::Refuse))]).await;
+    let moved = stub.of_node(strict.address()).await;
+    let error = error_of(&moved.call("shop.Service/Order", sent).await.unwrap_err());
+    assert_eq!(error.field_violations().len(), 2);
+    assert_eq!(error.field_violations()[0].code, "UNKNOWN_KEY");
+}
+
+#[tokio::test]
+async fn digits_come_back_one_for_one_where_the_type_allows() {
+    let sio = Sio::new()
+        .input(Int("int"))
+        .input(Decimal("decimal"))
+        .output(Int("int"))
+        .output(Decimal("decimal"));
+    let node = node([echo("digits.of", sio)]).await;
+    let client = Dynamic::discover(node.address(), "digits.Service").await;
+    let sent = json!({ "int": "9007199254740993", "decimal": "123456789012345678901234567890.1234567890123456789" });
+    assert_eq!(
+        client
+            .call("digits.Service/Of", sent.clone())
+            .await
+            .unwrap(),
+        sent
+    );
+    // Wider than int64: by name it is exact, as a typed answer it is a violation, never a wrap.
+    const WIDE: &str = "123456789012345678901234567890";
+    let wide_answer = Definition::new("digits.wide", async || dict! { "n": WIDE }).unwrap();
+    node.handle
+        .invoker()
+        .add_service(wide_answer.sio(Sio::new().output(Int("n"))))
+        .unwrap();
+    let response = node.handle.invoke("digits.wide", ()).await.unwrap();
+    assert_eq!(response["n"], Value::number(WIDE).unwrap());
+    let client = Dynamic::discover(node.address(), "digits.Service").await;
+    let error = error_of(
+        &client
+            .call("digits.Service/Wide", json!({}))
+            .await
+            .unwrap_err(),
+    );
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::Internal, "OUTPUT_INVALID")
+    );
+    assert_eq!(
+        (
+            &*error.field_violations()[0].path,
+            &*error.field_violations()[0].code
+        ),
+        ("/n", "OUT_OF_RANGE")
+    );
+}
+
+#[tokio::test]
+async fn every_shape_is_called_through_descriptors_alone() {
+    let row = || DictList("rows").with([Int("n"), Text("-t")]);
+    let wrapped = Sio::new()
+        .input(row())
+        .output(row())
+        .response_elem("my-response");
+    let list = Sio::new()
+        .input(Int("n"))
+        .list_input()
+        .output(Int("n"))
+        .list_output();
+    let open = Sio::new().output(Int("n"));
+    let types = Sio::new()
+        .input(DateTime("at"))
+        .input(Bytes("raw"))
+        .input(Csv("csv"))
+        .input(Secret("key"))
+        .output(DateTime("at"))
+        .output(Bytes("raw"))
+        .output(Csv("csv"));
+    let node = node([
+        echo("a.wrapped", wrapped),
+        echo("a.list", list),
+        echo("a.open", open),
+        echo("a.types", types),
+    ])
+    .await;
+    let client = Dynamic::discover(node.address(), "a.Service").await;
+    let rows = json!({ "rows": [{ "n": "1", "t": "x" }, { "n": "2" }] });
+    let answer = client
+        .call("a.Service/Wrapped", rows.clone())
+        .await
+        .unwrap();
+    assert_eq!(answer, json!({ "my-response": rows }));
+    let items = json!({ "items": [{ "n": "1" }, { "n": "2" }] });
+    assert_eq!(
+        client.call("a.Service/List", items.clone()).await.unwrap(),
+        items
+    );
+    assert_eq!(
+        client
+            .call("a.Service/Open", json!({ "payload": { "n": "7" } }))
+            .await
+            .unwrap(),
+        json!({ "n": "7" })
+    );
+    let sent =
+        json!({ "at": "2026-01-31T12:00:00.500Z", "raw": "AP8=", "csv": ["a", "b"], "key": "k" });
+    let mut expected = sent.clone();
+    expected.as_object_mut().unwrap().remove("key");
+    assert_eq!(
+        client.call("a.Service/Types", sent).await.unwrap(),
+        expected
+    );
+    let key = client
+        .pool()
+        .get_message_by_name("a.TypesRequest")
+        .unwrap()
+        .get_field_by_name("key")
+        .unwrap();
+    assert!(key.supports_presence());
+    // All that is wrong at once, by declared paths.
+    let bad = json!({ "rows": [{}, { "n": "2" }, { "t": "x" }] });
+    let error = error_of(&client.call("a.Service/Wrapped", bad).await.unwrap_err());
+    let paths: Vec<_> = error
+        .field_violations()
+        .iter()
+        .map(|v| v.path.as_str())
+        .collect();
+    assert_eq!(paths, ["/rows/0/n", "/rows/2/n"]);
+}
+
+#[tokio::test]
+async fn a_host_that_wraps_everything_has_typed_methods_too() {
+    let builder = Node::builder().demo().wrap(|router| router);
+    let node = TestNode::start(builder).await;
+    let client = Dynamic::discover(node.address(), "customer.Service").await;
+    client
+        .call("customer.Service/Get", json!({ "cust_id": 1 }))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn too_much_is_refused_both_ways() {
+    let large =
+        Definition::new("large.answer", async || dict! { "t": "x".repeat(100_000) }).unwrap();
+    let large = large
+        .sio(Sio::new().optional_input(Text("t")).output(Text("t")))
+        .timeout(Duration::from_secs(5));
+    let node = TestNode::start(
+        Node::builder()
+            .define(large)
+            .limits(|limits| limits.message_bytes = 50_000),
+    )
+    .await;
+    let client = Dynamic::discover(node.address(), "large.Service").await;
+    for message in [json!({}), json!({ "t": "x".repeat(60_000) })] {
+        let error = error_of(
+            &client
+                .call("large.Service/Answer", message)
+                .await
+                .unwrap_err(),
+        );
+        assert_eq!(
+            (error.kind(), error.reason()),
+            (Kind::ResourceExhausted, "MESSAGE_TOO_LARGE")
+        );
+    }
+    node.assert_healthy().await;
+}
