@@ -16,6 +16,9 @@ use crate::model::id::shortened;
 use crate::model::sio::{Checked, CsvOptions, Element, Elements, Sio, Type};
 use crate::model::value::{Dict, Value};
 
+/// What spreadsheets begin their files with.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
 /// Reads a document for a service that declares nothing: all cells are texts.
 ///
 /// # Errors
@@ -26,15 +29,19 @@ pub fn read(bytes: &[u8], options: CsvOptions) -> Result<Value> {
     let columns = |header: Option<Vec<String>>| header.unwrap_or_default();
     each_row(bytes, options, columns, |columns, row| {
         let mut dict = Dict::with_capacity(row.cells.len());
+        if options.header && row.cells.len() > columns.len() {
+            return Err(too_many_cells(columns.len(), &row).into_error());
+        }
         for (index, cell) in row.cells.iter().enumerate() {
             let cell = row.text(cell)?;
-            if !options.header {
-                dict.insert((index + 1).to_string(), cell);
-            } else if let Some(name) = columns.get(index) {
-                dict.insert(name.as_str(), cell);
-            } else {
-                return Err(too_many_cells(columns.len(), &row).into_error());
-            }
+            match columns.get(index) {
+                Some(name) => dict.insert(name.as_str(), cell),
+                None => dict.insert((index + 1).to_string(), cell),
+            };
+        }
+        // A short row ends with empty cells.
+        for name in columns.iter().skip(row.cells.len()) {
+            dict.insert(name.as_str(), "");
         }
         rows.push(Value::Dict(dict));
         Ok(())
@@ -145,7 +152,9 @@ fn each_row<C>(
     columns: impl Fn(Option<Vec<String>>) -> C,
     mut each: impl FnMut(&C, Row<'_>) -> Result<()>,
 ) -> Result<()> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let bytes = bytes
+        .strip_prefix(BYTE_ORDER_MARK.as_bytes())
+        .unwrap_or(bytes);
     let lines = lines_of_rows(bytes, options)?;
     let mut lines = lines.into_iter();
     let mut reader = ReaderBuilder::new()
@@ -184,7 +193,8 @@ fn header(row: &Row<'_>) -> Result<Vec<String>> {
     let mut names = Vec::with_capacity(row.cells.len());
     let mut seen = HashSet::new();
     for cell in row.cells {
-        let name = row.text(cell)?.trim_ascii().to_owned();
+        let name = row.text(cell)?.trim_start_matches(BYTE_ORDER_MARK);
+        let name = name.trim_ascii().to_owned();
         if !seen.insert(name.clone()) {
             let message = format!("has two columns named `{}`", shortened(&name));
             return Err(malformed(row.line, 1, "DUPLICATE_KEY", &message));

@@ -147,6 +147,7 @@ impl Route {
 
 /// A name that nobody ever announced: with the nearest ones that somebody did.
 fn unknown(name: &str, table: &Table) -> Error {
+    const MARGIN: f64 = 0.05;
     const NEAR: f64 = 0.75;
     let mut near: Vec<(f64, &str)> = table
         .keys()
@@ -154,6 +155,9 @@ fn unknown(name: &str, table: &Table) -> Error {
         .filter(|(likeness, _)| *likeness >= NEAR)
         .collect();
     near.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
+    // A name that is as good as the one that was meant leaves no others.
+    let best = near.first().map_or(0.0, |(likeness, _)| *likeness);
+    near.retain(|(likeness, _)| *likeness >= best - MARGIN);
     let nearest: Vec<&str> = near.into_iter().take(3).map(|(_, known)| known).collect();
     let mut message = format!("there is no service named `{}`", shortened(name));
     if nearest.is_empty() {

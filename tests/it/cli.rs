@@ -2,6 +2,9 @@
 
 use std::process::Stdio;
 
+use cidery::Value;
+use cidery::codec::json;
+
 use crate::support::binary::{Server, cidery, stderr, stdout};
 
 #[test]
@@ -150,7 +153,7 @@ fn services_are_listed_and_described() {
     let json = stdout(&server.run(&["services", "demo.", "--output", "json"]));
     assert_eq!(json.lines().count(), 4);
     for line in json.lines() {
-        cidery::codec::json::read(line.as_bytes()).unwrap();
+        json::read(line.as_bytes()).unwrap();
     }
     let described = stdout(&server.run(&["describe", "customer.get"]));
     for text in [
@@ -275,7 +278,7 @@ fn log_lines_carry_cid_and_service() {
         .lines()
         .find(|line| line.contains("\"invoked\""))
         .unwrap();
-    let line = cidery::codec::json::read(line.as_bytes()).unwrap();
+    let line = json::read(line.as_bytes()).unwrap();
     assert_eq!(line["customer_id"].as_int(), Some(7));
     assert_eq!(
         line["span"]["service.name"].as_text(),
@@ -327,4 +330,127 @@ fn an_address_that_others_reach_needs_insecure() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("--insecure"));
+}
+
+#[test]
+fn descriptions_show_what_goes_in_and_what_comes_out() {
+    let server = Server::start(&[]);
+    let said = stdout(&server.run(&["describe", "customer.import"]));
+    for line in [
+        "typed method     customer.Service/Import",
+        "Input: a list of dicts of",
+        "since      Date     no                 Since when they are a customer.",
+        "credit     Decimal  no        \"0\"      Every digit is kept.",
+        "Output: a list of dicts of",
+        "Try it:",
+        "customer.Service/Import",
+    ] {
+        assert!(said.contains(line), "{line} is not in\n{said}");
+    }
+    let said = stdout(&server.run(&["describe", "cidery.echo"]));
+    for line in [
+        "typed method     none: it declares neither",
+        "Input: any value",
+        "Output: any value",
+    ] {
+        assert!(said.contains(line), "{line} is not in\n{said}");
+    }
+    let facts = json::read(
+        &server
+            .run(&["describe", "customer.get", "--output", "json"])
+            .stdout,
+    )
+    .unwrap();
+    assert_eq!(
+        facts["input schema"]["properties"]["cust_id"]["type"],
+        Value::from("integer")
+    );
+    assert_eq!(
+        facts["output schema"]["required"],
+        vec!["cust_id", "cust_name"].into()
+    );
+}
+
+#[test]
+fn files_are_read_in_their_format_and_answers_written_in_the_one_asked_for() {
+    let server = Server::start(&[]);
+    let folder = std::env::temp_dir().join(format!("cidery-cli-{}", cidery::Cid::new()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let csv = folder.join("customer.csv");
+    std::fs::write(&csv, "cust_id,extra\n7,x\n").unwrap();
+    let path = csv.to_str().unwrap();
+    let output = server.run(&["invoke", "customer.get", "--file", path]);
+    assert_eq!(stdout(&output), "cust_id,cust_name\r\n7,Alexis Smith\r\n");
+    assert!(
+        stderr(&output).contains("not declared, and ignored: extra"),
+        "{}",
+        stderr(&output)
+    );
+    let output = server.run(&[
+        "invoke",
+        "customer.get",
+        "--file",
+        path,
+        "--response-format",
+        "json",
+    ]);
+    assert_eq!(
+        json::read(&output.stdout).unwrap()["cust_id"],
+        Value::Int(7)
+    );
+    let text = folder.join("customer");
+    std::fs::write(&text, "8").unwrap();
+    let path = text.to_str().unwrap();
+    let output = server.run(&["invoke", "customer.get", "--file", path, "--format", "text"]);
+    // Text has no form for two elements: the answer is JSON.
+    assert_eq!(
+        json::read(&output.stdout).unwrap()["cust_id"],
+        Value::Int(8)
+    );
+    let output = server.run(&["invoke", "customer.get", "cust_id=1", "extra=2", "--async"]);
+    assert!(
+        stderr(&output).contains("ignored: extra"),
+        "{}",
+        stderr(&output)
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn exports_say_what_they_wrote_and_why_they_could_not() {
+    let server = Server::start(&[]);
+    let folder = std::env::temp_dir().join(format!("cidery-export-{}", cidery::Cid::new()));
+    let out = folder.to_str().unwrap();
+    let export =
+        |options: &[&str]| server.run(&[&["export", "proto", "--out", out], options].concat());
+    let output = export(&["--service", "customer.get"]);
+    assert_eq!(
+        stdout(&output).trim(),
+        format!("{out}/customer/service.proto")
+    );
+    let text = std::fs::read_to_string(folder.join("customer/service.proto")).unwrap();
+    assert!(
+        text.contains("rpc GetAsync(") && !text.contains("Import"),
+        "{text}"
+    );
+    for (options, code, said) in [
+        (&["--service", "cidery.echo"][..], 1, "NO_TYPED_METHOD"),
+        (
+            &["--service", "customer.gte"],
+            1,
+            "did you mean `customer.get`?",
+        ),
+        (&["--node", "127.0.0.1:1"], 2, "CONNECT_FAILED"),
+    ] {
+        let output = export(options);
+        assert_eq!(output.status.code(), Some(code), "{options:?}");
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+    // The contract is in the binary: it needs no node.
+    let output = export(&["--api", "--node", "127.0.0.1:1"]);
+    assert!(output.status.success());
+    assert_eq!(stdout(&output).lines().count(), 6);
+    let written = std::fs::read_to_string(folder.join("cidery/v1/worker.proto")).unwrap();
+    assert_eq!(written, include_str!("../../proto/cidery/v1/worker.proto"));
+    std::fs::remove_dir_all(folder).unwrap();
 }

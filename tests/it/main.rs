@@ -12,6 +12,7 @@ mod deadlines;
 mod declared;
 mod discovery;
 mod formats;
+mod fuzz;
 mod handlers;
 mod health;
 mod hooks;

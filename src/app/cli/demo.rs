@@ -195,7 +195,8 @@ fn lines_to_try(address: &str, printer: &Printer) {
     printer.data("\n== Try it yourself");
     for line in [
         format!("grpcurl -plaintext {address} list"),
-        format!("grpcurl -plaintext {address} describe cidery.v1.InvocationService"),
+        format!("grpcurl -plaintext {address} describe customer.Service"),
+        format!("grpcurl -plaintext -d '{{\"cust_id\": 1}}' {address} customer.Service/Get"),
         format!(
             "grpcurl -plaintext -d '{{\"service\":\"customer.get\",\"payload\":{{\"cust_id\":1}}}}' {address} \
              cidery.v1.InvocationService/Invoke"

@@ -226,6 +226,9 @@ impl RowCheck<'_> {
                     // There is one dict, not a list.
                     violation.path = violation.path.trim_start_matches("/0").to_owned();
                 }
+                for name in &mut self.walk.ignored.names {
+                    *name = name.trim_start_matches("*/").to_owned();
+                }
                 self.walk.finish(row)
             }
             Err(_) => {
