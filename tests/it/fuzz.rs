@@ -5,7 +5,7 @@
 //! input; `CIDERY_FUZZ_SEED` repeats a run.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cidery::codec::convert::{sio_from_proto, sio_to_proto};
@@ -16,6 +16,7 @@ use cidery::sio::{CsvOptions, Date, DateTime, DictList, Float, Int, List, Sio, T
 use cidery::{Format, Payload, ServiceName, Value, dict};
 use prost::Message as _;
 use prost_reflect::DescriptorPool;
+use tokio::time::Instant;
 
 /// Runs a target over mutations of seeds.
 fn fuzz(name: &str, seeds: &[&[u8]], target: impl Fn(&[u8])) {
