@@ -66,14 +66,12 @@ pub fn details(error: &Error) -> Vec<Any> {
         domain: DOMAIN.to_owned(),
         metadata: fitting_facts(error),
     };
-    // Those that were left out before count as well.
-    let before: usize = error
-        .fact(OMITTED)
-        .and_then(|n| n.parse().ok())
-        .unwrap_or_default();
-    if omitted + before > 0 {
-        let omitted = (omitted + before).to_string();
-        info.metadata.insert(OMITTED.to_owned(), omitted);
+    if omitted > 0 {
+        // Those that were left out before count as well.
+        let before = error.fact(OMITTED).and_then(|n| n.parse::<usize>().ok());
+        let omitted = omitted + before.unwrap_or_default();
+        info.metadata
+            .insert(OMITTED.to_owned(), omitted.to_string());
     }
     if let Some(retryable) = error.retryable_mark() {
         info.metadata

@@ -37,21 +37,7 @@ fn element(kind: &str) -> Element {
         "Dict" => DictElement("x"),
         "DictList" => DictList("x"),
         name => {
-            let types = [
-                Type::AsIs,
-                Type::Text,
-                Type::Int,
-                Type::Float,
-                Type::Decimal,
-                Type::Bool,
-                Type::Date,
-                Type::DateTime,
-                Type::Uuid,
-                Type::Bytes,
-                Type::Csv,
-                Type::Secret,
-            ];
-            let kind = types.into_iter().find(|kind| kind.name() == name);
+            let kind = Type::PLAIN.into_iter().find(|kind| kind.name() == name);
             Element::new("x", kind.unwrap_or_else(|| panic!("no type {name}")))
         }
     }

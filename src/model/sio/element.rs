@@ -42,6 +42,22 @@ pub enum Type {
 }
 
 impl Type {
+    /// The types that are not made of others.
+    pub const PLAIN: [Self; 12] = [
+        Self::AsIs,
+        Self::Text,
+        Self::Int,
+        Self::Float,
+        Self::Decimal,
+        Self::Bool,
+        Self::Date,
+        Self::DateTime,
+        Self::Uuid,
+        Self::Bytes,
+        Self::Csv,
+        Self::Secret,
+    ];
+
     /// The name, as the table of types has it.
     #[must_use]
     pub fn name(&self) -> &'static str {

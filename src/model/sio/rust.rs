@@ -360,21 +360,7 @@ fn text(schema: &Value) -> Type {
 }
 
 fn named(name: &str) -> Option<Type> {
-    let types = [
-        Type::AsIs,
-        Type::Text,
-        Type::Int,
-        Type::Float,
-        Type::Decimal,
-        Type::Bool,
-        Type::Date,
-        Type::DateTime,
-        Type::Uuid,
-        Type::Bytes,
-        Type::Csv,
-        Type::Secret,
-    ];
-    types.into_iter().find(|kind| kind.name() == name)
+    Type::PLAIN.into_iter().find(|kind| kind.name() == name)
 }
 
 /// Any value.
