@@ -39,10 +39,6 @@ pub fn read(bytes: &[u8], options: CsvOptions) -> Result<Value> {
                 None => dict.insert((index + 1).to_string(), cell),
             };
         }
-        // A short row ends with empty cells.
-        for name in columns.iter().skip(row.cells.len()) {
-            dict.insert(name.as_str(), "");
-        }
         rows.push(Value::Dict(dict));
         Ok(())
     })?;
@@ -57,6 +53,8 @@ pub fn read(bytes: &[u8], options: CsvOptions) -> Result<Value> {
 /// with its line.
 pub fn read_checked(bytes: &[u8], sio: &Sio, declared: &Elements) -> Result<Checked> {
     let mut check = sio.check_rows(declared);
+    // Checked as to whether cells may be shown.
+    let hides = sio.has_secrets();
     let columns = |header: Option<Vec<String>>| match header {
         Some(names) => names
             .into_iter()
@@ -81,7 +79,7 @@ pub fn read_checked(bytes: &[u8], sio: &Sio, declared: &Elements) -> Result<Chec
             faults.push(too_many_cells(columns.len(), &row).violation);
         }
         for ((name, element), cell) in columns.iter().zip(row.cells.iter()) {
-            match cell_value(*element, row.text(cell)?) {
+            match cell_value(*element, row.text(cell)?, hides) {
                 Ok(Some(value)) => drop(dict.insert(name.as_str(), value)),
                 Ok(None) => {}
                 Err(fault) => faults.push(fault.under(name)),
@@ -96,7 +94,11 @@ pub fn read_checked(bytes: &[u8], sio: &Sio, declared: &Elements) -> Result<Chec
 }
 
 /// What a cell says; `None` where it is absent.
-fn cell_value(element: Option<&Element>, cell: &str) -> Result<Option<Value>, Violation> {
+fn cell_value(
+    element: Option<&Element>,
+    cell: &str,
+    hides: bool,
+) -> Result<Option<Value>, Violation> {
     let Some(element) = element else {
         return Ok(Some(Value::from(cell)));
     };
@@ -105,7 +107,10 @@ fn cell_value(element: Option<&Element>, cell: &str) -> Result<Option<Value>, Vi
         _ if cell.is_empty() => Ok((is_text && !element.optional).then(|| Value::from(cell))),
         Type::List(_) | Type::Dict(_) | Type::DictList(_) => {
             json::read(cell.as_bytes()).map(Some).map_err(|_| {
-                let message = format!("the cell {:?} is not JSON", shortened(cell));
+                let message = match hides {
+                    true => "the cell is not JSON".to_owned(),
+                    false => format!("the cell {:?} is not JSON", shortened(cell)),
+                };
                 Violation::new("", "MALFORMED", message)
             })
         }
@@ -121,7 +126,7 @@ struct TooMany {
 
 impl TooMany {
     fn into_error(self) -> Error {
-        malformed(self.line, 1, "TOO_MANY_CELLS", &self.violation.message)
+        malformed(self.line, None, "TOO_MANY_CELLS", &self.violation.message)
     }
 }
 
@@ -141,7 +146,7 @@ struct Row<'a> {
 
 impl Row<'_> {
     fn text<'a>(&self, cell: &'a [u8]) -> Result<&'a str> {
-        str::from_utf8(cell).map_err(|_| malformed(self.line, 1, "NOT_UTF8", "is not UTF-8"))
+        str::from_utf8(cell).map_err(|_| malformed(self.line, None, "NOT_UTF8", "is not UTF-8"))
     }
 }
 
@@ -175,15 +180,15 @@ fn each_row<C>(
             cells: &cells,
             line,
         };
+        keys += cells.len() + 1;
+        if keys > MAX_KEYS {
+            let message = format!("has more than {MAX_KEYS} cells");
+            return Err(malformed(line, None, "TOO_MANY_KEYS", &message));
+        }
         let Some(columns_of_all) = &columns_of_all else {
             columns_of_all = Some(columns(Some(header(&row)?)));
             continue;
         };
-        keys += cells.len() + 1;
-        if keys > MAX_KEYS {
-            let message = format!("has more than {MAX_KEYS} cells");
-            return Err(malformed(line, 1, "TOO_MANY_KEYS", &message));
-        }
         each(columns_of_all, row)?;
     }
     Ok(())
@@ -197,7 +202,7 @@ fn header(row: &Row<'_>) -> Result<Vec<String>> {
         let name = name.trim_ascii().to_owned();
         if !seen.insert(name.clone()) {
             let message = format!("has two columns named `{}`", shortened(&name));
-            return Err(malformed(row.line, 1, "DUPLICATE_KEY", &message));
+            return Err(malformed(row.line, None, "DUPLICATE_KEY", &message));
         }
         names.push(name);
     }
@@ -217,7 +222,7 @@ fn lines_of_rows(bytes: &[u8], options: CsvOptions) -> Result<Vec<u64>> {
     let mut lines = Vec::new();
     let (mut line, mut column) = (1, 0);
     let (mut at, mut row_is_empty) = (At::Begin, true);
-    for &byte in bytes {
+    for (index, &byte) in bytes.iter().enumerate() {
         column += 1;
         let ends_row = byte == b'\n' || byte == b'\r';
         if row_is_empty && !ends_row {
@@ -237,11 +242,12 @@ fn lines_of_rows(bytes: &[u8], options: CsvOptions) -> Result<Vec<u64>> {
             At::Begin if byte == options.quote => At::Quoted { line, column },
             At::Ended => {
                 let message = "there is text after the quote that ends a cell";
-                return Err(malformed(line, column, "NOT_CSV", message));
+                return Err(malformed(line, Some(column), "NOT_CSV", message));
             }
             At::Begin | At::Plain => At::Plain,
         };
-        if byte == b'\n' {
+        let ends_line = byte == b'\n' || (byte == b'\r' && bytes.get(index + 1) != Some(&b'\n'));
+        if ends_line {
             line += 1;
             column = 0;
         }
@@ -249,7 +255,7 @@ fn lines_of_rows(bytes: &[u8], options: CsvOptions) -> Result<Vec<u64>> {
     match at {
         At::Quoted { line, column } => {
             let message = "the quote that begins here does not end";
-            Err(malformed(line, column, "NOT_CSV", message))
+            Err(malformed(line, Some(column), "NOT_CSV", message))
         }
         _ => Ok(lines),
     }
@@ -257,17 +263,22 @@ fn lines_of_rows(bytes: &[u8], options: CsvOptions) -> Result<Vec<u64>> {
 
 fn unreadable(error: &csv::Error) -> Error {
     let line = error.position().map_or(1, csv::Position::line);
-    malformed(line, 1, "NOT_CSV", &error.to_string())
+    malformed(line, None, "NOT_CSV", &error.to_string())
 }
 
-fn malformed(line: u64, column: u64, code: &'static str, message: &str) -> Error {
-    let message = format!("line {line}, column {column}: {message}");
-    Error::violations(
-        reason::DOCUMENT_MALFORMED,
-        vec![Violation::new("", code, message)],
-    )
-    .with_fact("line", line)
-    .with_fact("column", column)
+/// What is wrong, where: in a line, and at a column where that is known.
+fn malformed(line: u64, column: Option<u64>, code: &'static str, message: &str) -> Error {
+    let place = column
+        .map(|column| format!(", column {column}"))
+        .unwrap_or_default();
+    let message = format!("line {line}{place}: {message}");
+    let violation = Violation::new("", code, message);
+    let error = Error::violations(reason::DOCUMENT_MALFORMED, vec![violation]);
+    let error = error.with_fact("line", line);
+    match column {
+        Some(column) => error.with_fact("column", column),
+        None => error,
+    }
 }
 
 /// Writes a dict or a list of dicts: one row each, lines ended by CRLF. The columns are the declared elements, or all
@@ -420,7 +431,6 @@ mod tests {
         for (text, line, column, code) in [
             ("a,b\n1,\"x", "2", "3", "NOT_CSV"),
             ("a,b\n1,\"x\"y\n", "2", "6", "NOT_CSV"),
-            ("a,a\n", "1", "1", "DUPLICATE_KEY"),
         ] {
             let error = read(text.as_bytes(), CsvOptions::default()).unwrap_err();
             assert_eq!(error.reason(), "DOCUMENT_MALFORMED");
@@ -431,8 +441,20 @@ mod tests {
                 "{text:?}"
             );
         }
-        let error = read(b"a\n\xff\n", CsvOptions::default()).unwrap_err();
-        assert_eq!(error.field_violations()[0].code, "NOT_UTF8");
+        for (text, line, code) in [
+            (&b"a\n\xff\n"[..], "2", "NOT_UTF8"),
+            (b"a,a\n", "1", "DUPLICATE_KEY"),
+            // Lines that end as they did on old machines.
+            (b"a\r1\r1,2\r", "3", "TOO_MANY_CELLS"),
+        ] {
+            let error = read(text, CsvOptions::default()).unwrap_err();
+            assert_eq!(error.field_violations()[0].code, code);
+            assert_eq!(
+                (error.fact("line"), error.fact("column")),
+                (Some(line), None),
+                "{error}"
+            );
+        }
     }
 
     #[test]

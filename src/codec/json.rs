@@ -1,14 +1,15 @@
 //! JSON (RFC 8259) to values and back, every digit kept.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use json_event_parser::{JsonEvent, JsonSyntaxError, SliceJsonParser, TextPosition};
+use json_event_parser::{JsonEvent, LowLevelJsonParser, LowLevelJsonParserResult};
 
 use crate::codec::limits::{MAX_DEPTH, MAX_KEYS};
 use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::shortened;
 use crate::model::value::{Dict, Value};
 
 /// Reads one JSON text.
@@ -18,16 +19,15 @@ use crate::model::value::{Dict, Value};
 /// `INVALID_ARGUMENT` / `DOCUMENT_MALFORMED` with the line and the column for what is no JSON, has a key twice, or is
 /// deeper or larger than a value may be.
 pub fn read(text: &[u8]) -> Result<Value> {
-    let mut parser = SliceJsonParser::new(text);
+    let mut events = Events::new(text);
     let mut open = Vec::new();
     let mut keys = 0;
     loop {
-        let event = parser.parse_next().map_err(|error| malformed(&error))?;
-        let done = match event {
-            JsonEvent::StartObject => push(&mut open, Open::Dict(Dict::new(), None))?,
-            JsonEvent::StartArray => push(&mut open, Open::List(Vec::new()))?,
+        let done = match events.next()? {
+            JsonEvent::StartObject => push(&mut open, Open::Dict(Dict::new(), None), &events)?,
+            JsonEvent::StartArray => push(&mut open, Open::List(Vec::new()), &events)?,
             JsonEvent::ObjectKey(key) => {
-                set_key(&mut open, key.into_owned())?;
+                set_key(&mut open, key.into_owned(), &events)?;
                 None
             }
             JsonEvent::EndObject | JsonEvent::EndArray => open.pop().map(Open::close),
@@ -35,18 +35,79 @@ pub fn read(text: &[u8]) -> Result<Value> {
             JsonEvent::Boolean(flag) => Some(Value::Bool(flag)),
             JsonEvent::Number(number) => Some(Value::number(&number).unwrap_or_default()),
             JsonEvent::String(text) => Some(Value::Text(text.into_owned())),
-            JsonEvent::Eof => return Err(refused("NOT_JSON", "is empty".to_owned())),
+            JsonEvent::Eof => return Err(events.refused("NOT_JSON", "is empty")),
         };
         let Some(value) = done else { continue };
         keys += 1;
         if keys > MAX_KEYS {
             let message = format!("has more than {MAX_KEYS} keys and items");
-            return Err(refused("TOO_MANY_KEYS", message));
+            return Err(events.refused("TOO_MANY_KEYS", &message));
         }
         match open.last_mut() {
             Some(container) => container.add(value),
-            None => return finish(&mut parser, value),
+            None => {
+                // Nothing may follow.
+                events.next()?;
+                return Ok(value);
+            }
         }
+    }
+}
+
+/// The events of a text, and where they are.
+struct Events<'a> {
+    text: &'a [u8],
+    /// Where the last event began to be looked for, and where it ended.
+    before: usize,
+    after: usize,
+    parser: LowLevelJsonParser,
+}
+
+impl<'a> Events<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self {
+            text,
+            before: 0,
+            after: 0,
+            parser: LowLevelJsonParser::new(),
+        }
+    }
+
+    fn next(&mut self) -> Result<JsonEvent<'a>> {
+        self.before = self.after;
+        loop {
+            let rest = self.text.get(self.after..).unwrap_or_default();
+            let LowLevelJsonParserResult {
+                event,
+                consumed_bytes,
+            } = self.parser.parse_next(rest, true);
+            self.after += consumed_bytes;
+            if let Some(event) = event {
+                return event.map_err(|error| {
+                    let Range { start, .. } = error.location();
+                    refused(
+                        "NOT_JSON",
+                        error.message(),
+                        start.line + 1,
+                        start.column + 1,
+                    )
+                });
+            }
+        }
+    }
+
+    /// Refuses the text at the last event.
+    fn refused(&self, code: &'static str, message: &str) -> Error {
+        let between = self.text.get(self.before..self.after).unwrap_or_default();
+        let skipped = between
+            .iter()
+            .take_while(|byte| b" \t\r\n,:".contains(byte))
+            .count();
+        let head = self.text.get(..self.before + skipped).unwrap_or_default();
+        let head = String::from_utf8_lossy(head);
+        let line = head.matches('\n').count() + 1;
+        let column = head.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        refused(code, message, line, column)
     }
 }
 
@@ -74,52 +135,32 @@ impl Open {
     }
 }
 
-fn push(open: &mut Vec<Open>, container: Open) -> Result<Option<Value>> {
+fn push(open: &mut Vec<Open>, container: Open, events: &Events<'_>) -> Result<Option<Value>> {
     if open.len() == MAX_DEPTH {
         let message = format!("is nested deeper than {MAX_DEPTH} dicts and lists");
-        return Err(refused("TOO_DEEP", message));
+        return Err(events.refused("TOO_DEEP", &message));
     }
     open.push(container);
     Ok(None)
 }
 
-fn set_key(open: &mut [Open], key: String) -> Result<()> {
+fn set_key(open: &mut [Open], key: String, events: &Events<'_>) -> Result<()> {
     if let Some(Open::Dict(dict, current)) = open.last_mut() {
         if dict.contains_key(&key) {
-            return Err(refused(
-                "DUPLICATE_KEY",
-                format!("has the key `{key}` twice"),
-            ));
+            let message = format!("has the key `{}` twice", shortened(&key));
+            return Err(events.refused("DUPLICATE_KEY", &message));
         }
         *current = Some(key);
     }
     Ok(())
 }
 
-fn finish(parser: &mut SliceJsonParser<'_>, value: Value) -> Result<Value> {
-    match parser.parse_next() {
-        Ok(_) => Ok(value),
-        Err(error) => Err(malformed(&error)),
-    }
-}
-
-fn malformed(error: &JsonSyntaxError) -> Error {
-    let Range { start, .. } = error.location();
-    let TextPosition { line, column, .. } = start;
-    let message = format!(
-        "line {}, column {}: {}",
-        line + 1,
-        column + 1,
-        error.message()
-    );
-    refused("NOT_JSON", message)
-        .with_fact("line", line + 1)
-        .with_fact("column", column + 1)
-}
-
-fn refused(code: &'static str, message: String) -> Error {
+fn refused(code: &'static str, message: &str, line: impl Display, column: impl Display) -> Error {
+    let message = format!("line {line}, column {column}: {message}");
     let violation = Violation::new("", code, message);
     Error::violations(reason::DOCUMENT_MALFORMED, vec![violation])
+        .with_fact("line", line)
+        .with_fact("column", column)
 }
 
 /// Writes a value as one JSON text. Bytes become base64 text.
@@ -305,6 +346,11 @@ mod tests {
             let violation = &error.field_violations()[0];
             assert_eq!(violation.code, code, "{text:?}: {violation:?}");
         }
+        let error = read("{\"ä\":1,\n  \"ä\":2}".as_bytes()).unwrap_err();
+        assert_eq!(
+            (error.fact("line"), error.fact("column")),
+            (Some("2"), Some("3"))
+        );
         let deep = "[".repeat(10_000);
         assert_eq!(
             read(deep.as_bytes()).unwrap_err().field_violations()[0].code,

@@ -28,10 +28,11 @@ pub fn decode(payload: Payload) -> Result<Value> {
 ///
 /// # Errors
 ///
-/// As for [`decode`]. Documents are checked by whoever reads them.
+/// As for [`decode`].
 pub fn scan(payload: &Payload) -> Result<()> {
     match payload {
-        Payload::Value(_) | Payload::Document(..) => Ok(()),
+        Payload::Value(_) => Ok(()),
+        Payload::Document(..) => decode(payload.clone()).map(drop),
         Payload::Struct(bytes) => struct_pb::scan_struct(bytes),
         Payload::Any(bytes) => struct_pb::scan_value(bytes),
     }

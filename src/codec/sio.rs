@@ -45,13 +45,74 @@ fn as_one_element(declared: &Elements, text: &str) -> Result<Value> {
     Ok(Dict::from_iter([(one.name.as_str(), Value::from(text))]).into())
 }
 
+/// An input as it is shown to others than the handler: as it came, its secrets masked.
+#[must_use]
+pub fn masked_input(sio: &Sio, input: Payload) -> Payload {
+    if !sio.has_secrets() {
+        return input;
+    }
+    let value = match input {
+        Payload::Document(bytes, Format::Csv) => csv::read(&bytes, sio.csv),
+        // It may be the secret itself.
+        Payload::Document(_, Format::Text) => Ok(Value::from("***")),
+        input => payload::decode(input),
+    };
+    // What cannot be read is not shown at all.
+    Payload::Value(
+        value
+            .map(|value| sio.masked_input(value))
+            .unwrap_or_default(),
+    )
+}
+
+/// Takes secrets out of what a failure says of an input.
+#[must_use]
+pub fn redacted(sio: &Sio, error: Error) -> Error {
+    let is_secret = |violation: &Violation| sio.is_secret_input(&violation.path);
+    if !error.field_violations().iter().any(is_secret) {
+        return error;
+    }
+    error.map_violations(|mut violation| {
+        if is_secret(&violation) {
+            violation.message = "is not what the service takes".to_owned();
+        }
+        violation
+    })
+}
+
+/// Checks that an output has a form in a format that was asked for, as far as its declaration tells: before anything
+/// is done.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `FORMAT_INVALID` where it has none.
+pub fn check_format(sio: &Sio, asked: Option<Format>) -> Result<()> {
+    let (Some(Format::Text), Some(output)) = (asked, &sio.output) else {
+        return Ok(());
+    };
+    let required = output
+        .elements
+        .iter()
+        .filter(|element| !element.optional)
+        .count();
+    if !output.list && required <= 1 {
+        return Ok(());
+    }
+    let message =
+        "the response has more than one element, which text has no form for: ask for JSON";
+    Err(Error::invalid_argument(reason::FORMAT_INVALID, message))
+}
+
 /// Checks an output and wraps it.
 ///
 /// # Errors
 ///
 /// `INTERNAL` / `OUTPUT_INVALID` with all violations.
 pub fn check_output(sio: &Sio, output: Payload) -> Result<Payload> {
-    let value = payload::decode(output)?;
+    let value = match output {
+        Payload::Document(bytes, Format::Csv) => csv::read(&bytes, sio.csv)?,
+        output => payload::decode(output)?,
+    };
     let value = sio.check_output(value).map_err(|faults| {
         let error = faults.into_error(reason::OUTPUT_INVALID);
         let message = format!("the service broke its own declaration: {}", error.message());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::codec::payload;
+use crate::codec::{payload, sio};
 use crate::engine::Invoker;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::hub::next_sequence;
@@ -48,6 +48,7 @@ impl Invoker {
             None => None,
         };
         self.check_room(route)?;
+        sio::check_format(route.definition.declaration(), call.response_format)?;
         let ignored = self.check_storable(route, &call.input)?;
         let invocation = self.new_invocation(cid, call, parent, route)?;
         let request = Arc::clone(&invocation.request);
@@ -81,14 +82,17 @@ impl Invoker {
 
     /// Checks an input before its CID is answered. It is stored as it came, and checked again when it is dispatched.
     fn check_storable(&self, route: &Route, input: &Payload) -> Result<Ignored> {
-        if route.definition.declaration().input.is_some() {
-            return Ok(self.admit(route, input.clone())?.ignored);
-        }
         match input {
-            Payload::Document(..) => drop(payload::decode(input.clone())?),
-            encoded => payload::scan(encoded)?,
+            // Whoever reads it: what is malformed is told before the CID is.
+            Payload::Document(..) => {
+                let declaration = route.definition.declaration();
+                Ok(sio::read_input(declaration, input.clone())?.ignored)
+            }
+            _ if route.definition.declaration().input.is_some() => {
+                Ok(self.admit(route, input.clone())?.ignored)
+            }
+            encoded => payload::scan(encoded).map(|()| Ignored::default()),
         }
-        Ok(Ignored::default())
     }
 
     fn check_room(&self, route: &Route) -> Result<()> {

@@ -130,7 +130,8 @@ impl Invoker {
         invocation: &Invocation,
     ) -> Result<Reply> {
         let request = &invocation.request;
-        let wanted = Wanted::new(request.response_format, &request.input);
+        // The work is done: what the format has no form for is kept as JSON.
+        let wanted = Wanted::or_json(request.response_format, &request.input);
         let reply = wanted.write(route, reply)?;
         let format = match &reply.payload {
             Payload::Document(_, format) => *format,

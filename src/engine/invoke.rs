@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::codec::payload;
+use crate::codec::{payload, sio};
 use crate::engine::Invoker;
 use crate::engine::attempt::Attempt;
 use crate::engine::dispatch::{Dispatch, Link};
@@ -50,6 +50,7 @@ impl Invoker {
             None => None,
         };
         let wanted = Wanted::of(&call);
+        sio::check_format(route.definition.declaration(), call.response_format)?;
         let timeout = call.timeout.unwrap_or(route.options.timeout);
         let deadline = Instant::now().checked_add(timeout);
         let facts = Facts {

@@ -39,7 +39,7 @@ use self::hub::Hub;
 pub use self::limits::Limits;
 pub use self::lookup::Found;
 use self::names::Names;
-use self::routes::Routes;
+use self::routes::{Place, Routes};
 pub use self::routes::{ServiceFacts, ServiceStatus};
 use self::store::Store;
 use self::tasks::Tasks;
@@ -120,7 +120,14 @@ impl Invoker {
         limits.node_concurrency = limits.node_concurrency.clamp(1, MAX_HANDLERS);
         let handlers = Arc::new(Semaphore::new(limits.node_concurrency));
         let engine = Engine {
-            routes: Routes::new(registry, &limits, &handlers),
+            routes: Routes::new(
+                registry,
+                &Place {
+                    limits: &limits,
+                    handlers: &handlers,
+                    now: clock.now(),
+                },
+            ),
             states: Arc::new(states),
             hooks,
             store,
@@ -155,11 +162,18 @@ impl Invoker {
             limits,
             handlers,
             states,
+            clock,
             ..
         } = &*self.0;
         check_requirement(&definition, states)?;
         let definition = definition.prepared()?;
-        routes.add(definition, limits, handlers)?;
+        let now = clock.now();
+        let place = Place {
+            limits,
+            handlers,
+            now,
+        };
+        routes.add(definition, &place)?;
         self.0.changes.send_replace(());
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::engine::gate::Gate;
@@ -25,6 +26,15 @@ pub(super) struct Route {
     pub(super) options: Resolved,
     pub(super) gate: Arc<Gate>,
     pub(super) lane: Lane,
+    /// When it came.
+    since: Timestamp,
+}
+
+/// Where services are put.
+pub(super) struct Place<'a> {
+    pub(super) limits: &'a Limits,
+    pub(super) handlers: &'a Arc<Semaphore>,
+    pub(super) now: Timestamp,
 }
 
 /// The options of a service in force.
@@ -68,12 +78,12 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    pub(super) fn new(registry: Registry, limits: &Limits, handlers: &Arc<Semaphore>) -> Self {
+    pub(super) fn new(registry: Registry, place: &Place<'_>) -> Self {
         let routes = registry
             .into_iter()
             .map(|definition| {
                 let name = definition.name().clone();
-                (name, Arc::new(Route::new(definition, limits, handlers)))
+                (name, Arc::new(Route::new(definition, place)))
             })
             .collect();
         Self {
@@ -82,14 +92,9 @@ impl Routes {
         }
     }
 
-    pub(super) fn add(
-        &self,
-        definition: Definition,
-        limits: &Limits,
-        handlers: &Arc<Semaphore>,
-    ) -> Result<()> {
+    pub(super) fn add(&self, definition: Definition, place: &Place<'_>) -> Result<()> {
         let name = definition.name().clone();
-        let route = Arc::new(Route::new(definition, limits, handlers));
+        let route = Arc::new(Route::new(definition, place));
         let before = self.table.rcu(|table| {
             let mut table = Table::clone(table);
             table
@@ -125,18 +130,19 @@ impl Routes {
 }
 
 impl Route {
-    fn new(definition: Definition, limits: &Limits, handlers: &Arc<Semaphore>) -> Self {
-        let options = Resolved::new(definition.service_options(), limits);
+    fn new(definition: Definition, place: &Place<'_>) -> Self {
+        let options = Resolved::new(definition.service_options(), place.limits);
         let gate = Gate::new(
             options.concurrency,
             options.queue_length,
-            Arc::clone(handlers),
+            Arc::clone(place.handlers),
         );
         Self {
             definition,
             options,
             gate: Arc::new(gate),
             lane: Lane::default(),
+            since: place.now,
         }
     }
 
@@ -199,6 +205,8 @@ pub struct ServiceStatus {
     pub running: usize,
     /// How many of its invocations are pending.
     pub pending: usize,
+    /// Since when it is served.
+    pub since: Timestamp,
 }
 
 impl Invoker {
@@ -241,6 +249,7 @@ impl Engine {
             status: ServiceStatus {
                 running: route.gate.running(),
                 pending: self.store.pending(route.name()),
+                since: route.since,
             },
         }
     }

@@ -27,6 +27,14 @@ impl Wanted {
         }
     }
 
+    /// As it was asked for, and JSON where that has no form for it.
+    pub(super) fn or_json(asked: Option<Format>, input: &Payload) -> Self {
+        Self {
+            asked: false,
+            ..Self::new(asked, input)
+        }
+    }
+
     pub(super) fn asked(asked: Option<Format>) -> Self {
         Self::new(asked, &Payload::empty())
     }

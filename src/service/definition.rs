@@ -264,12 +264,17 @@ impl Definition {
     #[must_use]
     pub fn call(&self, context: Context, input: Payload) -> HandlerFuture {
         let future = (self.handler)(context, input);
-        if self.sio.output.is_none() && self.sio.response_elem.is_none() {
+        let sio = &self.sio;
+        let hides = sio.input.is_some() && sio.has_secrets();
+        if sio.output.is_none() && sio.response_elem.is_none() && !hides {
             return future;
         }
-        let sio = Arc::clone(&self.sio);
+        let sio = Arc::clone(sio);
         Box::pin(async move {
-            let Reply { payload, metadata } = future.await?;
+            let Reply { payload, metadata } = future.await.map_err(|error| match hides {
+                true => io::redacted(&sio, error),
+                false => error,
+            })?;
             let payload = io::check_output(&sio, payload)?;
             Ok(Reply { payload, metadata })
         })

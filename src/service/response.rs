@@ -5,14 +5,14 @@ use std::ops::Index;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::codec::payload;
+use crate::codec::{payload, text};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 use crate::model::metadata::Metadata;
-use crate::model::payload::{Payload, Reply};
+use crate::model::payload::{Format, Payload, Reply};
 use crate::model::value::{Value, from_value};
 
-/// The response of a service.
+/// The response of a service: a value, or the text of a CSV or text document where one was asked for.
 ///
 /// ```
 /// # use cidery::{Context, Result, dict};
@@ -45,7 +45,11 @@ impl Response {
         Ok(Self {
             cid,
             document,
-            value: payload::decode(reply.payload)?,
+            value: match reply.payload {
+                // As they are: cells have no types, and how they are separated is the service's to say.
+                Payload::Document(bytes, Format::Csv | Format::Text) => text::read(&bytes)?.into(),
+                payload => payload::decode(payload)?,
+            },
             metadata: reply.metadata,
         })
     }

@@ -3,6 +3,9 @@
 Called with the folder of the generated stubs and the address of a node that serves the demo services.
 """
 
+import csv
+import io
+import json
 import sys
 
 sys.path.insert(0, sys.argv[1])
@@ -10,7 +13,7 @@ sys.path.insert(0, sys.argv[1])
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from cidery.v1 import invocation_pb2, invocation_pb2_grpc
+from cidery.v1 import invocation_pb2, invocation_pb2_grpc, outcome_pb2
 from customer import service_pb2 as customer, service_pb2_grpc as customer_grpc
 from invoking import service_pb2 as invoking, service_pb2_grpc as invoking_grpc
 
@@ -57,6 +60,18 @@ def main(address: str) -> None:
     imported = customers.Import(customer.ImportRequest(items=[item])).items[0]
     assert imported.credit == "0.1234567890123456789" and imported.imported, imported
     assert not imported.HasField("since")
+
+    # Every digit, read by Python's own JSON and CSV.
+    for number in ["9007199254740993", "123456789012345678901234567890", "0.1234567890123456789"]:
+        request = invocation_pb2.InvokeRequest(service="cidery.echo", document=b'{"n":%s}' % number.encode())
+        found = json.loads(invocation.Invoke(request).document, parse_int=str, parse_float=str)
+        assert found == {"n": number}, found
+        request.document, request.data_format = b"n\n%s\n" % number.encode(), outcome_pb2.DATA_FORMAT_CSV
+        rows = list(csv.reader(io.StringIO(invocation.Invoke(request).document.decode(), newline="")))
+        assert rows == [["n"], [number]], rows
+        request = invocation_pb2.InvokeRequest(service="cidery.echo")
+        request.payload["n"] = number
+        assert invocation.Invoke(request).payload["n"] == number
 
     # Elements whose names have hyphens and a wrapped response.
     stub = invoking_grpc.ServiceStub(channel)

@@ -337,7 +337,8 @@ fn descriptions_show_what_goes_in_and_what_comes_out() {
     let server = Server::start(&[]);
     let said = stdout(&server.run(&["describe", "customer.import"]));
     for line in [
-        "typed method     customer.Service/Import",
+        "typed method       customer.Service/Import",
+        "served by          the node, declaration ",
         "Input: a list of dicts of",
         "since      Date     no                 Since when they are a customer.",
         "credit     Decimal  no        \"0\"      Every digit is kept.",
@@ -349,7 +350,7 @@ fn descriptions_show_what_goes_in_and_what_comes_out() {
     }
     let said = stdout(&server.run(&["describe", "cidery.echo"]));
     for line in [
-        "typed method     none: it declares neither",
+        "typed method       none: it declares neither",
         "Input: any value",
         "Output: any value",
     ] {

@@ -5,6 +5,7 @@ mod support;
 
 mod bad_input;
 mod cancellation;
+mod checks;
 mod cli;
 mod compiler;
 mod corpus;
@@ -26,6 +27,7 @@ mod readme;
 mod reflection;
 mod result_stream;
 mod retries;
+mod round_trips;
 mod sio;
 mod store_contract;
 mod tidy;

@@ -77,6 +77,88 @@ fn the_table_holds_row_by_row() {
     }
 }
 
+#[test]
+fn the_way_out_holds_row_by_row() {
+    let rows = table(&file("docs/sio.md"), "### The way out");
+    assert!(rows.len() > 12);
+    for row in &rows {
+        let [kind, answered, becomes] = row.as_slice() else {
+            panic!("{row:?}")
+        };
+        let sio = Sio::new().output(element(kind)).prepared().unwrap();
+        let value = json::read(answered.trim_matches('`').as_bytes()).unwrap();
+        let output = Dict::from_iter([("x", value)]);
+        let found = match sio.check_output(output.into()) {
+            Ok(value) => format!("`{}`", json::write(&value["x"]).unwrap()),
+            Err(faults) => {
+                let violation = &faults.violations[0];
+                match violation.path.strip_prefix("/x").unwrap() {
+                    "" => violation.code.to_string(),
+                    path => format!("{} at `{path}`", violation.code),
+                }
+            }
+        };
+        assert_eq!(&found, becomes, "{row:?}");
+    }
+}
+
+/// Every type may be absent, and every type may have a default, which comes in the form that handlers get.
+#[test]
+fn every_type_may_be_absent_and_have_a_default() {
+    let kinds = [
+        ("Text", "\"t\"", "\"t\""),
+        ("Int", "\"7\"", "7"),
+        ("Float", "1", "1.0"),
+        ("Decimal", "\"1.10\"", "\"1.10\""),
+        ("Bool", "\"yes\"", "true"),
+        ("Date", "\"2026-01-31\"", "\"2026-01-31\""),
+        (
+            "DateTime",
+            "\"2026-01-31T13:00:00+01:00\"",
+            "\"2026-01-31T12:00:00Z\"",
+        ),
+        (
+            "Uuid",
+            "\"01890F5A7B3C7DEF8123456789ABCDEF\"",
+            "\"01890f5a-7b3c-7def-8123-456789abcdef\"",
+        ),
+        ("Bytes", "\"AP8\"", "\"AP8=\""),
+        ("List", "[1]", "[1]"),
+        ("List of Int", "[\"1\"]", "[1]"),
+        ("Dict", "{\"a\":1}", "{\"a\":1}"),
+        ("Dict of a: Int", "{\"a\":\"1\"}", "{\"a\":1}"),
+        ("DictList", "[{}]", "[{}]"),
+        ("DictList of a: Int", "[{\"a\":\"1\"}]", "[{\"a\":1}]"),
+        ("Csv", "\"a,b\"", "[\"a\",\"b\"]"),
+        ("AsIs", "[null]", "[null]"),
+        ("Secret", "\"s\"", "\"s\""),
+    ];
+    for (kind, default, becomes) in kinds {
+        let default = json::read(default.as_bytes()).unwrap();
+        let sio = |element: Element| Sio::new().input(element).prepared().unwrap();
+        for absent in [Dict::new(), Dict::from_iter([("x", Value::Null)])] {
+            let is_any = kind == "AsIs" && !absent.is_empty();
+            let checked = sio(element(kind).optional())
+                .check_input(absent.clone().into())
+                .unwrap();
+            assert_eq!(
+                checked.value.as_dict().unwrap().is_empty(),
+                !is_any,
+                "{kind}"
+            );
+            let checked = sio(element(kind).default(default.clone()))
+                .check_input(absent.into())
+                .unwrap();
+            let expected = if is_any { "null" } else { becomes };
+            assert_eq!(
+                json::write(&checked.value["x"]).unwrap(),
+                expected,
+                "{kind}"
+            );
+        }
+    }
+}
+
 /// One entry of the corpus.
 struct Entry {
     name: String,

@@ -139,6 +139,13 @@ async fn options_travel_as_metadata_and_what_is_not_known_is_refused() {
         assert_eq!(error.reason(), reason, "{key}");
         assert_eq!(error.field_violations()[0].path, format!("/{key}"));
     }
+    // Credentials are the transport's: they are not stored, shown or handed on.
+    let credentials = [("authorization", "Bearer x"), ("cookie", "y=1")];
+    let (answer, _) = client
+        .call_with("see.Service/Metadata", json!({}), &credentials)
+        .await
+        .unwrap();
+    assert_eq!(answer["seen"], json!({}));
     let large = "x".repeat(9_000);
     let refused = client
         .call_with("see.Service/Metadata", json!({}), &[("x-large", &large)])

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::NodeArgs;
 use super::printer::Printer;
+use crate::codec::convert::timestamp_from_proto;
 use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::dict;
@@ -43,16 +44,11 @@ impl Describe {
         show_side(printer, "Output", sio.output.as_ref());
         printer.data("\nTry it:");
         for example in service.examples {
-            printer.data(&indented(&example.text));
-            printer.data("");
+            // Not indented: it is to be pasted as it is.
+            printer.data(&format!("\n# {}\n{}", example.tool, example.text));
         }
         Ok(())
     }
-}
-
-fn indented(text: &str) -> String {
-    let lines = text.lines().map(|line| format!("  {line}"));
-    lines.collect::<Vec<_>>().join("\n").replace("  \n", "\n")
 }
 
 fn plain(value: &Value) -> String {
@@ -88,6 +84,20 @@ fn facts(service: &v1::ServiceDescription) -> Dict {
         Ok(v1::UnknownKeys::Refuse) => drop(facts.insert("unknown keys", "refused")),
         _ => {}
     }
+    if let Some(csv) = sio.csv {
+        let header = if csv.no_header {
+            "without a header"
+        } else {
+            "with a header"
+        };
+        let (delimiter, quote) = (csv.delimiter, csv.quote);
+        facts.insert(
+            "csv",
+            format!("{header}, `{delimiter}` between cells, `{quote}` around them"),
+        );
+    }
+    let places = service.locations.iter().map(location).collect::<Vec<_>>();
+    facts.insert("served by", places.join(", "));
     if sio.empty_strings == i32::from(v1::EmptyStrings::Absent) {
         facts.insert("empty strings", "count as absent");
     }
@@ -99,12 +109,26 @@ fn facts(service: &v1::ServiceDescription) -> Dict {
         "attempts": retry.max_attempts,
         "concurrency": options.concurrency,
         "queue length": options.queue_length,
+        "pending limit": options.pending_limit,
         "retention": time(options.retention),
+        "failure retention": time(options.failure_retention),
         "idempotent": options.idempotent,
     } {
         facts.insert(key, value);
     }
     facts
+}
+
+fn location(location: &v1::ServiceLocation) -> String {
+    let place = match (location.worker_id.as_str(), location.worker_name.as_str()) {
+        ("", _) => "the node".to_owned(),
+        (id, name) => format!("{name} ({id})"),
+    };
+    let since = location.since_time.as_ref().and_then(timestamp_from_proto);
+    let since = since
+        .map(|since| format!(" since {since:.0}"))
+        .unwrap_or_default();
+    format!("{place}, declaration {}{since}", location.declaration_hash)
 }
 
 /// What programs want beside the facts: the schemas, and the calls.
@@ -150,13 +174,31 @@ fn add_rows(rows: &mut Vec<[String; 5]>, elements: &[v1::Element], level: usize)
             type_of(element),
             if element.optional { "no" } else { "yes" }.to_owned(),
             element.default_json.clone(),
-            element.description.clone(),
+            notes(element),
         ]);
         add_rows(rows, &element.elements, level + 1);
         if let Some(item) = &element.item {
             add_rows(rows, &item.elements, level + 1);
         }
     }
+}
+
+/// What is declared of an element beside what has a column.
+fn notes(element: &v1::Element) -> String {
+    let mut notes = element.description.clone();
+    let policy = match v1::UnknownKeys::try_from(element.unknown_keys) {
+        Ok(v1::UnknownKeys::Keep) => "Unknown keys are kept.",
+        Ok(v1::UnknownKeys::Refuse) => "Unknown keys are refused.",
+        _ => "",
+    };
+    let number = (element.number > 0).then(|| format!("Field {}.", element.number));
+    for note in [policy.to_owned(), number.unwrap_or_default()] {
+        if !note.is_empty() {
+            notes.push_str(if notes.is_empty() { "" } else { " " });
+            notes.push_str(&note);
+        }
+    }
+    notes
 }
 
 fn type_of(element: &v1::Element) -> String {

@@ -114,11 +114,11 @@ impl Proto {
 
     async fn typed(&self, printer: &Printer) -> Result<Vec<ProtoFile>> {
         let client = self.node.connect().await?;
-        // All of them, whichever are wanted: others may clash with those.
         let mut described = Vec::new();
         for summary in client.services("").await? {
             let wanted = self.services.contains(&summary.name);
-            if !wanted && summary.typed_method.is_empty() {
+            let is_left_out = !self.services.is_empty() && !wanted;
+            if is_left_out || (!wanted && summary.typed_method.is_empty()) {
                 continue;
             }
             let service = match client.describe(&summary.name).await {
@@ -148,10 +148,9 @@ impl Proto {
                 client.describe(name).await?;
             }
         }
-        let wanted = described.iter().filter(|(name, ..)| {
-            self.services.is_empty() || self.services.iter().any(|wanted| wanted == name.as_str())
-        });
-        let directory = Directory::new(wanted.map(|(name, sio, text)| (name, sio, text.as_str())));
+        let services = described.iter();
+        let directory =
+            Directory::new(services.map(|(name, sio, text)| (name, sio, text.as_str())));
         for (service, note) in directory.notes() {
             printer.note(Tone::Warning, &format!("{service}: {note}"));
         }

@@ -4,7 +4,7 @@ use super::printer::{Printer, Tone};
 use crate::codec::convert::{PayloadOneof as _, failure_from_proto, format_from_proto};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::stream_results_response::Event;
-use crate::codec::{payload, struct_pb};
+use crate::codec::struct_pb;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
 use crate::model::payload::{Format, Payload};
@@ -52,7 +52,7 @@ pub(super) fn show(
         }
         Event::Succeeded(event) => {
             printer.note(Tone::Good, &format!("{cid}  succeeded"));
-            return Some(succeeded(event).map(|value| printer.value(&value)));
+            return Some(succeeded(event).and_then(|payload| printer.payload(payload)));
         }
         Event::Failed(v1::FailedEvent { failure })
         | Event::Cancelled(v1::CancelledEvent { failure })
@@ -99,14 +99,14 @@ fn item(event: v1::ItemEvent) -> Result<Value> {
     }
 }
 
-fn succeeded(event: v1::SucceededEvent) -> Result<Value> {
+fn succeeded(event: v1::SucceededEvent) -> Result<Payload> {
     let format = format_from_proto("/data_format", event.data_format)?.unwrap_or(Format::Json);
     let payload = event.output.and_then(|output| output.into_payload(format));
-    payload::decode(payload.unwrap_or(Payload::empty()))
+    Ok(payload.unwrap_or(Payload::empty()))
 }
 
 /// The outcome of an invocation that has ended; an error that says where it stands if it has not.
-pub(super) fn outcome(invocation: v1::Invocation, cid: Cid) -> Result<Value> {
+pub(super) fn outcome(invocation: v1::Invocation, cid: Cid) -> Result<Payload> {
     let state = v1::State::try_from(invocation.state).unwrap_or_default();
     let Some(outcome) = invocation.outcome else {
         let state = state.as_str_name().trim_start_matches("STATE_");
@@ -119,7 +119,7 @@ pub(super) fn outcome(invocation: v1::Invocation, cid: Cid) -> Result<Value> {
         Some(v1::outcome::Outcome::Failure(failure)) => {
             Err(failure_from_proto(failure).with_cid(cid))
         }
-        Some(output) => payload::decode(output.into_payload(format).unwrap_or(Payload::empty())),
+        Some(output) => Ok(output.into_payload(format).unwrap_or(Payload::empty())),
         None => Err(Error::internal(
             reason::TRANSPORT,
             "the node answered with an empty outcome",

@@ -119,8 +119,17 @@ fn elements(elements: &[String]) -> Result<Value> {
     Err(Error::violations(reason::REQUEST_INVALID, violations))
 }
 
+/// What is JSON is read as JSON, unless a number would be written otherwise: `1.10` and `1e5` stay what they are.
 fn element_value(text: &str) -> Value {
-    json::read(text.as_bytes()).unwrap_or_else(|_| Value::Text(text.to_owned()))
+    let as_text = || Value::Text(text.to_owned());
+    match json::read(text.as_bytes()) {
+        Ok(number @ (Value::Int(_) | Value::Float(_) | Value::Digits(_))) => {
+            let same = json::write(&number).is_ok_and(|written| written == text.trim());
+            if same { number } else { as_text() }
+        }
+        Ok(value) => value,
+        Err(_) => as_text(),
+    }
 }
 
 #[cfg(test)]
@@ -131,11 +140,12 @@ mod tests {
     #[test]
     fn what_is_json_is_read_as_json_and_all_else_as_text() {
         let typed = [
-            "a=1", "b=x y", "c=[1,2]", "d=\"7\"", "e=", "f=a=b", "g=true",
+            "a=1", "b=x y", "c=[1,2]", "d=\"7\"", "e=", "f=a=b", "g=true", "h=1.10", "i=1.5",
         ];
         let value = elements(&typed.map(str::to_owned)).unwrap();
         let expected = dict! {
-            "a": 1, "b": "x y", "c": [1, 2], "d": "7", "e": "", "f": "a=b", "g": true,
+            "a": 1, "b": "x y", "c": [1, 2], "d": "7", "e": "", "f": "a=b", "g": true, "h": "1.10",
+            "i": 1.5,
         };
         assert_eq!(value, Value::Dict(expected));
     }

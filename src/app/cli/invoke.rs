@@ -8,11 +8,9 @@ use super::follow::follow;
 use super::input::{DocumentFormat, InputArgs};
 use super::printer::{Printer, Tone};
 use super::{NodeArgs, duration};
-use crate::codec::payload;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::metadata::Metadata;
-use crate::model::payload::{Format, Payload};
 use crate::model::sio::{IGNORED_KEY, Ignored};
 use crate::service::Call;
 
@@ -77,11 +75,7 @@ impl Invoke {
             return follow(&client, accepted.cid, printer).await;
         }
         let (_, reply) = client.invoke(call).await?;
-        match reply.payload {
-            // As it is: whoever asked for it reads it with something else.
-            Payload::Document(bytes, Format::Csv | Format::Text) => printer.raw(&bytes),
-            payload => printer.value(&payload::decode(payload)?),
-        }
+        printer.payload(reply.payload)?;
         if let Some(names) = reply.metadata.get(IGNORED_KEY) {
             note_ignored(printer, &Ignored::from_text(names));
         }

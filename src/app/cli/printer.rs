@@ -4,8 +4,9 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use super::Output;
-use crate::codec::json;
-use crate::model::error::{Error, Kind};
+use crate::codec::{json, payload};
+use crate::model::error::{Error, Kind, Result};
+use crate::model::payload::{Format, Payload};
 use crate::model::value::Value;
 
 const BOLD: &str = "\x1b[1m";
@@ -78,6 +79,15 @@ impl Printer {
         } else {
             self.data(&json::pretty(value));
         }
+    }
+
+    /// A response: a CSV or text document as it is, everything else as a value.
+    pub(super) fn payload(&self, payload: Payload) -> Result<()> {
+        match payload {
+            Payload::Document(bytes, Format::Csv | Format::Text) => self.raw(&bytes),
+            payload => self.value(&payload::decode(payload)?),
+        }
+        Ok(())
     }
 
     /// A value on one line.

@@ -34,7 +34,6 @@ impl ShowResult {
         let invocation = client
             .invocation(self.cid, self.wait.unwrap_or_default())
             .await?;
-        printer.value(&outcome(invocation, self.cid)?);
-        Ok(())
+        printer.payload(outcome(invocation, self.cid)?)
     }
 }

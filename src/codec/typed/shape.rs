@@ -157,13 +157,33 @@ impl Message {
         unknown: UnknownKeys,
         what: &str,
     ) -> Result<Self, String> {
-        let mut names: HashMap<&str, &str> = HashMap::new();
+        // What two fields must not share: the name, the JSON name that follows from it, the message they are made of.
+        let mut names: HashMap<(&str, String), &str> = HashMap::new();
         for field in &fields {
-            if let Some(other) = names.insert(&field.name, &field.key) {
-                let (one, name) = (&field.key, &field.name);
+            if !can_be_json_name(&field.key) {
+                let key = &field.key;
                 return Err(format!(
-                    "the elements `{other}` and `{one}` of {what} would both be the field `{name}`"
+                    "`{key}` of {what} cannot be the JSON name of a field"
                 ));
+            }
+            let message = match &field.kind {
+                Kind::Message(message) => Some(("message", message.name.clone())),
+                _ => None,
+            };
+            let json_name = ("JSON name", json_name(&field.name));
+            let claims = [
+                Some(("field", field.name.clone())),
+                Some(json_name),
+                message,
+            ];
+            for claim in claims.into_iter().flatten() {
+                let (kind, name) = claim.clone();
+                if let Some(other) = names.insert(claim, &field.key) {
+                    let one = &field.key;
+                    return Err(format!(
+                        "the elements `{other}` and `{one}` of {what} would both be the {kind} `{name}`"
+                    ));
+                }
             }
         }
         let mut by_number: Vec<(u32, usize)> = fields.iter().map(|f| f.number).zip(0..).collect();
@@ -187,6 +207,23 @@ impl Message {
             by_number,
         })
     }
+}
+
+/// The JSON name that protobuf gives a field unless it is told another: `cust_id` is `custId`.
+fn json_name(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut out = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut chars = word.chars();
+        out.extend(chars.next().map(|c| c.to_ascii_uppercase()));
+        out.extend(chars);
+    }
+    out
+}
+
+/// Whether protobuf takes it as a JSON name: names in brackets are those of extensions.
+fn can_be_json_name(key: &str) -> bool {
+    !(key.contains('\0') || (key.starts_with('[') && key.ends_with(']')))
 }
 
 impl Method {
@@ -235,42 +272,42 @@ impl Method {
     }
 }
 
+/// `whole` is the policy of the whole declaration, which dicts without one of their own fall back to.
 fn body(
     name: String,
     declared: Option<&Elements>,
-    unknown: UnknownKeys,
+    whole: UnknownKeys,
     what: &str,
 ) -> Result<Body, String> {
     let Some(declared) = declared else {
         let fields = vec![field(PAYLOAD, Kind::Value, false)];
         return Ok(Body {
-            message: Message::new(name, fields, unknown, what)?,
+            message: Message::new(name, fields, whole, what)?,
             form: Form::Whole,
         });
     };
-    let of_dicts = declared.unknown_keys.unwrap_or(unknown);
     if declared.list {
-        let item = Message::new(
-            "Item".to_owned(),
-            fields(&declared.elements, of_dicts, what)?,
-            of_dicts,
-            what,
-        )?;
+        let item = of_dict("Item".to_owned(), declared, whole, what)?;
         let fields = vec![field(ITEMS, Kind::Message(item), true)];
         return Ok(Body {
-            message: Message::new(name, fields, unknown, what)?,
+            message: Message::new(name, fields, whole, what)?,
             form: Form::Items,
         });
     }
     Ok(Body {
-        message: Message::new(
-            name,
-            fields(&declared.elements, of_dicts, what)?,
-            of_dicts,
-            what,
-        )?,
+        message: of_dict(name, declared, whole, what)?,
         form: Form::Dict,
     })
+}
+
+fn of_dict(
+    name: String,
+    declared: &Elements,
+    whole: UnknownKeys,
+    what: &str,
+) -> Result<Message, String> {
+    let own = declared.unknown_keys.unwrap_or(whole);
+    Message::new(name, fields(&declared.elements, whole, what)?, own, what)
 }
 
 /// The response of a service with a `response_elem`, which is a field like any other.
@@ -278,46 +315,40 @@ fn wrapped(
     name: String,
     key: &str,
     declared: Option<&Elements>,
-    unknown: UnknownKeys,
+    whole: UnknownKeys,
 ) -> Result<Body, String> {
     let what = "the output";
     let (kind, list) = match declared {
         None => (Kind::Value, false),
         Some(declared) => {
-            let unknown = declared.unknown_keys.unwrap_or(unknown);
-            let fields = fields(&declared.elements, unknown, what)?;
-            (
-                Kind::Message(Message::new(pascal(key), fields, unknown, what)?),
-                declared.list,
-            )
+            let message = of_dict(pascal(key), declared, whole, what)?;
+            (Kind::Message(message), declared.list)
         }
     };
-    let fields = vec![field(key, kind, list)];
     Ok(Body {
-        message: Message::new(name, fields, unknown, what)?,
+        message: Message::new(name, vec![field(key, kind, list)], whole, what)?,
         form: Form::Dict,
     })
 }
 
-fn fields(elements: &[Element], unknown: UnknownKeys, what: &str) -> Result<Vec<Field>, String> {
-    elements
-        .iter()
-        .map(|element| of_element(element, unknown, what))
+fn fields(elements: &[Element], whole: UnknownKeys, what: &str) -> Result<Vec<Field>, String> {
+    let fields = elements.iter();
+    fields
+        .map(|element| of_element(element, whole, what))
         .collect()
 }
 
-fn of_element(element: &Element, unknown: UnknownKeys, what: &str) -> Result<Field, String> {
-    let of_dict = element.unknown_keys.unwrap_or(unknown);
+fn of_element(element: &Element, whole: UnknownKeys, what: &str) -> Result<Field, String> {
     let (kind, repeated) = match &element.kind {
         Type::List(None) => (Kind::Value, true),
         Type::List(Some(item)) => match &item.kind {
             // There is no list of lists in protobuf.
             Type::List(_) | Type::DictList(_) | Type::AsIs => (Kind::Value, true),
-            _ => (kind(item, &element.name, of_dict, what)?, true),
+            _ => (kind(item, &element.name, whole, what)?, true),
         },
-        Type::DictList(_) => (kind(element, &element.name, of_dict, what)?, true),
+        Type::DictList(_) => (kind(element, &element.name, whole, what)?, true),
         Type::Csv => (Kind::Text, true),
-        _ => (kind(element, &element.name, of_dict, what)?, false),
+        _ => (kind(element, &element.name, whole, what)?, false),
     };
     let mut field = field(&element.name, kind, repeated);
     field.redact = is_secret(element);
@@ -337,8 +368,7 @@ fn is_secret(element: &Element) -> bool {
     }
 }
 
-fn kind(element: &Element, name: &str, unknown: UnknownKeys, what: &str) -> Result<Kind, String> {
-    let unknown = element.unknown_keys.unwrap_or(unknown);
+fn kind(element: &Element, name: &str, whole: UnknownKeys, what: &str) -> Result<Kind, String> {
     Ok(match &element.kind {
         Type::Text | Type::Date | Type::Decimal | Type::Uuid | Type::Secret | Type::Csv => {
             Kind::Text
@@ -351,8 +381,9 @@ fn kind(element: &Element, name: &str, unknown: UnknownKeys, what: &str) -> Resu
         Type::AsIs | Type::List(_) => Kind::Value,
         Type::Dict(None) | Type::DictList(None) => Kind::Struct,
         Type::Dict(Some(elements)) | Type::DictList(Some(elements)) => {
-            let fields = fields(elements, unknown, what)?;
-            Kind::Message(Message::new(pascal(name), fields, unknown, what)?)
+            let own = element.unknown_keys.unwrap_or(whole);
+            let fields = fields(elements, whole, what)?;
+            Kind::Message(Message::new(pascal(name), fields, own, what)?)
         }
     })
 }

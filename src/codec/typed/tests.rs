@@ -214,6 +214,17 @@ fn clashes_leave_both_without_a_method_and_name_them() {
         (name("c.names"), &spelt),
         (name("grpc.x"), &sio),
     ];
+    let messages = Sio::new()
+        .input(Dict("a_1").with([Int("x")]))
+        .input(Dict("a1").with([Int("x")]));
+    let json_names = Sio::new().input(Int("line_1")).input(Int("line1"));
+    let brackets = Sio::new().input(Int("[x]"));
+    let services = services.into_iter().chain([
+        (name("d.messages"), &messages),
+        (name("d.json"), &json_names),
+        (name("d.brackets"), &brackets),
+    ]);
+    let services: Vec<_> = services.collect();
     let directory = Directory::new(services.iter().map(|(name, sio)| (name, *sio, "")));
     assert!(directory.at("/a.Service/Set").is_some());
     assert_eq!(
@@ -243,6 +254,12 @@ fn clashes_leave_both_without_a_method_and_name_them() {
             "`myName` and `my_name` of the input would both be the field `my_name`",
         ),
         ("grpc.x", "`grpc` is kept"),
+        (
+            "d.messages",
+            "`a_1` and `a1` of the input would both be the JSON name `a1`",
+        ),
+        ("d.json", "would both be the JSON name `line1`"),
+        ("d.brackets", "`[x]` of the input cannot be the JSON name"),
     ] {
         let note = directory.note(service).unwrap();
         assert!(note.contains(said), "{service}: {note}");

@@ -1,19 +1,23 @@
 //! `cidery.v1.DiscoveryService`.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
 use tonic::{Request, Response, Status};
 
 use super::catalog::{Catalog, Snapshot};
 use super::examples;
 use super::request::answered;
-use crate::codec::convert::{duration_to_proto, sio_to_proto};
+use crate::codec::convert::{duration_to_proto, sio_to_proto, timestamp_to_proto};
 use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryService;
 use crate::engine::{Invoker, ServiceFacts};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::invocation::RetryPolicy;
+use crate::model::sio::Sio;
 use crate::model::value::Value;
 use crate::service::ServiceOptions;
 
@@ -119,12 +123,27 @@ fn description(
         health: v1::ServiceHealth::Serving.into(),
         locations: vec![v1::ServiceLocation {
             running: count(facts.status.running),
+            declaration_hash: declaration_hash(sio),
+            since_time: Some(timestamp_to_proto(facts.status.since)),
             ..v1::ServiceLocation::default()
         }],
         running: count(facts.status.running),
         pending: count(facts.status.pending),
         ..v1::ServiceDescription::default()
     }
+}
+
+/// Names a declaration: whoever serves the same one has the same.
+fn declaration_hash(sio: &Sio) -> String {
+    const BYTES: usize = 8;
+    let digest = Sha256::digest(sio_to_proto(sio).encode_to_vec());
+    digest
+        .iter()
+        .take(BYTES)
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 fn options(options: &ServiceOptions) -> v1::ServiceOptions {

@@ -28,10 +28,14 @@ pub(super) fn of_calls(
     let text = json::write(sample).unwrap_or_else(|_| "{}".to_owned());
     let (path, body) = match typed {
         Some(method) => (method.path(), request_of(method, sample)),
-        None => (
-            "cidery.v1.InvocationService/Invoke".to_owned(),
-            Dict::from_iter([("service", service.into()), ("payload", sample.clone())]).into(),
-        ),
+        None => ("cidery.v1.InvocationService/Invoke".to_owned(), {
+            let field = if sample.as_dict().is_some() {
+                "payload"
+            } else {
+                "value"
+            };
+            Dict::from_iter([("service", service.into()), (field, sample.clone())]).into()
+        }),
     };
     let body = json::write(&body).unwrap_or_else(|_| "{}".to_owned());
     let example = |tool: &str, text: String| v1::CallExample {

@@ -151,13 +151,10 @@ impl InvocationApi {
             return;
         };
         let sio = facts.definition.declaration();
-        if !sio.has_secrets() {
-            return;
+        if sio.has_secrets() {
+            let masked = sio::masked_input(sio, request.input.clone());
+            Arc::make_mut(request).input = masked;
         }
-        // What cannot be read is not shown at all.
-        let input = sio::read_input(sio, request.input.clone());
-        let masked = input.map(|checked| sio.masked_input(checked.value));
-        Arc::make_mut(request).input = Payload::Value(masked.unwrap_or_default());
     }
 }
 

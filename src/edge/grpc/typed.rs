@@ -226,19 +226,31 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>> {
     })
 }
 
-/// The metadata of a call: all ASCII headers but those of the transport and our own.
+/// Headers that are the transport's, or that say who the caller is: they are neither stored nor handed on.
+const NOT_METADATA: [&str; 14] = [
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "host",
+    "proxy-authorization",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "user-agent",
+];
+
+fn is_metadata(name: &str) -> bool {
+    !(NOT_METADATA.contains(&name) || name.starts_with("grpc-") || name.ends_with("-bin"))
+}
+
+/// The metadata of a call: all ASCII headers but those of the transport, credentials and our own.
 fn metadata(headers: &HeaderMap) -> Result<Metadata> {
     const KNOWN: [&str; 2] = [CID_KEY, TIMEOUT_KEY];
-    const TRANSPORT: [&str; 8] = [
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "te",
-        "transfer-encoding",
-        "user-agent",
-    ];
     let mut metadata = Metadata::new();
     let mut unknown = Vec::new();
     for name in headers.keys() {
@@ -250,21 +262,18 @@ fn metadata(headers: &HeaderMap) -> Result<Metadata> {
             }
             continue;
         }
-        if TRANSPORT.contains(&name) || name.starts_with("grpc-") || name.ends_with("-bin") {
+        if !is_metadata(name) {
             continue;
         }
-        let values: Vec<&str> = headers
-            .get_all(name)
-            .iter()
-            .filter_map(|v| v.to_str().ok())
-            .collect();
-        if !values.is_empty() {
-            // A trace has one parent.
-            let value = if name == TRACEPARENT {
-                values.concat()
-            } else {
-                values.join(",")
-            };
+        let mut values = headers.get_all(name).iter().filter_map(|v| v.to_str().ok());
+        // A trace has one parent; of all others each value counts.
+        let value = match name {
+            TRACEPARENT => values.next().map(str::to_owned),
+            _ => values
+                .map(str::to_owned)
+                .reduce(|all, one| format!("{all},{one}")),
+        };
+        if let Some(value) = value {
             metadata.insert(name, value);
         }
     }
@@ -275,11 +284,14 @@ fn metadata(headers: &HeaderMap) -> Result<Metadata> {
     Ok(metadata)
 }
 
-/// What a handler added to its answer, as headers, where their names and values allow it.
+/// What a handler added to its answer, as headers: what their names and values allow, and default clients accept.
 fn add_headers(response: &mut tonic::Response<Bytes>, metadata: &Metadata) {
+    const MAX_BYTES: usize = 4 * 1024;
+    let mut bytes = 0;
     for (name, value) in metadata.iter() {
         let name = name.to_ascii_lowercase();
-        if name.starts_with("grpc-") || name.starts_with(OWN_PREFIX) || name.ends_with("-bin") {
+        bytes += name.len() + value.len();
+        if !is_metadata(&name) || name.starts_with(OWN_PREFIX) || bytes > MAX_BYTES {
             continue;
         }
         if let (Ok(name), Ok(value)) = (

@@ -148,6 +148,14 @@ impl Error {
         self
     }
 
+    /// Says its violations otherwise; the message follows them.
+    #[must_use]
+    pub fn map_violations(mut self, map: impl FnMut(Violation) -> Violation) -> Self {
+        self.0.violations = self.0.violations.into_iter().map(map).collect();
+        self.0.message = summary(&self.0.violations);
+        self
+    }
+
     /// Replaces the reason: a layer that knows better what went wrong says so.
     #[must_use]
     pub fn with_reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {

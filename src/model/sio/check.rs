@@ -1,6 +1,6 @@
 //! Values against their declaration: everything that is wrong at once, each with its path.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 
 use super::element::{Element, Type};
@@ -11,8 +11,10 @@ use crate::model::value::{Dict, Value};
 
 /// How many violations are kept; further ones are counted.
 const MAX_VIOLATIONS: usize = 1_000;
-/// How many names of ignored keys are kept; further ones are counted.
+/// How many names of ignored keys are kept.
 const MAX_IGNORED: usize = 50;
+/// How many elements are looked for in one value: dicts times elements. What takes longer is refused.
+const MAX_LOOKUPS: usize = 20_000_000;
 
 /// The metadata key under which an answer names the keys of the input that were dropped.
 pub const IGNORED_KEY: &str = "cidery-ignored";
@@ -30,7 +32,8 @@ pub struct Checked {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ignored {
     names: Vec<String>,
-    more: usize,
+    /// Whether there are more.
+    more: bool,
 }
 
 /// What is wrong with a value.
@@ -41,6 +44,9 @@ pub struct Faults {
     /// How many more there are.
     pub omitted: usize,
 }
+
+/// Stands for the names that are not there.
+const MORE: &str = "+";
 
 impl Ignored {
     /// Whether nothing was dropped.
@@ -57,8 +63,12 @@ impl Ignored {
         if self.names.len() < MAX_IGNORED {
             self.names.push(name);
         } else {
-            self.more += 1;
+            self.more = true;
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.more
     }
 
     /// The names that the `cidery-ignored` metadata has.
@@ -67,24 +77,30 @@ impl Ignored {
         let decoded = |name| percent_encoding::percent_decode_str(name).decode_utf8_lossy();
         let names = text.split(',').filter(|name| !name.is_empty());
         Self {
-            names: names.map(|name| decoded(name).into_owned()).collect(),
-            more: 0,
+            more: text.ends_with(MORE),
+            names: names
+                .filter(|name| *name != MORE)
+                .map(|name| decoded(name).into_owned())
+                .collect(),
         }
     }
 
     /// The names as the `cidery-ignored` metadata has them: separated by commas, percent-encoded where they are not
-    /// plain ASCII, and at last how many more there are.
+    /// plain ASCII, and at last a `+` where there are more.
     #[must_use]
     pub fn to_text(&self) -> String {
         const MAX_BYTES: usize = 1024;
-        const ENCODED: &percent_encoding::AsciiSet =
-            &percent_encoding::CONTROLS.add(b'%').add(b',').add(b' ');
+        const ENCODED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
+            .add(b'%')
+            .add(b',')
+            .add(b' ')
+            .add(b'+');
         let mut text = String::new();
         let mut more = self.more;
         for name in &self.names {
             let name = percent_encoding::utf8_percent_encode(name, ENCODED).to_string();
-            if text.len() + name.len() > MAX_BYTES {
-                more += 1;
+            if text.len() + name.len() > MAX_BYTES || name.is_empty() {
+                more = true;
                 continue;
             }
             if !text.is_empty() {
@@ -92,8 +108,8 @@ impl Ignored {
             }
             text.push_str(&name);
         }
-        if more > 0 {
-            text.push_str(&format!(",+{more}"));
+        if more {
+            text.push_str(if text.is_empty() { MORE } else { ",+" });
         }
         text
     }
@@ -124,6 +140,10 @@ impl Faults {
 
     fn is_empty(&self) -> bool {
         self.violations.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.violations.len() >= MAX_VIOLATIONS
     }
 }
 
@@ -224,10 +244,11 @@ impl RowCheck<'_> {
             Ok([row]) => {
                 for violation in &mut self.walk.faults.violations {
                     // There is one dict, not a list.
-                    violation.path = violation.path.trim_start_matches("/0").to_owned();
+                    let path = violation.path.strip_prefix("/0");
+                    violation.path = path.unwrap_or_default().to_owned();
                 }
                 for name in &mut self.walk.ignored.names {
-                    *name = name.trim_start_matches("*/").to_owned();
+                    *name = name.strip_prefix("*/").unwrap_or(name).to_owned();
                 }
                 self.walk.finish(row)
             }
@@ -259,6 +280,9 @@ struct Walk<'a> {
     path: Vec<Step<'a>>,
     faults: Faults,
     ignored: Ignored,
+    /// The declared names of each dict that had others: looked up once.
+    declared: HashMap<*const Element, HashSet<&'a str>>,
+    lookups: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -269,6 +293,8 @@ impl<'a> Walk<'a> {
             path: Vec::new(),
             faults: Faults::default(),
             ignored: Ignored::default(),
+            declared: HashMap::new(),
+            lookups: 0,
         }
     }
 
@@ -319,8 +345,22 @@ impl<'a> Walk<'a> {
     }
 
     fn dict(&mut self, elements: &'a [Element], unknown: UnknownKeys, mut dict: Dict) -> Dict {
-        let mut out = Dict::with_capacity(elements.len());
+        // What is not there takes no room.
+        let mut out = Dict::with_capacity(elements.len().min(dict.len()));
         let mut found = 0;
+        let before = self.lookups;
+        self.lookups += elements.len();
+        if self.lookups > MAX_LOOKUPS {
+            if before <= MAX_LOOKUPS {
+                let message =
+                    format!("has more than {MAX_LOOKUPS} places for elements: send less at once");
+                self.fault(Fault {
+                    code: "TOO_MANY_KEYS",
+                    message,
+                });
+            }
+            return out;
+        }
         for element in elements {
             let given = dict.get_mut(&element.name).map(mem::take);
             found += usize::from(given.is_some());
@@ -423,6 +463,10 @@ impl<'a> Walk<'a> {
             },
         );
         match (self.side, items) {
+            (Side::Output, Value::List(items)) if items == [Value::from("")] => self.fault(Fault {
+                code: "OUT_OF_RANGE",
+                message: "is one empty text, which cannot be told from no text".to_owned(),
+            }),
             (Side::Output, Value::List(items)) => {
                 let texts: Vec<&str> = items.iter().filter_map(Value::as_text).collect();
                 Value::Text(texts.join(","))
@@ -431,11 +475,21 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn unknown(&mut self, elements: &[Element], policy: UnknownKeys, dict: Dict, out: &mut Dict) {
-        let declared: HashSet<&str> = elements
-            .iter()
-            .map(|element| element.name.as_str())
-            .collect();
+    fn unknown(
+        &mut self,
+        elements: &'a [Element],
+        policy: UnknownKeys,
+        dict: Dict,
+        out: &mut Dict,
+    ) {
+        let known = self.declared.remove(&elements.as_ptr());
+        let names = || {
+            elements
+                .iter()
+                .map(|element| element.name.as_str())
+                .collect()
+        };
+        let declared: HashSet<&str> = known.unwrap_or_else(names);
         for (key, value) in dict {
             if declared.contains(key.as_str()) {
                 continue;
@@ -444,11 +498,13 @@ impl<'a> Walk<'a> {
                 UnknownKeys::Keep => {
                     out.insert(key, value);
                 }
-                UnknownKeys::Drop if self.side == Side::Output => {}
+                UnknownKeys::Drop if self.side == Side::Output || self.ignored.is_full() => {}
                 UnknownKeys::Drop => {
                     let name = self.render(Some(&key), |_| "*".to_owned());
-                    self.ignored.add(name.trim_start_matches('/').to_owned());
+                    let name = name.strip_prefix('/').unwrap_or(&name);
+                    self.ignored.add(name.to_owned());
                 }
+                UnknownKeys::Refuse if self.faults.is_full() => self.faults.omitted += 1,
                 UnknownKeys::Refuse => {
                     let message = match nearest(&key, &declared) {
                         Some(name) => format!("is not declared; did you mean `{name}`?"),
@@ -460,13 +516,29 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+        self.declared.insert(elements.as_ptr(), declared);
     }
 
     fn not(&mut self, value: &Value, wanted: &str) -> Value {
-        self.fault(scalar::is_not(value, wanted))
+        if self.faults.is_full() {
+            self.faults.omitted += 1;
+            return Value::Null;
+        }
+        match value {
+            // It may be what holds the secret.
+            Value::Text(_) if self.sio.has_secrets() => {
+                let text = Value::from("***");
+                self.fault(scalar::is_not(&text, wanted))
+            }
+            value => self.fault(scalar::is_not(value, wanted)),
+        }
     }
 
     fn fault(&mut self, fault: Fault) -> Value {
+        if self.faults.is_full() {
+            self.faults.omitted += 1;
+            return Value::Null;
+        }
         let path = self.pointer(None);
         self.faults
             .add(Violation::new(path, fault.code, fault.message));

@@ -117,6 +117,8 @@ pub struct Element {
     pub description: String,
     /// Whether it was declared by nothing but its name.
     pub(super) bare: bool,
+    /// What was said of it that is not for its type.
+    pub(super) misused: Option<&'static str>,
 }
 
 impl Element {
@@ -188,18 +190,22 @@ impl Element {
     /// Declares what a list is of.
     #[must_use]
     pub fn of(mut self, item: impl Into<Self>) -> Self {
-        self.kind = Type::List(Some(Box::new(item.into())));
+        match &mut self.kind {
+            Type::List(of) => *of = Some(Box::new(item.into())),
+            _ => self.misused = Some("of"),
+        }
         self
     }
 
     /// Declares the elements of a dict, or of each dict of a list.
     #[must_use]
     pub fn with<E: Into<Self>>(mut self, elements: impl IntoIterator<Item = E>) -> Self {
-        let elements = Some(elements.into_iter().map(Into::into).collect());
-        self.kind = match self.kind {
-            Type::DictList(_) => Type::DictList(elements),
-            _ => Type::Dict(elements),
-        };
+        match &mut self.kind {
+            Type::Dict(with) | Type::DictList(with) => {
+                *with = Some(elements.into_iter().map(Into::into).collect());
+            }
+            _ => self.misused = Some("with"),
+        }
         self
     }
 

@@ -1,4 +1,6 @@
-//! Secrets, masked where others than the handler and its caller look.
+//! Secrets of inputs, masked where others than the handler look: in listings and in errors.
+//!
+//! An outcome is for whoever has the CID, secrets included: it is what was asked for.
 
 use super::element::{Element, Type};
 use super::{Elements, Sio};
@@ -14,16 +16,30 @@ impl Sio {
         masked(self.input.as_ref(), value)
     }
 
-    /// An output with its secrets masked, wrapped in `response_elem` as it is answered.
+    /// Whether what is at this path of an input (a JSON pointer) is a secret.
     #[must_use]
-    pub fn masked_output(&self, mut value: Value) -> Value {
-        if let (Some(key), Value::Dict(dict)) = (&self.response_elem, &mut value) {
-            if let Some(inner) = dict.get_mut(key) {
-                *inner = masked(self.output.as_ref(), std::mem::take(inner));
-            }
-            return value;
+    pub fn is_secret_input(&self, pointer: &str) -> bool {
+        let Some(declared) = &self.input else {
+            return false;
+        };
+        let mut segments = pointer.split('/').skip(1);
+        if declared.list {
+            segments.next();
         }
-        masked(self.output.as_ref(), value)
+        let mut elements = Some(declared.elements.as_slice());
+        for segment in segments {
+            // An index of a list stays where it is.
+            let named = elements.and_then(|all| all.iter().find(|element| element.name == segment));
+            let Some(mut element) = named else { continue };
+            while let Type::List(Some(item)) = &element.kind {
+                element = item;
+            }
+            if element.kind == Type::Secret {
+                return true;
+            }
+            elements = element.kind.elements();
+        }
+        false
     }
 
     /// Whether any element of the input or the output is a secret.
@@ -121,8 +137,14 @@ mod tests {
             "{shown}"
         );
         assert!(shown.contains("\"n\""), "{shown}");
-        let output = sio.masked_output(dict! { "out": dict! { "token": "t" } }.into());
-        assert_eq!(output["out"]["token"], Value::from("***"));
+        for (pointer, secret) in [
+            ("/token", true),
+            ("/keys/0", true),
+            ("/users/3/password", true),
+            ("/users/3", false),
+        ] {
+            assert_eq!(sio.is_secret_input(pointer), secret, "{pointer}");
+        }
         assert!(sio.has_secrets());
     }
 }

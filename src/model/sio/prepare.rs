@@ -116,14 +116,55 @@ impl Audit<'_> {
                 format!("the range from {least} to {most} is empty"),
             );
         }
+        self.what_does_nothing(element);
         match &mut element.kind {
-            Type::Dict(Some(elements)) | Type::DictList(Some(elements)) => {
-                self.elements(elements, depth + 1)
+            // A dict of nothing is any dict: on the wire the two are the same.
+            Type::Dict(elements) | Type::DictList(elements)
+                if elements.as_ref().is_some_and(Vec::is_empty) =>
+            {
+                *elements = None;
             }
-            Type::List(Some(item)) => self.element(item, depth + 1),
+            Type::Dict(Some(elements)) | Type::DictList(Some(elements)) => {
+                self.elements(elements, depth + 1);
+            }
+            Type::List(Some(item)) => {
+                if item.optional || item.default.is_some() {
+                    let message = "what a list is of is neither optional nor has a default";
+                    self.fault("INVALID", message.to_owned());
+                }
+                self.element(item, depth + 1);
+            }
             _ => {}
         }
         self.default(element);
+    }
+
+    /// What is declared and would not be looked at.
+    fn what_does_nothing(&mut self, element: &Element) {
+        let name = element.kind.name();
+        let is_int = element.kind == Type::Int;
+        if !is_int && (element.minimum.is_some() || element.maximum.is_some()) {
+            self.fault(
+                "INVALID",
+                format!("has a range, which is for `Int`, not for `{name}`"),
+            );
+        }
+        if element.kind != Type::Text && !element.one_of.is_empty() {
+            self.fault(
+                "INVALID",
+                format!("names texts, which is for `Text`, not for `{name}`"),
+            );
+        }
+        let is_dict = matches!(element.kind, Type::Dict(_) | Type::DictList(_));
+        if !is_dict && element.unknown_keys.is_some() {
+            self.fault(
+                "INVALID",
+                format!("says what becomes of keys, which `{name}` does not have"),
+            );
+        }
+        if let Some(misused) = element.misused {
+            self.fault("INVALID", format!("`{misused}` is not for `{name}`"));
+        }
     }
 
     fn default(&mut self, element: &mut Element) {
@@ -171,6 +212,9 @@ mod tests {
             .input("a")
             .input(Text("").number(19_500))
             .input(DictList("rows").with([Int("n").number(1), Int("m").number(1)]))
+            .input(crate::model::sio::Decimal("price").range(0..=1))
+            .input(Int("n").one_of(["1"]))
+            .input(Text("text").of(Type::Int))
             .output(List("l").of(Type::Int).default(vec!["1", "two"]))
             .response_elem("");
         let error = sio.prepared().unwrap_err();
@@ -186,6 +230,9 @@ mod tests {
             ("/input/", "INVALID"),
             ("/input/", "OUT_OF_RANGE"),
             ("/input/rows/m", "DUPLICATE_NUMBER"),
+            ("/input/price", "INVALID"),
+            ("/input/n", "INVALID"),
+            ("/input/text", "INVALID"),
             ("/output/l/default/1", "WRONG_TYPE"),
             ("/response_elem", "EMPTY"),
         ];

@@ -155,10 +155,15 @@ fn in_range(element: &Element, value: Value) -> Result<Value, Fault> {
         Value::Digits(digits) => digits.as_str().parse().ok(),
         _ => None,
     };
-    let fits = number.is_some_and(|n| {
-        element.minimum.is_none_or(|least| n >= least)
-            && element.maximum.is_none_or(|most| n <= most)
-    });
+    let fits = match number {
+        Some(n) => {
+            element.minimum.is_none_or(|least| n >= least)
+                && element.maximum.is_none_or(|most| n <= most)
+        }
+        // Beyond 128 bits, on one side or the other.
+        None if shown(&value).starts_with('-') => element.minimum.is_none(),
+        None => element.maximum.is_none(),
+    };
     if fits {
         return Ok(value);
     }
@@ -267,11 +272,39 @@ fn instant(value: &Value) -> Result<Value, Fault> {
         return Err(is_not(value, FORM));
     };
     let text = text.trim_ascii();
-    let instant: Timestamp = text.parse().map_err(|_| malformed(text, FORM))?;
+    // The parser takes more than RFC 3339, and makes 59 of a leap second.
+    let instant: Timestamp = match text.parse() {
+        Ok(instant) if is_rfc3339(text) => instant,
+        _ => return Err(malformed(text, FORM)),
+    };
     if instant.as_second() < FIRST_SECOND {
         return Err(out_of_range(format!("{instant} is before the year 1")));
     }
     Ok(Value::Text(instant.to_string()))
+}
+
+/// `2026-01-31T12:00:00.5+01:00`, by its shape.
+fn is_rfc3339(text: &str) -> bool {
+    let shape: String = text
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    let shape = shape.to_ascii_uppercase().replacen(' ', "T", 1);
+    let Some(rest) = shape.strip_prefix("0000-00-00T00:00:00") else {
+        // A year before the first: it is of the form, and too early.
+        return shape.starts_with("-000000-00-00T00:00:00");
+    };
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => {
+            let zone = fraction.trim_start_matches('0');
+            if zone.len() == fraction.len() {
+                return false;
+            }
+            zone
+        }
+        None => rest,
+    };
+    matches!(zone, "Z" | "+00:00" | "-00:00") && text.get(17..19) != Some("60")
 }
 
 fn uuid(value: &Value) -> Result<Value, Fault> {
@@ -280,7 +313,11 @@ fn uuid(value: &Value) -> Result<Value, Fault> {
         return Err(is_not(value, FORM));
     };
     let text = text.trim_ascii();
-    let uuid = Uuid::try_parse(text).map_err(|_| malformed(text, FORM))?;
+    // With braces or as a URN it is another text.
+    let uuid = match Uuid::try_parse(text) {
+        Ok(uuid) if matches!(text.len(), 32 | 36) => uuid,
+        _ => return Err(malformed(text, FORM)),
+    };
     Ok(Value::Text(uuid.hyphenated().to_string()))
 }
 

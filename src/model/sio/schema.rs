@@ -46,8 +46,8 @@ impl Sio {
 }
 
 fn whole(declared: &Elements, unknown: UnknownKeys) -> Dict {
-    let unknown = declared.unknown_keys.unwrap_or(unknown);
-    let object = object(&declared.elements, unknown);
+    let own = declared.unknown_keys.unwrap_or(unknown);
+    let object = object(&declared.elements, own, unknown);
     if declared.list {
         array(object.into())
     } else {
@@ -59,11 +59,12 @@ fn array(items: Value) -> Dict {
     dict! { "type": "array", "items": items }
 }
 
-fn object(elements: &[Element], unknown: UnknownKeys) -> Dict {
+/// A dict with a policy of its own; `whole` is that of the whole declaration, which dicts inside fall back to.
+fn object(elements: &[Element], own: UnknownKeys, whole: UnknownKeys) -> Dict {
     let mut properties = Dict::with_capacity(elements.len());
     let mut required = Vec::new();
     for element in elements {
-        properties.insert(element.name.as_str(), property(element, unknown));
+        properties.insert(element.name.as_str(), property(element, whole));
         if !element.optional {
             required.push(element.name.as_str());
         }
@@ -72,7 +73,7 @@ fn object(elements: &[Element], unknown: UnknownKeys) -> Dict {
     if !required.is_empty() {
         schema.insert("required", required);
     }
-    match unknown {
+    match own {
         UnknownKeys::Drop => {}
         UnknownKeys::Keep => drop(schema.insert("additionalProperties", true)),
         UnknownKeys::Refuse => drop(schema.insert("additionalProperties", false)),
@@ -80,8 +81,8 @@ fn object(elements: &[Element], unknown: UnknownKeys) -> Dict {
     schema
 }
 
-fn property(element: &Element, unknown: UnknownKeys) -> Dict {
-    let mut schema = kind(element, element.unknown_keys.unwrap_or(unknown));
+fn property(element: &Element, whole: UnknownKeys) -> Dict {
+    let mut schema = kind(element, whole);
     if !element.description.is_empty() {
         schema.insert("description", element.description.as_str());
     }
@@ -94,10 +95,10 @@ fn property(element: &Element, unknown: UnknownKeys) -> Dict {
     schema
 }
 
-fn kind(element: &Element, unknown: UnknownKeys) -> Dict {
+fn kind(element: &Element, whole: UnknownKeys) -> Dict {
     let text = |format: &str| dict! { "type": "string", "format": format };
     let of_dicts = |elements: &Option<Vec<Element>>| match elements {
-        Some(elements) => object(elements, unknown),
+        Some(elements) => object(elements, element.unknown_keys.unwrap_or(whole), whole),
         None => dict! { "type": "object" },
     };
     match &element.kind {
@@ -121,10 +122,10 @@ fn kind(element: &Element, unknown: UnknownKeys) -> Dict {
         Type::Uuid => text("uuid"),
         Type::Bytes => dict! { "type": "string", "contentEncoding": "base64" },
         Type::List(None) => dict! { "type": "array" },
-        Type::List(Some(item)) => array(property(item, unknown).into()),
+        Type::List(Some(item)) => array(property(item, whole).into()),
         Type::Dict(elements) => of_dicts(elements),
         Type::DictList(elements) => array(of_dicts(elements).into()),
         Type::Csv => dict! { "type": "string", "x-cidery-type": "Csv" },
-        Type::Secret => dict! { "type": "string", "format": "password", "writeOnly": true },
+        Type::Secret => text("password"),
     }
 }

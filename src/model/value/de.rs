@@ -152,7 +152,13 @@ impl<'de> Deserializer<'de> for Value {
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        self.deserialize_f64(visitor)
+        match &self {
+            #[expect(clippy::cast_possible_truncation, reason = "looked at whether it is")]
+            Self::Float(x) if (*x as f32).is_infinite() => Err(de::Error::custom(format!(
+                "{x} is beyond what a float holds"
+            ))),
+            _ => self.deserialize_f64(visitor),
+        }
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
