@@ -29,6 +29,7 @@
 //! | feature | default | what it brings |
 //! |---|---|---|
 //! | `cli` | yes | the command line, logs for people, signals: what a host that embeds a node brings itself |
+//! | `sqlite` | yes | the embedded store: what is accepted is on disk |
 //!
 //! # The eight rooms
 //!

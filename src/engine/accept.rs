@@ -155,6 +155,8 @@ impl Invoker {
             progress: None,
             last_failure: None,
             events: vec![Arc::new(accepted)],
+            losses: 0,
+            recovered: false,
         })
     }
 }

@@ -41,9 +41,28 @@ impl Invoker {
         let now = engine.clock.now();
         let live = Arc::new(Live::begin(&invocation, engine.store.generation(), now));
         engine.hub.open(Arc::clone(&live));
-        let ended = self.attempt(&route, &invocation, permits, &live).await;
+        let ended = match self.begin(&invocation).await {
+            Ok(()) => self.attempt(&route, &invocation, permits, &live).await,
+            Err(ended) => ended,
+        };
         self.settle(&route, &invocation, &live, ended).await;
         self.wake(&route);
+    }
+
+    /// Records the attempt of an invocation that the node may have ended in before: where it ends again, that counts.
+    async fn begin(&self, invocation: &Invocation) -> Result<(), Ended> {
+        if !invocation.recovered {
+            return Ok(());
+        }
+        let limit = self.0.limits.losses;
+        if invocation.losses >= limit {
+            return Err(Ended::With(Err(poisoned(invocation.losses))));
+        }
+        let begun = self.0.store.begin(vec![invocation.request.cid]).await;
+        begun.map_err(|error| {
+            tracing::error!(cid = %invocation.request.cid, %error, "cannot begin an attempt");
+            Ended::HandedBack
+        })
     }
 
     async fn attempt(
@@ -164,6 +183,14 @@ async fn silence(live: &Live, timeout: Duration) {
         }
         tokio::time::sleep_until(until).await;
     }
+}
+
+/// `INTERNAL` / `POISONED`.
+fn poisoned(losses: u32) -> Error {
+    let message = format!("the node ended {losses} times in the middle of this invocation");
+    Error::internal(reason::POISONED, message)
+        .with_retryable(false)
+        .with_fact("losses", losses)
 }
 
 fn timed_out(route: &Route, timeout: Duration) -> Error {

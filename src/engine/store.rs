@@ -44,6 +44,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         max: usize,
     ) -> BoxFuture<'a, Result<Claim>>;
 
+    /// Notes that attempts of recovered invocations are about to run. Durable when it resolves: where the node ends
+    /// before a [`record`](Self::record) follows, they count as lost ([`Invocation::losses`]).
+    fn begin(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>>;
+
     /// Records what became of an invocation: its new state and the events since the last record, together or not at
     /// all. Durable when it resolves.
     ///
@@ -65,6 +69,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Removes up to `max` invocations whose purge time has passed, leaving a tombstone of each, and tombstones that
     /// have been kept long enough. Answers how many were removed in all.
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>>;
+
+    /// Whether what is written is safe.
+    ///
+    /// # Errors
+    ///
+    /// `UNAVAILABLE` / `STORE_FAILED` where the disk failed: nothing is written any more.
+    fn health(&self) -> Result<()>;
 }
 
 /// What became of a request to accept.

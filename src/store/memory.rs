@@ -318,6 +318,11 @@ impl Store for MemoryStore {
         ready(Ok(self.kept().claim(service, now, max)))
     }
 
+    /// Nothing is ever recovered.
+    fn begin(&self, _: Vec<Cid>) -> BoxFuture<'_, Result<()>> {
+        ready(Ok(()))
+    }
+
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
         let mut kept = self.kept();
         let recorded = kept.record(record);
@@ -345,5 +350,9 @@ impl Store for MemoryStore {
 
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {
         ready(Ok(self.kept().purge(now, max)))
+    }
+
+    fn health(&self) -> Result<()> {
+        Ok(())
     }
 }

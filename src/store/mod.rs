@@ -1,5 +1,9 @@
 //! What lasts: the stores behind [`engine::store::Store`](crate::engine::store::Store).
 
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use self::memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{SqliteOptions, SqliteStore};

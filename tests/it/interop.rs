@@ -1,6 +1,6 @@
 //! Other people's tools and languages against the real binary: `grpcurl`, and a Python client made from `proto/`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use cidery::codec::json;
@@ -8,6 +8,7 @@ use cidery::{Cid, Value};
 use prost::Message as _;
 use prost_reflect::DynamicMessage;
 
+use crate::support::Folder;
 use crate::support::binary::{Server, stderr, stdout, tool};
 use crate::support::dynamic::Dynamic;
 
@@ -110,23 +111,6 @@ fn grpcurl_shows_the_details_of_failures() {
     }
 }
 
-/// A folder that is removed when the test ends.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("cidery-{name}-{}", Cid::new()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -177,7 +161,7 @@ fn generate(python: &str, protos_in: &Path, options: &[String], path: Option<&st
 /// What `cidery export proto` writes of a node, the contract included.
 fn exported(server: &Server) -> Folder {
     let folder = Folder::new("export");
-    let out = folder.0.display().to_string();
+    let out = folder.path().display().to_string();
     let options = [
         "--api",
         "--go-package",
@@ -195,7 +179,7 @@ fn a_python_client_made_from_the_proto_files_calls_everything() {
         return;
     };
     let stubs = Folder::new("stubs");
-    let out = stubs.0.display();
+    let out = stubs.path().display();
     let options = [
         format!("--python_out={out}"),
         format!("--grpc_python_out={out}"),
@@ -204,7 +188,7 @@ fn a_python_client_made_from_the_proto_files_calls_everything() {
     let server = Server::start(&[]);
     let client = root().join("tests/interop/client.py");
     let mut command = Command::new(&python);
-    command.arg(client).arg(&stubs.0).arg(&server.address);
+    command.arg(client).arg(stubs.path()).arg(&server.address);
     succeeded(&command.output().unwrap());
 }
 
@@ -216,15 +200,15 @@ fn a_python_client_made_from_exported_files_calls_typed_methods() {
     let server = Server::start(&[]);
     let protos = exported(&server);
     let stubs = Folder::new("stubs");
-    let out = stubs.0.display();
+    let out = stubs.path().display();
     let options = [
         format!("--python_out={out}"),
         format!("--grpc_python_out={out}"),
     ];
-    generate(&python, &protos.0, &options, None);
+    generate(&python, protos.path(), &options, None);
     let client = root().join("tests/interop/typed.py");
     let mut command = Command::new(&python);
-    command.arg(client).arg(&stubs.0).arg(&server.address);
+    command.arg(client).arg(stubs.path()).arg(&server.address);
     succeeded(&command.output().unwrap());
 }
 
@@ -242,21 +226,21 @@ fn a_go_client_made_from_exported_files_calls_typed_methods() {
     for file in ["go.mod", "go.sum", "main.go"] {
         std::fs::copy(
             root().join("tests/interop/go").join(file),
-            client.0.join(file),
+            client.path().join(file),
         )
         .unwrap();
     }
-    let out = client.0.display();
+    let out = client.path().display();
     let options = ["go", "go-grpc"].map(|plugin| {
         let module = format!("--{plugin}_opt=module=example.com/client");
         [format!("--{plugin}_out={out}"), module]
     });
     let path = format!("{go}:{}", std::env::var("PATH").unwrap());
-    generate(&python, &protos.0, &options.concat(), Some(&path));
+    generate(&python, protos.path(), &options.concat(), Some(&path));
     let mut command = Command::new("go");
     command
         .args(["run", ".", &server.address])
-        .current_dir(&client.0);
+        .current_dir(client.path());
     command
         .env("GOFLAGS", "-mod=readonly")
         .env("GOTOOLCHAIN", "local");
@@ -273,10 +257,16 @@ fn buf_accepts_exported_files() {
     // Packages of services have no versions: their fields are numbered so that they need none.
     let rules =
         "version: v2\nlint:\n  use: [STANDARD, COMMENTS]\n  except: [PACKAGE_VERSION_SUFFIX]\n";
-    std::fs::write(protos.0.join("buf.yaml"), rules).unwrap();
+    std::fs::write(protos.path().join("buf.yaml"), rules).unwrap();
     for check in [&["lint"][..], &["format", "--diff", "--exit-code"]] {
         let mut command = Command::new(&buf);
-        succeeded(&command.args(check).current_dir(&protos.0).output().unwrap());
+        succeeded(
+            &command
+                .args(check)
+                .current_dir(protos.path())
+                .output()
+                .unwrap(),
+        );
     }
 }
 

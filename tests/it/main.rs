@@ -24,6 +24,7 @@ mod limits;
 mod node;
 mod races;
 mod readme;
+mod recovery;
 mod reflection;
 mod result_stream;
 mod retries;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use cidery::engine::store::{Acceptance, Record, Store, Stored, Tombstone};
 use cidery::model::invocation::{Event, EventKind, Invocation, Request, State};
-use cidery::store::MemoryStore;
-use cidery::{Cid, Dict, Metadata, Payload, ServiceName, dict};
+use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
+use cidery::{Cid, Dict, Payload, ServiceName, dict};
 use jiff::Timestamp;
+
+use crate::support::Folder;
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
@@ -32,17 +34,12 @@ fn invocation(name: &str, due: Timestamp, input: Dict) -> Invocation {
     let cid = Cid::new();
     let service = service(name);
     Invocation {
-        request: Arc::new(Request {
+        request: Arc::new(Request::new(
             cid,
-            service: service.clone(),
-            input: Payload::from(input),
-            response_format: None,
-            metadata: Metadata::new(),
-            attempt_timeout: None,
-            parent: None,
-            root: cid,
-            accept_time: NOW,
-        }),
+            service.clone(),
+            Payload::from(input),
+            NOW,
+        )),
         state: State::ACCEPTED,
         attempts: 0,
         due,
@@ -52,6 +49,8 @@ fn invocation(name: &str, due: Timestamp, input: Dict) -> Invocation {
         progress: None,
         last_failure: None,
         events: vec![event(1, EventKind::Accepted { service, due })],
+        losses: 0,
+        recovered: false,
     }
 }
 
@@ -265,7 +264,7 @@ async fn what_was_never_accepted_is_unknown(store: &dyn Store) {
     assert!(!store.record(succeeded(Cid::new())).await.unwrap());
 }
 
-/// `store` holds 64 KiB.
+/// `store` is soon full.
 async fn room_is_kept_for_outcomes(store: &dyn Store) {
     let text = "x".repeat(1_000);
     let mut all = Vec::new();
@@ -286,23 +285,52 @@ async fn room_is_kept_for_outcomes(store: &dyn Store) {
     accepted(store, "a", NOW).await;
 }
 
-/// The suite, over one store.
+/// Only what is recovered is ever lost, and only once the node ends.
+async fn whoever_began_and_did_not_record_is_not_recorded(store: &dyn Store) {
+    let cid = accepted(store, "a", NOW).await;
+    claimed(store, "a", NOW, 1).await;
+    store.begin(vec![cid, Cid::new()]).await.unwrap();
+    assert_eq!(found(store, cid).await.state, State::ACCEPTED);
+    assert!(store.record(succeeded(cid)).await.unwrap());
+    store.health().unwrap();
+}
+
+/// The suite, over each store.
 macro_rules! suite {
-    ($store:ident, $make:expr; $($sentence:ident)*) => {
-        mod $store {
+    ($($sentence:ident)*) => {
+        mod memory {
             use super::*;
             $(
                 #[tokio::test]
                 async fn $sentence() {
-                    super::$sentence(&$make).await;
+                    super::$sentence(&MemoryStore::with_bytes_limit(64 * 1024)).await;
+                }
+            )*
+        }
+
+        mod sqlite {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $sentence() {
+                    let folder = Folder::new("store");
+                    super::$sentence(&small(&folder)).await;
                 }
             )*
         }
     };
 }
 
+/// An embedded store that is soon full.
+fn small(folder: &Folder) -> SqliteStore {
+    let options = SqliteOptions {
+        bytes_limit: 1024 * 1024,
+        ..SqliteOptions::default()
+    };
+    SqliteStore::open_with(folder.path(), options).unwrap()
+}
+
 suite! {
-    memory, MemoryStore::with_bytes_limit(64 * 1024);
     what_is_accepted_is_stored_as_pending_with_its_event
     a_cid_that_is_known_answers_with_the_first_request
     due_ones_are_claimed_longest_due_first
@@ -316,6 +344,108 @@ suite! {
     no_more_is_removed_at_once_than_asked_for
     what_was_never_accepted_is_unknown
     room_is_kept_for_outcomes
+    whoever_began_and_did_not_record_is_not_recorded
+}
+
+/// What a store that is opened again holds.
+#[tokio::test]
+async fn what_was_answered_is_there_after_opening_again() {
+    let folder = Folder::new("store");
+    let (pending, begun, ended, generation) = {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let pending = accepted(&store, "a", at(5)).await;
+        let begun = accepted(&store, "a", NOW).await;
+        let ended = accepted(&store, "b", NOW).await;
+        claimed(&store, "a", NOW, 10).await;
+        claimed(&store, "b", NOW, 10).await;
+        assert!(store.record(succeeded(ended)).await.unwrap());
+        (pending, begun, ended, store.generation())
+    };
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(store.generation(), generation + 1);
+    assert_eq!(store.pending(&service("a")), 2);
+    assert_eq!(store.services_with_pending().await.unwrap(), [service("a")]);
+    let now = at(5);
+    assert_eq!(claimed(&store, "a", now, 10).await, [begun, pending]);
+    let found = found(&store, ended).await;
+    assert_eq!(found.state, State::Succeeded);
+    assert_eq!(found.events.len(), 3);
+    assert!(found.outcome().unwrap().is_ok());
+}
+
+/// Attempts that were begun after an unclean end are counted until one of them is recorded.
+#[tokio::test]
+async fn a_node_that_ends_in_the_middle_is_remembered() {
+    let folder = Folder::new("store");
+    let cid = {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        accepted(&store, "a", NOW).await
+    };
+    let claim = async |store: &SqliteStore| {
+        let claim = store.claim(&service("a"), NOW, 1).await.unwrap();
+        let invocation = claim.invocations.into_iter().next().unwrap();
+        (invocation.losses, invocation.recovered)
+    };
+    // Closed in order: nothing has to be recorded first.
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(claim(&store).await, (0, false));
+    let copy = Folder::new("store");
+    unclean_copy(&folder, &copy);
+    drop(store);
+    let store = SqliteStore::open(copy.path()).unwrap();
+    assert_eq!(claim(&store).await, (0, true));
+    store.begin(vec![cid]).await.unwrap();
+    let again = Folder::new("store");
+    unclean_copy(&copy, &again);
+    let store = SqliteStore::open(again.path()).unwrap();
+    assert_eq!(claim(&store).await, (1, true));
+    assert!(store.record(succeeded(cid)).await.unwrap());
+    assert_eq!(found(&store, cid).await.losses, 0);
+}
+
+/// The files of an open store, as a killed process leaves them.
+fn unclean_copy(from: &Folder, to: &Folder) {
+    for file in ["cidery.db", "cidery.db-wal"] {
+        std::fs::copy(from.path().join(file), to.path().join(file)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_directory_is_one_processs_and_one_programs() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new("store");
+    let inner = folder.path().join("data");
+    let store = SqliteStore::open(&inner).unwrap();
+    let error = SqliteStore::open(&inner).unwrap_err();
+    assert_eq!(error.reason(), "STORE_UNUSABLE");
+    assert!(error.message().contains("another process"), "{error}");
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&inner), 0o700);
+    for file in ["cidery.db", "cidery.db-wal", "cidery.db-shm", "lock"] {
+        assert_eq!(mode(&inner.join(file)), 0o600, "{file}");
+    }
+    drop(store);
+    let database = inner.join("cidery.db");
+    let set = |pragma: &str| {
+        let connection = rusqlite::Connection::open(&database).unwrap();
+        connection.execute_batch(pragma).unwrap();
+    };
+    set("PRAGMA user_version = 99");
+    let error = SqliteStore::open(&inner).unwrap_err();
+    assert!(error.message().contains("format 99"), "{error}");
+    set("PRAGMA user_version = 1; PRAGMA application_id = 7");
+    let error = SqliteStore::open(&inner).unwrap_err();
+    assert!(error.message().contains("another program"), "{error}");
+    let wal = inner.join("cidery.db-wal");
+    let _ = std::fs::remove_file(wal);
+    std::fs::write(
+        &database,
+        "no database, and long enough to be looked at as one".repeat(100),
+    )
+    .unwrap();
+    let error = SqliteStore::open(&inner).unwrap_err();
+    assert_eq!(error.reason(), "STORE_UNUSABLE", "{error}");
 }
 
 /// Outcomes that outgrow the store push out the oldest ones, which leave tombstones.

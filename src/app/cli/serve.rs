@@ -21,6 +21,19 @@ pub(super) struct Serve {
         value_name = "HOST:PORT"
     )]
     listen: SocketAddr,
+    /// Where invocations are kept: made where there is none.
+    #[cfg(feature = "sqlite")]
+    #[arg(
+        long,
+        env = "CIDERY_DATA_DIR",
+        default_value = "./cidery-data",
+        value_name = "FOLDER"
+    )]
+    data_dir: std::path::PathBuf,
+    /// Keeps invocations in memory: they are gone when the node ends.
+    #[cfg(feature = "sqlite")]
+    #[arg(long, conflicts_with = "data_dir")]
+    in_memory: bool,
     /// Adds services to play with.
     #[arg(long)]
     demo: bool,
@@ -38,6 +51,10 @@ impl Serve {
     pub(super) async fn run(self, printer: &Printer) -> Result<()> {
         telemetry::init(self.log.log_format, &self.log.log);
         let mut builder = Node::builder().listen(self.listen).drain(self.drain);
+        #[cfg(feature = "sqlite")]
+        if !self.in_memory {
+            builder = builder.store(crate::store::SqliteStore::open(&self.data_dir)?);
+        }
         if self.demo {
             builder = builder.demo();
         }

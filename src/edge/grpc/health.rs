@@ -57,7 +57,8 @@ impl HealthApi {
         if !service.is_empty() {
             self.invoker.service(service)?;
         }
-        Ok(if *self.serving.0.borrow() {
+        let is_safe = self.invoker.store().health().is_ok();
+        Ok(if is_safe && *self.serving.0.borrow() {
             ServingStatus::Serving
         } else {
             ServingStatus::NotServing

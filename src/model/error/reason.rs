@@ -63,6 +63,8 @@ reasons! {
     OUTPUT_INVALID
     /// Too many invocations are pending.
     PENDING_LIMIT
+    /// The node ended too often in the middle of an invocation.
+    POISONED
     /// Too many calls wait for a service.
     QUEUE_FULL
     /// A request field is wrong; the violations say which.
@@ -77,6 +79,12 @@ reasons! {
     SERVICE_UNKNOWN
     /// A handler asks for state that the node does not have.
     STATE_MISSING
+    /// The store holds what cannot be read.
+    STORE_DAMAGED
+    /// The store cannot be opened: it is in use, foreign, or of a newer version.
+    STORE_UNUSABLE
+    /// The store cannot be written or read: the disk failed.
+    STORE_FAILED
     /// The store is full.
     STORE_FULL
     /// A limit on streams or on what they follow was reached.

@@ -45,6 +45,24 @@ pub struct Request {
     pub accept_time: Timestamp,
 }
 
+impl Request {
+    /// A request with nothing but a name and an input.
+    #[must_use]
+    pub fn new(cid: Cid, service: ServiceName, input: Payload, accept_time: Timestamp) -> Self {
+        Self {
+            cid,
+            service,
+            input,
+            response_format: None,
+            metadata: Metadata::new(),
+            attempt_timeout: None,
+            parent: None,
+            root: cid,
+            accept_time,
+        }
+    }
+}
+
 /// One stored invocation.
 #[derive(Clone, Debug)]
 pub struct Invocation {
@@ -68,6 +86,11 @@ pub struct Invocation {
     pub last_failure: Option<Error>,
     /// All events so far, in order; the last one of an ended invocation holds its outcome.
     pub events: Vec<Arc<Event>>,
+    /// How often the node ended in the middle of an attempt, since the last record.
+    pub losses: u32,
+    /// Whether the node ended uncleanly since the last record: it may have been the reason, so that the next attempt
+    /// has to be recorded before it runs.
+    pub recovered: bool,
 }
 
 impl Invocation {

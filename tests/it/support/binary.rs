@@ -17,6 +17,7 @@ pub(crate) fn cidery() -> Command {
         "CIDERY_LISTEN",
         "CIDERY_LOG",
         "CIDERY_LOG_FORMAT",
+        "CIDERY_DATA_DIR",
     ] {
         command.env_remove(name);
     }
@@ -29,6 +30,11 @@ impl Server {
     pub(crate) fn start(options: &[&str]) -> Self {
         let mut child = cidery()
             .args(["serve", "--demo", "--listen", "127.0.0.1:0"])
+            .args(if options.contains(&"--data-dir") {
+                None
+            } else {
+                Some("--in-memory")
+            })
             .args(options)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

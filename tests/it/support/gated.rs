@@ -136,6 +136,14 @@ impl Store for GatedStore {
         })
     }
 
+    fn begin(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>> {
+        self.inner.begin(cids)
+    }
+
+    fn health(&self) -> Result<()> {
+        self.inner.health()
+    }
+
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
         Box::pin(async move {
             self.gates.pass(Place::BeforeGet).await;

@@ -132,3 +132,24 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         .await
         .unwrap_or_else(|_| panic!("never: {what}"));
 }
+
+/// A folder that is removed when the test ends.
+pub(crate) struct Folder(std::path::PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("cidery-{name}-{}", cidery::Cid::new()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

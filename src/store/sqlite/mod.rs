@@ -1,0 +1,459 @@
+//! The embedded store: SQLite in a directory of the node's own. What is accepted is on disk.
+//!
+//! ```text
+//!  callers ──▶ channel ──▶ writer thread ──▶ WAL, synced ──▶ answers
+//!                                              │
+//!  callers ──▶ channel ──▶ reader threads ─────┤
+//!                          checkpoint thread ──┴──▶ cidery.db
+//! ```
+//!
+//! One thread writes and commits what it finds waiting together: the sync that makes one caller's invocation durable
+//! makes all of them so. `schema.sql` says what is kept, `docs/store.md` what is promised.
+
+mod disk;
+mod open;
+mod reader;
+mod writer;
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot;
+
+use self::open::Directory;
+use self::writer::{Change, Job, New, Writer};
+use crate::engine::store::{Acceptance, Claim, Record, Store, Stored};
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{Invocation, State};
+use crate::service::BoxFuture;
+
+/// How much the store holds unless told otherwise: 64 GiB.
+const DEFAULT_BYTES: u64 = 64 << 30;
+/// How much of the disk is left free unless told otherwise: 64 MiB.
+const DEFAULT_FREE: u64 = 64 << 20;
+/// How many writes wait for the writer, at most.
+const QUEUE: usize = 65_536;
+/// How many threads read.
+const READERS: usize = 2;
+/// How long the WAL grows before it is looked at without being asked to.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// How a store is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct SqliteOptions {
+    /// How many bytes it holds, at most. New work is refused while seven eighths are full. Default: 64 GiB.
+    pub bytes_limit: u64,
+    /// How much of the disk is left free. Default: 64 MiB.
+    pub free_kept: u64,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            bytes_limit: DEFAULT_BYTES,
+            free_kept: DEFAULT_FREE,
+        }
+    }
+}
+
+/// Keeps invocations in a directory.
+#[derive(Debug)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    generation: u32,
+    /// The generation, where what an earlier one left may have ended it.
+    recovering: Option<u32>,
+    jobs: SyncSender<Job>,
+    queries: Sender<Query>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    /// Last, so that the lock is held until all else has gone.
+    _directory: Directory,
+}
+
+type Query = Box<dyn FnOnce(&Connection) + Send>;
+
+/// What the threads share.
+#[derive(Debug, Default)]
+struct Shared {
+    counts: Mutex<Counts>,
+    /// Why nothing is written any more.
+    broken: Mutex<Option<Error>>,
+    checkpoint: Mutex<Option<Sender<()>>>,
+}
+
+/// What is pending, kept rather than counted.
+#[derive(Debug, Default)]
+struct Counts {
+    pending: HashMap<ServiceName, usize>,
+    in_all: usize,
+    claimed: HashMap<ServiceName, HashSet<Cid>>,
+    /// The services of what is claimed: a record names its CID alone.
+    service_of: HashMap<Cid, ServiceName>,
+}
+
+impl Counts {
+    fn add(&mut self, service: ServiceName, more: usize) {
+        *self.pending.entry(service).or_default() += more;
+        self.in_all += more;
+    }
+
+    /// Forgets a claim; answers whether there was one.
+    fn release(&mut self, cid: Cid) -> bool {
+        let service = self.service_of.remove(&cid);
+        let claimed = service
+            .as_ref()
+            .and_then(|service| self.claimed.get_mut(service));
+        claimed.is_some_and(|claimed| claimed.remove(&cid))
+    }
+
+    fn take(&mut self, service: &ServiceName, fewer: usize) {
+        if let Some(pending) = self.pending.get_mut(service) {
+            *pending = pending.saturating_sub(fewer);
+        }
+        self.in_all = self.in_all.saturating_sub(fewer);
+    }
+}
+
+impl Shared {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        // Nothing in the critical sections panics between two changes that belong together.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn broken(&self) -> Option<Error> {
+        self.broken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What was written may or may not be on disk, and a sync that is tried again can succeed without having done
+    /// anything: nothing is written any more.
+    fn break_with(&self, error: &rusqlite::Error) -> Error {
+        tracing::error!(%error, "the store cannot be written any more: the disk failed");
+        let message = format!("the disk failed, and nothing is accepted any more: {error}");
+        let error = Error::unavailable(reason::STORE_FAILED, message);
+        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        error
+    }
+
+    fn wake_checkpointer(&self) {
+        let bell = self
+            .checkpoint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(bell) = &*bell {
+            let _ = bell.send(());
+        }
+    }
+}
+
+/// `UNAVAILABLE` / `STORE_FAILED`, or `STORE_FULL` where that is what SQLite says.
+fn failed(error: &rusqlite::Error) -> Error {
+    let message = format!("the store failed: {error}");
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::resource_exhausted(reason::STORE_FULL, message),
+        _ => Error::unavailable(reason::STORE_FAILED, message),
+    }
+}
+
+/// Whether it is the disk that failed.
+fn is_broken(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+impl SqliteStore {
+    /// Opens the store in a directory, which is made where there is none.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: another process uses it, it is another program's, or of a newer version.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, SqliteOptions::default())
+    }
+
+    /// Opens the store in a directory with limits of its own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let directory = Directory::lock(path)?;
+        let (connection, opened) = directory.writer()?;
+        let shared = Arc::new(Shared::default());
+        let mut services = HashMap::new();
+        for (name, id, open) in reader::open(&connection)? {
+            shared
+                .counts()
+                .add(name.clone(), usize::try_from(open).unwrap_or_default());
+            services.insert(name, id);
+        }
+        let (jobs, waiting) = sync_channel(QUEUE);
+        let writer = Writer {
+            connection,
+            shared: Arc::clone(&shared),
+            directory: PathBuf::from(path),
+            generation: opened.generation,
+            bytes_limit: options.bytes_limit,
+            free_kept: options.free_kept,
+            services,
+        };
+        let mut threads = vec![spawn("store-writer", move || writer.run(&waiting))?];
+        let (queries, waiting) = channel();
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..READERS {
+            let (connection, waiting) = (directory.reader()?, Arc::clone(&waiting));
+            threads.push(spawn("store-reader", move || read(&connection, &waiting))?);
+        }
+        let (bell, rings) = channel();
+        *shared
+            .checkpoint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(bell);
+        let connection = directory.reader()?;
+        threads.push(spawn("store-checkpoint", move || {
+            checkpoint(&connection, &rings)
+        })?);
+        Ok(Self {
+            shared,
+            generation: opened.generation,
+            recovering: (!opened.clean).then_some(opened.generation),
+            jobs,
+            queries,
+            threads: Mutex::new(threads),
+            _directory: directory,
+        })
+    }
+
+    async fn write<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T>>) -> Job) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        match self.jobs.try_send(job(answer)) {
+            Ok(()) => answered.await.unwrap_or_else(|_| Err(closed())),
+            Err(TrySendError::Full(_)) => {
+                let message = format!("{QUEUE} writes wait for the disk already");
+                let error = Error::resource_exhausted(reason::STORE_FULL, message);
+                Err(error.with_retry_after(Duration::from_millis(100)))
+            }
+            Err(TrySendError::Disconnected(_)) => Err(closed()),
+        }
+    }
+
+    async fn query<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let query: Query = Box::new(move |connection| drop(answer.send(query(connection))));
+        self.queries.send(query).map_err(|_| closed())?;
+        answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+}
+
+fn closed() -> Error {
+    Error::unavailable(reason::STORE_FAILED, "the store is closed")
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map_err(|error| {
+        let message = format!("cannot start the thread `{name}`: {error}");
+        Error::internal(reason::STORE_FAILED, message)
+    })
+}
+
+fn read(connection: &Connection, waiting: &Mutex<Receiver<Query>>) {
+    loop {
+        let query = waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
+        match query {
+            Ok(query) => query(connection),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Brings what is in the WAL into the file, beside the commits rather than in them.
+fn checkpoint(connection: &Connection, rings: &Receiver<()>) {
+    use std::sync::mpsc::RecvTimeoutError;
+    loop {
+        // Rings gather while one checkpoint runs.
+        match rings.recv_timeout(CHECKPOINT_EVERY) {
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Ok(()) => while rings.try_recv().is_ok() {},
+        }
+        thread::park_timeout(CHECKPOINT_EVERY / 4);
+        let done = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = done {
+            tracing::warn!(%error, "cannot bring the log of the store into its file; trying again");
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    /// Closes in order: everything that was asked for is written first.
+    fn drop(&mut self) {
+        let (answer, _) = oneshot::channel();
+        let _ = self.jobs.send(Job::Close(answer));
+        let (queries, _) = channel();
+        self.queries = queries;
+        *self
+            .shared
+            .checkpoint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
+        Box::pin(async move {
+            let request = &invocation.request;
+            let new = New {
+                cid: request.cid,
+                service: request.service.clone(),
+                due: disk::nanos(invocation.due),
+                sequence: invocation.events.first().map_or(0, |event| event.sequence),
+                request: disk::encode_request(request)?,
+            };
+            let service = new.service.clone();
+            let acceptance = self.write(|answer| Job::Accept(new, answer)).await?;
+            if matches!(acceptance, Acceptance::Stored) {
+                self.shared.counts().add(service, 1);
+            }
+            Ok(acceptance)
+        })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        now: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Claim>> {
+        Box::pin(async move {
+            let (name, recovering) = (service.clone(), self.recovering);
+            let claimed = self
+                .shared
+                .counts()
+                .claimed
+                .get(service)
+                .cloned()
+                .unwrap_or_default();
+            let now = disk::nanos(now);
+            let found = self.query(move |connection| {
+                reader::due(connection, &name, now, max, &claimed, recovering)
+            });
+            let (invocations, next) = found.await?;
+            let mut counts = self.shared.counts();
+            for invocation in &invocations {
+                let cid = invocation.request.cid;
+                counts
+                    .claimed
+                    .entry(service.clone())
+                    .or_default()
+                    .insert(cid);
+                counts.service_of.insert(cid, service.clone());
+            }
+            counts.take(service, invocations.len());
+            let next_due = next
+                .filter(|_| invocations.len() < max)
+                .map(disk::timestamp);
+            Ok(Claim {
+                invocations,
+                next_due,
+            })
+        })
+    }
+
+    fn begin(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(|answer| Job::Begin(cids, answer)))
+    }
+
+    fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            let mut events = Vec::new();
+            disk::append_events(&mut events, &record.events)?;
+            let progress = record
+                .progress
+                .as_deref()
+                .map(disk::encode_progress)
+                .transpose()?;
+            let (cid, state) = (record.cid, record.state);
+            let change = Change {
+                record,
+                events,
+                progress,
+            };
+            let taken = self.write(|answer| Job::Record(change, answer)).await?;
+            let is_pending = matches!(state, State::Pending { .. });
+            let mut counts = self.shared.counts();
+            let was_claimed = counts.release(cid);
+            match (&taken, was_claimed) {
+                (Some(service), true) if is_pending => counts.add(service.clone(), 1),
+                (Some(service), false) if !is_pending => counts.take(service, 1),
+                _ => {}
+            }
+            Ok(taken.is_some())
+        })
+    }
+
+    fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
+        Box::pin(self.query(move |connection| reader::get(connection, cid)))
+    }
+
+    fn pending(&self, service: &ServiceName) -> usize {
+        self.shared
+            .counts()
+            .pending
+            .get(service)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn pending_in_all(&self) -> usize {
+        self.shared.counts().in_all
+    }
+
+    fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {
+        let counts = self.shared.counts();
+        let busy = counts.pending.iter().filter(|(_, pending)| **pending > 0);
+        let busy = busy.map(|(service, _)| service.clone()).collect();
+        Box::pin(std::future::ready(Ok(busy)))
+    }
+
+    fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {
+        let now = disk::nanos(now);
+        Box::pin(self.write(move |answer| Job::Purge(now, max, answer)))
+    }
+
+    fn health(&self) -> Result<()> {
+        self.shared.broken().map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,177 @@
+//! Opening a store directory: the lock, the file, its format.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::failed;
+use crate::model::error::{Error, Result, reason};
+
+/// `CIDR`: marks the file as ours (`application_id`).
+const APPLICATION: i32 = 0x4349_4452;
+/// The format that this version writes (`user_version`).
+const FORMAT: i32 = 1;
+const SCHEMA: &str = include_str!("schema.sql");
+/// 64 MiB for the writer, 8 MiB for each reader, in KiB as SQLite wants it.
+const WRITER_CACHE: i32 = -65_536;
+const READER_CACHE: i32 = -8_192;
+
+/// An open directory.
+#[derive(Debug)]
+pub(super) struct Directory {
+    /// The database.
+    pub(super) file: PathBuf,
+    /// Held as long as the store is open: a second process finds it taken.
+    _lock: File,
+}
+
+/// What was found at opening.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened {
+    /// How often the store was opened, this time included.
+    pub(super) generation: u32,
+    /// Whether it was closed in order the last time.
+    pub(super) clean: bool,
+}
+
+/// `FAILED_PRECONDITION` / `STORE_UNUSABLE`.
+fn unusable(message: String) -> Error {
+    Error::failed_precondition(reason::STORE_UNUSABLE, message)
+}
+
+impl Directory {
+    /// Makes the directory where there is none, and locks it.
+    pub(super) fn lock(path: &Path) -> Result<Self> {
+        let cannot = |what: &str, error: std::io::Error| {
+            let message = format!("cannot {what} `{}`: {error}", path.display());
+            unusable(message).with_source(error)
+        };
+        // For its owner alone: inputs and outcomes are in it.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|error| cannot("make the directory", error))?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let lock = options.open(path.join("lock"));
+        let lock = lock.map_err(|error| cannot("write to", error))?;
+        lock.try_lock().map_err(|_| {
+            let message = format!(
+                "another process uses `{}`: stop it, or choose another directory with `--data-dir`",
+                path.display()
+            );
+            unusable(message)
+        })?;
+        let file = path.join("cidery.db");
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        options
+            .open(&file)
+            .map_err(|error| cannot("write to", error))?;
+        warn_of_network(path);
+        Ok(Self { file, _lock: lock })
+    }
+
+    /// The connection of the writer: makes or checks the format, and counts the opening.
+    pub(super) fn writer(&self) -> Result<(Connection, Opened)> {
+        let connection = self.connect(WRITER_CACHE)?;
+        let pragma =
+            |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        let not_ours = |error: rusqlite::Error| {
+            unusable(format!("`{}` is not a store: {error}", self.file.display()))
+                .with_source(error)
+        };
+        let (application, format) = (pragma("application_id"), pragma("user_version"));
+        let (application, format) = (application.map_err(not_ours)?, format.map_err(not_ours)?);
+        let tables: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(not_ours)?;
+        match (application, format) {
+            (0, 0) if tables == 0 => create(&connection).map_err(|error| failed(&error))?,
+            (APPLICATION, FORMAT) => {}
+            (APPLICATION, newer) => {
+                let message = format!(
+                    "`{}` has format {newer}, this version reads format {FORMAT}: use the version that wrote it",
+                    self.file.display()
+                );
+                return Err(unusable(message));
+            }
+            _ => {
+                let message = format!("`{}` belongs to another program", self.file.display());
+                return Err(unusable(message));
+            }
+        }
+        let opened = begin(&connection).map_err(|error| failed(&error))?;
+        Ok((connection, opened))
+    }
+
+    /// A connection that reads.
+    pub(super) fn reader(&self) -> Result<Connection> {
+        self.connect(READER_CACHE)
+    }
+
+    fn connect(&self, cache: i32) -> Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.file, flags);
+        let connection = connection.map_err(|error| failed(&error))?;
+        let set = || -> rusqlite::Result<()> {
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            // At NORMAL a commit is not synced: what was answered could be lost.
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            // A checkpoint inside of a commit would make its callers wait: there is a thread for it.
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+            connection.pragma_update(None, "cache_size", cache)?;
+            connection.busy_timeout(std::time::Duration::from_secs(10))?;
+            connection.set_prepared_statement_cache_capacity(64);
+            Ok(())
+        };
+        set().map_err(|error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase) => {
+                unusable(format!("`{}` is not a store", self.file.display())).with_source(error)
+            }
+            _ => failed(&error),
+        })?;
+        Ok(connection)
+    }
+}
+
+fn create(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {SCHEMA}
+         INSERT INTO meta (key, value) VALUES ('generation', 0), ('clean', 1);
+         PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
+    ))
+}
+
+fn begin(connection: &Connection) -> rusqlite::Result<Opened> {
+    let value = |key: &str| {
+        let statement = "SELECT value FROM meta WHERE key = ?1";
+        connection.query_row(statement, [key], |row| row.get::<_, i64>(0))
+    };
+    let generation = u32::try_from(value("generation")? + 1).unwrap_or(u32::MAX);
+    let clean = value("clean")? != 0;
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE;
+         UPDATE meta SET value = {generation} WHERE key = 'generation';
+         UPDATE meta SET value = 0 WHERE key = 'clean'; COMMIT;"
+    ))?;
+    Ok(Opened { generation, clean })
+}
+
+/// SQLite's locks and syncs are not to be trusted over a network.
+fn warn_of_network(path: &Path) {
+    const NFS: i64 = 0x6969;
+    const SMB: i64 = 0x517b;
+    const CIFS: i64 = 0xff53_4d42;
+    const SMB2: i64 = 0xfe53_4d42;
+    #[cfg(target_os = "linux")]
+    if let Ok(found) = rustix::fs::statfs(path)
+        && [NFS, SMB, CIFS, SMB2].contains(&i64::from(found.f_type))
+    {
+        tracing::warn!(
+            directory = %path.display(),
+            "the store is on a network file system: what is accepted may be lost with the connection"
+        );
+    }
+}

@@ -1,0 +1,187 @@
+//! What is read: by threads with connections of their own, which see what is committed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::disk;
+use super::failed;
+use super::writer::state_of;
+use crate::engine::store::{Stored, Tombstone};
+use crate::model::error::Result;
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{Event, EventKind, Invocation};
+
+const COLUMNS: &str =
+    "cid, state, due, generation, losses, attempts, sequence, request, events, progress,
+     last_failure, first_attempt_time, end_time, purge_time";
+
+/// An invocation as its row has it.
+struct Found {
+    cid: Vec<u8>,
+    state: i64,
+    due: i64,
+    generation: u32,
+    losses: u32,
+    attempts: u32,
+    sequence: i64,
+    request: Vec<u8>,
+    events: Option<Vec<u8>>,
+    progress: Option<Vec<u8>>,
+    last_failure: Option<Vec<u8>>,
+    first_attempt_time: Option<i64>,
+    end_time: Option<i64>,
+    purge_time: Option<i64>,
+}
+
+impl Found {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            cid: row.get(0)?,
+            state: row.get(1)?,
+            due: row.get(2)?,
+            generation: row.get(3)?,
+            losses: row.get(4)?,
+            attempts: row.get(5)?,
+            sequence: row.get(6)?,
+            request: row.get(7)?,
+            events: row.get(8)?,
+            progress: row.get(9)?,
+            last_failure: row.get(10)?,
+            first_attempt_time: row.get(11)?,
+            end_time: row.get(12)?,
+            purge_time: row.get(13)?,
+        })
+    }
+
+    fn decode(self, service: &ServiceName, recovering: Option<u32>) -> Result<Invocation> {
+        let cid = disk::cid(&self.cid)?;
+        let request = disk::decode_request(cid, service.clone(), &self.request)?;
+        let accepted = Event {
+            sequence: u64::try_from(self.sequence).unwrap_or_default(),
+            attempt: 0,
+            time: request.accept_time,
+            kind: EventKind::Accepted {
+                service: service.clone(),
+                due: disk::timestamp(self.due),
+            },
+        };
+        let mut events = vec![Arc::new(accepted)];
+        events.extend(disk::decode_events(
+            self.events.as_deref().unwrap_or_default(),
+        )?);
+        let progress = self
+            .progress
+            .as_deref()
+            .map(disk::decode_progress)
+            .transpose()?;
+        Ok(Invocation {
+            request: Arc::new(request),
+            state: state_of(self.state),
+            attempts: self.attempts,
+            due: disk::timestamp(self.due),
+            first_attempt_time: self.first_attempt_time.map(disk::timestamp),
+            end_time: self.end_time.map(disk::timestamp),
+            purge_time: self.purge_time.map(disk::timestamp),
+            progress: progress.map(Arc::new),
+            last_failure: self
+                .last_failure
+                .as_deref()
+                .map(disk::decode_failure)
+                .transpose()?,
+            events,
+            losses: self.losses,
+            recovered: recovering.is_some_and(|generation| self.generation < generation),
+        })
+    }
+}
+
+/// Reads one invocation.
+pub(super) fn get(connection: &Connection, cid: Cid) -> Result<Stored> {
+    let read = || {
+        let select = format!(
+            "SELECT {COLUMNS}, service.name FROM invocation JOIN service ON service.id = service WHERE cid = ?1"
+        );
+        let mut select = connection.prepare_cached(&select)?;
+        let found = select.query_row([cid.as_bytes()], |row| {
+            Ok((Found::of(row)?, row.get::<_, String>(14)?))
+        });
+        if let Some(found) = found.optional()? {
+            return Ok(Ok(found));
+        }
+        let select = "SELECT state, end_time FROM tombstone WHERE cid = ?1";
+        let mut select = connection.prepare_cached(select)?;
+        let tombstone = select.query_row([cid.as_bytes()], |row| {
+            Ok(Tombstone {
+                state: state_of(row.get(0)?),
+                end_time: disk::timestamp(row.get(1)?),
+            })
+        });
+        Ok(Err(tombstone.optional()?))
+    };
+    match read().map_err(|error: rusqlite::Error| failed(&error))? {
+        Ok((found, name)) => {
+            let invocation = found.decode(&ServiceName::parse(&name)?, None)?;
+            Ok(Stored::Found(Box::new(invocation)))
+        }
+        Err(Some(tombstone)) => Ok(Stored::Removed(tombstone)),
+        Err(None) => Ok(Stored::Unknown),
+    }
+}
+
+/// Due invocations of a service that are not claimed, and when the next one is due.
+pub(super) fn due(
+    connection: &Connection,
+    service: &ServiceName,
+    now: i64,
+    max: usize,
+    claimed: &HashSet<Cid>,
+    recovering: Option<u32>,
+) -> Result<(Vec<Invocation>, Option<i64>)> {
+    let limit = i64::try_from(max.saturating_add(claimed.len())).unwrap_or(i64::MAX);
+    let read = || {
+        let select = format!(
+            "SELECT {COLUMNS} FROM invocation WHERE service = (SELECT id FROM service WHERE name = ?1)
+             AND state < 2 AND due <= ?2 ORDER BY due LIMIT ?3"
+        );
+        let mut select = connection.prepare_cached(&select)?;
+        let rows = select.query_map(params![service.as_str(), now, limit], Found::of)?;
+        let mut found = Vec::new();
+        for row in rows {
+            let row = row?;
+            let is_claimed = disk::cid(&row.cid).is_ok_and(|cid| claimed.contains(&cid));
+            if !is_claimed && found.len() < max {
+                found.push(row);
+            }
+        }
+        let select = "SELECT min(due) FROM invocation
+             WHERE service = (SELECT id FROM service WHERE name = ?1) AND state < 2 AND due > ?2";
+        let mut select = connection.prepare_cached(select)?;
+        let next = select.query_row(params![service.as_str(), now], |row| row.get(0))?;
+        Ok((found, next))
+    };
+    let (found, next) = read().map_err(|error: rusqlite::Error| failed(&error))?;
+    let decoded = found.into_iter().map(|row| row.decode(service, recovering));
+    Ok((decoded.collect::<Result<_>>()?, next))
+}
+
+/// How many invocations of each service have not ended.
+pub(super) fn open(connection: &Connection) -> Result<Vec<(ServiceName, i64, i64)>> {
+    let read = || {
+        let mut select = connection.prepare("SELECT name, id, open FROM service")?;
+        let rows = select.query_map([], |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, i64>(2)?,
+            ))
+        })?;
+        rows.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let rows = read().map_err(|error| failed(&error))?;
+    let parsed = rows
+        .into_iter()
+        .map(|(name, id, open)| Ok((ServiceName::parse(&name)?, id, open)));
+    parsed.collect()
+}

@@ -1,0 +1,63 @@
+-- The embedded store of a node, format 1. `docs/store.md` says who writes what, and what a crash leaves.
+--
+-- Times are nanoseconds since 1970 (UTC). Blobs are the messages of src/store/sqlite/disk.rs. Anyone may read this
+-- file; only the node that holds the lock beside it writes.
+
+-- What there is once: `generation` (how often the store was opened), `clean` (whether it was closed in order).
+-- Written at opening and closing.
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The services that ever had an invocation, and how many of theirs have not ended: kept, so that it is not counted.
+-- Written with each accept and each end.
+CREATE TABLE service (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    open INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- Invocations, from their acceptance until the end of their retention.
+CREATE TABLE invocation (
+    id                 INTEGER PRIMARY KEY,
+    cid                BLOB NOT NULL UNIQUE,
+    service            INTEGER NOT NULL REFERENCES service (id),
+    -- 0 pending, never started; 1 pending again; 2 succeeded; 3 failed; 4 cancelled; 5 expired. What runs is pending
+    -- here: a crash makes it so.
+    state              INTEGER NOT NULL,
+    due                INTEGER NOT NULL,
+    -- The generation of the last write.
+    generation         INTEGER NOT NULL,
+    -- Attempts that began after an unclean end and that nothing was recorded of since.
+    losses             INTEGER NOT NULL DEFAULT 0,
+    attempts           INTEGER NOT NULL DEFAULT 0,
+    -- The sequence of the event `accepted`.
+    sequence           INTEGER NOT NULL,
+    -- What was asked for; never changes.
+    request            BLOB NOT NULL,
+    -- All further events, the outcome included, one after another. NULL before the first attempt has ended.
+    events             BLOB,
+    progress           BLOB,
+    last_failure       BLOB,
+    first_attempt_time INTEGER,
+    end_time           INTEGER,
+    purge_time         INTEGER,
+    tombstone_until    INTEGER
+) STRICT;
+
+-- Pending work by service and due time: small, whatever has ended.
+CREATE INDEX pending ON invocation (service, due) WHERE state < 2;
+
+-- What has ended, by when it is removed.
+CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL;
+
+-- What is left of removed invocations, until it is forgotten as well. Written by the sweeper.
+CREATE TABLE tombstone (
+    cid      BLOB PRIMARY KEY,
+    state    INTEGER NOT NULL,
+    end_time INTEGER NOT NULL,
+    until    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX forget ON tombstone (until);

@@ -1,0 +1,394 @@
+//! The one thread that writes: gathers what is asked for, commits it together, and answers once it is on disk.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use tokio::sync::oneshot;
+
+use super::disk;
+use super::{Shared, failed, is_broken};
+use crate::engine::store::{Acceptance, Record, Tombstone};
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::State;
+
+/// How much is committed together, at most.
+const GROUP: usize = 1_024;
+/// Of every eight bytes one is kept for the outcomes of what was accepted.
+const RESERVED_PART: u64 = 8;
+
+/// A new invocation, encoded.
+#[derive(Debug)]
+pub(super) struct New {
+    pub(super) cid: Cid,
+    pub(super) service: ServiceName,
+    pub(super) due: i64,
+    pub(super) sequence: u64,
+    pub(super) request: Vec<u8>,
+}
+
+/// A record, its events encoded.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) record: Record,
+    pub(super) events: Vec<u8>,
+    pub(super) progress: Option<Vec<u8>>,
+}
+
+type Answer<T> = oneshot::Sender<Result<T>>;
+
+/// What the writer is asked for.
+#[derive(Debug)]
+pub(super) enum Job {
+    Accept(New, Answer<Acceptance>),
+    /// Answers with the service, if the record was taken.
+    Record(Change, Answer<Option<ServiceName>>),
+    Begin(Vec<Cid>, Answer<()>),
+    Purge(i64, usize, Answer<usize>),
+    /// Writes that all is in order, and ends.
+    Close(Answer<()>),
+}
+
+/// What became of a job, before it is on disk.
+enum Done {
+    Accepted(Acceptance),
+    Recorded(Option<ServiceName>),
+    Begun,
+    Purged(usize),
+    Closed,
+}
+
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) shared: Arc<Shared>,
+    pub(super) directory: PathBuf,
+    pub(super) generation: u32,
+    pub(super) bytes_limit: u64,
+    pub(super) free_kept: u64,
+    /// The rows of services.
+    pub(super) services: HashMap<ServiceName, i64>,
+}
+
+impl Writer {
+    /// Writes until it is told to close, or nobody is there to ask any more.
+    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let mut group = vec![first];
+            while group.len() < GROUP {
+                match jobs.try_recv() {
+                    Ok(job) => group.push(job),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                }
+            }
+            let closes = group.iter().any(|job| matches!(job, Job::Close(_)));
+            self.commit(group);
+            if closes {
+                return;
+            }
+        }
+    }
+
+    /// Commits a group. Where it fails as a whole its members are tried one by one: one must not fail the others.
+    fn commit(&mut self, group: Vec<Job>) {
+        if let Some(error) = self.shared.broken() {
+            group.into_iter().for_each(|job| job.refuse(&error));
+            return;
+        }
+        let room = self.has_room();
+        match self.attempt(&group, room) {
+            Ok(done) => group
+                .into_iter()
+                .zip(done)
+                .for_each(|(job, done)| job.answer(done)),
+            Err(error) if is_broken(&error) => {
+                let error = self.shared.break_with(&error);
+                group.into_iter().for_each(|job| job.refuse(&error));
+            }
+            Err(error) if group.len() == 1 => {
+                let error = failed(&error);
+                group.into_iter().for_each(|job| job.refuse(&error));
+            }
+            Err(_) => group.into_iter().for_each(|job| self.commit(vec![job])),
+        }
+        self.shared.wake_checkpointer();
+    }
+
+    fn attempt(&mut self, group: &[Job], room: bool) -> rusqlite::Result<Vec<Result<Done>>> {
+        let Self {
+            connection,
+            services,
+            generation,
+            ..
+        } = self;
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut open = HashMap::new();
+        let mut work = Work {
+            transaction: &transaction,
+            services,
+            generation: *generation,
+            open: &mut open,
+        };
+        let mut done = Vec::with_capacity(group.len());
+        for job in group {
+            done.push(work.carry_out(job, room)?);
+        }
+        for (service, change) in open {
+            let statement = "UPDATE service SET open = open + ?2 WHERE id = ?1";
+            transaction
+                .prepare_cached(statement)?
+                .execute(params![service, change])?;
+        }
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    /// Whether new work is taken: room is kept for the outcomes of what was accepted before.
+    fn has_room(&self) -> bool {
+        let pragma = |name: &str| {
+            let value = self
+                .connection
+                .pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+            value
+                .ok()
+                .and_then(|value| u64::try_from(value).ok())
+                .unwrap_or_default()
+        };
+        let pages = pragma("page_count").saturating_sub(pragma("freelist_count"));
+        let used = pages.saturating_mul(pragma("page_size"));
+        let free = rustix::fs::statvfs(&self.directory)
+            .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        used <= self.bytes_limit - self.bytes_limit / RESERVED_PART && free > self.free_kept
+    }
+}
+
+impl Job {
+    fn answer(self, done: Result<Done>) {
+        // Whoever asked may have gone.
+        match (self, done) {
+            (Self::Accept(_, answer), Ok(Done::Accepted(acceptance))) => {
+                drop(answer.send(Ok(acceptance)))
+            }
+            (Self::Record(_, answer), Ok(Done::Recorded(taken))) => drop(answer.send(Ok(taken))),
+            (Self::Begin(_, answer), Ok(Done::Begun)) => drop(answer.send(Ok(()))),
+            (Self::Purge(_, _, answer), Ok(Done::Purged(removed))) => {
+                drop(answer.send(Ok(removed)))
+            }
+            (Self::Close(answer), Ok(Done::Closed)) => drop(answer.send(Ok(()))),
+            (job, Err(error)) => job.refuse(&error),
+            (job, Ok(_)) => {
+                job.refuse(&Error::internal(
+                    reason::STORE_FAILED,
+                    "the store answered something else",
+                ));
+            }
+        }
+    }
+
+    fn refuse(self, error: &Error) {
+        let error = error.clone();
+        match self {
+            Self::Accept(_, answer) => drop(answer.send(Err(error))),
+            Self::Record(_, answer) => drop(answer.send(Err(error))),
+            Self::Begin(_, answer) | Self::Close(answer) => drop(answer.send(Err(error))),
+            Self::Purge(_, _, answer) => drop(answer.send(Err(error))),
+        }
+    }
+}
+
+/// The work of one transaction.
+struct Work<'a> {
+    transaction: &'a Transaction<'a>,
+    services: &'a mut HashMap<ServiceName, i64>,
+    generation: u32,
+    /// How many more invocations of each service have not ended.
+    open: &'a mut HashMap<i64, i64>,
+}
+
+impl Work<'_> {
+    fn carry_out(&mut self, job: &Job, room: bool) -> rusqlite::Result<Result<Done>> {
+        Ok(match job {
+            Job::Accept(_, _) if !room => Err(full()),
+            Job::Accept(new, _) => self.accept(new)?.map(Done::Accepted),
+            Job::Record(change, _) => Ok(Done::Recorded(self.record(change)?)),
+            Job::Begin(cids, _) => {
+                for cid in cids {
+                    let statement =
+                        "UPDATE invocation SET losses = losses + 1 WHERE cid = ?1 AND state < 2";
+                    self.transaction
+                        .prepare_cached(statement)?
+                        .execute([cid.as_bytes()])?;
+                }
+                Ok(Done::Begun)
+            }
+            Job::Purge(now, max, _) => Ok(Done::Purged(self.purge(*now, *max)?)),
+            Job::Close(_) => {
+                self.transaction
+                    .execute("UPDATE meta SET value = 1 WHERE key = 'clean'", [])?;
+                Ok(Done::Closed)
+            }
+        })
+    }
+
+    fn service(&mut self, name: &ServiceName) -> rusqlite::Result<i64> {
+        if let Some(id) = self.services.get(name) {
+            return Ok(*id);
+        }
+        let insert = "INSERT INTO service (name) VALUES (?1) ON CONFLICT (name) DO NOTHING";
+        self.transaction
+            .prepare_cached(insert)?
+            .execute([name.as_str()])?;
+        let select = "SELECT id FROM service WHERE name = ?1";
+        let mut select = self.transaction.prepare_cached(select)?;
+        // Not remembered before it is committed: a transaction that fails takes it back.
+        select.query_row([name.as_str()], |row| row.get(0))
+    }
+
+    fn accept(&mut self, new: &New) -> rusqlite::Result<Result<Acceptance>> {
+        let select = "SELECT state, end_time FROM tombstone WHERE cid = ?1";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let tombstone = select
+            .query_row([new.cid.as_bytes()], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            })
+            .optional()?;
+        if let Some((state, end_time)) = tombstone {
+            return Ok(Ok(Acceptance::Removed(Tombstone {
+                state: state_of(state),
+                end_time: disk::timestamp(end_time),
+            })));
+        }
+        let service = self.service(&new.service)?;
+        let insert =
+            "INSERT INTO invocation (cid, service, state, due, generation, sequence, request)
+             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6) ON CONFLICT (cid) DO NOTHING";
+        let sequence = i64::try_from(new.sequence).unwrap_or(i64::MAX);
+        let inserted = self.transaction.prepare_cached(insert)?.execute(params![
+            new.cid.as_bytes(),
+            service,
+            new.due,
+            self.generation,
+            sequence,
+            new.request
+        ])?;
+        if inserted == 1 {
+            *self.open.entry(service).or_default() += 1;
+            return Ok(Ok(Acceptance::Stored));
+        }
+        let select = "SELECT service.name, request FROM invocation JOIN service ON service.id = service WHERE cid = ?1";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let (name, request) = select.query_row([new.cid.as_bytes()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })?;
+        let first = ServiceName::parse(&name)
+            .and_then(|service| disk::decode_request(new.cid, service, &request));
+        Ok(first.map(|first| Acceptance::Known(Arc::new(first))))
+    }
+
+    fn record(&mut self, change: &Change) -> rusqlite::Result<Option<ServiceName>> {
+        let record = &change.record;
+        let select = "SELECT invocation.id, service, events, name FROM invocation
+             JOIN service ON service.id = service WHERE cid = ?1 AND state < 2";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let found = select
+            .query_row([record.cid.as_bytes()], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, Option<Vec<u8>>>(2)?,
+                    row.get::<_, String>(3)?,
+                ))
+            })
+            .optional()?;
+        let Some((id, service, before, name)) = found else {
+            return Ok(None);
+        };
+        let events = match before {
+            Some(mut before) => {
+                before.extend_from_slice(&change.events);
+                before
+            }
+            None => change.events.clone(),
+        };
+        let update = "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = 0, attempts = ?5,
+             events = ?6, progress = ?7, last_failure = ?8, first_attempt_time = ?9, end_time = ?10,
+             purge_time = ?11, tombstone_until = ?12 WHERE id = ?1";
+        let last_failure = record.last_failure.as_ref().map(disk::encode_failure);
+        self.transaction.prepare_cached(update)?.execute(params![
+            id,
+            state_number(record.state),
+            disk::nanos(record.due),
+            self.generation,
+            record.attempts,
+            events,
+            change.progress,
+            last_failure,
+            record.first_attempt_time.map(disk::nanos),
+            record.end_time.map(disk::nanos),
+            record.purge_time.map(disk::nanos),
+            record.tombstone_until.map(disk::nanos),
+        ])?;
+        if record.state.is_terminal() {
+            *self.open.entry(service).or_default() -= 1;
+        }
+        Ok(ServiceName::parse(&name).ok())
+    }
+
+    fn purge(&mut self, now: i64, max: usize) -> rusqlite::Result<usize> {
+        let limit = i64::try_from(max).unwrap_or(i64::MAX);
+        let insert = "INSERT OR REPLACE INTO tombstone (cid, state, end_time, until)
+             SELECT cid, state, end_time, coalesce(tombstone_until, purge_time) FROM invocation
+             WHERE purge_time <= ?1 ORDER BY purge_time LIMIT ?2";
+        self.transaction
+            .prepare_cached(insert)?
+            .execute([now, limit])?;
+        let delete = "DELETE FROM invocation WHERE id IN
+             (SELECT id FROM invocation WHERE purge_time <= ?1 ORDER BY purge_time LIMIT ?2)";
+        let removed = self
+            .transaction
+            .prepare_cached(delete)?
+            .execute([now, limit])?;
+        let left = i64::try_from(max - removed).unwrap_or_default();
+        let delete = "DELETE FROM tombstone WHERE cid IN
+             (SELECT cid FROM tombstone WHERE until <= ?1 ORDER BY until LIMIT ?2)";
+        let forgotten = self
+            .transaction
+            .prepare_cached(delete)?
+            .execute([now, left])?;
+        Ok(removed + forgotten)
+    }
+}
+
+fn full() -> Error {
+    let message =
+        "the store is full: what room is left is kept for the outcomes of what was accepted";
+    Error::resource_exhausted(reason::STORE_FULL, message)
+        .with_retry_after(std::time::Duration::from_secs(1))
+}
+
+/// A state as a number. What runs is pending: a crash makes it so.
+pub(super) fn state_number(state: State) -> i64 {
+    match state {
+        State::Pending { started: false } => 0,
+        State::Pending { started: true } | State::Running { .. } => 1,
+        State::Succeeded => 2,
+        State::Failed => 3,
+        State::Cancelled => 4,
+        State::Expired => 5,
+    }
+}
+
+/// A state from its number.
+pub(super) fn state_of(number: i64) -> State {
+    match number {
+        0 => State::Pending { started: false },
+        1 => State::Pending { started: true },
+        2 => State::Succeeded,
+        4 => State::Cancelled,
+        5 => State::Expired,
+        _ => State::Failed,
+    }
+}

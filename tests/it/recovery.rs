@@ -1,0 +1,140 @@
+//! What a node accepted is there after it was killed, and has one outcome.
+//!
+//! `CIDERY_CRASH_ROUNDS` says how often a node is killed (default: 2; `scripts/test` gives a dozen, `--soak` hundreds).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cidery::codec::proto::v1;
+use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
+use cidery::service::Call;
+use cidery::{Cid, Client, dict};
+
+use crate::support::binary::Server;
+use crate::support::{Folder, PATIENCE, collect, names};
+
+fn rounds() -> usize {
+    let rounds = std::env::var("CIDERY_CRASH_ROUNDS").ok();
+    rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(2)
+}
+
+/// CIDs that were sent, and whether their acceptance was answered.
+type Sent = Arc<Mutex<HashMap<Cid, bool>>>;
+
+/// Submits invocations until the node is gone.
+async fn submit(address: String, sent: Sent, seed: u64) {
+    let Ok(client) = Client::connect(&address).await else {
+        return;
+    };
+    let mut random = fastrand::Rng::with_seed(seed);
+    loop {
+        let cid = Cid::new();
+        let mut call = match random.u8(0..3) {
+            0 => Call::new("demo.count", dict! { "to": 3 }),
+            1 => Call::new("demo.flaky", dict! { "failures": 1 }),
+            _ => Call::new("customer.get", dict! { "cust_id": 1 }),
+        };
+        call.cid = Some(cid);
+        sent.lock().unwrap().insert(cid, false);
+        if client.invoke_async(call).await.is_err() {
+            return;
+        }
+        sent.lock().unwrap().insert(cid, true);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_accepted_is_lost_however_often_the_node_is_killed() {
+    let folder = Folder::new("crash");
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let sent = Sent::default();
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..rounds() {
+        let server = Server::start(&["--data-dir", data]);
+        let clients: Vec<_> = (0..8)
+            .map(|_| {
+                tokio::spawn(submit(
+                    server.address.clone(),
+                    Arc::clone(&sent),
+                    random.u64(..),
+                ))
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(random.u64(20..400))).await;
+        server.signal("KILL");
+        for client in clients {
+            client.await.unwrap();
+        }
+        drop(server);
+    }
+    let server = Server::start(&["--data-dir", data]);
+    let mut stub = InvocationServiceClient::connect(format!("http://{}", server.address))
+        .await
+        .unwrap();
+    let sent = sent.lock().unwrap().clone();
+    let answered: HashSet<Cid> = sent
+        .iter()
+        .filter(|(_, answered)| **answered)
+        .map(|(cid, _)| *cid)
+        .collect();
+    assert!(
+        answered.len() > 10 * rounds(),
+        "only {} were accepted",
+        answered.len()
+    );
+    let request = v1::StreamResultsRequest {
+        cids: sent.keys().map(Cid::to_string).collect(),
+        ..v1::StreamResultsRequest::default()
+    };
+    let stream = stub.stream_results(request).await.unwrap().into_inner();
+    let events = tokio::time::timeout(PATIENCE * 4, collect(stream))
+        .await
+        .unwrap();
+    let mut of_each: HashMap<String, Vec<v1::StreamResultsResponse>> = HashMap::new();
+    for event in events {
+        of_each.entry(event.cid.clone()).or_default().push(event);
+    }
+    for (cid, was_answered) in &sent {
+        let names = names(&of_each[&cid.to_string()]);
+        let ends = names.iter().filter(|name| **name == "succeeded").count();
+        match names.as_slice() {
+            // Sent, and not answered: it may not have arrived.
+            ["not_found"] => assert!(
+                !was_answered,
+                "{cid} was accepted and is lost (seed {seed})"
+            ),
+            _ => {
+                assert_eq!(names[0], "accepted", "{names:?}");
+                assert_eq!(
+                    (ends, *names.last().unwrap()),
+                    (1, "succeeded"),
+                    "{cid}: {names:?} (seed {seed})"
+                );
+            }
+        }
+    }
+    drop(stub);
+    server.signal("TERM");
+    let mut server = server;
+    server.child.wait().unwrap();
+    // Nothing is there that nobody sent, and nothing is left open.
+    let database = rusqlite::Connection::open(folder.path().join("data/cidery.db")).unwrap();
+    let mut select = database
+        .prepare("SELECT cid, state FROM invocation")
+        .unwrap();
+    let rows = select.query_map([], |row| {
+        Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, i64>(1)?))
+    });
+    for row in rows.unwrap() {
+        let (cid, state) = row.unwrap();
+        assert!(sent.contains_key(&Cid::from_bytes(cid)));
+        assert_eq!(state, 2);
+    }
+    let open: i64 = database
+        .query_row("SELECT sum(open) FROM service", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(open, 0);
+}
