@@ -22,6 +22,7 @@ mod invoke;
 mod invoke_async;
 mod limits;
 mod node;
+mod power_loss;
 mod races;
 mod readme;
 mod recovery;
