@@ -17,7 +17,7 @@ use crate::model::sio::{Checked, CsvOptions, Element, Elements, Sio, Type};
 use crate::model::value::{Dict, Value};
 
 /// What spreadsheets begin their files with.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Reads a document for a service that declares nothing: all cells are texts.
 ///
@@ -157,9 +157,13 @@ fn each_row<C>(
     columns: impl Fn(Option<Vec<String>>) -> C,
     mut each: impl FnMut(&C, Row<'_>) -> Result<()>,
 ) -> Result<()> {
-    let bytes = bytes
-        .strip_prefix(BYTE_ORDER_MARK.as_bytes())
-        .unwrap_or(bytes);
+    let mark = BYTE_ORDER_MARK.encode_utf8(&mut [0; 4]).len();
+    let begins_with_mark = str::from_utf8(bytes.get(..mark).unwrap_or_default())
+        .is_ok_and(|head| head.starts_with(BYTE_ORDER_MARK));
+    let bytes = match begins_with_mark {
+        true => bytes.get(mark..).unwrap_or_default(),
+        false => bytes,
+    };
     let lines = lines_of_rows(bytes, options)?;
     let mut lines = lines.into_iter();
     let mut reader = ReaderBuilder::new()
@@ -198,8 +202,8 @@ fn header(row: &Row<'_>) -> Result<Vec<String>> {
     let mut names = Vec::with_capacity(row.cells.len());
     let mut seen = HashSet::new();
     for cell in row.cells {
-        let name = row.text(cell)?.trim_start_matches(BYTE_ORDER_MARK);
-        let name = name.trim_ascii().to_owned();
+        let is_space = |c: char| c.is_ascii_whitespace() || c == BYTE_ORDER_MARK;
+        let name = row.text(cell)?.trim_matches(is_space).to_owned();
         if !seen.insert(name.clone()) {
             let message = format!("has two columns named `{}`", shortened(&name));
             return Err(malformed(row.line, None, "DUPLICATE_KEY", &message));

@@ -3,19 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::codec::{payload, sio};
 use crate::engine::Invoker;
+use crate::engine::clock::later;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::hub::next_sequence;
 use crate::engine::invoke::with_trace_of;
 use crate::engine::routes::Route;
 use crate::engine::store::Acceptance;
-use crate::model::error::{Error, Result, reason};
-use crate::model::id::Cid;
-use crate::model::invocation::{Event, EventKind, Invocation, Request, State, fingerprint};
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{
+    Event, EventKind, HELD, Invocation, Request, State, Terms, fingerprint,
+};
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
-use crate::service::{Accepted, Call};
+use crate::service::{Accepted, Background, Call, Start};
 
 impl Invoker {
     /// Accepts an invocation for a caller from outside. Once this resolves it is stored and will run.
@@ -108,6 +113,45 @@ impl Invoker {
         Ok(())
     }
 
+    /// When an invocation is due, and the terms it is accepted under.
+    fn terms(&self, asked: Option<Box<Background>>, now: Timestamp) -> Result<(Timestamp, Terms)> {
+        let Some(asked) = asked else {
+            return Ok((now, Terms::default()));
+        };
+        let due = match asked.start {
+            None => now,
+            Some(Start::After(delay)) => later(now, delay),
+            Some(Start::At(time)) => time.max(now),
+        };
+        if asked
+            .idempotency_key
+            .as_ref()
+            .is_some_and(|key| key.len() > Terms::MAX_KEY_BYTES)
+        {
+            let message = format!("is longer than {} bytes", Terms::MAX_KEY_BYTES);
+            let violation = Violation::new("/idempotency_key", "TOO_LARGE", message);
+            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+        }
+        let terms = Terms {
+            expire_time: asked.expiration.map(|expiration| later(now, expiration)),
+            deadline: asked.deadline,
+            retry_policy: asked.retry_policy,
+            hold: asked.hold,
+            callbacks: self.announced(&asked.callbacks)?,
+            failure_callbacks: self.announced(&asked.failure_callbacks)?,
+            retention: asked.retention,
+            idempotency_key: asked.idempotency_key,
+            in_reply_to: None,
+        };
+        Ok((due.min(HELD), terms))
+    }
+
+    /// The names of callbacks: those that nobody ever announced are refused.
+    fn announced(&self, names: &[String]) -> Result<Vec<ServiceName>> {
+        let find = |name: &String| Ok(self.0.routes.find(name)?.name().clone());
+        names.iter().map(find).collect()
+    }
+
     fn new_invocation(
         &self,
         cid: Cid,
@@ -124,6 +168,7 @@ impl Invoker {
             None => call.metadata,
         };
         let now = self.0.clock.now();
+        let (due, terms) = self.terms(call.background, now)?;
         let request = Request {
             cid,
             service: route.name().clone(),
@@ -134,6 +179,7 @@ impl Invoker {
             parent: parent.map(|parent| parent.cid),
             root: parent.map_or(cid, |parent| parent.root),
             accept_time: now,
+            terms,
         };
         let accepted = Event {
             sequence: next_sequence(0, self.0.store.generation()),
@@ -141,14 +187,14 @@ impl Invoker {
             time: now,
             kind: EventKind::Accepted {
                 service: route.name().clone(),
-                due: now,
+                due,
             },
         };
         Ok(Invocation {
             request: Arc::new(request),
             state: State::ACCEPTED,
             attempts: 0,
-            due: now,
+            due,
             first_attempt_time: None,
             end_time: None,
             purge_time: None,

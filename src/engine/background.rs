@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,11 +14,25 @@ use crate::engine::dispatch::Dispatch;
 use crate::engine::gate::{Permits, Slot};
 use crate::engine::hub::Live;
 use crate::engine::routes::Route;
+use crate::engine::settle::deadline_passed;
 use crate::engine::wanted::{Wanted, with_ignored};
 use crate::model::error::{Error, Result, reason};
 use crate::model::invocation::Invocation;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::service::{Admitted, Facts};
+
+/// What stopped an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    /// It ended by itself.
+    Itself,
+    /// There was no sign of life for too long.
+    Silence,
+    /// The deadline of the invocation passed.
+    Deadline,
+    /// The node stops.
+    Node,
+}
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -38,6 +53,11 @@ impl Invoker {
     ) {
         let engine = &self.0;
         let _work = engine.work.token();
+        if self.gave_up(&route, &invocation).await {
+            drop(permits);
+            self.wake(&route);
+            return;
+        }
         let now = engine.clock.now();
         let live = Arc::new(Live::begin(&invocation, engine.store.generation(), now));
         engine.hub.open(Arc::clone(&live));
@@ -80,14 +100,19 @@ impl Invoker {
             cid: request.cid,
             service: route.name().clone(),
             attempt: invocation.attempts + 1,
-            // The timeout runs from the last sign of life: there is no instant yet.
-            deadline: None,
+            // The timeout runs from the last sign of life: there is no instant for it yet.
+            deadline: request
+                .terms
+                .deadline
+                .map(|time| self.0.clock.instant(time)),
             metadata: Arc::new(request.metadata.clone()),
             parent: request.parent,
             root: request.root,
             asynchronous: true,
             last_progress: invocation.progress.clone(),
+            in_reply_to: request.terms.in_reply_to.clone(),
         };
+        let deadline = facts.deadline;
         // Checked again: the declaration may be another one by now.
         let Admitted { input, ignored } = match self.admit(route, request.input.clone()) {
             Ok(admitted) => admitted,
@@ -104,8 +129,13 @@ impl Invoker {
             Some(Arc::clone(live)),
         );
         let attempt = Attempt::new(route, dispatch, context, input);
-        let (outcome, handed_back) = self.watch(attempt, &cancel, live, timeout).await;
+        let (outcome, stopped) = self.watch(attempt, &cancel, live, timeout, deadline).await;
+        let handed_back = stopped == Stopped::Node;
         match outcome {
+            _ if stopped == Stopped::Deadline => {
+                let deadline = request.terms.deadline.unwrap_or(Timestamp::MAX);
+                Ended::With(Err(deadline_passed(deadline)))
+            }
             Some(Ok(reply)) => {
                 let reply = with_ignored(reply, &ignored);
                 Ended::With(self.storable_reply(route, reply, invocation))
@@ -118,19 +148,27 @@ impl Invoker {
     }
 
     /// Waits for an attempt. When its time is over, or the node stops, it is asked to stop and has the grace period to
-    /// do so; `None` where it had to be dropped. Answers as well whether it was the node that stopped it.
+    /// do so; `None` where it had to be dropped. Answers as well what stopped it.
     async fn watch(
         &self,
         mut attempt: Attempt,
         cancel: &CancellationToken,
         live: &Live,
         timeout: Duration,
-    ) -> (Option<Result<Reply>>, bool) {
-        let handed_back = tokio::select! {
+        deadline: Option<Instant>,
+    ) -> (Option<Result<Reply>>, Stopped) {
+        let late = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let stopped = tokio::select! {
             biased;
-            outcome = &mut attempt => return (Some(outcome), false),
-            () = silence(live, timeout) => false,
-            () = self.0.halting.cancelled() => true,
+            outcome = &mut attempt => return (Some(outcome), Stopped::Itself),
+            () = late => Stopped::Deadline,
+            () = silence(live, timeout) => Stopped::Silence,
+            () = self.0.halting.cancelled() => Stopped::Node,
         };
         cancel.cancel();
         let grace = self.0.limits.grace;
@@ -138,7 +176,7 @@ impl Invoker {
         if outcome.is_none() {
             attempt.end().await;
         }
-        (outcome, handed_back)
+        (outcome, stopped)
     }
 
     /// The reply in the form it will be answered in: it is encoded once, here.

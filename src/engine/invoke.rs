@@ -65,6 +65,7 @@ impl Invoker {
             root: cid,
             asynchronous: false,
             last_progress: None,
+            in_reply_to: None,
         };
         let bounds = Bounds {
             route: &route,
@@ -99,6 +100,7 @@ impl Invoker {
             root: parent.root,
             asynchronous: false,
             last_progress: None,
+            in_reply_to: None,
         };
         let bounds = Bounds {
             route: &route,

@@ -9,6 +9,7 @@
 mod accept;
 mod attempt;
 mod background;
+mod callbacks;
 pub mod clock;
 mod dispatch;
 mod follow;

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use crate::engine::Invoker;
 use crate::engine::background::Ended;
 use crate::engine::clock::later;
-use crate::engine::hub::Live;
+use crate::engine::hub::{Live, next_sequence};
 use crate::engine::routes::Route;
 use crate::engine::store::Record;
 use crate::model::error::{Error, Result, reason};
-use crate::model::invocation::{Change, EventKind, Invocation, State, is_retried};
+use crate::model::invocation::{Change, Event, EventKind, HELD, Invocation, State, is_retried};
 use crate::model::payload::Reply;
 
 /// How long to wait before a record is tried again that the store refused.
@@ -42,21 +42,67 @@ impl Invoker {
         let now = engine.clock.now();
         let decision = decide(route, invocation, live.state(), ended, now);
         let record = self.record_of(route, invocation, live, decision, now);
-        let taken = loop {
-            match engine.store.record(record.clone()).await {
-                Ok(taken) => break taken,
-                // The handler ran and its outcome must not be lost: the store may have room later.
-                Err(error) => {
-                    tracing::error!(%cid, %error, "cannot record an outcome, trying again");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        };
+        let taken = self.record_at_last(&record).await;
         // Followers are told of nothing that a crash could undo.
         if let Some(last) = record.events.last().filter(|_| taken) {
             live.publish(Arc::clone(last));
         }
         engine.hub.close(cid, taken);
+        if taken {
+            self.begin_callbacks(&record.followed_by);
+        }
+    }
+
+    /// Ends a claimed invocation whose time is over before it is attempted; answers whether it was.
+    pub(super) async fn gave_up(&self, route: &Route, invocation: &Invocation) -> bool {
+        let engine = &self.0;
+        let now = engine.clock.now();
+        let Some((change, error)) = over(invocation, now) else {
+            return false;
+        };
+        let state = invocation.state.after(change).unwrap_or(State::Failed);
+        let kind = match state {
+            State::Expired => EventKind::Expired(error),
+            _ => EventKind::Failed(error),
+        };
+        let followed_by = self.callbacks(invocation, Some(&kind), invocation.attempts, now);
+        let last = Event {
+            sequence: next_sequence(invocation.sequence(), engine.store.generation()),
+            attempt: invocation.attempts,
+            time: now,
+            kind,
+        };
+        let decision = Decision {
+            state,
+            attempts: invocation.attempts,
+            due: invocation.due,
+            event: None,
+            last_failure: None,
+        };
+        let mut record = self.record(route, invocation, &decision, now);
+        record.first_attempt_time = invocation.first_attempt_time;
+        record.events = vec![Arc::new(last)];
+        record.progress.clone_from(&invocation.progress);
+        record.followed_by = followed_by;
+        let cid = invocation.request.cid;
+        if self.record_at_last(&record).await {
+            engine.hub.ring(cid);
+            self.begin_callbacks(&record.followed_by);
+        }
+        true
+    }
+
+    /// Records, again and again until the store takes it: what happened must not be lost, and there may be room later.
+    async fn record_at_last(&self, record: &Record) -> bool {
+        loop {
+            match self.0.store.record(record.clone()).await {
+                Ok(taken) => return taken,
+                Err(error) => {
+                    tracing::error!(cid = %record.cid, %error, "cannot record an outcome, trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
     }
 
     fn record_of(
@@ -64,37 +110,73 @@ impl Invoker {
         route: &Route,
         invocation: &Invocation,
         live: &Live,
-        decision: Decision,
+        mut decision: Decision,
         now: Timestamp,
     ) -> Record {
-        let Decision {
-            state,
-            attempts,
-            due,
-            event,
-            last_failure,
-        } = decision;
-        let retention = match state {
+        let event = decision.event.take();
+        let mut record = self.record(route, invocation, &decision, now);
+        record.followed_by = self.callbacks(invocation, event.as_ref(), decision.attempts, now);
+        record.last_failure = decision.last_failure;
+        record.first_attempt_time = Some(live.first_attempt_time());
+        record.events = live.seal(event, now);
+        record.progress = live.progress().or_else(|| invocation.progress.clone());
+        record
+    }
+
+    /// What a decision makes of an invocation, but for what its attempt told.
+    fn record(
+        &self,
+        route: &Route,
+        invocation: &Invocation,
+        decision: &Decision,
+        now: Timestamp,
+    ) -> Record {
+        let terms = &invocation.request.terms;
+        let of_service = match decision.state {
             State::Succeeded => route.options.retention,
             _ => route.options.failure_retention,
         };
-        let ended = state.is_terminal();
+        let retention = terms.retention.unwrap_or(of_service);
+        let ended = decision.state.is_terminal();
         let purge_time = ended.then(|| later(now, retention));
         let tombstone = retention.min(self.0.limits.tombstone_retention);
         Record {
             cid: invocation.request.cid,
-            state,
-            attempts,
-            due,
-            first_attempt_time: Some(live.first_attempt_time()),
-            events: live.seal(event, now),
-            progress: live.progress().or_else(|| invocation.progress.clone()),
-            last_failure,
+            state: decision.state,
+            attempts: decision.attempts,
+            due: decision.due,
+            wake: terms.wake(decision.state, decision.due),
+            first_attempt_time: None,
+            events: Vec::new(),
+            progress: None,
+            last_failure: None,
             end_time: ended.then_some(now),
             purge_time,
             tombstone_until: purge_time.map(|time| later(time, tombstone)),
+            followed_by: Vec::new(),
         }
     }
+}
+
+/// Why an invocation that is pending is given up, if its time is over.
+fn over(invocation: &Invocation, now: Timestamp) -> Option<(Change, Error)> {
+    let terms = &invocation.request.terms;
+    let passed = |time: Option<Timestamp>| time.filter(|time| *time <= now);
+    if let State::Pending { started: false } = invocation.state
+        && let Some(time) = passed(terms.expire_time)
+    {
+        let message = format!("the invocation had not started at {time}, when it expired");
+        let error = Error::deadline_exceeded(reason::EXPIRED, message);
+        return Some((Change::ExpirationPassed, error));
+    }
+    let time = passed(terms.deadline)?;
+    Some((Change::DeadlinePassed, deadline_passed(time)))
+}
+
+/// `DEADLINE_EXCEEDED`, for good.
+pub(super) fn deadline_passed(time: Timestamp) -> Error {
+    let message = format!("the invocation had not ended at {time}, its deadline");
+    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message).with_retryable(false)
 }
 
 fn decide(
@@ -129,7 +211,11 @@ fn failed(
     now: Timestamp,
 ) -> Decision {
     let attempts = invocation.attempts + 1;
-    let policy = &route.options.retry_policy;
+    let terms = &invocation.request.terms;
+    let policy = terms
+        .retry_policy
+        .as_ref()
+        .unwrap_or(&route.options.retry_policy);
     let wait = is_retried(&error)
         .then(|| policy.wait(attempts, fastrand::f64(), error.retry_after()))
         .flatten();
@@ -150,6 +236,17 @@ fn failed(
                 last_failure: Some(error),
             }
         }
+        // No attempt is left: it waits until somebody retries or cancels it.
+        _ if terms.hold && is_retried(&error) => Decision {
+            state: State::Pending { started: true },
+            attempts,
+            due: HELD,
+            event: Some(EventKind::RetryScheduled {
+                failure: error.clone(),
+                due: HELD,
+            }),
+            last_failure: Some(error),
+        },
         _ => terminal(invocation, state, change, Err(error)),
     }
 }

@@ -26,14 +26,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Stores a new invocation as pending, with its `Accepted` event. Durable when it resolves.
     ///
-    /// Where the CID is known already, nothing is stored and the first request is answered, or its tombstone.
+    /// Where the CID is known already, or the idempotency key for this service, nothing is stored and the first request
+    /// is answered, or its tombstone.
     ///
     /// # Errors
     ///
     /// `RESOURCE_EXHAUSTED` / `STORE_FULL`: room is kept for the outcomes of what was accepted before.
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>>;
 
-    /// Takes up to `max` invocations of a service that are pending and due at `now`, those that are due longest first.
+    /// Takes up to `max` invocations of a service that are pending and due at `now`, or whose time is over then
+    /// ([`Invocation::wake`]), those that are due longest first.
     ///
     /// What was taken is not handed out again before it is [`record`](Self::record)ed as pending, or the store is
     /// opened again.
@@ -49,7 +51,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn begin(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>>;
 
     /// Records what became of an invocation: its new state and the events since the last record, together or not at
-    /// all. Durable when it resolves.
+    /// all, and with them the invocations that follow from it. Durable when it resolves.
     ///
     /// The first terminal record wins: answers whether this one was taken.
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>>;
@@ -109,6 +111,8 @@ pub struct Record {
     pub attempts: u32,
     /// When it is due, if it is pending.
     pub due: Timestamp,
+    /// When somebody has to look at it, if it is pending.
+    pub wake: Timestamp,
     /// When its first attempt started.
     pub first_attempt_time: Option<Timestamp>,
     /// The events since the last record, in order.
@@ -123,6 +127,8 @@ pub struct Record {
     pub purge_time: Option<Timestamp>,
     /// How long it is then remembered that it was there.
     pub tombstone_until: Option<Timestamp>,
+    /// What is accepted together with it: callbacks.
+    pub followed_by: Vec<Invocation>,
 }
 
 /// What a store knows of a CID.

@@ -4,8 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::model::error::Result;
 use crate::model::id::Cid;
+use crate::model::invocation::RetryPolicy;
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
@@ -28,6 +31,40 @@ pub struct Call {
     pub metadata: Option<Arc<Metadata>>,
     /// The format the response is wanted in. Default: that of the input.
     pub response_format: Option<Format>,
+    /// What is asked of it in the background. `None`: nothing.
+    pub background: Option<Box<Background>>,
+}
+
+/// When a call in the background is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// This long after it was accepted.
+    After(Duration),
+    /// At this instant.
+    At(Timestamp),
+}
+
+/// What a caller asks of an asynchronous invocation beyond its input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Background {
+    /// When it is due. Default: at once.
+    pub start: Option<Start>,
+    /// How long after its acceptance it gives up unless it has started. Default: never.
+    pub expiration: Option<Duration>,
+    /// When it must have ended, retries included. Default: never.
+    pub deadline: Option<Timestamp>,
+    /// How failed attempts are repeated. Default: the service's policy.
+    pub retry_policy: Option<RetryPolicy>,
+    /// Whether it is held, rather than failed, when no attempt is left. Default: no.
+    pub hold: bool,
+    /// Services that are invoked with the response.
+    pub callbacks: Vec<String>,
+    /// Services that are invoked with the failure, once it failed, was cancelled or expired.
+    pub failure_callbacks: Vec<String>,
+    /// How long the outcome is kept. Default: the service's.
+    pub retention: Option<Duration>,
+    /// Makes acceptance safe to repeat: at most 255 bytes.
+    pub idempotency_key: Option<String>,
 }
 
 impl Call {
@@ -40,7 +77,13 @@ impl Call {
             timeout: None,
             metadata: None,
             response_format: None,
+            background: None,
         }
+    }
+
+    /// What is asked of it in the background.
+    pub fn background(&mut self) -> &mut Background {
+        self.background.get_or_insert_default()
     }
 }
 
@@ -117,6 +160,77 @@ impl InvokeAsyncCall<'_> {
     /// Brings the CID instead of having one made.
     pub fn cid(mut self, cid: Cid) -> Self {
         self.call.cid = Some(cid);
+        self
+    }
+
+    /// Starts it this long after it was accepted.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.call.background().start = Some(Start::After(delay));
+        self
+    }
+
+    /// Starts it at an instant.
+    pub fn start_time(mut self, time: Timestamp) -> Self {
+        self.call.background().start = Some(Start::At(time));
+        self
+    }
+
+    /// Gives up if it has not started this long after it was accepted.
+    pub fn expiration(mut self, expiration: Duration) -> Self {
+        self.call.background().expiration = Some(expiration);
+        self
+    }
+
+    /// It must have ended at this instant, retries included.
+    pub fn deadline(mut self, deadline: Timestamp) -> Self {
+        self.call.background().deadline = Some(deadline);
+        self
+    }
+
+    /// How failed attempts are repeated. Default: the service's policy.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.call.background().retry_policy = Some(policy);
+        self
+    }
+
+    /// Holds it, rather than failing it, when no attempt is left.
+    pub fn hold(mut self) -> Self {
+        self.call.background().hold = true;
+        self
+    }
+
+    /// Invokes a service with the response. Can be said several times.
+    pub fn callback(mut self, service: impl Into<String>) -> Self {
+        self.call.background().callbacks.push(service.into());
+        self
+    }
+
+    /// Invokes a service with the failure, once it failed, was cancelled or expired. Can be said several times.
+    pub fn failure_callback(mut self, service: impl Into<String>) -> Self {
+        self.call
+            .background()
+            .failure_callbacks
+            .push(service.into());
+        self
+    }
+
+    /// How long the outcome is kept. Default: the service's.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.call.background().retention = Some(retention);
+        self
+    }
+
+    /// Makes acceptance safe to repeat: the first invocation with this key and service is answered again.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.call.background().idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Has this child accepted once, however often the calling handler is attempted: `label` tells it from others.
+    pub fn once(mut self, label: &str) -> Self {
+        let facts = self.context.facts();
+        let key = format!("once/{}/{}/{label}", facts.cid, facts.service);
+        self.call.background().idempotency_key = Some(key);
         self
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Progress, Shown};
+use crate::model::invocation::{InReplyTo, Progress, Shown};
 use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
 use crate::service::call::{Call, InvokeAsyncCall, InvokeCall};
@@ -49,6 +49,8 @@ pub struct Facts {
     pub asynchronous: bool,
     /// The last progress of the attempt before.
     pub last_progress: Option<Arc<Shown>>,
+    /// The invocation whose outcome this one was invoked with.
+    pub in_reply_to: Option<InReplyTo>,
 }
 
 impl Context {
@@ -154,6 +156,12 @@ impl Context {
             context: self,
             call: Call::new(service, input),
         }
+    }
+
+    /// For a callback: the invocation whose outcome it was invoked with.
+    #[must_use]
+    pub fn in_reply_to(&self) -> Option<&InReplyTo> {
+        self.0.facts.in_reply_to.as_ref()
     }
 
     /// Shows a sign of life. In the background the attempt's timeout runs from the last one, followers see it, and the

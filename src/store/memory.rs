@@ -45,6 +45,8 @@ struct Kept {
     purge: BTreeMap<(Timestamp, Cid), Timestamp>,
     tombstones: HashMap<Cid, Tombstone, RandomState>,
     tombstones_until: BTreeSet<(Timestamp, Cid)>,
+    /// The CIDs of idempotency keys.
+    keys: HashMap<(ServiceName, String), Cid, RandomState>,
     pending: usize,
     bytes: usize,
 }
@@ -79,15 +81,17 @@ impl MemoryStore {
         if let Some(tombstone) = kept.tombstones.get(&cid) {
             return Ok(Acceptance::Removed(*tombstone));
         }
+        if let Some(first) = key_of(&invocation).and_then(|key| kept.keys.get(&key))
+            && let Some(known) = kept.invocations.get(first)
+        {
+            return Ok(Acceptance::Known(Arc::clone(&known.request)));
+        }
         let bytes = weight(&invocation);
         let room = self.bytes_limit - self.bytes_limit / RESERVED_PART;
         if kept.bytes.saturating_add(bytes) > room {
             return Err(self.full());
         }
-        kept.bytes += bytes;
-        let service = invocation.request.service.clone();
-        kept.make_due(service, (invocation.due, cid));
-        kept.invocations.insert(cid, invocation);
+        kept.keep(invocation, bytes);
         Ok(Acceptance::Stored)
     }
 
@@ -108,7 +112,24 @@ impl Default for MemoryStore {
     }
 }
 
+/// The service and the key under which an invocation is accepted once.
+fn key_of(invocation: &Invocation) -> Option<(ServiceName, String)> {
+    let request = &invocation.request;
+    let key = request.terms.idempotency_key.clone()?;
+    Some((request.service.clone(), key))
+}
+
 impl Kept {
+    fn keep(&mut self, invocation: Invocation, bytes: usize) {
+        let cid = invocation.request.cid;
+        self.bytes += bytes;
+        if let Some(key) = key_of(&invocation) {
+            self.keys.insert(key, cid);
+        }
+        self.make_due(invocation.request.service.clone(), (invocation.wake(), cid));
+        self.invocations.insert(cid, invocation);
+    }
+
     fn make_due(&mut self, service: ServiceName, key: (Timestamp, Cid)) {
         let new = self.due.entry(service).or_default().insert(key);
         self.pending += usize::from(new);
@@ -144,7 +165,7 @@ impl Kept {
             return false;
         }
         let before = weight(invocation);
-        let key = (invocation.due, record.cid);
+        let key = (invocation.wake(), record.cid);
         let service = invocation.request.service.clone();
         invocation.state = record.state;
         invocation.attempts = record.attempts;
@@ -164,11 +185,15 @@ impl Kept {
             self.pending -= 1;
         }
         if matches!(record.state, State::Pending { .. }) {
-            self.make_due(service, (record.due, record.cid));
+            self.make_due(service, (record.wake, record.cid));
         }
         if let Some(purge_time) = record.purge_time {
             let until = record.tombstone_until.unwrap_or(purge_time);
             self.purge.insert((purge_time, record.cid), until);
+        }
+        for next in record.followed_by {
+            let bytes = weight(&next);
+            self.keep(next, bytes);
         }
         true
     }
@@ -220,6 +245,9 @@ impl Kept {
             return;
         };
         self.bytes -= weight(&invocation);
+        if let Some(key) = key_of(&invocation) {
+            self.keys.remove(&key);
+        }
         if let Some(end_time) = invocation.end_time {
             let state = invocation.state;
             self.tombstones.insert(cid, Tombstone { state, end_time });

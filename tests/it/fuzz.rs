@@ -2,7 +2,7 @@
 //!
 //! Inputs are grown from seeds by mutation; no special compiler is needed. Each target runs for `CIDERY_FUZZ_SECONDS`
 //! (default: a fraction of a second; `scripts/test` gives seconds, `scripts/test --soak` minutes). A failure prints the
-//! input; `CIDERY_FUZZ_SEED` repeats a run.
+//! input; `CIDERY_FUZZ_SEED` takes other inputs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -27,7 +27,8 @@ fn fuzz(name: &str, seeds: &[&[u8]], target: impl Fn(&[u8])) {
     let seed = std::env::var("CIDERY_FUZZ_SEED")
         .ok()
         .and_then(|s| s.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| fastrand::u64(..));
+    // The same inputs each time, unless another seed is asked for: what is found has to be found by whoever looks for it.
+    let seed: u64 = seed.unwrap_or(24_337);
     let mut random = fastrand::Rng::with_seed(seed);
     let until = Instant::now() + Duration::from_secs_f64(seconds);
     let mut pool: Vec<Vec<u8>> = seeds.iter().map(|seed| seed.to_vec()).collect();

@@ -207,8 +207,7 @@ async fn fields_that_come_later_are_refused_not_ignored() {
     let node = TestNode::demo().await;
     let request = v1::InvokeAsyncRequest {
         service: "cidery.ping".to_owned(),
-        idempotency_key: "k".to_owned(),
-        callbacks: vec!["cidery.echo".to_owned()],
+        concurrency_key: "k".to_owned(),
         ..v1::InvokeAsyncRequest::default()
     };
     let status = node.stub.clone().invoke_async(request).await.unwrap_err();
@@ -222,7 +221,7 @@ async fn fields_that_come_later_are_refused_not_ignored() {
         .iter()
         .map(|v| v.path.as_str())
         .collect();
-    assert_eq!(fields, ["/idempotency_key", "/callbacks"]);
+    assert_eq!(fields, ["/concurrency_key"]);
 }
 
 #[tokio::test]

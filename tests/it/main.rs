@@ -32,5 +32,6 @@ mod retries;
 mod round_trips;
 mod sio;
 mod store_contract;
+mod terms;
 mod tidy;
 mod typed;

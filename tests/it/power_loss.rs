@@ -197,6 +197,7 @@ fn ended(cid: Cid) -> Record {
         state: State::Succeeded,
         attempts: 1,
         due: NOW,
+        wake: NOW,
         first_attempt_time: Some(NOW),
         events: vec![
             event(2, EventKind::Started),
@@ -207,6 +208,7 @@ fn ended(cid: Cid) -> Record {
         end_time: Some(NOW),
         purge_time: Some(NOW),
         tombstone_until: Some(NOW),
+        followed_by: Vec::new(),
     }
 }
 

@@ -72,6 +72,7 @@ fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         state,
         attempts: 1,
         due: NOW,
+        wake: NOW,
         first_attempt_time: Some(NOW),
         events: vec![event(2, EventKind::Started), event(3, kind)],
         progress: None,
@@ -79,6 +80,7 @@ fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         end_time: ended.then_some(NOW),
         purge_time: ended.then_some(at(10)),
         tombstone_until: ended.then_some(at(20)),
+        followed_by: Vec::new(),
     }
 }
 
@@ -152,7 +154,7 @@ async fn what_is_claimed_comes_again_only_once_it_is_recorded_as_pending(store: 
     assert_eq!(claimed(store, "a", NOW, 1).await, [cid]);
     assert_eq!(claimed(store, "a", at(100), 1).await, []);
     let mut pending = record(cid, State::Pending { started: true }, EventKind::Started);
-    pending.due = at(5);
+    (pending.due, pending.wake) = (at(5), at(5));
     assert!(store.record(pending).await.unwrap());
     assert_eq!(claimed(store, "a", at(4), 1).await, []);
     assert_eq!(claimed(store, "a", at(5), 1).await, [cid]);

@@ -61,6 +61,7 @@ impl Invoke {
             timeout: self.timeout,
             metadata: (!metadata.is_empty()).then(|| metadata.into()),
             response_format: format,
+            background: None,
         };
         let client = self.node.connect().await?;
         if self.in_background {

@@ -56,6 +56,15 @@ pub fn invocation_to_proto(
             .map(|cid| cid.to_string())
             .unwrap_or_default(),
         root_cid: request.root.to_string(),
+        expire_time: time(request.terms.expire_time),
+        deadline: time(request.terms.deadline),
+        idempotency_key: request.terms.idempotency_key.clone().unwrap_or_default(),
+        in_reply_to: request
+            .terms
+            .in_reply_to
+            .as_ref()
+            .map(|reply| reply.cid.to_string())
+            .unwrap_or_default(),
         metadata: metadata_to_proto(&request.metadata),
         progress: invocation
             .progress

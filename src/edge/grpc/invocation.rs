@@ -10,7 +10,7 @@ use super::request::{self, NotYet, answered, brought_cid, not_yet, with_cid, wit
 use super::results::ResultStream;
 use crate::codec::convert::{
     PayloadOneof as _, duration_from_proto, format_from_proto, format_of, invocation_to_proto,
-    metadata_to_proto,
+    metadata_to_proto, timestamp_from_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
@@ -18,10 +18,10 @@ use crate::codec::{payload, sio};
 use crate::engine::{Found, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::State;
+use crate::model::invocation::{HELD, RetryPolicy, State};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
-use crate::service::{Accepted, Call, output_invalid};
+use crate::service::{Accepted, Background, Call, Start, output_invalid};
 
 /// Invokes services for gRPC callers.
 #[derive(Clone, Debug)]
@@ -58,6 +58,7 @@ impl InvocationApi {
             timeout: request::timeout(timeout, transport)?,
             metadata: request::metadata(message.metadata, transport)?,
             response_format: asked,
+            background: None,
         };
         Ok((call, format))
     }
@@ -99,17 +100,20 @@ impl InvocationApi {
     ) -> Result<Accepted> {
         let on_exhausted: v1::OnExhausted = request::known("/on_exhausted", message.on_exhausted)?;
         NotYet::default()
-            .refuse("idempotency_key", !message.idempotency_key.is_empty())
-            .refuse("start", message.start.is_some())
-            .refuse("expiration", message.expiration.is_some())
-            .refuse("deadline", message.deadline.is_some())
-            .refuse("retry_policy", message.retry_policy.is_some())
-            .refuse("on_exhausted", on_exhausted == v1::OnExhausted::Hold)
             .refuse("concurrency_key", !message.concurrency_key.is_empty())
-            .refuse("callbacks", !message.callbacks.is_empty())
-            .refuse("failure_callbacks", !message.failure_callbacks.is_empty())
-            .refuse("retention", message.retention.is_some())
             .check()?;
+        let background = Background {
+            start: start_from_proto(message.start)?,
+            expiration: duration_from_proto("/expiration", message.expiration)?,
+            deadline: instant_from_proto("/deadline", message.deadline)?,
+            retry_policy: message.retry_policy.map(policy_from_proto).transpose()?,
+            hold: on_exhausted == v1::OnExhausted::Hold,
+            callbacks: message.callbacks,
+            failure_callbacks: message.failure_callbacks,
+            retention: duration_from_proto("/retention", message.retention)?,
+            idempotency_key: (!message.idempotency_key.is_empty())
+                .then_some(message.idempotency_key),
+        };
         let call = Call {
             service: message.service.into(),
             input: request::input(message.input, message.data_format)?,
@@ -117,6 +121,7 @@ impl InvocationApi {
             timeout: duration_from_proto("/timeout", message.timeout)?,
             metadata: request::metadata(message.metadata, transport)?,
             response_format: format_from_proto("/response_format", message.response_format)?,
+            background: (background != Background::default()).then(|| Box::new(background)),
         };
         self.invoker.invoke_async(call).await
     }
@@ -158,8 +163,59 @@ impl InvocationApi {
     }
 }
 
+fn start_from_proto(start: Option<v1::invoke_async_request::Start>) -> Result<Option<Start>> {
+    use v1::invoke_async_request::Start as Asked;
+    Ok(match start {
+        None => None,
+        Some(Asked::Delay(delay)) => duration_from_proto("/delay", Some(delay))?.map(Start::After),
+        Some(Asked::StartTime(time)) => {
+            instant_from_proto("/start_time", Some(time))?.map(Start::At)
+        }
+    })
+}
+
+fn instant_from_proto(
+    field: &str,
+    time: Option<prost_types::Timestamp>,
+) -> Result<Option<jiff::Timestamp>> {
+    time.map(|time| {
+        timestamp_from_proto(&time).ok_or_else(|| {
+            let violation = Violation::new(field, "OUT_OF_RANGE", "is no instant");
+            Error::violations(reason::REQUEST_INVALID, vec![violation])
+        })
+    })
+    .transpose()
+}
+
+/// What is left out of a policy is as by default.
+fn policy_from_proto(policy: v1::RetryPolicy) -> Result<RetryPolicy> {
+    let default = RetryPolicy::default();
+    let interval = |field: &str, interval| duration_from_proto(field, interval);
+    let multiplier = match policy.multiplier {
+        0.0 => default.multiplier,
+        given if given.is_finite() && given >= 1.0 => given,
+        _ => {
+            let message = "is a number of at least 1";
+            let violation = Violation::new("/retry_policy/multiplier", "OUT_OF_RANGE", message);
+            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+        }
+    };
+    Ok(RetryPolicy {
+        max_attempts: match policy.max_attempts {
+            0 => default.max_attempts,
+            given => given,
+        },
+        initial_interval: interval("/retry_policy/initial_interval", policy.initial_interval)?
+            .unwrap_or(default.initial_interval),
+        multiplier,
+        max_interval: interval("/retry_policy/max_interval", policy.max_interval)?
+            .unwrap_or(default.max_interval),
+    })
+}
+
 fn pending_reason(found: &Found) -> v1::PendingReason {
     match found.invocation.state {
+        State::Pending { .. } if found.invocation.due >= HELD => v1::PendingReason::Held,
         State::Pending { .. } if found.due => v1::PendingReason::Queued,
         State::Pending { started: true } => v1::PendingReason::Backoff,
         State::Pending { started: false } => v1::PendingReason::DueLater,

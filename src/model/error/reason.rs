@@ -29,6 +29,8 @@ reasons! {
     DEPTH_EXCEEDED
     /// A document is not of the format it says.
     DOCUMENT_MALFORMED
+    /// An invocation had not started when it expired.
+    EXPIRED
     /// A data format is not known, or does not fit.
     FORMAT_INVALID
     /// A service failed in a way that it did not declare.

@@ -4,6 +4,7 @@ mod event;
 mod fingerprint;
 mod retry;
 mod state;
+mod terms;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub use self::event::{Event, EventKind, Progress, SEQUENCES_PER_GENERATION, Show
 pub use self::fingerprint::{Fingerprint, fingerprint};
 pub use self::retry::{RetryPolicy, is_retried};
 pub use self::state::{Change, State};
+pub use self::terms::{HELD, InReplyTo, Terms};
 use crate::model::error::Error;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::metadata::Metadata;
@@ -43,6 +45,8 @@ pub struct Request {
     pub root: Cid,
     /// When it was accepted.
     pub accept_time: Timestamp,
+    /// When, until when, how often, and what follows.
+    pub terms: Terms,
 }
 
 impl Request {
@@ -59,6 +63,7 @@ impl Request {
             parent: None,
             root: cid,
             accept_time,
+            terms: Terms::default(),
         }
     }
 }
@@ -94,6 +99,12 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// When somebody has to look at it, while it is pending.
+    #[must_use]
+    pub fn wake(&self) -> Timestamp {
+        self.request.terms.wake(self.state, self.due)
+    }
+
     /// What it came to, once it ended.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {

@@ -13,7 +13,9 @@ use prost::Message;
 use crate::codec::{payload, struct_pb};
 use crate::model::error::{Detail, Error, Kind, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Event, EventKind, Progress, Request, Shown};
+use crate::model::invocation::{
+    Event, EventKind, InReplyTo, Progress, Request, RetryPolicy, Shown, Terms,
+};
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 
@@ -52,6 +54,49 @@ struct DiskRequest {
     root: Vec<u8>,
     #[prost(sint64, tag = "7")]
     accept_time: i64,
+    #[prost(sint64, optional, tag = "8")]
+    expire_time: Option<i64>,
+    #[prost(sint64, optional, tag = "9")]
+    deadline: Option<i64>,
+    #[prost(message, optional, tag = "10")]
+    retry_policy: Option<DiskPolicy>,
+    #[prost(bool, tag = "11")]
+    hold: bool,
+    #[prost(string, repeated, tag = "12")]
+    callbacks: Vec<String>,
+    #[prost(string, repeated, tag = "13")]
+    failure_callbacks: Vec<String>,
+    /// Nanoseconds.
+    #[prost(uint64, optional, tag = "14")]
+    retention: Option<u64>,
+    #[prost(string, optional, tag = "15")]
+    idempotency_key: Option<String>,
+    #[prost(message, optional, tag = "16")]
+    in_reply_to: Option<DiskReplyTo>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct DiskPolicy {
+    #[prost(uint32, tag = "1")]
+    max_attempts: u32,
+    /// Nanoseconds.
+    #[prost(uint64, tag = "2")]
+    initial_interval: u64,
+    #[prost(double, tag = "3")]
+    multiplier: f64,
+    /// Nanoseconds.
+    #[prost(uint64, tag = "4")]
+    max_interval: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct DiskReplyTo {
+    #[prost(bytes = "vec", tag = "1")]
+    cid: Vec<u8>,
+    #[prost(string, tag = "2")]
+    service: String,
+    #[prost(uint32, tag = "3")]
+    attempt: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -223,6 +268,19 @@ pub(super) fn encode_request(request: &Request) -> Result<Vec<u8>> {
         parent: request.parent.map(|cid| cid.as_bytes().to_vec()),
         root: request.root.as_bytes().to_vec(),
         accept_time: nanos(request.accept_time),
+        expire_time: request.terms.expire_time.map(nanos),
+        deadline: request.terms.deadline.map(nanos),
+        retry_policy: request.terms.retry_policy.as_ref().map(to_policy),
+        hold: request.terms.hold,
+        callbacks: texts(&request.terms.callbacks),
+        failure_callbacks: texts(&request.terms.failure_callbacks),
+        retention: request.terms.retention.map(duration_nanos),
+        idempotency_key: request.terms.idempotency_key.clone(),
+        in_reply_to: request.terms.in_reply_to.as_ref().map(|reply| DiskReplyTo {
+            cid: reply.cid.as_bytes().to_vec(),
+            service: reply.service.to_string(),
+            attempt: reply.attempt,
+        }),
     };
     Ok(message.encode_to_vec())
 }
@@ -246,6 +304,51 @@ pub(super) fn decode_request(named: Cid, service: ServiceName, blob: &[u8]) -> R
         parent: message.parent.as_deref().map(cid).transpose()?,
         root: cid(&message.root)?,
         accept_time: timestamp(message.accept_time),
+        terms: Terms {
+            expire_time: message.expire_time.map(timestamp),
+            deadline: message.deadline.map(timestamp),
+            retry_policy: message.retry_policy.map(from_policy),
+            hold: message.hold,
+            callbacks: names(&message.callbacks)?,
+            failure_callbacks: names(&message.failure_callbacks)?,
+            retention: message.retention.map(Duration::from_nanos),
+            idempotency_key: message.idempotency_key,
+            in_reply_to: message.in_reply_to.map(in_reply_to).transpose()?,
+        },
+    })
+}
+
+fn texts(names: &[ServiceName]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn names(names: &[String]) -> Result<Vec<ServiceName>> {
+    names.iter().map(|name| ServiceName::parse(name)).collect()
+}
+
+fn to_policy(policy: &RetryPolicy) -> DiskPolicy {
+    DiskPolicy {
+        max_attempts: policy.max_attempts,
+        initial_interval: duration_nanos(policy.initial_interval),
+        multiplier: policy.multiplier,
+        max_interval: duration_nanos(policy.max_interval),
+    }
+}
+
+fn from_policy(policy: DiskPolicy) -> RetryPolicy {
+    RetryPolicy {
+        max_attempts: policy.max_attempts,
+        initial_interval: Duration::from_nanos(policy.initial_interval),
+        multiplier: policy.multiplier,
+        max_interval: Duration::from_nanos(policy.max_interval),
+    }
+}
+
+fn in_reply_to(reply: DiskReplyTo) -> Result<InReplyTo> {
+    Ok(InReplyTo {
+        cid: cid(&reply.cid)?,
+        service: ServiceName::parse(&reply.service)?,
+        attempt: reply.attempt,
     })
 }
 

@@ -177,7 +177,8 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: another process uses it, it is another program's, or of a newer version.
+    /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: another process uses it, it is another program's, or of a newer
+    /// version.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, SqliteOptions::default())
     }
@@ -260,6 +261,19 @@ impl SqliteStore {
     }
 }
 
+fn new_row(invocation: &Invocation) -> Result<New> {
+    let request = &invocation.request;
+    Ok(New {
+        cid: request.cid,
+        service: request.service.clone(),
+        due: disk::nanos(invocation.due),
+        wake: disk::nanos(invocation.wake()),
+        idempotency_key: request.terms.idempotency_key.clone(),
+        sequence: invocation.events.first().map_or(0, |event| event.sequence),
+        request: disk::encode_request(request)?,
+    })
+}
+
 fn closed() -> Error {
     Error::unavailable(reason::STORE_FAILED, "the store is closed")
 }
@@ -334,14 +348,7 @@ impl Store for SqliteStore {
 
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
         Box::pin(async move {
-            let request = &invocation.request;
-            let new = New {
-                cid: request.cid,
-                service: request.service.clone(),
-                due: disk::nanos(invocation.due),
-                sequence: invocation.events.first().map_or(0, |event| event.sequence),
-                request: disk::encode_request(request)?,
-            };
+            let new = new_row(&invocation)?;
             let service = new.service.clone();
             let acceptance = self.write(|answer| Job::Accept(new, answer)).await?;
             if matches!(acceptance, Acceptance::Stored) {
@@ -406,7 +413,12 @@ impl Store for SqliteStore {
                 .map(disk::encode_progress)
                 .transpose()?;
             let (cid, state) = (record.cid, record.state);
+            let followed_by = record.followed_by.iter().map(new_row);
+            let followed_by = followed_by.collect::<Result<Vec<_>>>()?;
+            let next: Vec<ServiceName> =
+                followed_by.iter().map(|new| new.service.clone()).collect();
             let change = Change {
+                followed_by,
                 record,
                 events,
                 progress,
@@ -419,6 +431,9 @@ impl Store for SqliteStore {
                 (Some(service), true) if is_pending => counts.add(service.clone(), 1),
                 (Some(service), false) if !is_pending => counts.take(service, 1),
                 _ => {}
+            }
+            if taken.is_some() {
+                next.into_iter().for_each(|service| counts.add(service, 1));
             }
             Ok(taken.is_some())
         })

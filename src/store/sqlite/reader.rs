@@ -143,7 +143,7 @@ pub(super) fn due(
     let read = || {
         let select = format!(
             "SELECT {COLUMNS} FROM invocation WHERE service = (SELECT id FROM service WHERE name = ?1)
-             AND state < 2 AND due <= ?2 ORDER BY due LIMIT ?3"
+             AND state < 2 AND wake <= ?2 ORDER BY wake LIMIT ?3"
         );
         let mut select = connection.prepare_cached(&select)?;
         let rows = select.query_map(params![service.as_str(), now, limit], Found::of)?;
@@ -155,8 +155,8 @@ pub(super) fn due(
                 found.push(row);
             }
         }
-        let select = "SELECT min(due) FROM invocation
-             WHERE service = (SELECT id FROM service WHERE name = ?1) AND state < 2 AND due > ?2";
+        let select = "SELECT min(wake) FROM invocation
+             WHERE service = (SELECT id FROM service WHERE name = ?1) AND state < 2 AND wake > ?2";
         let mut select = connection.prepare_cached(select)?;
         let next = select.query_row(params![service.as_str(), now], |row| row.get(0))?;
         Ok((found, next))

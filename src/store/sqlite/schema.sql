@@ -27,6 +27,10 @@ CREATE TABLE invocation (
     -- here: a crash makes it so.
     state              INTEGER NOT NULL,
     due                INTEGER NOT NULL,
+    -- When somebody has to look at it: when it is due, or when its expiration or deadline passes.
+    wake               INTEGER NOT NULL,
+    -- Accepts it once for its service.
+    idempotency_key    TEXT,
     -- The generation of the last write.
     generation         INTEGER NOT NULL,
     -- Attempts that began after an unclean end and that nothing was recorded of since.
@@ -46,8 +50,11 @@ CREATE TABLE invocation (
     tombstone_until    INTEGER
 ) STRICT;
 
--- Pending work by service and due time: small, whatever has ended.
-CREATE INDEX pending ON invocation (service, due) WHERE state < 2;
+-- Pending work by service and time: small, whatever has ended.
+CREATE INDEX pending ON invocation (service, wake) WHERE state < 2;
+
+-- Idempotency keys, as long as their invocations are kept.
+CREATE UNIQUE INDEX idempotency ON invocation (service, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 -- What has ended, by when it is removed.
 CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL;

@@ -26,6 +26,8 @@ pub(super) struct New {
     pub(super) cid: Cid,
     pub(super) service: ServiceName,
     pub(super) due: i64,
+    pub(super) wake: i64,
+    pub(super) idempotency_key: Option<String>,
     pub(super) sequence: u64,
     pub(super) request: Vec<u8>,
 }
@@ -36,6 +38,7 @@ pub(super) struct Change {
     pub(super) record: Record,
     pub(super) events: Vec<u8>,
     pub(super) progress: Option<Vec<u8>>,
+    pub(super) followed_by: Vec<New>,
 }
 
 type Answer<T> = oneshot::Sender<Result<T>>;
@@ -262,14 +265,16 @@ impl Work<'_> {
             })));
         }
         let service = self.service(&new.service)?;
-        let insert =
-            "INSERT INTO invocation (cid, service, state, due, generation, sequence, request)
-             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6) ON CONFLICT (cid) DO NOTHING";
         let sequence = i64::try_from(new.sequence).unwrap_or(i64::MAX);
+        let insert = "INSERT INTO invocation
+             (cid, service, state, due, wake, idempotency_key, generation, sequence, request)
+             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
         let inserted = self.transaction.prepare_cached(insert)?.execute(params![
             new.cid.as_bytes(),
             service,
             new.due,
+            new.wake,
+            new.idempotency_key,
             self.generation,
             sequence,
             new.request
@@ -278,13 +283,20 @@ impl Work<'_> {
             *self.open.entry(service).or_default() += 1;
             return Ok(Ok(Acceptance::Stored));
         }
-        let select = "SELECT service.name, request FROM invocation JOIN service ON service.id = service WHERE cid = ?1";
+        // Its CID is known, or its key.
+        let select = "SELECT cid, service.name, request FROM invocation JOIN service ON service.id = service
+             WHERE cid = ?1 OR (service = ?2 AND idempotency_key = ?3) ORDER BY cid = ?1 DESC LIMIT 1";
         let mut select = self.transaction.prepare_cached(select)?;
-        let (name, request) = select.query_row([new.cid.as_bytes()], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
+        let first = params![new.cid.as_bytes(), service, new.idempotency_key];
+        let (cid, name, request) = select.query_row(first, |row| {
+            Ok((
+                row.get::<_, Vec<u8>>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, Vec<u8>>(2)?,
+            ))
         })?;
         let first = ServiceName::parse(&name)
-            .and_then(|service| disk::decode_request(new.cid, service, &request));
+            .and_then(|service| disk::decode_request(disk::cid(&cid)?, service, &request));
         Ok(first.map(|first| Acceptance::Known(Arc::new(first))))
     }
 
@@ -315,7 +327,7 @@ impl Work<'_> {
         };
         let update = "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = 0, attempts = ?5,
              events = ?6, progress = ?7, last_failure = ?8, first_attempt_time = ?9, end_time = ?10,
-             purge_time = ?11, tombstone_until = ?12 WHERE id = ?1";
+             purge_time = ?11, tombstone_until = ?12, wake = ?13 WHERE id = ?1";
         let last_failure = record.last_failure.as_ref().map(disk::encode_failure);
         self.transaction.prepare_cached(update)?.execute(params![
             id,
@@ -330,7 +342,12 @@ impl Work<'_> {
             record.end_time.map(disk::nanos),
             record.purge_time.map(disk::nanos),
             record.tombstone_until.map(disk::nanos),
+            disk::nanos(record.wake),
         ])?;
+        for next in &change.followed_by {
+            // A CID that is known was accepted with an earlier try of this record.
+            let _ = self.accept(next)?;
+        }
         if record.state.is_terminal() {
             *self.open.entry(service).or_default() -= 1;
         }

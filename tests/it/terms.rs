@@ -1,0 +1,417 @@
+//! The terms of asynchronous invocations: when, until when, how often, once, and what follows. Over each store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cidery::codec::proto::v1;
+use cidery::engine::Found;
+use cidery::engine::clock::Clock;
+use cidery::model::invocation::State;
+use cidery::service::{Call, Start};
+use cidery::store::{MemoryStore, SqliteStore};
+use cidery::{
+    Cid, Context, Definition, Dict, Error, Kind, Node, NodeBuilder, NodeHandle, RetryPolicy, Value,
+    dict,
+};
+use tokio::sync::mpsc;
+
+use crate::support::{Folder, PATIENCE};
+
+/// A node over a store, whose time stands still while nothing is to be done.
+async fn start(builder: NodeBuilder, on_disk: Option<&Folder>) -> NodeHandle {
+    let builder = builder.demo().no_listener().clock(Clock::steady());
+    let builder = match on_disk {
+        Some(folder) => builder.store(SqliteStore::open(folder.path()).unwrap()),
+        None => builder.store(MemoryStore::new()),
+    };
+    builder.start().await.unwrap()
+}
+
+async fn ended(node: &NodeHandle, cid: Cid) -> Found {
+    let found = node
+        .invoker()
+        .find(cid, Duration::from_secs(1_000_000))
+        .await
+        .unwrap();
+    assert!(
+        found.invocation.state.is_terminal(),
+        "{:?}",
+        found.invocation.state
+    );
+    found
+}
+
+fn call(service: &'static str, input: Dict) -> Call {
+    Call::new(service, input)
+}
+
+async fn accept(node: &NodeHandle, call: Call) -> Cid {
+    node.invoker().invoke_async(call).await.unwrap().cid
+}
+
+/// Each test over the store in memory, with time that stands still, and over the one on disk, in real time.
+macro_rules! over_each_store {
+    ($($name:ident)*) => {
+        mod memory {
+            $(
+                #[tokio::test(start_paused = true)]
+                async fn $name() {
+                    super::$name(None).await;
+                }
+            )*
+        }
+
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let folder = crate::support::Folder::new("terms");
+                    super::$name(Some(&folder)).await;
+                }
+            )*
+        }
+    };
+}
+
+over_each_store! {
+    what_is_delayed_starts_later
+    what_does_not_start_in_time_expires
+    a_deadline_ends_what_runs_and_what_waits
+    a_policy_of_the_call_beats_the_services
+    what_is_held_waits_for_somebody
+    a_key_accepts_once
+    callbacks_get_the_outcome_and_know_whose_it_is
+    callbacks_that_nobody_announced_are_refused
+    a_retried_handler_has_its_child_accepted_once
+}
+
+async fn what_is_delayed_starts_later(disk: Option<&Folder>) {
+    let node = start(Node::builder(), disk).await;
+    let mut later = call("demo.flaky", dict! { "failures": 0 });
+    later.background().start = Some(Start::After(Duration::from_millis(300)));
+    let cid = accept(&node, later).await;
+    let found = node.invoker().find(cid, Duration::ZERO).await.unwrap();
+    assert!(!found.due && matches!(found.invocation.state, State::Pending { .. }));
+    let found = ended(&node, cid).await.invocation;
+    let waited = found
+        .first_attempt_time
+        .unwrap()
+        .duration_since(found.request.accept_time);
+    assert!(waited.as_millis() >= 300, "{waited:?}");
+    node.stop().await;
+}
+
+/// A service that is busy for as long as the test wants.
+fn busy() -> (Definition, mpsc::Sender<()>) {
+    let (free, wait) = mpsc::channel::<()>(1);
+    let wait = Arc::new(tokio::sync::Mutex::new(wait));
+    let handler = move || {
+        let wait = Arc::clone(&wait);
+        async move {
+            wait.lock().await.recv().await;
+            dict! {}
+        }
+    };
+    (
+        Definition::new("busy", handler).unwrap().concurrency(1),
+        free,
+    )
+}
+
+async fn what_does_not_start_in_time_expires(disk: Option<&Folder>) {
+    let (busy, free) = busy();
+    let node = start(Node::builder().define(busy), disk).await;
+    let first = accept(&node, call("busy", dict! {})).await;
+    let mut second = call("busy", dict! {});
+    second.background().expiration = Some(Duration::from_millis(100));
+    let second = accept(&node, second).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    free.send(()).await.unwrap();
+    assert_eq!(ended(&node, first).await.invocation.state, State::Succeeded);
+    let expired = ended(&node, second).await.invocation;
+    assert_eq!((expired.state, expired.attempts), (State::Expired, 0));
+    assert_eq!(expired.outcome().unwrap().unwrap_err().reason(), "EXPIRED");
+    node.stop().await;
+}
+
+async fn a_deadline_ends_what_runs_and_what_waits(disk: Option<&Folder>) {
+    let node = start(Node::builder(), disk).await;
+    let deadline = || {
+        Some(
+            jiff::Timestamp::now()
+                .checked_add(jiff::SignedDuration::from_millis(200))
+                .unwrap(),
+        )
+    };
+    let mut runs = call("demo.sleep", dict! { "seconds": 3_600 });
+    runs.background().deadline = deadline();
+    let runs = accept(&node, runs).await;
+    let mut retried = call("demo.flaky", dict! { "failures": 100 });
+    retried.background().deadline = deadline();
+    retried.background().retry_policy = Some(RetryPolicy {
+        initial_interval: Duration::from_secs(3_600),
+        max_interval: Duration::from_secs(3_600),
+        ..RetryPolicy::default()
+    });
+    let retried = accept(&node, retried).await;
+    for cid in [runs, retried] {
+        let found = ended(&node, cid).await.invocation;
+        assert_eq!((found.state, found.attempts), (State::Failed, 1));
+        assert_eq!(
+            found.outcome().unwrap().unwrap_err().reason(),
+            "DEADLINE_EXCEEDED"
+        );
+    }
+    node.stop().await;
+}
+
+async fn a_policy_of_the_call_beats_the_services(disk: Option<&Folder>) {
+    let node = start(Node::builder(), disk).await;
+    let mut flaky = call("demo.flaky", dict! { "failures": 10 });
+    flaky.background().retry_policy = Some(RetryPolicy {
+        max_attempts: 3,
+        initial_interval: Duration::from_millis(1),
+        ..RetryPolicy::default()
+    });
+    flaky.background().retention = Some(Duration::from_secs(3));
+    let found = ended(&node, accept(&node, flaky).await).await.invocation;
+    assert_eq!((found.state, found.attempts), (State::Failed, 3));
+    let kept = found
+        .purge_time
+        .unwrap()
+        .duration_since(found.end_time.unwrap());
+    assert_eq!(kept.as_secs(), 3);
+    node.stop().await;
+}
+
+async fn what_is_held_waits_for_somebody(disk: Option<&Folder>) {
+    let node = start(Node::builder(), disk).await;
+    let mut flaky = call("demo.flaky", dict! { "failures": 10 });
+    flaky.background().retry_policy = Some(RetryPolicy::never());
+    flaky.background().hold = true;
+    let cid = accept(&node, flaky).await;
+    let mut follower = node.invoker().follow([(cid, 0)], false).unwrap();
+    // Accepted, started, and what became of the only attempt.
+    for _ in 0..3 {
+        follower.next().await.unwrap().unwrap();
+    }
+    let found = node
+        .invoker()
+        .find(cid, Duration::ZERO)
+        .await
+        .unwrap()
+        .invocation;
+    assert_eq!(found.state, State::Pending { started: true });
+    assert_eq!(
+        (found.due, found.attempts),
+        (cidery::model::invocation::HELD, 1)
+    );
+    assert_eq!(found.last_failure.unwrap().reason(), "DEMO_FLAKY");
+    node.stop().await;
+}
+
+async fn a_key_accepts_once(disk: Option<&Folder>) {
+    let node = start(Node::builder(), disk).await;
+    let keyed = |service, input| {
+        let mut keyed = call(service, input);
+        keyed.background().idempotency_key = Some("order-7".to_owned());
+        keyed
+    };
+    let invoke = async |call| node.invoker().invoke_async(call).await;
+    let first = invoke(keyed("customer.get", dict! { "cust_id": 1 }))
+        .await
+        .unwrap();
+    assert!(!first.already_accepted);
+    let again = invoke(keyed("customer.get", dict! { "cust_id": 1 }))
+        .await
+        .unwrap();
+    assert_eq!((again.cid, again.already_accepted), (first.cid, true));
+    let error = invoke(keyed("customer.get", dict! { "cust_id": 2 }))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::AlreadyExists, "IDEMPOTENCY_MISMATCH")
+    );
+    // A key is its service's.
+    let other = invoke(keyed("cidery.echo", dict! { "cust_id": 1 }))
+        .await
+        .unwrap();
+    assert!(!other.already_accepted);
+    let mut long = call("cidery.echo", dict! {});
+    long.background().idempotency_key = Some("x".repeat(256));
+    assert_eq!(invoke(long).await.unwrap_err().reason(), "REQUEST_INVALID");
+    ended(&node, first.cid).await;
+    node.stop().await;
+}
+
+async fn callbacks_get_the_outcome_and_know_whose_it_is(disk: Option<&Folder>) {
+    let (told, mut hear) = mpsc::unbounded_channel();
+    let listen = move |ctx: Context, input: Value| {
+        let told = told.clone();
+        async move {
+            let reply = ctx.in_reply_to().cloned().unwrap();
+            told.send((ctx.cid(), reply, input)).unwrap();
+        }
+    };
+    let node = start(Node::builder().service("listen", listen), disk).await;
+    let with_callbacks = |mut call: Call| {
+        call.background().callbacks = vec!["listen".to_owned()];
+        call.background().failure_callbacks = vec!["listen".to_owned(), "listen".to_owned()];
+        call
+    };
+    let good = accept(
+        &node,
+        with_callbacks(call("customer.get", dict! { "cust_id": 1 })),
+    )
+    .await;
+    let (callback, reply, input) = hear.recv().await.unwrap();
+    assert_eq!(
+        (reply.cid, reply.service.as_str(), reply.attempt),
+        (good, "customer.get", 1)
+    );
+    assert_eq!(input["cust_name"], Value::from("Alexis Smith"));
+    let found = ended(&node, callback).await.invocation;
+    assert_eq!(
+        (found.state, found.request.parent),
+        (State::Succeeded, Some(good))
+    );
+    let failing = dict! { "code": "NOT_FOUND", "message": "gone" };
+    let bad = accept(&node, with_callbacks(call("demo.fail", failing))).await;
+    for _ in 0..2 {
+        let (_, reply, input) = hear.recv().await.unwrap();
+        assert_eq!(reply.cid, bad);
+        assert_eq!(input["code"], Value::from("NOT_FOUND"));
+        assert_eq!(input["reason"], Value::from("DEMO_FAILED"));
+        assert_eq!(input["message"], Value::from("gone"));
+    }
+    node.stop().await;
+}
+
+async fn callbacks_that_nobody_announced_are_refused(disk: Option<&Folder>) {
+    let node = start(Node::builder(), disk).await;
+    let mut call = call("customer.get", dict! { "cust_id": 1 });
+    call.background().failure_callbacks = vec!["no.such".to_owned()];
+    let error = node.invoker().invoke_async(call).await.unwrap_err();
+    assert_eq!(error.reason(), "SERVICE_UNKNOWN");
+    node.stop().await;
+}
+
+async fn a_retried_handler_has_its_child_accepted_once(disk: Option<&Folder>) {
+    let (told, mut hear) = mpsc::unbounded_channel();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let parent = move |ctx: Context| {
+        let told = told.clone();
+        async move {
+            let child = ctx
+                .invoke_async("child", dict! {})
+                .once("the child")
+                .await?;
+            told.send(child).unwrap();
+            if ctx.attempt() < 3 {
+                return Err(Error::unavailable("AGAIN", "again"));
+            }
+            Ok(dict! {})
+        }
+    };
+    let child = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async {
+            dict! {}
+        }
+    };
+    let policy = RetryPolicy {
+        initial_interval: Duration::from_millis(1),
+        ..RetryPolicy::default()
+    };
+    let parent = Definition::new("parent", parent)
+        .unwrap()
+        .retry_policy(policy);
+    let node = start(Node::builder().define(parent).service("child", child), disk).await;
+    let cid = accept(&node, call("parent", dict! {})).await;
+    assert_eq!(ended(&node, cid).await.invocation.attempts, 3);
+    let first = hear.recv().await.unwrap();
+    assert_eq!(
+        [hear.recv().await.unwrap(), hear.recv().await.unwrap()],
+        [first, first]
+    );
+    ended(&node, first).await;
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
+    node.stop().await;
+}
+
+/// What is asked for over gRPC is what is kept.
+#[tokio::test]
+async fn terms_come_over_the_wire() {
+    let node = crate::support::TestNode::demo().await;
+    let mut stub = node.stub.clone();
+    let request = v1::InvokeAsyncRequest {
+        service: "demo.flaky".to_owned(),
+        input: Some(v1::invoke_async_request::Input::Payload(
+            cidery::codec::struct_pb::encode_dict(&dict! { "failures": 9 }).unwrap(),
+        )),
+        idempotency_key: "k".to_owned(),
+        start: Some(v1::invoke_async_request::Start::Delay(
+            prost_types::Duration {
+                seconds: 0,
+                nanos: 1,
+            },
+        )),
+        expiration: Some(prost_types::Duration {
+            seconds: 60,
+            nanos: 0,
+        }),
+        retry_policy: Some(v1::RetryPolicy {
+            max_attempts: 1,
+            ..v1::RetryPolicy::default()
+        }),
+        on_exhausted: v1::OnExhausted::Hold.into(),
+        ..v1::InvokeAsyncRequest::default()
+    };
+    let cid = stub
+        .invoke_async(request.clone())
+        .await
+        .unwrap()
+        .into_inner()
+        .cid;
+    let again = stub
+        .invoke_async(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((&again.cid, again.already_accepted), (&cid, true));
+    let get = async || {
+        let request = v1::GetInvocationRequest {
+            cid: cid.clone(),
+            ..Default::default()
+        };
+        node.stub
+            .clone()
+            .get_invocation(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .invocation
+            .unwrap()
+    };
+    let held = async {
+        while get().await.pending_reason != i32::from(v1::PendingReason::Held) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, held).await.unwrap();
+    let found = get().await;
+    assert_eq!((found.idempotency_key.as_str(), found.attempt), ("k", 1));
+    assert!(found.expire_time.is_some());
+    let wrong = v1::InvokeAsyncRequest {
+        retry_policy: Some(v1::RetryPolicy {
+            multiplier: 0.5,
+            ..v1::RetryPolicy::default()
+        }),
+        ..request
+    };
+    let error = crate::support::error_of(&stub.invoke_async(wrong).await.unwrap_err());
+    assert_eq!(error.field_violations()[0].path, "/retry_policy/multiplier");
+}
