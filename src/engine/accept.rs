@@ -142,6 +142,7 @@ impl Invoker {
             retention: asked.retention,
             idempotency_key: asked.idempotency_key,
             in_reply_to: None,
+            retry_of: asked.retry_of,
         };
         Ok((due.min(HELD), terms))
     }
@@ -203,6 +204,7 @@ impl Invoker {
             events: vec![Arc::new(accepted)],
             losses: 0,
             recovered: false,
+            cancel_requested: false,
         })
     }
 }

@@ -30,6 +30,8 @@ enum Stopped {
     Silence,
     /// The deadline of the invocation passed.
     Deadline,
+    /// Somebody wants it cancelled.
+    Canceller,
     /// The node stops.
     Node,
 }
@@ -118,7 +120,7 @@ impl Invoker {
             Ok(admitted) => admitted,
             Err(error) => return Ended::With(Err(error)),
         };
-        let cancel = CancellationToken::new();
+        let cancel = live.cancel.clone();
         let slot = Slot::new(Arc::clone(&route.gate), permits);
         let (dispatch, context) = Dispatch::new(
             self.clone(),
@@ -142,6 +144,11 @@ impl Invoker {
             }
             _ if handed_back => Ended::HandedBack,
             Some(Err(error)) if !cancel.is_cancelled() => Ended::With(Err(error)),
+            // The state says what becomes of it.
+            Some(Err(_)) | None if stopped == Stopped::Canceller => {
+                let message = "somebody cancelled the invocation";
+                Ended::With(Err(Error::cancelled(reason::CANCELLED, message)))
+            }
             // It was asked to stop because its time was over: that is why it failed, whatever it says.
             Some(Err(_)) | None => Ended::With(Err(timed_out(route, timeout))),
         }
@@ -166,6 +173,7 @@ impl Invoker {
         let stopped = tokio::select! {
             biased;
             outcome = &mut attempt => return (Some(outcome), Stopped::Itself),
+            () = cancel.cancelled() => Stopped::Canceller,
             () = late => Stopped::Deadline,
             () = silence(live, timeout) => Stopped::Silence,
             () = self.0.halting.cancelled() => Stopped::Node,

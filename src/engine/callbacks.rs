@@ -69,6 +69,7 @@ impl Invoker {
             events: vec![Arc::new(accepted)],
             losses: 0,
             recovered: false,
+            cancel_requested: false,
         }
     }
 

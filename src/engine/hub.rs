@@ -12,11 +12,12 @@ use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::limits::Limits;
 use crate::model::id::Cid;
 use crate::model::invocation::{
-    Event, EventKind, Invocation, Progress, SEQUENCES_PER_GENERATION, Shown, State,
+    Change, Event, EventKind, Invocation, Progress, SEQUENCES_PER_GENERATION, Shown, State,
 };
 use crate::model::payload::Payload;
 
@@ -156,6 +157,8 @@ impl Inbox {
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) cid: Cid,
+    /// Fires when its handler is to stop.
+    pub(super) cancel: CancellationToken,
     told: Mutex<Told>,
 }
 
@@ -210,6 +213,7 @@ impl Live {
         let (items, item_bytes) = items.fold((0, 0), |(n, bytes), weight| (n + 1, bytes + weight));
         Self {
             cid: invocation.request.cid,
+            cancel: CancellationToken::new(),
             told: Mutex::new(Told {
                 state: State::Running {
                     cancel_requested: false,
@@ -297,6 +301,18 @@ impl Live {
             number: shown_before + 1,
             time,
         }));
+    }
+
+    /// Asks the handler to stop because somebody wants the invocation cancelled; answers whether it still runs.
+    pub(super) fn request_cancel(&self) -> bool {
+        let mut told = self.told();
+        if told.sealed {
+            return false;
+        }
+        told.state = told.state.after(Change::Cancel).unwrap_or(told.state);
+        drop(told);
+        self.cancel.cancel();
+        true
     }
 
     pub(super) fn last_sign(&self) -> Instant {

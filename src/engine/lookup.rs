@@ -49,7 +49,7 @@ impl Invoker {
         self.look(cid).await
     }
 
-    async fn look(&self, cid: Cid) -> Result<Found> {
+    pub(super) async fn look(&self, cid: Cid) -> Result<Found> {
         // Before the store is read: what has ended in between is terminal there.
         let live = self.0.hub.live(cid);
         match self.0.store.get(cid).await? {

@@ -60,9 +60,24 @@ impl Invoker {
         let Some((change, error)) = over(invocation, now) else {
             return false;
         };
+        self.end_pending(route, invocation, change, error).await;
+        true
+    }
+
+    /// Ends an invocation that does not run; answers whether it had not ended before.
+    pub(super) async fn end_pending(
+        &self,
+        route: &Route,
+        invocation: &Invocation,
+        change: Change,
+        error: Error,
+    ) -> bool {
+        let engine = &self.0;
+        let now = engine.clock.now();
         let state = invocation.state.after(change).unwrap_or(State::Failed);
         let kind = match state {
             State::Expired => EventKind::Expired(error),
+            State::Cancelled => EventKind::Cancelled(error),
             _ => EventKind::Failed(error),
         };
         let followed_by = self.callbacks(invocation, Some(&kind), invocation.attempts, now);
@@ -85,11 +100,31 @@ impl Invoker {
         record.progress.clone_from(&invocation.progress);
         record.followed_by = followed_by;
         let cid = invocation.request.cid;
-        if self.record_at_last(&record).await {
+        let taken = self.record_at_last(&record).await;
+        if taken {
             engine.hub.ring(cid);
             self.begin_callbacks(&record.followed_by);
         }
-        true
+        taken
+    }
+
+    /// Makes an invocation that is held due again, as it is.
+    pub(super) async fn release(&self, route: &Arc<Route>, invocation: &Invocation) -> bool {
+        let now = self.0.clock.now();
+        let decision = Decision {
+            state: invocation.state,
+            attempts: invocation.attempts,
+            due: now,
+            event: None,
+            last_failure: None,
+        };
+        let mut record = self.record(route, invocation, &decision, now);
+        record.first_attempt_time = invocation.first_attempt_time;
+        record.progress.clone_from(&invocation.progress);
+        record.last_failure.clone_from(&invocation.last_failure);
+        let taken = self.record_at_last(&record).await;
+        self.wake(route);
+        taken
     }
 
     /// Records, again and again until the store takes it: what happened must not be lost, and there may be room later.
@@ -160,6 +195,9 @@ impl Invoker {
 
 /// Why an invocation that is pending is given up, if its time is over.
 fn over(invocation: &Invocation, now: Timestamp) -> Option<(Change, Error)> {
+    if invocation.cancel_requested {
+        return Some((Change::Cancel, cancelled()));
+    }
     let terms = &invocation.request.terms;
     let passed = |time: Option<Timestamp>| time.filter(|time| *time <= now);
     if let State::Pending { started: false } = invocation.state
@@ -188,6 +226,12 @@ fn decide(
 ) -> Decision {
     match ended {
         Ended::With(Ok(reply)) => terminal(invocation, state, Change::Response, Ok(reply)),
+        Ended::With(Err(error)) if is_cancelled(state) => terminal(
+            invocation,
+            state,
+            Change::Failure { retried: false },
+            Err(error),
+        ),
         Ended::With(Err(error)) => failed(route, invocation, state, error, now),
         // Not counted: the next attempt has the same number.
         Ended::HandedBack => match state.after(Change::HandedBack) {
@@ -201,6 +245,12 @@ fn decide(
             _ => terminal(invocation, state, Change::HandedBack, Err(cancelled())),
         },
     }
+}
+
+/// Whether somebody wants it cancelled.
+fn is_cancelled(state: State) -> bool {
+    let cancel_requested = true;
+    state == State::Running { cancel_requested }
 }
 
 fn failed(
@@ -273,6 +323,6 @@ fn terminal(
     }
 }
 
-fn cancelled() -> Error {
+pub(super) fn cancelled() -> Error {
     Error::cancelled(reason::CANCELLED, "the invocation was cancelled")
 }

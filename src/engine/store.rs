@@ -56,6 +56,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The first terminal record wins: answers whether this one was taken.
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>>;
 
+    /// Notes that somebody wants an invocation cancelled whose handler runs ([`Invocation::cancel_requested`]). Durable
+    /// when it resolves; answers whether it has not ended yet.
+    fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
+
+    /// Up to `max` invocations that a filter lets through, those accepted last first. `before` is the
+    /// [`Page::next`] of the page before.
+    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>>;
+
     /// Reads an invocation.
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>>;
 
@@ -89,6 +97,34 @@ pub enum Acceptance {
     Known(Arc<Request>),
     /// The CID was accepted before and has been removed.
     Removed(Tombstone),
+}
+
+/// Which invocations are meant. What is empty, or not there, lets all through.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of one of these services.
+    pub services: Vec<ServiceName>,
+    /// In one of these states, as the store has them: what runs is pending there.
+    pub states: Vec<State>,
+    /// Accepted at or after this instant.
+    pub accepted_after: Option<Timestamp>,
+    /// Accepted before this instant.
+    pub accepted_before: Option<Timestamp>,
+    /// Ended at or after this instant.
+    pub ended_after: Option<Timestamp>,
+    /// Ended before this instant.
+    pub ended_before: Option<Timestamp>,
+    /// Invoked by this one.
+    pub parent: Option<Cid>,
+}
+
+/// A page of invocations.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Those accepted last first.
+    pub invocations: Vec<Invocation>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<u64>,
 }
 
 /// Invocations taken from a store, to be run.

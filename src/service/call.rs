@@ -65,6 +65,8 @@ pub struct Background {
     pub retention: Option<Duration>,
     /// Makes acceptance safe to repeat: at most 255 bytes.
     pub idempotency_key: Option<String>,
+    /// The invocation that it repeats.
+    pub retry_of: Option<Cid>,
 }
 
 impl Call {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
-use crate::engine::store::{Acceptance, Claim, Record, Store, Stored, Tombstone};
+use crate::engine::store::{Acceptance, Claim, Filter, Page, Record, Store, Stored, Tombstone};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Event, EventKind, Invocation, State};
@@ -45,6 +45,9 @@ struct Kept {
     purge: BTreeMap<(Timestamp, Cid), Timestamp>,
     tombstones: HashMap<Cid, Tombstone, RandomState>,
     tombstones_until: BTreeSet<(Timestamp, Cid)>,
+    /// All of them in the order in which they were accepted.
+    order: BTreeMap<u64, Cid>,
+    accepted: u64,
     /// The CIDs of idempotency keys.
     keys: HashMap<(ServiceName, String), Cid, RandomState>,
     pending: usize,
@@ -123,6 +126,8 @@ impl Kept {
     fn keep(&mut self, invocation: Invocation, bytes: usize) {
         let cid = invocation.request.cid;
         self.bytes += bytes;
+        self.accepted += 1;
+        self.order.insert(self.accepted, cid);
         if let Some(key) = key_of(&invocation) {
             self.keys.insert(key, cid);
         }
@@ -211,6 +216,25 @@ impl Kept {
         }
     }
 
+    fn list(&mut self, filter: &Filter, before: Option<u64>, max: usize) -> Page {
+        let invocations = &self.invocations;
+        // What has been removed since is forgotten here.
+        self.order.retain(|_, cid| invocations.contains_key(cid));
+        let mut page = Page::default();
+        for (number, cid) in self.order.range(..before.unwrap_or(u64::MAX)).rev() {
+            let Some(invocation) = invocations.get(cid).filter(|found| passes(found, filter))
+            else {
+                continue;
+            };
+            if page.invocations.len() == max {
+                page.next = Some(number + 1);
+                break;
+            }
+            page.invocations.push(invocation.clone());
+        }
+        page
+    }
+
     fn get(&self, cid: Cid) -> Stored {
         match (self.invocations.get(&cid), self.tombstones.get(&cid)) {
             (Some(invocation), _) => Stored::Found(Box::new(invocation.clone())),
@@ -261,6 +285,33 @@ impl Kept {
             self.bytes -= TOMBSTONE;
         }
     }
+}
+
+fn passes(invocation: &Invocation, filter: &Filter) -> bool {
+    let request = &invocation.request;
+    let among = |empty: bool, found: bool| empty || found;
+    let ended = |holds: &dyn Fn(Timestamp) -> bool| invocation.end_time.is_some_and(holds);
+    among(
+        filter.services.is_empty(),
+        filter.services.contains(&request.service),
+    ) && among(
+        filter.states.is_empty(),
+        filter.states.contains(&invocation.state),
+    ) && filter
+        .accepted_after
+        .is_none_or(|time| request.accept_time >= time)
+        && filter
+            .accepted_before
+            .is_none_or(|time| request.accept_time < time)
+        && filter
+            .ended_after
+            .is_none_or(|time| ended(&|end| end >= time))
+        && filter
+            .ended_before
+            .is_none_or(|time| ended(&|end| end < time))
+        && filter
+            .parent
+            .is_none_or(|parent| request.parent == Some(parent))
 }
 
 /// What an invocation takes, roughly.
@@ -356,6 +407,18 @@ impl Store for MemoryStore {
         let recorded = kept.record(record);
         kept.make_room(self.bytes_limit);
         ready(Ok(recorded))
+    }
+
+    fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
+        let mut kept = self.kept();
+        let found = kept.invocations.get_mut(&cid);
+        let open = found.filter(|invocation| !invocation.state.is_terminal());
+        let taken = open.map(|invocation| invocation.cancel_requested = true);
+        ready(Ok(taken.is_some()))
+    }
+
+    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
+        ready(Ok(self.kept().list(&filter, before, max)))
     }
 
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {

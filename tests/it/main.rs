@@ -21,6 +21,7 @@ mod interop;
 mod invoke;
 mod invoke_async;
 mod limits;
+mod manage;
 mod node;
 mod power_loss;
 mod races;

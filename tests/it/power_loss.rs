@@ -150,6 +150,7 @@ fn invocation() -> Invocation {
         events: vec![event(1, EventKind::Accepted { service, due: NOW })],
         losses: 0,
         recovered: false,
+        cancel_requested: false,
     }
 }
 

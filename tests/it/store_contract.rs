@@ -51,6 +51,7 @@ fn invocation(name: &str, due: Timestamp, input: Dict) -> Invocation {
         events: vec![event(1, EventKind::Accepted { service, due })],
         losses: 0,
         recovered: false,
+        cancel_requested: false,
     }
 }
 

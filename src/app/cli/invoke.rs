@@ -8,11 +8,12 @@ use super::follow::follow;
 use super::input::{DocumentFormat, InputArgs};
 use super::printer::{Printer, Tone};
 use super::{NodeArgs, duration};
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
+use crate::model::invocation::RetryPolicy;
 use crate::model::metadata::Metadata;
 use crate::model::sio::{IGNORED_KEY, Ignored};
-use crate::service::Call;
+use crate::service::{Background, Call, Start};
 
 /// Invokes a service and prints its response.
 #[derive(Args, Debug)]
@@ -33,6 +34,21 @@ pub(super) struct Invoke {
     /// How long to wait; for --async and --follow, how long one attempt may last without a sign of life.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     timeout: Option<Duration>,
+    /// In the background: start it this long after it was accepted.
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    delay: Option<Duration>,
+    /// In the background: give up unless it has started this long after it was accepted.
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    expiration: Option<Duration>,
+    /// In the background: accept it once, however often this is said.
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// In the background: how many attempts there are in all.
+    #[arg(long, value_name = "ATTEMPTS")]
+    retry: Option<u32>,
+    /// In the background: invoke this service with the response; can be given several times.
+    #[arg(long, value_name = "NAME")]
+    callback: Vec<String>,
     /// The CID of the invocation. Default: the node makes one.
     #[arg(long, value_name = "CID")]
     cid: Option<Cid>,
@@ -54,6 +70,22 @@ impl Invoke {
         let metadata: Metadata = self.metadata.into_iter().collect();
         let input = self.input.payload()?;
         let format = self.response_format.map(DocumentFormat::format);
+        let background = Background {
+            start: self.delay.map(Start::After),
+            expiration: self.expiration,
+            idempotency_key: self.idempotency_key,
+            retry_policy: self.retry.map(|max_attempts| RetryPolicy {
+                max_attempts,
+                ..RetryPolicy::default()
+            }),
+            callbacks: self.callback,
+            ..Background::default()
+        };
+        let is_asked = background != Background::default();
+        if is_asked && !self.in_background && !self.follow {
+            let message = "what is asked of the background needs `--async` or `--follow`";
+            return Err(Error::invalid_argument(reason::REQUEST_INVALID, message));
+        }
         let call = Call {
             service: self.name.into(),
             input,
@@ -61,7 +93,7 @@ impl Invoke {
             timeout: self.timeout,
             metadata: (!metadata.is_empty()).then(|| metadata.into()),
             response_format: format,
-            background: None,
+            background: is_asked.then(|| Box::new(background)),
         };
         let client = self.node.connect().await?;
         if self.in_background {

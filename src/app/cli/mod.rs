@@ -1,11 +1,14 @@
 //! The command line: `cidery VERB`. Data goes to standard output, everything else to standard error.
 
+mod change;
 mod completions;
 mod demo;
 mod describe;
+mod explain;
 mod export;
 mod follow;
 mod input;
+mod invocations;
 mod invoke;
 mod printer;
 mod result;
@@ -59,6 +62,14 @@ enum Command {
     Invoke(invoke::Invoke),
     /// Show what an invocation came to.
     Result(result::ShowResult),
+    /// List stored invocations.
+    Invocations(invocations::Invocations),
+    /// Cancel invocations.
+    Cancel(change::Cancel),
+    /// Run invocations again that ended without a response.
+    Retry(change::Retry),
+    /// Tell the whole story of an invocation.
+    Explain(explain::Explain),
     /// List the services.
     Services(services::Services),
     /// Describe a service.
@@ -132,6 +143,10 @@ async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Demo(command) => command.run(printer).await,
         Command::Invoke(command) => command.run(printer).await,
         Command::Result(command) => command.run(printer).await,
+        Command::Invocations(command) => command.run(printer).await,
+        Command::Cancel(command) => command.run(printer).await,
+        Command::Retry(command) => command.run(printer).await,
+        Command::Explain(command) => command.run(printer).await,
         Command::Services(command) => command.run(printer).await,
         Command::Describe(command) => command.run(printer).await,
         Command::Export(command) => command.run(printer).await,

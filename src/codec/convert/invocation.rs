@@ -58,6 +58,11 @@ pub fn invocation_to_proto(
         root_cid: request.root.to_string(),
         expire_time: time(request.terms.expire_time),
         deadline: time(request.terms.deadline),
+        retry_of: request
+            .terms
+            .retry_of
+            .map(|cid| cid.to_string())
+            .unwrap_or_default(),
         idempotency_key: request.terms.idempotency_key.clone().unwrap_or_default(),
         in_reply_to: request
             .terms

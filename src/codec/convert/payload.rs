@@ -60,6 +60,7 @@ payload_oneof! {
     v1::invoke_response::Output { Payload, Value, Document };
     v1::succeeded_event::Output { Payload, Value, Document };
     v1::input::Input { Payload, Value, Document };
+    v1::retry_invocations_request::Input { Payload, Value, Document };
     v1::outcome::Outcome { Payload, Value, Document, else Failure };
 }
 

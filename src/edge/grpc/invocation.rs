@@ -6,6 +6,7 @@ use std::time::Duration;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
+use super::manage;
 use super::request::{self, NotYet, answered, brought_cid, not_yet, with_cid, with_ignored};
 use super::results::ResultStream;
 use crate::codec::convert::{
@@ -111,6 +112,7 @@ impl InvocationApi {
             callbacks: message.callbacks,
             failure_callbacks: message.failure_callbacks,
             retention: duration_from_proto("/retention", message.retention)?,
+            retry_of: None,
             idempotency_key: (!message.idempotency_key.is_empty())
                 .then_some(message.idempotency_key),
         };
@@ -137,11 +139,13 @@ impl InvocationApi {
         let wait = request::timeout(Some(wait), transport)?.unwrap_or(wait);
         let view: v1::InvocationView = request::known("/view", message.view)?;
         let full = view == v1::InvocationView::Full;
-        let mut found = self.invoker.find(cid, wait).await?;
+        let found = self.invoker.find(cid, wait).await?;
+        let mut invocation = self.shown(found, full)?;
         if full {
-            self.mask_input(&mut found);
+            const CHILDREN: usize = 100;
+            let children = self.invoker.children(cid, CHILDREN).await?;
+            invocation.child_cids = children.iter().map(Cid::to_string).collect();
         }
-        let invocation = invocation_to_proto(&found.invocation, pending_reason(&found), full)?;
         Ok(v1::GetInvocationResponse {
             invocation: Some(invocation),
         })
@@ -149,6 +153,27 @@ impl InvocationApi {
 }
 
 impl InvocationApi {
+    async fn list(
+        &self,
+        message: v1::ListInvocationsRequest,
+    ) -> Result<v1::ListInvocationsResponse> {
+        let view: v1::InvocationView = request::known("/view", message.view)?;
+        let full = view == v1::InvocationView::Full;
+        let (found, next_page_token) = manage::list(&self.invoker, &message).await?;
+        let invocations = found.into_iter().map(|found| self.shown(found, full));
+        Ok(v1::ListInvocationsResponse {
+            invocations: invocations.collect::<Result<_>>()?,
+            next_page_token,
+        })
+    }
+
+    fn shown(&self, mut found: Found, full: bool) -> Result<v1::Invocation> {
+        if full {
+            self.mask_input(&mut found);
+        }
+        invocation_to_proto(&found.invocation, pending_reason(&found), full)
+    }
+
     /// Secrets of an input are shown to nobody but the handler.
     fn mask_input(&self, found: &mut Found) {
         let request = &mut found.invocation.request;
@@ -310,23 +335,25 @@ impl InvocationService for InvocationApi {
 
     async fn list_invocations(
         &self,
-        _: Request<v1::ListInvocationsRequest>,
+        request: Request<v1::ListInvocationsRequest>,
     ) -> Result<Response<v1::ListInvocationsResponse>, Status> {
-        Err(not_yet("ListInvocations"))
+        answered(self.list(request.into_inner()).await).map(Response::new)
     }
 
     async fn cancel_invocations(
         &self,
-        _: Request<v1::CancelInvocationsRequest>,
+        request: Request<v1::CancelInvocationsRequest>,
     ) -> Result<Response<v1::CancelInvocationsResponse>, Status> {
-        Err(not_yet("CancelInvocations"))
+        let answer = manage::cancel(&self.invoker, request.into_inner()).await;
+        answered(answer).map(Response::new)
     }
 
     async fn retry_invocations(
         &self,
-        _: Request<v1::RetryInvocationsRequest>,
+        request: Request<v1::RetryInvocationsRequest>,
     ) -> Result<Response<v1::RetryInvocationsResponse>, Status> {
-        Err(not_yet("RetryInvocations"))
+        let answer = manage::retry(&self.invoker, request.into_inner()).await;
+        answered(answer).map(Response::new)
     }
 
     async fn purge_invocations(

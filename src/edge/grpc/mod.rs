@@ -7,6 +7,7 @@ mod examples;
 mod files;
 mod health;
 mod invocation;
+mod manage;
 mod reflection;
 mod request;
 mod results;

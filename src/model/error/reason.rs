@@ -29,6 +29,8 @@ reasons! {
     DEPTH_EXCEEDED
     /// A document is not of the format it says.
     DOCUMENT_MALFORMED
+    /// An invocation has ended already.
+    ENDED
     /// An invocation had not started when it expired.
     EXPIRED
     /// A data format is not known, or does not fit.
@@ -55,6 +57,8 @@ reasons! {
     METHOD_UNKNOWN
     /// A service has no typed method; its description says why.
     NO_TYPED_METHOD
+    /// An invocation runs, waits or succeeded: it is not run again.
+    NOT_RETRYABLE
     /// Nobody serves the service now.
     NO_WORKER
     /// The node is stopping.

@@ -96,6 +96,8 @@ pub struct Invocation {
     /// Whether the node ended uncleanly since the last record: it may have been the reason, so that the next attempt
     /// has to be recorded before it runs.
     pub recovered: bool,
+    /// Whether somebody wanted it cancelled while its handler ran.
+    pub cancel_requested: bool,
 }
 
 impl Invocation {

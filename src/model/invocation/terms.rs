@@ -28,6 +28,8 @@ pub struct Terms {
     pub idempotency_key: Option<String>,
     /// The invocation whose outcome this one was invoked with.
     pub in_reply_to: Option<InReplyTo>,
+    /// The invocation that it repeats.
+    pub retry_of: Option<Cid>,
 }
 
 /// What a callback knows of the invocation whose outcome it gets.

@@ -11,7 +11,7 @@ use tonic::transport::{Channel, Endpoint};
 pub use self::results::Results;
 use crate::codec::convert::{
     PayloadOneof, duration_to_proto, format_from_proto, format_to_proto, metadata_from_proto,
-    metadata_to_proto,
+    metadata_to_proto, timestamp_to_proto,
 };
 use crate::codec::payload;
 use crate::codec::proto::v1;
@@ -20,10 +20,11 @@ use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
+use crate::model::invocation::RetryPolicy;
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::{IGNORED_KEY, Ignored};
-use crate::service::{Accepted, Call};
+use crate::service::{Accepted, Call, Start};
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -109,7 +110,21 @@ impl Client {
     /// What the node answered; `UNAVAILABLE` where the connection is lost.
     pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
         let (input, data_format) = input(call.input)?;
+        let asked = call.background.as_deref().cloned().unwrap_or_default();
         let request = v1::InvokeAsyncRequest {
+            start: asked.start.map(start),
+            expiration: asked.expiration.map(duration_to_proto),
+            deadline: asked.deadline.map(timestamp_to_proto),
+            retry_policy: asked.retry_policy.as_ref().map(policy),
+            on_exhausted: match asked.hold {
+                true => v1::OnExhausted::Hold,
+                false => v1::OnExhausted::Unspecified,
+            }
+            .into(),
+            callbacks: asked.callbacks,
+            failure_callbacks: asked.failure_callbacks,
+            retention: asked.retention.map(duration_to_proto),
+            idempotency_key: asked.idempotency_key.unwrap_or_default(),
             service: call.service.into_owned(),
             input: Some(input),
             data_format,
@@ -161,6 +176,87 @@ impl Client {
         Ok(response.into_inner().invocation.unwrap_or_default())
     }
 
+    /// Looks at an invocation with its input, its attempts and its children.
+    ///
+    /// # Errors
+    ///
+    /// As for [`invocation`](Self::invocation).
+    pub async fn explain(&self, cid: Cid) -> Result<v1::Invocation> {
+        let request = v1::GetInvocationRequest {
+            cid: cid.to_string(),
+            view: v1::InvocationView::Full.into(),
+            ..v1::GetInvocationRequest::default()
+        };
+        let response = self.invocation.clone().get_invocation(request).await;
+        let response = response.map_err(|status| from_status(&status))?;
+        Ok(response.into_inner().invocation.unwrap_or_default())
+    }
+
+    /// Lists up to `max` stored invocations, newest first.
+    ///
+    /// # Errors
+    ///
+    /// What the node answered; `UNAVAILABLE` where the connection is lost.
+    pub async fn invocations(
+        &self,
+        filter: v1::InvocationFilter,
+        max: usize,
+    ) -> Result<Vec<v1::Invocation>> {
+        const PAGE: usize = 1_000;
+        let mut invocations = Vec::new();
+        let mut page_token = String::new();
+        while invocations.len() < max {
+            let request = v1::ListInvocationsRequest {
+                filter: Some(filter.clone()),
+                page_size: u32::try_from((max - invocations.len()).min(PAGE)).unwrap_or_default(),
+                page_token,
+                ..v1::ListInvocationsRequest::default()
+            };
+            let response = self.invocation.clone().list_invocations(request).await;
+            let response = response
+                .map_err(|status| from_status(&status))?
+                .into_inner();
+            invocations.extend(response.invocations);
+            page_token = response.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        Ok(invocations)
+    }
+
+    /// Cancels invocations; answers what became of each.
+    ///
+    /// # Errors
+    ///
+    /// What the node answered; `UNAVAILABLE` where the connection is lost.
+    pub async fn cancel(&self, cids: &[Cid], dry_run: bool) -> Result<Vec<v1::InvocationChange>> {
+        let request = v1::CancelInvocationsRequest {
+            cids: cids.iter().map(Cid::to_string).collect(),
+            dry_run,
+            ..v1::CancelInvocationsRequest::default()
+        };
+        let response = self.invocation.clone().cancel_invocations(request).await;
+        let response = response.map_err(|status| from_status(&status))?;
+        Ok(response.into_inner().changes)
+    }
+
+    /// Runs invocations again; answers what became of each.
+    ///
+    /// # Errors
+    ///
+    /// What the node answered; `UNAVAILABLE` where the connection is lost.
+    pub async fn retry(&self, cids: &[Cid], dry_run: bool) -> Result<Vec<v1::InvocationChange>> {
+        let request = v1::RetryInvocationsRequest {
+            cids: cids.iter().map(Cid::to_string).collect(),
+            dry_run,
+            ..v1::RetryInvocationsRequest::default()
+        };
+        let response = self.invocation.clone().retry_invocations(request).await;
+        let response = response.map_err(|status| from_status(&status))?;
+        Ok(response.into_inner().changes)
+    }
+
     /// Lists the services whose names begin with `prefix`.
     ///
     /// # Errors
@@ -199,6 +295,23 @@ impl Client {
         let response = self.discovery.clone().get_service(request).await;
         let response = response.map_err(|status| from_status(&status))?;
         Ok(response.into_inner().service.unwrap_or_default())
+    }
+}
+
+fn start(start: Start) -> v1::invoke_async_request::Start {
+    use v1::invoke_async_request::Start as Asked;
+    match start {
+        Start::After(delay) => Asked::Delay(duration_to_proto(delay)),
+        Start::At(time) => Asked::StartTime(timestamp_to_proto(time)),
+    }
+}
+
+fn policy(policy: &RetryPolicy) -> v1::RetryPolicy {
+    v1::RetryPolicy {
+        max_attempts: policy.max_attempts,
+        initial_interval: Some(duration_to_proto(policy.initial_interval)),
+        multiplier: policy.multiplier,
+        max_interval: Some(duration_to_proto(policy.max_interval)),
     }
 }
 

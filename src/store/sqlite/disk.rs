@@ -73,9 +73,11 @@ struct DiskRequest {
     idempotency_key: Option<String>,
     #[prost(message, optional, tag = "16")]
     in_reply_to: Option<DiskReplyTo>,
+    #[prost(bytes = "vec", optional, tag = "17")]
+    retry_of: Option<Vec<u8>>,
 }
 
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, Copy, PartialEq, Message)]
 struct DiskPolicy {
     #[prost(uint32, tag = "1")]
     max_attempts: u32,
@@ -281,6 +283,7 @@ pub(super) fn encode_request(request: &Request) -> Result<Vec<u8>> {
             service: reply.service.to_string(),
             attempt: reply.attempt,
         }),
+        retry_of: request.terms.retry_of.map(|cid| cid.as_bytes().to_vec()),
     };
     Ok(message.encode_to_vec())
 }
@@ -313,7 +316,8 @@ pub(super) fn decode_request(named: Cid, service: ServiceName, blob: &[u8]) -> R
             failure_callbacks: names(&message.failure_callbacks)?,
             retention: message.retention.map(Duration::from_nanos),
             idempotency_key: message.idempotency_key,
-            in_reply_to: message.in_reply_to.map(in_reply_to).transpose()?,
+            in_reply_to: message.in_reply_to.as_ref().map(in_reply_to).transpose()?,
+            retry_of: message.retry_of.as_deref().map(cid).transpose()?,
         },
     })
 }
@@ -344,7 +348,7 @@ fn from_policy(policy: DiskPolicy) -> RetryPolicy {
     }
 }
 
-fn in_reply_to(reply: DiskReplyTo) -> Result<InReplyTo> {
+fn in_reply_to(reply: &DiskReplyTo) -> Result<InReplyTo> {
     Ok(InReplyTo {
         cid: cid(&reply.cid)?,
         service: ServiceName::parse(&reply.service)?,

@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 
 use self::open::Directory;
 use self::writer::{Change, Job, New, Writer};
-use crate::engine::store::{Acceptance, Claim, Record, Store, Stored};
+use crate::engine::store::{Acceptance, Claim, Filter, Page, Record, Store, Stored};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, State};
@@ -73,6 +73,9 @@ pub struct SqliteStore {
     jobs: SyncSender<Job>,
     queries: Sender<Query>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    /// Held while something is claimed, and while something that was not claimed is recorded: a claim never takes what
+    /// has ended in the meantime.
+    order: tokio::sync::Mutex<()>,
     /// Last, so that the lock is held until all else has gone.
     _directory: Directory,
 }
@@ -233,6 +236,7 @@ impl SqliteStore {
             jobs,
             queries,
             threads: Mutex::new(threads),
+            order: tokio::sync::Mutex::new(()),
             _directory: directory,
         })
     }
@@ -269,6 +273,8 @@ fn new_row(invocation: &Invocation) -> Result<New> {
         due: disk::nanos(invocation.due),
         wake: disk::nanos(invocation.wake()),
         idempotency_key: request.terms.idempotency_key.clone(),
+        accept_time: disk::nanos(request.accept_time),
+        parent: request.parent,
         sequence: invocation.events.first().map_or(0, |event| event.sequence),
         request: disk::encode_request(request)?,
     })
@@ -365,6 +371,8 @@ impl Store for SqliteStore {
         max: usize,
     ) -> BoxFuture<'a, Result<Claim>> {
         Box::pin(async move {
+            // What is recorded without having been claimed waits until this is known.
+            let _order = self.order.lock().await;
             let (name, recovering) = (service.clone(), self.recovering);
             let claimed = self
                 .shared
@@ -415,13 +423,20 @@ impl Store for SqliteStore {
             let (cid, state) = (record.cid, record.state);
             let followed_by = record.followed_by.iter().map(new_row);
             let followed_by = followed_by.collect::<Result<Vec<_>>>()?;
-            let next: Vec<ServiceName> =
-                followed_by.iter().map(|new| new.service.clone()).collect();
+            let mut next = Counts::default();
+            followed_by
+                .iter()
+                .for_each(|new| next.add(new.service.clone(), 1));
             let change = Change {
                 followed_by,
                 record,
                 events,
                 progress,
+            };
+            let is_claimed = self.shared.counts().service_of.contains_key(&cid);
+            let _order = match is_claimed {
+                true => None,
+                false => Some(self.order.lock().await),
             };
             let taken = self.write(|answer| Job::Record(change, answer)).await?;
             let is_pending = matches!(state, State::Pending { .. });
@@ -433,10 +448,20 @@ impl Store for SqliteStore {
                 _ => {}
             }
             if taken.is_some() {
-                next.into_iter().for_each(|service| counts.add(service, 1));
+                next.pending
+                    .into_iter()
+                    .for_each(|(service, more)| counts.add(service, more));
             }
             Ok(taken.is_some())
         })
+    }
+
+    fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.write(move |answer| Job::Cancel(cid, answer)))
+    }
+
+    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
+        Box::pin(self.query(move |connection| reader::list(connection, &filter, before, max)))
     }
 
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {

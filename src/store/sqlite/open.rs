@@ -167,7 +167,7 @@ fn warn_of_network(path: &Path) {
     const SMB2: i64 = 0xfe53_4d42;
     #[cfg(target_os = "linux")]
     if let Ok(found) = rustix::fs::statfs(path)
-        && [NFS, SMB, CIFS, SMB2].contains(&i64::from(found.f_type))
+        && [NFS, SMB, CIFS, SMB2].contains(&found.f_type)
     {
         tracing::warn!(
             directory = %path.display(),

@@ -3,19 +3,20 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::disk;
 use super::failed;
-use super::writer::state_of;
-use crate::engine::store::{Stored, Tombstone};
+use super::writer::{state_number, state_of};
+use crate::engine::store::{Filter, Page, Stored, Tombstone};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Event, EventKind, Invocation};
 
 const COLUMNS: &str =
     "cid, state, due, generation, losses, attempts, sequence, request, events, progress,
-     last_failure, first_attempt_time, end_time, purge_time";
+     last_failure, first_attempt_time, end_time, purge_time, cancel_requested";
 
 /// An invocation as its row has it.
 struct Found {
@@ -33,6 +34,7 @@ struct Found {
     first_attempt_time: Option<i64>,
     end_time: Option<i64>,
     purge_time: Option<i64>,
+    cancel_requested: bool,
 }
 
 impl Found {
@@ -52,6 +54,7 @@ impl Found {
             first_attempt_time: row.get(11)?,
             end_time: row.get(12)?,
             purge_time: row.get(13)?,
+            cancel_requested: row.get(14)?,
         })
     }
 
@@ -92,6 +95,7 @@ impl Found {
                 .transpose()?,
             events,
             losses: self.losses,
+            cancel_requested: self.cancel_requested,
             recovered: recovering.is_some_and(|generation| self.generation < generation),
         })
     }
@@ -105,7 +109,7 @@ pub(super) fn get(connection: &Connection, cid: Cid) -> Result<Stored> {
         );
         let mut select = connection.prepare_cached(&select)?;
         let found = select.query_row([cid.as_bytes()], |row| {
-            Ok((Found::of(row)?, row.get::<_, String>(14)?))
+            Ok((Found::of(row)?, row.get::<_, String>(15)?))
         });
         if let Some(found) = found.optional()? {
             return Ok(Ok(found));
@@ -184,4 +188,92 @@ pub(super) fn open(connection: &Connection) -> Result<Vec<(ServiceName, i64, i64
         .into_iter()
         .map(|(name, id, open)| Ok((ServiceName::parse(&name)?, id, open)));
     parsed.collect()
+}
+
+/// Invocations that a filter lets through, newest first, and where the next page begins.
+pub(super) fn list(
+    connection: &Connection,
+    filter: &Filter,
+    before: Option<u64>,
+    max: usize,
+) -> Result<Page> {
+    let mut conditions = vec!["invocation.id < ?".to_owned()];
+    let mut values = vec![number(
+        before
+            .and_then(|id| i64::try_from(id).ok())
+            .unwrap_or(i64::MAX),
+    )];
+    let mut one_of = |column: &str, among: Vec<SqlValue>| {
+        if !among.is_empty() {
+            let places = vec!["?"; among.len()].join(", ");
+            conditions.push(format!("{column} IN ({places})"));
+            values.extend(among);
+        }
+    };
+    let services = filter
+        .services
+        .iter()
+        .map(|name| SqlValue::Text(name.to_string()));
+    one_of("service.name", services.collect());
+    let states = filter
+        .states
+        .iter()
+        .map(|state| number(state_number(*state)));
+    one_of("state", states.collect());
+    one_of(
+        "parent",
+        filter
+            .parent
+            .iter()
+            .map(|cid| SqlValue::Blob(cid.as_bytes().to_vec()))
+            .collect(),
+    );
+    for (condition, time) in [
+        ("accept_time >= ?", filter.accepted_after),
+        ("accept_time < ?", filter.accepted_before),
+        ("end_time >= ?", filter.ended_after),
+        ("end_time < ?", filter.ended_before),
+    ] {
+        if let Some(time) = time {
+            conditions.push(condition.to_owned());
+            values.push(number(disk::nanos(time)));
+        }
+    }
+    values.push(number(
+        i64::try_from(max.saturating_add(1)).unwrap_or(i64::MAX),
+    ));
+    let select = format!(
+        "SELECT {COLUMNS}, service.name, invocation.id FROM invocation JOIN service ON service.id = service
+         WHERE {} ORDER BY invocation.id DESC LIMIT ?",
+        conditions.join(" AND ")
+    );
+    let read = || {
+        let mut select = connection.prepare(&select)?;
+        let rows = select.query_map(rusqlite::params_from_iter(values), |row| {
+            Ok((
+                Found::of(row)?,
+                row.get::<_, String>(15)?,
+                row.get::<_, i64>(16)?,
+            ))
+        })?;
+        rows.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let mut rows = read().map_err(|error| failed(&error))?;
+    let more = rows.len() > max;
+    rows.truncate(max);
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|(.., id)| u64::try_from(*id).unwrap_or_default());
+    let decoded = rows
+        .into_iter()
+        .map(|(found, name, _)| found.decode(&ServiceName::parse(&name)?, None));
+    Ok(Page {
+        invocations: decoded.collect::<Result<_>>()?,
+        next,
+    })
+}
+
+fn number(n: i64) -> SqlValue {
+    SqlValue::Integer(n)
 }

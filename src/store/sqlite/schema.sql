@@ -29,8 +29,13 @@ CREATE TABLE invocation (
     due                INTEGER NOT NULL,
     -- When somebody has to look at it: when it is due, or when its expiration or deadline passes.
     wake               INTEGER NOT NULL,
+    -- Somebody wants it cancelled, and its handler had not ended yet.
+    cancel_requested   INTEGER NOT NULL DEFAULT 0,
     -- Accepts it once for its service.
     idempotency_key    TEXT,
+    accept_time        INTEGER NOT NULL,
+    -- The CID of the invocation whose handler asked for it, or whose outcome it got.
+    parent             BLOB,
     -- The generation of the last write.
     generation         INTEGER NOT NULL,
     -- Attempts that began after an unclean end and that nothing was recorded of since.
@@ -55,6 +60,9 @@ CREATE INDEX pending ON invocation (service, wake) WHERE state < 2;
 
 -- Idempotency keys, as long as their invocations are kept.
 CREATE UNIQUE INDEX idempotency ON invocation (service, idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+-- The children of an invocation.
+CREATE INDEX children ON invocation (parent) WHERE parent IS NOT NULL;
 
 -- What has ended, by when it is removed.
 CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL;

@@ -28,6 +28,8 @@ pub(super) struct New {
     pub(super) due: i64,
     pub(super) wake: i64,
     pub(super) idempotency_key: Option<String>,
+    pub(super) accept_time: i64,
+    pub(super) parent: Option<Cid>,
     pub(super) sequence: u64,
     pub(super) request: Vec<u8>,
 }
@@ -50,6 +52,7 @@ pub(super) enum Job {
     /// Answers with the service, if the record was taken.
     Record(Change, Answer<Option<ServiceName>>),
     Begin(Vec<Cid>, Answer<()>),
+    Cancel(Cid, Answer<bool>),
     Purge(i64, usize, Answer<usize>),
     /// Writes that all is in order, and ends.
     Close(Answer<()>),
@@ -60,6 +63,7 @@ enum Done {
     Accepted(Acceptance),
     Recorded(Option<ServiceName>),
     Begun,
+    Cancelled(bool),
     Purged(usize),
     Closed,
 }
@@ -128,12 +132,13 @@ impl Writer {
         } = self;
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut open = HashMap::new();
+        let (mut open, mut fresh) = (HashMap::new(), HashMap::new());
         let mut work = Work {
             transaction: &transaction,
-            services,
+            services: &*services,
             generation: *generation,
             open: &mut open,
+            fresh: &mut fresh,
         };
         let mut done = Vec::with_capacity(group.len());
         for job in group {
@@ -146,6 +151,7 @@ impl Writer {
                 .execute(params![service, change])?;
         }
         transaction.commit()?;
+        services.extend(fresh);
         Ok(done)
     }
 
@@ -177,6 +183,7 @@ impl Job {
             }
             (Self::Record(_, answer), Ok(Done::Recorded(taken))) => drop(answer.send(Ok(taken))),
             (Self::Begin(_, answer), Ok(Done::Begun)) => drop(answer.send(Ok(()))),
+            (Self::Cancel(_, answer), Ok(Done::Cancelled(taken))) => drop(answer.send(Ok(taken))),
             (Self::Purge(_, _, answer), Ok(Done::Purged(removed))) => {
                 drop(answer.send(Ok(removed)))
             }
@@ -197,6 +204,7 @@ impl Job {
             Self::Accept(_, answer) => drop(answer.send(Err(error))),
             Self::Record(_, answer) => drop(answer.send(Err(error))),
             Self::Begin(_, answer) | Self::Close(answer) => drop(answer.send(Err(error))),
+            Self::Cancel(_, answer) => drop(answer.send(Err(error))),
             Self::Purge(_, _, answer) => drop(answer.send(Err(error))),
         }
     }
@@ -205,7 +213,9 @@ impl Job {
 /// The work of one transaction.
 struct Work<'a> {
     transaction: &'a Transaction<'a>,
-    services: &'a mut HashMap<ServiceName, i64>,
+    services: &'a HashMap<ServiceName, i64>,
+    /// Those that are new: remembered once they are committed.
+    fresh: &'a mut HashMap<ServiceName, i64>,
     generation: u32,
     /// How many more invocations of each service have not ended.
     open: &'a mut HashMap<i64, i64>,
@@ -227,6 +237,15 @@ impl Work<'_> {
                 }
                 Ok(Done::Begun)
             }
+            Job::Cancel(cid, _) => {
+                // Looked at at once: where the node ends before the handler does, the next one cancels it.
+                let update = "UPDATE invocation SET cancel_requested = 1, wake = 0 WHERE cid = ?1 AND state < 2";
+                let changed = self
+                    .transaction
+                    .prepare_cached(update)?
+                    .execute([cid.as_bytes()])?;
+                Ok(Done::Cancelled(changed == 1))
+            }
             Job::Purge(now, max, _) => Ok(Done::Purged(self.purge(*now, *max)?)),
             Job::Close(_) => {
                 self.transaction
@@ -237,7 +256,7 @@ impl Work<'_> {
     }
 
     fn service(&mut self, name: &ServiceName) -> rusqlite::Result<i64> {
-        if let Some(id) = self.services.get(name) {
+        if let Some(id) = self.services.get(name).or_else(|| self.fresh.get(name)) {
             return Ok(*id);
         }
         let insert = "INSERT INTO service (name) VALUES (?1) ON CONFLICT (name) DO NOTHING";
@@ -246,8 +265,9 @@ impl Work<'_> {
             .execute([name.as_str()])?;
         let select = "SELECT id FROM service WHERE name = ?1";
         let mut select = self.transaction.prepare_cached(select)?;
-        // Not remembered before it is committed: a transaction that fails takes it back.
-        select.query_row([name.as_str()], |row| row.get(0))
+        let id = select.query_row([name.as_str()], |row| row.get(0))?;
+        self.fresh.insert(name.clone(), id);
+        Ok(id)
     }
 
     fn accept(&mut self, new: &New) -> rusqlite::Result<Result<Acceptance>> {
@@ -267,8 +287,8 @@ impl Work<'_> {
         let service = self.service(&new.service)?;
         let sequence = i64::try_from(new.sequence).unwrap_or(i64::MAX);
         let insert = "INSERT INTO invocation
-             (cid, service, state, due, wake, idempotency_key, generation, sequence, request)
-             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+             (cid, service, state, due, wake, idempotency_key, generation, sequence, request, accept_time, parent)
+             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
         let inserted = self.transaction.prepare_cached(insert)?.execute(params![
             new.cid.as_bytes(),
             service,
@@ -277,7 +297,9 @@ impl Work<'_> {
             new.idempotency_key,
             self.generation,
             sequence,
-            new.request
+            new.request,
+            new.accept_time,
+            new.parent.as_ref().map(Cid::as_bytes),
         ])?;
         if inserted == 1 {
             *self.open.entry(service).or_default() += 1;
@@ -354,7 +376,7 @@ impl Work<'_> {
         Ok(ServiceName::parse(&name).ok())
     }
 
-    fn purge(&mut self, now: i64, max: usize) -> rusqlite::Result<usize> {
+    fn purge(&self, now: i64, max: usize) -> rusqlite::Result<usize> {
         let limit = i64::try_from(max).unwrap_or(i64::MAX);
         let insert = "INSERT OR REPLACE INTO tombstone (cid, state, end_time, until)
              SELECT cid, state, end_time, coalesce(tombstone_until, purge_time) FROM invocation

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use cidery::engine::store::{Acceptance, Claim, Record, Store, Stored};
+use cidery::engine::store::{Acceptance, Claim, Filter, Page, Record, Store, Stored};
 use cidery::model::invocation::Invocation;
 use cidery::service::BoxFuture;
 use cidery::store::MemoryStore;
@@ -134,6 +134,14 @@ impl Store for GatedStore {
             self.gates.pass(Place::AfterRecord).await;
             recorded
         })
+    }
+
+    fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
+        self.inner.request_cancel(cid)
+    }
+
+    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
+        self.inner.list(filter, before, max)
     }
 
     fn begin(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>> {

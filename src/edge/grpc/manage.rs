@@ -1,0 +1,264 @@
+//! Listing, cancelling and retrying stored invocations, by CIDs or by filter.
+
+use super::request::{self, NotYet};
+use crate::codec::convert::{failure_to_proto, state_to_proto, timestamp_from_proto};
+use crate::codec::proto::v1;
+use crate::engine::store::Filter;
+use crate::engine::{Found, Invoker};
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::State;
+use crate::model::payload::Payload;
+
+/// How many invocations one call reaches by a filter.
+const REACH: usize = 10_000;
+const DEFAULT_PAGE: usize = 100;
+const MAX_PAGE: usize = 1_000;
+
+/// Which invocations a call is about, and where the next ones begin.
+struct Selection {
+    cids: Vec<Cid>,
+    next_page_token: String,
+}
+
+/// Reads a filter.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`; `UNIMPLEMENTED` / `NOT_SUPPORTED` for what cannot be filtered by yet.
+pub(super) fn filter(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
+    let filter = filter.unwrap_or_default();
+    NotYet::default()
+        .refuse("filter/pending_reasons", !filter.pending_reasons.is_empty())
+        .refuse("filter/failure_reasons", !filter.failure_reasons.is_empty())
+        .refuse("filter/root_cid", !filter.root_cid.is_empty())
+        .refuse("filter/group_cid", !filter.group_cid.is_empty())
+        .check()?;
+    let time = |field: &str, time: Option<prost_types::Timestamp>| {
+        time.map(|time| {
+            timestamp_from_proto(&time).ok_or_else(|| {
+                let path = format!("/filter/{field}");
+                let violation = Violation::new(path, "OUT_OF_RANGE", "is no instant");
+                Error::violations(reason::REQUEST_INVALID, vec![violation])
+            })
+        })
+        .transpose()
+    };
+    let mut states = Vec::new();
+    for state in filter.states {
+        states.extend(states_of(request::known("/filter/states", state)?));
+    }
+    let services = filter.services.iter().map(|name| ServiceName::parse(name));
+    Ok(Filter {
+        services: services.collect::<Result<_>>()?,
+        states,
+        accepted_after: time("accepted_after", filter.accepted_after)?,
+        accepted_before: time("accepted_before", filter.accepted_before)?,
+        ended_after: time("ended_after", filter.ended_after)?,
+        ended_before: time("ended_before", filter.ended_before)?,
+        parent: request::brought_cid("filter/parent_cid", &filter.parent_cid)?,
+    })
+}
+
+/// The states that a store has for one of the contract: what runs is pending there.
+fn states_of(state: v1::State) -> Vec<State> {
+    match state {
+        v1::State::Unspecified => Vec::new(),
+        v1::State::Pending | v1::State::Running => {
+            vec![
+                State::Pending { started: false },
+                State::Pending { started: true },
+            ]
+        }
+        v1::State::Succeeded => vec![State::Succeeded],
+        v1::State::Failed => vec![State::Failed],
+        v1::State::Cancelled => vec![State::Cancelled],
+        v1::State::Expired => vec![State::Expired],
+    }
+}
+
+/// Reads a page token.
+fn page_token(token: &str) -> Result<Option<u64>> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    token.parse().map(Some).map_err(|_| {
+        let message = "is not a `next_page_token` of this node";
+        let violation = Violation::new("/page_token", "MALFORMED", message);
+        Error::violations(reason::REQUEST_INVALID, vec![violation])
+    })
+}
+
+/// One page of invocations.
+///
+/// # Errors
+///
+/// As for [`filter`], and what the store answers.
+pub(super) async fn list(
+    invoker: &Invoker,
+    message: &v1::ListInvocationsRequest,
+) -> Result<(Vec<Found>, String)> {
+    let size = match usize::try_from(message.page_size).unwrap_or(usize::MAX) {
+        0 => DEFAULT_PAGE,
+        size if size <= MAX_PAGE => size,
+        _ => {
+            let violation =
+                Violation::new("/page_size", "TOO_LARGE", format!("is at most {MAX_PAGE}"));
+            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+        }
+    };
+    let before = page_token(&message.page_token)?;
+    let wanted = message.filter.clone().unwrap_or_default().states;
+    let page = invoker
+        .list(filter(message.filter.clone())?, before, size)
+        .await?;
+    // The store does not know what runs.
+    let found = page.found.into_iter().filter(|found| {
+        let state = i32::from(state_to_proto(found.invocation.state));
+        wanted.is_empty() || wanted.contains(&state)
+    });
+    Ok((
+        found.collect(),
+        page.next.map(|next| next.to_string()).unwrap_or_default(),
+    ))
+}
+
+async fn select(
+    invoker: &Invoker,
+    cids: &[String],
+    by_filter: Option<v1::InvocationFilter>,
+    token: &str,
+) -> Result<Selection> {
+    if !cids.is_empty() && by_filter.is_some() {
+        let violation = Violation::new("/filter", "CONFLICT", "either `cids` or `filter`");
+        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+    }
+    if cids.is_empty() && by_filter.is_none() {
+        let violation = Violation::new("/cids", "MISSING", "say which: `cids` or `filter`");
+        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+    }
+    if cids.len() > REACH {
+        let violation = Violation::new("/cids", "TOO_MANY", format!("are at most {REACH}"));
+        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+    }
+    if by_filter.is_none() {
+        let cids = cids
+            .iter()
+            .map(|cid| Cid::parse(cid))
+            .collect::<Result<_>>()?;
+        let next_page_token = String::new();
+        return Ok(Selection {
+            cids,
+            next_page_token,
+        });
+    }
+    let page = invoker
+        .list(filter(by_filter)?, page_token(token)?, REACH)
+        .await?;
+    Ok(Selection {
+        cids: page
+            .found
+            .iter()
+            .map(|found| found.invocation.request.cid)
+            .collect(),
+        next_page_token: page.next.map(|next| next.to_string()).unwrap_or_default(),
+    })
+}
+
+fn refused(cid: Cid, error: &Error) -> v1::InvocationChange {
+    v1::InvocationChange {
+        cid: cid.to_string(),
+        failure: Some(failure_to_proto(error)),
+        ..v1::InvocationChange::default()
+    }
+}
+
+fn change(found: &Found) -> v1::InvocationChange {
+    let state = found.invocation.state;
+    v1::InvocationChange {
+        cid: found.invocation.request.cid.to_string(),
+        state: state_to_proto(state).into(),
+        cancel_requested: matches!(
+            state,
+            State::Running {
+                cancel_requested: true
+            }
+        ),
+        ..v1::InvocationChange::default()
+    }
+}
+
+/// Cancels what is asked for, each on its own.
+///
+/// # Errors
+///
+/// Where it cannot be told which are meant.
+pub(super) async fn cancel(
+    invoker: &Invoker,
+    message: v1::CancelInvocationsRequest,
+) -> Result<v1::CancelInvocationsResponse> {
+    let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
+    let mut changes = Vec::with_capacity(selection.cids.len());
+    for cid in selection.cids {
+        let outcome = match message.dry_run {
+            true => invoker.find(cid, std::time::Duration::ZERO).await,
+            false => invoker.cancel(cid).await,
+        };
+        changes.push(outcome.map_or_else(|error| refused(cid, &error), |found| change(&found)));
+    }
+    Ok(v1::CancelInvocationsResponse {
+        changes,
+        next_page_token: selection.next_page_token,
+    })
+}
+
+/// Runs again what is asked for, each on its own.
+///
+/// # Errors
+///
+/// Where it cannot be told which are meant.
+pub(super) async fn retry(
+    invoker: &Invoker,
+    message: v1::RetryInvocationsRequest,
+) -> Result<v1::RetryInvocationsResponse> {
+    let has_input = message.input.is_some();
+    if has_input && message.cids.len() != 1 {
+        let violation = Violation::new("/cids", "CONFLICT", "another input is for one invocation");
+        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+    }
+    let input = match has_input {
+        true => Some(request::input(message.input, message.data_format)?),
+        false => None,
+    };
+    let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
+    let mut changes = Vec::with_capacity(selection.cids.len());
+    for cid in selection.cids {
+        changes.push(retried(invoker, cid, input.clone(), message.dry_run).await);
+    }
+    Ok(v1::RetryInvocationsResponse {
+        changes,
+        next_page_token: selection.next_page_token,
+    })
+}
+
+async fn retried(
+    invoker: &Invoker,
+    cid: Cid,
+    input: Option<Payload>,
+    dry_run: bool,
+) -> v1::InvocationChange {
+    let found = match invoker.find(cid, std::time::Duration::ZERO).await {
+        Ok(found) => found,
+        Err(error) => return refused(cid, &error),
+    };
+    if dry_run {
+        return change(&found);
+    }
+    match invoker.retry(cid, input).await {
+        Ok(accepted) => v1::InvocationChange {
+            new_cid: accepted.cid.to_string(),
+            ..change(&found)
+        },
+        Err(error) => refused(cid, &error),
+    }
+}

@@ -1,0 +1,168 @@
+//! What operators do with stored invocations: list them, cancel them, run them again.
+
+use std::sync::Arc;
+
+use crate::engine::Invoker;
+use crate::engine::lookup::Found;
+use crate::engine::settle::cancelled;
+use crate::engine::store::Filter;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{Change, HELD, Invocation, State};
+use crate::model::payload::Payload;
+use crate::model::sio::Ignored;
+use crate::service::{Accepted, Background, Call};
+
+/// A page of invocations as they stand.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Those accepted last first.
+    pub found: Vec<Found>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<u64>,
+}
+
+impl Invoker {
+    /// Lists stored invocations, newest first.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> Result<Listed> {
+        let page = self.0.store.list(filter, before, max).await?;
+        let found = page
+            .invocations
+            .into_iter()
+            .map(|invocation| self.as_it_stands(invocation));
+        Ok(Listed {
+            found: found.collect(),
+            next: page.next,
+        })
+    }
+
+    /// Cancels an invocation: at once where it does not run; otherwise its handler is asked to stop, which is recorded
+    /// before this resolves, and it is dropped after the grace period.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED` where it has ended.
+    pub async fn cancel(&self, cid: Cid) -> Result<Found> {
+        const TRIES: usize = 8;
+        for _ in 0..TRIES {
+            if let Some(live) = self.0.hub.live(cid) {
+                if self.0.store.request_cancel(cid).await? && live.request_cancel() {
+                    return self.look(cid).await;
+                }
+                // It ends right now: its record is on its way.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let found = self.look(cid).await?;
+            if found.invocation.state.is_terminal() {
+                return Err(has_ended(&found.invocation));
+            }
+            let route = self
+                .0
+                .routes
+                .find(found.invocation.request.service.as_str())?;
+            if self
+                .end_pending(&route, &found.invocation, Change::Cancel, cancelled())
+                .await
+            {
+                return self.look(cid).await;
+            }
+        }
+        let found = self.look(cid).await?;
+        match found.invocation.state.is_terminal() {
+            true => Err(has_ended(&found.invocation)),
+            false => Ok(found),
+        }
+    }
+
+    /// Runs an invocation again that ended without a response: as a new one, with the same input or another. One that
+    /// is held goes on as it is.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE` where it runs, waits or
+    /// succeeded; as for [`invoke_async`](Self::invoke_async).
+    pub async fn retry(&self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
+        let Found { invocation, .. } = self.look(cid).await?;
+        let request = &invocation.request;
+        match invocation.state {
+            State::Pending { .. } if invocation.due >= HELD && input.is_none() => {
+                let route = self.0.routes.find(request.service.as_str())?;
+                self.release(&route, &invocation).await;
+                return Ok(Accepted {
+                    cid,
+                    already_accepted: true,
+                    ignored: Ignored::default(),
+                });
+            }
+            State::Failed | State::Cancelled | State::Expired => {}
+            state => {
+                let message = format!(
+                    "{cid} is {state:?}: what failed, expired, was cancelled or is held is run again"
+                );
+                return Err(Error::failed_precondition(reason::NOT_RETRYABLE, message));
+            }
+        }
+        let names = |names: &[ServiceName]| names.iter().map(ToString::to_string).collect();
+        let mut call = Call::new(
+            request.service.to_string(),
+            input.unwrap_or_else(|| request.input.clone()),
+        );
+        call.timeout = request.attempt_timeout;
+        call.response_format = request.response_format;
+        call.metadata = Some(Arc::new(request.metadata.clone()));
+        call.background = Some(Box::new(Background {
+            retry_policy: request.terms.retry_policy.clone(),
+            hold: request.terms.hold,
+            callbacks: names(&request.terms.callbacks),
+            failure_callbacks: names(&request.terms.failure_callbacks),
+            retention: request.terms.retention,
+            retry_of: Some(cid),
+            ..Background::default()
+        }));
+        self.invoke_async(call).await
+    }
+
+    /// The children of an invocation, the first `max` of them.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn children(&self, cid: Cid, max: usize) -> Result<Vec<Cid>> {
+        let filter = Filter {
+            parent: Some(cid),
+            ..Filter::default()
+        };
+        let page = self.0.store.list(filter, None, max).await?;
+        let mut children: Vec<Cid> = page
+            .invocations
+            .iter()
+            .map(|child| child.request.cid)
+            .collect();
+        children.reverse();
+        Ok(children)
+    }
+
+    fn as_it_stands(&self, mut invocation: Invocation) -> Found {
+        if let Some(live) = self.0.hub.live(invocation.request.cid)
+            && !invocation.state.is_terminal()
+        {
+            live.overlay(&mut invocation);
+        }
+        let due = matches!(invocation.state, State::Pending { .. })
+            && invocation.due <= self.0.clock.now();
+        Found { invocation, due }
+    }
+}
+
+fn has_ended(invocation: &Invocation) -> Error {
+    let message = format!(
+        "{} has ended already: {:?}",
+        invocation.request.cid, invocation.state
+    );
+    Error::failed_precondition(reason::ENDED, message)
+}

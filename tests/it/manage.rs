@@ -1,0 +1,507 @@
+//! What operators do with stored invocations: listing, cancelling, running again, explaining. Over each store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cidery::codec::proto::v1;
+use cidery::engine::Found;
+use cidery::engine::store::{Filter, Store as _};
+use cidery::model::invocation::State;
+use cidery::service::Call;
+use cidery::store::{MemoryStore, SqliteStore};
+use cidery::{
+    Cid, Context, Definition, Error, Kind, Node, NodeBuilder, NodeHandle, RetryPolicy, dict,
+};
+
+use crate::support::binary::{Server, stderr, stdout};
+use crate::support::{Folder, PATIENCE, TestNode, error_of};
+
+async fn start(builder: NodeBuilder, on_disk: Option<&Folder>) -> NodeHandle {
+    let builder = builder
+        .demo()
+        .no_listener()
+        .limits(|limits| limits.grace = Duration::from_millis(100));
+    let builder = match on_disk {
+        Some(folder) => builder.store(SqliteStore::open(folder.path()).unwrap()),
+        None => builder.store(MemoryStore::new()),
+    };
+    builder.start().await.unwrap()
+}
+
+async fn ended(node: &NodeHandle, cid: Cid) -> Found {
+    let found = node.invoker().find(cid, PATIENCE).await.unwrap();
+    assert!(
+        found.invocation.state.is_terminal(),
+        "{:?}",
+        found.invocation.state
+    );
+    found
+}
+
+async fn running(node: &NodeHandle, cid: Cid) {
+    while !matches!(
+        node.invoker()
+            .find(cid, Duration::ZERO)
+            .await
+            .unwrap()
+            .invocation
+            .state,
+        State::Running { .. }
+    ) {
+        tokio::task::yield_now().await;
+    }
+}
+
+macro_rules! over_each_store {
+    ($($name:ident)*) => {
+        mod memory {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(None).await;
+                }
+            )*
+        }
+
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    let folder = crate::support::Folder::new("manage");
+                    super::$name(Some(&folder)).await;
+                }
+            )*
+        }
+    };
+}
+
+over_each_store! {
+    what_waits_is_cancelled_at_once
+    what_runs_is_asked_to_stop_and_then_dropped
+    a_response_in_time_beats_a_cancellation
+    what_failed_runs_again_as_a_new_one
+    what_is_held_goes_on_when_somebody_says_so
+    lists_are_filtered_and_come_in_pages
+    cancelled_work_does_not_hold_up_the_rest
+}
+
+async fn what_waits_is_cancelled_at_once(disk: Option<&Folder>) {
+    let node = start(Node::builder(), disk).await;
+    let mut later = Call::new("demo.sleep", dict! { "seconds": 0 });
+    later.background().start = Some(cidery::service::Start::After(Duration::from_secs(3_600)));
+    let cid = node.invoker().invoke_async(later).await.unwrap().cid;
+    let found = node.invoker().cancel(cid).await.unwrap().invocation;
+    assert_eq!((found.state, found.attempts), (State::Cancelled, 0));
+    assert_eq!(found.outcome().unwrap().unwrap_err().reason(), "CANCELLED");
+    let error = node.invoker().cancel(cid).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::FailedPrecondition, "ENDED")
+    );
+    let error = node.invoker().cancel(Cid::new()).await.unwrap_err();
+    assert_eq!(error.reason(), "CID_UNKNOWN");
+    let service = cidery::ServiceName::parse("demo.sleep").unwrap();
+    assert_eq!(node.invoker().store().pending(&service), 0);
+    node.stop().await;
+}
+
+async fn what_runs_is_asked_to_stop_and_then_dropped(disk: Option<&Folder>) {
+    let stubborn = async || {
+        std::future::pending::<()>().await;
+    };
+    let node = start(Node::builder().service("stubborn", stubborn), disk).await;
+    // One that stops when it is asked to, and one that does not.
+    for (service, input) in [
+        ("demo.sleep", dict! { "seconds": 3_600 }),
+        ("stubborn", dict! {}),
+    ] {
+        let cid = node.invoke_async(service, input).await.unwrap();
+        running(&node, cid).await;
+        let found = node.invoker().cancel(cid).await.unwrap().invocation;
+        let cancel_requested = State::Running {
+            cancel_requested: true,
+        };
+        assert!(
+            [cancel_requested, State::Cancelled].contains(&found.state),
+            "{:?}",
+            found.state
+        );
+        let found = ended(&node, cid).await.invocation;
+        assert_eq!(
+            (found.state, found.attempts),
+            (State::Cancelled, 1),
+            "{service}"
+        );
+    }
+    node.stop().await;
+}
+
+async fn a_response_in_time_beats_a_cancellation(disk: Option<&Folder>) {
+    let polite = async |ctx: Context| {
+        ctx.cancelled().await;
+        dict! { "done": true }
+    };
+    let node = start(Node::builder().service("polite", polite), disk).await;
+    let cid = node.invoke_async("polite", ()).await.unwrap();
+    running(&node, cid).await;
+    node.invoker().cancel(cid).await.unwrap();
+    assert_eq!(ended(&node, cid).await.invocation.state, State::Succeeded);
+    node.stop().await;
+}
+
+async fn what_failed_runs_again_as_a_new_one(disk: Option<&Folder>) {
+    let node = start(Node::builder(), disk).await;
+    let failing = dict! { "code": "NOT_FOUND" };
+    let cid = node
+        .invoke_async("demo.fail", failing.clone())
+        .await
+        .unwrap();
+    ended(&node, cid).await;
+    let again = node.invoker().retry(cid, None).await.unwrap();
+    assert!(again.cid != cid && !again.already_accepted);
+    let found = ended(&node, again.cid).await.invocation;
+    assert_eq!(
+        (found.state, found.request.terms.retry_of),
+        (State::Failed, Some(cid))
+    );
+    let edited = dict! { "code": "ABORTED" };
+    let again = node
+        .invoker()
+        .retry(cid, Some(edited.into()))
+        .await
+        .unwrap()
+        .cid;
+    node.invoker().cancel(again).await.map_or_else(drop, drop);
+    let good = node
+        .invoke_async("customer.get", dict! { "cust_id": 1 })
+        .await
+        .unwrap();
+    ended(&node, good).await;
+    let error = node.invoker().retry(good, None).await.unwrap_err();
+    assert_eq!(error.reason(), "NOT_RETRYABLE");
+    node.stop().await;
+}
+
+async fn what_is_held_goes_on_when_somebody_says_so(disk: Option<&Folder>) {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let flaky = move || {
+        let run = counted.fetch_add(1, Ordering::Relaxed);
+        async move {
+            match run {
+                0 => Err(Error::unavailable("NOT_YET", "not yet")),
+                _ => Ok(dict! { "run": run as u64 }),
+            }
+        }
+    };
+    let node = start(Node::builder().service("flaky", flaky), disk).await;
+    let mut call = Call::new("flaky", ());
+    call.background().hold = true;
+    call.background().retry_policy = Some(RetryPolicy::never());
+    let cid = node.invoker().invoke_async(call).await.unwrap().cid;
+    let held = async || {
+        node.invoker()
+            .find(cid, Duration::ZERO)
+            .await
+            .unwrap()
+            .invocation
+    };
+    while held().await.last_failure.is_none() {
+        tokio::task::yield_now().await;
+    }
+    let again = node.invoker().retry(cid, None).await.unwrap();
+    assert_eq!((again.cid, again.already_accepted), (cid, true));
+    let found = ended(&node, cid).await.invocation;
+    assert_eq!((found.state, found.attempts), (State::Succeeded, 2));
+    node.stop().await;
+}
+
+async fn lists_are_filtered_and_come_in_pages(disk: Option<&Folder>) {
+    let node = start(Node::builder(), disk).await;
+    let mut cids = Vec::new();
+    for n in 0..7 {
+        let cid = node
+            .invoke_async("customer.get", dict! { "cust_id": n })
+            .await
+            .unwrap();
+        ended(&node, cid).await;
+        cids.insert(0, cid);
+    }
+    let failed = node
+        .invoke_async("demo.fail", dict! { "code": "NOT_FOUND" })
+        .await
+        .unwrap();
+    ended(&node, failed).await;
+    let list = async |filter, before, max| {
+        let listed = node.invoker().list(filter, before, max).await.unwrap();
+        let found: Vec<Cid> = listed
+            .found
+            .iter()
+            .map(|found| found.invocation.request.cid)
+            .collect();
+        (found, listed.next)
+    };
+    let of = |name: &str| Filter {
+        services: vec![cidery::ServiceName::parse(name).unwrap()],
+        ..Filter::default()
+    };
+    let mut pages = Vec::new();
+    let mut before = None;
+    loop {
+        let (page, next) = list(of("customer.get"), before, 3).await;
+        pages.extend(page);
+        // What comes in between belongs to no later page.
+        node.invoke_async("customer.get", dict! { "cust_id": 9 })
+            .await
+            .unwrap();
+        before = next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, cids);
+    let states = Filter {
+        states: vec![State::Failed],
+        ..Filter::default()
+    };
+    assert_eq!(list(states, None, 10).await.0, [failed]);
+    let none = Filter {
+        ended_before: Some(jiff::Timestamp::UNIX_EPOCH),
+        ..Filter::default()
+    };
+    assert_eq!(list(none, None, 10).await.0, []);
+    let (all, _) = list(Filter::default(), None, 1_000).await;
+    assert!(all.len() >= 8);
+    node.stop().await;
+}
+
+/// Cancelling what is claimed, and what is not, at the same time as lanes take it: counts stay right, nothing sticks.
+async fn cancelled_work_does_not_hold_up_the_rest(disk: Option<&Folder>) {
+    let quick = Definition::new("quick", async || dict! {})
+        .unwrap()
+        .concurrency(2);
+    let node = Arc::new(start(Node::builder().define(quick), disk).await);
+    let mut cids = Vec::new();
+    for _ in 0..200 {
+        cids.push(node.invoke_async("quick", ()).await.unwrap());
+    }
+    let cancelling = cids.iter().rev().step_by(2).map(|cid| {
+        let (node, cid) = (Arc::clone(&node), *cid);
+        tokio::spawn(async move { drop(node.invoker().cancel(cid).await) })
+    });
+    for cancelled in cancelling.collect::<Vec<_>>() {
+        cancelled.await.unwrap();
+    }
+    for cid in cids {
+        ended(&node, cid).await;
+    }
+    let service = cidery::ServiceName::parse("quick").unwrap();
+    assert_eq!(node.invoker().store().pending(&service), 0);
+    let last = node.invoke_async("quick", ()).await.unwrap();
+    ended(&node, last).await;
+}
+
+/// A node that ended in the middle of an invocation five times does not try a sixth.
+#[tokio::test]
+async fn what_ends_the_node_again_and_again_is_given_up() {
+    let mut folder = Folder::new("poison");
+    let cid = {
+        let cid = Cid::new();
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let input = cidery::Payload::from(dict! { "cust_id": 1 });
+        let service = cidery::ServiceName::parse("customer.get").unwrap();
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let kind = cidery::model::invocation::EventKind::Accepted {
+            service: service.clone(),
+            due: now,
+        };
+        let event = cidery::model::invocation::Event {
+            sequence: 1,
+            attempt: 0,
+            time: now,
+            kind,
+        };
+        let request = cidery::model::invocation::Request::new(cid, service, input, now);
+        let invocation = cidery::model::invocation::Invocation {
+            request: request.into(),
+            state: State::ACCEPTED,
+            attempts: 0,
+            due: now,
+            first_attempt_time: None,
+            end_time: None,
+            purge_time: None,
+            progress: None,
+            last_failure: None,
+            events: vec![event.into()],
+            losses: 0,
+            recovered: false,
+            cancel_requested: false,
+        };
+        store.accept(invocation).await.unwrap();
+        cid
+    };
+    for _ in 0..5 {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        store.begin(vec![cid]).await.unwrap();
+        let next = Folder::new("poison");
+        for file in ["cidery.db", "cidery.db-wal"] {
+            std::fs::copy(folder.path().join(file), next.path().join(file)).unwrap();
+        }
+        drop(store);
+        folder = next;
+    }
+    let node = start(Node::builder(), Some(&folder)).await;
+    let found = ended(&node, cid).await.invocation;
+    assert_eq!(found.state, State::Failed);
+    assert_eq!(found.outcome().unwrap().unwrap_err().reason(), "POISONED");
+    node.stop().await;
+}
+
+/// Whoever was asked to stop when the node was killed is cancelled by the next one.
+#[tokio::test]
+async fn a_cancellation_survives_the_node() {
+    let folder = Folder::new("cancel");
+    let copy = Folder::new("cancel");
+    let cid = {
+        let stubborn = async || std::future::pending::<()>().await;
+        let builder = Node::builder()
+            .service("stubborn", stubborn)
+            .limits(|limits| limits.grace = PATIENCE);
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let node = builder.no_listener().store(store).start().await.unwrap();
+        let cid = node.invoke_async("stubborn", ()).await.unwrap();
+        running(&node, cid).await;
+        node.invoker().cancel(cid).await.unwrap();
+        for file in ["cidery.db", "cidery.db-wal"] {
+            std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
+        }
+        cid
+    };
+    let builder = Node::builder().service("stubborn", async || std::future::pending::<()>().await);
+    let node = start(builder, Some(&copy)).await;
+    assert_eq!(ended(&node, cid).await.invocation.state, State::Cancelled);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn invocations_are_managed_over_the_wire() {
+    let node = TestNode::demo().await;
+    let mut stub = node.stub.clone();
+    let cid = node
+        .client
+        .invoke_async(Call::new("demo.fail", dict! { "code": "NOT_FOUND" }))
+        .await
+        .unwrap()
+        .cid;
+    node.client.invocation(cid, PATIENCE).await.unwrap();
+    let listed = node
+        .client
+        .invocations(v1::InvocationFilter::default(), 10)
+        .await
+        .unwrap();
+    assert_eq!(listed[0].cid, cid.to_string());
+    let changes = node.client.retry(&[cid, Cid::new()], true).await.unwrap();
+    assert!(changes[0].new_cid.is_empty() && changes[0].failure.is_none());
+    assert_eq!(changes[1].failure.as_ref().unwrap().reason, "CID_UNKNOWN");
+    let changes = node.client.retry(&[cid], false).await.unwrap();
+    Cid::parse(&changes[0].new_cid).unwrap();
+    let changes = node.client.cancel(&[cid], false).await.unwrap();
+    assert_eq!(changes[0].failure.as_ref().unwrap().reason, "ENDED");
+    for request in [
+        v1::CancelInvocationsRequest::default(),
+        v1::CancelInvocationsRequest {
+            cids: vec![cid.to_string()],
+            filter: Some(v1::InvocationFilter::default()),
+            ..Default::default()
+        },
+        v1::CancelInvocationsRequest {
+            filter: Some(v1::InvocationFilter::default()),
+            page_token: "x".to_owned(),
+            ..Default::default()
+        },
+    ] {
+        let error = error_of(&stub.cancel_invocations(request).await.unwrap_err());
+        assert_eq!(error.reason(), "REQUEST_INVALID");
+    }
+    // By filter: everything that waits.
+    let mut later = Call::new("demo.sleep", dict! { "seconds": 1 });
+    later.background().start = Some(cidery::service::Start::After(Duration::from_secs(3_600)));
+    for _ in 0..3 {
+        node.client.invoke_async(later.clone()).await.unwrap();
+    }
+    let request = v1::CancelInvocationsRequest {
+        filter: Some(v1::InvocationFilter {
+            services: vec!["demo.sleep".to_owned()],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let changes = stub
+        .cancel_invocations(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .changes;
+    assert_eq!(changes.len(), 3);
+    assert!(
+        changes
+            .iter()
+            .all(|change| change.state == i32::from(v1::State::Cancelled))
+    );
+}
+
+#[test]
+fn operators_see_and_change_what_is_stored() {
+    let folder = Folder::new("operators");
+    let data = folder.path().join("data");
+    let server = Server::start(&["--data-dir", data.to_str().unwrap()]);
+    let line = |output| stdout(&output).trim().to_owned();
+    let flaky = [
+        "invoke",
+        "demo.flaky",
+        "failures=1",
+        "--async",
+        "--retry",
+        "1",
+        "--idempotency-key",
+        "k",
+    ];
+    let cid = line(server.run(&flaky));
+    assert_eq!(line(server.run(&flaky)), cid, "accepted once");
+    server.run(&["result", &cid, "--wait", "10s"]);
+    let listed = line(server.run(&["invocations", "--state", "failed"]));
+    assert!(
+        listed.contains(&cid) && listed.contains("DEMO_FLAKY"),
+        "{listed}"
+    );
+    let story = line(server.run(&["explain", &cid]));
+    for said in [
+        "accepted",
+        "attempt 1 started",
+        "attempt 1 failed: attempt 1 of 1 that fail",
+        "failed",
+        "input: {\"failures\":1}",
+    ] {
+        assert!(story.contains(said), "{said} is not in {story}");
+    }
+    let retried = line(server.run(&["retry", &cid]));
+    let new = retried.split_whitespace().nth(1).unwrap().to_owned();
+    server.run(&["result", &new, "--wait", "10s"]);
+    assert!(line(server.run(&["explain", &new])).contains(&format!("retry of: {cid}")));
+    let later = line(server.run(&[
+        "invoke",
+        "customer.get",
+        "cust_id=1",
+        "--async",
+        "--delay",
+        "1h",
+    ]));
+    assert!(line(server.run(&["cancel", &later, "--dry-run"])).contains("PENDING"));
+    assert!(line(server.run(&["cancel", &later])).contains("CANCELLED"));
+    let output = server.run(&["cancel", &later]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("ENDED"), "{}", stderr(&output));
+    let output = server.run(&["invoke", "customer.get", "cust_id=1", "--delay", "1h"]);
+    assert!(stderr(&output).contains("--async"), "{}", stderr(&output));
+}
