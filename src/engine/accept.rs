@@ -9,7 +9,7 @@ use crate::codec::{payload, sio};
 use crate::engine::Invoker;
 use crate::engine::clock::later;
 use crate::engine::dispatch::Dispatch;
-use crate::engine::hub::next_sequence;
+use crate::engine::hub::{Live, next_sequence};
 use crate::engine::invoke::with_trace_of;
 use crate::engine::routes::Route;
 use crate::engine::store::Acceptance;
@@ -52,10 +52,7 @@ impl Invoker {
             Some(brought) => Some(engine.names.take_to_accept(brought)?),
             None => None,
         };
-        self.check_room(route)?;
-        sio::check_format(route.definition.declaration(), call.response_format)?;
-        let ignored = self.check_storable(route, &call.input)?;
-        let invocation = self.new_invocation(cid, call, parent, route)?;
+        let (invocation, ignored) = self.prepare(cid, call, parent, route)?;
         let request = Arc::clone(&invocation.request);
         match engine.store.accept(invocation).await? {
             Acceptance::Stored => {
@@ -83,6 +80,40 @@ impl Invoker {
                 Err(Error::already_exists(reason::RESULT_EXPIRED, message))
             }
         }
+    }
+
+    /// Checks a call and makes the invocation that it asks for.
+    fn prepare(
+        &self,
+        cid: Cid,
+        call: Call,
+        parent: Option<&Dispatch>,
+        route: &Route,
+    ) -> Result<(Invocation, Ignored)> {
+        self.check_room(route)?;
+        sio::check_format(route.definition.declaration(), call.response_format)?;
+        let ignored = self.check_storable(route, &call.input)?;
+        Ok((self.new_invocation(cid, call, parent, route)?, ignored))
+    }
+
+    /// Accepts an invocation together with the response of the handler that asks for it.
+    pub(super) fn accept_with_outcome(
+        &self,
+        call: Call,
+        parent: &Dispatch,
+        live: &Live,
+    ) -> Result<Accepted> {
+        let route = self.0.routes.find(&call.service)?;
+        let cid = call.cid.unwrap_or_default();
+        let (invocation, ignored) = self.prepare(cid, call, Some(parent), &route)?;
+        if !live.follow_up(invocation) {
+            return Err(Error::cancelled(reason::CANCELLED, "the attempt has ended"));
+        }
+        Ok(Accepted {
+            cid,
+            already_accepted: false,
+            ignored,
+        })
     }
 
     /// Checks an input before its CID is answered. It is stored as it came, and checked again when it is dispatched.
@@ -123,14 +154,18 @@ impl Invoker {
             Some(Start::After(delay)) => later(now, delay),
             Some(Start::At(time)) => time.max(now),
         };
-        if asked
-            .idempotency_key
-            .as_ref()
-            .is_some_and(|key| key.len() > Terms::MAX_KEY_BYTES)
-        {
-            let message = format!("is longer than {} bytes", Terms::MAX_KEY_BYTES);
-            let violation = Violation::new("/idempotency_key", "TOO_LARGE", message);
-            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+        for (field, key) in [
+            ("/idempotency_key", &asked.idempotency_key),
+            ("/concurrency_key", &asked.concurrency_key),
+        ] {
+            if key
+                .as_ref()
+                .is_some_and(|key| key.len() > Terms::MAX_KEY_BYTES)
+            {
+                let message = format!("is longer than {} bytes", Terms::MAX_KEY_BYTES);
+                let violation = Violation::new(field, "TOO_LARGE", message);
+                return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+            }
         }
         let terms = Terms {
             expire_time: asked.expiration.map(|expiration| later(now, expiration)),
@@ -141,6 +176,7 @@ impl Invoker {
             failure_callbacks: self.announced(&asked.failure_callbacks)?,
             retention: asked.retention,
             idempotency_key: asked.idempotency_key,
+            concurrency_key: asked.concurrency_key,
             in_reply_to: None,
             retry_of: asked.retry_of,
         };

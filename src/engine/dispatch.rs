@@ -144,6 +144,14 @@ impl Invoke for Dispatch {
     }
 
     fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
+        let with_outcome = call
+            .background
+            .as_ref()
+            .is_some_and(|asked| asked.with_outcome);
+        if let (true, Some(live)) = (with_outcome, &self.live) {
+            let accepted = self.invoker.accept_with_outcome(call, self, live);
+            return Box::pin(std::future::ready(accepted));
+        }
         Box::pin(self.invoker.accept(call, Some(self)))
     }
 

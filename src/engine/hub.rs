@@ -179,6 +179,8 @@ struct Told {
     last_sign: Instant,
     /// The attempt has ended: nothing more is told.
     sealed: bool,
+    /// What is to be accepted with the response.
+    followed_by: Vec<Invocation>,
 }
 
 /// How far the progress of an invocation has been seen: the attempt, and how many times it had shown progress.
@@ -228,6 +230,7 @@ impl Live {
                 progress: invocation.progress.clone(),
                 last_sign: Instant::now(),
                 sealed: false,
+                followed_by: Vec::new(),
             }),
         }
     }
@@ -301,6 +304,20 @@ impl Live {
             number: shown_before + 1,
             time,
         }));
+    }
+
+    /// Keeps an invocation that is to be accepted with the response; answers whether the attempt still runs.
+    pub(super) fn follow_up(&self, next: Invocation) -> bool {
+        let mut told = self.told();
+        if !told.sealed {
+            told.followed_by.push(next);
+        }
+        !told.sealed
+    }
+
+    /// What is to be accepted with the response.
+    pub(super) fn followed_by(&self) -> Vec<Invocation> {
+        std::mem::take(&mut self.told().followed_by)
     }
 
     /// Asks the handler to stop because somebody wants the invocation cancelled; answers whether it still runs.

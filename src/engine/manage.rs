@@ -121,6 +121,7 @@ impl Invoker {
             callbacks: names(&request.terms.callbacks),
             failure_callbacks: names(&request.terms.failure_callbacks),
             retention: request.terms.retention,
+            concurrency_key: request.terms.concurrency_key.clone(),
             retry_of: Some(cid),
             ..Background::default()
         }));

@@ -155,6 +155,9 @@ impl Invoker {
         record.first_attempt_time = Some(live.first_attempt_time());
         record.events = live.seal(event, now);
         record.progress = live.progress().or_else(|| invocation.progress.clone());
+        if record.state == State::Succeeded {
+            record.followed_by.extend(live.followed_by());
+        }
         record
     }
 

@@ -34,8 +34,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// `RESOURCE_EXHAUSTED` / `STORE_FULL`: room is kept for the outcomes of what was accepted before.
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>>;
 
-    /// Takes up to `max` invocations of a service that are pending and due at `now`, or whose time is over then
-    /// ([`Invocation::wake`]), those that are due longest first.
+    /// Takes up to `max` invocations of a service that are pending and due at `now`, or whose time
+    /// is over then ([`Invocation::wake`]), those that are due longest first. Of those with the
+    /// same concurrency key one at a time is taken.
     ///
     /// What was taken is not handed out again before it is [`record`](Self::record)ed as pending, or the store is
     /// opened again.
@@ -59,6 +60,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Notes that somebody wants an invocation cancelled whose handler runs ([`Invocation::cancel_requested`]). Durable
     /// when it resolves; answers whether it has not ended yet.
     fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
+
+    /// The invocation that was accepted with an idempotency key, as long as it is kept.
+    fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>>;
 
     /// Up to `max` invocations that a filter lets through, those accepted last first. `before` is the
     /// [`Page::next`] of the page before.

@@ -65,8 +65,12 @@ pub struct Background {
     pub retention: Option<Duration>,
     /// Makes acceptance safe to repeat: at most 255 bytes.
     pub idempotency_key: Option<String>,
+    /// At most one invocation with this key runs for the service, in order of due time: at most 255 bytes.
+    pub concurrency_key: Option<String>,
     /// The invocation that it repeats.
     pub retry_of: Option<Cid>,
+    /// Whether it is accepted together with the response of the handler that asks for it.
+    pub with_outcome: bool,
 }
 
 impl Call {
@@ -225,6 +229,19 @@ impl InvokeAsyncCall<'_> {
     /// Makes acceptance safe to repeat: the first invocation with this key and service is answered again.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.call.background().idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Runs alone among those of the service that have this key, in order of due time.
+    pub fn concurrency_key(mut self, key: impl Into<String>) -> Self {
+        self.call.background().concurrency_key = Some(key.into());
+        self
+    }
+
+    /// Accepts it in the transaction that records this handler's response, and not at all where it does not succeed. In
+    /// a call that is not stored it is accepted at once.
+    pub fn with_outcome(mut self) -> Self {
+        self.call.background().with_outcome = true;
         self
     }
 

@@ -1,6 +1,6 @@
 //! A store in memory: for tests, for play, and for whoever can do without their invocations after a restart.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ struct Kept {
     /// All of them in the order in which they were accepted.
     order: BTreeMap<u64, Cid>,
     accepted: u64,
+    /// What is claimed, with its concurrency key.
+    claimed: HashMap<Cid, Option<(ServiceName, String)>, RandomState>,
     /// The CIDs of idempotency keys.
     keys: HashMap<(ServiceName, String), Cid, RandomState>,
     pending: usize,
@@ -145,16 +147,30 @@ impl Kept {
             return Claim::default();
         };
         let mut claim = Claim::default();
-        while claim.invocations.len() < max {
-            let Some(&(time, cid)) = due.first() else {
+        let mut busy: HashSet<(ServiceName, String)> =
+            self.claimed.values().flatten().cloned().collect();
+        let mut taken = Vec::new();
+        for &(time, cid) in due.iter() {
+            if taken.len() == max {
                 break;
-            };
+            }
             if time > now {
                 claim.next_due = Some(time);
                 break;
             }
-            due.pop_first();
+            let Some(invocation) = self.invocations.get(&cid) else {
+                continue;
+            };
+            let key = invocation.request.terms.concurrency_key.clone();
+            let key = key.map(|key| (service.clone(), key));
+            if key.as_ref().is_none_or(|key| busy.insert(key.clone())) {
+                taken.push((time, cid, key));
+            }
+        }
+        for (time, cid, key) in taken {
+            due.remove(&(time, cid));
             self.pending -= 1;
+            self.claimed.insert(cid, key);
             claim
                 .invocations
                 .extend(self.invocations.get(&cid).cloned());
@@ -169,6 +185,7 @@ impl Kept {
         if invocation.state.is_terminal() {
             return false;
         }
+        self.claimed.remove(&record.cid);
         let before = weight(invocation);
         let key = (invocation.wake(), record.cid);
         let service = invocation.request.service.clone();
@@ -415,6 +432,10 @@ impl Store for MemoryStore {
         let open = found.filter(|invocation| !invocation.state.is_terminal());
         let taken = open.map(|invocation| invocation.cancel_requested = true);
         ready(Ok(taken.is_some()))
+    }
+
+    fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>> {
+        ready(Ok(self.kept().keys.get(&(service, key)).copied()))
     }
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {

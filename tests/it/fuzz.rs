@@ -27,7 +27,8 @@ fn fuzz(name: &str, seeds: &[&[u8]], target: impl Fn(&[u8])) {
     let seed = std::env::var("CIDERY_FUZZ_SEED")
         .ok()
         .and_then(|s| s.parse().ok());
-    // The same inputs each time, unless another seed is asked for: what is found has to be found by whoever looks for it.
+    // The same inputs each time, unless another seed is asked for: what is found has to be found
+    // by whoever looks for it.
     let seed: u64 = seed.unwrap_or(24_337);
     let mut random = fastrand::Rng::with_seed(seed);
     let until = Instant::now() + Duration::from_secs_f64(seconds);

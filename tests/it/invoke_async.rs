@@ -203,28 +203,6 @@ async fn pending_work_has_a_limit() {
 }
 
 #[tokio::test]
-async fn fields_that_come_later_are_refused_not_ignored() {
-    let node = TestNode::demo().await;
-    let request = v1::InvokeAsyncRequest {
-        service: "cidery.ping".to_owned(),
-        concurrency_key: "k".to_owned(),
-        ..v1::InvokeAsyncRequest::default()
-    };
-    let status = node.stub.clone().invoke_async(request).await.unwrap_err();
-    let error = error_of(&status);
-    assert_eq!(
-        (error.kind(), error.reason()),
-        (Kind::Unimplemented, "NOT_SUPPORTED")
-    );
-    let fields: Vec<&str> = error
-        .field_violations()
-        .iter()
-        .map(|v| v.path.as_str())
-        .collect();
-    assert_eq!(fields, ["/concurrency_key"]);
-}
-
-#[tokio::test]
 async fn a_brought_cid_is_in_every_answer_and_what_is_refused_does_not_take_it() {
     let node = TestNode::demo().await;
     let cid = Cid::new();

@@ -13,6 +13,7 @@ use cidery::store::{MemoryStore, SqliteStore};
 use cidery::{
     Cid, Context, Definition, Error, Kind, Node, NodeBuilder, NodeHandle, RetryPolicy, dict,
 };
+use tokio::task::JoinSet;
 
 use crate::support::binary::{Server, stderr, stdout};
 use crate::support::{Folder, PATIENCE, TestNode, error_of};
@@ -286,13 +287,12 @@ async fn cancelled_work_does_not_hold_up_the_rest(disk: Option<&Folder>) {
     for _ in 0..200 {
         cids.push(node.invoke_async("quick", ()).await.unwrap());
     }
-    let cancelling = cids.iter().rev().step_by(2).map(|cid| {
+    let mut cancelling = JoinSet::new();
+    for cid in cids.iter().rev().step_by(2) {
         let (node, cid) = (Arc::clone(&node), *cid);
-        tokio::spawn(async move { drop(node.invoker().cancel(cid).await) })
-    });
-    for cancelled in cancelling.collect::<Vec<_>>() {
-        cancelled.await.unwrap();
+        cancelling.spawn(async move { drop(node.invoker().cancel(cid).await) });
     }
+    cancelling.join_all().await;
     for cid in cids {
         ended(&node, cid).await;
     }

@@ -15,6 +15,7 @@ use cidery::model::invocation::{Event, EventKind, Invocation, Request, State};
 use cidery::store::SqliteStore;
 use cidery::{Cid, Payload, ServiceName, dict};
 use jiff::Timestamp;
+use tokio::task::JoinSet;
 
 use crate::support::Folder;
 
@@ -165,12 +166,13 @@ async fn the_run_that_is_recorded() {
     let answers = std::sync::Arc::new(Mutex::new(
         std::fs::File::create(folder.join("answers")).unwrap(),
     ));
-    let callers = (0..6).map(|_| {
+    let mut callers = JoinSet::new();
+    for _ in 0..6 {
         let (store, answers) = (
             std::sync::Arc::clone(&store),
             std::sync::Arc::clone(&answers),
         );
-        tokio::spawn(async move {
+        callers.spawn(async move {
             let answer = |ended: u8, cid: Cid| {
                 let answer = [&[ended][..], cid.as_bytes()].concat();
                 answers.lock().unwrap().write_all(&answer).unwrap();
@@ -185,11 +187,9 @@ async fn the_run_that_is_recorded() {
                     answer(1, cid);
                 }
             }
-        })
-    });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await.unwrap();
+        });
     }
+    callers.join_all().await;
 }
 
 fn ended(cid: Cid) -> Record {

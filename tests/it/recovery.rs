@@ -2,7 +2,7 @@
 //!
 //! `CIDERY_CRASH_ROUNDS` says how often a node is killed (default: 2; `scripts/test` gives a dozen, `--soak` hundreds).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use cidery::service::Call;
 use cidery::{Cid, Client, dict};
+use tokio::task::JoinSet;
 
 use crate::support::binary::Server;
 use crate::support::{Folder, PATIENCE, collect, names};
@@ -44,49 +45,38 @@ async fn submit(address: String, sent: Sent, seed: u64) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_accepted_is_lost_however_often_the_node_is_killed() {
-    let folder = Folder::new("crash");
-    let data = folder.path().join("data");
-    let data = data.to_str().unwrap();
+/// Kills a node again and again while clients submit; answers with what they sent.
+async fn kill_again_and_again(data: &str, seed: u64) -> HashMap<Cid, bool> {
     let sent = Sent::default();
-    let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);
     for _ in 0..rounds() {
         let server = Server::start(&["--data-dir", data]);
-        let clients: Vec<_> = (0..8)
-            .map(|_| {
-                tokio::spawn(submit(
-                    server.address.clone(),
-                    Arc::clone(&sent),
-                    random.u64(..),
-                ))
-            })
-            .collect();
+        let mut clients = JoinSet::new();
+        for _ in 0..8 {
+            clients.spawn(submit(
+                server.address.clone(),
+                Arc::clone(&sent),
+                random.u64(..),
+            ));
+        }
         tokio::time::sleep(Duration::from_millis(random.u64(20..400))).await;
         server.signal("KILL");
-        for client in clients {
-            client.await.unwrap();
-        }
-        drop(server);
+        clients.join_all().await;
     }
-    let server = Server::start(&["--data-dir", data]);
+    let sent = sent.lock().unwrap();
+    sent.clone()
+}
+
+/// All that happened to each invocation.
+async fn stories(
+    server: &Server,
+    cids: impl Iterator<Item = &Cid>,
+) -> HashMap<String, Vec<v1::StreamResultsResponse>> {
     let mut stub = InvocationServiceClient::connect(format!("http://{}", server.address))
         .await
         .unwrap();
-    let sent = sent.lock().unwrap().clone();
-    let answered: HashSet<Cid> = sent
-        .iter()
-        .filter(|(_, answered)| **answered)
-        .map(|(cid, _)| *cid)
-        .collect();
-    assert!(
-        answered.len() > 10 * rounds(),
-        "only {} were accepted",
-        answered.len()
-    );
     let request = v1::StreamResultsRequest {
-        cids: sent.keys().map(Cid::to_string).collect(),
+        cids: cids.map(Cid::to_string).collect(),
         ..v1::StreamResultsRequest::default()
     };
     let stream = stub.stream_results(request).await.unwrap().into_inner();
@@ -97,6 +87,19 @@ async fn nothing_accepted_is_lost_however_often_the_node_is_killed() {
     for event in events {
         of_each.entry(event.cid.clone()).or_default().push(event);
     }
+    of_each
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_accepted_is_lost_however_often_the_node_is_killed() {
+    let folder = Folder::new("crash");
+    let data = folder.path().join("data");
+    let seed = fastrand::u64(..);
+    let sent = kill_again_and_again(data.to_str().unwrap(), seed).await;
+    let accepted = sent.values().filter(|answered| **answered).count();
+    assert!(accepted > 10 * rounds(), "only {accepted} were accepted");
+    let mut server = Server::start(&["--data-dir", data.to_str().unwrap()]);
+    let of_each = stories(&server, sent.keys()).await;
     for (cid, was_answered) in &sent {
         let names = names(&of_each[&cid.to_string()]);
         let ends = names.iter().filter(|name| **name == "succeeded").count();
@@ -116,12 +119,10 @@ async fn nothing_accepted_is_lost_however_often_the_node_is_killed() {
             }
         }
     }
-    drop(stub);
     server.signal("TERM");
-    let mut server = server;
     server.child.wait().unwrap();
     // Nothing is there that nobody sent, and nothing is left open.
-    let database = rusqlite::Connection::open(folder.path().join("data/cidery.db")).unwrap();
+    let database = rusqlite::Connection::open(data.join("cidery.db")).unwrap();
     let mut select = database
         .prepare("SELECT cid, state FROM invocation")
         .unwrap();

@@ -84,6 +84,8 @@ over_each_store! {
     callbacks_get_the_outcome_and_know_whose_it_is
     callbacks_that_nobody_announced_are_refused
     a_retried_handler_has_its_child_accepted_once
+    what_has_one_key_runs_one_by_one_in_order
+    what_follows_a_response_is_accepted_with_it_or_not_at_all
 }
 
 async fn what_is_delayed_starts_later(disk: Option<&Folder>) {
@@ -139,7 +141,8 @@ async fn a_deadline_ends_what_runs_and_what_waits(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let deadline = || {
         Some(
-            jiff::Timestamp::now()
+            Clock::System
+                .now()
                 .checked_add(jiff::SignedDuration::from_millis(200))
                 .unwrap(),
         )
@@ -342,12 +345,103 @@ async fn a_retried_handler_has_its_child_accepted_once(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-/// What is asked for over gRPC is what is kept.
-#[tokio::test]
-async fn terms_come_over_the_wire() {
-    let node = crate::support::TestNode::demo().await;
-    let mut stub = node.stub.clone();
-    let request = v1::InvokeAsyncRequest {
+async fn what_has_one_key_runs_one_by_one_in_order(disk: Option<&Folder>) {
+    let (told, mut hear) = mpsc::unbounded_channel();
+    let running = Arc::new(AtomicUsize::new(0));
+    let handler = move |input: Dict| {
+        let (told, running) = (told.clone(), Arc::clone(&running));
+        async move {
+            let others = running.fetch_add(1, Ordering::SeqCst);
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            running.fetch_sub(1, Ordering::SeqCst);
+            told.send((input["n"].as_int().unwrap(), others)).unwrap();
+        }
+    };
+    let node = start(Node::builder().service("alone", handler), disk).await;
+    let mut cids = Vec::new();
+    for n in 0..12 {
+        let mut alone = call("alone", dict! { "n": n });
+        alone.background().concurrency_key = Some("account-7".to_owned());
+        cids.push(accept(&node, alone).await);
+    }
+    for cid in cids {
+        ended(&node, cid).await;
+    }
+    for n in 0..12 {
+        assert_eq!(hear.recv().await.unwrap(), (n, 0));
+    }
+    // Others do not wait for them.
+    let mut busy = call("demo.sleep", dict! { "seconds": 3_600 });
+    busy.background().concurrency_key = Some("a".to_owned());
+    let first = accept(&node, busy.clone()).await;
+    let second = accept(&node, busy).await;
+    let mut other = call("demo.sleep", dict! { "seconds": 0 });
+    other.background().concurrency_key = Some("b".to_owned());
+    let other = accept(&node, other).await;
+    ended(&node, other).await;
+    let found = node
+        .invoker()
+        .find(second, Duration::ZERO)
+        .await
+        .unwrap()
+        .invocation;
+    assert_eq!(found.state, State::ACCEPTED);
+    for cid in [second, first] {
+        node.invoker().cancel(cid).await.unwrap();
+        ended(&node, cid).await;
+    }
+    node.stop().await;
+}
+
+async fn what_follows_a_response_is_accepted_with_it_or_not_at_all(disk: Option<&Folder>) {
+    let handler = |ctx: Context, input: Dict| async move {
+        let next = ctx
+            .invoke_async("customer.get", dict! { "cust_id": 1 })
+            .with_outcome()
+            .await?;
+        let found = input["fails"] == Value::from(true);
+        match found {
+            true => Err(Error::not_found("FAILED", next.to_string())),
+            false => Ok(dict! { "next": next.to_string() }),
+        }
+    };
+    let node = start(Node::builder().service("first", handler), disk).await;
+    let good = accept(&node, call("first", dict! {})).await;
+    let reply = ended(&node, good)
+        .await
+        .invocation
+        .outcome()
+        .unwrap()
+        .unwrap();
+    let value = cidery::codec::payload::decode(reply.payload).unwrap();
+    let next = Cid::parse(value["next"].as_text().unwrap()).unwrap();
+    let found = ended(&node, next).await.invocation;
+    assert_eq!(
+        (found.state, found.request.parent),
+        (State::Succeeded, Some(good))
+    );
+    let bad = accept(&node, call("first", dict! { "fails": true })).await;
+    let error = ended(&node, bad)
+        .await
+        .invocation
+        .outcome()
+        .unwrap()
+        .unwrap_err();
+    let never = Cid::parse(error.message()).unwrap();
+    let error = node
+        .invoker()
+        .find(never, Duration::ZERO)
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), "CID_UNKNOWN");
+    node.stop().await;
+}
+
+/// A request of a target that fails, with most of the terms there are.
+fn flaky_with_terms() -> v1::InvokeAsyncRequest {
+    v1::InvokeAsyncRequest {
         service: "demo.flaky".to_owned(),
         input: Some(v1::invoke_async_request::Input::Payload(
             cidery::codec::struct_pb::encode_dict(&dict! { "failures": 9 }).unwrap(),
@@ -369,7 +463,15 @@ async fn terms_come_over_the_wire() {
         }),
         on_exhausted: v1::OnExhausted::Hold.into(),
         ..v1::InvokeAsyncRequest::default()
-    };
+    }
+}
+
+/// What is asked for over gRPC is what is kept.
+#[tokio::test]
+async fn terms_come_over_the_wire() {
+    let node = crate::support::TestNode::demo().await;
+    let mut stub = node.stub.clone();
+    let request = flaky_with_terms();
     let cid = stub
         .invoke_async(request.clone())
         .await
@@ -405,6 +507,25 @@ async fn terms_come_over_the_wire() {
     let found = get().await;
     assert_eq!((found.idempotency_key.as_str(), found.attempt), ("k", 1));
     assert!(found.expire_time.is_some());
+    let by_key = v1::GetInvocationRequest {
+        service: "demo.flaky".to_owned(),
+        idempotency_key: "k".to_owned(),
+        ..Default::default()
+    };
+    let found = stub
+        .get_invocation(by_key.clone())
+        .await
+        .unwrap()
+        .into_inner()
+        .invocation
+        .unwrap();
+    assert_eq!(found.cid, cid);
+    let unknown = v1::GetInvocationRequest {
+        idempotency_key: "x".to_owned(),
+        ..by_key
+    };
+    let error = crate::support::error_of(&stub.get_invocation(unknown).await.unwrap_err());
+    assert_eq!(error.reason(), "CID_UNKNOWN");
     let wrong = v1::InvokeAsyncRequest {
         retry_policy: Some(v1::RetryPolicy {
             multiplier: 0.5,

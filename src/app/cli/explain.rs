@@ -14,7 +14,8 @@ use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::Format;
 
-/// Tells the whole story of an invocation: its acceptance, each attempt, its outcome, what it came from and what it made.
+/// Tells the whole story of an invocation: its acceptance, each attempt, its outcome, what it
+/// came from and what it made.
 #[derive(Args, Debug)]
 pub(super) struct Explain {
     /// The invocation.

@@ -56,6 +56,7 @@ pub fn invocation_to_proto(
             .map(|cid| cid.to_string())
             .unwrap_or_default(),
         root_cid: request.root.to_string(),
+        concurrency_key: request.terms.concurrency_key.clone().unwrap_or_default(),
         expire_time: time(request.terms.expire_time),
         deadline: time(request.terms.deadline),
         retry_of: request

@@ -18,7 +18,7 @@ use crate::codec::proto::v1::invocation_service_server::InvocationService;
 use crate::codec::{payload, sio};
 use crate::engine::{Found, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::id::Cid;
+use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, RetryPolicy, State};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
@@ -100,9 +100,6 @@ impl InvocationApi {
         transport: &MetadataMap,
     ) -> Result<Accepted> {
         let on_exhausted: v1::OnExhausted = request::known("/on_exhausted", message.on_exhausted)?;
-        NotYet::default()
-            .refuse("concurrency_key", !message.concurrency_key.is_empty())
-            .check()?;
         let background = Background {
             start: start_from_proto(message.start)?,
             expiration: duration_from_proto("/expiration", message.expiration)?,
@@ -112,7 +109,10 @@ impl InvocationApi {
             callbacks: message.callbacks,
             failure_callbacks: message.failure_callbacks,
             retention: duration_from_proto("/retention", message.retention)?,
+            concurrency_key: (!message.concurrency_key.is_empty())
+                .then_some(message.concurrency_key),
             retry_of: None,
+            with_outcome: false,
             idempotency_key: (!message.idempotency_key.is_empty())
                 .then_some(message.idempotency_key),
         };
@@ -248,16 +248,25 @@ fn pending_reason(found: &Found) -> v1::PendingReason {
     }
 }
 
-/// The CID that `GetInvocation` asks for.
-fn asked_cid(message: &v1::GetInvocationRequest) -> Result<Cid> {
-    NotYet::default()
-        .refuse("service", !message.service.is_empty())
-        .refuse("idempotency_key", !message.idempotency_key.is_empty())
-        .check()?;
-    brought_cid("cid", &message.cid)?.ok_or_else(|| {
-        let violation = Violation::new("/cid", "MISSING", "is required");
-        Error::violations(reason::REQUEST_INVALID, vec![violation])
-    })
+impl InvocationApi {
+    /// The CID that `GetInvocation` asks for, by itself or by a service and an idempotency key.
+    async fn asked_cid(&self, message: &v1::GetInvocationRequest) -> Result<Cid> {
+        if let Some(cid) = brought_cid("cid", &message.cid)? {
+            return Ok(cid);
+        }
+        if message.service.is_empty() || message.idempotency_key.is_empty() {
+            let message = "is required, or `service` and `idempotency_key`";
+            let violation = Violation::new("/cid", "MISSING", message);
+            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+        }
+        let service = ServiceName::parse(&message.service)?;
+        let key = message.idempotency_key.clone();
+        let found = self.invoker.store().with_key(service, key).await?;
+        found.ok_or_else(|| {
+            let message = "nothing that is kept was accepted with this key for this service";
+            Error::not_found(reason::CID_UNKNOWN, message)
+        })
+    }
 }
 
 #[tonic::async_trait]
@@ -320,7 +329,7 @@ impl InvocationService for InvocationApi {
         request: Request<v1::GetInvocationRequest>,
     ) -> Result<Response<v1::GetInvocationResponse>, Status> {
         let (transport, _, message) = request.into_parts();
-        let cid = answered(asked_cid(&message))?;
+        let cid = answered(self.asked_cid(&message).await)?;
         let response = self.get(cid, message, &transport).await;
         let response = answered(response.map_err(|error| error.with_cid(cid)))?;
         Ok(with_cid(cid, response))

@@ -26,6 +26,8 @@ pub struct Terms {
     pub retention: Option<Duration>,
     /// Makes acceptance safe to repeat.
     pub idempotency_key: Option<String>,
+    /// At most one invocation with this key runs for the service, in order of due time.
+    pub concurrency_key: Option<String>,
     /// The invocation whose outcome this one was invoked with.
     pub in_reply_to: Option<InReplyTo>,
     /// The invocation that it repeats.
@@ -47,7 +49,7 @@ pub struct InReplyTo {
 pub const HELD: Timestamp = Timestamp::constant(9_223_372_036, 854_775_807);
 
 impl Terms {
-    /// The longest idempotency key, in bytes.
+    /// The longest key, of either kind, in bytes.
     pub const MAX_KEY_BYTES: usize = 255;
 
     /// When somebody has to look at an invocation: when it is due, or when its time is over.

@@ -125,6 +125,7 @@ impl Client {
             failure_callbacks: asked.failure_callbacks,
             retention: asked.retention.map(duration_to_proto),
             idempotency_key: asked.idempotency_key.unwrap_or_default(),
+            concurrency_key: asked.concurrency_key.unwrap_or_default(),
             service: call.service.into_owned(),
             input: Some(input),
             data_format,
@@ -132,7 +133,6 @@ impl Client {
             timeout: call.timeout.map(duration_to_proto),
             metadata: metadata(call.metadata.as_deref()),
             cid: cid(call.cid),
-            ..v1::InvokeAsyncRequest::default()
         };
         let response = self.invocation.clone().invoke_async(request).await;
         let response = response.map_err(|status| from_status(&status))?;

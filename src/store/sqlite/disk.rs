@@ -75,6 +75,8 @@ struct DiskRequest {
     in_reply_to: Option<DiskReplyTo>,
     #[prost(bytes = "vec", optional, tag = "17")]
     retry_of: Option<Vec<u8>>,
+    #[prost(string, optional, tag = "18")]
+    concurrency_key: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -284,6 +286,7 @@ pub(super) fn encode_request(request: &Request) -> Result<Vec<u8>> {
             attempt: reply.attempt,
         }),
         retry_of: request.terms.retry_of.map(|cid| cid.as_bytes().to_vec()),
+        concurrency_key: request.terms.concurrency_key.clone(),
     };
     Ok(message.encode_to_vec())
 }
@@ -318,6 +321,7 @@ pub(super) fn decode_request(named: Cid, service: ServiceName, blob: &[u8]) -> R
             idempotency_key: message.idempotency_key,
             in_reply_to: message.in_reply_to.as_ref().map(in_reply_to).transpose()?,
             retry_of: message.retry_of.as_deref().map(cid).transpose()?,
+            concurrency_key: message.concurrency_key,
         },
     })
 }

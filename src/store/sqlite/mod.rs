@@ -273,6 +273,7 @@ fn new_row(invocation: &Invocation) -> Result<New> {
         due: disk::nanos(invocation.due),
         wake: disk::nanos(invocation.wake()),
         idempotency_key: request.terms.idempotency_key.clone(),
+        concurrency_key: request.terms.concurrency_key.clone(),
         accept_time: disk::nanos(request.accept_time),
         parent: request.parent,
         sequence: invocation.events.first().map_or(0, |event| event.sequence),
@@ -458,6 +459,10 @@ impl Store for SqliteStore {
 
     fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
         Box::pin(self.write(move |answer| Job::Cancel(cid, answer)))
+    }
+
+    fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>> {
+        Box::pin(self.query(move |connection| reader::with_key(connection, &service, &key)))
     }
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {

@@ -145,9 +145,14 @@ pub(super) fn due(
 ) -> Result<(Vec<Invocation>, Option<i64>)> {
     let limit = i64::try_from(max.saturating_add(claimed.len())).unwrap_or(i64::MAX);
     let read = || {
+        // Of those with one concurrency key only the first is looked at: while it runs, the others wait.
         let select = format!(
             "SELECT {COLUMNS} FROM invocation WHERE service = (SELECT id FROM service WHERE name = ?1)
-             AND state < 2 AND wake <= ?2 ORDER BY wake LIMIT ?3"
+             AND state < 2 AND wake <= ?2 AND (concurrency_key IS NULL OR id = (
+                 SELECT first.id FROM invocation AS first WHERE first.service = invocation.service
+                 AND first.state < 2 AND first.concurrency_key = invocation.concurrency_key
+                 ORDER BY first.wake, first.id LIMIT 1))
+             ORDER BY wake, id LIMIT ?3"
         );
         let mut select = connection.prepare_cached(&select)?;
         let rows = select.query_map(params![service.as_str(), now, limit], Found::of)?;
@@ -190,44 +195,37 @@ pub(super) fn open(connection: &Connection) -> Result<Vec<(ServiceName, i64, i64
     parsed.collect()
 }
 
-/// Invocations that a filter lets through, newest first, and where the next page begins.
-pub(super) fn list(
-    connection: &Connection,
-    filter: &Filter,
-    before: Option<u64>,
-    max: usize,
-) -> Result<Page> {
+/// The condition that a filter is, and its values.
+fn condition(filter: &Filter, before: Option<u64>) -> (String, Vec<SqlValue>) {
+    let before = before
+        .and_then(|id| i64::try_from(id).ok())
+        .unwrap_or(i64::MAX);
     let mut conditions = vec!["invocation.id < ?".to_owned()];
-    let mut values = vec![number(
-        before
-            .and_then(|id| i64::try_from(id).ok())
-            .unwrap_or(i64::MAX),
-    )];
-    let mut one_of = |column: &str, among: Vec<SqlValue>| {
+    let mut values = vec![number(before)];
+    let services = filter
+        .services
+        .iter()
+        .map(|name| SqlValue::Text(name.to_string()));
+    let states = filter
+        .states
+        .iter()
+        .map(|state| number(state_number(*state)));
+    let parent = filter
+        .parent
+        .iter()
+        .map(|cid| SqlValue::Blob(cid.as_bytes().to_vec()));
+    let columns: [(&str, Vec<SqlValue>); 3] = [
+        ("service.name", services.collect()),
+        ("state", states.collect()),
+        ("parent", parent.collect()),
+    ];
+    for (column, among) in columns {
         if !among.is_empty() {
             let places = vec!["?"; among.len()].join(", ");
             conditions.push(format!("{column} IN ({places})"));
             values.extend(among);
         }
-    };
-    let services = filter
-        .services
-        .iter()
-        .map(|name| SqlValue::Text(name.to_string()));
-    one_of("service.name", services.collect());
-    let states = filter
-        .states
-        .iter()
-        .map(|state| number(state_number(*state)));
-    one_of("state", states.collect());
-    one_of(
-        "parent",
-        filter
-            .parent
-            .iter()
-            .map(|cid| SqlValue::Blob(cid.as_bytes().to_vec()))
-            .collect(),
-    );
+    }
     for (condition, time) in [
         ("accept_time >= ?", filter.accepted_after),
         ("accept_time < ?", filter.accepted_before),
@@ -239,32 +237,37 @@ pub(super) fn list(
             values.push(number(disk::nanos(time)));
         }
     }
+    (conditions.join(" AND "), values)
+}
+
+/// Invocations that a filter lets through, newest first, and where the next page begins.
+pub(super) fn list(
+    connection: &Connection,
+    filter: &Filter,
+    before: Option<u64>,
+    max: usize,
+) -> Result<Page> {
+    let (condition, mut values) = condition(filter, before);
     values.push(number(
         i64::try_from(max.saturating_add(1)).unwrap_or(i64::MAX),
     ));
     let select = format!(
-        "SELECT {COLUMNS}, service.name, invocation.id FROM invocation JOIN service ON service.id = service
-         WHERE {} ORDER BY invocation.id DESC LIMIT ?",
-        conditions.join(" AND ")
+        "SELECT {COLUMNS}, service.name, invocation.id FROM invocation
+         JOIN service ON service.id = service WHERE {condition} ORDER BY invocation.id DESC LIMIT ?"
     );
     let read = || {
         let mut select = connection.prepare(&select)?;
         let rows = select.query_map(rusqlite::params_from_iter(values), |row| {
-            Ok((
-                Found::of(row)?,
-                row.get::<_, String>(15)?,
-                row.get::<_, i64>(16)?,
-            ))
+            let (name, id) = (row.get::<_, String>(15)?, row.get::<_, i64>(16)?);
+            Ok((Found::of(row)?, name, id))
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
     let mut rows = read().map_err(|error| failed(&error))?;
     let more = rows.len() > max;
     rows.truncate(max);
-    let next = rows
-        .last()
-        .filter(|_| more)
-        .map(|(.., id)| u64::try_from(*id).unwrap_or_default());
+    let last = rows.last().filter(|_| more);
+    let next = last.map(|(.., id)| u64::try_from(*id).unwrap_or_default());
     let decoded = rows
         .into_iter()
         .map(|(found, name, _)| found.decode(&ServiceName::parse(&name)?, None));
@@ -276,4 +279,21 @@ pub(super) fn list(
 
 fn number(n: i64) -> SqlValue {
     SqlValue::Integer(n)
+}
+
+/// The CID that was accepted with an idempotency key.
+pub(super) fn with_key(
+    connection: &Connection,
+    service: &ServiceName,
+    key: &str,
+) -> Result<Option<Cid>> {
+    let read = || {
+        let select = "SELECT cid FROM invocation
+             WHERE service = (SELECT id FROM service WHERE name = ?1) AND idempotency_key = ?2";
+        let mut select = connection.prepare_cached(select)?;
+        let found = select.query_row([service.as_str(), key], |row| row.get::<_, Vec<u8>>(0));
+        found.optional()
+    };
+    let found = read().map_err(|error: rusqlite::Error| failed(&error))?;
+    found.as_deref().map(disk::cid).transpose()
 }

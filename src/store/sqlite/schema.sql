@@ -33,6 +33,8 @@ CREATE TABLE invocation (
     cancel_requested   INTEGER NOT NULL DEFAULT 0,
     -- Accepts it once for its service.
     idempotency_key    TEXT,
+    -- Runs alone among those of its service that have it.
+    concurrency_key    TEXT,
     accept_time        INTEGER NOT NULL,
     -- The CID of the invocation whose handler asked for it, or whose outcome it got.
     parent             BLOB,
@@ -57,6 +59,10 @@ CREATE TABLE invocation (
 
 -- Pending work by service and time: small, whatever has ended.
 CREATE INDEX pending ON invocation (service, wake) WHERE state < 2;
+
+-- Of pending work with a concurrency key, the first of each.
+CREATE INDEX alone ON invocation (service, concurrency_key, wake, id)
+    WHERE state < 2 AND concurrency_key IS NOT NULL;
 
 -- Idempotency keys, as long as their invocations are kept.
 CREATE UNIQUE INDEX idempotency ON invocation (service, idempotency_key) WHERE idempotency_key IS NOT NULL;

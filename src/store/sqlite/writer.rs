@@ -28,6 +28,7 @@ pub(super) struct New {
     pub(super) due: i64,
     pub(super) wake: i64,
     pub(super) idempotency_key: Option<String>,
+    pub(super) concurrency_key: Option<String>,
     pub(super) accept_time: i64,
     pub(super) parent: Option<Cid>,
     pub(super) sequence: u64,
@@ -287,8 +288,9 @@ impl Work<'_> {
         let service = self.service(&new.service)?;
         let sequence = i64::try_from(new.sequence).unwrap_or(i64::MAX);
         let insert = "INSERT INTO invocation
-             (cid, service, state, due, wake, idempotency_key, generation, sequence, request, accept_time, parent)
-             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
+             (cid, service, state, due, wake, idempotency_key, generation, sequence, request, accept_time, parent,
+              concurrency_key)
+             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
         let inserted = self.transaction.prepare_cached(insert)?.execute(params![
             new.cid.as_bytes(),
             service,
@@ -300,6 +302,7 @@ impl Work<'_> {
             new.request,
             new.accept_time,
             new.parent.as_ref().map(Cid::as_bytes),
+            new.concurrency_key,
         ])?;
         if inserted == 1 {
             *self.open.entry(service).or_default() += 1;

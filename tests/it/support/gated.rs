@@ -140,6 +140,10 @@ impl Store for GatedStore {
         self.inner.request_cancel(cid)
     }
 
+    fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>> {
+        self.inner.with_key(service, key)
+    }
+
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
         self.inner.list(filter, before, max)
     }
