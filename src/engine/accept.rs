@@ -15,9 +15,7 @@ use crate::engine::routes::Route;
 use crate::engine::store::Acceptance;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{
-    Event, EventKind, HELD, Invocation, Request, State, Terms, fingerprint,
-};
+use crate::model::invocation::{HELD, Invocation, Request, Terms, fingerprint};
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 use crate::service::{Accepted, Background, Call, Start};
@@ -144,16 +142,15 @@ impl Invoker {
         Ok(())
     }
 
-    /// When an invocation is due, and the terms it is accepted under.
-    fn terms(&self, asked: Option<Box<Background>>, now: Timestamp) -> Result<(Timestamp, Terms)> {
+    /// The terms an invocation is accepted under.
+    fn terms(&self, asked: Option<Box<Background>>, now: Timestamp) -> Result<Terms> {
         let Some(asked) = asked else {
-            return Ok((now, Terms::default()));
+            return Ok(Terms::default());
         };
-        let due = match asked.start {
-            None => now,
-            Some(Start::After(delay)) => later(now, delay),
-            Some(Start::At(time)) => time.max(now),
-        };
+        let start_time = asked.start.map(|start| match start {
+            Start::After(delay) => later(now, delay),
+            Start::At(time) => time.max(now),
+        });
         for (field, key) in [
             ("/idempotency_key", &asked.idempotency_key),
             ("/concurrency_key", &asked.concurrency_key),
@@ -167,7 +164,8 @@ impl Invoker {
                 return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
             }
         }
-        let terms = Terms {
+        Ok(Terms {
+            start_time: start_time.map(|time| time.min(HELD)),
             expire_time: asked.expiration.map(|expiration| later(now, expiration)),
             deadline: asked.deadline,
             retry_policy: asked.retry_policy,
@@ -179,8 +177,7 @@ impl Invoker {
             concurrency_key: asked.concurrency_key,
             in_reply_to: None,
             retry_of: asked.retry_of,
-        };
-        Ok((due.min(HELD), terms))
+        })
     }
 
     /// The names of callbacks: those that nobody ever announced are refused.
@@ -205,7 +202,7 @@ impl Invoker {
             None => call.metadata,
         };
         let now = self.0.clock.now();
-        let (due, terms) = self.terms(call.background, now)?;
+        let terms = self.terms(call.background, now)?;
         let request = Request {
             cid,
             service: route.name().clone(),
@@ -218,30 +215,8 @@ impl Invoker {
             accept_time: now,
             terms,
         };
-        let accepted = Event {
-            sequence: next_sequence(0, self.0.store.generation()),
-            attempt: 0,
-            time: now,
-            kind: EventKind::Accepted {
-                service: route.name().clone(),
-                due,
-            },
-        };
-        Ok(Invocation {
-            request: Arc::new(request),
-            state: State::ACCEPTED,
-            attempts: 0,
-            due,
-            first_attempt_time: None,
-            end_time: None,
-            purge_time: None,
-            progress: None,
-            last_failure: None,
-            events: vec![Arc::new(accepted)],
-            losses: 0,
-            recovered: false,
-            cancel_requested: false,
-        })
+        let sequence = next_sequence(0, self.0.store.generation());
+        Ok(Invocation::accepted(request, sequence))
     }
 }
 

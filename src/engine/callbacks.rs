@@ -1,7 +1,5 @@
 //! What follows from an outcome: callbacks, accepted together with it.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use crate::dict;
@@ -9,7 +7,7 @@ use crate::engine::Invoker;
 use crate::engine::hub::next_sequence;
 use crate::model::error::Error;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Event, EventKind, InReplyTo, Invocation, Request, State};
+use crate::model::invocation::{EventKind, InReplyTo, Invocation, Request};
 use crate::model::payload::Payload;
 use crate::model::value::{Dict, Value};
 
@@ -40,37 +38,9 @@ impl Invoker {
                 service: request.service.clone(),
                 attempt,
             });
-            self.pending(next, now)
+            Invocation::accepted(next, next_sequence(0, self.0.store.generation()))
         };
         services.iter().map(call).collect()
-    }
-
-    /// A new invocation that is due now.
-    fn pending(&self, request: Request, now: Timestamp) -> Invocation {
-        let accepted = Event {
-            sequence: next_sequence(0, self.0.store.generation()),
-            attempt: 0,
-            time: now,
-            kind: EventKind::Accepted {
-                service: request.service.clone(),
-                due: now,
-            },
-        };
-        Invocation {
-            request: Arc::new(request),
-            state: State::ACCEPTED,
-            attempts: 0,
-            due: now,
-            first_attempt_time: None,
-            end_time: None,
-            purge_time: None,
-            progress: None,
-            last_failure: None,
-            events: vec![Arc::new(accepted)],
-            losses: 0,
-            recovered: false,
-            cancel_requested: false,
-        }
     }
 
     /// Tells lanes and followers of what was accepted together with an outcome.

@@ -32,6 +32,7 @@ mod result_stream;
 mod retries;
 mod round_trips;
 mod sio;
+mod sqlite_store;
 mod store_contract;
 mod terms;
 mod tidy;

@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use cidery::engine::store::{Acceptance, Record, Store, Stored, Tombstone};
-use cidery::model::invocation::{Event, EventKind, Invocation, Request, State};
+use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored, Tombstone};
+use cidery::model::invocation::{Event, EventKind, Invocation, Request, State, Terms};
 use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
 use cidery::{Cid, Dict, Payload, ServiceName, dict};
 use jiff::Timestamp;
 
 use crate::support::Folder;
 
-const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+pub(crate) const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     NOW.checked_add(jiff::SignedDuration::from_secs(seconds))
         .unwrap()
 }
 
-fn service(name: &str) -> ServiceName {
+pub(crate) fn service(name: &str) -> ServiceName {
     ServiceName::parse(name).unwrap()
 }
 
-fn event(sequence: u64, kind: EventKind) -> Arc<Event> {
+pub(crate) fn event(sequence: u64, kind: EventKind) -> Arc<Event> {
     Arc::new(Event {
         sequence,
         attempt: 1,
@@ -30,33 +30,14 @@ fn event(sequence: u64, kind: EventKind) -> Arc<Event> {
     })
 }
 
-fn invocation(name: &str, due: Timestamp, input: Dict) -> Invocation {
-    let cid = Cid::new();
-    let service = service(name);
-    Invocation {
-        request: Arc::new(Request::new(
-            cid,
-            service.clone(),
-            Payload::from(input),
-            NOW,
-        )),
-        state: State::ACCEPTED,
-        attempts: 0,
-        due,
-        first_attempt_time: None,
-        end_time: None,
-        purge_time: None,
-        progress: None,
-        last_failure: None,
-        events: vec![event(1, EventKind::Accepted { service, due })],
-        losses: 0,
-        recovered: false,
-        cancel_requested: false,
-    }
+pub(crate) fn invocation(name: &str, due: Timestamp, input: Dict) -> Invocation {
+    let mut request = Request::new(Cid::new(), service(name), Payload::from(input), NOW);
+    request.terms.start_time = Some(due);
+    Invocation::accepted(request, 1)
 }
 
 /// An invocation that was accepted, due at `due`.
-async fn accepted(store: &dyn Store, name: &str, due: Timestamp) -> Cid {
+pub(crate) async fn accepted(store: &dyn Store, name: &str, due: Timestamp) -> Cid {
     let invocation = invocation(name, due, dict! {});
     let cid = invocation.request.cid;
     assert!(matches!(
@@ -85,7 +66,7 @@ fn record(cid: Cid, state: State, kind: EventKind) -> Record {
     }
 }
 
-fn succeeded(cid: Cid) -> Record {
+pub(crate) fn succeeded(cid: Cid) -> Record {
     record(
         cid,
         State::Succeeded,
@@ -93,14 +74,14 @@ fn succeeded(cid: Cid) -> Record {
     )
 }
 
-async fn found(store: &dyn Store, cid: Cid) -> Invocation {
+pub(crate) async fn found(store: &dyn Store, cid: Cid) -> Invocation {
     match store.get(cid).await.unwrap() {
         Stored::Found(invocation) => *invocation,
         other => panic!("{other:?}"),
     }
 }
 
-async fn claimed(store: &dyn Store, name: &str, now: Timestamp, max: usize) -> Vec<Cid> {
+pub(crate) async fn claimed(store: &dyn Store, name: &str, now: Timestamp, max: usize) -> Vec<Cid> {
     let claim = store.claim(&service(name), now, max).await.unwrap();
     claim
         .invocations
@@ -298,6 +279,162 @@ async fn whoever_began_and_did_not_record_is_not_recorded(store: &dyn Store) {
     store.health().unwrap();
 }
 
+async fn a_key_is_accepted_once_for_its_service_as_long_as_it_is_kept(store: &dyn Store) {
+    let keyed = |name: &str| {
+        with_terms(invocation(name, NOW, dict! {}), |terms| {
+            terms.idempotency_key = Some("k".to_owned());
+        })
+    };
+    let first = keyed("a");
+    let cid = first.request.cid;
+    store.accept(first).await.unwrap();
+    let Acceptance::Known(known) = store.accept(keyed("a")).await.unwrap() else {
+        panic!("stored twice");
+    };
+    assert_eq!(known.cid, cid);
+    let elsewhere = store.accept(keyed("b")).await.unwrap();
+    assert!(matches!(elsewhere, Acceptance::Stored));
+    let find = async || store.with_key(service("a"), "k".to_owned()).await.unwrap();
+    assert_eq!(find().await, Some(cid));
+    claimed(store, "a", NOW, 1).await;
+    assert!(store.record(succeeded(cid)).await.unwrap());
+    assert_eq!(find().await, Some(cid));
+    store.purge(at(10), 10).await.unwrap();
+    assert_eq!(find().await, None);
+    let anew = store.accept(keyed("a")).await.unwrap();
+    assert!(matches!(anew, Acceptance::Stored));
+}
+
+async fn what_has_the_same_concurrency_key_is_claimed_one_at_a_time(store: &dyn Store) {
+    let mut cids = Vec::new();
+    for (key, due) in [("x", 1), ("x", 2), ("y", 3), ("x", 4)] {
+        let next = with_terms(invocation("a", at(due), dict! {}), |terms| {
+            terms.concurrency_key = Some(key.to_owned());
+        });
+        cids.push(next.request.cid);
+        store.accept(next).await.unwrap();
+    }
+    let free = accepted(store, "a", at(5)).await;
+    let first = claimed(store, "a", at(9), 10).await;
+    assert_eq!(first, [cids[0], cids[2], free]);
+    assert_eq!(claimed(store, "a", at(9), 10).await, []);
+    assert!(store.record(succeeded(cids[0])).await.unwrap());
+    assert_eq!(claimed(store, "a", at(9), 10).await, [cids[1]]);
+    assert!(store.record(succeeded(cids[1])).await.unwrap());
+    assert_eq!(claimed(store, "a", at(9), 10).await, [cids[3]]);
+}
+
+async fn what_expires_before_it_is_due_is_claimed_when_it_expires(store: &dyn Store) {
+    let late = with_terms(invocation("a", at(100), dict! {}), |terms| {
+        terms.expire_time = Some(at(7));
+    });
+    let cid = late.request.cid;
+    store.accept(late).await.unwrap();
+    let claim = store.claim(&service("a"), at(6), 1).await.unwrap();
+    assert_eq!((claim.invocations.len(), claim.next_due), (0, Some(at(7))));
+    assert_eq!(claimed(store, "a", at(7), 1).await, [cid]);
+}
+
+async fn what_follows_is_accepted_with_the_record_or_not_at_all(store: &dyn Store) {
+    let cid = accepted(store, "a", NOW).await;
+    claimed(store, "a", NOW, 1).await;
+    let follow = |record: Record| {
+        let next = invocation("b", NOW, dict! {});
+        let followed = next.request.cid;
+        (
+            Record {
+                followed_by: vec![next],
+                ..record
+            },
+            followed,
+        )
+    };
+    let (record, with_it) = follow(succeeded(cid));
+    assert!(store.record(record).await.unwrap());
+    let (late, without_it) = follow(succeeded(cid));
+    assert!(!store.record(late).await.unwrap());
+    assert_eq!(claimed(store, "b", NOW, 9).await, [with_it]);
+    assert!(matches!(
+        store.get(without_it).await.unwrap(),
+        Stored::Unknown
+    ));
+}
+
+async fn a_wish_to_cancel_is_kept_until_it_has_ended(store: &dyn Store) {
+    let cid = accepted(store, "a", NOW).await;
+    claimed(store, "a", NOW, 1).await;
+    assert!(!found(store, cid).await.cancel_requested);
+    assert!(store.request_cancel(cid).await.unwrap());
+    assert!(found(store, cid).await.cancel_requested);
+    assert!(store.record(succeeded(cid)).await.unwrap());
+    assert!(!store.request_cancel(cid).await.unwrap());
+    assert!(!store.request_cancel(Cid::new()).await.unwrap());
+}
+
+async fn lists_are_filtered_and_come_in_pages_last_accepted_first(store: &dyn Store) {
+    let mut cids = Vec::new();
+    for name in ["a", "b", "a", "a", "b"] {
+        cids.push(accepted(store, name, NOW).await);
+    }
+    claimed(store, "a", NOW, 1).await;
+    assert!(store.record(succeeded(cids[0])).await.unwrap());
+    let child = with_request(invocation("c", NOW, dict! {}), |request| {
+        request.parent = Some(cids[1]);
+    });
+    let child_cid = child.request.cid;
+    store.accept(child).await.unwrap();
+    let listed = async |filter: &Filter, max: usize| {
+        let (mut all, mut before) = (Vec::new(), None);
+        loop {
+            let page = store.list(filter.clone(), before, max).await.unwrap();
+            assert!(page.invocations.len() <= max);
+            all.extend(page.invocations.iter().map(|found| found.request.cid));
+            match page.next {
+                Some(next) => before = Some(next),
+                None => return all,
+            }
+        }
+    };
+    let all = [child_cid, cids[4], cids[3], cids[2], cids[1], cids[0]];
+    let any = Filter::default();
+    for max in [1, 4, 6, 100] {
+        assert_eq!(listed(&any, max).await, all, "{max}");
+    }
+    let of_a = Filter {
+        services: vec![service("a")],
+        ..Filter::default()
+    };
+    assert_eq!(listed(&of_a, 2).await, [cids[3], cids[2], cids[0]]);
+    let ended = Filter {
+        states: vec![State::Succeeded],
+        ended_after: Some(NOW),
+        ended_before: Some(at(1)),
+        ..Filter::default()
+    };
+    assert_eq!(listed(&ended, 2).await, [cids[0]]);
+    let children = Filter {
+        parent: Some(cids[1]),
+        ..Filter::default()
+    };
+    assert_eq!(listed(&children, 2).await, [child_cid]);
+    let later = Filter {
+        accepted_after: Some(at(1)),
+        ..Filter::default()
+    };
+    assert_eq!(listed(&later, 2).await, []);
+}
+
+fn with_request(mut invocation: Invocation, change: impl FnOnce(&mut Request)) -> Invocation {
+    let mut request = Request::clone(&invocation.request);
+    change(&mut request);
+    invocation.request = Arc::new(request);
+    invocation
+}
+
+fn with_terms(invocation: Invocation, change: impl FnOnce(&mut Terms)) -> Invocation {
+    with_request(invocation, |request| change(&mut request.terms))
+}
+
 /// The suite, over each store.
 macro_rules! suite {
     ($($sentence:ident)*) => {
@@ -348,107 +485,12 @@ suite! {
     what_was_never_accepted_is_unknown
     room_is_kept_for_outcomes
     whoever_began_and_did_not_record_is_not_recorded
-}
-
-/// What a store that is opened again holds.
-#[tokio::test]
-async fn what_was_answered_is_there_after_opening_again() {
-    let folder = Folder::new("store");
-    let (pending, begun, ended, generation) = {
-        let store = SqliteStore::open(folder.path()).unwrap();
-        let pending = accepted(&store, "a", at(5)).await;
-        let begun = accepted(&store, "a", NOW).await;
-        let ended = accepted(&store, "b", NOW).await;
-        claimed(&store, "a", NOW, 10).await;
-        claimed(&store, "b", NOW, 10).await;
-        assert!(store.record(succeeded(ended)).await.unwrap());
-        (pending, begun, ended, store.generation())
-    };
-    let store = SqliteStore::open(folder.path()).unwrap();
-    assert_eq!(store.generation(), generation + 1);
-    assert_eq!(store.pending(&service("a")), 2);
-    assert_eq!(store.services_with_pending().await.unwrap(), [service("a")]);
-    let now = at(5);
-    assert_eq!(claimed(&store, "a", now, 10).await, [begun, pending]);
-    let found = found(&store, ended).await;
-    assert_eq!(found.state, State::Succeeded);
-    assert_eq!(found.events.len(), 3);
-    assert!(found.outcome().unwrap().is_ok());
-}
-
-/// Attempts that were begun after an unclean end are counted until one of them is recorded.
-#[tokio::test]
-async fn a_node_that_ends_in_the_middle_is_remembered() {
-    let folder = Folder::new("store");
-    let cid = {
-        let store = SqliteStore::open(folder.path()).unwrap();
-        accepted(&store, "a", NOW).await
-    };
-    let claim = async |store: &SqliteStore| {
-        let claim = store.claim(&service("a"), NOW, 1).await.unwrap();
-        let invocation = claim.invocations.into_iter().next().unwrap();
-        (invocation.losses, invocation.recovered)
-    };
-    // Closed in order: nothing has to be recorded first.
-    let store = SqliteStore::open(folder.path()).unwrap();
-    assert_eq!(claim(&store).await, (0, false));
-    let copy = Folder::new("store");
-    unclean_copy(&folder, &copy);
-    drop(store);
-    let store = SqliteStore::open(copy.path()).unwrap();
-    assert_eq!(claim(&store).await, (0, true));
-    store.begin(vec![cid]).await.unwrap();
-    let again = Folder::new("store");
-    unclean_copy(&copy, &again);
-    let store = SqliteStore::open(again.path()).unwrap();
-    assert_eq!(claim(&store).await, (1, true));
-    assert!(store.record(succeeded(cid)).await.unwrap());
-    assert_eq!(found(&store, cid).await.losses, 0);
-}
-
-/// The files of an open store, as a killed process leaves them.
-fn unclean_copy(from: &Folder, to: &Folder) {
-    for file in ["cidery.db", "cidery.db-wal"] {
-        std::fs::copy(from.path().join(file), to.path().join(file)).unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_directory_is_one_processs_and_one_programs() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = Folder::new("store");
-    let inner = folder.path().join("data");
-    let store = SqliteStore::open(&inner).unwrap();
-    let error = SqliteStore::open(&inner).unwrap_err();
-    assert_eq!(error.reason(), "STORE_UNUSABLE");
-    assert!(error.message().contains("another process"), "{error}");
-    let mode =
-        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&inner), 0o700);
-    for file in ["cidery.db", "cidery.db-wal", "cidery.db-shm", "lock"] {
-        assert_eq!(mode(&inner.join(file)), 0o600, "{file}");
-    }
-    drop(store);
-    let database = inner.join("cidery.db");
-    let set = |pragma: &str| {
-        let connection = rusqlite::Connection::open(&database).unwrap();
-        connection.execute_batch(pragma).unwrap();
-    };
-    set("PRAGMA user_version = 99");
-    let error = SqliteStore::open(&inner).unwrap_err();
-    assert!(error.message().contains("format 99"), "{error}");
-    set("PRAGMA user_version = 1; PRAGMA application_id = 7");
-    let error = SqliteStore::open(&inner).unwrap_err();
-    assert!(error.message().contains("another program"), "{error}");
-    let wal = inner.join("cidery.db-wal");
-    let _ = std::fs::remove_file(wal);
-    std::fs::write(
-        &database,
-        "no database, and long enough to be looked at as one".repeat(100),
-    )
-    .unwrap();
-    let error = SqliteStore::open(&inner).unwrap_err();
-    assert_eq!(error.reason(), "STORE_UNUSABLE", "{error}");
+    a_key_is_accepted_once_for_its_service_as_long_as_it_is_kept
+    what_has_the_same_concurrency_key_is_claimed_one_at_a_time
+    what_expires_before_it_is_due_is_claimed_when_it_expires
+    what_follows_is_accepted_with_the_record_or_not_at_all
+    a_wish_to_cancel_is_kept_until_it_has_ended
+    lists_are_filtered_and_come_in_pages_last_accepted_first
 }
 
 /// Outcomes that outgrow the store push out the oldest ones, which leave tombstones.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Outcome, State};
+use super::{Outcome, Request, State};
 use crate::model::error::Error;
 use crate::model::id::ServiceName;
 use crate::model::payload::{Payload, Reply};
@@ -56,6 +56,22 @@ pub enum EventKind {
     Cancelled(Error),
     /// The end: it never started in time.
     Expired(Error),
+}
+
+impl Event {
+    /// What every invocation begins with.
+    #[must_use]
+    pub fn accepted(request: &Request, sequence: u64) -> Self {
+        Self {
+            sequence,
+            attempt: 0,
+            time: request.accept_time,
+            kind: EventKind::Accepted {
+                service: request.service.clone(),
+                due: request.due(),
+            },
+        }
+    }
 }
 
 impl EventKind {

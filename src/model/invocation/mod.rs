@@ -66,6 +66,12 @@ impl Request {
             terms: Terms::default(),
         }
     }
+
+    /// When it is due for the first time.
+    #[must_use]
+    pub fn due(&self) -> Timestamp {
+        self.terms.start_time.unwrap_or(self.accept_time)
+    }
 }
 
 /// One stored invocation.
@@ -101,6 +107,27 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// A new one, with its `Accepted` event.
+    #[must_use]
+    pub fn accepted(request: Request, sequence: u64) -> Self {
+        let accepted = Event::accepted(&request, sequence);
+        Self {
+            state: State::ACCEPTED,
+            attempts: 0,
+            due: request.due(),
+            first_attempt_time: None,
+            end_time: None,
+            purge_time: None,
+            progress: None,
+            last_failure: None,
+            events: vec![Arc::new(accepted)],
+            losses: 0,
+            recovered: false,
+            cancel_requested: false,
+            request: Arc::new(request),
+        }
+    }
+
     /// When somebody has to look at it, while it is pending.
     #[must_use]
     pub fn wake(&self) -> Timestamp {

@@ -10,6 +10,8 @@ use crate::model::id::{Cid, ServiceName};
 /// The terms under which an invocation was accepted. They never change.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Terms {
+    /// When it is due for the first time. `None`: once it is accepted.
+    pub start_time: Option<Timestamp>,
     /// When it gives up unless it has started.
     pub expire_time: Option<Timestamp>,
     /// When it must have ended, retries included.

@@ -77,6 +77,8 @@ struct DiskRequest {
     retry_of: Option<Vec<u8>>,
     #[prost(string, optional, tag = "18")]
     concurrency_key: Option<String>,
+    #[prost(sint64, optional, tag = "19")]
+    start_time: Option<i64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -272,6 +274,7 @@ pub(super) fn encode_request(request: &Request) -> Result<Vec<u8>> {
         parent: request.parent.map(|cid| cid.as_bytes().to_vec()),
         root: request.root.as_bytes().to_vec(),
         accept_time: nanos(request.accept_time),
+        start_time: request.terms.start_time.map(nanos),
         expire_time: request.terms.expire_time.map(nanos),
         deadline: request.terms.deadline.map(nanos),
         retry_policy: request.terms.retry_policy.as_ref().map(to_policy),
@@ -311,6 +314,7 @@ pub(super) fn decode_request(named: Cid, service: ServiceName, blob: &[u8]) -> R
         root: cid(&message.root)?,
         accept_time: timestamp(message.accept_time),
         terms: Terms {
+            start_time: message.start_time.map(timestamp),
             expire_time: message.expire_time.map(timestamp),
             deadline: message.deadline.map(timestamp),
             retry_policy: message.retry_policy.map(from_policy),

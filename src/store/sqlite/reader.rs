@@ -12,7 +12,7 @@ use super::writer::{state_number, state_of};
 use crate::engine::store::{Filter, Page, Stored, Tombstone};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Event, EventKind, Invocation};
+use crate::model::invocation::{Event, Invocation};
 
 const COLUMNS: &str =
     "cid, state, due, generation, losses, attempts, sequence, request, events, progress,
@@ -61,15 +61,8 @@ impl Found {
     fn decode(self, service: &ServiceName, recovering: Option<u32>) -> Result<Invocation> {
         let cid = disk::cid(&self.cid)?;
         let request = disk::decode_request(cid, service.clone(), &self.request)?;
-        let accepted = Event {
-            sequence: u64::try_from(self.sequence).unwrap_or_default(),
-            attempt: 0,
-            time: request.accept_time,
-            kind: EventKind::Accepted {
-                service: service.clone(),
-                due: disk::timestamp(self.due),
-            },
-        };
+        let sequence = u64::try_from(self.sequence).unwrap_or_default();
+        let accepted = Event::accepted(&request, sequence);
         let mut events = vec![Arc::new(accepted)];
         events.extend(disk::decode_events(
             self.events.as_deref().unwrap_or_default(),
