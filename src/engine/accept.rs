@@ -45,23 +45,29 @@ impl Invoker {
         parent: Option<&Dispatch>,
         route: &Arc<Route>,
     ) -> Result<Accepted> {
-        let engine = &self.0;
-        let _name = match call.cid {
-            Some(brought) => Some(engine.names.take_to_accept(brought)?),
+        let name = match call.cid {
+            Some(brought) => Some(self.0.names.take_to_accept(brought)?),
             None => None,
         };
         let (invocation, ignored) = self.prepare(cid, call, parent, route)?;
         let request = Arc::clone(&invocation.request);
-        match engine.store.accept(invocation).await? {
-            Acceptance::Stored => {
-                engine.hub.ring(cid);
-                self.wake(route);
-                Ok(Accepted {
-                    cid,
-                    already_accepted: false,
-                    ignored,
-                })
+        // Whoever asks may go away while it is written: its lane has to hear of it all the same.
+        let (invoker, lane) = (self.clone(), Arc::clone(route));
+        let store = async move {
+            let acceptance = invoker.0.store.accept(invocation).await?;
+            if matches!(acceptance, Acceptance::Stored) {
+                invoker.0.hub.ring(cid);
+                invoker.wake(&lane);
             }
+            drop(name);
+            Ok(acceptance)
+        };
+        match self.0.tasks.see_through("accept", store).await? {
+            Acceptance::Stored => Ok(Accepted {
+                cid,
+                already_accepted: false,
+                ignored,
+            }),
             Acceptance::Known(first) => {
                 check_same(&first, &request)?;
                 Ok(Accepted {
@@ -104,9 +110,7 @@ impl Invoker {
         let route = self.0.routes.find(&call.service)?;
         let cid = call.cid.unwrap_or_default();
         let (invocation, ignored) = self.prepare(cid, call, Some(parent), &route)?;
-        if !live.follow_up(invocation) {
-            return Err(Error::cancelled(reason::CANCELLED, "the attempt has ended"));
-        }
+        live.follow_up(invocation)?;
         Ok(Accepted {
             cid,
             already_accepted: false,

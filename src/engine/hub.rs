@@ -15,12 +15,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::limits::Limits;
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{
     Change, Event, EventKind, Invocation, Progress, SEQUENCES_PER_GENERATION, Shown, State,
 };
 use crate::model::payload::Payload;
 
+/// How much may be accepted with one response.
+const FOLLOW_UPS: usize = 1_000;
 const SHARDS: usize = 16;
 
 /// All live invocations and all followers, by CID.
@@ -306,13 +309,22 @@ impl Live {
         }));
     }
 
-    /// Keeps an invocation that is to be accepted with the response; answers whether the attempt still runs.
-    pub(super) fn follow_up(&self, next: Invocation) -> bool {
+    /// Keeps an invocation that is to be accepted with the response.
+    ///
+    /// # Errors
+    ///
+    /// `CANCELLED` where the attempt has ended; `RESOURCE_EXHAUSTED` / `PENDING_LIMIT` where there are too many.
+    pub(super) fn follow_up(&self, next: Invocation) -> Result<()> {
         let mut told = self.told();
-        if !told.sealed {
-            told.followed_by.push(next);
+        if told.sealed {
+            return Err(Error::cancelled(reason::CANCELLED, "the attempt has ended"));
         }
-        !told.sealed
+        if told.followed_by.len() >= FOLLOW_UPS {
+            let message = format!("an attempt has at most {FOLLOW_UPS} follow-ups");
+            return Err(Error::resource_exhausted(reason::PENDING_LIMIT, message));
+        }
+        told.followed_by.push(next);
+        Ok(())
     }
 
     /// What is to be accepted with the response.

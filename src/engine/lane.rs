@@ -94,6 +94,9 @@ async fn take(invoker: &Invoker, route: &Arc<Route>) -> Result<Wait> {
     }
     let mut permits: Vec<Permits> = vec![route.gate.enter_unqueued().await];
     permits.extend(std::iter::from_fn(|| route.gate.try_enter()).take(pending.min(BATCH) - 1));
+    if !invoker.0.unrecorded.is_empty() {
+        return Ok(Wait::For(PAUSE));
+    }
     let now = invoker.0.clock.now();
     let Claim {
         invocations,

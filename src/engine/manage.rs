@@ -1,10 +1,11 @@
 //! What operators do with stored invocations: list them, cancel them, run them again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::Invoker;
 use crate::engine::lookup::Found;
-use crate::engine::settle::cancelled;
+use crate::engine::settle::{Whose, cancelled};
 use crate::engine::store::Filter;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -47,14 +48,21 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED` where it has ended.
     pub async fn cancel(&self, cid: Cid) -> Result<Found> {
-        const TRIES: usize = 8;
+        let cancel = self.clone().cancel_whole(cid);
+        self.0.tasks.see_through("cancel", cancel).await
+    }
+
+    async fn cancel_whole(self, cid: Cid) -> Result<Found> {
+        // Between its claim and its first attempt an invocation is nobody's to end, for some microseconds.
+        const TRIES: usize = 100;
+        const PAUSE: Duration = Duration::from_millis(1);
         for _ in 0..TRIES {
             if let Some(live) = self.0.hub.live(cid) {
                 if self.0.store.request_cancel(cid).await? && live.request_cancel() {
                     return self.look(cid).await;
                 }
                 // It ends right now: its record is on its way.
-                tokio::task::yield_now().await;
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
             let found = self.look(cid).await?;
@@ -66,12 +74,21 @@ impl Invoker {
                 .routes
                 .find(found.invocation.request.service.as_str())?;
             if self
-                .end_pending(&route, &found.invocation, Change::Cancel, cancelled())
+                .end_pending(
+                    &route,
+                    &found.invocation,
+                    Change::Cancel,
+                    cancelled(),
+                    Whose::Nobodys,
+                )
                 .await
             {
                 return self.look(cid).await;
             }
+            tokio::time::sleep(PAUSE).await;
         }
+        // Whoever has it will see that it is wanted cancelled.
+        self.0.store.request_cancel(cid).await?;
         let found = self.look(cid).await?;
         match found.invocation.state.is_terminal() {
             true => Err(has_ended(&found.invocation)),
@@ -87,6 +104,11 @@ impl Invoker {
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE` where it runs, waits or
     /// succeeded; as for [`invoke_async`](Self::invoke_async).
     pub async fn retry(&self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
+        let retry = self.clone().retry_whole(cid, input);
+        self.0.tasks.see_through("retry", retry).await
+    }
+
+    async fn retry_whole(self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
         let Found { invocation, .. } = self.look(cid).await?;
         let request = &invocation.request;
         match invocation.state {

@@ -94,6 +94,8 @@ struct Engine {
     changes: watch::Sender<()>,
     /// Counts what is under way, from a call's beginning to its answer or its record.
     work: TaskTracker,
+    /// Counts outcomes that the store did not take yet.
+    unrecorded: TaskTracker,
     /// No new work is begun: the node is stopping.
     draining: CancellationToken,
     /// Followers and watchers end: nothing is left that they could wait for.
@@ -143,6 +145,7 @@ impl Invoker {
             no_metadata: Arc::default(),
             changes: watch::Sender::new(()),
             work: TaskTracker::new(),
+            unrecorded: TaskTracker::new(),
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
             halting: CancellationToken::new(),

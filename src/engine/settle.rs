@@ -18,6 +18,15 @@ use crate::model::payload::Reply;
 /// How long to wait before a record is tried again that the store refused.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Who claimed an invocation that is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Whoever ends it.
+    Ours,
+    /// Nobody, it is hoped: a claim beats the end.
+    Nobodys,
+}
+
 /// What is to be recorded.
 struct Decision {
     state: State,
@@ -60,7 +69,8 @@ impl Invoker {
         let Some((change, error)) = over(invocation, now) else {
             return false;
         };
-        self.end_pending(route, invocation, change, error).await;
+        self.end_pending(route, invocation, change, error, Whose::Ours)
+            .await;
         true
     }
 
@@ -71,6 +81,7 @@ impl Invoker {
         invocation: &Invocation,
         change: Change,
         error: Error,
+        whose: Whose,
     ) -> bool {
         let engine = &self.0;
         let now = engine.clock.now();
@@ -99,6 +110,7 @@ impl Invoker {
         record.events = vec![Arc::new(last)];
         record.progress.clone_from(&invocation.progress);
         record.followed_by = followed_by;
+        record.unclaimed = whose == Whose::Nobodys;
         let cid = invocation.request.cid;
         let taken = self.record_at_last(&record).await;
         if taken {
@@ -122,6 +134,7 @@ impl Invoker {
         record.first_attempt_time = invocation.first_attempt_time;
         record.progress.clone_from(&invocation.progress);
         record.last_failure.clone_from(&invocation.last_failure);
+        record.unclaimed = true;
         let taken = self.record_at_last(&record).await;
         self.wake(route);
         taken
@@ -129,10 +142,13 @@ impl Invoker {
 
     /// Records, again and again until the store takes it: what happened must not be lost, and there may be room later.
     async fn record_at_last(&self, record: &Record) -> bool {
+        let mut waiting = None;
         loop {
             match self.0.store.record(record.clone()).await {
                 Ok(taken) => return taken,
                 Err(error) => {
+                    // Nothing more is begun meanwhile: its outcome could not be kept either.
+                    waiting.get_or_insert_with(|| self.0.unrecorded.token());
                     tracing::error!(cid = %record.cid, %error, "cannot record an outcome, trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -192,6 +208,7 @@ impl Invoker {
             purge_time,
             tombstone_until: purge_time.map(|time| later(time, tombstone)),
             followed_by: Vec::new(),
+            unclaimed: false,
         }
     }
 }

@@ -54,7 +54,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Records what became of an invocation: its new state and the events since the last record, together or not at
     /// all, and with them the invocations that follow from it. Durable when it resolves.
     ///
-    /// The first terminal record wins: answers whether this one was taken.
+    /// The first terminal record wins, and a claim beats whoever has none ([`Record::unclaimed`]): answers whether this
+    /// one was taken. What follows and is known already, by its CID or its key, is not accepted again.
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>>;
 
     /// Notes that somebody wants an invocation cancelled whose handler runs ([`Invocation::cancel_requested`]). Durable
@@ -169,6 +170,8 @@ pub struct Record {
     pub tombstone_until: Option<Timestamp>,
     /// What is accepted together with it: callbacks.
     pub followed_by: Vec<Invocation>,
+    /// Whether it is only taken where the invocation is not claimed: it comes from somebody who did not claim it.
+    pub unclaimed: bool,
 }
 
 /// What a store knows of a CID.

@@ -79,17 +79,8 @@ impl MemoryStore {
 
     fn store(&self, invocation: Invocation) -> Result<Acceptance> {
         let mut kept = self.kept();
-        let cid = invocation.request.cid;
-        if let Some(known) = kept.invocations.get(&cid) {
-            return Ok(Acceptance::Known(Arc::clone(&known.request)));
-        }
-        if let Some(tombstone) = kept.tombstones.get(&cid) {
-            return Ok(Acceptance::Removed(*tombstone));
-        }
-        if let Some(first) = key_of(&invocation).and_then(|key| kept.keys.get(&key))
-            && let Some(known) = kept.invocations.get(first)
-        {
-            return Ok(Acceptance::Known(Arc::clone(&known.request)));
+        if let Some(known) = kept.known(&invocation) {
+            return Ok(known);
         }
         let bytes = weight(&invocation);
         let room = self.bytes_limit - self.bytes_limit / RESERVED_PART;
@@ -125,10 +116,29 @@ fn key_of(invocation: &Invocation) -> Option<(ServiceName, String)> {
 }
 
 impl Kept {
+    /// What is known of an invocation already, by its CID or its key.
+    fn known(&self, invocation: &Invocation) -> Option<Acceptance> {
+        let cid = invocation.request.cid;
+        if let Some(known) = self.invocations.get(&cid) {
+            return Some(Acceptance::Known(Arc::clone(&known.request)));
+        }
+        if let Some(tombstone) = self.tombstones.get(&cid) {
+            return Some(Acceptance::Removed(*tombstone));
+        }
+        let first = self.keys.get(&key_of(invocation)?)?;
+        let known = self.invocations.get(first)?;
+        Some(Acceptance::Known(Arc::clone(&known.request)))
+    }
+
     fn keep(&mut self, invocation: Invocation, bytes: usize) {
         let cid = invocation.request.cid;
         self.bytes += bytes;
         self.accepted += 1;
+        // What has been removed since is forgotten now and then.
+        if self.order.len() > 2 * self.invocations.len() + 1_024 {
+            let invocations = &self.invocations;
+            self.order.retain(|_, cid| invocations.contains_key(cid));
+        }
         self.order.insert(self.accepted, cid);
         if let Some(key) = key_of(&invocation) {
             self.keys.insert(key, cid);
@@ -185,6 +195,9 @@ impl Kept {
         if invocation.state.is_terminal() {
             return false;
         }
+        if record.unclaimed && self.claimed.contains_key(&record.cid) {
+            return false;
+        }
         self.claimed.remove(&record.cid);
         let before = weight(invocation);
         let key = (invocation.wake(), record.cid);
@@ -214,8 +227,10 @@ impl Kept {
             self.purge.insert((purge_time, record.cid), until);
         }
         for next in record.followed_by {
-            let bytes = weight(&next);
-            self.keep(next, bytes);
+            if self.known(&next).is_none() {
+                let bytes = weight(&next);
+                self.keep(next, bytes);
+            }
         }
         true
     }

@@ -210,6 +210,7 @@ fn ended(cid: Cid) -> Record {
         purge_time: Some(NOW),
         tombstone_until: Some(NOW),
         followed_by: Vec::new(),
+        unclaimed: false,
     }
 }
 

@@ -3,7 +3,7 @@
 use cidery::engine::{Followed, Follower};
 use cidery::model::invocation::Event;
 use cidery::service::Call;
-use cidery::{Cid, Node, NodeHandle, dict};
+use cidery::{Cid, Context, Error, Node, NodeHandle, dict};
 
 use crate::support::gated::{GatedStore, Gates, Place};
 use crate::support::raw::spawn;
@@ -192,4 +192,47 @@ async fn waiting_for_the_end_returns_at_the_end_and_not_later() {
     recorded.open();
     let found = waiting.await.unwrap();
     assert!(found.invocation.state.is_terminal());
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_while_it_is_accepted() {
+    let (node, gates) = node().await;
+    let accepted = gates.shut(Place::AfterAccept);
+    let cid = Cid::new();
+    let invoker = node.invoker().clone();
+    let caller = spawn(async move { invoker.invoke_async(call(cid)).await });
+    accepted.arrived().await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    accepted.open();
+    assert_eq!(read(follow(&node, cid)).await, ALL);
+}
+
+/// Between its claim and its first attempt nobody may end an invocation but its lane.
+#[tokio::test]
+async fn cancelled_after_it_was_claimed_and_before_it_runs() {
+    let (store, gates) = GatedStore::new();
+    let builder = Node::builder()
+        .store(store)
+        .service("waits", async |context: Context| {
+            context.cancelled().await;
+            Err::<(), _>(Error::cancelled("STOPPED", "asked to stop"))
+        })
+        .no_listener();
+    let node = builder.start().await.unwrap();
+    let (claimed, refused) = (
+        gates.shut(Place::AfterClaim),
+        gates.shut(Place::AfterRecord),
+    );
+    let call = Call::new("waits", dict! {});
+    let cid = node.invoker().invoke_async(call).await.unwrap().cid;
+    claimed.arrived().await;
+    let invoker = node.invoker().clone();
+    let cancel = spawn(async move { invoker.cancel(cid).await });
+    refused.arrived().await;
+    refused.open();
+    claimed.open();
+    cancel.await.unwrap().unwrap();
+    let kinds = read(follow(&node, cid)).await;
+    assert_eq!(kinds, ["Accepted", "Started", "Cancelled"]);
 }

@@ -1,4 +1,4 @@
-//! What only the embedded store promises: what is found when a directory is opened again, by whom, and in which version.
+//! What only the embedded store promises: what is found when a directory is opened again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -255,6 +255,7 @@ async fn write(store: &SqliteStore) {
             purge_time: all.purge_time,
             tombstone_until: all.purge_time,
             followed_by: Vec::new(),
+            unclaimed: false,
         };
         assert!(store.record(record).await.unwrap());
     }

@@ -63,6 +63,7 @@ fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         purge_time: ended.then_some(at(10)),
         tombstone_until: ended.then_some(at(20)),
         followed_by: Vec::new(),
+        unclaimed: false,
     }
 }
 
@@ -324,6 +325,60 @@ async fn what_has_the_same_concurrency_key_is_claimed_one_at_a_time(store: &dyn 
     assert_eq!(claimed(store, "a", at(9), 10).await, [cids[3]]);
 }
 
+/// Also where another one, that would have come before it, is accepted while it runs.
+async fn a_concurrency_key_is_busy_until_it_is_recorded(store: &dyn Store) {
+    let keyed = |due| {
+        with_terms(invocation("a", at(due), dict! {}), |terms| {
+            terms.concurrency_key = Some("x".to_owned());
+        })
+    };
+    let (later, earlier) = (keyed(5), keyed(3));
+    let (running, waiting) = (later.request.cid, earlier.request.cid);
+    store.accept(later).await.unwrap();
+    assert_eq!(claimed(store, "a", at(9), 10).await, [running]);
+    store.accept(earlier).await.unwrap();
+    assert_eq!(claimed(store, "a", at(9), 10).await, []);
+    assert!(store.record(succeeded(running)).await.unwrap());
+    assert_eq!(claimed(store, "a", at(9), 10).await, [waiting]);
+}
+
+async fn a_claim_beats_whoever_has_none(store: &dyn Store) {
+    let cid = accepted(store, "a", NOW).await;
+    let from_outside = || Record {
+        unclaimed: true,
+        ..record(cid, State::Pending { started: false }, EventKind::Started)
+    };
+    assert!(store.record(from_outside()).await.unwrap());
+    assert_eq!(claimed(store, "a", NOW, 1).await, [cid]);
+    assert!(!store.record(from_outside()).await.unwrap());
+    assert_eq!(claimed(store, "a", at(100), 1).await, []);
+    assert_eq!(found(store, cid).await.events.len(), 3);
+    assert!(store.record(succeeded(cid)).await.unwrap());
+}
+
+async fn what_follows_and_is_known_is_not_accepted_again(store: &dyn Store) {
+    let keyed = || {
+        with_terms(invocation("b", NOW, dict! {}), |terms| {
+            terms.idempotency_key = Some("k".to_owned());
+        })
+    };
+    let first = keyed();
+    let known = first.request.cid;
+    store.accept(first.clone()).await.unwrap();
+    assert_eq!(claimed(store, "b", NOW, 1).await, [known]);
+    assert!(store.record(succeeded(known)).await.unwrap());
+    let cid = accepted(store, "a", NOW).await;
+    claimed(store, "a", NOW, 1).await;
+    let record = Record {
+        followed_by: vec![first, keyed()],
+        ..succeeded(cid)
+    };
+    assert!(store.record(record).await.unwrap());
+    assert_eq!(store.pending_in_all(), 0);
+    assert_eq!(found(store, known).await.state, State::Succeeded);
+    assert_eq!(claimed(store, "b", NOW, 9).await, []);
+}
+
 async fn what_expires_before_it_is_due_is_claimed_when_it_expires(store: &dyn Store) {
     let late = with_terms(invocation("a", at(100), dict! {}), |terms| {
         terms.expire_time = Some(at(7));
@@ -487,6 +542,9 @@ suite! {
     whoever_began_and_did_not_record_is_not_recorded
     a_key_is_accepted_once_for_its_service_as_long_as_it_is_kept
     what_has_the_same_concurrency_key_is_claimed_one_at_a_time
+    a_concurrency_key_is_busy_until_it_is_recorded
+    a_claim_beats_whoever_has_none
+    what_follows_and_is_known_is_not_accepted_again
     what_expires_before_it_is_due_is_claimed_when_it_expires
     what_follows_is_accepted_with_the_record_or_not_at_all
     a_wish_to_cancel_is_kept_until_it_has_ended

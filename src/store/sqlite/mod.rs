@@ -15,8 +15,9 @@ mod open;
 mod reader;
 mod writer;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -31,7 +32,7 @@ use self::writer::{Change, Job, New, Writer};
 use crate::engine::store::{Acceptance, Claim, Filter, Page, Record, Store, Stored};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Invocation, State};
+use crate::model::invocation::Invocation;
 use crate::service::BoxFuture;
 
 /// How much the store holds unless told otherwise: 64 GiB.
@@ -40,8 +41,12 @@ const DEFAULT_BYTES: u64 = 64 << 30;
 const DEFAULT_FREE: u64 = 64 << 20;
 /// How many writes wait for the writer, at most.
 const QUEUE: usize = 65_536;
-/// How many threads read.
+/// How many bytes of new invocations wait for the writer, at most: 256 MiB.
+const QUEUED_BYTES: u64 = 256 << 20;
+/// How many threads read for callers; one more reads for lanes.
 const READERS: usize = 2;
+/// How many reads wait, at most.
+const READS: usize = 65_536;
 /// How long the WAL grows before it is looked at without being asked to.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
@@ -71,7 +76,9 @@ pub struct SqliteStore {
     /// The generation, where what an earlier one left may have ended it.
     recovering: Option<u32>,
     jobs: SyncSender<Job>,
-    queries: Sender<Query>,
+    queries: SyncSender<Query>,
+    /// For lanes, which must not wait behind somebody's long list.
+    claims: SyncSender<Query>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     /// Held while something is claimed, and while something that was not claimed is recorded: a claim never takes what
     /// has ended in the meantime.
@@ -89,14 +96,20 @@ struct Shared {
     /// Why nothing is written any more.
     broken: Mutex<Option<Error>>,
     checkpoint: Mutex<Option<Sender<()>>>,
+    /// How many bytes wait for the writer.
+    queued: AtomicU64,
 }
+
+/// What is claimed of one service, with the concurrency key that it has.
+type Claimed = HashMap<Cid, Option<String>>;
 
 /// What is pending, kept rather than counted.
 #[derive(Debug, Default)]
 struct Counts {
     pending: HashMap<ServiceName, usize>,
     in_all: usize,
-    claimed: HashMap<ServiceName, HashSet<Cid>>,
+    /// What is claimed, by service, with its concurrency key.
+    claimed: HashMap<ServiceName, Claimed>,
     /// The services of what is claimed: a record names its CID alone.
     service_of: HashMap<Cid, ServiceName>,
 }
@@ -113,7 +126,7 @@ impl Counts {
         let claimed = service
             .as_ref()
             .and_then(|service| self.claimed.get_mut(service));
-        claimed.is_some_and(|claimed| claimed.remove(&cid))
+        claimed.is_some_and(|claimed| claimed.remove(&cid).is_some())
     }
 
     fn take(&mut self, service: &ServiceName, fewer: usize) {
@@ -208,18 +221,23 @@ impl SqliteStore {
             connection,
             shared: Arc::clone(&shared),
             directory: PathBuf::from(path),
+            log_limit: writer::LOG_BYTES,
             generation: opened.generation,
             bytes_limit: options.bytes_limit,
             free_kept: options.free_kept,
             services,
         };
         let mut threads = vec![spawn("store-writer", move || writer.run(&waiting))?];
-        let (queries, waiting) = channel();
-        let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..READERS {
-            let (connection, waiting) = (directory.reader()?, Arc::clone(&waiting));
-            threads.push(spawn("store-reader", move || read(&connection, &waiting))?);
-        }
+        let mut readers = |count: usize| -> Result<SyncSender<Query>> {
+            let (queries, waiting) = sync_channel(READS);
+            let waiting = Arc::new(Mutex::new(waiting));
+            for _ in 0..count {
+                let (connection, waiting) = (directory.reader()?, Arc::clone(&waiting));
+                threads.push(spawn("store-reader", move || read(&connection, &waiting))?);
+            }
+            Ok(queries)
+        };
+        let (queries, claims) = (readers(READERS)?, readers(1)?);
         let (bell, rings) = channel();
         *shared
             .checkpoint
@@ -235,6 +253,7 @@ impl SqliteStore {
             recovering: (!opened.clean).then_some(opened.generation),
             jobs,
             queries,
+            claims,
             threads: Mutex::new(threads),
             order: tokio::sync::Mutex::new(()),
             _directory: directory,
@@ -243,13 +262,21 @@ impl SqliteStore {
 
     async fn write<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T>>) -> Job) -> Result<T> {
         let (answer, answered) = oneshot::channel();
-        match self.jobs.try_send(job(answer)) {
+        let job = job(answer);
+        let bytes = job.bytes();
+        let queued = self.shared.queued.fetch_add(bytes, Ordering::Relaxed);
+        // What ends something is taken all the same: it makes room.
+        let sent =
+            match matches!(job, Job::Accept(..)) && queued.saturating_add(bytes) > QUEUED_BYTES {
+                true => Err(TrySendError::Full(job)),
+                false => self.jobs.try_send(job),
+            };
+        if sent.is_err() {
+            self.shared.queued.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        match sent {
             Ok(()) => answered.await.unwrap_or_else(|_| Err(closed())),
-            Err(TrySendError::Full(_)) => {
-                let message = format!("{QUEUE} writes wait for the disk already");
-                let error = Error::resource_exhausted(reason::STORE_FULL, message);
-                Err(error.with_retry_after(Duration::from_millis(100)))
-            }
+            Err(TrySendError::Full(_)) => Err(busy("writes")),
             Err(TrySendError::Disconnected(_)) => Err(closed()),
         }
     }
@@ -258,13 +285,33 @@ impl SqliteStore {
         &self,
         query: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (answer, answered) = oneshot::channel();
-        let query: Query = Box::new(move |connection| drop(answer.send(query(connection))));
-        self.queries.send(query).map_err(|_| closed())?;
-        answered.await.unwrap_or_else(|_| Err(closed()))
+        ask(&self.queries, query).await
     }
 }
 
+/// Has a reader answer, unless nobody waits for it any more by then.
+async fn ask<T: Send + 'static>(
+    readers: &SyncSender<Query>,
+    query: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (answer, answered) = oneshot::channel();
+    let query: Query = Box::new(move |connection| {
+        if !answer.is_closed() {
+            drop(answer.send(query(connection)));
+        }
+    });
+    match readers.try_send(query) {
+        Ok(()) => answered.await.unwrap_or_else(|_| Err(closed())),
+        Err(TrySendError::Full(_)) => Err(busy("reads")),
+        Err(TrySendError::Disconnected(_)) => Err(closed()),
+    }
+}
+
+fn busy(what: &str) -> Error {
+    let message = format!("too many {what} wait for the disk already");
+    let error = Error::resource_exhausted(reason::STORE_FULL, message);
+    error.with_retry_after(Duration::from_millis(100))
+}
 fn new_row(invocation: &Invocation) -> Result<New> {
     let request = &invocation.request;
     Ok(New {
@@ -329,8 +376,9 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         let (answer, _) = oneshot::channel();
         let _ = self.jobs.send(Job::Close(answer));
-        let (queries, _) = channel();
-        self.queries = queries;
+        let (nobody, _) = sync_channel(0);
+        self.queries = nobody.clone();
+        self.claims = nobody;
         *self
             .shared
             .checkpoint
@@ -356,12 +404,7 @@ impl Store for SqliteStore {
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
         Box::pin(async move {
             let new = new_row(&invocation)?;
-            let service = new.service.clone();
-            let acceptance = self.write(|answer| Job::Accept(new, answer)).await?;
-            if matches!(acceptance, Acceptance::Stored) {
-                self.shared.counts().add(service, 1);
-            }
-            Ok(acceptance)
+            self.write(|answer| Job::Accept(new, answer)).await
         })
     }
 
@@ -372,30 +415,25 @@ impl Store for SqliteStore {
         max: usize,
     ) -> BoxFuture<'a, Result<Claim>> {
         Box::pin(async move {
+            if let Some(error) = self.shared.broken() {
+                return Err(error);
+            }
             // What is recorded without having been claimed waits until this is known.
             let _order = self.order.lock().await;
             let (name, recovering) = (service.clone(), self.recovering);
-            let claimed = self
-                .shared
-                .counts()
-                .claimed
-                .get(service)
-                .cloned()
-                .unwrap_or_default();
+            let claimed = self.shared.counts().claimed.get(service).cloned();
+            let claimed = claimed.unwrap_or_default();
             let now = disk::nanos(now);
-            let found = self.query(move |connection| {
+            let found = ask(&self.claims, move |connection| {
                 reader::due(connection, &name, now, max, &claimed, recovering)
             });
             let (invocations, next) = found.await?;
             let mut counts = self.shared.counts();
             for invocation in &invocations {
-                let cid = invocation.request.cid;
-                counts
-                    .claimed
-                    .entry(service.clone())
-                    .or_default()
-                    .insert(cid);
-                counts.service_of.insert(cid, service.clone());
+                let request = &invocation.request;
+                let claimed = counts.claimed.entry(service.clone()).or_default();
+                claimed.insert(request.cid, request.terms.concurrency_key.clone());
+                counts.service_of.insert(request.cid, service.clone());
             }
             counts.take(service, invocations.len());
             let next_due = next
@@ -421,39 +459,22 @@ impl Store for SqliteStore {
                 .as_deref()
                 .map(disk::encode_progress)
                 .transpose()?;
-            let (cid, state) = (record.cid, record.state);
+            let (cid, unclaimed) = (record.cid, record.unclaimed);
             let followed_by = record.followed_by.iter().map(new_row);
-            let followed_by = followed_by.collect::<Result<Vec<_>>>()?;
-            let mut next = Counts::default();
-            followed_by
-                .iter()
-                .for_each(|new| next.add(new.service.clone(), 1));
             let change = Change {
-                followed_by,
+                followed_by: followed_by.collect::<Result<_>>()?,
                 record,
                 events,
                 progress,
             };
-            let is_claimed = self.shared.counts().service_of.contains_key(&cid);
-            let _order = match is_claimed {
-                true => None,
-                false => Some(self.order.lock().await),
+            let _order = match unclaimed {
+                true => Some(self.order.lock().await),
+                false => None,
             };
-            let taken = self.write(|answer| Job::Record(change, answer)).await?;
-            let is_pending = matches!(state, State::Pending { .. });
-            let mut counts = self.shared.counts();
-            let was_claimed = counts.release(cid);
-            match (&taken, was_claimed) {
-                (Some(service), true) if is_pending => counts.add(service.clone(), 1),
-                (Some(service), false) if !is_pending => counts.take(service, 1),
-                _ => {}
+            if unclaimed && self.shared.counts().service_of.contains_key(&cid) {
+                return Ok(false);
             }
-            if taken.is_some() {
-                next.pending
-                    .into_iter()
-                    .for_each(|(service, more)| counts.add(service, more));
-            }
-            Ok(taken.is_some())
+            self.write(|answer| Job::Record(change, answer)).await
         })
     }
 

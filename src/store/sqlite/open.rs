@@ -13,6 +13,8 @@ use crate::model::error::{Error, Result, reason};
 const APPLICATION: i32 = 0x4349_4452;
 /// The format that this version writes (`user_version`).
 const FORMAT: i32 = 1;
+/// How long one connection waits for another.
+pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
 const SCHEMA: &str = include_str!("schema.sql");
 /// 64 MiB for the writer, 8 MiB for each reader, in KiB as SQLite wants it.
 const WRITER_CACHE: i32 = -65_536;
@@ -122,7 +124,7 @@ impl Directory {
             // A checkpoint inside of a commit would make its callers wait: there is a thread for it.
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
             connection.pragma_update(None, "cache_size", cache)?;
-            connection.busy_timeout(std::time::Duration::from_secs(10))?;
+            connection.busy_timeout(BUSY)?;
             connection.set_prepared_statement_cache_capacity(64);
             Ok(())
         };

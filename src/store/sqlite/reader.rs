@@ -1,6 +1,6 @@
 //! What is read: by threads with connections of their own, which see what is committed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::types::Value as SqlValue;
@@ -133,30 +133,36 @@ pub(super) fn due(
     service: &ServiceName,
     now: i64,
     max: usize,
-    claimed: &HashSet<Cid>,
+    claimed: &HashMap<Cid, Option<String>>,
     recovering: Option<u32>,
 ) -> Result<(Vec<Invocation>, Option<i64>)> {
     let limit = i64::try_from(max.saturating_add(claimed.len())).unwrap_or(i64::MAX);
+    let busy: HashSet<&str> = claimed.values().flatten().map(String::as_str).collect();
     let read = || {
-        // Of those with one concurrency key only the first is looked at: while it runs, the others wait.
-        let select = format!(
-            "SELECT {COLUMNS} FROM invocation WHERE service = (SELECT id FROM service WHERE name = ?1)
+        // Of those with one concurrency key only the first is looked at, and none while one of them is claimed.
+        let select = "SELECT id, cid, concurrency_key FROM invocation
+             WHERE service = (SELECT id FROM service WHERE name = ?1)
              AND state < 2 AND wake <= ?2 AND (concurrency_key IS NULL OR id = (
                  SELECT first.id FROM invocation AS first WHERE first.service = invocation.service
                  AND first.state < 2 AND first.concurrency_key = invocation.concurrency_key
                  ORDER BY first.wake, first.id LIMIT 1))
-             ORDER BY wake, id LIMIT ?3"
-        );
-        let mut select = connection.prepare_cached(&select)?;
-        let rows = select.query_map(params![service.as_str(), now, limit], Found::of)?;
-        let mut found = Vec::new();
-        for row in rows {
-            let row = row?;
-            let is_claimed = disk::cid(&row.cid).is_ok_and(|cid| claimed.contains(&cid));
-            if !is_claimed && found.len() < max {
-                found.push(row);
+             ORDER BY wake, id LIMIT ?3";
+        let mut select = connection.prepare_cached(select)?;
+        let mut rows = select.query(params![service.as_str(), now, limit])?;
+        let mut ids = Vec::new();
+        while let Some(row) = rows.next()?
+            && ids.len() < max
+        {
+            let (cid, key): (Vec<u8>, Option<String>) = (row.get(1)?, row.get(2)?);
+            let is_claimed = disk::cid(&cid).is_ok_and(|cid| claimed.contains_key(&cid));
+            if !is_claimed && key.is_none_or(|key| !busy.contains(key.as_str())) {
+                ids.push(row.get::<_, i64>(0)?);
             }
         }
+        let select = format!("SELECT {COLUMNS} FROM invocation WHERE id = ?1");
+        let mut select = connection.prepare_cached(&select)?;
+        let found = ids.into_iter().map(|id| select.query_row([id], Found::of));
+        let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
         let select = "SELECT min(wake) FROM invocation
              WHERE service = (SELECT id FROM service WHERE name = ?1) AND state < 2 AND wake > ?2";
         let mut select = connection.prepare_cached(select)?;
@@ -187,6 +193,9 @@ pub(super) fn open(connection: &Connection) -> Result<Vec<(ServiceName, i64, i64
         .map(|(name, id, open)| Ok((ServiceName::parse(&name)?, id, open)));
     parsed.collect()
 }
+
+/// How many bytes of invocations a page holds, at most, the last one aside: 16 MiB.
+const PAGE_BYTES: usize = 16 << 20;
 
 /// The condition that a filter is, and its values.
 fn condition(filter: &Filter, before: Option<u64>) -> (String, Vec<SqlValue>) {
@@ -250,15 +259,21 @@ pub(super) fn list(
     );
     let read = || {
         let mut select = connection.prepare(&select)?;
-        let rows = select.query_map(rusqlite::params_from_iter(values), |row| {
+        let mut rows = select.query(rusqlite::params_from_iter(values))?;
+        let (mut found, mut bytes, mut more) = (Vec::new(), 0, false);
+        while let Some(row) = rows.next()? {
+            more = found.len() == max || bytes > PAGE_BYTES;
+            if more {
+                break;
+            }
             let (name, id) = (row.get::<_, String>(15)?, row.get::<_, i64>(16)?);
-            Ok((Found::of(row)?, name, id))
-        })?;
-        rows.collect::<rusqlite::Result<Vec<_>>>()
+            let next = Found::of(row)?;
+            bytes += next.request.len() + next.events.as_ref().map_or(0, Vec::len);
+            found.push((next, name, id));
+        }
+        Ok((found, more))
     };
-    let mut rows = read().map_err(|error| failed(&error))?;
-    let more = rows.len() > max;
-    rows.truncate(max);
+    let (rows, more) = read().map_err(|error: rusqlite::Error| failed(&error))?;
     let last = rows.last().filter(|_| more);
     let next = last.map(|(.., id)| u64::try_from(*id).unwrap_or_default());
     let decoded = rows

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use tokio::sync::oneshot;
 
 use super::disk;
-use super::{Shared, failed, is_broken};
+use super::open::BUSY;
+use super::{Counts, Shared, failed, is_broken};
 use crate::engine::store::{Acceptance, Record, Tombstone};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -17,6 +20,10 @@ use crate::model::invocation::State;
 
 /// How much is committed together, at most.
 const GROUP: usize = 1_024;
+/// How many bytes are committed together, at most, the last job aside: 8 MiB.
+const GROUP_BYTES: u64 = 8 << 20;
+/// How long the log may be before it is begun anew: 64 MiB.
+pub(super) const LOG_BYTES: u64 = 64 << 20;
 /// Of every eight bytes one is kept for the outcomes of what was accepted.
 const RESERVED_PART: u64 = 8;
 
@@ -50,8 +57,8 @@ type Answer<T> = oneshot::Sender<Result<T>>;
 #[derive(Debug)]
 pub(super) enum Job {
     Accept(New, Answer<Acceptance>),
-    /// Answers with the service, if the record was taken.
-    Record(Change, Answer<Option<ServiceName>>),
+    /// Answers whether the record was taken.
+    Record(Change, Answer<bool>),
     Begin(Vec<Cid>, Answer<()>),
     Cancel(Cid, Answer<bool>),
     Purge(i64, usize, Answer<usize>),
@@ -62,17 +69,26 @@ pub(super) enum Job {
 /// What became of a job, before it is on disk.
 enum Done {
     Accepted(Acceptance),
-    Recorded(Option<ServiceName>),
+    Recorded(Option<Recorded>),
     Begun,
     Cancelled(bool),
     Purged(usize),
     Closed,
 }
 
+/// What a record that was taken changed.
+struct Recorded {
+    service: ServiceName,
+    /// The services of what was accepted with it.
+    followed_by: Vec<ServiceName>,
+}
+
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) shared: Arc<Shared>,
     pub(super) directory: PathBuf,
+    /// How long the log may be before it is begun anew. Grows where readers did not let it.
+    pub(super) log_limit: u64,
     pub(super) generation: u32,
     pub(super) bytes_limit: u64,
     pub(super) free_kept: u64,
@@ -84,19 +100,51 @@ impl Writer {
     /// Writes until it is told to close, or nobody is there to ask any more.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
+            let mut bytes = first.bytes();
             let mut group = vec![first];
-            while group.len() < GROUP {
+            while group.len() < GROUP && bytes < GROUP_BYTES {
                 match jobs.try_recv() {
-                    Ok(job) => group.push(job),
+                    Ok(job) => {
+                        bytes += job.bytes();
+                        group.push(job);
+                    }
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
                 }
             }
+            self.shared.queued.fetch_sub(bytes, Ordering::Relaxed);
             let closes = group.iter().any(|job| matches!(job, Job::Close(_)));
             self.commit(group);
+            self.begin_log_anew();
             if closes {
                 return;
             }
         }
+    }
+
+    fn log_bytes(&self) -> u64 {
+        let log = std::fs::metadata(self.directory.join("cidery.db-wal"));
+        log.map_or(0, |log| log.len())
+    }
+
+    /// The checkpoint thread never catches up while there is always something to write: then the log would grow for
+    /// ever. What it left over is little, and is done here.
+    fn begin_log_anew(&mut self) {
+        if self.log_bytes() < self.log_limit {
+            return;
+        }
+        // Readers that are in the way are not waited for.
+        let _ = self.connection.busy_timeout(Duration::ZERO);
+        let busy = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                row.get::<_, bool>(0)
+            });
+        let _ = self.connection.busy_timeout(BUSY);
+        self.log_limit = match busy {
+            Ok(false) => LOG_BYTES,
+            // A little later, then.
+            _ => self.log_bytes() + LOG_BYTES / 8,
+        };
     }
 
     /// Commits a group. Where it fails as a whole its members are tried one by one: one must not fail the others.
@@ -107,10 +155,17 @@ impl Writer {
         }
         let room = self.has_room();
         match self.attempt(&group, room) {
-            Ok(done) => group
-                .into_iter()
-                .zip(done)
-                .for_each(|(job, done)| job.answer(done)),
+            Ok(done) => {
+                let mut counts = self.shared.counts();
+                for (job, done) in group.iter().zip(&done) {
+                    count(&mut counts, job, done);
+                }
+                drop(counts);
+                group
+                    .into_iter()
+                    .zip(done)
+                    .for_each(|(job, done)| job.answer(done));
+            }
             Err(error) if is_broken(&error) => {
                 let error = self.shared.break_with(&error);
                 group.into_iter().for_each(|job| job.refuse(&error));
@@ -175,14 +230,51 @@ impl Writer {
     }
 }
 
+/// Keeps the counts of what is pending, before anybody hears of it.
+fn count(counts: &mut Counts, job: &Job, done: &Result<Done>) {
+    match (job, done) {
+        (Job::Accept(new, _), Ok(Done::Accepted(Acceptance::Stored))) => {
+            counts.add(new.service.clone(), 1);
+        }
+        (Job::Record(change, _), Ok(Done::Recorded(recorded))) => {
+            let was_claimed = counts.release(change.record.cid);
+            let Some(recorded) = recorded else { return };
+            match matches!(change.record.state, State::Pending { .. }) {
+                true if was_claimed => counts.add(recorded.service.clone(), 1),
+                false if !was_claimed => counts.take(&recorded.service, 1),
+                _ => {}
+            }
+            for service in &recorded.followed_by {
+                counts.add(service.clone(), 1);
+            }
+        }
+        _ => {}
+    }
+}
+
 impl Job {
+    /// How many bytes it brings.
+    pub(super) fn bytes(&self) -> u64 {
+        let bytes = match self {
+            Self::Accept(new, _) => new.request.len(),
+            Self::Record(change, _) => {
+                let followed_by = change.followed_by.iter().map(|new| new.request.len());
+                change.events.len() + followed_by.sum::<usize>()
+            }
+            Self::Begin(..) | Self::Cancel(..) | Self::Purge(..) | Self::Close(_) => 0,
+        };
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
     fn answer(self, done: Result<Done>) {
         // Whoever asked may have gone.
         match (self, done) {
             (Self::Accept(_, answer), Ok(Done::Accepted(acceptance))) => {
                 drop(answer.send(Ok(acceptance)))
             }
-            (Self::Record(_, answer), Ok(Done::Recorded(taken))) => drop(answer.send(Ok(taken))),
+            (Self::Record(_, answer), Ok(Done::Recorded(taken))) => {
+                drop(answer.send(Ok(taken.is_some())));
+            }
             (Self::Begin(_, answer), Ok(Done::Begun)) => drop(answer.send(Ok(()))),
             (Self::Cancel(_, answer), Ok(Done::Cancelled(taken))) => drop(answer.send(Ok(taken))),
             (Self::Purge(_, _, answer), Ok(Done::Purged(removed))) => {
@@ -325,7 +417,7 @@ impl Work<'_> {
         Ok(first.map(|first| Acceptance::Known(Arc::new(first))))
     }
 
-    fn record(&mut self, change: &Change) -> rusqlite::Result<Option<ServiceName>> {
+    fn record(&mut self, change: &Change) -> rusqlite::Result<Option<Recorded>> {
         let record = &change.record;
         let select = "SELECT invocation.id, service, events, name FROM invocation
              JOIN service ON service.id = service WHERE cid = ?1 AND state < 2";
@@ -369,14 +461,19 @@ impl Work<'_> {
             record.tombstone_until.map(disk::nanos),
             disk::nanos(record.wake),
         ])?;
+        let mut followed_by = Vec::new();
         for next in &change.followed_by {
-            // A CID that is known was accepted with an earlier try of this record.
-            let _ = self.accept(next)?;
+            if let Ok(Acceptance::Stored) = self.accept(next)? {
+                followed_by.push(next.service.clone());
+            }
         }
         if record.state.is_terminal() {
             *self.open.entry(service).or_default() -= 1;
         }
-        Ok(ServiceName::parse(&name).ok())
+        Ok(ServiceName::parse(&name).ok().map(|service| Recorded {
+            service,
+            followed_by,
+        }))
     }
 
     fn purge(&self, now: i64, max: usize) -> rusqlite::Result<usize> {
@@ -407,8 +504,7 @@ impl Work<'_> {
 fn full() -> Error {
     let message =
         "the store is full: what room is left is kept for the outcomes of what was accepted";
-    Error::resource_exhausted(reason::STORE_FULL, message)
-        .with_retry_after(std::time::Duration::from_secs(1))
+    Error::resource_exhausted(reason::STORE_FULL, message).with_retry_after(Duration::from_secs(1))
 }
 
 /// A state as a number. What runs is pending: a crash makes it so.

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 pub(crate) enum Place {
     BeforeAccept,
     AfterAccept,
+    AfterClaim,
     BeforeGet,
     AfterGet,
     BeforeRecord,
@@ -124,7 +125,11 @@ impl Store for GatedStore {
         now: Timestamp,
         max: usize,
     ) -> BoxFuture<'a, Result<Claim>> {
-        self.inner.claim(service, now, max)
+        Box::pin(async move {
+            let claim = self.inner.claim(service, now, max).await;
+            self.gates.pass(Place::AfterClaim).await;
+            claim
+        })
     }
 
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
