@@ -3,7 +3,7 @@
 //! `Invoke` of an in-process service (a dict in, a dict out) beside a hand-written tonic echo of the same
 //! `prost_types::Struct`: two server processes, one client, A B A B, medians. CPU is that of the server process per
 //! call, because client and server share the machine. Then `ctx.invoke` in process, in nanoseconds and, where valgrind
-//! is there, in instructions.
+//! is there, in instructions. Then `InvokeAsync` on disk (`durable`; `-- --durable` for that alone).
 
 #![expect(clippy::print_stdout, reason = "a bench shows what it measured")]
 #![expect(
@@ -18,6 +18,8 @@
 #![expect(clippy::disallowed_methods, reason = "nothing here outlives the bench")]
 
 mod baseline;
+#[cfg(feature = "sqlite")]
+mod durable;
 mod load;
 mod nested;
 mod server;
@@ -41,11 +43,19 @@ fn main() {
     match arguments.as_slice() {
         ["--serve", "cidery"] => server::serve_cidery(),
         ["--serve", "tonic"] => baseline::serve(),
+        #[cfg(feature = "sqlite")]
+        ["--serve", "durable"] => durable::serve(),
+        #[cfg(feature = "sqlite")]
+        ["--serve", "log"] => durable::serve_log(),
+        #[cfg(feature = "sqlite")]
+        ["--durable"] => durable::compare(),
         ["--nested", calls] => drop(nested::run(calls.parse().unwrap())),
         ["--guard"] => nested::guard(),
         _ => {
             compare();
             nested::show();
+            #[cfg(feature = "sqlite")]
+            durable::compare();
         }
     }
 }

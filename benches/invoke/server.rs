@@ -28,6 +28,10 @@ impl Server {
         Self { child, address }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The CPU time of all its threads so far (`/proc/PID/task/*/schedstat`, first field, nanoseconds).
     pub(crate) fn cpu(&self) -> Duration {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();

@@ -13,6 +13,7 @@ mod deadlines;
 mod declared;
 mod discovery;
 mod formats;
+mod full_disk;
 mod fuzz;
 mod handlers;
 mod health;

@@ -17,7 +17,7 @@ use cidery::{Cid, Payload, ServiceName, dict};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::support::Folder;
+use crate::support::{Folder, recorder};
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
@@ -236,15 +236,7 @@ async fn check(folder: &Folder, answered: &HashMap<Cid, bool>, place: &str) {
 #[tokio::test]
 async fn what_is_answered_survives_the_loss_of_power() {
     let folder = Folder::new("power");
-    let library = folder.path().join("recorder.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/recorder.c");
-    let mut compile = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()));
-    compile
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&library)
-        .arg(source)
-        .arg("-ldl");
-    assert!(compile.status().unwrap().success());
+    let library = recorder::compile(folder.path());
     let (store, log) = (folder.path().join("store"), folder.path().join("log"));
     let mut recorded = Command::new(std::env::current_exe().unwrap());
     recorded.args(["power_loss::the_run_that_is_recorded", "--exact"]);

@@ -1,6 +1,7 @@
 //! The real binary, as its users run it.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 /// A running `cidery serve`; ended when dropped.
@@ -28,6 +29,11 @@ pub(crate) fn cidery() -> Command {
 impl Server {
     /// Starts `cidery serve --demo` on a free port; `options` are added.
     pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_in(options, &[])
+    }
+
+    /// The same, in an environment.
+    pub(crate) fn start_in(options: &[&str], environment: &[(&str, &Path)]) -> Self {
         let mut child = cidery()
             .args(["serve", "--demo", "--listen", "127.0.0.1:0"])
             .args(if options.contains(&"--data-dir") {
@@ -36,6 +42,7 @@ impl Server {
                 Some("--in-memory")
             })
             .args(options)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

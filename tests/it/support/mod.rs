@@ -4,6 +4,7 @@ pub(crate) mod binary;
 pub(crate) mod dynamic;
 pub(crate) mod gated;
 pub(crate) mod raw;
+pub(crate) mod recorder;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

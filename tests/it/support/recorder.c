@@ -1,8 +1,12 @@
 /* Records what a process writes to a store, and what it syncs, in order: preloaded by tests/it/power_loss.rs.
  *
+ * Or answers that the disk is full, as long as there is a file of the name in CIDERY_FULL; it notes there how often,
+ * a byte each time. Preloaded by tests/it/full_disk.rs.
+ *
  * Each entry: operation (1 byte), file (1 byte), offset and length (8 bytes each, as the machine has them), content. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -16,6 +20,7 @@ enum { WRITE = 1, SYNC = 2, TRUNCATE = 3 };
 
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = -1;
+static const char *full;
 
 static ssize_t (*real_write)(int, const void *, size_t);
 static ssize_t (*real_pwrite)(int, const void *, size_t, off64_t);
@@ -30,13 +35,14 @@ __attribute__((constructor)) static void start(void) {
   real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
   real_ftruncate = dlsym(RTLD_NEXT, "ftruncate64");
   const char *path = getenv("CIDERY_RECORD");
+  full = getenv("CIDERY_FULL");
   if (path) log_fd = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
 }
 
 /* 1 the database, 2 its log, 3 what was answered; 0 anything else. */
 static int file_of(int fd) {
   char link[64], path[4096];
-  if (log_fd < 0 || fd == log_fd) return 0;
+  if ((log_fd < 0 && !full) || fd == log_fd) return 0;
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   ssize_t length = readlink(link, path, sizeof path - 1);
   if (length <= 0) return 0;
@@ -49,7 +55,17 @@ static int file_of(int fd) {
   return 0;
 }
 
+static int is_full(int file) {
+  int fd = full && file != 3 ? open(full, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
+  if (fd < 0) return 0;
+  if (real_write(fd, "x", 1) != 1) abort();
+  close(fd);
+  errno = ENOSPC;
+  return 1;
+}
+
 static void note(int operation, int file, uint64_t offset, uint64_t length, const void *content) {
+  if (log_fd < 0) return;
   unsigned char head[18] = {(unsigned char)operation, (unsigned char)file};
   memcpy(head + 2, &offset, 8);
   memcpy(head + 10, &length, 8);
@@ -60,6 +76,7 @@ static void note(int operation, int file, uint64_t offset, uint64_t length, cons
 ssize_t write(int fd, const void *content, size_t length) {
   int file = file_of(fd);
   if (!file) return real_write(fd, content, length);
+  if (is_full(file)) return -1;
   pthread_mutex_lock(&order);
   off64_t offset = lseek64(fd, 0, SEEK_CUR);
   ssize_t written = real_write(fd, content, length);
@@ -71,6 +88,7 @@ ssize_t write(int fd, const void *content, size_t length) {
 ssize_t pwrite64(int fd, const void *content, size_t length, off64_t offset) {
   int file = file_of(fd);
   if (!file) return real_pwrite(fd, content, length, offset);
+  if (is_full(file)) return -1;
   pthread_mutex_lock(&order);
   ssize_t written = real_pwrite(fd, content, length, offset);
   if (written > 0) note(WRITE, file, (uint64_t)offset, (uint64_t)written, content);

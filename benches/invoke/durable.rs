@@ -1,0 +1,211 @@
+//! `InvokeAsync` on the embedded store, beside the least that durable acceptance can be: a tonic handler before an
+//! append-only log, one thread that writes what waits for it together, `fdatasync`, then the answers. The invocations
+//! are due in an hour: what is measured is acceptance. Both logs are on the same disk.
+
+use std::convert::Infallible;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::task::{Context, Poll};
+
+use cidery::codec::proto::v1;
+use cidery::store::SqliteStore;
+use cidery::{Cid, Dict, Node};
+use http::{Request, Response};
+use prost::Message as _;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::BoxFuture;
+use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::transport::server::TcpIncoming;
+use tonic_prost::ProstCodec;
+use tower_service::Service;
+
+use crate::baseline::Message;
+use crate::load::{self, Load};
+use crate::server::Server;
+use crate::{micros, row};
+
+const PATH: &str = "/bench.Log/Append";
+const ACCEPT: &str = "/cidery.v1.InvocationService/InvokeAsync";
+/// How much waits for the log, and how much is written together, at most.
+const QUEUE: usize = 65_536;
+const GROUP: usize = 1_024;
+
+const ROUNDS: usize = 5;
+
+/// Compares acceptance at 1, 64 and 256 callers.
+pub(crate) fn compare() {
+    for (callers, calls) in [(1, 1_000), (64, 15_000), (256, 15_000)] {
+        at(callers, calls);
+    }
+}
+
+fn at(callers: usize, calls: usize) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (ours, baseline) = (Server::start("durable"), Server::start("log"));
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    runtime.block_on(async {
+        let our_load = Load::with_body(&ours.address, ACCEPT, callers, accept_request()).await;
+        let baseline_load = Load::new(&baseline.address, PATH, callers).await;
+        our_load.run(&ours, calls / 4).await;
+        baseline_load.run(&baseline, calls / 4).await;
+        for _ in 0..ROUNDS {
+            a.push(our_load.run(&ours, calls).await);
+            b.push(baseline_load.run(&baseline, calls).await);
+        }
+    });
+    println!("InvokeAsync on disk, {callers} callers, {ROUNDS} x {calls} calls each");
+    println!(
+        "{:<26} {:>12} {:>12} {:>8}  goal",
+        "", "cidery", "bare log", "ratio"
+    );
+    let goal = if callers == 1 { "" } else { ">= 0.80" };
+    row("accepts per second", &a, &b, |round| round.per_second, goal);
+    row(
+        "server CPU, us per call",
+        &a,
+        &b,
+        |round| round.cpu.as_secs_f64() * 1e6,
+        "",
+    );
+    row("p50, us", &a, &b, |round| micros(round.p50), "");
+    row("p99, us", &a, &b, |round| micros(round.p99), "");
+    let folder_of_ours = folder("durable", ours.id());
+    let size = |file: &str| fs::metadata(folder_of_ours.join(file)).map_or(0, |file| file.len());
+    let bytes = size("cidery.db") + size("cidery.db-wal");
+    let accepted = u64::try_from(calls / 4 + ROUNDS * calls).unwrap();
+    println!(
+        "{} bytes of disk for each, the log included\n",
+        bytes / accepted
+    );
+    for (kind, server) in [("durable", &ours), ("log", &baseline)] {
+        let _ = fs::remove_dir_all(folder(kind, server.id()));
+    }
+}
+
+/// The same dict as for `Invoke`, due in an hour.
+fn accept_request() -> bytes::Bytes {
+    let request = v1::InvokeAsyncRequest {
+        service: "echo".to_owned(),
+        input: Some(v1::invoke_async_request::Input::Payload(
+            load::customer().encode_to_vec().into(),
+        )),
+        start: Some(v1::invoke_async_request::Start::Delay(
+            prost_types::Duration {
+                seconds: 3_600,
+                nanos: 0,
+            },
+        )),
+        ..v1::InvokeAsyncRequest::default()
+    };
+    request.encode_to_vec().into()
+}
+
+/// Where a server keeps what it accepts: beside the build, so that it is a disk.
+fn folder(kind: &str, process: u32) -> PathBuf {
+    let target = std::env::current_exe().unwrap();
+    target.with_file_name(format!("bench-{kind}-{process}"))
+}
+
+/// A node on the embedded store.
+pub(crate) fn serve() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store = SqliteStore::open(folder("durable", std::process::id())).unwrap();
+        let node = Node::builder()
+            .service("echo", async |input: Dict| input)
+            .store(store)
+            .listen("127.0.0.1:0".parse().unwrap())
+            .start()
+            .await
+            .unwrap();
+        println!("{}", node.address().unwrap());
+        std::future::pending::<()>().await;
+    });
+}
+
+type Waiting = (Vec<u8>, oneshot::Sender<()>);
+
+#[derive(Clone)]
+struct Log(SyncSender<Waiting>);
+
+fn write(mut log: File, waiting: &Receiver<Waiting>) {
+    while let Ok(first) = waiting.recv() {
+        let group: Vec<Waiting> = std::iter::once(first)
+            .chain(waiting.try_iter().take(GROUP - 1))
+            .collect();
+        let bytes: Vec<u8> = group
+            .iter()
+            .flat_map(|(bytes, _)| bytes.iter().copied())
+            .collect();
+        log.write_all(&bytes).unwrap();
+        log.sync_data().unwrap();
+        for (_, answer) in group {
+            let _ = answer.send(());
+        }
+    }
+}
+
+impl UnaryService<Message> for Log {
+    type Response = Message;
+    type Future = BoxFuture<tonic::Response<Message>, Status>;
+
+    fn call(&mut self, request: tonic::Request<Message>) -> Self::Future {
+        let log = self.0.clone();
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            let bytes = request.into_inner().encode_length_delimited_to_vec();
+            log.try_send((bytes, answer))
+                .map_err(|_| Status::resource_exhausted("full"))?;
+            answered.await.map_err(|_| Status::unavailable("closed"))?;
+            let service = Cid::new().to_string();
+            Ok(tonic::Response::new(Message {
+                service,
+                payload: None,
+            }))
+        })
+    }
+}
+
+impl NamedService for Log {
+    const NAME: &'static str = "bench.Log";
+}
+
+impl Service<Request<Body>> for Log {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Response<Body>, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let log = self.clone();
+        Box::pin(async move {
+            let mut grpc = Grpc::new(ProstCodec::<Message, Message>::default());
+            Ok(grpc.unary(log, request).await)
+        })
+    }
+}
+
+/// The baseline.
+pub(crate) fn serve_log() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = folder("log", std::process::id());
+    fs::create_dir_all(&folder).unwrap();
+    let file = File::create(folder.join("log")).unwrap();
+    let (log, waiting) = sync_channel(QUEUE);
+    std::thread::spawn(move || write(file, &waiting));
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("{}", listener.local_addr().unwrap());
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let server = tonic::transport::Server::builder().add_service(Log(log));
+        server.serve_with_incoming(incoming).await.unwrap();
+    });
+}
