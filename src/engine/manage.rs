@@ -150,6 +150,20 @@ impl Invoker {
         self.invoke_async(call).await
     }
 
+    /// Removes an invocation that has ended before its retention is over.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_ENDED`.
+    pub async fn purge(&self, cid: Cid) -> Result<Found> {
+        let found = self.look(cid).await?;
+        if !found.invocation.state.is_terminal() || !self.0.store.remove(cid).await? {
+            let message = format!("{cid} has not ended: cancel it first");
+            return Err(Error::failed_precondition(reason::NOT_ENDED, message));
+        }
+        Ok(found)
+    }
+
     /// The children of an invocation, the first `max` of them.
     ///
     /// # Errors

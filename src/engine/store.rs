@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Event, Invocation, Request, Shown, State};
+use crate::model::invocation::{Event, EventKind, Invocation, Request, Shown, State};
 use crate::service::BoxFuture;
 
 /// Where invocations are kept.
@@ -85,6 +85,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// have been kept long enough. Answers how many were removed in all.
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>>;
 
+    /// Removes an invocation that has ended, whenever its purge time is, leaving a tombstone. Durable when it resolves;
+    /// answers whether it was there and had ended.
+    fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
+
     /// Whether what is written is safe.
     ///
     /// # Errors
@@ -119,8 +123,12 @@ pub struct Filter {
     pub ended_after: Option<Timestamp>,
     /// Ended before this instant.
     pub ended_before: Option<Timestamp>,
+    /// Failed for one of these reasons, the last time it was attempted.
+    pub failure_reasons: Vec<String>,
     /// Invoked by this one.
     pub parent: Option<Cid>,
+    /// Invoked by this one, or by one that it invoked, and so on.
+    pub root: Option<Cid>,
 }
 
 /// A page of invocations.
@@ -172,6 +180,16 @@ pub struct Record {
     pub followed_by: Vec<Invocation>,
     /// Whether it is only taken where the invocation is not claimed: it comes from somebody who did not claim it.
     pub unclaimed: bool,
+}
+
+impl Record {
+    /// Why the invocation failed, or its last attempt, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Error> {
+        let last = self.events.last().map(|event| &event.kind);
+        last.and_then(EventKind::failure)
+            .or(self.last_failure.as_ref())
+    }
 }
 
 /// What a store knows of a CID.

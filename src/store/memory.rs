@@ -296,6 +296,16 @@ impl Kept {
         removed
     }
 
+    fn remove(&mut self, cid: Cid) -> bool {
+        let found = self.invocations.get(&cid);
+        let Some(purge_time) = found.and_then(|found| found.purge_time) else {
+            return false;
+        };
+        let until = self.purge.remove(&(purge_time, cid));
+        self.bury(cid, until.unwrap_or(purge_time));
+        true
+    }
+
     fn bury(&mut self, cid: Cid, until: Timestamp) {
         let Some(invocation) = self.invocations.remove(&cid) else {
             return;
@@ -341,6 +351,16 @@ fn passes(invocation: &Invocation, filter: &Filter) -> bool {
         && filter
             .ended_before
             .is_none_or(|time| ended(&|end| end < time))
+        && among(
+            filter.failure_reasons.is_empty(),
+            invocation.failure().is_some_and(|failure| {
+                let mut reasons = filter.failure_reasons.iter();
+                reasons.any(|reason| reason == failure.reason())
+            }),
+        )
+        && filter
+            .root
+            .is_none_or(|root| request.root == root && request.cid != root)
         && filter
             .parent
             .is_none_or(|parent| request.parent == Some(parent))
@@ -477,6 +497,10 @@ impl Store for MemoryStore {
 
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {
         ready(Ok(self.kept().purge(now, max)))
+    }
+
+    fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
+        ready(Ok(self.kept().remove(cid)))
     }
 
     fn health(&self) -> Result<()> {

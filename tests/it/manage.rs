@@ -451,6 +451,57 @@ async fn invocations_are_managed_over_the_wire() {
     );
 }
 
+#[tokio::test]
+async fn what_has_ended_is_purged_over_the_wire() {
+    let node = TestNode::demo().await;
+    let mut stub = node.stub.clone();
+    let call = Call::new("customer.get", dict! { "cust_id": 1 });
+    let ended = node.client.invoke_async(call).await.unwrap().cid;
+    node.client.invocation(ended, PATIENCE).await.unwrap();
+    let mut later = Call::new("demo.sleep", dict! { "seconds": 1 });
+    later.background().start = Some(cidery::service::Start::After(Duration::from_secs(3_600)));
+    let waits = node.client.invoke_async(later).await.unwrap().cid;
+    let waiting = |reason: v1::PendingReason| v1::InvocationFilter {
+        pending_reasons: vec![reason.into()],
+        ..Default::default()
+    };
+    let later = waiting(v1::PendingReason::DueLater);
+    let listed = node.client.invocations(later, 9).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].cid, waits.to_string());
+    let held = waiting(v1::PendingReason::Held);
+    assert!(node.client.invocations(held, 9).await.unwrap().is_empty());
+    // What runs is not what waits, though the store has both as pending.
+    let running = v1::CancelInvocationsRequest {
+        filter: Some(v1::InvocationFilter {
+            states: vec![v1::State::Running.into()],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let cancelled = stub.cancel_invocations(running).await.unwrap();
+    assert!(cancelled.into_inner().changes.is_empty());
+    let mut purge = async |dry_run| {
+        let request = v1::PurgeInvocationsRequest {
+            cids: vec![ended.to_string(), waits.to_string()],
+            dry_run,
+            ..Default::default()
+        };
+        let answer = stub.purge_invocations(request).await.unwrap();
+        let reason = |change: &v1::InvocationChange| {
+            let failure = change.failure.as_ref();
+            failure
+                .map(|failure| failure.reason.clone())
+                .unwrap_or_default()
+        };
+        let changes = answer.into_inner().changes;
+        changes.iter().map(reason).collect::<Vec<_>>()
+    };
+    assert_eq!(purge(true).await, ["", ""]);
+    assert_eq!(purge(false).await, ["", "NOT_ENDED"]);
+    assert_eq!(purge(false).await, ["RESULT_EXPIRED", "NOT_ENDED"]);
+}
+
 #[test]
 fn operators_see_and_change_what_is_stored() {
     let folder = Folder::new("operators");

@@ -15,8 +15,8 @@ use cidery::model::payload::{Format, Reply};
 use cidery::store::SqliteStore;
 use cidery::{Cid, Error, Payload, Value, dict};
 
-use crate::store_contract::{NOW, accepted, at, claimed, event, found, service, succeeded};
 use crate::support::Folder;
+use crate::support::stored::{NOW, accepted, at, claimed, event, found, service, succeeded};
 
 /// What a store that is opened again holds.
 #[tokio::test]

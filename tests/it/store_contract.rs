@@ -3,93 +3,14 @@
 use std::sync::Arc;
 
 use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored, Tombstone};
-use cidery::model::invocation::{Event, EventKind, Invocation, Request, State, Terms};
+use cidery::model::invocation::{EventKind, Invocation, Request, State, Terms};
 use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
-use cidery::{Cid, Dict, Payload, ServiceName, dict};
-use jiff::Timestamp;
+use cidery::{Cid, Payload, dict};
 
 use crate::support::Folder;
-
-pub(crate) const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
-
-pub(crate) fn at(seconds: i64) -> Timestamp {
-    NOW.checked_add(jiff::SignedDuration::from_secs(seconds))
-        .unwrap()
-}
-
-pub(crate) fn service(name: &str) -> ServiceName {
-    ServiceName::parse(name).unwrap()
-}
-
-pub(crate) fn event(sequence: u64, kind: EventKind) -> Arc<Event> {
-    Arc::new(Event {
-        sequence,
-        attempt: 1,
-        time: NOW,
-        kind,
-    })
-}
-
-pub(crate) fn invocation(name: &str, due: Timestamp, input: Dict) -> Invocation {
-    let mut request = Request::new(Cid::new(), service(name), Payload::from(input), NOW);
-    request.terms.start_time = Some(due);
-    Invocation::accepted(request, 1)
-}
-
-/// An invocation that was accepted, due at `due`.
-pub(crate) async fn accepted(store: &dyn Store, name: &str, due: Timestamp) -> Cid {
-    let invocation = invocation(name, due, dict! {});
-    let cid = invocation.request.cid;
-    assert!(matches!(
-        store.accept(invocation).await.unwrap(),
-        Acceptance::Stored
-    ));
-    cid
-}
-
-fn record(cid: Cid, state: State, kind: EventKind) -> Record {
-    let ended = state.is_terminal();
-    Record {
-        cid,
-        state,
-        attempts: 1,
-        due: NOW,
-        wake: NOW,
-        first_attempt_time: Some(NOW),
-        events: vec![event(2, EventKind::Started), event(3, kind)],
-        progress: None,
-        last_failure: None,
-        end_time: ended.then_some(NOW),
-        purge_time: ended.then_some(at(10)),
-        tombstone_until: ended.then_some(at(20)),
-        followed_by: Vec::new(),
-        unclaimed: false,
-    }
-}
-
-pub(crate) fn succeeded(cid: Cid) -> Record {
-    record(
-        cid,
-        State::Succeeded,
-        EventKind::Succeeded(Payload::empty().into()),
-    )
-}
-
-pub(crate) async fn found(store: &dyn Store, cid: Cid) -> Invocation {
-    match store.get(cid).await.unwrap() {
-        Stored::Found(invocation) => *invocation,
-        other => panic!("{other:?}"),
-    }
-}
-
-pub(crate) async fn claimed(store: &dyn Store, name: &str, now: Timestamp, max: usize) -> Vec<Cid> {
-    let claim = store.claim(&service(name), now, max).await.unwrap();
-    claim
-        .invocations
-        .iter()
-        .map(|invocation| invocation.request.cid)
-        .collect()
-}
+use crate::support::stored::{
+    NOW, accepted, at, claimed, event, found, invocation, record, service, succeeded,
+};
 
 async fn what_is_accepted_is_stored_as_pending_with_its_event(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
@@ -241,6 +162,18 @@ async fn no_more_is_removed_at_once_than_asked_for(store: &dyn Store) {
     assert_eq!(store.purge(at(10), 3).await.unwrap(), 2);
 }
 
+async fn what_has_ended_is_removed_when_somebody_says_so(store: &dyn Store) {
+    let cid = accepted(store, "a", NOW).await;
+    assert!(!store.remove(cid).await.unwrap());
+    claimed(store, "a", NOW, 1).await;
+    assert!(store.record(succeeded(cid)).await.unwrap());
+    assert!(store.remove(cid).await.unwrap());
+    assert!(matches!(store.get(cid).await.unwrap(), Stored::Removed(_)));
+    assert!(!store.remove(cid).await.unwrap());
+    assert_eq!(store.purge(at(20), 10).await.unwrap(), 1);
+    assert!(matches!(store.get(cid).await.unwrap(), Stored::Unknown));
+}
+
 async fn what_was_never_accepted_is_unknown(store: &dyn Store) {
     assert!(matches!(
         store.get(Cid::new()).await.unwrap(),
@@ -379,6 +312,37 @@ async fn what_follows_and_is_known_is_not_accepted_again(store: &dyn Store) {
     assert_eq!(claimed(store, "b", NOW, 9).await, []);
 }
 
+async fn what_failed_is_listed_by_its_reason(store: &dyn Store) {
+    let failed = EventKind::Failed(cidery::Error::internal("BROKEN", "broken"));
+    let mut cids = Vec::new();
+    for _ in 0..3 {
+        cids.push(accepted(store, "a", NOW).await);
+    }
+    let ended = record(cids[0], State::Failed, failed);
+    assert!(store.record(ended).await.unwrap());
+    let backoff = Record {
+        last_failure: Some(cidery::Error::unavailable("DOWN", "down")),
+        ..record(
+            cids[1],
+            State::Pending { started: true },
+            EventKind::Started,
+        )
+    };
+    assert!(store.record(backoff).await.unwrap());
+    let listed = async |reasons: &[&str]| {
+        let filter = Filter {
+            failure_reasons: reasons.iter().map(ToString::to_string).collect(),
+            ..Filter::default()
+        };
+        let page = store.list(filter, None, 9).await.unwrap();
+        let cids = page.invocations.iter().map(|found| found.request.cid);
+        cids.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["BROKEN"]).await, [cids[0]]);
+    assert_eq!(listed(&["DOWN", "BROKEN"]).await, [cids[1], cids[0]]);
+    assert_eq!(listed(&["OTHER"]).await, []);
+}
+
 async fn what_expires_before_it_is_due_is_claimed_when_it_expires(store: &dyn Store) {
     let late = with_terms(invocation("a", at(100), dict! {}), |terms| {
         terms.expire_time = Some(at(7));
@@ -434,7 +398,7 @@ async fn lists_are_filtered_and_come_in_pages_last_accepted_first(store: &dyn St
     claimed(store, "a", NOW, 1).await;
     assert!(store.record(succeeded(cids[0])).await.unwrap());
     let child = with_request(invocation("c", NOW, dict! {}), |request| {
-        request.parent = Some(cids[1]);
+        (request.parent, request.root) = (Some(cids[1]), cids[1]);
     });
     let child_cid = child.request.cid;
     store.accept(child).await.unwrap();
@@ -472,6 +436,11 @@ async fn lists_are_filtered_and_come_in_pages_last_accepted_first(store: &dyn St
         ..Filter::default()
     };
     assert_eq!(listed(&children, 2).await, [child_cid]);
+    let tree = Filter {
+        root: Some(cids[1]),
+        ..Filter::default()
+    };
+    assert_eq!(listed(&tree, 2).await, [child_cid]);
     let later = Filter {
         accepted_after: Some(at(1)),
         ..Filter::default()
@@ -537,6 +506,7 @@ suite! {
     what_was_kept_long_enough_leaves_a_tombstone_and_then_nothing
     a_cid_that_was_removed_answers_with_its_tombstone
     no_more_is_removed_at_once_than_asked_for
+    what_has_ended_is_removed_when_somebody_says_so
     what_was_never_accepted_is_unknown
     room_is_kept_for_outcomes
     whoever_began_and_did_not_record_is_not_recorded
@@ -545,6 +515,7 @@ suite! {
     a_concurrency_key_is_busy_until_it_is_recorded
     a_claim_beats_whoever_has_none
     what_follows_and_is_known_is_not_accepted_again
+    what_failed_is_listed_by_its_reason
     what_expires_before_it_is_due_is_claimed_when_it_expires
     what_follows_is_accepted_with_the_record_or_not_at_all
     a_wish_to_cancel_is_kept_until_it_has_ended

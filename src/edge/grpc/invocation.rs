@@ -238,7 +238,7 @@ fn policy_from_proto(policy: v1::RetryPolicy) -> Result<RetryPolicy> {
     })
 }
 
-fn pending_reason(found: &Found) -> v1::PendingReason {
+pub(super) fn pending_reason(found: &Found) -> v1::PendingReason {
     match found.invocation.state {
         State::Pending { .. } if found.invocation.due >= HELD => v1::PendingReason::Held,
         State::Pending { .. } if found.due => v1::PendingReason::Queued,
@@ -367,9 +367,10 @@ impl InvocationService for InvocationApi {
 
     async fn purge_invocations(
         &self,
-        _: Request<v1::PurgeInvocationsRequest>,
+        request: Request<v1::PurgeInvocationsRequest>,
     ) -> Result<Response<v1::PurgeInvocationsResponse>, Status> {
-        Err(not_yet("PurgeInvocations"))
+        let answer = manage::purge(&self.invoker, request.into_inner()).await;
+        answered(answer).map(Response::new)
     }
 
     async fn complete_invocation(

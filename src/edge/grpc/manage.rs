@@ -1,10 +1,11 @@
 //! Listing, cancelling and retrying stored invocations, by CIDs or by filter.
 
+use super::invocation::pending_reason;
 use super::request::{self, NotYet};
 use crate::codec::convert::{failure_to_proto, state_to_proto, timestamp_from_proto};
 use crate::codec::proto::v1;
 use crate::engine::store::Filter;
-use crate::engine::{Found, Invoker};
+use crate::engine::{Found, Invoker, Listed};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::State;
@@ -29,9 +30,6 @@ struct Selection {
 pub(super) fn filter(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
     let filter = filter.unwrap_or_default();
     NotYet::default()
-        .refuse("filter/pending_reasons", !filter.pending_reasons.is_empty())
-        .refuse("filter/failure_reasons", !filter.failure_reasons.is_empty())
-        .refuse("filter/root_cid", !filter.root_cid.is_empty())
         .refuse("filter/group_cid", !filter.group_cid.is_empty())
         .check()?;
     let time = |field: &str, time: Option<prost_types::Timestamp>| {
@@ -44,6 +42,9 @@ pub(super) fn filter(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
         })
         .transpose()
     };
+    for reason in filter.pending_reasons {
+        let _: v1::PendingReason = request::known("/filter/pending_reasons", reason)?;
+    }
     let mut states = Vec::new();
     for state in filter.states {
         states.extend(states_of(request::known("/filter/states", state)?));
@@ -56,6 +57,8 @@ pub(super) fn filter(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
         accepted_before: time("accepted_before", filter.accepted_before)?,
         ended_after: time("ended_after", filter.ended_after)?,
         ended_before: time("ended_before", filter.ended_before)?,
+        failure_reasons: filter.failure_reasons,
+        root: request::brought_cid("filter/root_cid", &filter.root_cid)?,
         parent: request::brought_cid("filter/parent_cid", &filter.parent_cid)?,
     })
 }
@@ -108,19 +111,32 @@ pub(super) async fn list(
         }
     };
     let before = page_token(&message.page_token)?;
-    let wanted = message.filter.clone().unwrap_or_default().states;
-    let page = invoker
-        .list(filter(message.filter.clone())?, before, size)
-        .await?;
-    // The store does not know what runs.
-    let found = page.found.into_iter().filter(|found| {
-        let state = i32::from(state_to_proto(found.invocation.state));
-        wanted.is_empty() || wanted.contains(&state)
-    });
+    let page = page(invoker, message.filter.clone(), before, size).await?;
     Ok((
-        found.collect(),
+        page.found,
         page.next.map(|next| next.to_string()).unwrap_or_default(),
     ))
+}
+
+/// A page of what a filter lets through, what runs told from what waits: the store does not know that.
+async fn page(
+    invoker: &Invoker,
+    by: Option<v1::InvocationFilter>,
+    before: Option<u64>,
+    size: usize,
+) -> Result<Listed> {
+    let (states, reasons) = by
+        .as_ref()
+        .map(|filter| (filter.states.clone(), filter.pending_reasons.clone()))
+        .unwrap_or_default();
+    let mut page = invoker.list(filter(by)?, before, size).await?;
+    page.found.retain(|found| {
+        let state = i32::from(state_to_proto(found.invocation.state));
+        let reason = i32::from(pending_reason(found));
+        (states.is_empty() || states.contains(&state))
+            && (reasons.is_empty() || reasons.contains(&reason))
+    });
+    Ok(page)
 }
 
 async fn select(
@@ -152,9 +168,7 @@ async fn select(
             next_page_token,
         });
     }
-    let page = invoker
-        .list(filter(by_filter)?, page_token(token)?, REACH)
-        .await?;
+    let page = page(invoker, by_filter, page_token(token)?, REACH).await?;
     Ok(Selection {
         cids: page
             .found
@@ -207,6 +221,30 @@ pub(super) async fn cancel(
         changes.push(outcome.map_or_else(|error| refused(cid, &error), |found| change(&found)));
     }
     Ok(v1::CancelInvocationsResponse {
+        changes,
+        next_page_token: selection.next_page_token,
+    })
+}
+
+/// Removes what is asked for, each on its own.
+///
+/// # Errors
+///
+/// Where it cannot be told which are meant.
+pub(super) async fn purge(
+    invoker: &Invoker,
+    message: v1::PurgeInvocationsRequest,
+) -> Result<v1::PurgeInvocationsResponse> {
+    let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
+    let mut changes = Vec::with_capacity(selection.cids.len());
+    for cid in selection.cids {
+        let outcome = match message.dry_run {
+            true => invoker.find(cid, std::time::Duration::ZERO).await,
+            false => invoker.purge(cid).await,
+        };
+        changes.push(outcome.map_or_else(|error| refused(cid, &error), |found| change(&found)));
+    }
+    Ok(v1::PurgeInvocationsResponse {
         changes,
         next_page_token: selection.next_page_token,
     })

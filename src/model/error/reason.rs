@@ -57,6 +57,8 @@ reasons! {
     METHOD_UNKNOWN
     /// A service has no typed method; its description says why.
     NO_TYPED_METHOD
+    /// An invocation has not ended: it is not removed.
+    NOT_ENDED
     /// An invocation runs, waits or succeeded: it is not run again.
     NOT_RETRYABLE
     /// Nobody serves the service now.

@@ -75,6 +75,16 @@ impl Event {
 }
 
 impl EventKind {
+    /// The failure it tells of, if it does.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Error> {
+        match self {
+            Self::RetryScheduled { failure, .. } => Some(failure),
+            Self::Failed(error) | Self::Cancelled(error) | Self::Expired(error) => Some(error),
+            Self::Accepted { .. } | Self::Started | Self::Item(_) | Self::Succeeded(_) => None,
+        }
+    }
+
     /// The terminal state this event leads to, if it leads to one.
     #[must_use]
     pub fn terminal_state(&self) -> Option<State> {

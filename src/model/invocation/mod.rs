@@ -140,6 +140,14 @@ impl Invocation {
         self.events.last()?.kind.outcome()
     }
 
+    /// Why it failed, if it did when it was last attempted.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Error> {
+        let last = self.events.last().map(|event| &event.kind);
+        last.and_then(EventKind::failure)
+            .or(self.last_failure.as_ref())
+    }
+
     /// The last sequence given to one of its events.
     #[must_use]
     pub fn sequence(&self) -> u64 {

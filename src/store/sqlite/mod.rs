@@ -323,6 +323,7 @@ fn new_row(invocation: &Invocation) -> Result<New> {
         concurrency_key: request.terms.concurrency_key.clone(),
         accept_time: disk::nanos(request.accept_time),
         parent: request.parent,
+        root: Some(request.root).filter(|root| *root != request.cid),
         sequence: invocation.events.first().map_or(0, |event| event.sequence),
         request: disk::encode_request(request)?,
     })
@@ -517,6 +518,10 @@ impl Store for SqliteStore {
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {
         let now = disk::nanos(now);
         Box::pin(self.write(move |answer| Job::Purge(now, max, answer)))
+    }
+
+    fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.write(move |answer| Job::Remove(cid, answer)))
     }
 
     fn health(&self) -> Result<()> {

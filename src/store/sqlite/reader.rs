@@ -212,14 +212,14 @@ fn condition(filter: &Filter, before: Option<u64>) -> (String, Vec<SqlValue>) {
         .states
         .iter()
         .map(|state| number(state_number(*state)));
-    let parent = filter
-        .parent
-        .iter()
-        .map(|cid| SqlValue::Blob(cid.as_bytes().to_vec()));
-    let columns: [(&str, Vec<SqlValue>); 3] = [
+    let blob = |cid: &Cid| SqlValue::Blob(cid.as_bytes().to_vec());
+    let reasons = filter.failure_reasons.iter().cloned().map(SqlValue::Text);
+    let columns: [(&str, Vec<SqlValue>); 5] = [
         ("service.name", services.collect()),
         ("state", states.collect()),
-        ("parent", parent.collect()),
+        ("failure_reason", reasons.collect()),
+        ("parent", filter.parent.iter().map(blob).collect()),
+        ("root", filter.root.iter().map(blob).collect()),
     ];
     for (column, among) in columns {
         if !among.is_empty() {

@@ -38,6 +38,8 @@ CREATE TABLE invocation (
     accept_time        INTEGER NOT NULL,
     -- The CID of the invocation whose handler asked for it, or whose outcome it got.
     parent             BLOB,
+    -- The CID of the invocation that all this began with; NULL where that is itself.
+    root               BLOB,
     -- The generation of the last write.
     generation         INTEGER NOT NULL,
     -- Attempts that began after an unclean end and that nothing was recorded of since.
@@ -51,6 +53,8 @@ CREATE TABLE invocation (
     events             BLOB,
     progress           BLOB,
     last_failure       BLOB,
+    -- Why the last attempt failed, or the invocation.
+    failure_reason     TEXT,
     first_attempt_time INTEGER,
     end_time           INTEGER,
     purge_time         INTEGER,
@@ -69,6 +73,9 @@ CREATE UNIQUE INDEX idempotency ON invocation (service, idempotency_key) WHERE i
 
 -- The children of an invocation.
 CREATE INDEX children ON invocation (parent) WHERE parent IS NOT NULL;
+
+-- All that followed from an invocation.
+CREATE INDEX descendants ON invocation (root) WHERE root IS NOT NULL;
 
 -- What has ended, by when it is removed.
 CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL;

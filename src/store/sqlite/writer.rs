@@ -38,6 +38,7 @@ pub(super) struct New {
     pub(super) concurrency_key: Option<String>,
     pub(super) accept_time: i64,
     pub(super) parent: Option<Cid>,
+    pub(super) root: Option<Cid>,
     pub(super) sequence: u64,
     pub(super) request: Vec<u8>,
 }
@@ -62,6 +63,7 @@ pub(super) enum Job {
     Begin(Vec<Cid>, Answer<()>),
     Cancel(Cid, Answer<bool>),
     Purge(i64, usize, Answer<usize>),
+    Remove(Cid, Answer<bool>),
     /// Writes that all is in order, and ends.
     Close(Answer<()>),
 }
@@ -73,6 +75,7 @@ enum Done {
     Begun,
     Cancelled(bool),
     Purged(usize),
+    Removed(bool),
     Closed,
 }
 
@@ -261,7 +264,11 @@ impl Job {
                 let followed_by = change.followed_by.iter().map(|new| new.request.len());
                 change.events.len() + followed_by.sum::<usize>()
             }
-            Self::Begin(..) | Self::Cancel(..) | Self::Purge(..) | Self::Close(_) => 0,
+            Self::Begin(..)
+            | Self::Cancel(..)
+            | Self::Purge(..)
+            | Self::Remove(..)
+            | Self::Close(_) => 0,
         };
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
@@ -280,6 +287,9 @@ impl Job {
             (Self::Purge(_, _, answer), Ok(Done::Purged(removed))) => {
                 drop(answer.send(Ok(removed)))
             }
+            (Self::Remove(_, answer), Ok(Done::Removed(removed))) => {
+                drop(answer.send(Ok(removed)));
+            }
             (Self::Close(answer), Ok(Done::Closed)) => drop(answer.send(Ok(()))),
             (job, Err(error)) => job.refuse(&error),
             (job, Ok(_)) => {
@@ -297,7 +307,7 @@ impl Job {
             Self::Accept(_, answer) => drop(answer.send(Err(error))),
             Self::Record(_, answer) => drop(answer.send(Err(error))),
             Self::Begin(_, answer) | Self::Close(answer) => drop(answer.send(Err(error))),
-            Self::Cancel(_, answer) => drop(answer.send(Err(error))),
+            Self::Cancel(_, answer) | Self::Remove(_, answer) => drop(answer.send(Err(error))),
             Self::Purge(_, _, answer) => drop(answer.send(Err(error))),
         }
     }
@@ -340,6 +350,7 @@ impl Work<'_> {
                 Ok(Done::Cancelled(changed == 1))
             }
             Job::Purge(now, max, _) => Ok(Done::Purged(self.purge(*now, *max)?)),
+            Job::Remove(cid, _) => Ok(Done::Removed(self.remove(*cid)?)),
             Job::Close(_) => {
                 self.transaction
                     .execute("UPDATE meta SET value = 1 WHERE key = 'clean'", [])?;
@@ -381,8 +392,8 @@ impl Work<'_> {
         let sequence = i64::try_from(new.sequence).unwrap_or(i64::MAX);
         let insert = "INSERT INTO invocation
              (cid, service, state, due, wake, idempotency_key, generation, sequence, request, accept_time, parent,
-              concurrency_key)
-             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
+              concurrency_key, root)
+             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING";
         let inserted = self.transaction.prepare_cached(insert)?.execute(params![
             new.cid.as_bytes(),
             service,
@@ -395,6 +406,7 @@ impl Work<'_> {
             new.accept_time,
             new.parent.as_ref().map(Cid::as_bytes),
             new.concurrency_key,
+            new.root.as_ref().map(Cid::as_bytes),
         ])?;
         if inserted == 1 {
             *self.open.entry(service).or_default() += 1;
@@ -444,7 +456,7 @@ impl Work<'_> {
         };
         let update = "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = 0, attempts = ?5,
              events = ?6, progress = ?7, last_failure = ?8, first_attempt_time = ?9, end_time = ?10,
-             purge_time = ?11, tombstone_until = ?12, wake = ?13 WHERE id = ?1";
+             purge_time = ?11, tombstone_until = ?12, wake = ?13, failure_reason = ?14 WHERE id = ?1";
         let last_failure = record.last_failure.as_ref().map(disk::encode_failure);
         self.transaction.prepare_cached(update)?.execute(params![
             id,
@@ -460,6 +472,7 @@ impl Work<'_> {
             record.purge_time.map(disk::nanos),
             record.tombstone_until.map(disk::nanos),
             disk::nanos(record.wake),
+            record.failure().map(Error::reason),
         ])?;
         let mut followed_by = Vec::new();
         for next in &change.followed_by {
@@ -474,6 +487,18 @@ impl Work<'_> {
             service,
             followed_by,
         }))
+    }
+
+    fn remove(&self, cid: Cid) -> rusqlite::Result<bool> {
+        let insert = "INSERT OR REPLACE INTO tombstone (cid, state, end_time, until)
+             SELECT cid, state, end_time, coalesce(tombstone_until, purge_time) FROM invocation
+             WHERE cid = ?1 AND state >= 2";
+        self.transaction
+            .prepare_cached(insert)?
+            .execute([cid.as_bytes()])?;
+        let delete = "DELETE FROM invocation WHERE cid = ?1 AND state >= 2";
+        let mut delete = self.transaction.prepare_cached(delete)?;
+        Ok(delete.execute([cid.as_bytes()])? == 1)
     }
 
     fn purge(&self, now: i64, max: usize) -> rusqlite::Result<usize> {

@@ -157,6 +157,10 @@ impl Store for GatedStore {
         self.inner.begin(cids)
     }
 
+    fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
+        self.inner.remove(cid)
+    }
+
     fn health(&self) -> Result<()> {
         self.inner.health()
     }

@@ -5,6 +5,7 @@ pub(crate) mod dynamic;
 pub(crate) mod gated;
 pub(crate) mod raw;
 pub(crate) mod recorder;
+pub(crate) mod stored;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

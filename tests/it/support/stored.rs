@@ -1,0 +1,89 @@
+//! Invocations as tests of a store make, claim and record them.
+
+use std::sync::Arc;
+
+use cidery::engine::store::{Acceptance, Record, Store, Stored};
+use cidery::model::invocation::{Event, EventKind, Invocation, Request, State};
+use cidery::{Cid, Dict, Payload, ServiceName, dict};
+use jiff::Timestamp;
+
+pub(crate) const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    NOW.checked_add(jiff::SignedDuration::from_secs(seconds))
+        .unwrap()
+}
+
+pub(crate) fn service(name: &str) -> ServiceName {
+    ServiceName::parse(name).unwrap()
+}
+
+pub(crate) fn event(sequence: u64, kind: EventKind) -> Arc<Event> {
+    Arc::new(Event {
+        sequence,
+        attempt: 1,
+        time: NOW,
+        kind,
+    })
+}
+
+pub(crate) fn invocation(name: &str, due: Timestamp, input: Dict) -> Invocation {
+    let mut request = Request::new(Cid::new(), service(name), Payload::from(input), NOW);
+    request.terms.start_time = Some(due);
+    Invocation::accepted(request, 1)
+}
+
+/// An invocation that was accepted, due at `due`.
+pub(crate) async fn accepted(store: &dyn Store, name: &str, due: Timestamp) -> Cid {
+    let invocation = invocation(name, due, dict! {});
+    let cid = invocation.request.cid;
+    assert!(matches!(
+        store.accept(invocation).await.unwrap(),
+        Acceptance::Stored
+    ));
+    cid
+}
+
+pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
+    let ended = state.is_terminal();
+    Record {
+        cid,
+        state,
+        attempts: 1,
+        due: NOW,
+        wake: NOW,
+        first_attempt_time: Some(NOW),
+        events: vec![event(2, EventKind::Started), event(3, kind)],
+        progress: None,
+        last_failure: None,
+        end_time: ended.then_some(NOW),
+        purge_time: ended.then_some(at(10)),
+        tombstone_until: ended.then_some(at(20)),
+        followed_by: Vec::new(),
+        unclaimed: false,
+    }
+}
+
+pub(crate) fn succeeded(cid: Cid) -> Record {
+    record(
+        cid,
+        State::Succeeded,
+        EventKind::Succeeded(Payload::empty().into()),
+    )
+}
+
+pub(crate) async fn found(store: &dyn Store, cid: Cid) -> Invocation {
+    match store.get(cid).await.unwrap() {
+        Stored::Found(invocation) => *invocation,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn claimed(store: &dyn Store, name: &str, now: Timestamp, max: usize) -> Vec<Cid> {
+    let claim = store.claim(&service(name), now, max).await.unwrap();
+    claim
+        .invocations
+        .iter()
+        .map(|invocation| invocation.request.cid)
+        .collect()
+}
