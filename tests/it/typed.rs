@@ -56,6 +56,33 @@ async fn a_service_is_a_method_to_wait_for_and_one_in_the_background() {
 }
 
 #[tokio::test]
+async fn terms_of_background_methods_come_as_metadata() {
+    let node = TestNode::demo().await;
+    let client = Dynamic::discover(node.address(), "customer.Service").await;
+    let get = async |metadata: &[(&'static str, &str)]| {
+        let input = json!({ "cust_id": 2 });
+        client
+            .call_with("customer.Service/GetAsync", input, metadata)
+            .await
+    };
+    let keyed = [("cidery-idempotency-key", "k"), ("cidery-delay", "1h")];
+    let (first, _) = get(&keyed).await.unwrap();
+    let (again, _) = get(&keyed).await.unwrap();
+    assert_eq!(first["cid"], again["cid"]);
+    assert_eq!(again["already_accepted"], json!(true));
+    let cid = Cid::parse(first["cid"].as_str().unwrap()).unwrap();
+    let found = node.handle.invoker().find(cid, Duration::ZERO).await;
+    let found = found.unwrap().invocation;
+    assert_eq!(found.request.terms.idempotency_key.as_deref(), Some("k"));
+    let delay = found.due.duration_since(found.request.accept_time);
+    assert_eq!(delay.as_hours(), 1);
+    for wrong in [("cidery-idempotency-key", ""), ("cidery-delay", "soon")] {
+        let error = error_of(&get(&[wrong]).await.unwrap_err());
+        assert_eq!(error.field_violations()[0].path, format!("/{}", wrong.0));
+    }
+}
+
+#[tokio::test]
 async fn failures_are_those_of_invoke() {
     let node = TestNode::demo().await;
     let client = Dynamic::discover(node.address(), "demo.Service").await;

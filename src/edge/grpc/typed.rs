@@ -30,7 +30,7 @@ use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
-use crate::service::{Call, output_invalid};
+use crate::service::{Call, Start, output_invalid};
 
 /// The options of a call, which travel as metadata.
 const TIMEOUT_KEY: &str = "cidery-timeout";
@@ -182,11 +182,11 @@ impl TypedMethod {
         let headers = transport.as_ref();
         let is_set = |key: &str| headers.contains_key(key);
         NotYet::default()
-            .refuse(IDEMPOTENCY_KEY, is_set(IDEMPOTENCY_KEY))
-            .refuse(DELAY_KEY, is_set(DELAY_KEY))
+            .refuse(IDEMPOTENCY_KEY, waits && is_set(IDEMPOTENCY_KEY))
+            .refuse(DELAY_KEY, waits && is_set(DELAY_KEY))
             .refuse(ON_DEADLINE_KEY, is_set(ON_DEADLINE_KEY))
             .check()?;
-        let own = timeout(headers)?;
+        let own = duration(headers, TIMEOUT_KEY)?;
         let (value, ignored) = decode(&self.found.method.request, message)?;
         let mut call = Call::new(self.found.method.service.to_string(), Payload::Value(value));
         call.cid = cid;
@@ -196,6 +196,14 @@ impl TypedMethod {
         } else {
             own
         };
+        if let Some(delay) = duration(headers, DELAY_KEY)? {
+            call.background().start = Some(Start::After(delay));
+        }
+        if let Some(key) = headers.get(IDEMPOTENCY_KEY) {
+            let key = key.to_str().ok().filter(|key| !key.is_empty());
+            let key = key.ok_or_else(|| malformed(IDEMPOTENCY_KEY, "is no ASCII text"))?;
+            call.background().idempotency_key = Some(key.to_owned());
+        }
         let metadata = metadata(headers)?;
         call.metadata = (!metadata.is_empty()).then(|| Arc::new(metadata));
         Ok((call, (!ignored.is_empty()).then(|| ignored.to_text())))
@@ -211,19 +219,21 @@ impl TypedMethod {
     }
 }
 
-/// `cidery-timeout`: `500ms`, `2s`, `1m 30s`.
-fn timeout(headers: &HeaderMap) -> Result<Option<Duration>> {
-    let Some(value) = headers.get(TIMEOUT_KEY) else {
+/// `cidery-timeout`, `cidery-delay`: `500ms`, `2s`, `1m 30s`.
+fn duration(headers: &HeaderMap, key: &str) -> Result<Option<Duration>> {
+    let Some(value) = headers.get(key) else {
         return Ok(None);
     };
     let text = value.to_str().unwrap_or_default();
     let parsed = text.parse::<jiff::SignedDuration>().ok();
-    let timeout = parsed.and_then(|duration| Duration::try_from(duration).ok());
-    timeout.map(Some).ok_or_else(|| {
-        let message = "is no duration such as `500ms` or `2s`";
-        let violation = Violation::new(format!("/{TIMEOUT_KEY}"), "MALFORMED", message);
-        Error::violations(reason::REQUEST_INVALID, vec![violation])
-    })
+    let duration = parsed.and_then(|duration| Duration::try_from(duration).ok());
+    let message = "is no duration such as `500ms` or `2s`";
+    duration.map(Some).ok_or_else(|| malformed(key, message))
+}
+
+fn malformed(key: &str, message: &str) -> Error {
+    let violation = Violation::new(format!("/{key}"), "MALFORMED", message);
+    Error::violations(reason::REQUEST_INVALID, vec![violation])
 }
 
 /// Headers that are the transport's, or that say who the caller is: they are neither stored nor handed on.
@@ -250,7 +260,7 @@ fn is_metadata(name: &str) -> bool {
 
 /// The metadata of a call: all ASCII headers but those of the transport, credentials and our own.
 fn metadata(headers: &HeaderMap) -> Result<Metadata> {
-    const KNOWN: [&str; 2] = [CID_KEY, TIMEOUT_KEY];
+    const KNOWN: [&str; 4] = [CID_KEY, TIMEOUT_KEY, DELAY_KEY, IDEMPOTENCY_KEY];
     let mut metadata = Metadata::new();
     let mut unknown = Vec::new();
     for name in headers.keys() {
