@@ -257,13 +257,14 @@ fn the_demo_shows_everything_and_ends() {
         .next()
         .unwrap();
     let logged = stderr(&output);
-    let line = logged
-        .lines()
-        .find(|line| line.contains("my-service2") && line.contains(cid));
-    assert!(
-        line.is_some_and(|line| line.contains("customer_id=123")),
-        "{logged}"
-    );
+    // (The events are shown there too, by CID and service: before its line, or after.)
+    let parts = [
+        "service.name=\"invoking.my-service2\"",
+        "customer_id=123",
+        cid,
+    ];
+    let is_its = |line: &str| parts.iter().all(|part| line.contains(part));
+    assert!(logged.lines().any(is_its), "{logged}");
 }
 
 #[test]
