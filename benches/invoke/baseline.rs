@@ -41,7 +41,19 @@ impl NamedService for Echo {
     const NAME: &'static str = "bench.Echo";
 }
 
-impl Service<Request<Body>> for Echo {
+/// A service of one unary method, without generated code.
+#[derive(Clone)]
+struct Unary<T>(T);
+
+impl<T: NamedService> NamedService for Unary<T> {
+    const NAME: &'static str = T::NAME;
+}
+
+impl<T> Service<Request<Body>> for Unary<T>
+where
+    T: UnaryService<Message, Response = Message> + Clone + Send + 'static,
+    T::Future: Send,
+{
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<Response<Body>, Infallible>;
@@ -51,21 +63,31 @@ impl Service<Request<Body>> for Echo {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let method = self.0.clone();
         Box::pin(async move {
             let mut grpc = Grpc::new(ProstCodec::<Message, Message>::default());
-            Ok(grpc.unary(Self, request).await)
+            Ok(grpc.unary(method, request).await)
         })
     }
 }
 
 pub(crate) fn serve() {
+    serve_unary(Echo);
+}
+
+/// Serves a method on a free port, and says where.
+pub(crate) fn serve_unary<T>(method: T)
+where
+    T: UnaryService<Message, Response = Message> + NamedService + Clone + Send + Sync + 'static,
+    T::Future: Send,
+{
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap());
         // As `Server::serve` does; with a listener of one's own it has to be asked for.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let server = Server::builder().add_service(Echo);
+        let server = Server::builder().add_service(Unary(method));
         server.serve_with_incoming(incoming).await.unwrap();
     });
 }

@@ -2,31 +2,23 @@
 //! append-only log, one thread that writes what waits for it together, `fdatasync`, then the answers. The invocations
 //! are due in an hour: what is measured is acceptance. Both logs are on the same disk.
 
-use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::task::{Context, Poll};
 
+use cidery::Cid;
 use cidery::codec::proto::v1;
 use cidery::store::SqliteStore;
-use cidery::{Cid, Dict, Node};
-use http::{Request, Response};
 use prost::Message as _;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::Status;
-use tonic::body::Body;
 use tonic::codegen::BoxFuture;
-use tonic::server::{Grpc, NamedService, UnaryService};
-use tonic::transport::server::TcpIncoming;
-use tonic_prost::ProstCodec;
-use tower_service::Service;
+use tonic::server::{NamedService, UnaryService};
 
-use crate::baseline::Message;
+use crate::baseline::{Message, serve_unary};
 use crate::load::{self, Load};
-use crate::server::Server;
+use crate::server::{Server, serve_echo};
 use crate::{micros, row};
 
 const PATH: &str = "/bench.Log/Append";
@@ -113,19 +105,8 @@ fn folder(kind: &str, process: u32) -> PathBuf {
 
 /// A node on the embedded store.
 pub(crate) fn serve() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let store = SqliteStore::open(folder("durable", std::process::id())).unwrap();
-        let node = Node::builder()
-            .service("echo", async |input: Dict| input)
-            .store(store)
-            .listen("127.0.0.1:0".parse().unwrap())
-            .start()
-            .await
-            .unwrap();
-        println!("{}", node.address().unwrap());
-        std::future::pending::<()>().await;
-    });
+    let store = SqliteStore::open(folder("durable", std::process::id())).unwrap();
+    serve_echo(|node| node.store(store));
 }
 
 type Waiting = (Vec<u8>, oneshot::Sender<()>);
@@ -175,37 +156,12 @@ impl NamedService for Log {
     const NAME: &'static str = "bench.Log";
 }
 
-impl Service<Request<Body>> for Log {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Response<Body>, Infallible>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let log = self.clone();
-        Box::pin(async move {
-            let mut grpc = Grpc::new(ProstCodec::<Message, Message>::default());
-            Ok(grpc.unary(log, request).await)
-        })
-    }
-}
-
 /// The baseline.
 pub(crate) fn serve_log() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     let folder = folder("log", std::process::id());
     fs::create_dir_all(&folder).unwrap();
     let file = File::create(folder.join("log")).unwrap();
     let (log, waiting) = sync_channel(QUEUE);
     std::thread::spawn(move || write(file, &waiting));
-    runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        println!("{}", listener.local_addr().unwrap());
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let server = tonic::transport::Server::builder().add_service(Log(log));
-        server.serve_with_incoming(incoming).await.unwrap();
-    });
+    serve_unary(Log(log));
 }

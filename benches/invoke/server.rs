@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use cidery::{Dict, Node};
+use cidery::{Dict, Node, NodeBuilder};
 
 /// This program, run as a server.
 pub(crate) struct Server {
@@ -52,9 +52,14 @@ impl Drop for Server {
 
 /// A node with an echo that reads its input: a dict in, a dict out.
 pub(crate) fn serve_cidery() {
+    serve_echo(|node| node);
+}
+
+/// The same, changed in some way.
+pub(crate) fn serve_echo(change: impl FnOnce(NodeBuilder) -> NodeBuilder) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let node = Node::builder()
+        let node = change(Node::builder())
             .service("echo", async |input: Dict| input)
             .listen("127.0.0.1:0".parse().unwrap())
             .start()

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Event, EventKind, Invocation, Request, Shown, State};
+use crate::model::invocation::{Event, Invocation, Request, Shown, State, failure_of};
 use crate::service::BoxFuture;
 
 /// Where invocations are kept.
@@ -186,9 +186,7 @@ impl Record {
     /// Why the invocation failed, or its last attempt, if it did.
     #[must_use]
     pub fn failure(&self) -> Option<&Error> {
-        let last = self.events.last().map(|event| &event.kind);
-        last.and_then(EventKind::failure)
-            .or(self.last_failure.as_ref())
+        failure_of(&self.events, self.last_failure.as_ref())
     }
 }
 

@@ -6,17 +6,7 @@ use cidery::service::Call;
 use cidery::sio::{Bool, Date, Int, Secret, Sio, Text};
 use cidery::{Definition, Dict, Format, Kind, Node, Payload, Value, dict};
 
-use crate::support::TestNode;
-
-fn document(text: impl Into<String>, format: Format) -> Payload {
-    Payload::Document(text.into().into(), format)
-}
-
-fn echo(name: &str, sio: Sio) -> Definition {
-    Definition::new(name, async |input: Value| input)
-        .unwrap()
-        .sio(sio)
-}
+use crate::support::{TestNode, document, echo};
 
 #[tokio::test]
 async fn what_is_dropped_is_named_and_what_is_secret_is_not_shown() {

@@ -7,17 +7,7 @@ use cidery::service::Call;
 use cidery::sio::{CsvOptions, Decimal, Int, Sio, Text};
 use cidery::{Context, Definition, Format, Kind, Node, Payload, Reply, Result, Value, dict};
 
-use crate::support::{PATIENCE, TestNode};
-
-fn document(text: impl Into<String>, format: Format) -> Payload {
-    Payload::Document(text.into().into(), format)
-}
-
-fn echo(name: &str, sio: Sio) -> Definition {
-    Definition::new(name, async |input: Value| input)
-        .unwrap()
-        .sio(sio)
-}
+use crate::support::{PATIENCE, TestNode, document, echo};
 
 async fn invoke(
     node: &TestNode,

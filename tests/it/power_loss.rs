@@ -10,16 +10,14 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
-use cidery::engine::store::{Record, Store, Stored};
-use cidery::model::invocation::{Event, EventKind, Invocation, Request, State};
+use cidery::engine::store::{Store as _, Stored};
+use cidery::model::invocation::{Invocation, State};
 use cidery::store::SqliteStore;
-use cidery::{Cid, Payload, ServiceName, dict};
-use jiff::Timestamp;
+use cidery::{Cid, dict};
 use tokio::task::JoinSet;
 
+use crate::support::stored::{NOW, invocation, succeeded};
 use crate::support::{Folder, recorder};
-
-const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
 /// What the recorder writes.
 const WRITE: u8 = 1;
@@ -124,35 +122,9 @@ impl Disk {
     }
 }
 
-fn event(sequence: u64, kind: EventKind) -> std::sync::Arc<Event> {
-    let attempt = 1;
-    Event {
-        sequence,
-        attempt,
-        time: NOW,
-        kind,
-    }
-    .into()
-}
-
-fn invocation() -> Invocation {
-    let service = ServiceName::parse("a.service").unwrap();
-    let input = Payload::from(dict! { "text": "x".repeat(fastrand::usize(0..3_000)) });
-    Invocation {
-        request: Request::new(Cid::new(), service.clone(), input, NOW).into(),
-        state: State::ACCEPTED,
-        attempts: 0,
-        due: NOW,
-        first_attempt_time: None,
-        end_time: None,
-        purge_time: None,
-        progress: None,
-        last_failure: None,
-        events: vec![event(1, EventKind::Accepted { service, due: NOW })],
-        losses: 0,
-        recovered: false,
-        cancel_requested: false,
-    }
+fn next() -> Invocation {
+    let text = "x".repeat(fastrand::usize(0..3_000));
+    invocation("a.service", NOW, dict! { "text": text })
 }
 
 /// The run that is recorded. It does nothing unless it is told where: the test below starts it.
@@ -178,40 +150,18 @@ async fn the_run_that_is_recorded() {
                 answers.lock().unwrap().write_all(&answer).unwrap();
             };
             for n in 0..25 {
-                let next = invocation();
+                let next = next();
                 let cid = next.request.cid;
                 store.accept(next).await.unwrap();
                 answer(0, cid);
                 if n % 2 == 0 {
-                    store.record(ended(cid)).await.unwrap();
+                    store.record(succeeded(cid)).await.unwrap();
                     answer(1, cid);
                 }
             }
         });
     }
     callers.join_all().await;
-}
-
-fn ended(cid: Cid) -> Record {
-    Record {
-        cid,
-        state: State::Succeeded,
-        attempts: 1,
-        due: NOW,
-        wake: NOW,
-        first_attempt_time: Some(NOW),
-        events: vec![
-            event(2, EventKind::Started),
-            event(3, EventKind::Succeeded(Payload::empty().into())),
-        ],
-        progress: None,
-        last_failure: None,
-        end_time: Some(NOW),
-        purge_time: Some(NOW),
-        tombstone_until: Some(NOW),
-        followed_by: Vec::new(),
-        unclaimed: false,
-    }
 }
 
 /// Opens what a power cut left and looks for what had been answered.

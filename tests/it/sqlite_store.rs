@@ -15,8 +15,8 @@ use cidery::model::payload::{Format, Reply};
 use cidery::store::SqliteStore;
 use cidery::{Cid, Error, Payload, Value, dict};
 
-use crate::support::Folder;
 use crate::support::stored::{NOW, accepted, at, claimed, event, found, service, succeeded};
+use crate::support::{Folder, document};
 
 /// What a store that is opened again holds.
 #[tokio::test]
@@ -146,10 +146,6 @@ fn something_of_everything() -> Vec<Invocation> {
 
 fn cid(n: u8) -> Cid {
     Cid::parse(&format!("01a20cf5-6921-7416-b07f-fefff93a89{n:02x}")).unwrap()
-}
-
-fn document(text: &'static str, format: Format) -> Payload {
-    Payload::Document(text.into(), format)
 }
 
 fn ended(n: u8, input: Payload, kind: EventKind) -> Invocation {

@@ -11,13 +11,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::support::dynamic::{Dynamic, reflect};
-use crate::support::{PATIENCE, TestNode, error_of};
-
-fn echo(name: &str, sio: Sio) -> Definition {
-    Definition::new(name, async |input: Value| input)
-        .unwrap()
-        .sio(sio)
-}
+use crate::support::{PATIENCE, TestNode, echo, error_of};
 
 async fn node(definitions: impl IntoIterator<Item = Definition>) -> TestNode {
     let builder = definitions

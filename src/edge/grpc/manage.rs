@@ -1,5 +1,7 @@
 //! Listing, cancelling and retrying stored invocations, by CIDs or by filter.
 
+use std::time::Duration;
+
 use super::invocation::pending_reason;
 use super::request::{self, NotYet};
 use crate::codec::convert::{failure_to_proto, state_to_proto, timestamp_from_proto};
@@ -179,6 +181,10 @@ async fn select(
     })
 }
 
+fn changed(cid: Cid, outcome: Result<Found>) -> v1::InvocationChange {
+    outcome.map_or_else(|error| refused(cid, &error), |found| change(&found))
+}
+
 fn refused(cid: Cid, error: &Error) -> v1::InvocationChange {
     v1::InvocationChange {
         cid: cid.to_string(),
@@ -215,10 +221,10 @@ pub(super) async fn cancel(
     let mut changes = Vec::with_capacity(selection.cids.len());
     for cid in selection.cids {
         let outcome = match message.dry_run {
-            true => invoker.find(cid, std::time::Duration::ZERO).await,
+            true => invoker.find(cid, Duration::ZERO).await,
             false => invoker.cancel(cid).await,
         };
-        changes.push(outcome.map_or_else(|error| refused(cid, &error), |found| change(&found)));
+        changes.push(changed(cid, outcome));
     }
     Ok(v1::CancelInvocationsResponse {
         changes,
@@ -239,10 +245,10 @@ pub(super) async fn purge(
     let mut changes = Vec::with_capacity(selection.cids.len());
     for cid in selection.cids {
         let outcome = match message.dry_run {
-            true => invoker.find(cid, std::time::Duration::ZERO).await,
+            true => invoker.find(cid, Duration::ZERO).await,
             false => invoker.purge(cid).await,
         };
-        changes.push(outcome.map_or_else(|error| refused(cid, &error), |found| change(&found)));
+        changes.push(changed(cid, outcome));
     }
     Ok(v1::PurgeInvocationsResponse {
         changes,
@@ -285,7 +291,7 @@ async fn retried(
     input: Option<Payload>,
     dry_run: bool,
 ) -> v1::InvocationChange {
-    let found = match invoker.find(cid, std::time::Duration::ZERO).await {
+    let found = match invoker.find(cid, Duration::ZERO).await {
         Ok(found) => found,
         Err(error) => return refused(cid, &error),
     };

@@ -74,6 +74,15 @@ impl Request {
     }
 }
 
+/// The failure that the last event tells of, or that was the last one.
+pub(crate) fn failure_of<'a>(
+    events: &'a [Arc<Event>],
+    last: Option<&'a Error>,
+) -> Option<&'a Error> {
+    let told = events.last().and_then(|event| event.kind.failure());
+    told.or(last)
+}
+
 /// One stored invocation.
 #[derive(Clone, Debug)]
 pub struct Invocation {
@@ -143,9 +152,7 @@ impl Invocation {
     /// Why it failed, if it did when it was last attempted.
     #[must_use]
     pub fn failure(&self) -> Option<&Error> {
-        let last = self.events.last().map(|event| &event.kind);
-        last.and_then(EventKind::failure)
-            .or(self.last_failure.as_ref())
+        failure_of(&self.events, self.last_failure.as_ref())
     }
 
     /// The last sequence given to one of its events.

@@ -79,7 +79,7 @@ pub struct SqliteStore {
     queries: SyncSender<Query>,
     /// For lanes, which must not wait behind somebody's long list.
     claims: SyncSender<Query>,
-    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    threads: Vec<thread::JoinHandle<()>>,
     /// Held while something is claimed, and while something that was not claimed is recorded: a claim never takes what
     /// has ended in the meantime.
     order: tokio::sync::Mutex<()>,
@@ -254,7 +254,7 @@ impl SqliteStore {
             jobs,
             queries,
             claims,
-            threads: Mutex::new(threads),
+            threads,
             order: tokio::sync::Mutex::new(()),
             _directory: directory,
         })
@@ -385,9 +385,7 @@ impl Drop for SqliteStore {
             .checkpoint
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = None;
-        let threads =
-            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }

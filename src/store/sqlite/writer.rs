@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, Transaction, params};
 use tokio::sync::oneshot;
 
 use super::disk;
@@ -156,7 +156,8 @@ impl Writer {
             group.into_iter().for_each(|job| job.refuse(&error));
             return;
         }
-        let room = self.has_room();
+        let brings_new_work = group.iter().any(|job| matches!(job, Job::Accept(..)));
+        let room = brings_new_work && self.has_room();
         match self.attempt(&group, room) {
             Ok(done) => {
                 let mut counts = self.shared.counts();
@@ -489,32 +490,27 @@ impl Work<'_> {
         }))
     }
 
-    fn remove(&self, cid: Cid) -> rusqlite::Result<bool> {
-        let insert = "INSERT OR REPLACE INTO tombstone (cid, state, end_time, until)
+    /// Makes tombstones of invocations that have ended, by a query for their ids; answers how many.
+    fn bury(&self, ids: &str, values: impl Params + Copy) -> rusqlite::Result<usize> {
+        let insert = format!(
+            "INSERT OR REPLACE INTO tombstone (cid, state, end_time, until)
              SELECT cid, state, end_time, coalesce(tombstone_until, purge_time) FROM invocation
-             WHERE cid = ?1 AND state >= 2";
-        self.transaction
-            .prepare_cached(insert)?
-            .execute([cid.as_bytes()])?;
-        let delete = "DELETE FROM invocation WHERE cid = ?1 AND state >= 2";
-        let mut delete = self.transaction.prepare_cached(delete)?;
-        Ok(delete.execute([cid.as_bytes()])? == 1)
+             WHERE id IN ({ids})"
+        );
+        self.transaction.prepare_cached(&insert)?.execute(values)?;
+        let delete = format!("DELETE FROM invocation WHERE id IN ({ids})");
+        self.transaction.prepare_cached(&delete)?.execute(values)
+    }
+
+    fn remove(&self, cid: Cid) -> rusqlite::Result<bool> {
+        let id = "SELECT id FROM invocation WHERE cid = ?1 AND state >= 2";
+        Ok(self.bury(id, (cid.as_bytes(),))? == 1)
     }
 
     fn purge(&self, now: i64, max: usize) -> rusqlite::Result<usize> {
         let limit = i64::try_from(max).unwrap_or(i64::MAX);
-        let insert = "INSERT OR REPLACE INTO tombstone (cid, state, end_time, until)
-             SELECT cid, state, end_time, coalesce(tombstone_until, purge_time) FROM invocation
-             WHERE purge_time <= ?1 ORDER BY purge_time LIMIT ?2";
-        self.transaction
-            .prepare_cached(insert)?
-            .execute([now, limit])?;
-        let delete = "DELETE FROM invocation WHERE id IN
-             (SELECT id FROM invocation WHERE purge_time <= ?1 ORDER BY purge_time LIMIT ?2)";
-        let removed = self
-            .transaction
-            .prepare_cached(delete)?
-            .execute([now, limit])?;
+        let ids = "SELECT id FROM invocation WHERE purge_time <= ?1 ORDER BY purge_time LIMIT ?2";
+        let removed = self.bury(ids, (now, limit))?;
         let left = i64::try_from(max - removed).unwrap_or_default();
         let delete = "DELETE FROM tombstone WHERE cid IN
              (SELECT cid FROM tombstone WHERE until <= ?1 ORDER BY until LIMIT ?2)";

@@ -13,7 +13,8 @@ use std::time::Duration;
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use cidery::codec::proto::v1::stream_results_response::Event;
-use cidery::{Client, Error, Node, NodeBuilder, NodeHandle};
+use cidery::sio::Sio;
+use cidery::{Client, Definition, Error, Format, Node, NodeBuilder, NodeHandle, Payload, Value};
 use tonic::transport::Channel;
 
 /// Long enough for anything that should happen, on a machine with much else to do.
@@ -133,6 +134,18 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     tokio::time::timeout(PATIENCE, wait)
         .await
         .unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// An input that is a document.
+pub(crate) fn document(text: impl Into<String>, format: Format) -> Payload {
+    Payload::Document(text.into().into(), format)
+}
+
+/// A service that answers with what it gets, under a declaration.
+pub(crate) fn echo(name: &str, sio: Sio) -> Definition {
+    Definition::new(name, async |input: Value| input)
+        .unwrap()
+        .sio(sio)
 }
 
 /// A folder that is removed when the test ends.
