@@ -345,7 +345,7 @@ impl NodeHandle {
         input: impl Into<Payload>,
     ) -> Result<Response> {
         let cid = Cid::new();
-        let reply = self.invoker.invoke(cid, Call::new(service, input)).await?;
+        let (cid, reply) = self.invoker.invoke(cid, Call::new(service, input)).await?;
         Response::new(cid, reply)
     }
 

@@ -132,6 +132,30 @@ pub fn check_output(sio: &Sio, output: Payload) -> Result<Payload> {
     }))
 }
 
+/// Reads an output that was checked, wrapped and encoded: what a `Struct` had no form for is as it was again.
+///
+/// # Errors
+///
+/// As for [`check_output`], where the declaration is another one by now.
+pub fn read_output(sio: &Sio, output: Payload) -> Result<Payload> {
+    if sio.output.is_none() || matches!(output, Payload::Document(..)) {
+        return Ok(output);
+    }
+    let mut value = payload::decode(output)?;
+    if let Some(key) = &sio.response_elem {
+        value = unwrapped(value, key);
+    }
+    check_output(sio, Payload::Value(value))
+}
+
+fn unwrapped(mut value: Value, key: &str) -> Value {
+    let inner = match &mut value {
+        Value::Dict(dict) => dict.remove(key),
+        _ => None,
+    };
+    inner.unwrap_or(value)
+}
+
 /// Writes a checked and wrapped output as a document, where that is asked for: CSV in the declared order of columns,
 /// without the wrapping.
 ///
@@ -143,10 +167,8 @@ pub fn write_output(sio: &Sio, output: Payload, format: Format) -> Result<Payloa
         return payload::encode(output, format);
     }
     let mut value = payload::decode(output)?;
-    if let (Some(key), Value::Dict(dict)) = (&sio.response_elem, &mut value)
-        && let Some(inner) = dict.remove(key)
-    {
-        value = inner;
+    if let Some(key) = &sio.response_elem {
+        value = unwrapped(value, key);
     }
     let text = csv::write(&value, sio.output.as_ref(), sio.csv)?;
     Ok(Payload::Document(text.into(), Format::Csv))

@@ -12,7 +12,7 @@ use crate::engine::dispatch::Dispatch;
 use crate::engine::hub::{Live, next_sequence};
 use crate::engine::invoke::with_trace_of;
 use crate::engine::routes::Route;
-use crate::engine::store::Acceptance;
+use crate::engine::store::{Acceptance, Stored};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, Request, Terms, fingerprint};
@@ -101,7 +101,7 @@ impl Invoker {
     }
 
     /// Accepts an invocation together with the response of the handler that asks for it.
-    pub(super) fn accept_with_outcome(
+    pub(super) async fn accept_with_outcome(
         &self,
         call: Call,
         parent: &Dispatch,
@@ -110,12 +110,40 @@ impl Invoker {
         let route = self.0.routes.find(&call.service)?;
         let cid = call.cid.unwrap_or_default();
         let (invocation, ignored) = self.prepare(cid, call, Some(parent), &route)?;
-        live.follow_up(invocation)?;
+        let request = Arc::clone(&invocation.request);
+        let first = match self.known(&request).await? {
+            Some(first) => Some(first),
+            None => live.follow_up(invocation)?,
+        };
+        if let Some(first) = first {
+            check_same(&first, &request)?;
+            return Ok(Accepted {
+                cid: first.cid,
+                already_accepted: true,
+                ignored,
+            });
+        }
         Ok(Accepted {
             cid,
             already_accepted: false,
             ignored,
         })
+    }
+
+    /// The first request with the CID or the key of one that is not stored yet.
+    async fn known(&self, request: &Request) -> Result<Option<Arc<Request>>> {
+        let store = &self.0.store;
+        let by_key = match &request.terms.idempotency_key {
+            Some(key) => {
+                let (service, key) = (request.service.clone(), key.clone());
+                store.with_key(service, key).await?
+            }
+            None => None,
+        };
+        match store.get(by_key.unwrap_or(request.cid)).await? {
+            Stored::Found(found) => Ok(Some(found.request)),
+            Stored::Removed(_) | Stored::Unknown => Ok(None),
+        }
     }
 
     /// Checks an input before its CID is answered. It is stored as it came, and checked again when it is dispatched.
@@ -155,19 +183,7 @@ impl Invoker {
             Start::After(delay) => later(now, delay),
             Start::At(time) => time.max(now),
         });
-        for (field, key) in [
-            ("/idempotency_key", &asked.idempotency_key),
-            ("/concurrency_key", &asked.concurrency_key),
-        ] {
-            if key
-                .as_ref()
-                .is_some_and(|key| key.len() > Terms::MAX_KEY_BYTES)
-            {
-                let message = format!("is longer than {} bytes", Terms::MAX_KEY_BYTES);
-                let violation = Violation::new(field, "TOO_LARGE", message);
-                return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
-            }
-        }
+        check_keys(&asked)?;
         Ok(Terms {
             start_time: start_time.map(|time| time.min(HELD)),
             expire_time: asked.expiration.map(|expiration| later(now, expiration)),
@@ -179,6 +195,7 @@ impl Invoker {
             retention: asked.retention,
             idempotency_key: asked.idempotency_key,
             concurrency_key: asked.concurrency_key,
+            at_most_once: asked.at_most_once,
             in_reply_to: None,
             retry_of: asked.retry_of,
         })
@@ -221,6 +238,26 @@ impl Invoker {
         };
         let sequence = next_sequence(0, self.0.store.generation());
         Ok(Invocation::accepted(request, sequence))
+    }
+}
+
+fn check_keys(asked: &Background) -> Result<()> {
+    let too_long = |(field, key): (&'static str, &Option<String>)| {
+        key.as_ref()
+            .filter(|key| key.len() > Terms::MAX_KEY_BYTES)?;
+        let message = format!("is longer than {} bytes", Terms::MAX_KEY_BYTES);
+        Some(Violation::new(field, "TOO_LARGE", message))
+    };
+    let violations: Vec<Violation> = [
+        ("/idempotency_key", &asked.idempotency_key),
+        ("/concurrency_key", &asked.concurrency_key),
+    ]
+    .into_iter()
+    .filter_map(too_long)
+    .collect();
+    match violations.is_empty() {
+        true => Ok(()),
+        false => Err(Error::violations(reason::REQUEST_INVALID, violations)),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::engine::attempt::Attempt;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::gate::{Permits, Slot};
 use crate::engine::hub::Live;
+use crate::engine::lasting::node_lost;
 use crate::engine::routes::Route;
 use crate::engine::settle::deadline_passed;
 use crate::engine::wanted::{Wanted, with_ignored};
@@ -75,6 +76,9 @@ impl Invoker {
     async fn begin(&self, invocation: &Invocation) -> Result<(), Ended> {
         if !invocation.recovered {
             return Ok(());
+        }
+        if invocation.request.terms.at_most_once {
+            return Err(Ended::With(Err(node_lost())));
         }
         let limit = self.0.limits.losses;
         if invocation.losses >= limit {

@@ -149,8 +149,7 @@ impl Invoke for Dispatch {
             .as_ref()
             .is_some_and(|asked| asked.with_outcome);
         if let (true, Some(live)) = (with_outcome, &self.live) {
-            let accepted = self.invoker.accept_with_outcome(call, self, live);
-            return Box::pin(std::future::ready(accepted));
+            return Box::pin(self.invoker.accept_with_outcome(call, self, live));
         }
         Box::pin(self.invoker.accept(call, Some(self)))
     }

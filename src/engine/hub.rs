@@ -18,7 +18,7 @@ use crate::engine::limits::Limits;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{
-    Change, Event, EventKind, Invocation, Progress, SEQUENCES_PER_GENERATION, Shown, State,
+    Change, Event, EventKind, Invocation, Progress, Request, SEQUENCES_PER_GENERATION, Shown, State,
 };
 use crate::model::payload::Payload;
 
@@ -309,22 +309,27 @@ impl Live {
         }));
     }
 
-    /// Keeps an invocation that is to be accepted with the response.
+    /// Keeps an invocation that is to be accepted with the response. Answers with the first one where this attempt
+    /// asked for it before, by the same CID or key.
     ///
     /// # Errors
     ///
     /// `CANCELLED` where the attempt has ended; `RESOURCE_EXHAUSTED` / `PENDING_LIMIT` where there are too many.
-    pub(super) fn follow_up(&self, next: Invocation) -> Result<()> {
+    pub(super) fn follow_up(&self, next: Invocation) -> Result<Option<Arc<Request>>> {
         let mut told = self.told();
         if told.sealed {
             return Err(Error::cancelled(reason::CANCELLED, "the attempt has ended"));
+        }
+        let mut asked_before = told.followed_by.iter();
+        if let Some(first) = asked_before.find(|first| is_same(&first.request, &next.request)) {
+            return Ok(Some(Arc::clone(&first.request)));
         }
         if told.followed_by.len() >= FOLLOW_UPS {
             let message = format!("an attempt has at most {FOLLOW_UPS} follow-ups");
             return Err(Error::resource_exhausted(reason::PENDING_LIMIT, message));
         }
         told.followed_by.push(next);
-        Ok(())
+        Ok(None)
     }
 
     /// What is to be accepted with the response.
@@ -411,6 +416,12 @@ pub(super) enum Untold {
 /// How far somebody is who has seen this progress.
 pub(super) fn version(shown: &Shown) -> Version {
     (shown.attempt, shown.number)
+}
+
+/// Whether one of two requests is the other one said again.
+fn is_same(one: &Request, other: &Request) -> bool {
+    let (key, of_other) = (&one.terms.idempotency_key, &other.terms.idempotency_key);
+    one.cid == other.cid || (key.is_some() && key == of_other && one.service == other.service)
 }
 
 /// The sequence after `last`, in this generation of the store.

@@ -16,14 +16,15 @@ use crate::engine::routes::Route;
 use crate::engine::store::Stored;
 use crate::engine::wanted::{Wanted, with_ignored};
 use crate::engine::watched::{Bounds, Caller, Watched};
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
 use crate::service::{Admitted, Call, Facts, output_invalid};
 
 impl Invoker {
-    /// Invokes a service for a caller from outside and waits for its reply.
+    /// Invokes a service for a caller from outside and waits for its reply. Answers as well with the CID that it is of:
+    /// that of the first invocation, where `call` has an idempotency key that is known.
     ///
     /// `cid` is the CID of the call, which the caller brought if `call.cid` names it.
     ///
@@ -35,10 +36,21 @@ impl Invoker {
     /// # Cancel safety
     ///
     /// Dropping the future cancels the invocation: its handler is asked to stop, and dropped after the grace period.
-    pub async fn invoke(&self, cid: Cid, call: Call) -> Result<Reply> {
-        self.invoke_outside(cid, call)
-            .await
-            .map_err(|error| error.with_cid(cid))
+    /// One that is stored ([`Call::background`]) goes on.
+    pub async fn invoke(&self, cid: Cid, call: Call) -> Result<(Cid, Reply)> {
+        let named = |error: Error| match error.cid() {
+            Some(_) => error,
+            None => error.with_cid(cid),
+        };
+        if call.is_stored() {
+            let call = Call {
+                cid: Some(cid),
+                ..call
+            };
+            return Box::pin(self.invoke_stored(call)).await.map_err(named);
+        }
+        let reply = self.invoke_outside(cid, call).await;
+        Ok((cid, reply.map_err(named)?))
     }
 
     async fn invoke_outside(&self, cid: Cid, call: Call) -> Result<Reply> {

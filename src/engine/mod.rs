@@ -17,6 +17,7 @@ mod gate;
 mod hub;
 mod invoke;
 mod lane;
+mod lasting;
 mod limits;
 mod lookup;
 mod manage;

@@ -9,6 +9,7 @@ use crate::engine::Invoker;
 use crate::engine::background::Ended;
 use crate::engine::clock::later;
 use crate::engine::hub::{Live, next_sequence};
+use crate::engine::lasting::node_lost;
 use crate::engine::routes::Route;
 use crate::engine::store::Record;
 use crate::model::error::{Error, Result, reason};
@@ -253,6 +254,10 @@ fn decide(
             Err(error),
         ),
         Ended::With(Err(error)) => failed(route, invocation, state, error, now),
+        Ended::HandedBack if invocation.request.terms.at_most_once => {
+            let change = Change::Failure { retried: false };
+            terminal(invocation, state, change, Err(node_lost()))
+        }
         // Not counted: the next attempt has the same number.
         Ended::HandedBack => match state.after(Change::HandedBack) {
             Some(pending @ State::Pending { .. }) => Decision {
@@ -286,7 +291,8 @@ fn failed(
         .retry_policy
         .as_ref()
         .unwrap_or(&route.options.retry_policy);
-    let wait = is_retried(&error)
+    let again = is_retried(&error) && !terms.at_most_once;
+    let wait = again
         .then(|| policy.wait(attempts, fastrand::f64(), error.retry_after()))
         .flatten();
     let change = Change::Failure {
@@ -307,7 +313,7 @@ fn failed(
             }
         }
         // No attempt is left: it waits until somebody retries or cancels it.
-        _ if terms.hold && is_retried(&error) => Decision {
+        _ if terms.hold && again => Decision {
             state: State::Pending { started: true },
             attempts,
             due: HELD,

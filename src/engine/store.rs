@@ -69,7 +69,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`Page::next`] of the page before.
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>>;
 
-    /// Reads an invocation.
+    /// Reads an invocation. A pending one says whether another one with its concurrency key comes first
+    /// ([`Invocation::key_busy`]).
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>>;
 
     /// How many invocations of a service are pending. Kept, not counted; claimed ones are not pending.

@@ -31,7 +31,7 @@ pub struct Call {
     pub metadata: Option<Arc<Metadata>>,
     /// The format the response is wanted in. Default: that of the input.
     pub response_format: Option<Format>,
-    /// What is asked of it in the background. `None`: nothing.
+    /// What is asked of it beyond that. `None`: nothing; a caller that waits is answered without anything stored.
     pub background: Option<Box<Background>>,
 }
 
@@ -44,7 +44,17 @@ pub enum Start {
     At(Timestamp),
 }
 
-/// What a caller asks of an asynchronous invocation beyond its input.
+/// What happens to a synchronous invocation when its caller's deadline passes, or its caller goes away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDeadline {
+    /// It is cancelled.
+    #[default]
+    Cancel,
+    /// It was stored before it was dispatched, and goes on as an asynchronous one.
+    Continue,
+}
+
+/// What a caller asks of an invocation that is stored, beyond its input.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Background {
     /// When it is due. Default: at once.
@@ -71,6 +81,10 @@ pub struct Background {
     pub retry_of: Option<Cid>,
     /// Whether it is accepted together with the response of the handler that asks for it.
     pub with_outcome: bool,
+    /// Of a caller that waits: what happens when its deadline passes.
+    pub on_deadline: OnDeadline,
+    /// Whether it is never attempted again by the platform: what it does must not be done twice.
+    pub at_most_once: bool,
 }
 
 impl Call {
@@ -85,6 +99,12 @@ impl Call {
             response_format: None,
             background: None,
         }
+    }
+
+    /// Whether it is stored though its caller waits for it: it has an idempotency key, or outlives its caller.
+    pub(crate) fn is_stored(&self) -> bool {
+        let asked = self.background.as_deref();
+        asked.is_some_and(|asked| *asked != Background::default())
     }
 
     /// What is asked of it in the background.

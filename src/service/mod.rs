@@ -14,7 +14,7 @@ mod registry;
 mod response;
 mod typed;
 
-pub use self::call::{Accepted, Background, Call, InvokeAsyncCall, InvokeCall, Start};
+pub use self::call::{Accepted, Background, Call, InvokeAsyncCall, InvokeCall, OnDeadline, Start};
 pub use self::context::{Context, Facts};
 pub use self::definition::{Admitted, Definition, HandlerFuture};
 pub use self::extract::{FromContext, FromInput, Input, Requirements, State, States};

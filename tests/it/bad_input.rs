@@ -216,9 +216,9 @@ async fn requests_that_ask_for_what_there_is_not() {
             "REQUEST_INVALID",
         ),
         (
-            |r| r.on_deadline = v1::OnDeadline::Continue.into(),
-            Kind::Unimplemented,
-            "NOT_SUPPORTED",
+            |r| r.idempotency_key = "k".repeat(256),
+            Kind::InvalidArgument,
+            "REQUEST_INVALID",
         ),
     ])
     .await;

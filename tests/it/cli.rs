@@ -326,7 +326,7 @@ fn a_signal_stops_the_node_and_a_second_one_at_once() {
 #[test]
 fn an_address_that_others_reach_needs_insecure() {
     let output = cidery()
-        .args(["serve", "--listen", "0.0.0.0:0"])
+        .args(["serve", "--in-memory", "--listen", "0.0.0.0:0"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -79,7 +79,7 @@ async fn a_deadline_shrinks_over_three_nested_calls() {
     let node = builder.start().await.unwrap();
     let mut call = Call::new("level1", ());
     call.timeout = Some(Duration::from_secs(10));
-    let reply = node.invoker().invoke(Cid::new(), call).await.unwrap();
+    let (_, reply) = node.invoker().invoke(Cid::new(), call).await.unwrap();
     let seen = cidery::codec::payload::decode(reply.payload).unwrap();
     assert_eq!(seen, Value::from(vec![9_000, 8_000, 7_000, 6_000]));
 }
@@ -145,7 +145,7 @@ async fn a_calls_own_timeout_beats_the_services_and_that_the_nodes() {
     ] {
         let mut call = Call::new(service, ());
         call.timeout = own.map(Duration::from_secs);
-        let reply = node.invoker().invoke(Cid::new(), call).await.unwrap();
+        let (_, reply) = node.invoker().invoke(Cid::new(), call).await.unwrap();
         let seen = cidery::codec::payload::decode(reply.payload).unwrap();
         assert_eq!(seen.as_int(), Some(expected), "{service} {own:?}");
     }

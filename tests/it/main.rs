@@ -21,6 +21,7 @@ mod hooks;
 mod interop;
 mod invoke;
 mod invoke_async;
+mod lasting;
 mod limits;
 mod manage;
 mod node;

@@ -312,32 +312,8 @@ async fn what_ends_the_node_again_and_again_is_given_up() {
         let input = cidery::Payload::from(dict! { "cust_id": 1 });
         let service = cidery::ServiceName::parse("customer.get").unwrap();
         let now = jiff::Timestamp::UNIX_EPOCH;
-        let kind = cidery::model::invocation::EventKind::Accepted {
-            service: service.clone(),
-            due: now,
-        };
-        let event = cidery::model::invocation::Event {
-            sequence: 1,
-            attempt: 0,
-            time: now,
-            kind,
-        };
         let request = cidery::model::invocation::Request::new(cid, service, input, now);
-        let invocation = cidery::model::invocation::Invocation {
-            request: request.into(),
-            state: State::ACCEPTED,
-            attempts: 0,
-            due: now,
-            first_attempt_time: None,
-            end_time: None,
-            purge_time: None,
-            progress: None,
-            last_failure: None,
-            events: vec![event.into()],
-            losses: 0,
-            recovered: false,
-            cancel_requested: false,
-        };
+        let invocation = cidery::model::invocation::Invocation::accepted(request, 1);
         store.accept(invocation).await.unwrap();
         cid
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cidery::codec::struct_pb::{encode_dict, encode_value};
-use cidery::engine::store::{Record, Store as _};
+use cidery::engine::store::{Record, Store as _, Stored};
 use cidery::model::error::Violation;
 use cidery::model::invocation::{
     EventKind, InReplyTo, Invocation, Progress, Request, RetryPolicy, Shown, State, Terms,
@@ -15,7 +15,9 @@ use cidery::model::payload::{Format, Reply};
 use cidery::store::SqliteStore;
 use cidery::{Cid, Error, Payload, Value, dict};
 
-use crate::support::stored::{NOW, accepted, at, claimed, event, found, service, succeeded};
+use crate::support::stored::{
+    NOW, accepted, at, claimed, event, found, invocation, service, succeeded,
+};
 use crate::support::{Folder, document};
 
 /// What a store that is opened again holds.
@@ -79,6 +81,140 @@ fn unclean_copy(from: &Folder, to: &Folder) {
     for file in ["cidery.db", "cidery.db-wal"] {
         std::fs::copy(from.path().join(file), to.path().join(file)).unwrap();
     }
+}
+
+/// Makes a closed store one of format 1.
+fn downgrade(folder: &Folder) {
+    let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+    connection
+        .execute_batch(
+            "DROP INDEX pending; ALTER TABLE invocation DROP COLUMN leads;
+             CREATE INDEX pending ON invocation (service, wake) WHERE state < 2;
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+}
+
+/// Names of tables, columns and indexes, with the conditions of indexes.
+fn shape(folder: &Folder) -> Vec<String> {
+    let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+    let select = "SELECT m.name || '.' || c.name || ' ' || c.type || c.\"notnull\" || coalesce(c.dflt_value, '')
+             FROM sqlite_schema AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'
+         UNION ALL SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY 1";
+    let mut select = connection.prepare(select).unwrap();
+    let rows = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let spaced = rows.map(|row| {
+        row.unwrap()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    spaced.collect()
+}
+
+/// What an earlier version wrote is brought to this format, and what waits for its key still waits.
+#[tokio::test]
+async fn a_store_of_format_1_becomes_one_of_this_format() {
+    let folder = Folder::new("store");
+    let mut cids = Vec::new();
+    {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        for due in [3, 1, 2] {
+            let mut one = invocation("a", at(due), dict! {});
+            Arc::make_mut(&mut one.request).terms.concurrency_key = Some("x".to_owned());
+            cids.push(one.request.cid);
+            store.accept(one).await.unwrap();
+        }
+        cids.push(accepted(&store, "a", at(4)).await);
+    }
+    let fresh = shape(&folder);
+    downgrade(&folder);
+    assert_ne!(shape(&folder), fresh);
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(claimed(&store, "a", at(9), 9).await, [cids[1], cids[3]]);
+    assert!(store.record(succeeded(cids[1])).await.unwrap());
+    assert_eq!(claimed(&store, "a", at(9), 9).await, [cids[2]]);
+    drop(store);
+    assert_eq!(shape(&folder), fresh);
+}
+
+/// Whatever happens in whatever order, with keys and without: what may be claimed is the same in both stores.
+#[tokio::test]
+async fn both_stores_hand_out_the_same() {
+    use cidery::store::MemoryStore;
+    let folder = Folder::new("store");
+    let (memory, disk) = (
+        MemoryStore::new(),
+        SqliteStore::open(folder.path()).unwrap(),
+    );
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut running = Vec::new();
+    for step in 0..1_500 {
+        let name = ["a", "b"][random.usize(0..2)];
+        // No two are due at the same instant: who comes first then is each store's own affair.
+        let due = at(random.i64(0..100))
+            .checked_add(Duration::from_nanos(step))
+            .unwrap();
+        match random.u8(0..4) {
+            0 | 1 => {
+                let mut one = invocation(name, due, dict! {});
+                let key = ["x", "y", "z"]
+                    .get(random.usize(0..4))
+                    .map(ToString::to_string);
+                Arc::make_mut(&mut one.request).terms.concurrency_key = key;
+                one.due = due;
+                memory.accept(one.clone()).await.unwrap();
+                disk.accept(one).await.unwrap();
+            }
+            2 => {
+                let (now, max) = (at(random.i64(0..100)), random.usize(1..4));
+                let one = claimed(&memory, name, now, max).await;
+                assert_eq!(claimed(&disk, name, now, max).await, one, "step {step}");
+                running.extend(one);
+            }
+            _ if running.is_empty() => {}
+            _ => {
+                let cid = running.swap_remove(random.usize(0..running.len()));
+                let mut ended = succeeded(cid);
+                if random.bool() {
+                    ended.state = State::Pending { started: true };
+                    (ended.due, ended.wake, ended.end_time) = (due, due, None);
+                    (ended.purge_time, ended.tombstone_until) = (None, None);
+                    ended.events.pop();
+                }
+                assert!(memory.record(ended.clone()).await.unwrap());
+                assert!(disk.record(ended).await.unwrap());
+            }
+        }
+        for name in ["a", "b"].map(service) {
+            assert_eq!(memory.pending(&name), disk.pending(&name), "step {step}");
+        }
+    }
+}
+
+/// As `docs/store.md` says it is copied while a node runs.
+#[tokio::test]
+async fn a_copy_of_a_running_store_is_a_store() {
+    let (folder, copy) = (Folder::new("store"), Folder::new("copy"));
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let (pending, ended) = (
+        accepted(&store, "a", at(5)).await,
+        accepted(&store, "a", NOW).await,
+    );
+    claimed(&store, "a", NOW, 1).await;
+    assert!(store.record(succeeded(ended)).await.unwrap());
+    let beside = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+    let target = copy.path().join("cidery.db");
+    let target = target.to_str().unwrap();
+    beside.execute("VACUUM INTO ?1", [target]).unwrap();
+    let after = accepted(&store, "a", NOW).await;
+    let restored = SqliteStore::open(copy.path()).unwrap();
+    assert_eq!(found(&restored, ended).await.state, State::Succeeded);
+    assert_eq!(claimed(&restored, "a", at(5), 9).await, [pending]);
+    assert!(matches!(
+        restored.get(after).await.unwrap(),
+        Stored::Unknown
+    ));
 }
 
 #[tokio::test]
@@ -211,6 +347,7 @@ fn terms() -> Terms {
         retention: Some(Duration::from_secs(3_600)),
         idempotency_key: Some("order-1".to_owned()),
         concurrency_key: Some("customer-1".to_owned()),
+        at_most_once: false,
         in_reply_to: Some(InReplyTo {
             cid: cid(2),
             service: service("order.place"),

@@ -275,6 +275,40 @@ async fn a_concurrency_key_is_busy_until_it_is_recorded(store: &dyn Store) {
     assert_eq!(claimed(store, "a", at(9), 10).await, [waiting]);
 }
 
+async fn a_pending_one_says_whether_another_with_its_key_comes_first(store: &dyn Store) {
+    let keyed = |due| {
+        with_terms(invocation("a", at(due), dict! {}), |terms| {
+            terms.concurrency_key = Some("x".to_owned());
+        })
+    };
+    let (later, first, earliest) = (keyed(5), keyed(3), keyed(1));
+    let cids = [&later, &first, &earliest].map(|one| one.request.cid);
+    let [later_cid, first_cid, _] = cids;
+    let busy = async || {
+        let mut busy = Vec::new();
+        for cid in cids {
+            if let Stored::Found(found) = store.get(cid).await.unwrap() {
+                busy.push(found.key_busy);
+            }
+        }
+        busy
+    };
+    store.accept(later).await.unwrap();
+    assert_eq!(busy().await, [false]);
+    store.accept(first).await.unwrap();
+    assert_eq!(busy().await, [true, false]);
+    assert_eq!(claimed(store, "a", at(9), 10).await, [first_cid]);
+    assert_eq!(busy().await, [true, false]);
+    store.accept(earliest).await.unwrap();
+    assert_eq!(busy().await, [true, false, true]);
+    assert!(store.record(succeeded(first_cid)).await.unwrap());
+    assert_eq!(busy().await, [true, false, false]);
+    let listed = store.list(Filter::default(), None, 10).await.unwrap();
+    let mut listed = listed.invocations.iter();
+    let later = listed.find(|one| one.request.cid == later_cid);
+    assert!(later.unwrap().key_busy);
+}
+
 async fn a_claim_beats_whoever_has_none(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
     let from_outside = || Record {
@@ -513,6 +547,7 @@ suite! {
     a_key_is_accepted_once_for_its_service_as_long_as_it_is_kept
     what_has_the_same_concurrency_key_is_claimed_one_at_a_time
     a_concurrency_key_is_busy_until_it_is_recorded
+    a_pending_one_says_whether_another_with_its_key_comes_first
     a_claim_beats_whoever_has_none
     what_follows_and_is_known_is_not_accepted_again
     what_failed_is_listed_by_its_reason

@@ -85,6 +85,7 @@ over_each_store! {
     callbacks_that_nobody_announced_are_refused
     a_retried_handler_has_its_child_accepted_once
     what_has_one_key_runs_one_by_one_in_order
+    a_follow_up_with_a_key_is_accepted_once
     what_follows_a_response_is_accepted_with_it_or_not_at_all
 }
 
@@ -391,6 +392,33 @@ async fn what_has_one_key_runs_one_by_one_in_order(disk: Option<&Folder>) {
     for cid in [second, first] {
         node.invoker().cancel(cid).await.unwrap();
         ended(&node, cid).await;
+    }
+    node.stop().await;
+}
+
+/// What was asked for before is answered with the CID that it has.
+async fn a_follow_up_with_a_key_is_accepted_once(disk: Option<&Folder>) {
+    let handler = |ctx: Context| async move {
+        let mut cids = Vec::new();
+        for _ in 0..2 {
+            let next = ctx.invoke_async("customer.get", dict! { "cust_id": 1 });
+            let next = next.with_outcome().idempotency_key("welcome").await?;
+            cids.push(next.to_string());
+        }
+        Ok::<_, Error>(dict! { "next": cids })
+    };
+    let node = start(Node::builder().service("first", handler), disk).await;
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..2 {
+        let cid = accept(&node, call("first", dict! {})).await;
+        let outcome = ended(&node, cid).await.invocation.outcome().unwrap();
+        let value = cidery::codec::payload::decode(outcome.unwrap().payload).unwrap();
+        let cids = value["next"].as_list().unwrap().iter();
+        seen.extend(cids.map(|cid| cid.as_text().unwrap().to_owned()));
+    }
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    for cid in seen {
+        ended(&node, Cid::parse(&cid).unwrap()).await;
     }
     node.stop().await;
 }

@@ -150,8 +150,9 @@ async fn options_travel_as_metadata_and_what_is_not_known_is_refused() {
         ("cidery-tiemout", "5s", "REQUEST_INVALID"),
         ("cidery-timeout", "5", "REQUEST_INVALID"),
         ("cidery-cid", "x", "CID_INVALID"),
-        ("cidery-delay", "5s", "NOT_SUPPORTED"),
-        ("cidery-idempotency-key", "k", "NOT_SUPPORTED"),
+        ("cidery-delay", "5s", "REQUEST_INVALID"),
+        ("cidery-idempotency-key", "", "REQUEST_INVALID"),
+        ("cidery-on-deadline", "never", "REQUEST_INVALID"),
     ] {
         let refused = client
             .call_with("see.Service/Metadata", json!({}), &[(key, value)])

@@ -13,7 +13,7 @@ use crate::model::id::Cid;
 use crate::model::invocation::RetryPolicy;
 use crate::model::metadata::Metadata;
 use crate::model::sio::{IGNORED_KEY, Ignored};
-use crate::service::{Background, Call, Start};
+use crate::service::{Background, Call, OnDeadline, Start};
 
 /// Invokes a service and prints its response.
 #[derive(Args, Debug)]
@@ -40,9 +40,12 @@ pub(super) struct Invoke {
     /// In the background: give up unless it has started this long after it was accepted.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     expiration: Option<Duration>,
-    /// In the background: accept it once, however often this is said.
+    /// Accept it once, however often this is said: the first outcome is answered again.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    /// Go on when --timeout is over; `cidery result CID` has the outcome.
+    #[arg(long = "continue", conflicts_with_all = ["in_background", "follow"])]
+    continues: bool,
     /// In the background: how many attempts there are in all.
     #[arg(long, value_name = "ATTEMPTS")]
     retry: Option<u32>,
@@ -79,10 +82,19 @@ impl Invoke {
                 ..RetryPolicy::default()
             }),
             callbacks: self.callback,
+            on_deadline: match self.continues {
+                true => OnDeadline::Continue,
+                false => OnDeadline::Cancel,
+            },
             ..Background::default()
         };
         let is_asked = background != Background::default();
-        if is_asked && !self.in_background && !self.follow {
+        let of_any_call = Background {
+            idempotency_key: background.idempotency_key.clone(),
+            on_deadline: background.on_deadline,
+            ..Background::default()
+        };
+        if background != of_any_call && !self.in_background && !self.follow {
             let message = "what is asked of the background needs `--async` or `--follow`";
             return Err(Error::invalid_argument(reason::REQUEST_INVALID, message));
         }

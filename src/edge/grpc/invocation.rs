@@ -7,7 +7,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::manage;
-use super::request::{self, NotYet, answered, brought_cid, not_yet, with_cid, with_ignored};
+use super::request::{self, answered, brought_cid, not_yet, with_cid, with_ignored};
 use super::results::ResultStream;
 use crate::codec::convert::{
     PayloadOneof as _, duration_from_proto, format_from_proto, format_of, invocation_to_proto,
@@ -22,7 +22,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, RetryPolicy, State};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
-use crate::service::{Accepted, Background, Call, Start, output_invalid};
+use crate::service::{Accepted, Background, Call, OnDeadline, Start, output_invalid};
 
 /// Invokes services for gRPC callers.
 #[derive(Clone, Debug)]
@@ -44,14 +44,19 @@ impl InvocationApi {
         transport: &MetadataMap,
     ) -> Result<(Call, Format)> {
         let on_deadline: v1::OnDeadline = request::known("/on_deadline", message.on_deadline)?;
-        NotYet::default()
-            .refuse("idempotency_key", !message.idempotency_key.is_empty())
-            .refuse("on_deadline", on_deadline == v1::OnDeadline::Continue)
-            .check()?;
         let input = request::input(message.input, message.data_format)?;
         let asked = format_from_proto("/response_format", message.response_format)?;
         let format = payload::answer_format(asked, &input);
         let timeout = duration_from_proto("/timeout", message.timeout)?;
+        let background = Background {
+            idempotency_key: (!message.idempotency_key.is_empty())
+                .then_some(message.idempotency_key),
+            on_deadline: match on_deadline {
+                v1::OnDeadline::Unspecified | v1::OnDeadline::Cancel => OnDeadline::Cancel,
+                v1::OnDeadline::Continue => OnDeadline::Continue,
+            },
+            ..Background::default()
+        };
         let call = Call {
             service: message.service.into(),
             input,
@@ -59,7 +64,7 @@ impl InvocationApi {
             timeout: request::timeout(timeout, transport)?,
             metadata: request::metadata(message.metadata, transport)?,
             response_format: asked,
-            background: None,
+            background: asked_for(background),
         };
         Ok((call, format))
     }
@@ -113,6 +118,8 @@ impl InvocationApi {
                 .then_some(message.concurrency_key),
             retry_of: None,
             with_outcome: false,
+            on_deadline: OnDeadline::Cancel,
+            at_most_once: false,
             idempotency_key: (!message.idempotency_key.is_empty())
                 .then_some(message.idempotency_key),
         };
@@ -123,7 +130,7 @@ impl InvocationApi {
             timeout: duration_from_proto("/timeout", message.timeout)?,
             metadata: request::metadata(message.metadata, transport)?,
             response_format: format_from_proto("/response_format", message.response_format)?,
-            background: (background != Background::default()).then(|| Box::new(background)),
+            background: asked_for(background),
         };
         self.invoker.invoke_async(call).await
     }
@@ -212,6 +219,10 @@ fn instant_from_proto(
     .transpose()
 }
 
+fn asked_for(background: Background) -> Option<Box<Background>> {
+    (background != Background::default()).then(|| Box::new(background))
+}
+
 /// What is left out of a policy is as by default.
 fn policy_from_proto(policy: v1::RetryPolicy) -> Result<RetryPolicy> {
     let default = RetryPolicy::default();
@@ -228,7 +239,13 @@ fn policy_from_proto(policy: v1::RetryPolicy) -> Result<RetryPolicy> {
     Ok(RetryPolicy {
         max_attempts: match policy.max_attempts {
             0 => default.max_attempts,
-            given => given,
+            given if given <= RetryPolicy::MAX_ATTEMPTS => given,
+            _ => {
+                let message = format!("is at most {}", RetryPolicy::MAX_ATTEMPTS);
+                let field = "/retry_policy/max_attempts";
+                let violation = Violation::new(field, "OUT_OF_RANGE", message);
+                return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+            }
         },
         initial_interval: interval("/retry_policy/initial_interval", policy.initial_interval)?
             .unwrap_or(default.initial_interval),
@@ -241,6 +258,9 @@ fn policy_from_proto(policy: v1::RetryPolicy) -> Result<RetryPolicy> {
 pub(super) fn pending_reason(found: &Found) -> v1::PendingReason {
     match found.invocation.state {
         State::Pending { .. } if found.invocation.due >= HELD => v1::PendingReason::Held,
+        State::Pending { .. } if found.due && found.invocation.key_busy => {
+            v1::PendingReason::KeyBusy
+        }
         State::Pending { .. } if found.due => v1::PendingReason::Queued,
         State::Pending { started: true } => v1::PendingReason::Backoff,
         State::Pending { started: false } => v1::PendingReason::DueLater,
@@ -284,7 +304,7 @@ impl InvocationService for InvocationApi {
             let (call, format) = answered(call.map_err(|error| error.with_cid(cid)))?;
             (cid, call, format)
         };
-        let reply = answered(self.invoker.invoke(cid, call).await)?;
+        let (cid, reply) = answered(self.invoker.invoke(cid, call).await)?;
         let ignored = reply.metadata.get(IGNORED_KEY).map(str::to_owned);
         let response = self.invoke_response(cid, reply, format);
         let response = answered(response.map_err(|error| error.with_cid(cid)))?;

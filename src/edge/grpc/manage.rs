@@ -15,6 +15,8 @@ use crate::model::payload::Payload;
 
 /// How many invocations one call reaches by a filter.
 const REACH: usize = 10_000;
+/// How many of them it changes at once.
+const AT_ONCE: usize = 64;
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
 
@@ -181,6 +183,16 @@ async fn select(
     })
 }
 
+/// Does the same to each, some at a time: they share the store's commits. Answers in their order.
+async fn each<F: Future<Output = v1::InvocationChange>>(
+    cids: Vec<Cid>,
+    change: impl FnMut(Cid) -> F,
+) -> Vec<v1::InvocationChange> {
+    use futures_util::StreamExt as _;
+    let changes = futures_util::stream::iter(cids).map(change);
+    changes.buffered(AT_ONCE).collect().await
+}
+
 fn changed(cid: Cid, outcome: Result<Found>) -> v1::InvocationChange {
     outcome.map_or_else(|error| refused(cid, &error), |found| change(&found))
 }
@@ -218,16 +230,16 @@ pub(super) async fn cancel(
     message: v1::CancelInvocationsRequest,
 ) -> Result<v1::CancelInvocationsResponse> {
     let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
-    let mut changes = Vec::with_capacity(selection.cids.len());
-    for cid in selection.cids {
-        let outcome = match message.dry_run {
+    let dry_run = message.dry_run;
+    let change = async |cid| {
+        let outcome = match dry_run {
             true => invoker.find(cid, Duration::ZERO).await,
             false => invoker.cancel(cid).await,
         };
-        changes.push(changed(cid, outcome));
-    }
+        changed(cid, outcome)
+    };
     Ok(v1::CancelInvocationsResponse {
-        changes,
+        changes: each(selection.cids, change).await,
         next_page_token: selection.next_page_token,
     })
 }
@@ -242,16 +254,16 @@ pub(super) async fn purge(
     message: v1::PurgeInvocationsRequest,
 ) -> Result<v1::PurgeInvocationsResponse> {
     let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
-    let mut changes = Vec::with_capacity(selection.cids.len());
-    for cid in selection.cids {
-        let outcome = match message.dry_run {
+    let dry_run = message.dry_run;
+    let change = async |cid| {
+        let outcome = match dry_run {
             true => invoker.find(cid, Duration::ZERO).await,
             false => invoker.purge(cid).await,
         };
-        changes.push(changed(cid, outcome));
-    }
+        changed(cid, outcome)
+    };
     Ok(v1::PurgeInvocationsResponse {
-        changes,
+        changes: each(selection.cids, change).await,
         next_page_token: selection.next_page_token,
     })
 }
@@ -275,12 +287,10 @@ pub(super) async fn retry(
         false => None,
     };
     let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
-    let mut changes = Vec::with_capacity(selection.cids.len());
-    for cid in selection.cids {
-        changes.push(retried(invoker, cid, input.clone(), message.dry_run).await);
-    }
+    let dry_run = message.dry_run;
+    let change = async |cid| retried(invoker, cid, input.clone(), dry_run).await;
     Ok(v1::RetryInvocationsResponse {
-        changes,
+        changes: each(selection.cids, change).await,
         next_page_token: selection.next_page_token,
     })
 }

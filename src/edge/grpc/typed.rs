@@ -18,7 +18,7 @@ use tonic::{Code, Status};
 use tower_service::Service;
 
 use super::catalog::Catalog;
-use super::request::{self, NotYet, answered, brought_cid, with_cid, with_ignored};
+use super::request::{self, answered, brought_cid, with_cid, with_ignored};
 use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::status::CID_KEY;
@@ -30,7 +30,7 @@ use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
-use crate::service::{Call, Start, output_invalid};
+use crate::service::{Call, OnDeadline, Start, output_invalid};
 
 /// The options of a call, which travel as metadata.
 const TIMEOUT_KEY: &str = "cidery-timeout";
@@ -137,7 +137,8 @@ impl TypedMethod {
     ) -> Result<tonic::Response<Bytes>> {
         let method = &self.found.method;
         let (call, ignored) = self.read(brought, transport, message, true)?;
-        let Reply { payload, metadata } = self.invoker.invoke(cid, call).await?;
+        let (cid, reply) = self.invoker.invoke(cid, call).await?;
+        let Reply { payload, metadata } = reply;
         let value = payload::decode(payload).map_err(output_invalid)?;
         let body = encode(&method.response, &value).map_err(|violation| {
             let broken = Error::violations(reason::OUTPUT_INVALID, vec![violation]);
@@ -180,12 +181,11 @@ impl TypedMethod {
         waits: bool,
     ) -> Result<(Call, Option<String>)> {
         let headers = transport.as_ref();
-        let is_set = |key: &str| headers.contains_key(key);
-        NotYet::default()
-            .refuse(IDEMPOTENCY_KEY, waits && is_set(IDEMPOTENCY_KEY))
-            .refuse(DELAY_KEY, waits && is_set(DELAY_KEY))
-            .refuse(ON_DEADLINE_KEY, is_set(ON_DEADLINE_KEY))
-            .check()?;
+        if waits && headers.contains_key(DELAY_KEY) {
+            let message =
+                "is an option of calls in the background: of the method with `Async` at its end";
+            return Err(malformed(DELAY_KEY, message));
+        }
         let own = duration(headers, TIMEOUT_KEY)?;
         let (value, ignored) = decode(&self.found.method.request, message)?;
         let mut call = Call::new(self.found.method.service.to_string(), Payload::Value(value));
@@ -203,6 +203,16 @@ impl TypedMethod {
             let key = key.to_str().ok().filter(|key| !key.is_empty());
             let key = key.ok_or_else(|| malformed(IDEMPOTENCY_KEY, "is no ASCII text"))?;
             call.background().idempotency_key = Some(key.to_owned());
+        }
+        if let Some(value) = headers.get(ON_DEADLINE_KEY) {
+            let on_deadline = match value.as_bytes() {
+                _ if !waits => Err("is an option of calls that wait"),
+                b"cancel" => Ok(OnDeadline::Cancel),
+                b"continue" => Ok(OnDeadline::Continue),
+                _ => Err("is `cancel` or `continue`"),
+            };
+            call.background().on_deadline =
+                on_deadline.map_err(|message| malformed(ON_DEADLINE_KEY, message))?;
         }
         let metadata = metadata(headers)?;
         call.metadata = (!metadata.is_empty()).then(|| Arc::new(metadata));
@@ -260,7 +270,13 @@ fn is_metadata(name: &str) -> bool {
 
 /// The metadata of a call: all ASCII headers but those of the transport, credentials and our own.
 fn metadata(headers: &HeaderMap) -> Result<Metadata> {
-    const KNOWN: [&str; 4] = [CID_KEY, TIMEOUT_KEY, DELAY_KEY, IDEMPOTENCY_KEY];
+    const KNOWN: [&str; 5] = [
+        CID_KEY,
+        TIMEOUT_KEY,
+        DELAY_KEY,
+        IDEMPOTENCY_KEY,
+        ON_DEADLINE_KEY,
+    ];
     let mut metadata = Metadata::new();
     let mut unknown = Vec::new();
     for name in headers.keys() {

@@ -63,6 +63,8 @@ reasons! {
     NOT_RETRYABLE
     /// Nobody serves the service now.
     NO_WORKER
+    /// The node ended while it ran what is attempted at most once.
+    NODE_LOST
     /// The node is stopping.
     NODE_STOPPING
     /// A field, an option or an RPC that this version does not do yet.
@@ -87,6 +89,8 @@ reasons! {
     SERVICE_UNKNOWN
     /// A handler asks for state that the node does not have.
     STATE_MISSING
+    /// The caller's wait is over; the invocation goes on.
+    STILL_RUNNING
     /// The store holds what cannot be read.
     STORE_DAMAGED
     /// The store cannot be opened: it is in use, foreign, or of a newer version.

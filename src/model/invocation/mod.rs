@@ -113,6 +113,8 @@ pub struct Invocation {
     pub recovered: bool,
     /// Whether somebody wanted it cancelled while its handler ran.
     pub cancel_requested: bool,
+    /// Whether another one with its concurrency key comes first, while it is pending.
+    pub key_busy: bool,
 }
 
 impl Invocation {
@@ -133,6 +135,7 @@ impl Invocation {
             losses: 0,
             recovered: false,
             cancel_requested: false,
+            key_busy: false,
             request: Arc::new(request),
         }
     }

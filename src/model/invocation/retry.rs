@@ -7,7 +7,8 @@ use crate::model::error::{Error, Kind};
 /// How failed attempts are repeated: exponential, with full jitter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryPolicy {
-    /// How many attempts there are in all, the first one included. Default: 25.
+    /// How many attempts there are in all, the first one included. Default: 25, at most
+    /// [`MAX_ATTEMPTS`](Self::MAX_ATTEMPTS).
     pub max_attempts: u32,
     /// The first wait. Default: 500 ms.
     pub initial_interval: Duration,
@@ -30,6 +31,9 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The story of all attempts is kept: there are not more of them than this.
+    pub const MAX_ATTEMPTS: u32 = 10_000;
+
     /// One attempt, and no other.
     #[must_use]
     pub fn never() -> Self {
@@ -50,7 +54,7 @@ impl RetryPolicy {
         random: f64,
         retry_after: Option<Duration>,
     ) -> Option<Duration> {
-        if attempts >= self.max_attempts {
+        if attempts >= self.max_attempts.min(Self::MAX_ATTEMPTS) {
             return None;
         }
         let exponent = i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX);
@@ -106,7 +110,9 @@ mod tests {
             multiplier: f64::NAN,
             max_interval: Duration::MAX,
         };
-        assert!(policy.wait(u32::MAX - 1, f64::NAN, None).is_some());
+        let last = RetryPolicy::MAX_ATTEMPTS;
+        assert!(policy.wait(last - 1, f64::NAN, None).is_some());
+        assert!(policy.wait(last, f64::NAN, None).is_none());
     }
 
     #[test]

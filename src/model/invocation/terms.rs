@@ -30,6 +30,8 @@ pub struct Terms {
     pub idempotency_key: Option<String>,
     /// At most one invocation with this key runs for the service, in order of due time.
     pub concurrency_key: Option<String>,
+    /// Whether it is never attempted again by the platform, whatever becomes of the attempt.
+    pub at_most_once: bool,
     /// The invocation whose outcome this one was invoked with.
     pub in_reply_to: Option<InReplyTo>,
     /// The invocation that it repeats.

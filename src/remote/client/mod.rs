@@ -24,7 +24,7 @@ use crate::model::invocation::RetryPolicy;
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::{IGNORED_KEY, Ignored};
-use crate::service::{Accepted, Call, Start};
+use crate::service::{Accepted, Call, OnDeadline, Start};
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,6 +75,10 @@ impl Client {
     /// What the service or the node answered; `UNAVAILABLE` where the connection is lost.
     pub async fn invoke(&self, call: Call) -> Result<(Cid, Reply)> {
         let (input, data_format) = input(call.input)?;
+        let asked = call.background.as_deref().cloned().unwrap_or_default();
+        let continues = asked.on_deadline == OnDeadline::Continue;
+        // Whoever loses the connection can still ask for the outcome.
+        let brought = call.cid.or_else(|| continues.then(Cid::new));
         let mut request = Request::new(v1::InvokeRequest {
             service: call.service.into_owned(),
             input: Some(input),
@@ -82,16 +86,23 @@ impl Client {
             response_format: format(call.response_format),
             timeout: call.timeout.map(duration_to_proto),
             metadata: metadata(call.metadata.as_deref()),
-            cid: cid(call.cid),
-            idempotency_key: String::new(),
-            on_deadline: v1::OnDeadline::Unspecified.into(),
+            cid: cid(brought),
+            idempotency_key: asked.idempotency_key.unwrap_or_default(),
+            on_deadline: match asked.on_deadline {
+                OnDeadline::Cancel => v1::OnDeadline::Unspecified,
+                OnDeadline::Continue => v1::OnDeadline::Continue,
+            }
+            .into(),
         });
         if let Some(timeout) = call.timeout {
             request.set_timeout(timeout.saturating_add(TRANSPORT_SLACK));
         }
         let response = self.invocation.clone().invoke(request).await;
         let response = response
-            .map_err(|status| from_status(&status))?
+            .map_err(|status| match (from_status(&status), brought) {
+                (error, Some(cid)) if error.cid().is_none() => error.with_cid(cid),
+                (error, _) => error,
+            })?
             .into_inner();
         let cid = Cid::parse(&response.cid)?;
         let format = format_from_proto("/data_format", response.data_format)?;

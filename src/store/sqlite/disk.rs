@@ -79,6 +79,8 @@ struct DiskRequest {
     concurrency_key: Option<String>,
     #[prost(sint64, optional, tag = "19")]
     start_time: Option<i64>,
+    #[prost(bool, tag = "20")]
+    at_most_once: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -290,6 +292,7 @@ pub(super) fn encode_request(request: &Request) -> Result<Vec<u8>> {
         }),
         retry_of: request.terms.retry_of.map(|cid| cid.as_bytes().to_vec()),
         concurrency_key: request.terms.concurrency_key.clone(),
+        at_most_once: request.terms.at_most_once,
     };
     Ok(message.encode_to_vec())
 }
@@ -326,6 +329,7 @@ pub(super) fn decode_request(named: Cid, service: ServiceName, blob: &[u8]) -> R
             in_reply_to: message.in_reply_to.as_ref().map(in_reply_to).transpose()?,
             retry_of: message.retry_of.as_deref().map(cid).transpose()?,
             concurrency_key: message.concurrency_key,
+            at_most_once: message.at_most_once,
         },
     })
 }

@@ -11,8 +11,10 @@
 //! makes all of them so. `schema.sql` says what is kept, `docs/store.md` what is promised.
 
 mod disk;
+mod migrate;
 mod open;
 mod reader;
+mod work;
 mod writer;
 
 use std::collections::HashMap;
@@ -32,7 +34,7 @@ use self::writer::{Change, Job, New, Writer};
 use crate::engine::store::{Acceptance, Claim, Filter, Page, Record, Store, Stored};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::Invocation;
+use crate::model::invocation::{Invocation, State};
 use crate::service::BoxFuture;
 
 /// How much the store holds unless told otherwise: 64 GiB.
@@ -127,6 +129,21 @@ impl Counts {
             .as_ref()
             .and_then(|service| self.claimed.get_mut(service));
         claimed.is_some_and(|claimed| claimed.remove(&cid).is_some())
+    }
+
+    /// Notes on a pending invocation whether another one with its concurrency key is claimed: the one that is, is not.
+    fn note_busy_key(&self, invocation: &mut Invocation) {
+        let request = &invocation.request;
+        if let (State::Pending { .. }, Some(key), Some(claimed)) = (
+            invocation.state,
+            &request.terms.concurrency_key,
+            self.claimed.get(&request.service),
+        ) {
+            let mut keys = claimed.values().flatten();
+            let is_claimed = claimed.contains_key(&request.cid);
+            invocation.key_busy =
+                !is_claimed && (invocation.key_busy || keys.any(|other| other == key));
+        }
     }
 
     fn take(&mut self, service: &ServiceName, fewer: usize) {
@@ -486,11 +503,28 @@ impl Store for SqliteStore {
     }
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
-        Box::pin(self.query(move |connection| reader::list(connection, &filter, before, max)))
+        Box::pin(async move {
+            let list =
+                move |connection: &Connection| reader::list(connection, &filter, before, max);
+            let mut page = self.query(list).await?;
+            let counts = self.shared.counts();
+            for invocation in &mut page.invocations {
+                counts.note_busy_key(invocation);
+            }
+            Ok(page)
+        })
     }
 
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
-        Box::pin(self.query(move |connection| reader::get(connection, cid)))
+        Box::pin(async move {
+            let mut stored = self
+                .query(move |connection| reader::get(connection, cid))
+                .await?;
+            if let Stored::Found(invocation) = &mut stored {
+                self.shared.counts().note_busy_key(invocation);
+            }
+            Ok(stored)
+        })
     }
 
     fn pending(&self, service: &ServiceName) -> usize {

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::failed;
+use super::migrate::{FORMAT, is_known, migrate};
 use crate::model::error::{Error, Result, reason};
 
 /// `CIDR`: marks the file as ours (`application_id`).
 const APPLICATION: i32 = 0x4349_4452;
-/// The format that this version writes (`user_version`).
-const FORMAT: i32 = 1;
 /// How long one connection waits for another.
 pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
 const SCHEMA: &str = include_str!("schema.sql");
@@ -90,10 +89,12 @@ impl Directory {
             .map_err(not_ours)?;
         match (application, format) {
             (0, 0) if tables == 0 => create(&connection).map_err(|error| failed(&error))?,
-            (APPLICATION, FORMAT) => {}
+            (APPLICATION, known) if is_known(known) => {
+                migrate(&connection, known).map_err(|error| failed(&error))?;
+            }
             (APPLICATION, newer) => {
                 let message = format!(
-                    "`{}` has format {newer}, this version reads format {FORMAT}: use the version that wrote it",
+                    "`{}` has format {newer}, this version reads formats up to {FORMAT}: use the version that wrote it",
                     self.file.display()
                 );
                 return Err(unusable(message));

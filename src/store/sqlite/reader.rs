@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::disk;
 use super::failed;
-use super::writer::{state_number, state_of};
+use super::work::{state_number, state_of};
 use crate::engine::store::{Filter, Page, Stored, Tombstone};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -16,7 +16,7 @@ use crate::model::invocation::{Event, Invocation};
 
 const COLUMNS: &str =
     "cid, state, due, generation, losses, attempts, sequence, request, events, progress,
-     last_failure, first_attempt_time, end_time, purge_time, cancel_requested";
+     last_failure, first_attempt_time, end_time, purge_time, cancel_requested, leads";
 
 /// An invocation as its row has it.
 struct Found {
@@ -35,6 +35,7 @@ struct Found {
     end_time: Option<i64>,
     purge_time: Option<i64>,
     cancel_requested: bool,
+    leads: bool,
 }
 
 impl Found {
@@ -55,6 +56,7 @@ impl Found {
             end_time: row.get(12)?,
             purge_time: row.get(13)?,
             cancel_requested: row.get(14)?,
+            leads: row.get(15)?,
         })
     }
 
@@ -72,9 +74,11 @@ impl Found {
             .as_deref()
             .map(disk::decode_progress)
             .transpose()?;
+        let state = state_of(self.state);
         Ok(Invocation {
             request: Arc::new(request),
-            state: state_of(self.state),
+            state,
+            key_busy: !self.leads && !state.is_terminal(),
             attempts: self.attempts,
             due: disk::timestamp(self.due),
             first_attempt_time: self.first_attempt_time.map(disk::timestamp),
@@ -102,7 +106,7 @@ pub(super) fn get(connection: &Connection, cid: Cid) -> Result<Stored> {
         );
         let mut select = connection.prepare_cached(&select)?;
         let found = select.query_row([cid.as_bytes()], |row| {
-            Ok((Found::of(row)?, row.get::<_, String>(15)?))
+            Ok((Found::of(row)?, row.get::<_, String>(16)?))
         });
         if let Some(found) = found.optional()? {
             return Ok(Ok(found));
@@ -136,17 +140,15 @@ pub(super) fn due(
     claimed: &HashMap<Cid, Option<String>>,
     recovering: Option<u32>,
 ) -> Result<(Vec<Invocation>, Option<i64>)> {
-    let limit = i64::try_from(max.saturating_add(claimed.len())).unwrap_or(i64::MAX);
     let busy: HashSet<&str> = claimed.values().flatten().map(String::as_str).collect();
+    // Those that are passed over: what is claimed, and what came before it with the same key.
+    let limit = max.saturating_add(claimed.len() + busy.len());
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let read = || {
         // Of those with one concurrency key only the first is looked at, and none while one of them is claimed.
         let select = "SELECT id, cid, concurrency_key FROM invocation
              WHERE service = (SELECT id FROM service WHERE name = ?1)
-             AND state < 2 AND wake <= ?2 AND (concurrency_key IS NULL OR id = (
-                 SELECT first.id FROM invocation AS first WHERE first.service = invocation.service
-                 AND first.state < 2 AND first.concurrency_key = invocation.concurrency_key
-                 ORDER BY first.wake, first.id LIMIT 1))
-             ORDER BY wake, id LIMIT ?3";
+             AND state < 2 AND leads = 1 AND wake <= ?2 ORDER BY wake, id LIMIT ?3";
         let mut select = connection.prepare_cached(select)?;
         let mut rows = select.query(params![service.as_str(), now, limit])?;
         let mut ids = Vec::new();
@@ -164,7 +166,8 @@ pub(super) fn due(
         let found = ids.into_iter().map(|id| select.query_row([id], Found::of));
         let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
         let select = "SELECT min(wake) FROM invocation
-             WHERE service = (SELECT id FROM service WHERE name = ?1) AND state < 2 AND wake > ?2";
+             WHERE service = (SELECT id FROM service WHERE name = ?1)
+             AND state < 2 AND leads = 1 AND wake > ?2";
         let mut select = connection.prepare_cached(select)?;
         let next = select.query_row(params![service.as_str(), now], |row| row.get(0))?;
         Ok((found, next))
@@ -266,7 +269,7 @@ pub(super) fn list(
             if more {
                 break;
             }
-            let (name, id) = (row.get::<_, String>(15)?, row.get::<_, i64>(16)?);
+            let (name, id) = (row.get::<_, String>(16)?, row.get::<_, i64>(17)?);
             let next = Found::of(row)?;
             bytes += next.request.len() + next.events.as_ref().map_or(0, Vec::len);
             found.push((next, name, id));

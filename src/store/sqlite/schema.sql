@@ -1,4 +1,4 @@
--- The embedded store of a node, format 1. `docs/store.md` says who writes what, and what a crash leaves.
+-- The embedded store of a node, format 2. `docs/store.md` says who writes what, and what a crash leaves.
 --
 -- Times are nanoseconds since 1970 (UTC). Blobs are the messages of src/store/sqlite/disk.rs. Anyone may read this
 -- file; only the node that holds the lock beside it writes.
@@ -58,11 +58,14 @@ CREATE TABLE invocation (
     first_attempt_time INTEGER,
     end_time           INTEGER,
     purge_time         INTEGER,
-    tombstone_until    INTEGER
+    tombstone_until    INTEGER,
+    -- No pending one with the same concurrency key comes before it: 1 for those without a key. Only these are looked at
+    -- when something is claimed. Since format 2.
+    leads              INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 
--- Pending work by service and time: small, whatever has ended.
-CREATE INDEX pending ON invocation (service, wake) WHERE state < 2;
+-- Pending work by service and time: small, whatever has ended, and whatever waits for its key.
+CREATE INDEX pending ON invocation (service, wake) WHERE state < 2 AND leads = 1;
 
 -- Of pending work with a concurrency key, the first of each.
 CREATE INDEX alone ON invocation (service, concurrency_key, wake, id)

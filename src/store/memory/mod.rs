@@ -1,26 +1,23 @@
 //! A store in memory: for tests, for play, and for whoever can do without their invocations after a restart.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod weight;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
+use self::weight::weight;
 use crate::engine::store::{Acceptance, Claim, Filter, Page, Record, Store, Stored, Tombstone};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Event, EventKind, Invocation, State};
-use crate::model::metadata::Metadata;
-use crate::model::payload::Payload;
+use crate::model::invocation::{Invocation, State};
 use crate::service::BoxFuture;
 
 /// How much a memory store holds unless told otherwise: 1 GiB.
 const DEFAULT_BYTES: usize = 1 << 30;
-/// What an invocation takes beside its payloads, roughly.
-const OVERHEAD: usize = 512;
-/// What an event, or an entry of anything, takes beside its content, roughly.
-const EVENT: usize = 96;
 /// What a tombstone takes, roughly.
 const TOMBSTONE: usize = 160;
 /// Of every eight bytes one is kept for the outcomes of what was accepted.
@@ -39,8 +36,12 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Kept {
     invocations: HashMap<Cid, Invocation, RandomState>,
-    /// Pending and not claimed, by service and due time.
+    /// What may be claimed, by service and due time.
     due: HashMap<ServiceName, BTreeSet<(Timestamp, Cid)>, RandomState>,
+    /// What is pending and has a concurrency key, with what runs of it.
+    queues: HashMap<Key, Queue, RandomState>,
+    /// How many are pending and not claimed, by service.
+    pending_of: HashMap<ServiceName, usize, RandomState>,
     /// Ended, by when they are to be removed, with how long a tombstone then stays.
     purge: BTreeMap<(Timestamp, Cid), Timestamp>,
     tombstones: HashMap<Cid, Tombstone, RandomState>,
@@ -49,11 +50,24 @@ struct Kept {
     order: BTreeMap<u64, Cid>,
     accepted: u64,
     /// What is claimed, with its concurrency key.
-    claimed: HashMap<Cid, Option<(ServiceName, String)>, RandomState>,
+    claimed: HashMap<Cid, Option<Key>, RandomState>,
     /// The CIDs of idempotency keys.
-    keys: HashMap<(ServiceName, String), Cid, RandomState>,
+    keys: HashMap<Key, Cid, RandomState>,
     pending: usize,
     bytes: usize,
+}
+
+/// A key of a service's.
+type Key = (ServiceName, String);
+
+/// Those of a service with one concurrency key.
+#[derive(Debug, Default)]
+struct Queue {
+    /// One of them is claimed.
+    busy: bool,
+    waiting: BTreeSet<(Timestamp, Cid)>,
+    /// The one that may be claimed.
+    leads: Option<(Timestamp, Cid)>,
 }
 
 impl MemoryStore {
@@ -109,9 +123,16 @@ impl Default for MemoryStore {
 }
 
 /// The service and the key under which an invocation is accepted once.
-fn key_of(invocation: &Invocation) -> Option<(ServiceName, String)> {
+fn key_of(invocation: &Invocation) -> Option<Key> {
     let request = &invocation.request;
     let key = request.terms.idempotency_key.clone()?;
+    Some((request.service.clone(), key))
+}
+
+/// The service and the key that it runs alone with.
+fn queue_of(invocation: &Invocation) -> Option<Key> {
+    let request = &invocation.request;
+    let key = request.terms.concurrency_key.clone()?;
     Some((request.service.clone(), key))
 }
 
@@ -143,47 +164,80 @@ impl Kept {
         if let Some(key) = key_of(&invocation) {
             self.keys.insert(key, cid);
         }
-        self.make_due(invocation.request.service.clone(), (invocation.wake(), cid));
+        let service = invocation.request.service.clone();
+        self.add_pending(service, queue_of(&invocation), (invocation.wake(), cid));
         self.invocations.insert(cid, invocation);
     }
 
-    fn make_due(&mut self, service: ServiceName, key: (Timestamp, Cid)) {
-        let new = self.due.entry(service).or_default().insert(key);
-        self.pending += usize::from(new);
+    fn add_pending(&mut self, service: ServiceName, key: Option<Key>, at: (Timestamp, Cid)) {
+        self.pending += 1;
+        *self.pending_of.entry(service.clone()).or_default() += 1;
+        match key {
+            None => drop(self.due.entry(service).or_default().insert(at)),
+            Some(key) => self.change_queue(&key, |queue| queue.waiting.extend([at])),
+        }
+    }
+
+    fn take_pending(&mut self, service: &ServiceName, key: Option<&Key>, at: (Timestamp, Cid)) {
+        self.pending -= 1;
+        if let Some(pending) = self.pending_of.get_mut(service) {
+            *pending -= 1;
+        }
+        match (key, self.due.get_mut(service)) {
+            (None, Some(due)) => drop(due.remove(&at)),
+            (None, None) => {}
+            (Some(key), _) => self.change_queue(key, |queue| {
+                queue.waiting.remove(&at);
+            }),
+        }
+    }
+
+    /// Changes a queue, and has the first of it be due unless one of them is claimed.
+    fn change_queue(&mut self, key: &Key, change: impl FnOnce(&mut Queue)) {
+        let queue = self.queues.entry(key.clone()).or_default();
+        change(queue);
+        let first = queue.waiting.first().copied();
+        let leads = first.filter(|_| !queue.busy);
+        let led = std::mem::replace(&mut queue.leads, leads);
+        let is_empty = !queue.busy && first.is_none();
+        let due = self.due.entry(key.0.clone()).or_default();
+        if let Some(led) = led {
+            due.remove(&led);
+        }
+        due.extend(leads);
+        if is_empty {
+            self.queues.remove(key);
+        }
+    }
+
+    /// An invocation as it is read.
+    fn read(&self, invocation: &Invocation) -> Invocation {
+        let (cid, at) = (invocation.request.cid, invocation.wake());
+        let waits = !invocation.state.is_terminal() && !self.claimed.contains_key(&cid);
+        let queue = queue_of(invocation).and_then(|key| self.queues.get(&key));
+        Invocation {
+            key_busy: waits && queue.is_some_and(|queue| queue.leads != Some((at, cid))),
+            ..invocation.clone()
+        }
     }
 
     fn claim(&mut self, service: &ServiceName, now: Timestamp, max: usize) -> Claim {
-        let Some(due) = self.due.get_mut(service) else {
-            return Claim::default();
-        };
         let mut claim = Claim::default();
-        let mut busy: HashSet<(ServiceName, String)> =
-            self.claimed.values().flatten().cloned().collect();
-        let mut taken = Vec::new();
-        for &(time, cid) in due.iter() {
-            if taken.len() == max {
-                break;
-            }
+        while claim.invocations.len() < max {
+            let first = self.due.get(service).and_then(BTreeSet::first);
+            let Some(&(time, cid)) = first else { break };
             if time > now {
                 claim.next_due = Some(time);
                 break;
             }
-            let Some(invocation) = self.invocations.get(&cid) else {
-                continue;
-            };
-            let key = invocation.request.terms.concurrency_key.clone();
-            let key = key.map(|key| (service.clone(), key));
-            if key.as_ref().is_none_or(|key| busy.insert(key.clone())) {
-                taken.push((time, cid, key));
+            let invocation = self.invocations.get(&cid).cloned();
+            let key = invocation.as_ref().and_then(queue_of);
+            self.take_pending(service, key.as_ref(), (time, cid));
+            if let Some(key) = &key {
+                self.change_queue(key, |queue| queue.busy = true);
             }
-        }
-        for (time, cid, key) in taken {
-            due.remove(&(time, cid));
-            self.pending -= 1;
             self.claimed.insert(cid, key);
-            claim
-                .invocations
-                .extend(self.invocations.get(&cid).cloned());
+            claim.invocations.extend(invocation);
         }
         claim
     }
@@ -198,9 +252,8 @@ impl Kept {
         if record.unclaimed && self.claimed.contains_key(&record.cid) {
             return false;
         }
-        self.claimed.remove(&record.cid);
         let before = weight(invocation);
-        let key = (invocation.wake(), record.cid);
+        let (at, key) = ((invocation.wake(), record.cid), queue_of(invocation));
         let service = invocation.request.service.clone();
         invocation.state = record.state;
         invocation.attempts = record.attempts;
@@ -212,15 +265,13 @@ impl Kept {
         invocation.last_failure = record.last_failure;
         invocation.events.extend(record.events);
         self.bytes = self.bytes + weight(invocation) - before;
-        if self
-            .due
-            .get_mut(&service)
-            .is_some_and(|due| due.remove(&key))
-        {
-            self.pending -= 1;
+        match (self.claimed.remove(&record.cid), &key) {
+            (Some(_), Some(key)) => self.change_queue(key, |queue| queue.busy = false),
+            (Some(_), None) => {}
+            (None, _) => self.take_pending(&service, key.as_ref(), at),
         }
         if matches!(record.state, State::Pending { .. }) {
-            self.make_due(service, (record.wake, record.cid));
+            self.add_pending(service, key, (record.wake, record.cid));
         }
         if let Some(purge_time) = record.purge_time {
             let until = record.tombstone_until.unwrap_or(purge_time);
@@ -262,14 +313,14 @@ impl Kept {
                 page.next = Some(number + 1);
                 break;
             }
-            page.invocations.push(invocation.clone());
+            page.invocations.push(self.read(invocation));
         }
         page
     }
 
     fn get(&self, cid: Cid) -> Stored {
         match (self.invocations.get(&cid), self.tombstones.get(&cid)) {
-            (Some(invocation), _) => Stored::Found(Box::new(invocation.clone())),
+            (Some(invocation), _) => Stored::Found(Box::new(self.read(invocation))),
             (None, Some(tombstone)) => Stored::Removed(*tombstone),
             (None, None) => Stored::Unknown,
         }
@@ -366,63 +417,6 @@ fn passes(invocation: &Invocation, filter: &Filter) -> bool {
             .is_none_or(|parent| request.parent == Some(parent))
 }
 
-/// What an invocation takes, roughly.
-fn weight(invocation: &Invocation) -> usize {
-    let Invocation {
-        request,
-        progress,
-        last_failure,
-        events,
-        ..
-    } = invocation;
-    let progress = progress.as_ref().map_or(0, |shown| {
-        let value = shown.progress.value.clone().map(Payload::Value);
-        shown.progress.message.len() + value.map_or(0, |value| value.weight())
-    });
-    OVERHEAD
-        + request.input.weight()
-        + of_metadata(&request.metadata)
-        + progress
-        + last_failure.as_ref().map_or(0, of_error)
-        + events.iter().map(|event| of_event(event)).sum::<usize>()
-}
-
-fn of_event(event: &Event) -> usize {
-    EVENT
-        + match &event.kind {
-            EventKind::Accepted { .. } | EventKind::Started => 0,
-            EventKind::Item(item) => item.weight(),
-            EventKind::Succeeded(reply) => reply.payload.weight() + of_metadata(&reply.metadata),
-            EventKind::RetryScheduled { failure, .. }
-            | EventKind::Failed(failure)
-            | EventKind::Cancelled(failure)
-            | EventKind::Expired(failure) => of_error(failure),
-        }
-}
-
-fn of_metadata(metadata: &Metadata) -> usize {
-    metadata
-        .iter()
-        .map(|(key, value)| EVENT + key.len() + value.len())
-        .sum()
-}
-
-fn of_error(error: &Error) -> usize {
-    let violations = error.field_violations().iter();
-    let details = error.details().iter();
-    let facts = error.facts().iter();
-    error.message().len()
-        + violations
-            .map(|v| EVENT + v.path.len() + v.message.len())
-            .sum::<usize>()
-        + details
-            .map(|d| EVENT + d.type_url.len() + d.value.len())
-            .sum::<usize>()
-        + facts
-            .map(|(key, value)| EVENT + key.len() + value.len())
-            .sum::<usize>()
-}
-
 fn ready<T: Send + 'static>(value: T) -> BoxFuture<'static, T> {
     Box::pin(std::future::ready(value))
 }
@@ -482,7 +476,8 @@ impl Store for MemoryStore {
     }
 
     fn pending(&self, service: &ServiceName) -> usize {
-        self.kept().due.get(service).map_or(0, BTreeSet::len)
+        let kept = self.kept();
+        kept.pending_of.get(service).copied().unwrap_or_default()
     }
 
     fn pending_in_all(&self) -> usize {
@@ -491,7 +486,7 @@ impl Store for MemoryStore {
 
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {
         let kept = self.kept();
-        let busy = kept.due.iter().filter(|(_, due)| !due.is_empty());
+        let busy = kept.pending_of.iter().filter(|(_, pending)| **pending > 0);
         ready(Ok(busy.map(|(service, _)| service.clone()).collect()))
     }
 

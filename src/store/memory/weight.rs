@@ -1,0 +1,68 @@
+//! How much memory an invocation takes, roughly: what the store's limit counts.
+
+use crate::model::error::Error;
+use crate::model::invocation::{Event, EventKind, Invocation};
+use crate::model::metadata::Metadata;
+use crate::model::payload::Payload;
+
+/// What an invocation takes beside its payloads, roughly.
+const OVERHEAD: usize = 512;
+/// What an event, or an entry of anything, takes beside its content, roughly.
+const EVENT: usize = 96;
+
+/// What an invocation takes, roughly.
+pub(super) fn weight(invocation: &Invocation) -> usize {
+    let Invocation {
+        request,
+        progress,
+        last_failure,
+        events,
+        ..
+    } = invocation;
+    let progress = progress.as_ref().map_or(0, |shown| {
+        let value = shown.progress.value.clone().map(Payload::Value);
+        shown.progress.message.len() + value.map_or(0, |value| value.weight())
+    });
+    OVERHEAD
+        + request.input.weight()
+        + of_metadata(&request.metadata)
+        + progress
+        + last_failure.as_ref().map_or(0, of_error)
+        + events.iter().map(|event| of_event(event)).sum::<usize>()
+}
+
+fn of_event(event: &Event) -> usize {
+    EVENT
+        + match &event.kind {
+            EventKind::Accepted { .. } | EventKind::Started => 0,
+            EventKind::Item(item) => item.weight(),
+            EventKind::Succeeded(reply) => reply.payload.weight() + of_metadata(&reply.metadata),
+            EventKind::RetryScheduled { failure, .. }
+            | EventKind::Failed(failure)
+            | EventKind::Cancelled(failure)
+            | EventKind::Expired(failure) => of_error(failure),
+        }
+}
+
+fn of_metadata(metadata: &Metadata) -> usize {
+    metadata
+        .iter()
+        .map(|(key, value)| EVENT + key.len() + value.len())
+        .sum()
+}
+
+fn of_error(error: &Error) -> usize {
+    let violations = error.field_violations().iter();
+    let details = error.details().iter();
+    let facts = error.facts().iter();
+    error.message().len()
+        + violations
+            .map(|v| EVENT + v.path.len() + v.message.len())
+            .sum::<usize>()
+        + details
+            .map(|d| EVENT + d.type_url.len() + d.value.len())
+            .sum::<usize>()
+        + facts
+            .map(|(key, value)| EVENT + key.len() + value.len())
+            .sum::<usize>()
+}

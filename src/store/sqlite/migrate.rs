@@ -1,0 +1,37 @@
+//! Formats of the file: how one that an earlier version wrote becomes one of this version.
+//!
+//! What was written is never lost: each step runs in the transaction that raises the number.
+
+use rusqlite::Connection;
+
+/// The format that this version writes (`user_version`).
+pub(super) const FORMAT: i32 = 2;
+
+/// The steps: the first makes format 2 of format 1, and so on.
+const STEPS: [&str; 1] = [
+    // 2: what waits for another one with its concurrency key is not looked at when something is claimed.
+    "ALTER TABLE invocation ADD COLUMN leads INTEGER NOT NULL DEFAULT 1;
+     UPDATE invocation SET leads = 0 WHERE state < 2 AND concurrency_key IS NOT NULL AND id != (
+         SELECT first.id FROM invocation AS first WHERE first.service = invocation.service
+         AND first.state < 2 AND first.concurrency_key = invocation.concurrency_key
+         ORDER BY first.wake, first.id LIMIT 1);
+     DROP INDEX pending;
+     CREATE INDEX pending ON invocation (service, wake) WHERE state < 2 AND leads = 1;",
+];
+
+/// Whether a format can be brought to this version's.
+pub(super) fn is_known(format: i32) -> bool {
+    (1..=FORMAT).contains(&format)
+}
+
+/// Brings a file of an earlier format to this version's.
+pub(super) fn migrate(connection: &Connection, format: i32) -> rusqlite::Result<()> {
+    let done = usize::try_from(format - 1).unwrap_or_default();
+    for (step, next) in STEPS.iter().skip(done).zip(format + 1..) {
+        tracing::info!(format = next, "bringing the store to a newer format");
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {step} PRAGMA user_version = {next}; COMMIT;"
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,319 @@
+//! What one transaction does: each job, on the rows it is about.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension as _, Params, Transaction, params};
+
+use super::disk;
+use super::writer::{Change, Done, Job, New, Recorded};
+use crate::engine::store::{Acceptance, Tombstone};
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::State;
+
+/// The work of one transaction.
+pub(super) struct Work<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
+    pub(super) services: &'a HashMap<ServiceName, i64>,
+    /// Those that are new: remembered once they are committed.
+    pub(super) fresh: &'a mut HashMap<ServiceName, i64>,
+    pub(super) generation: u32,
+    /// How many more invocations of each service have not ended.
+    pub(super) open: &'a mut HashMap<i64, i64>,
+}
+
+impl Work<'_> {
+    pub(super) fn carry_out(&mut self, job: &Job, room: bool) -> rusqlite::Result<Result<Done>> {
+        Ok(match job {
+            Job::Accept(_, _) if !room => Err(full()),
+            Job::Accept(new, _) => self.accept(new)?.map(Done::Accepted),
+            Job::Record(change, _) => Ok(Done::Recorded(self.record(change)?)),
+            Job::Begin(cids, _) => {
+                for cid in cids {
+                    let statement =
+                        "UPDATE invocation SET losses = losses + 1 WHERE cid = ?1 AND state < 2";
+                    self.transaction
+                        .prepare_cached(statement)?
+                        .execute([cid.as_bytes()])?;
+                }
+                Ok(Done::Begun)
+            }
+            Job::Cancel(cid, _) => Ok(Done::Cancelled(self.request_cancel(*cid)?)),
+            Job::Purge(now, max, _) => Ok(Done::Purged(self.purge(*now, *max)?)),
+            Job::Remove(cid, _) => Ok(Done::Removed(self.remove(*cid)?)),
+            Job::Close(_) => {
+                self.transaction
+                    .execute("UPDATE meta SET value = 1 WHERE key = 'clean'", [])?;
+                Ok(Done::Closed)
+            }
+        })
+    }
+
+    /// Looked at at once: where the node ends before the handler does, the next one cancels it.
+    fn request_cancel(&self, cid: Cid) -> rusqlite::Result<bool> {
+        let select = "SELECT service, concurrency_key FROM invocation WHERE cid = ?1 AND state < 2";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let found = select.query_row([cid.as_bytes()], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
+        });
+        let Some((service, key)) = found.optional()? else {
+            return Ok(false);
+        };
+        let queue = self.queue(service, key.as_deref())?;
+        let update = "UPDATE invocation SET cancel_requested = 1, wake = 0 WHERE cid = ?1";
+        self.transaction
+            .prepare_cached(update)?
+            .execute([cid.as_bytes()])?;
+        self.move_up(queue.as_ref())?;
+        Ok(true)
+    }
+
+    fn service(&mut self, name: &ServiceName) -> rusqlite::Result<i64> {
+        if let Some(id) = self.services.get(name).or_else(|| self.fresh.get(name)) {
+            return Ok(*id);
+        }
+        let insert = "INSERT INTO service (name) VALUES (?1) ON CONFLICT (name) DO NOTHING";
+        self.transaction
+            .prepare_cached(insert)?
+            .execute([name.as_str()])?;
+        let select = "SELECT id FROM service WHERE name = ?1";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let id = select.query_row([name.as_str()], |row| row.get(0))?;
+        self.fresh.insert(name.clone(), id);
+        Ok(id)
+    }
+
+    fn accept(&mut self, new: &New) -> rusqlite::Result<Result<Acceptance>> {
+        let select = "SELECT state, end_time FROM tombstone WHERE cid = ?1";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let tombstone = select
+            .query_row([new.cid.as_bytes()], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            })
+            .optional()?;
+        if let Some((state, end_time)) = tombstone {
+            return Ok(Ok(Acceptance::Removed(Tombstone {
+                state: state_of(state),
+                end_time: disk::timestamp(end_time),
+            })));
+        }
+        let service = self.service(&new.service)?;
+        let sequence = i64::try_from(new.sequence).unwrap_or(i64::MAX);
+        let insert = "INSERT INTO invocation
+             (cid, service, state, due, wake, idempotency_key, generation, sequence, request, accept_time, parent,
+              concurrency_key, root, leads)
+             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?11 IS NULL) ON CONFLICT DO NOTHING";
+        let queue = self.queue(service, new.concurrency_key.as_deref())?;
+        let inserted = self.transaction.prepare_cached(insert)?.execute(params![
+            new.cid.as_bytes(),
+            service,
+            new.due,
+            new.wake,
+            new.idempotency_key,
+            self.generation,
+            sequence,
+            new.request,
+            new.accept_time,
+            new.parent.as_ref().map(Cid::as_bytes),
+            new.concurrency_key,
+            new.root.as_ref().map(Cid::as_bytes),
+        ])?;
+        if inserted == 1 {
+            self.move_up(queue.as_ref())?;
+            *self.open.entry(service).or_default() += 1;
+            return Ok(Ok(Acceptance::Stored));
+        }
+        // Its CID is known, or its key.
+        let select = "SELECT cid, service.name, request FROM invocation JOIN service ON service.id = service
+             WHERE cid = ?1 OR (service = ?2 AND idempotency_key = ?3) ORDER BY cid = ?1 DESC LIMIT 1";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let first = params![new.cid.as_bytes(), service, new.idempotency_key];
+        let (cid, name, request) = select.query_row(first, |row| {
+            Ok((
+                row.get::<_, Vec<u8>>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, Vec<u8>>(2)?,
+            ))
+        })?;
+        let first = ServiceName::parse(&name)
+            .and_then(|service| disk::decode_request(disk::cid(&cid)?, service, &request));
+        Ok(first.map(|first| Acceptance::Known(Arc::new(first))))
+    }
+
+    fn record(&mut self, change: &Change) -> rusqlite::Result<Option<Recorded>> {
+        let record = &change.record;
+        let select = "SELECT invocation.id, service, events, name, concurrency_key FROM invocation
+             JOIN service ON service.id = service WHERE cid = ?1 AND state < 2";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let found = select
+            .query_row([record.cid.as_bytes()], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, Option<Vec<u8>>>(2)?,
+                    row.get::<_, String>(3)?,
+                    row.get::<_, Option<String>>(4)?,
+                ))
+            })
+            .optional()?;
+        let Some((id, service, before, name, key)) = found else {
+            return Ok(None);
+        };
+        let queue = self.queue(service, key.as_deref())?;
+        let events = match before {
+            Some(mut before) => {
+                before.extend_from_slice(&change.events);
+                before
+            }
+            None => change.events.clone(),
+        };
+        let update = "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = 0, attempts = ?5,
+             events = ?6, progress = ?7, last_failure = ?8, first_attempt_time = ?9, end_time = ?10,
+             purge_time = ?11, tombstone_until = ?12, wake = ?13, failure_reason = ?14 WHERE id = ?1";
+        let last_failure = record.last_failure.as_ref().map(disk::encode_failure);
+        self.transaction.prepare_cached(update)?.execute(params![
+            id,
+            state_number(record.state),
+            disk::nanos(record.due),
+            self.generation,
+            record.attempts,
+            events,
+            change.progress,
+            last_failure,
+            record.first_attempt_time.map(disk::nanos),
+            record.end_time.map(disk::nanos),
+            record.purge_time.map(disk::nanos),
+            record.tombstone_until.map(disk::nanos),
+            disk::nanos(record.wake),
+            record.failure().map(Error::reason),
+        ])?;
+        self.move_up(queue.as_ref())?;
+        let mut followed_by = Vec::new();
+        for next in &change.followed_by {
+            if let Ok(Acceptance::Stored) = self.accept(next)? {
+                followed_by.push(next.service.clone());
+            }
+        }
+        if record.state.is_terminal() {
+            *self.open.entry(service).or_default() -= 1;
+        }
+        Ok(ServiceName::parse(&name).ok().map(|service| Recorded {
+            service,
+            followed_by,
+        }))
+    }
+
+    /// Makes tombstones of invocations that have ended, by a query for their ids; answers how many.
+    fn bury(&self, ids: &str, values: impl Params + Copy) -> rusqlite::Result<usize> {
+        let insert = format!(
+            "INSERT OR REPLACE INTO tombstone (cid, state, end_time, until)
+             SELECT cid, state, end_time, coalesce(tombstone_until, purge_time) FROM invocation
+             WHERE id IN ({ids})"
+        );
+        self.transaction.prepare_cached(&insert)?.execute(values)?;
+        let delete = format!("DELETE FROM invocation WHERE id IN ({ids})");
+        self.transaction.prepare_cached(&delete)?.execute(values)
+    }
+
+    fn remove(&self, cid: Cid) -> rusqlite::Result<bool> {
+        let id = "SELECT id FROM invocation WHERE cid = ?1 AND state >= 2";
+        Ok(self.bury(id, (cid.as_bytes(),))? == 1)
+    }
+
+    fn purge(&self, now: i64, max: usize) -> rusqlite::Result<usize> {
+        let limit = i64::try_from(max).unwrap_or(i64::MAX);
+        let ids = "SELECT id FROM invocation WHERE purge_time <= ?1 ORDER BY purge_time LIMIT ?2";
+        let removed = self.bury(ids, (now, limit))?;
+        let left = i64::try_from(max - removed).unwrap_or_default();
+        let delete = "DELETE FROM tombstone WHERE cid IN
+             (SELECT cid FROM tombstone WHERE until <= ?1 ORDER BY until LIMIT ?2)";
+        let forgotten = self
+            .transaction
+            .prepare_cached(delete)?
+            .execute([now, left])?;
+        Ok(removed + forgotten)
+    }
+}
+
+/// The pending invocations of a service that have one concurrency key, and which of them came first.
+struct Queue<'k> {
+    service: i64,
+    key: &'k str,
+    first: Option<i64>,
+}
+
+impl Work<'_> {
+    /// The queue of a key, before something about it changes. `None` without a key.
+    fn queue<'k>(&self, service: i64, key: Option<&'k str>) -> rusqlite::Result<Option<Queue<'k>>> {
+        let Some(key) = key else {
+            return Ok(None);
+        };
+        let first = self.first(service, key)?;
+        Ok(Some(Queue {
+            service,
+            key,
+            first,
+        }))
+    }
+
+    fn first(&self, service: i64, key: &str) -> rusqlite::Result<Option<i64>> {
+        let select =
+            "SELECT id FROM invocation WHERE service = ?1 AND concurrency_key = ?2 AND state < 2
+             ORDER BY wake, id LIMIT 1";
+        let mut select = self.transaction.prepare_cached(select)?;
+        select
+            .query_row(params![service, key], |row| row.get(0))
+            .optional()
+    }
+
+    /// Has the first of a queue lead it, now that something has changed.
+    fn move_up(&self, queue: Option<&Queue<'_>>) -> rusqlite::Result<()> {
+        let Some(queue) = queue else {
+            return Ok(());
+        };
+        let (before, now) = (queue.first, self.first(queue.service, queue.key)?);
+        if now == before {
+            return Ok(());
+        }
+        let update = "UPDATE invocation SET leads = ?2 WHERE id = ?1";
+        let mut update = self.transaction.prepare_cached(update)?;
+        for (id, leads) in [(before, false), (now, true)] {
+            if let Some(id) = id {
+                update.execute(params![id, leads])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn full() -> Error {
+    let message =
+        "the store is full: what room is left is kept for the outcomes of what was accepted";
+    Error::resource_exhausted(reason::STORE_FULL, message).with_retry_after(Duration::from_secs(1))
+}
+
+/// A state as a number. What runs is pending: a crash makes it so.
+pub(super) fn state_number(state: State) -> i64 {
+    match state {
+        State::Pending { started: false } => 0,
+        State::Pending { started: true } | State::Running { .. } => 1,
+        State::Succeeded => 2,
+        State::Failed => 3,
+        State::Cancelled => 4,
+        State::Expired => 5,
+    }
+}
+
+/// A state from its number.
+pub(super) fn state_of(number: i64) -> State {
+    match number {
+        0 => State::Pending { started: false },
+        1 => State::Pending { started: true },
+        2 => State::Succeeded,
+        4 => State::Cancelled,
+        5 => State::Expired,
+        _ => State::Failed,
+    }
+}

@@ -1,0 +1,254 @@
+//! Synchronous calls that last: those that outlive their callers, and those with an idempotency key.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cidery::codec::payload;
+use cidery::codec::proto::v1;
+use cidery::engine::store::Stored;
+use cidery::service::{Call, OnDeadline};
+use cidery::{Cid, Client, Context, Dict, Error, Kind, Node, Reply, Value, dict};
+use serde_json::json;
+
+use crate::support::binary::Server;
+use crate::support::dynamic::Dynamic;
+use crate::support::{Folder, PATIENCE, TestNode, error_of, until};
+
+fn keyed(service: &'static str, input: Dict, key: &str) -> Call {
+    let mut call = Call::new(service, input);
+    call.background().idempotency_key = Some(key.to_owned());
+    call
+}
+
+fn continuing(service: &'static str, input: Dict, timeout: Duration) -> Call {
+    let mut call = Call::new(service, input);
+    call.background().on_deadline = OnDeadline::Continue;
+    call.timeout = Some(timeout);
+    call
+}
+
+fn value(reply: Reply) -> Value {
+    payload::decode(reply.payload).unwrap()
+}
+
+/// Waits for the end of an invocation.
+async fn ended(client: &Client, cid: Cid) -> v1::Invocation {
+    let found = client.invocation(cid, PATIENCE).await.unwrap();
+    assert!(found.end_time.is_some(), "{found:?}");
+    found
+}
+
+fn failure(invocation: v1::Invocation) -> v1::Failure {
+    match invocation.outcome.unwrap().outcome.unwrap() {
+        v1::outcome::Outcome::Failure(failure) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_ends_in_time_is_answered_like_any_call() {
+    let node = TestNode::demo().await;
+    let call = continuing("customer.get", dict! { "cust_id": 7 }, PATIENCE);
+    let (cid, reply) = node.client.invoke(call).await.unwrap();
+    let expected = dict! { "cust_id": 7, "cust_name": "Alexis Smith" };
+    assert_eq!(value(reply), Value::Dict(expected));
+    // It is stored, as every asynchronous invocation.
+    let found = ended(&node.client, cid).await;
+    assert_eq!(found.state, i32::from(v1::State::Succeeded));
+    let call = continuing("demo.flaky", dict! { "failures": 1 }, PATIENCE);
+    let (_, reply) = node.client.invoke(call).await.unwrap();
+    assert_eq!(value(reply), Value::Dict(dict! { "attempt": 2 }));
+    let call = continuing("demo.fail", dict! { "code": "NOT_FOUND" }, PATIENCE);
+    let error = node.client.invoke(call).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::NotFound, "DEMO_FAILED")
+    );
+}
+
+#[tokio::test]
+async fn what_outlives_its_caller_goes_on_and_can_be_fetched() {
+    let node = TestNode::demo().await;
+    let sleep = dict! { "seconds": 0.3 };
+    let call = continuing("demo.sleep", sleep, Duration::from_millis(20));
+    let error = node.client.invoke(call).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::DeadlineExceeded, "STILL_RUNNING")
+    );
+    let found = ended(&node.client, error.cid().unwrap()).await;
+    assert_eq!(found.state, i32::from(v1::State::Succeeded));
+    // A caller that just goes away.
+    let cid = Cid::new();
+    let mut call = continuing("demo.sleep", dict! { "seconds": 0.3 }, PATIENCE);
+    call.cid = Some(cid);
+    let running = || node.handle.invoker().service("demo.sleep").unwrap().status;
+    tokio::select! {
+        outcome = node.client.invoke(call) => panic!("{outcome:?}"),
+        () = until("it runs", || running().running == 1) => {}
+    }
+    let found = ended(&node.client, cid).await;
+    assert_eq!(found.state, i32::from(v1::State::Succeeded));
+}
+
+#[tokio::test]
+async fn a_key_is_answered_with_the_first_outcome() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let handler = move |_: Context| {
+        let run = counted.fetch_add(1, Ordering::Relaxed);
+        async move {
+            dict! { "run": run }
+        }
+    };
+    let node = TestNode::start(Node::builder().service("count", handler)).await;
+    let (first, reply) = node
+        .client
+        .invoke(keyed("count", dict! {}, "k"))
+        .await
+        .unwrap();
+    let (again, repeated) = node
+        .client
+        .invoke(keyed("count", dict! {}, "k"))
+        .await
+        .unwrap();
+    assert_eq!((first, value(reply)), (again, value(repeated)));
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
+    // The two kinds of calls share their keys.
+    let accepted = node.client.invoke_async(keyed("count", dict! {}, "k"));
+    let accepted = accepted.await.unwrap();
+    assert!(accepted.already_accepted && accepted.cid == first);
+    let other = keyed("count", dict! { "other": 1 }, "k");
+    let error = node.client.invoke(other).await.unwrap_err();
+    assert_eq!(error.reason(), "IDEMPOTENCY_MISMATCH");
+}
+
+#[tokio::test]
+async fn with_a_key_alone_it_is_attempted_once_within_the_deadline() {
+    let node = TestNode::demo().await;
+    let flaky = || keyed("demo.flaky", dict! { "failures": 1 }, "f");
+    let error = node.client.invoke(flaky()).await.unwrap_err();
+    assert_eq!(error.reason(), "DEMO_FLAKY");
+    let again = node.client.invoke(flaky()).await.unwrap_err();
+    assert_eq!((again.reason(), again.cid()), (error.reason(), error.cid()));
+    let mut late = keyed("demo.sleep", dict! { "seconds": 600 }, "s");
+    late.timeout = Some(Duration::from_millis(20));
+    let error = node.client.invoke(late).await.unwrap_err();
+    assert_eq!(error.reason(), "DEADLINE_EXCEEDED");
+    let found = ended(&node.client, error.cid().unwrap()).await;
+    assert_eq!(failure(found).reason, "DEADLINE_EXCEEDED");
+}
+
+#[tokio::test]
+async fn typed_methods_take_both_as_metadata() {
+    let node = TestNode::demo().await;
+    let client = Dynamic::discover(node.address(), "demo.Service").await;
+    let sleep = async |seconds: f64, metadata: &[(&'static str, &str)]| {
+        let input = json!({ "seconds": seconds });
+        client
+            .call_with("demo.Service/Sleep", input, metadata)
+            .await
+    };
+    let key = [("cidery-idempotency-key", "k")];
+    let (_, first) = sleep(0.0, &key).await.unwrap();
+    let (_, again) = sleep(0.0, &key).await.unwrap();
+    assert_eq!(first.get("cidery-cid"), again.get("cidery-cid"));
+    let waits = [
+        ("cidery-on-deadline", "continue"),
+        ("cidery-timeout", "20ms"),
+    ];
+    let error = error_of(&sleep(0.3, &waits).await.unwrap_err());
+    assert_eq!(error.reason(), "STILL_RUNNING");
+    let found = ended(&node.client, error.cid().unwrap()).await;
+    assert_eq!(found.state, i32::from(v1::State::Succeeded));
+    // Said in full, the default stores nothing.
+    let (_, plain) = sleep(0.0, &[("cidery-on-deadline", "cancel")])
+        .await
+        .unwrap();
+    let cid = Cid::parse(plain.get("cidery-cid").unwrap().to_str().unwrap()).unwrap();
+    let error = node
+        .client
+        .invocation(cid, Duration::ZERO)
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), "CID_UNKNOWN");
+}
+
+/// Has two calls run on a node: one with a key alone, one that outlives its caller.
+async fn leave_two_running(server: &Server) -> (Cid, Cid) {
+    let client = Client::connect(&server.address).await.unwrap();
+    let (once, on) = (Cid::new(), Cid::new());
+    let mut keyed = keyed("demo.sleep", dict! { "seconds": 1 }, "k");
+    keyed.cid = Some(once);
+    let mut continuing = continuing("demo.sleep", dict! { "seconds": 1 }, PATIENCE);
+    continuing.cid = Some(on);
+    let both_run = async {
+        for cid in [once, on] {
+            loop {
+                let found = client.invocation(cid, Duration::ZERO).await;
+                let state = found.map(|found| found.state).unwrap_or_default();
+                if state == i32::from(v1::State::Running) {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    tokio::select! {
+        outcome = client.invoke(keyed) => panic!("{outcome:?}"),
+        outcome = client.invoke(continuing) => panic!("{outcome:?}"),
+        () = both_run => {}
+    }
+    (once, on)
+}
+
+#[tokio::test]
+async fn after_a_crash_a_key_alone_is_lost_and_what_goes_on_runs_again() {
+    let folder = Folder::new("lasting");
+    let options = ["--data-dir", folder.path().to_str().unwrap()];
+    let server = Server::start(&options);
+    let (once, on) = leave_two_running(&server).await;
+    server.signal("KILL");
+    drop(server);
+    let server = Server::start(&options);
+    let client = Client::connect(&server.address).await.unwrap();
+    let lost = failure(ended(&client, once).await);
+    assert_eq!(
+        (lost.reason.as_str(), lost.retryable),
+        ("NODE_LOST", Some(false))
+    );
+    let found = ended(&client, on).await;
+    assert_eq!(found.state, i32::from(v1::State::Succeeded));
+    // Said again, it is answered with what is known.
+    let again = keyed("demo.sleep", dict! { "seconds": 1 }, "k");
+    let error: Error = client.invoke(again).await.unwrap_err();
+    assert_eq!((error.reason(), error.cid()), ("NODE_LOST", Some(once)));
+}
+
+/// A node that stops in order hands nothing back that must not run twice.
+#[tokio::test]
+async fn a_node_that_stops_records_that_it_is_lost() {
+    let handler = |_: Context| std::future::pending::<()>();
+    let builder = Node::builder()
+        .service("never", handler)
+        .no_listener()
+        .drain(Duration::ZERO)
+        .limits(|limits| limits.grace = Duration::from_millis(50));
+    let node = builder.start().await.unwrap();
+    let invoker = node.invoker().clone();
+    let stop = async {
+        let running = || invoker.service("never").unwrap().status.running;
+        until("it runs", || running() == 1).await;
+        node.stop().await;
+    };
+    let call = invoker.invoke(Cid::new(), keyed("never", dict! {}, "k"));
+    let (outcome, ()) = tokio::join!(call, stop);
+    let error = outcome.unwrap_err();
+    assert_eq!(error.reason(), "NODE_LOST");
+    let found = invoker.store().get(error.cid().unwrap()).await.unwrap();
+    let Stored::Found(found) = found else {
+        panic!("{found:?}");
+    };
+    assert_eq!(found.failure().unwrap().reason(), "NODE_LOST");
+}
