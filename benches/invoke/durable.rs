@@ -22,7 +22,7 @@ use crate::server::{Server, serve_echo};
 use crate::{micros, row};
 
 const PATH: &str = "/bench.Log/Append";
-const ACCEPT: &str = "/cidery.v1.InvocationService/InvokeAsync";
+pub(crate) const ACCEPT: &str = "/cidery.v1.InvocationService/InvokeAsync";
 /// How much waits for the log, and how much is written together, at most.
 const QUEUE: usize = 65_536;
 const GROUP: usize = 1_024;
@@ -98,7 +98,7 @@ fn accept_request() -> bytes::Bytes {
 }
 
 /// Where a server keeps what it accepts: beside the build, so that it is a disk.
-fn folder(kind: &str, process: u32) -> PathBuf {
+pub(crate) fn folder(kind: &str, process: u32) -> PathBuf {
     let target = std::env::current_exe().unwrap();
     target.with_file_name(format!("bench-{kind}-{process}"))
 }
@@ -109,12 +109,12 @@ pub(crate) fn serve() {
     serve_echo(|node| node.store(store));
 }
 
-type Waiting = (Vec<u8>, oneshot::Sender<()>);
+pub(crate) type Waiting = (Vec<u8>, oneshot::Sender<()>);
 
 #[derive(Clone)]
 struct Log(SyncSender<Waiting>);
 
-fn write(mut log: File, waiting: &Receiver<Waiting>) {
+pub(crate) fn write(mut log: File, waiting: &Receiver<Waiting>) {
     while let Ok(first) = waiting.recv() {
         let group: Vec<Waiting> = std::iter::once(first)
             .chain(waiting.try_iter().take(GROUP - 1))

@@ -70,13 +70,8 @@ impl Load {
         callers: usize,
         body: Bytes,
     ) -> Self {
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let mut channels = Vec::new();
-        for _ in 0..CONNECTIONS {
-            channels.push(endpoint.connect().await.unwrap());
-        }
         Self {
-            channels,
+            channels: connect(address).await,
             path: PathAndQuery::from_static(path),
             body,
             callers,
@@ -98,15 +93,77 @@ impl Load {
         for caller in callers {
             latencies.extend(caller.await.unwrap());
         }
-        let elapsed = begun.elapsed();
-        let cpu = server.cpu() - cpu;
+        Round::of(latencies, begun.elapsed(), server.cpu() - cpu)
+    }
+}
+
+/// Calls of any kind, over a few connections.
+pub(crate) struct Calls {
+    channels: Vec<Channel>,
+    callers: usize,
+}
+
+impl Calls {
+    pub(crate) async fn connect(address: &str, callers: usize) -> Self {
+        Self {
+            channels: connect(address).await,
+            callers,
+        }
+    }
+
+    /// Makes them, and measures each.
+    pub(crate) async fn run<F>(
+        &self,
+        server: &Server,
+        calls: usize,
+        call: impl Fn(Channel) -> F + Copy + Send + Sync,
+    ) -> Round
+    where
+        F: Future<Output = ()>,
+    {
+        let left = AtomicUsize::new(calls);
+        let (cpu, begun) = (server.cpu(), Instant::now());
+        let caller = async |n: usize| {
+            let mut latencies = Vec::new();
+            while take(&left) {
+                let begun = Instant::now();
+                call(self.channels[n % CONNECTIONS].clone()).await;
+                latencies.push(begun.elapsed());
+            }
+            latencies
+        };
+        let latencies = futures_util::future::join_all((0..self.callers).map(caller)).await;
+        let latencies = latencies.into_iter().flatten().collect();
+        Round::of(latencies, begun.elapsed(), server.cpu() - cpu)
+    }
+}
+
+async fn connect(address: &str) -> Vec<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let mut channels = Vec::new();
+    for _ in 0..CONNECTIONS {
+        channels.push(endpoint.connect().await.unwrap());
+    }
+    channels
+}
+
+/// Takes one of those that are left.
+fn take(left: &AtomicUsize) -> bool {
+    let less = |n: usize| n.checked_sub(1);
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+        .is_ok()
+}
+
+impl Round {
+    fn of(mut latencies: Vec<Duration>, elapsed: Duration, cpu: Duration) -> Self {
         latencies.sort_unstable();
-        let calls = u32::try_from(latencies.len()).unwrap();
-        Round {
+        let calls = u32::try_from(latencies.len()).unwrap().max(1);
+        let part = |part: usize| latencies.get(latencies.len() * part / 100);
+        Self {
             per_second: f64::from(calls) / elapsed.as_secs_f64(),
             cpu: cpu / calls,
-            p50: latencies[latencies.len() / 2],
-            p99: latencies[latencies.len() * 99 / 100],
+            p50: part(50).copied().unwrap_or_default(),
+            p99: part(99).copied().unwrap_or_default(),
         }
     }
 }
@@ -119,10 +176,7 @@ async fn call_until_none_left(
 ) -> Vec<Duration> {
     let mut grpc = Grpc::new(channel);
     let mut latencies = Vec::new();
-    while left
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
-        .is_ok()
-    {
+    while take(&left) {
         let begun = Instant::now();
         grpc.ready().await.unwrap();
         let request = Request::new(body.clone());

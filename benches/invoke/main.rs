@@ -3,7 +3,8 @@
 //! `Invoke` of an in-process service (a dict in, a dict out) beside a hand-written tonic echo of the same
 //! `prost_types::Struct`: two server processes, one client, A B A B, medians. CPU is that of the server process per
 //! call, because client and server share the machine. Then `ctx.invoke` in process, in nanoseconds and, where valgrind
-//! is there, in instructions. Then `InvokeAsync` on disk (`durable`; `-- --durable` for that alone).
+//! is there, in instructions. Then `InvokeAsync` on disk, and from it to the outcome (`-- --durable` for these alone).
+//! `-- --backlog 1000000` measures a node with that many pending invocations.
 
 #![expect(clippy::print_stdout, reason = "a bench shows what it measured")]
 #![expect(
@@ -17,11 +18,15 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "nothing here outlives the bench")]
 
+#[cfg(feature = "sqlite")]
+mod backlog;
 mod baseline;
 #[cfg(feature = "sqlite")]
 mod durable;
 mod load;
 mod nested;
+#[cfg(feature = "sqlite")]
+mod outcome;
 mod server;
 
 use std::time::Duration;
@@ -48,14 +53,26 @@ fn main() {
         #[cfg(feature = "sqlite")]
         ["--serve", "log"] => durable::serve_log(),
         #[cfg(feature = "sqlite")]
-        ["--durable"] => durable::compare(),
+        ["--serve", "log-run"] => outcome::serve_run(),
+        #[cfg(feature = "sqlite")]
+        ["--serve", "backlog", folder] => backlog::serve(folder),
+        #[cfg(feature = "sqlite")]
+        ["--durable"] => {
+            durable::compare();
+            outcome::compare();
+        }
+        #[cfg(feature = "sqlite")]
+        ["--backlog", pending] => backlog::measure(pending.parse().unwrap()),
         ["--nested", calls] => drop(nested::run(calls.parse().unwrap())),
         ["--guard"] => nested::guard(),
         _ => {
             compare();
             nested::show();
             #[cfg(feature = "sqlite")]
-            durable::compare();
+            {
+                durable::compare();
+                outcome::compare();
+            }
         }
     }
 }

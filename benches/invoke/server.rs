@@ -15,8 +15,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(kind: &str) -> Self {
+        Self::start_with(&["--serve", kind])
+    }
+
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--serve", kind])
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -1,0 +1,187 @@
+//! A million pending invocations of one service: what they cost in memory and disk, whether acceptance stays as cheap,
+//! how soon a killed node serves again, how fast they are worked off, and whether another service notices.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use cidery::codec::proto::v1;
+use cidery::service::Call;
+use cidery::store::SqliteStore;
+use cidery::{Client, dict};
+use prost::Message as _;
+
+use crate::durable::{ACCEPT, folder};
+use crate::load::{self, Calls, Load, Round};
+use crate::micros;
+use crate::outcome::accepted_and_followed;
+use crate::server::{Server, serve_echo};
+
+const CALLERS: usize = 64;
+/// How many accepts are measured at each size.
+const SAMPLE: usize = 20_000;
+/// How long it takes until they are due: longer than accepting them does.
+const DUE_IN: Duration = Duration::from_secs(150);
+/// How long outcomes are kept here.
+const RETENTION: Duration = Duration::from_secs(20);
+
+/// A node on a store in a folder, with two services.
+pub(crate) fn serve(folder: &str) {
+    let store = SqliteStore::open(Path::new(folder)).unwrap();
+    serve_echo(|node| {
+        node.store(store)
+            .service("other", async |input: cidery::Dict| input)
+    });
+}
+
+/// Measures with this many.
+pub(crate) fn measure(pending: usize) {
+    let folder = folder("backlog", std::process::id());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let due = SystemTime::now() + DUE_IN;
+    println!("{pending} pending invocations of one service, {CALLERS} callers");
+    let server = start(&folder);
+    runtime.block_on(async {
+        others("before", &server).await;
+        fill(&server, pending, due).await;
+        show("resident memory, MB", memory(&server));
+        show("bytes of disk for each", bytes_for_each(&folder, pending));
+        others("with all pending", &server).await;
+    });
+    let begun = Instant::now();
+    drop(server);
+    let server = start(&folder);
+    runtime.block_on(async {
+        let client = Client::connect(&server.address).await.unwrap();
+        let ping = Call::new("other", dict! { "a": 1 });
+        client.invoke(ping).await.unwrap();
+        show(
+            "SIGKILL to an answer, ms",
+            begun.elapsed().as_secs_f64() * 1e3,
+        );
+        show("resident memory then, MB", memory(&server));
+        drain(&server, &client, pending, due).await;
+        show("resident memory then, MB", memory(&server));
+        show("bytes of disk for each", bytes_for_each(&folder, pending));
+        removed(&client).await;
+        show(
+            "bytes of disk after retention",
+            bytes_for_each(&folder, pending),
+        );
+    });
+    drop(server);
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+fn start(folder: &Path) -> Server {
+    Server::start_with(&["--serve", "backlog", folder.to_str().unwrap()])
+}
+
+fn show(what: &str, number: f64) {
+    println!("  {what:<34} {number:>10.1}");
+}
+
+async fn fill(server: &Server, pending: usize, due: SystemTime) {
+    let body = request("echo", Some(due));
+    let load = Load::with_body(&server.address, ACCEPT, CALLERS, body).await;
+    let mut accepted = 0;
+    for size in [1_000, pending / 10, pending] {
+        load.run(server, size.saturating_sub(accepted + SAMPLE))
+            .await;
+        accepted = accepted.max(size.saturating_sub(SAMPLE));
+        let Round {
+            per_second, cpu, ..
+        } = load.run(server, (size - accepted).max(1_000)).await;
+        accepted = size.max(accepted + 1_000);
+        show(&format!("accepts per second up to {size}"), per_second);
+        show("  server CPU, us for each", cpu.as_secs_f64() * 1e6);
+    }
+}
+
+/// What the calls of another service take, one caller at a time.
+async fn others(when: &str, server: &Server) {
+    let load = Load::with_body(&server.address, load::INVOKE, 1, request("other", None)).await;
+    let invoked = load.run(server, 2_000).await;
+    let calls = Calls::connect(&server.address, 1).await;
+    let body = request("other", None);
+    let run = |channel| accepted_and_followed(channel, body.clone());
+    let awaited = calls.run(server, 200, run).await;
+    for (what, round) in [("Invoke", invoked), ("to outcome", awaited)] {
+        let (p50, p99) = (micros(round.p50), micros(round.p99));
+        println!("  other service, {what}, {when}: p50 {p50:.0} us, p99 {p99:.0} us");
+    }
+}
+
+async fn drain(server: &Server, client: &Client, pending: usize, due: SystemTime) {
+    let until = due.duration_since(SystemTime::now()).unwrap_or_default();
+    tokio::time::sleep(until).await;
+    let begun = Instant::now();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    others("while they are worked off", server).await;
+    while left(client).await > 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a million is a small number")]
+    let rate = pending as f64 / begun.elapsed().as_secs_f64();
+    show("outcomes per second", rate);
+}
+
+async fn left(client: &Client) -> u64 {
+    let service = client.describe("echo").await.unwrap();
+    service.pending + service.running
+}
+
+/// Waits until the outcomes have been removed.
+async fn removed(client: &Client) {
+    let states = vec![i32::from(v1::State::Succeeded)];
+    let filter = v1::InvocationFilter {
+        services: vec!["echo".to_owned()],
+        states,
+        ..v1::InvocationFilter::default()
+    };
+    while !client.invocations(filter.clone(), 1).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn request(service: &str, due: Option<SystemTime>) -> Bytes {
+    let start = due.map(|due| {
+        let seconds = due.duration_since(UNIX_EPOCH).unwrap().as_secs();
+        v1::invoke_async_request::Start::StartTime(prost_types::Timestamp {
+            seconds: i64::try_from(seconds).unwrap(),
+            nanos: 0,
+        })
+    });
+    let request = v1::InvokeAsyncRequest {
+        service: service.to_owned(),
+        input: Some(v1::invoke_async_request::Input::Payload(
+            load::customer().encode_to_vec().into(),
+        )),
+        start,
+        retention: due.map(|_| RETENTION.try_into().unwrap()),
+        ..v1::InvokeAsyncRequest::default()
+    };
+    request.encode_to_vec().into()
+}
+
+/// What is resident, in MB (`VmRSS`).
+fn memory(server: &Server) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS"));
+    let kib: f64 = line
+        .unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    kib * 1024.0 / 1e6
+}
+
+fn bytes_for_each(folder: &Path, count: usize) -> f64 {
+    let size = |file: &str| fs::metadata(folder.join(file)).map_or(0, |file| file.len());
+    #[expect(clippy::cast_precision_loss, reason = "these are small numbers")]
+    let bytes = (size("cidery.db") + size("cidery.db-wal")) as f64 / count as f64;
+    bytes
+}

@@ -1,0 +1,207 @@
+//! From `InvokeAsync` to the outcome by `StreamResults`, on the embedded store, beside the least that this can be: a
+//! tonic handler that appends the request to a log, syncs it and answers with a number, an echo in the background whose
+//! outcome is appended and synced as well, and a second call that waits for it.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use cidery::codec::proto::v1;
+use cidery::codec::wire::RawCodec;
+use http::uri::PathAndQuery;
+use prost::Message as _;
+use tokio::sync::{oneshot, watch};
+use tonic::client::Grpc;
+use tonic::codegen::BoxFuture;
+use tonic::server::{NamedService, UnaryService};
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+use crate::baseline::{Message, serve_unary};
+use crate::durable::{ACCEPT, Waiting, folder, write};
+use crate::load::{self, Calls};
+use crate::server::Server;
+use crate::{micros, row};
+
+const STREAM: &str = "/cidery.v1.InvocationService/StreamResults";
+const RUN: &str = "/bench.Run/Run";
+const QUEUE: usize = 65_536;
+const ROUNDS: usize = 5;
+
+/// Compares at 1, 64 and 256 callers.
+pub(crate) fn compare() {
+    for (callers, calls) in [(1, 500), (64, 8_000), (256, 8_000)] {
+        at(callers, calls);
+    }
+}
+
+fn at(callers: usize, calls: usize) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (ours, baseline) = (Server::start("durable"), Server::start("log-run"));
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    runtime.block_on(async {
+        let request = accept_request();
+        let our_calls = Calls::connect(&ours.address, callers).await;
+        let our_call = |channel| accepted_and_followed(channel, request.clone());
+        let baseline_calls = Calls::connect(&baseline.address, callers).await;
+        our_calls.run(&ours, calls / 4, our_call).await;
+        baseline_calls
+            .run(&baseline, calls / 4, appended_and_awaited)
+            .await;
+        for _ in 0..ROUNDS {
+            a.push(our_calls.run(&ours, calls, our_call).await);
+            b.push(
+                baseline_calls
+                    .run(&baseline, calls, appended_and_awaited)
+                    .await,
+            );
+        }
+    });
+    println!("InvokeAsync to outcome on disk, {callers} callers, {ROUNDS} x {calls} each");
+    println!(
+        "{:<26} {:>12} {:>12} {:>8}",
+        "", "cidery", "bare log", "ratio"
+    );
+    row("outcomes per second", &a, &b, |round| round.per_second, "");
+    row(
+        "server CPU, us per call",
+        &a,
+        &b,
+        |round| round.cpu.as_secs_f64() * 1e6,
+        "",
+    );
+    row("p50, us", &a, &b, |round| micros(round.p50), "");
+    row("p99, us", &a, &b, |round| micros(round.p99), "");
+    println!();
+    for (kind, server) in [("durable", &ours), ("log", &baseline)] {
+        let _ = fs::remove_dir_all(folder(kind, server.id()));
+    }
+}
+
+fn accept_request() -> Bytes {
+    let request = v1::InvokeAsyncRequest {
+        service: "echo".to_owned(),
+        input: Some(v1::invoke_async_request::Input::Payload(
+            load::customer().encode_to_vec().into(),
+        )),
+        ..v1::InvokeAsyncRequest::default()
+    };
+    request.encode_to_vec().into()
+}
+
+/// Has it accepted, and follows it to its end.
+pub(crate) async fn accepted_and_followed(channel: Channel, request: Bytes) {
+    let mut grpc = Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let path = PathAndQuery::from_static(ACCEPT);
+    let answer = grpc.unary(Request::new(request), path, RawCodec).await;
+    let accepted = v1::InvokeAsyncResponse::decode(answer.unwrap().into_inner()).unwrap();
+    let follow = v1::StreamResultsRequest {
+        cids: vec![accepted.cid],
+        ..v1::StreamResultsRequest::default()
+    };
+    grpc.ready().await.unwrap();
+    let path = PathAndQuery::from_static(STREAM);
+    let follow = Request::new(Bytes::from(follow.encode_to_vec()));
+    let stream = grpc.server_streaming(follow, path, RawCodec).await;
+    let (mut stream, mut last) = (stream.unwrap().into_inner(), Bytes::new());
+    while let Some(event) = stream.message().await.unwrap() {
+        last = event;
+    }
+    assert!(last.len() > 100, "the last event does not hold a dict");
+}
+
+async fn appended_and_awaited(channel: Channel) {
+    let mut grpc = Grpc::new(channel);
+    let mut message = Message {
+        service: "echo".to_owned(),
+        payload: Some(load::customer()),
+    };
+    for _ in 0..2 {
+        grpc.ready().await.unwrap();
+        let path = PathAndQuery::from_static(RUN);
+        let request = Request::new(Bytes::from(message.encode_to_vec()));
+        let answer = grpc.unary(request, path, RawCodec).await.unwrap();
+        message = Message::decode(answer.into_inner()).unwrap();
+    }
+    assert!(
+        message.payload.is_some(),
+        "the outcome does not hold a dict"
+    );
+}
+
+/// The outcomes by number; a watch, since who waits may come first.
+type Outcomes = Arc<Mutex<HashMap<String, watch::Sender<Option<Message>>>>>;
+
+#[derive(Clone)]
+struct Run {
+    log: SyncSender<Waiting>,
+    outcomes: Outcomes,
+}
+
+impl Run {
+    async fn append(&self, message: &Message) -> Result<(), Status> {
+        let (answer, answered) = oneshot::channel();
+        let bytes = message.encode_length_delimited_to_vec();
+        let full = |_| Status::resource_exhausted("full");
+        self.log.try_send((bytes, answer)).map_err(full)?;
+        let closed = |_| Status::unavailable("closed");
+        answered.await.map_err(closed)
+    }
+
+    async fn answer(self, message: Message) -> Result<tonic::Response<Message>, Status> {
+        if message.payload.is_none() {
+            return self.outcome(&message.service).await;
+        }
+        self.append(&message).await?;
+        let number = cidery::Cid::new().to_string();
+        let outcome = watch::Sender::new(None);
+        let mut outcomes = self.outcomes.lock().unwrap();
+        outcomes.insert(number.clone(), outcome.clone());
+        drop(outcomes);
+        let echo = self.clone();
+        tokio::spawn(async move {
+            echo.append(&message).await.unwrap();
+            outcome.send_replace(Some(message));
+        });
+        Ok(tonic::Response::new(Message {
+            service: number,
+            payload: None,
+        }))
+    }
+
+    async fn outcome(&self, number: &str) -> Result<tonic::Response<Message>, Status> {
+        let outcome = self.outcomes.lock().unwrap().remove(number);
+        let unknown = || Status::not_found("unknown");
+        let mut outcome = outcome.ok_or_else(unknown)?.subscribe();
+        let there = outcome.wait_for(Option::is_some).await;
+        let message = there.map_err(|_| unknown())?.clone();
+        message.map(tonic::Response::new).ok_or_else(unknown)
+    }
+}
+
+impl UnaryService<Message> for Run {
+    type Response = Message;
+    type Future = BoxFuture<tonic::Response<Message>, Status>;
+
+    fn call(&mut self, request: Request<Message>) -> Self::Future {
+        Box::pin(self.clone().answer(request.into_inner()))
+    }
+}
+
+impl NamedService for Run {
+    const NAME: &'static str = "bench.Run";
+}
+
+/// The baseline.
+pub(crate) fn serve_run() {
+    let folder = folder("log", std::process::id());
+    fs::create_dir_all(&folder).unwrap();
+    let file = File::create(folder.join("log")).unwrap();
+    let (log, waiting) = sync_channel(QUEUE);
+    std::thread::spawn(move || write(file, &waiting));
+    let outcomes = Outcomes::default();
+    serve_unary(Run { log, outcomes });
+}
