@@ -23,6 +23,8 @@ const CALLERS: usize = 64;
 const SAMPLE: usize = 20_000;
 /// How long it takes until they are due: longer than accepting them does.
 const DUE_IN: Duration = Duration::from_secs(150);
+/// How long the disk is watched afterwards.
+const GIVEN_BACK: Duration = Duration::from_secs(120);
 /// How long outcomes are kept here.
 const RETENTION: Duration = Duration::from_secs(20);
 
@@ -69,6 +71,10 @@ pub(crate) fn measure(pending: usize) {
             "bytes of disk after retention",
             bytes_for_each(&folder, pending),
         );
+        // Free pages are given back little by little.
+        tokio::time::sleep(GIVEN_BACK).await;
+        let left = bytes_for_each(&folder, pending);
+        show("bytes of disk two minutes later", left);
     });
     drop(server);
     fs::remove_dir_all(&folder).unwrap();
@@ -140,7 +146,12 @@ async fn removed(client: &Client) {
         states,
         ..v1::InvocationFilter::default()
     };
-    while !client.invocations(filter.clone(), 1).await.unwrap().is_empty() {
+    while !client
+        .invocations(filter.clone(), 1)
+        .await
+        .unwrap()
+        .is_empty()
+    {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

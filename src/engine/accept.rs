@@ -53,14 +53,15 @@ impl Invoker {
         let request = Arc::clone(&invocation.request);
         // Whoever asks may go away while it is written: its lane has to hear of it all the same.
         let (invoker, lane) = (self.clone(), Arc::clone(route));
+        let wake = invocation.wake();
         let store = async move {
             let acceptance = invoker.0.store.accept(invocation).await?;
             if matches!(acceptance, Acceptance::Stored) {
                 invoker.0.hub.ring(cid);
-                invoker.wake(&lane);
+                invoker.wake_by(&lane, wake);
             }
             drop(name);
-            Ok(acceptance)
+            Ok::<_, Error>(acceptance)
         };
         match self.0.tasks.see_through("accept", store).await? {
             Acceptance::Stored => Ok(Accepted {

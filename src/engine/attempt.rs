@@ -12,10 +12,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Span;
 
 use crate::engine::dispatch::Dispatch;
-use crate::engine::routes::Route;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Context, ErasedHooks, HandlerFuture};
+use crate::service::{Context, Definition, ErasedHooks, HandlerFuture};
 
 /// A handler under way, with an owner.
 ///
@@ -46,7 +45,7 @@ impl std::fmt::Debug for Running {
 
 impl Attempt {
     pub(super) fn new(
-        route: &Arc<Route>,
+        definition: &Arc<Definition>,
         dispatch: Arc<Dispatch>,
         context: Context,
         input: Payload,
@@ -54,17 +53,17 @@ impl Attempt {
         let span = tracing::info_span!(
             "invocation",
             cid = %dispatch.cid,
-            service.name = route.name().as_str(),
+            service.name = definition.name().as_str(),
         );
         let node = &dispatch.invoker.0.hooks;
-        let own = route.definition.all_hooks();
+        let own = definition.all_hooks();
         let (future, kill) = if node.is_empty() && own.is_empty() {
             let _entered = span.enter();
-            (guarded(|| route.definition.call(context, input)), None)
+            (guarded(|| definition.call(context, input)), None)
         } else {
             let hooks = node.iter().chain(own).cloned().collect();
             let kill = CancellationToken::new();
-            let future = with_hooks(Arc::clone(route), hooks, context, input, kill.clone());
+            let future = with_hooks(Arc::clone(definition), hooks, context, input, kill.clone());
             (Box::pin(future) as HandlerFuture, Some(kill))
         };
         let work = dispatch.invoker.0.work.token();
@@ -79,6 +78,12 @@ impl Attempt {
 }
 
 impl Attempt {
+    /// Whether its handler runs in another process: it cannot be ended from here.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        let running = self.0.as_ref();
+        running.is_some_and(|running| running.dispatch.slot.seat().is_some())
+    }
+
     /// Ends a handler that was asked to stop and did not: drops it and runs its hooks.
     pub(super) async fn end(mut self) {
         if let Some(running) = self.0.take() {
@@ -159,7 +164,7 @@ async fn kill(mut running: Running, grace: Duration) {
 
 /// Calls a handler with the hooks around it.
 async fn with_hooks(
-    route: Arc<Route>,
+    definition: Arc<Definition>,
     hooks: Vec<Arc<dyn ErasedHooks>>,
     context: Context,
     mut input: Payload,
@@ -169,7 +174,7 @@ async fn with_hooks(
         // It may have taken its time.
         Ok(()) if context.is_cancelled() => Err(stopped()),
         Ok(()) => {
-            let handler = Caught(guarded(|| route.definition.call(context.clone(), input)));
+            let handler = Caught(guarded(|| definition.call(context.clone(), input)));
             tokio::select! {
                 biased;
                 outcome = handler => outcome,

@@ -20,7 +20,7 @@ use crate::engine::wanted::{Wanted, with_ignored};
 use crate::model::error::{Error, Result, reason};
 use crate::model::invocation::Invocation;
 use crate::model::payload::{Format, Payload, Reply};
-use crate::service::{Admitted, Facts};
+use crate::service::{Admitted, Facts, Fate};
 
 /// What stopped an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,10 @@ enum Stopped {
 pub(super) enum Ended {
     /// With an outcome.
     With(Result<Reply>),
-    /// The node stopped first: it does not count.
+    /// The node stopped first, or the worker gave it back: it does not count.
     HandedBack,
+    /// Its worker was lost.
+    Lost(Error),
 }
 
 impl Invoker {
@@ -61,11 +63,19 @@ impl Invoker {
             self.wake(&route);
             return;
         }
+        let fitted = self.fit(&route, permits, invocation.request.input.clone());
+        if let Err(error) = &fitted
+            && error.reason() == reason::NO_COMPATIBLE_WORKER
+        {
+            self.put_off(&route, &invocation, error.clone()).await;
+            self.wake(&route);
+            return;
+        }
         let now = engine.clock.now();
         let live = Arc::new(Live::begin(&invocation, engine.store.generation(), now));
         engine.hub.open(Arc::clone(&live));
         let ended = match self.begin(&invocation).await {
-            Ok(()) => self.attempt(&route, &invocation, permits, &live).await,
+            Ok(()) => self.attempt(&route, &invocation, fitted, &live).await,
             Err(ended) => ended,
         };
         self.settle(&route, &invocation, &live, ended).await;
@@ -95,7 +105,7 @@ impl Invoker {
         &self,
         route: &Arc<Route>,
         invocation: &Invocation,
-        permits: Permits,
+        fitted: Result<(Permits, Admitted)>,
         live: &Arc<Live>,
     ) -> Ended {
         let request = &invocation.request;
@@ -119,10 +129,14 @@ impl Invoker {
             in_reply_to: request.terms.in_reply_to.clone(),
         };
         let deadline = facts.deadline;
-        // Checked again: the declaration may be another one by now.
-        let Admitted { input, ignored } = match self.admit(route, request.input.clone()) {
-            Ok(admitted) => admitted,
+        let (permits, Admitted { input, ignored }) = match fitted {
+            Ok(fitted) => fitted,
             Err(error) => return Ended::With(Err(error)),
+        };
+        let seat = permits.seat().cloned();
+        let definition = match &seat {
+            Some(seat) => Arc::clone(seat.definition()),
+            None => Arc::clone(&route.definition),
         };
         let cancel = live.cancel.clone();
         let slot = Slot::new(Arc::clone(&route.gate), permits);
@@ -134,7 +148,7 @@ impl Invoker {
             None,
             Some(Arc::clone(live)),
         );
-        let attempt = Attempt::new(route, dispatch, context, input);
+        let attempt = Attempt::new(&definition, dispatch, context, input);
         let (outcome, stopped) = self.watch(attempt, &cancel, live, timeout, deadline).await;
         let handed_back = stopped == Stopped::Node;
         match outcome {
@@ -147,7 +161,11 @@ impl Invoker {
                 Ended::With(self.storable_reply(route, reply, invocation))
             }
             _ if handed_back => Ended::HandedBack,
-            Some(Err(error)) if !cancel.is_cancelled() => Ended::With(Err(error)),
+            Some(Err(error)) if !cancel.is_cancelled() => match seat.map(|seat| seat.fate()) {
+                Some(Fate::Lost) => Ended::Lost(error),
+                Some(Fate::HandedBack) => Ended::HandedBack,
+                Some(Fate::Ends) | None => Ended::With(Err(error)),
+            },
             // The state says what becomes of it.
             Some(Err(_)) | None if stopped == Stopped::Canceller => {
                 let message = "somebody cancelled the invocation";
@@ -168,12 +186,7 @@ impl Invoker {
         timeout: Duration,
         deadline: Option<Instant>,
     ) -> (Option<Result<Reply>>, Stopped) {
-        let late = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
+        let late = until(deadline);
         let stopped = tokio::select! {
             biased;
             outcome = &mut attempt => return (Some(outcome), Stopped::Itself),
@@ -184,7 +197,16 @@ impl Invoker {
         };
         cancel.cancel();
         let grace = self.0.limits.grace;
-        let outcome = tokio::time::timeout(grace, &mut attempt).await.ok();
+        let mut outcome = tokio::time::timeout(grace, &mut attempt).await.ok();
+        if outcome.is_none() && stopped == Stopped::Silence && attempt.is_elsewhere() {
+            // It cannot be dropped from here: the next attempt waits until it has ended, or its worker is lost.
+            let late = until(deadline);
+            outcome = tokio::select! {
+                outcome = &mut attempt => Some(outcome),
+                () = late => return (None, Stopped::Deadline),
+                () = self.0.halting.cancelled() => return (None, Stopped::Node),
+            };
+        }
         if outcome.is_none() {
             attempt.end().await;
         }
@@ -219,6 +241,14 @@ impl Invoker {
             payload,
             metadata: reply.metadata,
         })
+    }
+}
+
+/// Resolves at a deadline, if there is one.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

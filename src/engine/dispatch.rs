@@ -16,7 +16,7 @@ use crate::model::invocation::Progress;
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::service::output_invalid;
-use crate::service::{Accepted, BoxFuture, Call, Context, Facts, Invoke, KnownService};
+use crate::service::{Accepted, BoxFuture, Call, Context, Facts, Invoke, KnownService, Seat};
 
 /// How long the note of a progress may be, in bytes.
 const MAX_NOTE_BYTES: usize = 4 * 1024;
@@ -163,6 +163,10 @@ impl Invoke for Dispatch {
 
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>> {
         Box::pin(std::future::ready(self.tell_item(item)))
+    }
+
+    fn seat(&self) -> Option<Arc<dyn Seat>> {
+        self.slot.seat()
     }
 
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>> {

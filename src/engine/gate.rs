@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::pool::{Pool, no_worker};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
-use crate::service::BoxFuture;
+use crate::service::{BoxFuture, Seat};
 
 /// Lets a limited number of one service's handlers run at once.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Gate {
     service: Arc<Semaphore>,
     /// All services of the node share this one.
     node: Arc<Semaphore>,
+    /// The workers that serve it, where they do: their seats are asked for as well.
+    pool: Option<Arc<dyn Pool>>,
     concurrency: usize,
     queue_length: usize,
     queued: AtomicUsize,
@@ -26,16 +29,43 @@ pub(super) struct Gate {
 /// Leave for one handler to run.
 #[derive(Debug)]
 pub(super) struct Permits {
+    here: Here,
+    seat: Option<Arc<dyn Seat>>,
+}
+
+/// The part of it that this node gives.
+#[derive(Debug)]
+struct Here {
     _service: OwnedSemaphorePermit,
     _node: OwnedSemaphorePermit,
 }
 
+impl Permits {
+    /// The seat at a worker, where it runs there.
+    pub(super) fn seat(&self) -> Option<&Arc<dyn Seat>> {
+        self.seat.as_ref()
+    }
+
+    /// The same with another seat.
+    pub(super) fn with_seat(self, seat: Arc<dyn Seat>) -> Self {
+        let here = self.here;
+        let seat = Some(seat);
+        Self { here, seat }
+    }
+}
+
 impl Gate {
-    pub(super) fn new(concurrency: usize, queue_length: usize, node: Arc<Semaphore>) -> Self {
+    pub(super) fn new(
+        concurrency: usize,
+        queue_length: usize,
+        node: Arc<Semaphore>,
+        pool: Option<Arc<dyn Pool>>,
+    ) -> Self {
         let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             service: Arc::new(Semaphore::new(concurrency)),
             node,
+            pool,
             concurrency,
             queue_length,
             queued: AtomicUsize::new(0),
@@ -47,10 +77,25 @@ impl Gate {
         self.concurrency - self.service.available_permits()
     }
 
+    /// The workers that serve it, where they do.
+    pub(super) fn pool(&self) -> Option<&Arc<dyn Pool>> {
+        self.pool.as_ref()
+    }
+
     /// Leave without waiting, if there is a slot.
     #[inline]
     pub(super) fn try_enter(&self) -> Option<Permits> {
-        Some(Permits {
+        let here = self.try_enter_here()?;
+        let seat = match &self.pool {
+            Some(pool) => Some(pool.try_seat(&|_| true)?),
+            None => None,
+        };
+        Some(Permits { here, seat })
+    }
+
+    #[inline]
+    fn try_enter_here(&self) -> Option<Here> {
+        Some(Here {
             _service: Arc::clone(&self.service).try_acquire_owned().ok()?,
             _node: Arc::clone(&self.node).try_acquire_owned().ok()?,
         })
@@ -63,23 +108,47 @@ impl Gate {
         if let Some(permits) = self.try_enter() {
             return Ok(permits);
         }
+        if self.pool.as_ref().is_some_and(|pool| !pool.is_served()) {
+            return Err(no_worker(service));
+        }
         let _place = self.queue_up(service)?;
-        Ok(self.enter_unqueued().await)
+        let Some(pool) = &self.pool else {
+            let here = self.enter_here().await;
+            return Ok(Permits { here, seat: None });
+        };
+        let service_permit = self.enter_service().await;
+        let Some(seat) = pool.seat().await else {
+            return Err(no_worker(service));
+        };
+        let here = self.enter_node(service_permit).await;
+        let seat = Some(seat);
+        Ok(Permits { here, seat })
     }
 
-    /// Waits for leave, however many wait: for background work, which waits in the store, and for handlers that come
-    /// back from a nested call, which had leave before.
+    /// Waits for leave, however many wait and however long it takes: for background work, which waits in the store.
     pub(super) async fn enter_unqueued(&self) -> Permits {
-        loop {
-            let service = Arc::clone(&self.service).acquire_owned().await;
-            let node = Arc::clone(&self.node).acquire_owned().await;
-            // Neither is ever closed.
-            if let (Ok(service), Ok(node)) = (service, node) {
-                return Permits {
-                    _service: service,
-                    _node: node,
-                };
-            }
+        let service = self.enter_service().await;
+        let seat = match &self.pool {
+            Some(pool) => Some(patient_seat(&**pool).await),
+            None => None,
+        };
+        let here = self.enter_node(service).await;
+        Permits { here, seat }
+    }
+
+    async fn enter_here(&self) -> Here {
+        let service = self.enter_service().await;
+        self.enter_node(service).await
+    }
+
+    async fn enter_service(&self) -> OwnedSemaphorePermit {
+        acquire(&self.service).await
+    }
+
+    async fn enter_node(&self, service: OwnedSemaphorePermit) -> Here {
+        Here {
+            _service: service,
+            _node: acquire(&self.node).await,
         }
     }
 
@@ -99,6 +168,24 @@ impl Gate {
     }
 }
 
+async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    loop {
+        // It is never closed.
+        if let Ok(permit) = Arc::clone(semaphore).acquire_owned().await {
+            return permit;
+        }
+    }
+}
+
+async fn patient_seat(pool: &dyn Pool) -> Arc<dyn Seat> {
+    loop {
+        match pool.seat().await {
+            Some(seat) => return seat,
+            None => pool.served().await,
+        }
+    }
+}
+
 /// A place in the queue; given up when dropped.
 struct Place<'a>(&'a AtomicUsize);
 
@@ -115,14 +202,16 @@ pub(super) struct Slot {
     state: Mutex<SlotState>,
     /// The one wait for the slot to come back, for all who wait: two would wait for two, and one that belonged to a
     /// call nobody polls any more would keep what it was given.
-    returning: Mutex<Option<BoxFuture<'static, Permits>>>,
+    returning: Mutex<Option<BoxFuture<'static, Here>>>,
     /// Rings when there may be nothing to wait for any more.
     changed: Notify,
 }
 
 #[derive(Debug)]
 struct SlotState {
-    permits: Option<Permits>,
+    permits: Option<Here>,
+    /// The seat at a worker: lent and taken back with the permits.
+    seat: Option<Arc<dyn Seat>>,
     /// How many nested calls the handler waits for.
     nested: usize,
     closed: bool,
@@ -141,7 +230,8 @@ impl Slot {
         Self {
             gate,
             state: Mutex::new(SlotState {
-                permits: Some(permits),
+                permits: Some(permits.here),
+                seat: permits.seat,
                 nested: 0,
                 closed: false,
             }),
@@ -167,17 +257,42 @@ impl Slot {
                 () = unwanted.cancelled() => {}
             }
         }
+        if let Some(seat) = self.seat() {
+            self.take_seat_back(&*seat, unwanted).await;
+        }
         output
+    }
+
+    /// The seat at a worker, where the handler runs there and has not ended.
+    pub(super) fn seat(&self) -> Option<Arc<dyn Seat>> {
+        self.lock().seat.clone()
+    }
+
+    async fn take_seat_back(&self, seat: &dyn Seat, unwanted: &CancellationToken) {
+        if self.lock().nested > 0 {
+            return;
+        }
+        if !seat.try_take_back() {
+            tokio::select! {
+                biased;
+                () = seat.take_back() => {}
+                () = unwanted.cancelled() => {}
+            }
+        }
+        // Another nested call may have begun meanwhile: it needs the seat to be free.
+        if self.lock().nested > 0 {
+            seat.lend();
+        }
     }
 
     /// The handler has ended.
     pub(super) fn close(&self) {
-        let permits = {
+        let held = {
             let mut state = self.lock();
             state.closed = true;
-            state.permits.take()
+            (state.permits.take(), state.seat.take())
         };
-        drop(permits);
+        drop(held);
         self.stop_returning();
     }
 
@@ -188,7 +303,7 @@ impl Slot {
 
     /// Takes the slot back if there is one: mostly there is.
     fn try_take_back(&self) -> bool {
-        let permits = self.gate.try_enter();
+        let permits = self.gate.try_enter_here();
         let there_is_one = permits.is_some();
         if let Some(permits) = permits {
             self.put_back(permits);
@@ -207,14 +322,14 @@ impl Slot {
         }
     }
 
-    fn poll_returning(&self, cx: &mut Context<'_>) -> Poll<Permits> {
+    fn poll_returning(&self, cx: &mut Context<'_>) -> Poll<Here> {
         let mut returning = self
             .returning
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let wait = returning.get_or_insert_with(|| {
             let gate = Arc::clone(&self.gate);
-            Box::pin(async move { gate.enter_unqueued().await })
+            Box::pin(async move { gate.enter_here().await })
         });
         let permits = ready!(wait.as_mut().poll(cx));
         *returning = None;
@@ -233,7 +348,7 @@ impl Slot {
     }
 
     /// Takes permits if they are still wanted: another nested call may have begun, or the handler may have ended.
-    fn put_back(&self, permits: Permits) {
+    fn put_back(&self, permits: Here) {
         let mut state = self.lock();
         if state.nested == 0 && state.permits.is_none() && !state.closed {
             state.permits = Some(permits);
@@ -256,12 +371,15 @@ struct Away<'a> {
 
 impl<'a> Away<'a> {
     fn new(slot: &'a Slot) -> Self {
-        let permits = {
+        let (permits, seat) = {
             let mut state = slot.lock();
             state.nested += 1;
-            state.permits.take()
+            (state.permits.take(), state.seat.clone())
         };
         drop(permits);
+        if let Some(seat) = seat {
+            seat.lend();
+        }
         slot.stop_returning();
         Self {
             slot,
@@ -281,6 +399,9 @@ impl Drop for Away<'_> {
         self.back();
         // Whoever gave the nested call up, or did not wait for the slot, cannot wait here: the handler takes a slot if
         // there is one, and runs beside the others otherwise.
+        if let Some(seat) = self.slot.seat().filter(|_| self.slot.lock().nested == 0) {
+            seat.try_take_back();
+        }
         if self.slot.is_wanted() && !self.slot.try_take_back() {
             // Others who wait go on waiting, with their own wakers.
             self.slot.changed.notify_waiters();
@@ -294,7 +415,7 @@ mod tests {
 
     fn gate(concurrency: usize, queue_length: usize) -> Arc<Gate> {
         let node = Arc::new(Semaphore::new(100));
-        Arc::new(Gate::new(concurrency, queue_length, node))
+        Arc::new(Gate::new(concurrency, queue_length, node, None))
     }
 
     fn name() -> ServiceName {

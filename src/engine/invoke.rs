@@ -137,6 +137,10 @@ impl Invoker {
         callers: Option<Arc<Link>>,
         input: Payload,
     ) -> Result<Reply> {
+        if route.gate.pool().is_some() {
+            let run = self.run_elsewhere(route, bounds, facts, callers, input);
+            return Box::pin(run).await;
+        }
         let Admitted { input, ignored } = self.admit(route, input)?;
         let permits = match route.gate.try_enter() {
             Some(permits) => permits,
@@ -145,7 +149,11 @@ impl Invoker {
         let slot = Slot::new(Arc::clone(&route.gate), permits);
         let cancel = CancellationToken::new();
         let (dispatch, context) = Dispatch::new(self.clone(), facts, slot, cancel, callers, None);
-        let reply = Watched::new(Attempt::new(route, dispatch, context, input), bounds).await?;
+        let reply = Watched::new(
+            Attempt::new(&route.definition, dispatch, context, input),
+            bounds,
+        )
+        .await?;
         Ok(with_ignored(reply, &ignored))
     }
 
@@ -196,7 +204,7 @@ fn nested_deadline(
     }
 }
 
-async fn wait_for_slot(route: &Route, bounds: Bounds<'_>) -> Result<Permits> {
+pub(super) async fn wait_for_slot(route: &Route, bounds: Bounds<'_>) -> Result<Permits> {
     tokio::select! {
         biased;
         permits = route.gate.enter(route.name()) => permits,

@@ -4,7 +4,7 @@
 //! stays in the store; memory holds what runs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use crate::engine::gate::Permits;
 use crate::engine::routes::Route;
 use crate::engine::store::Claim;
 use crate::model::error::Result;
+use crate::model::id::ServiceName;
 
 /// How many invocations are taken from the store at once, at most.
 const BATCH: usize = 64;
@@ -22,10 +23,25 @@ const BATCH: usize = 64;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The lane of a service.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lane {
     bell: Notify,
     started: AtomicBool,
+    /// When it looks again by itself, in nanoseconds since 1970; [`AWAKE`] while it looks.
+    looks_again: AtomicI64,
+}
+
+/// Whoever brings work while a lane looks has to ring: it may have looked past it.
+const AWAKE: i64 = i64::MAX;
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self {
+            bell: Notify::new(),
+            started: AtomicBool::new(false),
+            looks_again: AtomicI64::new(AWAKE),
+        }
+    }
 }
 
 /// Takes up the work that the store holds.
@@ -39,34 +55,44 @@ pub(super) async fn start_all(invoker: &Invoker) -> Result<()> {
 }
 
 impl Invoker {
+    /// Tells a service's lane that there is work that somebody has to look at then, unless it looks by then anyway.
+    pub(super) fn wake_by(&self, route: &Arc<Route>, time: Timestamp) {
+        if nanos(time) < route.lane.looks_again.load(Ordering::SeqCst) {
+            self.wake(route);
+        }
+    }
+
     /// Tells a service's lane that there is work.
     pub(super) fn wake(&self, route: &Arc<Route>) {
         if !route.lane.started.swap(true, Ordering::AcqRel) {
-            let lane = drive(self.clone(), Arc::clone(route));
-            self.0.tasks.spawn("lane", lane);
+            let drive = drive(self.clone(), route.name().clone(), Arc::clone(&route.lane));
+            self.0.tasks.spawn("lane", drive);
         }
         route.lane.bell.notify_one();
     }
 }
 
-async fn drive(invoker: Invoker, route: Arc<Route>) {
+async fn drive(invoker: Invoker, service: ServiceName, lane: Arc<Lane>) {
     let draining = invoker.0.draining.clone();
     let work = async {
         loop {
-            let wait = match take(&invoker, &route).await {
+            // Before the store is read: what is stored after that, and due before the lane looks again, rings.
+            lane.looks_again.store(AWAKE, Ordering::SeqCst);
+            let wait = match take(&invoker, &service).await {
                 Ok(wait) => wait,
                 Err(error) => {
-                    tracing::error!(service.name = %route.name(), %error, "cannot take pending work");
+                    tracing::error!(service.name = %service, %error, "cannot take pending work");
                     Wait::For(PAUSE)
                 }
             };
             match wait {
                 Wait::No => {}
-                Wait::ForBell => route.lane.bell.notified().await,
+                Wait::ForBell => lane.bell.notified().await,
                 Wait::Until(due) => {
+                    lane.looks_again.store(nanos(due), Ordering::SeqCst);
                     let due = invoker.0.clock.instant(due);
                     // The bell may ring for something that is due earlier.
-                    let _ = tokio::time::timeout_at(due, route.lane.bell.notified()).await;
+                    let _ = tokio::time::timeout_at(due, lane.bell.notified()).await;
                 }
                 Wait::For(pause) => tokio::time::sleep(pause).await,
             }
@@ -78,6 +104,11 @@ async fn drive(invoker: Invoker, route: Arc<Route>) {
     }
 }
 
+fn nanos(time: Timestamp) -> i64 {
+    // What is later than an `i64` has room for is looked at when it is.
+    i64::try_from(time.as_nanosecond()).unwrap_or(AWAKE - 1)
+}
+
 enum Wait {
     No,
     ForBell,
@@ -86,7 +117,9 @@ enum Wait {
 }
 
 /// Waits for slots, takes as much due work as there are slots, and starts it.
-async fn take(invoker: &Invoker, route: &Arc<Route>) -> Result<Wait> {
+async fn take(invoker: &Invoker, service: &ServiceName) -> Result<Wait> {
+    // Each time: where workers come and go it is another route.
+    let route = &invoker.0.routes.find(service.as_str())?;
     let store = &invoker.0.store;
     let pending = store.pending(route.name());
     if pending == 0 {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Invoker;
+use crate::engine::decide::cancelled;
 use crate::engine::lookup::Found;
-use crate::engine::settle::{Whose, cancelled};
+use crate::engine::settle::Whose;
 use crate::engine::store::Filter;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};

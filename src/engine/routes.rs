@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use crate::engine::gate::Gate;
 use crate::engine::lane::Lane;
 use crate::engine::limits::Limits;
+use crate::engine::pool::{Location, Pool};
 use crate::engine::{Engine, Invoker};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{ServiceName, shortened};
@@ -21,11 +22,11 @@ use crate::service::{Definition, Registry, ServiceOptions};
 /// A service, with what the engine keeps of it.
 #[derive(Debug)]
 pub(super) struct Route {
-    pub(super) definition: Definition,
+    pub(super) definition: Arc<Definition>,
     /// The service's options, and the node's where it has none.
     pub(super) options: Resolved,
     pub(super) gate: Arc<Gate>,
-    pub(super) lane: Lane,
+    pub(super) lane: Arc<Lane>,
     /// When it came.
     since: Timestamp,
 }
@@ -67,6 +68,13 @@ impl Resolved {
     }
 }
 
+impl Resolved {
+    fn gate(&self, place: &Place<'_>, pool: Option<Arc<dyn Pool>>) -> Arc<Gate> {
+        let node = Arc::clone(place.handlers);
+        Arc::new(Gate::new(self.concurrency, self.queue_length, node, pool))
+    }
+}
+
 type Table = HashMap<ServiceName, Arc<Route>, RandomState>;
 
 /// All services, by name.
@@ -83,7 +91,7 @@ impl Routes {
             .into_iter()
             .map(|definition| {
                 let name = definition.name().clone();
-                (name, Arc::new(Route::new(definition, place)))
+                (name, Arc::new(Route::new(Arc::new(definition), place)))
             })
             .collect();
         Self {
@@ -94,7 +102,7 @@ impl Routes {
 
     pub(super) fn add(&self, definition: Definition, place: &Place<'_>) -> Result<()> {
         let name = definition.name().clone();
-        let route = Arc::new(Route::new(definition, place));
+        let route = Arc::new(Route::new(Arc::new(definition), place));
         let before = self.table.rcu(|table| {
             let mut table = Table::clone(table);
             table
@@ -108,6 +116,43 @@ impl Routes {
         }
         self.generation.fetch_add(1, Ordering::Release);
         Ok(())
+    }
+
+    /// Adds or replaces a service that others serve: what waits for it, and what runs, stays as it is. A service of
+    /// this process does not give way, unless it is there to play with.
+    pub(super) fn put_elsewhere(
+        &self,
+        definition: &Arc<Definition>,
+        pool: &Arc<dyn Pool>,
+        place: &Place<'_>,
+    ) -> Result<()> {
+        let name = definition.name();
+        let before = self.table.rcu(|table| {
+            let known = table.get(name);
+            if known.is_some_and(|known| !known.gives_way()) {
+                return Arc::clone(table);
+            }
+            let route = Route::elsewhere(Arc::clone(definition), pool, place, known.map(|r| &**r));
+            let mut table = Table::clone(table);
+            table.insert(name.clone(), Arc::new(route));
+            Arc::new(table)
+        });
+        if before.get(name).is_some_and(|known| !known.gives_way()) {
+            let message = format!("`{name}` is served by the node itself");
+            return Err(Error::already_exists(reason::SERVICE_EXISTS, message));
+        }
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Forgets a service that others served.
+    pub(super) fn remove(&self, name: &ServiceName) {
+        self.table.rcu(|table| {
+            let mut table = Table::clone(table);
+            table.remove(name);
+            table
+        });
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -130,20 +175,46 @@ impl Routes {
 }
 
 impl Route {
-    fn new(definition: Definition, place: &Place<'_>) -> Self {
+    fn new(definition: Arc<Definition>, place: &Place<'_>) -> Self {
         let options = Resolved::new(definition.service_options(), place.limits);
-        let gate = Gate::new(
-            options.concurrency,
-            options.queue_length,
-            Arc::clone(place.handlers),
-        );
         Self {
+            gate: options.gate(place, None),
             definition,
             options,
-            gate: Arc::new(gate),
-            lane: Lane::default(),
+            lane: Arc::default(),
             since: place.now,
         }
+    }
+
+    /// The route to workers; `known` is the one there was.
+    fn elsewhere(
+        definition: Arc<Definition>,
+        pool: &Arc<dyn Pool>,
+        place: &Place<'_>,
+        known: Option<&Self>,
+    ) -> Self {
+        let options = Resolved::new(definition.service_options(), place.limits);
+        let same_gate = known.filter(|known| {
+            let before = &known.options;
+            known.gate.pool().is_some()
+                && before.concurrency == options.concurrency
+                && before.queue_length == options.queue_length
+        });
+        Self {
+            gate: match same_gate {
+                Some(known) => Arc::clone(&known.gate),
+                None => options.gate(place, Some(Arc::clone(pool))),
+            },
+            lane: known.map_or_else(Arc::default, |known| Arc::clone(&known.lane)),
+            since: known.map_or(place.now, |known| known.since),
+            definition,
+            options,
+        }
+    }
+
+    /// Whether a worker may serve it in place of what there is.
+    fn gives_way(&self) -> bool {
+        self.gate.pool().is_some() || self.definition.is_demo()
     }
 
     pub(super) fn name(&self) -> &ServiceName {
@@ -190,12 +261,14 @@ fn unknown(name: &str, table: &Table) -> Error {
 /// What is known of a service.
 #[derive(Clone, Debug)]
 pub struct ServiceFacts {
-    /// Its definition.
-    pub definition: Definition,
+    /// Its definition: the newest one among those that are served now, or the last one that was.
+    pub definition: Arc<Definition>,
     /// The options in force: the service's own, and the node's where it has none.
     pub effective: ServiceOptions,
     /// How it is right now.
     pub status: ServiceStatus,
+    /// Where it is served; nowhere, where workers served it and none does now.
+    pub locations: Vec<Location>,
 }
 
 /// How a service is right now.
@@ -230,11 +303,26 @@ impl Invoker {
 }
 
 impl Engine {
+    fn locations(&self, route: &Route) -> Vec<Location> {
+        match route.gate.pool() {
+            Some(pool) => pool.locations(),
+            None => vec![Location {
+                worker_id: String::new(),
+                worker_name: String::new(),
+                build_id: String::new(),
+                definition: Arc::clone(&route.definition),
+                running: route.gate.running(),
+                since: route.since,
+            }],
+        }
+    }
+
     fn facts(&self, route: &Route) -> ServiceFacts {
         let own = route.definition.service_options();
         let options = &route.options;
         ServiceFacts {
-            definition: route.definition.clone(),
+            definition: Arc::clone(&route.definition),
+            locations: self.locations(route),
             effective: ServiceOptions {
                 timeout: Some(options.timeout),
                 attempt_timeout: Some(options.attempt_timeout),

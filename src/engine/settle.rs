@@ -8,16 +8,17 @@ use jiff::Timestamp;
 use crate::engine::Invoker;
 use crate::engine::background::Ended;
 use crate::engine::clock::later;
+use crate::engine::decide::{Decision, cancelled, decide};
 use crate::engine::hub::{Live, next_sequence};
-use crate::engine::lasting::node_lost;
 use crate::engine::routes::Route;
 use crate::engine::store::Record;
-use crate::model::error::{Error, Result, reason};
-use crate::model::invocation::{Change, Event, EventKind, HELD, Invocation, State, is_retried};
-use crate::model::payload::Reply;
+use crate::model::error::{Error, reason};
+use crate::model::invocation::{Change, Event, EventKind, Invocation, State};
 
 /// How long to wait before a record is tried again that the store refused.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long something waits that no worker takes now, before it is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Who claimed an invocation that is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +27,6 @@ pub(super) enum Whose {
     Ours,
     /// Nobody, it is hoped: a claim beats the end.
     Nobodys,
-}
-
-/// What is to be recorded.
-struct Decision {
-    state: State,
-    /// The attempts that count.
-    attempts: u32,
-    due: Timestamp,
-    event: Option<EventKind>,
-    last_failure: Option<Error>,
 }
 
 impl Invoker {
@@ -50,7 +41,8 @@ impl Invoker {
         let engine = &self.0;
         let cid = invocation.request.cid;
         let now = engine.clock.now();
-        let decision = decide(route, invocation, live.state(), ended, now);
+        let limit = engine.limits.losses;
+        let decision = decide(route, invocation, live.state(), ended, now, limit);
         let record = self.record_of(route, invocation, live, decision, now);
         let taken = self.record_at_last(&record).await;
         // Followers are told of nothing that a crash could undo.
@@ -101,10 +93,7 @@ impl Invoker {
         };
         let decision = Decision {
             state,
-            attempts: invocation.attempts,
-            due: invocation.due,
-            event: None,
-            last_failure: None,
+            ..Decision::as_it_is(invocation)
         };
         let mut record = self.record(route, invocation, &decision, now);
         record.first_attempt_time = invocation.first_attempt_time;
@@ -121,15 +110,28 @@ impl Invoker {
         taken
     }
 
+    /// Puts an invocation off that was claimed and that no worker takes now.
+    pub(super) async fn put_off(&self, route: &Route, invocation: &Invocation, error: Error) {
+        let now = self.0.clock.now();
+        let decision = Decision {
+            due: later(now, LOOK_AGAIN),
+            last_failure: Some(error),
+            ..Decision::as_it_is(invocation)
+        };
+        let mut record = self.record(route, invocation, &decision, now);
+        record.first_attempt_time = invocation.first_attempt_time;
+        record.progress.clone_from(&invocation.progress);
+        record.last_failure = decision.last_failure;
+        self.record_at_last(&record).await;
+        self.0.hub.ring(invocation.request.cid);
+    }
+
     /// Makes an invocation that is held due again, as it is.
     pub(super) async fn release(&self, route: &Arc<Route>, invocation: &Invocation) -> bool {
         let now = self.0.clock.now();
         let decision = Decision {
-            state: invocation.state,
-            attempts: invocation.attempts,
             due: now,
-            event: None,
-            last_failure: None,
+            ..Decision::as_it_is(invocation)
         };
         let mut record = self.record(route, invocation, &decision, now);
         record.first_attempt_time = invocation.first_attempt_time;
@@ -199,6 +201,7 @@ impl Invoker {
             cid: invocation.request.cid,
             state: decision.state,
             attempts: decision.attempts,
+            losses: decision.losses,
             due: decision.due,
             wake: terms.wake(decision.state, decision.due),
             first_attempt_time: None,
@@ -236,119 +239,4 @@ fn over(invocation: &Invocation, now: Timestamp) -> Option<(Change, Error)> {
 pub(super) fn deadline_passed(time: Timestamp) -> Error {
     let message = format!("the invocation had not ended at {time}, its deadline");
     Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message).with_retryable(false)
-}
-
-fn decide(
-    route: &Route,
-    invocation: &Invocation,
-    state: State,
-    ended: Ended,
-    now: Timestamp,
-) -> Decision {
-    match ended {
-        Ended::With(Ok(reply)) => terminal(invocation, state, Change::Response, Ok(reply)),
-        Ended::With(Err(error)) if is_cancelled(state) => terminal(
-            invocation,
-            state,
-            Change::Failure { retried: false },
-            Err(error),
-        ),
-        Ended::With(Err(error)) => failed(route, invocation, state, error, now),
-        Ended::HandedBack if invocation.request.terms.at_most_once => {
-            let change = Change::Failure { retried: false };
-            terminal(invocation, state, change, Err(node_lost()))
-        }
-        // Not counted: the next attempt has the same number.
-        Ended::HandedBack => match state.after(Change::HandedBack) {
-            Some(pending @ State::Pending { .. }) => Decision {
-                state: pending,
-                attempts: invocation.attempts,
-                due: invocation.due,
-                event: None,
-                last_failure: invocation.last_failure.clone(),
-            },
-            _ => terminal(invocation, state, Change::HandedBack, Err(cancelled())),
-        },
-    }
-}
-
-/// Whether somebody wants it cancelled.
-fn is_cancelled(state: State) -> bool {
-    let cancel_requested = true;
-    state == State::Running { cancel_requested }
-}
-
-fn failed(
-    route: &Route,
-    invocation: &Invocation,
-    state: State,
-    error: Error,
-    now: Timestamp,
-) -> Decision {
-    let attempts = invocation.attempts + 1;
-    let terms = &invocation.request.terms;
-    let policy = terms
-        .retry_policy
-        .as_ref()
-        .unwrap_or(&route.options.retry_policy);
-    let again = is_retried(&error) && !terms.at_most_once;
-    let wait = again
-        .then(|| policy.wait(attempts, fastrand::f64(), error.retry_after()))
-        .flatten();
-    let change = Change::Failure {
-        retried: wait.is_some(),
-    };
-    match (state.after(change), wait) {
-        (Some(pending @ State::Pending { .. }), Some(wait)) => {
-            let due = later(now, wait);
-            Decision {
-                state: pending,
-                attempts,
-                due,
-                event: Some(EventKind::RetryScheduled {
-                    failure: error.clone(),
-                    due,
-                }),
-                last_failure: Some(error),
-            }
-        }
-        // No attempt is left: it waits until somebody retries or cancels it.
-        _ if terms.hold && again => Decision {
-            state: State::Pending { started: true },
-            attempts,
-            due: HELD,
-            event: Some(EventKind::RetryScheduled {
-                failure: error.clone(),
-                due: HELD,
-            }),
-            last_failure: Some(error),
-        },
-        _ => terminal(invocation, state, change, Err(error)),
-    }
-}
-
-fn terminal(
-    invocation: &Invocation,
-    state: State,
-    change: Change,
-    outcome: Result<Reply>,
-) -> Decision {
-    let state = state.after(change).unwrap_or(State::Failed);
-    let event = match (state, outcome) {
-        (_, Ok(reply)) => EventKind::Succeeded(reply),
-        (State::Cancelled, Err(_)) => EventKind::Cancelled(cancelled()),
-        (State::Expired, Err(error)) => EventKind::Expired(error),
-        (_, Err(error)) => EventKind::Failed(error),
-    };
-    Decision {
-        state,
-        attempts: invocation.attempts + 1,
-        due: invocation.due,
-        event: Some(event),
-        last_failure: None,
-    }
-}
-
-pub(super) fn cancelled() -> Error {
-    Error::cancelled(reason::CANCELLED, "the invocation was cancelled")
 }

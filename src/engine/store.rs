@@ -159,6 +159,8 @@ pub struct Record {
     pub state: State,
     /// How many attempts were started.
     pub attempts: u32,
+    /// How often its worker was lost in the middle of an attempt, since one ended by itself.
+    pub losses: u32,
     /// When it is due, if it is pending.
     pub due: Timestamp,
     /// When somebody has to look at it, if it is pending.

@@ -1,10 +1,13 @@
 //! Every background task, by name. The only caller of `spawn`.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::model::error::{Error, Result, reason};
+use crate::service::BoxFuture;
 
 /// Spawns tasks and waits for them.
 #[derive(Clone, Debug)]
@@ -34,26 +37,17 @@ impl Tasks {
         self.tracker.spawn_on(task.instrument(span), &self.runtime);
     }
 
-    /// Runs a task to its end, even where whoever waits for it goes away.
-    ///
-    /// # Errors
-    ///
-    /// What the task answers; `UNAVAILABLE` / `SHUTTING_DOWN` where the runtime ends first.
-    pub async fn see_through<T: Send + 'static>(
+    /// Runs a task to its end, even where whoever waits for it goes away: then it is spawned, and not before.
+    pub fn see_through<T: Send + 'static>(
         &self,
         name: &'static str,
-        task: impl Future<Output = Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        let span = tracing::debug_span!("task", name);
-        let task = self.tracker.spawn_on(task.instrument(span), &self.runtime);
-        task.await
-            .unwrap_or_else(|error| match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => {
-                    let message = "the node ended before this was done";
-                    Err(Error::unavailable(reason::NODE_STOPPING, message))
-                }
-            })
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> SeenThrough<T> {
+        SeenThrough {
+            task: Some(Box::pin(task)),
+            name,
+            tasks: self.clone(),
+        }
     }
 
     /// Waits until all tasks have ended. None may be spawned by those who wait; what is spawned by tasks is waited for.
@@ -66,5 +60,45 @@ impl Tasks {
 impl Default for Tasks {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// A task that runs to its end, whether it is awaited or dropped.
+#[must_use = "it does nothing before it is awaited or dropped"]
+pub struct SeenThrough<T: Send + 'static> {
+    /// `None` once it has ended, and while it is polled: what panicked is not polled again.
+    task: Option<BoxFuture<'static, T>>,
+    name: &'static str,
+    tasks: Tasks,
+}
+
+impl<T: Send + 'static> std::fmt::Debug for SeenThrough<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SeenThrough")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Send + 'static> Future for SeenThrough<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let Some(mut task) = self.task.take() else {
+            return Poll::Pending;
+        };
+        let polled = task.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.task = Some(task);
+        }
+        polled
+    }
+}
+
+impl<T: Send + 'static> Drop for SeenThrough<T> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            self.tasks.spawn(self.name, async move { drop(task.await) });
+        }
     }
 }

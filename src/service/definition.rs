@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::{payload, sio as io};
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::invocation::RetryPolicy;
 use crate::model::payload::{Format, Payload, Reply};
@@ -45,6 +45,7 @@ pub struct Definition {
     options: ServiceOptions,
     sio: Arc<Sio>,
     hooks: Vec<Arc<dyn ErasedHooks>>,
+    demo: bool,
 }
 
 /// An input that was admitted: the form that the handler gets, and what was dropped on the way.
@@ -74,7 +75,45 @@ impl Definition {
             options: ServiceOptions::default(),
             sio,
             hooks: Vec::new(),
+            demo: false,
         })
+    }
+
+    /// A service that is handled elsewhere, in the [`Seat`](crate::service::Seat) that each dispatch of it has.
+    #[must_use]
+    pub fn elsewhere(name: ServiceName, sio: Sio, options: ServiceOptions) -> Self {
+        Self {
+            name,
+            handler: Arc::new(|context, input| match context.platform().seat() {
+                Some(seat) => seat.run(context, input),
+                None => {
+                    let message = format!(
+                        "`{}` is handled elsewhere, and nowhere now",
+                        context.service()
+                    );
+                    let error = Error::unavailable(reason::NO_WORKER, message);
+                    Box::pin(std::future::ready(Err(error)))
+                }
+            }),
+            requirements: Requirements::default(),
+            reads_input: false,
+            options,
+            sio: Arc::new(sio),
+            hooks: Vec::new(),
+            demo: false,
+        }
+    }
+
+    /// Says that it is there to play with: a worker that serves one of this name takes its place.
+    #[must_use]
+    pub(crate) fn demo(mut self) -> Self {
+        self.demo = true;
+        self
+    }
+
+    /// Whether it is there to play with.
+    pub(crate) fn is_demo(&self) -> bool {
+        self.demo
     }
 
     /// The same service under another name.
@@ -194,7 +233,7 @@ impl Definition {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with everything that is wrong with it.
-    pub(crate) fn prepared(mut self) -> Result<Self> {
+    pub fn prepared(mut self) -> Result<Self> {
         let sio = Arc::unwrap_or_clone(self.sio).prepared();
         let name = &self.name;
         self.sio = Arc::new(sio.map_err(|error| {

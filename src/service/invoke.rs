@@ -3,12 +3,14 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::model::invocation::Progress;
 use crate::model::payload::{Payload, Reply};
 use crate::service::call::{Accepted, Call};
+use crate::service::seat::Seat;
 
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -26,6 +28,11 @@ pub trait Invoke: fmt::Debug + Send + Sync {
 
     /// Emits an item into the result stream.
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>>;
+
+    /// Where the service is handled elsewhere: the seat that this dispatch has there.
+    fn seat(&self) -> Option<Arc<dyn Seat>> {
+        None
+    }
 
     /// The services there are, by name.
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>>;

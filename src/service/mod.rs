@@ -12,6 +12,7 @@ mod options;
 mod output;
 mod registry;
 mod response;
+mod seat;
 mod typed;
 
 pub use self::call::{Accepted, Background, Call, InvokeAsyncCall, InvokeCall, OnDeadline, Start};
@@ -26,4 +27,5 @@ pub use self::output::IntoReply;
 pub(crate) use self::output::output_invalid;
 pub use self::registry::Registry;
 pub use self::response::Response;
+pub use self::seat::{Fate, Seat};
 pub use self::typed::Service;

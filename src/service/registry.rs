@@ -53,6 +53,17 @@ impl Registry {
         Ok(())
     }
 
+    /// Adds services that are there to play with.
+    ///
+    /// # Errors
+    ///
+    /// As for [`add`](Self::add).
+    pub(crate) fn add_demos(&mut self, demos: Self) -> Result<()> {
+        demos
+            .into_iter()
+            .try_for_each(|definition| self.add(definition.demo()))
+    }
+
     /// The services, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Definition> {
         self.0.values()

@@ -1,8 +1,11 @@
 //! The race between subscribing and finishing, at each interleaving: the store's gates force them one by one.
 
+use std::time::Duration;
+
+use cidery::engine::clock::Clock;
 use cidery::engine::{Followed, Follower};
 use cidery::model::invocation::Event;
-use cidery::service::Call;
+use cidery::service::{Call, Start};
 use cidery::{Cid, Context, Error, Node, NodeHandle, dict};
 
 use crate::support::gated::{GatedStore, Gates, Place};
@@ -145,11 +148,7 @@ async fn nothing_is_told_before_it_is_recorded() {
     let recording = gates.shut(Place::BeforeRecord);
     let cid = accept(&node).await;
     recording.arrived().await;
-    let found = node
-        .invoker()
-        .find(cid, std::time::Duration::ZERO)
-        .await
-        .unwrap();
+    let found = node.invoker().find(cid, Duration::ZERO).await.unwrap();
     assert!(!found.invocation.state.is_terminal());
     let mut follower = follow(&node, cid);
     follower.next().await.unwrap();
@@ -206,6 +205,33 @@ async fn a_caller_that_goes_away_while_it_is_accepted() {
     assert!(caller.await.unwrap_err().is_cancelled());
     accepted.open();
     assert_eq!(read(follow(&node, cid)).await, ALL);
+}
+
+/// The lane has looked, and nothing is due for three hours; what comes before it sleeps, due in two, is not overlooked.
+#[tokio::test(start_paused = true)]
+async fn accepted_after_its_lane_has_looked_and_before_it_sleeps() {
+    let (store, gates) = GatedStore::new();
+    let builder = Node::builder().store(store).no_listener();
+    let node = builder.clock(Clock::steady()).start().await.unwrap();
+    let hour = Duration::from_hours(1);
+    let due_in = async |hours: u32| {
+        let mut later = call(Cid::new());
+        later.background().start = Some(Start::After(hour * hours));
+        node.invoker().invoke_async(later).await.unwrap().cid
+    };
+    // It sleeps until the first is due, which is cancelled before that: then it looks, and finds nothing.
+    let first = due_in(1).await;
+    tokio::time::sleep(hour / 2).await;
+    due_in(3).await;
+    node.invoker().cancel(first).await.unwrap();
+    let looked = gates.shut(Place::AfterClaim);
+    tokio::time::sleep(hour * 2 / 3).await;
+    looked.arrived().await;
+    let overlooked = due_in(2).await;
+    looked.open();
+    let wait = hour * 9 / 4;
+    let found = node.invoker().find(overlooked, wait).await.unwrap();
+    assert!(found.invocation.state.is_terminal());
 }
 
 /// Between its claim and its first attempt nobody may end an invocation but its lane.

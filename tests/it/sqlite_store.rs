@@ -192,6 +192,34 @@ async fn both_stores_hand_out_the_same() {
     }
 }
 
+/// What removal leaves free is given back to the disk.
+#[tokio::test]
+async fn a_store_becomes_smaller_again() {
+    let folder = Folder::new("store");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let large = "x".repeat(1 << 20);
+    let mut cids = Vec::new();
+    for _ in 0..40 {
+        let one = invocation("a", NOW, dict! { "large": large.as_str() });
+        cids.push(one.request.cid);
+        store.accept(one).await.unwrap();
+    }
+    claimed(&store, "a", NOW, cids.len()).await;
+    for cid in cids {
+        assert!(store.record(succeeded(cid)).await.unwrap());
+    }
+    let pages = || {
+        let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+        let count = connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0));
+        count.unwrap()
+    };
+    let full = pages();
+    for _ in 0..4 {
+        store.purge(at(1_000), 1_000).await.unwrap();
+    }
+    assert!(pages() < full / 2, "{} of {full}", pages());
+}
+
 /// As `docs/store.md` says it is copied while a node runs.
 #[tokio::test]
 async fn a_copy_of_a_running_store_is_a_store() {
@@ -378,6 +406,7 @@ async fn write(store: &SqliteStore) {
             cid: all.request.cid,
             state: all.state,
             attempts: all.attempts,
+            losses: all.losses,
             due: all.due,
             wake: all.wake(),
             first_attempt_time: all.first_attempt_time,

@@ -63,6 +63,8 @@ reasons! {
     NOT_RETRYABLE
     /// Nobody serves the service now.
     NO_WORKER
+    /// No worker that serves the service takes this input.
+    NO_COMPATIBLE_WORKER
     /// The node ended while it ran what is attempted at most once.
     NODE_LOST
     /// The node is stopping.
@@ -85,6 +87,8 @@ reasons! {
     RESULT_EXPIRED
     /// A service with this name is served already.
     SERVICE_EXISTS
+    /// A service is served, or something of it is pending: it is not forgotten.
+    SERVICE_IN_USE
     /// No service with this name was ever announced.
     SERVICE_UNKNOWN
     /// A handler asks for state that the node does not have.
@@ -103,6 +107,10 @@ reasons! {
     STREAM_LIMIT
     /// What the transport refused, for a reason of its own.
     TRANSPORT
+    /// The worker was lost while it handled the call.
+    WORKER_LOST
+    /// A worker broke the rules of its stream.
+    WORKER_REFUSED
     /// A value cannot be carried: too deep, too large, or no number.
     VALUE_INVALID
 }

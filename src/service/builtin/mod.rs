@@ -24,6 +24,8 @@ pub fn add_platform(registry: &mut Registry) -> Result<()> {
 ///
 /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where one of the names is taken.
 pub fn add_demo(registry: &mut Registry) -> Result<()> {
-    demo::add(registry)?;
-    invoking::add(registry)
+    let mut demos = Registry::new();
+    demo::add(&mut demos)?;
+    invoking::add(&mut demos)?;
+    registry.add_demos(demos)
 }

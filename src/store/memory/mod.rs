@@ -257,6 +257,7 @@ impl Kept {
         let service = invocation.request.service.clone();
         invocation.state = record.state;
         invocation.attempts = record.attempts;
+        invocation.losses = record.losses;
         invocation.due = record.due;
         invocation.first_attempt_time = record.first_attempt_time;
         invocation.end_time = record.end_time;

@@ -224,7 +224,8 @@ impl SqliteStore {
     pub fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
         let path = path.as_ref();
         let directory = Directory::lock(path)?;
-        let (connection, opened) = directory.writer()?;
+        let (mut connection, opened) = directory.writer()?;
+        let log_pages = writer::count_log_pages(&mut connection)?;
         let shared = Arc::new(Shared::default());
         let mut services = HashMap::new();
         for (name, id, open) in reader::open(&connection)? {
@@ -238,7 +239,8 @@ impl SqliteStore {
             connection,
             shared: Arc::clone(&shared),
             directory: PathBuf::from(path),
-            log_limit: writer::LOG_BYTES,
+            log_pages,
+            log_limit: writer::LOG_PAGES,
             generation: opened.generation,
             bytes_limit: options.bytes_limit,
             free_kept: options.free_kept,

@@ -169,7 +169,7 @@ impl Work<'_> {
             }
             None => change.events.clone(),
         };
-        let update = "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = 0, attempts = ?5,
+        let update = "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = ?15, attempts = ?5,
              events = ?6, progress = ?7, last_failure = ?8, first_attempt_time = ?9, end_time = ?10,
              purge_time = ?11, tombstone_until = ?12, wake = ?13, failure_reason = ?14 WHERE id = ?1";
         let last_failure = record.last_failure.as_ref().map(disk::encode_failure);
@@ -188,6 +188,7 @@ impl Work<'_> {
             record.tombstone_until.map(disk::nanos),
             disk::nanos(record.wake),
             record.failure().map(Error::reason),
+            record.losses,
         ])?;
         self.move_up(queue.as_ref())?;
         let mut followed_by = Vec::new();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
@@ -22,8 +22,13 @@ use crate::model::invocation::State;
 const GROUP: usize = 1_024;
 /// How many bytes are committed together, at most, the last job aside: 8 MiB.
 const GROUP_BYTES: u64 = 8 << 20;
-/// How long the log may be before it is begun anew: 64 MiB.
-pub(super) const LOG_BYTES: u64 = 64 << 20;
+/// How many pages the log may have before it is begun anew: 64 MiB. The file keeps that length: to write over what was
+/// there is cheaper to sync than to append.
+pub(super) const LOG_PAGES: u64 = (64 << 20) / 4_096;
+/// How many free pages are given back to the disk at once: 16 MiB.
+const GIVEN_BACK: u64 = (16 << 20) / 4_096;
+/// They are given back where more than this part of the file is free: what is free is used again soon otherwise.
+const FREE_PART: u64 = 4;
 /// Of every eight bytes one is kept for the outcomes of what was accepted.
 const RESERVED_PART: u64 = 8;
 
@@ -90,7 +95,9 @@ pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) shared: Arc<Shared>,
     pub(super) directory: PathBuf,
-    /// How long the log may be before it is begun anew. Grows where readers did not let it.
+    /// How many pages the log has.
+    pub(super) log_pages: Arc<AtomicU64>,
+    /// How many it may have before it is begun anew. Grows where readers did not let it.
     pub(super) log_limit: u64,
     pub(super) generation: u32,
     pub(super) bytes_limit: u64,
@@ -116,7 +123,12 @@ impl Writer {
             }
             self.shared.queued.fetch_sub(bytes, Ordering::Relaxed);
             let closes = group.iter().any(|job| matches!(job, Job::Close(_)));
+            let purges = group.iter().any(|job| matches!(job, Job::Purge(..)));
             self.commit(group);
+            if purges {
+                self.give_back();
+                self.shared.wake_checkpointer();
+            }
             self.begin_log_anew();
             if closes {
                 return;
@@ -124,30 +136,58 @@ impl Writer {
         }
     }
 
-    fn log_bytes(&self) -> u64 {
-        let log = std::fs::metadata(self.directory.join("cidery.db-wal"));
-        log.map_or(0, |log| log.len())
-    }
-
     /// The checkpoint thread never catches up while there is always something to write: then the log would grow for
     /// ever. What it left over is little, and is done here.
     fn begin_log_anew(&mut self) {
-        if self.log_bytes() < self.log_limit {
+        let pages = self.log_pages.load(Ordering::Relaxed);
+        if pages < self.log_limit {
             return;
         }
         // Readers that are in the way are not waited for.
         let _ = self.connection.busy_timeout(Duration::ZERO);
         let busy = self
             .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| {
                 row.get::<_, bool>(0)
             });
         let _ = self.connection.busy_timeout(BUSY);
         self.log_limit = match busy {
-            Ok(false) => LOG_BYTES,
+            Ok(false) => LOG_PAGES,
             // A little later, then.
-            _ => self.log_bytes() + LOG_BYTES / 8,
+            _ => pages + LOG_PAGES / 8,
         };
+    }
+
+    /// Gives what removal left free back to the disk, a little at a time: others wait for the writer.
+    fn give_back(&self) {
+        let (free, pages) = (self.pragma("freelist_count"), self.pragma("page_count"));
+        if free < GIVEN_BACK || free < pages / FREE_PART {
+            return;
+        }
+        // A row for each page: they are given back as the rows are read.
+        let give = || -> rusqlite::Result<()> {
+            let pragma = format!("PRAGMA incremental_vacuum({GIVEN_BACK})");
+            let mut give = self.connection.prepare_cached(&pragma)?;
+            let mut pages = give.query([])?;
+            while pages.next()?.is_some() {}
+            Ok(())
+        };
+        if let Err(error) = give() {
+            tracing::warn!(%error, "cannot give free pages of the store back to the disk; trying again");
+        }
+    }
+
+    /// A number that SQLite knows of the file.
+    fn pragma(&self, name: &str) -> u64 {
+        let select = format!("PRAGMA {name}");
+        let read = || -> rusqlite::Result<i64> {
+            let mut select = self.connection.prepare_cached(&select)?;
+            select.query_row([], |row| row.get(0))
+        };
+        read()
+            .ok()
+            .and_then(|value| u64::try_from(value).ok())
+            .unwrap_or_default()
     }
 
     /// Commits a group. Where it fails as a whole its members are tried one by one: one must not fail the others.
@@ -217,21 +257,25 @@ impl Writer {
 
     /// Whether new work is taken: room is kept for the outcomes of what was accepted before.
     fn has_room(&self) -> bool {
-        let pragma = |name: &str| {
-            let value = self
-                .connection
-                .pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-            value
-                .ok()
-                .and_then(|value| u64::try_from(value).ok())
-                .unwrap_or_default()
-        };
-        let pages = pragma("page_count").saturating_sub(pragma("freelist_count"));
-        let used = pages.saturating_mul(pragma("page_size"));
+        let pages = self.pragma("page_count");
+        let used = pages.saturating_sub(self.pragma("freelist_count"));
+        let used = used.saturating_mul(self.pragma("page_size"));
         let free = rustix::fs::statvfs(&self.directory)
             .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
         used <= self.bytes_limit - self.bytes_limit / RESERVED_PART && free > self.free_kept
     }
+}
+
+/// Counts the pages of the log, with each commit.
+pub(super) fn count_log_pages(connection: &mut Connection) -> Result<Arc<AtomicU64>> {
+    let pages = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&pages);
+    let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
+        counted.store(u64::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
+        Ok(())
+    };
+    let hooked = connection.wal_hook(Some(hook));
+    hooked.map(|()| pages).map_err(|error| failed(&error))
 }
 
 /// Keeps the counts of what is pending, before anybody hears of it.

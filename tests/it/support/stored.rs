@@ -50,6 +50,7 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         cid,
         state,
         attempts: 1,
+        losses: 0,
         due: NOW,
         wake: NOW,
         first_attempt_time: Some(NOW),

@@ -1,0 +1,198 @@
+//! What follows from the end of an attempt: the state machine and the retry policy decide, `settle.rs` carries it out.
+
+use jiff::Timestamp;
+
+use crate::engine::background::Ended;
+use crate::engine::clock::later;
+use crate::engine::lasting::node_lost;
+use crate::engine::routes::Route;
+use crate::model::error::{Error, Result, reason};
+use crate::model::invocation::{Change, EventKind, HELD, Invocation, State, is_retried};
+use crate::model::payload::Reply;
+
+/// What is to be recorded.
+pub(super) struct Decision {
+    pub(super) state: State,
+    /// The attempts that count.
+    pub(super) attempts: u32,
+    /// How often its worker was lost since an attempt ended by itself.
+    pub(super) losses: u32,
+    pub(super) due: Timestamp,
+    pub(super) event: Option<EventKind>,
+    pub(super) last_failure: Option<Error>,
+}
+
+impl Decision {
+    /// Nothing has changed.
+    pub(super) fn as_it_is(invocation: &Invocation) -> Self {
+        Self {
+            state: invocation.state,
+            attempts: invocation.attempts,
+            losses: invocation.losses,
+            due: invocation.due,
+            event: None,
+            last_failure: None,
+        }
+    }
+}
+
+/// Decides. `limit` is how often its worker may be lost.
+pub(super) fn decide(
+    route: &Route,
+    invocation: &Invocation,
+    state: State,
+    ended: Ended,
+    now: Timestamp,
+    limit: u32,
+) -> Decision {
+    match ended {
+        Ended::With(Ok(reply)) => terminal(invocation, state, Change::Response, Ok(reply)),
+        Ended::With(Err(error)) if is_cancelled(state) => terminal(
+            invocation,
+            state,
+            Change::Failure { retried: false },
+            Err(error),
+        ),
+        Ended::With(Err(error)) => failed(route, invocation, state, error, now),
+        Ended::HandedBack if invocation.request.terms.at_most_once => {
+            let change = Change::Failure { retried: false };
+            terminal(invocation, state, change, Err(node_lost()))
+        }
+        Ended::Lost(error) => lost(invocation, state, error, limit, now),
+        // Not counted: the next attempt has the same number.
+        Ended::HandedBack => match state.after(Change::HandedBack) {
+            Some(pending @ State::Pending { .. }) => Decision {
+                state: pending,
+                last_failure: invocation.last_failure.clone(),
+                ..Decision::as_it_is(invocation)
+            },
+            _ => terminal(invocation, state, Change::HandedBack, Err(cancelled())),
+        },
+    }
+}
+
+/// What follows where the worker was lost: another attempt at once, which has the same number, as long as that did not
+/// happen too often.
+fn lost(
+    invocation: &Invocation,
+    state: State,
+    error: Error,
+    limit: u32,
+    now: Timestamp,
+) -> Decision {
+    let losses = invocation.losses + 1;
+    let budget_left = losses < limit && !invocation.request.terms.at_most_once;
+    match state.after(Change::Lost { budget_left }) {
+        Some(pending @ State::Pending { .. }) => Decision {
+            state: pending,
+            attempts: invocation.attempts,
+            losses,
+            due: now,
+            event: Some(EventKind::RetryScheduled {
+                failure: error.clone(),
+                due: now,
+            }),
+            last_failure: Some(error),
+        },
+        _ => {
+            let poisoned = losses >= limit && !is_cancelled(state);
+            let error = if poisoned {
+                poisoned_by_losses(losses)
+            } else {
+                error
+            };
+            terminal(invocation, state, Change::Lost { budget_left }, Err(error))
+        }
+    }
+}
+
+fn poisoned_by_losses(losses: u32) -> Error {
+    let message = format!(
+        "its worker was lost {losses} times in the middle of an attempt: it may be the reason"
+    );
+    Error::internal(reason::POISONED, message).with_retryable(false)
+}
+
+/// Whether somebody wants it cancelled.
+fn is_cancelled(state: State) -> bool {
+    let cancel_requested = true;
+    state == State::Running { cancel_requested }
+}
+
+fn failed(
+    route: &Route,
+    invocation: &Invocation,
+    state: State,
+    error: Error,
+    now: Timestamp,
+) -> Decision {
+    let attempts = invocation.attempts + 1;
+    let terms = &invocation.request.terms;
+    let policy = terms
+        .retry_policy
+        .as_ref()
+        .unwrap_or(&route.options.retry_policy);
+    let again = is_retried(&error) && !terms.at_most_once;
+    let wait = again
+        .then(|| policy.wait(attempts, fastrand::f64(), error.retry_after()))
+        .flatten();
+    let change = Change::Failure {
+        retried: wait.is_some(),
+    };
+    match (state.after(change), wait) {
+        (Some(pending @ State::Pending { .. }), Some(wait)) => {
+            let due = later(now, wait);
+            Decision {
+                state: pending,
+                attempts,
+                losses: 0,
+                due,
+                event: Some(EventKind::RetryScheduled {
+                    failure: error.clone(),
+                    due,
+                }),
+                last_failure: Some(error),
+            }
+        }
+        // No attempt is left: it waits until somebody retries or cancels it.
+        _ if terms.hold && again => Decision {
+            state: State::Pending { started: true },
+            attempts,
+            losses: 0,
+            due: HELD,
+            event: Some(EventKind::RetryScheduled {
+                failure: error.clone(),
+                due: HELD,
+            }),
+            last_failure: Some(error),
+        },
+        _ => terminal(invocation, state, change, Err(error)),
+    }
+}
+
+fn terminal(
+    invocation: &Invocation,
+    state: State,
+    change: Change,
+    outcome: Result<Reply>,
+) -> Decision {
+    let state = state.after(change).unwrap_or(State::Failed);
+    let event = match (state, outcome) {
+        (_, Ok(reply)) => EventKind::Succeeded(reply),
+        (State::Cancelled, Err(_)) => EventKind::Cancelled(cancelled()),
+        (State::Expired, Err(error)) => EventKind::Expired(error),
+        (_, Err(error)) => EventKind::Failed(error),
+    };
+    Decision {
+        state,
+        attempts: invocation.attempts + 1,
+        losses: 0,
+        due: invocation.due,
+        event: Some(event),
+        last_failure: None,
+    }
+}
+
+pub(super) fn cancelled() -> Error {
+    Error::cancelled(reason::CANCELLED, "the invocation was cancelled")
+}

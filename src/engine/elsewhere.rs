@@ -1,0 +1,148 @@
+//! Services that workers serve: which declaration is in force, who takes which input, what follows where one is lost.
+
+use std::sync::Arc;
+
+use crate::engine::Invoker;
+use crate::engine::attempt::Attempt;
+use crate::engine::dispatch::{Dispatch, Link};
+use crate::engine::gate::{Permits, Slot};
+use crate::engine::invoke::wait_for_slot;
+use crate::engine::pool::Pool;
+use crate::engine::routes::{Place, Route};
+use crate::engine::wanted::with_ignored;
+use crate::engine::watched::{Bounds, Watched};
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::ServiceName;
+use crate::model::payload::{Payload, Reply};
+use crate::service::{Admitted, Definition, Facts, Fate};
+
+use tokio_util::sync::CancellationToken;
+
+impl Invoker {
+    /// Has workers serve a service, under this declaration: the newest one among theirs.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where the node itself serves one of that name.
+    pub fn serve_elsewhere(
+        &self,
+        definition: &Arc<Definition>,
+        pool: &Arc<dyn Pool>,
+    ) -> Result<()> {
+        let place = Place {
+            limits: &self.0.limits,
+            handlers: &self.0.handlers,
+            now: self.0.clock.now(),
+        };
+        self.0.routes.put_elsewhere(definition, pool, &place)?;
+        self.0.changes.send_replace(());
+        // What the store holds of it may have waited for somebody to serve it.
+        if let Ok(route) = self.0.routes.find(definition.name().as_str()) {
+            self.wake(&route);
+        }
+        Ok(())
+    }
+
+    /// Says that where a service is served has changed.
+    pub fn moved(&self) {
+        self.0.changes.send_replace(());
+    }
+
+    /// Forgets a service that nobody serves any more.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `FAILED_PRECONDITION` / `SERVICE_IN_USE` where somebody serves it, or something
+    /// is pending.
+    pub fn forget_service(&self, name: &str) -> Result<ServiceName> {
+        let route = self.0.routes.find(name)?;
+        let name = route.name();
+        let message = match route.gate.pool() {
+            None => format!("`{name}` is served by the node itself"),
+            Some(pool) if pool.is_served() => format!("`{name}` is served: stop its workers first"),
+            Some(_) if self.0.store.pending(name) > 0 => {
+                format!("invocations of `{name}` are pending: cancel them first")
+            }
+            Some(_) => {
+                self.0.routes.remove(name);
+                self.0.changes.send_replace(());
+                return Ok(name.clone());
+            }
+        };
+        Err(Error::failed_precondition(reason::SERVICE_IN_USE, message))
+    }
+
+    /// Admits an input by the declaration of whoever is to handle it: of the worker whose seat there is, or of another
+    /// one that has a seat and takes it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the input; `UNAVAILABLE` / `NO_COMPATIBLE_WORKER` where no worker with a seat takes it.
+    pub(super) fn fit(
+        &self,
+        route: &Route,
+        permits: Permits,
+        input: Payload,
+    ) -> Result<(Permits, Admitted)> {
+        let (Some(seat), Some(pool)) = (permits.seat(), route.gate.pool()) else {
+            return Ok((permits, self.admit(route, input)?));
+        };
+        if let Ok(admitted) = seat.definition().admit(input.clone()) {
+            return Ok((permits, admitted));
+        }
+        let takes = |definition: &Definition| definition.admit(input.clone()).is_ok();
+        let other = pool.try_seat(&takes).ok_or_else(|| {
+            let message = format!("no worker of `{}` takes this input now", route.name());
+            Error::unavailable(reason::NO_COMPATIBLE_WORKER, message)
+        })?;
+        let admitted = other.definition().admit(input)?;
+        Ok((permits.with_seat(other), admitted))
+    }
+
+    /// Runs a synchronous call at a worker; at another one where it was handed back, or lost and may run twice.
+    pub(super) async fn run_elsewhere(
+        &self,
+        route: &Arc<Route>,
+        bounds: Bounds<'_>,
+        facts: Facts,
+        callers: Option<Arc<Link>>,
+        input: Payload,
+    ) -> Result<Reply> {
+        // By the declaration in force first: that is what callers are told of.
+        let ignored = self.admit(route, input.clone())?.ignored;
+        let mut tries_left = self.0.limits.losses;
+        loop {
+            let permits = match route.gate.try_enter() {
+                Some(permits) => permits,
+                None => Box::pin(wait_for_slot(route, bounds)).await?,
+            };
+            let (permits, admitted) = self.fit(route, permits, input.clone())?;
+            let Some(seat) = permits.seat().cloned() else {
+                // The node has come to serve it itself.
+                return Err(crate::engine::pool::no_worker(route.name()));
+            };
+            let definition = Arc::clone(seat.definition());
+            let slot = Slot::new(Arc::clone(&route.gate), permits);
+            let cancel = CancellationToken::new();
+            let (dispatch, context) = Dispatch::new(
+                self.clone(),
+                facts.clone(),
+                slot,
+                cancel,
+                callers.clone(),
+                None,
+            );
+            let attempt = Attempt::new(&definition, dispatch, context, admitted.input);
+            let outcome = Watched::new(attempt, bounds).await;
+            let again = match seat.fate() {
+                Fate::Ends => false,
+                Fate::HandedBack => true,
+                Fate::Lost => definition.service_options().idempotent,
+            };
+            if !again || outcome.is_ok() || tries_left == 0 {
+                return Ok(with_ignored(outcome?, &ignored));
+            }
+            tries_left -= 1;
+        }
+    }
+}

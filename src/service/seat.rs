@@ -1,0 +1,47 @@
+//! Services that are handled elsewhere: a dispatch is handed over to a worker, in a seat that it has there.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::model::payload::Payload;
+use crate::service::context::Context;
+use crate::service::definition::{Definition, HandlerFuture};
+use crate::service::invoke::BoxFuture;
+
+/// What becomes of a dispatch that was handed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// It ends with an outcome, or has ended so.
+    #[default]
+    Ends,
+    /// The worker gave it back: what it had done of it may be done again.
+    HandedBack,
+    /// The worker was lost: it may have run, or not.
+    Lost,
+}
+
+/// A place at a worker: it takes as many dispatches at once as it has seats. Free again once the worker has ended what
+/// runs in it, whoever still waits for that.
+pub trait Seat: fmt::Debug + Send + Sync {
+    /// What the worker declares of the service: another worker may declare something else.
+    fn definition(&self) -> &Arc<Definition>;
+
+    /// What has become of the dispatch that was handed over.
+    fn fate(&self) -> Fate;
+
+    /// The worker's id.
+    fn worker(&self) -> &str;
+
+    /// Hands a dispatch over; resolves with its outcome. Where it is dropped before that the outcome is not wanted any
+    /// more: the worker is told, and what it still answers is refused.
+    fn run(&self, context: Context, input: Payload) -> HandlerFuture;
+
+    /// Gives the seat to others while the handler waits for a nested call.
+    fn lend(&self);
+
+    /// Takes it back without waiting, if there is one.
+    fn try_take_back(&self) -> bool;
+
+    /// Takes it back.
+    fn take_back(&self) -> BoxFuture<'_, ()>;
+}
