@@ -20,6 +20,7 @@ use crate::engine::{Invoker, Limits, Parts};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::payload::Payload;
+use crate::remote::hub::Workers;
 use crate::service::{
     Call, Definition, ErasedHooks, Handler, Hooks, Registry, Response, Service, States, builtin,
 };
@@ -247,12 +248,20 @@ impl NodeBuilder {
             clock: self.clock,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
+        let workers = Workers::start(&invoker).await?;
         let serving = Serving::new();
         let ends = Ends::default();
         let mut address = None;
         if let Some(listener) = listener {
             address = Some(local_address(&listener)?);
-            let front = Front::new(&invoker, &serving, address, self.routes, self.wrap)?;
+            let front = Front::new(
+                &invoker,
+                &workers,
+                &serving,
+                address,
+                self.routes,
+                self.wrap,
+            )?;
             let connections = invoker.limits().connections;
             let served = listener::serve(listener, front, tasks.clone(), connections, ends.clone());
             tasks.spawn("listener", served);
@@ -260,6 +269,7 @@ impl NodeBuilder {
         serving.set(true);
         Ok(NodeHandle {
             invoker,
+            workers,
             serving,
             ends,
             tasks,
@@ -314,6 +324,7 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr> {
 #[derive(Debug)]
 pub struct NodeHandle {
     invoker: Invoker,
+    workers: Workers,
     serving: Serving,
     ends: Ends,
     tasks: Tasks,
@@ -369,6 +380,7 @@ impl NodeHandle {
     pub async fn stop(self) {
         self.serving.set(false);
         self.invoker.drain();
+        self.workers.drain_all(self.drain);
         self.ends.stop.cancel();
         let drained = Instant::now() + self.drain;
         if tokio::time::timeout_at(drained, self.invoker.idle())

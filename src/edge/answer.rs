@@ -26,6 +26,7 @@ use crate::edge::grpc::{self, Catalog, InvocationApi, STREAMS_THAT_LAST, Serving
 use crate::engine::Invoker;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
+use crate::remote::hub::Workers;
 
 /// The prefix of the paths that are called most: they do without the router.
 const INVOCATION: &str = "/cidery.v1.InvocationService/";
@@ -51,15 +52,16 @@ impl Front {
     /// `INTERNAL` where the descriptors that are built in cannot be read.
     pub fn new(
         invoker: &Invoker,
+        workers: &Workers,
         serving: &Serving,
         address: Option<SocketAddr>,
         host: Router,
         wrap: Option<Wrap>,
     ) -> Result<Self> {
         let catalog = Catalog::new(invoker)?;
-        let invocation = grpc::invocation_service(invoker);
-        let routes = grpc::other_services(invoker, serving, &catalog, address);
-        let typed = grpc::typed_methods(invoker, &catalog);
+        let invocation = grpc::invocation_service(invoker, workers);
+        let routes = grpc::other_services(invoker, workers, serving, &catalog, address);
+        let typed = grpc::typed_methods(invoker, workers, &catalog);
         let all = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
             host.fallback_service(grpc.fallback_service(typed))

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -17,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
 
-/// HTTP/2 PING: how often, and how long the answer may take.
+/// HTTP/2 PING: how often, and how long the answer may take. A process that is frozen is lost like a dead one.
 const PING_EVERY: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// The streams of workers.
+const WORKER_STREAM: &str = "/cidery.v1.WorkerService/Serve";
 /// Larger than our own limit on metadata (8 KiB), which we can answer with a reason; above this it is HTTP 431.
 const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
 /// Calls at once on one connection.
@@ -123,6 +126,33 @@ async fn has_begun(stream: &TcpStream) -> bool {
         .unwrap_or(false)
 }
 
+/// Tells worker streams where they come from. All other requests go without.
+#[derive(Clone)]
+struct Peered<S> {
+    service: S,
+    peer: SocketAddr,
+}
+
+impl<S> tower_service::Service<Request<Incoming>> for Peered<S>
+where
+    S: tower_service::Service<Request<Incoming>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Incoming>) -> S::Future {
+        if request.uri().path() == WORKER_STREAM {
+            request.extensions_mut().insert(self.peer);
+        }
+        self.service.call(request)
+    }
+}
+
 async fn connection<S, B>(stream: TcpStream, peer: SocketAddr, service: S, ends: Ends)
 where
     S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
@@ -156,7 +186,7 @@ where
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     builder.http1().timer(TokioTimer::new());
-    let service = TowerToHyperService::new(service);
+    let service = TowerToHyperService::new(Peered { service, peer });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let finished = async {
         tokio::select! {

@@ -46,6 +46,12 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// How many CIDs one result stream may follow. Default: 100 000.
     pub stream_cids: usize,
+    /// How many dispatches a worker takes at once, unless it says so. Default: 100.
+    pub worker_in_flight: usize,
+    /// How long a worker that can resume may be away before its dispatches are void. Default: 20 s.
+    pub worker_lease: Duration,
+    /// How many workers may be connected. Default: 10 000.
+    pub workers: usize,
 }
 
 const DAY: Duration = Duration::from_hours(24);
@@ -72,6 +78,9 @@ impl Default for Limits {
             connections: 10_000,
             request_timeout: Duration::from_secs(30),
             stream_cids: 100_000,
+            worker_in_flight: 100,
+            worker_lease: Duration::from_secs(20),
+            workers: 10_000,
         }
     }
 }

@@ -247,6 +247,12 @@ impl Invoker {
         &self.0.limits
     }
 
+    /// What time it is, by the node's clock.
+    #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        self.0.clock.now()
+    }
+
     /// Where invocations are kept.
     #[must_use]
     pub fn store(&self) -> &dyn Store {

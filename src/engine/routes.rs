@@ -267,6 +267,8 @@ pub struct ServiceFacts {
     pub effective: ServiceOptions,
     /// How it is right now.
     pub status: ServiceStatus,
+    /// Whether a worker may serve it in place of what there is.
+    pub gives_way: bool,
     /// Where it is served; nowhere, where workers served it and none does now.
     pub locations: Vec<Location>,
 }
@@ -322,6 +324,7 @@ impl Engine {
         let options = &route.options;
         ServiceFacts {
             definition: Arc::clone(&route.definition),
+            gives_way: route.gives_way(),
             locations: self.locations(route),
             effective: ServiceOptions {
                 timeout: Some(options.timeout),

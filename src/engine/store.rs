@@ -90,6 +90,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// answers whether it was there and had ended.
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
+    /// Remembers what a worker declares of a service: when it was first seen stays as it was. Durable when it resolves.
+    fn announce(&self, announced: Announced) -> BoxFuture<'_, Result<()>>;
+
+    /// All that was declared and not forgotten.
+    fn announced(&self) -> BoxFuture<'_, Result<Vec<Announced>>>;
+
+    /// Forgets what was declared of a service. Durable when it resolves.
+    fn forget(&self, service: ServiceName) -> BoxFuture<'_, Result<()>>;
+
     /// Whether what is written is safe.
     ///
     /// # Errors
@@ -202,6 +211,21 @@ pub enum Stored {
     Removed(Tombstone),
     /// Never heard of it.
     Unknown,
+}
+
+/// What a worker declared of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// The service.
+    pub service: ServiceName,
+    /// Names the declaration.
+    pub hash: String,
+    /// When it was first seen.
+    pub first_time: Timestamp,
+    /// When it was last seen.
+    pub last_time: Timestamp,
+    /// The declaration: a `cidery.v1.ServiceDeclaration`.
+    pub declaration: Vec<u8>,
 }
 
 /// What is left of a removed invocation.

@@ -1,5 +1,10 @@
 //! Other processes: clients of a node.
 
 pub mod client;
+pub mod hub;
+mod offer;
+pub mod session;
+mod token;
+pub mod wire;
 
 pub use self::client::Client;

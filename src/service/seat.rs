@@ -34,7 +34,7 @@ pub trait Seat: fmt::Debug + Send + Sync {
 
     /// Hands a dispatch over; resolves with its outcome. Where it is dropped before that the outcome is not wanted any
     /// more: the worker is told, and what it still answers is refused.
-    fn run(&self, context: Context, input: Payload) -> HandlerFuture;
+    fn run(self: Arc<Self>, context: Context, input: Payload) -> HandlerFuture;
 
     /// Gives the seat to others while the handler waits for a nested call.
     fn lend(&self);

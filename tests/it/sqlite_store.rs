@@ -88,7 +88,7 @@ fn downgrade(folder: &Folder) {
     let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
     connection
         .execute_batch(
-            "DROP INDEX pending; ALTER TABLE invocation DROP COLUMN leads;
+            "DROP TABLE announced; DROP INDEX pending; ALTER TABLE invocation DROP COLUMN leads;
              CREATE INDEX pending ON invocation (service, wake) WHERE state < 2;
              PRAGMA user_version = 1;",
         )

@@ -62,6 +62,29 @@ payload_oneof! {
     v1::input::Input { Payload, Value, Document };
     v1::retry_invocations_request::Input { Payload, Value, Document };
     v1::outcome::Outcome { Payload, Value, Document, else Failure };
+    v1::dispatch::Input { Payload, Value, Document };
+}
+
+impl PayloadOneof for v1::dispatch_item::Item {
+    fn from_payload(payload: Payload) -> Result<Self> {
+        Ok(match encoded(payload)? {
+            Payload::Any(bytes) => Self::Value(bytes),
+            Payload::Struct(bytes) => Self::Payload(bytes),
+            // There is no other form for one: its text, or its bytes.
+            document @ Payload::Document(..) => {
+                let value = crate::codec::payload::decode(document)?;
+                Self::Value(crate::codec::struct_pb::encode_value(&value)?)
+            }
+            Payload::Value(_) => Self::Payload(Bytes::new()),
+        })
+    }
+
+    fn into_payload(self, _: Format) -> Option<Payload> {
+        Some(match self {
+            Self::Payload(bytes) => Payload::Struct(bytes),
+            Self::Value(bytes) => Payload::Any(bytes),
+        })
+    }
 }
 
 /// The format of a payload, as the contract writes it.

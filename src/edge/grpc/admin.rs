@@ -1,13 +1,46 @@
-//! `cidery.v1.AdminService`: not in this version yet.
+//! `cidery.v1.AdminService`.
 
 use tonic::{Request, Response, Status};
 
-use super::request::not_yet;
+use super::request::{self, answered, not_yet};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_server::AdminService;
+use crate::model::error::Result;
+use crate::remote::hub::Workers;
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct AdminApi;
+const DEFAULT_PAGE: usize = 100;
+const MAX_PAGE: usize = 1_000;
+
+/// Looks after a node.
+#[derive(Clone, Debug)]
+pub(super) struct AdminApi {
+    workers: Workers,
+}
+
+impl AdminApi {
+    pub(super) fn new(workers: Workers) -> Self {
+        Self { workers }
+    }
+
+    fn list(&self, request: &v1::ListWorkersRequest) -> Result<v1::ListWorkersResponse> {
+        let size = request::page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
+        // The token is the last one of the page before: workers come and go, and their order stays.
+        let key = |worker: &v1::Worker| format!("{}/{}", worker.name, worker.id);
+        let mut rest = self.workers.list().into_iter();
+        let mut rest = rest
+            .by_ref()
+            .filter(|worker| key(worker) > request.page_token);
+        let workers: Vec<_> = rest.by_ref().take(size).collect();
+        let next_page_token = match (rest.next(), workers.last()) {
+            (Some(_), Some(last)) => key(last),
+            _ => String::new(),
+        };
+        Ok(v1::ListWorkersResponse {
+            workers,
+            next_page_token,
+        })
+    }
+}
 
 #[tonic::async_trait]
 impl AdminService for AdminApi {
@@ -20,9 +53,9 @@ impl AdminService for AdminApi {
 
     async fn list_workers(
         &self,
-        _: Request<v1::ListWorkersRequest>,
+        request: Request<v1::ListWorkersRequest>,
     ) -> Result<Response<v1::ListWorkersResponse>, Status> {
-        Err(not_yet("ListWorkers"))
+        answered(self.list(request.get_ref())).map(Response::new)
     }
 
     async fn pause_service(
@@ -41,9 +74,10 @@ impl AdminService for AdminApi {
 
     async fn forget_service(
         &self,
-        _: Request<v1::ForgetServiceRequest>,
+        request: Request<v1::ForgetServiceRequest>,
     ) -> Result<Response<v1::ForgetServiceResponse>, Status> {
-        Err(not_yet("ForgetService"))
+        answered(self.workers.forget(&request.get_ref().service).await)?;
+        Ok(Response::new(v1::ForgetServiceResponse {}))
     }
 
     async fn backup_store(

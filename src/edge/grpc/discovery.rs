@@ -1,25 +1,20 @@
 //! `cidery.v1.DiscoveryService`.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use prost::Message as _;
-use sha2::{Digest as _, Sha256};
 use tonic::{Request, Response, Status};
 
 use super::catalog::{Catalog, Snapshot};
 use super::examples;
-use super::request::answered;
-use crate::codec::convert::{duration_to_proto, sio_to_proto, timestamp_to_proto};
+use super::request::{answered, page_size};
+use crate::codec::convert::timestamp_to_proto;
 use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryService;
-use crate::engine::{Invoker, ServiceFacts};
-use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::invocation::RetryPolicy;
-use crate::model::sio::Sio;
+use crate::engine::{Invoker, Location, ServiceFacts};
+use crate::model::error::Result;
 use crate::model::value::Value;
-use crate::service::ServiceOptions;
+use crate::remote::wire;
 
 const DEFAULT_PAGE: usize = 1_000;
 const MAX_PAGE: usize = 10_000;
@@ -43,15 +38,7 @@ impl DiscoveryApi {
     }
 
     fn list(&self, request: &v1::ListServicesRequest) -> Result<v1::ListServicesResponse> {
-        let page = match usize::try_from(request.page_size).unwrap_or(MAX_PAGE) {
-            0 => DEFAULT_PAGE,
-            size if size <= MAX_PAGE => size,
-            _ => {
-                let message = format!("is at most {MAX_PAGE}");
-                let violation = Violation::new("/page_size", "TOO_LARGE", message);
-                return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
-            }
-        };
+        let page = page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
         let catalog = self.catalog.current();
         // The token is the last name of the page before: names come and go, and their order stays.
         let mut rest = self.invoker.services().into_iter().filter(|facts| {
@@ -86,11 +73,11 @@ fn summary(facts: &ServiceFacts, catalog: &Snapshot) -> v1::ServiceSummary {
     v1::ServiceSummary {
         name: facts.definition.name().to_string(),
         description: facts.effective.description.clone(),
-        health: v1::ServiceHealth::Serving.into(),
+        health: health(facts).into(),
         typed_method: typed.map(|method| method.path()).unwrap_or_default(),
         running: count(facts.status.running),
         pending: count(facts.status.pending),
-        locations: 1,
+        locations: u32::try_from(facts.locations.len()).unwrap_or(u32::MAX),
     }
 }
 
@@ -113,63 +100,32 @@ fn description(
         output_schema: schema(sio.output_schema()),
         typed_method: typed.map(|method| method.path()).unwrap_or_default(),
         typed_method_note: catalog.directory.note(&name).unwrap_or_default().to_owned(),
-        declaration: Some(v1::ServiceDeclaration {
-            name,
-            description: facts.effective.description.clone(),
-            sio: Some(sio_to_proto(sio)),
-            options: Some(options(facts.definition.service_options())),
-        }),
-        effective_options: Some(options(&facts.effective)),
-        health: v1::ServiceHealth::Serving.into(),
-        locations: vec![v1::ServiceLocation {
-            running: count(facts.status.running),
-            declaration_hash: declaration_hash(sio),
-            since_time: Some(timestamp_to_proto(facts.status.since)),
-            ..v1::ServiceLocation::default()
-        }],
+        declaration: Some(wire::declaration_to_proto(&facts.definition)),
+        effective_options: Some(wire::options_to_proto(&facts.effective)),
+        health: health(facts).into(),
+        locations: facts.locations.iter().map(location).collect(),
         running: count(facts.status.running),
         pending: count(facts.status.pending),
         ..v1::ServiceDescription::default()
     }
 }
 
-/// Names a declaration: whoever serves the same one has the same.
-fn declaration_hash(sio: &Sio) -> String {
-    const BYTES: usize = 8;
-    let digest = Sha256::digest(sio_to_proto(sio).encode_to_vec());
-    digest
-        .iter()
-        .take(BYTES)
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
-}
-
-fn options(options: &ServiceOptions) -> v1::ServiceOptions {
-    v1::ServiceOptions {
-        idempotent: options.idempotent,
-        timeout: options.timeout.map(duration_to_proto),
-        attempt_timeout: options.attempt_timeout.map(duration_to_proto),
-        retry_policy: options.retry_policy.as_ref().map(retry_policy),
-        concurrency: options
-            .concurrency
-            .map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
-        queue_length: options
-            .queue_length
-            .map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
-        retention: options.retention.map(duration_to_proto),
-        failure_retention: options.failure_retention.map(duration_to_proto),
-        pending_limit: options.pending_limit.map_or(0, count),
+fn health(facts: &ServiceFacts) -> v1::ServiceHealth {
+    match facts.locations.is_empty() {
+        true => v1::ServiceHealth::NoWorker,
+        false => v1::ServiceHealth::Serving,
     }
 }
 
-fn retry_policy(policy: &RetryPolicy) -> v1::RetryPolicy {
-    v1::RetryPolicy {
-        max_attempts: policy.max_attempts,
-        initial_interval: Some(duration_to_proto(policy.initial_interval)),
-        multiplier: policy.multiplier,
-        max_interval: Some(duration_to_proto(policy.max_interval)),
+fn location(location: &Location) -> v1::ServiceLocation {
+    let declaration = wire::declaration_to_proto(&location.definition);
+    v1::ServiceLocation {
+        worker_id: location.worker_id.clone(),
+        worker_name: location.worker_name.clone(),
+        build_id: location.build_id.clone(),
+        declaration_hash: wire::declaration_hash(&declaration),
+        running: count(location.running),
+        since_time: Some(timestamp_to_proto(location.since)),
     }
 }
 

@@ -11,7 +11,7 @@ use super::request::{self, answered, brought_cid, not_yet, with_cid, with_ignore
 use super::results::ResultStream;
 use crate::codec::convert::{
     PayloadOneof as _, duration_from_proto, format_from_proto, format_of, invocation_to_proto,
-    metadata_to_proto, timestamp_from_proto,
+    metadata_to_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
@@ -19,22 +19,25 @@ use crate::codec::{payload, sio};
 use crate::engine::{Found, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{HELD, RetryPolicy, State};
+use crate::model::invocation::{HELD, State};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
-use crate::service::{Accepted, Background, Call, OnDeadline, Start, output_invalid};
+use crate::remote::hub::Workers;
+use crate::remote::wire::{self, asked_for};
+use crate::service::{Accepted, Background, Call, Context, OnDeadline, output_invalid};
 
 /// Invokes services for gRPC callers.
 #[derive(Clone, Debug)]
 pub struct InvocationApi {
     invoker: Invoker,
+    workers: Workers,
 }
 
 impl InvocationApi {
     /// Answers for an invoker.
     #[must_use]
-    pub fn new(invoker: Invoker) -> Self {
-        Self { invoker }
+    pub fn new(invoker: Invoker, workers: Workers) -> Self {
+        Self { invoker, workers }
     }
 
     /// Reads a request: the call, and the format it is answered in.
@@ -101,38 +104,18 @@ impl InvocationApi {
     async fn invoke_async(
         &self,
         cid: Option<Cid>,
-        message: v1::InvokeAsyncRequest,
+        mut message: v1::InvokeAsyncRequest,
         transport: &MetadataMap,
     ) -> Result<Accepted> {
-        let on_exhausted: v1::OnExhausted = request::known("/on_exhausted", message.on_exhausted)?;
-        let background = Background {
-            start: start_from_proto(message.start)?,
-            expiration: duration_from_proto("/expiration", message.expiration)?,
-            deadline: instant_from_proto("/deadline", message.deadline)?,
-            retry_policy: message.retry_policy.map(policy_from_proto).transpose()?,
-            hold: on_exhausted == v1::OnExhausted::Hold,
-            callbacks: message.callbacks,
-            failure_callbacks: message.failure_callbacks,
-            retention: duration_from_proto("/retention", message.retention)?,
-            concurrency_key: (!message.concurrency_key.is_empty())
-                .then_some(message.concurrency_key),
-            retry_of: None,
-            with_outcome: false,
-            on_deadline: OnDeadline::Cancel,
-            at_most_once: false,
-            idempotency_key: (!message.idempotency_key.is_empty())
-                .then_some(message.idempotency_key),
-        };
-        let call = Call {
-            service: message.service.into(),
-            input: request::input(message.input, message.data_format)?,
-            cid,
-            timeout: duration_from_proto("/timeout", message.timeout)?,
-            metadata: request::metadata(message.metadata, transport)?,
-            response_format: format_from_proto("/response_format", message.response_format)?,
-            background: asked_for(background),
-        };
-        self.invoker.invoke_async(call).await
+        let sent = request::metadata(std::mem::take(&mut message.metadata), transport)?;
+        let call = wire::async_call(cid, message, sent)?;
+        match request::dispatch_token(transport) {
+            None => self.invoker.invoke_async(call).await,
+            Some(token) => {
+                let caller = self.workers.context(token)?;
+                caller.platform().invoke_async(call).await
+            }
+        }
     }
 
     async fn get(
@@ -195,66 +178,6 @@ impl InvocationApi {
     }
 }
 
-fn start_from_proto(start: Option<v1::invoke_async_request::Start>) -> Result<Option<Start>> {
-    use v1::invoke_async_request::Start as Asked;
-    Ok(match start {
-        None => None,
-        Some(Asked::Delay(delay)) => duration_from_proto("/delay", Some(delay))?.map(Start::After),
-        Some(Asked::StartTime(time)) => {
-            instant_from_proto("/start_time", Some(time))?.map(Start::At)
-        }
-    })
-}
-
-fn instant_from_proto(
-    field: &str,
-    time: Option<prost_types::Timestamp>,
-) -> Result<Option<jiff::Timestamp>> {
-    time.map(|time| {
-        timestamp_from_proto(&time).ok_or_else(|| {
-            let violation = Violation::new(field, "OUT_OF_RANGE", "is no instant");
-            Error::violations(reason::REQUEST_INVALID, vec![violation])
-        })
-    })
-    .transpose()
-}
-
-fn asked_for(background: Background) -> Option<Box<Background>> {
-    (background != Background::default()).then(|| Box::new(background))
-}
-
-/// What is left out of a policy is as by default.
-fn policy_from_proto(policy: v1::RetryPolicy) -> Result<RetryPolicy> {
-    let default = RetryPolicy::default();
-    let interval = |field: &str, interval| duration_from_proto(field, interval);
-    let multiplier = match policy.multiplier {
-        0.0 => default.multiplier,
-        given if given.is_finite() && given >= 1.0 => given,
-        _ => {
-            let message = "is a number of at least 1";
-            let violation = Violation::new("/retry_policy/multiplier", "OUT_OF_RANGE", message);
-            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
-        }
-    };
-    Ok(RetryPolicy {
-        max_attempts: match policy.max_attempts {
-            0 => default.max_attempts,
-            given if given <= RetryPolicy::MAX_ATTEMPTS => given,
-            _ => {
-                let message = format!("is at most {}", RetryPolicy::MAX_ATTEMPTS);
-                let field = "/retry_policy/max_attempts";
-                let violation = Violation::new(field, "OUT_OF_RANGE", message);
-                return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
-            }
-        },
-        initial_interval: interval("/retry_policy/initial_interval", policy.initial_interval)?
-            .unwrap_or(default.initial_interval),
-        multiplier,
-        max_interval: interval("/retry_policy/max_interval", policy.max_interval)?
-            .unwrap_or(default.max_interval),
-    })
-}
-
 pub(super) fn pending_reason(found: &Found) -> v1::PendingReason {
     match found.invocation.state {
         State::Pending { .. } if found.invocation.due >= HELD => v1::PendingReason::Held,
@@ -289,6 +212,13 @@ impl InvocationApi {
     }
 }
 
+/// A call of a worker's handler, as part of what that handles.
+pub(super) async fn invoke_nested(caller: &Context, call: Call) -> Result<(Cid, Reply)> {
+    let reply = caller.platform().invoke(call).await;
+    let reply = reply.map_err(|error| error.with_cid(caller.cid()))?;
+    Ok((caller.cid(), reply))
+}
+
 #[tonic::async_trait]
 impl InvocationService for InvocationApi {
     type StreamResultsStream = ResultStream;
@@ -297,14 +227,21 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::InvokeRequest>,
     ) -> Result<Response<v1::InvokeResponse>, Status> {
-        let (cid, call, format) = {
+        let (cid, call, format, nested) = {
             let (transport, _, message) = request.into_parts();
             let cid = answered(brought_cid("cid", &message.cid))?.unwrap_or_default();
             let call = Self::call(cid, message, &transport);
             let (call, format) = answered(call.map_err(|error| error.with_cid(cid)))?;
-            (cid, call, format)
+            let nested =
+                request::dispatch_token(&transport).map(|token| self.workers.context(token));
+            (cid, call, format, nested.transpose())
         };
-        let (cid, reply) = answered(self.invoker.invoke(cid, call).await)?;
+        let invoked = match answered(nested)? {
+            None => self.invoker.invoke(cid, call).await,
+            // Part of the invocation of the handler that calls.
+            Some(caller) => invoke_nested(&caller, call).await,
+        };
+        let (cid, reply) = answered(invoked)?;
         let ignored = reply.metadata.get(IGNORED_KEY).map(str::to_owned);
         let response = self.invoke_response(cid, reply, format);
         let response = answered(response.map_err(|error| error.with_cid(cid)))?;

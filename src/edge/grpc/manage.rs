@@ -105,15 +105,7 @@ pub(super) async fn list(
     invoker: &Invoker,
     message: &v1::ListInvocationsRequest,
 ) -> Result<(Vec<Found>, String)> {
-    let size = match usize::try_from(message.page_size).unwrap_or(usize::MAX) {
-        0 => DEFAULT_PAGE,
-        size if size <= MAX_PAGE => size,
-        _ => {
-            let violation =
-                Violation::new("/page_size", "TOO_LARGE", format!("is at most {MAX_PAGE}"));
-            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
-        }
-    };
+    let size = request::page_size(message.page_size, DEFAULT_PAGE, MAX_PAGE)?;
     let before = page_token(&message.page_token)?;
     let page = page(invoker, message.filter.clone(), before, size).await?;
     Ok((

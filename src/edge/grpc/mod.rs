@@ -33,6 +33,7 @@ use crate::codec::proto::v1::discovery_service_server::DiscoveryServiceServer;
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
 use crate::engine::Invoker;
+use crate::remote::hub::Workers;
 
 /// The methods whose requests are streams that last: they have no time in which they must have arrived.
 pub(super) const STREAMS_THAT_LAST: [&str; 3] = [
@@ -41,9 +42,15 @@ pub(super) const STREAMS_THAT_LAST: [&str; 3] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
+/// A result that is too large ends its dispatch, not the stream of all others: up to so many times the limit.
+const WORKER_SLACK: usize = 4;
+
 /// The service that is called most.
-pub(super) fn invocation_service(invoker: &Invoker) -> InvocationServiceServer<InvocationApi> {
-    InvocationServiceServer::new(InvocationApi::new(invoker.clone()))
+pub(super) fn invocation_service(
+    invoker: &Invoker,
+    workers: &Workers,
+) -> InvocationServiceServer<InvocationApi> {
+    InvocationServiceServer::new(InvocationApi::new(invoker.clone(), workers.clone()))
         .max_decoding_message_size(invoker.limits().message_bytes)
         // What is too large is found before it is encoded, and answered with a reason.
         .max_encoding_message_size(usize::MAX)
@@ -52,6 +59,7 @@ pub(super) fn invocation_service(invoker: &Invoker) -> InvocationServiceServer<I
 /// All others.
 pub(super) fn other_services(
     invoker: &Invoker,
+    workers: &Workers,
     serving: &Serving,
     catalog: &Catalog,
     address: Option<SocketAddr>,
@@ -60,11 +68,12 @@ pub(super) fn other_services(
     let v1 = ReflectionApi::new(catalog.clone());
     let v1alpha = ReflectionApi::new(catalog.clone());
     let health = HealthApi::new(invoker.clone(), serving.clone());
+    let worker = WorkerServiceServer::new(WorkerApi::new(invoker.clone(), workers.clone()));
     let discovery = DiscoveryApi::new(invoker.clone(), catalog.clone(), address);
     let discovery = DiscoveryServiceServer::new(discovery);
     Routes::new(discovery.max_decoding_message_size(limit))
-        .add_service(AdminServiceServer::new(AdminApi))
-        .add_service(WorkerServiceServer::new(WorkerApi))
+        .add_service(AdminServiceServer::new(AdminApi::new(workers.clone())))
+        .add_service(worker.max_decoding_message_size(limit.saturating_mul(WORKER_SLACK)))
         .add_service(HealthServer::new(health))
         .add_service(reflection_v1::server_reflection_server::ServerReflectionServer::new(v1))
         .add_service(
@@ -73,6 +82,6 @@ pub(super) fn other_services(
 }
 
 /// What has all paths that no other service has.
-pub(super) fn typed_methods(invoker: &Invoker, catalog: &Catalog) -> TypedApi {
-    TypedApi::new(invoker.clone(), catalog.clone())
+pub(super) fn typed_methods(invoker: &Invoker, workers: &Workers, catalog: &Catalog) -> TypedApi {
+    TypedApi::new(invoker.clone(), workers.clone(), catalog.clone())
 }

@@ -6,13 +6,16 @@ use std::time::Duration;
 use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
 
-use crate::codec::convert::{PayloadOneof, format_from_proto, metadata_from_proto};
+use crate::codec::convert::metadata_from_proto;
 use crate::codec::status::{CID_KEY, cid_value, to_status};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
-use crate::model::payload::{Format, Payload};
 use crate::model::sio::IGNORED_KEY;
+pub(super) use crate::remote::wire::{input, known};
+
+/// Names the dispatch of a nested call, in its metadata.
+pub(super) const DISPATCH_KEY: &str = "cidery-dispatch";
 
 /// Collects the fields of a request that are set and that this version does not do yet: they are refused, never
 /// ignored.
@@ -47,12 +50,24 @@ impl NotYet {
     }
 }
 
-/// Checks that a number is one of an enum's: what is not known must not pass for the default.
-pub(super) fn known<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E> {
-    E::try_from(number).map_err(|_| {
-        let violation = Violation::new(field, "UNKNOWN_VALUE", format!("{number} is not known"));
-        Error::violations(reason::REQUEST_INVALID, vec![violation])
-    })
+/// How many there are on a page.
+pub(super) fn page_size(asked: u32, default: usize, most: usize) -> Result<usize> {
+    match usize::try_from(asked).unwrap_or(usize::MAX) {
+        0 => Ok(default),
+        size if size <= most => Ok(size),
+        _ => {
+            let message = format!("is at most {most}");
+            let violation = Violation::new("/page_size", "TOO_LARGE", message);
+            Err(Error::violations(reason::REQUEST_INVALID, vec![violation]))
+        }
+    }
+}
+
+/// The dispatch whose handler makes this call, where a worker's does.
+pub(super) fn dispatch_token(transport: &MetadataMap) -> Option<&str> {
+    let value = transport.get(DISPATCH_KEY)?;
+    // What is no text names no dispatch.
+    Some(value.to_str().unwrap_or_default())
 }
 
 /// The status of an RPC that this version does not do yet.
@@ -70,28 +85,6 @@ pub(super) fn brought_cid(field: &str, text: &str) -> Result<Option<Cid>> {
         let violation = Violation::new(format!("/{field}"), reason::CID_INVALID, error.message());
         error.with_violation(violation)
     })
-}
-
-/// The input of a request. The invoker checks it.
-pub(super) fn input<O: PayloadOneof>(input: Option<O>, data_format: i32) -> Result<Payload> {
-    let format = format_from_proto("/data_format", data_format)?;
-    let payload = input
-        .and_then(|input| input.into_payload(format.unwrap_or(Format::Json)))
-        .unwrap_or(Payload::empty());
-    let fits = match (&payload, format) {
-        (Payload::Document(..), Some(Format::Dict)) => {
-            Some("a document is JSON, CSV or text; a dict is sent as `payload`")
-        }
-        (Payload::Struct(_) | Payload::Any(_), Some(Format::Csv | Format::Text)) => {
-            Some("CSV and text are sent as `document`")
-        }
-        _ => None,
-    };
-    if let Some(message) = fits {
-        let violation = Violation::new("/data_format", reason::FORMAT_INVALID, message);
-        return Err(Error::violations(reason::FORMAT_INVALID, vec![violation]));
-    }
-    Ok(payload)
 }
 
 /// The metadata that goes to the handler: what the message says, and the trace context of the transport.

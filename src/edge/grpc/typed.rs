@@ -18,7 +18,8 @@ use tonic::{Code, Status};
 use tower_service::Service;
 
 use super::catalog::Catalog;
-use super::request::{self, answered, brought_cid, with_cid, with_ignored};
+use super::invocation::invoke_nested;
+use super::request::{self, DISPATCH_KEY, answered, brought_cid, with_cid, with_ignored};
 use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::status::CID_KEY;
@@ -30,7 +31,8 @@ use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
-use crate::service::{Call, OnDeadline, Start, output_invalid};
+use crate::remote::hub::Workers;
+use crate::service::{self, Call, OnDeadline, Start, output_invalid};
 
 /// The options of a call, which travel as metadata.
 const TIMEOUT_KEY: &str = "cidery-timeout";
@@ -44,12 +46,17 @@ const OWN_PREFIX: &str = "cidery-";
 #[derive(Clone, Debug)]
 pub(in crate::edge) struct TypedApi {
     invoker: Invoker,
+    workers: Workers,
     catalog: Catalog,
 }
 
 impl TypedApi {
-    pub(super) fn new(invoker: Invoker, catalog: Catalog) -> Self {
-        Self { invoker, catalog }
+    pub(super) fn new(invoker: Invoker, workers: Workers, catalog: Catalog) -> Self {
+        Self {
+            invoker,
+            workers,
+            catalog,
+        }
     }
 }
 
@@ -78,6 +85,7 @@ impl Service<Request<Body>> for TypedApi {
         let limit = invoker.limits().message_bytes;
         let method = TypedMethod {
             invoker,
+            workers: self.workers.clone(),
             found: found.clone(),
         };
         let mut grpc =
@@ -89,6 +97,7 @@ impl Service<Request<Body>> for TypedApi {
 /// One call of a typed method.
 struct TypedMethod {
     invoker: Invoker,
+    workers: Workers,
     found: Found,
 }
 
@@ -99,6 +108,7 @@ impl UnaryService<Bytes> for TypedMethod {
     fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
         let this = Self {
             invoker: self.invoker.clone(),
+            workers: self.workers.clone(),
             found: self.found.clone(),
         };
         Box::pin(async move { this.answer(request).await })
@@ -137,7 +147,10 @@ impl TypedMethod {
     ) -> Result<tonic::Response<Bytes>> {
         let method = &self.found.method;
         let (call, ignored) = self.read(brought, transport, message, true)?;
-        let (cid, reply) = self.invoker.invoke(cid, call).await?;
+        let (cid, reply) = match self.caller(transport)? {
+            None => self.invoker.invoke(cid, call).await?,
+            Some(caller) => invoke_nested(&caller, call).await?,
+        };
         let Reply { payload, metadata } = reply;
         let value = payload::decode(payload).map_err(output_invalid)?;
         let body = encode(&method.response, &value).map_err(|violation| {
@@ -161,7 +174,10 @@ impl TypedMethod {
         message: &[u8],
     ) -> Result<tonic::Response<Bytes>> {
         let (call, ignored) = self.read(brought, transport, message, false)?;
-        let accepted = self.invoker.invoke_async(call).await?;
+        let accepted = match self.caller(transport)? {
+            None => self.invoker.invoke_async(call).await?,
+            Some(caller) => caller.platform().invoke_async(call).await?,
+        };
         // The same fields as in the response of every such method.
         let body = v1::InvokeAsyncResponse {
             cid: accepted.cid.to_string(),
@@ -219,6 +235,12 @@ impl TypedMethod {
         Ok((call, (!ignored.is_empty()).then(|| ignored.to_text())))
     }
 
+    /// The handler that makes this call, where a worker's does.
+    fn caller(&self, transport: &MetadataMap) -> Result<Option<service::Context>> {
+        let token = request::dispatch_token(transport);
+        token.map(|token| self.workers.context(token)).transpose()
+    }
+
     fn check_size(&self, body: &Bytes) -> Result<()> {
         let limit = self.invoker.limits().message_bytes;
         let bytes = body.len();
@@ -270,8 +292,9 @@ fn is_metadata(name: &str) -> bool {
 
 /// The metadata of a call: all ASCII headers but those of the transport, credentials and our own.
 fn metadata(headers: &HeaderMap) -> Result<Metadata> {
-    const KNOWN: [&str; 5] = [
+    const KNOWN: [&str; 6] = [
         CID_KEY,
+        DISPATCH_KEY,
         TIMEOUT_KEY,
         DELAY_KEY,
         IDEMPOTENCY_KEY,

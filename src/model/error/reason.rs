@@ -27,6 +27,8 @@ reasons! {
     DECLARATION_INVALID
     /// Services invoke one another too deeply.
     DEPTH_EXCEEDED
+    /// A nested call names a dispatch that has ended, or that there never was.
+    DISPATCH_VOID
     /// A document is not of the format it says.
     DOCUMENT_MALFORMED
     /// An invocation has ended already.

@@ -2,7 +2,6 @@
 
 mod results;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use tonic::Request;
@@ -10,21 +9,18 @@ use tonic::transport::{Channel, Endpoint};
 
 pub use self::results::Results;
 use crate::codec::convert::{
-    PayloadOneof, duration_to_proto, format_from_proto, format_to_proto, metadata_from_proto,
-    metadata_to_proto, timestamp_to_proto,
+    PayloadOneof, duration_to_proto, format_from_proto, metadata_from_proto,
 };
-use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::RetryPolicy;
-use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::{IGNORED_KEY, Ignored};
-use crate::service::{Accepted, Call, OnDeadline, Start};
+use crate::remote::wire;
+use crate::service::{Accepted, Call, OnDeadline};
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,27 +70,17 @@ impl Client {
     ///
     /// What the service or the node answered; `UNAVAILABLE` where the connection is lost.
     pub async fn invoke(&self, call: Call) -> Result<(Cid, Reply)> {
-        let (input, data_format) = input(call.input)?;
-        let asked = call.background.as_deref().cloned().unwrap_or_default();
-        let continues = asked.on_deadline == OnDeadline::Continue;
+        let asked = call.background.as_deref();
+        let continues = asked.is_some_and(|asked| asked.on_deadline == OnDeadline::Continue);
         // Whoever loses the connection can still ask for the outcome.
         let brought = call.cid.or_else(|| continues.then(Cid::new));
-        let mut request = Request::new(v1::InvokeRequest {
-            service: call.service.into_owned(),
-            input: Some(input),
-            data_format,
-            response_format: format(call.response_format),
-            timeout: call.timeout.map(duration_to_proto),
-            metadata: metadata(call.metadata.as_deref()),
-            cid: cid(brought),
-            idempotency_key: asked.idempotency_key.unwrap_or_default(),
-            on_deadline: match asked.on_deadline {
-                OnDeadline::Cancel => v1::OnDeadline::Unspecified,
-                OnDeadline::Continue => v1::OnDeadline::Continue,
-            }
-            .into(),
-        });
-        if let Some(timeout) = call.timeout {
+        let timeout = call.timeout;
+        let call = Call {
+            cid: brought,
+            ..call
+        };
+        let mut request = Request::new(wire::request(call)?);
+        if let Some(timeout) = timeout {
             request.set_timeout(timeout.saturating_add(TRANSPORT_SLACK));
         }
         let response = self.invocation.clone().invoke(request).await;
@@ -120,31 +106,7 @@ impl Client {
     ///
     /// What the node answered; `UNAVAILABLE` where the connection is lost.
     pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
-        let (input, data_format) = input(call.input)?;
-        let asked = call.background.as_deref().cloned().unwrap_or_default();
-        let request = v1::InvokeAsyncRequest {
-            start: asked.start.map(start),
-            expiration: asked.expiration.map(duration_to_proto),
-            deadline: asked.deadline.map(timestamp_to_proto),
-            retry_policy: asked.retry_policy.as_ref().map(policy),
-            on_exhausted: match asked.hold {
-                true => v1::OnExhausted::Hold,
-                false => v1::OnExhausted::Unspecified,
-            }
-            .into(),
-            callbacks: asked.callbacks,
-            failure_callbacks: asked.failure_callbacks,
-            retention: asked.retention.map(duration_to_proto),
-            idempotency_key: asked.idempotency_key.unwrap_or_default(),
-            concurrency_key: asked.concurrency_key.unwrap_or_default(),
-            service: call.service.into_owned(),
-            input: Some(input),
-            data_format,
-            response_format: format(call.response_format),
-            timeout: call.timeout.map(duration_to_proto),
-            metadata: metadata(call.metadata.as_deref()),
-            cid: cid(call.cid),
-        };
+        let request = wire::async_request(call)?;
         let response = self.invocation.clone().invoke_async(request).await;
         let response = response.map_err(|status| from_status(&status))?;
         let ignored = response.metadata().get(IGNORED_KEY);
@@ -307,48 +269,4 @@ impl Client {
         let response = response.map_err(|status| from_status(&status))?;
         Ok(response.into_inner().service.unwrap_or_default())
     }
-}
-
-fn start(start: Start) -> v1::invoke_async_request::Start {
-    use v1::invoke_async_request::Start as Asked;
-    match start {
-        Start::After(delay) => Asked::Delay(duration_to_proto(delay)),
-        Start::At(time) => Asked::StartTime(timestamp_to_proto(time)),
-    }
-}
-
-fn policy(policy: &RetryPolicy) -> v1::RetryPolicy {
-    v1::RetryPolicy {
-        max_attempts: policy.max_attempts,
-        initial_interval: Some(duration_to_proto(policy.initial_interval)),
-        multiplier: policy.multiplier,
-        max_interval: Some(duration_to_proto(policy.max_interval)),
-    }
-}
-
-fn metadata(metadata: Option<&Metadata>) -> HashMap<String, String> {
-    metadata.map(metadata_to_proto).unwrap_or_default()
-}
-
-fn cid(cid: Option<Cid>) -> String {
-    cid.map(|cid| cid.to_string()).unwrap_or_default()
-}
-
-fn format(format: Option<Format>) -> i32 {
-    format
-        .map_or(v1::DataFormat::Unspecified, format_to_proto)
-        .into()
-}
-
-/// The `oneof` of a request and the format of its document.
-fn input<O: PayloadOneof>(input: Payload) -> Result<(O, i32)> {
-    let data_format = match &input {
-        Payload::Document(_, format) => format_to_proto(*format),
-        Payload::Value(_) | Payload::Struct(_) | Payload::Any(_) => v1::DataFormat::Unspecified,
-    };
-    let encoded = match input {
-        Payload::Value(_) => payload::encode(input, Format::Dict)?,
-        encoded => encoded,
-    };
-    Ok((O::from_payload(encoded)?, data_format.into()))
 }

@@ -10,7 +10,9 @@ use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use self::weight::weight;
-use crate::engine::store::{Acceptance, Claim, Filter, Page, Record, Store, Stored, Tombstone};
+use crate::engine::store::{
+    Acceptance, Announced, Claim, Filter, Page, Record, Store, Stored, Tombstone,
+};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, State};
@@ -53,6 +55,8 @@ struct Kept {
     claimed: HashMap<Cid, Option<Key>, RandomState>,
     /// The CIDs of idempotency keys.
     keys: HashMap<Key, Cid, RandomState>,
+    /// What workers declared, by service and hash.
+    announced: HashMap<Key, Announced, RandomState>,
     pending: usize,
     bytes: usize,
 }
@@ -497,6 +501,29 @@ impl Store for MemoryStore {
 
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
         ready(Ok(self.kept().remove(cid)))
+    }
+
+    fn announce(&self, announced: Announced) -> BoxFuture<'_, Result<()>> {
+        let mut kept = self.kept();
+        let key = (announced.service.clone(), announced.hash.clone());
+        let known = kept.announced.get(&key).map(|known| known.first_time);
+        let first_time = known.unwrap_or(announced.first_time);
+        let announced = Announced {
+            first_time,
+            ..announced
+        };
+        kept.announced.insert(key, announced);
+        ready(Ok(()))
+    }
+
+    fn announced(&self) -> BoxFuture<'_, Result<Vec<Announced>>> {
+        ready(Ok(self.kept().announced.values().cloned().collect()))
+    }
+
+    fn forget(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
+        let mut kept = self.kept();
+        kept.announced.retain(|(name, _), _| *name != service);
+        ready(Ok(()))
     }
 
     fn health(&self) -> Result<()> {

@@ -9,14 +9,19 @@ pub(super) const FORMAT: i32 = 2;
 
 /// The steps: the first makes format 2 of format 1, and so on.
 const STEPS: [&str; 1] = [
-    // 2: what waits for another one with its concurrency key is not looked at when something is claimed.
+    // 2: what waits for another one with its concurrency key is not looked at when something is claimed; what workers
+    // declared is remembered.
     "ALTER TABLE invocation ADD COLUMN leads INTEGER NOT NULL DEFAULT 1;
      UPDATE invocation SET leads = 0 WHERE state < 2 AND concurrency_key IS NOT NULL AND id != (
          SELECT first.id FROM invocation AS first WHERE first.service = invocation.service
          AND first.state < 2 AND first.concurrency_key = invocation.concurrency_key
          ORDER BY first.wake, first.id LIMIT 1);
      DROP INDEX pending;
-     CREATE INDEX pending ON invocation (service, wake) WHERE state < 2 AND leads = 1;",
+     CREATE INDEX pending ON invocation (service, wake) WHERE state < 2 AND leads = 1;
+     CREATE TABLE announced (
+         service TEXT NOT NULL, hash TEXT NOT NULL, first_time INTEGER NOT NULL, last_time INTEGER NOT NULL,
+         declaration BLOB NOT NULL, PRIMARY KEY (service, hash)
+     ) STRICT, WITHOUT ROWID;",
 ];
 
 /// Whether a format can be brought to this version's.

@@ -31,7 +31,7 @@ use tokio::sync::oneshot;
 
 use self::open::Directory;
 use self::writer::{Change, Job, New, Writer};
-use crate::engine::store::{Acceptance, Claim, Filter, Page, Record, Store, Stored};
+use crate::engine::store::{Acceptance, Announced, Claim, Filter, Page, Record, Store, Stored};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, State};
@@ -556,6 +556,18 @@ impl Store for SqliteStore {
 
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
         Box::pin(self.write(move |answer| Job::Remove(cid, answer)))
+    }
+
+    fn announce(&self, announced: Announced) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(move |answer| Job::Announce(announced, answer)))
+    }
+
+    fn announced(&self) -> BoxFuture<'_, Result<Vec<Announced>>> {
+        Box::pin(self.query(reader::announced))
+    }
+
+    fn forget(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(move |answer| Job::Forget(service, answer)))
     }
 
     fn health(&self) -> Result<()> {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::disk;
 use super::failed;
 use super::work::{state_number, state_of};
-use crate::engine::store::{Filter, Page, Stored, Tombstone};
+use crate::engine::store::{Announced, Filter, Page, Stored, Tombstone};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Event, Invocation};
@@ -175,6 +175,37 @@ pub(super) fn due(
     let (found, next) = read().map_err(|error: rusqlite::Error| failed(&error))?;
     let decoded = found.into_iter().map(|row| row.decode(service, recovering));
     Ok((decoded.collect::<Result<_>>()?, next))
+}
+
+/// What workers declared.
+pub(super) fn announced(connection: &Connection) -> Result<Vec<Announced>> {
+    let read = || {
+        let select = "SELECT service, hash, first_time, last_time, declaration FROM announced";
+        let mut select = connection.prepare_cached(select)?;
+        let rows = select.query_map([], |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, i64>(2)?,
+                row.get::<_, i64>(3)?,
+                row.get::<_, Vec<u8>>(4)?,
+            ))
+        })?;
+        rows.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let rows = read().map_err(|error: rusqlite::Error| failed(&error))?;
+    let parsed = rows
+        .into_iter()
+        .map(|(name, hash, first, last, declaration)| {
+            Ok(Announced {
+                service: ServiceName::parse(&name)?,
+                hash,
+                first_time: disk::timestamp(first),
+                last_time: disk::timestamp(last),
+                declaration,
+            })
+        });
+    parsed.collect()
 }
 
 /// How many invocations of each service have not ended.

@@ -83,6 +83,18 @@ CREATE INDEX descendants ON invocation (root) WHERE root IS NOT NULL;
 -- What has ended, by when it is removed.
 CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL;
 
+-- What workers declared of services, until somebody forgets the service. Since format 2.
+CREATE TABLE announced (
+    service     TEXT NOT NULL,
+    -- Names the declaration.
+    hash        TEXT NOT NULL,
+    first_time  INTEGER NOT NULL,
+    last_time   INTEGER NOT NULL,
+    -- A `cidery.v1.ServiceDeclaration`.
+    declaration BLOB NOT NULL,
+    PRIMARY KEY (service, hash)
+) STRICT, WITHOUT ROWID;
+
 -- What is left of removed invocations, until it is forgotten as well. Written by the sweeper.
 CREATE TABLE tombstone (
     cid      BLOB PRIMARY KEY,

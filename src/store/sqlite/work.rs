@@ -43,6 +43,26 @@ impl Work<'_> {
             Job::Cancel(cid, _) => Ok(Done::Cancelled(self.request_cancel(*cid)?)),
             Job::Purge(now, max, _) => Ok(Done::Purged(self.purge(*now, *max)?)),
             Job::Remove(cid, _) => Ok(Done::Removed(self.remove(*cid)?)),
+            Job::Announce(announced, _) => {
+                let insert =
+                    "INSERT INTO announced (service, hash, first_time, last_time, declaration)
+                     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET last_time = ?4";
+                self.transaction.prepare_cached(insert)?.execute(params![
+                    announced.service.as_str(),
+                    announced.hash,
+                    disk::nanos(announced.first_time),
+                    disk::nanos(announced.last_time),
+                    announced.declaration,
+                ])?;
+                Ok(Done::Remembered)
+            }
+            Job::Forget(service, _) => {
+                let delete = "DELETE FROM announced WHERE service = ?1";
+                self.transaction
+                    .prepare_cached(delete)?
+                    .execute([service.as_str()])?;
+                Ok(Done::Remembered)
+            }
             Job::Close(_) => {
                 self.transaction
                     .execute("UPDATE meta SET value = 1 WHERE key = 'clean'", [])?;

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::open::BUSY;
 use super::work::Work;
 use super::{Counts, Shared, failed, is_broken};
-use crate::engine::store::{Acceptance, Record};
+use crate::engine::store::{Acceptance, Announced, Record};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::State;
@@ -69,6 +69,8 @@ pub(super) enum Job {
     Cancel(Cid, Answer<bool>),
     Purge(i64, usize, Answer<usize>),
     Remove(Cid, Answer<bool>),
+    Announce(Announced, Answer<()>),
+    Forget(ServiceName, Answer<()>),
     /// Writes that all is in order, and ends.
     Close(Answer<()>),
 }
@@ -81,6 +83,7 @@ pub(super) enum Done {
     Cancelled(bool),
     Purged(usize),
     Removed(bool),
+    Remembered,
     Closed,
 }
 
@@ -313,6 +316,8 @@ impl Job {
             | Self::Cancel(..)
             | Self::Purge(..)
             | Self::Remove(..)
+            | Self::Announce(..)
+            | Self::Forget(..)
             | Self::Close(_) => 0,
         };
         u64::try_from(bytes).unwrap_or(u64::MAX)
@@ -335,6 +340,9 @@ impl Job {
             (Self::Remove(_, answer), Ok(Done::Removed(removed))) => {
                 drop(answer.send(Ok(removed)));
             }
+            (Self::Announce(_, answer) | Self::Forget(_, answer), Ok(Done::Remembered)) => {
+                drop(answer.send(Ok(())));
+            }
             (Self::Close(answer), Ok(Done::Closed)) => drop(answer.send(Ok(()))),
             (job, Err(error)) => job.refuse(&error),
             (job, Ok(_)) => {
@@ -351,7 +359,10 @@ impl Job {
         match self {
             Self::Accept(_, answer) => drop(answer.send(Err(error))),
             Self::Record(_, answer) => drop(answer.send(Err(error))),
-            Self::Begin(_, answer) | Self::Close(answer) => drop(answer.send(Err(error))),
+            Self::Begin(_, answer)
+            | Self::Announce(_, answer)
+            | Self::Forget(_, answer)
+            | Self::Close(answer) => drop(answer.send(Err(error))),
             Self::Cancel(_, answer) | Self::Remove(_, answer) => drop(answer.send(Err(error))),
             Self::Purge(_, _, answer) => drop(answer.send(Err(error))),
         }

@@ -1,0 +1,469 @@
+//! All workers of a node: who is connected, who serves what, which declaration is in force.
+//!
+//! ```text
+//!  WorkerService.Serve ──▶ Session ──▶ Member ──▶ Offer (the engine's Pool of a service) ──▶ Seat ──▶ dispatch
+//! ```
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use prost::Message as _;
+use tokio::sync::mpsc;
+
+use crate::codec::convert::duration_to_proto;
+use crate::codec::proto::v1;
+use crate::engine::store::Announced;
+use crate::engine::{Invoker, Pool};
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::ServiceName;
+use crate::remote::offer::{Member, Offer};
+use crate::remote::session::{Introduced, Outgoing, Session, queue_length};
+use crate::remote::token::Token;
+use crate::remote::wire;
+use crate::service::{Context, Definition};
+
+/// Of each service this many declarations are remembered, the newest ones.
+const DECLARATIONS: usize = 16;
+/// How many services one worker may announce.
+const SERVICES: usize = 10_000;
+
+/// All workers of a node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Workers(Arc<Hub>);
+
+#[derive(Debug)]
+struct Hub {
+    invoker: Invoker,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    sessions: HashMap<String, Arc<Session>>,
+    services: HashMap<ServiceName, Known>,
+}
+
+/// A service that was ever announced.
+#[derive(Debug)]
+struct Known {
+    offer: Arc<Offer>,
+    /// All that was declared of it.
+    declared: Vec<Declared>,
+    /// The declaration in force, by its hash.
+    in_force: String,
+}
+
+#[derive(Clone, Debug)]
+struct Declared {
+    hash: String,
+    definition: Arc<Definition>,
+    /// When it was first seen: the newest of those that are served is in force.
+    first_time: Timestamp,
+}
+
+/// A worker's stream, from the node's side.
+#[derive(Debug)]
+pub struct Connected {
+    /// The worker.
+    pub session: Arc<Session>,
+    /// The number of the stream.
+    pub stream: u64,
+    /// What goes to it.
+    pub outgoing: mpsc::Receiver<Outgoing>,
+}
+
+impl Workers {
+    /// Takes up what the store remembers of services that were announced.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn start(invoker: &Invoker) -> Result<Self> {
+        let workers = Self(Arc::new(Hub {
+            invoker: invoker.clone(),
+            table: Mutex::default(),
+        }));
+        let mut announced = invoker.store().announced().await?;
+        announced.sort_by_key(|announced| announced.last_time);
+        for announced in announced {
+            // What the node itself serves by now is its own.
+            let is_ours = invoker
+                .service(announced.service.as_str())
+                .is_ok_and(|facts| {
+                    facts
+                        .locations
+                        .iter()
+                        .any(|place| place.worker_id.is_empty())
+                });
+            let declared = Declared::read(&announced);
+            match declared {
+                Ok(declared) if !is_ours => workers.0.remember(declared)?,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(service.name = %announced.service, %error, "cannot read what a service declared");
+                }
+            }
+        }
+        Ok(workers)
+    }
+
+    /// Welcomes a worker: a new one, or one that comes back.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` with everything that is wrong with its hello; `ALREADY_EXISTS` / `SERVICE_EXISTS` where the
+    /// node itself serves one of its services; `RESOURCE_EXHAUSTED` where there are too many workers.
+    pub async fn join(&self, hello: v1::Hello, peer: String) -> Result<Connected> {
+        let introduced = Introduced::of(&hello, peer, self.0.invoker.limits());
+        let (outbox, outgoing) = mpsc::channel(queue_length(&introduced));
+        if let Some(session) = self.0.resumable(&hello.session)
+            && let Some(stream) = session.connect(outbox.clone(), &hello.tokens)
+        {
+            self.0.ring(&session);
+            return Ok(Connected {
+                session,
+                stream,
+                outgoing,
+            });
+        }
+        let declared = self.0.declared(hello.services)?;
+        for declared in &declared {
+            let announced = declared.announced(self.0.invoker.now());
+            self.0.invoker.store().announce(announced).await?;
+        }
+        let services = declared.iter().map(|one| one.definition.name().clone());
+        let session = Session::new(introduced, services.collect(), self.0.invoker.clone());
+        let session = Arc::new(session);
+        // Its name is known before it is offered anything.
+        let stream = session.connect(outbox, &hello.tokens).unwrap_or_default();
+        self.0.admit(&session, declared)?;
+        tracing::info!(
+            worker.id = session.id(),
+            worker.name = session.name(),
+            "worker connected"
+        );
+        Ok(Connected {
+            session,
+            stream,
+            outgoing,
+        })
+    }
+
+    /// Takes a worker out that takes nothing new.
+    pub fn drain(&self, session: &Session) {
+        session.drain();
+        self.0.settle(session);
+    }
+
+    /// A stream has ended. Where `resumable`, a worker that can come back has the lease to do so.
+    pub fn left(&self, session: &Arc<Session>, stream: u64, resumable: bool) {
+        if !session.disconnect(stream) {
+            return;
+        }
+        if !(resumable && session.can_resume()) {
+            return self.end(session, None);
+        }
+        self.0.ring(session);
+        let (workers, session) = (self.clone(), Arc::clone(session));
+        let lease = self.0.invoker.limits().worker_lease;
+        let closing = self.0.invoker.closing().clone();
+        self.0.invoker.tasks().spawn("lease", async move {
+            tokio::select! {
+                () = tokio::time::sleep(lease) => {}
+                () = closing.cancelled() => {}
+            }
+            if session.is_away(stream) {
+                workers.end(&session, None);
+            }
+        });
+    }
+
+    /// Ends a worker: its dispatches are lost, its tokens void.
+    pub fn end(&self, session: &Arc<Session>, why: Option<Error>) {
+        if let Some(error) = &why {
+            tracing::warn!(worker.id = session.id(), worker.name = session.name(), %error, "worker ended");
+        } else {
+            tracing::info!(
+                worker.id = session.id(),
+                worker.name = session.name(),
+                "worker left"
+            );
+        }
+        self.0.table().sessions.remove(session.id());
+        for service in session.services() {
+            if let Some(known) = self.0.table().services.get(service) {
+                known.offer.leave(session);
+            }
+        }
+        session.end(why);
+        self.0.settle(session);
+    }
+
+    /// Tells all workers that the node stops.
+    pub fn drain_all(&self, grace: std::time::Duration) {
+        let sessions: Vec<_> = self.0.table().sessions.values().cloned().collect();
+        for session in sessions {
+            let drain = v1::NodeDrain {
+                grace: Some(duration_to_proto(grace)),
+            };
+            session.send(v1::serve_response::Message::Drain(drain));
+        }
+    }
+
+    /// The connected workers, by name.
+    #[must_use]
+    pub fn list(&self) -> Vec<v1::Worker> {
+        let sessions: Vec<_> = self.0.table().sessions.values().cloned().collect();
+        let mut workers: Vec<_> = sessions.iter().map(|session| session.to_proto()).collect();
+        workers.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        workers
+    }
+
+    /// The context of a dispatch that some worker has, for what it invokes in turn.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `DISPATCH_VOID` where it has ended, or never was.
+    pub fn context(&self, token: &str) -> Result<Context> {
+        let found = Token::parse(token).and_then(|token| {
+            let sessions: Vec<_> = self.0.table().sessions.values().cloned().collect();
+            sessions.iter().find_map(|session| session.context(token))
+        });
+        found.ok_or_else(|| {
+            let message = "the dispatch that makes this call has ended, or never was";
+            Error::failed_precondition(reason::DISPATCH_VOID, message)
+        })
+    }
+
+    /// Forgets a service that nobody serves any more.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Invoker::forget_service`].
+    pub async fn forget(&self, service: &str) -> Result<()> {
+        let name = self.0.invoker.forget_service(service)?;
+        self.0.table().services.remove(&name);
+        self.0.invoker.store().forget(name).await
+    }
+}
+
+impl Hub {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Insertions and removals of whole entries.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn resumable(&self, secret: &str) -> Option<Arc<Session>> {
+        let secret = Token::parse(secret)?;
+        let table = self.table();
+        let mut sessions = table.sessions.values();
+        sessions
+            .find(|session| session.can_resume() && session.secret() == secret)
+            .cloned()
+    }
+
+    /// Reads what a worker declares: all that is wrong with it at once.
+    fn declared(&self, services: Vec<v1::ServiceDeclaration>) -> Result<Vec<Declared>> {
+        let (mut violations, mut declared) = (Vec::new(), Vec::new());
+        if services.is_empty() || services.len() > SERVICES {
+            let message = format!("are 1 to {SERVICES}");
+            violations.push(Violation::new("/services", "OUT_OF_RANGE", message));
+        }
+        let mut names = HashSet::new();
+        for (index, service) in services.into_iter().take(SERVICES).enumerate() {
+            let at = format!("services/{index}");
+            if !names.insert(service.name.clone()) {
+                let message = format!("`{}` is announced twice", service.name);
+                violations.push(Violation::new("/name", "DUPLICATE", message).under(&at));
+                continue;
+            }
+            match Declared::new(service, self.invoker.now()) {
+                Ok(one) => declared.push(one),
+                Err(error) if error.field_violations().is_empty() => {
+                    let violation = Violation::new("/name", "INVALID", error.message());
+                    violations.push(violation.under(&at));
+                }
+                Err(error) => {
+                    let faults = error.field_violations().iter().cloned();
+                    violations.extend(faults.map(|fault| fault.under("sio").under(&at)));
+                }
+            }
+        }
+        if !violations.is_empty() {
+            return Err(Error::violations(reason::DECLARATION_INVALID, violations));
+        }
+        Ok(declared)
+    }
+
+    /// Offers what a worker serves; all of it or nothing.
+    fn admit(&self, session: &Arc<Session>, declared: Vec<Declared>) -> Result<()> {
+        if self.table().sessions.len() >= self.invoker.limits().workers {
+            let limit = self.invoker.limits().workers;
+            let message = format!("{limit} workers are connected already");
+            return Err(Error::resource_exhausted(reason::STREAM_LIMIT, message)
+                .with_fact("workers", limit));
+        }
+        for one in &declared {
+            let facts = self.invoker.service(one.definition.name().as_str());
+            let is_ours = |id: &str| id.is_empty();
+            let taken = facts.is_ok_and(|facts| {
+                !facts.gives_way
+                    && facts
+                        .locations
+                        .iter()
+                        .any(|place| is_ours(&place.worker_id))
+            });
+            if taken {
+                let message = format!("`{}` is served by the node itself", one.definition.name());
+                return Err(Error::already_exists(reason::SERVICE_EXISTS, message));
+            }
+        }
+        let id = session.id().to_owned();
+        self.table().sessions.insert(id, Arc::clone(session));
+        for one in declared {
+            let definition = Arc::clone(&one.definition);
+            let offer = self.know(one);
+            let definition = self.interned(definition);
+            offer.join(&Arc::new(Member {
+                session: Arc::clone(session),
+                definition,
+                running: Arc::default(),
+                since: self.invoker.now(),
+            }));
+        }
+        self.settle(session);
+        Ok(())
+    }
+
+    /// Knows a service, and this declaration of it.
+    fn know(&self, declared: Declared) -> Arc<Offer> {
+        let name = declared.definition.name().clone();
+        let mut table = self.table();
+        let known = table.services.entry(name.clone()).or_insert_with(|| Known {
+            offer: Arc::new(Offer::new(name)),
+            declared: Vec::new(),
+            in_force: String::new(),
+        });
+        if !known.declared.iter().any(|one| one.hash == declared.hash) {
+            known.declared.push(declared);
+            if known.declared.len() > DECLARATIONS {
+                known.declared.remove(0);
+            }
+        }
+        Arc::clone(&known.offer)
+    }
+
+    /// The one definition that all have who declare the same.
+    fn interned(&self, definition: Arc<Definition>) -> Arc<Definition> {
+        let hash = hash(&definition);
+        let table = self.table();
+        let known = table.services.get(definition.name());
+        let mut declared = known.iter().flat_map(|known| &known.declared);
+        let same = declared.find(|one| one.hash == hash);
+        same.map_or(definition, |one| Arc::clone(&one.definition))
+    }
+
+    /// A service that nobody serves yet, as it was last served.
+    fn remember(&self, declared: Declared) -> Result<()> {
+        let (hash, definition) = (declared.hash.clone(), Arc::clone(&declared.definition));
+        let offer = self.know(declared);
+        self.force(&offer, hash, &definition)
+    }
+
+    /// Puts a declaration in force.
+    fn force(&self, offer: &Arc<Offer>, hash: String, definition: &Arc<Definition>) -> Result<()> {
+        if let Some(known) = self.table().services.get_mut(offer.service()) {
+            known.in_force = hash;
+        }
+        let pool: Arc<dyn Pool> = Arc::clone(offer) as _;
+        self.invoker.serve_elsewhere(definition, &pool)
+    }
+
+    /// After a worker came, left or changed its mind: the newest declaration that is served is in force.
+    fn settle(&self, session: &Session) {
+        for service in session.services() {
+            let found = {
+                let table = self.table();
+                table.services.get(service).map(|known| {
+                    let offer = Arc::clone(&known.offer);
+                    (offer, newest(known), known.in_force.clone())
+                })
+            };
+            let Some((offer, newest, in_force)) = found else {
+                continue;
+            };
+            offer.ring();
+            match newest {
+                Some(newest) if newest.hash != in_force => {
+                    if let Err(error) = self.force(&offer, newest.hash, &newest.definition) {
+                        tracing::error!(service.name = %service, %error, "cannot serve a worker's service");
+                    }
+                }
+                _ => self.invoker.moved(),
+            }
+        }
+    }
+
+    fn ring(&self, session: &Session) {
+        let table = self.table();
+        for service in session.services() {
+            if let Some(known) = table.services.get(service) {
+                known.offer.ring();
+            }
+        }
+        drop(table);
+        self.invoker.moved();
+    }
+}
+
+/// The newest declaration among those that are served now.
+fn newest(known: &Known) -> Option<Declared> {
+    let members = known.offer.members();
+    let served: HashSet<_> = members
+        .iter()
+        .filter(|member| !member.session.is_draining())
+        .map(|member| Arc::as_ptr(&member.definition))
+        .collect();
+    let declared = known.declared.iter();
+    declared
+        .filter(|one| served.contains(&Arc::as_ptr(&one.definition)))
+        .max_by_key(|one| one.first_time)
+        .cloned()
+}
+
+/// Names a declaration: whoever declares the same has the same.
+fn hash(definition: &Definition) -> String {
+    wire::declaration_hash(&wire::declaration_to_proto(definition))
+}
+
+impl Declared {
+    fn new(declaration: v1::ServiceDeclaration, first_time: Timestamp) -> Result<Self> {
+        let definition = wire::declaration_from_proto(declaration)?;
+        Ok(Self {
+            hash: hash(&definition),
+            definition: Arc::new(definition),
+            first_time,
+        })
+    }
+
+    fn read(announced: &Announced) -> Result<Self> {
+        let declaration = v1::ServiceDeclaration::decode(&*announced.declaration);
+        let declaration = declaration.map_err(|error| {
+            let message = "the store holds a declaration that cannot be read";
+            Error::internal(reason::STORE_DAMAGED, message).with_source(error)
+        })?;
+        Self::new(declaration, announced.first_time)
+    }
+
+    fn announced(&self, now: Timestamp) -> Announced {
+        let declaration = wire::declaration_to_proto(&self.definition);
+        Announced {
+            service: self.definition.name().clone(),
+            hash: self.hash.clone(),
+            first_time: now,
+            last_time: now,
+            declaration: declaration.encode_to_vec(),
+        }
+    }
+}

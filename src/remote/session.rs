@@ -1,0 +1,712 @@
+//! One worker: what was handed over to it, how much it takes, and the way to it.
+//!
+//! A dispatch is in the table from its hand-over to its result, or to the loss of the worker. Where nobody wants the
+//! outcome any more the dispatch stays, without anybody to answer: the worker still works, and its seat is taken.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+use tonic::Status;
+
+use crate::codec::convert::{
+    duration_to_proto, failure_from_proto, failure_to_proto, metadata_from_proto,
+    metadata_to_proto, progress_to_proto, timestamp_to_proto,
+};
+use crate::codec::payload;
+use crate::codec::proto::v1;
+use crate::codec::status::to_status;
+use crate::engine::Invoker;
+use crate::model::error::{Error, Kind, Result, reason};
+use crate::model::id::ServiceName;
+use crate::model::metadata::TRACEPARENT;
+use crate::model::payload::{Payload, Reply};
+use crate::remote::offer::Member;
+use crate::remote::token::Token;
+use crate::remote::wire;
+use crate::service::{BoxFuture, Context, Definition, Fate, HandlerFuture, Seat, output_invalid};
+
+/// Beyond what is handed over, this many messages may wait for a worker to read them.
+const SLACK: usize = 64;
+/// A worker that does not say how large a message it takes takes what every gRPC library takes: 4 MiB.
+const DEFAULT_MESSAGE_BYTES: usize = 4 << 20;
+/// What surrounds an input in its message, at most, the metadata aside.
+const ENVELOPE: usize = 1024;
+
+/// What goes to a worker: a message, or the status that ends the stream.
+pub type Outgoing = Result<v1::ServeResponse, Status>;
+
+/// What a worker said of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Introduced {
+    pub(super) name: String,
+    pub(super) build_id: String,
+    pub(super) capabilities: Vec<v1::Capability>,
+    pub(super) max_in_flight: usize,
+    pub(super) max_message_bytes: usize,
+    pub(super) peer: String,
+}
+
+/// A connected worker, or one that may come back.
+#[derive(Debug)]
+pub struct Session {
+    id: String,
+    secret: Token,
+    introduced: Introduced,
+    services: Vec<ServiceName>,
+    since: Timestamp,
+    invoker: Invoker,
+    /// As many permits as it takes dispatches.
+    credit: Arc<Semaphore>,
+    /// Whether it takes something new: it is connected and does not drain.
+    open: AtomicBool,
+    draining: AtomicBool,
+    line: Mutex<Line>,
+}
+
+/// The stream, and what was handed over on it.
+#[derive(Debug, Default)]
+struct Line {
+    outbox: Option<mpsc::Sender<Outgoing>>,
+    /// Counts the streams: what an earlier one says when it ends is of no interest.
+    streams: u64,
+    ended: bool,
+    dispatches: HashMap<Token, Dispatched>,
+    /// Results that were taken and that the worker has not been told of.
+    received: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Dispatched {
+    /// Kept where the worker can resume: it may never have arrived.
+    message: Option<v1::Dispatch>,
+    seat: Arc<Handed>,
+    context: Context,
+    /// `None` where nobody wants the outcome any more.
+    answer: Option<oneshot::Sender<Result<Answered>>>,
+    /// When the worker was asked to stop it.
+    asked_to_stop: Option<Instant>,
+}
+
+/// A response of a worker, with what is to be accepted with it.
+#[derive(Debug)]
+struct Answered {
+    reply: Reply,
+    follow_ups: Vec<v1::InvokeAsyncRequest>,
+}
+
+impl Introduced {
+    fn can(&self, capability: v1::Capability) -> bool {
+        self.capabilities.contains(&capability)
+    }
+
+    /// Reads what a worker says of itself.
+    pub(super) fn of(hello: &v1::Hello, peer: String, limits: &crate::engine::Limits) -> Self {
+        let or = |given: u32, default: usize| match usize::try_from(given) {
+            Ok(0) | Err(_) => default,
+            Ok(given) => given,
+        };
+        let capabilities = hello.capabilities.iter();
+        Self {
+            name: hello.name.clone(),
+            build_id: hello.build_id.clone(),
+            // What this node does not know it does not use.
+            capabilities: capabilities
+                .filter_map(|capability| v1::Capability::try_from(*capability).ok())
+                .collect(),
+            max_in_flight: or(hello.max_in_flight, limits.worker_in_flight)
+                .min(Semaphore::MAX_PERMITS),
+            max_message_bytes: or(hello.max_message_bytes, DEFAULT_MESSAGE_BYTES),
+            peer,
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn new(
+        introduced: Introduced,
+        services: Vec<ServiceName>,
+        invoker: Invoker,
+    ) -> Self {
+        Self {
+            id: uuid::Uuid::now_v7().to_string(),
+            secret: Token::new(),
+            credit: Arc::new(Semaphore::new(introduced.max_in_flight)),
+            introduced,
+            services,
+            since: invoker.now(),
+            invoker,
+            open: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            line: Mutex::default(),
+        }
+    }
+
+    /// Given by the node.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn secret(&self) -> Token {
+        self.secret
+    }
+
+    /// Given by itself.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.introduced.name
+    }
+
+    pub(super) fn build_id(&self) -> &str {
+        &self.introduced.build_id
+    }
+
+    pub(super) fn services(&self) -> &[ServiceName] {
+        &self.services
+    }
+
+    pub(super) fn credit(&self) -> &Arc<Semaphore> {
+        &self.credit
+    }
+
+    pub(super) fn can_resume(&self) -> bool {
+        self.introduced.can(v1::Capability::Resume)
+    }
+
+    /// How much of what it takes is free, in thousandths.
+    pub(super) fn spare(&self) -> usize {
+        let free = self.credit.available_permits().saturating_mul(1_000);
+        free.div_ceil(self.introduced.max_in_flight)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        // Every change is one insertion, removal or assignment.
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As `ListWorkers` shows it.
+    #[must_use]
+    pub fn to_proto(&self) -> v1::Worker {
+        let in_flight = self.line().dispatches.len();
+        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let capabilities = self.introduced.capabilities.iter();
+        v1::Worker {
+            id: self.id.clone(),
+            name: self.introduced.name.clone(),
+            build_id: self.introduced.build_id.clone(),
+            services: self.services.iter().map(ToString::to_string).collect(),
+            capabilities: capabilities
+                .map(|capability| i32::from(*capability))
+                .collect(),
+            in_flight: small(in_flight),
+            max_in_flight: small(self.introduced.max_in_flight),
+            connect_time: Some(timestamp_to_proto(self.since)),
+            peer: self.introduced.peer.clone(),
+            draining: self.is_draining(),
+        }
+    }
+
+    /// Takes a stream: the first, or the next one after the one before was lost. `has` are the dispatches that the
+    /// worker says it has. Answers with the number of the stream; `None` where the session has ended.
+    pub(super) fn connect(&self, outbox: mpsc::Sender<Outgoing>, has: &[String]) -> Option<u64> {
+        let mut line = self.line();
+        if line.ended {
+            return None;
+        }
+        let has: Vec<Token> = has.iter().filter_map(|token| Token::parse(token)).collect();
+        let kept = line.dispatches.keys().map(ToString::to_string).collect();
+        let welcome = v1::Welcome {
+            worker_id: self.id.clone(),
+            session: match self.can_resume() {
+                true => self.secret.to_string(),
+                false => String::new(),
+            },
+            lease: Some(duration_to_proto(self.invoker.limits().worker_lease)),
+            tokens: kept,
+        };
+        let _ = outbox.try_send(message(v1::serve_response::Message::Welcome(welcome)));
+        // What it does not have never arrived, or nobody wants it.
+        let Line { dispatches, .. } = &mut *line;
+        dispatches.retain(|token, dispatched| has.contains(token) || dispatched.answer.is_some());
+        for (token, dispatched) in dispatches.iter() {
+            if let (false, Some(again)) = (has.contains(token), dispatched.message.clone()) {
+                let _ = outbox.try_send(message(v1::serve_response::Message::Dispatch(again)));
+            }
+        }
+        line.outbox = Some(outbox);
+        line.streams += 1;
+        self.open.store(!self.is_draining(), Ordering::Release);
+        Some(line.streams)
+    }
+
+    /// A stream is gone; answers whether the session waits for another one now.
+    pub(super) fn disconnect(&self, stream: u64) -> bool {
+        let mut line = self.line();
+        if line.streams != stream || line.ended {
+            return false;
+        }
+        line.outbox = None;
+        self.open.store(false, Ordering::Release);
+        true
+    }
+
+    /// Whether a stream is the last one there was, and gone.
+    pub(super) fn is_away(&self, stream: u64) -> bool {
+        let line = self.line();
+        line.streams == stream && line.outbox.is_none() && !line.ended
+    }
+
+    /// It takes nothing new.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.open.store(false, Ordering::Release);
+    }
+
+    /// Ends the session: all its tokens are void, and what it had is lost. `status` ends the stream, if there is one.
+    pub(super) fn end(&self, status: Option<Error>) {
+        let (outbox, dispatches) = {
+            let mut line = self.line();
+            line.ended = true;
+            self.open.store(false, Ordering::Release);
+            (line.outbox.take(), std::mem::take(&mut line.dispatches))
+        };
+        if let (Some(outbox), Some(error)) = (outbox, status) {
+            let _ = outbox.try_send(Err(to_status(&error)));
+        }
+        for dispatched in dispatches.into_values() {
+            dispatched.seat.decide(Fate::Lost);
+            if let Some(answer) = dispatched.answer {
+                let _ = answer.send(Err(lost(&self.introduced.name)));
+            }
+        }
+        self.credit.close();
+    }
+
+    /// Sends a message; without a stream, or where the worker does not read, it is lost.
+    pub(super) fn send(&self, said: v1::serve_response::Message) -> bool {
+        let outbox = self.line().outbox.clone();
+        outbox.is_some_and(|outbox| outbox.try_send(message(said)).is_ok())
+    }
+
+    /// Whether all that the worker has was to be stopped and is overdue beyond the grace period.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        let grace = self.invoker.limits().grace;
+        let line = self.line();
+        let overdue = |dispatched: &Dispatched| {
+            let asked = dispatched.asked_to_stop;
+            asked.is_some_and(|asked| asked.elapsed() > grace)
+        };
+        !line.dispatches.is_empty() && line.dispatches.values().all(overdue)
+    }
+
+    /// Tells a worker that can resume which results have arrived.
+    pub fn acknowledge(&self) {
+        let tokens = std::mem::take(&mut self.line().received);
+        if !tokens.is_empty() {
+            let received = v1::Received { tokens };
+            self.send(v1::serve_response::Message::Received(received));
+        }
+    }
+
+    /// Shows that the node is alive.
+    pub fn alive(&self) {
+        let outbox = self.line().outbox.clone();
+        if let Some(outbox) = outbox {
+            let _ = outbox.try_send(Ok(v1::ServeResponse { message: None }));
+        }
+    }
+
+    /// The context of a dispatch that the worker has, by its token as it was sent.
+    #[must_use]
+    pub fn context_of(&self, token: &str) -> Option<Context> {
+        self.context(Token::parse(token)?)
+    }
+
+    /// The context of a dispatch that the worker has.
+    pub(super) fn context(&self, token: Token) -> Option<Context> {
+        let line = self.line();
+        let dispatched = line.dispatches.get(&token)?;
+        dispatched.answer.as_ref()?;
+        Some(dispatched.context.clone())
+    }
+}
+
+fn message(message: v1::serve_response::Message) -> Outgoing {
+    Ok(v1::ServeResponse {
+        message: Some(message),
+    })
+}
+
+/// `UNKNOWN` / `WORKER_LOST`.
+fn lost(worker: &str) -> Error {
+    let message =
+        format!("the worker `{worker}` was lost before it answered: the call may have run, or not");
+    Error::new(Kind::Unknown, reason::WORKER_LOST, message)
+}
+
+/// How large a queue a worker's stream needs, at most.
+pub(super) fn queue_length(introduced: &Introduced) -> usize {
+    introduced
+        .max_in_flight
+        .saturating_mul(2)
+        .saturating_add(SLACK)
+        .min(Semaphore::MAX_PERMITS)
+}
+
+// === What a worker says ===
+
+impl Session {
+    /// The result of a dispatch.
+    pub fn result(&self, result: v1::DispatchResult) {
+        let Some(token) = Token::parse(&result.token) else {
+            return self.refuse(&result.token, "this is no token");
+        };
+        let dispatched = {
+            let mut line = self.line();
+            if self.can_resume() {
+                line.received.push(result.token.clone());
+            }
+            line.dispatches.remove(&token)
+        };
+        let Some(Dispatched { seat, answer, .. }) = dispatched else {
+            return self.refuse(&result.token, "the dispatch has ended: its token is void");
+        };
+        let Some(answer) = answer else {
+            return self.refuse(&result.token, "nobody wants the outcome any more");
+        };
+        let answered = self.read(result, &seat.member.definition);
+        let _ = answer.send(answered);
+    }
+
+    fn read(&self, result: v1::DispatchResult, definition: &Definition) -> Result<Answered> {
+        let format = wire::format_of_document(result.data_format).map_err(output_invalid)?;
+        let reply_payload = match result.outcome {
+            Some(v1::dispatch_result::Outcome::Failure(failure)) => {
+                return Err(failure_from_proto(failure));
+            }
+            Some(v1::dispatch_result::Outcome::Later(_)) => {
+                let message = "answering later is not supported by this version yet";
+                return Err(Error::unimplemented(reason::NOT_SUPPORTED, message));
+            }
+            Some(v1::dispatch_result::Outcome::Payload(bytes)) => Payload::Struct(bytes),
+            Some(v1::dispatch_result::Outcome::Value(bytes)) => Payload::Any(bytes),
+            Some(v1::dispatch_result::Outcome::Document(bytes)) => Payload::Document(bytes, format),
+            None => Payload::empty(),
+        };
+        let limit = self.invoker.limits().message_bytes;
+        if reply_payload.weight() > limit {
+            let message = format!(
+                "the response has {} bytes; the limit is {limit}",
+                reply_payload.weight()
+            );
+            return Err(
+                Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
+                    .with_retryable(false)
+                    .with_fact("message_bytes", limit),
+            );
+        }
+        // What is declared is read where that is checked.
+        if definition.declaration().output.is_none() {
+            payload::scan(&reply_payload).map_err(output_invalid)?;
+        }
+        let metadata = metadata_from_proto(result.metadata).map_err(output_invalid)?;
+        Ok(Answered {
+            reply: Reply {
+                payload: reply_payload,
+                metadata,
+            },
+            follow_ups: result.follow_ups,
+        })
+    }
+
+    /// Dispatches that the worker will not finish.
+    pub fn handed_back(&self, tokens: &[String]) {
+        for text in tokens {
+            let token = Token::parse(text);
+            let dispatched = token.and_then(|token| self.line().dispatches.remove(&token));
+            let Some(Dispatched { seat, answer, .. }) = dispatched else {
+                self.refuse(text, "the dispatch has ended: its token is void");
+                continue;
+            };
+            seat.decide(Fate::HandedBack);
+            if let Some(answer) = answer {
+                let message = "the worker gave the dispatch back";
+                let _ = answer.send(Err(Error::unavailable(reason::NO_WORKER, message)));
+            }
+        }
+    }
+
+    /// Says that something was refused, and logs it.
+    pub fn refuse(&self, token: &str, why: &str) {
+        tracing::warn!(
+            worker.id = self.id,
+            worker.name = self.introduced.name,
+            "refused what a worker sent: {why}"
+        );
+        let error = Error::failed_precondition(reason::DISPATCH_VOID, why);
+        let refused = v1::Refused {
+            token: token.to_owned(),
+            failure: Some(failure_to_proto(&error)),
+        };
+        self.send(v1::serve_response::Message::Refused(refused));
+    }
+}
+
+// === Handing over ===
+
+/// A seat at a worker, and the dispatch in it.
+#[derive(Debug)]
+pub(super) struct Handed {
+    pub(super) member: Arc<Member>,
+    credit: Mutex<Option<OwnedSemaphorePermit>>,
+    fate: AtomicU8,
+}
+
+impl Handed {
+    pub(super) fn new(member: Arc<Member>, credit: OwnedSemaphorePermit) -> Arc<Self> {
+        Arc::new(Self {
+            member,
+            credit: Mutex::new(Some(credit)),
+            fate: AtomicU8::new(Fate::Ends as u8),
+        })
+    }
+
+    fn decide(&self, fate: Fate) {
+        self.fate.store(fate as u8, Ordering::Release);
+    }
+
+    fn credit(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.credit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn session(&self) -> &Session {
+        &self.member.session
+    }
+
+    /// Sends the dispatch.
+    fn hand_over(
+        self: &Arc<Self>,
+        context: &Context,
+        input: Payload,
+    ) -> Result<(Void, oneshot::Receiver<Result<Answered>>)> {
+        let session = self.session();
+        let token = Token::new();
+        let dispatch = dispatch(token, context, input, session.invoker.now())?;
+        check_size(&dispatch, &session.introduced)?;
+        let (answer, answered) = oneshot::channel();
+        let mut line = session.line();
+        let outbox = match &line.outbox {
+            Some(outbox) if !line.ended => outbox.clone(),
+            _ => {
+                self.decide(Fate::HandedBack);
+                let message = "the worker left before the dispatch was handed over";
+                return Err(Error::unavailable(reason::NO_WORKER, message));
+            }
+        };
+        let dispatched = Dispatched {
+            message: session.can_resume().then(|| dispatch.clone()),
+            seat: Arc::clone(self),
+            context: context.clone(),
+            answer: Some(answer),
+            asked_to_stop: None,
+        };
+        line.dispatches.insert(token, dispatched);
+        // There is room for as much as it takes: a full queue is of a worker that does not read.
+        if outbox
+            .try_send(message(v1::serve_response::Message::Dispatch(dispatch)))
+            .is_err()
+        {
+            line.dispatches.remove(&token);
+            self.decide(Fate::HandedBack);
+            let message = "the worker does not read what it is sent";
+            return Err(Error::unavailable(reason::NO_WORKER, message));
+        }
+        drop(line);
+        self.member.running.fetch_add(1, Ordering::Relaxed);
+        let seat = Arc::clone(self);
+        Ok((Void { seat, token }, answered))
+    }
+}
+
+impl Seat for Handed {
+    fn definition(&self) -> &Arc<Definition> {
+        &self.member.definition
+    }
+
+    fn fate(&self) -> Fate {
+        match self.fate.load(Ordering::Acquire) {
+            fate if fate == Fate::Lost as u8 => Fate::Lost,
+            fate if fate == Fate::HandedBack as u8 => Fate::HandedBack,
+            _ => Fate::Ends,
+        }
+    }
+
+    fn worker(&self) -> &str {
+        self.session().id()
+    }
+
+    fn run(self: Arc<Self>, context: Context, input: Payload) -> HandlerFuture {
+        Box::pin(async move {
+            let (void, mut answered) = self.hand_over(&context, input)?;
+            let answered = tokio::select! {
+                biased;
+                answered = &mut answered => answered,
+                () = context.cancelled() => {
+                    void.ask_to_stop();
+                    answered.await
+                }
+            };
+            let answered = answered.unwrap_or_else(|_| Err(lost(self.session().name())));
+            drop(void);
+            let Answered { reply, follow_ups } = answered?;
+            for follow_up in follow_ups {
+                accept_with_outcome(&context, follow_up).await?;
+            }
+            Ok(reply)
+        })
+    }
+
+    fn lend(&self) {
+        let credit = self.credit().take();
+        drop(credit);
+    }
+
+    fn try_take_back(&self) -> bool {
+        let mut held = self.credit();
+        if held.is_none() {
+            *held = Arc::clone(self.session().credit()).try_acquire_owned().ok();
+        }
+        held.is_some()
+    }
+
+    fn take_back(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if self.credit().is_some() {
+                return;
+            }
+            // Closed with the session: then there is nothing to come back to.
+            if let Ok(credit) = Arc::clone(self.session().credit()).acquire_owned().await {
+                self.credit().get_or_insert(credit);
+            }
+        })
+    }
+}
+
+/// A dispatch under way: dropped before its result came, its token is void.
+struct Void {
+    seat: Arc<Handed>,
+    token: Token,
+}
+
+impl Void {
+    /// Tells the worker that the outcome is no longer wanted.
+    fn ask_to_stop(&self) {
+        let session = self.seat.session();
+        let is_there = {
+            let mut line = session.line();
+            let dispatched = line.dispatches.get_mut(&self.token);
+            let first = dispatched.filter(|dispatched| dispatched.asked_to_stop.is_none());
+            first.map(|dispatched| dispatched.asked_to_stop = Some(Instant::now()))
+        };
+        if is_there.is_some() && session.introduced.can(v1::Capability::Cancel) {
+            let error = Error::cancelled(reason::CANCELLED, "the outcome is no longer wanted");
+            let cancel = v1::CancelDispatch {
+                token: self.token.to_string(),
+                failure: Some(failure_to_proto(&error)),
+            };
+            session.send(v1::serve_response::Message::Cancel(cancel));
+        }
+    }
+}
+
+impl Drop for Void {
+    fn drop(&mut self) {
+        self.ask_to_stop();
+        let mut line = self.seat.session().line();
+        if let Some(dispatched) = line.dispatches.get_mut(&self.token) {
+            dispatched.answer = None;
+        }
+        drop(line);
+        self.seat.member.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn accept_with_outcome(context: &Context, request: v1::InvokeAsyncRequest) -> Result<()> {
+    let mut request = request;
+    let metadata = metadata_from_proto(std::mem::take(&mut request.metadata))?;
+    let metadata = (!metadata.is_empty()).then(|| Arc::new(metadata));
+    let cid = wire::given(std::mem::take(&mut request.cid));
+    let cid = cid.map(|cid| cid.parse()).transpose()?;
+    let mut call = wire::async_call(cid, request, metadata)?;
+    call.background().with_outcome = true;
+    context.platform().invoke_async(call).await.map(drop)
+}
+
+fn dispatch(
+    token: Token,
+    context: &Context,
+    input: Payload,
+    now: Timestamp,
+) -> Result<v1::Dispatch> {
+    let facts = context.facts();
+    let reply = facts.in_reply_to.as_ref();
+    let (input, data_format) = wire::input_to_proto(input)?;
+    let left = context.time_left();
+    let deadline = left.and_then(|left| now.checked_add(left).ok());
+    Ok(v1::Dispatch {
+        token: token.to_string(),
+        cid: facts.cid.to_string(),
+        service: facts.service.to_string(),
+        attempt: facts.attempt,
+        input: Some(input),
+        data_format,
+        metadata: metadata_to_proto(&facts.metadata),
+        timeout: left.map(duration_to_proto),
+        deadline: deadline.map(timestamp_to_proto),
+        traceparent: facts
+            .metadata
+            .get(TRACEPARENT)
+            .unwrap_or_default()
+            .to_owned(),
+        parent_cid: facts.parent.map(|cid| cid.to_string()).unwrap_or_default(),
+        root_cid: facts.root.to_string(),
+        in_reply_to: reply.map(|reply| reply.cid.to_string()).unwrap_or_default(),
+        in_reply_to_service: reply
+            .map(|reply| reply.service.to_string())
+            .unwrap_or_default(),
+        in_reply_to_attempt: reply.map_or(0, |reply| reply.attempt),
+        asynchronous: facts.asynchronous,
+        last_progress: context.last_progress().map(progress_to_proto).transpose()?,
+        principal: String::new(),
+    })
+}
+
+/// What a worker cannot read would end its whole stream.
+fn check_size(dispatch: &v1::Dispatch, introduced: &Introduced) -> Result<()> {
+    use prost::Message as _;
+    let limit = introduced.max_message_bytes;
+    let bytes = dispatch.encoded_len() + ENVELOPE;
+    if bytes <= limit {
+        return Ok(());
+    }
+    let message =
+        format!("the input is larger than the {limit} bytes that the worker takes in one message");
+    Err(
+        Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
+            .with_retryable(false)
+            .with_fact("message_bytes", limit),
+    )
+}
