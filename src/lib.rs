@@ -70,7 +70,7 @@ pub use crate::model::metadata::Metadata;
 pub use crate::model::payload::{Format, Payload, Reply};
 pub use crate::model::sio::{self, Sio};
 pub use crate::model::value::{Dict, Value, from_value, to_value};
-pub use crate::remote::Client;
+pub use crate::remote::{Client, Worker, WorkerBuilder, WorkerHandle};
 pub use crate::service::{
     Context, Definition, FromContext, Handler, Hooks, Input, Registry, Response, Service,
     ServiceOptions, State,

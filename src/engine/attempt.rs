@@ -1,7 +1,5 @@
 //! Running a handler: its hooks, its panics, and what becomes of it when nobody waits for it any more.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -12,9 +10,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Span;
 
 use crate::engine::dispatch::Dispatch;
-use crate::model::error::{Error, Kind, Result, reason};
+use crate::model::error::{Error, Kind, Result};
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Context, Definition, ErasedHooks, HandlerFuture};
+use crate::service::{Caught, Context, Definition, HandlerFuture, run};
 
 /// A handler under way, with an owner.
 ///
@@ -55,17 +53,8 @@ impl Attempt {
             cid = %dispatch.cid,
             service.name = definition.name().as_str(),
         );
-        let node = &dispatch.invoker.0.hooks;
-        let own = definition.all_hooks();
-        let (future, kill) = if node.is_empty() && own.is_empty() {
-            let _entered = span.enter();
-            (guarded(|| definition.call(context, input)), None)
-        } else {
-            let hooks = node.iter().chain(own).cloned().collect();
-            let kill = CancellationToken::new();
-            let future = with_hooks(Arc::clone(definition), hooks, context, input, kill.clone());
-            (Box::pin(future) as HandlerFuture, Some(kill))
-        };
+        let hooks = &dispatch.invoker.0.hooks;
+        let (future, kill) = span.in_scope(|| run(definition, hooks, context, input));
         let work = dispatch.invoker.0.work.token();
         Self(Some(Running {
             future,
@@ -160,101 +149,6 @@ async fn kill(mut running: Running, grace: Duration) {
         // Hooks have as much time again.
         let _ = tokio::time::timeout(grace, ended).await;
     }
-}
-
-/// Calls a handler with the hooks around it.
-async fn with_hooks(
-    definition: Arc<Definition>,
-    hooks: Vec<Arc<dyn ErasedHooks>>,
-    context: Context,
-    mut input: Payload,
-    kill: CancellationToken,
-) -> Result<Reply> {
-    let mut outcome = match before(&hooks, &context, &mut input).await {
-        // It may have taken its time.
-        Ok(()) if context.is_cancelled() => Err(stopped()),
-        Ok(()) => {
-            let handler = Caught(guarded(|| definition.call(context.clone(), input)));
-            tokio::select! {
-                biased;
-                outcome = handler => outcome,
-                () = kill.cancelled() => Err(stopped()),
-            }
-        }
-        Err(error) => Err(error),
-    };
-    for hook in hooks.iter().rev() {
-        let mut changed = outcome.clone();
-        let after = Box::pin(async {
-            hook.after(&context, &mut changed).await;
-            Ok(())
-        });
-        match Caught(after).await {
-            Ok(()) => outcome = changed,
-            Err(error) => tracing::error!(%error, "hook `after` failed"),
-        }
-    }
-    for hook in hooks.iter().rev() {
-        let finally = Box::pin(async {
-            hook.finally(&context).await;
-            Ok(())
-        });
-        if let Err(error) = Caught(finally).await {
-            tracing::error!(%error, "hook `finally` failed");
-        }
-    }
-    outcome
-}
-
-fn stopped() -> Error {
-    let message = "the service was cancelled and did not stop in time";
-    Error::cancelled(reason::CANCELLED, message)
-}
-
-async fn before(
-    hooks: &[Arc<dyn ErasedHooks>],
-    context: &Context,
-    input: &mut Payload,
-) -> Result<()> {
-    for hook in hooks {
-        Caught(hook.before(context, input)).await?;
-    }
-    Ok(())
-}
-
-/// A future whose panics are failures.
-struct Caught<F>(F);
-
-impl<T, F: Future<Output = Result<T>> + Unpin> Future for Caught<F> {
-    type Output = Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
-        match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(cx))) {
-            Ok(polled) => polled,
-            Err(panic) => Poll::Ready(Err(panicked(&*panic))),
-        }
-    }
-}
-
-/// Makes a handler's future. What runs before its first `await` can panic as well.
-fn guarded(call: impl FnOnce() -> HandlerFuture) -> HandlerFuture {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let error = panicked(&*panic);
-        Box::pin(std::future::ready(Err(error)))
-    })
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    tracing::error!(panic = text, "handler panicked");
-    Error::internal(
-        reason::HANDLER_PANICKED,
-        "the service panicked; its log has the details",
-    )
 }
 
 /// Logs what an operator has to look at; what a caller has to mend is the caller's to log.

@@ -125,7 +125,10 @@ impl Invoker {
             parent: request.parent,
             root: request.root,
             asynchronous: true,
-            last_progress: invocation.progress.clone(),
+            last_progress: invocation
+                .progress
+                .as_ref()
+                .map(|shown| shown.progress.clone()),
             in_reply_to: request.terms.in_reply_to.clone(),
         };
         let deadline = facts.deadline;

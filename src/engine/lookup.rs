@@ -18,6 +18,8 @@ pub struct Found {
     pub invocation: Invocation,
     /// Whether it is due, where it is pending.
     pub due: bool,
+    /// Whether nobody serves its service now.
+    pub unserved: bool,
 }
 
 impl Invoker {
@@ -49,6 +51,21 @@ impl Invoker {
         self.look(cid).await
     }
 
+    pub(super) fn found(&self, invocation: Invocation) -> Found {
+        let waits = matches!(invocation.state, State::Pending { .. });
+        let service = invocation.request.service.as_str();
+        Found {
+            due: waits && invocation.due <= self.0.clock.now(),
+            unserved: waits
+                && !self
+                    .0
+                    .routes
+                    .find(service)
+                    .is_ok_and(|route| route.is_served()),
+            invocation,
+        }
+    }
+
     pub(super) async fn look(&self, cid: Cid) -> Result<Found> {
         // Before the store is read: what has ended in between is terminal there.
         let live = self.0.hub.live(cid);
@@ -59,12 +76,7 @@ impl Invoker {
                 {
                     live.overlay(&mut invocation);
                 }
-                let due = matches!(invocation.state, State::Pending { .. })
-                    && invocation.due <= self.0.clock.now();
-                Ok(Found {
-                    invocation: *invocation,
-                    due,
-                })
+                Ok(self.found(*invocation))
             }
             Stored::Removed(tombstone) => Err(result_expired(cid, &tombstone)),
             Stored::Unknown => Err(cid_unknown(cid)),

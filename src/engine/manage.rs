@@ -191,9 +191,7 @@ impl Invoker {
         {
             live.overlay(&mut invocation);
         }
-        let due = matches!(invocation.state, State::Pending { .. })
-            && invocation.due <= self.0.clock.now();
-        Found { invocation, due }
+        self.found(invocation)
     }
 }
 

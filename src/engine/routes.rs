@@ -212,6 +212,11 @@ impl Route {
         }
     }
 
+    /// Whether somebody serves it now.
+    pub(super) fn is_served(&self) -> bool {
+        self.gate.pool().is_none_or(|pool| pool.is_served())
+    }
+
     /// Whether a worker may serve it in place of what there is.
     fn gives_way(&self) -> bool {
         self.gate.pool().is_some() || self.definition.is_demo()

@@ -6,5 +6,7 @@ mod offer;
 pub mod session;
 mod token;
 pub mod wire;
+pub mod worker;
 
 pub use self::client::Client;
+pub use self::worker::{Worker, WorkerBuilder, WorkerHandle};

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{InReplyTo, Progress, Shown};
+use crate::model::invocation::{InReplyTo, Progress};
 use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
 use crate::service::call::{Call, InvokeAsyncCall, InvokeCall};
@@ -48,7 +48,7 @@ pub struct Facts {
     /// Whether it runs in the background, where progress and items have readers.
     pub asynchronous: bool,
     /// The last progress of the attempt before.
-    pub last_progress: Option<Arc<Shown>>,
+    pub last_progress: Option<Progress>,
     /// The invocation whose outcome this one was invoked with.
     pub in_reply_to: Option<InReplyTo>,
 }
@@ -173,11 +173,7 @@ impl Context {
     /// The last progress that the attempt before this one reported.
     #[must_use]
     pub fn last_progress(&self) -> Option<&Progress> {
-        self.0
-            .facts
-            .last_progress
-            .as_deref()
-            .map(|shown| &shown.progress)
+        self.0.facts.last_progress.as_ref()
     }
 
     /// Emits an item into the result stream. In a nested call, or one that nobody stores, it is dropped.

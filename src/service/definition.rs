@@ -104,6 +104,18 @@ impl Definition {
         }
     }
 
+    /// The same service for whoever runs its handler for a node: the node checks what it answers, and wraps it.
+    #[must_use]
+    pub(crate) fn without_output(&self) -> Self {
+        let mut sio = Sio::clone(&self.sio);
+        sio.output = None;
+        sio.response_elem = None;
+        Self {
+            sio: Arc::new(sio),
+            ..self.clone()
+        }
+    }
+
     /// Says that it is there to play with: a worker that serves one of this name takes its place.
     #[must_use]
     pub(crate) fn demo(mut self) -> Self {

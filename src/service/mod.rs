@@ -12,6 +12,7 @@ mod options;
 mod output;
 mod registry;
 mod response;
+mod run;
 mod seat;
 mod typed;
 
@@ -27,5 +28,6 @@ pub use self::output::IntoReply;
 pub(crate) use self::output::output_invalid;
 pub use self::registry::Registry;
 pub use self::response::Response;
+pub use self::run::{Caught, run};
 pub use self::seat::{Fate, Seat};
 pub use self::typed::Service;

@@ -39,3 +39,4 @@ mod store_contract;
 mod terms;
 mod tidy;
 mod typed;
+mod workers;

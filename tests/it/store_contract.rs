@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored, Tombstone};
+use cidery::engine::store::{Acceptance, Announced, Filter, Record, Store, Stored, Tombstone};
 use cidery::model::invocation::{EventKind, Invocation, Request, State, Terms};
 use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
 use cidery::{Cid, Payload, dict};
@@ -309,6 +309,33 @@ async fn a_pending_one_says_whether_another_with_its_key_comes_first(store: &dyn
     assert!(later.unwrap().key_busy);
 }
 
+async fn what_was_announced_is_remembered_until_it_is_forgotten(store: &dyn Store) {
+    let announced = |name: &str, hash: &str, time| Announced {
+        service: service(name),
+        hash: hash.to_owned(),
+        first_time: at(time),
+        last_time: at(time),
+        declaration: hash.as_bytes().to_vec(),
+    };
+    store.announce(announced("a", "x", 1)).await.unwrap();
+    store.announce(announced("a", "y", 2)).await.unwrap();
+    store.announce(announced("b", "x", 3)).await.unwrap();
+    store.announce(announced("a", "x", 4)).await.unwrap();
+    let all = async || {
+        let mut all = store.announced().await.unwrap();
+        all.sort_by_key(|announced| announced.last_time);
+        all
+    };
+    let again = Announced {
+        first_time: at(1),
+        ..announced("a", "x", 4)
+    };
+    let b = announced("b", "x", 3);
+    assert_eq!(all().await, [announced("a", "y", 2), b.clone(), again]);
+    store.forget(service("a")).await.unwrap();
+    assert_eq!(all().await, [b]);
+}
+
 async fn a_claim_beats_whoever_has_none(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
     let from_outside = || Record {
@@ -548,6 +575,7 @@ suite! {
     what_has_the_same_concurrency_key_is_claimed_one_at_a_time
     a_concurrency_key_is_busy_until_it_is_recorded
     a_pending_one_says_whether_another_with_its_key_comes_first
+    what_was_announced_is_remembered_until_it_is_forgotten
     a_claim_beats_whoever_has_none
     what_follows_and_is_known_is_not_accepted_again
     what_failed_is_listed_by_its_reason

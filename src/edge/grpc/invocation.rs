@@ -178,9 +178,17 @@ impl InvocationApi {
     }
 }
 
+/// Whether it was put off because no worker takes it.
+fn no_taker(found: &Found) -> bool {
+    let failure = found.invocation.last_failure.as_ref();
+    failure.is_some_and(|failure| failure.reason() == reason::NO_COMPATIBLE_WORKER)
+}
+
 pub(super) fn pending_reason(found: &Found) -> v1::PendingReason {
     match found.invocation.state {
         State::Pending { .. } if found.invocation.due >= HELD => v1::PendingReason::Held,
+        State::Pending { .. } if found.due && found.unserved => v1::PendingReason::NoWorker,
+        State::Pending { .. } if no_taker(found) => v1::PendingReason::NoCompatibleWorker,
         State::Pending { .. } if found.due && found.invocation.key_busy => {
             v1::PendingReason::KeyBusy
         }

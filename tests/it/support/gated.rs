@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use cidery::engine::store::{Acceptance, Claim, Filter, Page, Record, Store, Stored};
+use cidery::engine::store::{Acceptance, Announced, Claim, Filter, Page, Record, Store, Stored};
 use cidery::model::invocation::Invocation;
 use cidery::service::BoxFuture;
 use cidery::store::MemoryStore;
@@ -159,6 +159,18 @@ impl Store for GatedStore {
 
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
         self.inner.remove(cid)
+    }
+
+    fn announce(&self, announced: Announced) -> BoxFuture<'_, Result<()>> {
+        self.inner.announce(announced)
+    }
+
+    fn announced(&self) -> BoxFuture<'_, Result<Vec<Announced>>> {
+        self.inner.announced()
+    }
+
+    fn forget(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
+        self.inner.forget(service)
     }
 
     fn health(&self) -> Result<()> {

@@ -1,0 +1,199 @@
+//! What a handler in a worker can ask of the platform: it goes to the node, as part of the dispatch.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+use tonic::Request;
+use tonic::metadata::{AsciiMetadataValue, MetadataValue};
+use tonic::transport::Channel;
+
+use super::line::Shared;
+use crate::codec::convert::{PayloadOneof as _, metadata_from_proto, progress_to_proto};
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
+use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
+use crate::codec::proto::v1::serve_request::Message;
+use crate::codec::status::from_status;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::Cid;
+use crate::model::invocation::Progress;
+use crate::model::payload::{Payload, Reply};
+use crate::model::sio::{IGNORED_KEY, Ignored};
+use crate::remote::wire;
+use crate::service::{Accepted, BoxFuture, Call, Invoke, KnownService};
+
+/// The metadata that names the dispatch of a nested call.
+const DISPATCH_KEY: &str = "cidery-dispatch";
+/// What one attempt may leave to be accepted with its outcome.
+const FOLLOW_UPS: usize = 1_000;
+
+/// One dispatch's way to the node.
+#[derive(Debug)]
+pub(super) struct Platform {
+    shared: Arc<Shared>,
+    channel: Channel,
+    token: String,
+    deadline: Option<Instant>,
+    follow_ups: Mutex<Vec<v1::InvokeAsyncRequest>>,
+}
+
+impl Platform {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        channel: Channel,
+        token: String,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            shared,
+            channel,
+            token,
+            deadline,
+            follow_ups: Mutex::default(),
+        }
+    }
+
+    /// What is to be accepted with the outcome.
+    pub(super) fn follow_ups(&self) -> Vec<v1::InvokeAsyncRequest> {
+        let mut follow_ups = self
+            .follow_ups
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *follow_ups)
+    }
+
+    /// A request that names the dispatch.
+    fn named<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let token: Result<AsciiMetadataValue, _> = MetadataValue::try_from(&self.token);
+        if let Ok(token) = token {
+            request.metadata_mut().insert(DISPATCH_KEY, token);
+        }
+        request
+    }
+
+    fn invocation(&self) -> InvocationServiceClient<Channel> {
+        InvocationServiceClient::new(self.channel.clone()).max_decoding_message_size(usize::MAX)
+    }
+
+    async fn invoke_nested(&self, call: Call) -> Result<Reply> {
+        let mut request = self.named(wire::request(call)?);
+        if let Some(deadline) = self.deadline {
+            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+        let response = self.invocation().invoke(request).await;
+        let response = response.map_err(|status| from_status(&status))?;
+        let response = response.into_inner();
+        let format = wire::format_of_document(response.data_format)?;
+        let output = response
+            .output
+            .and_then(|output| output.into_payload(format));
+        Ok(Reply {
+            payload: output.unwrap_or(Payload::empty()),
+            metadata: metadata_from_proto(response.metadata)?,
+        })
+    }
+
+    async fn accept(&self, call: Call) -> Result<Accepted> {
+        let with_outcome = call
+            .background
+            .as_ref()
+            .is_some_and(|asked| asked.with_outcome);
+        if with_outcome {
+            return self.follow_up(call);
+        }
+        let request = self.named(wire::async_request(call)?);
+        let response = self.invocation().invoke_async(request).await;
+        let response = response.map_err(|status| from_status(&status))?;
+        let ignored = response.metadata().get(IGNORED_KEY);
+        let ignored = ignored.and_then(|names| names.to_str().ok());
+        Ok(Accepted {
+            ignored: ignored.map(Ignored::from_text).unwrap_or_default(),
+            cid: Cid::parse(&response.get_ref().cid)?,
+            already_accepted: response.get_ref().already_accepted,
+        })
+    }
+
+    /// Keeps it for the result: the node accepts both together.
+    fn follow_up(&self, mut call: Call) -> Result<Accepted> {
+        let cid = *call.cid.get_or_insert_default();
+        let request = wire::async_request(call)?;
+        let mut follow_ups = self
+            .follow_ups
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if follow_ups.len() >= FOLLOW_UPS {
+            let message = format!("an attempt has at most {FOLLOW_UPS} follow-ups");
+            return Err(Error::resource_exhausted(reason::PENDING_LIMIT, message));
+        }
+        follow_ups.push(request);
+        Ok(Accepted {
+            cid,
+            already_accepted: false,
+            ignored: Ignored::default(),
+        })
+    }
+
+    fn tell_item(&self, item: Payload) -> Result<()> {
+        let item = v1::dispatch_item::Item::from_payload(item)?;
+        let item = v1::DispatchItem {
+            token: self.token.clone(),
+            item: Some(item),
+        };
+        self.shared.tell(Message::Item(item))
+    }
+
+    async fn known(&self) -> Result<Vec<KnownService>> {
+        let mut discovery = DiscoveryServiceClient::new(self.channel.clone());
+        let (mut services, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = v1::ListServicesRequest {
+                page_token,
+                ..v1::ListServicesRequest::default()
+            };
+            let page = discovery.list_services(request).await;
+            let page = page.map_err(|status| from_status(&status))?.into_inner();
+            for service in page.services {
+                services.push(KnownService {
+                    name: service.name.parse()?,
+                    description: service.description,
+                });
+            }
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(services);
+            }
+        }
+    }
+}
+
+impl Invoke for Platform {
+    fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>> {
+        Box::pin(self.invoke_nested(call))
+    }
+
+    fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
+        Box::pin(self.accept(call))
+    }
+
+    fn progress(&self, progress: Progress) {
+        match progress_to_proto(&progress) {
+            Ok(progress) => {
+                let progress = v1::DispatchProgress {
+                    token: self.token.clone(),
+                    progress: Some(progress),
+                };
+                self.shared.show(Message::Progress(progress));
+            }
+            Err(error) => tracing::warn!(%error, "progress cannot be carried"),
+        }
+    }
+
+    fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(self.tell_item(item)))
+    }
+
+    fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>> {
+        Box::pin(self.known())
+    }
+}

@@ -1,0 +1,129 @@
+//! Running a handler: the hooks around it, and its panics, which are failures.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::model::error::{Error, Result, reason};
+use crate::model::payload::{Payload, Reply};
+use crate::service::context::Context;
+use crate::service::definition::{Definition, HandlerFuture};
+use crate::service::hooks::ErasedHooks;
+
+/// Runs a service's handler, with `hooks` around it and its own inside of them. Where there are hooks, the token that
+/// is answered ends the handler and not the hooks after it.
+pub fn run(
+    definition: &Arc<Definition>,
+    hooks: &[Arc<dyn ErasedHooks>],
+    context: Context,
+    input: Payload,
+) -> (HandlerFuture, Option<CancellationToken>) {
+    let own = definition.all_hooks();
+    if hooks.is_empty() && own.is_empty() {
+        return (guarded(|| definition.call(context, input)), None);
+    }
+    let hooks = hooks.iter().chain(own).cloned().collect();
+    let kill = CancellationToken::new();
+    let future = with_hooks(Arc::clone(definition), hooks, context, input, kill.clone());
+    (Box::pin(future), Some(kill))
+}
+
+/// Calls a handler with the hooks around it.
+async fn with_hooks(
+    definition: Arc<Definition>,
+    hooks: Vec<Arc<dyn ErasedHooks>>,
+    context: Context,
+    mut input: Payload,
+    kill: CancellationToken,
+) -> Result<Reply> {
+    let mut outcome = match before(&hooks, &context, &mut input).await {
+        // It may have taken its time.
+        Ok(()) if context.is_cancelled() => Err(stopped()),
+        Ok(()) => {
+            let handler = Caught(guarded(|| definition.call(context.clone(), input)));
+            tokio::select! {
+                biased;
+                outcome = handler => outcome,
+                () = kill.cancelled() => Err(stopped()),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    for hook in hooks.iter().rev() {
+        let mut changed = outcome.clone();
+        let after = Box::pin(async {
+            hook.after(&context, &mut changed).await;
+            Ok(())
+        });
+        match Caught(after).await {
+            Ok(()) => outcome = changed,
+            Err(error) => tracing::error!(%error, "hook `after` failed"),
+        }
+    }
+    for hook in hooks.iter().rev() {
+        let finally = Box::pin(async {
+            hook.finally(&context).await;
+            Ok(())
+        });
+        if let Err(error) = Caught(finally).await {
+            tracing::error!(%error, "hook `finally` failed");
+        }
+    }
+    outcome
+}
+
+fn stopped() -> Error {
+    let message = "the service was cancelled and did not stop in time";
+    Error::cancelled(reason::CANCELLED, message)
+}
+
+async fn before(
+    hooks: &[Arc<dyn ErasedHooks>],
+    context: &Context,
+    input: &mut Payload,
+) -> Result<()> {
+    for hook in hooks {
+        Caught(hook.before(context, input)).await?;
+    }
+    Ok(())
+}
+
+/// A future whose panics are failures.
+#[derive(Debug)]
+pub struct Caught<F>(pub F);
+
+impl<T, F: Future<Output = Result<T>> + Unpin> Future for Caught<F> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(cx))) {
+            Ok(polled) => polled,
+            Err(panic) => Poll::Ready(Err(panicked(&*panic))),
+        }
+    }
+}
+
+/// Makes a handler's future. What runs before its first `await` can panic as well.
+fn guarded(call: impl FnOnce() -> HandlerFuture) -> HandlerFuture {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let error = panicked(&*panic);
+        Box::pin(std::future::ready(Err(error)))
+    })
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(panic = text, "handler panicked");
+    Error::internal(
+        reason::HANDLER_PANICKED,
+        "the service panicked; its log has the details",
+    )
+}

@@ -1,0 +1,421 @@
+//! Services in other processes, as Rust workers serve them: callers need not know.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cidery::codec::payload;
+use cidery::codec::proto::v1;
+use cidery::model::invocation::Progress;
+use cidery::service::{Background, Call};
+use cidery::sio::{Int, Sio};
+use cidery::{
+    Cid, Context, Definition, Dict, Error, Hooks, Kind, Node, Payload, Result, Value, Worker,
+    WorkerHandle, dict,
+};
+use tokio::sync::Semaphore;
+
+use crate::support::{PATIENCE, TestNode, follow, names, until};
+
+async fn node() -> TestNode {
+    TestNode::start(Node::builder().demo()).await
+}
+
+async fn connect(node: &TestNode, builder: cidery::WorkerBuilder) -> WorkerHandle {
+    builder.connect(&node.address().to_string()).await.unwrap()
+}
+
+async fn invoke(node: &TestNode, service: &'static str, input: Dict) -> Result<Value> {
+    let (_, reply) = node.client.invoke(Call::new(service, input)).await?;
+    payload::decode(reply.payload)
+}
+
+async fn ended(node: &TestNode, cid: Cid) -> v1::Invocation {
+    let found = node.client.invocation(cid, PATIENCE).await.unwrap();
+    assert!(found.end_time.is_some(), "{found:?}");
+    found
+}
+
+#[tokio::test]
+async fn a_service_is_called_the_same_way_wherever_it_lives() {
+    let node = node().await;
+    let greet = async |input: Dict| dict! { "hello": input["name"].clone() };
+    let _worker = connect(&node, Worker::builder().service("greet.hello", greet)).await;
+    let answer = invoke(&node, "greet.hello", dict! { "name": "Ann" }).await;
+    assert_eq!(answer.unwrap(), Value::Dict(dict! { "hello": "Ann" }));
+    // In the background, and from a service in the node.
+    let call = Call::new("greet.hello", dict! { "name": "Bob" });
+    let cid = node.client.invoke_async(call).await.unwrap().cid;
+    assert_eq!(
+        names(&node.events(follow(cid)).await),
+        ["accepted", "started", "succeeded"]
+    );
+    let caller = async |ctx: Context| {
+        let response = ctx.invoke("greet.hello", dict! { "name": "Eve" }).await?;
+        response.at::<String>("hello")
+    };
+    let definition = Definition::new("in.node", caller).unwrap();
+    node.handle.invoker().add_service(definition).unwrap();
+    assert_eq!(
+        invoke(&node, "in.node", dict! {}).await.unwrap(),
+        Value::from("Eve")
+    );
+}
+
+/// What goes in and what comes out is checked where the service is called, by what the worker declares.
+#[tokio::test]
+async fn declarations_hold_and_every_type_comes_through() {
+    let node = node().await;
+    let sio = Sio::new()
+        .input(Int("n"))
+        .input(cidery::sio::Bytes("raw"))
+        .output(Int("n"))
+        .output(cidery::sio::Bytes("raw"))
+        .output(cidery::sio::Float("x"))
+        .response_elem("wrapped");
+    let echo = async |mut input: Dict| {
+        input.insert("x", 1.0);
+        input
+    };
+    let service = Definition::new("typed.echo", echo).unwrap().sio(sio);
+    let broken = Definition::new("typed.broken", async |_: Dict| dict! { "n": "none" });
+    let broken = broken.unwrap().sio(Sio::new().output(Int("n")));
+    let builder = Worker::builder().define(service).define(broken);
+    let _worker = connect(&node, builder).await;
+    let raw = Value::Bytes(vec![0, 255].into());
+    let input = dict! { "n": i64::MAX, "raw": raw.clone() };
+    let client = crate::support::dynamic::Dynamic::discover(node.address(), "typed.Service").await;
+    let message = serde_json::json!({ "n": i64::MAX.to_string(), "raw": "AP8=" });
+    let (typed, _) = client
+        .call_with("typed.Service/Echo", message, &[])
+        .await
+        .unwrap();
+    assert_eq!(typed["wrapped"]["n"], i64::MAX.to_string());
+    assert_eq!(typed["wrapped"]["raw"], "AP8=");
+    let answer = invoke(&node, "typed.echo", input).await.unwrap();
+    assert_eq!(answer["wrapped"]["n"], Value::from(i64::MAX.to_string()));
+    let error = invoke(&node, "typed.echo", dict! { "raw": 1 })
+        .await
+        .unwrap_err();
+    let paths = error
+        .field_violations()
+        .iter()
+        .map(|fault| fault.path.as_str());
+    assert_eq!(paths.collect::<Vec<_>>(), ["/n", "/raw"]);
+    let error = invoke(&node, "typed.broken", dict! {}).await.unwrap_err();
+    assert_eq!(error.reason(), "OUTPUT_INVALID");
+    assert_eq!(
+        invoke(&node, "typed.echo", dict! { "n": 1, "raw": raw })
+            .await
+            .is_ok(),
+        true
+    );
+}
+
+#[tokio::test]
+async fn what_a_handler_sees_is_the_same() {
+    #[derive(Default)]
+    struct Count(Arc<AtomicUsize>);
+    impl Hooks for Count {
+        async fn before(&self, _: &Context, _: &mut Payload) -> Result<()> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+        async fn finally(&self, _: &Context) {
+            self.0.fetch_add(10, Ordering::Relaxed);
+        }
+    }
+    async fn shows(ctx: Context) -> Result<Dict> {
+        for n in 0..3 {
+            ctx.emit(dict! { "n": n }).await?;
+        }
+        ctx.progress(Progress::at(0.5).message("half"));
+        let nested = ctx.invoke("customer.get", dict! { "cust_id": 1 }).await?;
+        let child = ctx
+            .invoke_async("customer.get", dict! { "cust_id": 2 })
+            .await?;
+        let with_outcome = ctx.invoke_async("customer.get", dict! { "cust_id": 3 });
+        let with_outcome = with_outcome.with_outcome().await?;
+        let services = ctx.services().await?;
+        Ok(dict! {
+            "name": nested.at::<String>("cust_name")?,
+            "child": child.to_string(),
+            "with_outcome": with_outcome.to_string(),
+            "mine": ctx.metadata().get("mine").unwrap_or_default(),
+            "attempt": ctx.attempt(),
+            "knows": services.iter().any(|service| service.name.as_str() == "a.shows"),
+        })
+    }
+    let (node, runs) = (node().await, Arc::new(AtomicUsize::new(0)));
+    let builder = Worker::builder().hooks(Count(Arc::clone(&runs)));
+    let _worker = connect(&node, builder.service("a.shows", shows)).await;
+    let mut call = Call::new("a.shows", ());
+    let metadata = cidery::Metadata::from_iter([("mine", "yes")]);
+    call.metadata = Some(Arc::new(metadata));
+    let cid = node.client.invoke_async(call).await.unwrap().cid;
+    let events = node.events(follow(cid)).await;
+    let expected = ["accepted", "started", "item", "item", "item", "succeeded"];
+    assert_eq!(names(&events), expected);
+    let found = ended(&node, cid).await;
+    let Some(v1::outcome::Outcome::Payload(answer)) = found.outcome.unwrap().outcome else {
+        panic!("no dict");
+    };
+    let answer = cidery::codec::struct_pb::decode_dict(&answer).unwrap();
+    assert_eq!(answer["name"], Value::from("Alexis Smith"));
+    assert_eq!(answer["mine"], Value::from("yes"));
+    assert_eq!(
+        (&answer["attempt"], &answer["knows"]),
+        (&Value::from(1), &Value::from(true))
+    );
+    for key in ["child", "with_outcome"] {
+        let child: Cid = answer[key].as_text().unwrap().parse().unwrap();
+        assert_eq!(
+            ended(&node, child).await.parent_cid,
+            cid.to_string(),
+            "{key}"
+        );
+    }
+    assert_eq!(runs.load(Ordering::Relaxed), 11);
+}
+
+#[tokio::test]
+async fn failures_keep_their_code_reason_and_details() {
+    async fn fails() -> Result<()> {
+        let violation = cidery::Violation::new("/a", "WRONG", "is wrong");
+        Err(Error::aborted("LOST_RACE", "another one was faster")
+            .with_retryable(false)
+            .with_violation(violation))
+    }
+    async fn panics() {
+        panic!("as it was told")
+    }
+    let node = node().await;
+    let builder = Worker::builder()
+        .service("a.fails", fails)
+        .service("a.panics", panics);
+    let _worker = connect(&node, builder).await;
+    let error = invoke(&node, "a.fails", dict! {}).await.unwrap_err();
+    assert_eq!((error.kind(), error.reason()), (Kind::Aborted, "LOST_RACE"));
+    assert_eq!(error.field_violations()[0].path, "/a");
+    let error = invoke(&node, "a.panics", dict! {}).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::Internal, "HANDLER_PANICKED")
+    );
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_stops_the_handler() {
+    let stopped = Arc::new(Semaphore::new(0));
+    let told = Arc::clone(&stopped);
+    let waits = move |ctx: Context| {
+        let told = Arc::clone(&told);
+        async move {
+            ctx.cancelled().await;
+            told.add_permits(1);
+        }
+    };
+    let node = node().await;
+    let worker = connect(&node, Worker::builder().service("a.waits", waits)).await;
+    tokio::select! {
+        outcome = invoke(&node, "a.waits", dict! {}) => panic!("{outcome:?}"),
+        () = until("it runs", || worker.in_flight() == 1) => {}
+    }
+    let stop = tokio::time::timeout(PATIENCE, stopped.acquire()).await;
+    stop.unwrap().unwrap().forget();
+    // And so does whoever cancels it in the background.
+    let cid = node
+        .client
+        .invoke_async(Call::new("a.waits", ()))
+        .await
+        .unwrap()
+        .cid;
+    until("it runs", || worker.in_flight() == 1).await;
+    node.client.cancel(&[cid], false).await.unwrap();
+    let stop = tokio::time::timeout(PATIENCE, stopped.acquire()).await;
+    stop.unwrap().unwrap().forget();
+    assert!(ended(&node, cid).await.state >= i32::from(v1::State::Succeeded));
+}
+
+/// Ten at once, and no more; and whoever waits for a nested call does not count.
+#[tokio::test]
+async fn chains_on_a_small_worker_do_not_lock_up() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (n, m) = (Arc::clone(&now), Arc::clone(&most));
+    let last = move || {
+        let (now, most) = (Arc::clone(&n), Arc::clone(&m));
+        async move {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            "end"
+        }
+    };
+    async fn first(ctx: Context) -> Result<String> {
+        ctx.invoke("chain.b", ()).await?.parse()
+    }
+    async fn second(ctx: Context) -> Result<String> {
+        ctx.invoke("chain.c", ()).await?.parse()
+    }
+    let node = node().await;
+    let builder = Worker::builder()
+        .max_in_flight(10)
+        .service("chain.a", first)
+        .service("chain.b", second)
+        .service("chain.c", last);
+    let _worker = connect(&node, builder).await;
+    let mut chains = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let client = node.client.clone();
+        chains.spawn(async move { client.invoke(Call::new("chain.a", ())).await.map(drop) });
+    }
+    let all = tokio::time::timeout(PATIENCE, chains.join_all()).await;
+    all.unwrap().into_iter().collect::<Result<()>>().unwrap();
+    assert!(most.load(Ordering::SeqCst) <= 10, "{most:?}");
+}
+
+#[tokio::test]
+async fn work_waits_where_nobody_serves_and_names_are_remembered() {
+    let node = node().await;
+    let unknown = node.client.invoke_async(Call::new("later.come", ())).await;
+    assert_eq!(unknown.unwrap_err().reason(), "SERVICE_UNKNOWN");
+    let come = async || "here";
+    let worker = connect(&node, Worker::builder().service("later.come", come)).await;
+    worker.stop().await;
+    let error = invoke(&node, "later.come", dict! {}).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::Unavailable, "NO_WORKER")
+    );
+    let cid = node
+        .client
+        .invoke_async(Call::new("later.come", ()))
+        .await
+        .unwrap()
+        .cid;
+    let found = node.client.invocation(cid, Duration::ZERO).await.unwrap();
+    assert_eq!(found.pending_reason, i32::from(v1::PendingReason::NoWorker));
+    let described = node.client.describe("later.come").await.unwrap();
+    assert_eq!(described.health, i32::from(v1::ServiceHealth::NoWorker));
+    let _worker = connect(&node, Worker::builder().service("later.come", come)).await;
+    assert_eq!(
+        ended(&node, cid).await.state,
+        i32::from(v1::State::Succeeded)
+    );
+}
+
+#[tokio::test]
+async fn a_bad_hello_is_told_what_is_wrong_with_it() {
+    let node = node().await;
+    let address = node.address().to_string();
+    let taken = Worker::builder().service("cidery.ping", async || "mine");
+    let error = taken.connect(&address).await.unwrap_err();
+    assert_eq!(error.reason(), "SERVICE_EXISTS");
+    let error = Worker::builder().connect(&address).await.unwrap_err();
+    assert_eq!(error.reason(), "DECLARATION_INVALID");
+    assert_eq!(error.field_violations()[0].path, "/services");
+    // Demo services give way.
+    let mine = Worker::builder().service("customer.get", async || "mine");
+    let _worker = connect(&node, mine).await;
+    assert_eq!(
+        invoke(&node, "customer.get", dict! {}).await.unwrap(),
+        Value::from("mine")
+    );
+    node.assert_healthy().await;
+}
+
+/// The least loaded of several, and each of them.
+#[tokio::test]
+async fn several_workers_share_the_work() {
+    let node = node().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let builder = |name: &'static str| {
+        let gate = Arc::clone(&gate);
+        let waits = move || {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                name
+            }
+        };
+        Worker::builder().name(name).service("a.waits", waits)
+    };
+    let (one, two) = (
+        connect(&node, builder("one")).await,
+        connect(&node, builder("two")).await,
+    );
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let client = node.client.clone();
+        calls.spawn(async move { client.invoke(Call::new("a.waits", ())).await.map(drop) });
+    }
+    until("all run", || one.in_flight() + two.in_flight() == 20).await;
+    assert_eq!((one.in_flight(), two.in_flight()), (10, 10));
+    let described = node.client.describe("a.waits").await.unwrap();
+    let names: Vec<_> = described
+        .locations
+        .iter()
+        .map(|place| place.worker_name.as_str())
+        .collect();
+    assert_eq!(names, ["one", "two"]);
+    gate.add_permits(20);
+    calls
+        .join_all()
+        .await
+        .into_iter()
+        .collect::<Result<()>>()
+        .unwrap();
+}
+
+/// The worker goes on with what it has and gets nothing new; what it does not finish is done by another one.
+#[tokio::test]
+async fn a_worker_that_stops_hands_back_what_it_does_not_finish() {
+    let node = node().await;
+    let forever = async || std::future::pending::<()>().await;
+    let builder = Worker::builder().drain(Duration::ZERO);
+    let first = connect(&node, builder.service("a.task", forever)).await;
+    let cid = node
+        .client
+        .invoke_async(Call::new("a.task", ()))
+        .await
+        .unwrap()
+        .cid;
+    let client = node.client.clone();
+    let waiting =
+        crate::support::raw::spawn(async move { client.invoke(Call::new("a.task", ())).await });
+    until("both run", || first.in_flight() == 2).await;
+    let second = Worker::builder().service("a.task", async || "done");
+    let _second = connect(&node, second).await;
+    first.stop().await;
+    let found = ended(&node, cid).await;
+    assert_eq!(
+        (found.state, found.attempt),
+        (i32::from(v1::State::Succeeded), 1)
+    );
+    assert!(waiting.await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn background_terms_hold_for_workers_too() {
+    let node = node().await;
+    let flaky = async |ctx: Context| match ctx.attempt() {
+        1 => Err(Error::unavailable("NOT_YET", "the first attempt fails")),
+        attempt => Ok(dict! { "attempt": attempt }),
+    };
+    let _worker = connect(&node, Worker::builder().service("a.flaky", flaky)).await;
+    let mut call = Call::new("a.flaky", ());
+    call.background = Some(Box::new(Background {
+        callbacks: vec!["cidery.echo".to_owned()],
+        ..Background::default()
+    }));
+    let cid = node.client.invoke_async(call).await.unwrap().cid;
+    let events = node.events(follow(cid)).await;
+    let expected = [
+        "accepted",
+        "started",
+        "retry_scheduled",
+        "started",
+        "succeeded",
+    ];
+    assert_eq!(names(&events), expected);
+}
