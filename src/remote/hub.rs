@@ -272,21 +272,21 @@ impl Hub {
         }
         let mut names = HashSet::new();
         for (index, service) in services.into_iter().take(SERVICES).enumerate() {
-            let at = format!("services/{index}");
+            let at = index.to_string();
+            let at = |fault: Violation| fault.under(&at).under("services");
             if !names.insert(service.name.clone()) {
                 let message = format!("`{}` is announced twice", service.name);
-                violations.push(Violation::new("/name", "DUPLICATE", message).under(&at));
+                violations.push(at(Violation::new("/name", "DUPLICATE", message)));
                 continue;
             }
             match Declared::new(service, self.invoker.now()) {
                 Ok(one) => declared.push(one),
                 Err(error) if error.field_violations().is_empty() => {
-                    let violation = Violation::new("/name", "INVALID", error.message());
-                    violations.push(violation.under(&at));
+                    violations.push(at(Violation::new("/name", "INVALID", error.message())));
                 }
                 Err(error) => {
                     let faults = error.field_violations().iter().cloned();
-                    violations.extend(faults.map(|fault| fault.under("sio").under(&at)));
+                    violations.extend(faults.map(|fault| at(fault.under("sio"))));
                 }
             }
         }

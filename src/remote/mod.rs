@@ -1,6 +1,7 @@
 //! Other processes: clients of a node.
 
 pub mod client;
+mod handed;
 pub mod hub;
 mod offer;
 pub mod session;

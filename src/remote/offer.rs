@@ -10,7 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::engine::{Location, Pool};
 use crate::model::id::ServiceName;
-use crate::remote::session::{Handed, Session};
+use crate::remote::handed::Handed;
+use crate::remote::session::Session;
 use crate::service::{BoxFuture, Definition, Seat};
 
 /// The workers that serve a service.

@@ -4,17 +4,17 @@
 //! outcome any more the dispatch stays, without anybody to answer: the worker still works, and its seat is taken.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tonic::Status;
 
 use crate::codec::convert::{
     duration_to_proto, failure_from_proto, failure_to_proto, metadata_from_proto,
-    metadata_to_proto, progress_to_proto, timestamp_to_proto,
+    timestamp_to_proto,
 };
 use crate::codec::payload;
 use crate::codec::proto::v1;
@@ -22,20 +22,16 @@ use crate::codec::status::to_status;
 use crate::engine::Invoker;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::ServiceName;
-use crate::model::metadata::TRACEPARENT;
 use crate::model::payload::{Payload, Reply};
-use crate::remote::offer::Member;
+use crate::remote::handed::Handed;
 use crate::remote::token::Token;
 use crate::remote::wire;
-use crate::service::{BoxFuture, Context, Definition, Fate, HandlerFuture, Seat, output_invalid};
+use crate::service::{Context, Definition, Fate, output_invalid};
 
 /// Beyond what is handed over, this many messages may wait for a worker to read them.
 const SLACK: usize = 64;
 /// A worker that does not say how large a message it takes takes what every gRPC library takes: 4 MiB.
 const DEFAULT_MESSAGE_BYTES: usize = 4 << 20;
-/// What surrounds an input in its message, at most, the metadata aside.
-const ENVELOPE: usize = 1024;
-
 /// What goes to a worker: a message, or the status that ends the stream.
 pub type Outgoing = Result<v1::ServeResponse, Status>;
 
@@ -89,13 +85,15 @@ struct Dispatched {
     answer: Option<oneshot::Sender<Result<Answered>>>,
     /// When the worker was asked to stop it.
     asked_to_stop: Option<Instant>,
+    /// The number of the last item.
+    items: u32,
 }
 
 /// A response of a worker, with what is to be accepted with it.
 #[derive(Debug)]
-struct Answered {
-    reply: Reply,
-    follow_ups: Vec<v1::InvokeAsyncRequest>,
+pub(super) struct Answered {
+    pub(super) reply: Reply,
+    pub(super) follow_ups: Vec<v1::InvokeAsyncRequest>,
 }
 
 impl Introduced {
@@ -151,6 +149,14 @@ impl Session {
         &self.id
     }
 
+    pub(super) fn introduced(&self) -> &Introduced {
+        &self.introduced
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.invoker.now()
+    }
+
     pub(super) fn secret(&self) -> Token {
         self.secret
     }
@@ -187,7 +193,9 @@ impl Session {
         self.open.load(Ordering::Acquire)
     }
 
-    pub(super) fn is_draining(&self) -> bool {
+    /// Whether it takes nothing new.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
 
@@ -215,6 +223,63 @@ impl Session {
             connect_time: Some(timestamp_to_proto(self.since)),
             peer: self.introduced.peer.clone(),
             draining: self.is_draining(),
+        }
+    }
+
+    /// Hands a dispatch over; answers whether there is a stream that takes it.
+    pub(super) fn hand_over(
+        &self,
+        token: Token,
+        dispatch: v1::Dispatch,
+        seat: &Arc<Handed>,
+        context: &Context,
+        answer: oneshot::Sender<Result<Answered>>,
+    ) -> bool {
+        let mut line = self.line();
+        let Some(outbox) = line.outbox.clone().filter(|_| !line.ended) else {
+            return false;
+        };
+        let dispatched = Dispatched {
+            message: self.can_resume().then(|| dispatch.clone()),
+            seat: Arc::clone(seat),
+            context: context.clone(),
+            answer: Some(answer),
+            asked_to_stop: None,
+            items: 0,
+        };
+        line.dispatches.insert(token, dispatched);
+        // There is room for as much as it takes: a full queue is of a worker that does not read.
+        let dispatch = message(v1::serve_response::Message::Dispatch(dispatch));
+        let sent = outbox.try_send(dispatch).is_ok();
+        if !sent {
+            line.dispatches.remove(&token);
+        }
+        sent
+    }
+
+    /// The outcome of a dispatch is not wanted any more: the worker is told, once.
+    pub(super) fn ask_to_stop(&self, token: Token) {
+        let is_first = {
+            let mut line = self.line();
+            let dispatched = line.dispatches.get_mut(&token);
+            let first = dispatched.filter(|dispatched| dispatched.asked_to_stop.is_none());
+            let asked = first.map(|dispatched| dispatched.asked_to_stop = Some(Instant::now()));
+            asked.is_some()
+        };
+        if is_first && self.introduced.can(v1::Capability::Cancel) {
+            let error = Error::cancelled(reason::CANCELLED, "the outcome is no longer wanted");
+            let cancel = v1::CancelDispatch {
+                token: token.to_string(),
+                failure: Some(failure_to_proto(&error)),
+            };
+            self.send(v1::serve_response::Message::Cancel(cancel));
+        }
+    }
+
+    /// Nobody waits for a dispatch any more: what the worker still answers is refused.
+    pub(super) fn void(&self, token: Token) {
+        if let Some(dispatched) = self.line().dispatches.get_mut(&token) {
+            dispatched.answer = None;
         }
     }
 
@@ -329,6 +394,17 @@ impl Session {
         }
     }
 
+    /// Where an item goes, unless it was sent before; `None` where its dispatch has ended.
+    #[must_use]
+    pub fn item(&self, item: &v1::DispatchItem) -> Option<(Context, bool)> {
+        let mut line = self.line();
+        let dispatched = line.dispatches.get_mut(&Token::parse(&item.token)?)?;
+        dispatched.answer.as_ref()?;
+        let is_new = item.number == 0 || item.number > dispatched.items;
+        dispatched.items = dispatched.items.max(item.number);
+        Some((dispatched.context.clone(), is_new))
+    }
+
     /// The context of a dispatch that the worker has, by its token as it was sent.
     #[must_use]
     pub fn context_of(&self, token: &str) -> Option<Context> {
@@ -351,7 +427,7 @@ fn message(message: v1::serve_response::Message) -> Outgoing {
 }
 
 /// `UNKNOWN` / `WORKER_LOST`.
-fn lost(worker: &str) -> Error {
+pub(super) fn lost(worker: &str) -> Error {
     let message =
         format!("the worker `{worker}` was lost before it answered: the call may have run, or not");
     Error::new(Kind::Unknown, reason::WORKER_LOST, message)
@@ -365,8 +441,6 @@ pub(super) fn queue_length(introduced: &Introduced) -> usize {
         .saturating_add(SLACK)
         .min(Semaphore::MAX_PERMITS)
 }
-
-// === What a worker says ===
 
 impl Session {
     /// The result of a dispatch.
@@ -463,250 +537,4 @@ impl Session {
         };
         self.send(v1::serve_response::Message::Refused(refused));
     }
-}
-
-// === Handing over ===
-
-/// A seat at a worker, and the dispatch in it.
-#[derive(Debug)]
-pub(super) struct Handed {
-    pub(super) member: Arc<Member>,
-    credit: Mutex<Option<OwnedSemaphorePermit>>,
-    fate: AtomicU8,
-}
-
-impl Handed {
-    pub(super) fn new(member: Arc<Member>, credit: OwnedSemaphorePermit) -> Arc<Self> {
-        Arc::new(Self {
-            member,
-            credit: Mutex::new(Some(credit)),
-            fate: AtomicU8::new(Fate::Ends as u8),
-        })
-    }
-
-    fn decide(&self, fate: Fate) {
-        self.fate.store(fate as u8, Ordering::Release);
-    }
-
-    fn credit(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
-        self.credit.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn session(&self) -> &Session {
-        &self.member.session
-    }
-
-    /// Sends the dispatch.
-    fn hand_over(
-        self: &Arc<Self>,
-        context: &Context,
-        input: Payload,
-    ) -> Result<(Void, oneshot::Receiver<Result<Answered>>)> {
-        let session = self.session();
-        let token = Token::new();
-        let dispatch = dispatch(token, context, input, session.invoker.now())?;
-        check_size(&dispatch, &session.introduced)?;
-        let (answer, answered) = oneshot::channel();
-        let mut line = session.line();
-        let outbox = match &line.outbox {
-            Some(outbox) if !line.ended => outbox.clone(),
-            _ => {
-                self.decide(Fate::HandedBack);
-                let message = "the worker left before the dispatch was handed over";
-                return Err(Error::unavailable(reason::NO_WORKER, message));
-            }
-        };
-        let dispatched = Dispatched {
-            message: session.can_resume().then(|| dispatch.clone()),
-            seat: Arc::clone(self),
-            context: context.clone(),
-            answer: Some(answer),
-            asked_to_stop: None,
-        };
-        line.dispatches.insert(token, dispatched);
-        // There is room for as much as it takes: a full queue is of a worker that does not read.
-        if outbox
-            .try_send(message(v1::serve_response::Message::Dispatch(dispatch)))
-            .is_err()
-        {
-            line.dispatches.remove(&token);
-            self.decide(Fate::HandedBack);
-            let message = "the worker does not read what it is sent";
-            return Err(Error::unavailable(reason::NO_WORKER, message));
-        }
-        drop(line);
-        self.member.running.fetch_add(1, Ordering::Relaxed);
-        let seat = Arc::clone(self);
-        Ok((Void { seat, token }, answered))
-    }
-}
-
-impl Seat for Handed {
-    fn definition(&self) -> &Arc<Definition> {
-        &self.member.definition
-    }
-
-    fn fate(&self) -> Fate {
-        match self.fate.load(Ordering::Acquire) {
-            fate if fate == Fate::Lost as u8 => Fate::Lost,
-            fate if fate == Fate::HandedBack as u8 => Fate::HandedBack,
-            _ => Fate::Ends,
-        }
-    }
-
-    fn worker(&self) -> &str {
-        self.session().id()
-    }
-
-    fn run(self: Arc<Self>, context: Context, input: Payload) -> HandlerFuture {
-        Box::pin(async move {
-            let (void, mut answered) = self.hand_over(&context, input)?;
-            let answered = tokio::select! {
-                biased;
-                answered = &mut answered => answered,
-                () = context.cancelled() => {
-                    void.ask_to_stop();
-                    answered.await
-                }
-            };
-            let answered = answered.unwrap_or_else(|_| Err(lost(self.session().name())));
-            drop(void);
-            let Answered { reply, follow_ups } = answered?;
-            for follow_up in follow_ups {
-                accept_with_outcome(&context, follow_up).await?;
-            }
-            Ok(reply)
-        })
-    }
-
-    fn lend(&self) {
-        let credit = self.credit().take();
-        drop(credit);
-    }
-
-    fn try_take_back(&self) -> bool {
-        let mut held = self.credit();
-        if held.is_none() {
-            *held = Arc::clone(self.session().credit()).try_acquire_owned().ok();
-        }
-        held.is_some()
-    }
-
-    fn take_back(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            if self.credit().is_some() {
-                return;
-            }
-            // Closed with the session: then there is nothing to come back to.
-            if let Ok(credit) = Arc::clone(self.session().credit()).acquire_owned().await {
-                self.credit().get_or_insert(credit);
-            }
-        })
-    }
-}
-
-/// A dispatch under way: dropped before its result came, its token is void.
-struct Void {
-    seat: Arc<Handed>,
-    token: Token,
-}
-
-impl Void {
-    /// Tells the worker that the outcome is no longer wanted.
-    fn ask_to_stop(&self) {
-        let session = self.seat.session();
-        let is_there = {
-            let mut line = session.line();
-            let dispatched = line.dispatches.get_mut(&self.token);
-            let first = dispatched.filter(|dispatched| dispatched.asked_to_stop.is_none());
-            first.map(|dispatched| dispatched.asked_to_stop = Some(Instant::now()))
-        };
-        if is_there.is_some() && session.introduced.can(v1::Capability::Cancel) {
-            let error = Error::cancelled(reason::CANCELLED, "the outcome is no longer wanted");
-            let cancel = v1::CancelDispatch {
-                token: self.token.to_string(),
-                failure: Some(failure_to_proto(&error)),
-            };
-            session.send(v1::serve_response::Message::Cancel(cancel));
-        }
-    }
-}
-
-impl Drop for Void {
-    fn drop(&mut self) {
-        self.ask_to_stop();
-        let mut line = self.seat.session().line();
-        if let Some(dispatched) = line.dispatches.get_mut(&self.token) {
-            dispatched.answer = None;
-        }
-        drop(line);
-        self.seat.member.running.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-async fn accept_with_outcome(context: &Context, request: v1::InvokeAsyncRequest) -> Result<()> {
-    let mut request = request;
-    let metadata = metadata_from_proto(std::mem::take(&mut request.metadata))?;
-    let metadata = (!metadata.is_empty()).then(|| Arc::new(metadata));
-    let cid = wire::given(std::mem::take(&mut request.cid));
-    let cid = cid.map(|cid| cid.parse()).transpose()?;
-    let mut call = wire::async_call(cid, request, metadata)?;
-    call.background().with_outcome = true;
-    context.platform().invoke_async(call).await.map(drop)
-}
-
-fn dispatch(
-    token: Token,
-    context: &Context,
-    input: Payload,
-    now: Timestamp,
-) -> Result<v1::Dispatch> {
-    let facts = context.facts();
-    let reply = facts.in_reply_to.as_ref();
-    let (input, data_format) = wire::input_to_proto(input)?;
-    let left = context.time_left();
-    let deadline = left.and_then(|left| now.checked_add(left).ok());
-    Ok(v1::Dispatch {
-        token: token.to_string(),
-        cid: facts.cid.to_string(),
-        service: facts.service.to_string(),
-        attempt: facts.attempt,
-        input: Some(input),
-        data_format,
-        metadata: metadata_to_proto(&facts.metadata),
-        timeout: left.map(duration_to_proto),
-        deadline: deadline.map(timestamp_to_proto),
-        traceparent: facts
-            .metadata
-            .get(TRACEPARENT)
-            .unwrap_or_default()
-            .to_owned(),
-        parent_cid: facts.parent.map(|cid| cid.to_string()).unwrap_or_default(),
-        root_cid: facts.root.to_string(),
-        in_reply_to: reply.map(|reply| reply.cid.to_string()).unwrap_or_default(),
-        in_reply_to_service: reply
-            .map(|reply| reply.service.to_string())
-            .unwrap_or_default(),
-        in_reply_to_attempt: reply.map_or(0, |reply| reply.attempt),
-        asynchronous: facts.asynchronous,
-        last_progress: context.last_progress().map(progress_to_proto).transpose()?,
-        principal: String::new(),
-    })
-}
-
-/// What a worker cannot read would end its whole stream.
-fn check_size(dispatch: &v1::Dispatch, introduced: &Introduced) -> Result<()> {
-    use prost::Message as _;
-    let limit = introduced.max_message_bytes;
-    let bytes = dispatch.encoded_len() + ENVELOPE;
-    if bytes <= limit {
-        return Ok(());
-    }
-    let message =
-        format!("the input is larger than the {limit} bytes that the worker takes in one message");
-    Err(
-        Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
-            .with_retryable(false)
-            .with_fact("message_bytes", limit),
-    )
 }

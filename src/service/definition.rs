@@ -16,6 +16,7 @@ use crate::service::handler::Handler;
 use crate::service::hooks::{ErasedHooks, Hooks};
 use crate::service::invoke::BoxFuture;
 use crate::service::options::ServiceOptions;
+use crate::service::output::output_invalid;
 
 /// The future of one call of a handler.
 pub type HandlerFuture = BoxFuture<'static, Result<Reply>>;
@@ -326,7 +327,12 @@ impl Definition {
                 true => io::redacted(&sio, error),
                 false => error,
             })?;
-            let payload = io::check_output(&sio, payload)?;
+            let payload =
+                io::check_output(&sio, payload).map_err(|error| match error.reason() {
+                    reason::OUTPUT_INVALID => error,
+                    // What cannot be read at all.
+                    _ => output_invalid(error),
+                })?;
             Ok(Reply { payload, metadata })
         })
     }

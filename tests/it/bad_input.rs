@@ -328,12 +328,9 @@ async fn rpcs_that_come_later_say_so() {
         "InvocationService/InvokeBatch",
         "InvocationService/CompleteInvocation",
         "AdminService/GetStatus",
-        "AdminService/ListWorkers",
         "AdminService/PauseService",
         "AdminService/ResumeService",
-        "AdminService/ForgetService",
         "AdminService/BackupStore",
-        "WorkerService/Serve",
     ] {
         let answer = raw
             .call(&format!("/cidery.v1.{method}"), &[], framed(&[]))

@@ -39,4 +39,5 @@ mod store_contract;
 mod terms;
 mod tidy;
 mod typed;
+mod worker_stream;
 mod workers;

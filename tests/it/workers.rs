@@ -395,6 +395,53 @@ async fn a_worker_that_stops_hands_back_what_it_does_not_finish() {
     assert!(waiting.await.unwrap().is_ok());
 }
 
+/// The connection is cut for longer than a heartbeat of the work: nothing is done twice, and nothing is lost.
+#[tokio::test]
+async fn a_cut_of_the_connection_repeats_no_work() {
+    let node = node().await;
+    let cable = crate::support::proxy::Proxy::to(node.address()).await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let gate = Arc::new(Semaphore::new(0));
+    let open = Arc::clone(&gate);
+    let task = move |ctx: Context| {
+        let (runs, gate) = (Arc::clone(&counted), Arc::clone(&gate));
+        async move {
+            runs.fetch_add(1, Ordering::SeqCst);
+            ctx.emit(dict! { "item": "before" }).await?;
+            gate.acquire().await.unwrap().forget();
+            ctx.emit(dict! { "item": "after" }).await?;
+            Ok::<_, Error>("done")
+        }
+    };
+    let builder = Worker::builder().service("a.task", task);
+    let worker = builder.connect(&cable.address.to_string()).await.unwrap();
+    let id = worker.id();
+    let mut cids = Vec::new();
+    for _ in 0..20 {
+        let accepted = node.client.invoke_async(Call::new("a.task", ()));
+        cids.push(accepted.await.unwrap().cid);
+    }
+    let client = node.client.clone();
+    let waiting =
+        crate::support::raw::spawn(async move { client.invoke(Call::new("a.task", ())).await });
+    until("all run", || runs.load(Ordering::SeqCst) == 21).await;
+    cable.cut();
+    // Half of them end while nobody hears of it.
+    open.add_permits(10);
+    until("half have ended", || worker.in_flight() == 11).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    cable.mend();
+    open.add_permits(11);
+    for cid in cids {
+        let events = node.events(follow(cid)).await;
+        let expected = ["accepted", "started", "item", "item", "succeeded"];
+        assert_eq!(names(&events), expected);
+    }
+    waiting.await.unwrap().unwrap();
+    assert_eq!((runs.load(Ordering::SeqCst), worker.id()), (21, id));
+}
+
 #[tokio::test]
 async fn background_terms_hold_for_workers_too() {
     let node = node().await;

@@ -81,8 +81,8 @@ async fn listen(
         tokio::select! {
             message = said.message() => match message {
                 Ok(Some(message)) => hear(&workers, &session, message.message).await,
-                // It has left as it should.
-                Ok(None) => break false,
+                // Read like this is a stream that was reset as well: who leaves as it should has said so before.
+                Ok(None) => break !session.is_draining(),
                 Err(status) => {
                     tracing::debug!(worker.id = session.id(), %status, "a worker's stream broke");
                     break true;
@@ -125,8 +125,9 @@ async fn hear(workers: &Workers, session: &Arc<Session>, message: Option<Message
                 (Some(_), Ok(None)) => {}
             }
         }
-        Some(Message::Item(item)) => match session.context_of(&item.token) {
-            Some(context) => {
+        Some(Message::Item(item)) => match session.item(&item) {
+            Some((_, false)) => {}
+            Some((context, true)) => {
                 let payload = item.item.and_then(|item| item.into_payload(Format::Dict));
                 let emitted = match payload {
                     Some(payload) => emit(&context, payload).await,

@@ -2,7 +2,7 @@
 //!
 //! A result is kept until the node says that it has it: a stream that breaks may lose what was on its way.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// The wait before the first repeat of a connection, and the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How many items are kept while there is no stream.
+/// How many items one dispatch emits: what a node takes of an invocation.
 const KEPT_ITEMS: usize = 10_000;
 
 /// What the tasks of a worker share.
@@ -65,12 +65,18 @@ struct Told {
     session: String,
     outbox: Option<mpsc::UnboundedSender<v1::ServeRequest>>,
     /// Handlers under way, by token.
-    running: HashMap<String, CancellationToken>,
-    /// Results that the node may not have.
-    results: HashMap<String, v1::DispatchResult>,
-    /// Items that were emitted while there was no stream.
-    items: VecDeque<Message>,
+    running: HashMap<String, Running>,
+    /// Results that the node may not have, with the items before them.
+    results: HashMap<String, (Vec<v1::DispatchItem>, v1::DispatchResult)>,
     draining: bool,
+}
+
+/// A handler under way.
+#[derive(Debug, Default)]
+struct Running {
+    cancel: CancellationToken,
+    /// What it has emitted: the node may not have it.
+    items: Vec<v1::DispatchItem>,
 }
 
 impl Shared {
@@ -127,7 +133,9 @@ impl Shared {
         let running = std::mem::take(&mut self.told().running);
         let tokens = running.keys().cloned().collect();
         self.show(Message::HandBack(v1::HandBack { tokens }));
-        running.into_values().for_each(|cancel| cancel.cancel());
+        running
+            .into_values()
+            .for_each(|running| running.cancel.cancel());
     }
 
     /// Ends the stream, for good.
@@ -143,30 +151,39 @@ impl Shared {
         }
     }
 
-    /// Says something that must not be lost, in order.
-    pub(super) fn tell(&self, message: Message) -> Result<()> {
+    /// Sends an item, and keeps it: where the stream breaks it is sent again.
+    pub(super) fn tell_item(&self, token: &str, item: v1::dispatch_item::Item) -> Result<()> {
         let mut told = self.told();
-        if let Some(outbox) = &told.outbox
-            && outbox.send(request(message.clone())).is_ok()
-        {
-            return Ok(());
-        }
-        if told.items.len() >= KEPT_ITEMS {
-            let message = "the node cannot be reached, and no more items are kept for it";
+        let Told {
+            running, outbox, ..
+        } = &mut *told;
+        let running = running
+            .get_mut(token)
+            .ok_or_else(|| Error::cancelled(reason::CANCELLED, "the attempt has ended"))?;
+        if running.items.len() >= KEPT_ITEMS {
+            let message = format!("an invocation emits at most {KEPT_ITEMS} items");
             return Err(Error::resource_exhausted(reason::ITEMS_LIMIT, message));
         }
-        told.items.push_back(message);
+        let item = v1::DispatchItem {
+            token: token.to_owned(),
+            item: Some(item),
+            number: u32::try_from(running.items.len() + 1).unwrap_or(u32::MAX),
+        };
+        if let Some(outbox) = outbox {
+            let _ = outbox.send(request(Message::Item(item.clone())));
+        }
+        running.items.push(item);
         Ok(())
     }
 
     fn end(&self, result: v1::DispatchResult) {
         let mut told = self.told();
         // Handed back, or void: nobody wants it.
-        if told.running.remove(&result.token).is_some() {
+        if let Some(Running { items, .. }) = told.running.remove(&result.token) {
             if let Some(outbox) = &told.outbox {
                 let _ = outbox.send(request(Message::Result(result.clone())));
             }
-            told.results.insert(result.token.clone(), result);
+            told.results.insert(result.token.clone(), (items, result));
         }
         drop(told);
         self.fewer.send_replace(());
@@ -293,17 +310,19 @@ impl Line {
         let kept = |token: &String| welcome.tokens.contains(token);
         told.results.retain(|token, _| kept(token));
         let Told { running, .. } = &mut *told;
-        running.retain(|token, cancel| {
+        running.retain(|token, running| {
             let is_kept = kept(token);
             if !is_kept {
-                cancel.cancel();
+                running.cancel.cancel();
             }
             is_kept
         });
-        for item in std::mem::take(&mut told.items) {
-            let _ = outbox.send(request(item));
+        let of_ended = told.results.values().flat_map(|(items, _)| items);
+        let items = told.running.values().flat_map(|running| &running.items);
+        for item in items.chain(of_ended) {
+            let _ = outbox.send(request(Message::Item(item.clone())));
         }
-        for result in told.results.values() {
+        for (_, result) in told.results.values() {
             let _ = outbox.send(request(Message::Result(result.clone())));
         }
         if told.draining {
@@ -342,7 +361,7 @@ impl Line {
             Some(Said::Dispatch(dispatch)) => handle(&self.shared, channel.clone(), dispatch),
             Some(Said::Cancel(cancel)) => {
                 if let Some(running) = self.shared.told().running.get(&cancel.token) {
-                    running.cancel();
+                    running.cancel.cancel();
                 }
             }
             Some(Said::Received(received)) => {
@@ -372,10 +391,17 @@ impl Line {
 fn handle(shared: &Arc<Shared>, channel: Channel, dispatch: v1::Dispatch) {
     let cancel = CancellationToken::new();
     let token = dispatch.token.clone();
-    let before = shared.told().running.insert(token, cancel.clone());
-    if before.is_some() {
-        // Sent again though it had arrived.
-        return;
+    let running = Running {
+        cancel: cancel.clone(),
+        items: Vec::new(),
+    };
+    {
+        let mut told = shared.told();
+        if told.running.contains_key(&token) || told.results.contains_key(&token) {
+            // Sent again though it had arrived.
+            return;
+        }
+        told.running.insert(token, running);
     }
     let (worker, name) = (Arc::clone(shared), dispatch.service.clone());
     shared.tasks.spawn("dispatch", async move {

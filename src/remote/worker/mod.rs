@@ -158,7 +158,8 @@ impl WorkerBuilder {
             if let Some(missing) = definition.requirements().missing(&self.states).next() {
                 let name = definition.name();
                 let message = format!(
-                    "service `{name}` asks for `State<{missing}>`, which the worker does not have: add it with `.state(..)`"
+                    "service `{name}` asks for `State<{missing}>`, which the worker does not have: add it with \
+                     `.state(..)`"
                 );
                 return Err(Error::failed_precondition(reason::STATE_MISSING, message));
             }

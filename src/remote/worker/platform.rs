@@ -136,11 +136,7 @@ impl Platform {
 
     fn tell_item(&self, item: Payload) -> Result<()> {
         let item = v1::dispatch_item::Item::from_payload(item)?;
-        let item = v1::DispatchItem {
-            token: self.token.clone(),
-            item: Some(item),
-        };
-        self.shared.tell(Message::Item(item))
+        self.shared.tell_item(&self.token, item)
     }
 
     async fn known(&self) -> Result<Vec<KnownService>> {

@@ -1,0 +1,227 @@
+//! One dispatch at a worker: handed over in a seat, answered, or lost.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::codec::convert::{
+    duration_to_proto, metadata_from_proto, metadata_to_proto, progress_to_proto,
+    timestamp_to_proto,
+};
+use crate::codec::proto::v1;
+use crate::model::error::{Error, Result, reason};
+use crate::model::metadata::TRACEPARENT;
+use crate::model::payload::Payload;
+use crate::remote::offer::Member;
+use crate::remote::session::{Answered, Introduced, Session, lost};
+use crate::remote::token::Token;
+use crate::remote::wire;
+use crate::service::{BoxFuture, Context, Definition, Fate, HandlerFuture, Seat};
+
+/// What surrounds an input in its message, at most, the metadata aside.
+const ENVELOPE: usize = 1024;
+
+/// A seat at a worker, and the dispatch in it.
+#[derive(Debug)]
+pub(super) struct Handed {
+    pub(super) member: Arc<Member>,
+    credit: Mutex<Option<OwnedSemaphorePermit>>,
+    fate: AtomicU8,
+}
+
+impl Handed {
+    pub(super) fn new(member: Arc<Member>, credit: OwnedSemaphorePermit) -> Arc<Self> {
+        Arc::new(Self {
+            member,
+            credit: Mutex::new(Some(credit)),
+            fate: AtomicU8::new(Fate::Ends as u8),
+        })
+    }
+
+    pub(super) fn decide(&self, fate: Fate) {
+        self.fate.store(fate as u8, Ordering::Release);
+    }
+
+    fn credit(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
+        self.credit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn session(&self) -> &Session {
+        &self.member.session
+    }
+
+    /// Sends the dispatch.
+    fn hand_over(
+        self: &Arc<Self>,
+        context: &Context,
+        input: Payload,
+    ) -> Result<(Void, oneshot::Receiver<Result<Answered>>)> {
+        let session = self.session();
+        let token = Token::new();
+        let dispatch = dispatch(token, context, input, session.now())?;
+        check_size(&dispatch, session.introduced())?;
+        let (answer, answered) = oneshot::channel();
+        if !session.hand_over(token, dispatch, self, context, answer) {
+            self.decide(Fate::HandedBack);
+            let message = "the worker left before the dispatch was handed over";
+            return Err(Error::unavailable(reason::NO_WORKER, message));
+        }
+        self.member.running.fetch_add(1, Ordering::Relaxed);
+        let seat = Arc::clone(self);
+        Ok((Void { seat, token }, answered))
+    }
+}
+
+impl Seat for Handed {
+    fn definition(&self) -> &Arc<Definition> {
+        &self.member.definition
+    }
+
+    fn fate(&self) -> Fate {
+        match self.fate.load(Ordering::Acquire) {
+            fate if fate == Fate::Lost as u8 => Fate::Lost,
+            fate if fate == Fate::HandedBack as u8 => Fate::HandedBack,
+            _ => Fate::Ends,
+        }
+    }
+
+    fn worker(&self) -> &str {
+        self.session().id()
+    }
+
+    fn run(self: Arc<Self>, context: Context, input: Payload) -> HandlerFuture {
+        Box::pin(async move {
+            let (void, mut answered) = self.hand_over(&context, input)?;
+            let answered = tokio::select! {
+                biased;
+                answered = &mut answered => answered,
+                () = context.cancelled() => {
+                    void.ask_to_stop();
+                    answered.await
+                }
+            };
+            let answered = answered.unwrap_or_else(|_| Err(lost(self.session().name())));
+            drop(void);
+            let Answered { reply, follow_ups } = answered?;
+            for follow_up in follow_ups {
+                accept_with_outcome(&context, follow_up).await?;
+            }
+            Ok(reply)
+        })
+    }
+
+    fn lend(&self) {
+        let credit = self.credit().take();
+        drop(credit);
+    }
+
+    fn try_take_back(&self) -> bool {
+        let mut held = self.credit();
+        if held.is_none() {
+            *held = Arc::clone(self.session().credit()).try_acquire_owned().ok();
+        }
+        held.is_some()
+    }
+
+    fn take_back(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if self.credit().is_some() {
+                return;
+            }
+            // Closed with the session: then there is nothing to come back to.
+            if let Ok(credit) = Arc::clone(self.session().credit()).acquire_owned().await {
+                self.credit().get_or_insert(credit);
+            }
+        })
+    }
+}
+
+/// A dispatch under way: dropped before its result came, its token is void.
+struct Void {
+    seat: Arc<Handed>,
+    token: Token,
+}
+
+impl Void {
+    /// Tells the worker that the outcome is no longer wanted.
+    fn ask_to_stop(&self) {
+        self.seat.session().ask_to_stop(self.token);
+    }
+}
+
+impl Drop for Void {
+    fn drop(&mut self) {
+        self.ask_to_stop();
+        self.seat.session().void(self.token);
+        self.seat.member.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn accept_with_outcome(context: &Context, request: v1::InvokeAsyncRequest) -> Result<()> {
+    let mut request = request;
+    let metadata = metadata_from_proto(std::mem::take(&mut request.metadata))?;
+    let metadata = (!metadata.is_empty()).then(|| Arc::new(metadata));
+    let cid = wire::given(std::mem::take(&mut request.cid));
+    let cid = cid.map(|cid| cid.parse()).transpose()?;
+    let mut call = wire::async_call(cid, request, metadata)?;
+    call.background().with_outcome = true;
+    context.platform().invoke_async(call).await.map(drop)
+}
+
+fn dispatch(
+    token: Token,
+    context: &Context,
+    input: Payload,
+    now: Timestamp,
+) -> Result<v1::Dispatch> {
+    let facts = context.facts();
+    let reply = facts.in_reply_to.as_ref();
+    let (input, data_format) = wire::input_to_proto(input)?;
+    let left = context.time_left();
+    let deadline = left.and_then(|left| now.checked_add(left).ok());
+    Ok(v1::Dispatch {
+        token: token.to_string(),
+        cid: facts.cid.to_string(),
+        service: facts.service.to_string(),
+        attempt: facts.attempt,
+        input: Some(input),
+        data_format,
+        metadata: metadata_to_proto(&facts.metadata),
+        timeout: left.map(duration_to_proto),
+        deadline: deadline.map(timestamp_to_proto),
+        traceparent: facts
+            .metadata
+            .get(TRACEPARENT)
+            .unwrap_or_default()
+            .to_owned(),
+        parent_cid: facts.parent.map(|cid| cid.to_string()).unwrap_or_default(),
+        root_cid: facts.root.to_string(),
+        in_reply_to: reply.map(|reply| reply.cid.to_string()).unwrap_or_default(),
+        in_reply_to_service: reply
+            .map(|reply| reply.service.to_string())
+            .unwrap_or_default(),
+        in_reply_to_attempt: reply.map_or(0, |reply| reply.attempt),
+        asynchronous: facts.asynchronous,
+        last_progress: context.last_progress().map(progress_to_proto).transpose()?,
+        principal: String::new(),
+    })
+}
+
+/// What a worker cannot read would end its whole stream.
+fn check_size(dispatch: &v1::Dispatch, introduced: &Introduced) -> Result<()> {
+    use prost::Message as _;
+    let limit = introduced.max_message_bytes;
+    let bytes = dispatch.encoded_len() + ENVELOPE;
+    if bytes <= limit {
+        return Ok(());
+    }
+    let message =
+        format!("the input is larger than the {limit} bytes that the worker takes in one message");
+    Err(
+        Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
+            .with_retryable(false)
+            .with_fact("message_bytes", limit),
+    )
+}

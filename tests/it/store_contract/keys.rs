@@ -1,0 +1,132 @@
+//! Sentences about keys: those that accept once, those that run alone, and the names of services.
+
+use cidery::dict;
+use cidery::engine::store::{Acceptance, Announced, Filter, Store, Stored};
+
+use super::with_terms;
+use crate::support::stored::{NOW, accepted, at, claimed, invocation, service, succeeded};
+
+pub(super) async fn a_key_is_accepted_once_for_its_service_as_long_as_it_is_kept(
+    store: &dyn Store,
+) {
+    let keyed = |name: &str| {
+        with_terms(invocation(name, NOW, dict! {}), |terms| {
+            terms.idempotency_key = Some("k".to_owned());
+        })
+    };
+    let first = keyed("a");
+    let cid = first.request.cid;
+    store.accept(first).await.unwrap();
+    let Acceptance::Known(known) = store.accept(keyed("a")).await.unwrap() else {
+        panic!("stored twice");
+    };
+    assert_eq!(known.cid, cid);
+    let elsewhere = store.accept(keyed("b")).await.unwrap();
+    assert!(matches!(elsewhere, Acceptance::Stored));
+    let find = async || store.with_key(service("a"), "k".to_owned()).await.unwrap();
+    assert_eq!(find().await, Some(cid));
+    claimed(store, "a", NOW, 1).await;
+    assert!(store.record(succeeded(cid)).await.unwrap());
+    assert_eq!(find().await, Some(cid));
+    store.purge(at(10), 10).await.unwrap();
+    assert_eq!(find().await, None);
+    let anew = store.accept(keyed("a")).await.unwrap();
+    assert!(matches!(anew, Acceptance::Stored));
+}
+
+pub(super) async fn what_has_the_same_concurrency_key_is_claimed_one_at_a_time(store: &dyn Store) {
+    let mut cids = Vec::new();
+    for (key, due) in [("x", 1), ("x", 2), ("y", 3), ("x", 4)] {
+        let next = with_terms(invocation("a", at(due), dict! {}), |terms| {
+            terms.concurrency_key = Some(key.to_owned());
+        });
+        cids.push(next.request.cid);
+        store.accept(next).await.unwrap();
+    }
+    let free = accepted(store, "a", at(5)).await;
+    let first = claimed(store, "a", at(9), 10).await;
+    assert_eq!(first, [cids[0], cids[2], free]);
+    assert_eq!(claimed(store, "a", at(9), 10).await, []);
+    assert!(store.record(succeeded(cids[0])).await.unwrap());
+    assert_eq!(claimed(store, "a", at(9), 10).await, [cids[1]]);
+    assert!(store.record(succeeded(cids[1])).await.unwrap());
+    assert_eq!(claimed(store, "a", at(9), 10).await, [cids[3]]);
+}
+
+/// Also where another one, that would have come before it, is accepted while it runs.
+pub(super) async fn a_concurrency_key_is_busy_until_it_is_recorded(store: &dyn Store) {
+    let keyed = |due| {
+        with_terms(invocation("a", at(due), dict! {}), |terms| {
+            terms.concurrency_key = Some("x".to_owned());
+        })
+    };
+    let (later, earlier) = (keyed(5), keyed(3));
+    let (running, waiting) = (later.request.cid, earlier.request.cid);
+    store.accept(later).await.unwrap();
+    assert_eq!(claimed(store, "a", at(9), 10).await, [running]);
+    store.accept(earlier).await.unwrap();
+    assert_eq!(claimed(store, "a", at(9), 10).await, []);
+    assert!(store.record(succeeded(running)).await.unwrap());
+    assert_eq!(claimed(store, "a", at(9), 10).await, [waiting]);
+}
+
+pub(super) async fn a_pending_one_says_whether_another_with_its_key_comes_first(store: &dyn Store) {
+    let keyed = |due| {
+        with_terms(invocation("a", at(due), dict! {}), |terms| {
+            terms.concurrency_key = Some("x".to_owned());
+        })
+    };
+    let (later, first, earliest) = (keyed(5), keyed(3), keyed(1));
+    let cids = [&later, &first, &earliest].map(|one| one.request.cid);
+    let [later_cid, first_cid, _] = cids;
+    let busy = async || {
+        let mut busy = Vec::new();
+        for cid in cids {
+            if let Stored::Found(found) = store.get(cid).await.unwrap() {
+                busy.push(found.key_busy);
+            }
+        }
+        busy
+    };
+    store.accept(later).await.unwrap();
+    assert_eq!(busy().await, [false]);
+    store.accept(first).await.unwrap();
+    assert_eq!(busy().await, [true, false]);
+    assert_eq!(claimed(store, "a", at(9), 10).await, [first_cid]);
+    assert_eq!(busy().await, [true, false]);
+    store.accept(earliest).await.unwrap();
+    assert_eq!(busy().await, [true, false, true]);
+    assert!(store.record(succeeded(first_cid)).await.unwrap());
+    assert_eq!(busy().await, [true, false, false]);
+    let listed = store.list(Filter::default(), None, 10).await.unwrap();
+    let mut listed = listed.invocations.iter();
+    let later = listed.find(|one| one.request.cid == later_cid);
+    assert!(later.unwrap().key_busy);
+}
+
+pub(super) async fn what_was_announced_is_remembered_until_it_is_forgotten(store: &dyn Store) {
+    let announced = |name: &str, hash: &str, time| Announced {
+        service: service(name),
+        hash: hash.to_owned(),
+        first_time: at(time),
+        last_time: at(time),
+        declaration: hash.as_bytes().to_vec(),
+    };
+    store.announce(announced("a", "x", 1)).await.unwrap();
+    store.announce(announced("a", "y", 2)).await.unwrap();
+    store.announce(announced("b", "x", 3)).await.unwrap();
+    store.announce(announced("a", "x", 4)).await.unwrap();
+    let all = async || {
+        let mut all = store.announced().await.unwrap();
+        all.sort_by_key(|announced| announced.last_time);
+        all
+    };
+    let again = Announced {
+        first_time: at(1),
+        ..announced("a", "x", 4)
+    };
+    let b = announced("b", "x", 3);
+    assert_eq!(all().await, [announced("a", "y", 2), b.clone(), again]);
+    store.forget(service("a")).await.unwrap();
+    assert_eq!(all().await, [b]);
+}

@@ -1,0 +1,134 @@
+//! A worker without any library of ours: the messages of the contract alone, sent as the test wants them.
+
+use std::net::SocketAddr;
+
+use cidery::codec::proto::v1;
+use cidery::codec::proto::v1::serve_request::Message;
+use cidery::codec::proto::v1::serve_response::Message as Said;
+use cidery::codec::proto::v1::worker_service_client::WorkerServiceClient;
+use cidery::codec::struct_pb;
+use cidery::{Dict, Error};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use super::{PATIENCE, error_of};
+
+pub(crate) struct Bare {
+    outbox: mpsc::UnboundedSender<v1::ServeRequest>,
+    said: Streaming<v1::ServeResponse>,
+    pub(crate) welcome: v1::Welcome,
+}
+
+/// A hello of one service that declares nothing.
+pub(crate) fn hello(service: &str) -> v1::Hello {
+    v1::Hello {
+        name: "bare".to_owned(),
+        services: vec![v1::ServiceDeclaration {
+            name: service.to_owned(),
+            ..v1::ServiceDeclaration::default()
+        }],
+        max_in_flight: 10,
+        ..v1::Hello::default()
+    }
+}
+
+impl Bare {
+    /// Opens a stream, and sends what comes first.
+    pub(crate) async fn open(
+        address: SocketAddr,
+        first: Option<Message>,
+    ) -> Result<Streaming<v1::ServeResponse>, Error> {
+        let (outbox, stream) = Self::dial(address).await;
+        if let Some(first) = first {
+            let _ = outbox.send(v1::ServeRequest {
+                message: Some(first),
+            });
+        }
+        drop(outbox);
+        stream.await
+    }
+
+    async fn dial(
+        address: SocketAddr,
+    ) -> (
+        mpsc::UnboundedSender<v1::ServeRequest>,
+        impl Future<Output = Result<Streaming<v1::ServeResponse>, Error>>,
+    ) {
+        let channel = Channel::from_shared(format!("http://{address}")).unwrap();
+        let mut stub = WorkerServiceClient::new(channel.connect().await.unwrap())
+            .max_encoding_message_size(usize::MAX);
+        let (outbox, outgoing) = mpsc::unbounded_channel();
+        let stream = async move {
+            let stream = stub.serve(UnboundedReceiverStream::new(outgoing)).await;
+            stream
+                .map(tonic::Response::into_inner)
+                .map_err(|s| error_of(&s))
+        };
+        (outbox, stream)
+    }
+
+    pub(crate) async fn connect(address: SocketAddr, hello: v1::Hello) -> Self {
+        let (outbox, stream) = Self::dial(address).await;
+        let message = Some(Message::Hello(hello));
+        outbox.send(v1::ServeRequest { message }).unwrap();
+        let mut said = stream.await.unwrap();
+        let first = said.message().await.unwrap().unwrap().message;
+        let Some(Said::Welcome(welcome)) = first else {
+            panic!("{first:?}");
+        };
+        Self {
+            outbox,
+            said,
+            welcome,
+        }
+    }
+
+    pub(crate) fn send(&self, message: Message) {
+        let message = Some(message);
+        self.outbox.send(v1::ServeRequest { message }).unwrap();
+    }
+
+    /// What the node says next; `Err` where it ends the stream.
+    pub(crate) async fn next(&mut self) -> Result<Option<Said>, Error> {
+        loop {
+            let next = tokio::time::timeout(PATIENCE, self.said.message()).await;
+            match next.expect("the node says nothing") {
+                Ok(Some(message)) if message.message.is_none() => {}
+                Ok(message) => return Ok(message.and_then(|message| message.message)),
+                Err(status) => return Err(error_of(&status)),
+            }
+        }
+    }
+
+    pub(crate) async fn dispatch(&mut self) -> v1::Dispatch {
+        match self.next().await {
+            Ok(Some(Said::Dispatch(dispatch))) => dispatch,
+            other => panic!("no dispatch but {other:?}"),
+        }
+    }
+
+    pub(crate) async fn refused(&mut self) -> v1::Refused {
+        match self.next().await {
+            Ok(Some(Said::Refused(refused))) => refused,
+            other => panic!("nothing refused but {other:?}"),
+        }
+    }
+
+    /// Nothing is there to be read.
+    pub(crate) async fn hears_nothing(&mut self) {
+        let pause = std::time::Duration::from_millis(50);
+        let next = tokio::time::timeout(pause, self.said.message()).await;
+        assert!(next.is_err(), "{next:?}");
+    }
+
+    pub(crate) fn answer(&self, token: &str, answer: &Dict) {
+        let answer = struct_pb::encode_dict(answer).unwrap();
+        self.send(Message::Result(v1::DispatchResult {
+            token: token.to_owned(),
+            outcome: Some(v1::dispatch_result::Outcome::Payload(answer)),
+            ..v1::DispatchResult::default()
+        }));
+    }
+}

@@ -1,0 +1,61 @@
+//! A cable between a worker and its node, which can be cut and mended.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::any_port;
+use super::raw::spawn;
+
+/// Hands on what comes to its address.
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    /// Fires when the cable is cut; `None` while it is.
+    cable: Arc<Mutex<Option<CancellationToken>>>,
+}
+
+impl Proxy {
+    pub(crate) async fn to(node: SocketAddr) -> Self {
+        let listener = TcpListener::bind(any_port()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cable = Arc::new(Mutex::new(Some(CancellationToken::new())));
+        let of_loop = Arc::clone(&cable);
+        drop(spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let cut = of_loop.lock().unwrap().clone();
+                if let Some(cut) = cut {
+                    drop(spawn(hand_on(near, node, cut)));
+                }
+            }
+        }));
+        Self { address, cable }
+    }
+
+    /// Breaks all connections, and lets none through.
+    pub(crate) fn cut(&self) {
+        if let Some(cable) = self.cable.lock().unwrap().take() {
+            cable.cancel();
+        }
+    }
+
+    pub(crate) fn mend(&self) {
+        *self.cable.lock().unwrap() = Some(CancellationToken::new());
+    }
+}
+
+async fn hand_on(mut near: TcpStream, node: SocketAddr, cut: CancellationToken) {
+    let Ok(mut far) = TcpStream::connect(node).await else {
+        return;
+    };
+    for side in [&near, &far] {
+        let _ = side.set_nodelay(true);
+        // A reset, not an orderly end.
+        let _ = side.set_zero_linger();
+    }
+    tokio::select! {
+        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+        () = cut.cancelled() => {}
+    }
+}

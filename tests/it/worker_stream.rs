@@ -1,0 +1,496 @@
+//! The rules of `WorkerService.Serve`, message by message, by a worker that has no library of ours.
+
+use std::time::Duration;
+
+use cidery::codec::proto::v1;
+use cidery::codec::proto::v1::serve_request::Message;
+use cidery::codec::proto::v1::serve_response::Message as Said;
+use cidery::codec::struct_pb;
+use cidery::service::Call;
+use cidery::{Cid, Dict, Kind, Node, Result, dict};
+
+use crate::support::bare::{Bare, hello};
+use crate::support::proxy::Proxy;
+use crate::support::raw::spawn;
+use crate::support::{PATIENCE, TestNode, follow, names};
+
+async fn node() -> TestNode {
+    node_with_lease(PATIENCE).await
+}
+
+async fn node_with_lease(lease: Duration) -> TestNode {
+    let limits = |limits: &mut cidery::engine::Limits| {
+        limits.grace = Duration::from_millis(100);
+        limits.worker_lease = lease;
+    };
+    TestNode::start(Node::builder().demo().limits(limits)).await
+}
+
+async fn worker(node: &TestNode) -> Bare {
+    Bare::connect(node.address(), hello("a.task")).await
+}
+
+/// A call under way.
+fn call(node: &TestNode, input: Dict) -> tokio::task::JoinHandle<Result<Cid>> {
+    let client = node.client.clone();
+    spawn(async move {
+        let call = Call::new("a.task", input);
+        client.invoke(call).await.map(|(cid, _)| cid)
+    })
+}
+
+async fn accept(node: &TestNode) -> Cid {
+    let accepted = node
+        .client
+        .invoke_async(Call::new("a.task", dict! { "n": 1 }));
+    accepted.await.unwrap().cid
+}
+
+async fn ended(node: &TestNode, cid: Cid) -> v1::Invocation {
+    let found = node.client.invocation(cid, PATIENCE).await.unwrap();
+    assert!(found.end_time.is_some(), "{found:?}");
+    found
+}
+
+fn failure(invocation: v1::Invocation) -> v1::Failure {
+    match invocation.outcome.unwrap().outcome.unwrap() {
+        v1::outcome::Outcome::Failure(failure) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn three_messages_are_enough() {
+    let node = node().await;
+    let mut worker = worker(&node).await;
+    assert_eq!(worker.welcome.session, "");
+    let calling = call(&node, dict! { "n": 1 });
+    let dispatch = worker.dispatch().await;
+    assert_eq!((dispatch.service.as_str(), dispatch.attempt), ("a.task", 1));
+    assert_eq!(dispatch.token.len(), 32);
+    assert!(dispatch.timeout.is_some() && dispatch.deadline.is_some());
+    let Some(v1::dispatch::Input::Payload(input)) = &dispatch.input else {
+        panic!("no dict");
+    };
+    assert_eq!(struct_pb::decode_dict(input).unwrap(), dict! { "n": 1 });
+    worker.answer(&dispatch.token, &dict! { "ok": true });
+    assert_eq!(calling.await.unwrap().unwrap().to_string(), dispatch.cid);
+}
+
+#[tokio::test]
+async fn it_gets_no_more_than_it_announced() {
+    let node = node().await;
+    let mut worker = worker(&node).await;
+    let calling: Vec<_> = (0..25).map(|_| call(&node, dict! {})).collect();
+    let mut tokens = Vec::new();
+    for _ in 0..10 {
+        tokens.push(worker.dispatch().await.token);
+    }
+    worker.hears_nothing().await;
+    for answered in 0..25 {
+        worker.answer(&tokens[answered], &dict! {});
+        if tokens.len() < 25 {
+            tokens.push(worker.dispatch().await.token);
+        }
+    }
+    for calling in calling {
+        calling.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn hello_comes_first_and_once() {
+    let node = node().await;
+    let first = Message::Drain(v1::WorkerDrain {});
+    for first in [Some(first), None] {
+        let error = Bare::open(node.address(), first).await.unwrap_err();
+        assert_eq!(error.reason(), "REQUEST_INVALID");
+        assert_eq!(error.field_violations()[0].path, "/hello");
+    }
+    let mut wrong = hello("a.task");
+    wrong.services.push(wrong.services[0].clone());
+    wrong.services[0].name = "no name".to_owned();
+    wrong.services.push(wrong.services[1].clone());
+    let error = Bare::open(node.address(), Some(Message::Hello(wrong)))
+        .await
+        .unwrap_err();
+    let paths = error
+        .field_violations()
+        .iter()
+        .map(|fault| fault.path.as_str());
+    assert_eq!(
+        paths.collect::<Vec<_>>(),
+        ["/services/0/name", "/services/2/name"]
+    );
+    let mut worker = worker(&node).await;
+    worker.send(Message::Hello(hello("a.task")));
+    assert_eq!(worker.next().await.unwrap_err().reason(), "WORKER_REFUSED");
+    node.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn wrong_answers_fail_what_they_answer_and_nothing_else() {
+    let node = node().await;
+    let mut hello = hello("a.task");
+    let int = v1::Element {
+        name: "n".to_owned(),
+        r#type: v1::ElementType::Int.into(),
+        ..v1::Element::default()
+    };
+    hello.services[0].sio = Some(v1::SimpleIo {
+        output: Some(v1::Elements {
+            elements: vec![int],
+            ..v1::Elements::default()
+        }),
+        ..v1::SimpleIo::default()
+    });
+    let mut worker = Bare::connect(node.address(), hello).await;
+    for token in ["", "x", "0123456789abcdef0123456789abcdef"] {
+        worker.answer(token, &dict! {});
+        assert_eq!(worker.refused().await.token, token);
+    }
+    let large = dict! { "n": "x".repeat(17 << 20) };
+    let cases = [
+        (dict! { "n": "none" }, Kind::Internal, "OUTPUT_INVALID"),
+        (large, Kind::ResourceExhausted, "MESSAGE_TOO_LARGE"),
+    ];
+    for (answer, kind, reason) in cases {
+        let calling = call(&node, dict! {});
+        let dispatch = worker.dispatch().await;
+        worker.answer(&dispatch.token, &answer);
+        let error = calling.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.reason()), (kind, reason));
+    }
+    // Bytes that are no message.
+    let calling = call(&node, dict! {});
+    let dispatch = worker.dispatch().await;
+    worker.send(Message::Result(v1::DispatchResult {
+        token: dispatch.token,
+        outcome: Some(v1::dispatch_result::Outcome::Value(vec![0xff; 9].into())),
+        ..v1::DispatchResult::default()
+    }));
+    let error = calling.await.unwrap().unwrap_err();
+    assert_eq!(error.reason(), "OUTPUT_INVALID");
+    let calling = call(&node, dict! {});
+    let dispatch = worker.dispatch().await;
+    worker.answer(&dispatch.token, &dict! { "n": 1 });
+    calling.await.unwrap().unwrap();
+}
+
+/// 4 MiB, unless the worker says otherwise: its library would end the whole stream.
+#[tokio::test]
+async fn what_a_worker_cannot_read_is_refused_to_its_caller() {
+    let node = node().await;
+    let mut worker = worker(&node).await;
+    let calling = call(&node, dict! { "text": "x".repeat(5 << 20) });
+    let error = calling.await.unwrap().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::ResourceExhausted, "MESSAGE_TOO_LARGE")
+    );
+    let calling = call(&node, dict! {});
+    let dispatch = worker.dispatch().await;
+    worker.answer(&dispatch.token, &dict! {});
+    calling.await.unwrap().unwrap();
+}
+
+/// The token fences the dispatch: what comes too late changes nothing, and its seat is taken until it comes.
+#[tokio::test]
+async fn a_late_answer_is_refused_and_frees_the_seat() {
+    let node = node().await;
+    let mut hello = hello("a.task");
+    hello.max_in_flight = 1;
+    hello.capabilities = vec![v1::Capability::Cancel.into()];
+    let mut worker = Bare::connect(node.address(), hello).await;
+    let client = node.client.clone();
+    let calling = spawn(async move {
+        let mut call = Call::new("a.task", ());
+        call.timeout = Some(Duration::from_millis(50));
+        client.invoke(call).await
+    });
+    let dispatch = worker.dispatch().await;
+    let error = calling.await.unwrap().unwrap_err();
+    assert_eq!(error.reason(), "DEADLINE_EXCEEDED");
+    match worker.next().await {
+        Ok(Some(Said::Cancel(cancel))) => assert_eq!(cancel.token, dispatch.token),
+        other => panic!("no cancel but {other:?}"),
+    }
+    let next = call(&node, dict! {});
+    worker.hears_nothing().await;
+    // The grace period is over as well by then: nobody waits for it.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    worker.answer(&dispatch.token, &dict! {});
+    assert_eq!(worker.refused().await.token, dispatch.token);
+    let dispatch = worker.dispatch().await;
+    worker.answer(&dispatch.token, &dict! {});
+    next.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_that_never_stops_loses_its_stream() {
+    let node = node().await;
+    let mut worker = worker(&node).await;
+    let client = node.client.clone();
+    let calling = spawn(async move {
+        let mut call = Call::new("a.task", ());
+        call.timeout = Some(Duration::from_millis(50));
+        client.invoke(call).await
+    });
+    worker.dispatch().await;
+    calling.await.unwrap().unwrap_err();
+    assert_eq!(worker.next().await.unwrap_err().reason(), "WORKER_LOST");
+}
+
+#[tokio::test]
+async fn what_a_lost_worker_had_fails_or_runs_again() {
+    let node = node().await;
+    let mut first = worker(&node).await;
+    let calling = call(&node, dict! {});
+    first.dispatch().await;
+    let cid = accept(&node).await;
+    first.dispatch().await;
+    let mut second = worker(&node).await;
+    drop(first);
+    let error = calling.await.unwrap().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::Unknown, "WORKER_LOST")
+    );
+    let dispatch = second.dispatch().await;
+    assert_eq!((dispatch.cid, dispatch.attempt), (cid.to_string(), 1));
+    second.answer(&dispatch.token, &dict! {});
+    let events = node.events(follow(cid)).await;
+    let expected = [
+        "accepted",
+        "started",
+        "retry_scheduled",
+        "started",
+        "succeeded",
+    ];
+    assert_eq!(names(&events), expected);
+}
+
+#[tokio::test]
+async fn a_service_declared_idempotent_is_called_again() {
+    let node = node().await;
+    let mut declared = hello("a.task");
+    declared.services[0].options = Some(v1::ServiceOptions {
+        idempotent: true,
+        ..v1::ServiceOptions::default()
+    });
+    let mut first = Bare::connect(node.address(), declared.clone()).await;
+    let calling = call(&node, dict! {});
+    first.dispatch().await;
+    let mut second = Bare::connect(node.address(), declared).await;
+    drop(first);
+    let dispatch = second.dispatch().await;
+    second.answer(&dispatch.token, &dict! {});
+    calling.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_loses_its_worker_again_and_again_is_given_up() {
+    let node = node().await;
+    let cid = {
+        let _first = worker(&node).await;
+        accept(&node).await
+    };
+    // The first one left before it read anything, or in the middle: it counts where it had begun.
+    for _ in 0..5 {
+        let mut next = worker(&node).await;
+        let ended = node.client.invocation(cid, Duration::ZERO).await.unwrap();
+        if ended.end_time.is_some() {
+            break;
+        }
+        next.dispatch().await;
+    }
+    assert_eq!(failure(ended(&node, cid).await).reason, "POISONED");
+}
+
+fn resumable() -> v1::Hello {
+    v1::Hello {
+        capabilities: vec![v1::Capability::Resume.into()],
+        ..hello("a.task")
+    }
+}
+
+/// A worker that can resume, behind a cable that can be cut.
+async fn behind_a_cable(node: &TestNode) -> (Bare, Proxy) {
+    let cable = Proxy::to(node.address()).await;
+    (Bare::connect(cable.address, resumable()).await, cable)
+}
+
+/// Cuts the cable; answers with the hello to come back with.
+fn cut(worker: &Bare, cable: &Proxy) -> v1::Hello {
+    cable.cut();
+    v1::Hello {
+        session: worker.welcome.session.clone(),
+        ..resumable()
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_comes_back_keeps_what_it_has() {
+    let node = node().await;
+    let (mut worker, cable) = behind_a_cable(&node).await;
+    let id = worker.welcome.worker_id.clone();
+    let calling = call(&node, dict! {});
+    let dispatch = worker.dispatch().await;
+    let mut again = cut(&worker, &cable);
+    again.tokens = vec![dispatch.token.clone()];
+    let mut worker = Bare::connect(node.address(), again).await;
+    assert_eq!(worker.welcome.worker_id, id);
+    assert_eq!(worker.welcome.tokens, std::slice::from_ref(&dispatch.token));
+    worker.hears_nothing().await;
+    worker.answer(&dispatch.token, &dict! {});
+    calling.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_never_arrived_is_handed_over_again() {
+    let node = node().await;
+    let (mut worker, cable) = behind_a_cable(&node).await;
+    let calling = call(&node, dict! {});
+    let lost = worker.dispatch().await;
+    // As if it had not been read: the worker does not name it.
+    let again = cut(&worker, &cable);
+    let mut worker = Bare::connect(node.address(), again).await;
+    let dispatch = worker.dispatch().await;
+    assert_eq!(dispatch.token, lost.token);
+    worker.answer(&dispatch.token, &dict! {});
+    calling.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn whoever_comes_back_too_late_has_nothing() {
+    let node = node_with_lease(Duration::from_millis(200)).await;
+    let (mut worker, cable) = behind_a_cable(&node).await;
+    let calling = call(&node, dict! {});
+    let dispatch = worker.dispatch().await;
+    let id = worker.welcome.worker_id.clone();
+    let mut again = cut(&worker, &cable);
+    let error = calling.await.unwrap().unwrap_err();
+    assert_eq!(error.reason(), "WORKER_LOST");
+    again.tokens = vec![dispatch.token.clone()];
+    let mut worker = Bare::connect(node.address(), again).await;
+    assert_ne!(worker.welcome.worker_id, id);
+    assert!(worker.welcome.tokens.is_empty());
+    worker.answer(&dispatch.token, &dict! {});
+    assert_eq!(worker.refused().await.token, dispatch.token);
+}
+
+/// Results are acknowledged, so that a worker knows what it need not send again.
+#[tokio::test]
+async fn results_are_acknowledged_to_those_who_can_resume() {
+    let node = node().await;
+    let mut worker = Bare::connect(node.address(), resumable()).await;
+    let calling = call(&node, dict! {});
+    let dispatch = worker.dispatch().await;
+    worker.answer(&dispatch.token, &dict! {});
+    calling.await.unwrap().unwrap();
+    match worker.next().await {
+        Ok(Some(Said::Received(received))) => assert_eq!(received.tokens, [dispatch.token]),
+        other => panic!("nothing acknowledged but {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_nested_call_names_its_dispatch() {
+    let node = node().await;
+    let mut worker = worker(&node).await;
+    let calling = call(&node, dict! {});
+    let dispatch = worker.dispatch().await;
+    let nested = async |token: &str| {
+        let mut request = tonic::Request::new(v1::InvokeRequest {
+            service: "customer.get".to_owned(),
+            input: Some(v1::invoke_request::Input::Payload(
+                struct_pb::encode_dict(&dict! { "cust_id": 1 }).unwrap(),
+            )),
+            ..v1::InvokeRequest::default()
+        });
+        request
+            .metadata_mut()
+            .insert("cidery-dispatch", token.parse().unwrap());
+        let answer = node.stub.clone().invoke(request).await;
+        answer.map_err(|status| crate::support::error_of(&status))
+    };
+    let answer = nested(&dispatch.token).await.unwrap();
+    assert_eq!(answer.get_ref().cid, dispatch.cid);
+    worker.answer(&dispatch.token, &dict! {});
+    calling.await.unwrap().unwrap();
+    for void in [dispatch.token.as_str(), "x"] {
+        let error = nested(void).await.unwrap_err();
+        assert_eq!(error.reason(), "DISPATCH_VOID");
+    }
+}
+
+fn with_input(name: &str, element: &str) -> v1::Hello {
+    let mut hello = hello("a.task");
+    hello.name = name.to_owned();
+    hello.services[0].sio = Some(v1::SimpleIo {
+        input: Some(v1::Elements {
+            elements: vec![v1::Element {
+                name: element.to_owned(),
+                r#type: v1::ElementType::Int.into(),
+                ..v1::Element::default()
+            }],
+            ..v1::Elements::default()
+        }),
+        ..v1::SimpleIo::default()
+    });
+    hello
+}
+
+/// A new declaration is rolled out and back again: old work goes to workers that take it.
+#[tokio::test]
+async fn work_goes_to_workers_that_take_it() {
+    let node = node().await;
+    // Accepted under the old declaration, while nobody serves it.
+    drop(Bare::connect(node.address(), with_input("old", "n")).await);
+    let old_work = accept(&node).await;
+    let mut new = Bare::connect(node.address(), with_input("new", "m")).await;
+    let described = node.client.describe("a.task").await.unwrap();
+    assert_eq!(
+        described
+            .declaration
+            .unwrap()
+            .sio
+            .unwrap()
+            .input
+            .unwrap()
+            .elements[0]
+            .name,
+        "m"
+    );
+    new.hears_nothing().await;
+    let found = node
+        .client
+        .invocation(old_work, Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(
+        found.pending_reason,
+        i32::from(v1::PendingReason::NoCompatibleWorker)
+    );
+    // The newest declaration is the one that callers are held to, and both are shown.
+    let mut old = Bare::connect(node.address(), with_input("old", "n")).await;
+    let error = call(&node, dict! { "n": 1 }).await.unwrap().unwrap_err();
+    assert_eq!(error.reason(), "INPUT_INVALID");
+    let described = node.client.describe("a.task").await.unwrap();
+    let hashes: std::collections::HashSet<_> = described
+        .locations
+        .iter()
+        .map(|place| &place.declaration_hash)
+        .collect();
+    assert_eq!(hashes.len(), 2);
+    // Rolled back: the old one is in force again, and its work is done.
+    drop(new);
+    let dispatch = old.dispatch().await;
+    assert_eq!(dispatch.cid, old_work.to_string());
+    old.answer(&dispatch.token, &dict! {});
+    ended(&node, old_work).await;
+    let calling = call(&node, dict! { "n": 1 });
+    let dispatch = old.dispatch().await;
+    old.answer(&dispatch.token, &dict! {});
+    calling.await.unwrap().unwrap();
+}
