@@ -10,7 +10,7 @@ use prost_types::Any;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use crate::model::error::{Detail, Error, Kind, Violation};
+use crate::model::error::{Detail, Error, Kind, Violation, reason};
 use crate::model::id::Cid;
 
 /// The domain of the reasons.
@@ -181,7 +181,11 @@ pub fn from_status(status: &Status) -> Error {
     let details = pb::Status::decode(status.details())
         .map(|status| status.details)
         .unwrap_or_default();
-    let error = from_details(kind, status.message(), &details);
+    let error = match status.details() {
+        // No node says so: the connection does, or a server that is none of ours.
+        [] => Error::new(kind, reason::TRANSPORT, status.message()),
+        _ => from_details(kind, status.message(), &details),
+    };
     let cid = status
         .metadata()
         .get(CID_KEY)

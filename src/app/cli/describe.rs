@@ -128,7 +128,12 @@ fn location(location: &v1::ServiceLocation) -> String {
     let since = since
         .map(|since| format!(" since {since:.0}"))
         .unwrap_or_default();
-    format!("{place}, declaration {}{since}", location.declaration_hash)
+    let build = match location.build_id.as_str() {
+        "" => String::new(),
+        build => format!(", build {build}"),
+    };
+    let (hash, running) = (&location.declaration_hash, location.running);
+    format!("{place}{build}, declaration {hash}{since}, {running} running")
 }
 
 /// What programs want beside the facts: the schemas, and the calls.

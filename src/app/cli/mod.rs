@@ -13,7 +13,9 @@ mod invoke;
 mod printer;
 mod result;
 mod serve;
+mod service;
 mod services;
+mod workers;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -74,6 +76,10 @@ enum Command {
     Services(services::Services),
     /// Describe a service.
     Describe(describe::Describe),
+    /// List the connected workers.
+    Workers(workers::Workers),
+    /// Look after one service.
+    Service(service::Service),
     /// Write what a node serves for other tools.
     Export(export::Export),
     /// Write a completion script for a shell.
@@ -149,6 +155,8 @@ async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Explain(command) => command.run(printer).await,
         Command::Services(command) => command.run(printer).await,
         Command::Describe(command) => command.run(printer).await,
+        Command::Workers(command) => command.run(printer).await,
+        Command::Service(command) => command.run(printer).await,
         Command::Export(command) => command.run(printer).await,
         Command::Completions(command) => command.run(printer, &mut Cli::command()),
     }

@@ -1,5 +1,6 @@
 //! A client of a node: the same words as in a handler's context, over gRPC.
 
+mod again;
 mod results;
 
 use std::time::Duration;
@@ -7,11 +8,13 @@ use std::time::Duration;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
+use self::again::{TRIES, again, may_be_said_again, never_began};
 pub use self::results::Results;
 use crate::codec::convert::{
     PayloadOneof, duration_to_proto, format_from_proto, metadata_from_proto,
 };
 use crate::codec::proto::v1;
+use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::status::from_status;
@@ -35,6 +38,8 @@ const MAX_MESSAGE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
 pub struct Client {
     invocation: InvocationServiceClient<Channel>,
     discovery: DiscoveryServiceClient<Channel>,
+    admin: AdminServiceClient<Channel>,
+    tries: u32,
 }
 
 impl Client {
@@ -59,9 +64,19 @@ impl Client {
         Ok(Self {
             invocation: InvocationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
-            discovery: DiscoveryServiceClient::new(channel)
+            discovery: DiscoveryServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
+            admin: AdminServiceClient::new(channel),
+            tries: TRIES,
         })
+    }
+
+    /// How often a call is made in all that failed and does no harm when it is repeated: it failed before it was
+    /// dispatched, or it is accepted once by its CID or key. 1: never again. Default: 5.
+    #[must_use]
+    pub fn tries(mut self, tries: u32) -> Self {
+        self.tries = tries.max(1);
+        self
     }
 
     /// Invokes a service and waits for its reply. Answers with the CID as well.
@@ -72,6 +87,7 @@ impl Client {
     pub async fn invoke(&self, call: Call) -> Result<(Cid, Reply)> {
         let asked = call.background.as_deref();
         let continues = asked.is_some_and(|asked| asked.on_deadline == OnDeadline::Continue);
+        let has_key = asked.is_some_and(|asked| asked.idempotency_key.is_some());
         // Whoever loses the connection can still ask for the outcome.
         let brought = call.cid.or_else(|| continues.then(Cid::new));
         let timeout = call.timeout;
@@ -79,17 +95,27 @@ impl Client {
             cid: brought,
             ..call
         };
-        let mut request = Request::new(wire::request(call)?);
-        if let Some(timeout) = timeout {
-            request.set_timeout(timeout.saturating_add(TRANSPORT_SLACK));
-        }
-        let response = self.invocation.clone().invoke(request).await;
-        let response = response
-            .map_err(|status| match (from_status(&status), brought) {
-                (error, Some(cid)) if error.cid().is_none() => error.with_cid(cid),
-                (error, _) => error,
-            })?
-            .into_inner();
+        let request = wire::request(call)?;
+        let invoke = |_| {
+            let mut request = Request::new(request.clone());
+            if let Some(timeout) = timeout {
+                request.set_timeout(timeout.saturating_add(TRANSPORT_SLACK));
+            }
+            let mut stub = self.invocation.clone();
+            async move {
+                let response = stub.invoke(request).await;
+                response.map_err(|status| match (from_status(&status), brought) {
+                    (error, Some(cid)) if error.cid().is_none() => error.with_cid(cid),
+                    (error, _) => error,
+                })
+            }
+        };
+        // Stored ones are accepted once, by their CID or key.
+        let is_safe = match continues || has_key {
+            true => may_be_said_again,
+            false => never_began,
+        };
+        let response = again(self.tries, is_safe, invoke).await?.into_inner();
         let cid = Cid::parse(&response.cid)?;
         let format = format_from_proto("/data_format", response.data_format)?;
         let payload = response
@@ -106,15 +132,29 @@ impl Client {
     ///
     /// What the node answered; `UNAVAILABLE` where the connection is lost.
     pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
-        let request = wire::async_request(call)?;
-        let response = self.invocation.clone().invoke_async(request).await;
-        let response = response.map_err(|status| from_status(&status))?;
+        let is_ours = call.cid.is_none();
+        let request = wire::async_request(Call {
+            cid: Some(call.cid.unwrap_or_default()),
+            ..call
+        })?;
+        let mut repeated = false;
+        let accept = |tried| {
+            repeated = tried > 0;
+            let (mut stub, request) = (self.invocation.clone(), request.clone());
+            async move {
+                let response = stub.invoke_async(request).await;
+                response.map_err(|status| from_status(&status))
+            }
+        };
+        let response = again(self.tries, may_be_said_again, accept).await?;
+        let first_try_was = is_ours && repeated && response.get_ref().cid == request.cid;
         let ignored = response.metadata().get(IGNORED_KEY);
         let ignored = ignored.and_then(|names| names.to_str().ok());
         Ok(Accepted {
             ignored: ignored.map(Ignored::from_text).unwrap_or_default(),
             cid: Cid::parse(&response.get_ref().cid)?,
-            already_accepted: response.get_ref().already_accepted,
+            // What an earlier try of this call had accepted is new to its caller.
+            already_accepted: response.get_ref().already_accepted && !first_try_was,
         })
     }
 
@@ -124,13 +164,7 @@ impl Client {
     ///
     /// What the node answered; `UNAVAILABLE` where the connection is lost.
     pub async fn results(&self, cid: Cid) -> Result<Results> {
-        let request = v1::StreamResultsRequest {
-            cids: vec![cid.to_string()],
-            ..v1::StreamResultsRequest::default()
-        };
-        let stream = self.invocation.clone().stream_results(request).await;
-        let stream = stream.map_err(|status| from_status(&status))?;
-        Ok(Results::new(stream.into_inner()))
+        Results::follow(self.invocation.clone(), cid, self.tries).await
     }
 
     /// Looks at an invocation, at the latest when it has ended or `wait` is over.
@@ -228,6 +262,42 @@ impl Client {
         let response = self.invocation.clone().retry_invocations(request).await;
         let response = response.map_err(|status| from_status(&status))?;
         Ok(response.into_inner().changes)
+    }
+
+    /// The workers that are connected, by name.
+    ///
+    /// # Errors
+    ///
+    /// `UNAVAILABLE` where the connection is lost.
+    pub async fn workers(&self) -> Result<Vec<v1::Worker>> {
+        let mut workers = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = v1::ListWorkersRequest {
+                page_token,
+                ..v1::ListWorkersRequest::default()
+            };
+            let page = self.admin.clone().list_workers(request).await;
+            let page = page.map_err(|status| from_status(&status))?.into_inner();
+            workers.extend(page.workers);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(workers);
+            }
+        }
+    }
+
+    /// Has the node forget a service that nobody serves any more.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `FAILED_PRECONDITION` / `SERVICE_IN_USE`.
+    pub async fn forget_service(&self, service: &str) -> Result<()> {
+        let request = v1::ForgetServiceRequest {
+            service: service.to_owned(),
+        };
+        let answer = self.admin.clone().forget_service(request).await;
+        answer.map(drop).map_err(|status| from_status(&status))
     }
 
     /// Lists the services whose names begin with `prefix`.

@@ -1,29 +1,98 @@
-//! The result stream, as a client reads it.
+//! The result stream, as a client reads it: where it breaks it is opened again, after the last event that was seen.
 
 use tonic::Streaming;
+use tonic::transport::Channel;
 
+use super::again::{again, is_transport, may_be_said_again};
 use crate::codec::proto::v1;
+use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::status::from_status;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::Cid;
 
 /// The events of an invocation. Ends after its last one.
 #[derive(Debug)]
-pub struct Results(Streaming<v1::StreamResultsResponse>);
+pub struct Results {
+    stub: InvocationServiceClient<Channel>,
+    cid: Cid,
+    tries: u32,
+    stream: Streaming<v1::StreamResultsResponse>,
+    /// The last sequence that was seen.
+    seen: u64,
+}
 
 impl Results {
-    pub(super) fn new(stream: Streaming<v1::StreamResultsResponse>) -> Self {
-        Self(stream)
+    pub(super) async fn follow(
+        stub: InvocationServiceClient<Channel>,
+        cid: Cid,
+        tries: u32,
+    ) -> Result<Self> {
+        let open = |_| open(stub.clone(), cid, 0);
+        let stream = again(tries, may_be_said_again, open).await?;
+        Ok(Self {
+            stub,
+            cid,
+            tries,
+            stream,
+            seen: 0,
+        })
     }
 
     /// The next event; `None` at the end.
     ///
     /// # Errors
     ///
-    /// `UNAVAILABLE` where the connection is lost.
+    /// `UNAVAILABLE` where the connection is lost and cannot be made again.
     pub async fn next(&mut self) -> Result<Option<v1::StreamResultsResponse>> {
-        self.0
-            .message()
-            .await
-            .map_err(|status| from_status(&status))
+        let next = self.stream.message().await;
+        match next.map_err(|status| from_status(&status)) {
+            Ok(event) => Ok(self.note(event)),
+            Err(error) if is_transport(&error) || error.reason() == reason::NODE_STOPPING => {
+                self.resume(error).await
+            }
+            Err(error) => Err(error),
+        }
     }
+
+    async fn resume(&mut self, error: Error) -> Result<Option<v1::StreamResultsResponse>> {
+        tracing::debug!(%error, cid = %self.cid, "the result stream broke: opening it again");
+        let (stub, cid, seen) = (self.stub.clone(), self.cid, self.seen);
+        let next = |_| {
+            let stream = open(stub.clone(), cid, seen);
+            async move {
+                let mut stream = stream.await?;
+                let first = stream.message().await;
+                let first = first.map_err(|status| from_status(&status))?;
+                Ok((stream, first))
+            }
+        };
+        let (stream, first) = again(self.tries, may_be_said_again, next).await?;
+        self.stream = stream;
+        Ok(self.note(first))
+    }
+
+    fn note(
+        &mut self,
+        event: Option<v1::StreamResultsResponse>,
+    ) -> Option<v1::StreamResultsResponse> {
+        if let Some(event) = &event {
+            self.seen = self.seen.max(event.sequence);
+        }
+        event
+    }
+}
+
+async fn open(
+    mut stub: InvocationServiceClient<Channel>,
+    cid: Cid,
+    seen: u64,
+) -> Result<Streaming<v1::StreamResultsResponse>> {
+    let request = v1::StreamResultsRequest {
+        cids: vec![cid.to_string()],
+        after_sequences: [(cid.to_string(), seen)].into(),
+        wait_for_accept: false,
+    };
+    let stream = stub.stream_results(request).await;
+    let stream = stream.map_err(|status| from_status(&status))?;
+    Ok(stream.into_inner())
 }

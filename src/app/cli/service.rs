@@ -1,0 +1,34 @@
+//! `cidery service forget`.
+
+use clap::{Args, Subcommand};
+
+use super::NodeArgs;
+use super::printer::{Printer, Tone};
+use crate::model::error::Result;
+
+/// Looks after one service.
+#[derive(Args, Debug)]
+pub(super) struct Service {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Forget a service that nobody serves any more.
+    Forget {
+        /// The service.
+        name: String,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+}
+
+impl Service {
+    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+        let Verb::Forget { name, node } = self.verb;
+        node.connect().await?.forget_service(&name).await?;
+        printer.note(Tone::Good, &format!("{name}  forgotten"));
+        Ok(())
+    }
+}
