@@ -51,6 +51,18 @@ impl Invoker {
         };
         let (invocation, ignored) = self.prepare(cid, call, parent, route)?;
         let request = Arc::clone(&invocation.request);
+        if let Err(full) = self.check_room(route) {
+            // Said again, it needs no room.
+            let Some(first) = self.known(&request).await? else {
+                return Err(full);
+            };
+            check_same(&first, &request)?;
+            return Ok(Accepted {
+                cid: first.cid,
+                already_accepted: true,
+                ignored,
+            });
+        }
         // Whoever asks may go away while it is written: its lane has to hear of it all the same.
         let (invoker, lane) = (self.clone(), Arc::clone(route));
         let wake = invocation.wake();
@@ -95,7 +107,6 @@ impl Invoker {
         parent: Option<&Dispatch>,
         route: &Route,
     ) -> Result<(Invocation, Ignored)> {
-        self.check_room(route)?;
         sio::check_format(route.definition.declaration(), call.response_format)?;
         let ignored = self.check_storable(route, &call.input)?;
         Ok((self.new_invocation(cid, call, parent, route)?, ignored))
@@ -111,6 +122,7 @@ impl Invoker {
         let route = self.0.routes.find(&call.service)?;
         let cid = call.cid.unwrap_or_default();
         let (invocation, ignored) = self.prepare(cid, call, Some(parent), &route)?;
+        self.check_room(&route)?;
         let request = Arc::clone(&invocation.request);
         let first = match self.known(&request).await? {
             Some(first) => Some(first),

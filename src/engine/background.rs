@@ -15,10 +15,10 @@ use crate::engine::gate::{Permits, Slot};
 use crate::engine::hub::Live;
 use crate::engine::lasting::node_lost;
 use crate::engine::routes::Route;
-use crate::engine::settle::deadline_passed;
+use crate::engine::settle::{Whose, deadline_passed};
 use crate::engine::wanted::{Wanted, with_ignored};
 use crate::model::error::{Error, Result, reason};
-use crate::model::invocation::Invocation;
+use crate::model::invocation::{Change, Invocation};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::service::{Admitted, Facts, Fate};
 
@@ -58,6 +58,14 @@ impl Invoker {
     ) {
         let engine = &self.0;
         let _work = engine.work.token();
+        if let Some(error) = self.not_again(&invocation) {
+            let change = Change::UncleanRestart { poisoned: true };
+            self.end_pending(&route, &invocation, change, error, Whose::Ours)
+                .await;
+            drop(permits);
+            self.wake(&route);
+            return;
+        }
         if self.gave_up(&route, &invocation).await {
             drop(permits);
             self.wake(&route);
@@ -82,17 +90,22 @@ impl Invoker {
         self.wake(&route);
     }
 
+    /// Why an invocation that the node may have ended in is not attempted again, if it is not.
+    fn not_again(&self, invocation: &Invocation) -> Option<Error> {
+        if !invocation.recovered {
+            return None;
+        }
+        if invocation.request.terms.at_most_once {
+            return Some(node_lost());
+        }
+        let is_poisoned = invocation.losses >= self.0.limits.losses;
+        is_poisoned.then(|| poisoned(invocation.losses))
+    }
+
     /// Records the attempt of an invocation that the node may have ended in before: where it ends again, that counts.
     async fn begin(&self, invocation: &Invocation) -> Result<(), Ended> {
         if !invocation.recovered {
             return Ok(());
-        }
-        if invocation.request.terms.at_most_once {
-            return Err(Ended::With(Err(node_lost())));
-        }
-        let limit = self.0.limits.losses;
-        if invocation.losses >= limit {
-            return Err(Ended::With(Err(poisoned(invocation.losses))));
         }
         let begun = self.0.store.begin(vec![invocation.request.cid]).await;
         begun.map_err(|error| {

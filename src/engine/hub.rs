@@ -421,7 +421,7 @@ pub(super) fn version(shown: &Shown) -> Version {
 /// Whether one of two requests is the other one said again.
 fn is_same(one: &Request, other: &Request) -> bool {
     let (key, of_other) = (&one.terms.idempotency_key, &other.terms.idempotency_key);
-    one.cid == other.cid || (key.is_some() && key == of_other && one.service == other.service)
+    one.cid == other.cid || (key.is_some() && key == of_other)
 }
 
 /// The sequence after `last`, in this generation of the store.

@@ -124,9 +124,15 @@ impl Invoker {
             }
             State::Failed | State::Cancelled | State::Expired => {}
             state => {
-                let message = format!(
-                    "{cid} is {state:?}: what failed, expired, was cancelled or is held is run again"
-                );
+                let what = match state {
+                    State::Pending { .. } if invocation.due >= HELD => {
+                        "is held: it is run again as it is; cancel it first to run it with another input"
+                    }
+                    State::Pending { .. } => "is pending: it will run",
+                    State::Running { .. } => "runs",
+                    _ => "succeeded: only what failed, expired or was cancelled is run again",
+                };
+                let message = format!("{cid} {what}");
                 return Err(Error::failed_precondition(reason::NOT_RETRYABLE, message));
             }
         }

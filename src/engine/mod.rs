@@ -24,6 +24,7 @@ mod limits;
 mod lookup;
 mod manage;
 mod names;
+mod overdue;
 mod pool;
 mod purge;
 mod routes;
@@ -158,6 +159,7 @@ impl Invoker {
         let invoker = Self(Arc::new(engine));
         lane::start_all(&invoker).await?;
         purge::start(&invoker);
+        overdue::start(&invoker);
         Ok(invoker)
     }
 

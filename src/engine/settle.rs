@@ -67,6 +67,15 @@ impl Invoker {
         true
     }
 
+    /// Ends an invocation that nobody has claimed and whose time is over; answers whether it was.
+    pub(super) async fn give_up_waiting(&self, route: &Route, invocation: &Invocation) -> bool {
+        let Some((change, error)) = over(invocation, self.0.clock.now()) else {
+            return false;
+        };
+        self.end_pending(route, invocation, change, error, Whose::Nobodys)
+            .await
+    }
+
     /// Ends an invocation that does not run; answers whether it had not ended before.
     pub(super) async fn end_pending(
         &self,
@@ -204,6 +213,7 @@ impl Invoker {
             losses: decision.losses,
             due: decision.due,
             wake: terms.wake(decision.state, decision.due),
+            over: terms.over(decision.state).filter(|_| !ended),
             first_attempt_time: None,
             events: Vec::new(),
             progress: None,

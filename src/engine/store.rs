@@ -1,4 +1,4 @@
-//! What the engine needs of a store, as a contract in prose. `tests/it/store_contract.rs` has a test for each sentence.
+//! What the engine needs of a store, as a contract in prose. `tests/it/store_contract/` has a test for each sentence.
 //!
 //! A store keeps what is written; it decides nothing. Which state follows which change is decided by
 //! [`State::after`](crate::model::invocation::State::after), when by the engine.
@@ -26,8 +26,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Stores a new invocation as pending, with its `Accepted` event. Durable when it resolves.
     ///
-    /// Where the CID is known already, or the idempotency key for this service, nothing is stored and the first request
-    /// is answered, or its tombstone.
+    /// Where the CID is known already, or the idempotency key, nothing is stored and the first request is answered, or
+    /// its tombstone: also where there is no room for a new one.
     ///
     /// # Errors
     ///
@@ -46,6 +46,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         now: Timestamp,
         max: usize,
     ) -> BoxFuture<'a, Result<Claim>>;
+
+    /// Up to `max` pending invocations that are not claimed and whose time is over at `now` ([`Terms::over`]): whether
+    /// they are due or not, and whatever waits before them.
+    ///
+    /// [`Terms::over`]: crate::model::invocation::Terms::over
+    fn overdue(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>>;
 
     /// Notes that attempts of recovered invocations are about to run. Durable when it resolves: where the node ends
     /// before a [`record`](Self::record) follows, they count as lost ([`Invocation::losses`]).
@@ -174,6 +180,8 @@ pub struct Record {
     pub due: Timestamp,
     /// When somebody has to look at it, if it is pending.
     pub wake: Timestamp,
+    /// When its time is over, if it is pending and ever is.
+    pub over: Option<Timestamp>,
     /// When its first attempt started.
     pub first_attempt_time: Option<Timestamp>,
     /// The events since the last record, in order.

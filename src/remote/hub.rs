@@ -105,6 +105,18 @@ impl Workers {
                 }
             }
         }
+        for service in invoker.store().services_with_pending().await? {
+            // Whoever served it is not here yet, or never again: its work can be listed, cancelled, and expires.
+            if invoker.service(service.as_str()).is_err() {
+                let declaration = v1::ServiceDeclaration {
+                    name: service.to_string(),
+                    ..v1::ServiceDeclaration::default()
+                };
+                workers
+                    .0
+                    .remember(Declared::new(declaration, Timestamp::UNIX_EPOCH)?)?;
+            }
+        }
         Ok(workers)
     }
 

@@ -208,7 +208,8 @@ async fn what_is_held_goes_on_when_somebody_says_so(disk: Option<&Folder>) {
             .unwrap()
             .invocation
     };
-    while held().await.last_failure.is_none() {
+    // Recorded first, told afterwards: it runs until then.
+    while held().await.state != (State::Pending { started: true }) {
         tokio::task::yield_now().await;
     }
     let again = node.invoker().retry(cid, None).await.unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
-use cidery::service::Call;
+use cidery::service::{Call, Start};
 use cidery::{Cid, Client, dict};
 use tokio::task::JoinSet;
 
@@ -19,6 +19,9 @@ fn rounds() -> usize {
     let rounds = std::env::var("CIDERY_CRASH_ROUNDS").ok();
     rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(2)
 }
+
+/// The callback of every second one.
+const CALLBACK: &str = "cidery.echo";
 
 /// CIDs that were sent, and whether their acceptance was answered.
 type Sent = Arc<Mutex<HashMap<Cid, bool>>>;
@@ -31,11 +34,20 @@ async fn submit(address: String, sent: Sent, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     loop {
         let cid = Cid::new();
-        let mut call = match random.u8(0..3) {
+        let mut call = match random.u8(0..4) {
             0 => Call::new("demo.count", dict! { "to": 3 }),
             1 => Call::new("demo.flaky", dict! { "failures": 1 }),
+            2 => {
+                let mut keyed = Call::new("customer.get", dict! { "cust_id": 2 });
+                keyed.background().idempotency_key = Some(cid.to_string());
+                keyed.background().start = Some(Start::After(Duration::from_millis(50)));
+                keyed
+            }
             _ => Call::new("customer.get", dict! { "cust_id": 1 }),
         };
+        if random.bool() {
+            call.background().callbacks = vec![CALLBACK.to_owned()];
+        }
         call.cid = Some(cid);
         sent.lock().unwrap().insert(cid, false);
         if client.invoke_async(call).await.is_err() {
@@ -119,21 +131,63 @@ async fn nothing_accepted_is_lost_however_often_the_node_is_killed() {
             }
         }
     }
+    // The last callbacks may still be under way.
+    let client = Client::connect(&server.address).await.unwrap();
+    let busy = async || {
+        let services = client.services("").await.unwrap();
+        services
+            .iter()
+            .any(|service| service.pending + service.running > 0)
+    };
+    while busy().await {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     server.signal("TERM");
     server.child.wait().unwrap();
-    // Nothing is there that nobody sent, and nothing is left open.
-    let database = rusqlite::Connection::open(data.join("cidery.db")).unwrap();
-    let mut select = database
-        .prepare("SELECT cid, state FROM invocation")
-        .unwrap();
+    check_what_is_stored(&data.join("cidery.db"), &sent);
+}
+
+/// Nothing is there that nobody sent, nothing is left open, and each outcome has its callback, once.
+fn check_what_is_stored(database: &std::path::Path, sent: &HashMap<Cid, bool>) {
+    let database = rusqlite::Connection::open(database).unwrap();
+    let select = "SELECT i.cid, i.parent, i.state, s.name FROM invocation AS i JOIN service AS s ON s.id = i.service";
+    let mut select = database.prepare(select).unwrap();
     let rows = select.query_map([], |row| {
-        Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, i64>(1)?))
+        let parent = row.get::<_, Option<[u8; 16]>>(1)?;
+        let (cid, state) = (row.get::<_, [u8; 16]>(0)?, row.get::<_, i64>(2)?);
+        Ok((
+            Cid::from_bytes(cid),
+            parent.map(Cid::from_bytes),
+            state,
+            row.get::<_, String>(3)?,
+        ))
     });
+    let mut callbacks: HashMap<Cid, usize> = HashMap::new();
     for row in rows.unwrap() {
-        let (cid, state) = row.unwrap();
-        assert!(sent.contains_key(&Cid::from_bytes(cid)));
-        assert_eq!(state, 2);
+        let (cid, parent, state, service) = row.unwrap();
+        assert_eq!(state, 2, "{service} {cid}");
+        match parent {
+            None => assert!(sent.contains_key(&cid)),
+            Some(parent) => {
+                assert_eq!(service, CALLBACK);
+                assert!(sent.contains_key(&parent));
+                *callbacks.entry(parent).or_default() += 1;
+            }
+        }
     }
+    // What asks for a callback holds its name: each of these has one, and no other has.
+    let select = "SELECT cid FROM invocation WHERE parent IS NULL AND instr(request, ?1) > 0";
+    let mut select = database.prepare(select).unwrap();
+    let asked = select.query_map([CALLBACK.as_bytes()], |row| row.get::<_, [u8; 16]>(0));
+    let asked: Vec<Cid> = asked
+        .unwrap()
+        .map(|cid| Cid::from_bytes(cid.unwrap()))
+        .collect();
+    assert!(!asked.is_empty());
+    for cid in &asked {
+        assert_eq!(callbacks.get(cid), Some(&1), "the callback of {cid}");
+    }
+    assert_eq!(callbacks.len(), asked.len());
     let open: i64 = database
         .query_row("SELECT sum(open) FROM service", [], |row| row.get(0))
         .unwrap();

@@ -88,7 +88,9 @@ fn downgrade(folder: &Folder) {
     let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
     connection
         .execute_batch(
-            "DROP TABLE announced; DROP INDEX pending; ALTER TABLE invocation DROP COLUMN leads;
+            "DROP TABLE announced; DROP INDEX pending; DROP INDEX overdue; DROP INDEX idempotency;
+             ALTER TABLE invocation DROP COLUMN leads; ALTER TABLE invocation DROP COLUMN over;
+             CREATE UNIQUE INDEX idempotency ON invocation (service, idempotency_key) WHERE idempotency_key IS NOT NULL;
              CREATE INDEX pending ON invocation (service, wake) WHERE state < 2;
              PRAGMA user_version = 1;",
         )
@@ -266,11 +268,29 @@ async fn a_directory_is_one_processs_and_one_programs() {
         connection.execute_batch(pragma).unwrap();
     };
     set("PRAGMA user_version = 99");
+    let before = std::fs::read(&database).unwrap();
     let error = SqliteStore::open(&inner).unwrap_err();
     assert!(error.message().contains("format 99"), "{error}");
+    assert!(
+        std::fs::read(&database).unwrap() == before,
+        "a newer file was touched"
+    );
     set("PRAGMA user_version = 1; PRAGMA application_id = 7");
     let error = SqliteStore::open(&inner).unwrap_err();
     assert!(error.message().contains("another program"), "{error}");
+    let theirs = folder.path().join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    let foreign = theirs.join("cidery.db");
+    let connection = rusqlite::Connection::open(&foreign).unwrap();
+    connection.execute_batch("CREATE TABLE t (n)").unwrap();
+    drop(connection);
+    let before = std::fs::read(&foreign).unwrap();
+    let error = SqliteStore::open(&theirs).unwrap_err();
+    assert!(error.message().contains("another program"), "{error}");
+    assert!(
+        std::fs::read(&foreign).unwrap() == before,
+        "a foreign file was touched"
+    );
     let wal = inner.join("cidery.db-wal");
     let _ = std::fs::remove_file(wal);
     std::fs::write(
@@ -409,6 +429,7 @@ async fn write(store: &SqliteStore) {
             losses: all.losses,
             due: all.due,
             wake: all.wake(),
+            over: None,
             first_attempt_time: all.first_attempt_time,
             events: all.events[1..].to_vec(),
             progress: all.progress,

@@ -54,7 +54,9 @@ struct Kept {
     /// What is claimed, with its concurrency key.
     claimed: HashMap<Cid, Option<Key>, RandomState>,
     /// The CIDs of idempotency keys.
-    keys: HashMap<Key, Cid, RandomState>,
+    keys: HashMap<String, Cid, RandomState>,
+    /// Pending ones whose time will be over, by when.
+    over: BTreeSet<(Timestamp, Cid)>,
     /// What workers declared, by service and hash.
     announced: HashMap<Key, Announced, RandomState>,
     pending: usize,
@@ -126,11 +128,16 @@ impl Default for MemoryStore {
     }
 }
 
-/// The service and the key under which an invocation is accepted once.
-fn key_of(invocation: &Invocation) -> Option<Key> {
+/// The key under which an invocation is accepted once.
+fn key_of(invocation: &Invocation) -> Option<&String> {
+    invocation.request.terms.idempotency_key.as_ref()
+}
+
+/// When the time of a pending one is over, if ever.
+fn over_of(invocation: &Invocation) -> Option<(Timestamp, Cid)> {
     let request = &invocation.request;
-    let key = request.terms.idempotency_key.clone()?;
-    Some((request.service.clone(), key))
+    let over = request.terms.over(invocation.state)?;
+    (!invocation.state.is_terminal()).then_some((over, request.cid))
 }
 
 /// The service and the key that it runs alone with.
@@ -150,7 +157,7 @@ impl Kept {
         if let Some(tombstone) = self.tombstones.get(&cid) {
             return Some(Acceptance::Removed(*tombstone));
         }
-        let first = self.keys.get(&key_of(invocation)?)?;
+        let first = self.keys.get(key_of(invocation)?)?;
         let known = self.invocations.get(first)?;
         Some(Acceptance::Known(Arc::clone(&known.request)))
     }
@@ -166,8 +173,9 @@ impl Kept {
         }
         self.order.insert(self.accepted, cid);
         if let Some(key) = key_of(&invocation) {
-            self.keys.insert(key, cid);
+            self.keys.insert(key.clone(), cid);
         }
+        self.over.extend(over_of(&invocation));
         let service = invocation.request.service.clone();
         self.add_pending(service, queue_of(&invocation), (invocation.wake(), cid));
         self.invocations.insert(cid, invocation);
@@ -257,6 +265,7 @@ impl Kept {
             return false;
         }
         let before = weight(invocation);
+        let over = over_of(invocation);
         let (at, key) = ((invocation.wake(), record.cid), queue_of(invocation));
         let service = invocation.request.service.clone();
         invocation.state = record.state;
@@ -269,6 +278,10 @@ impl Kept {
         invocation.progress = record.progress;
         invocation.last_failure = record.last_failure;
         invocation.events.extend(record.events);
+        if let Some(over) = over {
+            self.over.remove(&over);
+        }
+        self.over.extend(over_of(invocation));
         self.bytes = self.bytes + weight(invocation) - before;
         match (self.claimed.remove(&record.cid), &key) {
             (Some(_), Some(key)) => self.change_queue(key, |queue| queue.busy = false),
@@ -368,7 +381,7 @@ impl Kept {
         };
         self.bytes -= weight(&invocation);
         if let Some(key) = key_of(&invocation) {
-            self.keys.remove(&key);
+            self.keys.remove(key);
         }
         if let Some(end_time) = invocation.end_time {
             let state = invocation.state;
@@ -469,7 +482,21 @@ impl Store for MemoryStore {
     }
 
     fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>> {
-        ready(Ok(self.kept().keys.get(&(service, key)).copied()))
+        let kept = self.kept();
+        let found = kept
+            .keys
+            .get(&key)
+            .and_then(|cid| kept.invocations.get(cid));
+        let found = found.filter(|found| found.request.service == service);
+        ready(Ok(found.map(|found| found.request.cid)))
+    }
+
+    fn overdue(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
+        let kept = self.kept();
+        let over = kept.over.iter().take_while(|(over, _)| *over <= now);
+        let free = over.filter(|(_, cid)| !kept.claimed.contains_key(cid));
+        let found = free.filter_map(|(_, cid)| kept.invocations.get(cid));
+        ready(Ok(found.take(max).map(|found| kept.read(found)).collect()))
     }
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {

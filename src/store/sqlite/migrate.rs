@@ -10,12 +10,16 @@ pub(super) const FORMAT: i32 = 2;
 /// The steps: the first makes format 2 of format 1, and so on.
 const STEPS: [&str; 1] = [
     // 2: what waits for another one with its concurrency key is not looked at when something is claimed; what workers
-    // declared is remembered.
+    // declared is remembered; what is over is found; a key accepts one invocation, whatever its service.
     "ALTER TABLE invocation ADD COLUMN leads INTEGER NOT NULL DEFAULT 1;
      UPDATE invocation SET leads = 0 WHERE state < 2 AND concurrency_key IS NOT NULL AND id != (
          SELECT first.id FROM invocation AS first WHERE first.service = invocation.service
          AND first.state < 2 AND first.concurrency_key = invocation.concurrency_key
          ORDER BY first.wake, first.id LIMIT 1);
+     ALTER TABLE invocation ADD COLUMN over INTEGER;
+     CREATE INDEX overdue ON invocation (over) WHERE state < 2 AND over IS NOT NULL;
+     DROP INDEX idempotency;
+     CREATE INDEX idempotency ON invocation (idempotency_key) WHERE idempotency_key IS NOT NULL;
      DROP INDEX pending;
      CREATE INDEX pending ON invocation (service, wake) WHERE state < 2 AND leads = 1;
      CREATE TABLE announced (

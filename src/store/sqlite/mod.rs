@@ -75,7 +75,7 @@ impl Default for SqliteOptions {
 pub struct SqliteStore {
     shared: Arc<Shared>,
     generation: u32,
-    /// The generation, where what an earlier one left may have ended it.
+    /// What was last written before this generation may have been running when a node ended.
     recovering: Option<u32>,
     jobs: SyncSender<Job>,
     queries: SyncSender<Query>,
@@ -262,14 +262,14 @@ impl SqliteStore {
             .checkpoint
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(bell);
-        let connection = directory.reader()?;
+        let (connection, of_checkpoints) = (directory.reader()?, Arc::clone(&shared));
         threads.push(spawn("store-checkpoint", move || {
-            checkpoint(&connection, &rings)
+            checkpoint(&connection, &rings, &of_checkpoints)
         })?);
         Ok(Self {
             shared,
             generation: opened.generation,
-            recovering: (!opened.clean).then_some(opened.generation),
+            recovering: opened.recovering,
             jobs,
             queries,
             claims,
@@ -338,6 +338,7 @@ fn new_row(invocation: &Invocation) -> Result<New> {
         service: request.service.clone(),
         due: disk::nanos(invocation.due),
         wake: disk::nanos(invocation.wake()),
+        over: request.terms.over(invocation.state).map(disk::nanos),
         idempotency_key: request.terms.idempotency_key.clone(),
         concurrency_key: request.terms.concurrency_key.clone(),
         accept_time: disk::nanos(request.accept_time),
@@ -374,7 +375,7 @@ fn read(connection: &Connection, waiting: &Mutex<Receiver<Query>>) {
 }
 
 /// Brings what is in the WAL into the file, beside the commits rather than in them.
-fn checkpoint(connection: &Connection, rings: &Receiver<()>) {
+fn checkpoint(connection: &Connection, rings: &Receiver<()>, shared: &Shared) {
     use std::sync::mpsc::RecvTimeoutError;
     loop {
         // Rings gather while one checkpoint runs.
@@ -386,6 +387,10 @@ fn checkpoint(connection: &Connection, rings: &Receiver<()>) {
         thread::park_timeout(CHECKPOINT_EVERY / 4);
         let done = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         if let Err(error) = done {
+            if is_broken(&error) {
+                shared.break_with(&error);
+                return;
+            }
             tracing::warn!(%error, "cannot bring the log of the store into its file; trying again");
         }
     }
@@ -502,6 +507,21 @@ impl Store for SqliteStore {
 
     fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>> {
         Box::pin(self.query(move |connection| reader::with_key(connection, &service, &key)))
+    }
+
+    fn overdue(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
+        let now = disk::nanos(now);
+        Box::pin(async move {
+            let claimed = self.shared.counts().service_of.len();
+            let read = move |connection: &Connection| {
+                reader::overdue(connection, now, max.saturating_add(claimed))
+            };
+            let mut overdue = self.query(read).await?;
+            let counts = self.shared.counts();
+            overdue.retain(|found| !counts.service_of.contains_key(&found.request.cid));
+            overdue.truncate(max);
+            Ok(overdue)
+        })
     }
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {

@@ -4,7 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::failed;
 use super::migrate::{FORMAT, is_known, migrate};
@@ -33,8 +33,9 @@ pub(super) struct Directory {
 pub(super) struct Opened {
     /// How often the store was opened, this time included.
     pub(super) generation: u32,
-    /// Whether it was closed in order the last time.
-    pub(super) clean: bool,
+    /// The generation of the last opening after an end that was not in order: what was written before that, and not
+    /// since, may have been running when the node ended.
+    pub(super) recovering: Option<u32>,
 }
 
 /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`.
@@ -75,7 +76,30 @@ impl Directory {
 
     /// The connection of the writer: makes or checks the format, and counts the opening.
     pub(super) fn writer(&self) -> Result<(Connection, Opened)> {
+        // What is not ours is not touched: not even its journal mode.
+        if std::fs::metadata(&self.file).is_ok_and(|file| file.len() > 0) {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let looks = Connection::open_with_flags(&self.file, flags);
+            self.format(&looks.map_err(|error| failed(&error))?)?;
+        }
         let connection = self.connect(WRITER_CACHE)?;
+        match self.format(&connection)? {
+            0 => create(&connection).map_err(|error| failed(&error))?,
+            known => migrate(&connection, known).map_err(|error| failed(&error))?,
+        }
+        let opened = begin(&connection).map_err(|error| failed(&error))?;
+        sync_directory(&self.file).map_err(|error| {
+            let message = format!(
+                "cannot sync the directory of `{}`: {error}",
+                self.file.display()
+            );
+            unusable(message).with_source(error)
+        })?;
+        Ok((connection, opened))
+    }
+
+    /// The format of a file that is ours; 0 where there is nothing in it yet.
+    fn format(&self, connection: &Connection) -> Result<i32> {
         let pragma =
             |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
         let not_ours = |error: rusqlite::Error| {
@@ -88,24 +112,20 @@ impl Directory {
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
             .map_err(not_ours)?;
         match (application, format) {
-            (0, 0) if tables == 0 => create(&connection).map_err(|error| failed(&error))?,
-            (APPLICATION, known) if is_known(known) => {
-                migrate(&connection, known).map_err(|error| failed(&error))?;
-            }
+            (0, 0) if tables == 0 => Ok(0),
+            (APPLICATION, known) if is_known(known) => Ok(known),
             (APPLICATION, newer) => {
                 let message = format!(
                     "`{}` has format {newer}, this version reads formats up to {FORMAT}: use the version that wrote it",
                     self.file.display()
                 );
-                return Err(unusable(message));
+                Err(unusable(message))
             }
             _ => {
                 let message = format!("`{}` belongs to another program", self.file.display());
-                return Err(unusable(message));
+                Err(unusable(message))
             }
         }
-        let opened = begin(&connection).map_err(|error| failed(&error))?;
-        Ok((connection, opened))
     }
 
     /// A connection that reads.
@@ -153,13 +173,34 @@ fn begin(connection: &Connection) -> rusqlite::Result<Opened> {
         connection.query_row(statement, [key], |row| row.get::<_, i64>(0))
     };
     let generation = u32::try_from(value("generation")? + 1).unwrap_or(u32::MAX);
-    let clean = value("clean")? != 0;
+    let recovers = match value("clean")? {
+        0 => {
+            format!("INSERT OR REPLACE INTO meta (key, value) VALUES ('recovering', {generation});")
+        }
+        _ => String::new(),
+    };
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE;
+        "BEGIN IMMEDIATE; {recovers}
          UPDATE meta SET value = {generation} WHERE key = 'generation';
          UPDATE meta SET value = 0 WHERE key = 'clean'; COMMIT;"
     ))?;
-    Ok(Opened { generation, clean })
+    let recovering = value("recovering").optional()?;
+    Ok(Opened {
+        generation,
+        recovering: recovering.and_then(|generation| u32::try_from(generation).ok()),
+    })
+}
+
+/// The directory's own entries must outlast a power loss as well, and its entry in the one above.
+fn sync_directory(file: &Path) -> std::io::Result<()> {
+    let of_store = file.parent().unwrap_or(Path::new("."));
+    let above = of_store
+        .parent()
+        .filter(|above| !above.as_os_str().is_empty());
+    for directory in [of_store, above.unwrap_or(Path::new("."))] {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// SQLite's locks and syncs are not to be trusted over a network.

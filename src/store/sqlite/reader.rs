@@ -177,6 +177,27 @@ pub(super) fn due(
     Ok((decoded.collect::<Result<_>>()?, next))
 }
 
+/// Pending ones whose time is over.
+pub(super) fn overdue(connection: &Connection, now: i64, max: usize) -> Result<Vec<Invocation>> {
+    let read = || {
+        let select = format!(
+            "SELECT {COLUMNS}, service.name FROM invocation JOIN service ON service.id = service
+             WHERE state < 2 AND over <= ?1 ORDER BY over LIMIT ?2"
+        );
+        let mut select = connection.prepare_cached(&select)?;
+        let limit = i64::try_from(max).unwrap_or(i64::MAX);
+        let rows = select.query_map([now, limit], |row| {
+            Ok((Found::of(row)?, row.get::<_, String>(16)?))
+        })?;
+        rows.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let rows = read().map_err(|error: rusqlite::Error| failed(&error))?;
+    let decoded = rows
+        .into_iter()
+        .map(|(found, name)| found.decode(&ServiceName::parse(&name)?, None));
+    decoded.collect()
+}
+
 /// What workers declared.
 pub(super) fn announced(connection: &Connection) -> Result<Vec<Announced>> {
     let read = || {
@@ -331,7 +352,7 @@ pub(super) fn with_key(
 ) -> Result<Option<Cid>> {
     let read = || {
         let select = "SELECT cid FROM invocation
-             WHERE service = (SELECT id FROM service WHERE name = ?1) AND idempotency_key = ?2";
+             WHERE service = (SELECT id FROM service WHERE name = ?1) AND idempotency_key = ?2 ORDER BY id LIMIT 1";
         let mut select = connection.prepare_cached(select)?;
         let found = select.query_row([service.as_str(), key], |row| row.get::<_, Vec<u8>>(0));
         found.optional()

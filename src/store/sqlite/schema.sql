@@ -3,7 +3,8 @@
 -- Times are nanoseconds since 1970 (UTC). Blobs are the messages of src/store/sqlite/disk.rs. Anyone may read this
 -- file; only the node that holds the lock beside it writes.
 
--- What there is once: `generation` (how often the store was opened), `clean` (whether it was closed in order).
+-- What there is once: `generation` (how often the store was opened), `clean` (whether it was closed in order),
+-- `recovering` (the generation that was opened last after an end that was not in order).
 -- Written at opening and closing.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
@@ -31,7 +32,7 @@ CREATE TABLE invocation (
     wake               INTEGER NOT NULL,
     -- Somebody wants it cancelled, and its handler had not ended yet.
     cancel_requested   INTEGER NOT NULL DEFAULT 0,
-    -- Accepts it once for its service.
+    -- Accepts it once.
     idempotency_key    TEXT,
     -- Runs alone among those of its service that have it.
     concurrency_key    TEXT,
@@ -61,7 +62,9 @@ CREATE TABLE invocation (
     tombstone_until    INTEGER,
     -- No pending one with the same concurrency key comes before it: 1 for those without a key. Only these are looked at
     -- when something is claimed. Since format 2.
-    leads              INTEGER NOT NULL DEFAULT 1
+    leads              INTEGER NOT NULL DEFAULT 1,
+    -- When its expiration or deadline passes, while that still counts. Since format 2.
+    over               INTEGER
 ) STRICT;
 
 -- Pending work by service and time: small, whatever has ended, and whatever waits for its key.
@@ -71,8 +74,12 @@ CREATE INDEX pending ON invocation (service, wake) WHERE state < 2 AND leads = 1
 CREATE INDEX alone ON invocation (service, concurrency_key, wake, id)
     WHERE state < 2 AND concurrency_key IS NOT NULL;
 
--- Idempotency keys, as long as their invocations are kept.
-CREATE UNIQUE INDEX idempotency ON invocation (service, idempotency_key) WHERE idempotency_key IS NOT NULL;
+-- Pending work whose time will be over.
+CREATE INDEX overdue ON invocation (over) WHERE state < 2 AND over IS NOT NULL;
+
+-- Idempotency keys, as long as their invocations are kept. One accepts one invocation, whatever its service; in a file
+-- that was of format 1 there may be one for each service.
+CREATE INDEX idempotency ON invocation (idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 -- The children of an invocation.
 CREATE INDEX children ON invocation (parent) WHERE parent IS NOT NULL;

@@ -27,8 +27,7 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     pub(super) fn carry_out(&mut self, job: &Job, room: bool) -> rusqlite::Result<Result<Done>> {
         Ok(match job {
-            Job::Accept(_, _) if !room => Err(full()),
-            Job::Accept(new, _) => self.accept(new)?.map(Done::Accepted),
+            Job::Accept(new, _) => self.accept(new, room)?.map(Done::Accepted),
             Job::Record(change, _) => Ok(Done::Recorded(self.record(change)?)),
             Job::Begin(cids, _) => {
                 for cid in cids {
@@ -105,7 +104,7 @@ impl Work<'_> {
         Ok(id)
     }
 
-    fn accept(&mut self, new: &New) -> rusqlite::Result<Result<Acceptance>> {
+    fn accept(&mut self, new: &New, room: bool) -> rusqlite::Result<Result<Acceptance>> {
         let select = "SELECT state, end_time FROM tombstone WHERE cid = ?1";
         let mut select = self.transaction.prepare_cached(select)?;
         let tombstone = select
@@ -119,12 +118,19 @@ impl Work<'_> {
                 end_time: disk::timestamp(end_time),
             })));
         }
+        // First: a key may have been accepted for another service.
+        if let (Some(_), Some(first)) = (&new.idempotency_key, self.known(new)?) {
+            return Ok(first);
+        }
+        if !room {
+            return Ok(self.known(new)?.unwrap_or_else(|| Err(full())));
+        }
         let service = self.service(&new.service)?;
         let sequence = i64::try_from(new.sequence).unwrap_or(i64::MAX);
         let insert = "INSERT INTO invocation
              (cid, service, state, due, wake, idempotency_key, generation, sequence, request, accept_time, parent,
-              concurrency_key, root, leads)
-             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?11 IS NULL) ON CONFLICT DO NOTHING";
+              concurrency_key, root, leads, over)
+             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?11 IS NULL, ?13) ON CONFLICT DO NOTHING";
         let queue = self.queue(service, new.concurrency_key.as_deref())?;
         let inserted = self.transaction.prepare_cached(insert)?.execute(params![
             new.cid.as_bytes(),
@@ -139,27 +145,35 @@ impl Work<'_> {
             new.parent.as_ref().map(Cid::as_bytes),
             new.concurrency_key,
             new.root.as_ref().map(Cid::as_bytes),
+            new.over,
         ])?;
         if inserted == 1 {
             self.move_up(queue.as_ref())?;
             *self.open.entry(service).or_default() += 1;
             return Ok(Ok(Acceptance::Stored));
         }
-        // Its CID is known, or its key.
-        let select = "SELECT cid, service.name, request FROM invocation JOIN service ON service.id = service
-             WHERE cid = ?1 OR (service = ?2 AND idempotency_key = ?3) ORDER BY cid = ?1 DESC LIMIT 1";
+        Ok(self.known(new)?.unwrap_or_else(|| Err(full())))
+    }
+
+    /// What was accepted before with the same CID, or the same key.
+    fn known(&self, new: &New) -> rusqlite::Result<Option<Result<Acceptance>>> {
+        let select =
+            "SELECT cid, service.name, request FROM invocation JOIN service ON service.id = service
+             WHERE cid = ?1 OR idempotency_key = ?2 ORDER BY cid = ?1 DESC, invocation.id LIMIT 1";
         let mut select = self.transaction.prepare_cached(select)?;
-        let first = params![new.cid.as_bytes(), service, new.idempotency_key];
-        let (cid, name, request) = select.query_row(first, |row| {
+        let first = params![new.cid.as_bytes(), new.idempotency_key];
+        let first = select.query_row(first, |row| {
             Ok((
                 row.get::<_, Vec<u8>>(0)?,
                 row.get::<_, String>(1)?,
                 row.get::<_, Vec<u8>>(2)?,
             ))
-        })?;
-        let first = ServiceName::parse(&name)
-            .and_then(|service| disk::decode_request(disk::cid(&cid)?, service, &request));
-        Ok(first.map(|first| Acceptance::Known(Arc::new(first))))
+        });
+        Ok(first.optional()?.map(|(cid, name, request)| {
+            let first = ServiceName::parse(&name)
+                .and_then(|service| disk::decode_request(disk::cid(&cid)?, service, &request));
+            first.map(|first| Acceptance::Known(Arc::new(first)))
+        }))
     }
 
     fn record(&mut self, change: &Change) -> rusqlite::Result<Option<Recorded>> {
@@ -191,7 +205,7 @@ impl Work<'_> {
         };
         let update = "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = ?15, attempts = ?5,
              events = ?6, progress = ?7, last_failure = ?8, first_attempt_time = ?9, end_time = ?10,
-             purge_time = ?11, tombstone_until = ?12, wake = ?13, failure_reason = ?14 WHERE id = ?1";
+             purge_time = ?11, tombstone_until = ?12, wake = ?13, failure_reason = ?14, over = ?16 WHERE id = ?1";
         let last_failure = record.last_failure.as_ref().map(disk::encode_failure);
         self.transaction.prepare_cached(update)?.execute(params![
             id,
@@ -209,11 +223,12 @@ impl Work<'_> {
             disk::nanos(record.wake),
             record.failure().map(Error::reason),
             record.losses,
+            record.over.map(disk::nanos),
         ])?;
         self.move_up(queue.as_ref())?;
         let mut followed_by = Vec::new();
         for next in &change.followed_by {
-            if let Ok(Acceptance::Stored) = self.accept(next)? {
+            if let Ok(Acceptance::Stored) = self.accept(next, true)? {
                 followed_by.push(next.service.clone());
             }
         }

@@ -39,6 +39,7 @@ pub(super) struct New {
     pub(super) service: ServiceName,
     pub(super) due: i64,
     pub(super) wake: i64,
+    pub(super) over: Option<i64>,
     pub(super) idempotency_key: Option<String>,
     pub(super) concurrency_key: Option<String>,
     pub(super) accept_time: i64,
@@ -154,6 +155,11 @@ impl Writer {
                 row.get::<_, bool>(0)
             });
         let _ = self.connection.busy_timeout(BUSY);
+        if let Err(error) = &busy
+            && is_broken(error)
+        {
+            self.shared.break_with(error);
+        }
         self.log_limit = match busy {
             Ok(false) => LOG_PAGES,
             // A little later, then.

@@ -6,9 +6,7 @@ use cidery::engine::store::{Acceptance, Announced, Filter, Store, Stored};
 use super::with_terms;
 use crate::support::stored::{NOW, accepted, at, claimed, invocation, service, succeeded};
 
-pub(super) async fn a_key_is_accepted_once_for_its_service_as_long_as_it_is_kept(
-    store: &dyn Store,
-) {
+pub(super) async fn a_key_is_accepted_once_as_long_as_it_is_kept(store: &dyn Store) {
     let keyed = |name: &str| {
         with_terms(invocation(name, NOW, dict! {}), |terms| {
             terms.idempotency_key = Some("k".to_owned());
@@ -21,8 +19,10 @@ pub(super) async fn a_key_is_accepted_once_for_its_service_as_long_as_it_is_kept
         panic!("stored twice");
     };
     assert_eq!(known.cid, cid);
-    let elsewhere = store.accept(keyed("b")).await.unwrap();
-    assert!(matches!(elsewhere, Acceptance::Stored));
+    let Acceptance::Known(elsewhere) = store.accept(keyed("b")).await.unwrap() else {
+        panic!("stored for another service");
+    };
+    assert_eq!(elsewhere.cid, cid);
     let find = async || store.with_key(service("a"), "k".to_owned()).await.unwrap();
     assert_eq!(find().await, Some(cid));
     claimed(store, "a", NOW, 1).await;

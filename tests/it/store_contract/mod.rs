@@ -10,8 +10,7 @@ use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
 use cidery::{Cid, Payload, dict};
 
 use self::keys::{
-    a_concurrency_key_is_busy_until_it_is_recorded,
-    a_key_is_accepted_once_for_its_service_as_long_as_it_is_kept,
+    a_concurrency_key_is_busy_until_it_is_recorded, a_key_is_accepted_once_as_long_as_it_is_kept,
     a_pending_one_says_whether_another_with_its_key_comes_first,
     what_has_the_same_concurrency_key_is_claimed_one_at_a_time,
     what_was_announced_is_remembered_until_it_is_forgotten,
@@ -220,6 +219,44 @@ async fn whoever_began_and_did_not_record_is_not_recorded(store: &dyn Store) {
     assert_eq!(found(store, cid).await.state, State::ACCEPTED);
     assert!(store.record(succeeded(cid)).await.unwrap());
     store.health().unwrap();
+}
+
+async fn what_is_over_is_found_unless_it_is_claimed(store: &dyn Store) {
+    let terms = |due, expire: Option<i64>, deadline: Option<i64>| {
+        with_terms(invocation("a", at(due), dict! {}), |terms| {
+            terms.expire_time = expire.map(at);
+            terms.deadline = deadline.map(at);
+        })
+    };
+    let all = [
+        terms(0, Some(2), None),
+        terms(9, Some(3), Some(1)),
+        terms(9, Some(8), Some(9)),
+        terms(0, None, None),
+    ];
+    let cids = all.each_ref().map(|one| one.request.cid);
+    for one in all {
+        store.accept(one).await.unwrap();
+    }
+    let overdue = async |now, max| {
+        let found = store.overdue(at(now), max).await.unwrap();
+        found.iter().map(|one| one.request.cid).collect::<Vec<_>>()
+    };
+    assert_eq!(overdue(0, 9).await, []);
+    assert_eq!(overdue(5, 9).await, [cids[1], cids[0]]);
+    assert_eq!(overdue(5, 1).await, [cids[1]]);
+    assert_eq!(claimed(store, "a", at(0), 1).await, [cids[0]]);
+    assert_eq!(overdue(5, 9).await, [cids[1]]);
+    // Once it has started its expiration counts no more.
+    let pending = State::Pending { started: true };
+    assert!(
+        store
+            .record(record(cids[0], pending, EventKind::Started))
+            .await
+            .unwrap()
+    );
+    assert!(store.record(succeeded(cids[1])).await.unwrap());
+    assert_eq!(overdue(5, 9).await, []);
 }
 
 async fn a_claim_beats_whoever_has_none(store: &dyn Store) {
@@ -457,11 +494,12 @@ suite! {
     what_was_never_accepted_is_unknown
     room_is_kept_for_outcomes
     whoever_began_and_did_not_record_is_not_recorded
-    a_key_is_accepted_once_for_its_service_as_long_as_it_is_kept
+    a_key_is_accepted_once_as_long_as_it_is_kept
     what_has_the_same_concurrency_key_is_claimed_one_at_a_time
     a_concurrency_key_is_busy_until_it_is_recorded
     a_pending_one_says_whether_another_with_its_key_comes_first
     what_was_announced_is_remembered_until_it_is_forgotten
+    what_is_over_is_found_unless_it_is_claimed
     a_claim_beats_whoever_has_none
     what_follows_and_is_known_is_not_accepted_again
     what_failed_is_listed_by_its_reason

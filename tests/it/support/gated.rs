@@ -161,6 +161,10 @@ impl Store for GatedStore {
         self.inner.remove(cid)
     }
 
+    fn overdue(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
+        self.inner.overdue(now, max)
+    }
+
     fn announce(&self, announced: Announced) -> BoxFuture<'_, Result<()>> {
         self.inner.announce(announced)
     }

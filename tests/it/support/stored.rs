@@ -53,6 +53,7 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         losses: 0,
         due: NOW,
         wake: NOW,
+        over: None,
         first_attempt_time: Some(NOW),
         events: vec![event(2, EventKind::Started), event(3, kind)],
         progress: None,

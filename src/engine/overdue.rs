@@ -1,0 +1,57 @@
+//! Ending what waits and whose time is over: it may wait for a slot, for a key, or for somebody to serve it.
+
+use std::time::Duration;
+
+use crate::engine::Invoker;
+use crate::model::error::Result;
+
+/// How often to look: a lane that is free ends what it has at the instant itself.
+const EVERY: Duration = Duration::from_secs(1);
+/// How many are ended at once.
+const BATCH: usize = 256;
+
+/// Starts the watch.
+pub(super) fn start(invoker: &Invoker) {
+    let draining = invoker.0.draining.clone();
+    let watching = invoker.clone();
+    invoker.0.tasks.spawn("overdue", async move {
+        tokio::select! {
+            () = draining.cancelled() => {}
+            () = watch(watching) => {}
+        }
+    });
+}
+
+async fn watch(invoker: Invoker) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        loop {
+            match invoker.end_overdue().await {
+                Ok(ended) if ended >= BATCH => tokio::task::yield_now().await,
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::error!(%error, "cannot end what is overdue");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+impl Invoker {
+    /// Ends some of what is overdue; answers how much.
+    async fn end_overdue(&self) -> Result<usize> {
+        let now = self.0.clock.now();
+        let overdue = self.0.store.overdue(now, BATCH).await?;
+        let mut ended = 0;
+        for invocation in overdue {
+            let service = invocation.request.service.as_str();
+            // Of a service that nobody knows any more: it waits until somebody does.
+            let Ok(route) = self.0.routes.find(service) else {
+                continue;
+            };
+            ended += usize::from(self.give_up_waiting(&route, &invocation).await);
+        }
+        Ok(ended)
+    }
+}
