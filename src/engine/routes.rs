@@ -212,6 +212,21 @@ impl Route {
         }
     }
 
+    /// Where it is served.
+    fn locations(&self) -> Vec<Location> {
+        match self.gate.pool() {
+            Some(pool) => pool.locations(),
+            None => vec![Location {
+                worker_id: String::new(),
+                worker_name: String::new(),
+                build_id: String::new(),
+                definition: Arc::clone(&self.definition),
+                running: self.gate.running(),
+                since: self.since,
+            }],
+        }
+    }
+
     /// Whether somebody serves it now.
     pub(super) fn is_served(&self) -> bool {
         self.gate.pool().is_none_or(|pool| pool.is_served())
@@ -310,27 +325,13 @@ impl Invoker {
 }
 
 impl Engine {
-    fn locations(&self, route: &Route) -> Vec<Location> {
-        match route.gate.pool() {
-            Some(pool) => pool.locations(),
-            None => vec![Location {
-                worker_id: String::new(),
-                worker_name: String::new(),
-                build_id: String::new(),
-                definition: Arc::clone(&route.definition),
-                running: route.gate.running(),
-                since: route.since,
-            }],
-        }
-    }
-
     fn facts(&self, route: &Route) -> ServiceFacts {
         let own = route.definition.service_options();
         let options = &route.options;
         ServiceFacts {
             definition: Arc::clone(&route.definition),
             gives_way: route.gives_way(),
-            locations: self.locations(route),
+            locations: route.locations(),
             effective: ServiceOptions {
                 timeout: Some(options.timeout),
                 attempt_timeout: Some(options.attempt_timeout),

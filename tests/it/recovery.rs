@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::support::binary::Server;
 use crate::support::{Folder, PATIENCE, collect, names};
 
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     let rounds = std::env::var("CIDERY_CRASH_ROUNDS").ok();
     rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(2)
 }
@@ -80,7 +80,7 @@ async fn kill_again_and_again(data: &str, seed: u64) -> HashMap<Cid, bool> {
 }
 
 /// All that happened to each invocation.
-async fn stories(
+pub(crate) async fn stories(
     server: &Server,
     cids: impl Iterator<Item = &Cid>,
 ) -> HashMap<String, Vec<v1::StreamResultsResponse>> {

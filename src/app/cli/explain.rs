@@ -10,9 +10,11 @@ use crate::codec::convert::{
 };
 use crate::codec::proto::v1;
 use crate::codec::{json, payload};
+use crate::dict;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::Format;
+use crate::model::value::Value;
 
 /// Tells the whole story of an invocation: its acceptance, each attempt, its outcome, what it
 /// came from and what it made.
@@ -28,42 +30,90 @@ impl Explain {
     pub(super) async fn run(self, printer: &Printer) -> Result<()> {
         let client = self.node.connect().await?;
         let invocation = client.explain(self.cid).await?;
-        let rows: Vec<_> = story(&invocation)
-            .into_iter()
-            .map(|(when, what)| [when, what])
-            .collect();
-        let waits = why(&invocation);
-        let state = state_name(invocation.state);
-        let waits = if waits.is_empty() {
-            String::new()
-        } else {
-            format!(" ({waits})")
+        let filter = v1::InvocationFilter {
+            parent_cid: self.cid.to_string(),
+            ..v1::InvocationFilter::default()
         };
-        printer.data(&format!(
-            "{}  {}  {state}{waits}",
-            invocation.cid, invocation.service
-        ));
-        for (key, cid) in [
-            ("parent", &invocation.parent_cid),
-            ("in reply to", &invocation.in_reply_to),
-            ("retry of", &invocation.retry_of),
-            ("idempotency key", &invocation.idempotency_key),
-        ] {
-            if !cid.is_empty() {
-                printer.data(&format!("{key}: {cid}"));
-            }
-        }
-        printer.data(&format!("input: {}", input(&invocation)));
-        printer.data("");
-        printer.table(["WHEN", "WHAT"], &rows);
-        if !invocation.child_cids.is_empty() {
-            printer.data("\nmade:");
-            for child in &invocation.child_cids {
-                printer.data(&format!("  {child}"));
-            }
+        let mut children = client.invocations(filter, CHILDREN).await?;
+        children.reverse();
+        match printer.is_json() {
+            true => printer.line(&for_programs(&invocation, &children)),
+            false => for_people(printer, &invocation, &children),
         }
         Ok(())
     }
+}
+
+/// How many of those that it made are shown.
+const CHILDREN: usize = 100;
+
+/// What it came from, and how it is known.
+fn origin(invocation: &v1::Invocation) -> impl Iterator<Item = (&'static str, &str)> {
+    let facts = [
+        ("parent", invocation.parent_cid.as_str()),
+        ("in reply to", &invocation.in_reply_to),
+        ("retry of", &invocation.retry_of),
+        ("idempotency key", &invocation.idempotency_key),
+    ];
+    facts.into_iter().filter(|(_, fact)| !fact.is_empty())
+}
+
+fn for_people(printer: &Printer, invocation: &v1::Invocation, children: &[v1::Invocation]) {
+    let waits = why(invocation);
+    let state = state_name(invocation.state);
+    let waits = match waits.as_str() {
+        "" => String::new(),
+        waits => format!(" ({waits})"),
+    };
+    let (cid, service) = (&invocation.cid, &invocation.service);
+    printer.data(&format!("{cid}  {service}  {state}{waits}"));
+    for (key, fact) in origin(invocation) {
+        printer.data(&format!("{key}: {fact}"));
+    }
+    printer.data(&format!("input: {}", input(invocation)));
+    printer.data("");
+    let rows: Vec<_> = story(invocation)
+        .into_iter()
+        .map(|(when, what)| [when, what])
+        .collect();
+    printer.table(["WHEN", "WHAT"], &rows);
+    if !children.is_empty() {
+        printer.data("\nmade:");
+        for child in children {
+            let state = state_name(child.state);
+            let why = match child.in_reply_to.as_str() {
+                "" => "",
+                _ => "  callback",
+            };
+            printer.data(&format!("  {}  {}  {state}{why}", child.cid, child.service));
+        }
+    }
+}
+
+fn for_programs(invocation: &v1::Invocation, children: &[v1::Invocation]) -> Value {
+    let story = story(invocation).into_iter();
+    let story = story.map(|(when, what)| Value::from(dict! { "when": when, "what": what }));
+    let children = children.iter().map(|child| {
+        Value::from(dict! {
+            "cid": child.cid.as_str(),
+            "service": child.service.as_str(),
+            "state": state_name(child.state),
+            "in reply to": child.in_reply_to.as_str(),
+        })
+    });
+    let mut facts = dict! {
+        "cid": invocation.cid.as_str(),
+        "service": invocation.service.as_str(),
+        "state": state_name(invocation.state),
+        "waits for": why(invocation),
+        "input": input(invocation),
+        "story": story.collect::<Vec<_>>(),
+        "made": children.collect::<Vec<_>>(),
+    };
+    for (key, fact) in origin(invocation) {
+        facts.insert(key, fact);
+    }
+    facts.into()
 }
 
 fn input(invocation: &v1::Invocation) -> String {
@@ -122,7 +172,10 @@ fn story(invocation: &v1::Invocation) -> Vec<(String, String)> {
             "will be removed".to_owned(),
         ));
     } else {
-        story.push((at(invocation.start_time.as_ref()), "is due".to_owned()));
+        match why(invocation).as_str() {
+            "HELD" => story.push((String::new(), "is held: retry or cancel it".to_owned())),
+            _ => story.push((at(invocation.start_time.as_ref()), "is due".to_owned())),
+        }
     }
     story
 }

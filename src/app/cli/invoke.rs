@@ -52,6 +52,24 @@ pub(super) struct Invoke {
     /// In the background: invoke this service with the response; can be given several times.
     #[arg(long, value_name = "NAME")]
     callback: Vec<String>,
+    /// In the background: invoke this service with the failure; can be given several times.
+    #[arg(long, value_name = "NAME")]
+    failure_callback: Vec<String>,
+    /// In the background: start it at this instant.
+    #[arg(long, value_name = "TIME", conflicts_with = "delay")]
+    start_time: Option<jiff::Timestamp>,
+    /// In the background: it must have ended at this instant, retries included.
+    #[arg(long, value_name = "TIME")]
+    deadline: Option<jiff::Timestamp>,
+    /// In the background: how long the outcome is kept.
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    retention: Option<Duration>,
+    /// In the background: run it alone among those of the service with this key.
+    #[arg(long, value_name = "KEY")]
+    concurrency_key: Option<String>,
+    /// In the background: hold it, rather than fail it, when no attempt is left.
+    #[arg(long)]
+    hold: bool,
     /// The CID of the invocation. Default: the node makes one.
     #[arg(long, value_name = "CID")]
     cid: Option<Cid>,
@@ -74,7 +92,10 @@ impl Invoke {
         let input = self.input.payload()?;
         let format = self.response_format.map(DocumentFormat::format);
         let background = Background {
-            start: self.delay.map(Start::After),
+            start: match (self.delay, self.start_time) {
+                (Some(delay), _) => Some(Start::After(delay)),
+                (None, time) => time.map(Start::At),
+            },
             expiration: self.expiration,
             idempotency_key: self.idempotency_key,
             retry_policy: self.retry.map(|max_attempts| RetryPolicy {
@@ -82,6 +103,11 @@ impl Invoke {
                 ..RetryPolicy::default()
             }),
             callbacks: self.callback,
+            failure_callbacks: self.failure_callback,
+            deadline: self.deadline,
+            retention: self.retention,
+            concurrency_key: self.concurrency_key,
+            hold: self.hold,
             on_deadline: match self.continues {
                 true => OnDeadline::Continue,
                 false => OnDeadline::Cancel,

@@ -61,7 +61,7 @@ enum Command {
     /// Run a node with services to play with, and show what it can do.
     Demo(demo::Demo),
     /// Invoke a service.
-    Invoke(invoke::Invoke),
+    Invoke(Box<invoke::Invoke>),
     /// Show what an invocation came to.
     Result(result::ShowResult),
     /// List stored invocations.

@@ -41,7 +41,6 @@ pub struct Worker;
 
 impl Worker {
     /// Begins to put one together.
-    #[must_use]
     pub fn builder() -> WorkerBuilder {
         WorkerBuilder::default()
     }

@@ -193,11 +193,9 @@ fn begin(connection: &Connection) -> rusqlite::Result<Opened> {
 
 /// The directory's own entries must outlast a power loss as well, and its entry in the one above.
 fn sync_directory(file: &Path) -> std::io::Result<()> {
-    let of_store = file.parent().unwrap_or(Path::new("."));
-    let above = of_store
-        .parent()
-        .filter(|above| !above.as_os_str().is_empty());
-    for directory in [of_store, above.unwrap_or(Path::new("."))] {
+    for directory in file.ancestors().skip(1).take(2) {
+        let is_here = directory.as_os_str().is_empty();
+        let directory = if is_here { Path::new(".") } else { directory };
         File::open(directory)?.sync_all()?;
     }
     Ok(())

@@ -35,7 +35,12 @@ impl Server {
     /// The same, in an environment.
     pub(crate) fn start_in(options: &[&str], environment: &[(&str, &Path)]) -> Self {
         let mut child = cidery()
-            .args(["serve", "--demo", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--demo"])
+            .args(if options.contains(&"--listen") {
+                [].as_slice()
+            } else {
+                &["--listen", "127.0.0.1:0"]
+            })
             .args(if options.contains(&"--data-dir") {
                 None
             } else {

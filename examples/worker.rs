@@ -1,0 +1,41 @@
+//! A worker in Rust: the same handlers as in a node, in a process of their own.
+//!
+//! Run with `cargo run --example worker -- 127.0.0.1:24337`, beside a node (`cidery serve --demo`).
+
+use std::time::Duration;
+
+use cidery::{Context, Dict, Error, Result, Value, Worker, dict};
+
+/// Answers with what it gets.
+async fn echo(input: Value) -> Value {
+    input
+}
+
+/// Invokes a service through the node, as part of the same invocation.
+async fn nested(ctx: Context) -> Result<Dict> {
+    ctx.invoke("customer.get", dict! { "cust_id": 1 })
+        .await?
+        .parse()
+}
+
+/// Takes a moment, and emits an item.
+async fn step(ctx: Context, input: Dict) -> Result<Dict> {
+    ctx.emit(dict! { "attempt": ctx.attempt() }).await?;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    Ok(input)
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let Some(node) = std::env::args().nth(1) else {
+        return Err(Error::invalid_argument("USAGE", "worker HOST:PORT"));
+    };
+    Worker::builder()
+        .name("example")
+        .build_id(env!("CARGO_PKG_VERSION"))
+        .service("rust.echo", echo)
+        .service("rust.nested", nested)
+        .service("rust.step", step)
+        .run(&node)
+        .await
+}
