@@ -246,7 +246,7 @@ impl InvokeAsyncCall<'_> {
         self
     }
 
-    /// Makes acceptance safe to repeat: the first invocation with this key and service is answered again.
+    /// Makes acceptance safe to repeat: the first invocation with this key is answered again.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.call.background().idempotency_key = Some(key.into());
         self

@@ -192,6 +192,70 @@ fn a_python_client_made_from_the_proto_files_calls_everything() {
     succeeded(&command.output().unwrap());
 }
 
+/// A process that is ended when the test is.
+struct Process(std::process::Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The worker that `docs/worker-protocol.md` shows, as it stands there.
+#[test]
+fn the_minimal_worker_of_the_documentation_serves() {
+    let tools = [
+        tool("CIDERY_PYTHON", "the minimal worker"),
+        tool("CIDERY_GRPCURL", "the minimal worker"),
+    ];
+    let [Some(python), Some(grpcurl)] = tools else {
+        return;
+    };
+    let folder = Folder::new("minimal");
+    let out = folder.path().display();
+    let options = [
+        format!("--python_out={out}"),
+        format!("--grpc_python_out={out}"),
+    ];
+    generate(&python, &root().join("proto"), &options, None);
+    let page = std::fs::read_to_string(root().join("docs/worker-protocol.md")).unwrap();
+    let code = page
+        .split("```python\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let worker = folder.path().join("worker.py");
+    std::fs::write(&worker, code).unwrap();
+    let server = Server::start(&[]);
+    let mut command = Command::new(&python);
+    let _worker = Process(command.arg(&worker).arg(&server.address).spawn().unwrap());
+    let serves = || stdout(&server.run(&["services", "greet.hello"])).contains("SERVING");
+    let until = std::time::Instant::now() + crate::support::PATIENCE;
+    while !serves() {
+        assert!(
+            std::time::Instant::now() < until,
+            "the worker does not come"
+        );
+    }
+    let mut call = Command::new(grpcurl);
+    call.args(["-plaintext", "-d", "{\"name\": \"Ann\"}", &server.address]);
+    let answer = call.arg("greet.Service/Hello").output().unwrap();
+    succeeded(&answer);
+    assert!(
+        stdout(&answer).contains("\"greeting\": \"Hello, Ann\""),
+        "{}",
+        stdout(&answer)
+    );
+    let answer = server.run(&["invoke", "--follow", "greet.hello", "name=Bob"]);
+    assert!(stdout(&answer).contains("Hello, Bob"));
+    assert!(stdout(&server.run(&["workers"])).contains("minimal"));
+    let refused = server.run(&["service", "forget", "greet.hello"]);
+    assert!(stderr(&refused).contains("SERVICE_IN_USE"));
+}
+
 #[test]
 fn a_python_client_made_from_exported_files_calls_typed_methods() {
     let Some(python) = tool("CIDERY_PYTHON", "a Python client") else {
