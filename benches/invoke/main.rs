@@ -4,7 +4,7 @@
 //! `prost_types::Struct`: two server processes, one client, A B A B, medians. CPU is that of the server process per
 //! call, because client and server share the machine. Then `ctx.invoke` in process, in nanoseconds and, where valgrind
 //! is there, in instructions. Then `InvokeAsync` on disk, and from it to the outcome (`-- --durable` for these alone).
-//! `-- --backlog 1000000` measures a node with that many pending invocations.
+//! Through a worker process: `-- --relay`. `-- --backlog 1000000` measures a node with that many pending invocations.
 
 #![expect(clippy::print_stdout, reason = "a bench shows what it measured")]
 #![expect(
@@ -27,6 +27,7 @@ mod load;
 mod nested;
 #[cfg(feature = "sqlite")]
 mod outcome;
+mod relay;
 mod server;
 
 use std::time::Duration;
@@ -48,6 +49,11 @@ fn main() {
     match arguments.as_slice() {
         ["--serve", "cidery"] => server::serve_cidery(),
         ["--serve", "tonic"] => baseline::serve(),
+        ["--serve", "node"] => relay::serve_node(),
+        ["--serve", "worker", node] => relay::serve_worker(node),
+        ["--serve", "relay"] => relay::serve_relay(),
+        ["--serve", "relay-worker", node] => relay::serve_relay_worker(node),
+        ["--relay"] => relay::compare(),
         #[cfg(feature = "sqlite")]
         ["--serve", "durable"] => durable::serve(),
         #[cfg(feature = "sqlite")]
@@ -68,6 +74,7 @@ fn main() {
         _ => {
             compare();
             nested::show();
+            relay::compare();
             #[cfg(feature = "sqlite")]
             {
                 durable::compare();

@@ -164,7 +164,7 @@ fn java(role: Role) -> Option<Program> {
     let folder = Folder::new("java");
     let stubs = folder.path().display();
     let mut command = Command::new(&protoc);
-    command.arg(format!("--plugin={}", protoc.clone() + "-gen-grpc-java"));
+    command.arg(format!("--plugin={protoc}-gen-grpc-java"));
     command.arg("-I").arg(root().join("proto"));
     command.args(["java", "grpc-java"].map(|plugin| format!("--{plugin}_out={stubs}")));
     command.args(FILES.map(|file| format!("cidery/v1/{file}.proto")));

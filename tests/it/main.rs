@@ -5,6 +5,7 @@ mod support;
 
 mod bad_input;
 mod cancellation;
+mod chaos;
 mod checks;
 mod cli;
 mod compiler;
