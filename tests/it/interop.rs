@@ -233,10 +233,10 @@ fn the_minimal_worker_of_the_documentation_serves() {
     let mut command = Command::new(&python);
     let _worker = Process(command.arg(&worker).arg(&server.address).spawn().unwrap());
     let serves = || stdout(&server.run(&["services", "greet.hello"])).contains("SERVING");
-    let until = std::time::Instant::now() + crate::support::PATIENCE;
+    let until = tokio::time::Instant::now() + crate::support::PATIENCE;
     while !serves() {
         assert!(
-            std::time::Instant::now() < until,
+            tokio::time::Instant::now() < until,
             "the worker does not come"
         );
     }
