@@ -18,7 +18,7 @@ use crate::engine::routes::Route;
 use crate::engine::settle::{Whose, deadline_passed};
 use crate::engine::wanted::{Wanted, with_ignored};
 use crate::model::error::{Error, Result, reason};
-use crate::model::invocation::{Change, Invocation};
+use crate::model::invocation::{Change, Invocation, State};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::service::{Admitted, Facts, Fate};
 
@@ -59,8 +59,13 @@ impl Invoker {
         let engine = &self.0;
         let _work = engine.work.token();
         if let Some(error) = self.not_again(&invocation) {
+            // It had begun, or may have: the store does not hold the start of a first attempt.
+            let begun = Invocation {
+                state: State::Pending { started: true },
+                ..invocation
+            };
             let change = Change::UncleanRestart { poisoned: true };
-            self.end_pending(&route, &invocation, change, error, Whose::Ours)
+            self.end_pending(&route, &begun, change, error, Whose::Ours)
                 .await;
             drop(permits);
             self.wake(&route);

@@ -99,9 +99,8 @@ impl State {
             Change::DeadlinePassed if started => Some(Self::Failed),
             Change::DeadlinePassed => Some(Self::Expired),
             Change::InputRefused => Some(Self::Failed),
-            // Only what had begun is: of a first attempt the store does not know that.
-            Change::UncleanRestart { poisoned: true } => Some(Self::Failed),
-            Change::UncleanRestart { poisoned: false } => Some(Self::Pending { started }),
+            Change::UncleanRestart { poisoned: true } if started => Some(Self::Failed),
+            Change::UncleanRestart { .. } => Some(Self::Pending { started }),
             Change::Response
             | Change::Failure { .. }
             | Change::Lost { .. }
