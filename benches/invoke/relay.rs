@@ -1,5 +1,5 @@
-//! `Invoke` through a Rust worker process, beside the leanest relay: a tonic unary method that hands the same `Struct` to
-//! another process over a bidirectional stream and waits for it to come back.
+//! `Invoke` through a Rust worker process, beside the leanest relay: a tonic unary method that hands the same `Struct`
+//! to another process over a bidirectional stream and waits for it to come back.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
