@@ -85,7 +85,10 @@ impl Invoker {
             return;
         }
         let now = engine.clock.now();
-        let live = Arc::new(Live::begin(&invocation, engine.store.generation(), now));
+        let seat = fitted.as_ref().ok().and_then(|(permits, _)| permits.seat());
+        let worker = seat.map_or("", |seat| seat.worker());
+        let generation = engine.store.generation();
+        let live = Arc::new(Live::begin(&invocation, worker, generation, now));
         engine.hub.open(Arc::clone(&live));
         let ended = match self.begin(&invocation).await {
             Ok(()) => self.attempt(&route, &invocation, fitted, &live).await,

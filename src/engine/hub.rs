@@ -197,8 +197,13 @@ pub(super) struct News {
 }
 
 impl Live {
-    /// Begins an attempt of a claimed invocation.
-    pub(super) fn begin(invocation: &Invocation, generation: u32, now: Timestamp) -> Self {
+    /// Begins an attempt of a claimed invocation, at a worker where one has it.
+    pub(super) fn begin(
+        invocation: &Invocation,
+        worker: &str,
+        generation: u32,
+        now: Timestamp,
+    ) -> Self {
         let attempt = invocation.attempts + 1;
         let mut events = invocation.events.clone();
         let sequence = next_sequence(invocation.sequence(), generation);
@@ -206,7 +211,9 @@ impl Live {
             sequence,
             attempt,
             time: now,
-            kind: EventKind::Started,
+            kind: EventKind::Started {
+                worker: worker.to_owned(),
+            },
         }));
         let items = invocation
             .events

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cidery::codec::struct_pb::{encode_dict, encode_value};
-use cidery::engine::store::{Record, Store as _, Stored};
+use cidery::engine::store::{Announced, Record, Store as _, Stored};
 use cidery::model::error::Violation;
 use cidery::model::invocation::{
     EventKind, InReplyTo, Invocation, Progress, Request, RetryPolicy, Shown, State, Terms,
@@ -16,7 +16,7 @@ use cidery::store::SqliteStore;
 use cidery::{Cid, Error, Payload, Value, dict};
 
 use crate::support::stored::{
-    NOW, accepted, at, claimed, event, found, invocation, service, succeeded,
+    NOW, accepted, at, claimed, event, found, invocation, service, started, succeeded,
 };
 use crate::support::{Folder, document};
 
@@ -304,7 +304,10 @@ async fn a_directory_is_one_processs_and_one_programs() {
 
 /// A store that format 1 left behind, closed in order. It must open for ever: it is never written anew.
 /// (What `whatever_is_written_is_read_as_it_was` writes, as it was then.)
-const KEPT: &str = "tests/fixtures/store_v1/cidery.db";
+const KEPT: [&str; 2] = [
+    "tests/fixtures/store_v1/cidery.db",
+    "tests/fixtures/store_v2/cidery.db",
+];
 
 /// Something of everything that a store can hold. Never changed: it is what the fixture was made of.
 fn something_of_everything() -> Vec<Invocation> {
@@ -371,7 +374,7 @@ fn pending() -> Invocation {
     let item = Payload::Any(encode_value(&Value::Int(7)).unwrap());
     let due = pending.due;
     pending.events.extend([
-        event(2, EventKind::Started),
+        event(2, started()),
         event(3, EventKind::Item(item)),
         event(4, EventKind::RetryScheduled { failure, due }),
     ]);
@@ -470,13 +473,29 @@ async fn whatever_is_written_is_read_as_it_was() {
     assert_whole(&SqliteStore::open(folder.path()).unwrap()).await;
 }
 
-/// A directory that an earlier version wrote opens in this one, and all that was in it is there.
+/// What is in the fixture of format 2 beside that.
+fn declared() -> Announced {
+    Announced {
+        service: service("order.place"),
+        hash: "0011223344556677".to_owned(),
+        first_time: at(1),
+        last_time: at(2),
+        declaration: b"declared".to_vec(),
+    }
+}
+
+/// What a version wrote opens in all that follow, and all that was in it is there.
 #[tokio::test]
-async fn a_store_of_format_1_opens() {
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join(KEPT);
-    let folder = Folder::new("store");
-    std::fs::copy(kept, folder.path().join("cidery.db")).unwrap();
-    let store = SqliteStore::open(folder.path()).unwrap();
-    assert_eq!(store.generation(), 2);
-    assert_whole(&store).await;
+async fn stores_of_each_format_open() {
+    for kept in KEPT {
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join(kept);
+        let folder = Folder::new("store");
+        std::fs::copy(&kept, folder.path().join("cidery.db")).unwrap();
+        let store = SqliteStore::open(folder.path()).unwrap();
+        assert_eq!(store.generation(), 2);
+        assert_whole(&store).await;
+        if kept.ends_with("store_v2/cidery.db") {
+            assert_eq!(store.announced().await.unwrap(), [declared()]);
+        }
+    }
 }

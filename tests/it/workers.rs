@@ -145,12 +145,14 @@ async fn what_a_handler_sees_is_the_same() {
     }
     let (node, runs) = (node().await, Arc::new(AtomicUsize::new(0)));
     let builder = Worker::builder().hooks(Count(Arc::clone(&runs)));
-    let _worker = connect(&node, builder.service("a.shows", shows)).await;
+    let worker = connect(&node, builder.service("a.shows", shows)).await;
     let mut call = Call::new("a.shows", ());
     let metadata = cidery::Metadata::from_iter([("mine", "yes")]);
     call.metadata = Some(Arc::new(metadata));
     let cid = node.client.invoke_async(call).await.unwrap().cid;
     let events = node.events(follow(cid)).await;
+    let told = node.client.explain(cid).await.unwrap();
+    assert_eq!(told.attempts[0].worker, worker.id());
     let expected = ["accepted", "started", "item", "item", "item", "succeeded"];
     assert_eq!(names(&events), expected);
     let found = ended(&node, cid).await;

@@ -23,7 +23,9 @@ pub fn event_to_proto(cid: Cid, event: &Event) -> Result<v1::StreamResultsRespon
             service: service.to_string(),
             start_time: Some(timestamp_to_proto(*due)),
         }),
-        EventKind::Started => Proto::Started(v1::StartedEvent::default()),
+        EventKind::Started { worker } => Proto::Started(v1::StartedEvent {
+            worker: worker.clone(),
+        }),
         EventKind::Item(item) => Proto::Item(v1::ItemEvent {
             item: Some(item_to_proto(item.clone())?),
         }),

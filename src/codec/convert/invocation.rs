@@ -119,10 +119,11 @@ fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
         let time = Some(timestamp_to_proto(event.time));
         let (failure, end_time) = match &event.kind {
             EventKind::Accepted { .. } | EventKind::Item(_) => continue,
-            EventKind::Started => {
+            EventKind::Started { worker } => {
                 attempts.push(v1::Attempt {
                     number: event.attempt,
                     start_time: time,
+                    worker: worker.clone(),
                     ..v1::Attempt::default()
                 });
                 continue;

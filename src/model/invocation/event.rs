@@ -38,7 +38,10 @@ pub enum EventKind {
         due: Timestamp,
     },
     /// An attempt started.
-    Started,
+    Started {
+        /// The worker that runs it, by its id; empty where the node itself does.
+        worker: String,
+    },
     /// The handler emitted something.
     Item(Payload),
     /// An attempt failed and another one follows.
@@ -81,7 +84,9 @@ impl EventKind {
         match self {
             Self::RetryScheduled { failure, .. } => Some(failure),
             Self::Failed(error) | Self::Cancelled(error) | Self::Expired(error) => Some(error),
-            Self::Accepted { .. } | Self::Started | Self::Item(_) | Self::Succeeded(_) => None,
+            Self::Accepted { .. } | Self::Started { .. } | Self::Item(_) | Self::Succeeded(_) => {
+                None
+            }
         }
     }
 
@@ -89,9 +94,10 @@ impl EventKind {
     #[must_use]
     pub fn terminal_state(&self) -> Option<State> {
         match self {
-            Self::Accepted { .. } | Self::Started | Self::Item(_) | Self::RetryScheduled { .. } => {
-                None
-            }
+            Self::Accepted { .. }
+            | Self::Started { .. }
+            | Self::Item(_)
+            | Self::RetryScheduled { .. } => None,
             Self::Succeeded(_) => Some(State::Succeeded),
             Self::Failed(_) => Some(State::Failed),
             Self::Cancelled(_) => Some(State::Cancelled),
@@ -103,9 +109,10 @@ impl EventKind {
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         match self {
-            Self::Accepted { .. } | Self::Started | Self::Item(_) | Self::RetryScheduled { .. } => {
-                None
-            }
+            Self::Accepted { .. }
+            | Self::Started { .. }
+            | Self::Item(_)
+            | Self::RetryScheduled { .. } => None,
             Self::Succeeded(reply) => Some(Ok(reply.clone())),
             Self::Failed(error) | Self::Cancelled(error) | Self::Expired(error) => {
                 Some(Err(error.clone()))

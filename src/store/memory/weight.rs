@@ -34,7 +34,7 @@ pub(super) fn weight(invocation: &Invocation) -> usize {
 fn of_event(event: &Event) -> usize {
     EVENT
         + match &event.kind {
-            EventKind::Accepted { .. } | EventKind::Started => 0,
+            EventKind::Accepted { .. } | EventKind::Started { .. } => 0,
             EventKind::Item(item) => item.weight(),
             EventKind::Succeeded(reply) => reply.payload.weight() + of_metadata(&reply.metadata),
             EventKind::RetryScheduled { failure, .. }

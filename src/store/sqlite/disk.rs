@@ -170,6 +170,9 @@ struct DiskEvent {
     /// Of retries.
     #[prost(sint64, tag = "8")]
     due: i64,
+    /// Of starts.
+    #[prost(string, tag = "9")]
+    worker: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -444,7 +447,10 @@ pub(super) fn append_events(blob: &mut Vec<u8>, events: &[Arc<Event>]) -> Result
         };
         match &event.kind {
             EventKind::Accepted { .. } => continue,
-            EventKind::Started => message.kind = 1,
+            EventKind::Started { worker } => {
+                message.kind = 1;
+                message.worker.clone_from(worker);
+            }
             EventKind::Item(item) => {
                 message.kind = 2;
                 message.payload = Some(to_payload(item)?);
@@ -480,7 +486,9 @@ pub(super) fn decode_events(mut blob: &[u8]) -> Result<Vec<Arc<Event>>> {
     while !blob.is_empty() {
         let message = DiskEvent::decode_length_delimited(&mut blob).map_err(damaged)?;
         let kind = match message.kind {
-            1 => EventKind::Started,
+            1 => EventKind::Started {
+                worker: message.worker,
+            },
             2 => EventKind::Item(from_payload(message.payload)?),
             3 => EventKind::RetryScheduled {
                 failure: from_failure(message.failure)?,

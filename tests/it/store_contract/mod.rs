@@ -17,7 +17,7 @@ use self::keys::{
 };
 use crate::support::Folder;
 use crate::support::stored::{
-    NOW, accepted, at, claimed, event, found, invocation, record, service, succeeded,
+    NOW, accepted, at, claimed, event, found, invocation, record, service, started, succeeded,
 };
 
 async fn what_is_accepted_is_stored_as_pending_with_its_event(store: &dyn Store) {
@@ -65,7 +65,7 @@ async fn what_is_claimed_comes_again_only_once_it_is_recorded_as_pending(store: 
     let cid = accepted(store, "a", NOW).await;
     assert_eq!(claimed(store, "a", NOW, 1).await, [cid]);
     assert_eq!(claimed(store, "a", at(100), 1).await, []);
-    let mut pending = record(cid, State::Pending { started: true }, EventKind::Started);
+    let mut pending = record(cid, State::Pending { started: true }, started());
     (pending.due, pending.wake) = (at(5), at(5));
     assert!(store.record(pending).await.unwrap());
     assert_eq!(claimed(store, "a", at(4), 1).await, []);
@@ -97,7 +97,7 @@ async fn the_first_terminal_record_wins(store: &dyn Store) {
             .await
             .unwrap()
     );
-    let again = record(cid, State::Pending { started: true }, EventKind::Started);
+    let again = record(cid, State::Pending { started: true }, started());
     assert!(!store.record(again).await.unwrap());
     assert_eq!(found(store, cid).await.state, State::Succeeded);
     assert_eq!(claimed(store, "a", at(100), 1).await, []);
@@ -251,7 +251,7 @@ async fn what_is_over_is_found_unless_it_is_claimed(store: &dyn Store) {
     let pending = State::Pending { started: true };
     assert!(
         store
-            .record(record(cids[0], pending, EventKind::Started))
+            .record(record(cids[0], pending, started()))
             .await
             .unwrap()
     );
@@ -263,7 +263,7 @@ async fn a_claim_beats_whoever_has_none(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
     let from_outside = || Record {
         unclaimed: true,
-        ..record(cid, State::Pending { started: false }, EventKind::Started)
+        ..record(cid, State::Pending { started: false }, started())
     };
     assert!(store.record(from_outside()).await.unwrap());
     assert_eq!(claimed(store, "a", NOW, 1).await, [cid]);
@@ -306,11 +306,7 @@ async fn what_failed_is_listed_by_its_reason(store: &dyn Store) {
     assert!(store.record(ended).await.unwrap());
     let backoff = Record {
         last_failure: Some(cidery::Error::unavailable("DOWN", "down")),
-        ..record(
-            cids[1],
-            State::Pending { started: true },
-            EventKind::Started,
-        )
+        ..record(cids[1], State::Pending { started: true }, started())
     };
     assert!(store.record(backoff).await.unwrap());
     let listed = async |reasons: &[&str]| {

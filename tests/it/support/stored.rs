@@ -27,6 +27,13 @@ pub(crate) fn event(sequence: u64, kind: EventKind) -> Arc<Event> {
     })
 }
 
+/// The start of an attempt in the node itself.
+pub(crate) fn started() -> EventKind {
+    EventKind::Started {
+        worker: String::new(),
+    }
+}
+
 pub(crate) fn invocation(name: &str, due: Timestamp, input: Dict) -> Invocation {
     let mut request = Request::new(Cid::new(), service(name), Payload::from(input), NOW);
     request.terms.start_time = Some(due);
@@ -55,7 +62,7 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         wake: NOW,
         over: None,
         first_attempt_time: Some(NOW),
-        events: vec![event(2, EventKind::Started), event(3, kind)],
+        events: vec![event(2, started()), event(3, kind)],
         progress: None,
         last_failure: None,
         end_time: ended.then_some(NOW),
