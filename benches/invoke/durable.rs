@@ -16,10 +16,10 @@ use tonic::Status;
 use tonic::codegen::BoxFuture;
 use tonic::server::{NamedService, UnaryService};
 
+use crate::Table;
 use crate::baseline::{Message, serve_unary};
 use crate::load::{self, Load};
 use crate::server::{Server, serve_echo};
-use crate::{micros, row};
 
 const PATH: &str = "/bench.Log/Append";
 pub(crate) const ACCEPT: &str = "/cidery.v1.InvocationService/InvokeAsync";
@@ -41,7 +41,8 @@ fn at(callers: usize, calls: usize) {
     let (ours, baseline) = (Server::start("durable"), Server::start("log"));
     let (mut a, mut b) = (Vec::new(), Vec::new());
     runtime.block_on(async {
-        let our_load = Load::with_body(&ours.address, ACCEPT, callers, accept_request()).await;
+        let our_load =
+            Load::with_body(&ours.address, ACCEPT, callers, accept_request(Some(3_600))).await;
         let baseline_load = Load::new(&baseline.address, PATH, callers).await;
         our_load.run(&ours, calls / 4).await;
         baseline_load.run(&baseline, calls / 4).await;
@@ -50,22 +51,16 @@ fn at(callers: usize, calls: usize) {
             b.push(baseline_load.run(&baseline, calls).await);
         }
     });
-    println!("InvokeAsync on disk, {callers} callers, {ROUNDS} x {calls} calls each");
-    println!(
-        "{:<26} {:>12} {:>12} {:>8}  goal",
-        "", "cidery", "bare log", "ratio"
-    );
     let goal = if callers == 1 { "" } else { ">= 0.80" };
-    row("accepts per second", &a, &b, |round| round.per_second, goal);
-    row(
-        "server CPU, us per call",
-        &a,
-        &b,
-        |round| round.cpu.as_secs_f64() * 1e6,
-        "",
-    );
-    row("p50, us", &a, &b, |round| micros(round.p50), "");
-    row("p99, us", &a, &b, |round| micros(round.p99), "");
+    Table {
+        title: "InvokeAsync on disk",
+        sizes: (callers, ROUNDS, calls),
+        against: "bare log",
+        done: "accepts",
+        whose: "server",
+        goals: (goal, "", ""),
+    }
+    .show(&a, &b);
     let folder_of_ours = folder("durable", ours.id());
     let size = |file: &str| fs::metadata(folder_of_ours.join(file)).map_or(0, |file| file.len());
     let bytes = size("cidery.db") + size("cidery.db-wal");
@@ -79,19 +74,17 @@ fn at(callers: usize, calls: usize) {
     }
 }
 
-/// The same dict as for `Invoke`, due in an hour.
-fn accept_request() -> bytes::Bytes {
+/// A request with the same dict as for `Invoke`, due later or at once.
+pub(crate) fn accept_request(seconds: Option<i64>) -> bytes::Bytes {
+    let start = seconds.map(|seconds| {
+        v1::invoke_async_request::Start::Delay(prost_types::Duration { seconds, nanos: 0 })
+    });
     let request = v1::InvokeAsyncRequest {
         service: "echo".to_owned(),
         input: Some(v1::invoke_async_request::Input::Payload(
             load::customer().encode_to_vec().into(),
         )),
-        start: Some(v1::invoke_async_request::Start::Delay(
-            prost_types::Duration {
-                seconds: 3_600,
-                nanos: 0,
-            },
-        )),
+        start,
         ..v1::InvokeAsyncRequest::default()
     };
     request.encode_to_vec().into()

@@ -100,29 +100,57 @@ fn compare() {
             b.push(baseline_load.run(&baseline, CALLS).await);
         }
     });
-    println!(
-        "Invoke, dict of 6 fields in and out, {CALLERS} callers, {ROUNDS} x {CALLS} calls each"
-    );
-    println!(
-        "{:<26} {:>12} {:>12} {:>8}  goal",
-        "", "cidery", "tonic echo", "ratio"
-    );
-    row(
-        "calls per second",
-        &a,
-        &b,
-        |round| round.per_second,
-        ">= 1.0",
-    );
-    row(
-        "server CPU, us per call",
-        &a,
-        &b,
-        |round| round.cpu.as_secs_f64() * 1e6,
-        "<= 1.0",
-    );
-    row("p50, us", &a, &b, |round| micros(round.p50), "");
-    row("p99, us", &a, &b, |round| micros(round.p99), "<= 1.2");
+    Table {
+        title: "Invoke, dict of 6 fields in and out",
+        sizes: (CALLERS, ROUNDS, CALLS),
+        against: "tonic echo",
+        done: "calls",
+        whose: "server",
+        goals: (">= 1.0", "<= 1.0", "<= 1.2"),
+    }
+    .show(&a, &b);
+}
+
+/// What one comparison showed: medians, and ratios.
+struct Table {
+    title: &'static str,
+    /// Callers, rounds, and calls in each.
+    sizes: (usize, usize, usize),
+    against: &'static str,
+    /// What is counted each second.
+    done: &'static str,
+    /// Whose CPU it is.
+    whose: &'static str,
+    /// Of the rate, of the CPU, of the 99th percentile.
+    goals: (&'static str, &'static str, &'static str),
+}
+
+impl Table {
+    fn show(&self, a: &[Round], b: &[Round]) {
+        let (callers, rounds, calls) = self.sizes;
+        println!(
+            "{}, {callers} callers, {rounds} x {calls} calls each",
+            self.title
+        );
+        println!(
+            "{:<26} {:>12} {:>12} {:>8}  goal",
+            "", "cidery", self.against, "ratio"
+        );
+        let cpu = |round: &Round| round.cpu.as_secs_f64() * 1e6;
+        let (rate_goal, cpu_goal, p99_goal) = self.goals;
+        let rate = format!("{} per second", self.done);
+        row(&rate, a, b, |round| round.per_second, rate_goal);
+        row(
+            &format!("{} CPU, us per call", self.whose),
+            a,
+            b,
+            cpu,
+            cpu_goal,
+        );
+        row("p50, us", a, b, |round| micros(round.p50), "");
+        row("p99, us", a, b, |round| micros(round.p99), p99_goal);
+        println!();
+    }
 }
 
 fn micros(duration: Duration) -> f64 {

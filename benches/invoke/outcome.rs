@@ -19,11 +19,11 @@ use tonic::server::{NamedService, UnaryService};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
+use crate::Table;
 use crate::baseline::{Message, serve_unary};
-use crate::durable::{ACCEPT, Waiting, folder, write};
+use crate::durable::{ACCEPT, Waiting, accept_request, folder, write};
 use crate::load::{self, Calls};
 use crate::server::Server;
-use crate::{micros, row};
 
 const STREAM: &str = "/cidery.v1.InvocationService/StreamResults";
 const RUN: &str = "/bench.Run/Run";
@@ -42,7 +42,7 @@ fn at(callers: usize, calls: usize) {
     let (ours, baseline) = (Server::start("durable"), Server::start("log-run"));
     let (mut a, mut b) = (Vec::new(), Vec::new());
     runtime.block_on(async {
-        let request = accept_request();
+        let request = accept_request(None);
         let our_calls = Calls::connect(&ours.address, callers).await;
         let our_call = |channel| accepted_and_followed(channel, request.clone());
         let baseline_calls = Calls::connect(&baseline.address, callers).await;
@@ -59,36 +59,18 @@ fn at(callers: usize, calls: usize) {
             );
         }
     });
-    println!("InvokeAsync to outcome on disk, {callers} callers, {ROUNDS} x {calls} each");
-    println!(
-        "{:<26} {:>12} {:>12} {:>8}",
-        "", "cidery", "bare log", "ratio"
-    );
-    row("outcomes per second", &a, &b, |round| round.per_second, "");
-    row(
-        "server CPU, us per call",
-        &a,
-        &b,
-        |round| round.cpu.as_secs_f64() * 1e6,
-        "",
-    );
-    row("p50, us", &a, &b, |round| micros(round.p50), "");
-    row("p99, us", &a, &b, |round| micros(round.p99), "");
-    println!();
+    Table {
+        title: "InvokeAsync to outcome on disk",
+        sizes: (callers, ROUNDS, calls),
+        against: "bare log",
+        done: "outcomes",
+        whose: "server",
+        goals: ("", "", ""),
+    }
+    .show(&a, &b);
     for (kind, server) in [("durable", &ours), ("log", &baseline)] {
         let _ = fs::remove_dir_all(folder(kind, server.id()));
     }
-}
-
-fn accept_request() -> Bytes {
-    let request = v1::InvokeAsyncRequest {
-        service: "echo".to_owned(),
-        input: Some(v1::invoke_async_request::Input::Payload(
-            load::customer().encode_to_vec().into(),
-        )),
-        ..v1::InvokeAsyncRequest::default()
-    };
-    request.encode_to_vec().into()
 }
 
 /// Has it accepted, and follows it to its end.

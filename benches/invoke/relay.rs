@@ -25,7 +25,7 @@ use tower_service::Service;
 use crate::baseline::{self, Message};
 use crate::load::{self, Load};
 use crate::server::Server;
-use crate::{CALLERS, CALLS, ROUNDS, micros, row};
+use crate::{CALLERS, CALLS, ROUNDS, Table};
 
 const STREAM: &str = "/bench.Echo/Serve";
 
@@ -41,7 +41,7 @@ struct Frame {
 type Outgoing = mpsc::UnboundedSender<Result<Frame, Status>>;
 
 #[derive(Debug, Default)]
-struct Table {
+struct UnderWay {
     outbox: Option<Outgoing>,
     number: u64,
     waiting: HashMap<u64, oneshot::Sender<Frame>>,
@@ -49,7 +49,7 @@ struct Table {
 
 /// The relay: both of its methods.
 #[derive(Clone, Default)]
-struct Relay(Arc<Mutex<Table>>);
+struct Relay(Arc<Mutex<UnderWay>>);
 
 impl UnaryService<Message> for Relay {
     type Response = Message;
@@ -137,28 +137,15 @@ pub(crate) fn compare() {
             b.push(baseline_load.run(&baseline, CALLS).await);
         }
     });
-    println!("Invoke through a worker process, {CALLERS} callers, {ROUNDS} x {CALLS} calls each");
-    println!(
-        "{:<26} {:>12} {:>12} {:>8}  goal",
-        "", "cidery", "bare relay", "ratio"
-    );
-    row(
-        "calls per second",
-        &a,
-        &b,
-        |round| round.per_second,
-        ">= 1.0",
-    );
-    row(
-        "node CPU, us per call",
-        &a,
-        &b,
-        |round| round.cpu.as_secs_f64() * 1e6,
-        "",
-    );
-    row("p50, us", &a, &b, |round| micros(round.p50), "");
-    row("p99, us", &a, &b, |round| micros(round.p99), "");
-    println!();
+    Table {
+        title: "Invoke through a worker process",
+        sizes: (CALLERS, ROUNDS, CALLS),
+        against: "bare relay",
+        done: "calls",
+        whose: "node",
+        goals: (">= 1.0", "", ""),
+    }
+    .show(&a, &b);
 }
 
 /// A node without services of its own.

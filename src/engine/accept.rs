@@ -56,12 +56,7 @@ impl Invoker {
             let Some(first) = self.known(&request).await? else {
                 return Err(full);
             };
-            check_same(&first, &request)?;
-            return Ok(Accepted {
-                cid: first.cid,
-                already_accepted: true,
-                ignored,
-            });
+            return accepted_before(&first, &request, ignored);
         }
         // Whoever asks may go away while it is written: its lane has to hear of it all the same.
         let (invoker, lane) = (self.clone(), Arc::clone(route));
@@ -81,14 +76,7 @@ impl Invoker {
                 already_accepted: false,
                 ignored,
             }),
-            Acceptance::Known(first) => {
-                check_same(&first, &request)?;
-                Ok(Accepted {
-                    cid: first.cid,
-                    already_accepted: true,
-                    ignored,
-                })
-            }
+            Acceptance::Known(first) => accepted_before(&first, &request, ignored),
             Acceptance::Removed(tombstone) => {
                 let message = format!(
                     "CID {cid} was accepted before; its outcome ({}) is no longer kept",
@@ -120,27 +108,27 @@ impl Invoker {
         live: &Live,
     ) -> Result<Accepted> {
         let route = self.0.routes.find(&call.service)?;
-        let cid = call.cid.unwrap_or_default();
+        let (cid, is_made_here) = (call.cid.unwrap_or_default(), call.cid.is_none());
         let (invocation, ignored) = self.prepare(cid, call, Some(parent), &route)?;
         self.check_room(&route)?;
         let request = Arc::clone(&invocation.request);
-        let first = match self.known(&request).await? {
+        // What has neither a CID nor a key that somebody brought is new: the store need not be asked.
+        let known = match is_made_here && request.terms.idempotency_key.is_none() {
+            true => None,
+            false => self.known(&request).await?,
+        };
+        let first = match known {
             Some(first) => Some(first),
             None => live.follow_up(invocation)?,
         };
-        if let Some(first) = first {
-            check_same(&first, &request)?;
-            return Ok(Accepted {
-                cid: first.cid,
-                already_accepted: true,
+        match first {
+            Some(first) => accepted_before(&first, &request, ignored),
+            None => Ok(Accepted {
+                cid,
+                already_accepted: false,
                 ignored,
-            });
+            }),
         }
-        Ok(Accepted {
-            cid,
-            already_accepted: false,
-            ignored,
-        })
     }
 
     /// The first request with the CID or the key of one that is not stored yet.
@@ -280,6 +268,16 @@ fn storable(input: Payload) -> Result<Payload> {
         Payload::Value(_) => payload::encode(input, Format::Dict),
         encoded => Ok(encoded),
     }
+}
+
+/// Answers with the first request, of which another one is the same said again.
+fn accepted_before(first: &Request, again: &Request, ignored: Ignored) -> Result<Accepted> {
+    check_same(first, again)?;
+    Ok(Accepted {
+        cid: first.cid,
+        already_accepted: true,
+        ignored,
+    })
 }
 
 fn check_same(first: &Request, again: &Request) -> Result<()> {

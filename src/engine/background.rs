@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::codec::payload;
 use crate::engine::Invoker;
 use crate::engine::attempt::Attempt;
+use crate::engine::clock::until;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::gate::{Permits, Slot};
 use crate::engine::hub::Live;
@@ -265,14 +266,6 @@ impl Invoker {
             payload,
             metadata: reply.metadata,
         })
-    }
-}
-
-/// Resolves at a deadline, if there is one.
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }
 

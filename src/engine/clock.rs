@@ -56,3 +56,11 @@ pub fn later(time: Timestamp, duration: std::time::Duration) -> Timestamp {
         .and_then(|duration| time.checked_add(duration).ok())
         .unwrap_or(Timestamp::MAX)
 }
+
+/// Resolves at a deadline, if there is one.
+pub(super) async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

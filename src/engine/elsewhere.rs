@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::engine::Invoker;
 use crate::engine::attempt::Attempt;
 use crate::engine::dispatch::{Dispatch, Link};
 use crate::engine::gate::{Permits, Slot};
-use crate::engine::invoke::wait_for_slot;
+use crate::engine::invoke::enter;
 use crate::engine::pool::Pool;
 use crate::engine::routes::{Place, Route};
 use crate::engine::wanted::with_ignored;
@@ -14,9 +16,7 @@ use crate::engine::watched::{Bounds, Watched};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Admitted, Definition, Facts, Fate};
-
-use tokio_util::sync::CancellationToken;
+use crate::service::{Admitted, Definition, Facts, Fate, Seat};
 
 impl Invoker {
     /// Has workers serve a service, under this declaration: the newest one among theirs.
@@ -109,14 +109,18 @@ impl Invoker {
         input: Payload,
     ) -> Result<Reply> {
         // By the declaration in force first: that is what callers are told of.
-        let ignored = self.admit(route, input.clone())?.ignored;
+        let first = self.admit(route, input.clone())?;
+        let (ignored, mut admitted) = (first.ignored.clone(), Some(first));
         let mut tries_left = self.0.limits.losses;
         loop {
-            let permits = match route.gate.try_enter() {
-                Some(permits) => permits,
-                None => Box::pin(wait_for_slot(route, bounds)).await?,
+            let permits = enter(route, bounds).await?;
+            let is_in_force =
+                |seat: &Arc<dyn Seat>| Arc::ptr_eq(seat.definition(), &route.definition);
+            let (permits, Admitted { input: fitting, .. }) = match admitted.take() {
+                // Mostly the worker declares just that: it is not checked twice.
+                Some(admitted) if permits.seat().is_some_and(is_in_force) => (permits, admitted),
+                _ => self.fit(route, permits, input.clone())?,
             };
-            let (permits, admitted) = self.fit(route, permits, input.clone())?;
             let Some(seat) = permits.seat().cloned() else {
                 // The node has come to serve it itself.
                 return Err(crate::engine::pool::no_worker(route.name()));
@@ -132,7 +136,7 @@ impl Invoker {
                 callers.clone(),
                 None,
             );
-            let attempt = Attempt::new(&definition, dispatch, context, admitted.input);
+            let attempt = Attempt::new(&definition, dispatch, context, fitting);
             let outcome = Watched::new(attempt, bounds).await;
             let again = match seat.fate() {
                 Fate::Ends => false,

@@ -142,10 +142,7 @@ impl Invoker {
             return Box::pin(run).await;
         }
         let Admitted { input, ignored } = self.admit(route, input)?;
-        let permits = match route.gate.try_enter() {
-            Some(permits) => permits,
-            None => Box::pin(wait_for_slot(route, bounds)).await?,
-        };
+        let permits = enter(route, bounds).await?;
         let slot = Slot::new(Arc::clone(&route.gate), permits);
         let cancel = CancellationToken::new();
         let (dispatch, context) = Dispatch::new(self.clone(), facts, slot, cancel, callers, None);
@@ -204,7 +201,15 @@ fn nested_deadline(
     }
 }
 
-pub(super) async fn wait_for_slot(route: &Route, bounds: Bounds<'_>) -> Result<Permits> {
+/// Takes a slot; mostly there is one.
+pub(super) async fn enter(route: &Route, bounds: Bounds<'_>) -> Result<Permits> {
+    match route.gate.try_enter() {
+        Some(permits) => Ok(permits),
+        None => Box::pin(wait_for_slot(route, bounds)).await,
+    }
+}
+
+async fn wait_for_slot(route: &Route, bounds: Bounds<'_>) -> Result<Permits> {
     tokio::select! {
         biased;
         permits = route.gate.enter(route.name()) => permits,

@@ -178,7 +178,7 @@ impl Invoker {
             clock,
             ..
         } = &*self.0;
-        check_requirement(&definition, states)?;
+        definition.check_states(states, "node")?;
         let definition = definition.prepared()?;
         let now = clock.now();
         let place = Place {
@@ -278,18 +278,5 @@ fn stopping() -> Error {
 fn check_requirements(registry: &Registry, states: &States) -> Result<()> {
     registry
         .iter()
-        .try_for_each(|definition| check_requirement(definition, states))
-}
-
-fn check_requirement(definition: &Definition, states: &States) -> Result<()> {
-    match definition.requirements().missing(states).next() {
-        None => Ok(()),
-        Some(missing) => {
-            let message = format!(
-                "service `{}` asks for `State<{missing}>`, which the node does not have: add it with `.state(..)`",
-                definition.name()
-            );
-            Err(Error::failed_precondition(reason::STATE_MISSING, message))
-        }
-    }
+        .try_for_each(|definition| definition.check_states(states, "node"))
 }

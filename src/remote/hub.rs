@@ -334,9 +334,7 @@ impl Hub {
         let id = session.id().to_owned();
         self.table().sessions.insert(id, Arc::clone(session));
         for one in declared {
-            let definition = Arc::clone(&one.definition);
-            let offer = self.know(one);
-            let definition = self.interned(definition);
+            let (offer, definition) = self.know(one);
             offer.join(&Arc::new(Member {
                 session: Arc::clone(session),
                 definition,
@@ -348,8 +346,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Knows a service, and this declaration of it.
-    fn know(&self, declared: Declared) -> Arc<Offer> {
+    /// Knows a service, and this declaration of it: all who declare the same have one definition.
+    fn know(&self, declared: Declared) -> (Arc<Offer>, Arc<Definition>) {
         let name = declared.definition.name().clone();
         let mut table = self.table();
         let known = table.services.entry(name.clone()).or_insert_with(|| Known {
@@ -357,29 +355,23 @@ impl Hub {
             declared: Vec::new(),
             in_force: String::new(),
         });
-        if !known.declared.iter().any(|one| one.hash == declared.hash) {
-            known.declared.push(declared);
-            if known.declared.len() > DECLARATIONS {
-                known.declared.remove(0);
-            }
+        let offer = Arc::clone(&known.offer);
+        let mut same = known.declared.iter();
+        if let Some(same) = same.find(|one| one.hash == declared.hash) {
+            return (offer, Arc::clone(&same.definition));
         }
-        Arc::clone(&known.offer)
-    }
-
-    /// The one definition that all have who declare the same.
-    fn interned(&self, definition: Arc<Definition>) -> Arc<Definition> {
-        let hash = hash(&definition);
-        let table = self.table();
-        let known = table.services.get(definition.name());
-        let mut declared = known.iter().flat_map(|known| &known.declared);
-        let same = declared.find(|one| one.hash == hash);
-        same.map_or(definition, |one| Arc::clone(&one.definition))
+        let definition = Arc::clone(&declared.definition);
+        known.declared.push(declared);
+        if known.declared.len() > DECLARATIONS {
+            known.declared.remove(0);
+        }
+        (offer, definition)
     }
 
     /// A service that nobody serves yet, as it was last served.
     fn remember(&self, declared: Declared) -> Result<()> {
-        let (hash, definition) = (declared.hash.clone(), Arc::clone(&declared.definition));
-        let offer = self.know(declared);
+        let hash = declared.hash.clone();
+        let (offer, definition) = self.know(declared);
         self.force(&offer, hash, &definition)
     }
 

@@ -11,7 +11,7 @@ use crate::model::invocation::RetryPolicy;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::{Ignored, Sio};
 use crate::service::context::Context;
-use crate::service::extract::Requirements;
+use crate::service::extract::{Requirements, States};
 use crate::service::handler::Handler;
 use crate::service::hooks::{ErasedHooks, Hooks};
 use crate::service::invoke::BoxFuture;
@@ -266,6 +266,24 @@ impl Definition {
     #[must_use]
     pub fn requirements(&self) -> &Requirements {
         &self.requirements
+    }
+
+    /// Checks that whoever runs the handler, a node or a worker, has the states that it asks for.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `STATE_MISSING`.
+    pub(crate) fn check_states(&self, states: &States, of: &str) -> Result<()> {
+        match self.requirements.missing(states).next() {
+            None => Ok(()),
+            Some(missing) => {
+                let message = format!(
+                    "service `{}` asks for `State<{missing}>`, which the {of} does not have: add it with `.state(..)`",
+                    self.name
+                );
+                Err(Error::failed_precondition(reason::STATE_MISSING, message))
+            }
+        }
     }
 
     /// Whether the handler decodes its input before it runs, and so checks it. Hooks see it before.

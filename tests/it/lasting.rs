@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::support::binary::Server;
 use crate::support::dynamic::Dynamic;
-use crate::support::{Folder, PATIENCE, TestNode, error_of, until};
+use crate::support::{Folder, PATIENCE, TestNode, ended, error_of, failure, until};
 
 fn keyed(service: &'static str, input: Dict, key: &str) -> Call {
     let mut call = Call::new(service, input);
@@ -30,20 +30,6 @@ fn continuing(service: &'static str, input: Dict, timeout: Duration) -> Call {
 
 fn value(reply: Reply) -> Value {
     payload::decode(reply.payload).unwrap()
-}
-
-/// Waits for the end of an invocation.
-async fn ended(client: &Client, cid: Cid) -> v1::Invocation {
-    let found = client.invocation(cid, PATIENCE).await.unwrap();
-    assert!(found.end_time.is_some(), "{found:?}");
-    found
-}
-
-fn failure(invocation: v1::Invocation) -> v1::Failure {
-    match invocation.outcome.unwrap().outcome.unwrap() {
-        v1::outcome::Outcome::Failure(failure) => failure,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test]

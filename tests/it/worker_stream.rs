@@ -12,7 +12,7 @@ use cidery::{Cid, Dict, Kind, Node, Result, dict};
 use crate::support::bare::{Bare, hello};
 use crate::support::proxy::Proxy;
 use crate::support::raw::spawn;
-use crate::support::{PATIENCE, TestNode, follow, names};
+use crate::support::{PATIENCE, TestNode, ended, failure, follow, names};
 
 async fn node() -> TestNode {
     node_with_lease(PATIENCE).await
@@ -44,19 +44,6 @@ async fn accept(node: &TestNode) -> Cid {
         .client
         .invoke_async(Call::new("a.task", dict! { "n": 1 }));
     accepted.await.unwrap().cid
-}
-
-async fn ended(node: &TestNode, cid: Cid) -> v1::Invocation {
-    let found = node.client.invocation(cid, PATIENCE).await.unwrap();
-    assert!(found.end_time.is_some(), "{found:?}");
-    found
-}
-
-fn failure(invocation: v1::Invocation) -> v1::Failure {
-    match invocation.outcome.unwrap().outcome.unwrap() {
-        v1::outcome::Outcome::Failure(failure) => failure,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test]
@@ -304,7 +291,7 @@ async fn what_loses_its_worker_again_and_again_is_given_up() {
         }
         next.dispatch().await;
     }
-    assert_eq!(failure(ended(&node, cid).await).reason, "POISONED");
+    assert_eq!(failure(ended(&node.client, cid).await).reason, "POISONED");
 }
 
 fn resumable() -> v1::Hello {
@@ -488,7 +475,7 @@ async fn work_goes_to_workers_that_take_it() {
     let dispatch = old.dispatch().await;
     assert_eq!(dispatch.cid, old_work.to_string());
     old.answer(&dispatch.token, &dict! {});
-    ended(&node, old_work).await;
+    ended(&node.client, old_work).await;
     let calling = call(&node, dict! { "n": 1 });
     let dispatch = old.dispatch().await;
     old.answer(&dispatch.token, &dict! {});

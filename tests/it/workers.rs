@@ -15,7 +15,7 @@ use cidery::{
 };
 use tokio::sync::Semaphore;
 
-use crate::support::{PATIENCE, TestNode, follow, names, until};
+use crate::support::{PATIENCE, TestNode, ended, follow, names, until};
 
 async fn node() -> TestNode {
     TestNode::start(Node::builder().demo()).await
@@ -28,12 +28,6 @@ async fn connect(node: &TestNode, builder: cidery::WorkerBuilder) -> WorkerHandl
 async fn invoke(node: &TestNode, service: &'static str, input: Dict) -> Result<Value> {
     let (_, reply) = node.client.invoke(Call::new(service, input)).await?;
     payload::decode(reply.payload)
-}
-
-async fn ended(node: &TestNode, cid: Cid) -> v1::Invocation {
-    let found = node.client.invocation(cid, PATIENCE).await.unwrap();
-    assert!(found.end_time.is_some(), "{found:?}");
-    found
 }
 
 #[tokio::test]
@@ -155,7 +149,7 @@ async fn what_a_handler_sees_is_the_same() {
     assert_eq!(told.attempts[0].worker, worker.id());
     let expected = ["accepted", "started", "item", "item", "item", "succeeded"];
     assert_eq!(names(&events), expected);
-    let found = ended(&node, cid).await;
+    let found = ended(&node.client, cid).await;
     let Some(v1::outcome::Outcome::Payload(answer)) = found.outcome.unwrap().outcome else {
         panic!("no dict");
     };
@@ -169,7 +163,7 @@ async fn what_a_handler_sees_is_the_same() {
     for key in ["child", "with_outcome"] {
         let child: Cid = answer[key].as_text().unwrap().parse().unwrap();
         assert_eq!(
-            ended(&node, child).await.parent_cid,
+            ended(&node.client, child).await.parent_cid,
             cid.to_string(),
             "{key}"
         );
@@ -233,7 +227,7 @@ async fn a_caller_that_goes_away_stops_the_handler() {
     node.client.cancel(&[cid], false).await.unwrap();
     let stop = tokio::time::timeout(PATIENCE, stopped.acquire()).await;
     stop.unwrap().unwrap().forget();
-    assert!(ended(&node, cid).await.state >= i32::from(v1::State::Succeeded));
+    assert!(ended(&node.client, cid).await.state >= i32::from(v1::State::Succeeded));
 }
 
 /// Ten at once, and no more; and whoever waits for a nested call does not count.
@@ -298,7 +292,7 @@ async fn work_waits_where_nobody_serves_and_names_are_remembered() {
     assert_eq!(described.health, i32::from(v1::ServiceHealth::NoWorker));
     let _worker = connect(&node, Worker::builder().service("later.come", come)).await;
     assert_eq!(
-        ended(&node, cid).await.state,
+        ended(&node.client, cid).await.state,
         i32::from(v1::State::Succeeded)
     );
 }
@@ -386,7 +380,7 @@ async fn a_worker_that_stops_hands_back_what_it_does_not_finish() {
     let second = Worker::builder().service("a.task", async || "done");
     let _second = connect(&node, second).await;
     first.stop().await;
-    let found = ended(&node, cid).await;
+    let found = ended(&node.client, cid).await;
     assert_eq!(
         (found.state, found.attempt),
         (i32::from(v1::State::Succeeded), 1)

@@ -12,7 +12,7 @@ pub use self::handle::WorkerHandle;
 use self::line::{Line, Shared};
 use crate::codec::proto::v1;
 use crate::engine::tasks::Tasks;
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Error, Result};
 use crate::remote::wire;
 use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, Service, States};
 
@@ -154,14 +154,7 @@ impl WorkerBuilder {
         }
         let definitions: Vec<Definition> = self.registry.into_iter().collect();
         for definition in &definitions {
-            if let Some(missing) = definition.requirements().missing(&self.states).next() {
-                let name = definition.name();
-                let message = format!(
-                    "service `{name}` asks for `State<{missing}>`, which the worker does not have: add it with \
-                     `.state(..)`"
-                );
-                return Err(Error::failed_precondition(reason::STATE_MISSING, message));
-            }
+            definition.check_states(&self.states, "worker")?;
         }
         let hello = v1::Hello {
             name: self.name,

@@ -16,7 +16,9 @@ use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use cidery::codec::proto::v1::stream_results_response::Event;
 use cidery::sio::Sio;
-use cidery::{Client, Definition, Error, Format, Node, NodeBuilder, NodeHandle, Payload, Value};
+use cidery::{
+    Cid, Client, Definition, Error, Format, Node, NodeBuilder, NodeHandle, Payload, Value,
+};
 use tonic::transport::Channel;
 
 /// Long enough for anything that should happen, on a machine with much else to do.
@@ -82,6 +84,21 @@ pub(crate) async fn collect(
         events.push(event);
     }
     events
+}
+
+/// Waits for the end of an invocation.
+pub(crate) async fn ended(client: &Client, cid: Cid) -> v1::Invocation {
+    let found = client.invocation(cid, PATIENCE).await.unwrap();
+    assert!(found.end_time.is_some(), "{found:?}");
+    found
+}
+
+/// Why an invocation failed.
+pub(crate) fn failure(invocation: v1::Invocation) -> v1::Failure {
+    match invocation.outcome.unwrap().outcome.unwrap() {
+        v1::outcome::Outcome::Failure(failure) => failure,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A request to follow one invocation from its beginning.
@@ -155,7 +172,7 @@ pub(crate) struct Folder(std::path::PathBuf);
 
 impl Folder {
     pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("cidery-{name}-{}", cidery::Cid::new()));
+        let path = std::env::temp_dir().join(format!("cidery-{name}-{}", Cid::new()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
