@@ -110,7 +110,6 @@ impl Invoker {
         let route = self.0.routes.find(&call.service)?;
         let (cid, is_made_here) = (call.cid.unwrap_or_default(), call.cid.is_none());
         let (invocation, ignored) = self.prepare(cid, call, Some(parent), &route)?;
-        self.check_room(&route)?;
         let request = Arc::clone(&invocation.request);
         // What has neither a CID nor a key that somebody brought is new: the store need not be asked.
         let known = match is_made_here && request.terms.idempotency_key.is_none() {
@@ -119,7 +118,10 @@ impl Invoker {
         };
         let first = match known {
             Some(first) => Some(first),
-            None => live.follow_up(invocation)?,
+            None => {
+                self.check_room(&route)?;
+                live.follow_up(invocation)?
+            }
         };
         match first {
             Some(first) => accepted_before(&first, &request, ignored),

@@ -65,6 +65,16 @@ impl Hub {
         self.shard(cid).get(&cid)?.live.clone()
     }
 
+    /// The invocations that run, in no order.
+    pub(super) fn running(&self) -> Vec<Cid> {
+        let each = self.shards.iter().flat_map(|shard| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let live = shard.iter().filter(|(_, entry)| entry.live.is_some());
+            live.map(|(cid, _)| *cid).collect::<Vec<_>>()
+        });
+        each.collect()
+    }
+
     /// Tells followers that there is something new.
     pub(super) fn ring(&self, cid: Cid) {
         if let Some(entry) = self.shard(cid).get(&cid) {

@@ -16,7 +16,7 @@ use crate::model::sio::Ignored;
 use crate::service::{Accepted, Background, Call};
 
 /// A page of invocations as they stand.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Listed {
     /// Those accepted last first.
     pub found: Vec<Found>,
@@ -25,12 +25,27 @@ pub struct Listed {
 }
 
 impl Invoker {
-    /// Lists stored invocations, newest first.
+    /// Lists stored invocations, newest first. Of a filter's states, [`State::Running`] stands for what runs here.
     ///
     /// # Errors
     ///
     /// What the store answers.
-    pub async fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> Result<Listed> {
+    pub async fn list(
+        &self,
+        mut filter: Filter,
+        before: Option<u64>,
+        max: usize,
+    ) -> Result<Listed> {
+        let asked = filter.states.len();
+        // A store does not know what runs; as many as that are in memory.
+        let runs = |state: &State| matches!(state, State::Running { .. });
+        filter.states.retain(|state| !runs(state));
+        if filter.states.len() < asked {
+            filter.cids.extend(self.0.hub.running());
+            if filter.states.is_empty() && filter.cids.is_empty() {
+                return Ok(Listed::default());
+            }
+        }
         let page = self.0.store.list(filter, before, max).await?;
         let found = page
             .invocations

@@ -131,6 +131,8 @@ pub struct Filter {
     pub services: Vec<ServiceName>,
     /// In one of these states, as the store has them: what runs is pending there.
     pub states: Vec<State>,
+    /// Or, whatever their state, these.
+    pub cids: Vec<Cid>,
     /// Accepted at or after this instant.
     pub accepted_after: Option<Timestamp>,
     /// Accepted before this instant.

@@ -15,7 +15,6 @@ use cidery::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::binary::{Server, stderr, stdout};
 use crate::support::{Folder, PATIENCE, TestNode, error_of};
 
 async fn start(builder: NodeBuilder, on_disk: Option<&Folder>) -> NodeHandle {
@@ -477,59 +476,4 @@ async fn what_has_ended_is_purged_over_the_wire() {
     assert_eq!(purge(true).await, ["", ""]);
     assert_eq!(purge(false).await, ["", "NOT_ENDED"]);
     assert_eq!(purge(false).await, ["RESULT_EXPIRED", "NOT_ENDED"]);
-}
-
-#[test]
-fn operators_see_and_change_what_is_stored() {
-    let folder = Folder::new("operators");
-    let data = folder.path().join("data");
-    let server = Server::start(&["--data-dir", data.to_str().unwrap()]);
-    let line = |output| stdout(&output).trim().to_owned();
-    let flaky = [
-        "invoke",
-        "demo.flaky",
-        "failures=1",
-        "--async",
-        "--retry",
-        "1",
-        "--idempotency-key",
-        "k",
-    ];
-    let cid = line(server.run(&flaky));
-    assert_eq!(line(server.run(&flaky)), cid, "accepted once");
-    server.run(&["result", &cid, "--wait", "10s"]);
-    let listed = line(server.run(&["invocations", "--state", "failed"]));
-    assert!(
-        listed.contains(&cid) && listed.contains("DEMO_FLAKY"),
-        "{listed}"
-    );
-    let story = line(server.run(&["explain", &cid]));
-    for said in [
-        "accepted",
-        "attempt 1 started",
-        "attempt 1 failed: attempt 1 of 1 that fail",
-        "failed",
-        "input: {\"failures\":1}",
-    ] {
-        assert!(story.contains(said), "{said} is not in {story}");
-    }
-    let retried = line(server.run(&["retry", &cid]));
-    let new = retried.split_whitespace().nth(1).unwrap().to_owned();
-    server.run(&["result", &new, "--wait", "10s"]);
-    assert!(line(server.run(&["explain", &new])).contains(&format!("retry of: {cid}")));
-    let later = line(server.run(&[
-        "invoke",
-        "customer.get",
-        "cust_id=1",
-        "--async",
-        "--delay",
-        "1h",
-    ]));
-    assert!(line(server.run(&["cancel", &later, "--dry-run"])).contains("PENDING"));
-    assert!(line(server.run(&["cancel", &later])).contains("CANCELLED"));
-    let output = server.run(&["cancel", &later]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("ENDED"), "{}", stderr(&output));
-    let output = server.run(&["invoke", "customer.get", "cust_id=1", "--delay", "1h"]);
-    assert!(stderr(&output).contains("--async"), "{}", stderr(&output));
 }

@@ -88,7 +88,8 @@ fn downgrade(folder: &Folder) {
     let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
     connection
         .execute_batch(
-            "DROP TABLE announced; DROP INDEX pending; DROP INDEX overdue; DROP INDEX idempotency;
+            "DROP INDEX of_service; DROP INDEX failures; DROP TABLE announced;
+             DROP INDEX pending; DROP INDEX overdue; DROP INDEX idempotency;
              ALTER TABLE invocation DROP COLUMN leads; ALTER TABLE invocation DROP COLUMN over;
              CREATE UNIQUE INDEX idempotency ON invocation (service, idempotency_key) WHERE idempotency_key IS NOT NULL;
              CREATE INDEX pending ON invocation (service, wake) WHERE state < 2;

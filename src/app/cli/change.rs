@@ -3,12 +3,15 @@
 use clap::Args;
 
 use super::NodeArgs;
+use super::filter::FilterArgs;
+use super::input::DocumentArgs;
 use super::invocations::state_name;
 use super::printer::{Printer, Tone};
 use crate::codec::convert::failure_from_proto;
 use crate::codec::proto::v1;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
+use crate::remote::client::Chosen;
 
 /// Cancels invocations: at once where they wait, after their handlers have stopped where they run.
 #[derive(Args, Debug)]
@@ -22,13 +25,18 @@ pub(super) struct Cancel {
 pub(super) struct Retry {
     #[command(flatten)]
     which: Which,
+    /// Another input, for one invocation. Default: the one it had.
+    #[command(flatten)]
+    input: DocumentArgs,
 }
 
 #[derive(Args, Debug)]
 struct Which {
     /// The invocations.
-    #[arg(required = true, value_name = "CID")]
+    #[arg(value_name = "CID")]
     cids: Vec<Cid>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Show what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
@@ -36,18 +44,49 @@ struct Which {
     node: NodeArgs,
 }
 
+impl Which {
+    fn chosen(self) -> Result<Chosen> {
+        match (self.cids.is_empty(), self.filter.is_empty()) {
+            (false, true) => Ok(Chosen::Cids(self.cids)),
+            (true, false) => Ok(self.filter.filter()?.into()),
+            (true, true) => Err(unclear(
+                "say which invocations: CIDs, or what they have in common",
+            )),
+            (false, false) => Err(unclear("either CIDs, or what they have in common")),
+        }
+    }
+}
+
+fn unclear(message: &str) -> Error {
+    Error::invalid_argument(reason::REQUEST_INVALID, message)
+}
+
 impl Cancel {
     pub(super) async fn run(self, printer: &Printer) -> Result<()> {
-        let client = self.which.node.connect().await?;
-        let changes = client.cancel(&self.which.cids, self.which.dry_run).await?;
-        show(printer, changes)
+        let (node, dry_run) = (self.which.node.clone(), self.which.dry_run);
+        let chosen = self.which.chosen()?;
+        let client = node.connect().await?;
+        show(printer, client.cancel(chosen, dry_run).await?)
     }
 }
 
 impl Retry {
     pub(super) async fn run(self, printer: &Printer) -> Result<()> {
-        let client = self.which.node.connect().await?;
-        let changes = client.retry(&self.which.cids, self.which.dry_run).await?;
+        let (node, dry_run) = (self.which.node.clone(), self.which.dry_run);
+        let chosen = self.which.chosen()?;
+        let input = self.input.payload()?;
+        let client = node.connect().await?;
+        let changes = match (input, chosen) {
+            (None, chosen) => client.retry(chosen, dry_run).await?,
+            (Some(input), Chosen::Cids(cids)) if !dry_run && cids.len() == 1 => {
+                let cid = cids.first().copied().unwrap_or_default();
+                client.retry_with(cid, input).await?
+            }
+            (Some(_), _) => {
+                let message = "another input is for one CID, and cannot be tried with `--dry-run`";
+                return Err(unclear(message));
+            }
+        };
         show(printer, changes)
     }
 }

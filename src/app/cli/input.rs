@@ -15,13 +15,20 @@ use crate::model::value::{Dict, Value};
 pub(super) struct InputArgs {
     /// Elements of the input. A value that is JSON is read as JSON (`cust_id=1`, `tags=["a"]`, `zip='"01234"'`),
     /// everything else as text.
-    #[arg(value_name = "KEY=VALUE")]
+    #[arg(value_name = "KEY=VALUE", conflicts_with_all = ["json", "file"])]
     elements: Vec<String>,
+    #[command(flatten)]
+    document: DocumentArgs,
+}
+
+/// An input that is written somewhere.
+#[derive(Args, Debug)]
+pub(super) struct DocumentArgs {
     /// The input as JSON.
-    #[arg(long, conflicts_with_all = ["elements", "file"], value_name = "JSON")]
+    #[arg(long, conflicts_with = "file", value_name = "JSON")]
     json: Option<String>,
     /// A file that holds the input; `-` is standard input.
-    #[arg(long, conflicts_with = "elements", value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
     /// What the file is. Default: what its name ends with, and JSON otherwise.
     #[arg(long, value_enum, requires = "file", value_name = "FORMAT")]
@@ -52,6 +59,17 @@ impl DocumentFormat {
 impl InputArgs {
     /// The input, as a document: every digit is kept on its way to the node.
     pub(super) fn payload(self) -> Result<Payload> {
+        if let Some(document) = self.document.payload()? {
+            return Ok(document);
+        }
+        let text = json::write(&elements(&self.elements)?)?;
+        Ok(Payload::Document(text.into(), Format::Json))
+    }
+}
+
+impl DocumentArgs {
+    /// The document, where there is one.
+    pub(super) fn payload(self) -> Result<Option<Payload>> {
         let (text, format) = match (self.json, self.file) {
             (Some(text), _) => (text.into_bytes(), Format::Json),
             (None, Some(path)) => {
@@ -59,16 +77,13 @@ impl InputArgs {
                 let format = format.unwrap_or_else(|| format_of(&path));
                 (read_file(&path)?, format)
             }
-            (None, None) => {
-                let text = json::write(&elements(&self.elements)?)?;
-                (text.into_bytes(), Format::Json)
-            }
+            (None, None) => return Ok(None),
         };
         if format == Format::Json {
             // Found here, it is named by line and column without asking the node.
             json::read(&text)?;
         }
-        Ok(Payload::Document(text.into(), format))
+        Ok(Some(Payload::Document(text.into(), format)))
     }
 }
 

@@ -3,24 +3,19 @@
 use clap::Args;
 
 use super::NodeArgs;
+use super::filter::FilterArgs;
 use super::printer::Printer;
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::proto::v1;
 use crate::dict;
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::Result;
+use crate::model::value::Value;
 
 /// Lists stored invocations, newest first.
 #[derive(Args, Debug)]
 pub(super) struct Invocations {
-    /// Only of this service; can be given several times.
-    #[arg(long = "service", value_name = "NAME")]
-    services: Vec<String>,
-    /// Only in this state (pending, running, succeeded, failed, cancelled, expired); can be given several times.
-    #[arg(long = "state", value_name = "STATE")]
-    states: Vec<String>,
-    /// Only those that this invocation made.
-    #[arg(long, value_name = "CID")]
-    parent: Option<crate::model::id::Cid>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// How many at most.
     #[arg(long, default_value_t = 20, value_name = "NUMBER")]
     limit: usize,
@@ -30,33 +25,12 @@ pub(super) struct Invocations {
 
 impl Invocations {
     pub(super) async fn run(self, printer: &Printer) -> Result<()> {
-        let filter = v1::InvocationFilter {
-            services: self.services,
-            states: self
-                .states
-                .iter()
-                .map(|name| state(name))
-                .collect::<Result<_>>()?,
-            parent_cid: self.parent.map(|cid| cid.to_string()).unwrap_or_default(),
-            ..v1::InvocationFilter::default()
-        };
+        let filter = self.filter.filter()?;
         let client = self.node.connect().await?;
         let found = client.invocations(filter, self.limit).await?;
         if printer.is_json() {
-            for invocation in found {
-                let row = row(&invocation);
-                let [cid, service, state, attempt, accepted, why] = row;
-                printer.line(
-                    &dict! {
-                        "cid": cid,
-                        "service": service,
-                        "state": state,
-                        "attempt": attempt,
-                        "accepted": accepted,
-                        "why": why,
-                    }
-                    .into(),
-                );
+            for invocation in &found {
+                printer.line(&as_json(invocation));
             }
             return Ok(());
         }
@@ -69,14 +43,22 @@ impl Invocations {
     }
 }
 
-fn state(name: &str) -> Result<i32> {
-    let full = format!("STATE_{}", name.to_ascii_uppercase());
-    v1::State::from_str_name(&full)
-        .map(i32::from)
-        .ok_or_else(|| {
-            let violation = Violation::new("", "UNKNOWN_VALUE", format!("`{name}` is no state"));
-            Error::violations(reason::REQUEST_INVALID, vec![violation])
-        })
+/// What a program may want to know of it: times in full, numbers as numbers.
+fn as_json(invocation: &v1::Invocation) -> Value {
+    let time = |time: &Option<prost_types::Timestamp>| {
+        let time = time.as_ref().and_then(timestamp_from_proto);
+        time.map_or(Value::Null, |time| Value::Text(time.to_string()))
+    };
+    dict! {
+        "cid": invocation.cid.as_str(),
+        "service": invocation.service.as_str(),
+        "state": state_name(invocation.state),
+        "attempt": i64::from(invocation.attempt),
+        "accepted": time(&invocation.accept_time),
+        "ended": time(&invocation.end_time),
+        "why": why(invocation),
+    }
+    .into()
 }
 
 /// The name of a state, as people read it.

@@ -6,6 +6,7 @@ mod demo;
 mod describe;
 mod explain;
 mod export;
+mod filter;
 mod follow;
 mod input;
 mod invocations;
@@ -87,7 +88,7 @@ enum Command {
 }
 
 /// Where the node is.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 struct NodeArgs {
     /// The node to talk to.
     #[arg(

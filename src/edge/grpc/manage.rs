@@ -57,6 +57,7 @@ pub(super) fn filter(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
     Ok(Filter {
         services: services.collect::<Result<_>>()?,
         states,
+        cids: Vec::new(),
         accepted_after: time("accepted_after", filter.accepted_after)?,
         accepted_before: time("accepted_before", filter.accepted_before)?,
         ended_after: time("ended_after", filter.ended_after)?,
@@ -67,16 +68,16 @@ pub(super) fn filter(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
     })
 }
 
-/// The states that a store has for one of the contract: what runs is pending there.
+/// The states that one of the contract stands for.
 fn states_of(state: v1::State) -> Vec<State> {
     match state {
         v1::State::Unspecified => Vec::new(),
-        v1::State::Pending | v1::State::Running => {
-            vec![
-                State::Pending { started: false },
-                State::Pending { started: true },
-            ]
-        }
+        v1::State::Pending => [false, true]
+            .map(|started| State::Pending { started })
+            .into(),
+        v1::State::Running => vec![State::Running {
+            cancel_requested: false,
+        }],
         v1::State::Succeeded => vec![State::Succeeded],
         v1::State::Failed => vec![State::Failed],
         v1::State::Cancelled => vec![State::Cancelled],
@@ -114,7 +115,8 @@ pub(super) async fn list(
     ))
 }
 
-/// A page of what a filter lets through, what runs told from what waits: the store does not know that.
+/// A page of what a filter lets through, without what runs where only what waits is asked for: in the store that is
+/// one.
 async fn page(
     invoker: &Invoker,
     by: Option<v1::InvocationFilter>,

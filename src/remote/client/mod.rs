@@ -1,6 +1,7 @@
 //! A client of a node: the same words as in a handler's context, over gRPC.
 
 mod again;
+mod manage;
 mod results;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
 use self::again::{TRIES, again, may_be_said_again, never_began};
+pub use self::manage::Chosen;
 pub use self::results::Results;
 use crate::codec::convert::{
     PayloadOneof, duration_to_proto, format_from_proto, metadata_from_proto,
@@ -197,71 +199,6 @@ impl Client {
         let response = self.invocation.clone().get_invocation(request).await;
         let response = response.map_err(|status| from_status(&status))?;
         Ok(response.into_inner().invocation.unwrap_or_default())
-    }
-
-    /// Lists up to `max` stored invocations, newest first.
-    ///
-    /// # Errors
-    ///
-    /// What the node answered; `UNAVAILABLE` where the connection is lost.
-    pub async fn invocations(
-        &self,
-        filter: v1::InvocationFilter,
-        max: usize,
-    ) -> Result<Vec<v1::Invocation>> {
-        const PAGE: usize = 1_000;
-        let mut invocations = Vec::new();
-        let mut page_token = String::new();
-        while invocations.len() < max {
-            let request = v1::ListInvocationsRequest {
-                filter: Some(filter.clone()),
-                page_size: u32::try_from((max - invocations.len()).min(PAGE)).unwrap_or_default(),
-                page_token,
-                ..v1::ListInvocationsRequest::default()
-            };
-            let response = self.invocation.clone().list_invocations(request).await;
-            let response = response
-                .map_err(|status| from_status(&status))?
-                .into_inner();
-            invocations.extend(response.invocations);
-            page_token = response.next_page_token;
-            if page_token.is_empty() {
-                break;
-            }
-        }
-        Ok(invocations)
-    }
-
-    /// Cancels invocations; answers what became of each.
-    ///
-    /// # Errors
-    ///
-    /// What the node answered; `UNAVAILABLE` where the connection is lost.
-    pub async fn cancel(&self, cids: &[Cid], dry_run: bool) -> Result<Vec<v1::InvocationChange>> {
-        let request = v1::CancelInvocationsRequest {
-            cids: cids.iter().map(Cid::to_string).collect(),
-            dry_run,
-            ..v1::CancelInvocationsRequest::default()
-        };
-        let response = self.invocation.clone().cancel_invocations(request).await;
-        let response = response.map_err(|status| from_status(&status))?;
-        Ok(response.into_inner().changes)
-    }
-
-    /// Runs invocations again; answers what became of each.
-    ///
-    /// # Errors
-    ///
-    /// What the node answered; `UNAVAILABLE` where the connection is lost.
-    pub async fn retry(&self, cids: &[Cid], dry_run: bool) -> Result<Vec<v1::InvocationChange>> {
-        let request = v1::RetryInvocationsRequest {
-            cids: cids.iter().map(Cid::to_string).collect(),
-            dry_run,
-            ..v1::RetryInvocationsRequest::default()
-        };
-        let response = self.invocation.clone().retry_invocations(request).await;
-        let response = response.map_err(|status| from_status(&status))?;
-        Ok(response.into_inner().changes)
     }
 
     /// The workers that are connected, by name.

@@ -406,8 +406,8 @@ fn passes(invocation: &Invocation, filter: &Filter) -> bool {
         filter.services.is_empty(),
         filter.services.contains(&request.service),
     ) && among(
-        filter.states.is_empty(),
-        filter.states.contains(&invocation.state),
+        filter.states.is_empty() && filter.cids.is_empty(),
+        filter.states.contains(&invocation.state) || filter.cids.contains(&request.cid),
     ) && filter
         .accepted_after
         .is_none_or(|time| request.accept_time >= time)

@@ -5,10 +5,10 @@
 use rusqlite::Connection;
 
 /// The format that this version writes (`user_version`).
-pub(super) const FORMAT: i32 = 2;
+pub(super) const FORMAT: i32 = 3;
 
 /// The steps: the first makes format 2 of format 1, and so on.
-const STEPS: [&str; 1] = [
+const STEPS: [&str; 2] = [
     // 2: what waits for another one with its concurrency key is not looked at when something is claimed; what workers
     // declared is remembered; what is over is found; a key accepts one invocation, whatever its service.
     "ALTER TABLE invocation ADD COLUMN leads INTEGER NOT NULL DEFAULT 1;
@@ -26,6 +26,9 @@ const STEPS: [&str; 1] = [
          service TEXT NOT NULL, hash TEXT NOT NULL, first_time INTEGER NOT NULL, last_time INTEGER NOT NULL,
          declaration BLOB NOT NULL, PRIMARY KEY (service, hash)
      ) STRICT, WITHOUT ROWID;",
+    // 3: lists by service, and of what failed, have indexes.
+    "CREATE INDEX of_service ON invocation (service);
+     CREATE INDEX failures ON invocation (state) WHERE state > 2;",
 ];
 
 /// Whether a format can be brought to this version's.

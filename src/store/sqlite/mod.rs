@@ -11,6 +11,7 @@
 //! makes all of them so. `schema.sql` says what is kept, `docs/store.md` what is promised.
 
 mod disk;
+mod list;
 mod migrate;
 mod open;
 mod reader;
@@ -526,8 +527,7 @@ impl Store for SqliteStore {
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
         Box::pin(async move {
-            let list =
-                move |connection: &Connection| reader::list(connection, &filter, before, max);
+            let list = move |connection: &Connection| list::list(connection, &filter, before, max);
             let mut page = self.query(list).await?;
             let counts = self.shared.counts();
             for invocation in &mut page.invocations {

@@ -14,7 +14,7 @@ use crate::model::error::{Error, Result, reason};
 const APPLICATION: i32 = 0x4349_4452;
 /// How long one connection waits for another.
 pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
-const SCHEMA: &str = include_str!("schema.sql");
+pub(super) const SCHEMA: &str = include_str!("schema.sql");
 /// 64 MiB for the writer, 8 MiB for each reader, in KiB as SQLite wants it.
 const WRITER_CACHE: i32 = -65_536;
 const READER_CACHE: i32 = -8_192;

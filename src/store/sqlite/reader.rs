@@ -3,23 +3,23 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::disk;
 use super::failed;
-use super::work::{state_number, state_of};
-use crate::engine::store::{Announced, Filter, Page, Stored, Tombstone};
+use super::work::state_of;
+use crate::engine::store::{Announced, Stored, Tombstone};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Event, Invocation};
 
-const COLUMNS: &str =
+/// The columns of an invocation, as [`Found`] reads them.
+pub(super) const COLUMNS: &str =
     "cid, state, due, generation, losses, attempts, sequence, request, events, progress,
      last_failure, first_attempt_time, end_time, purge_time, cancel_requested, leads";
 
 /// An invocation as its row has it.
-struct Found {
+pub(super) struct Found {
     cid: Vec<u8>,
     state: i64,
     due: i64,
@@ -39,7 +39,7 @@ struct Found {
 }
 
 impl Found {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             cid: row.get(0)?,
             state: row.get(1)?,
@@ -60,7 +60,16 @@ impl Found {
         })
     }
 
-    fn decode(self, service: &ServiceName, recovering: Option<u32>) -> Result<Invocation> {
+    /// How many bytes its parts take that have no bound of their own.
+    pub(super) fn bytes(&self) -> usize {
+        self.request.len() + self.events.as_ref().map_or(0, Vec::len)
+    }
+
+    pub(super) fn decode(
+        self,
+        service: &ServiceName,
+        recovering: Option<u32>,
+    ) -> Result<Invocation> {
         let cid = disk::cid(&self.cid)?;
         let request = disk::decode_request(cid, service.clone(), &self.request)?;
         let sequence = u64::try_from(self.sequence).unwrap_or_default();
@@ -247,101 +256,6 @@ pub(super) fn open(connection: &Connection) -> Result<Vec<(ServiceName, i64, i64
         .into_iter()
         .map(|(name, id, open)| Ok((ServiceName::parse(&name)?, id, open)));
     parsed.collect()
-}
-
-/// How many bytes of invocations a page holds, at most, the last one aside: 16 MiB.
-const PAGE_BYTES: usize = 16 << 20;
-
-/// The condition that a filter is, and its values.
-fn condition(filter: &Filter, before: Option<u64>) -> (String, Vec<SqlValue>) {
-    let before = before
-        .and_then(|id| i64::try_from(id).ok())
-        .unwrap_or(i64::MAX);
-    let mut conditions = vec!["invocation.id < ?".to_owned()];
-    let mut values = vec![number(before)];
-    let services = filter
-        .services
-        .iter()
-        .map(|name| SqlValue::Text(name.to_string()));
-    let states = filter
-        .states
-        .iter()
-        .map(|state| number(state_number(*state)));
-    let blob = |cid: &Cid| SqlValue::Blob(cid.as_bytes().to_vec());
-    let reasons = filter.failure_reasons.iter().cloned().map(SqlValue::Text);
-    let columns: [(&str, Vec<SqlValue>); 5] = [
-        ("service.name", services.collect()),
-        ("state", states.collect()),
-        ("failure_reason", reasons.collect()),
-        ("parent", filter.parent.iter().map(blob).collect()),
-        ("root", filter.root.iter().map(blob).collect()),
-    ];
-    for (column, among) in columns {
-        if !among.is_empty() {
-            let places = vec!["?"; among.len()].join(", ");
-            conditions.push(format!("{column} IN ({places})"));
-            values.extend(among);
-        }
-    }
-    for (condition, time) in [
-        ("accept_time >= ?", filter.accepted_after),
-        ("accept_time < ?", filter.accepted_before),
-        ("end_time >= ?", filter.ended_after),
-        ("end_time < ?", filter.ended_before),
-    ] {
-        if let Some(time) = time {
-            conditions.push(condition.to_owned());
-            values.push(number(disk::nanos(time)));
-        }
-    }
-    (conditions.join(" AND "), values)
-}
-
-/// Invocations that a filter lets through, newest first, and where the next page begins.
-pub(super) fn list(
-    connection: &Connection,
-    filter: &Filter,
-    before: Option<u64>,
-    max: usize,
-) -> Result<Page> {
-    let (condition, mut values) = condition(filter, before);
-    values.push(number(
-        i64::try_from(max.saturating_add(1)).unwrap_or(i64::MAX),
-    ));
-    let select = format!(
-        "SELECT {COLUMNS}, service.name, invocation.id FROM invocation
-         JOIN service ON service.id = service WHERE {condition} ORDER BY invocation.id DESC LIMIT ?"
-    );
-    let read = || {
-        let mut select = connection.prepare(&select)?;
-        let mut rows = select.query(rusqlite::params_from_iter(values))?;
-        let (mut found, mut bytes, mut more) = (Vec::new(), 0, false);
-        while let Some(row) = rows.next()? {
-            more = found.len() == max || bytes > PAGE_BYTES;
-            if more {
-                break;
-            }
-            let (name, id) = (row.get::<_, String>(16)?, row.get::<_, i64>(17)?);
-            let next = Found::of(row)?;
-            bytes += next.request.len() + next.events.as_ref().map_or(0, Vec::len);
-            found.push((next, name, id));
-        }
-        Ok((found, more))
-    };
-    let (rows, more) = read().map_err(|error: rusqlite::Error| failed(&error))?;
-    let last = rows.last().filter(|_| more);
-    let next = last.map(|(.., id)| u64::try_from(*id).unwrap_or_default());
-    let decoded = rows
-        .into_iter()
-        .map(|(found, name, _)| found.decode(&ServiceName::parse(&name)?, None));
-    Ok(Page {
-        invocations: decoded.collect::<Result<_>>()?,
-        next,
-    })
-}
-
-fn number(n: i64) -> SqlValue {
-    SqlValue::Integer(n)
 }
 
 /// The CID that was accepted with an idempotency key.

@@ -1,4 +1,4 @@
--- The embedded store of a node, format 2. `docs/store.md` says who writes what, and what a crash leaves.
+-- The embedded store of a node, format 3. `docs/store.md` says who writes what, and what a crash leaves.
 --
 -- Times are nanoseconds since 1970 (UTC). Blobs are the messages of src/store/sqlite/disk.rs. Anyone may read this
 -- file; only the node that holds the lock beside it writes.
@@ -86,6 +86,12 @@ CREATE INDEX children ON invocation (parent) WHERE parent IS NOT NULL;
 
 -- All that followed from an invocation.
 CREATE INDEX descendants ON invocation (root) WHERE root IS NOT NULL;
+
+-- All invocations of a service, for lists. Since format 3.
+CREATE INDEX of_service ON invocation (service);
+
+-- What ended without a response: few, and what lists ask for most. Since format 3.
+CREATE INDEX failures ON invocation (state) WHERE state > 2;
 
 -- What has ended, by when it is removed.
 CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL;

@@ -1,6 +1,7 @@
 //! The contract of `engine::store::Store`: one test for each sentence, over every store.
 
 mod keys;
+mod lists;
 
 use std::sync::Arc;
 
@@ -14,6 +15,10 @@ use self::keys::{
     a_pending_one_says_whether_another_with_its_key_comes_first,
     what_has_the_same_concurrency_key_is_claimed_one_at_a_time,
     what_was_announced_is_remembered_until_it_is_forgotten,
+};
+use self::lists::{
+    lists_are_filtered_and_come_in_pages_last_accepted_first,
+    lists_let_through_what_is_in_a_state_or_named,
 };
 use crate::support::Folder;
 use crate::support::stored::{
@@ -120,6 +125,8 @@ async fn pending_ones_are_counted_by_service(store: &dyn Store) {
     claimed(store, "b", NOW, 1).await;
     assert_eq!(store.pending_in_all(), 1);
     assert_eq!(store.services_with_pending().await.unwrap(), [service("a")]);
+    claimed(store, "a", at(100), 1).await;
+    assert_eq!(store.services_with_pending().await.unwrap(), []);
 }
 
 async fn what_was_kept_long_enough_leaves_a_tombstone_and_then_nothing(store: &dyn Store) {
@@ -370,64 +377,6 @@ async fn a_wish_to_cancel_is_kept_until_it_has_ended(store: &dyn Store) {
     assert!(!store.request_cancel(Cid::new()).await.unwrap());
 }
 
-async fn lists_are_filtered_and_come_in_pages_last_accepted_first(store: &dyn Store) {
-    let mut cids = Vec::new();
-    for name in ["a", "b", "a", "a", "b"] {
-        cids.push(accepted(store, name, NOW).await);
-    }
-    claimed(store, "a", NOW, 1).await;
-    assert!(store.record(succeeded(cids[0])).await.unwrap());
-    let child = with_request(invocation("c", NOW, dict! {}), |request| {
-        (request.parent, request.root) = (Some(cids[1]), cids[1]);
-    });
-    let child_cid = child.request.cid;
-    store.accept(child).await.unwrap();
-    let listed = async |filter: &Filter, max: usize| {
-        let (mut all, mut before) = (Vec::new(), None);
-        loop {
-            let page = store.list(filter.clone(), before, max).await.unwrap();
-            assert!(page.invocations.len() <= max);
-            all.extend(page.invocations.iter().map(|found| found.request.cid));
-            match page.next {
-                Some(next) => before = Some(next),
-                None => return all,
-            }
-        }
-    };
-    let all = [child_cid, cids[4], cids[3], cids[2], cids[1], cids[0]];
-    let any = Filter::default();
-    for max in [1, 4, 6, 100] {
-        assert_eq!(listed(&any, max).await, all, "{max}");
-    }
-    let of_a = Filter {
-        services: vec![service("a")],
-        ..Filter::default()
-    };
-    assert_eq!(listed(&of_a, 2).await, [cids[3], cids[2], cids[0]]);
-    let ended = Filter {
-        states: vec![State::Succeeded],
-        ended_after: Some(NOW),
-        ended_before: Some(at(1)),
-        ..Filter::default()
-    };
-    assert_eq!(listed(&ended, 2).await, [cids[0]]);
-    let children = Filter {
-        parent: Some(cids[1]),
-        ..Filter::default()
-    };
-    assert_eq!(listed(&children, 2).await, [child_cid]);
-    let tree = Filter {
-        root: Some(cids[1]),
-        ..Filter::default()
-    };
-    assert_eq!(listed(&tree, 2).await, [child_cid]);
-    let later = Filter {
-        accepted_after: Some(at(1)),
-        ..Filter::default()
-    };
-    assert_eq!(listed(&later, 2).await, []);
-}
-
 fn with_request(mut invocation: Invocation, change: impl FnOnce(&mut Request)) -> Invocation {
     let mut request = Request::clone(&invocation.request);
     change(&mut request);
@@ -503,6 +452,7 @@ suite! {
     what_follows_is_accepted_with_the_record_or_not_at_all
     a_wish_to_cancel_is_kept_until_it_has_ended
     lists_are_filtered_and_come_in_pages_last_accepted_first
+    lists_let_through_what_is_in_a_state_or_named
 }
 
 /// Outcomes that outgrow the store push out the oldest ones, which leave tombstones.

@@ -3,6 +3,9 @@
  * Or answers that the disk is full, as long as there is a file of the name in CIDERY_FULL; it notes there how often,
  * a byte each time. Preloaded by tests/it/full_disk.rs.
  *
+ * Or answers that a sync failed, as long as CIDERY_BROKEN names a file that holds 1 (of the database) or 2 (of its log).
+ * Preloaded by tests/it/failed_sync.rs.
+ *
  * Each entry: operation (1 byte), file (1 byte), offset and length (8 bytes each, as the machine has them), content. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,7 +23,7 @@ enum { WRITE = 1, SYNC = 2, TRUNCATE = 3 };
 
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = -1;
-static const char *full;
+static const char *full, *broken;
 
 static ssize_t (*real_write)(int, const void *, size_t);
 static ssize_t (*real_pwrite)(int, const void *, size_t, off64_t);
@@ -36,13 +39,14 @@ __attribute__((constructor)) static void start(void) {
   real_ftruncate = dlsym(RTLD_NEXT, "ftruncate64");
   const char *path = getenv("CIDERY_RECORD");
   full = getenv("CIDERY_FULL");
+  broken = getenv("CIDERY_BROKEN");
   if (path) log_fd = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
 }
 
 /* 1 the database, 2 its log, 3 what was answered; 0 anything else. */
 static int file_of(int fd) {
   char link[64], path[4096];
-  if ((log_fd < 0 && !full) || fd == log_fd) return 0;
+  if ((log_fd < 0 && !full && !broken) || fd == log_fd) return 0;
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   ssize_t length = readlink(link, path, sizeof path - 1);
   if (length <= 0) return 0;
@@ -62,6 +66,16 @@ static int is_full(int file) {
   close(fd);
   errno = ENOSPC;
   return 1;
+}
+
+static int is_broken(int file) {
+  int fd = broken ? open(broken, O_RDONLY | O_CLOEXEC) : -1;
+  if (fd < 0) return 0;
+  char which = 0;
+  int breaks = read(fd, &which, 1) == 1 && which == '0' + file;
+  close(fd);
+  if (breaks) errno = EIO;
+  return breaks;
 }
 
 static void note(int operation, int file, uint64_t offset, uint64_t length, const void *content) {
@@ -103,6 +117,7 @@ ssize_t pwrite(int fd, const void *content, size_t length, off_t offset) {
 static int synced(int fd, int (*sync)(int)) {
   int file = file_of(fd);
   if (!file) return sync(fd);
+  if (is_broken(file)) return -1;
   pthread_mutex_lock(&order);
   int failed = sync(fd);
   if (!failed) note(SYNC, file, 0, 0, NULL);

@@ -1,0 +1,114 @@
+//! Which invocations a command is about, by what they have in common.
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+
+use crate::codec::convert::timestamp_to_proto;
+use crate::codec::proto::v1;
+use crate::model::error::Result;
+use crate::model::id::{Cid, ServiceName};
+
+/// What the invocations have in common: all of what is given, one of what is given several times.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct FilterArgs {
+    /// Of this service; can be given several times.
+    #[arg(long = "service", value_name = "NAME")]
+    services: Vec<String>,
+    /// In this state; can be given several times.
+    #[arg(long = "state", value_enum, value_name = "STATE")]
+    states: Vec<StateArg>,
+    /// Pending for this reason; can be given several times.
+    #[arg(long = "pending", value_enum, value_name = "REASON")]
+    pending: Vec<PendingArg>,
+    /// Failed for this reason, the last time it was attempted; can be given several times.
+    #[arg(long = "failure", value_name = "REASON")]
+    failures: Vec<String>,
+    /// Accepted at this instant or later.
+    #[arg(long, value_name = "TIME")]
+    accepted_after: Option<Timestamp>,
+    /// Accepted before this instant.
+    #[arg(long, value_name = "TIME")]
+    accepted_before: Option<Timestamp>,
+    /// Ended at this instant or later.
+    #[arg(long, value_name = "TIME")]
+    ended_after: Option<Timestamp>,
+    /// Ended before this instant.
+    #[arg(long, value_name = "TIME")]
+    ended_before: Option<Timestamp>,
+    /// Made by this invocation.
+    #[arg(long, value_name = "CID")]
+    parent: Option<Cid>,
+    /// Made by this invocation, or by one that it made, and so on.
+    #[arg(long, value_name = "CID")]
+    root: Option<Cid>,
+}
+
+/// Where an invocation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum StateArg {
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+    Expired,
+}
+
+/// Why an invocation is pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PendingArg {
+    DueLater,
+    Queued,
+    Backoff,
+    NoWorker,
+    NoCompatibleWorker,
+    KeyBusy,
+    Paused,
+    Held,
+}
+
+impl FilterArgs {
+    /// Whether it lets everything through.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// As the contract has it.
+    pub(super) fn filter(self) -> Result<v1::InvocationFilter> {
+        for name in &self.services {
+            ServiceName::parse(name)?;
+        }
+        let states = self.states.into_iter().map(|state| match state {
+            StateArg::Pending => v1::State::Pending,
+            StateArg::Running => v1::State::Running,
+            StateArg::Succeeded => v1::State::Succeeded,
+            StateArg::Failed => v1::State::Failed,
+            StateArg::Cancelled => v1::State::Cancelled,
+            StateArg::Expired => v1::State::Expired,
+        });
+        let reasons = self.pending.into_iter().map(|reason| match reason {
+            PendingArg::DueLater => v1::PendingReason::DueLater,
+            PendingArg::Queued => v1::PendingReason::Queued,
+            PendingArg::Backoff => v1::PendingReason::Backoff,
+            PendingArg::NoWorker => v1::PendingReason::NoWorker,
+            PendingArg::NoCompatibleWorker => v1::PendingReason::NoCompatibleWorker,
+            PendingArg::KeyBusy => v1::PendingReason::KeyBusy,
+            PendingArg::Paused => v1::PendingReason::Paused,
+            PendingArg::Held => v1::PendingReason::Held,
+        });
+        let cid = |cid: Option<Cid>| cid.map(|cid| cid.to_string()).unwrap_or_default();
+        Ok(v1::InvocationFilter {
+            services: self.services,
+            states: states.map(i32::from).collect(),
+            pending_reasons: reasons.map(i32::from).collect(),
+            failure_reasons: self.failures,
+            accepted_after: self.accepted_after.map(timestamp_to_proto),
+            accepted_before: self.accepted_before.map(timestamp_to_proto),
+            ended_after: self.ended_after.map(timestamp_to_proto),
+            ended_before: self.ended_before.map(timestamp_to_proto),
+            parent_cid: cid(self.parent),
+            root_cid: cid(self.root),
+            group_cid: String::new(),
+        })
+    }
+}

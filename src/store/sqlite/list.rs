@@ -1,0 +1,217 @@
+//! Lists of invocations: filters as SQL, and the index that each of them is answered from.
+
+use rusqlite::Connection;
+use rusqlite::types::Value as SqlValue;
+
+use super::disk;
+use super::failed;
+use super::reader::{COLUMNS, Found};
+use super::work::state_number;
+use crate::engine::store::{Filter, Page};
+use crate::model::error::Result;
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::State;
+
+/// How many bytes of invocations a page holds, at most, the last one aside: 16 MiB.
+const PAGE_BYTES: usize = 16 << 20;
+/// Where so many are open at most, what is pending is looked for among them alone. Where there are more, one of them is
+/// never far from the newest invocation.
+const FEW: i64 = 10_000;
+/// Of what is open, by the indexes of what may be claimed and of what waits for its key.
+const AMONG_OPEN: &str = "invocation.id IN (
+    SELECT id FROM invocation WHERE state < 2 AND leads = 1
+    UNION ALL SELECT id FROM invocation WHERE state < 2 AND concurrency_key IS NOT NULL)";
+/// Of what ended without a response, by the index of that.
+const AMONG_FAILURES: &str = "state > 2";
+
+/// Invocations that a filter lets through, newest first, and where the next page begins.
+pub(super) fn list(
+    connection: &Connection,
+    filter: &Filter,
+    before: Option<u64>,
+    max: usize,
+) -> Result<Page> {
+    let read = || {
+        let (select, mut values) = select(connection, filter, before)?;
+        let limit = i64::try_from(max.saturating_add(1)).unwrap_or(i64::MAX);
+        values.push(SqlValue::Integer(limit));
+        let mut select = connection.prepare(&select)?;
+        let mut rows = select.query(rusqlite::params_from_iter(values))?;
+        let (mut found, mut bytes, mut more) = (Vec::new(), 0, false);
+        while let Some(row) = rows.next()? {
+            more = found.len() == max || bytes > PAGE_BYTES;
+            if more {
+                break;
+            }
+            let (name, id) = (row.get::<_, String>(16)?, row.get::<_, i64>(17)?);
+            let next = Found::of(row)?;
+            bytes += next.bytes();
+            found.push((next, name, id));
+        }
+        Ok((found, more))
+    };
+    let (rows, more) = read().map_err(|error: rusqlite::Error| failed(&error))?;
+    let last = rows.last().filter(|_| more);
+    let next = last.map(|(.., id)| u64::try_from(*id).unwrap_or_default());
+    let decoded = rows
+        .into_iter()
+        .map(|(found, name, _)| found.decode(&ServiceName::parse(&name)?, None));
+    Ok(Page {
+        invocations: decoded.collect::<Result<_>>()?,
+        next,
+    })
+}
+
+/// The statement that a filter is, and its values but for the last: how many rows.
+fn select(
+    connection: &Connection,
+    filter: &Filter,
+    before: Option<u64>,
+) -> rusqlite::Result<(String, Vec<SqlValue>)> {
+    let before = before.and_then(|id| i64::try_from(id).ok());
+    let mut conditions = vec!["invocation.id < ?".to_owned()];
+    let mut values = vec![SqlValue::Integer(before.unwrap_or(i64::MAX))];
+    let mut among = |column: &str, allowed: Vec<SqlValue>| {
+        let places = vec!["?"; allowed.len()].join(", ");
+        values.extend(allowed);
+        format!("{column} IN ({places})")
+    };
+    let blob = |cid: &Cid| SqlValue::Blob(cid.as_bytes().to_vec());
+    let states = filter.states.iter();
+    let states = states.map(|state| SqlValue::Integer(state_number(*state)));
+    let states_or_cids = [
+        ("state", states.collect::<Vec<_>>()),
+        ("cid", filter.cids.iter().map(blob).collect()),
+    ];
+    let either = states_or_cids.map(|(column, allowed)| match allowed.is_empty() {
+        true => None,
+        false => Some(among(column, allowed)),
+    });
+    let either: Vec<_> = either.into_iter().flatten().collect();
+    if !either.is_empty() {
+        conditions.push(format!("({})", either.join(" OR ")));
+    }
+    // One service is compared with, not looked up in a list: its index then gives the order as well.
+    let services = filter.services.iter();
+    let services: Vec<_> = services
+        .map(|name| SqlValue::Text(name.to_string()))
+        .collect();
+    if !services.is_empty() {
+        let named = among("name", services);
+        let id = format!("(SELECT id FROM service WHERE {named})");
+        let equals = if filter.services.len() == 1 {
+            "="
+        } else {
+            "IN"
+        };
+        conditions.push(format!("invocation.service {equals} {id}"));
+    }
+    let reasons = filter.failure_reasons.iter().cloned().map(SqlValue::Text);
+    for (column, allowed) in [
+        ("failure_reason", reasons.collect::<Vec<_>>()),
+        ("parent", filter.parent.iter().map(blob).collect()),
+        ("root", filter.root.iter().map(blob).collect()),
+    ] {
+        if !allowed.is_empty() {
+            conditions.push(among(column, allowed));
+        }
+    }
+    for (condition, time) in [
+        ("accept_time >= ?", filter.accepted_after),
+        ("accept_time < ?", filter.accepted_before),
+        ("end_time >= ?", filter.ended_after),
+        ("end_time < ?", filter.ended_before),
+    ] {
+        if let Some(time) = time {
+            conditions.push(condition.to_owned());
+            values.push(SqlValue::Integer(disk::nanos(time)));
+        }
+    }
+    conditions.extend(among_these(connection, filter)?.map(str::to_owned));
+    let condition = conditions.join(" AND ");
+    let select = format!(
+        "SELECT {COLUMNS}, service.name, invocation.id FROM invocation
+         JOIN service ON service.id = service WHERE {condition} ORDER BY invocation.id DESC LIMIT ?"
+    );
+    Ok((select, values))
+}
+
+/// What a filter lets through is only found in a small part of the store, where that is so: a condition that adds
+/// nothing but says so.
+fn among_these(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<&'static str>> {
+    if filter.states.is_empty() || !filter.cids.is_empty() {
+        return Ok(None);
+    }
+    let all = |is: fn(&State) -> bool| filter.states.iter().all(is);
+    if all(|state| state.is_terminal() && *state != State::Succeeded) {
+        return Ok(Some(AMONG_FAILURES));
+    }
+    if !all(|state| !state.is_terminal()) {
+        return Ok(None);
+    }
+    let sum = "SELECT COALESCE(SUM(open), 0) FROM service";
+    let open: i64 = connection.query_row(sum, [], |row| row.get(0))?;
+    Ok((open <= FEW).then_some(AMONG_OPEN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How SQLite says that it finds the rows of `invocation` that a filter lets through.
+    fn plan(filter: &Filter, open: i64) -> String {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(super::super::open::SCHEMA)
+            .unwrap();
+        let insert = "INSERT INTO service (name, open) VALUES ('a', ?1)";
+        connection.execute(insert, [open]).unwrap();
+        let (select, mut values) = select(&connection, filter, None).unwrap();
+        values.push(SqlValue::Integer(20));
+        let explain = format!("EXPLAIN QUERY PLAN {select}");
+        let mut explain = connection.prepare(&explain).unwrap();
+        let rows = explain
+            .query_map(rusqlite::params_from_iter(values), |row| {
+                row.get::<_, String>(3)
+            })
+            .unwrap();
+        rows.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn lists_look_at_little_more_than_they_answer() {
+        let of_states = |states: &[State]| Filter {
+            states: states.to_vec(),
+            ..Filter::default()
+        };
+        let failures = plan(&of_states(&[State::Failed]), 0);
+        assert!(failures.contains("INDEX failures (state=?"), "{failures}");
+        let pending = [false, true].map(|started| State::Pending { started });
+        let few = plan(&of_states(&pending), FEW);
+        assert!(few.contains("INDEX pending"), "{few}");
+        assert!(few.contains("INDEX alone"), "{few}");
+        let many = plan(&of_states(&pending), FEW + 1);
+        assert!(!many.contains("INDEX pending"), "{many}");
+        let of_service = Filter {
+            services: vec![ServiceName::parse("a").unwrap()],
+            ..Filter::default()
+        };
+        let of_service = plan(&of_service, 0);
+        assert!(
+            of_service.contains("of_service (service=? AND"),
+            "{of_service}"
+        );
+        let running = Filter {
+            cids: vec![Cid::new()],
+            ..Filter::default()
+        };
+        let running = plan(&running, 0);
+        assert!(running.contains("(cid=?"), "{running}");
+        for plan in [failures, few, many, of_service, running] {
+            assert!(
+                !plan.contains("TEMP B-TREE FOR ORDER") || plan.contains("(cid=?"),
+                "{plan}"
+            );
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! A disk whose syncs fail: nothing more is accepted, health says so, and what was answered is there after a restart.
+
+use std::path::Path;
+
+use cidery::codec::proto::health::HealthCheckRequest;
+use cidery::codec::proto::health::health_check_response::ServingStatus;
+use cidery::codec::proto::health::health_client::HealthClient;
+use cidery::service::Call;
+use cidery::{Cid, Client, dict};
+
+use crate::support::binary::Server;
+use crate::support::{Folder, recorder};
+
+fn customer() -> Call {
+    Call::new("customer.get", dict! { "cust_id": 1 })
+}
+
+async fn is_serving(address: &str) -> bool {
+    let mut health = HealthClient::connect(format!("http://{address}"))
+        .await
+        .unwrap();
+    let status = health.check(HealthCheckRequest::default()).await.unwrap();
+    status.into_inner().status() == ServingStatus::Serving
+}
+
+/// Has the syncs of one of the store's files fail, and then kills the node.
+async fn breaks(file: &str, folder: &Folder) {
+    let library = recorder::compile(folder.path());
+    let (broken, data) = (folder.path().join("broken"), folder.path().join("data"));
+    let options = ["--data-dir", data.to_str().unwrap()];
+    let environment: [(&str, &Path); 2] = [("LD_PRELOAD", &library), ("CIDERY_BROKEN", &broken)];
+    let server = Server::start_in(&options, &environment);
+    let client = Client::connect(&server.address).await.unwrap().tries(1);
+    let sleep = Call::new("demo.sleep", dict! { "seconds": 0.5 });
+    let mut answered: Vec<Cid> = vec![client.invoke_async(sleep).await.unwrap().cid];
+    for _ in 0..20 {
+        answered.push(client.invoke_async(customer()).await.unwrap().cid);
+    }
+    assert!(is_serving(&server.address).await);
+    std::fs::write(&broken, file).unwrap();
+    // The log is synced with each commit, the database only once the log is brought into it.
+    let error = loop {
+        match client.invoke_async(customer()).await {
+            Ok(accepted) => answered.push(accepted.cid),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.reason(), "STORE_FAILED", "{error:?}");
+    assert!(!is_serving(&server.address).await);
+    // A sync that is tried again can succeed without having done anything: the disk is not trusted again.
+    std::fs::remove_file(&broken).unwrap();
+    let error = client.invoke_async(customer()).await.unwrap_err();
+    assert_eq!(error.reason(), "STORE_FAILED", "{error:?}");
+    let (_, answer) = client.invoke(customer()).await.unwrap();
+    assert!(answer.payload.weight() > 0, "what needs no disk goes on");
+    server.signal("KILL");
+    drop(server);
+    let server = Server::start_in(&options, &[]);
+    for cid in answered {
+        let ended = server.run(&["result", &cid.to_string(), "--wait", "30s"]);
+        assert!(ended.status.success(), "{ended:?}");
+    }
+    assert!(is_serving(&server.address).await);
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_synced_ends_all_writing_and_loses_nothing() {
+    breaks("2", &Folder::new("sync")).await;
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_synced_ends_all_writing_and_loses_nothing() {
+    breaks("1", &Folder::new("sync")).await;
+}

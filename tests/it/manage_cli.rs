@@ -1,0 +1,119 @@
+//! What operators do with stored invocations, from the command line.
+
+use crate::support::binary::{Server, stderr, stdout};
+use crate::support::{Folder, until};
+
+#[test]
+fn operators_see_and_change_what_is_stored() {
+    let folder = Folder::new("operators");
+    let data = folder.path().join("data");
+    let server = Server::start(&["--data-dir", data.to_str().unwrap()]);
+    let line = |output| stdout(&output).trim().to_owned();
+    let flaky = [
+        "invoke",
+        "demo.flaky",
+        "failures=1",
+        "--async",
+        "--retry",
+        "1",
+        "--idempotency-key",
+        "k",
+    ];
+    let cid = line(server.run(&flaky));
+    assert_eq!(line(server.run(&flaky)), cid, "accepted once");
+    server.run(&["result", &cid, "--wait", "10s"]);
+    let listed = line(server.run(&["invocations", "--state", "failed"]));
+    assert!(
+        listed.contains(&cid) && listed.contains("DEMO_FLAKY"),
+        "{listed}"
+    );
+    let story = line(server.run(&["explain", &cid]));
+    for said in [
+        "accepted",
+        "attempt 1 started",
+        "attempt 1 failed: attempt 1 of 1 that fail",
+        "failed",
+        "input: {\"failures\":1}",
+    ] {
+        assert!(story.contains(said), "{said} is not in {story}");
+    }
+    let retried = line(server.run(&["retry", &cid]));
+    let new = retried.split_whitespace().nth(1).unwrap().to_owned();
+    server.run(&["result", &new, "--wait", "10s"]);
+    assert!(line(server.run(&["explain", &new])).contains(&format!("retry of: {cid}")));
+    let later = line(server.run(&[
+        "invoke",
+        "customer.get",
+        "cust_id=1",
+        "--async",
+        "--delay",
+        "1h",
+    ]));
+    assert!(line(server.run(&["cancel", &later, "--dry-run"])).contains("PENDING"));
+    assert!(line(server.run(&["cancel", &later])).contains("CANCELLED"));
+    let output = server.run(&["cancel", &later]);
+    assert_eq!(output.status.code(), Some(1));
+    let edited = line(server.run(&["retry", &cid, "--json", "{\"failures\": 0}"]));
+    let edited = edited.split_whitespace().nth(1).unwrap().to_owned();
+    let result = line(server.run(&["result", &edited, "--wait", "10s"]));
+    assert!(result.contains("\"attempt\": 1"), "{result}");
+    assert!(stderr(&output).contains("ENDED"), "{}", stderr(&output));
+    let output = server.run(&["invoke", "customer.get", "cust_id=1", "--delay", "1h"]);
+    assert!(stderr(&output).contains("--async"), "{}", stderr(&output));
+}
+
+/// What several invocations have in common says which of them are meant.
+#[tokio::test(flavor = "multi_thread")]
+async fn invocations_are_chosen_by_what_they_have_in_common() {
+    let server = Server::start(&[]);
+    let line = |output: std::process::Output| {
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output).trim().to_owned()
+    };
+    let invoke = |arguments: &[&str]| {
+        let background = ["invoke", "--async"];
+        line(server.run(&[background.as_slice(), arguments].concat()))
+    };
+    let later: Vec<_> = (0..3)
+        .map(|_| invoke(&["customer.get", "cust_id=1", "--delay", "1h"]))
+        .collect();
+    let running = invoke(&["demo.sleep", "seconds=60"]);
+    let failed = invoke(&["demo.fail", "code=NOT_FOUND"]);
+    server.run(&["result", &failed, "--wait", "10s"]);
+    let list = |arguments: &[&str]| {
+        let listed = line(server.run(&[&["invocations", "--output", "json"], arguments].concat()));
+        let rows = listed.lines().map(|row| {
+            let row: serde_json::Value = serde_json::from_str(row).unwrap();
+            assert!(row["attempt"].is_number(), "{row}");
+            row["cid"].as_str().unwrap().to_owned()
+        });
+        rows.collect::<Vec<_>>()
+    };
+    until("it runs", || {
+        list(&["--state", "running"]) == [running.as_str()]
+    })
+    .await;
+    let waiting = ["--service", "customer.get", "--pending", "due-later"];
+    assert_eq!(list(&waiting).len(), 3);
+    assert_eq!(list(&["--failure", "DEMO_FAILED"]), [failed.as_str()]);
+    assert_eq!(
+        list(&["--accepted-before", "2020-01-01T00:00:00Z"]),
+        [] as [String; 0]
+    );
+    let either = server.run(&["cancel"]);
+    assert!(
+        stderr(&either).contains("say which invocations"),
+        "{either:?}"
+    );
+    let both = server.run(&["cancel", &failed, "--state", "failed"]);
+    assert!(!both.status.success(), "{both:?}");
+    let cancelled = line(server.run(&[&["cancel"], waiting.as_slice()].concat()));
+    assert_eq!(cancelled.lines().count(), 3, "{cancelled}");
+    assert!(
+        later.iter().all(|cid| cancelled.contains(cid)),
+        "{cancelled}"
+    );
+    let retried = line(server.run(&["retry", "--state", "cancelled", "--dry-run"]));
+    assert_eq!(retried.lines().count(), 3, "{retried}");
+    line(server.run(&["cancel", &running]));
+}

@@ -1,0 +1,111 @@
+//! Sentences about lists: what a filter lets through, page by page.
+
+use cidery::engine::store::{Filter, Store};
+use cidery::model::invocation::State;
+use cidery::{Cid, dict};
+
+use super::with_request;
+use crate::support::stored::{NOW, accepted, at, claimed, invocation, service, succeeded};
+
+/// All that a filter lets through, by pages of `max`.
+async fn listed(store: &dyn Store, filter: &Filter, max: usize) -> Vec<Cid> {
+    let (mut all, mut before) = (Vec::new(), None);
+    loop {
+        let page = store.list(filter.clone(), before, max).await.unwrap();
+        assert!(page.invocations.len() <= max);
+        all.extend(page.invocations.iter().map(|found| found.request.cid));
+        match page.next {
+            Some(next) => before = Some(next),
+            None => return all,
+        }
+    }
+}
+
+pub(super) async fn lists_are_filtered_and_come_in_pages_last_accepted_first(store: &dyn Store) {
+    let mut cids = Vec::new();
+    for name in ["a", "b", "a", "a", "b"] {
+        cids.push(accepted(store, name, NOW).await);
+    }
+    claimed(store, "a", NOW, 1).await;
+    assert!(store.record(succeeded(cids[0])).await.unwrap());
+    let child = with_request(invocation("c", NOW, dict! {}), |request| {
+        (request.parent, request.root) = (Some(cids[1]), cids[1]);
+    });
+    let child_cid = child.request.cid;
+    store.accept(child).await.unwrap();
+    let listed = async |filter: &Filter, max| listed(store, filter, max).await;
+    let all = [child_cid, cids[4], cids[3], cids[2], cids[1], cids[0]];
+    let any = Filter::default();
+    for max in [1, 4, 6, 100] {
+        assert_eq!(listed(&any, max).await, all, "{max}");
+    }
+    let of_a = Filter {
+        services: vec![service("a")],
+        ..Filter::default()
+    };
+    assert_eq!(listed(&of_a, 2).await, [cids[3], cids[2], cids[0]]);
+    let ended = Filter {
+        states: vec![State::Succeeded],
+        ended_after: Some(NOW),
+        ended_before: Some(at(1)),
+        ..Filter::default()
+    };
+    assert_eq!(listed(&ended, 2).await, [cids[0]]);
+    let children = Filter {
+        parent: Some(cids[1]),
+        ..Filter::default()
+    };
+    assert_eq!(listed(&children, 2).await, [child_cid]);
+    let tree = Filter {
+        root: Some(cids[1]),
+        ..Filter::default()
+    };
+    assert_eq!(listed(&tree, 2).await, [child_cid]);
+    let later = Filter {
+        accepted_after: Some(at(1)),
+        ..Filter::default()
+    };
+    assert_eq!(listed(&later, 2).await, []);
+}
+
+/// What runs is pending in the store: who knows what runs names it.
+pub(super) async fn lists_let_through_what_is_in_a_state_or_named(store: &dyn Store) {
+    let mut cids = Vec::new();
+    for name in ["a", "b", "a", "a", "b", "c"] {
+        cids.push(accepted(store, name, NOW).await);
+    }
+    claimed(store, "a", NOW, 1).await;
+    assert!(store.record(succeeded(cids[0])).await.unwrap());
+    let listed = async |filter: &Filter| listed(store, filter, 1).await;
+    let running = Filter {
+        states: vec![State::Succeeded],
+        cids: vec![cids[3], cids[4]],
+        services: vec![service("a")],
+        ..Filter::default()
+    };
+    assert_eq!(listed(&running).await, [cids[3], cids[0]]);
+    let these = Filter {
+        cids: vec![cids[1], Cid::new()],
+        ..Filter::default()
+    };
+    assert_eq!(listed(&these).await, [cids[1]]);
+    let several = Filter {
+        services: vec![service("c"), service("b")],
+        ..Filter::default()
+    };
+    assert_eq!(listed(&several).await, [cids[5], cids[4], cids[1]]);
+    for states in [[State::Failed, State::Expired], [State::ACCEPTED; 2]] {
+        let pending = states.contains(&State::ACCEPTED);
+        let filter = Filter {
+            states: states.to_vec(),
+            services: vec![service("b")],
+            ..Filter::default()
+        };
+        let expected = if pending {
+            vec![cids[4], cids[1]]
+        } else {
+            vec![]
+        };
+        assert_eq!(listed(&filter).await, expected);
+    }
+}
