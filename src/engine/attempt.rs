@@ -10,6 +10,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Span;
 
 use crate::engine::dispatch::Dispatch;
+use crate::engine::later::Awaited;
 use crate::model::error::{Error, Kind, Result};
 use crate::model::payload::{Payload, Reply};
 use crate::service::{Caught, Context, Definition, HandlerFuture, run};
@@ -20,7 +21,15 @@ use crate::service::{Caught, Context, Definition, HandlerFuture, run};
 /// to stop and goes on in a task of its own for the grace period; then it is dropped, and its hooks run. Nothing is
 /// spawned on the ordinary path.
 #[derive(Debug)]
-pub(super) struct Attempt(Option<Running>);
+pub(super) struct Attempt(Stage);
+
+#[derive(Debug)]
+enum Stage {
+    Running(Running),
+    /// The handler answered "later": its slot is free, its caller waits on.
+    Later(Awaited),
+    Over,
+}
 
 struct Running {
     future: HandlerFuture,
@@ -56,7 +65,7 @@ impl Attempt {
         let hooks = &dispatch.invoker.0.hooks;
         let (future, kill) = span.in_scope(|| run(definition, hooks, context, input));
         let work = dispatch.invoker.0.work.token();
-        Self(Some(Running {
+        Self(Stage::Running(Running {
             future,
             kill,
             dispatch,
@@ -69,16 +78,19 @@ impl Attempt {
 impl Attempt {
     /// Whether its handler runs in another process: it cannot be ended from here.
     pub(super) fn is_elsewhere(&self) -> bool {
-        let running = self.0.as_ref();
-        running.is_some_and(|running| running.dispatch.slot.seat().is_some())
+        matches!(&self.0, Stage::Running(running) if running.dispatch.slot.seat().is_some())
     }
 
     /// Ends a handler that was asked to stop and did not: drops it and runs its hooks.
     pub(super) async fn end(mut self) {
-        if let Some(running) = self.0.take() {
+        if let Stage::Running(running) = self.over() {
             let grace = running.dispatch.invoker.0.limits.grace;
             kill(running, grace).await;
         }
+    }
+
+    fn over(&mut self) -> Stage {
+        std::mem::replace(&mut self.0, Stage::Over)
     }
 }
 
@@ -86,11 +98,18 @@ impl Future for Attempt {
     type Output = Result<Reply>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
-        let Some(running) = &mut self.0 else {
-            return Poll::Pending;
+        let outcome = match &mut self.0 {
+            Stage::Running(running) => ready!(running.poll(cx)),
+            Stage::Later(awaited) => ready!(Pin::new(awaited).poll(cx)),
+            Stage::Over => return Poll::Pending,
         };
-        let outcome = ready!(running.poll(cx));
-        self.0 = None;
+        if let Stage::Running(running) = self.over()
+            && outcome.is_ok()
+            && let Some(token) = running.dispatch.awaited()
+        {
+            self.0 = Stage::Later(running.dispatch.invoker.0.laters.wait(token));
+            return self.poll(cx);
+        }
         Poll::Ready(outcome)
     }
 }
@@ -112,12 +131,13 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.dispatch.slot.close();
+        self.dispatch.withdraw();
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let Some(running) = self.0.take() {
+        if let Stage::Running(running) = self.over() {
             running.dispatch.cancel.cancel();
             let engine = &running.dispatch.invoker.0;
             let grace = engine.limits.grace;

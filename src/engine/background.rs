@@ -21,7 +21,8 @@ use crate::engine::wanted::{Wanted, with_ignored};
 use crate::model::error::{Error, Result, reason};
 use crate::model::invocation::{Change, Invocation, State};
 use crate::model::payload::{Format, Payload, Reply};
-use crate::service::{Admitted, Facts, Fate};
+use crate::model::token::TokenHash;
+use crate::service::{Admitted, Facts, Fate, Invoke as _};
 
 /// What stopped an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub(super) enum Ended {
     HandedBack,
     /// Its worker was lost.
     Lost(Error),
+    /// The handler answered "later": whoever has the token gives the outcome.
+    Later(TokenHash),
 }
 
 impl Invoker {
@@ -59,6 +62,14 @@ impl Invoker {
     ) {
         let engine = &self.0;
         let _work = engine.work.token();
+        if invocation.waits_for_completion() {
+            if !self.gave_up(&route, &invocation).await {
+                self.give_up_awaiting(&route, &invocation).await;
+            }
+            drop(permits);
+            self.wake(&route);
+            return;
+        }
         if let Some(error) = self.not_again(&invocation) {
             // It had begun, or may have: the store does not hold the start of a first attempt.
             let begun = Invocation {
@@ -173,7 +184,7 @@ impl Invoker {
             None,
             Some(Arc::clone(live)),
         );
-        let attempt = Attempt::new(&definition, dispatch, context, input);
+        let attempt = Attempt::new(&definition, Arc::clone(&dispatch), context, input);
         let (outcome, stopped) = self.watch(attempt, &cancel, live, timeout, deadline).await;
         let handed_back = stopped == Stopped::Node;
         match outcome {
@@ -181,6 +192,7 @@ impl Invoker {
                 let deadline = request.terms.deadline.unwrap_or(Timestamp::MAX);
                 Ended::With(Err(deadline_passed(deadline)))
             }
+            Some(Ok(_)) if let Some(token) = dispatch.answers_later() => Ended::Later(token.hash()),
             Some(Ok(reply)) => {
                 let reply = with_ignored(reply, &ignored);
                 Ended::With(self.storable_reply(route, reply, invocation))
@@ -239,7 +251,7 @@ impl Invoker {
     }
 
     /// The reply in the form it will be answered in: it is encoded once, here.
-    fn storable_reply(
+    pub(super) fn storable_reply(
         &self,
         route: &Route,
         reply: Reply,
@@ -290,7 +302,7 @@ fn poisoned(losses: u32) -> Error {
         .with_fact("losses", losses)
 }
 
-fn timed_out(route: &Route, timeout: Duration) -> Error {
+pub(super) fn timed_out(route: &Route, timeout: Duration) -> Error {
     let message = format!(
         "service `{}` gave no sign of life for {} ms",
         route.name(),

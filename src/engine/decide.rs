@@ -7,8 +7,9 @@ use crate::engine::clock::later;
 use crate::engine::lasting::node_lost;
 use crate::engine::routes::Route;
 use crate::model::error::{Error, Result, reason};
-use crate::model::invocation::{Change, EventKind, HELD, Invocation, State, is_retried};
+use crate::model::invocation::{Change, EventKind, HELD, Invocation, Later, State, is_retried};
 use crate::model::payload::Reply;
+use crate::model::token::TokenHash;
 
 /// What is to be recorded.
 pub(super) struct Decision {
@@ -20,6 +21,8 @@ pub(super) struct Decision {
     pub(super) due: Timestamp,
     pub(super) event: Option<EventKind>,
     pub(super) last_failure: Option<Error>,
+    /// Whether its outcome comes from outside, or came so.
+    pub(super) later: Option<Later>,
 }
 
 impl Decision {
@@ -32,6 +35,7 @@ impl Decision {
             due: invocation.due,
             event: None,
             last_failure: None,
+            later: invocation.later.map(Later::over),
         }
     }
 }
@@ -58,6 +62,11 @@ pub(super) fn decide(
             let change = Change::Failure { retried: false };
             terminal(invocation, state, change, Err(node_lost()))
         }
+        Ended::Later(_) if is_cancelled(state) => {
+            let change = Change::Failure { retried: false };
+            terminal(invocation, state, change, Err(cancelled()))
+        }
+        Ended::Later(token) => awaits(route, invocation, token, now),
         Ended::Lost(error) => lost(invocation, state, error, limit, now),
         // Not counted: the next attempt has the same number.
         Ended::HandedBack => match state.after(Change::HandedBack) {
@@ -85,7 +94,6 @@ fn lost(
     match state.after(Change::Lost { budget_left }) {
         Some(pending @ State::Pending { .. }) => Decision {
             state: pending,
-            attempts: invocation.attempts,
             losses,
             due: now,
             event: Some(EventKind::RetryScheduled {
@@ -93,6 +101,7 @@ fn lost(
                 due: now,
             }),
             last_failure: Some(error),
+            ..Decision::as_it_is(invocation)
         },
         _ => {
             let poisoned = losses >= limit && !is_cancelled(state);
@@ -103,6 +112,19 @@ fn lost(
             };
             terminal(invocation, state, Change::Lost { budget_left }, Err(error))
         }
+    }
+}
+
+/// What follows where the outcome comes from outside: the attempt has its whole time again, from now on.
+fn awaits(route: &Route, invocation: &Invocation, token: TokenHash, now: Timestamp) -> Decision {
+    let timeout = invocation.request.attempt_timeout;
+    let timeout = timeout.unwrap_or(route.options.attempt_timeout);
+    Decision {
+        state: State::Pending { started: true },
+        due: later(now, timeout),
+        last_failure: invocation.last_failure.clone(),
+        later: Some(Later::awaited(token)),
+        ..Decision::as_it_is(invocation)
     }
 }
 
@@ -152,6 +174,7 @@ fn failed(
                     due,
                 }),
                 last_failure: Some(error),
+                ..Decision::as_it_is(invocation)
             }
         }
         // No attempt is left: it waits until somebody retries or cancels it.
@@ -165,6 +188,7 @@ fn failed(
                 due: HELD,
             }),
             last_failure: Some(error),
+            ..Decision::as_it_is(invocation)
         },
         _ => terminal(invocation, state, change, Err(error)),
     }
@@ -187,9 +211,8 @@ fn terminal(
         state,
         attempts: invocation.attempts + 1,
         losses: 0,
-        due: invocation.due,
         event: Some(event),
-        last_failure: None,
+        ..Decision::as_it_is(invocation)
     }
 }
 

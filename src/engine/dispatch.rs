@@ -1,6 +1,6 @@
 //! One hand-over of an attempt or a nested call to a handler: its slot, its deadline, its way back into the engine.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Progress;
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
+use crate::model::token::Token;
 use crate::service::output_invalid;
 use crate::service::{Accepted, BoxFuture, Call, Context, Facts, Invoke, KnownService, Seat};
 
@@ -38,6 +39,10 @@ pub(super) struct Dispatch {
     pub(super) callers: Option<Arc<Link>>,
     /// What the handler tells goes here. `None` in nested and unstored calls: nobody listens.
     live: Option<Arc<Live>>,
+    /// What the outcome can be given with later, once the handler has asked for it.
+    token: OnceLock<Token>,
+    /// The same, once the handler has answered so.
+    later: OnceLock<Token>,
 }
 
 /// A call that waits for a nested one: a link of the chain of callers.
@@ -71,6 +76,8 @@ impl Dispatch {
             slot,
             callers,
             live,
+            token: OnceLock::new(),
+            later: OnceLock::new(),
         });
         let platform = Arc::clone(&dispatch);
         let context = Context::new(facts, cancel, platform, states);
@@ -165,6 +172,31 @@ impl Invoke for Dispatch {
         Box::pin(std::future::ready(self.tell_item(item)))
     }
 
+    fn later(&self) -> Result<Token> {
+        match self.token.get() {
+            Some(token) => Ok(*token),
+            None => self.offer(Token::new()),
+        }
+    }
+
+    fn answer_later(&self, token: Token) -> Result<()> {
+        if self.live.as_ref().is_some_and(|live| live.has_follow_ups()) {
+            let message =
+                "what is to be accepted with the response cannot wait for one that comes later";
+            return Err(Error::failed_precondition(reason::NOT_SUPPORTED, message));
+        }
+        // A worker's token is that of its dispatch: it is known here only now.
+        if self.token.get().is_none() {
+            self.offer(token)?;
+        }
+        let _ = self.later.set(token);
+        Ok(())
+    }
+
+    fn answers_later(&self) -> Option<Token> {
+        self.later.get().copied()
+    }
+
     fn seat(&self) -> Option<Arc<dyn Seat>> {
         self.slot.seat()
     }
@@ -183,6 +215,30 @@ impl Invoke for Dispatch {
 }
 
 impl Dispatch {
+    /// Makes a token known. What is stored has its outcome given to the store.
+    fn offer(&self, token: Token) -> Result<Token> {
+        let laters = &self.invoker.0.laters;
+        if self.live.is_none() {
+            laters.offer(token, self.cid, &self.service)?;
+        }
+        if let Err(token) = self.token.set(token) {
+            laters.withdraw(token);
+        }
+        Ok(self.token.get().copied().unwrap_or(token))
+    }
+
+    /// The handler has ended: its token gives no outcome, unless it answered "later".
+    pub(super) fn withdraw(&self) {
+        if let Some(token) = self.token.get() {
+            self.invoker.0.laters.withdraw(*token);
+        }
+    }
+
+    /// Where the outcome comes later and goes to a caller that waits: by which token.
+    pub(super) fn awaited(&self) -> Option<Token> {
+        self.later.get().copied().filter(|_| self.live.is_none())
+    }
+
     /// Progress that can be carried: a value that cannot be is left out, since progress has nobody to fail to.
     fn showable(&self, mut progress: Progress) -> Progress {
         let limit = self.invoker.limits().item_bytes;

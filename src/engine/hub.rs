@@ -349,6 +349,11 @@ impl Live {
         Ok(None)
     }
 
+    /// Whether something is to be accepted with the response.
+    pub(super) fn has_follow_ups(&self) -> bool {
+        !self.told().followed_by.is_empty()
+    }
+
     /// What is to be accepted with the response.
     pub(super) fn followed_by(&self) -> Vec<Invocation> {
         std::mem::take(&mut self.told().followed_by)

@@ -42,9 +42,7 @@ impl Invoker {
         filter.states.retain(|state| !runs(state));
         if filter.states.len() < asked {
             filter.cids.extend(self.0.hub.running());
-            if filter.states.is_empty() && filter.cids.is_empty() {
-                return Ok(Listed::default());
-            }
+            filter.awaited = true;
         }
         let page = self.0.store.list(filter, before, max).await?;
         let found = page
@@ -127,7 +125,7 @@ impl Invoker {
     async fn retry_whole(self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
         let Found { invocation, .. } = self.look(cid).await?;
         let request = &invocation.request;
-        match invocation.state {
+        match invocation.shown_state() {
             State::Pending { .. } if invocation.due >= HELD && input.is_none() => {
                 let route = self.0.routes.find(request.service.as_str())?;
                 self.release(&route, &invocation).await;

@@ -20,6 +20,7 @@ mod hub;
 mod invoke;
 mod lane;
 mod lasting;
+mod later;
 mod limits;
 mod lookup;
 mod manage;
@@ -43,6 +44,7 @@ use tokio_util::task::TaskTracker;
 use self::clock::Clock;
 pub use self::follow::{Followed, Follower};
 use self::hub::Hub;
+use self::later::Laters;
 pub use self::limits::Limits;
 pub use self::lookup::Found;
 pub use self::manage::Listed;
@@ -94,6 +96,8 @@ struct Engine {
     handlers: Arc<Semaphore>,
     /// The CIDs that callers brought and that are being used.
     names: Names,
+    /// Synchronous calls whose handlers answered "later".
+    laters: Arc<Laters>,
     /// What a call without metadata has: all of them share it.
     no_metadata: Arc<Metadata>,
     /// Rings when services come and go.
@@ -148,6 +152,7 @@ impl Invoker {
             tasks,
             handlers,
             names: Names::default(),
+            laters: Arc::default(),
             no_metadata: Arc::default(),
             changes: watch::Sender::new(()),
             work: TaskTracker::new(),

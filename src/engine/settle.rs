@@ -85,35 +85,49 @@ impl Invoker {
         error: Error,
         whose: Whose,
     ) -> bool {
-        let engine = &self.0;
-        let now = engine.clock.now();
         let state = invocation.state.after(change).unwrap_or(State::Failed);
         let kind = match state {
             State::Expired => EventKind::Expired(error),
             State::Cancelled => EventKind::Cancelled(error),
             _ => EventKind::Failed(error),
         };
-        let followed_by = self.callbacks(invocation, Some(&kind), invocation.attempts, now);
-        let last = Event {
-            sequence: next_sequence(invocation.sequence(), engine.store.generation()),
-            attempt: invocation.attempts,
-            time: now,
-            kind,
-        };
         let decision = Decision {
             state,
+            event: Some(kind),
             ..Decision::as_it_is(invocation)
         };
+        self.settle_idle(route, invocation, decision, whose).await
+    }
+
+    /// Records a decision about an invocation that does not run here, and tells followers; answers whether it had not
+    /// ended before.
+    pub(super) async fn settle_idle(
+        &self,
+        route: &Route,
+        invocation: &Invocation,
+        mut decision: Decision,
+        whose: Whose,
+    ) -> bool {
+        let engine = &self.0;
+        let now = engine.clock.now();
+        let event = decision.event.take();
         let mut record = self.record(route, invocation, &decision, now);
+        record.followed_by = self.callbacks(invocation, event.as_ref(), decision.attempts, now);
+        record.events.extend(event.map(|kind| {
+            Arc::new(Event {
+                sequence: next_sequence(invocation.sequence(), engine.store.generation()),
+                attempt: decision.attempts,
+                time: now,
+                kind,
+            })
+        }));
         record.first_attempt_time = invocation.first_attempt_time;
-        record.events = vec![Arc::new(last)];
         record.progress.clone_from(&invocation.progress);
-        record.followed_by = followed_by;
+        record.last_failure = decision.last_failure;
         record.unclaimed = whose == Whose::Nobodys;
-        let cid = invocation.request.cid;
         let taken = self.record_at_last(&record).await;
         if taken {
-            engine.hub.ring(cid);
+            engine.hub.ring(invocation.request.cid);
             self.begin_callbacks(&record.followed_by);
         }
         taken
@@ -127,12 +141,8 @@ impl Invoker {
             last_failure: Some(error),
             ..Decision::as_it_is(invocation)
         };
-        let mut record = self.record(route, invocation, &decision, now);
-        record.first_attempt_time = invocation.first_attempt_time;
-        record.progress.clone_from(&invocation.progress);
-        record.last_failure = decision.last_failure;
-        self.record_at_last(&record).await;
-        self.0.hub.ring(invocation.request.cid);
+        self.settle_idle(route, invocation, decision, Whose::Ours)
+            .await;
     }
 
     /// Makes an invocation that is held due again, as it is.
@@ -140,14 +150,12 @@ impl Invoker {
         let now = self.0.clock.now();
         let decision = Decision {
             due: now,
+            last_failure: invocation.last_failure.clone(),
             ..Decision::as_it_is(invocation)
         };
-        let mut record = self.record(route, invocation, &decision, now);
-        record.first_attempt_time = invocation.first_attempt_time;
-        record.progress.clone_from(&invocation.progress);
-        record.last_failure.clone_from(&invocation.last_failure);
-        record.unclaimed = true;
-        let taken = self.record_at_last(&record).await;
+        let taken = self
+            .settle_idle(route, invocation, decision, Whose::Nobodys)
+            .await;
         self.wake(route);
         taken
     }
@@ -222,6 +230,7 @@ impl Invoker {
             purge_time,
             tombstone_until: purge_time.map(|time| later(time, tombstone)),
             followed_by: Vec::new(),
+            later: decision.later,
             unclaimed: false,
         }
     }

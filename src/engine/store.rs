@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Event, Invocation, Request, Shown, State, failure_of};
+use crate::model::invocation::{Event, Invocation, Later, Request, Shown, State, failure_of};
 use crate::service::BoxFuture;
 
 /// Where invocations are kept.
@@ -39,7 +39,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// same concurrency key one at a time is taken.
     ///
     /// What was taken is not handed out again before it is [`record`](Self::record)ed as pending, or the store is
-    /// opened again.
+    /// opened again. Where one of a concurrency key waits for an outcome from outside ([`Record::later`]), none of the
+    /// others is taken.
     fn claim<'a>(
         &'a self,
         service: &'a ServiceName,
@@ -133,6 +134,8 @@ pub struct Filter {
     pub states: Vec<State>,
     /// Or, whatever their state, these.
     pub cids: Vec<Cid>,
+    /// Or waiting for an outcome from outside.
+    pub awaited: bool,
     /// Accepted at or after this instant.
     pub accepted_after: Option<Timestamp>,
     /// Accepted before this instant.
@@ -200,6 +203,8 @@ pub struct Record {
     pub tombstone_until: Option<Timestamp>,
     /// What is accepted together with it: callbacks.
     pub followed_by: Vec<Invocation>,
+    /// Whether its outcome is awaited from outside, or came so.
+    pub later: Option<Later>,
     /// Whether it is only taken where the invocation is not claimed: it comes from somebody who did not claim it.
     pub unclaimed: bool,
 }

@@ -6,4 +6,5 @@ pub mod invocation;
 pub mod metadata;
 pub mod payload;
 pub mod sio;
+pub mod token;
 pub mod value;

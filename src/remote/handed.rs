@@ -14,9 +14,9 @@ use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, reason};
 use crate::model::metadata::TRACEPARENT;
 use crate::model::payload::Payload;
+use crate::model::token::Token;
 use crate::remote::offer::Member;
 use crate::remote::session::{Answered, Introduced, Session, lost};
-use crate::remote::token::Token;
 use crate::remote::wire;
 use crate::service::{BoxFuture, Context, Definition, Fate, HandlerFuture, Seat};
 

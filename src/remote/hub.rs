@@ -17,9 +17,9 @@ use crate::engine::store::Announced;
 use crate::engine::{Invoker, Pool};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::ServiceName;
+use crate::model::token::Token;
 use crate::remote::offer::{Member, Offer};
 use crate::remote::session::{Introduced, Outgoing, Session, queue_length};
-use crate::remote::token::Token;
 use crate::remote::wire;
 use crate::service::{Context, Definition};
 

@@ -5,7 +5,6 @@ mod handed;
 pub mod hub;
 mod offer;
 pub mod session;
-mod token;
 pub mod wire;
 pub mod worker;
 

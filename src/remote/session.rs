@@ -23,8 +23,8 @@ use crate::engine::Invoker;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::payload::{Payload, Reply};
+use crate::model::token::Token;
 use crate::remote::handed::Handed;
-use crate::remote::token::Token;
 use crate::remote::wire;
 use crate::service::{Context, Definition, Fate, output_invalid};
 
@@ -448,6 +448,9 @@ impl Session {
         let Some(token) = Token::parse(&result.token) else {
             return self.refuse(&result.token, "this is no token");
         };
+        // Before the dispatch is over: its outcome may come any moment.
+        let later = matches!(result.outcome, Some(v1::dispatch_result::Outcome::Later(_)));
+        let awaited = later.then(|| self.answer_later(token, &result));
         let dispatched = {
             let mut line = self.line();
             if self.can_resume() {
@@ -461,8 +464,30 @@ impl Session {
         let Some(answer) = answer else {
             return self.refuse(&result.token, "nobody wants the outcome any more");
         };
-        let answered = self.read(result, &seat.member.definition);
+        let answered = match awaited {
+            Some(awaited) => awaited.map(|()| Answered {
+                reply: Payload::empty().into(),
+                follow_ups: Vec::new(),
+            }),
+            None => self.read(result, &seat.member.definition),
+        };
         let _ = answer.send(answered);
+    }
+
+    /// Has the outcome of a dispatch come from outside.
+    fn answer_later(&self, token: Token, result: &v1::DispatchResult) -> Result<()> {
+        let refused = |message| Err(Error::failed_precondition(reason::NOT_SUPPORTED, message));
+        if !self.introduced.can(v1::Capability::Later) {
+            return refused("the worker answers later, but did not name `CAPABILITY_LATER`");
+        }
+        if !result.follow_ups.is_empty() {
+            return refused("follow-ups are accepted with a response, not with \"later\"");
+        }
+        match self.context(token) {
+            Some(context) => context.platform().answer_later(token),
+            // Nobody wants it any more, or it never was: that is said of the result.
+            None => Ok(()),
+        }
     }
 
     fn read(&self, result: v1::DispatchResult, definition: &Definition) -> Result<Answered> {
@@ -471,14 +496,10 @@ impl Session {
             Some(v1::dispatch_result::Outcome::Failure(failure)) => {
                 return Err(failure_from_proto(failure));
             }
-            Some(v1::dispatch_result::Outcome::Later(_)) => {
-                let message = "answering later is not supported by this version yet";
-                return Err(Error::unimplemented(reason::NOT_SUPPORTED, message));
-            }
             Some(v1::dispatch_result::Outcome::Payload(bytes)) => Payload::Struct(bytes),
             Some(v1::dispatch_result::Outcome::Value(bytes)) => Payload::Any(bytes),
             Some(v1::dispatch_result::Outcome::Document(bytes)) => Payload::Document(bytes, format),
-            None => Payload::empty(),
+            Some(v1::dispatch_result::Outcome::Later(_)) | None => Payload::empty(),
         };
         let limit = self.invoker.limits().message_bytes;
         if reply_payload.weight() > limit {

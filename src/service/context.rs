@@ -15,6 +15,7 @@ use crate::model::payload::Payload;
 use crate::service::call::{Call, InvokeAsyncCall, InvokeCall};
 use crate::service::extract::States;
 use crate::service::invoke::{Invoke, KnownService};
+use crate::service::later::Later;
 
 /// What a handler knows of its invocation, and its way to other services. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -185,6 +186,16 @@ impl Context {
         self.0.platform.emit(item.into()).await
     }
 
+    /// Has the outcome come later, from outside: a handler hands on the token and returns what this answers.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `LATER_LIMIT` where too many synchronous calls wait for outcomes already.
+    pub fn later(&self) -> Result<Later> {
+        let token = self.0.platform.later()?;
+        Ok(Later::new(token, self.clone()))
+    }
+
     /// The services that can be invoked, by name.
     ///
     /// # Errors
@@ -206,8 +217,8 @@ impl Context {
         self.0.cancelled.is_cancelled()
     }
 
-    pub(crate) fn platform(&self) -> &dyn Invoke {
-        &*self.0.platform
+    pub(crate) fn platform(&self) -> &Arc<dyn Invoke> {
+        &self.0.platform
     }
 
     pub(crate) fn states(&self) -> &States {

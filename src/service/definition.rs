@@ -333,27 +333,48 @@ impl Definition {
     /// extracting the arguments.
     #[must_use]
     pub fn call(&self, context: Context, input: Payload) -> HandlerFuture {
-        let future = (self.handler)(context, input);
         let sio = &self.sio;
         let hides = sio.input.is_some() && sio.has_secrets();
         if sio.output.is_none() && sio.response_elem.is_none() && !hides {
-            return future;
+            return (self.handler)(context, input);
         }
+        let platform = Arc::clone(context.platform());
+        let future = (self.handler)(context, input);
         let sio = Arc::clone(sio);
         Box::pin(async move {
-            let Reply { payload, metadata } = future.await.map_err(|error| match hides {
+            let reply = future.await.map_err(|error| match hides {
                 true => io::redacted(&sio, error),
                 false => error,
             })?;
-            let payload =
-                io::check_output(&sio, payload).map_err(|error| match error.reason() {
-                    reason::OUTPUT_INVALID => error,
-                    // What cannot be read at all.
-                    _ => output_invalid(error),
-                })?;
-            Ok(Reply { payload, metadata })
+            match platform.answers_later() {
+                Some(_) => Ok(reply),
+                None => check_output(&sio, reply),
+            }
         })
     }
+
+    /// Checks a response against the declaration, and wraps it where that says so.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` / `OUTPUT_INVALID` with all violations.
+    pub fn check_output(&self, reply: Reply) -> Result<Reply> {
+        if self.sio.output.is_none() && self.sio.response_elem.is_none() {
+            payload::scan(&reply.payload).map_err(output_invalid)?;
+            return Ok(reply);
+        }
+        check_output(&self.sio, reply)
+    }
+}
+
+fn check_output(sio: &Sio, reply: Reply) -> Result<Reply> {
+    let Reply { payload, metadata } = reply;
+    let payload = io::check_output(sio, payload).map_err(|error| match error.reason() {
+        reason::OUTPUT_INVALID => error,
+        // What cannot be read at all.
+        _ => output_invalid(error),
+    })?;
+    Ok(Reply { payload, metadata })
 }
 
 impl fmt::Debug for Definition {

@@ -9,6 +9,7 @@ use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::model::invocation::Progress;
 use crate::model::payload::{Payload, Reply};
+use crate::model::token::Token;
 use crate::service::call::{Accepted, Call};
 use crate::service::seat::Seat;
 
@@ -28,6 +29,23 @@ pub trait Invoke: fmt::Debug + Send + Sync {
 
     /// Emits an item into the result stream.
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>>;
+
+    /// The token that the outcome of this dispatch can be given with, once its handler has answered "later".
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `LATER_LIMIT`.
+    fn later(&self) -> Result<Token>;
+
+    /// Takes note that the handler answers "later", as it ends.
+    ///
+    /// # Errors
+    ///
+    /// As for [`later`](Self::later).
+    fn answer_later(&self, token: Token) -> Result<()>;
+
+    /// Whether the handler answered "later", and the token that gives the outcome.
+    fn answers_later(&self) -> Option<Token>;
 
     /// Where the service is handled elsewhere: the seat that this dispatch has there.
     fn seat(&self) -> Option<Arc<dyn Seat>> {

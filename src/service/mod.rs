@@ -8,6 +8,7 @@ mod extract;
 mod handler;
 mod hooks;
 mod invoke;
+mod later;
 mod options;
 mod output;
 mod registry;
@@ -23,6 +24,7 @@ pub use self::extract::{FromContext, FromInput, Input, Requirements, State, Stat
 pub use self::handler::Handler;
 pub use self::hooks::{ErasedHooks, Hooks};
 pub use self::invoke::{BoxFuture, Invoke, KnownService};
+pub use self::later::{Answer, Later};
 pub use self::options::ServiceOptions;
 pub use self::output::IntoReply;
 pub(crate) use self::output::output_invalid;

@@ -25,6 +25,7 @@ mod invoke;
 mod invoke_async;
 mod languages;
 mod lasting;
+mod later;
 mod limits;
 mod manage;
 mod manage_cli;

@@ -88,7 +88,11 @@ fn downgrade(folder: &Folder) {
     let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
     connection
         .execute_batch(
-            "DROP INDEX of_service; DROP INDEX failures; DROP TABLE announced;
+            "DROP INDEX of_service; DROP INDEX failures; DROP INDEX awaited; DROP INDEX alone;
+             ALTER TABLE invocation DROP COLUMN later; ALTER TABLE invocation DROP COLUMN awaited;
+             CREATE INDEX alone ON invocation (service, concurrency_key, wake, id)
+                 WHERE state < 2 AND concurrency_key IS NOT NULL;
+             DROP TABLE announced;
              DROP INDEX pending; DROP INDEX overdue; DROP INDEX idempotency;
              ALTER TABLE invocation DROP COLUMN leads; ALTER TABLE invocation DROP COLUMN over;
              CREATE UNIQUE INDEX idempotency ON invocation (service, idempotency_key) WHERE idempotency_key IS NOT NULL;
@@ -442,6 +446,7 @@ async fn write(store: &SqliteStore) {
             purge_time: all.purge_time,
             tombstone_until: all.purge_time,
             followed_by: Vec::new(),
+            later: None,
             unclaimed: false,
         };
         assert!(store.record(record).await.unwrap());

@@ -39,13 +39,16 @@ pub fn invocation_to_proto(
             cancel_requested: true
         }
     );
+    // Its attempt is under way: it is counted once it has ended.
+    let waiting_for_completion = invocation.waits_for_completion();
     Ok(v1::Invocation {
         cid: request.cid.to_string(),
         service: request.service.to_string(),
-        state: state_to_proto(invocation.state).into(),
+        state: state_to_proto(invocation.shown_state()).into(),
         pending_reason: pending_reason.into(),
         cancel_requested,
-        attempt: invocation.attempts,
+        attempt: invocation.attempts + u32::from(waiting_for_completion),
+        waiting_for_completion,
         accept_time: time(Some(request.accept_time)),
         start_time: time(Some(invocation.due)),
         first_attempt_time: time(invocation.first_attempt_time),

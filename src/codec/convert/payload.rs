@@ -28,7 +28,7 @@ fn encoded(payload: Payload) -> Result<Payload> {
 }
 
 macro_rules! payload_oneof {
-    ($($path:path { $payload:ident, $value:ident, $document:ident $(, else $other:ident)? };)*) => {
+    ($($path:path { $payload:ident, $value:ident, $document:ident $(, else $($other:ident)*)? };)*) => {
         $(
             impl PayloadOneof for $path {
                 fn from_payload(payload: Payload) -> Result<Self> {
@@ -46,7 +46,7 @@ macro_rules! payload_oneof {
                         Self::$payload(bytes) => Some(Payload::Struct(bytes)),
                         Self::$value(bytes) => Some(Payload::Any(bytes)),
                         Self::$document(bytes) => Some(Payload::Document(bytes, format)),
-                        $(Self::$other(_) => None,)?
+                        $($(Self::$other(_) => None,)*)?
                     }
                 }
             }
@@ -63,6 +63,8 @@ payload_oneof! {
     v1::retry_invocations_request::Input { Payload, Value, Document };
     v1::outcome::Outcome { Payload, Value, Document, else Failure };
     v1::dispatch::Input { Payload, Value, Document };
+    v1::dispatch_result::Outcome { Payload, Value, Document, else Failure Later };
+    v1::complete_invocation_request::Outcome { Payload, Value, Document, else Failure };
 }
 
 impl PayloadOneof for v1::dispatch_item::Item {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
+use super::complete::complete;
 use super::manage;
-use super::request::{self, answered, brought_cid, not_yet, with_cid, with_ignored};
+use super::request::{self, answered, brought_cid, not_yet, required_cid, with_cid, with_ignored};
 use super::results::ResultStream;
 use crate::codec::convert::{
     PayloadOneof as _, duration_from_proto, format_from_proto, format_of, invocation_to_proto,
@@ -185,7 +186,7 @@ fn no_taker(found: &Found) -> bool {
 }
 
 pub(super) fn pending_reason(found: &Found) -> v1::PendingReason {
-    match found.invocation.state {
+    match found.invocation.shown_state() {
         State::Pending { .. } if found.invocation.due >= HELD => v1::PendingReason::Held,
         State::Pending { .. } if found.due && found.unserved => v1::PendingReason::NoWorker,
         State::Pending { .. } if no_taker(found) => v1::PendingReason::NoCompatibleWorker,
@@ -340,8 +341,12 @@ impl InvocationService for InvocationApi {
 
     async fn complete_invocation(
         &self,
-        _: Request<v1::CompleteInvocationRequest>,
+        request: Request<v1::CompleteInvocationRequest>,
     ) -> Result<Response<v1::CompleteInvocationResponse>, Status> {
-        Err(not_yet("CompleteInvocation"))
+        let message = request.into_inner();
+        let cid = answered(required_cid("cid", &message.cid))?;
+        let response = complete(&self.invoker, &self.workers, cid, message).await;
+        let response = answered(response.map_err(|error| error.with_cid(cid)))?;
+        Ok(with_cid(cid, response))
     }
 }

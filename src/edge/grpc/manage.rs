@@ -58,6 +58,7 @@ pub(super) fn filter(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
         services: services.collect::<Result<_>>()?,
         states,
         cids: Vec::new(),
+        awaited: false,
         accepted_after: time("accepted_after", filter.accepted_after)?,
         accepted_before: time("accepted_before", filter.accepted_before)?,
         ended_after: time("ended_after", filter.ended_after)?,
@@ -129,7 +130,7 @@ async fn page(
         .unwrap_or_default();
     let mut page = invoker.list(filter(by)?, before, size).await?;
     page.found.retain(|found| {
-        let state = i32::from(state_to_proto(found.invocation.state));
+        let state = i32::from(state_to_proto(found.invocation.shown_state()));
         let reason = i32::from(pending_reason(found));
         (states.is_empty() || states.contains(&state))
             && (reasons.is_empty() || reasons.contains(&reason))
@@ -200,7 +201,7 @@ fn refused(cid: Cid, error: &Error) -> v1::InvocationChange {
 }
 
 fn change(found: &Found) -> v1::InvocationChange {
-    let state = found.invocation.state;
+    let state = found.invocation.shown_state();
     v1::InvocationChange {
         cid: found.invocation.request.cid.to_string(),
         state: state_to_proto(state).into(),

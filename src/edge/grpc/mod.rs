@@ -2,6 +2,7 @@
 
 mod admin;
 mod catalog;
+mod complete;
 mod discovery;
 mod examples;
 mod files;

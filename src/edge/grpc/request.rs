@@ -87,6 +87,14 @@ pub(super) fn brought_cid(field: &str, text: &str) -> Result<Option<Cid>> {
     })
 }
 
+/// A CID that a caller has to name.
+pub(super) fn required_cid(field: &str, text: &str) -> Result<Cid> {
+    brought_cid(field, text)?.ok_or_else(|| {
+        let violation = Violation::new(format!("/{field}"), "MISSING", "is required");
+        Error::violations(reason::REQUEST_INVALID, vec![violation])
+    })
+}
+
 /// The metadata that goes to the handler: what the message says, and the trace context of the transport.
 pub(super) fn metadata(
     message: std::collections::HashMap<String, String>,

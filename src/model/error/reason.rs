@@ -47,6 +47,8 @@ reasons! {
     INSECURE_ADDRESS
     /// An input is wrong; the violations say where.
     INPUT_INVALID
+    /// Too many calls wait for outcomes from outside.
+    LATER_LIMIT
     /// A request is not what its message type says.
     MALFORMED_MESSAGE
     /// A message is larger than the limit.

@@ -2,6 +2,7 @@
 
 mod event;
 mod fingerprint;
+mod later;
 mod retry;
 mod state;
 mod terms;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 
 pub use self::event::{Event, EventKind, Progress, SEQUENCES_PER_GENERATION, Shown};
 pub use self::fingerprint::{Fingerprint, fingerprint};
+pub use self::later::Later;
 pub use self::retry::{RetryPolicy, is_retried};
 pub use self::state::{Change, State};
 pub use self::terms::{HELD, InReplyTo, Terms};
@@ -115,6 +117,8 @@ pub struct Invocation {
     pub cancel_requested: bool,
     /// Whether another one with its concurrency key comes first, while it is pending.
     pub key_busy: bool,
+    /// Its last attempt answered "later".
+    pub later: Option<Later>,
 }
 
 impl Invocation {
@@ -136,7 +140,26 @@ impl Invocation {
             recovered: false,
             cancel_requested: false,
             key_busy: false,
+            later: None,
             request: Arc::new(request),
+        }
+    }
+
+    /// Whether its handler answered "later" and the outcome has not come yet. A store has it as pending, and due when
+    /// the attempt's time is over.
+    #[must_use]
+    pub fn waits_for_completion(&self) -> bool {
+        !self.state.is_terminal() && self.later.is_some_and(|later| later.waits)
+    }
+
+    /// Where it stands for those who look at it: what waits for its completion runs.
+    #[must_use]
+    pub fn shown_state(&self) -> State {
+        match self.waits_for_completion() {
+            true => State::Running {
+                cancel_requested: false,
+            },
+            false => self.state,
         }
     }
 

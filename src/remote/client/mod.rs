@@ -13,7 +13,7 @@ use self::again::{TRIES, again, may_be_said_again, never_began};
 pub use self::manage::Chosen;
 pub use self::results::Results;
 use crate::codec::convert::{
-    PayloadOneof, duration_to_proto, format_from_proto, metadata_from_proto,
+    PayloadOneof, duration_to_proto, failure_to_proto, format_from_proto, metadata_from_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
@@ -183,6 +183,42 @@ impl Client {
         let response = self.invocation.clone().get_invocation(request).await;
         let response = response.map_err(|status| from_status(&status))?;
         Ok(response.into_inner().invocation.unwrap_or_default())
+    }
+
+    /// Gives the outcome of an invocation whose handler answered "later"; answers its state then. It is given again
+    /// where the connection was lost: that does no harm.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `DISPATCH_VOID` or `ENDED`; `INVALID_ARGUMENT` / `OUTPUT_INVALID`; `UNAVAILABLE` where
+    /// the connection is lost.
+    pub async fn complete(
+        &self,
+        cid: Cid,
+        token: &str,
+        outcome: Result<Payload>,
+    ) -> Result<v1::State> {
+        use v1::complete_invocation_request::Outcome;
+        let (outcome, data_format) = match outcome {
+            Ok(response) => wire::input_to_proto(response)?,
+            Err(error) => (Outcome::Failure(failure_to_proto(&error)), 0),
+        };
+        let request = v1::CompleteInvocationRequest {
+            cid: cid.to_string(),
+            token: token.to_owned(),
+            outcome: Some(outcome),
+            data_format,
+            ..v1::CompleteInvocationRequest::default()
+        };
+        let complete = |_| {
+            let (mut stub, request) = (self.invocation.clone(), request.clone());
+            async move {
+                let response = stub.complete_invocation(request).await;
+                response.map_err(|status| from_status(&status))
+            }
+        };
+        let response = again(self.tries, may_be_said_again, complete).await?;
+        Ok(response.into_inner().state())
     }
 
     /// Looks at an invocation with its input, its attempts and its children.

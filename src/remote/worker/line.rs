@@ -13,12 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
 
+use super::outcome::{Answered, result};
 use super::platform::Platform;
-use crate::codec::convert::{
-    PayloadOneof as _, failure_to_proto, metadata_from_proto, metadata_to_proto,
-    progress_from_proto,
-};
-use crate::codec::payload;
+use crate::codec::convert::{PayloadOneof as _, metadata_from_proto, progress_from_proto};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::codec::proto::v1::serve_response::Message as Said;
@@ -29,9 +26,9 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::InReplyTo;
 use crate::model::metadata::TRACEPARENT;
-use crate::model::payload::{Format, Payload, Reply};
+use crate::model::payload::Payload;
 use crate::remote::wire;
-use crate::service::{Caught, Context, Definition, ErasedHooks, Facts, States, run};
+use crate::service::{Caught, Context, Definition, ErasedHooks, Facts, Invoke as _, States, run};
 
 /// How long to wait for a connection, and for the node's welcome.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -425,7 +422,7 @@ async fn answer(
     channel: Channel,
     dispatch: v1::Dispatch,
     cancel: CancellationToken,
-) -> Result<(Reply, Vec<v1::InvokeAsyncRequest>)> {
+) -> Result<Answered> {
     let definition = shared.handlers.get(&dispatch.service).ok_or_else(|| {
         let message = format!("this worker does not serve `{}`", dispatch.service);
         Error::not_found(reason::SERVICE_UNKNOWN, message)
@@ -441,7 +438,10 @@ async fn answer(
     let context = Context::new(facts, cancel, Arc::clone(&platform) as _, states);
     let (future, _) = run(definition, &shared.hooks, context, input);
     let reply = tracing::Instrument::instrument(Caught(future), span).await?;
-    Ok((reply, platform.follow_ups()))
+    Ok(match platform.answers_later() {
+        Some(_) => Answered::Later,
+        None => Answered::Now(reply, platform.follow_ups()),
+    })
 }
 
 fn read(dispatch: v1::Dispatch) -> Result<(Facts, Payload)> {
@@ -485,39 +485,4 @@ fn read(dispatch: v1::Dispatch) -> Result<(Facts, Payload)> {
         in_reply_to,
     };
     Ok((facts, input.unwrap_or(Payload::empty())))
-}
-
-fn result(
-    token: String,
-    outcome: Result<(Reply, Vec<v1::InvokeAsyncRequest>)>,
-) -> v1::DispatchResult {
-    use v1::dispatch_result::Outcome;
-    let written = outcome.and_then(|(reply, follow_ups)| {
-        let payload = match reply.payload {
-            value @ Payload::Value(_) => payload::encode(value, Format::Dict)?,
-            encoded => encoded,
-        };
-        let data_format = crate::codec::convert::format_of(&payload);
-        let outcome = match payload {
-            Payload::Struct(bytes) => Outcome::Payload(bytes),
-            Payload::Any(bytes) => Outcome::Value(bytes),
-            Payload::Document(bytes, _) => Outcome::Document(bytes),
-            Payload::Value(_) => Outcome::Payload(bytes::Bytes::new()),
-        };
-        Ok((outcome, data_format, reply.metadata, follow_ups))
-    });
-    match written {
-        Ok((outcome, data_format, metadata, follow_ups)) => v1::DispatchResult {
-            token,
-            outcome: Some(outcome),
-            data_format: data_format.into(),
-            metadata: metadata_to_proto(&metadata),
-            follow_ups,
-        },
-        Err(error) => v1::DispatchResult {
-            token,
-            outcome: Some(Outcome::Failure(failure_to_proto(&error))),
-            ..v1::DispatchResult::default()
-        },
-    }
 }

@@ -3,6 +3,7 @@
 
 mod handle;
 mod line;
+mod outcome;
 mod platform;
 
 use std::sync::Arc;
@@ -188,9 +189,10 @@ impl WorkerBuilder {
 }
 
 /// What it can do beyond what is mandatory.
-const CAPABILITIES: [v1::Capability; 4] = [
+const CAPABILITIES: [v1::Capability; 5] = [
     v1::Capability::Resume,
     v1::Capability::Cancel,
     v1::Capability::HandBack,
+    v1::Capability::Later,
     v1::Capability::Drain,
 ];

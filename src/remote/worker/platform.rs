@@ -1,6 +1,6 @@
 //! What a handler in a worker can ask of the platform: it goes to the node, as part of the dispatch.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::time::Instant;
 use tonic::Request;
@@ -19,6 +19,7 @@ use crate::model::id::Cid;
 use crate::model::invocation::Progress;
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::{IGNORED_KEY, Ignored};
+use crate::model::token::Token;
 use crate::remote::wire;
 use crate::service::{Accepted, BoxFuture, Call, Invoke, KnownService};
 
@@ -35,6 +36,8 @@ pub(super) struct Platform {
     token: String,
     deadline: Option<Instant>,
     follow_ups: Mutex<Vec<v1::InvokeAsyncRequest>>,
+    /// Set once the handler has answered "later".
+    later: OnceLock<Token>,
 }
 
 impl Platform {
@@ -50,16 +53,20 @@ impl Platform {
             token,
             deadline,
             follow_ups: Mutex::default(),
+            later: OnceLock::new(),
         }
     }
 
     /// What is to be accepted with the outcome.
     pub(super) fn follow_ups(&self) -> Vec<v1::InvokeAsyncRequest> {
-        let mut follow_ups = self
-            .follow_ups
+        std::mem::take(&mut *self.kept())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<v1::InvokeAsyncRequest>> {
+        // Every change is one push.
+        self.follow_ups
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *follow_ups)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request that names the dispatch.
@@ -118,10 +125,7 @@ impl Platform {
     fn follow_up(&self, mut call: Call) -> Result<Accepted> {
         let cid = *call.cid.get_or_insert_default();
         let request = wire::async_request(call)?;
-        let mut follow_ups = self
-            .follow_ups
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut follow_ups = self.kept();
         if follow_ups.len() >= FOLLOW_UPS {
             let message = format!("an attempt has at most {FOLLOW_UPS} follow-ups");
             return Err(Error::resource_exhausted(reason::PENDING_LIMIT, message));
@@ -187,6 +191,27 @@ impl Invoke for Platform {
 
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>> {
         Box::pin(std::future::ready(self.tell_item(item)))
+    }
+
+    fn later(&self) -> Result<Token> {
+        Token::parse(&self.token).ok_or_else(|| {
+            let message = "the node gave the dispatch a token of another kind";
+            Error::internal(reason::NOT_SUPPORTED, message)
+        })
+    }
+
+    fn answer_later(&self, token: Token) -> Result<()> {
+        if !self.kept().is_empty() {
+            let message =
+                "what is to be accepted with the response cannot wait for one that comes later";
+            return Err(Error::failed_precondition(reason::NOT_SUPPORTED, message));
+        }
+        let _ = self.later.set(token);
+        Ok(())
+    }
+
+    fn answers_later(&self) -> Option<Token> {
+        self.later.get().copied()
     }
 
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>> {

@@ -71,6 +71,8 @@ type Key = (ServiceName, String);
 struct Queue {
     /// One of them is claimed.
     busy: bool,
+    /// One of them waits for an outcome from outside: the others wait for that.
+    awaited: Option<(Timestamp, Cid)>,
     waiting: BTreeSet<(Timestamp, Cid)>,
     /// The one that may be claimed.
     leads: Option<(Timestamp, Cid)>,
@@ -177,16 +179,27 @@ impl Kept {
         }
         self.over.extend(over_of(&invocation));
         let service = invocation.request.service.clone();
-        self.add_pending(service, queue_of(&invocation), (invocation.wake(), cid));
+        let awaited = invocation.waits_for_completion();
+        let at = (invocation.wake(), cid);
+        self.add_pending(service, queue_of(&invocation), at, awaited);
         self.invocations.insert(cid, invocation);
     }
 
-    fn add_pending(&mut self, service: ServiceName, key: Option<Key>, at: (Timestamp, Cid)) {
+    fn add_pending(
+        &mut self,
+        service: ServiceName,
+        key: Option<Key>,
+        at: (Timestamp, Cid),
+        awaited: bool,
+    ) {
         self.pending += 1;
         *self.pending_of.entry(service.clone()).or_default() += 1;
         match key {
             None => drop(self.due.entry(service).or_default().insert(at)),
-            Some(key) => self.change_queue(&key, |queue| queue.waiting.extend([at])),
+            Some(key) => self.change_queue(&key, |queue| match awaited {
+                true => queue.awaited = Some(at),
+                false => queue.waiting.extend([at]),
+            }),
         }
     }
 
@@ -200,6 +213,7 @@ impl Kept {
             (None, None) => {}
             (Some(key), _) => self.change_queue(key, |queue| {
                 queue.waiting.remove(&at);
+                queue.awaited.take_if(|awaited| *awaited == at);
             }),
         }
     }
@@ -208,7 +222,7 @@ impl Kept {
     fn change_queue(&mut self, key: &Key, change: impl FnOnce(&mut Queue)) {
         let queue = self.queues.entry(key.clone()).or_default();
         change(queue);
-        let first = queue.waiting.first().copied();
+        let first = queue.awaited.or_else(|| queue.waiting.first().copied());
         let leads = first.filter(|_| !queue.busy);
         let led = std::mem::replace(&mut queue.leads, leads);
         let is_empty = !queue.busy && first.is_none();
@@ -277,6 +291,7 @@ impl Kept {
         invocation.purge_time = record.purge_time;
         invocation.progress = record.progress;
         invocation.last_failure = record.last_failure;
+        invocation.later = record.later;
         invocation.events.extend(record.events);
         if let Some(over) = over {
             self.over.remove(&over);
@@ -289,7 +304,8 @@ impl Kept {
             (None, _) => self.take_pending(&service, key.as_ref(), at),
         }
         if matches!(record.state, State::Pending { .. }) {
-            self.add_pending(service, key, (record.wake, record.cid));
+            let awaited = record.later.is_some_and(|later| later.waits);
+            self.add_pending(service, key, (record.wake, record.cid), awaited);
         }
         if let Some(purge_time) = record.purge_time {
             let until = record.tombstone_until.unwrap_or(purge_time);
@@ -406,8 +422,10 @@ fn passes(invocation: &Invocation, filter: &Filter) -> bool {
         filter.services.is_empty(),
         filter.services.contains(&request.service),
     ) && among(
-        filter.states.is_empty() && filter.cids.is_empty(),
-        filter.states.contains(&invocation.state) || filter.cids.contains(&request.cid),
+        filter.states.is_empty() && filter.cids.is_empty() && !filter.awaited,
+        filter.states.contains(&invocation.state)
+            || filter.cids.contains(&request.cid)
+            || (filter.awaited && invocation.waits_for_completion()),
     ) && filter
         .accepted_after
         .is_none_or(|time| request.accept_time >= time)

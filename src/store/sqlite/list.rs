@@ -1,11 +1,12 @@
 //! Lists of invocations: filters as SQL, and the index that each of them is answered from.
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
 use super::disk;
 use super::failed;
-use super::reader::{COLUMNS, Found};
+use super::reader::{COLUMNS, Found, NEXT_COLUMN};
 use super::work::state_number;
 use crate::engine::store::{Filter, Page};
 use crate::model::error::Result;
@@ -43,7 +44,10 @@ pub(super) fn list(
             if more {
                 break;
             }
-            let (name, id) = (row.get::<_, String>(16)?, row.get::<_, i64>(17)?);
+            let (name, id) = (
+                row.get::<_, String>(NEXT_COLUMN)?,
+                row.get::<_, i64>(NEXT_COLUMN + 1)?,
+            );
             let next = Found::of(row)?;
             bytes += next.bytes();
             found.push((next, name, id));
@@ -79,15 +83,21 @@ fn select(
     let blob = |cid: &Cid| SqlValue::Blob(cid.as_bytes().to_vec());
     let states = filter.states.iter();
     let states = states.map(|state| SqlValue::Integer(state_number(*state)));
-    let states_or_cids = [
-        ("state", states.collect::<Vec<_>>()),
-        ("cid", filter.cids.iter().map(blob).collect()),
-    ];
-    let either = states_or_cids.map(|(column, allowed)| match allowed.is_empty() {
-        true => None,
-        false => Some(among(column, allowed)),
+    let states = states.collect::<Vec<_>>();
+    let in_states = (!states.is_empty()).then(|| among("state", states));
+    let named = (!filter.cids.is_empty()).then(|| {
+        let cids = among("cid", filter.cids.iter().map(blob).collect());
+        format!("SELECT id FROM invocation WHERE {cids}")
     });
-    let either: Vec<_> = either.into_iter().flatten().collect();
+    let awaited = filter
+        .awaited
+        .then(|| "SELECT id FROM invocation WHERE awaited = 1".to_owned());
+    let ids: Vec<_> = named.into_iter().chain(awaited).collect();
+    let these = match ids.is_empty() {
+        true => None,
+        false => Some(format!("invocation.id IN ({})", ids.join(" UNION ALL "))),
+    };
+    let either: Vec<_> = in_states.into_iter().chain(these).collect();
     if !either.is_empty() {
         conditions.push(format!("({})", either.join(" OR ")));
     }
@@ -116,16 +126,9 @@ fn select(
             conditions.push(among(column, allowed));
         }
     }
-    for (condition, time) in [
-        ("accept_time >= ?", filter.accepted_after),
-        ("accept_time < ?", filter.accepted_before),
-        ("end_time >= ?", filter.ended_after),
-        ("end_time < ?", filter.ended_before),
-    ] {
-        if let Some(time) = time {
-            conditions.push(condition.to_owned());
-            values.push(SqlValue::Integer(disk::nanos(time)));
-        }
+    for (condition, time) in times(filter) {
+        conditions.push(condition.to_owned());
+        values.push(SqlValue::Integer(disk::nanos(time)));
     }
     conditions.extend(among_these(connection, filter)?.map(str::to_owned));
     let condition = conditions.join(" AND ");
@@ -136,10 +139,23 @@ fn select(
     Ok((select, values))
 }
 
+/// Between which times.
+fn times(filter: &Filter) -> impl Iterator<Item = (&'static str, Timestamp)> {
+    let times = [
+        ("accept_time >= ?", filter.accepted_after),
+        ("accept_time < ?", filter.accepted_before),
+        ("end_time >= ?", filter.ended_after),
+        ("end_time < ?", filter.ended_before),
+    ];
+    times
+        .into_iter()
+        .filter_map(|(condition, time)| Some((condition, time?)))
+}
+
 /// What a filter lets through is only found in a small part of the store, where that is so: a condition that adds
 /// nothing but says so.
 fn among_these(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<&'static str>> {
-    if filter.states.is_empty() || !filter.cids.is_empty() {
+    if filter.states.is_empty() || !filter.cids.is_empty() || filter.awaited {
         return Ok(None);
     }
     let all = |is: fn(&State) -> bool| filter.states.iter().all(is);
@@ -203,10 +219,12 @@ mod tests {
         );
         let running = Filter {
             cids: vec![Cid::new()],
+            awaited: true,
             ..Filter::default()
         };
         let running = plan(&running, 0);
         assert!(running.contains("(cid=?"), "{running}");
+        assert!(running.contains("INDEX awaited"), "{running}");
         for plan in [failures, few, many, of_service, running] {
             assert!(
                 !plan.contains("TEMP B-TREE FOR ORDER") || plan.contains("(cid=?"),

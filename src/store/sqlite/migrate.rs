@@ -26,8 +26,14 @@ const STEPS: [&str; 2] = [
          service TEXT NOT NULL, hash TEXT NOT NULL, first_time INTEGER NOT NULL, last_time INTEGER NOT NULL,
          declaration BLOB NOT NULL, PRIMARY KEY (service, hash)
      ) STRICT, WITHOUT ROWID;",
-    // 3: lists by service, and of what failed, have indexes.
-    "CREATE INDEX of_service ON invocation (service);
+    // 3: outcomes are awaited from outside; lists by service, and of what failed, have indexes.
+    "ALTER TABLE invocation ADD COLUMN later BLOB;
+     ALTER TABLE invocation ADD COLUMN awaited INTEGER NOT NULL DEFAULT 0;
+     DROP INDEX alone;
+     CREATE INDEX alone ON invocation (service, concurrency_key, awaited DESC, wake, id)
+         WHERE state < 2 AND concurrency_key IS NOT NULL;
+     CREATE INDEX awaited ON invocation (id) WHERE awaited = 1;
+     CREATE INDEX of_service ON invocation (service);
      CREATE INDEX failures ON invocation (state) WHERE state > 2;",
 ];
 

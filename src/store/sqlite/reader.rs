@@ -11,12 +11,16 @@ use super::work::state_of;
 use crate::engine::store::{Announced, Stored, Tombstone};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Event, Invocation};
+use crate::model::invocation::{Event, Invocation, Later};
+use crate::model::token::TokenHash;
 
 /// The columns of an invocation, as [`Found`] reads them.
 pub(super) const COLUMNS: &str =
     "cid, state, due, generation, losses, attempts, sequence, request, events, progress,
-     last_failure, first_attempt_time, end_time, purge_time, cancel_requested, leads";
+     last_failure, first_attempt_time, end_time, purge_time, cancel_requested, leads, later,
+     awaited";
+/// The column after them.
+pub(super) const NEXT_COLUMN: usize = 18;
 
 /// An invocation as its row has it.
 pub(super) struct Found {
@@ -36,6 +40,8 @@ pub(super) struct Found {
     purge_time: Option<i64>,
     cancel_requested: bool,
     leads: bool,
+    later: Option<[u8; 32]>,
+    awaited: bool,
 }
 
 impl Found {
@@ -57,6 +63,8 @@ impl Found {
             purge_time: row.get(13)?,
             cancel_requested: row.get(14)?,
             leads: row.get(15)?,
+            later: row.get(16)?,
+            awaited: row.get(17)?,
         })
     }
 
@@ -102,6 +110,10 @@ impl Found {
             events,
             losses: self.losses,
             cancel_requested: self.cancel_requested,
+            later: self.later.map(|token| Later {
+                token: TokenHash(token),
+                waits: self.awaited,
+            }),
             recovered: recovering.is_some_and(|generation| self.generation < generation),
         })
     }
@@ -115,7 +127,7 @@ pub(super) fn get(connection: &Connection, cid: Cid) -> Result<Stored> {
         );
         let mut select = connection.prepare_cached(&select)?;
         let found = select.query_row([cid.as_bytes()], |row| {
-            Ok((Found::of(row)?, row.get::<_, String>(16)?))
+            Ok((Found::of(row)?, row.get::<_, String>(NEXT_COLUMN)?))
         });
         if let Some(found) = found.optional()? {
             return Ok(Ok(found));
@@ -196,7 +208,7 @@ pub(super) fn overdue(connection: &Connection, now: i64, max: usize) -> Result<V
         let mut select = connection.prepare_cached(&select)?;
         let limit = i64::try_from(max).unwrap_or(i64::MAX);
         let rows = select.query_map([now, limit], |row| {
-            Ok((Found::of(row)?, row.get::<_, String>(16)?))
+            Ok((Found::of(row)?, row.get::<_, String>(NEXT_COLUMN)?))
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };

@@ -64,15 +64,22 @@ CREATE TABLE invocation (
     -- when something is claimed. Since format 2.
     leads              INTEGER NOT NULL DEFAULT 1,
     -- When its expiration or deadline passes, while that still counts. Since format 2.
-    over               INTEGER
+    over               INTEGER,
+    -- A SHA-256 of the token that gives the outcome, where a handler answered "later". Since format 3.
+    later              BLOB,
+    -- Whether that outcome is awaited. Since format 3.
+    awaited            INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Pending work by service and time: small, whatever has ended, and whatever waits for its key.
 CREATE INDEX pending ON invocation (service, wake) WHERE state < 2 AND leads = 1;
 
--- Of pending work with a concurrency key, the first of each.
-CREATE INDEX alone ON invocation (service, concurrency_key, wake, id)
+-- Of pending work with a concurrency key, the first of each; what is awaited comes before all others. Since format 3.
+CREATE INDEX alone ON invocation (service, concurrency_key, awaited DESC, wake, id)
     WHERE state < 2 AND concurrency_key IS NOT NULL;
+
+-- What waits for an outcome from outside. Since format 3.
+CREATE INDEX awaited ON invocation (id) WHERE awaited = 1;
 
 -- Pending work whose time will be over.
 CREATE INDEX overdue ON invocation (over) WHERE state < 2 AND over IS NOT NULL;

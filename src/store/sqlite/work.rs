@@ -205,7 +205,8 @@ impl Work<'_> {
         };
         let update = "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = ?15, attempts = ?5,
              events = ?6, progress = ?7, last_failure = ?8, first_attempt_time = ?9, end_time = ?10,
-             purge_time = ?11, tombstone_until = ?12, wake = ?13, failure_reason = ?14, over = ?16 WHERE id = ?1";
+             purge_time = ?11, tombstone_until = ?12, wake = ?13, failure_reason = ?14, over = ?16,
+             later = ?17, awaited = ?18 WHERE id = ?1";
         let last_failure = record.last_failure.as_ref().map(disk::encode_failure);
         self.transaction.prepare_cached(update)?.execute(params![
             id,
@@ -224,6 +225,8 @@ impl Work<'_> {
             record.failure().map(Error::reason),
             record.losses,
             record.over.map(disk::nanos),
+            record.later.map(|later| later.token.0),
+            record.later.is_some_and(|later| later.waits),
         ])?;
         self.move_up(queue.as_ref())?;
         let mut followed_by = Vec::new();
@@ -297,7 +300,7 @@ impl Work<'_> {
     fn first(&self, service: i64, key: &str) -> rusqlite::Result<Option<i64>> {
         let select =
             "SELECT id FROM invocation WHERE service = ?1 AND concurrency_key = ?2 AND state < 2
-             ORDER BY wake, id LIMIT 1";
+             ORDER BY awaited DESC, wake, id LIMIT 1";
         let mut select = self.transaction.prepare_cached(select)?;
         select
             .query_row(params![service, key], |row| row.get(0))

@@ -1,10 +1,14 @@
 //! Sentences about keys: those that accept once, those that run alone, and the names of services.
 
 use cidery::dict;
-use cidery::engine::store::{Acceptance, Announced, Filter, Store, Stored};
+use cidery::engine::store::{Acceptance, Announced, Filter, Record, Store, Stored};
+use cidery::model::invocation::{Later, State};
+use cidery::model::token::Token;
 
 use super::with_terms;
-use crate::support::stored::{NOW, accepted, at, claimed, invocation, service, succeeded};
+use crate::support::stored::{
+    NOW, accepted, at, claimed, found, invocation, record, service, started, succeeded,
+};
 
 pub(super) async fn a_key_is_accepted_once_as_long_as_it_is_kept(store: &dyn Store) {
     let keyed = |name: &str| {
@@ -129,4 +133,49 @@ pub(super) async fn what_was_announced_is_remembered_until_it_is_forgotten(store
     assert_eq!(all().await, [announced("a", "y", 2), b.clone(), again]);
     store.forget(service("a")).await.unwrap();
     assert_eq!(all().await, [b]);
+}
+
+/// Whatever is accepted meanwhile, and would have come before it.
+pub(super) async fn a_concurrency_key_is_busy_while_an_outcome_is_awaited(store: &dyn Store) {
+    let keyed = |due| {
+        with_terms(invocation("a", at(due), dict! {}), |terms| {
+            terms.concurrency_key = Some("x".to_owned());
+        })
+    };
+    let first = keyed(5);
+    let cid = first.request.cid;
+    store.accept(first).await.unwrap();
+    assert_eq!(claimed(store, "a", at(5), 9).await, [cid]);
+    let awaits = |later| Record {
+        due: at(100),
+        wake: at(100),
+        later: Some(later),
+        ..record(cid, State::Pending { started: true }, started())
+    };
+    let later = Later::awaited(Token::new().hash());
+    assert!(store.record(awaits(later)).await.unwrap());
+    let second = keyed(1);
+    let next = second.request.cid;
+    store.accept(second).await.unwrap();
+    assert!(found(store, next).await.key_busy);
+    assert!(!found(store, cid).await.key_busy);
+    assert!(found(store, cid).await.waits_for_completion());
+    let awaited = Filter {
+        awaited: true,
+        ..Filter::default()
+    };
+    let listed = store.list(awaited, None, 9).await.unwrap().invocations;
+    assert_eq!(
+        listed.iter().map(|one| one.request.cid).collect::<Vec<_>>(),
+        [cid]
+    );
+    assert_eq!(claimed(store, "a", at(99), 9).await, []);
+    assert_eq!(claimed(store, "a", at(100), 9).await, [cid]);
+    let ended = Record {
+        later: Some(later.over()),
+        ..succeeded(cid)
+    };
+    assert!(store.record(ended).await.unwrap());
+    assert_eq!(found(store, cid).await.later, Some(later.over()));
+    assert_eq!(claimed(store, "a", at(100), 9).await, [next]);
 }

@@ -11,7 +11,9 @@ use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
 use cidery::{Cid, Payload, dict};
 
 use self::keys::{
-    a_concurrency_key_is_busy_until_it_is_recorded, a_key_is_accepted_once_as_long_as_it_is_kept,
+    a_concurrency_key_is_busy_until_it_is_recorded,
+    a_concurrency_key_is_busy_while_an_outcome_is_awaited,
+    a_key_is_accepted_once_as_long_as_it_is_kept,
     a_pending_one_says_whether_another_with_its_key_comes_first,
     what_has_the_same_concurrency_key_is_claimed_one_at_a_time,
     what_was_announced_is_remembered_until_it_is_forgotten,
@@ -442,6 +444,7 @@ suite! {
     a_key_is_accepted_once_as_long_as_it_is_kept
     what_has_the_same_concurrency_key_is_claimed_one_at_a_time
     a_concurrency_key_is_busy_until_it_is_recorded
+    a_concurrency_key_is_busy_while_an_outcome_is_awaited
     a_pending_one_says_whether_another_with_its_key_comes_first
     what_was_announced_is_remembered_until_it_is_forgotten
     what_is_over_is_found_unless_it_is_claimed

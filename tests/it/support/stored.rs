@@ -69,6 +69,7 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         purge_time: ended.then_some(at(10)),
         tombstone_until: ended.then_some(at(20)),
         followed_by: Vec::new(),
+        later: None,
         unclaimed: false,
     }
 }

@@ -1,26 +1,37 @@
-//! Tokens: what names a dispatch to a worker, and fences it. Nobody can guess one.
+//! Tokens: what names a dispatch, and fences it. Nobody can guess one.
 
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 /// 128 random bits, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Token(u128);
+pub struct Token(u128);
+
+/// What is kept of a token: whoever reads that cannot use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenHash(pub [u8; 32]);
 
 impl Token {
     /// A new one.
     #[must_use]
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         // Six bits of a version 4 UUID are fixed: they fall together with random ones of another.
         Self(Uuid::new_v4().as_u128() ^ Uuid::new_v4().as_u128().rotate_left(64))
     }
 
     /// Reads one; `None` for what is none.
     #[must_use]
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let is_hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
         is_hex.then(|| u128::from_str_radix(text, 16).ok().map(Self))?
+    }
+
+    /// Its SHA-256.
+    #[must_use]
+    pub fn hash(self) -> TokenHash {
+        TokenHash(Sha256::digest(self.0.to_be_bytes()).into())
     }
 }
 

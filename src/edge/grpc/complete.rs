@@ -1,0 +1,59 @@
+//! `CompleteInvocation`: the outcome of an invocation comes from outside.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::codec::convert::{
+    PayloadOneof as _, failure_from_proto, metadata_from_proto, state_to_proto,
+};
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::complete_invocation_request::Outcome;
+use crate::engine::Invoker;
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::Cid;
+use crate::model::payload::{Payload, Reply};
+use crate::remote::hub::Workers;
+use crate::remote::wire;
+
+/// How long an outcome waits for a worker to say that it answers later.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often is looked for that.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Gives the outcome.
+///
+/// # Errors
+///
+/// As for [`Invoker::complete`].
+pub(super) async fn complete(
+    invoker: &Invoker,
+    workers: &Workers,
+    cid: Cid,
+    message: v1::CompleteInvocationRequest,
+) -> Result<v1::CompleteInvocationResponse> {
+    let token = message.token;
+    if token.is_empty() {
+        let violation = Violation::new("/token", "MISSING", "is required");
+        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+    }
+    let format = wire::format_of_document(message.data_format)?;
+    let outcome = match message.outcome {
+        Some(Outcome::Failure(failure)) => Err(failure_from_proto(failure)),
+        payload => Ok(Reply {
+            payload: payload
+                .and_then(|payload| payload.into_payload(format))
+                .unwrap_or(Payload::empty()),
+            metadata: metadata_from_proto(message.metadata)?,
+        }),
+    };
+    // A handler may give its token away before its worker says "later".
+    let until = Instant::now() + PATIENCE;
+    while workers.context(&token).is_ok() && Instant::now() < until {
+        tokio::time::sleep(PAUSE).await;
+    }
+    let state = invoker.complete(cid, &token, outcome).await?;
+    Ok(v1::CompleteInvocationResponse {
+        state: state_to_proto(state).into(),
+    })
+}

@@ -1,0 +1,353 @@
+//! Handlers that answer later: the outcome comes from outside, by a token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cidery::codec::payload;
+use cidery::codec::proto::v1;
+use cidery::service::{Background, Call};
+use cidery::sio::{Int, Sio};
+use cidery::store::SqliteStore;
+use cidery::{
+    Answer, Cid, Context, Definition, Dict, Error, Kind, Later, Node, NodeBuilder, Payload, Result,
+    RetryPolicy, Value, Worker, dict,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::support::bare::{Bare, hello};
+use crate::support::raw::spawn;
+use crate::support::{Folder, TestNode, ended, failure, follow, names};
+
+type Given = (Cid, String);
+
+/// Answers later unless `now` is there, and tells the test its token.
+fn approve(tokens: UnboundedSender<Given>) -> Definition {
+    let handler = move |ctx: Context, input: Dict| {
+        let tokens = tokens.clone();
+        async move {
+            if let Some(now) = input.get("now") {
+                return Ok::<_, Error>(Answer::Now(dict! { "n": now.clone() }));
+            }
+            let later = ctx.later()?;
+            let _ = tokens.send((later.cid(), later.token()));
+            Ok(Answer::Later(later))
+        }
+    };
+    let definition = Definition::new("a.approval", handler).unwrap();
+    definition.sio(Sio::new().output(Int("n"))).concurrency(1)
+}
+
+fn builder() -> (NodeBuilder, UnboundedReceiver<Given>) {
+    let (tokens, given) = unbounded_channel();
+    (Node::builder().demo().define(approve(tokens)), given)
+}
+
+async fn node() -> (TestNode, UnboundedReceiver<Given>) {
+    let (builder, given) = builder();
+    (TestNode::start(builder).await, given)
+}
+
+fn call() -> Call {
+    Call::new("a.approval", dict! {})
+}
+
+async fn accept(node: &TestNode, asked: Background) -> Cid {
+    let mut call = call();
+    call.background = Some(Box::new(asked));
+    node.client.invoke_async(call).await.unwrap().cid
+}
+
+/// Waits until the handler has answered "later".
+async fn awaited(node: &TestNode, cid: Cid) -> v1::Invocation {
+    loop {
+        let found = node.client.invocation(cid, Duration::ZERO).await.unwrap();
+        if found.waiting_for_completion {
+            return found;
+        }
+    }
+}
+
+async fn complete(node: &TestNode, (cid, token): &Given, n: i64) -> Result<v1::State> {
+    let response = Payload::from(dict! { "n": n });
+    node.client.complete(*cid, token, Ok(response)).await
+}
+
+#[tokio::test]
+async fn the_outcome_comes_from_outside_once() {
+    let (node, mut given) = node().await;
+    let cid = accept(&node, Background::default()).await;
+    let token = given.recv().await.unwrap();
+    assert_eq!(token.0, cid);
+    let found = awaited(&node, cid).await;
+    assert_eq!((found.state(), found.attempt), (v1::State::Running, 1));
+    let running = v1::InvocationFilter {
+        states: vec![v1::State::Running.into()],
+        ..v1::InvocationFilter::default()
+    };
+    let listed = node.client.invocations(running, 10).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    // Its slot is free, and there is but one.
+    let now = Call::new("a.approval", dict! { "now": 7 });
+    let (_, reply) = node.client.invoke(now).await.unwrap();
+    assert_eq!(payload::decode(reply.payload).unwrap()["n"], Value::from(7));
+    // What does not fit is its giver's to mend.
+    let wrong = Payload::from(dict! { "n": "none" });
+    let error = node.client.complete(cid, &token.1, Ok(wrong)).await;
+    let error = error.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::InvalidArgument, "OUTPUT_INVALID")
+    );
+    assert_eq!(error.field_violations()[0].path, "/n");
+    let other = "0".repeat(32);
+    let error = complete(&node, &(cid, other), 1).await.unwrap_err();
+    assert_eq!(error.reason(), "DISPATCH_VOID");
+    let error = complete(&node, &(Cid::new(), token.1.clone()), 1).await;
+    assert_eq!(error.unwrap_err().reason(), "CID_UNKNOWN");
+    assert_eq!(
+        complete(&node, &token, 1).await.unwrap(),
+        v1::State::Succeeded
+    );
+    assert_eq!(
+        complete(&node, &token, 1).await.unwrap(),
+        v1::State::Succeeded
+    );
+    let late = Err(Error::internal("LATE", "too late"));
+    let error = node.client.complete(cid, &token.1, late).await.unwrap_err();
+    assert_eq!(error.reason(), "ENDED");
+    let events = node.events(follow(cid)).await;
+    assert_eq!(names(&events), ["accepted", "started", "succeeded"]);
+}
+
+/// A failure from outside is retried, or not, as any other.
+#[tokio::test]
+async fn a_failure_from_outside_is_a_failed_attempt() {
+    let (node, mut given) = node().await;
+    let asked = Background {
+        retry_policy: Some(RetryPolicy {
+            max_attempts: 2,
+            initial_interval: Duration::from_millis(1),
+            ..RetryPolicy::default()
+        }),
+        ..Background::default()
+    };
+    let cid = accept(&node, asked).await;
+    let fail = async |token: &Given| {
+        let error = Error::unavailable("BANK_CLOSED", "come back");
+        node.client.complete(token.0, &token.1, Err(error)).await
+    };
+    let first = given.recv().await.unwrap();
+    assert_eq!(fail(&first).await.unwrap(), v1::State::Pending);
+    let second = given.recv().await.unwrap();
+    let error = complete(&node, &first, 1).await.unwrap_err();
+    assert_eq!(error.reason(), "DISPATCH_VOID");
+    assert_eq!(fail(&second).await.unwrap(), v1::State::Failed);
+    let found = ended(&node.client, cid).await;
+    assert_eq!(
+        (found.attempt, failure(found).reason),
+        (2, "BANK_CLOSED".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn what_waits_survives_the_node_and_does_not_run_again() {
+    let (folder, copy) = (Folder::new("later"), Folder::new("later"));
+    let (first, mut given) = builder();
+    let node = TestNode::start(first.store(SqliteStore::open(folder.path()).unwrap())).await;
+    let cid = accept(&node, Background::default()).await;
+    let token = given.recv().await.unwrap();
+    awaited(&node, cid).await;
+    // As SIGKILL would leave it.
+    for file in ["cidery.db", "cidery.db-wal"] {
+        std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
+    }
+    drop(node);
+    let (second, mut given_again) = builder();
+    let node = TestNode::start(second.store(SqliteStore::open(copy.path()).unwrap())).await;
+    awaited(&node, cid).await;
+    let error = complete(&node, &(cid, "1".repeat(32)), 1)
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), "DISPATCH_VOID");
+    assert_eq!(
+        complete(&node, &token, 3).await.unwrap(),
+        v1::State::Succeeded
+    );
+    assert!(given_again.try_recv().is_err(), "it ran again");
+    assert_eq!(ended(&node.client, cid).await.attempt, 1);
+}
+
+#[tokio::test]
+async fn what_does_not_come_in_time_is_a_timeout() {
+    let (node, mut given) = node().await;
+    let once = || RetryPolicy {
+        max_attempts: 1,
+        ..RetryPolicy::default()
+    };
+    let mut call = call();
+    call.timeout = Some(Duration::from_millis(50));
+    call.background = Some(Box::new(Background {
+        retry_policy: Some(once()),
+        ..Background::default()
+    }));
+    let cid = node.client.invoke_async(call).await.unwrap().cid;
+    let token = given.recv().await.unwrap();
+    let found = ended(&node.client, cid).await;
+    assert_eq!(failure(found).reason, "DEADLINE_EXCEEDED");
+    let error = complete(&node, &token, 1).await.unwrap_err();
+    assert_eq!(error.reason(), "ENDED");
+    let asked = Background {
+        deadline: Some(node.handle.invoker().now() + Duration::from_millis(300)),
+        ..Background::default()
+    };
+    let cid = accept(&node, asked).await;
+    let found = ended(&node.client, cid).await;
+    assert_eq!(found.state(), v1::State::Failed);
+}
+
+#[tokio::test]
+async fn what_waits_is_cancelled_at_once() {
+    let (node, mut given) = node().await;
+    let cid = accept(&node, Background::default()).await;
+    let token = given.recv().await.unwrap();
+    awaited(&node, cid).await;
+    let changes = node.client.cancel(cid, false).await.unwrap();
+    assert_eq!(changes[0].state(), v1::State::Cancelled);
+    let error = complete(&node, &token, 1).await.unwrap_err();
+    assert_eq!(error.reason(), "ENDED");
+}
+
+/// Those with the same concurrency key run one at a time, and what waits runs.
+#[tokio::test]
+async fn a_key_is_busy_while_an_outcome_is_awaited() {
+    let (node, mut given) = node().await;
+    let asked = || Background {
+        concurrency_key: Some("x".to_owned()),
+        ..Background::default()
+    };
+    let first = accept(&node, asked()).await;
+    let token = given.recv().await.unwrap();
+    awaited(&node, first).await;
+    let second = accept(&node, asked()).await;
+    let found = node.client.invocation(second, Duration::ZERO).await;
+    assert_eq!(found.unwrap().pending_reason(), v1::PendingReason::KeyBusy);
+    assert!(given.try_recv().is_err());
+    complete(&node, &token, 1).await.unwrap();
+    assert_eq!(given.recv().await.unwrap().0, second);
+}
+
+#[tokio::test]
+async fn a_caller_that_waits_gets_it() {
+    let (node, mut given) = node().await;
+    let client = node.client.clone();
+    let calling = spawn(async move { client.invoke(call()).await });
+    let token = given.recv().await.unwrap();
+    assert_eq!(
+        complete(&node, &token, 5).await.unwrap(),
+        v1::State::Succeeded
+    );
+    let (cid, reply) = calling.await.unwrap().unwrap();
+    assert_eq!(cid, token.0);
+    assert_eq!(payload::decode(reply.payload).unwrap()["n"], Value::from(5));
+    // One that goes away takes its token with it.
+    let mut short = call();
+    short.timeout = Some(Duration::from_millis(50));
+    let error = node.client.invoke(short).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::DeadlineExceeded);
+    let token = given.recv().await.unwrap();
+    let error = complete(&node, &token, 1).await.unwrap_err();
+    assert_eq!(error.reason(), "CID_UNKNOWN");
+}
+
+/// A handler gives its token away before it answers: an outcome that is faster waits for it.
+#[tokio::test]
+async fn an_outcome_that_is_too_fast_waits_for_its_handler() {
+    let (tokens, mut given) = unbounded_channel();
+    let release = Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = Arc::clone(&release);
+    let slow = move |ctx: Context| {
+        let (tokens, gate) = (tokens.clone(), Arc::clone(&gate));
+        async move {
+            let later = ctx.later()?;
+            let _ = tokens.send((later.cid(), later.token()));
+            gate.acquire().await.map(|permit| permit.forget()).unwrap();
+            Ok::<Later, Error>(later)
+        }
+    };
+    let node = TestNode::start(Node::builder().service("a.approval", slow)).await;
+    let node = Arc::new(node);
+    for in_background in [true, false] {
+        let client = node.client.clone();
+        let calling = match in_background {
+            true => spawn(async move { client.invoke_async(call()).await.map(|found| found.cid) }),
+            false => spawn(async move { client.invoke(call()).await.map(|(cid, _)| cid) }),
+        };
+        let token = given.recv().await.unwrap();
+        let (asking, asked) = (Arc::clone(&node), token.clone());
+        let completing = spawn(async move { complete(&asking, &asked, 1).await });
+        let mut completing = completing;
+        let early = tokio::time::timeout(Duration::from_millis(50), &mut completing).await;
+        assert!(early.is_err(), "{early:?}");
+        release.add_permits(1);
+        assert_eq!(completing.await.unwrap().unwrap(), v1::State::Succeeded);
+        assert_eq!(calling.await.unwrap().unwrap(), token.0);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_answers_later_as_the_node_does() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let (tokens, mut given) = unbounded_channel();
+    let worker = Worker::builder().define(approve(tokens));
+    let _worker = worker.connect(&node.address().to_string()).await.unwrap();
+    let cid = accept(&node, Background::default()).await;
+    let token = given.recv().await.unwrap();
+    assert_eq!(
+        complete(&node, &token, 2).await.unwrap(),
+        v1::State::Succeeded
+    );
+    assert_eq!(ended(&node.client, cid).await.state(), v1::State::Succeeded);
+    let client = node.client.clone();
+    let calling = spawn(async move { client.invoke(call()).await });
+    let token = given.recv().await.unwrap();
+    assert_eq!(
+        complete(&node, &token, 2).await.unwrap(),
+        v1::State::Succeeded
+    );
+    calling.await.unwrap().unwrap();
+}
+
+/// By the messages of the contract alone: the token is that of the dispatch.
+#[tokio::test]
+async fn a_worker_says_that_it_can_before_it_does() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    for can in [false, true] {
+        let mut hello = hello("a.task");
+        if can {
+            hello.capabilities.push(v1::Capability::Later.into());
+        }
+        let mut worker = Bare::connect(node.address(), hello).await;
+        let mut task = Call::new("a.task", dict! {});
+        task.background().retry_policy = Some(RetryPolicy {
+            max_attempts: 1,
+            ..RetryPolicy::default()
+        });
+        let cid = node.client.invoke_async(task).await.unwrap().cid;
+        let dispatch = worker.dispatch().await;
+        worker.send(v1::serve_request::Message::Result(v1::DispatchResult {
+            token: dispatch.token.clone(),
+            outcome: Some(v1::dispatch_result::Outcome::Later(v1::Later {})),
+            ..v1::DispatchResult::default()
+        }));
+        if !can {
+            let found = ended(&node.client, cid).await;
+            assert_eq!(failure(found).reason, "NOT_SUPPORTED");
+            continue;
+        }
+        let token = (cid, dispatch.token);
+        assert_eq!(
+            complete(&node, &token, 1).await.unwrap(),
+            v1::State::Succeeded
+        );
+    }
+}
