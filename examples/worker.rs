@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use cidery::{Context, Dict, Error, Result, Value, Worker, dict};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Answers with what it gets.
 async fn echo(input: Value) -> Value {
@@ -30,12 +31,25 @@ async fn main() -> Result<()> {
     let Some(node) = std::env::args().nth(1) else {
         return Err(Error::invalid_argument("USAGE", "worker HOST:PORT"));
     };
-    Worker::builder()
+    let worker = Worker::builder()
         .name("example")
         .build_id(env!("CARGO_PKG_VERSION"))
         .service("rust.echo", echo)
         .service("rust.nested", nested)
         .service("rust.step", step)
-        .run(&node)
-        .await
+        .connect(&node)
+        .await?;
+    tokio::select! {
+        () = terminated() => worker.stop().await,
+        () = worker.ended() => {}
+    }
+    Ok(())
+}
+
+/// Resolves when the process is told to stop: what runs then ends, and nothing new is taken.
+async fn terminated() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut signals) => drop(signals.recv().await),
+        Err(_) => std::future::pending().await,
+    }
 }

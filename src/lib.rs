@@ -62,7 +62,7 @@ pub mod edge;
 /// The process.
 pub mod app;
 
-pub use crate::app::{Node, NodeBuilder, NodeHandle};
+pub use crate::app::{Node, NodeBuilder, NodeHandle, testing};
 pub use crate::model::error::{Error, Kind, Result, Violation};
 pub use crate::model::id::{Cid, ServiceName};
 pub use crate::model::invocation::{Progress, RetryPolicy};

@@ -5,5 +5,6 @@ pub mod cli;
 mod node;
 #[cfg(feature = "cli")]
 pub mod telemetry;
+pub mod testing;
 
 pub use self::node::{Node, NodeBuilder, NodeHandle};

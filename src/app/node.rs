@@ -403,6 +403,7 @@ impl NodeHandle {
             }
         }
         self.invoker.close();
+        self.ends.refuse.cancel();
         // Those who still read their answers have the rest of the drain time, and a moment in any case.
         let lingered = drained.max(Instant::now() + LINGER);
         if tokio::time::timeout_at(lingered, self.tasks.finished())

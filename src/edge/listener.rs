@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -33,6 +34,9 @@ const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// How long a caller has to begin to speak, and how often to look whether the rest of a preface has come.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(30);
 const PREFACE_PAUSE: Duration = Duration::from_millis(10);
+/// How long a caller that has connected has to begin to speak once the node stops: whoever has is told that its call is
+/// not taken, and repeats it elsewhere; whoever is cut off cannot know.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
 /// How long to wait before accepting again after the system refused to (too many open files, for one).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -51,8 +55,11 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
 /// When connections end.
 #[derive(Clone, Debug, Default)]
 pub struct Ends {
-    /// No more are accepted, and those there are finish their calls.
+    /// Those there are finish their calls; those that come are told at once that none is taken. Who is refused a
+    /// connection at that moment could not tell that from one that broke.
     pub stop: CancellationToken,
+    /// No more are accepted.
+    pub refuse: CancellationToken,
     /// Those there are end at once.
     pub sever: CancellationToken,
 }
@@ -75,19 +82,26 @@ pub async fn serve<S, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let places = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let begin = |place, stream, peer| {
+        let connection = connection(stream, peer, service.clone(), ends.clone());
+        tasks.spawn("connection", async move {
+            connection.await;
+            drop::<Option<OwnedSemaphorePermit>>(place);
+        });
+    };
     loop {
         let accepted = tokio::select! {
-            () = ends.stop.cancelled() => return,
+            () = ends.refuse.cancelled() => {
+                // Those that the system has accepted already would be cut off with it.
+                while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+                    begin(None, stream, peer);
+                }
+                return;
+            }
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((place, stream, peer)) => {
-                let connection = connection(stream, peer, service.clone(), ends.clone());
-                tasks.spawn("connection", async move {
-                    connection.await;
-                    drop(place);
-                });
-            }
+            Ok((place, stream, peer)) => begin(place, stream, peer),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -165,7 +179,10 @@ where
 {
     let begun = tokio::select! {
         begun = has_begun(&stream) => begun,
-        () = ends.stop.cancelled() => false,
+        () = async {
+            ends.stop.cancelled().await;
+            tokio::time::sleep(LAST_MOMENT).await;
+        } => false,
     };
     if !begun {
         tracing::debug!(%peer, "connection ended before it began");

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use crate::codec::payload;
 use crate::engine::Invoker;
 use crate::engine::attempt::Attempt;
-use crate::engine::clock::until;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::gate::{Permits, Slot};
 use crate::engine::hub::Live;
@@ -164,7 +163,7 @@ impl Invoker {
                 .map(|shown| shown.progress.clone()),
             in_reply_to: request.terms.in_reply_to.clone(),
         };
-        let deadline = facts.deadline;
+        let deadline = request.terms.deadline;
         let (permits, Admitted { input, ignored }) = match fitted {
             Ok(fitted) => fitted,
             Err(error) => return Ended::With(Err(error)),
@@ -221,9 +220,9 @@ impl Invoker {
         cancel: &CancellationToken,
         live: &Live,
         timeout: Duration,
-        deadline: Option<Instant>,
+        deadline: Option<Timestamp>,
     ) -> (Option<Result<Reply>>, Stopped) {
-        let late = until(deadline);
+        let late = self.passes(deadline);
         let stopped = tokio::select! {
             biased;
             outcome = &mut attempt => return (Some(outcome), Stopped::Itself),
@@ -237,7 +236,7 @@ impl Invoker {
         let mut outcome = tokio::time::timeout(grace, &mut attempt).await.ok();
         if outcome.is_none() && stopped == Stopped::Silence && attempt.is_elsewhere() {
             // It cannot be dropped from here: the next attempt waits until it has ended, or its worker is lost.
-            let late = until(deadline);
+            let late = self.passes(deadline);
             outcome = tokio::select! {
                 outcome = &mut attempt => Some(outcome),
                 () = late => return (None, Stopped::Deadline),
@@ -248,6 +247,14 @@ impl Invoker {
             attempt.end().await;
         }
         (outcome, stopped)
+    }
+
+    /// Resolves at a deadline, if there is one.
+    async fn passes(&self, deadline: Option<Timestamp>) {
+        match deadline {
+            Some(deadline) => self.0.clock.sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// The reply in the form it will be answered in: it is encoded once, here.

@@ -90,9 +90,11 @@ async fn drive(invoker: Invoker, service: ServiceName, lane: Arc<Lane>) {
                 Wait::ForBell => lane.bell.notified().await,
                 Wait::Until(due) => {
                     lane.looks_again.store(nanos(due), Ordering::SeqCst);
-                    let due = invoker.0.clock.instant(due);
                     // The bell may ring for something that is due earlier.
-                    let _ = tokio::time::timeout_at(due, lane.bell.notified()).await;
+                    tokio::select! {
+                        () = lane.bell.notified() => {}
+                        () = invoker.0.clock.sleep_until(due) => {}
+                    }
                 }
                 Wait::For(pause) => tokio::time::sleep(pause).await,
             }

@@ -24,7 +24,7 @@ pub(super) fn start(invoker: &Invoker) {
 
 async fn watch(invoker: Invoker) {
     loop {
-        tokio::time::sleep(EVERY).await;
+        invoker.0.clock.pause(EVERY).await;
         loop {
             match invoker.end_overdue().await {
                 Ok(ended) if ended >= BATCH => tokio::task::yield_now().await,

@@ -23,7 +23,7 @@ pub(super) fn start(invoker: &Invoker) {
 
 async fn sweep(invoker: Invoker) {
     loop {
-        tokio::time::sleep(EVERY).await;
+        invoker.0.clock.pause(EVERY).await;
         loop {
             let removed = invoker.0.store.purge(invoker.0.clock.now(), BATCH).await;
             match removed {

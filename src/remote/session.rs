@@ -236,7 +236,8 @@ impl Session {
         answer: oneshot::Sender<Result<Answered>>,
     ) -> bool {
         let mut line = self.line();
-        let Some(outbox) = line.outbox.clone().filter(|_| !line.ended) else {
+        let takes = !line.ended && !self.is_draining();
+        let Some(outbox) = line.outbox.clone().filter(|_| takes) else {
             return false;
         };
         let dispatched = Dispatched {
@@ -333,10 +334,16 @@ impl Session {
         line.streams == stream && line.outbox.is_none() && !line.ended
     }
 
-    /// It takes nothing new.
+    /// It takes nothing new, and is told so after the last dispatch.
     pub(super) fn drain(&self) {
+        // While the line is held nothing is handed over.
+        let line = self.line();
         self.draining.store(true, Ordering::Release);
         self.open.store(false, Ordering::Release);
+        if let Some(outbox) = &line.outbox {
+            let drained = v1::serve_response::Message::Drained(v1::Drained {});
+            let _ = outbox.try_send(message(drained));
+        }
     }
 
     /// Ends the session: all its tokens are void, and what it had is lost. `status` ends the stream, if there is one.

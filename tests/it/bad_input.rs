@@ -326,7 +326,6 @@ async fn rpcs_that_come_later_say_so() {
     let mut raw = Raw::connect(node.address()).await;
     for method in [
         "InvocationService/InvokeBatch",
-        "InvocationService/CompleteInvocation",
         "AdminService/GetStatus",
         "AdminService/PauseService",
         "AdminService/ResumeService",

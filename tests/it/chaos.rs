@@ -1,10 +1,9 @@
-//! Worker processes are killed, stopped and woken at random under load: nothing accepted is lost, each invocation has
-//! one outcome, every synchronous caller gets an answer.
+//! Worker processes are killed, stopped and woken at random under load, in each language, and workers and the node are
+//! restarted in order: nothing accepted is lost, each invocation has one outcome, every synchronous caller gets an
+//! answer.
 //!
-//! `CIDERY_CRASH_ROUNDS` says how often something happens to a worker, times four (default: 2 rounds).
+//! `CIDERY_CRASH_ROUNDS` says how often something happens to a worker (default: 2 rounds), for Rust times four.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,117 +14,217 @@ use tokio::task::JoinSet;
 
 use crate::recovery::{rounds, stories};
 use crate::support::binary::Server;
+use crate::support::programs::{Program, Role, Running, java, node, rust};
 use crate::support::{Folder, PATIENCE, names};
 
-/// `examples/worker.rs` in a process of its own; ended when dropped.
-struct WorkerProcess(Child);
+/// How many processes serve.
+const WORKERS: usize = 3;
 
-impl WorkerProcess {
-    fn start(node: &str) -> Self {
-        let cidery = PathBuf::from(env!("CARGO_BIN_EXE_cidery"));
-        let mut command = Command::new(cidery.with_file_name("examples").join("worker"));
-        command.arg(node).stdin(Stdio::null()).stderr(Stdio::null());
-        let started = command.spawn();
-        // `cargo test` builds the examples; `cargo test --test it` does not.
-        Self(started.expect("`cargo build --example worker` builds the worker"))
+/// What may become of a call whose worker is killed in the middle.
+const LOST: [&str; 4] = [
+    "WORKER_LOST",
+    "NO_WORKER",
+    "QUEUE_FULL",
+    "DEADLINE_EXCEEDED",
+];
+
+/// Processes of one program.
+struct Workers<'p> {
+    program: &'p Program,
+    address: String,
+    running: Vec<Running>,
+}
+
+impl<'p> Workers<'p> {
+    fn start(program: &'p Program, address: &str) -> Self {
+        Self {
+            program,
+            address: address.to_owned(),
+            running: (0..WORKERS).map(|_| program.start(address)).collect(),
+        }
     }
 
-    fn signal(&self, name: &str) {
-        let pid = self.0.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(sent.unwrap().success());
+    /// Kills one, and starts another in its place.
+    fn replace(&mut self, one: usize) {
+        self.running[one] = self.program.start(&self.address);
+    }
+
+    /// Starts those again that have ended, as whoever looks after processes does.
+    fn look_after(&mut self) {
+        for one in 0..self.running.len() {
+            if self.running[one].has_ended() {
+                self.replace(one);
+            }
+        }
+    }
+
+    /// Waits until all of them serve.
+    async fn serve(&mut self, client: &Client) {
+        let served = async {
+            while client.workers().await.map_or(0, |workers| workers.len()) < WORKERS {
+                self.look_after();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, served).await.unwrap();
     }
 }
 
-impl Drop for WorkerProcess {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// What a client had, until it was told to stop.
+#[derive(Default)]
+struct Had {
+    accepted: Vec<Cid>,
+    answered: usize,
+    /// Why calls failed.
+    failed: Vec<String>,
 }
 
-/// Submits in the background and waits for calls, in turns, until it is told to stop; answers with what was accepted.
-async fn load(address: String, stop: Arc<AtomicBool>) -> Vec<Cid> {
-    let client = Client::connect(&address).await.unwrap();
-    let mut accepted = Vec::new();
+/// Submits in the background and waits for calls, in turns.
+async fn load(address: String, service: String, tries: u32, stop: Arc<AtomicBool>) -> Had {
+    let client = Client::connect(&address).await.unwrap().tries(tries);
+    let mut had = Had::default();
     while !stop.load(Ordering::Relaxed) {
-        let call = Call::new("rust.step", dict! { "n": accepted.len() as u64 });
+        let call = Call::new(service.clone(), dict! { "n": had.accepted.len() as u64 });
         if let Ok(one) = client.invoke_async(call).await {
-            accepted.push(one.cid);
+            had.accepted.push(one.cid);
         }
-        let call = Call::new("rust.step", dict! {});
-        let answer = tokio::time::timeout(PATIENCE * 2, client.clone().tries(1).invoke(call)).await;
-        if let Err(error) = answer.expect("a caller has no answer") {
-            let expected = [
-                "WORKER_LOST",
-                "NO_WORKER",
-                "QUEUE_FULL",
-                "DEADLINE_EXCEEDED",
-            ];
-            assert!(expected.contains(&error.reason()), "{error}");
+        let call = Call::new(service.clone(), dict! {});
+        let answer = tokio::time::timeout(PATIENCE * 2, client.invoke(call)).await;
+        match answer.expect("a caller has no answer") {
+            Ok(_) => had.answered += 1,
+            Err(error) => had.failed.push(error.reason().to_owned()),
         }
     }
-    accepted
+    had
 }
 
-async fn served(client: &Client) {
-    let served = async {
-        while client.workers().await.map_or(0, |workers| workers.len()) < 3 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+/// Clients at work, until they are told to stop.
+struct Load {
+    stop: Arc<AtomicBool>,
+    clients: JoinSet<Had>,
+}
+
+impl Load {
+    fn start(clients: usize, address: &str, service: &str, tries: u32) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut all = JoinSet::new();
+        for _ in 0..clients {
+            let (address, service) = (address.to_owned(), service.to_owned());
+            all.spawn(load(address, service, tries, Arc::clone(&stop)));
         }
-    };
-    tokio::time::timeout(PATIENCE, served).await.unwrap();
+        Self { stop, clients: all }
+    }
+
+    async fn end(self) -> Had {
+        self.stop.store(true, Ordering::Relaxed);
+        let all = self.clients.join_all().await;
+        all.into_iter().fold(Had::default(), |mut sum, had| {
+            sum.accepted.extend(had.accepted);
+            sum.answered += had.answered;
+            sum.failed.extend(had.failed);
+            sum
+        })
+    }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn workers_come_and_go_and_nothing_is_lost() {
+/// Each of them succeeded, once.
+async fn assert_succeeded_once(server: &Server, accepted: &[Cid], of: &str) {
+    assert!(accepted.len() > 20, "only {} were accepted", accepted.len());
+    let of_each = stories(server, accepted.iter()).await;
+    for cid in accepted {
+        let names = names(&of_each[&cid.to_string()]);
+        let ended = |name: &&&str| ["succeeded", "failed"].contains(*name);
+        let ends = names.iter().filter(ended).count();
+        let last = *names.last().unwrap();
+        assert_eq!((ends, last), (1, "succeeded"), "{cid}: {names:?} ({of})");
+    }
+}
+
+/// Workers of one program come and go, and at last the node does.
+async fn come_and_go(program: Option<Program>, rounds: usize, service: &str) {
+    let Some(program) = program else { return };
     let (folder, seed) = (Folder::new("chaos"), fastrand::u64(..));
     let mut random = fastrand::Rng::with_seed(seed);
     let data = folder.path().join("data");
     let options = ["--data-dir", data.to_str().unwrap()];
     let mut server = Server::start(&options);
     let address = server.address.clone();
-    let mut workers: Vec<_> = (0..3).map(|_| WorkerProcess::start(&address)).collect();
     let client = Client::connect(&address).await.unwrap();
-    served(&client).await;
-    let (stop, mut callers) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
-    for _ in 0..8 {
-        callers.spawn(load(address.clone(), Arc::clone(&stop)));
-    }
-    for _ in 0..rounds() * 4 {
+    let mut workers = Workers::start(&program, &address);
+    workers.serve(&client).await;
+    let load = Load::start(8, &address, service, 1);
+    for _ in 0..rounds {
         tokio::time::sleep(Duration::from_millis(random.u64(20..150))).await;
-        let one = random.usize(0..workers.len());
+        let one = random.usize(0..WORKERS);
         if random.bool() {
-            workers[one].signal("KILL");
-            workers[one] = WorkerProcess::start(&address);
+            workers.running[one].signal("KILL");
+            workers.replace(one);
         } else {
-            workers[one].signal("STOP");
+            workers.running[one].signal("STOP");
             tokio::time::sleep(Duration::from_millis(random.u64(20..200))).await;
-            workers[one].signal("CONT");
+            workers.running[one].signal("CONT");
         }
     }
-    served(&client).await;
-    stop.store(true, Ordering::Relaxed);
-    let accepted: Vec<Cid> = callers.join_all().await.into_iter().flatten().collect();
-    assert!(accepted.len() > 20, "only {} were accepted", accepted.len());
-    // The node is restarted in order; the workers find it again.
+    workers.serve(&client).await;
+    let had = load.end().await;
+    let unexpected = |reason: &&String| !LOST.contains(&reason.as_str());
+    assert_eq!(had.failed.iter().find(unexpected), None);
+    // The node is restarted in order; the workers find it again, or are started again.
     server.signal("TERM");
     server.child.wait().unwrap();
     drop(server);
     let server = Server::start(&["--data-dir", data.to_str().unwrap(), "--listen", &address]);
-    let client = Client::connect(&server.address).await.unwrap();
-    served(&client).await;
-    let of_each = stories(&server, accepted.iter()).await;
-    for cid in &accepted {
-        let names = names(&of_each[&cid.to_string()]);
-        let ends = names
-            .iter()
-            .filter(|name| ["succeeded", "failed"].contains(name))
-            .count();
-        assert_eq!(
-            (ends, *names.last().unwrap()),
-            (1, "succeeded"),
-            "{cid}: {names:?} (seed {seed})"
-        );
+    workers
+        .serve(&Client::connect(&address).await.unwrap())
+        .await;
+    let of = format!("{}, seed {seed}", program.language);
+    assert_succeeded_once(&server, &had.accepted, &of).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_come_and_go_and_nothing_is_lost() {
+    come_and_go(Some(rust()), rounds() * 4, "rust.step").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_workers_come_and_go_and_nothing_is_lost() {
+    come_and_go(node(Role::Worker), rounds(), "node.echo").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn java_workers_come_and_go_and_nothing_is_lost() {
+    come_and_go(java(Role::Worker), rounds(), "java.echo").await;
+}
+
+/// One worker after another is told to stop and started again, and then the node: who waits for the connection to be
+/// ready does not notice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_restarts_in_order_fails_nobody() {
+    let folder = Folder::new("rolling");
+    let data = folder.path().join("data");
+    let options = ["--data-dir", data.to_str().unwrap()];
+    let mut server = Server::start(&options);
+    let address = server.address.clone();
+    let client = Client::connect(&address).await.unwrap();
+    let program = rust();
+    let mut workers = Workers::start(&program, &address);
+    workers.serve(&client).await;
+    let load = Load::start(8, &address, "rust.step", 20);
+    for _ in 0..rounds() {
+        for one in 0..WORKERS {
+            workers.running[one].signal("TERM");
+            workers.running[one].0.wait().unwrap();
+            workers.replace(one);
+            workers.serve(&client).await;
+        }
+        server.signal("TERM");
+        server.child.wait().unwrap();
+        drop(server);
+        server = Server::start(&["--data-dir", data.to_str().unwrap(), "--listen", &address]);
+        workers.serve(&client).await;
     }
+    let had = load.end().await;
+    assert_eq!(had.failed, Vec::<String>::new());
+    assert!(had.answered > 20, "only {} were answered", had.answered);
+    assert_succeeded_once(&server, &had.accepted, "restarts in order").await;
 }

@@ -1,7 +1,7 @@
 //! Workers and clients in other languages, made from nothing but `proto/`: the programs of `examples/`.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output};
+use std::process::Output;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
@@ -11,184 +11,13 @@ use cidery::sio::{Sio, Text};
 use cidery::{
     Client, Definition, Dict, Error, Kind, Payload, Result, Value, Worker, WorkerHandle, dict,
 };
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 
-use crate::support::binary::{Server, stderr, stdout, tool};
+use crate::support::PATIENCE;
+use crate::support::binary::{Server, stderr, stdout};
 use crate::support::dynamic::Dynamic;
-use crate::support::{Folder, PATIENCE};
-
-/// What the programs need of the contract, without `.proto`.
-const FILES: [&str; 4] = ["invocation", "outcome", "service", "worker"];
-
-#[derive(Clone, Copy)]
-enum Role {
-    Worker,
-    Client,
-}
-
-impl Role {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Worker => "worker",
-            Self::Client => "client",
-        }
-    }
-
-    fn folder(self, language: &str) -> PathBuf {
-        let folder = format!("examples/{}s/{language}", self.name());
-        root().join(folder)
-    }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn succeed(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}{}",
-        stdout(&output),
-        stderr(&output)
-    );
-}
-
-/// A program of `examples/`, ready to run.
-struct Program {
-    language: &'static str,
-    words: Vec<String>,
-    environment: Option<(&'static str, String)>,
-    /// What was made for it.
-    _folder: Folder,
-}
-
-impl Program {
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.words[0]);
-        command.args(&self.words[1..]);
-        command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
-        command
-    }
-
-    fn start(&self, address: &str) -> Running {
-        let mut command = self.command();
-        Running(command.arg(address).spawn().unwrap())
-    }
-}
-
-/// A worker's process; ended when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn python(role: Role) -> Option<Program> {
-    let python = tool("CIDERY_PYTHON", "the examples in Python")?;
-    let folder = Folder::new("python");
-    let stubs = folder.path().display().to_string();
-    protoc(&python, &["python", "grpc_python"], folder.path(), "");
-    let program = role.folder("python").join(format!("{}.py", role.name()));
-    Some(Program {
-        language: "python",
-        words: vec![python, program.display().to_string()],
-        environment: Some(("PYTHONPATH", stubs)),
-        _folder: folder,
-    })
-}
-
-/// Runs the `protoc` that comes with grpcio-tools, and that knows where Go's plugins are.
-fn protoc(python: &str, plugins: &[&str], out: &Path, options: &str) {
-    let mut command = Command::new(python);
-    command.args(["-m", "grpc_tools.protoc", "-I"]);
-    command.arg(root().join("proto"));
-    for plugin in plugins {
-        command.arg(format!("--{plugin}_out={options}:{}", out.display()));
-    }
-    command.args(FILES.map(|file| format!("cidery/v1/{file}.proto")));
-    if let Ok(go) = std::env::var("CIDERY_GO") {
-        let path = std::env::var("PATH").unwrap();
-        command.env("PATH", format!("{go}:{path}"));
-    }
-    succeed(&mut command);
-}
-
-fn go(role: Role) -> Option<Program> {
-    tool("CIDERY_GO", "the examples in Go")?;
-    let python = tool("CIDERY_PYTHON", "the examples in Go")?;
-    let folder = Folder::new("go");
-    for file in ["go.mod", "go.sum", "main.go"] {
-        let copy = folder.path().join(file);
-        std::fs::copy(role.folder("go").join(file), copy).unwrap();
-    }
-    let module = format!("example.com/{}", role.name());
-    let packages = FILES.map(|file| format!(",Mcidery/v1/{file}.proto={module}/stubs/cidery/v1"));
-    let options = format!("module={module}{}", packages.concat());
-    protoc(&python, &["go", "go-grpc"], folder.path(), &options);
-    let program = folder.path().join("program");
-    let mut command = Command::new("go");
-    command
-        .args(["build", "-o"])
-        .arg(&program)
-        .current_dir(folder.path());
-    command
-        .env("GOFLAGS", "-mod=readonly")
-        .env("GOTOOLCHAIN", "local");
-    succeed(&mut command);
-    Some(Program {
-        language: "go",
-        words: vec![program.display().to_string()],
-        environment: None,
-        _folder: folder,
-    })
-}
-
-fn node(role: Role) -> Option<Program> {
-    let modules = tool("CIDERY_NODE_MODULES", "the examples in JavaScript")?;
-    let program = role.folder("node").join(format!("{}.js", role.name()));
-    Some(Program {
-        language: "node",
-        words: vec!["node".into(), program.display().to_string()],
-        environment: Some(("NODE_PATH", modules)),
-        _folder: Folder::new("node"),
-    })
-}
-
-fn java(role: Role) -> Option<Program> {
-    let libraries = tool("CIDERY_JAVA", "the examples in Java")?;
-    let protoc = tool("CIDERY_JAVA_PROTOC", "the examples in Java")?;
-    let folder = Folder::new("java");
-    let stubs = folder.path().display();
-    let mut command = Command::new(&protoc);
-    command.arg(format!("--plugin={protoc}-gen-grpc-java"));
-    command.arg("-I").arg(root().join("proto"));
-    command.args(["java", "grpc-java"].map(|plugin| format!("--{plugin}_out={stubs}")));
-    command.args(FILES.map(|file| format!("cidery/v1/{file}.proto")));
-    succeed(&mut command);
-    let class = match role {
-        Role::Worker => "ExampleWorker",
-        Role::Client => "ExampleClient",
-    };
-    let class_path = format!("{stubs}:{libraries}/*");
-    let mut command = Command::new("javac");
-    command
-        .args(["-proc:none", "-sourcepath"])
-        .arg(folder.path());
-    command.arg("-d").arg(folder.path());
-    command.args(["-cp", &class_path]);
-    command.arg(role.folder("java").join(format!("{class}.java")));
-    succeed(&mut command);
-    Some(Program {
-        language: "java",
-        words: vec!["java".into(), "-cp".into(), class_path, class.into()],
-        environment: None,
-        _folder: folder,
-    })
-}
+use crate::support::programs::{Program, Role, Running, go, java, node, python, root};
 
 /// Waits until a worker serves what it announces.
 async fn served(client: &Client, language: &str, worker: &mut Running) {
@@ -200,7 +29,7 @@ async fn served(client: &Client, language: &str, worker: &mut Running) {
             if services.iter().any(|service| service.health == serving) {
                 return;
             }
-            assert!(worker.0.try_wait().unwrap().is_none(), "{name}: no worker");
+            assert!(!worker.has_ended(), "{name}: no worker");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -349,18 +178,7 @@ fn said(program: &Program, arguments: &[&str]) -> (Vec<String>, Option<i32>) {
 }
 
 /// What a client prints, of each worker: to wait, in the background, with the events.
-async fn calls(program: Option<Program>) {
-    let Some(program) = program else { return };
-    let server = Server::start(&[]);
-    let _rust = rust(&server.address).await;
-    let mut languages = vec!["rust"];
-    let python = python(Role::Worker);
-    let mut worker = python.as_ref().map(|python| python.start(&server.address));
-    if let Some(worker) = &mut worker {
-        let client = Client::connect(&server.address).await.unwrap();
-        served(&client, "python", worker).await;
-        languages.push("python");
-    }
+fn calls(program: &Program, address: &str, languages: &[&str]) {
     for language in languages {
         let (greet, fail) = (format!("{language}.greet"), format!("{language}.fail"));
         let greeting = Value::Dict(dict! { "greeting": format!("Hello, Änn from {language}") });
@@ -370,15 +188,15 @@ async fn calls(program: Option<Program>) {
             ("async", &[]),
             ("stream", &["accepted", "started"]),
         ] {
-            let arguments = [&server.address, &*greet, "{\"name\": \"Änn\"}", mode];
-            let (mut lines, status) = said(&program, &arguments);
+            let arguments = [address, &*greet, "{\"name\": \"Änn\"}", mode];
+            let (mut lines, status) = said(program, &arguments);
             let answer = lines.pop().unwrap();
             assert_eq!(json::read(answer.as_bytes()).unwrap(), greeting, "{mode}");
             let last = (mode == "stream").then_some("succeeded");
             let expected: Vec<&str> = before.iter().copied().chain(last).collect();
             assert_eq!((lines, status), (owned(&expected), Some(0)), "{mode}");
 
-            let (lines, status) = said(&program, &[&server.address, &fail, "{}", mode]);
+            let (lines, status) = said(program, &[address, &fail, "{}", mode]);
             let last = (mode == "stream").then_some("failed");
             let expected = before.iter().copied().chain(last).chain([&*reason]);
             let expected: Vec<&str> = expected.collect();
@@ -390,7 +208,7 @@ async fn calls(program: Option<Program>) {
         ("rust.greet", "sync", "INPUT_INVALID 3"),
         ("no.such", "async", "SERVICE_UNKNOWN 5"),
     ] {
-        let (lines, status) = said(&program, &[&server.address, service, "{}", mode]);
+        let (lines, status) = said(program, &[address, service, "{}", mode]);
         assert_eq!((lines, status), (owned(&[expected]), Some(3)), "{service}");
     }
 }
@@ -399,22 +217,34 @@ fn owned(lines: &[&str]) -> Vec<String> {
     lines.iter().map(|&line| line.to_owned()).collect()
 }
 
+/// Two at a time: each call is a process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_python_client_calls() {
-    calls(python(Role::Client)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_go_client_calls() {
-    calls(go(Role::Client)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_client_calls() {
-    calls(node(Role::Client)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_java_client_calls() {
-    calls(java(Role::Client)).await;
+async fn each_client_calls_each_worker() {
+    let server = Server::start(&[]);
+    let client = Client::connect(&server.address).await.unwrap();
+    let _rust = rust(&server.address).await;
+    let mut languages = vec!["rust"];
+    let of_each = [python, go, node, java];
+    let programs: Vec<_> = of_each
+        .iter()
+        .filter_map(|make| make(Role::Worker))
+        .collect();
+    let mut workers: Vec<_> = programs
+        .iter()
+        .map(|program| program.start(&server.address))
+        .collect();
+    for (program, worker) in programs.iter().zip(&mut workers) {
+        served(&client, program.language, worker).await;
+        languages.push(program.language);
+    }
+    let (languages, address) = (Arc::new(languages), Arc::new(server.address.clone()));
+    let clients = of_each.into_iter().filter_map(|make| make(Role::Client));
+    let calls = clients.map(|program| {
+        let (languages, address) = (Arc::clone(&languages), Arc::clone(&address));
+        tokio::task::spawn_blocking(move || calls(&program, &address, &languages))
+    });
+    let mut calls = futures_util::stream::iter(calls).buffer_unordered(2);
+    while let Some(called) = calls.next().await {
+        called.unwrap();
+    }
 }

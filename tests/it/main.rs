@@ -43,6 +43,7 @@ mod sio;
 mod sqlite_store;
 mod store_contract;
 mod terms;
+mod testing;
 mod tidy;
 mod typed;
 mod worker_stream;

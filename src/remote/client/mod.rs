@@ -3,6 +3,7 @@
 mod again;
 mod manage;
 mod results;
+mod sent;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 use self::again::{TRIES, again, may_be_said_again, never_began};
 pub use self::manage::Chosen;
 pub use self::results::Results;
+use self::sent::failure;
 use crate::codec::convert::{
     PayloadOneof, duration_to_proto, failure_to_proto, format_from_proto, metadata_from_proto,
 };
@@ -106,7 +108,7 @@ impl Client {
             let mut stub = self.invocation.clone();
             async move {
                 let response = stub.invoke(request).await;
-                response.map_err(|status| match (from_status(&status), brought) {
+                response.map_err(|status| match (failure(&status), brought) {
                     (error, Some(cid)) if error.cid().is_none() => error.with_cid(cid),
                     (error, _) => error,
                 })
@@ -145,7 +147,7 @@ impl Client {
             let (mut stub, request) = (self.invocation.clone(), request.clone());
             async move {
                 let response = stub.invoke_async(request).await;
-                response.map_err(|status| from_status(&status))
+                response.map_err(|status| failure(&status))
             }
         };
         let response = again(self.tries, may_be_said_again, accept).await?;
@@ -214,7 +216,7 @@ impl Client {
             let (mut stub, request) = (self.invocation.clone(), request.clone());
             async move {
                 let response = stub.complete_invocation(request).await;
-                response.map_err(|status| from_status(&status))
+                response.map_err(|status| failure(&status))
             }
         };
         let response = again(self.tries, may_be_said_again, complete).await?;

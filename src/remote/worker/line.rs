@@ -66,6 +66,8 @@ struct Told {
     /// Results that the node may not have, with the items before them.
     results: HashMap<String, (Vec<v1::DispatchItem>, v1::DispatchResult)>,
     draining: bool,
+    /// The node has said that no dispatch follows.
+    drained: bool,
 }
 
 /// A handler under way.
@@ -117,12 +119,24 @@ impl Shared {
         self.show(Message::Drain(v1::WorkerDrain {}));
     }
 
-    /// Resolves when nothing runs.
+    /// Resolves when nothing runs and nothing more can come: what was on its way when the worker said that it drains
+    /// would be lost otherwise.
     pub(super) async fn idle(&self) {
         let mut fewer = self.fewer.subscribe();
-        while self.in_flight() > 0 {
+        while self.in_flight() > 0 || self.may_get_more() {
             let _ = fewer.changed().await;
         }
+    }
+
+    fn may_get_more(&self) -> bool {
+        let told = self.told();
+        told.outbox.is_some() && !told.drained
+    }
+
+    /// The node says that no dispatch follows.
+    fn note_drained(&self) {
+        self.told().drained = true;
+        self.fewer.send_replace(());
     }
 
     /// Gives back what runs, and stops it.
@@ -237,6 +251,8 @@ impl Line {
                     pause = FIRST_PAUSE;
                     self.listen(&channel, &mut said).await;
                     self.shared.told().outbox = None;
+                    // Nothing more comes.
+                    self.shared.fewer.send_replace(());
                 }
                 Err(error) if welcome.borrow().is_none() => {
                     welcome.send_replace(Some(Err(error)));
@@ -304,6 +320,7 @@ impl Line {
         let mut told = self.shared.told();
         told.worker_id = welcome.worker_id;
         told.session = welcome.session;
+        told.drained = false;
         let kept = |token: &String| welcome.tokens.contains(token);
         told.results.retain(|token, _| kept(token));
         let Told { running, .. } = &mut *told;
@@ -376,6 +393,7 @@ impl Line {
                     failure.message
                 );
             }
+            Some(Said::Drained(_)) => self.shared.note_drained(),
             Some(Said::Drain(_)) => {
                 tracing::info!("the node stops: the worker will look for it again")
             }

@@ -119,7 +119,9 @@ impl Work<'_> {
             })));
         }
         // First: a key may have been accepted for another service.
-        if let (Some(_), Some(first)) = (&new.idempotency_key, self.known(new)?) {
+        if new.idempotency_key.is_some()
+            && let Some(first) = self.known(new)?
+        {
             return Ok(first);
         }
         if !room {

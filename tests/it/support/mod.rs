@@ -4,6 +4,7 @@ pub(crate) mod bare;
 pub(crate) mod binary;
 pub(crate) mod dynamic;
 pub(crate) mod gated;
+pub(crate) mod programs;
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod recorder;

@@ -1,0 +1,45 @@
+//! A test kit: a whole node in memory whose clock the test moves, and a handler without any node.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use cidery::service::{Call, Start};
+//! use cidery::testing::{Run, TestNode};
+//! use cidery::{Context, Node, Result, dict};
+//!
+//! async fn greet(ctx: Context) -> Result<String> {
+//!     let found = ctx.invoke("crm.lookup", dict! { "cust_id": 1 }).await?;
+//!     Ok(format!("hello {}", found.at::<String>("name")?))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<()> {
+//! // The handler alone: the test answers for the services that it invokes.
+//! let ran = Run::of(greet)?
+//!     .answer("crm.lookup", |_| Ok(dict! { "name": "Ann" }.into()))
+//!     .run(dict! {})
+//!     .await;
+//! assert_eq!(ran.response()?.parse::<String>()?, "hello Ann");
+//!
+//! // A whole node: what is due in an hour begins once the clock is moved.
+//! let lookup = async || dict! { "name": "Ann" };
+//! let builder = Node::builder().service("greet", greet).service("crm.lookup", lookup);
+//! let node = TestNode::start(builder).await?;
+//! let hour = Duration::from_secs(3_600);
+//! let mut call = Call::new("greet", dict! {});
+//! call.background().start = Some(Start::After(hour));
+//! let cid = node.client().invoke_async(call).await?.cid;
+//! node.clock().advance(hour);
+//! assert_eq!(node.outcome(cid).await?.parse::<String>()?, "hello Ann");
+//! # Ok(())
+//! # }
+//! ```
+
+mod platform;
+mod run;
+mod test_node;
+
+pub use self::platform::Asked;
+pub use self::run::{Ran, Run};
+pub use self::test_node::TestNode;
+pub use crate::engine::clock::ManualClock;

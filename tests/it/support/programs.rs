@@ -1,0 +1,211 @@
+//! The programs of `examples/`, in each language, ready to run.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+use super::Folder;
+use super::binary::{stderr, stdout, tool};
+
+/// What the programs need of the contract, without `.proto`.
+const FILES: [&str; 4] = ["invocation", "outcome", "service", "worker"];
+
+#[derive(Clone, Copy)]
+pub(crate) enum Role {
+    Worker,
+    Client,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Client => "client",
+        }
+    }
+
+    fn folder(self, language: &str) -> PathBuf {
+        let folder = format!("examples/{}s/{language}", self.name());
+        root().join(folder)
+    }
+}
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn succeed(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}{}",
+        stdout(&output),
+        stderr(&output)
+    );
+}
+
+/// A program of `examples/`, ready to run.
+pub(crate) struct Program {
+    pub(crate) language: &'static str,
+    words: Vec<String>,
+    environment: Option<(&'static str, String)>,
+    /// What was made for it.
+    _folder: Folder,
+}
+
+impl Program {
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        command.args(&self.words[1..]);
+        command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
+        command
+    }
+
+    pub(crate) fn start(&self, address: &str) -> Running {
+        let mut command = self.command();
+        Running(command.arg(address).spawn().unwrap())
+    }
+}
+
+/// A worker's process; ended when dropped.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(crate) fn python(role: Role) -> Option<Program> {
+    let python = tool("CIDERY_PYTHON", "the examples in Python")?;
+    let folder = Folder::new("python");
+    let stubs = folder.path().display().to_string();
+    protoc(&python, &["python", "grpc_python"], folder.path(), "");
+    let program = role.folder("python").join(format!("{}.py", role.name()));
+    Some(Program {
+        language: "python",
+        words: vec![python, program.display().to_string()],
+        environment: Some(("PYTHONPATH", stubs)),
+        _folder: folder,
+    })
+}
+
+/// Runs the `protoc` that comes with grpcio-tools, and that knows where Go's plugins are.
+fn protoc(python: &str, plugins: &[&str], out: &Path, options: &str) {
+    let mut command = Command::new(python);
+    command.args(["-m", "grpc_tools.protoc", "-I"]);
+    command.arg(root().join("proto"));
+    for plugin in plugins {
+        command.arg(format!("--{plugin}_out={options}:{}", out.display()));
+    }
+    command.args(FILES.map(|file| format!("cidery/v1/{file}.proto")));
+    if let Ok(go) = std::env::var("CIDERY_GO") {
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{go}:{path}"));
+    }
+    succeed(&mut command);
+}
+
+pub(crate) fn go(role: Role) -> Option<Program> {
+    tool("CIDERY_GO", "the examples in Go")?;
+    let python = tool("CIDERY_PYTHON", "the examples in Go")?;
+    let folder = Folder::new("go");
+    for file in ["go.mod", "go.sum", "main.go"] {
+        let copy = folder.path().join(file);
+        std::fs::copy(role.folder("go").join(file), copy).unwrap();
+    }
+    let module = format!("example.com/{}", role.name());
+    let packages = FILES.map(|file| format!(",Mcidery/v1/{file}.proto={module}/stubs/cidery/v1"));
+    let options = format!("module={module}{}", packages.concat());
+    protoc(&python, &["go", "go-grpc"], folder.path(), &options);
+    let program = folder.path().join("program");
+    let mut command = Command::new("go");
+    command
+        .args(["build", "-o"])
+        .arg(&program)
+        .current_dir(folder.path());
+    command
+        .env("GOFLAGS", "-mod=readonly")
+        .env("GOTOOLCHAIN", "local");
+    succeed(&mut command);
+    Some(Program {
+        language: "go",
+        words: vec![program.display().to_string()],
+        environment: None,
+        _folder: folder,
+    })
+}
+
+pub(crate) fn node(role: Role) -> Option<Program> {
+    let modules = tool("CIDERY_NODE_MODULES", "the examples in JavaScript")?;
+    let program = role.folder("node").join(format!("{}.js", role.name()));
+    Some(Program {
+        language: "node",
+        words: vec!["node".into(), program.display().to_string()],
+        environment: Some(("NODE_PATH", modules)),
+        _folder: Folder::new("node"),
+    })
+}
+
+pub(crate) fn java(role: Role) -> Option<Program> {
+    let libraries = tool("CIDERY_JAVA", "the examples in Java")?;
+    let protoc = tool("CIDERY_JAVA_PROTOC", "the examples in Java")?;
+    let folder = Folder::new("java");
+    let stubs = folder.path().display();
+    let mut command = Command::new(&protoc);
+    command.arg(format!("--plugin={protoc}-gen-grpc-java"));
+    command.arg("-I").arg(root().join("proto"));
+    command.args(["java", "grpc-java"].map(|plugin| format!("--{plugin}_out={stubs}")));
+    command.args(FILES.map(|file| format!("cidery/v1/{file}.proto")));
+    succeed(&mut command);
+    let class = match role {
+        Role::Worker => "ExampleWorker",
+        Role::Client => "ExampleClient",
+    };
+    let class_path = format!("{stubs}:{libraries}/*");
+    let mut command = Command::new("javac");
+    command
+        .args(["-proc:none", "-sourcepath"])
+        .arg(folder.path());
+    command.arg("-d").arg(folder.path());
+    command.args(["-cp", &class_path]);
+    command.arg(role.folder("java").join(format!("{class}.java")));
+    succeed(&mut command);
+    Some(Program {
+        language: "java",
+        words: vec!["java".into(), "-cp".into(), class_path, class.into()],
+        environment: None,
+        _folder: folder,
+    })
+}
+
+/// `examples/worker.rs` in a process of its own.
+pub(crate) fn rust() -> Program {
+    let cidery = PathBuf::from(env!("CARGO_BIN_EXE_cidery"));
+    let worker = cidery.with_file_name("examples").join("worker");
+    // `cargo test` builds the examples; `cargo test --test it` does not.
+    assert!(
+        worker.exists(),
+        "`cargo build --example worker` builds the worker"
+    );
+    Program {
+        language: "rust",
+        words: vec![worker.display().to_string()],
+        environment: None,
+        _folder: Folder::new("rust"),
+    }
+}

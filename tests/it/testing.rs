@@ -1,0 +1,134 @@
+//! The test kit: a node whose clock is moved, a handler without a node.
+
+use std::time::Duration;
+
+use cidery::model::invocation::Progress;
+use cidery::service::{Background, Call, Start};
+use cidery::sio::{Int, Sio};
+use cidery::testing::{Asked, Run, TestNode};
+use cidery::{
+    Cid, Context, Definition, Dict, Error, Later, Node, Result, RetryPolicy, State, Value, dict,
+};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+async fn in_background(node: &TestNode, service: &'static str, asked: Background) -> Cid {
+    let mut call = Call::new(service, dict! { "cust_id": 1, "failures": 1 });
+    call.background = Some(Box::new(asked));
+    node.client().invoke_async(call).await.unwrap().cid
+}
+
+#[tokio::test]
+async fn hours_pass_when_the_clock_is_moved() {
+    let node = TestNode::start(Node::builder().demo()).await.unwrap();
+    let later = Background {
+        start: Some(Start::After(HOUR)),
+        ..Background::default()
+    };
+    let cid = in_background(&node, "customer.get", later).await;
+    node.clock().advance(HOUR - Duration::from_secs(1));
+    let found = node
+        .node()
+        .invoker()
+        .find(cid, Duration::ZERO)
+        .await
+        .unwrap();
+    assert!(!found.due, "{found:?}");
+    node.clock().advance(Duration::from_secs(1));
+    let response = node.outcome(cid).await.unwrap();
+    assert_eq!(response["cust_name"], Value::from("Alexis Smith"));
+    // What is retried waits for the clock as well, what expires expires by it.
+    let hourly = Background {
+        retry_policy: Some(RetryPolicy {
+            max_attempts: 2,
+            initial_interval: HOUR,
+            max_interval: HOUR,
+            ..RetryPolicy::default()
+        }),
+        ..Background::default()
+    };
+    let cid = in_background(&node, "demo.flaky", hourly).await;
+    while node
+        .node()
+        .invoker()
+        .find(cid, Duration::ZERO)
+        .await
+        .unwrap()
+        .invocation
+        .last_failure
+        .is_none()
+    {
+        tokio::task::yield_now().await;
+    }
+    node.clock().advance(HOUR);
+    assert_eq!(node.outcome(cid).await.unwrap()["attempt"], Value::from(2));
+    let expires = Background {
+        start: Some(Start::After(2 * HOUR)),
+        expiration: Some(HOUR),
+        ..Background::default()
+    };
+    let cid = in_background(&node, "customer.get", expires).await;
+    node.clock().advance(HOUR);
+    assert_eq!(node.outcome(cid).await.unwrap_err().reason(), "EXPIRED");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_handler_runs_without_a_node() {
+    let handler = async |ctx: Context, State(rate): State<i64>, input: Dict| {
+        let found = ctx
+            .invoke("crm.lookup", dict! { "id": input["id"].clone() })
+            .await?;
+        ctx.progress(Progress::note("half"));
+        ctx.emit(dict! { "n": 1 }).await?;
+        ctx.invoke_async("audit.record", dict! {})
+            .delay(HOUR)
+            .await?;
+        let n = found.at::<i64>("n")? * rate * i64::from(ctx.attempt());
+        Ok::<_, Error>(dict! { "n": n, "who": ctx.metadata().get("who").unwrap_or("") })
+    };
+    let definition = || {
+        let sio = Sio::new().input(Int("id")).output(Int("n")).output("who");
+        Definition::new("a.handler", handler).unwrap().sio(sio)
+    };
+    let run = || Run::define(definition()).unwrap().state(2_i64).attempt(3);
+    let answered = run().metadata("who", "Ann").answer("crm.lookup", |asked| {
+        assert_eq!(asked, Value::Dict(dict! { "id": 7 }));
+        Ok(dict! { "n": 10 }.into())
+    });
+    let ran = answered.run(dict! { "id": "7" }).await;
+    let response = ran.response().unwrap();
+    assert_eq!(
+        (&response["n"], &response["who"]),
+        (&60.into(), &"Ann".into())
+    );
+    assert_eq!(ran.items(), [Value::Dict(dict! { "n": 1 })]);
+    let names = ran.asked().into_iter().map(|asked| match asked {
+        Asked::Invoked(call) | Asked::Accepted(call) => call.service.into_owned(),
+        Asked::Item(_) => "item".to_owned(),
+        Asked::Progress(_) => "progress".to_owned(),
+    });
+    let names: Vec<_> = names.collect();
+    assert_eq!(names, ["crm.lookup", "progress", "item", "audit.record"]);
+    let error = run().run(dict! { "id": "x" }).await.response().unwrap_err();
+    assert_eq!(error.reason(), "INPUT_INVALID");
+    let error = run().run(dict! { "id": 1 }).await.response().unwrap_err();
+    assert_eq!(error.reason(), "SERVICE_UNKNOWN");
+    let wrong = run().answer("crm.lookup", |_| Ok(dict! { "n": 1.5 }.into()));
+    assert!(wrong.run(dict! { "id": 1 }).await.response().is_err());
+    let stateless = Run::define(definition())
+        .unwrap()
+        .run(dict! { "id": 1 })
+        .await;
+    assert_eq!(stateless.response().unwrap_err().reason(), "STATE_MISSING");
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_or_answers_later_is_told_from_others() {
+    let panics = async |input: Dict| -> Result<Dict> { panic!("{input:?}") };
+    let ran = Run::of(panics).unwrap().run(dict! {}).await;
+    assert_eq!(ran.response().unwrap_err().reason(), "HANDLER_PANICKED");
+    let later = async |ctx: Context| -> Result<Later> { ctx.later() };
+    let ran = Run::of(later).unwrap().run(dict! {}).await;
+    assert!(ran.answers_later() && ran.response().is_ok());
+}
