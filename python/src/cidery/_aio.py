@@ -1,0 +1,173 @@
+"""The client of a node for asyncio: the same as the blocking one, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc
+import grpc.aio
+
+from cidery import _protocol as protocol
+from cidery._again import TRIES, Tries, may_be_said_again, told_apart
+from cidery._details import from_rpc
+from cidery._errors import Unavailable
+from cidery._options import NAMES, Options, Seconds, split_call
+from cidery._results import Event, Followed, Invocation
+
+if TYPE_CHECKING:
+    from cidery._calls import Accepted, Response
+    from cidery.v1 import discovery_pb2, invocation_pb2
+
+T = TypeVar("T")
+_NONE: frozenset[str] = frozenset()
+
+
+class AsyncClient:
+    """A client of a node, for asyncio. `Client` says what its methods and arguments are."""
+
+    def __init__(
+        self,
+        node: str | None = None,
+        *,
+        api_key: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        tries: int = TRIES,
+    ) -> None:
+        self.node = protocol.address(node)
+        options = protocol.CHANNEL_OPTIONS
+        self._channel = (
+            grpc.aio.secure_channel(self.node, credentials, options)
+            if credentials
+            else grpc.aio.insecure_channel(self.node, options)
+        )
+        self._stubs = protocol.Stubs(self._channel)
+        self._metadata = protocol.credentials(api_key)
+        self._tries = max(tries, 1)
+        self._options = Options()
+        self._reserved = NAMES
+
+    def with_options(self, **options: Any) -> AsyncClient:
+        """The same client with options for all its calls, whose keywords are all the payload."""
+        bound = AsyncClient.__new__(AsyncClient)
+        bound.__dict__.update(self.__dict__)
+        bound._options = self._options.updated(options)
+        bound._reserved = _NONE
+        return bound
+
+    async def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """Invokes a service and waits for its response."""
+        return (await self.call(service, payload, **inline)).payload
+
+    async def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response:
+        """As `invoke`, and answers with the CID and the metadata as well."""
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved)
+        return await self._run(protocol.invoke(service, payload, options))
+
+    async def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Accepted:
+        """Has a service run in the background; answers with the CID once that is on disk."""
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved)
+        return await self._run(protocol.invoke_async(service, payload, options))
+
+    async def result(self, cid: str, wait: Seconds | None = None) -> Any:
+        """Waits for an outcome: the response, or the failure, raised."""
+        return await self._run(protocol.result(cid, wait))
+
+    async def get(self, cid: str, wait: Seconds | None = None) -> Invocation:
+        """Looks at an invocation, at the latest when it has ended or `wait` is over."""
+        return await self._run(protocol.get(cid, wait))
+
+    async def find(self, service: Any, idempotency_key: str) -> Invocation:
+        """Looks at the invocation that was accepted with a key."""
+        name = protocol.service_name(service)
+        steps = protocol.get("", None, service=name, idempotency_key=idempotency_key)
+        return await self._run(steps)
+
+    async def explain(self, cid: str) -> Invocation:
+        """Looks at an invocation with its input, its attempts and its children (`.message`)."""
+        return await self._run(protocol.get(cid, None, full=True))
+
+    async def results(
+        self, cids: str | Iterable[str], *, wait_for_accept: bool = False
+    ) -> AsyncIterator[Event]:
+        """The events of invocations: what was, then what comes, until all have ended."""
+        cids = [cids] if isinstance(cids, str) else list(cids)
+        followed = Followed(cids, wait_for_accept=wait_for_accept)
+        tries = Tries(self._tries, may_be_said_again)
+        while not followed.has_ended:
+            try:
+                stream = self._stubs.StreamResults(followed.request(), metadata=self._metadata)
+                async for message in stream:
+                    tries = Tries(self._tries, may_be_said_again)
+                    yield followed.note(message)
+                return
+            except grpc.RpcError as error:
+                await asyncio.sleep(tries.pause(told_apart(from_rpc(error))))
+
+    async def invocations(
+        self, filter: invocation_pb2.InvocationFilter | None = None, *, limit: int = 100  # noqa: A002
+    ) -> list[Invocation]:
+        """Lists stored invocations, newest first."""
+        return await self._run(protocol.invocations(filter, limit))
+
+    async def cancel(
+        self, *cids: str, reason: str = "", dry_run: bool = False
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Cancels invocations; answers what became of each."""
+        return await self._run(protocol.cancel(cids, reason, dry_run))
+
+    async def retry(
+        self, *cids: str, payload: Any = None, dry_run: bool = False
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Runs ended invocations again, each under a new CID; answers what became of each."""
+        return await self._run(protocol.retry(cids, payload, dry_run))
+
+    async def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
+        """Lists the services whose names begin with `prefix`."""
+        return await self._run(protocol.services(prefix))
+
+    async def describe(self, service: Any) -> discovery_pb2.ServiceDescription:
+        """Describes a service: its declaration, its options, where it is served."""
+        return await self._run(protocol.describe(service))
+
+    async def wait_for_ready(self, timeout: float = 10.0) -> AsyncClient:
+        """Waits until the node can be reached; `Unavailable` / `CONNECT_FAILED` where it cannot."""
+        try:
+            await asyncio.wait_for(self._channel.channel_ready(), timeout)
+        except asyncio.TimeoutError:
+            message = f"cannot reach a node at {self.node}"
+            raise Unavailable(message, reason="CONNECT_FAILED") from None
+        return self
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run(self, steps: protocol.Steps[T]) -> T:
+        try:
+            unary = next(steps)
+            while True:
+                unary = steps.send(await self._made(unary))
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    async def _made(self, unary: protocol.Unary) -> protocol.Answer:
+        tries = Tries(self._tries, unary.is_safe)
+        method = getattr(self._stubs, unary.method)
+        metadata = (*self._metadata, *unary.metadata)
+        while True:
+            try:
+                message = await method(unary.request, timeout=unary.timeout, metadata=metadata)
+                return protocol.Answer(message, tries.tried)
+            except grpc.RpcError as error:
+                failure = told_apart(from_rpc(error, unary.cid))
+                pause = tries.pause(failure)
+            await asyncio.sleep(pause)

@@ -1,0 +1,82 @@
+"""Dicts with dot access: what responses and inputs are read as."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+_NOTHING: Any = object()
+
+
+class Bunch(dict[str, Any]):
+    """A dict whose keys are attributes as well, at every level.
+
+    A key that is also the name of a method of `dict` (`items`, `keys`, …) is read by `[...]`.
+
+    >>> response = Bunch.of({"customer": {"name": "Ann", "phones": [{"no": "1"}]}})
+    >>> response.customer.name, response["customer"].phones[0].no
+    ('Ann', '1')
+    >>> response.at("customer.phones.0.no")
+    '1'
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, value: Any) -> Any:
+        """The same value, with every dict in it a `Bunch`."""
+        if isinstance(value, dict):
+            return cls((key, cls.of(item)) for key, item in value.items())
+        if isinstance(value, list):
+            return [cls.of(item) for item in value]
+        return value
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"no such key `{name}` among {sorted(self)}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        try:
+            del self[name]
+        except KeyError:
+            raise AttributeError(f"no such key `{name}`") from None
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(key for key in self if key.isidentifier())})
+
+    def __copy__(self) -> Bunch:
+        return type(self)(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Bunch:
+        return type(self)((key, copy.deepcopy(value, memo)) for key, value in self.items())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (dict(self),))
+
+    def at(self, path: str, default: Any = _NOTHING) -> Any:
+        """What is at a dotted path, `role_list.0.name`; a `KeyError` where there is nothing."""
+        found: Any = self
+        for step in path.split("."):
+            try:
+                found = found[int(step)] if isinstance(found, list) else found[step]
+            except (LookupError, TypeError, ValueError):
+                if default is not _NOTHING:
+                    return default
+                raise KeyError(f"there is nothing at `{path}`: no `{step}`") from None
+        return found
+
+    def deepcopy(self) -> Bunch:
+        """A copy that shares nothing with this one."""
+        return copy.deepcopy(self)
+
+    def require_any(self, *names: str) -> Any:
+        """The first of these that is there; a `ValueError` where none is."""
+        for name in names:
+            if self.get(name) is not None:
+                return self[name]
+        raise ValueError(f"at least one of `{', '.join(names)}` is required")

@@ -1,0 +1,194 @@
+"""The blocking client of a node."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc
+
+from cidery import _protocol as protocol
+from cidery._again import TRIES, Tries, may_be_said_again, told_apart
+from cidery._details import from_rpc
+from cidery._errors import Unavailable
+from cidery._options import NAMES, Options, Seconds, split_call
+from cidery._results import Event, Followed, Invocation
+
+if TYPE_CHECKING:
+    from cidery._calls import Accepted, Response
+    from cidery.v1 import discovery_pb2, invocation_pb2
+
+T = TypeVar("T")
+_NONE: frozenset[str] = frozenset()
+
+
+class Client:
+    """A client of a node. Safe to share between threads; not across a fork.
+
+    `node` is `host:port`; by default what `CIDERY_NODE` says, then `127.0.0.1:24337`. `api_key` is
+    by default what `CIDERY_API_KEY` says. `tries` is how often a call is made in all that failed
+    and does no harm when it is repeated: it failed before it was dispatched, or it is accepted once
+    by its CID or key.
+    """
+
+    def __init__(
+        self,
+        node: str | None = None,
+        *,
+        api_key: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        tries: int = TRIES,
+    ) -> None:
+        self.node = protocol.address(node)
+        options = protocol.CHANNEL_OPTIONS
+        self._channel = (
+            grpc.secure_channel(self.node, credentials, options)
+            if credentials
+            else grpc.insecure_channel(self.node, options)
+        )
+        self._stubs = protocol.Stubs(self._channel)
+        self._metadata = protocol.credentials(api_key)
+        self._tries = max(tries, 1)
+        self._options = Options()
+        self._reserved = NAMES
+
+    def with_options(self, **options: Any) -> Client:
+        """The same client, on the same connection, with options for all its calls.
+
+        All keywords of its calls are the payload, whatever they are called.
+        """
+        bound = Client.__new__(Client)
+        bound.__dict__.update(self.__dict__)
+        bound._options = self._options.updated(options)
+        bound._reserved = _NONE
+        return bound
+
+    def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """Invokes a service and waits for its response: a dict with dot access, mostly.
+
+        Keywords are the payload where there is no other, and options (`timeout`, `cid`, …) where
+        there is. What the service answered as a failure is raised.
+        """
+        return self.call(service, payload, **inline).payload
+
+    def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response:
+        """As `invoke`, and answers with the CID and the metadata as well."""
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved)
+        return self._run(protocol.invoke(service, payload, options))
+
+    def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Accepted:
+        """Has a service run in the background; answers with the CID once that is on disk."""
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved)
+        return self._run(protocol.invoke_async(service, payload, options))
+
+    def result(self, cid: str, wait: Seconds | None = None) -> Any:
+        """Waits for an outcome: the response, or the failure, raised.
+
+        Where `wait` passes before, `DeadlineExceeded` / `STILL_RUNNING`.
+        """
+        return self._run(protocol.result(cid, wait))
+
+    def get(self, cid: str, wait: Seconds | None = None) -> Invocation:
+        """Looks at an invocation, at the latest when it has ended or `wait` is over."""
+        return self._run(protocol.get(cid, wait))
+
+    def find(self, service: Any, idempotency_key: str) -> Invocation:
+        """Looks at the invocation that was accepted with a key."""
+        name = protocol.service_name(service)
+        steps = protocol.get("", None, service=name, idempotency_key=idempotency_key)
+        return self._run(steps)
+
+    def explain(self, cid: str) -> Invocation:
+        """Looks at an invocation with its input, its attempts and its children (`.message`)."""
+        return self._run(protocol.get(cid, None, full=True))
+
+    def results(
+        self, cids: str | Iterable[str], *, wait_for_accept: bool = False
+    ) -> Iterator[Event]:
+        """The events of invocations: what was, then what comes, until all have ended.
+
+        A stream that breaks is opened again after the last event that was seen.
+        """
+        cids = [cids] if isinstance(cids, str) else list(cids)
+        followed = Followed(cids, wait_for_accept=wait_for_accept)
+        tries = Tries(self._tries, may_be_said_again)
+        while not followed.has_ended:
+            try:
+                stream = self._stubs.StreamResults(followed.request(), metadata=self._metadata)
+                for message in stream:
+                    tries = Tries(self._tries, may_be_said_again)
+                    yield followed.note(message)
+                return
+            except grpc.RpcError as error:
+                time.sleep(tries.pause(told_apart(from_rpc(error))))
+
+    def invocations(
+        self, filter: invocation_pb2.InvocationFilter | None = None, *, limit: int = 100  # noqa: A002
+    ) -> list[Invocation]:
+        """Lists stored invocations, newest first."""
+        return self._run(protocol.invocations(filter, limit))
+
+    def cancel(
+        self, *cids: str, reason: str = "", dry_run: bool = False
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Cancels invocations; answers what became of each."""
+        return self._run(protocol.cancel(cids, reason, dry_run))
+
+    def retry(
+        self, *cids: str, payload: Any = None, dry_run: bool = False
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Runs ended invocations again, each under a new CID; answers what became of each.
+
+        `payload` is an edited input, for one of them.
+        """
+        return self._run(protocol.retry(cids, payload, dry_run))
+
+    def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
+        """Lists the services whose names begin with `prefix`."""
+        return self._run(protocol.services(prefix))
+
+    def describe(self, service: Any) -> discovery_pb2.ServiceDescription:
+        """Describes a service: its declaration, its options, where it is served."""
+        return self._run(protocol.describe(service))
+
+    def wait_for_ready(self, timeout: float = 10.0) -> Client:
+        """Waits until the node can be reached; `Unavailable` / `CONNECT_FAILED` where it cannot."""
+        try:
+            grpc.channel_ready_future(self._channel).result(timeout)
+        except grpc.FutureTimeoutError:
+            message = f"cannot reach a node at {self.node}"
+            raise Unavailable(message, reason="CONNECT_FAILED") from None
+        return self
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, steps: protocol.Steps[T]) -> T:
+        try:
+            unary = next(steps)
+            while True:
+                unary = steps.send(self._made(unary))
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    def _made(self, unary: protocol.Unary) -> protocol.Answer:
+        tries = Tries(self._tries, unary.is_safe)
+        method = getattr(self._stubs, unary.method)
+        metadata = (*self._metadata, *unary.metadata)
+        while True:
+            try:
+                message = method(unary.request, timeout=unary.timeout, metadata=metadata)
+                return protocol.Answer(message, tries.tried)
+            except grpc.RpcError as error:
+                failure = told_apart(from_rpc(error, unary.cid))
+                pause = tries.pause(failure)
+            time.sleep(pause)

@@ -1,0 +1,246 @@
+"""What a client says and how it understands the answers, without any I/O.
+
+Each method is a generator: it yields the calls that are to be made and is sent their answers. The
+blocking client and the one for asyncio carry the calls out, each in its own way, and share all
+the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from cidery._again import may_be_said_again, never_began
+from cidery._calls import (
+    Accepted,
+    Response,
+    invoke_async_request,
+    invoke_request,
+    read_response,
+    set_value,
+)
+from cidery._cid import new_cid
+from cidery._errors import CideryError, DeadlineExceeded
+from cidery._options import (
+    OnDeadline,
+    Options,
+    Seconds,
+    duration,
+    refuse_background,
+    seconds,
+    service_name,
+)
+from cidery._results import Invocation
+from cidery.v1 import (
+    admin_pb2_grpc,
+    discovery_pb2,
+    discovery_pb2_grpc,
+    invocation_pb2,
+    invocation_pb2_grpc,
+)
+
+# How much later than the node's answer the transport gives up: a client that ends a call by itself
+# never reads the status with its reason and CID.
+TRANSPORT_SLACK = 0.5
+# One request waits this long for an outcome; then it is asked again.
+_LONGEST_WAIT = 60.0
+_PAGE = 1_000
+DEFAULT_NODE = "127.0.0.1:24337"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Unary:
+    """A call that is to be made."""
+
+    method: str
+    request: Any
+    timeout: float | None
+    is_safe: Callable[[CideryError], bool]
+    cid: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of it, and how often it was tried."""
+
+    message: Any
+    tried: int = 1
+
+
+Steps = Generator[Unary, Answer, T]
+
+
+class Stubs:
+    """The stubs of a channel, of either kind."""
+
+    def __init__(self, channel: Any) -> None:
+        self._stubs = (
+            invocation_pb2_grpc.InvocationServiceStub(channel),
+            discovery_pb2_grpc.DiscoveryServiceStub(channel),
+            admin_pb2_grpc.AdminServiceStub(channel),
+        )
+
+    def __getattr__(self, method: str) -> Any:
+        for stub in self._stubs:
+            if hasattr(stub, method):
+                found = getattr(stub, method)
+                setattr(self, method, found)
+                return found
+        raise AttributeError(method)
+
+
+def address(node: str | None) -> str:
+    """The address of the node: what is given, what `CIDERY_NODE` says, or the default."""
+    return node or os.environ.get("CIDERY_NODE") or DEFAULT_NODE
+
+
+def credentials(api_key: str | None) -> tuple[tuple[str, str], ...]:
+    """The metadata that says who calls."""
+    key = api_key or os.environ.get("CIDERY_API_KEY")
+    return (("authorization", f"Bearer {key}"),) if key else ()
+
+
+# Messages are as large as the node lets them be, not as gRPC does by default; what is in them may
+# be four times as large as what a node sends unless told otherwise.
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", 64 << 20),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+
+
+def invoke(service: Any, payload: Any, options: Options) -> Steps[Response]:
+    """Invokes a service and waits for its response."""
+    refuse_background(options)
+    # Who loses the connection, or the time, can still ask what became of it.
+    cid = options.cid or new_cid()
+    options = options.updated({"cid": cid})
+    request = invoke_request(service_name(service), payload, options)
+    on_deadline = options.on_deadline and OnDeadline(options.on_deadline)
+    # What is stored is accepted once, by its CID or key.
+    is_stored = on_deadline is OnDeadline.CONTINUE or options.idempotency_key
+    timeout = None if options.timeout is None else seconds(options.timeout) + TRANSPORT_SLACK
+    is_safe = may_be_said_again if is_stored else never_began
+    answer = yield Unary("Invoke", request, timeout, is_safe, cid)
+    return read_response(answer.message, options)
+
+
+def invoke_async(
+    service: Any, payload: Any, options: Options, dispatch: str = ""
+) -> Steps[Accepted]:
+    """Has a service run in the background and answers with the CID."""
+    is_ours = not options.cid
+    options = options.updated({"cid": options.cid or new_cid()})
+    request = invoke_async_request(service_name(service), payload, options)
+    metadata = (("cidery-dispatch", dispatch),) if dispatch else ()
+    answer = yield Unary(
+        "InvokeAsync", request, None, may_be_said_again, options.cid, metadata
+    )
+    response = answer.message
+    # What an earlier try of this call had accepted is new to its caller.
+    first_try_was = is_ours and answer.tried > 1 and response.cid == options.cid
+    return Accepted(response.cid, response.already_accepted and not first_try_was)
+
+
+def get(
+    cid: str,
+    wait: Seconds | None,
+    *,
+    full: bool = False,
+    service: str = "",
+    idempotency_key: str = "",
+) -> Steps[Invocation]:
+    """Looks at an invocation, at the latest when it has ended or `wait` is over."""
+    request = invocation_pb2.GetInvocationRequest(
+        cid=cid,
+        service=service,
+        idempotency_key=idempotency_key,
+        wait=duration(wait or 0.0),
+        view=invocation_pb2.INVOCATION_VIEW_FULL if full else invocation_pb2.INVOCATION_VIEW_BASIC,
+    )
+    answer = yield Unary("GetInvocation", request, None, may_be_said_again, cid or None)
+    return Invocation.from_proto(answer.message.invocation)
+
+
+def result(cid: str, wait: Seconds | None) -> Steps[Any]:
+    """Waits for an outcome: the response, or the failure, raised."""
+    until = None if wait is None else time.monotonic() + seconds(wait)
+    while True:
+        left = _LONGEST_WAIT if until is None else until - time.monotonic()
+        found = yield from get(cid, max(0.0, min(left, _LONGEST_WAIT)))
+        if found.has_ended:
+            if found.error is not None:
+                raise found.error
+            return found.payload
+        if until is not None and time.monotonic() >= until:
+            message = f"the invocation has not ended: it is {found.state.value}"
+            raise DeadlineExceeded(message, reason="STILL_RUNNING", cid=cid)
+
+
+def invocations(
+    filter_: invocation_pb2.InvocationFilter | None, limit: int
+) -> Steps[list[Invocation]]:
+    """Lists stored invocations, newest first."""
+    found: list[Invocation] = []
+    token = ""
+    while len(found) < limit:
+        request = invocation_pb2.ListInvocationsRequest(
+            filter=filter_, page_size=min(limit - len(found), _PAGE), page_token=token
+        )
+        page = (yield Unary("ListInvocations", request, None, may_be_said_again)).message
+        found += [Invocation.from_proto(message) for message in page.invocations]
+        token = page.next_page_token
+        if not token:
+            break
+    return found
+
+
+def cancel(
+    cids: Iterable[str], reason: str, dry_run: bool
+) -> Steps[list[invocation_pb2.InvocationChange]]:
+    """Cancels invocations."""
+    request = invocation_pb2.CancelInvocationsRequest(
+        cids=list(cids), reason=reason, dry_run=dry_run
+    )
+    answer = yield Unary("CancelInvocations", request, None, never_began)
+    return list(answer.message.changes)
+
+
+def retry(
+    cids: Iterable[str], payload: Any, dry_run: bool
+) -> Steps[list[invocation_pb2.InvocationChange]]:
+    """Runs ended invocations again."""
+    request = invocation_pb2.RetryInvocationsRequest(cids=list(cids), dry_run=dry_run)
+    if payload is not None:
+        set_value(request, payload)
+    answer = yield Unary("RetryInvocations", request, None, never_began)
+    return list(answer.message.changes)
+
+
+def services(prefix: str) -> Steps[list[discovery_pb2.ServiceSummary]]:
+    """Lists the services whose names begin with `prefix`."""
+    found: list[discovery_pb2.ServiceSummary] = []
+    token = ""
+    while True:
+        request = discovery_pb2.ListServicesRequest(name_prefix=prefix, page_token=token)
+        page = (yield Unary("ListServices", request, None, may_be_said_again)).message
+        found += page.services
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+def describe(service: Any) -> Steps[discovery_pb2.ServiceDescription]:
+    """Describes a service."""
+    request = discovery_pb2.GetServiceRequest(service=service_name(service))
+    answer = yield Unary("GetService", request, None, may_be_said_again)
+    description: discovery_pb2.ServiceDescription = answer.message.service
+    return description
+
+

@@ -1,0 +1,1 @@
+"""The contract, generated from proto/cidery/v1 by python/generate."""
