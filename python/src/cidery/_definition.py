@@ -1,0 +1,232 @@
+"""A service as a worker announces and runs it: its declaration, and its handler's life."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cidery._bunch import Bunch
+from cidery._calls import read_json
+from cidery._context import current_cid, current_service
+from cidery._convert import converted
+from cidery._errors import (
+    Cancelled,
+    CideryError,
+    Internal,
+    InvalidArgument,
+    Violation,
+    undeclared,
+)
+from cidery._models import elements_of, instance, is_model, list_of
+from cidery._options import DataFormat, duration
+from cidery._request import Outgoing, Request
+from cidery._service import Service, class_of, lifecycle
+from cidery._sio import Elements, EmptyStrings, Sio, UnknownKeys
+from cidery.v1 import service_pb2
+
+if TYPE_CHECKING:
+    from cidery._context import Facts, Platform
+
+_log = logging.getLogger("cidery.worker")
+_SIDES = ("input", "output")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One service."""
+
+    cls: type[Service]
+    name: str
+    sio: Sio
+    models: dict[str, Any]
+    """The classes that the sides are declared by, where they are."""
+
+    @classmethod
+    def of(cls, declared: Any) -> Definition:
+        """Reads what a class, or a decorated function, declares."""
+        service = class_of(declared)
+        # Classes of the compatibility layer read their declarations by rules of their own.
+        make = getattr(service, "_declare", declared_by_class)
+        sio, models = make(service)
+        return cls(service, service.service_name, sio, models)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether its handler is a coroutine."""
+        return inspect.iscoroutinefunction(self.cls.handle)
+
+    def to_proto(self) -> service_pb2.ServiceDeclaration:
+        """As the contract writes it."""
+        cls = self.cls
+        options = service_pb2.ServiceOptions(
+            idempotent=cls.idempotent,
+            concurrency=cls.concurrency,
+            queue_length=cls.queue_length,
+            pending_limit=cls.pending_limit,
+        )
+        for name in ("timeout", "attempt_timeout", "retention", "failure_retention"):
+            given = getattr(cls, name)
+            if given is not None:
+                getattr(options, name).CopyFrom(duration(given))
+        if cls.retry_policy is not None:
+            options.retry_policy.CopyFrom(cls.retry_policy.to_proto())
+        document = (cls.__dict__.get("__doc__") or "").strip().partition("\n")[0]
+        return service_pb2.ServiceDeclaration(
+            name=self.name,
+            description=cls.description or document,
+            sio=self.sio.to_proto(),
+            options=options,
+        )
+
+    def bound(self, facts: Facts, platform: Platform) -> Service:
+        """A handler for one invocation."""
+        payload = facts.raw
+        if facts.data_format is DataFormat.JSON and isinstance(payload, (str, bytes)):
+            payload = read_json(payload)
+        prepare = getattr(self.cls, "_admit", None)
+        if prepare is not None:
+            prepare(self.sio, payload)
+        given = converted(self.sio.input, payload)
+        model = self.models.get("input")
+        if model is not None:
+            given = _instance(model, given)
+        service = self.cls.__new__(self.cls)
+        service.is_async = self.is_async  # type: ignore[misc]
+        request = Request(facts, Bunch.of(payload), given)
+        service._bind(facts, platform, request, Outgoing(self.sio.output))
+        init = self.cls.__init__
+        if init is not object.__init__:
+            init(service)
+        return service
+
+    def run(self, facts: Facts, platform: Platform) -> tuple[Any, Service]:
+        """Runs a handler that is a function: the response as a plain value."""
+        with _Named(facts):
+            service = self.bound(facts, platform)
+            life = lifecycle(service)
+            try:
+                step = next(life)
+                while True:
+                    try:
+                        done = step()
+                    except BaseException as error:
+                        step = life.throw(error)
+                    else:
+                        step = life.send(done)
+            except StopIteration as end:
+                return end.value, service
+
+    async def run_async(self, facts: Facts, platform: Platform) -> tuple[Any, Service]:
+        """Runs a handler that is a coroutine."""
+        with _Named(facts):
+            service = self.bound(facts, platform)
+            life = lifecycle(service)
+            try:
+                step = next(life)
+                while True:
+                    try:
+                        done = step()
+                        if inspect.isawaitable(done):
+                            done = await done
+                    except BaseException as error:
+                        step = life.throw(error)
+                    else:
+                        step = life.send(done)
+            except StopIteration as end:
+                return end.value, service
+
+
+class _Named:
+    """Has what a handler logs carry its CID."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def __enter__(self) -> None:
+        self._cid = current_cid.set(self._facts.cid)
+        self._service = current_service.set(self._facts.service)
+
+    def __exit__(self, *_: object) -> None:
+        current_cid.reset(self._cid)
+        current_service.reset(self._service)
+
+
+def declared_by_class(cls: type[Service]) -> tuple[Sio, dict[str, Any]]:
+    """What `input` and `output`, or `class SimpleIO`, declare."""
+    simple_io = getattr(cls, "SimpleIO", None)
+    where: Any = cls if simple_io is None else simple_io
+    sides: dict[str, Elements | None] = {}
+    models: dict[str, Any] = {}
+    for side in _SIDES:
+        declared = getattr(where, side, None)
+        if simple_io is not None:
+            declared = by_requirement(simple_io, side, declared)
+        if is_model(declared) or list_of(declared):
+            models[side] = declared
+            sides[side] = elements_of(declared)
+        else:
+            sides[side] = None if declared is None else Elements.of_any(declared)
+    sio = Sio(
+        input=sides["input"],
+        output=sides["output"],
+        response_elem=getattr(where, "response_elem", None) or "",
+        unknown_keys=getattr(where, "unknown_keys", None) or UnknownKeys.DROP,
+        empty_strings=getattr(where, "empty_strings", None) or EmptyStrings.REFUSE,
+    )
+    return sio, models
+
+
+def by_requirement(simple_io: Any, side: str, declared: Any) -> Any:
+    """`input_required` and `input_optional`, as one declaration."""
+    required = getattr(simple_io, f"{side}_required", None)
+    optional = getattr(simple_io, f"{side}_optional", None)
+    if required is None and optional is None:
+        return declared
+    if declared is not None:
+        raise ValueError(
+            f"cannot provide `{side}_required` or `{side}_optional` if `{side}` is given"
+        )
+    must = Elements.of_any(required or ()).elements
+    names = {element.name for element in must}
+    may = [e.optional() for e in Elements.of_any(optional or ()).elements if e.name not in names]
+    return [*must, *may]
+
+
+def failure_of(error: BaseException, service: str, cid: str) -> CideryError:
+    """What callers get of what a handler raised. The traceback is for the log."""
+    if isinstance(error, CideryError):
+        return error
+    if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
+        return Cancelled("the service was cancelled", reason="CANCELLED")
+    extra = {"cid": cid, "service": service}
+    _log.error("`%s` failed", service, exc_info=error, extra=extra)
+    return undeclared(error)
+
+
+def cannot_be_carried(error: Exception) -> CideryError:
+    """What callers get of a response that is none."""
+    violations = getattr(error, "violations", ())
+    message = getattr(error, "message", str(error))
+    return Internal(message, reason="OUTPUT_INVALID", violations=violations)
+
+
+def _instance(model: Any, value: Any) -> Any:
+    try:
+        return instance(model, value)
+    except CideryError:
+        raise
+    except Exception as error:
+        raise InvalidArgument(reason="INPUT_INVALID", violations=_violations(error)) from error
+
+
+def _violations(error: Exception) -> list[Violation]:
+    found = getattr(error, "errors", None)
+    if not callable(found):
+        return [Violation("", str(error), "INVALID")]
+    return [
+        Violation("".join(f"/{step}" for step in each["loc"]), each["msg"], "INVALID")
+        for each in found()
+    ]

@@ -1,0 +1,192 @@
+"""One dispatch: its facts, its way to the node, and its handler, in a thread or on a loop."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from cidery._calls import get_value, set_value
+from cidery._context import Facts
+from cidery._definition import Definition, cannot_be_carried, failure_of
+from cidery._details import to_failure
+from cidery._errors import CideryError, Cancelled, InvalidArgument, ResourceExhausted
+from cidery._options import DataFormat
+from cidery._protocol import Answer, Unary
+from cidery._results import Progress
+from cidery._value import to_value
+from cidery.v1 import worker_pb2
+
+if TYPE_CHECKING:
+    from cidery._line import Line
+    from cidery._service import Service
+    from cidery.v1 import invocation_pb2
+
+# What a node takes of one invocation.
+_MAX_ITEMS = 10_000
+_MAX_FOLLOW_UPS = 1_000
+
+
+def facts_of(dispatch: worker_pb2.Dispatch) -> Facts:
+    """What a dispatch says."""
+    timeout = dispatch.timeout.ToNanoseconds() / 1e9 if dispatch.HasField("timeout") else None
+    has_progress = dispatch.HasField("last_progress")
+    return Facts(
+        cid=dispatch.cid,
+        service=dispatch.service,
+        raw=get_value(dispatch, "input", parse_json=False),
+        data_format=DataFormat.from_proto(dispatch.data_format),
+        attempt=dispatch.attempt,
+        until=None if timeout is None else time.monotonic() + timeout,
+        metadata=dict(dispatch.metadata),
+        parent_cid=dispatch.parent_cid,
+        root_cid=dispatch.root_cid or dispatch.cid,
+        in_reply_to=dispatch.in_reply_to,
+        in_reply_to_service=dispatch.in_reply_to_service,
+        in_reply_to_attempt=dispatch.in_reply_to_attempt,
+        asynchronous=dispatch.asynchronous,
+        last_progress=Progress.from_proto(dispatch.last_progress) if has_progress else None,
+        principal=dispatch.principal,
+        traceparent=dispatch.traceparent,
+    )
+
+
+class DispatchPlatform:
+    """One dispatch's way to the node."""
+
+    def __init__(self, line: Line, facts: Facts, token: str, served: frozenset[str]) -> None:
+        self.cancelled = threading.Event()
+        self.follow_ups: list[invocation_pb2.InvokeAsyncRequest] = []
+        self._line = line
+        self._facts = facts
+        self._token = token
+        self._served = served
+        self._items = 0
+
+    def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
+        """Makes a nested call: the token says on whose behalf."""
+        left = self._facts.seconds_left
+        timeout = left if unary.method == "Invoke" else None
+        metadata = (*unary.metadata, ("cidery-dispatch", self._token))
+        named = Unary(unary.method, unary.request, timeout, unary.is_safe, unary.cid, metadata)
+        return self._line.call(named)
+
+    def follow_up(self, request: invocation_pb2.InvokeAsyncRequest) -> None:
+        """Keeps it for the result: the node accepts both together."""
+        if len(self.follow_ups) >= _MAX_FOLLOW_UPS:
+            message = f"an attempt has at most {_MAX_FOLLOW_UPS} follow-ups"
+            raise ResourceExhausted(message, reason="PENDING_LIMIT")
+        self.follow_ups.append(request)
+
+    def serves(self, service: str) -> bool:
+        """Whether this worker serves a service."""
+        return service in self._served
+
+    def progress(self, progress: Progress) -> None:
+        """Tells how far it is."""
+        message = worker_pb2.DispatchProgress(token=self._token)
+        if progress.fraction is not None:
+            message.progress.fraction = progress.fraction
+        message.progress.message = progress.message
+        if progress.value is not None:
+            message.progress.value.CopyFrom(to_value(progress.value))
+        self._line.show(worker_pb2.ServeRequest(progress=message))
+
+    def emit(self, item: Any) -> None:
+        """Gives an item out."""
+        if self.cancelled.is_set():
+            raise Cancelled("the attempt has ended", reason="CANCELLED")
+        if self._items >= _MAX_ITEMS:
+            message = f"an invocation emits at most {_MAX_ITEMS} items"
+            raise ResourceExhausted(message, reason="ITEMS_LIMIT")
+        self._items += 1
+        message = worker_pb2.DispatchItem(token=self._token)
+        set_value(message, item)
+        self._line.item(message)
+
+
+def answer(
+    definition: Definition, facts: Facts, platform: DispatchPlatform, token: str
+) -> worker_pb2.DispatchResult:
+    """Runs a handler that is a function."""
+    try:
+        payload, service = definition.run(facts, platform)
+        return succeeded(token, payload, service, platform)
+    except BaseException as error:
+        return failed(token, error, facts)
+
+
+async def answer_async(
+    definition: Definition, facts: Facts, platform: DispatchPlatform, token: str
+) -> worker_pb2.DispatchResult:
+    """Runs a handler that is a coroutine."""
+    try:
+        payload, service = await definition.run_async(facts, platform)
+        return succeeded(token, payload, service, platform)
+    except BaseException as error:
+        return failed(token, error, facts)
+
+
+def succeeded(
+    token: str, payload: Any, service: Service, platform: DispatchPlatform
+) -> worker_pb2.DispatchResult:
+    """The result of a handler that answered."""
+    result = worker_pb2.DispatchResult(token=token, follow_ups=platform.follow_ups)
+    try:
+        set_value(result, payload, service.response.data_format)
+    except (TypeError, InvalidArgument) as error:
+        raise cannot_be_carried(error) from error
+    result.metadata.update(service.response.metadata)
+    return result
+
+
+def failed(token: str, error: BaseException, facts: Facts) -> worker_pb2.DispatchResult:
+    """The result of a handler that raised."""
+    failure: CideryError = failure_of(error, facts.service, facts.cid)
+    return worker_pb2.DispatchResult(token=token, failure=to_failure(failure))
+
+
+class Handlers:
+    """The loop on which coroutines run, in a thread of its own: what blocks it blocks no stream."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    def run(
+        self,
+        definition: Definition,
+        facts: Facts,
+        platform: DispatchPlatform,
+        token: str,
+        line: Line,
+    ) -> concurrent.futures.Future[None]:
+        """Runs a coroutine; its end is told to the line. Cancelling the future cancels it."""
+
+        async def run() -> None:
+            line.end(await answer_async(definition, facts, platform, token))
+
+        return asyncio.run_coroutine_threadsafe(run(), self._started())
+
+    def close(self) -> None:
+        """Ends the loop."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                loop = self._loop = asyncio.new_event_loop()
+                thread = threading.Thread(
+                    target=_forever, args=(loop,), name="cidery-handlers", daemon=True
+                )
+                thread.start()
+            return self._loop
+
+
+def _forever(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    loop.close()

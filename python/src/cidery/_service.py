@@ -1,0 +1,393 @@
+"""Services as their authors write them: a class with `handle`, or a decorated function.
+
+Everything a handler can do is here: read what came in, invoke others, answer, tell how far it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from cidery import _protocol as protocol
+from cidery._calls import Accepted, invoke_async_request
+from cidery._cid import new_cid
+from cidery._context import CidLogger, Facts, Platform
+from cidery._errors import Cancelled, Internal, NotFound, Unavailable
+from cidery._models import is_model, list_of
+from cidery._naming import automatic_name
+from cidery._options import NAMES, Options, refuse_background, service_name, split_call
+from cidery._payload import plain
+from cidery._request import Outgoing, Request
+from cidery._results import Progress
+
+if TYPE_CHECKING:
+    from cidery._options import RetryPolicy, Seconds
+    from cidery._sio import EmptyStrings, UnknownKeys
+
+F = TypeVar("F", bound=Callable[..., Any])
+_NONE: frozenset[str] = frozenset()
+_CALLBACK = "-async-callback"
+
+
+class Service:
+    """A service: `handle` is what it does.
+
+    Its name is `name`, or by its module and class: `my-module.get-customer`. With `async def
+    handle` everything that asks the node for something is awaited.
+    """
+
+    name: ClassVar[str] = ""
+    service_name: ClassVar[str] = ""
+    """The name that it has in the end."""
+
+    # What it declares: elements, names, or a class with typed fields.
+    input: ClassVar[Any] = None
+    output: ClassVar[Any] = None
+    response_elem: ClassVar[str | None] = None
+    unknown_keys: ClassVar[UnknownKeys | None] = None
+    empty_strings: ClassVar[EmptyStrings | None] = None
+
+    # What it asks of the nodes that serve it. A call's own value beats these.
+    description: ClassVar[str] = ""
+    idempotent: ClassVar[bool] = False
+    timeout: ClassVar[Seconds | None] = None
+    attempt_timeout: ClassVar[Seconds | None] = None
+    retry_policy: ClassVar[RetryPolicy | None] = None
+    concurrency: ClassVar[int] = 0
+    queue_length: ClassVar[int] = 0
+    retention: ClassVar[Seconds | None] = None
+    failure_retention: ClassVar[Seconds | None] = None
+    pending_limit: ClassVar[int] = 0
+
+    request: Request
+    response: Outgoing
+    logger: CidLogger
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A subclass of a service is another service.
+        name = cls.__dict__.get("name") or automatic_name(cls.__module__, cls.__name__)
+        cls.name = cls.service_name = name
+
+    def handle(self) -> Any:
+        """Does the work. What it answers is the response, unless that was set before."""
+        raise NotImplementedError(f"`{self.service_name}` has no `handle`")
+
+    # Hooks, in the order in which they run. The first two can stop it by raising.
+
+    def before_handle(self) -> Any:
+        """Runs first."""
+
+    def validate_input(self) -> Any:
+        """Runs before `handle`: raises what is wrong with the input."""
+
+    def validate_output(self) -> Any:
+        """Runs after `handle`: raises what is wrong with the response."""
+
+    def after_handle(self) -> Any:
+        """Runs after it, also after a failure (`self.error`); can change the response."""
+
+    def finalize_handle(self) -> Any:
+        """Runs last, whatever happened."""
+
+    # What it is told.
+
+    @property
+    def cid(self) -> str:
+        """The CID of the invocation."""
+        return self._facts.cid
+
+    @property
+    def in_reply_to(self) -> str:
+        """Of a callback: the CID of the invocation whose outcome it is; else empty."""
+        return self._facts.in_reply_to
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt, from 1."""
+        return self._facts.attempt
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the caller sent along."""
+        return self._facts.metadata
+
+    @property
+    def facts(self) -> Facts:
+        """All that is known of the invocation."""
+        return self._facts
+
+    @property
+    def last_progress(self) -> Progress | None:
+        """The last progress of the attempt before."""
+        return self._facts.last_progress
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set once the outcome is not wanted any more: wait on it instead of sleeping."""
+        return self._platform.cancelled
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the outcome is not wanted any more."""
+        return self._platform.cancelled.is_set()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it has, still."""
+        return self._facts.seconds_left
+
+    # What it can ask for.
+
+    def with_options(self, **options: Any) -> Invoker:
+        """Invokes with options, and has all keywords be the payload."""
+        return Invoker(self, Options().updated(options))
+
+    def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """Invokes a service, by name or class, and waits for its response.
+
+        Keywords are the payload where there is no other, and options (`timeout`, …) where there
+        is. The response is a dict with dot access, mostly; a failure is raised.
+        """
+        options, payload = split_call(Options(), payload, inline, reserved=NAMES)
+        return self._run(self._invoke(service, payload, options))
+
+    def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """Has a service run in the background; answers with its CID.
+
+        `callback` (a service, or several) is invoked with the response; where none is named,
+        `<this service>-async-callback` is, if there is one. `once="label"` has it accepted once,
+        however often this handler is attempted; `with_outcome=True` together with this handler's
+        response, and not at all where it fails.
+        """
+        options, payload = split_call(Options(), payload, inline, reserved=NAMES)
+        return self._run(self._invoke_async(service, payload, options))
+
+    def progress(self, fraction: float | None = None, message: str = "", value: Any = None) -> None:
+        """Tells how far it is: a sign of life, from which its timeout runs anew."""
+        self._platform.progress(Progress(fraction, message, plain(value)))
+
+    def emit(self, item: Any) -> None:
+        """Gives an item out, to whoever follows the invocation."""
+        self._platform.emit(plain(item))
+
+    def sleep(self, seconds: float = 1.0) -> None:
+        """Waits; raises `Cancelled` as soon as the outcome is not wanted any more."""
+        if self.cancelled.wait(seconds):
+            raise Cancelled("the service was cancelled", reason="CANCELLED")
+
+    # How it is run.
+
+    _facts: Facts
+    _platform: Platform
+    error: BaseException | None
+    """Why it failed, for `after_handle` and `finalize_handle`."""
+    is_async: ClassVar[bool] = False
+
+    def _bind(self, facts: Facts, platform: Platform, request: Request, out: Outgoing) -> None:
+        self._facts = facts
+        self._platform = platform
+        self.request = request
+        self.response = out
+        self.error = None
+        extra = {"cid": facts.cid, "service": facts.service}
+        self.logger = CidLogger(logging.getLogger(self.service_name), extra)
+
+    def _invoke(self, service: Any, payload: Any, options: Options) -> protocol.Steps[Any]:
+        refuse_background(options)
+        request = protocol.invoke_request(service_name(service), payload, options)
+        answer = yield protocol.Unary("Invoke", request, None, protocol.never_began)
+        return protocol.read_response(answer.message, options).payload
+
+    def _invoke_async(self, service: Any, payload: Any, options: Options) -> protocol.Steps[Any]:
+        label = options.once
+        if label is not None:
+            key = f"once/{self.cid}/{self.service_name}/{label}"
+            options = options.updated({"idempotency_key": key, "once": None})
+        if options.callback is None and (yield from self._has_convention()):
+            options = options.updated({"callback": self.service_name + _CALLBACK})
+        if options.with_outcome:
+            options = options.updated({"cid": options.cid or new_cid()})
+            name = service_name(service)
+            self._platform.follow_up(invoke_async_request(name, payload, options))
+            return Accepted(options.cid or "")
+        return (yield from protocol.invoke_async(service, payload, options))
+
+    def _has_convention(self) -> protocol.Steps[bool]:
+        """Whether there is a callback for this service by its name."""
+        name = self.service_name + _CALLBACK
+        if self.service_name.endswith(_CALLBACK):
+            return False
+        if self._platform.serves(name):
+            return True
+        known = _Convention.of(name)
+        if known is None:
+            try:
+                yield from protocol.describe(name)
+                known = True
+            except (NotFound, Unavailable):
+                known = False
+            _Convention.note(name, known)
+        return known
+
+    def _run(self, steps: protocol.Steps[Any]) -> Any:
+        return self._awaited(steps) if self.is_async else self._blocking(steps)
+
+    def _blocking(self, steps: protocol.Steps[Any]) -> Any:
+        try:
+            unary = next(steps)
+            while True:
+                unary = self._carried_out(steps, unary)
+        except StopIteration as done:
+            return done.value
+
+    def _carried_out(self, steps: protocol.Steps[Any], unary: protocol.Unary) -> protocol.Unary:
+        try:
+            answer = self._platform.call(unary).result()
+        except Exception as error:
+            return steps.throw(error)
+        return steps.send(answer)
+
+    async def _awaited(self, steps: protocol.Steps[Any]) -> Any:
+        try:
+            unary = next(steps)
+            while True:
+                try:
+                    answer = await asyncio.wrap_future(self._platform.call(unary))
+                except Exception as error:
+                    unary = steps.throw(error)
+                else:
+                    unary = steps.send(answer)
+        except StopIteration as done:
+            return done.value
+
+
+class Invoker:
+    """Invokes on behalf of a handler, with options; all keywords are the payload."""
+
+    def __init__(self, service: Service, options: Options) -> None:
+        self._service = service
+        self._options = options
+
+    def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """As `Service.invoke`."""
+        options, payload = split_call(self._options, payload, inline, reserved=_NONE)
+        return self._service._run(self._service._invoke(service, payload, options))
+
+    def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """As `Service.invoke_async`."""
+        options, payload = split_call(self._options, payload, inline, reserved=_NONE)
+        return self._service._run(self._service._invoke_async(service, payload, options))
+
+
+class _Convention:
+    """Which callbacks there are by convention, for a while: asking each time costs a call."""
+
+    _known: ClassVar[dict[str, tuple[bool, float]]] = {}
+    _SECONDS = 5.0
+
+    @classmethod
+    def of(cls, name: str) -> bool | None:
+        known, since = cls._known.get(name, (False, float("-inf")))
+        return known if time.monotonic() - since < cls._SECONDS else None
+
+    @classmethod
+    def note(cls, name: str, known: bool) -> None:
+        cls._known[name] = (known, time.monotonic())
+
+
+def service(name: str | None = None, **options: Any) -> Callable[[F], F]:
+    """Makes a service of a function.
+
+    A parameter that is called `ctx` gets the service (`ctx.invoke`, `ctx.cid`, …), another one
+    the input. What is annotated with a class with typed fields is declared by it.
+
+    >>> from cidery import service, testing
+    >>> @service("greet.hello", input="name", output="greeting")
+    ... def hello(input):
+    ...     return {"greeting": f"Hello, {input.name}"}
+    >>> testing.run(hello, {"name": "Ann"}).greeting
+    'Hello, Ann'
+    """
+
+    def decorate(function: F) -> F:
+        made = _made_of(function, name, options)
+        # The function stays what it is, and says which service it is.
+        function.service_class = made  # type: ignore[attr-defined]
+        function.service_name = made.service_name  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def _made_of(
+    function: Callable[..., Any], name: str | None, options: dict[str, Any]
+) -> type[Service]:
+    hints = inspect.get_annotations(function, eval_str=True)
+    parameters = list(inspect.signature(function).parameters)
+    inputs = [parameter for parameter in parameters if parameter != "ctx"]
+    if len(inputs) > 1:
+        raise TypeError(f"`{function.__name__}` takes `ctx` and one input, not {inputs}")
+    for side, hint in (("input", hints.get(inputs[0]) if inputs else None),
+                       ("output", hints.get("return"))):
+        if side not in options and (is_model(hint) or list_of(hint)):
+            options[side] = hint
+
+    def arguments(self: Service) -> list[Any]:
+        return [self if each == "ctx" else self.request.input for each in parameters]
+
+    if inspect.iscoroutinefunction(function):
+
+        async def handle(self: Service) -> Any:
+            return await function(*arguments(self))
+    else:
+
+        def handle(self: Service) -> Any:  # type: ignore[misc]
+            return function(*arguments(self))
+
+    body = {
+        "__module__": function.__module__,
+        "__doc__": function.__doc__,
+        "name": name or automatic_name(function.__module__, function.__name__.replace("_", "-")),
+        "handle": handle,
+        **options,
+    }
+    return type(function.__name__, (Service,), body)
+
+
+def class_of(declared: Any) -> type[Service]:
+    """The class of a service that is given as one, or as a decorated function."""
+    found = getattr(declared, "service_class", declared)
+    if isinstance(found, type) and issubclass(found, Service):
+        return found
+    raise TypeError(f"{declared!r} is no service")
+
+
+def lifecycle(service: Service) -> Generator[Callable[[], Any], Any, Any]:
+    """The hooks and the handler in their order; ends with the response, or with the failure."""
+    outcome: BaseException | None = None
+    try:
+        yield service.before_handle
+        yield service.validate_input
+        returned = yield service.handle
+        if returned is not None:
+            service.response.payload = returned
+        yield service.validate_output
+    except BaseException as error:
+        outcome = service.error = error
+    for hook in (service.after_handle, service.finalize_handle):
+        try:
+            yield hook
+        except Exception:
+            service.logger.exception("hook `%s` failed", hook.__name__)
+    if outcome is not None:
+        raise outcome
+    try:
+        return service.response.finished()
+    except TypeError as error:
+        raise Internal(str(error), reason="OUTPUT_INVALID") from error

@@ -1,0 +1,49 @@
+"""Threads for handlers: as many as there are handlers under way, used again when they are idle.
+
+Not `ThreadPoolExecutor`: a handler that waits for a nested call still holds its thread, so a fixed
+number locks a chain of services up; and a handler that does not end must not keep the process.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+Job = Callable[[], None]
+
+
+class Threads:
+    """Runs jobs, each in a thread of its own."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._idle = 0
+        self._lock = threading.Lock()
+
+    def run(self, job: Job) -> None:
+        """Runs a job, in an idle thread or a new one."""
+        with self._lock:
+            is_new = self._idle == 0
+            if not is_new:
+                self._idle -= 1
+        self._jobs.put(job)
+        if is_new:
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+
+    def close(self) -> None:
+        """Ends the idle threads; the others end with what they do."""
+        with self._lock:
+            idle, self._idle = self._idle, 0
+        for _ in range(idle):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            job()
+            with self._lock:
+                self._idle += 1
