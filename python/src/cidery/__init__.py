@@ -49,7 +49,7 @@ from cidery._kinds import Kind
 from cidery._options import DataFormat, OnDeadline, OnExhausted, Options, RetryPolicy
 from cidery._results import Event, EventKind, Invocation, Progress, State
 from cidery._service import Service, service
-from cidery._sio import Element, Elements, EmptyStrings, Sio, Type, UnknownKeys
+from cidery._sio import CsvOptions, Element, Elements, EmptyStrings, Sio, Type, UnknownKeys
 from cidery._worker import Worker
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "CideryError",
     "Client",
     "Csv",
+    "CsvOptions",
     "DataFormat",
     "DataLoss",
     "Date",

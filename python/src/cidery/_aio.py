@@ -13,7 +13,7 @@ from cidery import _protocol as protocol
 from cidery._again import TRIES, Tries, may_be_said_again, told_apart
 from cidery._details import from_rpc
 from cidery._errors import Unavailable
-from cidery._options import NAMES, Options, Seconds, split_call
+from cidery._options import NAMES, Options, Seconds, service_name, split_call
 from cidery._results import Event, Followed, Invocation
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class AsyncClient:
 
     async def find(self, service: Any, idempotency_key: str) -> Invocation:
         """Looks at the invocation that was accepted with a key."""
-        name = protocol.service_name(service)
+        name = service_name(service)
         steps = protocol.get("", None, service=name, idempotency_key=idempotency_key)
         return await self._run(steps)
 
@@ -106,10 +106,13 @@ class AsyncClient:
                 await asyncio.sleep(tries.pause(told_apart(from_rpc(error))))
 
     async def invocations(
-        self, filter: invocation_pb2.InvocationFilter | None = None, *, limit: int = 100  # noqa: A002
+        self,
+        filter_: invocation_pb2.InvocationFilter | None = None,
+        *,
+        limit: int = 100,
     ) -> list[Invocation]:
         """Lists stored invocations, newest first."""
-        return await self._run(protocol.invocations(filter, limit))
+        return await self._run(protocol.invocations(filter_, limit))
 
     async def cancel(
         self, *cids: str, reason: str = "", dry_run: bool = False
@@ -142,7 +145,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Closes the connection."""
-        await self._channel.close()
+        await self._channel.close(None)
 
     async def __aenter__(self) -> AsyncClient:
         return self

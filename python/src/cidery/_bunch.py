@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+from collections.abc import Callable
 from typing import Any
 
 _NOTHING: Any = object()
@@ -12,6 +14,8 @@ class Bunch(dict[str, Any]):
     """A dict whose keys are attributes as well, at every level.
 
     A key that is also the name of a method of `dict` (`items`, `keys`, …) is read by `[...]`.
+    `at("a.0.b")` reads a dotted path, `deepcopy()` copies, `require_any("a", "b")` reads the first
+    that is there; keys of these names win.
 
     >>> response = Bunch.of({"customer": {"name": "Ann", "phones": [{"no": "1"}]}})
     >>> response.customer.name, response["customer"].phones[0].no
@@ -35,7 +39,10 @@ class Bunch(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
-            raise AttributeError(f"no such key `{name}` among {sorted(self)}") from None
+            pass
+        if name in _METHODS:
+            return functools.partial(_METHODS[name], self)
+        raise AttributeError(f"no such key `{name}` among {sorted(self)}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
@@ -58,25 +65,33 @@ class Bunch(dict[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (dict(self),))
 
-    def at(self, path: str, default: Any = _NOTHING) -> Any:
-        """What is at a dotted path, `role_list.0.name`; a `KeyError` where there is nothing."""
-        found: Any = self
-        for step in path.split("."):
-            try:
-                found = found[int(step)] if isinstance(found, list) else found[step]
-            except (LookupError, TypeError, ValueError):
-                if default is not _NOTHING:
-                    return default
-                raise KeyError(f"there is nothing at `{path}`: no `{step}`") from None
-        return found
 
-    def deepcopy(self) -> Bunch:
-        """A copy that shares nothing with this one."""
-        return copy.deepcopy(self)
+# Not methods of the class: a key of that name must be read by dot as any other.
 
-    def require_any(self, *names: str) -> Any:
-        """The first of these that is there; a `ValueError` where none is."""
-        for name in names:
-            if self.get(name) is not None:
-                return self[name]
-        raise ValueError(f"at least one of `{', '.join(names)}` is required")
+
+def _at(bunch: Bunch, path: str, default: Any = _NOTHING) -> Any:
+    """What is at a dotted path, `role_list.0.name`; a `KeyError` where there is nothing."""
+    found: Any = bunch
+    for step in path.split("."):
+        try:
+            found = found[int(step)] if isinstance(found, list) else found[step]
+        except (LookupError, TypeError, ValueError):
+            if default is not _NOTHING:
+                return default
+            raise KeyError(f"there is nothing at `{path}`: no `{step}`") from None
+    return found
+
+
+def _require_any(bunch: Bunch, *names: str) -> Any:
+    """The first of these that is there; a `ValueError` where none is."""
+    for name in names:
+        if bunch.get(name) is not None:
+            return bunch[name]
+    raise ValueError(f"at least one of `{', '.join(names)}` is required")
+
+
+_METHODS: dict[str, Callable[..., Any]] = {
+    "at": _at,
+    "deepcopy": copy.deepcopy,
+    "require_any": _require_any,
+}

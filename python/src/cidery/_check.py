@@ -103,7 +103,7 @@ class _Walk:
         if kind is Type.LIST:
             item = element.item
             each = (lambda value: value) if item is None else (lambda value: self.item(item, value))
-            return self.list(value, "a list", each)
+            return self.items(value, "a list", each)
         if kind is Type.DICT:
             if element.elements is not None:
                 return self.dict_of(element.elements, unknown, value)
@@ -127,9 +127,9 @@ class _Walk:
                 return self.dict_of(elements, unknown, item)
             return item if isinstance(item, dict) else self.is_not(item, "a dict")
 
-        return self.list(value, "a list of dicts", each)
+        return self.items(value, "a list of dicts", each)
 
-    def list(self, value: Any, wanted: str, each: Callable[[Any], Any]) -> Any:
+    def items(self, value: Any, wanted: str, each: Callable[[Any], Any]) -> Any:
         if not isinstance(value, list):
             return self.is_not(value, wanted)
         out = []
@@ -153,7 +153,7 @@ class _Walk:
                 return self.fault(Fault("OUT_OF_RANGE", message))
             return text
 
-        items = self.list(value, "a list of texts, or one text with commas", each)
+        items = self.items(value, "a list of texts, or one text with commas", each)
         if not self.is_output or not isinstance(items, list):
             return items
         if items == [""]:

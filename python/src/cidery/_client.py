@@ -12,7 +12,7 @@ from cidery import _protocol as protocol
 from cidery._again import TRIES, Tries, may_be_said_again, told_apart
 from cidery._details import from_rpc
 from cidery._errors import Unavailable
-from cidery._options import NAMES, Options, Seconds, split_call
+from cidery._options import NAMES, Options, Seconds, service_name, split_call
 from cidery._results import Event, Followed, Invocation
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Client:
 
     def find(self, service: Any, idempotency_key: str) -> Invocation:
         """Looks at the invocation that was accepted with a key."""
-        name = protocol.service_name(service)
+        name = service_name(service)
         steps = protocol.get("", None, service=name, idempotency_key=idempotency_key)
         return self._run(steps)
 
@@ -124,10 +124,13 @@ class Client:
                 time.sleep(tries.pause(told_apart(from_rpc(error))))
 
     def invocations(
-        self, filter: invocation_pb2.InvocationFilter | None = None, *, limit: int = 100  # noqa: A002
+        self,
+        filter_: invocation_pb2.InvocationFilter | None = None,
+        *,
+        limit: int = 100,
     ) -> list[Invocation]:
         """Lists stored invocations, newest first."""
-        return self._run(protocol.invocations(filter, limit))
+        return self._run(protocol.invocations(filter_, limit))
 
     def cancel(
         self, *cids: str, reason: str = "", dry_run: bool = False

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from cidery.v1 import invocation_pb2
 
 current_cid: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_cid", default="-")
-current_service: contextvars.ContextVar[str] = contextvars.ContextVar(
-    "cidery_service", default="-"
-)
+current_service: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_service", default="-")
 
 
 @dataclass(frozen=True)

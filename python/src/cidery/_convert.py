@@ -38,7 +38,11 @@ class Input(Bunch):
         declared = object.__getattribute__(self, "_declared")
         if name in declared:
             return None
-        raise AttributeError(f"`{name}` is not declared; the input has {sorted(declared)}")
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            message = f"`{name}` is not declared; the input has {sorted(declared)}"
+            raise AttributeError(message) from None
 
     def __copy__(self) -> Input:
         return Input.declaring(self._declared, dict(self))

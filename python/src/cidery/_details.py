@@ -72,9 +72,7 @@ def _classes() -> dict[str, Any]:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {
-        name: message_factory.GetMessageClass(
-            pool.FindMessageTypeByName(f"cidery.details.{name}")
-        )
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"cidery.details.{name}"))
         for name in _MESSAGES
     }
 
@@ -114,12 +112,13 @@ def from_failure(failure: outcome_pb2.Failure, cid: str | None = None) -> Cidery
 def to_failure(error: CideryError) -> outcome_pb2.Failure:
     """Writes a failure, with what fits of its violations."""
     failure = outcome_pb2.Failure(
-        code=outcome_pb2.Code.ValueType(error.code),
+        code=f"CODE_{error.kind.name}",
         reason=error.reason,
         message=error.message,
-        retryable=error.retryable,
         details=_written(error),
     )
+    if error.retryable is not None:
+        failure.retryable = error.retryable
     if error.retry_after is not None:
         failure.retry_delay.FromNanoseconds(round(error.retry_after * 1e9))
     return failure
@@ -198,4 +197,4 @@ def _any(name: str, message: Any) -> AnyPb:
 
 
 def _seconds(span: Any) -> float:
-    return float(span.seconds) + span.nanos / 1e9
+    return float(span.seconds + span.nanos / 1e9)

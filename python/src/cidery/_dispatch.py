@@ -12,7 +12,7 @@ from cidery._calls import get_value, set_value
 from cidery._context import Facts
 from cidery._definition import Definition, cannot_be_carried, failure_of
 from cidery._details import to_failure
-from cidery._errors import CideryError, Cancelled, InvalidArgument, ResourceExhausted
+from cidery._errors import Cancelled, CideryError, InvalidArgument, ResourceExhausted
 from cidery._options import DataFormat
 from cidery._protocol import Answer, Unary
 from cidery._results import Progress
@@ -102,9 +102,9 @@ class DispatchPlatform:
             message = f"an invocation emits at most {_MAX_ITEMS} items"
             raise ResourceExhausted(message, reason="ITEMS_LIMIT")
         self._items += 1
-        message = worker_pb2.DispatchItem(token=self._token)
-        set_value(message, item)
-        self._line.item(message)
+        sent = worker_pb2.DispatchItem(token=self._token)
+        set_value(sent, item)
+        self._line.item(sent)
 
 
 def answer(

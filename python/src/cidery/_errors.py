@@ -231,7 +231,6 @@ BY_KIND: dict[Kind, type[CideryError]] = {
 }
 
 
-
 def undeclared(_: BaseException) -> CideryError:
     """What callers get of an exception that nobody declared: the log has the rest."""
     message = "the service failed; its log has the details"

@@ -5,8 +5,19 @@ from __future__ import annotations
 _BOOL_PREFIXES = ("by_", "has_", "is_", "may_", "needs_", "should_")
 _INT_SUFFIXES = ("_count", "_id", "_size", "_size_min", "_size_max", "_timeout")
 _SECRETS = frozenset(
-    "apiKey api_key auth_data auth_token password password1 password2 secret_key"
-    " tls_pem_passphrase token xApiKey".split()
+    (
+        "apiKey",
+        "api_key",
+        "auth_data",
+        "auth_token",
+        "password",
+        "password1",
+        "password2",
+        "secret_key",
+        "tls_pem_passphrase",
+        "token",
+        "xApiKey",
+    )
 )
 
 

@@ -41,6 +41,7 @@ _KEEPALIVE = (
 )
 
 Request = worker_pb2.ServeRequest
+_EOF: Any = getattr(grpc.aio, "EOF")  # noqa: B009
 
 
 @dataclass
@@ -210,9 +211,7 @@ class Line:
                 self._outbox = None
                 if not self._is_closed:
                     with contextlib.suppress(asyncio.TimeoutError):
-                        await asyncio.wait_for(
-                            self._wake.wait(), pause * random.uniform(0.5, 1.0)
-                        )
+                        await asyncio.wait_for(self._wake.wait(), pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _connected(self, stub: Any) -> bool:
@@ -222,7 +221,7 @@ class Line:
         stream = stub.Serve(_outgoing(outbox), metadata=self._metadata)
         try:
             first = await asyncio.wait_for(stream.read(), _WELCOME_TIMEOUT)
-            if first is grpc.aio.EOF or not first.HasField("welcome"):
+            if first is _EOF or not first.HasField("welcome"):
                 # Its status says why.
                 await stream.code()
                 raise Unavailable("the node did not welcome the worker", reason="CONNECT_FAILED")
@@ -245,9 +244,7 @@ class Line:
         hello.tokens.extend([*self._running, *self._results])
         return hello
 
-    def _take_up(
-        self, welcome: worker_pb2.Welcome, outbox: asyncio.Queue[Request | None]
-    ) -> None:
+    def _take_up(self, welcome: worker_pb2.Welcome, outbox: asyncio.Queue[Request | None]) -> None:
         """Goes on with what the node still has; everything else is void."""
         self.worker_id = welcome.worker_id
         self._session = welcome.session
@@ -276,7 +273,7 @@ class Line:
                     # Its end is read, so that the node has all that was sent.
                     closing = self._loop.call_later(_CLOSE_TIMEOUT, stream.cancel)
                 message = await stream.read()
-                if message is grpc.aio.EOF:
+                if message is _EOF:
                     break
                 self._hear(message)
             if not self._is_closed:

@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import operator
 import types
 import typing
 import uuid
@@ -75,12 +76,10 @@ def instance(model: Any, value: Any) -> Any:
     item = list_of(model)
     if item is not None:
         return [instance(item, each) for each in value]
-    if hasattr(model, "model_validate"):
-        return model.model_validate(dict(value))
     fields = {field.name: field.hint for field in _fields(model)}
-    made = {
-        name: _made(fields[name], given) for name, given in value.items() if name in fields
-    }
+    made = {name: _made(fields[name], given) for name, given in value.items() if name in fields}
+    if hasattr(model, "model_validate"):
+        return model.model_validate({**value, **made})
     if typing.is_typeddict(model):
         return made
     params = getattr(model, "__dataclass_params__", None)
@@ -95,11 +94,10 @@ def instance(model: Any, value: Any) -> Any:
             elif field.default is dataclasses.MISSING:
                 setattr(blank, field.name, None)
         return blank
-    for field in _fields(model):
+    for name in fields:
         # `T | None` without a default: whoever leaves it out means `None`.
-        if field.name not in made and field.is_optional and field.default is _NOTHING:
-            if _needs_argument(model, field.name):
-                made[field.name] = None
+        if name not in made and _needs_argument(model, name):
+            made[name] = None
     return model(**made)
 
 
@@ -110,11 +108,11 @@ def _needs_argument(model: Any, name: str) -> bool:
             return field.init and field.default is missing and field.default_factory is missing
     for attribute in getattr(model, "__attrs_attrs__", ()):
         if attribute.name == name:
-            return bool(attribute.init and attribute.default is _attrs_nothing(attribute))
+            return bool(attribute.init and attribute.default is _attrs_nothing())
     return False
 
 
-def _attrs_nothing(attribute: Any) -> Any:
+def _attrs_nothing() -> Any:
     import attr
 
     return attr.NOTHING
@@ -146,13 +144,13 @@ def _attrs(attribute: Any, hint: Any) -> _Field:
         default = _NOTHING if default.takes_self else default.factory()
         is_optional = default is _NOTHING
         return _Field(attribute.name, hint, default, is_optional or default is not _NOTHING)
-    return _field(attribute.name, hint, default, _attrs_nothing(attribute), "")
+    return _field(attribute.name, hint, default, _attrs_nothing(), "")
 
 
 def _pydantic(name: str, field: Any) -> _Field:
     hint = field.annotation
     if field.metadata:
-        hint = typing.Annotated[(hint, *field.metadata)]  # type: ignore[index]
+        hint = operator.getitem(typing.Annotated, (hint, *field.metadata))
     name = field.validation_alias if isinstance(field.validation_alias, str) else name
     description = field.description or ""
     if field.is_required():
@@ -194,9 +192,8 @@ def _of_hint(hint: Any, name: str) -> Element:
     if origin is typing.Literal:
         texts = all(isinstance(arg, str) for arg in args)
         return Element(name, Type.TEXT, texts=args) if texts else Element(name)
-    if origin in (typing.Required, typing.NotRequired) if hasattr(typing, "Required") else False:
-        inside = _of_hint(args[0], name)
-        return inside.optional() if origin is typing.NotRequired else inside
+    if getattr(origin, "_name", "") in ("Required", "NotRequired"):
+        return _of_hint(args[0], name)
     if origin in (list, tuple, set, frozenset) and args:
         item = _of_hint(args[0], "")
         if item.kind is Type.DICT:

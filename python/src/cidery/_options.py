@@ -7,14 +7,14 @@ import datetime
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cidery.v1 import invocation_pb2, outcome_pb2
 
-Seconds = Union[float, datetime.timedelta]
+Seconds: TypeAlias = "float | datetime.timedelta"
 
 
 class DataFormat(str, enum.Enum):
@@ -26,14 +26,14 @@ class DataFormat(str, enum.Enum):
     CSV = "csv"
     TEXT = "text"
 
-    def to_proto(self) -> outcome_pb2.DataFormat.ValueType:
+    def to_proto(self) -> int:
         """The number of the contract."""
-        return outcome_pb2.DataFormat.Value(f"DATA_FORMAT_{self.name}")
+        return int(outcome_pb2.DataFormat.Value(f"DATA_FORMAT_{self.name}"))
 
     @classmethod
     def from_proto(cls, number: int) -> DataFormat:
         """Reads the number of the contract; `DICT` where none is said."""
-        return cls[outcome_pb2.DataFormat.Name(number)[12:]] if number else cls.DICT  # type: ignore[arg-type]
+        return cls[outcome_pb2.DataFormat.Name(number)[12:]] if number else cls.DICT
 
 
 class OnDeadline(str, enum.Enum):
@@ -119,10 +119,15 @@ class Options:
 
 NAMES = frozenset(field_.name for field_ in dataclasses.fields(Options))
 
-_BACKGROUND = frozenset(
-    "delay start_time expiration deadline retry_policy on_exhausted concurrency_key callback "
-    "failure_callback retention once with_outcome".split()
-)
+_BACKGROUND = NAMES - {
+    "timeout",
+    "metadata",
+    "cid",
+    "idempotency_key",
+    "on_deadline",
+    "data_format",
+    "response_format",
+}
 
 
 def split_call(
@@ -192,5 +197,3 @@ def service_names(services: Any) -> list[str]:
     if isinstance(services, str) or not isinstance(services, Iterable):
         return [service_name(services)]
     return [service_name(service) for service in services]
-
-

@@ -77,7 +77,8 @@ def _simple(value: Any) -> tuple[Any] | None:
         return (bytes(value),)
     for kind in (str, int, float, bytes):
         if isinstance(value, kind):
-            return (kind(value),)
+            exact: Any = kind
+            return (exact(value),)
     if isinstance(value, numbers.Integral):
         return (int(value),)
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational):

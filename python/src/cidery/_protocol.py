@@ -139,9 +139,7 @@ def invoke_async(
     options = options.updated({"cid": options.cid or new_cid()})
     request = invoke_async_request(service_name(service), payload, options)
     metadata = (("cidery-dispatch", dispatch),) if dispatch else ()
-    answer = yield Unary(
-        "InvokeAsync", request, None, may_be_said_again, options.cid, metadata
-    )
+    answer = yield Unary("InvokeAsync", request, None, may_be_said_again, options.cid, metadata)
     response = answer.message
     # What an earlier try of this call had accepted is new to its caller.
     first_try_was = is_ours and answer.tried > 1 and response.cid == options.cid
@@ -242,5 +240,3 @@ def describe(service: Any) -> Steps[discovery_pb2.ServiceDescription]:
     answer = yield Unary("GetService", request, None, may_be_said_again)
     description: discovery_pb2.ServiceDescription = answer.message.service
     return description
-
-

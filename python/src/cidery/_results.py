@@ -109,7 +109,8 @@ class Event:
         """Reads it."""
         name = message.WhichOneof("event") or "progress"
         body = getattr(message, name)
-        payload, error, progress = None, None, None
+        payload, progress = None, None
+        error: CideryError | None = None
         if name == "item":
             payload = get_value(body, "item")
         elif name == "succeeded":

@@ -170,9 +170,9 @@ def _float(_: Element, value: Any) -> float:
 def _decimal(_: Element, value: Any) -> str:
     if isinstance(value, str) and _DECIMAL.fullmatch(value.strip(_SPACE)):
         return value.strip(_SPACE).removeprefix("+")
-    if isinstance(value, (int, float, decimal.Decimal)) and not isinstance(value, bool):
-        if math.isfinite(value):
-            return number_text(value)
+    is_number = isinstance(value, (int, float, decimal.Decimal)) and not isinstance(value, bool)
+    if is_number and math.isfinite(value):
+        return number_text(value)
     raise is_not(value, "a decimal number")
 
 

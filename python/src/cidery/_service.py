@@ -14,7 +14,8 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from cidery import _protocol as protocol
-from cidery._calls import Accepted, invoke_async_request
+from cidery._again import never_began
+from cidery._calls import Accepted, invoke_async_request, invoke_request, read_response
 from cidery._cid import new_cid
 from cidery._context import CidLogger, Facts, Platform
 from cidery._errors import Cancelled, Internal, NotFound, Unavailable
@@ -200,9 +201,9 @@ class Service:
 
     def _invoke(self, service: Any, payload: Any, options: Options) -> protocol.Steps[Any]:
         refuse_background(options)
-        request = protocol.invoke_request(service_name(service), payload, options)
-        answer = yield protocol.Unary("Invoke", request, None, protocol.never_began)
-        return protocol.read_response(answer.message, options).payload
+        request = invoke_request(service_name(service), payload, options)
+        answer = yield protocol.Unary("Invoke", request, None, never_began)
+        return read_response(answer.message, options).payload
 
     def _invoke_async(self, service: Any, payload: Any, options: Options) -> protocol.Steps[Any]:
         label = options.once
@@ -333,8 +334,10 @@ def _made_of(
     inputs = [parameter for parameter in parameters if parameter != "ctx"]
     if len(inputs) > 1:
         raise TypeError(f"`{function.__name__}` takes `ctx` and one input, not {inputs}")
-    for side, hint in (("input", hints.get(inputs[0]) if inputs else None),
-                       ("output", hints.get("return"))):
+    for side, hint in (
+        ("input", hints.get(inputs[0]) if inputs else None),
+        ("output", hints.get("return")),
+    ):
         if side not in options and (is_model(hint) or list_of(hint)):
             options[side] = hint
 

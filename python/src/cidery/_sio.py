@@ -12,7 +12,7 @@ import enum
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 from cidery._infer import kind_name
 from cidery._payload import plain
@@ -117,7 +117,7 @@ class Element:
         return dataclasses.replace(self, about=text)
 
     def number(self, number: int) -> Element:
-        """Sets the field number of the typed method: from 1 to 2^29 − 1, not 19000 to 19999."""
+        """Sets the field number of the typed method: from 1 to 2^29 - 1, not 19000 to 19999."""
         return dataclasses.replace(self, field_number=number)
 
     def one_of(self, *texts: str) -> Element:
@@ -158,7 +158,7 @@ class Element:
         """As the contract writes it."""
         return service_pb2.Element(
             name=self.name,
-            type=service_pb2.ElementType.Value(f"ELEMENT_TYPE_{self.kind.name}"),
+            type=f"ELEMENT_TYPE_{self.kind.name}",
             optional=self.is_optional,
             default_json=json_text(self.default_value) if self.has_default else "",
             elements=[element.to_proto() for element in self.elements or ()],
@@ -168,7 +168,7 @@ class Element:
             one_of=self.texts,
             minimum="" if self.minimum is None else str(self.minimum),
             maximum="" if self.maximum is None else str(self.maximum),
-            unknown_keys=service_pb2.UnknownKeys.ValueType(self.keys.value if self.keys else 0),
+            unknown_keys=f"UNKNOWN_KEYS_{self.keys.name if self.keys else 'UNSPECIFIED'}",
         )
 
     @classmethod
@@ -192,7 +192,7 @@ class Element:
         )
 
 
-Declared = Union[Element, str]
+Declared: TypeAlias = "Element | str"
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ class Elements:
         return service_pb2.Elements(
             elements=[element.to_proto() for element in self.elements],
             list=self.is_list,
-            unknown_keys=service_pb2.UnknownKeys.ValueType(self.keys.value if self.keys else 0),
+            unknown_keys=f"UNKNOWN_KEYS_{self.keys.name if self.keys else 'UNSPECIFIED'}",
         )
 
     @classmethod
@@ -285,8 +285,8 @@ class Sio:
             input=self.input.to_proto() if self.input is not None else None,
             output=self.output.to_proto() if self.output is not None else None,
             response_elem=self.response_elem,
-            unknown_keys=service_pb2.UnknownKeys.ValueType(self.unknown_keys.value),
-            empty_strings=service_pb2.EmptyStrings.ValueType(self.empty_strings.value),
+            unknown_keys=f"UNKNOWN_KEYS_{self.unknown_keys.name}",
+            empty_strings=f"EMPTY_STRINGS_{self.empty_strings.name}",
             csv=service_pb2.CsvOptions(
                 no_header=not csv.header, delimiter=csv.delimiter, quote=csv.quote
             )

@@ -1,6 +1,6 @@
 """Plain values to `google.protobuf.Struct` and `Value`, and back, by the rules of the contract.
 
-`Struct` has doubles only: integers beyond ±(2^53−1) and decimals become decimal texts, bytes
+`Struct` has doubles only: integers beyond ±(2^53-1) and decimals become decimal texts, bytes
 become base64 texts; a double without a fraction within that range is read as an integer.
 """
 

@@ -1,0 +1,185 @@
+"""Running a service without a node: its input is checked as a node checks it, its output as well.
+
+What it invokes answers what the test says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cidery._bunch import Bunch
+from cidery._calls import get_value, set_value
+from cidery._check import check_input, check_output
+from cidery._cid import new_cid
+from cidery._context import Facts
+from cidery._definition import Definition
+from cidery._errors import Internal, InvalidArgument, NotFound
+from cidery._options import DataFormat
+from cidery._payload import plain
+from cidery._protocol import Answer, Unary
+from cidery._results import Progress
+from cidery._value import normalized
+from cidery.v1 import discovery_pb2, invocation_pb2
+
+
+@dataclass(frozen=True)
+class Invoked:
+    """One service that was invoked."""
+
+    service: str
+    payload: Any
+    cid: str = ""
+    """In the background: under which CID."""
+    callbacks: tuple[str, ...] = ()
+    with_outcome: bool = False
+    request: Any = field(default=None, repr=False, compare=False)
+
+
+@dataclass
+class Trial:
+    """All that came of running a service."""
+
+    payload: Any = None
+    """The response, as a caller gets it."""
+    metadata: dict[str, str] = field(default_factory=dict)
+    invoked: list[Invoked] = field(default_factory=list)
+    """What it waited for."""
+    invoked_async: list[Invoked] = field(default_factory=list)
+    """What it had run in the background: recorded, not run."""
+    items: list[Any] = field(default_factory=list)
+    progress: list[Progress] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    """The keys of the input that are not declared."""
+    service: Any = None
+    """The instance that ran."""
+
+
+def run(service: Any, payload: Any = None, /, **options: Any) -> Any:
+    """Runs a service and answers with its response, as a caller gets it.
+
+    `invokes` says what the services that it invokes answer: a value, an exception, a function of
+    the payload, or another service. Failures are raised, as they were raised in the service.
+    """
+    return trial(service, payload, **options).payload
+
+
+def trial(
+    service: Any,
+    payload: Any = None,
+    /,
+    *,
+    invokes: Mapping[str, Any] | None = None,
+    cid: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    in_reply_to: str = "",
+    attempt: int = 1,
+    last_progress: Progress | None = None,
+) -> Trial:
+    """As `run`, and answers with all that came of it."""
+    definition = Definition.of(service)
+    given = normalized(plain({} if payload is None else payload))
+    found = check_input(definition.sio, given)
+    if found.violations:
+        raise InvalidArgument(reason="INPUT_INVALID", violations=found.violations)
+    cid = cid or new_cid()
+    facts = Facts(
+        cid=cid,
+        service=definition.name,
+        # What is not declared is as the caller sent it, the rest as the declaration has it.
+        raw=normalized(found.value),
+        data_format=DataFormat.DICT,
+        attempt=attempt,
+        metadata=dict(metadata or {}),
+        root_cid=cid,
+        in_reply_to=in_reply_to,
+        last_progress=last_progress,
+    )
+    out = Trial(ignored=found.ignored)
+    platform = _Platform(invokes or {}, out)
+    if definition.is_async:
+        answered, out.service = asyncio.run(definition.run_async(facts, platform))
+    else:
+        answered, out.service = definition.run(facts, platform)
+    checked = check_output(definition.sio, answered)
+    if checked.violations:
+        raise Internal(reason="OUTPUT_INVALID", violations=checked.violations)
+    wrapped = checked.value
+    if definition.sio.response_elem:
+        wrapped = {definition.sio.response_elem: wrapped}
+    out.payload = normalized(wrapped)
+    out.metadata = out.service.response.metadata
+    return out
+
+
+class _Platform:
+    """What stands for the node."""
+
+    def __init__(self, invokes: Mapping[str, Any], out: Trial) -> None:
+        self.cancelled = threading.Event()
+        self._invokes = invokes
+        self._out = out
+
+    def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
+        """Answers what the test says."""
+        future: concurrent.futures.Future[Answer] = concurrent.futures.Future()
+        try:
+            future.set_result(Answer(self._answer(unary)))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def follow_up(self, request: invocation_pb2.InvokeAsyncRequest) -> None:
+        """Records it."""
+        self._note_async(request, with_outcome=True)
+
+    def serves(self, service: str) -> bool:
+        """Whether the test names a service."""
+        return service in self._invokes
+
+    def progress(self, progress: Progress) -> None:
+        """Records it."""
+        self._out.progress.append(progress)
+
+    def emit(self, item: Any) -> None:
+        """Records it."""
+        self._out.items.append(normalized(item))
+
+    def _answer(self, unary: Unary) -> Any:
+        request = unary.request
+        if unary.method == "InvokeAsync":
+            return self._note_async(request, with_outcome=False)
+        self._check_known(request.service)
+        if unary.method == "GetService":
+            return discovery_pb2.GetServiceResponse()
+        payload = get_value(request, "input")
+        self._out.invoked.append(Invoked(request.service, payload, request=request))
+        answer = self._invokes[request.service]
+        if isinstance(answer, BaseException):
+            raise answer
+        if isinstance(answer, type) or hasattr(answer, "service_class"):
+            answer = run(answer, payload, invokes=self._invokes)
+        elif callable(answer):
+            answer = answer(Bunch.of(payload))
+        response = invocation_pb2.InvokeResponse()
+        set_value(response, answer)
+        return response
+
+    def _note_async(
+        self, request: invocation_pb2.InvokeAsyncRequest, *, with_outcome: bool
+    ) -> invocation_pb2.InvokeAsyncResponse:
+        cid = request.cid or new_cid()
+        payload = get_value(request, "input")
+        callbacks = tuple(request.callbacks)
+        invoked = Invoked(request.service, payload, cid, callbacks, with_outcome, request)
+        self._out.invoked_async.append(invoked)
+        return invocation_pb2.InvokeAsyncResponse(cid=cid)
+
+    def _check_known(self, service: str) -> None:
+        if service not in self._invokes:
+            message = f"there is no service named `{service}`: `invokes` says what it answers"
+            raise NotFound(message, reason="SERVICE_UNKNOWN")
