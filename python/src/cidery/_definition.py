@@ -90,6 +90,9 @@ class Definition:
         if prepare is not None:
             prepare(self.sio, payload)
         given = converted(self.sio.input, payload)
+        receive = getattr(self.cls, "_received", None)
+        if receive is not None:
+            given = receive(self.sio.input, given)
         model = self.models.get("input")
         if model is not None:
             given = _instance(model, given)

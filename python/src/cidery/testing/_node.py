@@ -33,6 +33,7 @@ class Node:
 
     def __init__(self, *arguments: str, demo: bool = False) -> None:
         self._arguments = [*arguments, *(["--demo"] if demo else [])]
+        self._binary = binary()
         self._folder = tempfile.TemporaryDirectory(prefix="cidery-")
         self._process: subprocess.Popen[str] | None = None
         self.address = "127.0.0.1:0"
@@ -40,7 +41,7 @@ class Node:
 
     def start(self) -> Node:
         """Starts it, on the address that it had before."""
-        command = [binary(), "serve", "--listen", self.address, "--data-dir", self._folder.name]
+        command = [self._binary, "serve", "--listen", self.address, "--data-dir", self._folder.name]
         # What it logs goes where the tests' own output goes.
         self._process = subprocess.Popen(
             [*command, *self._arguments], stdout=subprocess.PIPE, text=True

@@ -1,0 +1,65 @@
+"""The command line: `python -m cidery run PATH…` serves services, `check PATH…` reads them."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from cidery._context import CidFilter
+
+_FORMAT = "%(asctime)s %(levelname)s %(service)s %(cid)s %(name)s: %(message)s"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Does what the arguments say; answers with the exit code."""
+    parsed = _parser().parse_args(arguments)
+    if parsed.command == "check":
+        from cidery._inspect import check
+
+        return check(parsed.paths)
+    from cidery._run import RunOptions, run
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.addFilter(CidFilter())
+    logging.basicConfig(level=parsed.log_level.upper(), handlers=[handler])
+    options = vars(parsed)
+    del options["command"], options["log_level"]
+    try:
+        return run(RunOptions(**options))
+    except (FileNotFoundError, ValueError, TypeError, ImportError, SyntaxError) as error:
+        logging.getLogger("cidery.run").error("%s: %s", type(error).__name__, error)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cidery", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="serve every service that is found")
+    run.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a folder")
+    run.add_argument("--node", help="host:port (default: CIDERY_NODE, then 127.0.0.1:24337)")
+    run.add_argument("--reload", action="store_true", help="serve changed files anew")
+    run.add_argument("--zato", action="store_true", help="serve the model's modules unchanged")
+    run.add_argument("--processes", type=_positive, default=1, metavar="N", help="how many workers")
+    run.add_argument(
+        "--max-in-flight", type=_positive, default=100, metavar="N", help="dispatches at once"
+    )
+    run.add_argument("--name", default="", help="what the worker is called, for people")
+    run.add_argument("--drain", type=float, default=30.0, metavar="SECONDS", help="time to end")
+    run.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    check = commands.add_parser("check", help="list what a module uses beyond the layer of --zato")
+    check.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a folder")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

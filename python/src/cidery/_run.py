@@ -1,0 +1,174 @@
+"""`python -m cidery run`: serves every service that it finds, and serves changed files anew."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from cidery._discover import files_of, load, services_of
+from cidery._errors import CideryError
+from cidery._worker import Worker
+
+_log = logging.getLogger("cidery.run")
+_LOOK_EVERY = 0.3
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line says."""
+
+    paths: list[str]
+    node: str | None = None
+    name: str = ""
+    max_in_flight: int = 100
+    drain: float = 30.0
+    reload: bool = False
+    zato: bool = False
+    processes: int = 1
+
+
+class Runner:
+    """Serves the services of files, until it is asked to end."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._options = options
+        self._asked = threading.Event()
+        self._worker: Worker | None = None
+        self._leaving: list[threading.Thread] = []
+
+    def ask(self, number: int, _: FrameType | None) -> None:
+        """Asks it to end."""
+        _log.info("asked to end by %s", signal.Signals(number).name)
+        self._asked.set()
+
+    def run(self) -> int:
+        """Serves; answers with the exit code."""
+        if self._options.zato:
+            from cidery import zato
+
+            zato.install()
+        stamps = self._stamps()
+        try:
+            self._worker = self._started(list(self._services(strict=True)))
+        except CideryError as error:
+            _log.error("%s", error)
+            for violation in error.violations:
+                _log.error("  %s (%s)", violation, violation.reason)
+            return error.kind.exit_code
+        self._say("serving")
+        while not self._asked.wait(_LOOK_EVERY if self._options.reload else None):
+            found = self._stamps()
+            if found != stamps:
+                stamps = found
+                self._reload()
+        self._worker.stop()
+        for leaving in self._leaving:
+            leaving.join()
+        return 0
+
+    def _services(self, *, strict: bool) -> Iterator[Any]:
+        names: dict[str, Path] = {}
+        for file in files_of(self._options.paths):
+            try:
+                module = load(file)
+            except Exception:
+                if strict and [Path(path).resolve() for path in self._options.paths] == [file]:
+                    raise
+                # One bad module does not keep the others from being served.
+                _log.exception("`%s` cannot be imported", file)
+                continue
+            for found in services_of(module):
+                if found.service_name in names:
+                    other = names[found.service_name]
+                    _log.warning(
+                        "`%s` of %s is left out: %s has it already", found.service_name, file, other
+                    )
+                    continue
+                names[found.service_name] = file
+                yield found
+
+    def _started(self, services: list[Any]) -> Worker:
+        if not services:
+            raise CideryError("there are no services in what was named", reason="NO_SERVICES")
+        options = self._options
+        worker = Worker(
+            *services,
+            node=options.node,
+            name=options.name,
+            max_in_flight=options.max_in_flight,
+            drain=options.drain,
+        )
+        return worker.start()
+
+    def _reload(self) -> None:
+        """Serves what there is now; what runs ends where it began."""
+        try:
+            worker = self._started(list(self._services(strict=False)))
+        except CideryError as error:
+            _log.error("not reloaded: %s", error)
+            return
+        before, self._worker = self._worker, worker
+        if before is not None:
+            leaving = threading.Thread(target=before.stop, name="cidery-leaving")
+            leaving.start()
+            self._leaving = [*(t for t in self._leaving if t.is_alive()), leaving]
+        self._say("reloaded")
+
+    def _say(self, what: str) -> None:
+        assert self._worker is not None
+        names = self._worker.services
+        _log.info("%s %d services at %s: %s", what, len(names), self._worker.node, ", ".join(names))
+
+    def _stamps(self) -> dict[Path, tuple[int, int]]:
+        stamps = {}
+        for file in files_of(self._options.paths):
+            try:
+                status = file.stat()
+            except FileNotFoundError:
+                continue
+            stamps[file] = (status.st_mtime_ns, status.st_size)
+        return stamps
+
+
+def run(options: RunOptions) -> int:
+    """Serves, in this process or in several."""
+    if options.processes > 1:
+        return _run_processes(options)
+    runner = Runner(options)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, runner.ask)
+    return runner.run()
+
+
+def _run_processes(options: RunOptions) -> int:
+    """Several processes, each a worker: for handlers that burn CPU."""
+    asked = threading.Event()
+    children: list[subprocess.Popen[bytes]] = []
+
+    def ask(number: int, _: FrameType | None) -> None:
+        asked.set()
+        for child in children:
+            child.send_signal(signal.SIGTERM)
+        _log.info("asked to end by %s", signal.Signals(number).name)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+    for index in range(options.processes):
+        name = f"{options.name or f'worker-{os.getpid()}'}-{index + 1}"
+        command = [sys.executable, "-m", "cidery", "run", *options.paths, "--name", name]
+        command += ["--max-in-flight", str(options.max_in_flight), "--drain", str(options.drain)]
+        command += ["--node", options.node] if options.node else []
+        command += ["--reload"] if options.reload else []
+        command += ["--zato"] if options.zato else []
+        children.append(subprocess.Popen(command))
+    codes = [child.wait() for child in children]
+    return 0 if asked.is_set() else max(abs(code) for code in codes)

@@ -1,0 +1,63 @@
+"""The compatibility layer of `--zato`: the model's imports resolve to this SDK.
+
+`install()` adds an import hook for the modules that are in `LAYER`, and for nothing else: what a
+module uses beyond them fails to be imported, and `python -m cidery check` lists it.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from cidery.zato import _exceptions, _typing
+from cidery.zato._service import DATA_FORMAT, ELEMENTS, Model, Service
+
+_SERVICE: dict[str, Any] = {"Service": Service, "Model": Model, **ELEMENTS, **_typing.NAMES}
+
+LAYER: dict[str, dict[str, Any]] = {
+    "zato": {},
+    "zato.common": {"DATA_FORMAT": DATA_FORMAT},
+    "zato.common.api": {"DATA_FORMAT": DATA_FORMAT},
+    "zato.common.exception": _exceptions.NAMES,
+    "zato.common.marshal_": {},
+    "zato.common.marshal_.api": {"Model": Model},
+    "zato.common.typing_": _typing.NAMES,
+    "zato.server": {},
+    "zato.server.service": _SERVICE,
+}
+"""The modules that there are, and the names in each."""
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Finds the modules of the layer."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """The module, where it is one of the layer's."""
+        if fullname not in LAYER:
+            return None
+        is_package = any(name.startswith(f"{fullname}.") for name in LAYER)
+        return ModuleSpec(fullname, self, is_package=is_package)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Fills it."""
+        vars(module).update(LAYER[module.__name__])
+
+
+_finder = _Finder()
+
+
+def install() -> None:
+    """Has `zato.server.service` and the like mean this layer, in this process."""
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+
+
+def uninstall() -> None:
+    """Takes it back."""
+    if _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
+    for name in LAYER:
+        sys.modules.pop(name, None)

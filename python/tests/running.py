@@ -1,0 +1,62 @@
+"""`python -m cidery run` as a process of its own, and what it logs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+TIMEOUT = 20.0
+
+
+class Run:
+    """A worker process; its log is read as it comes."""
+
+    def __init__(self, node: str, *arguments: str | Path) -> None:
+        command = [sys.executable, "-W", "error", "-m", "cidery", "run", "--node", node]
+        self.process = subprocess.Popen(
+            [*command, *map(str, arguments)], stderr=subprocess.PIPE, text=True
+        )
+        self.lines: list[str] = []
+        self._more = threading.Condition()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def wait_for(self, text: str, *, times: int = 1) -> str:
+        """Waits until it has logged a text, so many times; answers with the last such line."""
+        found: list[str] = []
+
+        def is_there() -> bool:
+            found[:] = [line for line in self.lines if text in line]
+            return len(found) >= times or self.process.poll() is not None
+
+        with self._more:
+            self._more.wait_for(is_there, TIMEOUT)
+        assert len(found) >= times, f"{text!r} is not in its log:\n{''.join(self.lines)}"
+        return found[-1]
+
+    def stop(self) -> int:
+        """Asks it to end; answers with its exit code."""
+        self.process.terminate()
+        return self.end()
+
+    def end(self) -> int:
+        """Waits for its end."""
+        try:
+            code = self.process.wait(TIMEOUT)
+        finally:
+            self.process.kill()
+            self._reader.join()
+            if self.process.stderr is not None:
+                self.process.stderr.close()
+        return code
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._more:
+                self.lines.append(line)
+                self._more.notify_all()
+        with self._more:
+            self._more.notify_all()
