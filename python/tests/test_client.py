@@ -1,0 +1,331 @@
+"""The clients, against a real node."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+
+from cidery import (
+    AsyncClient,
+    CideryError,
+    Client,
+    DeadlineExceeded,
+    EventKind,
+    FailedPrecondition,
+    InvalidArgument,
+    Kind,
+    NotFound,
+    RetryPolicy,
+    State,
+    Unavailable,
+    Unknown,
+    new_cid,
+)
+from cidery._again import Tries, may_be_said_again, never_began, told_apart
+from cidery._details import from_failure, to_failure
+from cidery._errors import BY_KIND
+from cidery.testing import Node
+
+
+def test_a_service_is_called_with_a_dict_or_with_keywords(client: Client) -> None:
+    assert client.invoke("customer.get", {"cust_id": 1}).cust_name == "Alexis Smith"
+    assert client.invoke("customer.get", cust_id=1)["cust_name"] == "Alexis Smith"
+
+
+def test_a_response_comes_with_the_cid_that_the_client_brought(client: Client) -> None:
+    cid = new_cid()
+    response = client.call("customer.get", {"cust_id": 1}, cid=cid)
+    assert response.cid == cid
+    assert client.call("customer.get", cust_id=1).cid not in ("", cid)
+
+
+def test_a_keyword_that_is_an_option_is_not_guessed(client: Client) -> None:
+    with pytest.raises(TypeError, match="`timeout` without a payload is ambiguous"):
+        client.invoke("cidery.echo", timeout=1)
+    assert client.with_options().invoke("cidery.echo", timeout=1) == {"timeout": 1}
+    assert client.invoke("cidery.echo", {"a": 1}, timeout=5) == {"a": 1}
+    with pytest.raises(TypeError, match="`tmeout`: no such option"):
+        client.invoke("cidery.echo", {"a": 1}, tmeout=5)
+    with pytest.raises(TypeError, match="`delay` is an option of `invoke_async`"):
+        client.invoke("cidery.echo", {}, delay=5)
+
+
+def test_any_value_comes_back_as_it_went(client: Client) -> None:
+    for value in ([1, [2.5]], "text", 7, True, {"a": {"b": [None]}}):
+        assert client.invoke("cidery.echo", value) == value
+
+
+def test_violations_come_all_at_once(client: Client) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        client.invoke("customer.get", cust_id="x")
+    error = caught.value
+    assert (error.kind, error.code, error.reason) == (Kind.INVALID_ARGUMENT, 3, "INPUT_INVALID")
+    (violation,) = error.violations
+    assert (violation.path, violation.reason) == ("/cust_id", "WRONG_TYPE")
+    assert error.cid
+    assert not error.is_retryable
+
+
+def test_an_unknown_service_is_not_found(client: Client) -> None:
+    with pytest.raises(NotFound) as caught:
+        client.invoke("customer.gte")
+    assert caught.value.reason == "SERVICE_UNKNOWN"
+
+
+def test_a_services_own_failure_keeps_its_kind(client: Client) -> None:
+    with pytest.raises(FailedPrecondition) as caught:
+        client.invoke("demo.fail", code="FAILED_PRECONDITION", message="no")
+    assert caught.value.message == "no"
+
+
+def test_time_that_is_over_is_said_by_the_node_with_the_cid(client: Client) -> None:
+    cid = new_cid()
+    with pytest.raises(DeadlineExceeded) as caught:
+        client.invoke("demo.sleep", {"seconds": 30}, timeout=0.2, cid=cid)
+    assert (caught.value.reason, caught.value.cid) == ("DEADLINE_EXCEEDED", cid)
+
+
+def test_a_call_can_outlive_its_caller(client: Client) -> None:
+    with pytest.raises(DeadlineExceeded) as caught:
+        client.invoke("demo.sleep", {"seconds": 0.5}, timeout=0.1, on_deadline="continue")
+    assert caught.value.reason == "STILL_RUNNING"
+    assert caught.value.cid
+    client.result(caught.value.cid, wait=20)
+
+
+def test_a_document_goes_in_and_comes_out(client: Client) -> None:
+    answered = client.invoke("cidery.echo", '{"n": 1.10}', data_format="json")
+    assert answered == {"n": 1.1}
+    text = client.invoke("cidery.echo", {"n": 1}, response_format="json")
+    assert text == '{"n":1}'
+    with pytest.raises(TypeError, match="CSV is sent as text"):
+        client.invoke("cidery.echo", {"n": 1}, data_format="csv")
+
+
+def test_the_outcome_of_a_background_call_is_fetched_by_its_cid(client: Client) -> None:
+    cid = client.invoke_async("customer.get", cust_id=1)
+    assert not cid.already_accepted
+    assert client.result(cid, wait=20).cust_name == "Alexis Smith"
+    found = client.get(cid)
+    assert (found.state, found.has_ended, found.service) == (State.SUCCEEDED, True, "customer.get")
+    assert client.explain(cid).message.input.payload["cust_id"] == 1
+
+
+def test_a_failure_in_the_background_is_raised_where_it_is_fetched(client: Client) -> None:
+    cid = client.invoke_async("demo.fail", code="NOT_FOUND", message="gone")
+    with pytest.raises(NotFound) as caught:
+        client.result(cid, wait=20)
+    assert caught.value.cid == cid
+
+
+def test_a_wait_that_is_over_says_that_it_goes_on(client: Client) -> None:
+    cid = client.invoke_async("demo.sleep", seconds=30)
+    with pytest.raises(DeadlineExceeded) as caught:
+        client.result(cid, wait=0.1)
+    assert caught.value.reason == "STILL_RUNNING"
+    (change,) = client.cancel(cid, reason="not needed")
+    assert change.cid == cid
+    with pytest.raises(CideryError) as ended:
+        client.result(cid, wait=20)
+    assert ended.value.kind is Kind.CANCELLED
+
+
+def test_the_same_key_is_accepted_once(client: Client) -> None:
+    key = new_cid()
+    first = client.invoke_async("customer.get", {"cust_id": 1}, idempotency_key=key)
+    second = client.invoke_async("customer.get", {"cust_id": 1}, idempotency_key=key)
+    assert (first == second, first.already_accepted, second.already_accepted) == (True, False, True)
+    assert client.find("customer.get", key).cid == first
+
+
+def test_all_terms_of_a_background_call_arrive(client: Client) -> None:
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+    cid = client.invoke_async(
+        "customer.get",
+        {"cust_id": 1},
+        delay=60,
+        expiration=120,
+        deadline=soon,
+        retention=datetime.timedelta(minutes=5),
+        concurrency_key="k",
+        metadata={"who": "test"},
+        retry_policy=RetryPolicy(max_attempts=2),
+        on_exhausted="hold",
+        callback="cidery.echo",
+        failure_callback=["cidery.echo"],
+        timeout=5,
+    )
+    found = client.get(cid)
+    assert (found.state, found.pending_reason) == (State.PENDING, "DUE_LATER")
+    assert found.metadata == {"who": "test"}
+    assert found.message.concurrency_key == "k"
+    assert found.message.deadline.ToDatetime(datetime.timezone.utc) == soon
+    client.cancel(cid)
+    with pytest.raises(TypeError, match="has no time zone"):
+        client.invoke_async("customer.get", {"cust_id": 1}, deadline=soon.replace(tzinfo=None))
+
+
+def test_a_failed_invocation_is_run_again_with_an_edited_input(client: Client) -> None:
+    cid = client.invoke_async("demo.fail", code="NOT_FOUND", message="gone")
+    with pytest.raises(NotFound):
+        client.result(cid, wait=20)
+    (change,) = client.retry(cid, payload={"code": "ABORTED", "message": "again"})
+    assert client.get(change.new_cid).retry_of == cid
+    client.cancel(change.new_cid)
+
+
+def test_events_come_from_the_first_to_the_last(client: Client) -> None:
+    cid = client.invoke_async("demo.count", to=3)
+    events = [e for e in client.results(cid) if e.kind is not EventKind.PROGRESS]
+    names = [event.kind.value for event in events]
+    assert names == ["accepted", "started", "item", "item", "item", "succeeded"]
+    assert [event.payload.n for event in events[2:5]] == [1, 2, 3]
+    assert events[-1].payload == {"total": 3}
+    sequences = [event.sequence for event in events]
+    assert sequences == sorted(set(sequences))
+
+
+def test_a_cid_that_is_not_known_is_one_event(client: Client) -> None:
+    known, unknown = client.invoke_async("customer.get", cust_id=1), new_cid()
+    last = {event.cid: event for event in client.results([known, unknown]) if event.kind.is_last}
+    assert last[known].kind is EventKind.SUCCEEDED
+    assert last[unknown].kind is EventKind.NOT_FOUND
+    assert last[unknown].error is not None
+    assert last[unknown].error.reason == "CID_UNKNOWN"
+
+
+def test_services_are_listed_and_described(client: Client) -> None:
+    assert "customer.get" in [service.name for service in client.services("customer.")]
+    assert client.describe("customer.get").typed_method == "customer.Service/Get"
+
+
+def test_a_stream_of_results_goes_on_after_the_node_came_back() -> None:
+    with Node(demo=True) as node, node.client(tries=60) as client:
+        cid = client.invoke_async("demo.sleep", seconds=1.5)
+        done = client.invoke_async("demo.count", to=2)
+        client.result(done, wait=20)
+        events: list[Any] = []
+        killed = threading.Event()
+
+        def again() -> None:
+            node.kill()
+            killed.set()
+            node.start()
+
+        restart: threading.Thread | None = None
+        for event in client.results([cid, done]):
+            events.append(event)
+            has_all_of_done = any(e.cid == done and e.kind.is_last for e in events)
+            if restart is None and has_all_of_done:
+                restart = threading.Thread(target=again)
+                restart.start()
+                killed.wait(20)
+        assert restart is not None
+        restart.join()
+        ended = {event.cid: event.kind for event in events if event.kind.is_last}
+        assert ended == {cid: EventKind.SUCCEEDED, done: EventKind.SUCCEEDED}
+        stored = [(e.cid, e.sequence) for e in events if e.sequence]
+        assert len(stored) == len(set(stored)), "an event came twice"
+
+
+def test_a_node_that_cannot_be_reached_is_said_so() -> None:
+    with Client("127.0.0.1:9", tries=2) as client:
+        with pytest.raises(Unavailable) as caught:
+            client.invoke("customer.get", cust_id=1)
+        assert caught.value.reason == "CONNECT_FAILED"
+        assert caught.value.has_no_side_effects
+        with pytest.raises(Unavailable):
+            client.wait_for_ready(timeout=0.1)
+
+
+def test_the_address_and_the_key_come_from_the_environment(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIDERY_NODE", node.address)
+    monkeypatch.setenv("CIDERY_API_KEY", "secret")
+    with Client() as client:
+        client.wait_for_ready()
+        assert client.node == node.address
+        assert client._metadata == (("authorization", "Bearer secret"),)
+        assert client.invoke("customer.get", cust_id=1)
+
+
+def test_the_client_for_asyncio_does_the_same(node: Node) -> None:
+    async def calls() -> None:
+        async with AsyncClient(node.address) as client:
+            await client.wait_for_ready()
+            assert (await client.invoke("customer.get", cust_id=1)).cust_name == "Alexis Smith"
+            many = [client.invoke("cidery.echo", n=n) for n in range(20)]
+            assert [answer.n for answer in await asyncio.gather(*many)] == list(range(20))
+            cid = await client.invoke_async("demo.count", to=2)
+            kinds = [event.kind async for event in client.results(cid)]
+            assert kinds[-1] is EventKind.SUCCEEDED
+            assert await client.result(cid) == {"total": 2}
+            assert (await client.get(cid)).state is State.SUCCEEDED
+            with pytest.raises(InvalidArgument):
+                await client.with_options(timeout=5).invoke("customer.get", cust_id="x")
+            listed = [service.name for service in await client.services("customer.")]
+            assert "customer.get" in listed
+            assert (await client.describe("customer.get")).typed_method
+
+    asyncio.run(calls())
+
+
+def errors() -> Iterator[Any]:
+    for kind, cls in BY_KIND.items():
+        yield pytest.param(kind, cls, id=kind.name)
+
+
+@pytest.mark.parametrize(("kind", "cls"), list(errors()))
+def test_every_kind_travels_whole(kind: Kind, cls: type[CideryError]) -> None:
+    violations = InvalidArgument(violations=()).violations
+    error = cls("why", reason="BECAUSE", retryable=True, retry_after=1.5)
+    again = from_failure(to_failure(error))
+    assert type(again) is cls
+    assert (again.kind, again.reason, again.message) == (kind, "BECAUSE", "why")
+    assert (again.retryable, again.retry_after, again.is_retryable) == (True, 1.5, True)
+    assert kind.code == grpc_code(kind)
+
+
+def grpc_code(kind: Kind) -> int:
+    code: int = grpc.StatusCode[kind.name].value[0]
+    return code
+
+
+def test_the_table_of_kinds_is_the_nodes() -> None:
+    retryable = {kind.name for kind in Kind if kind.retry.value == "yes"}
+    assert retryable == {"RESOURCE_EXHAUSTED", "UNAVAILABLE"}
+    assert {kind.name for kind in Kind if kind.exit_code == 2} == {
+        "UNKNOWN",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+    }
+    assert [Kind.from_code(code).code for code in range(1, 17)] == list(range(1, 17))
+
+
+def test_what_is_safe_is_tried_again_and_nothing_else() -> None:
+    def count(error: CideryError, is_safe: Any) -> int:
+        tries = Tries(5, is_safe)
+        with pytest.raises(CideryError):
+            while True:
+                assert tries.pause(error) <= 2
+        return tries.tried
+
+    stopping = Unavailable(reason="NODE_STOPPING")
+    by_handler = Unavailable(reason="DOWN")
+    lost = told_apart(Unavailable("Socket closed", reason="TRANSPORT"))
+    refused = told_apart(Unavailable("failed to connect to all addresses", reason="TRANSPORT"))
+    assert isinstance(lost, Unknown)
+    assert count(stopping, never_began) == 5
+    assert count(refused, never_began) == 5
+    assert count(by_handler, never_began) == 1
+    assert count(lost, never_began) == 1
+    assert count(lost, may_be_said_again) == 5
+    assert count(by_handler, may_be_said_again) == 1
