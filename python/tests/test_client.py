@@ -196,8 +196,9 @@ def test_a_cid_that_is_not_known_is_one_event(client: Client) -> None:
     last = {event.cid: event for event in client.results([known, unknown]) if event.kind.is_last}
     assert last[known].kind is EventKind.SUCCEEDED
     assert last[unknown].kind is EventKind.NOT_FOUND
-    assert last[unknown].error is not None
-    assert last[unknown].error.reason == "CID_UNKNOWN"
+    error = last[unknown].error
+    assert isinstance(error, NotFound)
+    assert error.reason == "CID_UNKNOWN"
 
 
 def test_services_are_listed_and_described(client: Client) -> None:
@@ -284,7 +285,6 @@ def errors() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("kind", "cls"), list(errors()))
 def test_every_kind_travels_whole(kind: Kind, cls: type[CideryError]) -> None:
-    violations = InvalidArgument(violations=()).violations
     error = cls("why", reason="BECAUSE", retryable=True, retry_after=1.5)
     again = from_failure(to_failure(error))
     assert type(again) is cls

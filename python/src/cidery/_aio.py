@@ -103,7 +103,8 @@ class AsyncClient:
                     yield followed.note(message)
                 return
             except grpc.RpcError as error:
-                await asyncio.sleep(tries.pause(told_apart(from_rpc(error))))
+                failure = told_apart(from_rpc(error))
+            await asyncio.sleep(tries.pause(failure))
 
     async def invocations(
         self,
@@ -172,5 +173,4 @@ class AsyncClient:
                 return protocol.Answer(message, tries.tried)
             except grpc.RpcError as error:
                 failure = told_apart(from_rpc(error, unary.cid))
-                pause = tries.pause(failure)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(tries.pause(failure))

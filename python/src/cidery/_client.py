@@ -121,7 +121,8 @@ class Client:
                     yield followed.note(message)
                 return
             except grpc.RpcError as error:
-                time.sleep(tries.pause(told_apart(from_rpc(error))))
+                failure = told_apart(from_rpc(error))
+            time.sleep(tries.pause(failure))
 
     def invocations(
         self,
@@ -193,5 +194,4 @@ class Client:
                 return protocol.Answer(message, tries.tried)
             except grpc.RpcError as error:
                 failure = told_apart(from_rpc(error, unary.cid))
-                pause = tries.pause(failure)
-            time.sleep(pause)
+            time.sleep(tries.pause(failure))

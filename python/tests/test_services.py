@@ -1,0 +1,524 @@
+"""Services and workers, against a real node."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cidery import (
+    Aborted,
+    CideryError,
+    Client,
+    DeadlineExceeded,
+    EventKind,
+    FailedPrecondition,
+    Int,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    RetryPolicy,
+    Service,
+    State,
+    Text,
+    Violation,
+    Worker,
+    service,
+)
+from cidery.testing import Node
+
+Serve = Callable[..., Worker]
+WAIT = 20.0
+
+
+class GetCustomer(Service):
+    """Finds a customer."""
+
+    name = "crm.get-customer"
+    input = Int("cust_id"), "-note"
+    output = Text("cust_name")
+    timeout = 5
+
+    def handle(self) -> None:
+        found = self.invoke("customer.get", cust_id=self.request.input.cust_id)
+        self.response.payload.cust_name = found.cust_name
+
+
+def test_a_class_is_called_by_the_client(serve: Serve, client: Client) -> None:
+    serve(GetCustomer)
+    assert client.invoke("crm.get-customer", cust_id="7") == {"cust_name": "Alexis Smith"}
+    assert client.invoke(GetCustomer, cust_id=7).cust_name == "Alexis Smith"
+    with pytest.raises(InvalidArgument) as caught:
+        client.invoke(GetCustomer, note=1)
+    assert [(v.path, v.reason) for v in caught.value.violations] == [("/cust_id", "MISSING")]
+
+
+def test_its_declaration_and_options_are_announced(serve: Serve, client: Client) -> None:
+    serve(GetCustomer, name="crm", build_id="b1")
+    described = client.describe(GetCustomer)
+    assert described.declaration.description == "Finds a customer."
+    assert described.declaration.options.timeout.seconds == 5
+    assert described.typed_method == "crm.Service/GetCustomer"
+    assert [(at.worker_name, at.build_id) for at in described.locations] == [("crm", "b1")]
+
+
+class Outer(Service):
+    name = "py.outer"
+
+    def handle(self) -> Any:
+        inner = self.invoke(Inner, depth=self.request.payload["depth"])
+        return {"cids": [self.cid, *inner.cids]}
+
+
+class Inner(Service):
+    name = "py.inner"
+
+    async def handle(self) -> Any:
+        depth = self.request.payload.depth
+        if depth == 0:
+            return {"cids": [self.cid]}
+        return await self.invoke(Outer, depth=depth - 1)
+
+
+def test_a_chain_over_a_worker_of_one_does_not_lock_up(serve: Serve, client: Client) -> None:
+    serve(Outer, Inner, max_in_flight=1)
+    cids = client.invoke(Outer, {"depth": 5}, timeout=WAIT).cids
+    # A nested call is part of its caller's invocation.
+    assert len(cids) == 7
+    assert len(set(cids)) == 1
+
+
+class Fails(Service):
+    name = "py.fails"
+    retry_policy = RetryPolicy(max_attempts=1)
+
+    def handle(self) -> Any:
+        how = self.request.payload.how
+        if how == "declared":
+            raise FailedPrecondition(
+                "not now",
+                reason="TOO_EARLY",
+                violations=[Violation("/a/0", "is odd", "ODD")],
+                retry_after=2,
+            )
+        if how == "undeclared":
+            raise KeyError("secret detail")
+        if how == "output":
+            return {"a": [object()]}
+        if how == "nan":
+            return {"a": float("nan")}
+        return self.invoke("py.fails", how=how.removeprefix("nested "))
+
+
+def test_a_declared_failure_travels_whole_through_any_number_of_services(
+    serve: Serve, client: Client
+) -> None:
+    serve(Fails)
+    for how in ("declared", "nested declared", "nested nested declared"):
+        with pytest.raises(FailedPrecondition) as caught:
+            client.invoke(Fails, how=how)
+        error = caught.value
+        assert (error.reason, error.message, error.retry_after) == ("TOO_EARLY", "not now", 2)
+        assert error.violations == (Violation("/a/0", "is odd", "ODD"),)
+        assert error.is_retryable
+
+
+def test_an_undeclared_exception_is_internal_and_its_traceback_is_in_the_log(
+    serve: Serve, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    serve(Fails)
+    with pytest.raises(Internal) as caught:
+        client.invoke(Fails, how="undeclared")
+    assert caught.value.reason == "HANDLER_FAILED"
+    assert "secret detail" not in str(caught.value)
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert vars(record)["cid"] == caught.value.cid
+    assert record.exc_info is not None
+    assert "secret detail" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["output", "nan"])
+def test_a_response_that_cannot_be_carried_is_said_with_its_path(
+    how: str, serve: Serve, client: Client
+) -> None:
+    serve(Fails)
+    with pytest.raises(Internal) as caught:
+        client.invoke(Fails, how=how)
+    assert caught.value.reason == "OUTPUT_INVALID"
+    assert "`/a" in caught.value.message
+
+
+@service("py.greet", input="name", output="greeting")
+def greet(ctx: Service, request: Any) -> Any:
+    return {"greeting": f"Hello, {request.name}", "cid": ctx.cid}
+
+
+@dataclasses.dataclass
+class Ask:
+    numbers: list[int]
+
+
+@dataclasses.dataclass
+class Told:
+    total: int
+
+
+@service()
+async def add_up(ask: Ask) -> Told:
+    await asyncio.sleep(0)
+    return Told(sum(ask.numbers))
+
+
+def test_functions_are_services(serve: Serve, client: Client) -> None:
+    worker = serve(greet, add_up)
+    assert [name.rpartition(".")[2] for name in worker.services] == ["greet", "add-up"]
+    assert client.invoke(greet, name="Ann") == {"greeting": "Hello, Ann"}
+    assert client.invoke(add_up, numbers=[1, "2"]) == {"total": 3}
+    with pytest.raises(InvalidArgument):
+        client.invoke(add_up, numbers=["x"])
+
+
+def test_a_worker_adds_functions_by_itself(node: Node, client: Client) -> None:
+    worker = Worker(node=node.address)
+
+    @worker.service("py.added")
+    def added(request: Any) -> Any:
+        return {"got": request}
+
+    with worker:
+        assert client.invoke("py.added", a=1) == {"got": {"a": 1}}
+
+
+class Parent(Service):
+    name = "py.parent"
+
+    def handle(self) -> Any:
+        given = self.request.payload
+        if given.get("with_outcome"):
+            cid = self.invoke_async("cidery.echo", {"n": 1}, with_outcome=True)
+        elif given.get("once"):
+            cid = self.invoke_async("cidery.echo", {"n": 1}, once="child")
+        else:
+            cid = self.invoke_async("cidery.echo", {"n": 1})
+        if given.get("fail_before") and self.attempt <= given.fail_before:
+            raise Aborted("again", retryable=True)
+        return {"child": cid, "attempt": self.attempt}
+
+
+def children(client: Client, cid: str) -> list[str]:
+    return list(client.explain(cid).message.child_cids)
+
+
+def test_a_child_runs_under_the_cid_that_was_answered(serve: Serve, client: Client) -> None:
+    serve(Parent)
+    cid = client.invoke_async(Parent, {})
+    child = client.result(cid, WAIT).child
+    assert client.result(child, WAIT) == {"n": 1}
+    found = client.get(child)
+    assert (found.parent_cid, found.root_cid) == (cid, cid)
+    assert children(client, cid) == [child]
+
+
+def test_a_child_with_a_label_is_accepted_once(serve: Serve, client: Client) -> None:
+    serve(Parent)
+    policy = RetryPolicy(max_attempts=3, initial_interval=0.01)
+    options = {"retry_policy": policy}
+    once = client.invoke_async(Parent, {"once": True, "fail_before": 2}, **options)
+    told = client.result(once, WAIT)
+    assert (told.attempt, children(client, once)) == (3, [told.child])
+    often = client.invoke_async(Parent, {"fail_before": 2}, **options)
+    client.result(often, WAIT)
+    assert len(children(client, often)) == 3
+
+
+def test_a_follow_up_is_accepted_with_the_outcome_and_not_without(
+    serve: Serve, client: Client
+) -> None:
+    serve(Parent)
+    policy = RetryPolicy(max_attempts=3, initial_interval=0.01)
+    payload = {"with_outcome": True, "fail_before": 2}
+    cid = client.invoke_async(Parent, payload, retry_policy=policy)
+    child = client.result(cid, WAIT).child
+    assert client.result(child, WAIT) == {"n": 1}
+    assert children(client, cid) == [child]
+
+
+class Counts(Service):
+    name = "py.counts"
+
+    def handle(self) -> Any:
+        for n in range(1, 4):
+            self.emit({"n": n})
+            self.progress(n / 3, f"{n} of 3", {"n": n})
+        return {"total": 3}
+
+
+def test_items_and_progress_have_readers(serve: Serve, client: Client) -> None:
+    serve(Counts)
+    cid = client.invoke_async(Counts)
+    events = list(client.results(cid))
+    items = [event.payload.n for event in events if event.kind is EventKind.ITEM]
+    assert items == [1, 2, 3]
+    found = client.get(cid)
+    assert found.progress is not None
+    assert (found.progress.fraction, found.progress.message) == (1.0, "3 of 3")
+    assert found.progress.value == {"n": 3}
+
+
+class Waits(Service):
+    name = "py.waits"
+
+    def handle(self) -> Any:
+        self.emit("begun")
+        self.sleep(WAIT)
+
+
+class WaitsAsync(Service):
+    name = "py.waits-async"
+    ended: list[str] = []
+
+    async def handle(self) -> Any:
+        self.emit("begun")
+        try:
+            await asyncio.sleep(WAIT)
+        except asyncio.CancelledError:
+            self.ended.append(self.cid)
+            raise
+
+    def finalize_handle(self) -> None:
+        self.ended.append(f"{self.cid} {self.is_cancelled}")
+
+
+@pytest.mark.parametrize("waits", [Waits, WaitsAsync])
+def test_a_handler_is_cancelled(waits: type[Service], serve: Serve, client: Client) -> None:
+    worker = serve(waits)
+    cid = client.invoke_async(waits)
+    began = time.monotonic()
+    for event in client.results(cid):
+        if event.kind is EventKind.ITEM:
+            client.cancel(cid)
+    assert client.get(cid).state is State.CANCELLED
+    assert time.monotonic() - began < 4, "it was not stopped, it ran out"
+    assert worker.in_flight == 0
+    if waits is WaitsAsync:
+        assert WaitsAsync.ended == [cid, f"{cid} True"]
+
+
+def test_a_caller_that_is_out_of_time_cancels_the_handler(serve: Serve, client: Client) -> None:
+    serve(Waits)
+    with pytest.raises(DeadlineExceeded):
+        client.invoke(Waits, {}, timeout=0.2)
+
+
+class Hooked(Service):
+    name = "py.hooked"
+    output = "said", "-error"
+
+    def before_handle(self) -> None:
+        self.order = ["before"]
+
+    def validate_input(self) -> None:
+        self.order.append("validate input")
+        if "refuse" in self.request.payload:
+            raise InvalidArgument("refused", reason="REFUSED")
+
+    def handle(self) -> None:
+        self.order.append("handle")
+        if "fail" in self.request.payload:
+            raise NotFound("gone")
+
+    def validate_output(self) -> None:
+        self.order.append("validate output")
+        self.response.payload.said = []
+
+    def after_handle(self) -> None:
+        self.order.append("after")
+        self.response.payload.said = list(self.order)
+        LAST[:] = self.order
+
+    def finalize_handle(self) -> None:
+        LAST.append(f"finally {type(self.error).__name__}")
+        raise RuntimeError("what fails here is logged")
+
+
+LAST: list[str] = []
+
+
+def test_hooks_run_in_their_order_also_after_a_failure(serve: Serve, client: Client) -> None:
+    serve(Hooked)
+    said = ["before", "validate input", "handle", "validate output", "after"]
+    assert client.invoke(Hooked) == {"said": said}
+    assert [*said, "finally NoneType"] == LAST
+    with pytest.raises(NotFound):
+        client.invoke(Hooked, fail=1)
+    assert LAST == ["before", "validate input", "handle", "after", "finally NotFound"]
+    with pytest.raises(InvalidArgument) as caught:
+        client.invoke(Hooked, refuse=1)
+    assert caught.value.reason == "REFUSED"
+    assert LAST == ["before", "validate input", "after", "finally InvalidArgument"]
+
+
+class Burns(Service):
+    name = "py.burns"
+
+    def handle(self) -> Any:
+        BURNING.set()
+        until = time.monotonic() + 3
+        number = 0
+        while time.monotonic() < until:
+            number += 1
+        return {"number": number}
+
+
+BURNING = threading.Event()
+
+
+def test_a_handler_that_burns_cpu_loses_neither_the_stream_nor_other_calls(
+    serve: Serve, client: Client
+) -> None:
+    worker = serve(Burns, GetCustomer)
+    cid = client.invoke_async(Burns)
+    assert BURNING.wait(WAIT)
+    answered = 0
+    while client.get(cid).state is State.RUNNING:
+        assert client.invoke(GetCustomer, {"cust_id": 1}, timeout=2)
+        answered += 1
+    assert answered > 3
+    assert client.result(cid, WAIT).number > 0
+    assert client.get(cid).attempt == 1
+    assert worker.id
+
+
+class Gated(Service):
+    name = "py.gated"
+
+    def handle(self) -> Any:
+        ENTERED.set()
+        OPEN.wait(WAIT)
+        return {"attempt": self.attempt}
+
+
+ENTERED, OPEN = threading.Event(), threading.Event()
+
+
+def test_a_worker_that_stops_lets_what_runs_end(node: Node, client: Client) -> None:
+    ENTERED.clear()
+    OPEN.clear()
+    worker = Worker(Gated, node=node.address).start()
+    cid = client.invoke_async(Gated)
+    assert ENTERED.wait(WAIT)
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    OPEN.set()
+    stopping.join(WAIT)
+    assert client.result(cid, WAIT) == {"attempt": 1}
+
+
+def test_what_does_not_end_in_time_is_handed_back_and_not_counted(
+    node: Node, client: Client
+) -> None:
+    ENTERED.clear()
+    OPEN.clear()
+    worker = Worker(Gated, node=node.address).start()
+    cid = client.invoke_async(Gated)
+    assert ENTERED.wait(WAIT)
+    worker.stop(drain=0.05)
+    OPEN.set()
+    with Worker(Gated, node=node.address):
+        # What was handed back is no attempt.
+        assert client.result(cid, WAIT) == {"attempt": 1}
+
+
+def test_a_worker_comes_back_to_a_node_that_was_restarted() -> None:
+    with Node() as node, node.client(tries=60) as client, Worker(Counts, node=node.address):
+        assert client.invoke(Counts) == {"total": 3}
+        node.kill()
+        node.start()
+        until = time.monotonic() + WAIT
+        while True:
+            try:
+                assert client.invoke(Counts) == {"total": 3}
+                break
+            except CideryError as error:
+                # The node is back before the worker is.
+                assert error.reason in ("NO_WORKER", "TRANSPORT", "CONNECT_FAILED"), error
+                assert time.monotonic() < until
+
+
+def test_a_worker_that_is_refused_says_why(node: Node) -> None:
+    class Wrong(Service):
+        name = "py.wrong"
+        input = Int("a"), Int("a")
+
+        def handle(self) -> None:
+            pass
+
+    with pytest.raises(InvalidArgument) as caught:
+        Worker(Wrong, node=node.address).start()
+    assert caught.value.reason == "DECLARATION_INVALID"
+    with pytest.raises(CideryError):
+        Worker(Counts, node="127.0.0.1:9").start()
+
+
+def test_two_services_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"two services named `py\.counts`"):
+        Worker(Counts, Counts)
+
+
+class Talks(Service):
+    name = "py.talks"
+
+    def handle(self) -> Any:
+        self.response.metadata["answered-by"] = "python"
+        return {"metadata": self.metadata, "left": self.seconds_left}
+
+
+def test_metadata_and_deadlines_come_in_and_go_out(serve: Serve, client: Client) -> None:
+    serve(Talks)
+    response = client.call(Talks, {}, metadata={"who": "test"}, timeout=5)
+    assert response.payload.metadata == {"who": "test"}
+    assert 0 < response.payload.left <= 5
+    assert response.metadata["answered-by"] == "python"
+
+
+class Rows(Service):
+    name = "py.rows"
+
+    def handle(self) -> None:
+        self.response.payload[:] = self.request.payload
+        self.response.payload.append({"a": "3"})
+
+
+def test_documents_are_rows_for_handlers_and_text_for_callers(serve: Serve, client: Client) -> None:
+    serve(Rows)
+    assert client.invoke(Rows, "a\r\n1\r\n", data_format="csv") == "a\r\n1\r\n3\r\n"
+
+
+class Writes(Service):
+    name = "py.writes"
+
+    def handle(self) -> None:
+        self.response.payload = "a;b"
+        self.response.data_format = "text"
+
+
+def test_a_handler_can_answer_with_a_document(serve: Serve, client: Client) -> None:
+    serve(Writes)
+    assert client.invoke(Writes) == "a;b"
+
+
+def test_a_failure_in_the_background_is_kept(serve: Serve, client: Client) -> None:
+    serve(Fails)
+    cid = client.invoke_async(Fails, how="undeclared")
+    with pytest.raises(Internal):
+        client.result(cid, WAIT)
+    found = client.get(cid)
+    assert (found.state, found.attempt) == (State.FAILED, 1)
+    assert found.error is not None
+    assert found.error.reason == "HANDLER_FAILED"
