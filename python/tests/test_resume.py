@@ -1,0 +1,47 @@
+"""A worker whose stream breaks comes back to its session, and loses nothing."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from proxy import Proxy
+
+from cidery import Client, EventKind, Service, Worker
+from cidery.testing import Node
+
+WAIT = 20.0
+
+
+class Long(Service):
+    name = "resume.long"
+    begun = threading.Event()
+    cut = threading.Event()
+
+    def handle(self) -> Any:
+        self.emit({"n": 1})
+        self.begun.set()
+        assert self.cut.wait(WAIT)
+        self.emit({"n": 2})
+        return {"attempt": self.attempt, "nested": self.invoke("cidery.echo", {"a": 1})}
+
+
+def test_what_runs_goes_on_when_the_stream_breaks(node: Node, client: Client) -> None:
+    proxy = Proxy(node.address)
+    worker = Worker(Long, node=proxy.address).start()
+    try:
+        before = worker.id
+        cid = client.invoke_async(Long)
+        assert Long.begun.wait(WAIT)
+        proxy.cut()
+        Long.cut.set()
+        events = list(client.results(cid))
+        assert client.result(cid, WAIT) == {"attempt": 1, "nested": {"a": 1}}
+        items = [event.payload.n for event in events if event.kind is EventKind.ITEM]
+        assert items == [1, 2], "each item is taken once"
+        assert [e.kind for e in events].count(EventKind.STARTED) == 1
+        assert worker.id == before, "it is the same worker"
+        assert proxy.connections >= 2
+    finally:
+        worker.stop()
+        proxy.close()

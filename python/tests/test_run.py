@@ -1,0 +1,156 @@
+"""`python -m cidery run`: finding, serving, reloading, leaving."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import Run
+
+from cidery import Client, EventKind
+from cidery._discover import files_of, module_name
+from cidery.testing import Node
+
+WAIT = 20.0
+
+FIRST = """
+from cidery import Service, service
+
+class GetVersion(Service):
+    def handle(self):
+        return {"version": 1}
+
+class Gate(Service):
+    name = "gate.pass"
+    def handle(self):
+        import pathlib, time
+        self.emit("begun")
+        while not pathlib.Path(self.request.payload.path).exists():
+            self.sleep(0.02)
+        return {"version": 1}
+
+@service("made.of-function")
+def made(request):
+    return {"got": request}
+
+class Base(Service):
+    pass
+"""
+
+
+def test_services_of_a_file_are_found_and_served(
+    node: Node, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "my_module.py").write_text(FIRST)
+    run = Run(node.address, tmp_path / "my_module.py", "--name", "of-file")
+    line = run.wait_for("serving 3 services")
+    assert line.endswith(": gate.pass, made.of-function, my-module.get-version\n")
+    assert client.invoke("my-module.get-version") == {"version": 1}
+    assert client.invoke("made.of-function", a=1) == {"got": {"a": 1}}
+    described = client.describe("my-module.get-version")
+    assert [at.worker_name for at in described.locations] == ["of-file"]
+    assert run.stop() == 0
+
+
+def test_a_changed_file_is_served_anew_and_what_runs_ends_where_it_began(
+    node: Node, client: Client, tmp_path: Path
+) -> None:
+    module = tmp_path / "my_module.py"
+    module.write_text(FIRST)
+    run = Run(node.address, tmp_path, "--reload")
+    run.wait_for("serving")
+    gate = tmp_path / "gate"
+    cid = client.invoke_async("gate.pass", path=str(gate))
+    events = client.results(cid)
+    next(event for event in events if event.kind is EventKind.ITEM)
+    module.write_text(FIRST.replace('"version": 1', '"version": 2'))
+    run.wait_for("reloaded")
+    assert client.invoke("my-module.get-version") == {"version": 2}
+    # What cannot be imported is said, and what is served goes on.
+    module.write_text("raise ValueError('half written')")
+    run.wait_for("not reloaded")
+    assert client.invoke("my-module.get-version") == {"version": 2}
+    gate.touch()
+    assert client.result(cid, WAIT) == {"version": 1}
+    assert client.get(cid).attempt == 1
+    assert run.stop() == 0
+
+
+def test_it_drains_when_it_is_asked_to_end(node: Node, client: Client, tmp_path: Path) -> None:
+    (tmp_path / "my_module.py").write_text(FIRST)
+    run = Run(node.address, tmp_path)
+    run.wait_for("serving")
+    gate = tmp_path / "gate"
+    cid = client.invoke_async("gate.pass", path=str(gate))
+    next(event for event in client.results(cid) if event.kind is EventKind.ITEM)
+    run.process.terminate()
+    run.wait_for("asked to end by SIGTERM")
+    gate.touch()
+    assert run.end() == 0
+    assert client.result(cid, WAIT) == {"version": 1}
+    assert client.get(cid).attempt == 1
+
+
+def test_several_processes_serve_together(node: Node, client: Client, tmp_path: Path) -> None:
+    (tmp_path / "my_module.py").write_text(FIRST)
+    run = Run(node.address, tmp_path, "--processes", "2", "--name", "many")
+    run.wait_for("serving", times=2)
+    described = client.describe("my-module.get-version")
+    assert sorted(at.worker_name for at in described.locations) == ["many-1", "many-2"]
+    assert run.stop() == 0
+
+
+def test_one_bad_module_does_not_keep_the_others_from_being_served(
+    node: Node, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "bad_module.py").write_text("import what_is_not_there")
+    (tmp_path / "my_module.py").write_text(FIRST)
+    run = Run(node.address, tmp_path)
+    run.wait_for("serving 3 services")
+    assert any("what_is_not_there" in line for line in run.lines)
+    assert run.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1", "there are no services"),
+        ("def", "SyntaxError"),
+        (FIRST.replace("GetVersion(Service):", "A(Service):\n    input = 5"), "TypeError"),
+    ],
+)
+def test_what_cannot_be_served_ends_it_with_a_reason(
+    text: str, said: str, node: Node, tmp_path: Path
+) -> None:
+    module = tmp_path / "my_module.py"
+    module.write_text(text)
+    run = Run(node.address, module)
+    assert run.end() != 0
+    assert any(said in line for line in run.lines)
+
+
+def test_a_path_that_is_not_there_is_said(node: Node) -> None:
+    run = Run(node.address, "/not/there")
+    assert run.end() == 1
+    assert any("there is no `/not/there`" in line for line in run.lines)
+
+
+def test_the_help_names_every_option() -> None:
+    command = [sys.executable, "-m", "cidery", "run", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for option in ("--node", "--reload", "--zato", "--processes", "--max-in-flight", "--name"):
+        assert option in shown
+
+
+def test_modules_are_named_by_their_path(tmp_path: Path) -> None:
+    assert module_name(tmp_path / "my_module.py") == "my_module"
+    assert module_name(tmp_path / "src" / "crm" / "customer.py") == "crm.customer"
+    assert module_name(tmp_path / "src" / "services" / "my_module.py") == "my_module"
+
+
+def test_hidden_files_are_left_out(tmp_path: Path) -> None:
+    for name in ("a.py", ".b.py", "__init__.py", "c.txt"):
+        (tmp_path / name).touch()
+    assert [file.name for file in files_of([tmp_path, tmp_path / "a.py"])] == ["a.py"]
