@@ -18,6 +18,8 @@ class Proxy:
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self.connections = 0
+        self.again = threading.Event()
+        """Set once there was a second connection."""
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -47,6 +49,8 @@ class Proxy:
             there = socket.create_connection(self._target)
             with self._lock:
                 self.connections += 1
+                if self.connections > 1:
+                    self.again.set()
                 self._open += [here, there]
                 for pair in ((here, there), (there, here)):
                     thread = threading.Thread(target=_hand_on, args=pair)

@@ -85,7 +85,7 @@ def _at(bunch: Bunch, path: str, default: Any = _NOTHING) -> Any:
 def _require_any(bunch: Bunch, *names: str) -> Any:
     """The first of these that is there; a `ValueError` where none is."""
     for name in names:
-        if bunch.get(name) is not None:
+        if bunch.get(name) not in (None, ""):
             return bunch[name]
     raise ValueError(f"at least one of `{', '.join(names)}` is required")
 

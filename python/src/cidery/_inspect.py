@@ -42,6 +42,7 @@ _OF_REQUEST = frozenset(dir(Request)) | {
     "payload",
     "raw",
     "raw_request",
+    "text",
 }
 _OF_RESPONSE = frozenset(dir(Outgoing)) | {"metadata", "data_format"}
 _OF_SIMPLE_IO = frozenset(

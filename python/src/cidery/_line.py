@@ -20,7 +20,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from cidery._again import told_apart
+from cidery._again import TRIES, Tries, told_apart
 from cidery._details import from_failure, from_rpc
 from cidery._errors import CideryError, Unavailable
 from cidery._protocol import CHANNEL_OPTIONS, Answer, Stubs, Unary
@@ -327,10 +327,14 @@ class Line:
     async def _called(self, unary: Unary) -> Answer:
         method = getattr(self._stubs, unary.method)
         metadata = (*self._metadata, *unary.metadata)
-        try:
-            return Answer(await method(unary.request, timeout=unary.timeout, metadata=metadata))
-        except grpc.RpcError as error:
-            raise told_apart(from_rpc(error, unary.cid)) from None
+        tries = Tries(TRIES, unary.is_safe)
+        while True:
+            try:
+                message = await method(unary.request, timeout=unary.timeout, metadata=metadata)
+                return Answer(message, tries.tried)
+            except grpc.RpcError as error:
+                failure = told_apart(from_rpc(error, unary.cid))
+            await asyncio.sleep(tries.pause(failure))
 
 
 async def _outgoing(outbox: asyncio.Queue[Request | None]) -> AsyncIterator[Request]:

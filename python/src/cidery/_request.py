@@ -20,7 +20,7 @@ class Request:
         self.cid = facts.cid
         self.raw = facts.raw
         """Exactly as it came."""
-        self.raw_request = facts.raw
+        self.raw_request = self.text = facts.raw
         self.payload = payload
         """The parsed input: a dict, mostly."""
         self.input = input_

@@ -1,0 +1,837 @@
+"""What the model documents of invoking services, line by line of the inventory of its behavior.
+
+Each test is named by the line that it is about. Where the model's code falls short of what it
+documents, the documentation is what is held here.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from cidery import (
+    AsIs,
+    Bool,
+    CideryError,
+    Client,
+    Csv,
+    Date,
+    DateTime,
+    DeadlineExceeded,
+    Decimal,
+    Dict,
+    DictList,
+    Float,
+    Int,
+    Internal,
+    InvalidArgument,
+    List,
+    NotFound,
+    ResourceExhausted,
+    RetryPolicy,
+    Service,
+    State,
+    Text,
+    Uuid,
+    Worker,
+    new_cid,
+    testing,
+)
+from cidery._definition import Definition
+from cidery._naming import automatic_name
+from cidery.testing import Node
+from cidery.zato._exceptions import BadRequest
+from cidery.zato._service import Model
+from cidery.zato._service import Service as ModelService
+
+WAIT = 20.0
+Calls = Callable[..., Any]
+
+
+class Echo(ModelService):
+    name = "model.echo"
+
+    def handle(self) -> None:
+        self.response.payload = self.request.payload
+
+
+class Sees(ModelService):
+    name = "model.sees"
+
+    def handle(self) -> None:
+        self.response.payload = {
+            "cid": self.cid,
+            "environ": self.environ,
+            "raw": self.request.raw,
+            "in_reply_to": self.in_reply_to,
+            "payload": self.request.payload,
+        }
+
+
+class Wrapped(ModelService):
+    name = "model.wrapped"
+
+    class SimpleIO:
+        output = "a"
+
+    def handle(self) -> None:
+        self.response.payload.a = "1"
+
+
+class Slow(ModelService):
+    name = "model.slow"
+
+    def handle(self) -> None:
+        self.sleep(WAIT)
+
+
+class Fails(ModelService):
+    name = "model.fails"
+
+    def handle(self) -> None:
+        if self.request.payload.get("bad"):
+            raise BadRequest(self.cid, "that is bad")
+        raise ValueError("undeclared")
+
+
+class Recurses(ModelService):
+    name = "model.recurses"
+
+    def handle(self) -> None:
+        self.response.payload = self.invoke(self.name)
+
+
+CALLED: list[tuple[str, str, str, Any]] = []
+
+
+class Done(ModelService):
+    name = "model.done"
+
+    def handle(self) -> None:
+        CALLED.append((self.name, self.cid, self.in_reply_to, self.request.payload))
+
+
+class Convention(ModelService):
+    name = "model.convention"
+
+    def handle(self) -> None:
+        self.response.payload = {"cid": self.invoke_async("model.sees", {"x": 1})}
+
+
+class ConventionCallback(Done):
+    name = "model.convention-async-callback"
+
+
+class Calling(ModelService):
+    """Does what the test says, as a handler."""
+
+    name = "model.calling"
+    does: Callable[[Any], Any] = staticmethod(lambda service: None)
+
+    def handle(self) -> None:
+        self.response.payload = {"did": type(self).does(self)}
+
+
+SERVED = (
+    Echo,
+    Sees,
+    Wrapped,
+    Slow,
+    Fails,
+    Recurses,
+    Done,
+    Convention,
+    ConventionCallback,
+    Calling,
+)
+
+
+@pytest.fixture(scope="module")
+def worker(node: Node) -> Iterator[Worker]:
+    with Worker(*SERVED, node=node.address) as worker:
+        yield worker
+
+
+@pytest.fixture
+def does(worker: Worker, client: Client) -> Calls:
+    """Runs a function in a handler, and answers with what it answered."""
+
+    def does(function: Callable[[Any], Any]) -> Any:
+        Calling.does = staticmethod(function)
+        return client.invoke(Calling)["did"]
+
+    return does
+
+
+# 0. The right side of ten facts.
+
+
+def test_line_24_a_background_call_does_not_wait_and_outlives_its_worker(
+    node: Node, client: Client
+) -> None:
+    class Later(Service):
+        name = "model.later"
+
+        def handle(self) -> Any:
+            return {"ran": True}
+
+    with Worker(Later, node=node.address):
+        pass
+    cid = client.invoke_async(Later)
+    assert client.get(cid).pending_reason == "NO_WORKER"
+    with Worker(Later, node=node.address):
+        assert client.result(cid, WAIT) == {"ran": True}
+
+
+def test_line_25_the_cid_that_is_answered_is_the_targets(does: Calls, client: Client) -> None:
+    cid = does(lambda self: self.invoke_async("model.sees", {"a": 1}))
+    assert client.result(cid, WAIT).cid == cid
+
+
+def test_line_26_a_callback_has_a_cid_and_knows_whom_it_answers(
+    does: Calls, client: Client
+) -> None:
+    CALLED.clear()
+    cid = does(lambda self: self.invoke_async("model.echo", {"n": 1}, callback="model.done"))
+    name, own, in_reply_to, payload = callback_of(client, cid)
+    assert (name, in_reply_to, payload) == ("model.done", cid, {"n": 1})
+    assert own not in ("", cid)
+    assert client.get(own).in_reply_to == cid
+
+
+def callback_of(client: Client, cid: str) -> tuple[str, str, str, Any]:
+    """What the callback of an invocation was called with: it is there once that has ended."""
+    client.result(cid, WAIT)
+    events = client.invocations(limit=1_000)
+    (callback,) = [found for found in events if found.in_reply_to == cid]
+    client.result(callback.cid, WAIT)
+    (called,) = [called for called in CALLED if called[2] == cid]
+    return called
+
+
+def test_line_27_a_failure_has_callbacks_of_its_own(worker: Worker, client: Client) -> None:
+    CALLED.clear()
+    options = {"failure_callback": Done, "retry_policy": RetryPolicy(max_attempts=1)}
+    cid = client.invoke_async(Fails, {"bad": 1}, **options)
+    with pytest.raises(InvalidArgument):
+        client.result(cid, WAIT)
+    (callback,) = [c for c in client.invocations(limit=1_000) if c.in_reply_to == cid]
+    client.result(callback.cid, WAIT)
+    assert [called[2] for called in CALLED] == [cid]
+
+
+@dataclass
+class Typed:
+    flag: bool
+    ratio: float
+    name: str
+    rows: list[int]
+
+
+def test_lines_30_31_233_types_of_models_hold() -> None:
+    class UsesTyped(Service):
+        input = Typed
+
+        def handle(self) -> None:
+            pass
+
+    with pytest.raises(InvalidArgument) as caught:
+        testing.run(UsesTyped, {"flag": "maybe", "ratio": "x", "name": [], "rows": 5})
+    assert [v.path for v in caught.value.violations] == ["/flag", "/ratio", "/name", "/rows"]
+
+
+# 1. Invoking.
+
+
+def test_line_41_a_service_is_invoked_by_name_or_by_class(does: Calls) -> None:
+    assert does(lambda self: self.invoke("model.echo", {"a": 1})) == {"a": 1}
+    assert does(lambda self: self.invoke(Echo, {"a": 1})) == {"a": 1}
+
+
+def test_line_45_keywords_are_the_payload_of_a_background_call_too(
+    does: Calls, client: Client
+) -> None:
+    cid = does(lambda self: self.invoke_async("model.echo", a=1))
+    assert client.result(cid, WAIT) == {"a": 1}
+
+
+def test_line_47_sleep_ends_when_the_caller_gives_up(worker: Worker, client: Client) -> None:
+    cid = client.invoke_async(Slow)
+    client.cancel(cid)
+    with pytest.raises(CideryError):
+        client.result(cid, WAIT)
+    assert client.get(cid).state is State.CANCELLED
+
+
+def test_line_55_a_payload_is_a_dict_a_list_a_scalar_or_any_object(does: Calls) -> None:
+    for payload in ({"a": 1}, [1, 2], "text", 7):
+        assert does(lambda self, p=payload: self.invoke("model.echo", p)) == payload
+    assert does(lambda self: self.invoke("model.echo", made(Customer, name="Ann"))).name == "Ann"
+
+
+@dataclass(init=False)
+class Customer(Model):
+    name: str
+    age: int | None = None
+
+
+def made(model: Any, **fields: Any) -> Any:
+    blank = model()
+    for name, value in fields.items():
+        setattr(blank, name, value)
+    return blank
+
+
+def test_line_56_keywords_are_the_payload_where_there_is_none(does: Calls) -> None:
+    assert does(lambda self: self.invoke("model.echo", a=1, b=2)) == {"a": 1, "b": 2}
+    assert does(lambda self: self.invoke("model.echo", {}, a=1)) == {"a": 1}
+    assert does(lambda self: self.invoke("model.echo", {"a": 1}, b=2)) == {"a": 1}
+
+
+def test_lines_57_58_what_is_a_parameter_of_invoke_is_no_payload(does: Calls) -> None:
+    sent = does(lambda self: self.invoke("model.echo", a=1, skip_response_elem=True))
+    assert sent == {"a": 1}
+    # And in a service that is not the model's no name is reserved.
+    assert testing.run(Free, {}, invokes={"x": lambda payload: payload}) == {"timeout": 5}
+
+
+class Free(Service):
+    def handle(self) -> Any:
+        return self.with_options().invoke("x", timeout=5)
+
+
+def test_line_59_text_that_says_it_is_json_is_read_and_bad_json_refused(does: Calls) -> None:
+    assert does(lambda self: self.invoke("model.echo", '{"a": 1}', data_format="json")).a == 1
+    assert does(lambda self: self.invoke("model.echo", {"a": 1}, data_format="json")).a == 1
+    with pytest.raises(InvalidArgument) as caught:
+        does(lambda self: self.invoke("model.echo", "{", data_format="json"))
+    assert caught.value.reason == "DOCUMENT_MALFORMED"
+
+
+def test_lines_60_to_63_labels_are_taken(does: Calls) -> None:
+    given = {"channel": "invoke", "transport": "x", "serialize": True, "as_bunch": True}
+    assert does(lambda self: self.invoke("model.echo", {"a": {"b": 1}}, **given)).a.b == 1
+
+
+def test_line_64_a_response_can_be_read_without_what_it_is_wrapped_in(does: Calls) -> None:
+    assert does(lambda self: self.invoke(Wrapped)) == {"response": {"a": "1"}}
+    assert does(lambda self: self.invoke(Wrapped, skip_response_elem=True)) == {"a": "1"}
+    unwrapped = does(lambda self: self.invoke(Echo, {"x": 1}, skip_response_elem=True))
+    assert unwrapped == {"x": 1}
+
+
+def test_line_65_a_timeout_is_an_exception_that_can_be_caught(does: Calls) -> None:
+    def catches(self: Any) -> str:
+        try:
+            self.invoke(Slow, timeout=0.1)
+        except Exception as error:
+            return type(error).__name__
+        return "none"
+
+    assert does(catches) == "DeadlineExceeded"
+
+
+def test_line_66_or_none_where_that_was_asked_for(does: Calls) -> None:
+    assert does(lambda self: self.invoke(Slow, timeout=0.1, raise_timeout=False)) is None
+
+
+def test_line_68_a_call_that_waits_has_its_callers_cid(does: Calls) -> None:
+    own, nested = does(lambda self: [self.cid, self.invoke(Sees).cid])
+    assert own == nested
+
+
+def test_line_69_the_environ_is_what_was_sent_along(does: Calls) -> None:
+    seen = does(lambda self: self.invoke(Sees, {"a": 1}, environ={"who": "me"}))
+    assert seen.environ == {"who": "me"}
+
+
+def test_line_73_nothing_set_is_an_empty_response(worker: Worker, client: Client) -> None:
+    assert client.invoke("model.done") == {}
+
+
+def test_lines_79_80_an_unknown_name_is_not_found(does: Calls) -> None:
+    with pytest.raises(NotFound) as caught:
+        does(lambda self: self.invoke("model.nope"))
+    assert caught.value.reason == "SERVICE_UNKNOWN"
+    with pytest.raises(NotFound):
+        does(lambda self: self.invoke_async("model.nope", {}))
+
+
+def test_line_82_recursion_ends_also_where_it_is_direct(worker: Worker, client: Client) -> None:
+    with pytest.raises(CideryError) as caught:
+        client.invoke(Recurses)
+    assert caught.value.reason == "DEPTH_EXCEEDED"
+
+
+def test_line_83_what_the_target_raised_reaches_the_caller(does: Calls) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        does(lambda self: self.invoke(Fails, {"bad": 1}))
+    assert caught.value.message == "that is bad"
+
+
+def test_lines_85_86_inputs_and_outputs_are_checked_all_at_once() -> None:
+    class Both(Service):
+        input = Int("a"), Int("b")
+        output = Int("c"), Int("d")
+
+        def handle(self) -> Any:
+            return {"c": "x"}
+
+    with pytest.raises(InvalidArgument) as caught:
+        testing.run(Both, {})
+    assert [v.path for v in caught.value.violations] == ["/a", "/b"]
+    with pytest.raises(Internal) as failed:
+        testing.run(Both, {"a": 1, "b": 2})
+    assert failed.value.reason == "OUTPUT_INVALID"
+    assert [v.path for v in failed.value.violations] == ["/c", "/d"]
+
+
+def test_line_95_the_cid_of_a_background_call_can_be_given(does: Calls, client: Client) -> None:
+    cid = new_cid()
+    assert does(lambda self: self.invoke_async("model.sees", {"a": 1}, cid=cid)) == cid
+    assert client.result(cid, WAIT).cid == cid
+
+
+def test_line_97_the_environ_of_a_background_call_arrives(does: Calls, client: Client) -> None:
+    cid = does(lambda self: self.invoke_async("model.sees", {"a": 1}, environ={"who": "me"}))
+    assert client.result(cid, WAIT).environ == {"who": "me"}
+
+
+def test_line_98_what_has_not_started_in_time_expires(does: Calls, client: Client) -> None:
+    cid = does(lambda self: self.invoke_async("model.sees", {"a": 1}, expiration=60))
+    assert client.get(cid).message.HasField("expire_time")
+    client.result(cid, WAIT)
+
+
+def test_line_100_a_payload_can_be_sent_as_a_json_string(does: Calls, client: Client) -> None:
+    cid = does(lambda self: self.invoke_async("model.sees", {"a": 1}, to_json_string=True))
+    assert client.result(cid, WAIT).payload == '{"a": 1}'
+
+
+def test_line_101_callbacks_are_one_or_several_or_by_convention(
+    does: Calls, client: Client
+) -> None:
+    def several(self: Any) -> Any:
+        return self.invoke_async("model.echo", {"a": 1}, callback=["model.done", "cidery.echo"])
+
+    cid = does(several)
+    client.result(cid, WAIT)
+    invoked = [c.service for c in client.invocations(limit=1_000) if c.in_reply_to == cid]
+    assert sorted(invoked) == ["cidery.echo", "model.done"]
+    CALLED.clear()
+    cid = client.invoke("model.convention").cid
+    name, _, _, payload = callback_of(client, cid)
+    # And its payload is the target's response.
+    assert (name, payload["payload"]) == ("model.convention-async-callback", {"x": 1})
+
+
+def test_line_103_a_callback_without_a_response_gets_the_empty_dict(
+    does: Calls, client: Client
+) -> None:
+    CALLED.clear()
+    cid = does(lambda self: self.invoke_async("model.done", {}, callback="model.done"))
+    client.result(cid, WAIT)
+    (callback,) = [c for c in client.invocations(limit=1_000) if c.in_reply_to == cid]
+    client.result(callback.cid, WAIT)
+    assert [called[3] for called in CALLED if called[2] == cid] == [{}]
+
+
+def test_line_105_a_callback_that_fails_leaves_the_others_alone(
+    does: Calls, client: Client
+) -> None:
+    def several(self: Any) -> Any:
+        return self.invoke_async("model.echo", {}, callback=["model.fails", "model.done"])
+
+    CALLED.clear()
+    cid = does(several)
+    assert callback_of_named(client, cid, "model.done") == State.SUCCEEDED
+    assert callback_of_named(client, cid, "model.fails") == State.FAILED
+
+
+def callback_of_named(client: Client, cid: str, name: str) -> State:
+    client.result(cid, WAIT)
+    (found,) = [
+        c for c in client.invocations(limit=1_000) if c.in_reply_to == cid and c.service == name
+    ]
+    return client.get(found.cid, wait=WAIT).state
+
+
+def test_line_106_a_service_can_call_itself_back(worker: Worker, client: Client) -> None:
+    def by_itself(self: Any) -> Any:
+        if self.in_reply_to:
+            return self.in_reply_to
+        return self.invoke_async("model.echo", {}, callback=self)
+
+    Calling.does = staticmethod(by_itself)
+    cid = client.invoke(Calling)["did"]
+    client.result(cid, WAIT)
+    (callback,) = [c for c in client.invocations(limit=1_000) if c.in_reply_to == cid]
+    assert callback.service == Calling.name
+    assert client.result(callback.cid, WAIT) == {"did": cid}
+
+
+def test_line_144_what_a_handler_logs_carries_its_cid(
+    does: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    cid = does(lambda self: [self.logger.info("said"), self.cid][1])
+    (record,) = [record for record in caplog.records if record.message == "said"]
+    assert (record.name, vars(record)["cid"]) == (Calling.name, cid)
+
+
+def test_line_147_a_child_knows_its_parent(does: Calls, client: Client) -> None:
+    own, child = does(lambda self: [self.cid, self.invoke_async("model.sees", {"a": 1})])
+    client.result(child, WAIT)
+    assert client.get(child).parent_cid == own
+
+
+# 2. Simple IO.
+
+
+def run_model(simple_io: dict[str, Any], payload: Any, answers: Any = None) -> Any:
+    """Runs a service of the model with a declaration; answers with its input."""
+
+    class Declared(ModelService):
+        SimpleIO = type("SimpleIO", (), simple_io)
+
+        def handle(self) -> Any:
+            return answers
+
+    return testing.trial(Declared, payload).service.request.input
+
+
+def test_lines_156_to_158_declarations_have_four_forms() -> None:
+    for form in (
+        {"input": ("a", "-b")},
+        {"input_required": "a", "input_optional": ("b",)},
+        {"input_required": ("a",), "input_optional": ["b"]},
+    ):
+        read = run_model(form, {"a": 1})
+        assert (read.a, read.b) == ("1", "")
+
+    class ByClass(ModelService):
+        input = "a", "-b"
+        output = "c"
+
+        def handle(self) -> None:
+            self.response.payload.c = self.request.input.a
+
+    # Declared by the class: the response is not wrapped.
+    assert testing.run(ByClass, {"a": "x"}) == {"c": "x"}
+
+
+def test_line_159_a_model_is_an_input_and_an_output() -> None:
+    class ByModel(ModelService):
+        input = Customer
+        output = Customer
+
+        def handle(self) -> None:
+            given = self.request.input
+            assert isinstance(given, Customer)
+            self.response.payload = made(Customer, name=given.name + "!", age=given.age)
+
+    assert testing.run(ByModel, {"name": "Ann", "age": "7"}) == {"name": "Ann!", "age": 7}
+    assert testing.run(ByModel, {"name": "Ann"}).name == "Ann!"
+
+
+def test_line_163_hyphens_inside_a_name_stay_and_order_is_that_of_the_declaration() -> None:
+    class Ordered(Service):
+        output = "zz", "-first-name", "aa"
+
+        def handle(self) -> Any:
+            return {"aa": 1, "first-name": 2, "zz": 3}
+
+    assert testing.run(Ordered) == {"aa": 1, "first-name": 2, "zz": 3}
+    # A dict on the wire has no order: it comes from the declaration.
+    declared = Definition.of(Ordered).to_proto().sio.output.elements
+    assert [element.name for element in declared] == ["zz", "first-name", "aa"]
+
+
+def test_lines_169_to_172_bare_names_mean_types() -> None:
+    names = "is_active", "cust_id", "-password", "name"
+    read = run_model({"input": names}, {"is_active": "yes", "cust_id": "7", "name": 5})
+    assert (read.is_active, read.cust_id, read.name) == (True, 7, "5")
+    explicit = run_model({"input": AsIs("user_id")}, {"user_id": [1]})
+    assert explicit.user_id == [1]
+
+
+TYPES: list[Any] = [
+    (178, AsIs("x"), {"a": [1]}, {"a": [1]}),
+    (179, Bool("x"), " Yes ", True),
+    (179, Bool("x"), "off", False),
+    (180, Int("x"), " 7 ", 7),
+    (180, Int("x"), "123456789012345678901234567890", 123456789012345678901234567890),
+    (181, Float("x"), "1e3", 1000.0),
+    (182, Decimal("x"), "1.10", decimal.Decimal("1.10")),
+    (183, Date("x"), "1999-12-31", datetime.date(1999, 12, 31)),
+    (
+        184,
+        DateTime("x"),
+        "2020-01-02T03:04:05Z",
+        datetime.datetime(2020, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc),
+    ),
+    (186, Csv("x"), "a,b", ["a", "b"]),
+    (187, List("x"), [1, "a"], [1, "a"]),
+    (188, Dict("x", "a", "-b"), {"a": 1, "zz": 2}, {"a": 1}),
+    (189, DictList("x", Int("a")), [{"a": "1"}], [{"a": 1}]),
+    (190, Text("x"), 123, "123"),
+    (191, Uuid("x"), "0" * 32, uuid.UUID(int=0)),
+]
+
+
+@pytest.mark.parametrize(("line", "element", "given", "read"), TYPES)
+def test_lines_178_to_191_elements_read_what_they_say(
+    line: int, element: Any, given: Any, read: Any
+) -> None:
+    assert run_model({"input": element}, {"x": given})["x"] == read
+
+
+def test_line_204_what_is_missing_is_said_all_at_once_with_paths() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        run_model({"input": ("b", "a")}, {"c": 1})
+    assert [(v.path, v.reason) for v in caught.value.violations] == [
+        ("/b", "MISSING"),
+        ("/a", "MISSING"),
+    ]
+
+
+def test_line_205_required_and_empty_is_accepted() -> None:
+    assert run_model({"input": "a"}, {"a": ""}).a == ""
+
+
+def test_lines_206_207_defaults_hold_for_all_types() -> None:
+    declared = (Int("-a", default=5), Bool("-b", default=True), "-c", Int("-d"))
+    read = run_model({"input": declared}, {})
+    assert (read.a, read.b, read.c, read.d) == (5, True, "", None)
+    assert "d" not in read
+
+
+def test_line_209_keys_that_are_not_declared_are_dropped() -> None:
+    assert dict(run_model({"input": "a"}, {"a": "1", "zz": 2})) == {"a": "1"}
+
+
+def test_lines_212_213_a_list_is_refused_where_a_dict_is_declared() -> None:
+    with pytest.raises(InvalidArgument):
+        run_model({"input": "a"}, [1])
+
+
+def test_lines_218_219_a_required_output_that_is_missing_fails_and_an_optional_one_is_absent() -> (
+    None
+):
+    run_model({"output": "-a"}, {}, answers={})
+    with pytest.raises(Internal):
+        run_model({"output": "a"}, {}, answers={})
+
+
+def test_line_220_an_output_that_is_not_declared_is_dropped_or_refused() -> None:
+    class Answers(Service):
+        output = "a"
+
+        def handle(self) -> None:
+            self.response.payload = {"a": 1, "zz": 2}
+            with pytest.raises(AttributeError, match="no such output element `zz`"):
+                self.response.payload.zz = 3
+            with pytest.raises(KeyError):
+                self.response.payload["zz"] = 3
+
+    assert testing.run(Answers) == {"a": 1}
+
+
+def test_line_221_an_input_says_what_it_has() -> None:
+    read = run_model({"input": ("a", "-b")}, {"a": "1"})
+    with pytest.raises(AttributeError):
+        _ = read.zz
+    assert read.get("zz", 5) == 5
+    assert read.require_any("b", "a") == "1"
+    assert read.deepcopy() == read
+    with pytest.raises(ValueError, match="at least one of `x, y` is required"):
+        read.require_any("x", "y")
+
+
+def test_line_225_the_response_element_of_the_declaration_wins(client: Client) -> None:
+    class Elem(ModelService):
+        class SimpleIO:
+            output = "a"
+            response_elem = "zato_x_response"
+
+        def handle(self) -> None:
+            self.response.payload.a = "1"
+
+    assert testing.run(Elem) == {"zato_x_response": {"a": "1"}}
+    assert testing.run(Wrapped) == {"response": {"a": "1"}}
+
+
+def test_line_227_a_wrapped_response_has_dot_access_without_asking(does: Calls) -> None:
+    assert does(lambda self: self.invoke(Wrapped).response.a) == "1"
+
+
+@dataclass(init=False)
+class Role(Model):
+    name: str
+
+
+@dataclass(init=False)
+class User(Model):
+    user_id: int
+    role_list: list[Role]
+    main: Role | None = None
+
+
+class UsesUser(ModelService):
+    input = User
+
+    def handle(self) -> Any:
+        user = self.request.input
+        assert all(isinstance(role, Role) for role in user.role_list)
+        names = [role.name for role in user.role_list]
+        return {"names": names, "main": user.main.name if user.main else None}
+
+
+def test_lines_234_to_240_models_nest_and_say_where_they_are_wrong() -> None:
+    given = {"user_id": "1", "role_list": [{"name": "a"}], "main": {"name": "b"}}
+    assert testing.run(UsesUser, given) == {"names": ["a"], "main": "b"}
+    with pytest.raises(InvalidArgument) as caught:
+        testing.run(UsesUser, {"user_id": "q", "role_list": [{"name": "a"}, {}]})
+    assert [v.path for v in caught.value.violations] == ["/user_id", "/role_list/1/name"]
+    with pytest.raises(InvalidArgument) as caught:
+        testing.run(UsesUser, {"user_id": 1, "role_list": 5})
+    assert [v.path for v in caught.value.violations] == ["/role_list"]
+
+
+def test_line_244_models_are_dicts_and_json() -> None:
+    role = made(Role, name="a")
+    assert (role.to_dict(), role.to_json()) == ({"name": "a"}, '{"name": "a"}')
+    assert (role["name"], role.get("zz"), "name" in role) == ("a", None, True)
+
+
+# 4. Requests and responses.
+
+
+def test_lines_271_to_276_a_request_is_there_in_all_its_forms() -> None:
+    read = testing.trial(Echo, {"a": {"b": 1}}).service.request
+    assert read.payload == read.raw == read.raw_request == read.text == {"a": {"b": 1}}
+    assert read.input.a.b == read.to_bunch().a.b == 1
+
+
+def test_line_281_a_response_that_is_not_declared_takes_any_shape() -> None:
+    class Free(Service):
+        def handle(self) -> None:
+            self.response.payload.abc.hello.world = 123
+            _ = self.response.payload.only.read
+
+    assert testing.run(Free) == {"abc": {"hello": {"world": 123}}}
+
+
+def test_line_282_what_is_assigned_is_a_dict_a_list_a_scalar_or_any_object() -> None:
+    class Row:
+        def __init__(self) -> None:
+            self.a, self.not_declared = 1, object()
+
+    class Assigns(Service):
+        output = "a"
+
+        def handle(self) -> None:
+            self.response.payload = Row()
+
+    class Raw(Service):
+        def handle(self) -> None:
+            self.response.payload = self.request.payload
+
+    assert testing.run(Assigns) == {"a": 1}
+    for value in ([1], "x", 7, {"a": 1}):
+        assert testing.run(Raw, value) == value
+
+
+def test_line_283_rows_are_assigned_or_appended() -> None:
+    class Rows(Service):
+        def handle(self) -> None:
+            self.response.payload[:] = [{"a": 1}]
+            self.response.payload.append({"a": 2})
+
+    assert testing.run(Rows) == [{"a": 1}, {"a": 2}]
+
+
+def test_line_287_each_invocation_has_an_instance_of_its_own() -> None:
+    first, second = (testing.trial(Echo, {"a": 1}).service for _ in range(2))
+    assert first is not second
+
+
+# 5.2. Names.
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "expected"),
+    [
+        ("my_module", "MyService", "my-module.my-service"),
+        ("crm.customer", "GetDetails", "crm.customer.get-details"),
+        ("mymod", "GetHTTPData", "mymod.get-http-data"),
+        ("mod", "SAPOrder123", "mod.sap-order123"),
+        ("mymod", "APIv2Client", "mymod.ap-iv2-client"),
+        ("my_mod", "My_Service", "my-mod.my_service"),
+    ],
+)
+def test_line_312_services_name_themselves(module: str, name: str, expected: str) -> None:
+    assert automatic_name(module, name) == expected
+
+
+def test_line_312_a_name_that_is_given_wins_and_is_not_inherited() -> None:
+    class Named(Service):
+        name = "given.name"
+
+    class Inherits(Named):
+        pass
+
+    assert (Named.service_name, Inherits.service_name.rpartition(".")[2]) == (
+        "given.name",
+        "inherits",
+    )
+
+
+# 12. Where to be better: what is not above.
+
+
+def test_line_437_a_timeout_of_the_caller_bounds_what_it_invokes(
+    does: Calls, client: Client
+) -> None:
+    Calling.does = staticmethod(lambda self: self.invoke(Slow))
+    with pytest.raises(DeadlineExceeded):
+        client.invoke(Calling, {}, timeout=0.2)
+
+
+def test_line_437_limits_per_service_hold(node: Node, client: Client) -> None:
+    class Narrow(Slow):
+        name = "model.narrow"
+        concurrency = 1
+        queue_length = 1
+        pending_limit = 1
+
+    with Worker(Narrow, node=node.address) as worker:
+        running = client.invoke_async(Narrow)
+        while client.get(running, wait=0.05).state is not State.RUNNING:
+            pass
+        pending = client.invoke_async(Narrow)
+        with client_that_tries_once(node) as hasty, pytest.raises(ResourceExhausted) as caught:
+            hasty.invoke_async(Narrow)
+        assert caught.value.reason == "PENDING_LIMIT"
+        assert caught.value.retry_after is not None
+        client.cancel(running, pending)
+        worker.stop()
+
+
+def client_that_tries_once(node: Node) -> Client:
+    return Client(node.address, tries=1)
+
+
+def test_line_437_an_exception_of_the_models_services_is_not_retried(
+    worker: Worker, client: Client
+) -> None:
+    cid = client.invoke_async(Fails, {})
+    with pytest.raises(Internal):
+        client.result(cid, WAIT)
+    assert client.get(cid).attempt == 1
