@@ -1,0 +1,68 @@
+"""The README's examples, as they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import Run
+
+from cidery.testing import Node
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+FILE = re.compile(r"# (\w+\.py)\n")
+FILES = {found[1]: block for block in BLOCKS if (found := FILE.match(block))}
+
+
+@pytest.fixture
+def served(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setenv("CIDERY_NODE", node.address)
+    run = Run(node.address, *(tmp_path / name for name in FILES))
+    run.wait_for("serving")
+    yield node
+    assert run.stop() == 0
+
+
+def test_the_first_service_has_six_lines() -> None:
+    lines = [line for line in FILES["my_module.py"].splitlines()[1:] if line.strip()]
+    assert len(lines) <= 6
+
+
+def test_every_example_runs(served: Node) -> None:
+    namespace: dict[str, Any] = {"__name__": "readme"}
+    examples = [block for block in BLOCKS if not FILE.match(block)]
+    assert len(examples) >= 6
+    for example in examples:
+        exec(compile(example, str(README), "exec"), namespace)
+    namespace["client"].close()
+
+
+def test_the_calls_by_grpcurl_are_answered(served: Node) -> None:
+    grpcurl = os.environ.get("CIDERY_GRPCURL") or shutil.which("grpcurl")
+    if grpcurl is None:
+        pytest.skip("needs grpcurl: CIDERY_GRPCURL")
+    text = README.read_text().replace("\\\n", " ")
+    commands = re.findall(r"^grpcurl (.*)$", text, re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        command = command.replace("127.0.0.1:24337", served.address)
+        found = subprocess.run(
+            f"{grpcurl} {command}", shell=True, capture_output=True, text=True, check=True
+        )
+        answered = json.loads(found.stdout)
+        assert "customer 1" in json.dumps(answered)
+
+
+def test_every_link_leads_somewhere() -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", README.read_text()):
+        assert (README.parent / link).exists(), link
