@@ -85,9 +85,9 @@ def from_rpc(error: grpc.RpcError, cid: str | None = None) -> CideryError:
     call: Any = error
     code = call.code().value[0]
     message = call.details() or ""
-    trailers = dict(call.trailing_metadata() or ())
+    trailers = _pairs(call.trailing_metadata())
     head = call.initial_metadata() if hasattr(call, "initial_metadata") and not trailers else ()
-    found = trailers.get(CID_KEY) or dict(head or ()).get(CID_KEY) or cid
+    found = trailers.get(CID_KEY) or _pairs(head).get(CID_KEY) or cid
     encoded = trailers.get(_DETAILS_KEY)
     if not encoded:
         # No node says so: the connection does, or a server that is none of ours.
@@ -95,6 +95,11 @@ def from_rpc(error: grpc.RpcError, cid: str | None = None) -> CideryError:
     status = _CLASSES["Status"].FromString(encoded)
     details = [(any_.type_url, any_.value) for any_ in status.details]
     return _from_details(code, message, details, found)
+
+
+def _pairs(metadata: Any) -> dict[str, Any]:
+    # Of grpc.aio it is no mapping in all versions; everywhere it is a sequence of pairs.
+    return {key: value for key, value in metadata or ()}  # noqa: C416
 
 
 def from_failure(failure: outcome_pb2.Failure, cid: str | None = None) -> CideryError:
