@@ -70,11 +70,30 @@ def test_a_changed_file_is_served_anew_and_what_runs_ends_where_it_began(
     assert client.invoke("my-module.get-version") == {"version": 2}
     # What cannot be imported is said, and what is served goes on.
     module.write_text("raise ValueError('half written')")
-    run.wait_for("not reloaded")
+    run.wait_for("ValueError: half written")
+    run.wait_for("reloaded", times=2)
     assert client.invoke("my-module.get-version") == {"version": 2}
     gate.touch()
     assert client.result(cid, WAIT) == {"version": 1}
     assert client.get(cid).attempt == 1
+    assert run.stop() == 0
+
+
+def test_what_a_changed_file_is_imported_by_is_served_anew(
+    node: Node, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "a_service.py").write_text(
+        "from b_common import VERSION\nfrom cidery import Service\n"
+        "class Get(Service):\n    def handle(self):\n        return {'version': VERSION}\n"
+    )
+    common = tmp_path / "b_common.py"
+    common.write_text("VERSION = 1")
+    run = Run(node.address, tmp_path, "--reload")
+    run.wait_for("serving")
+    assert client.invoke("a-service.get") == {"version": 1}
+    common.write_text("VERSION = 2")
+    run.wait_for("reloaded")
+    assert client.invoke("a-service.get") == {"version": 2}
     assert run.stop() == 0
 
 

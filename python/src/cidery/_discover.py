@@ -65,6 +65,32 @@ def load(file: Path) -> ModuleType:
     return module
 
 
+def load_all(files: Iterable[Path]) -> Iterator[tuple[Path, ModuleType | Exception]]:
+    """Imports files anew, each once: those that import one another get what is new as well."""
+    files = list(files)
+    importlib.invalidate_caches()
+    before: dict[Path, ModuleType] = {}
+    for file in files:
+        if _is_loaded(file):
+            before[file] = sys.modules.pop(module_name(file))
+    for file in files:
+        if _is_loaded(file):
+            # Another one has imported it.
+            yield file, sys.modules[module_name(file)]
+            continue
+        try:
+            yield file, load(file)
+        except Exception as error:
+            if file in before:
+                sys.modules[module_name(file)] = before[file]
+            yield file, error
+
+
+def _is_loaded(file: Path) -> bool:
+    found = getattr(sys.modules.get(module_name(file)), "__file__", None)
+    return found is not None and Path(found).resolve() == file
+
+
 def services_of(module: ModuleType) -> Iterator[Any]:
     """The services that a module defines: classes with a `handle`, and decorated functions."""
     for value in list(vars(module).values()):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cidery._calls import get_value, set_value
@@ -162,18 +164,35 @@ class Handlers:
         platform: DispatchPlatform,
         token: str,
         line: Line,
-    ) -> concurrent.futures.Future[None]:
-        """Runs a coroutine; its end is told to the line. Cancelling the future cancels it."""
+    ) -> Callable[[], None]:
+        """Runs a coroutine, and tells the line of its end; answers with how to cancel it."""
+        loop = self._started()
+        tasks: list[asyncio.Task[None]] = []
 
         async def run() -> None:
             line.end(await answer_async(definition, facts, platform, token))
 
-        return asyncio.run_coroutine_threadsafe(run(), self._started())
+        def ended(task: asyncio.Task[None]) -> None:
+            # It was cancelled before it began.
+            if task.cancelled():
+                line.end(failed(token, asyncio.CancelledError(), facts))
+
+        def start() -> None:
+            task = loop.create_task(run())
+            task.add_done_callback(ended)
+            tasks.append(task)
+
+        def cancel() -> None:
+            for task in tasks:
+                task.cancel()
+
+        loop.call_soon_threadsafe(start)
+        return lambda: _soon(loop, cancel)
 
     def close(self) -> None:
         """Ends the loop."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            _soon(self._loop, self._loop.stop)
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -184,6 +203,12 @@ class Handlers:
                 )
                 thread.start()
             return self._loop
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    # The loop is closed once the worker has stopped.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(call)
 
 
 def _forever(loop: asyncio.AbstractEventLoop) -> None:

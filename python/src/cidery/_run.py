@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from cidery._discover import files_of, load, services_of
+from cidery._discover import files_of, load_all, module_name, services_of
 from cidery._errors import CideryError
 from cidery._worker import Worker
 
@@ -52,6 +52,9 @@ class Runner:
 
     def run(self) -> int:
         """Serves; answers with the exit code."""
+        if self._options.reload:
+            # It is compared by whole seconds: what changed within one would be taken for the same.
+            sys.dont_write_bytecode = True
         if self._options.zato:
             from cidery import zato
 
@@ -77,15 +80,16 @@ class Runner:
 
     def _services(self, *, strict: bool) -> Iterator[Any]:
         names: dict[str, Path] = {}
-        for file in files_of(self._options.paths):
-            try:
-                module = load(file)
-            except Exception:
+        for file, module in load_all(files_of(self._options.paths)):
+            if isinstance(module, Exception):
                 if strict and [Path(path).resolve() for path in self._options.paths] == [file]:
-                    raise
-                # One bad module does not keep the others from being served.
-                _log.exception("`%s` cannot be imported", file)
-                continue
+                    raise module
+                # One bad module does not keep the others from being served, nor what it was before.
+                _log.error("`%s` cannot be imported", file, exc_info=module)
+                found_before = sys.modules.get(module_name(file))
+                if strict or found_before is None:
+                    continue
+                module = found_before
             for found in services_of(module):
                 if found.service_name in names:
                     other = names[found.service_name]

@@ -168,10 +168,10 @@ class Worker:
         if not definition.is_async:
             self._threads.run(lambda: line.end(answer(definition, facts, platform, token)))
             return platform.cancelled.set
-        future = self._handlers.run(definition, facts, platform, token, line)
+        stop = self._handlers.run(definition, facts, platform, token, line)
 
         def cancel() -> None:
             platform.cancelled.set()
-            future.cancel()
+            stop()
 
         return cancel

@@ -17,6 +17,7 @@ from cidery._definition import declared_by_class
 from cidery._errors import DeadlineExceeded, InvalidArgument, Violation
 from cidery._options import Options, RetryPolicy
 from cidery._payload import plain
+from cidery._protocol import Steps
 from cidery._service import Service as CideryService
 from cidery._sio import Elements, EmptyStrings, Sio, Type, UnknownKeys, json_text
 
@@ -105,13 +106,7 @@ class Service(CideryService):
         """Invokes a service by the model's parameters; other keywords are the payload."""
         call = _Call(payload, args, given)
         steps = self._invoke(service, call.payload, call.options())
-        try:
-            response = self._run(steps)
-        except DeadlineExceeded:
-            if given.get("raise_timeout", True):
-                raise
-            return None
-        return call.read(response)
+        return self._run(_read(steps, call, raises=given.get("raise_timeout", True)))
 
     def invoke_async(self, service: Any, payload: Any = "", /, *args: Any, **given: Any) -> Any:
         """Has a service run in the background; answers with its CID."""
@@ -228,6 +223,15 @@ class _Call:
     def _metadata(self) -> dict[str, str] | None:
         environ = self.given.get("environ")
         return {key: str(value) for key, value in environ.items()} if environ else None
+
+
+def _read(steps: Steps[Any], call: _Call, *, raises: bool) -> Steps[Any]:
+    try:
+        return call.read((yield from steps))
+    except DeadlineExceeded:
+        if raises:
+            raise
+        return None
 
 
 def _is_empty(payload: Any) -> bool:
