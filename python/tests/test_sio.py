@@ -22,6 +22,7 @@ from cidery import (
     AsIs,
     Bool,
     Bytes,
+    Client,
     Csv,
     Date,
     DateTime,
@@ -47,6 +48,7 @@ from cidery._check import Checked, check_input, check_output
 from cidery._definition import Definition
 from cidery._models import elements_of
 from cidery._sio import json_text, read_exact
+from cidery.testing import Node
 from cidery.v1 import service_pb2
 
 ROOT = Path(__file__).parent.parent.parent
@@ -247,6 +249,46 @@ def test_the_table_of_types_holds(side: str, row: re.Match[str]) -> None:
 
 def test_there_are_rows_to_test() -> None:
     assert len(rows()) > 100
+
+
+def test_everything_that_is_wrong_with_a_declaration_is_said_at_once(
+    node: Node, client: Client
+) -> None:
+    class Wrong(Service):
+        input = (
+            Int("a", default="x"),
+            "a",
+            Text("", number=19_500),
+            DictList("rows", Int("n", number=1), Int("m", number=1)),
+            Decimal("price", range=(0, 1)),
+            Int("n", one_of=["1"]),
+        )
+        output = List("l", Type.INT, default=["1", "two"])
+        csv = cidery.CsvOptions(delimiter=",", quote=",")
+
+        def handle(self) -> None:
+            pass
+
+    with pytest.raises(InvalidArgument) as here:
+        testing.run(Wrong)
+    assert here.value.reason == "DECLARATION_INVALID"
+    assert [(v.path, v.reason) for v in here.value.violations] == [
+        ("/input/a/default", "WRONG_TYPE"),
+        ("/input/a", "DUPLICATE_KEY"),
+        ("/input/", "INVALID"),
+        ("/input/", "OUT_OF_RANGE"),
+        ("/input/rows/m", "DUPLICATE_NUMBER"),
+        ("/input/price", "INVALID"),
+        ("/input/n", "INVALID"),
+        ("/output/l/default/1", "WRONG_TYPE"),
+        ("/csv", "INVALID"),
+    ]
+    # And a node says the same.
+    with pytest.raises(InvalidArgument) as there:
+        cidery.Worker(Wrong, node=node.address).start()
+    before = "/services/0/sio"
+    said = [(v.path, v.reason, v.description) for v in there.value.violations]
+    assert said == [(before + v.path, v.reason, v.description) for v in here.value.violations]
 
 
 class Everything(Service):

@@ -24,7 +24,7 @@ from cidery._models import elements_of, instance, is_model, list_of
 from cidery._options import DataFormat, duration
 from cidery._request import Outgoing, Request
 from cidery._service import Service, class_of, lifecycle
-from cidery._sio import Elements, EmptyStrings, Sio, UnknownKeys
+from cidery._sio import CsvOptions, Elements, EmptyStrings, Sio, UnknownKeys
 from cidery.v1 import service_pb2
 
 if TYPE_CHECKING:
@@ -177,9 +177,15 @@ def declared_by_class(cls: type[Service]) -> tuple[Sio, dict[str, Any]]:
         output=sides["output"],
         response_elem=getattr(where, "response_elem", None) or "",
         unknown_keys=getattr(where, "unknown_keys", None) or UnknownKeys.DROP,
+        csv=_csv_of(where),
         empty_strings=getattr(where, "empty_strings", None) or EmptyStrings.REFUSE,
     )
     return sio, models
+
+
+def _csv_of(where: Any) -> CsvOptions | None:
+    csv = getattr(where, "csv", None)
+    return csv if isinstance(csv, CsvOptions) else None
 
 
 def by_requirement(simple_io: Any, side: str, declared: Any) -> Any:

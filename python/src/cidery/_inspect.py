@@ -47,6 +47,7 @@ _OF_REQUEST = frozenset(dir(Request)) | {
 _OF_RESPONSE = frozenset(dir(Outgoing)) | {"metadata", "data_format"}
 _OF_SIMPLE_IO = frozenset(
     (
+        "csv",
         "empty_strings",
         "input",
         "input_optional",

@@ -28,7 +28,7 @@ from cidery._results import Progress
 
 if TYPE_CHECKING:
     from cidery._options import RetryPolicy, Seconds
-    from cidery._sio import EmptyStrings, UnknownKeys
+    from cidery._sio import CsvOptions, EmptyStrings, UnknownKeys
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NONE: frozenset[str] = frozenset()
@@ -52,6 +52,7 @@ class Service:
     response_elem: ClassVar[str | None] = None
     unknown_keys: ClassVar[UnknownKeys | None] = None
     empty_strings: ClassVar[EmptyStrings | None] = None
+    csv: ClassVar[CsvOptions | None] = None
 
     # What it asks of the nodes that serve it. A call's own value beats these.
     description: ClassVar[str] = ""

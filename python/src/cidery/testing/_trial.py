@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cidery._audit import audit
 from cidery._bunch import Bunch
 from cidery._calls import get_value, set_value
 from cidery._check import check_input, check_output
@@ -82,6 +83,7 @@ def trial(
 ) -> Trial:
     """As `run`, and answers with all that came of it."""
     definition = Definition.of(service)
+    audit(definition.sio)
     given = normalized(plain({} if payload is None else payload))
     found = check_input(definition.sio, given)
     if found.violations:
