@@ -48,6 +48,7 @@ from cidery._check import Checked, check_input, check_output
 from cidery._definition import Definition
 from cidery._models import elements_of
 from cidery._sio import json_text, read_exact
+from cidery._value import normalized
 from cidery.testing import Node
 from cidery.v1 import service_pb2
 
@@ -87,6 +88,41 @@ def test_the_corpus_holds(entry: dict[str, Any], case: dict[str, Any]) -> None:
     if "becomes" in expected:
         expected["becomes"] = json_text(expected["becomes"])
     assert outcome(Sio.from_proto(declared(entry)), case) == expected
+
+
+def test_a_node_says_of_the_corpus_what_the_check_says(node: Node, client: Client) -> None:
+    """Word for word, so that a test without a node shows what callers will see."""
+
+    class OfCorpus(Service):
+        def handle(self) -> None:
+            raise cidery.Aborted("it fits")
+
+    declarations = {f"corpus.{e['name']}": Sio.from_proto(declared(e)) for e in CORPUS}
+    services = []
+    for name, sio in declarations.items():
+
+        def declare(_: Any, sio: Sio = sio) -> tuple[Sio, dict[str, Any]]:
+            return sio, {}
+
+        body = {"name": name, "_declare": staticmethod(declare)}
+        services.append(type("OfOne", (OfCorpus,), body))
+    compared = 0
+    with cidery.Worker(*services, node=node.address):
+        for entry in CORPUS:
+            name = f"corpus.{entry['name']}"
+            for case in entry["cases"]:
+                if "input" not in case:
+                    continue
+                found = check_input(declarations[name], normalized(case["input"]))
+                expected = [(v.path, v.reason, v.description) for v in found.violations]
+                with pytest.raises(cidery.CideryError) as caught:
+                    client.invoke(name, case["input"])
+                said = [(v.path, v.reason, v.description) for v in caught.value.violations]
+                # Keys that are not declared come in no order.
+                assert sorted(said) == sorted(expected)
+                assert isinstance(caught.value, InvalidArgument if expected else cidery.Aborted)
+                compared += 1
+    assert compared > 40
 
 
 @dataclasses.dataclass
