@@ -487,6 +487,26 @@ def test_metadata_and_deadlines_come_in_and_go_out(serve: Serve, client: Client)
     assert response.metadata["answered-by"] == "python"
 
 
+class Large(Service):
+    name = "py.large"
+    retry_policy = RetryPolicy(max_attempts=1)
+
+    def handle(self) -> Any:
+        return {"text": self.request.payload.text * self.request.payload.times}
+
+
+def test_large_messages_go_through_and_one_that_is_too_large_fails_alone(
+    serve: Serve, client: Client
+) -> None:
+    serve(Large)
+    text = "x" * (6 << 20)
+    assert client.invoke(Large, text=text, times=1).text == text
+    with pytest.raises(CideryError) as caught:
+        client.invoke(Large, text=text, times=4)
+    assert caught.value.reason == "MESSAGE_TOO_LARGE"
+    assert client.invoke(Large, text="a", times=2).text == "aa"
+
+
 class Rows(Service):
     name = "py.rows"
 

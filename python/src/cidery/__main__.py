@@ -29,7 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     del options["command"], options["log_level"]
     try:
         return run(RunOptions(**options))
-    except (FileNotFoundError, ValueError, TypeError, ImportError, SyntaxError) as error:
+    except (
+        FileNotFoundError,
+        ValueError,
+        TypeError,
+        ImportError,
+        SyntaxError,
+        TimeoutError,
+    ) as error:
         logging.getLogger("cidery.run").error("%s: %s", type(error).__name__, error)
         return 1
 
