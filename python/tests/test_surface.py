@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import pkgutil
 import subprocess
-import sys
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -49,15 +48,12 @@ def test_no_module_is_longer_than_600_lines() -> None:
 
 
 def test_the_stubs_are_those_of_the_contract(tmp_path: Path) -> None:
-    """Compared where the generator of the right version is; the descriptors are compared always."""
+    """Compared where there is a generator; the descriptors are compared always."""
     generated = ROOT / "src" / "cidery" / "v1"
-    try:
-        is_there = metadata.version("grpcio-tools") == "1.73.1"
-    except metadata.PackageNotFoundError:
-        is_there = False
-    if not is_there:
-        pytest.skip("needs grpcio-tools 1.73.1")
-    subprocess.run([sys.executable, ROOT / "generate", tmp_path], check=True)
+    python = os.environ.get("CIDERY_STUBS_PYTHON")
+    if python is None:
+        pytest.skip("CIDERY_STUBS_PYTHON names no Python with grpcio-tools 1.73.1")
+    subprocess.run([python, ROOT / "generate", tmp_path], check=True)
     made = {file.name: file.read_text() for file in (tmp_path / "cidery" / "v1").iterdir()}
     assert made == {file.name: file.read_text() for file in generated.glob("*.py*")}
 
