@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ _SAYS = "listening on "
 
 
 def binary() -> str:
-    """Where the node's binary is: `CIDERY_BINARY`, beside the package, or on the path."""
-    beside = Path(__file__).parent.parent / "bin" / "cidery"
+    """Where the node's binary is: `CIDERY_BINARY`, where pip put it, or on the path."""
+    beside = Path(sysconfig.get_path("scripts")) / "cidery"
     found = os.environ.get("CIDERY_BINARY") or (str(beside) if beside.exists() else None)
     found = found or shutil.which("cidery")
     if found is None:

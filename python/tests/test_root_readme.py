@@ -1,0 +1,33 @@
+"""The service in Python that the project's README shows, as it stands there."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from cidery import testing
+
+README = Path(__file__).parent.parent.parent / "README.md"
+
+
+@pytest.fixture
+def my_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    [text] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    module = ModuleType("my_module")
+    monkeypatch.setitem(sys.modules, "my_module", module)
+    exec(compile(text, str(README), "exec"), module.__dict__)
+    return module
+
+
+def test_the_service_of_the_readme_does_what_it_says(my_module: ModuleType) -> None:
+    found = {"my_response_elem": {"cust_name": "Alexis Smith"}}
+    trial = testing.trial(my_module.GetCustomer, {"cust_id": 7}, invokes={"crm.lookup": found})
+    assert my_module.GetCustomer.service_name == "my-module.get-customer"
+    assert trial.payload == {"cust_name": "Alexis Smith"}
+    assert [(asked.service, asked.payload) for asked in trial.invoked_async] == [
+        ("audit.record", {"cust_id": 7})
+    ]
