@@ -90,7 +90,7 @@ fn show(what: &str, number: f64) {
 
 async fn fill(server: &Server, pending: usize, due: SystemTime) {
     let body = request("echo", Some(due));
-    let load = Load::with_body(&server.address, ACCEPT, CALLERS, body).await;
+    let load = Load::with_bodies(&server.address, ACCEPT, CALLERS, vec![body]).await;
     let mut accepted = 0;
     for size in [1_000, pending / 10, pending] {
         load.run(server, size.saturating_sub(accepted + SAMPLE))
@@ -107,7 +107,13 @@ async fn fill(server: &Server, pending: usize, due: SystemTime) {
 
 /// What the calls of another service take, one caller at a time.
 async fn others(when: &str, server: &Server) {
-    let load = Load::with_body(&server.address, load::INVOKE, 1, request("other", None)).await;
+    let load = Load::with_bodies(
+        &server.address,
+        load::INVOKE,
+        1,
+        vec![request("other", None)],
+    )
+    .await;
     let invoked = load.run(server, 2_000).await;
     let calls = Calls::connect(&server.address, 1).await;
     let body = request("other", None);

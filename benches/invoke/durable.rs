@@ -41,8 +41,13 @@ fn at(callers: usize, calls: usize) {
     let (ours, baseline) = (Server::start("durable"), Server::start("log"));
     let (mut a, mut b) = (Vec::new(), Vec::new());
     runtime.block_on(async {
-        let our_load =
-            Load::with_body(&ours.address, ACCEPT, callers, accept_request(Some(3_600))).await;
+        let our_load = Load::with_bodies(
+            &ours.address,
+            ACCEPT,
+            callers,
+            vec![accept_request(Some(3_600))],
+        )
+        .await;
         let baseline_load = Load::new(&baseline.address, PATH, callers).await;
         our_load.run(&ours, calls / 4).await;
         baseline_load.run(&baseline, calls / 4).await;

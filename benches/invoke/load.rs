@@ -31,7 +31,8 @@ pub(crate) struct Round {
 pub(crate) struct Load {
     channels: Vec<Channel>,
     path: PathAndQuery,
-    body: Bytes,
+    /// What callers send: the first the first, and so on, and from the beginning again.
+    bodies: Vec<Bytes>,
     callers: usize,
 }
 
@@ -56,24 +57,36 @@ pub(crate) fn customer() -> prost_types::Struct {
 
 impl Load {
     pub(crate) async fn new(address: &str, path: &'static str, callers: usize) -> Self {
-        let message = Message {
-            service: "echo".to_owned(),
-            payload: Some(customer()),
-        };
-        let body = message.encode_to_vec().into();
-        Self::with_body(address, path, callers, body).await
+        Self::of_services(address, path, callers, &["echo".to_owned()]).await
     }
 
-    pub(crate) async fn with_body(
+    /// Callers of several services.
+    pub(crate) async fn of_services(
         address: &str,
         path: &'static str,
         callers: usize,
-        body: Bytes,
+        services: &[String],
+    ) -> Self {
+        let bodies = services.iter().map(|service| {
+            let message = Message {
+                service: service.clone(),
+                payload: Some(customer()),
+            };
+            message.encode_to_vec().into()
+        });
+        Self::with_bodies(address, path, callers, bodies.collect()).await
+    }
+
+    pub(crate) async fn with_bodies(
+        address: &str,
+        path: &'static str,
+        callers: usize,
+        bodies: Vec<Bytes>,
     ) -> Self {
         Self {
             channels: connect(address).await,
             path: PathAndQuery::from_static(path),
-            body,
+            bodies,
             callers,
         }
     }
@@ -85,7 +98,8 @@ impl Load {
         let callers: Vec<_> = (0..self.callers)
             .map(|n| {
                 let channel = self.channels[n % CONNECTIONS].clone();
-                let (path, body, left) = (self.path.clone(), self.body.clone(), Arc::clone(&left));
+                let body = self.bodies[n % self.bodies.len()].clone();
+                let (path, left) = (self.path.clone(), Arc::clone(&left));
                 tokio::spawn(call_until_none_left(channel, path, body, left))
             })
             .collect();

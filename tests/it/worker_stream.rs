@@ -366,6 +366,34 @@ async fn whoever_comes_back_too_late_has_nothing() {
     assert_eq!(worker.refused().await.token, dispatch.token);
 }
 
+/// As when a connection is to be given up: the worker opens another one first.
+#[tokio::test]
+async fn a_new_stream_takes_over_before_the_old_one_ends() {
+    let node = node().await;
+    let mut old = Bare::connect(node.address(), resumable()).await;
+    let first = call(&node, dict! {});
+    let one = old.dispatch().await;
+    let again = v1::Hello {
+        session: old.welcome.session.clone(),
+        tokens: vec![one.token.clone()],
+        ..resumable()
+    };
+    let mut new = Bare::connect(node.address(), again).await;
+    assert_eq!(new.welcome.worker_id, old.welcome.worker_id);
+    let second = call(&node, dict! {});
+    let two = new.dispatch().await;
+    // What is under way is answered on either, as long as there are both.
+    old.answer(&one.token, &dict! {});
+    first.await.unwrap().unwrap();
+    drop(old);
+    new.answer(&two.token, &dict! {});
+    second.await.unwrap().unwrap();
+    let third = call(&node, dict! {});
+    let three = new.dispatch().await;
+    new.answer(&three.token, &dict! {});
+    third.await.unwrap().unwrap();
+}
+
 /// Results are acknowledged, so that a worker knows what it need not send again.
 #[tokio::test]
 async fn results_are_acknowledged_to_those_who_can_resume() {

@@ -102,10 +102,14 @@ impl Bare {
         }
     }
 
+    /// The next dispatch, whatever was acknowledged before it.
     pub(crate) async fn dispatch(&mut self) -> v1::Dispatch {
-        match self.next().await {
-            Ok(Some(Said::Dispatch(dispatch))) => dispatch,
-            other => panic!("no dispatch but {other:?}"),
+        loop {
+            match self.next().await {
+                Ok(Some(Said::Dispatch(dispatch))) => return dispatch,
+                Ok(Some(Said::Received(_))) => {}
+                other => panic!("no dispatch but {other:?}"),
+            }
         }
     }
 
