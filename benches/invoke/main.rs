@@ -4,7 +4,8 @@
 //! `prost_types::Struct`: two server processes, one client, A B A B, medians. CPU is that of the server process per
 //! call, because client and server share the machine. Then `ctx.invoke` in process, in nanoseconds and, where valgrind
 //! is there, in instructions. Then `InvokeAsync` on disk, and from it to the outcome (`-- --durable` for these alone).
-//! Through a worker process: `-- --relay`; by the number of workers and services: `-- --workers`. `-- --backlog 1000000` measures a node with that many pending invocations.
+//! Through a worker process: `-- --relay`; by the number of workers and services: `-- --workers`.
+//! `-- --backlog 1000000` measures a node with that many pending invocations.
 
 #![expect(clippy::print_stdout, reason = "a bench shows what it measured")]
 #![expect(

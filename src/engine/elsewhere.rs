@@ -43,6 +43,13 @@ impl Invoker {
         Ok(())
     }
 
+    /// Has what no worker of a service took be looked at again: another one has come.
+    pub fn look_again(&self, service: &ServiceName) {
+        if let Ok(route) = self.0.routes.find(service.as_str()) {
+            self.take_up_put_off(&route);
+        }
+    }
+
     /// Says that where a service is served has changed.
     pub fn moved(&self) {
         self.0.changes.send_replace(());

@@ -3,10 +3,12 @@
 //! Services cannot starve one another: each has a lane, and a lane waits for its own service's slots. Pending work
 //! stays in the store; memory holds what runs.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
@@ -14,11 +16,14 @@ use crate::engine::Invoker;
 use crate::engine::gate::Permits;
 use crate::engine::routes::Route;
 use crate::engine::store::Claim;
-use crate::model::error::Result;
-use crate::model::id::ServiceName;
+use crate::model::error::{Result, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{Invocation, State};
 
 /// How many invocations are taken from the store at once, at most.
 const BATCH: usize = 64;
+/// How much that no worker took is remembered, of each service.
+const PUT_OFF: usize = 10_000;
 /// How long a lane waits after the store failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -29,6 +34,8 @@ pub(super) struct Lane {
     started: AtomicBool,
     /// When it looks again by itself, in nanoseconds since 1970; [`AWAKE`] while it looks.
     looks_again: AtomicI64,
+    /// What no worker took: looked at again when another one comes.
+    put_off: Mutex<HashSet<Cid, RandomState>>,
 }
 
 /// Whoever brings work while a lane looks has to ring: it may have looked past it.
@@ -40,7 +47,30 @@ impl Default for Lane {
             bell: Notify::new(),
             started: AtomicBool::new(false),
             looks_again: AtomicI64::new(AWAKE),
+            put_off: Mutex::default(),
         }
+    }
+}
+
+impl Lane {
+    fn off(&self) -> MutexGuard<'_, HashSet<Cid, RandomState>> {
+        // Every change is one insertion, or all are taken.
+        self.put_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers what no worker took; answers whether. Beyond a limit it is looked at again when it is due.
+    pub(super) fn note_put_off(&self, cid: Cid) -> bool {
+        let mut off = self.off();
+        if off.len() >= PUT_OFF {
+            return false;
+        }
+        off.insert(cid);
+        true
+    }
+
+    /// Whether it is remembered still.
+    pub(super) fn is_put_off(&self, cid: Cid) -> bool {
+        self.off().contains(&cid)
     }
 }
 
@@ -62,6 +92,29 @@ impl Invoker {
         }
     }
 
+    /// Has what no worker took be looked at now: another one has come.
+    pub(super) fn take_up_put_off(&self, route: &Arc<Route>) {
+        let put_off = std::mem::take(&mut *route.lane.off());
+        if put_off.is_empty() {
+            return;
+        }
+        let (invoker, route) = (self.clone(), Arc::clone(route));
+        self.0.tasks.spawn("put off", async move {
+            for cid in put_off {
+                invoker.take_up(&route, cid).await;
+            }
+        });
+    }
+
+    /// Has what was put off be looked at now, unless it runs, or has ended, or is gone.
+    pub(super) async fn take_up(&self, route: &Arc<Route>, cid: Cid) {
+        if let Ok(found) = self.look(cid).await
+            && is_put_off(&found.invocation)
+        {
+            self.release(route, &found.invocation).await;
+        }
+    }
+
     /// Tells a service's lane that there is work.
     pub(super) fn wake(&self, route: &Arc<Route>) {
         if !route.lane.started.swap(true, Ordering::AcqRel) {
@@ -70,6 +123,12 @@ impl Invoker {
         }
         route.lane.bell.notify_one();
     }
+}
+
+fn is_put_off(invocation: &Invocation) -> bool {
+    let failure = invocation.last_failure.as_ref();
+    matches!(invocation.state, State::Pending { .. })
+        && failure.is_some_and(|failure| failure.reason() == reason::NO_COMPATIBLE_WORKER)
 }
 
 async fn drive(invoker: Invoker, service: ServiceName, lane: Arc<Lane>) {

@@ -134,15 +134,21 @@ impl Invoker {
     }
 
     /// Puts an invocation off that was claimed and that no worker takes now.
-    pub(super) async fn put_off(&self, route: &Route, invocation: &Invocation, error: Error) {
+    pub(super) async fn put_off(&self, route: &Arc<Route>, invocation: &Invocation, error: Error) {
         let now = self.0.clock.now();
         let decision = Decision {
             due: later(now, LOOK_AGAIN),
             last_failure: Some(error),
             ..Decision::as_it_is(invocation)
         };
+        let cid = invocation.request.cid;
+        let noted = route.lane.note_put_off(cid);
         self.settle_idle(route, invocation, decision, Whose::Ours)
             .await;
+        // A worker has come meanwhile, and whoever looked again then did not find it put off yet.
+        if noted && !route.lane.is_put_off(cid) {
+            self.take_up(route, cid).await;
+        }
     }
 
     /// Makes an invocation that is held due again, as it is.

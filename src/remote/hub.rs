@@ -406,6 +406,7 @@ impl Hub {
                 }
                 _ => self.invoker.moved(),
             }
+            self.invoker.look_again(service);
         }
     }
 
