@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cidery::service::Call;
-use cidery::{Client, dict};
+use cidery::{Cid, Client, Error, dict};
 
 use crate::support::binary::Server;
 use crate::support::{Folder, recorder, until};
@@ -36,4 +36,36 @@ async fn a_full_disk_refuses_new_work_and_loses_nothing() {
     let ended = server.run(&["result", &running.to_string(), "--wait", "30s"]);
     assert!(ended.status.success(), "{ended:?}");
     client.invoke_async(customer()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_reaches_its_limit_refuses_new_work() {
+    let folder = Folder::new("limit");
+    let data = folder.path().join("data");
+    let server = Server::start(&[
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--store-limit",
+        "1MiB",
+    ]);
+    let client = Client::connect(&server.address).await.unwrap().tries(1);
+    let large = || Call::new("cidery.echo", dict! { "text": "x".repeat(10_000) });
+    let (error, accepted) = until_refused(&client, large).await;
+    assert_eq!(error.reason(), "STORE_FULL", "{error:?}");
+    assert!(accepted.len() > 10, "only {} were accepted", accepted.len());
+    for cid in accepted {
+        let ended = server.run(&["result", &cid.to_string(), "--wait", "30s"]);
+        assert!(ended.status.success(), "{ended:?}");
+    }
+}
+
+/// Invokes in the background until that is refused; answers why, and what was accepted.
+async fn until_refused(client: &Client, call: impl Fn() -> Call) -> (Error, Vec<Cid>) {
+    let mut accepted = Vec::new();
+    loop {
+        match client.invoke_async(call()).await {
+            Ok(one) => accepted.push(one.cid),
+            Err(error) => return (error, accepted),
+        }
+    }
 }

@@ -171,9 +171,43 @@ fn duration(text: &str) -> std::result::Result<Duration, String> {
     Duration::try_from(parsed).map_err(|_| "a duration is not negative".to_owned())
 }
 
+/// Reads a size: `1048576`, `64MiB`, `1GiB`.
+#[cfg(feature = "sqlite")]
+fn bytes(text: &str) -> std::result::Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text.get(digits.len()..).unwrap_or_default();
+    let shift = match unit {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => {
+            return Err(
+                "use a number of bytes, or one with `KiB`, `MiB`, `GiB` or `TiB`".to_owned(),
+            );
+        }
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "begin with a whole number".to_owned())?;
+    let bytes = u128::from(number) << shift;
+    u64::try_from(bytes).map_err(|_| "that is more than there can be".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(bytes("512"), Ok(512));
+        assert_eq!(bytes("64MiB"), Ok(64 << 20));
+        for wrong in ["", "MiB", "1.5GiB", "1MB", "-1", "99999999999TiB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::printer::{Printer, Tone};
-use super::{LogArgs, duration};
+use super::{LogArgs, bytes, duration};
 use crate::app::{Node, NodeHandle, telemetry};
 use crate::model::error::{Error, Result};
 
@@ -30,6 +30,14 @@ pub(super) struct Serve {
         value_name = "FOLDER"
     )]
     data_dir: std::path::PathBuf,
+    /// How large the store may become: new work is refused beyond seven eighths of that. Default: 64GiB.
+    #[cfg(feature = "sqlite")]
+    #[arg(long, value_parser = bytes, value_name = "SIZE")]
+    store_limit: Option<u64>,
+    /// How much of the disk is left to others. Default: 64MiB.
+    #[cfg(feature = "sqlite")]
+    #[arg(long, value_parser = bytes, value_name = "SIZE")]
+    keep_free: Option<u64>,
     /// Keeps invocations in memory: they are gone when the node ends.
     #[cfg(feature = "sqlite")]
     #[arg(long, conflicts_with = "data_dir")]
@@ -53,7 +61,11 @@ impl Serve {
         let mut builder = Node::builder().listen(self.listen).drain(self.drain);
         #[cfg(feature = "sqlite")]
         if !self.in_memory {
-            builder = builder.store(crate::store::SqliteStore::open(&self.data_dir)?);
+            let mut options = crate::store::SqliteOptions::default();
+            options.bytes_limit = self.store_limit.unwrap_or(options.bytes_limit);
+            options.free_kept = self.keep_free.unwrap_or(options.free_kept);
+            let store = crate::store::SqliteStore::open_with(&self.data_dir, options)?;
+            builder = builder.store(store);
         }
         if self.demo {
             builder = builder.demo();
