@@ -8,15 +8,16 @@ use cidery::codec::struct_pb::{encode_dict, encode_value};
 use cidery::engine::store::{Announced, Record, Store as _, Stored};
 use cidery::model::error::Violation;
 use cidery::model::invocation::{
-    EventKind, InReplyTo, Invocation, Progress, Request, RetryPolicy, Shown, State, Terms,
+    EventKind, InReplyTo, Invocation, Later, Progress, Request, RetryPolicy, Shown, State, Terms,
 };
 use cidery::model::metadata::Metadata;
 use cidery::model::payload::{Format, Reply};
+use cidery::model::token::TokenHash;
 use cidery::store::SqliteStore;
 use cidery::{Cid, Error, Payload, Value, dict};
 
 use crate::support::stored::{
-    NOW, accepted, at, claimed, event, found, invocation, service, started, succeeded,
+    NOW, accepted, at, claimed, event, found, invocation, record, service, started, succeeded,
 };
 use crate::support::{Folder, document};
 
@@ -309,9 +310,10 @@ async fn a_directory_is_one_processs_and_one_programs() {
 
 /// A store that format 1 left behind, closed in order. It must open for ever: it is never written anew.
 /// (What `whatever_is_written_is_read_as_it_was` writes, as it was then.)
-const KEPT: [&str; 2] = [
+const KEPT: [&str; 3] = [
     "tests/fixtures/store_v1/cidery.db",
     "tests/fixtures/store_v2/cidery.db",
+    "tests/fixtures/store_v3/cidery.db",
 ];
 
 /// Something of everything that a store can hold. Never changed: it is what the fixture was made of.
@@ -462,7 +464,7 @@ async fn assert_whole(store: &SqliteStore) {
         let found = found(store, all.request.cid).await;
         assert_eq!(told(&found), told(&all));
     }
-    assert_eq!(store.pending_in_all(), 1);
+    assert_eq!(store.pending(&service("order.place")), 1);
     let key = store.with_key(service("customer.get"), "order-1".to_owned());
     let first = &something_of_everything()[0];
     assert_eq!(key.await.unwrap(), Some(first.request.cid));
@@ -490,6 +492,36 @@ fn declared() -> Announced {
     }
 }
 
+/// What is in the fixture of format 3 beside that: one whose outcome is awaited.
+async fn write_awaited(store: &SqliteStore) {
+    let mut one = invocation("order.approve", NOW, dict! {});
+    Arc::make_mut(&mut one.request).cid = cid(99);
+    store.accept(one).await.unwrap();
+    claimed(store, "order.approve", NOW, 1).await;
+    let awaited = Record {
+        due: at(60),
+        wake: at(60),
+        later: Some(awaited()),
+        ..record(cid(99), State::Pending { started: true }, started())
+    };
+    assert!(store.record(awaited).await.unwrap());
+}
+
+fn awaited() -> Later {
+    Later::awaited(TokenHash([7; 32]))
+}
+
+/// The same is written and read today.
+#[tokio::test]
+async fn what_is_awaited_is_read_as_it_was_written() {
+    let folder = Folder::new("store");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    write_awaited(&store).await;
+    let found = found(&store, cid(99)).await;
+    assert!(found.waits_for_completion());
+    assert_eq!(found.later, Some(awaited()));
+}
+
 /// What a version wrote opens in all that follow, and all that was in it is there.
 #[tokio::test]
 async fn stores_of_each_format_open() {
@@ -500,8 +532,11 @@ async fn stores_of_each_format_open() {
         let store = SqliteStore::open(folder.path()).unwrap();
         assert_eq!(store.generation(), 2);
         assert_whole(&store).await;
-        if kept.ends_with("store_v2/cidery.db") {
+        if !kept.ends_with("store_v1/cidery.db") {
             assert_eq!(store.announced().await.unwrap(), [declared()]);
+        }
+        if kept.ends_with("store_v3/cidery.db") {
+            assert_eq!(found(&store, cid(99)).await.later, Some(awaited()));
         }
     }
 }
