@@ -48,21 +48,27 @@ fn as_one_element(declared: &Elements, text: &str) -> Result<Value> {
 /// An input as it is shown to others than the handler: as it came, its secrets masked.
 #[must_use]
 pub fn masked_input(sio: &Sio, input: Payload) -> Payload {
+    masked(sio, input, |value| sio.masked_input(value))
+}
+
+/// A response as lists show it: its secrets masked.
+#[must_use]
+pub fn masked_output(sio: &Sio, output: Payload) -> Payload {
+    masked(sio, output, |value| sio.masked_output(value))
+}
+
+fn masked(sio: &Sio, payload: Payload, mask: impl FnOnce(Value) -> Value) -> Payload {
     if !sio.has_secrets() {
-        return input;
+        return payload;
     }
-    let value = match input {
+    let value = match payload {
         Payload::Document(bytes, Format::Csv) => csv::read(&bytes, sio.csv),
         // It may be the secret itself.
         Payload::Document(_, Format::Text) => Ok(Value::from("***")),
-        input => payload::decode(input),
+        encoded => payload::decode(encoded),
     };
     // What cannot be read is not shown at all.
-    Payload::Value(
-        value
-            .map(|value| sio.masked_input(value))
-            .unwrap_or_default(),
-    )
+    Payload::Value(value.map(mask).unwrap_or_default())
 }
 
 /// Takes secrets out of what a failure says of an input.

@@ -63,7 +63,8 @@ impl Invoker {
         let _work = engine.work.token();
         if invocation.waits_for_completion() {
             if !self.gave_up(&route, &invocation).await {
-                self.give_up_awaiting(&route, &invocation).await;
+                self.give_up_awaiting(&route, &invocation, Whose::Ours)
+                    .await;
             }
             drop(permits);
             self.wake(&route);

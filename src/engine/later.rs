@@ -13,6 +13,7 @@ use foldhash::fast::RandomState;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::codec::payload;
 use crate::engine::Invoker;
 use crate::engine::background::{Ended, timed_out};
 use crate::engine::decide::decide;
@@ -30,6 +31,9 @@ const WAITING: usize = 10_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often is looked for that.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// What whoever gives an outcome has to mend.
+const OUTCOME_INVALID: &str = "the outcome does not fit what the service declares";
 
 /// What runs.
 const RUNNING: State = State::Running {
@@ -196,7 +200,7 @@ impl Invoker {
             return Err(void());
         }
         if !invocation.waits_for_completion() {
-            return given_before(&invocation, outcome).map(Some);
+            return self.given_before(&invocation, outcome).map(Some);
         }
         let service = invocation.request.service.as_str();
         let route = self.0.routes.find(service)?;
@@ -215,15 +219,37 @@ impl Invoker {
         Ok(taken.then_some(state))
     }
 
+    /// What is answered to an outcome that is given again.
+    fn given_before(&self, invocation: &Invocation, given: &Result<Reply>) -> Result<State> {
+        let service = invocation.request.service.as_str();
+        let route = self.0.routes.find(service)?;
+        let given = match checked(&route, given.clone())? {
+            Ok(reply) => self.storable_reply(&route, reply, invocation),
+            Err(error) => Err(error),
+        };
+        let failed = invocation.last_failure.clone().map(Err);
+        let there = invocation.outcome().or(failed);
+        if there.is_some_and(|there| is_same(&there, &given)) {
+            return Ok(invocation.state);
+        }
+        let cid = invocation.request.cid;
+        let message = format!("{cid} does not wait for an outcome any more, and has another one");
+        Err(Error::failed_precondition(reason::ENDED, message))
+    }
+
     /// Ends an attempt whose outcome did not come in time: as any other that was too slow.
-    pub(super) async fn give_up_awaiting(&self, route: &Route, invocation: &Invocation) {
+    pub(super) async fn give_up_awaiting(
+        &self,
+        route: &Route,
+        invocation: &Invocation,
+        whose: Whose,
+    ) -> bool {
         let timeout = invocation.request.attempt_timeout;
         let timeout = timeout.unwrap_or(route.options.attempt_timeout);
         let ended = Ended::With(Err(timed_out(route, timeout)));
         let (now, losses) = (self.0.clock.now(), self.0.limits.losses);
         let decision = decide(route, invocation, RUNNING, ended, now, losses);
-        self.settle_idle(route, invocation, decision, Whose::Ours)
-            .await;
+        self.settle_idle(route, invocation, decision, whose).await
     }
 }
 
@@ -235,7 +261,7 @@ fn checked(route: &Route, outcome: Result<Reply>) -> Result<Result<Reply>> {
     let reply = route.definition.check_output(reply).map_err(|error| {
         let violations = error.field_violations().iter().cloned();
         violations.fold(
-            Error::invalid_argument(reason::OUTPUT_INVALID, error.message().to_owned()),
+            Error::invalid_argument(reason::OUTPUT_INVALID, OUTCOME_INVALID),
             Error::with_violation,
         )
     })?;
@@ -243,22 +269,18 @@ fn checked(route: &Route, outcome: Result<Reply>) -> Result<Result<Reply>> {
     Ok(Ok(reply))
 }
 
-/// What is answered to an outcome that is given again.
-fn given_before(invocation: &Invocation, outcome: &Result<Reply>) -> Result<State> {
-    let state = invocation.state;
-    let is_the_same = match state {
-        State::Succeeded => outcome.is_ok(),
-        State::Failed | State::Pending { .. } => outcome.is_err(),
-        State::Running { .. } | State::Cancelled | State::Expired => false,
-    };
-    if is_the_same {
-        return Ok(state);
+/// Whether what was given is what there is.
+fn is_same(there: &Result<Reply>, given: &Result<Reply>) -> bool {
+    match (there, given) {
+        (Ok(there), Ok(given)) => {
+            let read = |reply: &Reply| payload::decode(reply.payload.clone()).ok();
+            read(there) == read(given)
+        }
+        (Err(there), Err(given)) => {
+            (there.kind(), there.reason()) == (given.kind(), given.reason())
+        }
+        (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
     }
-    let message = format!(
-        "{} does not wait for this outcome any more: {state:?}",
-        invocation.request.cid
-    );
-    Err(Error::failed_precondition(reason::ENDED, message))
 }
 
 fn void() -> Error {

@@ -69,11 +69,19 @@ impl Invoker {
 
     /// Ends an invocation that nobody has claimed and whose time is over; answers whether it was.
     pub(super) async fn give_up_waiting(&self, route: &Route, invocation: &Invocation) -> bool {
-        let Some((change, error)) = over(invocation, self.0.clock.now()) else {
-            return false;
-        };
-        self.end_pending(route, invocation, change, error, Whose::Nobodys)
-            .await
+        let now = self.0.clock.now();
+        match over(invocation, now) {
+            Some((change, error)) => {
+                self.end_pending(route, invocation, change, error, Whose::Nobodys)
+                    .await
+            }
+            // It needs neither a slot nor a worker for that.
+            None if invocation.waits_for_completion() && invocation.due <= now => {
+                self.give_up_awaiting(route, invocation, Whose::Nobodys)
+                    .await
+            }
+            None => false,
+        }
     }
 
     /// Ends an invocation that does not run; answers whether it had not ended before.
@@ -218,6 +226,8 @@ impl Invoker {
         };
         let retention = terms.retention.unwrap_or(of_service);
         let ended = decision.state.is_terminal();
+        let awaited = decision.later.filter(|later| later.waits);
+        let awaited = awaited.map(|_| decision.due);
         let purge_time = ended.then(|| later(now, retention));
         let tombstone = retention.min(self.0.limits.tombstone_retention);
         Record {
@@ -227,7 +237,12 @@ impl Invoker {
             losses: decision.losses,
             due: decision.due,
             wake: terms.wake(decision.state, decision.due),
-            over: terms.over(decision.state).filter(|_| !ended),
+            over: terms
+                .over(decision.state)
+                .into_iter()
+                .chain(awaited)
+                .min()
+                .filter(|_| !ended),
             first_attempt_time: None,
             events: Vec::new(),
             progress: None,

@@ -334,6 +334,12 @@ impl Session {
         line.streams == stream && line.outbox.is_none() && !line.ended
     }
 
+    /// Whether the worker has nothing that it has not answered.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.line().dispatches.is_empty()
+    }
+
     /// It takes nothing new, and is told so after the last dispatch.
     pub(super) fn drain(&self) {
         // While the line is held nothing is handed over.

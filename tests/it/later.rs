@@ -112,6 +112,12 @@ async fn the_outcome_comes_from_outside_once() {
         complete(&node, &token, 1).await.unwrap(),
         v1::State::Succeeded
     );
+    let error = complete(&node, &token, 2).await.unwrap_err();
+    assert_eq!(
+        error.reason(),
+        "ENDED",
+        "another outcome is not the one there is"
+    );
     let late = Err(Error::internal("LATE", "too late"));
     let error = node.client.complete(cid, &token.1, late).await.unwrap_err();
     assert_eq!(error.reason(), "ENDED");
@@ -350,4 +356,24 @@ async fn a_worker_says_that_it_can_before_it_does() {
             v1::State::Succeeded
         );
     }
+}
+
+/// It needs no slot and no worker: there may be none any more.
+#[tokio::test]
+async fn what_does_not_come_in_time_ends_whoever_serves() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let (tokens, mut given) = unbounded_channel();
+    let worker = Worker::builder().define(approve(tokens));
+    let worker = worker.connect(&node.address().to_string()).await.unwrap();
+    let mut call = call();
+    call.timeout = Some(Duration::from_millis(500));
+    call.background().retry_policy = Some(RetryPolicy {
+        max_attempts: 1,
+        ..RetryPolicy::default()
+    });
+    let cid = node.client.invoke_async(call).await.unwrap().cid;
+    given.recv().await.unwrap();
+    worker.stop().await;
+    let found = ended(&node.client, cid).await;
+    assert_eq!(failure(found).reason, "DEADLINE_EXCEEDED");
 }

@@ -9,6 +9,7 @@ use cidery::engine::Found;
 use cidery::engine::store::{Filter, Store as _};
 use cidery::model::invocation::State;
 use cidery::service::Call;
+use cidery::sio::{Secret, Sio};
 use cidery::store::{MemoryStore, SqliteStore};
 use cidery::{
     Cid, Context, Definition, Error, Kind, Node, NodeBuilder, NodeHandle, RetryPolicy, dict,
@@ -476,4 +477,34 @@ async fn what_has_ended_is_purged_over_the_wire() {
     assert_eq!(purge(true).await, ["", ""]);
     assert_eq!(purge(false).await, ["", "NOT_ENDED"]);
     assert_eq!(purge(false).await, ["RESULT_EXPIRED", "NOT_ENDED"]);
+}
+
+/// Whoever lists invocations does not ask for what each of them came to.
+#[tokio::test]
+async fn lists_mask_the_secrets_of_outcomes() {
+    let issue = async || dict! { "key": "open-sesame", "for": "Ann" };
+    let sio = Sio::new()
+        .output(Secret("key"))
+        .output("for")
+        .response_elem("issued");
+    let issue = Definition::new("key.issue", issue).unwrap().sio(sio);
+    let node = TestNode::start(Node::builder().define(issue)).await;
+    let cid = node
+        .client
+        .invoke_async(Call::new("key.issue", ()))
+        .await
+        .unwrap()
+        .cid;
+    let found = node.client.invocation(cid, PATIENCE).await.unwrap();
+    assert!(format!("{found:?}").contains("open-sesame"));
+    let listed = node
+        .client
+        .invocations(v1::InvocationFilter::default(), 9)
+        .await
+        .unwrap();
+    let shown = format!("{:?}", listed[0].outcome);
+    assert!(
+        !shown.contains("open-sesame") && shown.contains("Ann"),
+        "{shown}"
+    );
 }

@@ -117,3 +117,38 @@ async fn invocations_are_chosen_by_what_they_have_in_common() {
     assert_eq!(retried.lines().count(), 3, "{retried}");
     line(server.run(&["cancel", &running]));
 }
+
+/// What programs read: one JSON value, its keys without spaces.
+#[test]
+fn changes_and_stories_are_told_to_programs() {
+    let server = Server::start(&[]);
+    let invoke = |arguments: &[&str]| {
+        let output = server.run(&[&["invoke", "--async"], arguments].concat());
+        stdout(&output).trim().to_owned()
+    };
+    let running = invoke(&["demo.sleep", "seconds=60"]);
+    let failed = invoke(&["demo.fail", "code=NOT_FOUND"]);
+    server.run(&["result", &failed, "--wait", "10s"]);
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let output = server.run(&[&["--output", "json"], arguments].concat());
+        serde_json::from_str(stdout(&output).trim()).unwrap()
+    };
+    let change = json(&["cancel", &running]);
+    assert_eq!(
+        (change["cid"].as_str(), &change["reason"]),
+        (Some(&*running), &"".into())
+    );
+    let refused = json(&["cancel", &failed]);
+    assert_eq!(refused["reason"], "ENDED", "{refused}");
+    let story = json(&["explain", &failed]);
+    assert_eq!(story["input"]["code"], "NOT_FOUND", "{story}");
+    let attempt = &story["attempts"][0];
+    assert_eq!(
+        (&attempt["number"], &attempt["reason"]),
+        (&1.into(), &"DEMO_FAILED".into())
+    );
+    assert!(
+        attempt["start_time"].is_string() && story["why"] == "DEMO_FAILED",
+        "{story}"
+    );
+}

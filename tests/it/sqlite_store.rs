@@ -464,7 +464,7 @@ async fn assert_whole(store: &SqliteStore) {
         let found = found(store, all.request.cid).await;
         assert_eq!(told(&found), told(&all));
     }
-    assert_eq!(store.pending(&service("order.place")), 1);
+    assert_eq!(store.pending(&service("customer.get")), 1);
     let key = store.with_key(service("customer.get"), "order-1".to_owned());
     let first = &something_of_everything()[0];
     assert_eq!(key.await.unwrap(), Some(first.request.cid));
@@ -539,4 +539,18 @@ async fn stores_of_each_format_open() {
             assert_eq!(found(&store, cid(99)).await.later, Some(awaited()));
         }
     }
+}
+
+/// What only says that it has this format is refused before anything is accepted.
+#[tokio::test]
+async fn a_store_that_lacks_something_of_its_format_is_refused() {
+    let folder = Folder::new("store");
+    drop(SqliteStore::open(folder.path()).unwrap());
+    let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+    let drop_it = "DROP INDEX overdue; ALTER TABLE invocation DROP COLUMN over";
+    connection.execute_batch(drop_it).unwrap();
+    drop(connection);
+    let error = SqliteStore::open(folder.path()).unwrap_err();
+    assert_eq!(error.reason(), "STORE_UNUSABLE", "{error}");
+    assert!(error.message().contains("invocation.over"), "{error}");
 }

@@ -9,8 +9,10 @@ use super::invocations::state_name;
 use super::printer::{Printer, Tone};
 use crate::codec::convert::failure_from_proto;
 use crate::codec::proto::v1;
+use crate::dict;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
+use crate::model::value::Value;
 use crate::remote::client::Chosen;
 
 /// Cancels invocations: at once where they wait, after their handlers have stopped where they run.
@@ -91,10 +93,28 @@ impl Retry {
     }
 }
 
+fn as_json(change: &v1::InvocationChange) -> Value {
+    let failure = change.failure.as_ref();
+    dict! {
+        "cid": change.cid.as_str(),
+        "state": state_name(change.state),
+        "cancel_requested": change.cancel_requested,
+        "new_cid": change.new_cid.as_str(),
+        "reason": failure.map_or("", |failure| &failure.reason),
+        "message": failure.map_or("", |failure| &failure.message),
+    }
+    .into()
+}
+
 /// One line for each; fails with the first that failed.
 fn show(printer: &Printer, changes: Vec<v1::InvocationChange>) -> Result<()> {
     let mut first: Option<Error> = None;
     for change in changes {
+        if printer.is_json() {
+            printer.line(&as_json(&change));
+            first = first.or_else(|| change.failure.map(failure_from_proto));
+            continue;
+        }
         match change.failure {
             Some(failure) => {
                 let error = failure_from_proto(failure);

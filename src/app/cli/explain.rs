@@ -70,7 +70,7 @@ fn for_people(printer: &Printer, invocation: &v1::Invocation, children: &[v1::In
     for (key, fact) in origin(invocation) {
         printer.data(&format!("{key}: {fact}"));
     }
-    printer.data(&format!("input: {}", input(invocation)));
+    printer.data(&format!("input: {}", shown_input(invocation)));
     printer.data("");
     let rows: Vec<_> = story(invocation)
         .into_iter()
@@ -91,43 +91,66 @@ fn for_people(printer: &Printer, invocation: &v1::Invocation, children: &[v1::In
 }
 
 fn for_programs(invocation: &v1::Invocation, children: &[v1::Invocation]) -> Value {
-    let story = story(invocation).into_iter();
-    let story = story.map(|(when, what)| Value::from(dict! { "when": when, "what": what }));
+    let text = |text: &str| match text {
+        "" => Value::Null,
+        text => Value::from(text),
+    };
+    let time = |time: &Option<prost_types::Timestamp>| {
+        let time = time.as_ref().and_then(timestamp_from_proto);
+        time.map_or(Value::Null, |time| Value::Text(time.to_string()))
+    };
+    let attempts = invocation.attempts.iter().map(|attempt| {
+        let failure = attempt.failure.as_ref();
+        Value::from(dict! {
+            "number": i64::from(attempt.number),
+            "worker": text(&attempt.worker),
+            "start_time": time(&attempt.start_time),
+            "end_time": time(&attempt.end_time),
+            "reason": text(failure.map_or("", |failure| &failure.reason)),
+            "message": text(failure.map_or("", |failure| &failure.message)),
+        })
+    });
     let children = children.iter().map(|child| {
         Value::from(dict! {
             "cid": child.cid.as_str(),
             "service": child.service.as_str(),
             "state": state_name(child.state),
-            "in reply to": child.in_reply_to.as_str(),
+            "in_reply_to": text(&child.in_reply_to),
         })
     });
-    let mut facts = dict! {
+    dict! {
         "cid": invocation.cid.as_str(),
         "service": invocation.service.as_str(),
         "state": state_name(invocation.state),
-        "waits for": why(invocation),
-        "input": input(invocation),
-        "story": story.collect::<Vec<_>>(),
+        "why": text(&why(invocation)),
+        "input": input(invocation).unwrap_or_default(),
+        "accept_time": time(&invocation.accept_time),
+        "end_time": time(&invocation.end_time),
+        "purge_time": time(&invocation.purge_time),
+        "attempts": attempts.collect::<Vec<_>>(),
+        "parent_cid": text(&invocation.parent_cid),
+        "in_reply_to": text(&invocation.in_reply_to),
+        "retry_of": text(&invocation.retry_of),
+        "idempotency_key": text(&invocation.idempotency_key),
         "made": children.collect::<Vec<_>>(),
-    };
-    for (key, fact) in origin(invocation) {
-        facts.insert(key, fact);
     }
-    facts.into()
+    .into()
 }
 
-fn input(invocation: &v1::Invocation) -> String {
+/// What it got; `None` where that cannot be read.
+fn input(invocation: &v1::Invocation) -> Option<Value> {
     let Some(input) = invocation.input.clone() else {
-        return "{}".to_owned();
+        return Some(dict! {}.into());
     };
-    let format = format_from_proto("/data_format", input.data_format)
-        .ok()
-        .flatten();
+    let format = format_from_proto("/data_format", input.data_format).ok()?;
     let payload = input
         .input
         .and_then(|input| input.into_payload(format.unwrap_or(Format::Json)));
-    let value = payload.map(payload::decode).transpose().ok().flatten();
-    value
+    payload::decode(payload?).ok()
+}
+
+fn shown_input(invocation: &v1::Invocation) -> String {
+    input(invocation)
         .and_then(|value| json::write(&value).ok())
         .unwrap_or_else(|| "(cannot be shown)".to_owned())
 }
@@ -166,15 +189,31 @@ fn story(invocation: &v1::Invocation) -> Vec<(String, String)> {
     }
     if invocation.end_time.is_some() {
         let ended = state_name(invocation.state).to_lowercase();
-        story.push((at(invocation.end_time.as_ref()), ended));
+        let why = match invocation
+            .outcome
+            .as_ref()
+            .and_then(|one| one.outcome.as_ref())
+        {
+            Some(v1::outcome::Outcome::Failure(failure)) => format!(": {}", failure.message),
+            _ => String::new(),
+        };
+        story.push((at(invocation.end_time.as_ref()), ended + &why));
         story.push((
             at(invocation.purge_time.as_ref()),
             "will be removed".to_owned(),
         ));
     } else {
-        match why(invocation).as_str() {
-            "HELD" => story.push((String::new(), "is held: retry or cancel it".to_owned())),
-            _ => story.push((at(invocation.start_time.as_ref()), "is due".to_owned())),
+        let due = at(invocation.start_time.as_ref());
+        match (why(invocation).as_str(), invocation.state()) {
+            ("HELD", _) => story.push((String::new(), "is held: retry or cancel it".to_owned())),
+            (_, v1::State::Pending) => story.push((due, "is due".to_owned())),
+            _ if invocation.waiting_for_completion => {
+                story.push((
+                    due,
+                    "is over, unless its outcome has come by then".to_owned(),
+                ));
+            }
+            _ => {}
         }
     }
     story

@@ -93,6 +93,9 @@ pub(super) fn why(invocation: &v1::Invocation) -> String {
             .trim_start_matches("PENDING_REASON_")
             .to_owned();
     }
+    if invocation.waiting_for_completion {
+        return "WAITING_FOR_COMPLETION".to_owned();
+    }
     if invocation.cancel_requested {
         return "CANCEL_REQUESTED".to_owned();
     }

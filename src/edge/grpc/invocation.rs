@@ -20,7 +20,7 @@ use crate::codec::{payload, sio};
 use crate::engine::{Found, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{HELD, State};
+use crate::model::invocation::{EventKind, HELD, State};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
 use crate::remote::hub::Workers;
@@ -151,7 +151,10 @@ impl InvocationApi {
         let view: v1::InvocationView = request::known("/view", message.view)?;
         let full = view == v1::InvocationView::Full;
         let (found, next_page_token) = manage::list(&self.invoker, &message).await?;
-        let invocations = found.into_iter().map(|found| self.shown(found, full));
+        let invocations = found.into_iter().map(|mut found| {
+            self.mask_outcome(&mut found);
+            self.shown(found, full)
+        });
         Ok(v1::ListInvocationsResponse {
             invocations: invocations.collect::<Result<_>>()?,
             next_page_token,
@@ -163,6 +166,22 @@ impl InvocationApi {
             self.mask_input(&mut found);
         }
         invocation_to_proto(&found.invocation, pending_reason(&found), full)
+    }
+
+    /// Secrets of an outcome are for whoever asks for that outcome.
+    fn mask_outcome(&self, found: &mut Found) {
+        let service = found.invocation.request.service.as_str();
+        let Ok(facts) = self.invoker.service(service) else {
+            return;
+        };
+        let sio = facts.definition.declaration();
+        if let Some(last) = found.invocation.events.last_mut()
+            && sio.has_secrets()
+            && let EventKind::Succeeded(reply) = &mut Arc::make_mut(last).kind
+        {
+            let payload = std::mem::replace(&mut reply.payload, Payload::empty());
+            reply.payload = sio::masked_output(sio, payload);
+        }
     }
 
     /// Secrets of an input are shown to nobody but the handler.

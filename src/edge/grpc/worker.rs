@@ -82,7 +82,7 @@ async fn listen(
             message = said.message() => match message {
                 Ok(Some(message)) => hear(&workers, &session, message.message).await,
                 // Read like this is a stream that was reset as well: who leaves as it should has said so before.
-                Ok(None) => break !session.is_draining(),
+                Ok(None) => break !(session.is_draining() && session.is_idle()),
                 Err(status) => {
                     tracing::debug!(worker.id = session.id(), %status, "a worker's stream broke");
                     break true;

@@ -152,6 +152,15 @@ impl Invocation {
         !self.state.is_terminal() && self.later.is_some_and(|later| later.waits)
     }
 
+    /// When its time is over, if ever, while it is pending: as its terms say, or when the outcome that it waits for was
+    /// due.
+    #[must_use]
+    pub fn over(&self) -> Option<Timestamp> {
+        let terms = self.request.terms.over(self.state);
+        let awaited = self.waits_for_completion().then_some(self.due);
+        terms.into_iter().chain(awaited).min()
+    }
+
     /// Where it stands for those who look at it: what waits for its completion runs.
     #[must_use]
     pub fn shown_state(&self) -> State {

@@ -1,6 +1,6 @@
 //! Secrets of inputs, masked where others than the handler look: in listings and in errors.
 //!
-//! An outcome is for whoever has the CID, secrets included: it is what was asked for.
+//! An outcome is for whoever asks for it by its CID, secrets included: only lists mask it.
 
 use super::element::{Element, Type};
 use super::{Elements, Sio};
@@ -14,6 +14,20 @@ impl Sio {
     #[must_use]
     pub fn masked_input(&self, value: Value) -> Value {
         masked(self.input.as_ref(), value)
+    }
+
+    /// An output with its secrets masked.
+    #[must_use]
+    pub fn masked_output(&self, value: Value) -> Value {
+        match (&self.response_elem, value) {
+            (Some(key), Value::Dict(mut dict)) => {
+                if let Some(inner) = dict.get_mut(key) {
+                    *inner = masked(self.output.as_ref(), std::mem::take(inner));
+                }
+                Value::Dict(dict)
+            }
+            (_, value) => masked(self.output.as_ref(), value),
+        }
     }
 
     /// Whether what is at this path of an input (a JSON pointer) is a secret.

@@ -138,7 +138,7 @@ fn key_of(invocation: &Invocation) -> Option<&String> {
 /// When the time of a pending one is over, if ever.
 fn over_of(invocation: &Invocation) -> Option<(Timestamp, Cid)> {
     let request = &invocation.request;
-    let over = request.terms.over(invocation.state)?;
+    let over = invocation.over()?;
     (!invocation.state.is_terminal()).then_some((over, request.cid))
 }
 

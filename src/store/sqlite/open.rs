@@ -87,6 +87,7 @@ impl Directory {
             0 => create(&connection).map_err(|error| failed(&error))?,
             known => migrate(&connection, known).map_err(|error| failed(&error))?,
         }
+        self.check_shape(&connection)?;
         let opened = begin(&connection).map_err(|error| failed(&error))?;
         sync_directory(&self.file).map_err(|error| {
             let message = format!(
@@ -96,6 +97,29 @@ impl Directory {
             unusable(message).with_source(error)
         })?;
         Ok((connection, opened))
+    }
+
+    /// Whether a file has all that this version writes: one that only says so would fail at the first write.
+    fn check_shape(&self, connection: &Connection) -> Result<()> {
+        let ours = Connection::open_in_memory().and_then(|ours| {
+            ours.execute_batch(SCHEMA)?;
+            columns(&ours)
+        });
+        let (ours, there) = (ours.map_err(|error| failed(&error))?, columns(connection));
+        let there = there.map_err(|error| failed(&error))?;
+        let missing: Vec<_> = ours
+            .into_iter()
+            .filter(|one| !there.contains(one))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "`{}` says that it has format {FORMAT}, but has no {}: a version that was not released wrote it",
+            self.file.display(),
+            missing.join(", ")
+        );
+        Err(unusable(message))
     }
 
     /// The format of a file that is ours; 0 where there is nothing in it yet.
@@ -157,6 +181,15 @@ impl Directory {
         })?;
         Ok(connection)
     }
+}
+
+/// The columns of all tables.
+fn columns(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let select = "SELECT tables.name || '.' || columns.name FROM sqlite_schema AS tables,
+         pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'";
+    let mut select = connection.prepare(select)?;
+    let rows = select.query_map([], |row| row.get(0))?;
+    rows.collect()
 }
 
 fn create(connection: &Connection) -> rusqlite::Result<()> {
