@@ -77,6 +77,8 @@ class Line:
         self._results: dict[str, tuple[Running, worker_pb2.DispatchResult]] = {}
         self._outbox: asyncio.Queue[Request | None] | None = None
         self._is_draining = False
+        # The node has said that no dispatch follows.
+        self._is_drained = False
         self._is_closed = False
         self._idle = threading.Event()
         self._idle.set()
@@ -144,7 +146,10 @@ class Line:
         self._post(tell)
 
     def wait_idle(self, timeout: float) -> bool:
-        """Waits until nothing is under way, and the node has every result that it can have."""
+        """Waits until nothing is under way, and nothing more can come.
+
+        What was on its way when the worker said that it drains would be lost otherwise.
+        """
         return self._idle.wait(timeout)
 
     def hand_back(self) -> None:
@@ -209,6 +214,7 @@ class Line:
                         return
                     _log.warning("the worker is not connected; trying again: %s", error)
                 self._outbox = None
+                self._note_idle()
                 if not self._is_closed:
                     with contextlib.suppress(asyncio.TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), pause * random.uniform(0.5, 1.0))
@@ -249,6 +255,7 @@ class Line:
         self.worker_id = welcome.worker_id
         self._session = welcome.session
         self._outbox = outbox
+        self._is_drained = False
         kept = set(welcome.tokens)
         for token in [token for token in self._results if token not in kept]:
             del self._results[token]
@@ -302,6 +309,9 @@ class Line:
         elif kind == "refused":
             self._results.pop(message.refused.token, None)
             _log.warning("the node refused something: %s", from_failure(message.refused.failure))
+        elif kind == "drained":
+            self._is_drained = True
+            self._note_idle()
         elif kind == "drain":
             _log.info("the node stops: the worker will look for it again")
 
@@ -319,7 +329,8 @@ class Line:
             self._outbox.put_nowait(request)
 
     def _note_idle(self) -> None:
-        if self._running:
+        may_get_more = self._outbox is not None and not self._is_drained
+        if self._running or may_get_more:
             self._idle.clear()
         else:
             self._idle.set()
