@@ -46,6 +46,7 @@ from cidery._errors import (
     Violation,
 )
 from cidery._kinds import Kind
+from cidery._later import Later
 from cidery._options import DataFormat, OnDeadline, OnExhausted, Options, RetryPolicy
 from cidery._results import Event, EventKind, Invocation, Progress, State
 from cidery._service import Service, service
@@ -88,6 +89,7 @@ __all__ = [
     "InvalidArgument",
     "Invocation",
     "Kind",
+    "Later",
     "List",
     "NotFound",
     "OnDeadline",

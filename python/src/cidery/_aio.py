@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
@@ -12,9 +12,9 @@ import grpc.aio
 from cidery import _protocol as protocol
 from cidery._again import TRIES, Tries, may_be_said_again, told_apart
 from cidery._details import from_rpc
-from cidery._errors import Unavailable
+from cidery._errors import CideryError, Unavailable
 from cidery._options import NAMES, Options, Seconds, service_name, split_call
-from cidery._results import Event, Followed, Invocation
+from cidery._results import Event, Followed, Invocation, State
 
 if TYPE_CHECKING:
     from cidery._calls import Accepted, Response
@@ -83,6 +83,18 @@ class AsyncClient:
         name = service_name(service)
         steps = protocol.get("", None, service=name, idempotency_key=idempotency_key)
         return await self._run(steps)
+
+    async def complete(
+        self,
+        cid: str,
+        token: str,
+        payload: Any = None,
+        *,
+        error: CideryError | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> State:
+        """Gives the outcome of an invocation whose handler answers later; answers its state."""
+        return await self._run(protocol.complete(cid, token, payload, error, metadata))
 
     async def explain(self, cid: str) -> Invocation:
         """Looks at an invocation with its input, its attempts and its children (`.message`)."""

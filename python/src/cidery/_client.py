@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
@@ -11,9 +11,9 @@ import grpc
 from cidery import _protocol as protocol
 from cidery._again import TRIES, Tries, may_be_said_again, told_apart
 from cidery._details import from_rpc
-from cidery._errors import Unavailable
+from cidery._errors import CideryError, Unavailable
 from cidery._options import NAMES, Options, Seconds, service_name, split_call
-from cidery._results import Event, Followed, Invocation
+from cidery._results import Event, Followed, Invocation, State
 
 if TYPE_CHECKING:
     from cidery._calls import Accepted, Response
@@ -98,6 +98,23 @@ class Client:
         name = service_name(service)
         steps = protocol.get("", None, service=name, idempotency_key=idempotency_key)
         return self._run(steps)
+
+    def complete(
+        self,
+        cid: str,
+        token: str,
+        payload: Any = None,
+        *,
+        error: CideryError | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> State:
+        """Gives the outcome of an invocation whose handler answers later; answers its state then.
+
+        `cid` and `token` are those that the handler got. `payload` is the response, `error` the
+        failure, which is retried or not as any other. A response that does not fit is refused, and
+        another one can be given; the same one can be given again.
+        """
+        return self._run(protocol.complete(cid, token, payload, error, metadata))
 
     def explain(self, cid: str) -> Invocation:
         """Looks at an invocation with its input, its attempts and its children (`.message`)."""

@@ -58,6 +58,10 @@ class Platform(Protocol):
     def cancelled(self) -> threading.Event:
         """Set once the outcome is not wanted any more."""
 
+    @property
+    def token(self) -> str:
+        """What names the dispatch: its outcome can be given by it from outside."""
+
     def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
         """Makes a nested call."""
 

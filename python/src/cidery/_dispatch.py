@@ -7,14 +7,21 @@ import concurrent.futures
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cidery._calls import get_value, set_value
 from cidery._context import Facts
 from cidery._definition import Definition, cannot_be_carried, failure_of
 from cidery._details import to_failure
-from cidery._errors import Cancelled, CideryError, InvalidArgument, ResourceExhausted
+from cidery._errors import (
+    Cancelled,
+    CideryError,
+    FailedPrecondition,
+    InvalidArgument,
+    ResourceExhausted,
+)
+from cidery._later import Later
 from cidery._options import DataFormat
 from cidery._protocol import Answer, Unary
 from cidery._results import Progress
@@ -61,9 +68,9 @@ class DispatchPlatform:
     def __init__(self, line: Line, facts: Facts, token: str, served: frozenset[str]) -> None:
         self.cancelled = threading.Event()
         self.follow_ups: list[invocation_pb2.InvokeAsyncRequest] = []
+        self.token = token
         self._line = line
         self._facts = facts
-        self._token = token
         self._served = served
         self._items = 0
 
@@ -71,7 +78,7 @@ class DispatchPlatform:
         """Makes a nested call: the token says on whose behalf."""
         left = self._facts.seconds_left
         timeout = left if unary.method == "Invoke" else None
-        metadata = (*unary.metadata, ("cidery-dispatch", self._token))
+        metadata = (*unary.metadata, ("cidery-dispatch", self.token))
         named = Unary(unary.method, unary.request, timeout, unary.is_safe, unary.cid, metadata)
         return self._line.call(named)
 
@@ -88,7 +95,7 @@ class DispatchPlatform:
 
     def progress(self, progress: Progress) -> None:
         """Tells how far it is."""
-        message = worker_pb2.DispatchProgress(token=self._token)
+        message = worker_pb2.DispatchProgress(token=self.token)
         if progress.fraction is not None:
             message.progress.fraction = progress.fraction
         message.progress.message = progress.message
@@ -104,7 +111,7 @@ class DispatchPlatform:
             message = f"an invocation emits at most {_MAX_ITEMS} items"
             raise ResourceExhausted(message, reason="ITEMS_LIMIT")
         self._items += 1
-        sent = worker_pb2.DispatchItem(token=self._token)
+        sent = worker_pb2.DispatchItem(token=self.token)
         set_value(sent, item)
         self._line.item(sent)
 
@@ -135,6 +142,9 @@ def succeeded(
     token: str, payload: Any, service: Service, platform: DispatchPlatform
 ) -> worker_pb2.DispatchResult:
     """The result of a handler that answered."""
+    if isinstance(payload, Later):
+        refuse_follow_ups(platform.follow_ups)
+        return worker_pb2.DispatchResult(token=token, later=worker_pb2.Later())
     result = worker_pb2.DispatchResult(token=token, follow_ups=platform.follow_ups)
     try:
         set_value(result, payload, service.response.data_format)
@@ -142,6 +152,13 @@ def succeeded(
         raise cannot_be_carried(error) from error
     result.metadata.update(service.response.metadata)
     return result
+
+
+def refuse_follow_ups(follow_ups: Sequence[Any]) -> None:
+    """An answer that comes later has none: nobody would keep them until then."""
+    if follow_ups:
+        message = "what is to be accepted with the response cannot wait for one that comes later"
+        raise FailedPrecondition(message, reason="NOT_SUPPORTED")
 
 
 def failed(token: str, error: BaseException, facts: Facts) -> worker_pb2.DispatchResult:

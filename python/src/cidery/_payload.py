@@ -15,6 +15,8 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from cidery._later import Later
+
 MAX_DEPTH = 32
 
 _AS_THEY_ARE = (str, int, float, bool, type(None), bytes, decimal.Decimal)
@@ -26,6 +28,7 @@ _NO_DATA = (
     types.MethodType,
     types.ModuleType,
     Iterator,
+    Later,
 )
 
 

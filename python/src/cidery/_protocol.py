@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from cidery._calls import (
     set_value,
 )
 from cidery._cid import new_cid
+from cidery._details import to_failure
 from cidery._errors import CideryError, DeadlineExceeded
 from cidery._options import (
     OnDeadline,
@@ -33,7 +34,7 @@ from cidery._options import (
     seconds,
     service_name,
 )
-from cidery._results import Invocation
+from cidery._results import Invocation, State
 from cidery.v1 import (
     admin_pb2_grpc,
     discovery_pb2,
@@ -179,6 +180,26 @@ def result(cid: str, wait: Seconds | None) -> Steps[Any]:
         if until is not None and time.monotonic() >= until:
             message = f"the invocation has not ended: it is {found.state.value}"
             raise DeadlineExceeded(message, reason="STILL_RUNNING", cid=cid)
+
+
+def complete(
+    cid: str,
+    token: str,
+    payload: Any,
+    error: CideryError | None,
+    metadata: Mapping[str, str] | None,
+) -> Steps[State]:
+    """Gives the outcome of an invocation whose handler answers later."""
+    request = invocation_pb2.CompleteInvocationRequest(cid=cid, token=token)
+    if error is None:
+        set_value(request, {} if payload is None else payload)
+    elif payload is None:
+        request.failure.CopyFrom(to_failure(error))
+    else:
+        raise TypeError("the outcome is a payload or an error, not both")
+    request.metadata.update(metadata or {})
+    answer = yield Unary("CompleteInvocation", request, None, may_be_said_again, cid)
+    return State.from_proto(answer.message.state)
 
 
 def invocations(

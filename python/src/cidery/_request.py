@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cidery._bunch import Bunch
+from cidery._later import Later
 from cidery._payload import plain
 from cidery._sio import Elements, Type
 
@@ -183,9 +184,16 @@ class Outgoing:
         else:
             self._payload = value
 
+    @property
+    def comes_later(self) -> bool:
+        """Whether somebody else gives it."""
+        return isinstance(self._payload, Later)
+
     def finished(self) -> Any:
-        """The response as a plain value. A `TypeError` names what cannot be carried."""
+        """The response as a plain value, or `Later`. A `TypeError` names what cannot be carried."""
         payload = self._payload
+        if isinstance(payload, Later):
+            return payload
         if isinstance(payload, ResponsePayload):
             payload = payload.contents()
             if not payload and self._declared is not None and self._declared.is_list:

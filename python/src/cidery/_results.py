@@ -32,6 +32,11 @@ class State(str, enum.Enum):
         """Whether it has ended."""
         return self not in (State.PENDING, State.RUNNING)
 
+    @classmethod
+    def from_proto(cls, number: outcome_pb2.State) -> State:
+        """Reads the number of the contract."""
+        return cls(outcome_pb2.State.Name(number).removeprefix("STATE_"))
+
 
 class EventKind(str, enum.Enum):
     """What happened to an invocation."""
@@ -145,6 +150,8 @@ class Invocation:
     pending_reason: str
     """Why it waits: `DUE_LATER`, `NO_WORKER`, …; empty where it does not."""
     cancel_requested: bool
+    waiting_for_completion: bool
+    """Whether its handler answered later, and nobody has given the outcome yet."""
     payload: Any
     """The response, once it succeeded."""
     error: CideryError | None
@@ -180,10 +187,11 @@ class Invocation:
         return cls(
             cid=message.cid,
             service=message.service,
-            state=State(outcome_pb2.State.Name(message.state).removeprefix("STATE_")),
+            state=State.from_proto(message.state),
             attempt=message.attempt,
             pending_reason=reason.removeprefix("PENDING_REASON_").replace("UNSPECIFIED", ""),
             cancel_requested=message.cancel_requested,
+            waiting_for_completion=message.waiting_for_completion,
             payload=payload,
             error=error,
             progress=Progress.from_proto(message.progress)

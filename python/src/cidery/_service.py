@@ -10,6 +10,8 @@ import inspect
 import logging
 import threading
 import time
+import types
+import typing
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -19,6 +21,7 @@ from cidery._calls import Accepted, invoke_async_request, invoke_request, read_r
 from cidery._cid import new_cid
 from cidery._context import CidLogger, Facts, Platform
 from cidery._errors import Cancelled, Internal, NotFound, Unavailable
+from cidery._later import Later
 from cidery._models import is_model, list_of
 from cidery._naming import automatic_name
 from cidery._options import NAMES, Options, refuse_background, service_name, split_call
@@ -177,6 +180,13 @@ class Service:
     def emit(self, item: Any) -> None:
         """Gives an item out, to whoever follows the invocation."""
         self._platform.emit(plain(item))
+
+    def later(self) -> Later:
+        """Has somebody else give the outcome: `return` what this answers.
+
+        Whoever gets its `cid` and `token` calls `Client.complete` with them.
+        """
+        return Later(self.cid, self._platform.token)
 
     def sleep(self, seconds: float = 1.0) -> None:
         """Waits; raises `Cancelled` as soon as the outcome is not wanted any more."""
@@ -339,6 +349,7 @@ def _made_of(
         ("input", hints.get(inputs[0]) if inputs else None),
         ("output", hints.get("return")),
     ):
+        hint = _without_later(hint)
         if side not in options and (is_model(hint) or list_of(hint)):
             options[side] = hint
 
@@ -364,6 +375,13 @@ def _made_of(
     return type(function.__name__, (Service,), body)
 
 
+def _without_later(hint: Any) -> Any:
+    """What is left of `Model | Later`."""
+    rest = [each for each in typing.get_args(hint) if each is not Later]
+    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    return rest[0] if is_union and len(rest) == 1 else hint
+
+
 def class_of(declared: Any) -> type[Service]:
     """The class of a service that is given as one, or as a decorated function."""
     found = getattr(declared, "service_class", declared)
@@ -381,7 +399,9 @@ def lifecycle(service: Service) -> Generator[Callable[[], Any], Any, Any]:
         returned = yield service.handle
         if returned is not None:
             service.response.payload = returned
-        yield service.validate_output
+        # There is nothing to validate yet: the node does, once it comes.
+        if not service.response.comes_later:
+            yield service.validate_output
     except BaseException as error:
         outcome = service.error = error
     for hook in (service.after_handle, service.finalize_handle):

@@ -31,6 +31,7 @@ _CAPABILITIES = (
     worker_pb2.CAPABILITY_CANCEL,
     worker_pb2.CAPABILITY_HAND_BACK,
     worker_pb2.CAPABILITY_DRAIN,
+    worker_pb2.CAPABILITY_LATER,
 )
 
 

@@ -19,7 +19,9 @@ from cidery._check import check_input, check_output
 from cidery._cid import new_cid
 from cidery._context import Facts
 from cidery._definition import Definition
+from cidery._dispatch import refuse_follow_ups
 from cidery._errors import Internal, InvalidArgument, NotFound
+from cidery._later import Later
 from cidery._options import DataFormat
 from cidery._payload import plain
 from cidery._protocol import Answer, Unary
@@ -52,6 +54,8 @@ class Trial:
     """What it waited for."""
     invoked_async: list[Invoked] = field(default_factory=list)
     """What it had run in the background: recorded, not run."""
+    later: Later | None = None
+    """Set where somebody else gives the response: there is no `payload` yet."""
     items: list[Any] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
@@ -107,6 +111,10 @@ def trial(
         answered, out.service = asyncio.run(definition.run_async(facts, platform))
     else:
         answered, out.service = definition.run(facts, platform)
+    if isinstance(answered, Later):
+        refuse_follow_ups([each for each in out.invoked_async if each.with_outcome])
+        out.later = answered
+        return out
     checked = check_output(definition.sio, answered)
     if checked.violations:
         raise Internal(reason="OUTPUT_INVALID", violations=checked.violations)
@@ -123,6 +131,8 @@ class _Platform:
 
     def __init__(self, invokes: Mapping[str, Any], out: Trial) -> None:
         self.cancelled = threading.Event()
+        # As long as a node's.
+        self.token = new_cid().replace("-", "")
         self._invokes = invokes
         self._out = out
 
@@ -164,7 +174,11 @@ class _Platform:
         if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, type) or hasattr(answer, "service_class"):
-            answer = run(answer, payload, invokes=self._invokes)
+            tried = trial(answer, payload, invokes=self._invokes)
+            if tried.later is not None:
+                message = f"`{request.service}` answers later: `invokes` says what it answers then"
+                raise TypeError(message)
+            answer = tried.payload
         elif callable(answer):
             answer = answer(Bunch.of(payload))
         response = invocation_pb2.InvokeResponse()
