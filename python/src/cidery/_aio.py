@@ -17,7 +17,10 @@ from cidery._options import NAMES, Options, Seconds, service_name, split_call
 from cidery._results import Event, Followed, Invocation, State
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from cidery._calls import Accepted, Response
+    from cidery._filter import Chosen
     from cidery.v1 import discovery_pb2, invocation_pb2
 
 T = TypeVar("T")
@@ -118,26 +121,21 @@ class AsyncClient:
                 failure = told_apart(from_rpc(error))
             await asyncio.sleep(tries.pause(failure))
 
-    async def invocations(
-        self,
-        filter_: invocation_pb2.InvocationFilter | None = None,
-        *,
-        limit: int = 100,
-    ) -> list[Invocation]:
-        """Lists stored invocations, newest first."""
-        return await self._run(protocol.invocations(filter_, limit))
+    async def invocations(self, *, limit: int = 100, **chosen: Unpack[Chosen]) -> list[Invocation]:
+        """Lists stored invocations, newest first: those that the keywords let through."""
+        return await self._run(protocol.invocations(chosen, limit))
 
     async def cancel(
-        self, *cids: str, reason: str = "", dry_run: bool = False
+        self, *cids: str, reason: str = "", dry_run: bool = False, **chosen: Unpack[Chosen]
     ) -> list[invocation_pb2.InvocationChange]:
         """Cancels invocations; answers what became of each."""
-        return await self._run(protocol.cancel(cids, reason, dry_run))
+        return await self._run(protocol.cancel(cids, chosen, reason, dry_run))
 
     async def retry(
-        self, *cids: str, payload: Any = None, dry_run: bool = False
+        self, *cids: str, payload: Any = None, dry_run: bool = False, **chosen: Unpack[Chosen]
     ) -> list[invocation_pb2.InvocationChange]:
         """Runs ended invocations again, each under a new CID; answers what became of each."""
-        return await self._run(protocol.retry(cids, payload, dry_run))
+        return await self._run(protocol.retry(cids, chosen, payload, dry_run))
 
     async def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
         """Lists the services whose names begin with `prefix`."""

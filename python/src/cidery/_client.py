@@ -16,7 +16,10 @@ from cidery._options import NAMES, Options, Seconds, service_name, split_call
 from cidery._results import Event, Followed, Invocation, State
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from cidery._calls import Accepted, Response
+    from cidery._filter import Chosen
     from cidery.v1 import discovery_pb2, invocation_pb2
 
 T = TypeVar("T")
@@ -141,29 +144,33 @@ class Client:
                 failure = told_apart(from_rpc(error))
             time.sleep(tries.pause(failure))
 
-    def invocations(
-        self,
-        filter_: invocation_pb2.InvocationFilter | None = None,
-        *,
-        limit: int = 100,
-    ) -> list[Invocation]:
-        """Lists stored invocations, newest first."""
-        return self._run(protocol.invocations(filter_, limit))
+    def invocations(self, *, limit: int = 100, **chosen: Unpack[Chosen]) -> list[Invocation]:
+        """Lists stored invocations, newest first: those that the keywords let through.
+
+        `services=`, `states=`, `pending_reasons=`, `failure_reasons=`, `accepted_after=`,
+        `accepted_before=`, `ended_after=`, `ended_before=`, `parent_cid=`, `root_cid=`: each lets
+        through what has one of its values, and what is left out does not restrict.
+        """
+        return self._run(protocol.invocations(chosen, limit))
 
     def cancel(
-        self, *cids: str, reason: str = "", dry_run: bool = False
+        self, *cids: str, reason: str = "", dry_run: bool = False, **chosen: Unpack[Chosen]
     ) -> list[invocation_pb2.InvocationChange]:
-        """Cancels invocations; answers what became of each."""
-        return self._run(protocol.cancel(cids, reason, dry_run))
+        """Cancels invocations, these or those that the keywords of `invocations` let through.
+
+        Answers what became of each. By keywords they are taken page by page: where the connection
+        is lost, some are cancelled and others are not. `dry_run` answers what would be done.
+        """
+        return self._run(protocol.cancel(cids, chosen, reason, dry_run))
 
     def retry(
-        self, *cids: str, payload: Any = None, dry_run: bool = False
+        self, *cids: str, payload: Any = None, dry_run: bool = False, **chosen: Unpack[Chosen]
     ) -> list[invocation_pb2.InvocationChange]:
-        """Runs ended invocations again, each under a new CID; answers what became of each.
+        """Runs ended invocations again, chosen as for `cancel`, each under a new CID.
 
-        `payload` is an edited input, for one of them.
+        Answers what became of each. `payload` is an edited input, for one of them.
         """
-        return self._run(protocol.retry(cids, payload, dry_run))
+        return self._run(protocol.retry(cids, chosen, payload, dry_run))
 
     def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
         """Lists the services whose names begin with `prefix`."""

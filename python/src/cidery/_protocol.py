@@ -25,6 +25,7 @@ from cidery._calls import (
 from cidery._cid import new_cid
 from cidery._details import to_failure
 from cidery._errors import CideryError, DeadlineExceeded
+from cidery._filter import filter_of
 from cidery._options import (
     OnDeadline,
     Options,
@@ -202,44 +203,51 @@ def complete(
     return State.from_proto(answer.message.state)
 
 
-def invocations(
-    filter_: invocation_pb2.InvocationFilter | None, limit: int
-) -> Steps[list[Invocation]]:
+def invocations(chosen: Mapping[str, Any], limit: int) -> Steps[list[Invocation]]:
     """Lists stored invocations, newest first."""
     found: list[Invocation] = []
-    token = ""
+    request = invocation_pb2.ListInvocationsRequest(filter=filter_of(chosen))
     while len(found) < limit:
-        request = invocation_pb2.ListInvocationsRequest(
-            filter=filter_, page_size=min(limit - len(found), _PAGE), page_token=token
-        )
+        request.page_size = min(limit - len(found), _PAGE)
         page = (yield Unary("ListInvocations", request, None, may_be_said_again)).message
         found += [Invocation.from_proto(message) for message in page.invocations]
-        token = page.next_page_token
-        if not token:
+        request.page_token = page.next_page_token
+        if not request.page_token:
             break
     return found
 
 
 def cancel(
-    cids: Iterable[str], reason: str, dry_run: bool
+    cids: Iterable[str], chosen: Mapping[str, Any], reason: str, dry_run: bool
 ) -> Steps[list[invocation_pb2.InvocationChange]]:
     """Cancels invocations."""
     request = invocation_pb2.CancelInvocationsRequest(
-        cids=list(cids), reason=reason, dry_run=dry_run
+        cids=list(cids), filter=filter_of(chosen), reason=reason, dry_run=dry_run
     )
-    answer = yield Unary("CancelInvocations", request, None, never_began)
-    return list(answer.message.changes)
+    return _all_pages("CancelInvocations", request)
 
 
 def retry(
-    cids: Iterable[str], payload: Any, dry_run: bool
+    cids: Iterable[str], chosen: Mapping[str, Any], payload: Any, dry_run: bool
 ) -> Steps[list[invocation_pb2.InvocationChange]]:
     """Runs ended invocations again."""
-    request = invocation_pb2.RetryInvocationsRequest(cids=list(cids), dry_run=dry_run)
+    request = invocation_pb2.RetryInvocationsRequest(
+        cids=list(cids), filter=filter_of(chosen), dry_run=dry_run
+    )
     if payload is not None:
         set_value(request, payload)
-    answer = yield Unary("RetryInvocations", request, None, never_began)
-    return list(answer.message.changes)
+    return _all_pages("RetryInvocations", request)
+
+
+def _all_pages(method: str, request: Any) -> Steps[list[invocation_pb2.InvocationChange]]:
+    """Changes invocations page by page."""
+    changes: list[invocation_pb2.InvocationChange] = []
+    while True:
+        page = (yield Unary(method, request, None, never_began)).message
+        changes += page.changes
+        request.page_token = page.next_page_token
+        if not request.page_token:
+            return changes
 
 
 def services(prefix: str) -> Steps[list[discovery_pb2.ServiceSummary]]:
