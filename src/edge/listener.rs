@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -34,9 +33,9 @@ const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// How long a caller has to begin to speak, and how often to look whether the rest of a preface has come.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(30);
 const PREFACE_PAUSE: Duration = Duration::from_millis(10);
-/// How long a caller that has connected has to begin to speak once the node stops: whoever has is told that its call is
-/// not taken, and repeats it elsewhere; whoever is cut off cannot know.
-const LAST_MOMENT: Duration = Duration::from_millis(200);
+/// How long a caller that has connected has to begin to speak once no more are accepted: whoever has is told that its
+/// call is not taken, and repeats it elsewhere; whoever is cut off cannot know.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// How long to wait before accepting again after the system refused to (too many open files, for one).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -91,13 +90,7 @@ pub async fn serve<S, B>(
     };
     loop {
         let accepted = tokio::select! {
-            () = ends.refuse.cancelled() => {
-                // Those that the system has accepted already would be cut off with it.
-                while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-                    begin(None, stream, peer);
-                }
-                return;
-            }
+            () = ends.refuse.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
@@ -106,6 +99,18 @@ pub async fn serve<S, B>(
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
+        }
+    }
+    // Those that the system has accepted already would be cut off with it, and the runtime may not have heard of them.
+    let Ok(listener) = listener.into_std() else {
+        return;
+    };
+    while let Ok((stream, peer)) = listener.accept() {
+        let stream = stream
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = stream {
+            begin(None, stream, peer);
         }
     }
 }
@@ -180,7 +185,7 @@ where
     let begun = tokio::select! {
         begun = has_begun(&stream) => begun,
         () = async {
-            ends.stop.cancelled().await;
+            ends.refuse.cancelled().await;
             tokio::time::sleep(LAST_MOMENT).await;
         } => false,
     };
