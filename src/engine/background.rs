@@ -142,9 +142,7 @@ impl Invoker {
         live: &Arc<Live>,
     ) -> Ended {
         let request = &invocation.request;
-        let timeout = request
-            .attempt_timeout
-            .unwrap_or(route.options.attempt_timeout);
+        let timeout = route.attempt_timeout(request);
         let facts = Facts {
             cid: request.cid,
             service: route.name().clone(),

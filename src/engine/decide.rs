@@ -117,8 +117,7 @@ fn lost(
 
 /// What follows where the outcome comes from outside: the attempt has its whole time again, from now on.
 fn awaits(route: &Route, invocation: &Invocation, token: TokenHash, now: Timestamp) -> Decision {
-    let timeout = invocation.request.attempt_timeout;
-    let timeout = timeout.unwrap_or(route.options.attempt_timeout);
+    let timeout = route.attempt_timeout(&invocation.request);
     Decision {
         state: State::Pending { started: true },
         due: later(now, timeout),

@@ -244,8 +244,7 @@ impl Invoker {
         invocation: &Invocation,
         whose: Whose,
     ) -> bool {
-        let timeout = invocation.request.attempt_timeout;
-        let timeout = timeout.unwrap_or(route.options.attempt_timeout);
+        let timeout = route.attempt_timeout(&invocation.request);
         let ended = Ended::With(Err(timed_out(route, timeout)));
         let (now, losses) = (self.0.clock.now(), self.0.limits.losses);
         let decision = decide(route, invocation, RUNNING, ended, now, losses);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;
@@ -16,7 +17,7 @@ use crate::engine::pool::{Location, Pool};
 use crate::engine::{Engine, Invoker};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{ServiceName, shortened};
-use crate::model::invocation::RetryPolicy;
+use crate::model::invocation::{Request, RetryPolicy};
 use crate::service::{Definition, Registry, ServiceOptions};
 
 /// A service, with what the engine keeps of it.
@@ -41,11 +42,11 @@ pub(super) struct Place<'a> {
 /// The options of a service in force.
 #[derive(Clone, Debug)]
 pub(super) struct Resolved {
-    pub(super) timeout: std::time::Duration,
-    pub(super) attempt_timeout: std::time::Duration,
+    pub(super) timeout: Duration,
+    pub(super) attempt_timeout: Duration,
     pub(super) retry_policy: RetryPolicy,
-    pub(super) retention: std::time::Duration,
-    pub(super) failure_retention: std::time::Duration,
+    pub(super) retention: Duration,
+    pub(super) failure_retention: Duration,
     pub(super) pending_limit: usize,
     concurrency: usize,
     queue_length: usize,
@@ -175,6 +176,12 @@ impl Routes {
 }
 
 impl Route {
+    /// How long an attempt of a request may last since its last sign of life.
+    pub(super) fn attempt_timeout(&self, request: &Request) -> Duration {
+        let own = request.attempt_timeout;
+        own.unwrap_or(self.options.attempt_timeout)
+    }
+
     fn new(definition: Arc<Definition>, place: &Place<'_>) -> Self {
         let options = Resolved::new(definition.service_options(), place.limits);
         Self {

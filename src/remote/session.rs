@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use crate::codec::convert::{
-    duration_to_proto, failure_from_proto, failure_to_proto, metadata_from_proto,
-    timestamp_to_proto,
+    PayloadOneof as _, duration_to_proto, failure_from_proto, failure_to_proto,
+    metadata_from_proto, timestamp_to_proto,
 };
 use crate::codec::payload;
 use crate::codec::proto::v1;
@@ -509,10 +509,9 @@ impl Session {
             Some(v1::dispatch_result::Outcome::Failure(failure)) => {
                 return Err(failure_from_proto(failure));
             }
-            Some(v1::dispatch_result::Outcome::Payload(bytes)) => Payload::Struct(bytes),
-            Some(v1::dispatch_result::Outcome::Value(bytes)) => Payload::Any(bytes),
-            Some(v1::dispatch_result::Outcome::Document(bytes)) => Payload::Document(bytes, format),
-            Some(v1::dispatch_result::Outcome::Later(_)) | None => Payload::empty(),
+            response => response
+                .and_then(|response| response.into_payload(format))
+                .unwrap_or(Payload::empty()),
         };
         let limit = self.invoker.limits().message_bytes;
         if reply_payload.weight() > limit {

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::NodeArgs;
-use super::invocations::{state_name, why};
+use super::invocations::{state_name, time_value, why};
 use super::printer::Printer;
 use crate::codec::convert::{
     PayloadOneof as _, failure_from_proto, format_from_proto, timestamp_from_proto,
@@ -95,17 +95,13 @@ fn for_programs(invocation: &v1::Invocation, children: &[v1::Invocation]) -> Val
         "" => Value::Null,
         text => Value::from(text),
     };
-    let time = |time: &Option<prost_types::Timestamp>| {
-        let time = time.as_ref().and_then(timestamp_from_proto);
-        time.map_or(Value::Null, |time| Value::Text(time.to_string()))
-    };
     let attempts = invocation.attempts.iter().map(|attempt| {
         let failure = attempt.failure.as_ref();
         Value::from(dict! {
             "number": i64::from(attempt.number),
             "worker": text(&attempt.worker),
-            "start_time": time(&attempt.start_time),
-            "end_time": time(&attempt.end_time),
+            "start_time": time_value(attempt.start_time.as_ref()),
+            "end_time": time_value(attempt.end_time.as_ref()),
             "reason": text(failure.map_or("", |failure| &failure.reason)),
             "message": text(failure.map_or("", |failure| &failure.message)),
         })
@@ -124,9 +120,9 @@ fn for_programs(invocation: &v1::Invocation, children: &[v1::Invocation]) -> Val
         "state": state_name(invocation.state),
         "why": text(&why(invocation)),
         "input": input(invocation).unwrap_or_default(),
-        "accept_time": time(&invocation.accept_time),
-        "end_time": time(&invocation.end_time),
-        "purge_time": time(&invocation.purge_time),
+        "accept_time": time_value(invocation.accept_time.as_ref()),
+        "end_time": time_value(invocation.end_time.as_ref()),
+        "purge_time": time_value(invocation.purge_time.as_ref()),
         "attempts": attempts.collect::<Vec<_>>(),
         "parent_cid": text(&invocation.parent_cid),
         "in_reply_to": text(&invocation.in_reply_to),

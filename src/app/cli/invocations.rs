@@ -1,6 +1,7 @@
 //! `cidery invocations`.
 
 use clap::Args;
+use prost_types::Timestamp;
 
 use super::NodeArgs;
 use super::filter::FilterArgs;
@@ -45,20 +46,22 @@ impl Invocations {
 
 /// What a program may want to know of it: times in full, numbers as numbers.
 fn as_json(invocation: &v1::Invocation) -> Value {
-    let time = |time: &Option<prost_types::Timestamp>| {
-        let time = time.as_ref().and_then(timestamp_from_proto);
-        time.map_or(Value::Null, |time| Value::Text(time.to_string()))
-    };
     dict! {
         "cid": invocation.cid.as_str(),
         "service": invocation.service.as_str(),
         "state": state_name(invocation.state),
         "attempt": i64::from(invocation.attempt),
-        "accepted": time(&invocation.accept_time),
-        "ended": time(&invocation.end_time),
+        "accepted": time_value(invocation.accept_time.as_ref()),
+        "ended": time_value(invocation.end_time.as_ref()),
         "why": why(invocation),
     }
     .into()
+}
+
+/// An instant, as programs read it; null where there is none.
+pub(super) fn time_value(time: Option<&Timestamp>) -> Value {
+    let time = time.and_then(timestamp_from_proto);
+    time.map_or(Value::Null, |time| Value::Text(time.to_string()))
 }
 
 /// The name of a state, as people read it.
