@@ -72,8 +72,8 @@ pub use crate::model::sio::{self, Sio};
 pub use crate::model::value::{Dict, Value, from_value, to_value};
 pub use crate::remote::{Client, Worker, WorkerBuilder, WorkerHandle};
 pub use crate::service::{
-    Answer, Context, Definition, FromContext, Handler, Hooks, Input, Later, Registry, Response,
-    Service, ServiceOptions, State,
+    Answer, Batch, Context, Definition, FromContext, Group, Handler, Hooks, Input, Later, Registry,
+    Response, Service, ServiceOptions, State,
 };
 
 /// The README's code, compiled.

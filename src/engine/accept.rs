@@ -11,8 +11,9 @@ use crate::engine::clock::later;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::hub::{Live, next_sequence};
 use crate::engine::invoke::with_trace_of;
+use crate::engine::names;
 use crate::engine::routes::Route;
-use crate::engine::store::{Acceptance, Stored};
+use crate::engine::store::{Acceptance, Stored, Tombstone};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, Request, Terms, fingerprint};
@@ -51,7 +52,7 @@ impl Invoker {
         };
         let (invocation, ignored) = self.prepare(cid, call, parent, route)?;
         let request = Arc::clone(&invocation.request);
-        if let Err(full) = self.check_room(route) {
+        if let Err(full) = self.check_room(route, 1) {
             // Said again, it needs no room.
             let Some(first) = self.known(&request).await? else {
                 return Err(full);
@@ -77,18 +78,13 @@ impl Invoker {
                 ignored,
             }),
             Acceptance::Known(first) => accepted_before(&first, &request, ignored),
-            Acceptance::Removed(tombstone) => {
-                let message = format!(
-                    "CID {cid} was accepted before; its outcome ({}) is no longer kept",
-                    tombstone.end_time
-                );
-                Err(Error::already_exists(reason::RESULT_EXPIRED, message))
-            }
+            Acceptance::Removed(tombstone) => Err(removed_before(cid, &tombstone)),
+            Acceptance::MemberKnown(cid) => Err(names::in_use(cid)),
         }
     }
 
     /// Checks a call and makes the invocation that it asks for.
-    fn prepare(
+    pub(super) fn prepare(
         &self,
         cid: Cid,
         call: Call,
@@ -119,7 +115,7 @@ impl Invoker {
         let first = match known {
             Some(first) => Some(first),
             None => {
-                self.check_room(&route)?;
+                self.check_room(&route, 1)?;
                 live.follow_up(invocation)?
             }
         };
@@ -134,7 +130,7 @@ impl Invoker {
     }
 
     /// The first request with the CID or the key of one that is not stored yet.
-    async fn known(&self, request: &Request) -> Result<Option<Arc<Request>>> {
+    pub(super) async fn known(&self, request: &Request) -> Result<Option<Arc<Request>>> {
         let store = &self.0.store;
         let by_key = match &request.terms.idempotency_key {
             Some(key) => {
@@ -164,21 +160,27 @@ impl Invoker {
         }
     }
 
-    fn check_room(&self, route: &Route) -> Result<()> {
-        let (store, node_limit) = (&self.0.store, self.0.limits.node_pending);
+    /// Whether there is room for so many more of a service.
+    pub(super) fn check_room(&self, route: &Route, more: usize) -> Result<()> {
         let limit = route.options.pending_limit;
-        if store.pending(route.name()) >= limit {
+        if self.0.store.pending(route.name()).saturating_add(more) > limit {
             let of = format!("of `{}`", route.name());
             return Err(too_many_pending(&of, limit));
         }
-        if store.pending_in_all() >= node_limit {
-            return Err(too_many_pending("in all", node_limit));
+        self.check_room_in_all(more)
+    }
+
+    /// Whether there is room for so many more, whatever their services.
+    pub(super) fn check_room_in_all(&self, more: usize) -> Result<()> {
+        let limit = self.0.limits.node_pending;
+        match self.0.store.pending_in_all().saturating_add(more) > limit {
+            true => Err(too_many_pending("in all", limit)),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// The terms an invocation is accepted under.
-    fn terms(&self, asked: Option<Box<Background>>, now: Timestamp) -> Result<Terms> {
+    pub(super) fn terms(&self, asked: Option<Box<Background>>, now: Timestamp) -> Result<Terms> {
         let Some(asked) = asked else {
             return Ok(Terms::default());
         };
@@ -205,7 +207,7 @@ impl Invoker {
     }
 
     /// The names of callbacks: those that nobody ever announced are refused.
-    fn announced(&self, names: &[String]) -> Result<Vec<ServiceName>> {
+    pub(super) fn announced(&self, names: &[String]) -> Result<Vec<ServiceName>> {
         let find = |name: &String| Ok(self.0.routes.find(name)?.name().clone());
         names.iter().map(find).collect()
     }
@@ -238,6 +240,7 @@ impl Invoker {
             root: parent.map_or(cid, |parent| parent.root),
             accept_time: now,
             terms,
+            grouping: None,
         };
         let sequence = next_sequence(0, self.0.store.generation());
         Ok(Invocation::accepted(request, sequence))
@@ -282,7 +285,8 @@ fn accepted_before(first: &Request, again: &Request, ignored: Ignored) -> Result
     })
 }
 
-fn check_same(first: &Request, again: &Request) -> Result<()> {
+/// Whether what was accepted before under a CID, or a key, is the same said again.
+pub(super) fn check_same(first: &Request, again: &Request) -> Result<()> {
     let same = first.service == again.service && {
         let decoded = |request: &Request| payload::decode(request.input.clone());
         match (decoded(first), decoded(again)) {
@@ -301,6 +305,15 @@ fn check_same(first: &Request, again: &Request) -> Result<()> {
         first.cid, first.service
     );
     Err(Error::already_exists(reason::IDEMPOTENCY_MISMATCH, message))
+}
+
+/// `ALREADY_EXISTS` / `RESULT_EXPIRED`.
+pub(super) fn removed_before(cid: Cid, tombstone: &Tombstone) -> Error {
+    let message = format!(
+        "CID {cid} was accepted before; its outcome ({}) is no longer kept",
+        tombstone.end_time
+    );
+    Error::already_exists(reason::RESULT_EXPIRED, message)
 }
 
 fn too_many_pending(of: &str, limit: usize) -> Error {

@@ -1,6 +1,7 @@
 //! One hand-over of an attempt or a nested call to a handler: its slot, its deadline, its way back into the engine.
 
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -12,12 +13,14 @@ use crate::engine::hub::{Live, Untold};
 use crate::engine::limits::Limits;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::Progress;
+use crate::model::invocation::{Outcome, Progress};
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::token::Token;
 use crate::service::output_invalid;
-use crate::service::{Accepted, BoxFuture, Call, Context, Facts, Invoke, KnownService, Seat};
+use crate::service::{
+    Accepted, AcceptedGroup, Batch, BoxFuture, Call, Context, Facts, Invoke, KnownService, Seat,
+};
 
 /// How long the note of a progress may be, in bytes.
 const MAX_NOTE_BYTES: usize = 4 * 1024;
@@ -159,6 +162,25 @@ impl Invoke for Dispatch {
             return Box::pin(self.invoker.accept_with_outcome(call, self, live));
         }
         Box::pin(self.invoker.accept(call, Some(self)))
+    }
+
+    fn invoke_batch(&self, batch: Batch) -> BoxFuture<'_, Result<AcceptedGroup>> {
+        Box::pin(self.invoker.accept_batch(batch, Some(self)))
+    }
+
+    fn wait_for(&self, cid: Cid, at_most: Duration) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            let wait = self.invoker.find(cid, at_most);
+            let found = self.slot.lend(&self.cancel, wait).await?;
+            Ok(found.invocation.state.is_terminal())
+        })
+    }
+
+    fn outcomes<'a>(
+        &'a self,
+        group: &'a AcceptedGroup,
+    ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>> {
+        Box::pin(self.invoker.outcomes(group))
     }
 
     fn progress(&self, progress: Progress) {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::followed_groups::Groups;
 use crate::engine::hub::{Hub, Inbox, Live, News, Version, version};
 use crate::engine::store::{Store, Stored, Tombstone};
 use crate::engine::{Invoker, stopping};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::{Event, Shown, State};
+use crate::model::invocation::{Event, Shown};
 
 /// Something about an invocation that is followed.
 #[derive(Clone, Debug)]
@@ -31,6 +32,19 @@ pub enum Followed {
     },
 }
 
+/// What is to be followed.
+#[derive(Clone, Debug, Default)]
+pub struct Follow {
+    /// The invocations, each after the last sequence that was seen of it (0: from the beginning).
+    pub cids: Vec<(Cid, u64)>,
+    /// The last sequences that were seen of others: members of groups.
+    pub seen: HashMap<Cid, u64, RandomState>,
+    /// Whether a CID that is not known yet is waited for.
+    pub wait_for_accept: bool,
+    /// Whether the members of groups are followed to their ends as well.
+    pub members: bool,
+}
+
 /// Follows any number of invocations. Ends when all are terminal or not found.
 #[derive(Debug)]
 pub struct Follower {
@@ -41,6 +55,9 @@ pub struct Follower {
     /// Read, not answered yet: what one invocation had to tell.
     ready: VecDeque<Followed>,
     wait_for_accept: bool,
+    /// The groups that are followed with their members, where they are.
+    groups: Option<Groups>,
+    limit: usize,
     /// Fires when the node will not do any more what is waited for.
     closing: CancellationToken,
 }
@@ -50,35 +67,40 @@ pub struct Follower {
 struct Cursor {
     sequence: u64,
     progress: Version,
+    /// Whether only its end is told: nobody asked for it but by its group.
+    end_only: bool,
+}
+
+impl Cursor {
+    fn after(sequence: u64) -> Self {
+        Self {
+            sequence,
+            progress: (0, 0),
+            end_only: false,
+        }
+    }
 }
 
 impl Invoker {
-    /// Follows invocations, each after the last sequence that was seen of it (0: from the beginning). Where
-    /// `wait_for_accept` is set, a CID that is not known yet is waited for.
+    /// Follows invocations.
     ///
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `STREAM_LIMIT` for more CIDs than one stream may follow.
-    pub fn follow(
-        &self,
-        cids: impl IntoIterator<Item = (Cid, u64)>,
-        wait_for_accept: bool,
-    ) -> Result<Follower> {
-        let open: HashMap<Cid, Cursor, RandomState> = cids
-            .into_iter()
-            .map(|(cid, sequence)| {
-                let cursor = Cursor {
-                    sequence,
-                    progress: (0, 0),
-                };
-                (cid, cursor)
-            })
+    pub fn follow(&self, asked: Follow) -> Result<Follower> {
+        let Follow {
+            cids,
+            seen,
+            wait_for_accept,
+            members,
+        } = asked;
+        let cursors = cids.into_iter();
+        let open: HashMap<Cid, Cursor, RandomState> = cursors
+            .map(|(cid, sequence)| (cid, Cursor::after(sequence)))
             .collect();
         let limit = self.limits().stream_cids;
         if open.len() > limit {
-            let message = format!("one stream follows at most {limit} CIDs");
-            return Err(Error::invalid_argument(reason::STREAM_LIMIT, message)
-                .with_fact("stream_cids", limit));
+            return Err(too_many(limit));
         }
         let follower = Follower {
             hub: Arc::clone(&self.0.hub),
@@ -87,6 +109,8 @@ impl Invoker {
             open,
             ready: VecDeque::new(),
             wait_for_accept,
+            groups: members.then(|| Groups::after(seen)),
+            limit,
             closing: self.0.closing.clone(),
         };
         for cid in follower.open.keys() {
@@ -128,31 +152,21 @@ impl Follower {
                 read: false,
             };
             let cursor = self.open.get(&cid);
-            if let Some(news) = read_news(cursor, read, &self.hub, &*self.store).await? {
-                self.take(cid, news);
+            let is_new_group = self.groups.as_ref().is_some_and(|it| !it.has(cid));
+            let news = read_news(cursor, read, &self.hub, &*self.store, is_new_group);
+            if let Some(news) = news.await? {
+                self.take(cid, news)?;
             }
         }
     }
 
-    fn take(&mut self, cid: Cid, news: Read) {
-        let Some(cursor) = self.open.get_mut(&cid) else {
-            return;
-        };
+    fn take(&mut self, cid: Cid, news: Read) -> Result<()> {
         match news {
-            Read::News(News { events, progress }) => {
-                let mut ended = false;
-                for event in events {
-                    cursor.sequence = event.sequence;
-                    ended |= event.kind.terminal_state().is_some();
-                    self.ready.push_back(Followed::Event(cid, event));
+            Read::News(news, members) => {
+                if let Some(members) = members {
+                    self.follow_members(cid, members)?;
                 }
-                if let Some(shown) = progress.filter(|_| !ended) {
-                    cursor.progress = version(&shown);
-                    self.ready.push_back(Followed::Progress(cid, shown));
-                }
-                if ended {
-                    self.close(cid);
-                }
+                self.tell(cid, news);
             }
             // An ended invocation whose end was seen before: there is nothing to wait for.
             Read::Over => self.close(cid),
@@ -166,11 +180,75 @@ impl Follower {
                 self.close(cid);
             }
         }
+        Ok(())
+    }
+
+    fn tell(&mut self, cid: Cid, News { events, progress }: News) {
+        let Some(cursor) = self.open.get_mut(&cid) else {
+            return;
+        };
+        let mut ended = false;
+        for event in events {
+            cursor.sequence = event.sequence;
+            let is_last = event.kind.terminal_state().is_some();
+            ended |= is_last;
+            // The end of a group is told after the last of its members.
+            let is_early = match &mut self.groups {
+                Some(groups) if is_last => groups.hold_back(cid, &event),
+                Some(_) | None => false,
+            };
+            if is_early {
+                ended = false;
+            } else if is_last || !cursor.end_only {
+                self.ready.push_back(Followed::Event(cid, event));
+            }
+        }
+        if let Some(shown) = progress.filter(|_| !ended && !cursor.end_only) {
+            cursor.progress = version(&shown);
+            self.ready.push_back(Followed::Progress(cid, shown));
+        }
+        if ended {
+            self.close(cid);
+        }
+    }
+
+    /// Follows the members of a group as well, each to its end.
+    fn follow_members(&mut self, group: Cid, members: Vec<(u32, Cid)>) -> Result<()> {
+        let Some(groups) = &mut self.groups else {
+            return Ok(());
+        };
+        if self.open.len().saturating_add(members.len()) > self.limit {
+            return Err(too_many(self.limit));
+        }
+        for (_, member) in members {
+            groups.add(group, member);
+            if self.open.contains_key(&member) {
+                continue;
+            }
+            let cursor = Cursor {
+                end_only: true,
+                ..Cursor::after(groups.seen(member))
+            };
+            self.open.insert(member, cursor);
+            self.hub.follow(member, &self.inbox);
+            self.inbox.ring(member, None);
+        }
+        Ok(())
     }
 
     fn close(&mut self, cid: Cid) {
-        self.open.remove(&cid);
+        let closed = self.open.remove(&cid);
         self.hub.unfollow(cid, &self.inbox);
+        let Some(groups) = &mut self.groups else {
+            return;
+        };
+        if let Some(cursor) = closed.filter(|cursor| !cursor.end_only) {
+            groups.note_seen(cid, cursor.sequence);
+        }
+        if let Some((group, end)) = groups.close(cid) {
+            self.ready.push_back(Followed::Event(group, end));
+            self.close(group);
+        }
     }
 }
 
@@ -199,7 +277,8 @@ impl Drop for Rung<'_> {
 }
 
 enum Read {
-    News(News),
+    /// And, of a group that was not read before, its members.
+    News(News, Option<Vec<(u32, Cid)>>),
     Over,
     Missing {
         error: Error,
@@ -225,10 +304,12 @@ async fn read_news(
     mut rung: Rung<'_>,
     hub: &Hub,
     store: &dyn Store,
+    is_new_group: bool,
 ) -> Result<Option<Read>> {
     let Some(&Cursor {
         sequence,
         progress: seen,
+        ..
     }) = cursor
     else {
         rung.read = true;
@@ -236,7 +317,7 @@ async fn read_news(
     };
     let live = rung.live.clone().or_else(|| hub.live(rung.cid));
     let read = match live {
-        Some(live) => Read::News(live.since(sequence, seen)),
+        Some(live) => Read::News(live.since(sequence, seen), None),
         None => match store.get(rung.cid).await? {
             Stored::Found(invocation) => {
                 let first = invocation
@@ -246,8 +327,12 @@ async fn read_news(
                 if events.is_empty() && invocation.state.is_terminal() {
                     Read::Over
                 } else {
+                    let members = match is_new_group && invocation.request.group().is_some() {
+                        true => Some(store.members(rung.cid).await?),
+                        false => None,
+                    };
                     let progress = invocation.progress.filter(|shown| version(shown) > seen);
-                    Read::News(News { events, progress })
+                    Read::News(News { events, progress }, members)
                 }
             }
             Stored::Removed(tombstone) => Read::Missing {
@@ -264,6 +349,12 @@ async fn read_news(
     Ok(Some(read))
 }
 
+/// `INVALID_ARGUMENT` / `STREAM_LIMIT`.
+fn too_many(limit: usize) -> Error {
+    let message = format!("one stream follows at most {limit} CIDs, members of groups included");
+    Error::invalid_argument(reason::STREAM_LIMIT, message).with_fact("stream_cids", limit)
+}
+
 /// `NOT_FOUND` / `CID_UNKNOWN`.
 pub(super) fn cid_unknown(cid: Cid) -> Error {
     let message = format!("no invocation with CID {cid} is stored here");
@@ -273,13 +364,7 @@ pub(super) fn cid_unknown(cid: Cid) -> Error {
 /// `NOT_FOUND` / `RESULT_EXPIRED`.
 pub(super) fn result_expired(cid: Cid, tombstone: &Tombstone) -> Error {
     let Tombstone { state, end_time } = tombstone;
-    let state = match state {
-        State::Succeeded => "SUCCEEDED",
-        State::Failed => "FAILED",
-        State::Cancelled => "CANCELLED",
-        State::Expired => "EXPIRED",
-        State::Pending { .. } | State::Running { .. } => "unfinished",
-    };
+    let state = state.name();
     let message = format!("the outcome of {cid} ({state}, {end_time}) is no longer kept");
     Error::not_found(reason::RESULT_EXPIRED, message)
         .with_cid(cid)

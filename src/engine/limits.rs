@@ -46,6 +46,8 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// How many CIDs one result stream may follow. Default: 100 000.
     pub stream_cids: usize,
+    /// How many members a batch may have. Default: 10 000.
+    pub batch: usize,
     /// How many dispatches a worker takes at once, unless it says so. Default: 100.
     pub worker_in_flight: usize,
     /// How long a worker that can resume may be away before its dispatches are void. Default: 20 s.
@@ -78,6 +80,7 @@ impl Default for Limits {
             connections: 10_000,
             request_timeout: Duration::from_secs(30),
             stream_cids: 100_000,
+            batch: 10_000,
             worker_in_flight: 100,
             worker_lease: Duration::from_secs(20),
             workers: 10_000,

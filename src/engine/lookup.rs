@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::engine::Invoker;
-use crate::engine::follow::{Followed, cid_unknown, result_expired};
+use crate::engine::follow::{Follow, Followed, cid_unknown, result_expired};
 use crate::engine::store::Stored;
 use crate::model::error::Result;
 use crate::model::id::Cid;
@@ -34,7 +34,10 @@ impl Invoker {
             return Ok(found);
         }
         let until = Instant::now().checked_add(wait);
-        let mut follower = self.follow([(cid, found.invocation.sequence())], false)?;
+        let mut follower = self.follow(Follow {
+            cids: vec![(cid, found.invocation.sequence())],
+            ..Follow::default()
+        })?;
         let ended = async {
             while let Some(followed) = follower.next().await? {
                 if let Followed::NotFound { error, .. } = followed {

@@ -83,6 +83,9 @@ impl Invoker {
             if found.invocation.state.is_terminal() {
                 return Err(has_ended(&found.invocation));
             }
+            if found.invocation.request.group().is_some() {
+                return self.cancel_group(found.invocation).await;
+            }
             let route = self
                 .0
                 .routes
@@ -178,7 +181,12 @@ impl Invoker {
     pub async fn purge(&self, cid: Cid) -> Result<Found> {
         let found = self.look(cid).await?;
         if !found.invocation.state.is_terminal() || !self.0.store.remove(cid).await? {
-            let message = format!("{cid} has not ended: cancel it first");
+            let message = match found.invocation.request.member() {
+                Some(member) if found.invocation.state.is_terminal() => {
+                    format!("the group of {cid} has not ended: {}", member.group)
+                }
+                _ => format!("{cid} has not ended: cancel it first"),
+            };
             return Err(Error::failed_precondition(reason::NOT_ENDED, message));
         }
         Ok(found)
@@ -214,7 +222,8 @@ impl Invoker {
     }
 }
 
-fn has_ended(invocation: &Invocation) -> Error {
+/// `FAILED_PRECONDITION` / `ENDED`.
+pub(super) fn has_ended(invocation: &Invocation) -> Error {
     let message = format!(
         "{} has ended already: {:?}",
         invocation.request.cid, invocation.state

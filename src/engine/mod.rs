@@ -9,13 +9,16 @@
 mod accept;
 mod attempt;
 mod background;
+mod batch;
 mod callbacks;
 pub mod clock;
 mod decide;
 mod dispatch;
 mod elsewhere;
 mod follow;
+mod followed_groups;
 mod gate;
+mod groups;
 mod hub;
 mod invoke;
 mod lane;
@@ -25,6 +28,7 @@ mod limits;
 mod lookup;
 mod manage;
 mod names;
+mod outcomes;
 mod overdue;
 mod pool;
 mod purge;
@@ -37,12 +41,12 @@ mod watched;
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::clock::Clock;
-pub use self::follow::{Followed, Follower};
+pub use self::follow::{Follow, Followed, Follower};
 use self::hub::Hub;
 use self::later::Laters;
 pub use self::limits::Limits;
@@ -96,6 +100,8 @@ struct Engine {
     handlers: Arc<Semaphore>,
     /// The CIDs that callers brought and that are being used.
     names: Names,
+    /// Rings when members of groups have ended.
+    groups: Notify,
     /// Synchronous calls whose handlers answered "later".
     laters: Arc<Laters>,
     /// What a call without metadata has: all of them share it.
@@ -152,6 +158,7 @@ impl Invoker {
             tasks,
             handlers,
             names: Names::default(),
+            groups: Notify::new(),
             laters: Arc::default(),
             no_metadata: Arc::default(),
             changes: watch::Sender::new(()),
@@ -163,6 +170,7 @@ impl Invoker {
         };
         let invoker = Self(Arc::new(engine));
         lane::start_all(&invoker).await?;
+        groups::start(&invoker);
         purge::start(&invoker);
         overdue::start(&invoker);
         Ok(invoker)

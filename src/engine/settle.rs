@@ -51,7 +51,7 @@ impl Invoker {
         }
         engine.hub.close(cid, taken);
         if taken {
-            self.begin_callbacks(&record.followed_by);
+            self.begin_what_follows(invocation, &record);
         }
     }
 
@@ -119,7 +119,8 @@ impl Invoker {
         let engine = &self.0;
         let now = engine.clock.now();
         let event = decision.event.take();
-        let mut record = self.record(route, invocation, &decision, now);
+        let kept_for = kept_for(route, decision.state);
+        let mut record = self.record(kept_for, invocation, &decision, now);
         record.followed_by = self.callbacks(invocation, event.as_ref(), decision.attempts, now);
         record.events.extend(event.map(|kind| {
             Arc::new(Event {
@@ -136,9 +137,17 @@ impl Invoker {
         let taken = self.record_at_last(&record).await;
         if taken {
             engine.hub.ring(invocation.request.cid);
-            self.begin_callbacks(&record.followed_by);
+            self.begin_what_follows(invocation, &record);
         }
         taken
+    }
+
+    /// Begins what follows from a record: callbacks, and the end of a group.
+    fn begin_what_follows(&self, invocation: &Invocation, record: &Record) {
+        self.begin_callbacks(&record.followed_by);
+        if record.state.is_terminal() && invocation.request.member().is_some() {
+            self.look_after_groups();
+        }
     }
 
     /// Puts an invocation off that was claimed and that no worker takes now.
@@ -175,7 +184,7 @@ impl Invoker {
     }
 
     /// Records, again and again until the store takes it: what happened must not be lost, and there may be room later.
-    async fn record_at_last(&self, record: &Record) -> bool {
+    pub(super) async fn record_at_last(&self, record: &Record) -> bool {
         let mut waiting = None;
         loop {
             match self.0.store.record(record.clone()).await {
@@ -199,7 +208,8 @@ impl Invoker {
         now: Timestamp,
     ) -> Record {
         let event = decision.event.take();
-        let mut record = self.record(route, invocation, &decision, now);
+        let kept_for = kept_for(route, decision.state);
+        let mut record = self.record(kept_for, invocation, &decision, now);
         record.followed_by = self.callbacks(invocation, event.as_ref(), decision.attempts, now);
         record.last_failure = decision.last_failure;
         record.first_attempt_time = Some(live.first_attempt_time());
@@ -212,19 +222,16 @@ impl Invoker {
     }
 
     /// What a decision makes of an invocation, but for what its attempt told.
-    fn record(
+    /// It is kept for so long, unless its terms say something else.
+    pub(super) fn record(
         &self,
-        route: &Route,
+        kept_for: Duration,
         invocation: &Invocation,
         decision: &Decision,
         now: Timestamp,
     ) -> Record {
         let terms = &invocation.request.terms;
-        let of_service = match decision.state {
-            State::Succeeded => route.options.retention,
-            _ => route.options.failure_retention,
-        };
-        let retention = terms.retention.unwrap_or(of_service);
+        let retention = terms.retention.unwrap_or(kept_for);
         let ended = decision.state.is_terminal();
         let awaited = decision.later.filter(|later| later.waits);
         let awaited = awaited.map(|_| decision.due);
@@ -254,6 +261,14 @@ impl Invoker {
             later: decision.later,
             unclaimed: false,
         }
+    }
+}
+
+/// How long what ended is kept, as its service says.
+fn kept_for(route: &Route, state: State) -> Duration {
+    match state {
+        State::Succeeded => route.options.retention,
+        _ => route.options.failure_retention,
     }
 }
 

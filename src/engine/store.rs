@@ -34,6 +34,25 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// `RESOURCE_EXHAUSTED` / `STORE_FULL`: room is kept for the outcomes of what was accepted before.
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>>;
 
+    /// Stores a group and its members, all of them or none. Durable when it resolves.
+    ///
+    /// A group is due once its last member has ended, and at once where it has none; it is claimed and recorded as what
+    /// has [no service](ServiceName::none). Where its CID is known already, or its idempotency key, nothing is stored
+    /// and it is answered as by [`accept`](Self::accept); nor is anything stored where a member is known, which is
+    /// named then.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](Self::accept).
+    fn accept_group(
+        &self,
+        group: Invocation,
+        members: Vec<Invocation>,
+    ) -> BoxFuture<'_, Result<Acceptance>>;
+
+    /// The members of a group with their places, in that order; not those that have been removed.
+    fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>>;
+
     /// Takes up to `max` invocations of a service that are pending and due at `now`, or whose time
     /// is over then ([`Invocation::wake`]), those that are due longest first. Of those with the
     /// same concurrency key one at a time is taken.
@@ -90,11 +109,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>>;
 
     /// Removes up to `max` invocations whose purge time has passed, leaving a tombstone of each, and tombstones that
-    /// have been kept long enough. Answers how many were removed in all.
+    /// have been kept long enough. Answers how many were removed in all. The members of a group are kept until it has
+    /// ended, and from then on as long as it is, or longer.
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>>;
 
     /// Removes an invocation that has ended, whenever its purge time is, leaving a tombstone. Durable when it resolves;
-    /// answers whether it was there and had ended.
+    /// answers whether it was there and had ended, and so had the group that it is a member of.
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
     /// Remembers what a worker declares of a service: when it was first seen stays as it was. Durable when it resolves.
@@ -123,6 +143,8 @@ pub enum Acceptance {
     Known(Arc<Request>),
     /// The CID was accepted before and has been removed.
     Removed(Tombstone),
+    /// Of a group: this member was accepted before, by its CID or its key.
+    MemberKnown(Cid),
 }
 
 /// Which invocations are meant. What is empty, or not there, lets all through.
@@ -134,7 +156,7 @@ pub struct Filter {
     pub states: Vec<State>,
     /// Or, whatever their state, these.
     pub cids: Vec<Cid>,
-    /// Or waiting for an outcome from outside.
+    /// Or waiting for an outcome from outside, or, as a group, for its members.
     pub awaited: bool,
     /// Accepted at or after this instant.
     pub accepted_after: Option<Timestamp>,
@@ -150,6 +172,8 @@ pub struct Filter {
     pub parent: Option<Cid>,
     /// Invoked by this one, or by one that it invoked, and so on.
     pub root: Option<Cid>,
+    /// A member of this group.
+    pub group: Option<Cid>,
 }
 
 /// A page of invocations.

@@ -121,6 +121,24 @@ impl ServiceName {
         ))
     }
 
+    /// The name of no service: what a group has. Nobody can ask for it.
+    #[must_use]
+    pub fn none() -> Self {
+        Self("".into())
+    }
+
+    /// A name that was stored: that of a service, or of none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`parse`](Self::parse).
+    pub fn of_record(text: &str) -> Result<Self> {
+        match text.is_empty() {
+            true => Ok(Self::none()),
+            false => Self::parse(text),
+        }
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

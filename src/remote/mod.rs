@@ -1,9 +1,10 @@
-//! Other processes: clients of a node.
+//! Other processes: clients of a node, and workers.
 
 pub mod client;
 mod handed;
 pub mod hub;
 mod offer;
+mod outcomes;
 pub mod session;
 pub mod wire;
 pub mod worker;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
+use tonic::Response;
 
 use crate::codec::convert::{
     PayloadOneof, duration_from_proto, duration_to_proto, format_from_proto, format_to_proto,
@@ -20,7 +21,10 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::RetryPolicy;
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
-use crate::service::{Background, Call, Definition, OnDeadline, ServiceOptions, Start};
+use crate::model::sio::{IGNORED_KEY, Ignored};
+use crate::service::{
+    AcceptedGroup, Background, Batch, Call, Definition, OnDeadline, ServiceOptions, Start,
+};
 
 /// Checks that a number is one of an enum's: what is not known must not pass for the default.
 ///
@@ -126,6 +130,47 @@ pub fn async_request(call: Call) -> Result<v1::InvokeAsyncRequest> {
         metadata: metadata(call.metadata.as_deref()),
         cid: cid(call.cid),
     })
+}
+
+/// A request to run many calls in the background.
+///
+/// # Errors
+///
+/// As for [`async_request`].
+pub fn batch_request(batch: Batch) -> Result<v1::InvokeBatchRequest> {
+    let requests = batch.calls.into_iter().map(async_request);
+    Ok(v1::InvokeBatchRequest {
+        requests: requests.collect::<Result<_>>()?,
+        cid: cid(batch.cid),
+        idempotency_key: batch.idempotency_key.unwrap_or_default(),
+        on_each: batch.on_each,
+        on_final: batch.on_final,
+        retention: batch.retention.map(duration_to_proto),
+    })
+}
+
+/// The group that was accepted.
+///
+/// # Errors
+///
+/// Where the node answers with what is no CID.
+pub fn accepted_group(response: Response<v1::InvokeBatchResponse>) -> Result<AcceptedGroup> {
+    let ignored = ignored(&response);
+    let response = response.into_inner();
+    let members = response.member_cids.iter().map(|cid| Cid::parse(cid));
+    Ok(AcceptedGroup {
+        cid: Cid::parse(&response.cid)?,
+        members: members.collect::<Result<_>>()?,
+        already_accepted: response.already_accepted,
+        ignored,
+    })
+}
+
+/// The keys of the input that the node says it dropped.
+pub fn ignored<T>(response: &Response<T>) -> Ignored {
+    let names = response.metadata().get(IGNORED_KEY);
+    let names = names.and_then(|names| names.to_str().ok());
+    names.map(Ignored::from_text).unwrap_or_default()
 }
 
 /// A request to run a call and wait for it.

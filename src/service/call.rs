@@ -267,11 +267,15 @@ impl InvokeAsyncCall<'_> {
 
     /// Has this child accepted once, however often the calling handler is attempted: `label` tells it from others.
     pub fn once(mut self, label: &str) -> Self {
-        let facts = self.context.facts();
-        let key = format!("once/{}/{}/{label}", facts.cid, facts.service);
-        self.call.background().idempotency_key = Some(key);
+        self.call.background().idempotency_key = Some(once_key(self.context, label));
         self
     }
+}
+
+/// The key of what is accepted once, however often a handler is attempted.
+pub(super) fn once_key(context: &Context, label: &str) -> String {
+    let facts = context.facts();
+    format!("once/{}/{}/{label}", facts.cid, facts.service)
 }
 
 fn as_document(input: Payload, format: Format) -> Payload {

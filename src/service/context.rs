@@ -12,6 +12,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{InReplyTo, Progress};
 use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
+use crate::service::batch::{FanOut, RetryingCall};
 use crate::service::call::{Call, InvokeAsyncCall, InvokeCall};
 use crate::service::extract::States;
 use crate::service::invoke::{Invoke, KnownService};
@@ -157,6 +158,53 @@ impl Context {
             context: self,
             call: Call::new(service, input),
         }
+    }
+
+    /// Has many services run in the background, accepted at once, all of them or none, under one group CID: pairs of a
+    /// name and an input, or calls with options. The same service may be there as often as wanted.
+    ///
+    /// ```
+    /// # use cidery::{Context, Result, dict};
+    /// async fn handler(ctx: Context) -> Result<i64> {
+    ///     let pages = (1..=3).map(|page| ("pages.fetch", dict! { "page": page }));
+    ///     let mut total = 0;
+    ///     for outcome in ctx.fan_out(pages).join().await? {
+    ///         total += outcome?.at::<i64>("words")?;
+    ///     }
+    ///     Ok(total)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`, `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000, what is wrong with inputs: all
+    /// of it at once, with the paths of the requests; or what a limit says.
+    pub fn fan_out(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
+        FanOut::new(self, calls)
+    }
+
+    /// Has many services run in the background, each on its own: the outcome of each goes to the services of
+    /// [`on_each`](FanOut::on_each) as it comes. It is a [`fan_out`](Self::fan_out) that nobody needs to wait for.
+    ///
+    /// # Errors
+    ///
+    /// As for [`fan_out`](Self::fan_out).
+    pub fn parallel(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
+        FanOut::new(self, calls)
+    }
+
+    /// Invokes another service and waits for its response; where it fails in a way that a repeat may mend, it is
+    /// invoked again, within this handler's deadline.
+    ///
+    /// # Errors
+    ///
+    /// The last failure.
+    pub fn invoke_with_retry(
+        &self,
+        service: impl Into<Cow<'static, str>>,
+        input: impl Into<Payload>,
+    ) -> RetryingCall<'_> {
+        RetryingCall::new(self, Call::new(service, input))
     }
 
     /// For a callback: the invocation whose outcome it was invoked with.

@@ -4,12 +4,14 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::error::Result;
-use crate::model::id::ServiceName;
-use crate::model::invocation::Progress;
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
 use crate::model::token::Token;
+use crate::service::batch::{AcceptedGroup, Batch};
 use crate::service::call::{Accepted, Call};
 use crate::service::seat::Seat;
 
@@ -23,6 +25,18 @@ pub trait Invoke: fmt::Debug + Send + Sync {
 
     /// Accepts an invocation of its own. Durable once this resolves.
     fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>>;
+
+    /// Accepts many invocations at once, all of them or none. Durable once this resolves.
+    fn invoke_batch(&self, batch: Batch) -> BoxFuture<'_, Result<AcceptedGroup>>;
+
+    /// Waits until an invocation has ended, or so long; answers whether it has. The handler's slot is free meanwhile.
+    fn wait_for(&self, cid: Cid, at_most: Duration) -> BoxFuture<'_, Result<bool>>;
+
+    /// The outcomes of the members of a group that has ended, in the order of their requests.
+    fn outcomes<'a>(
+        &'a self,
+        group: &'a AcceptedGroup,
+    ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>>;
 
     /// Shows a sign of life. Never waits; only the last one counts.
     fn progress(&self, progress: Progress);

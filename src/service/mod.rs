@@ -1,5 +1,6 @@
 //! What a service's author sees: handlers, what they get, what they give, and the context they run in.
 
+mod batch;
 pub mod builtin;
 mod call;
 mod context;
@@ -17,6 +18,7 @@ mod run;
 mod seat;
 mod typed;
 
+pub use self::batch::{AcceptedGroup, Batch, FanOut, Group, RetryingCall};
 pub use self::call::{Accepted, Background, Call, InvokeAsyncCall, InvokeCall, OnDeadline, Start};
 pub use self::context::{Context, Facts};
 pub use self::definition::{Admitted, Definition, HandlerFuture};

@@ -325,7 +325,6 @@ async fn rpcs_that_come_later_say_so() {
     let node = node().await;
     let mut raw = Raw::connect(node.address()).await;
     for method in [
-        "InvocationService/InvokeBatch",
         "AdminService/GetStatus",
         "AdminService/PauseService",
         "AdminService/ResumeService",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cidery::engine::clock::Clock;
-use cidery::engine::{Followed, Follower};
+use cidery::engine::{Follow, Followed, Follower};
 use cidery::model::invocation::Event;
 use cidery::service::{Call, Start};
 use cidery::{Cid, Context, Error, Node, NodeHandle, dict};
@@ -61,7 +61,13 @@ async fn accept(node: &NodeHandle) -> Cid {
 }
 
 fn follow(node: &NodeHandle, cid: Cid) -> Follower {
-    node.invoker().follow([(cid, 0)], true).unwrap()
+    node.invoker()
+        .follow(Follow {
+            cids: vec![(cid, 0)],
+            wait_for_accept: true,
+            ..Follow::default()
+        })
+        .unwrap()
 }
 
 #[tokio::test]

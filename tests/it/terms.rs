@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
-use cidery::engine::Found;
 use cidery::engine::clock::Clock;
+use cidery::engine::{Follow, Found};
 use cidery::model::invocation::State;
 use cidery::service::{Call, Start};
 use cidery::store::{MemoryStore, SqliteStore};
@@ -195,7 +195,13 @@ async fn what_is_held_waits_for_somebody(disk: Option<&Folder>) {
     flaky.background().retry_policy = Some(RetryPolicy::never());
     flaky.background().hold = true;
     let cid = accept(&node, flaky).await;
-    let mut follower = node.invoker().follow([(cid, 0)], false).unwrap();
+    let mut follower = node
+        .invoker()
+        .follow(Follow {
+            cids: vec![(cid, 0)],
+            ..Follow::default()
+        })
+        .unwrap();
     // Accepted, started, and what became of the only attempt.
     for _ in 0..3 {
         follower.next().await.unwrap().unwrap();

@@ -105,6 +105,7 @@ async fn a_handler_runs_without_a_node() {
     assert_eq!(ran.items(), [Value::Dict(dict! { "n": 1 })]);
     let names = ran.asked().into_iter().map(|asked| match asked {
         Asked::Invoked(call) | Asked::Accepted(call) => call.service.into_owned(),
+        Asked::Batch(_) => "batch".to_owned(),
         Asked::Item(_) => "item".to_owned(),
         Asked::Progress(_) => "progress".to_owned(),
     });

@@ -41,6 +41,9 @@ pub(super) struct FilterArgs {
     /// Made by this invocation, or by one that it made, and so on.
     #[arg(long, value_name = "CID")]
     root: Option<Cid>,
+    /// A member of this group.
+    #[arg(long, value_name = "CID")]
+    group: Option<Cid>,
 }
 
 /// Where an invocation stands.
@@ -108,7 +111,7 @@ impl FilterArgs {
             ended_before: self.ended_before.map(timestamp_to_proto),
             parent_cid: cid(self.parent),
             root_cid: cid(self.root),
-            group_cid: String::new(),
+            group_cid: cid(self.group),
         })
     }
 }

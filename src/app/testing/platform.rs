@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use crate::codec::payload;
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::ServiceName;
-use crate::model::invocation::Progress;
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::Ignored;
 use crate::model::token::Token;
 use crate::model::value::Value;
-use crate::service::{Accepted, BoxFuture, Call, Invoke, KnownService};
+use crate::service::{Accepted, AcceptedGroup, Batch, BoxFuture, Call, Invoke, KnownService};
 
 type Answer = Box<dyn Fn(Value) -> Result<Value> + Send + Sync>;
 
@@ -23,6 +24,8 @@ pub enum Asked {
     Invoked(Call),
     /// It had a service run in the background.
     Accepted(Call),
+    /// It had many services run in the background at once; what they came to is what the test answers for them.
+    Batch(Batch),
     /// It emitted an item.
     Item(Value),
     /// It showed a sign of life.
@@ -35,7 +38,11 @@ pub(super) struct Platform {
     answers: HashMap<String, Answer>,
     asked: Mutex<Vec<Asked>>,
     later: OnceLock<Token>,
+    groups: Mutex<HashMap<Cid, Outcomes>>,
 }
+
+/// What the members of a group came to.
+type Outcomes = Vec<(Cid, Outcome)>;
 
 impl fmt::Debug for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,15 +72,25 @@ impl Platform {
         self.log().push(asked);
     }
 
+    fn groups(&self) -> MutexGuard<'_, HashMap<Cid, Outcomes>> {
+        // Every change is one insertion.
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn reply(&self, call: Call) -> Result<Reply> {
-        self.note(Asked::Invoked(call.clone()));
+        let outcome = self.outcome(&call);
+        self.note(Asked::Invoked(call));
+        outcome
+    }
+
+    fn outcome(&self, call: &Call) -> Result<Reply> {
         let answer = self.answers.get(&*call.service).ok_or_else(|| {
             let name = &call.service;
             let message =
                 format!("the test does not answer for `{name}`: add `.answer(\"{name}\", ..)`");
             Error::not_found(reason::SERVICE_UNKNOWN, message)
         })?;
-        Ok(Payload::Value(answer(payload::decode(call.input)?)?).into())
+        Ok(Payload::Value(answer(payload::decode(call.input.clone())?)?).into())
     }
 }
 
@@ -90,6 +107,33 @@ impl Invoke for Platform {
             already_accepted: false,
             ignored: Ignored::default(),
         })))
+    }
+
+    fn invoke_batch(&self, batch: Batch) -> BoxFuture<'_, Result<AcceptedGroup>> {
+        let members = batch.calls.iter();
+        let accepted = AcceptedGroup {
+            cid: batch.cid.unwrap_or_default(),
+            members: members.map(|call| call.cid.unwrap_or_default()).collect(),
+            already_accepted: false,
+            ignored: Ignored::default(),
+        };
+        let outcomes = batch.calls.iter().map(|call| self.outcome(call));
+        let outcomes = accepted.members.iter().copied().zip(outcomes).collect();
+        self.groups().insert(accepted.cid, outcomes);
+        self.note(Asked::Batch(batch));
+        Box::pin(std::future::ready(Ok(accepted)))
+    }
+
+    fn wait_for(&self, _: Cid, _: Duration) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(std::future::ready(Ok(true)))
+    }
+
+    fn outcomes<'a>(
+        &'a self,
+        group: &'a AcceptedGroup,
+    ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>> {
+        let outcomes = self.groups().get(&group.cid).cloned();
+        Box::pin(std::future::ready(Ok(outcomes.unwrap_or_default())))
     }
 
     fn progress(&self, progress: Progress) {

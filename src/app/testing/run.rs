@@ -200,7 +200,7 @@ impl Ran {
     pub fn items(&self) -> Vec<Value> {
         let items = self.asked().into_iter().filter_map(|asked| match asked {
             Asked::Item(item) => Some(item),
-            Asked::Invoked(_) | Asked::Accepted(_) | Asked::Progress(_) => None,
+            Asked::Invoked(_) | Asked::Accepted(_) | Asked::Batch(_) | Asked::Progress(_) => None,
         });
         items.collect()
     }

@@ -1,7 +1,8 @@
 //! Events of invocations, as result streams carry them.
 
 use super::{
-    PayloadOneof as _, failure_to_proto, format_of, metadata_to_proto, timestamp_to_proto,
+    PayloadOneof as _, failure_from_proto, failure_to_proto, format_from_proto, format_of,
+    metadata_from_proto, metadata_to_proto, timestamp_to_proto,
 };
 use crate::codec::payload;
 use crate::codec::proto::v1;
@@ -9,7 +10,7 @@ use crate::codec::proto::v1::stream_results_response::Event as Proto;
 use crate::codec::struct_pb;
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
-use crate::model::invocation::{Event, EventKind, Progress};
+use crate::model::invocation::{Event, EventKind, Outcome, Progress};
 use crate::model::payload::{Format, Payload, Reply};
 
 /// An event, as the contract writes it.
@@ -52,6 +53,39 @@ pub fn event_to_proto(cid: Cid, event: &Event) -> Result<v1::StreamResultsRespon
         attempt: event.attempt,
         event_time: Some(timestamp_to_proto(event.time)),
         event: Some(kind),
+    })
+}
+
+/// The outcome that an event carries, if it is the end.
+///
+/// # Errors
+///
+/// What is wrong with the event.
+pub fn outcome_from_proto(event: Proto) -> Result<Option<Outcome>> {
+    let failed =
+        |failure: Option<v1::Failure>| Err(failure_from_proto(failure.unwrap_or_default()));
+    Ok(Some(match event {
+        Proto::Succeeded(event) => Ok(succeeded_from_proto(event)?),
+        Proto::Failed(event) => failed(event.failure),
+        Proto::Cancelled(event) => failed(event.failure),
+        Proto::Expired(event) => failed(event.failure),
+        Proto::NotFound(event) => Err(Error::not_found(event.reason, event.message)),
+        Proto::Accepted(_)
+        | Proto::Started(_)
+        | Proto::Progress(_)
+        | Proto::Item(_)
+        | Proto::RetryScheduled(_) => return Ok(None),
+    }))
+}
+
+fn succeeded_from_proto(event: v1::SucceededEvent) -> Result<Reply> {
+    let format = format_from_proto("/data_format", event.data_format)?;
+    let output = event
+        .output
+        .and_then(|output| output.into_payload(format.unwrap_or(Format::Json)));
+    Ok(Reply {
+        payload: output.unwrap_or(Payload::empty()),
+        metadata: metadata_from_proto(event.metadata)?,
     })
 }
 

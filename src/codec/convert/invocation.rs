@@ -6,7 +6,8 @@ use super::{
 };
 use crate::codec::proto::v1;
 use crate::model::error::Result;
-use crate::model::invocation::{EventKind, Invocation, Outcome, State};
+use crate::model::id::ServiceName;
+use crate::model::invocation::{EventKind, Group, Invocation, Outcome, State};
 
 /// A state, as the contract writes it.
 #[must_use]
@@ -89,8 +90,26 @@ pub fn invocation_to_proto(
             Vec::new()
         },
         sequence: invocation.sequence(),
+        group_cid: request
+            .member()
+            .map(|member| member.group.to_string())
+            .unwrap_or_default(),
+        group_position: request.member().map_or(0, |member| member.position),
+        group: request
+            .group()
+            .map(|group| group_to_proto(invocation, group)),
         ..v1::Invocation::default()
     })
+}
+
+fn group_to_proto(invocation: &Invocation, group: &Group) -> v1::Group {
+    let names = |names: &[ServiceName]| names.iter().map(ToString::to_string).collect();
+    v1::Group {
+        members: group.members,
+        ended: group.members.saturating_sub(invocation.open_members),
+        on_each: names(&group.on_each),
+        on_final: names(&invocation.request.terms.callbacks),
+    }
 }
 
 fn outcome_to_proto(outcome: Outcome) -> Result<v1::Outcome> {

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::event::{event_to_proto, not_found_to_proto, progress_from_proto, progress_to_proto};
+pub use self::event::{
+    event_to_proto, not_found_to_proto, outcome_from_proto, progress_from_proto, progress_to_proto,
+};
 pub use self::failure::{failure_from_proto, failure_to_proto};
 pub use self::invocation::{invocation_to_proto, state_to_proto};
 pub use self::payload::{PayloadOneof, format_from_proto, format_of, format_to_proto};

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
+use super::batch;
 use super::complete::complete;
 use super::manage;
-use super::request::{self, answered, brought_cid, not_yet, required_cid, with_cid, with_ignored};
+use super::request::{self, answered, brought_cid, required_cid, with_cid, with_ignored};
 use super::results::ResultStream;
 use crate::codec::convert::{
     PayloadOneof as _, duration_from_proto, format_from_proto, format_of, invocation_to_proto,
@@ -130,7 +131,15 @@ impl InvocationApi {
         let wait = request::timeout(Some(wait), transport)?.unwrap_or(wait);
         let view: v1::InvocationView = request::known("/view", message.view)?;
         let full = view == v1::InvocationView::Full;
-        let found = self.invoker.find(cid, wait).await?;
+        let found = match request::dispatch_token(transport) {
+            None => self.invoker.find(cid, wait).await?,
+            Some(token) => {
+                // A handler that waits: its slot is free meanwhile.
+                let caller = self.workers.context(token)?;
+                caller.platform().wait_for(cid, wait).await?;
+                self.invoker.find(cid, Duration::ZERO).await?
+            }
+        };
         let mut invocation = self.shown(found, full)?;
         if full {
             const CHILDREN: usize = 100;
@@ -322,9 +331,20 @@ impl InvocationService for InvocationApi {
 
     async fn invoke_batch(
         &self,
-        _: Request<v1::InvokeBatchRequest>,
+        request: Request<v1::InvokeBatchRequest>,
     ) -> Result<Response<v1::InvokeBatchResponse>, Status> {
-        Err(not_yet("InvokeBatch"))
+        let (transport, _, message) = request.into_parts();
+        let accepted = batch::accept(&self.invoker, &self.workers, message, &transport).await;
+        let accepted = answered(accepted)?;
+        let response = v1::InvokeBatchResponse {
+            cid: accepted.cid.to_string(),
+            member_cids: accepted.members.iter().map(Cid::to_string).collect(),
+            already_accepted: accepted.already_accepted,
+        };
+        let mut response = with_cid(accepted.cid, response);
+        let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
+        with_ignored(&mut response, ignored.as_deref());
+        Ok(response)
     }
 
     async fn list_invocations(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::invocation::pending_reason;
-use super::request::{self, NotYet};
+use super::request;
 use crate::codec::convert::{failure_to_proto, state_to_proto, timestamp_from_proto};
 use crate::codec::proto::v1;
 use crate::engine::store::Filter;
@@ -30,12 +30,9 @@ struct Selection {
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID`; `UNIMPLEMENTED` / `NOT_SUPPORTED` for what cannot be filtered by yet.
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`.
 pub(super) fn filter(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
     let filter = filter.unwrap_or_default();
-    NotYet::default()
-        .refuse("filter/group_cid", !filter.group_cid.is_empty())
-        .check()?;
     let time = |field: &str, time: Option<prost_types::Timestamp>| {
         time.map(|time| {
             timestamp_from_proto(&time).ok_or_else(|| {
@@ -66,6 +63,7 @@ pub(super) fn filter(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
         failure_reasons: filter.failure_reasons,
         root: request::brought_cid("filter/root_cid", &filter.root_cid)?,
         parent: request::brought_cid("filter/parent_cid", &filter.parent_cid)?,
+        group: request::brought_cid("filter/group_cid", &filter.group_cid)?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The gRPC services of a node.
 
 mod admin;
+mod batch;
 mod catalog;
 mod complete;
 mod discovery;

@@ -1,4 +1,4 @@
-//! What all requests have in common: their metadata, and fields that this version does not do yet.
+//! What all requests have in common: their metadata, their CIDs, how long they wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,39 +16,6 @@ pub(super) use crate::remote::wire::{input, known};
 
 /// Names the dispatch of a nested call, in its metadata.
 pub(super) const DISPATCH_KEY: &str = "cidery-dispatch";
-
-/// Collects the fields of a request that are set and that this version does not do yet: they are refused, never
-/// ignored.
-#[derive(Debug, Default)]
-pub(super) struct NotYet(Vec<Violation>);
-
-impl NotYet {
-    pub(super) fn refuse(&mut self, field: &str, is_set: bool) -> &mut Self {
-        if is_set {
-            let message = "is not supported by this version yet: leave it out";
-            self.0.push(Violation::new(
-                format!("/{field}"),
-                reason::NOT_SUPPORTED,
-                message,
-            ));
-        }
-        self
-    }
-
-    pub(super) fn check(&mut self) -> Result<()> {
-        let violations = std::mem::take(&mut self.0);
-        if violations.is_empty() {
-            return Ok(());
-        }
-        let fields: Vec<&str> = violations
-            .iter()
-            .map(|v| v.path.trim_start_matches('/'))
-            .collect();
-        let message = format!("not supported by this version yet: {}", fields.join(", "));
-        let error = Error::unimplemented(reason::NOT_SUPPORTED, message);
-        Err(violations.into_iter().fold(error, Error::with_violation))
-    }
-}
 
 /// How many there are on a page.
 pub(super) fn page_size(asked: u32, default: usize, most: usize) -> Result<usize> {

@@ -15,7 +15,7 @@ use crate::codec::convert::{
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::stream_results_response::Event;
 use crate::codec::status::to_status;
-use crate::engine::{Followed, Follower, Invoker};
+use crate::engine::{Follow, Followed, Follower, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 
@@ -66,8 +66,16 @@ impl ResultStream {
             return Err(Error::invalid_argument(reason::STREAM_LIMIT, message)
                 .with_fact("stream_cids", limit));
         }
-        let (valid, invalid) = parse(cids, &after_sequences);
-        let follower = invoker.follow(valid, wait_for_accept)?;
+        let (cids, invalid) = parse(cids, &after_sequences);
+        // Of members of groups; what is no CID is nobody's.
+        let seen = after_sequences.iter();
+        let seen = seen.filter_map(|(text, seen)| Some((Cid::parse(text).ok()?, *seen)));
+        let follower = invoker.follow(Follow {
+            seen: seen.collect(),
+            cids,
+            wait_for_accept,
+            members: true,
+        })?;
         Ok(Self {
             invalid,
             next: Some(next(follower)),

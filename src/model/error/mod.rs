@@ -141,6 +141,21 @@ impl Error {
         error
     }
 
+    /// What is wrong, as part of something larger: each violation below `path`, or one there where there are none.
+    #[must_use]
+    pub fn violations_at(&self, path: &str) -> Vec<Violation> {
+        let fields = self.field_violations();
+        if fields.is_empty() {
+            let code = self.reason().to_owned();
+            return vec![Violation::new(path, code, self.message())];
+        }
+        let below = fields.iter().map(|field| {
+            let path = format!("{path}{}", field.path);
+            Violation::new(path, field.code.clone(), field.message.clone())
+        });
+        below.collect()
+    }
+
     /// Adds a violation.
     #[must_use]
     pub fn with_violation(mut self, violation: Violation) -> Self {

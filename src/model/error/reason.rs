@@ -9,6 +9,8 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// A batch has too many requests.
+    BATCH_LIMIT
     /// An address cannot be listened on.
     BIND_FAILED
     /// The caller went away, or someone cancelled the invocation.

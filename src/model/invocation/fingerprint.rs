@@ -18,6 +18,22 @@ pub fn fingerprint(service: &ServiceName, input: &Value) -> Fingerprint {
     Fingerprint(hash.finalize().into())
 }
 
+/// Computes the fingerprint of many requests in their order.
+#[must_use]
+pub fn fingerprint_of_all(all: impl IntoIterator<Item = Fingerprint>) -> Fingerprint {
+    let mut hash = Sha256::new();
+    for Fingerprint(one) in all {
+        hash.update(one);
+    }
+    Fingerprint(hash.finalize().into())
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// Each value begins with a byte of its own kind and a length where it has one, so that no two run together.
 fn digest(hash: &mut Sha256, value: &Value) {
     match value {

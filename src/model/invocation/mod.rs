@@ -2,6 +2,7 @@
 
 mod event;
 mod fingerprint;
+mod group;
 mod later;
 mod retry;
 mod state;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::event::{Event, EventKind, Progress, SEQUENCES_PER_GENERATION, Shown};
-pub use self::fingerprint::{Fingerprint, fingerprint};
+pub use self::fingerprint::{Fingerprint, fingerprint, fingerprint_of_all};
+pub use self::group::{Group, Grouping, Member};
 pub use self::later::Later;
 pub use self::retry::{RetryPolicy, is_retried};
 pub use self::state::{Change, State};
@@ -31,9 +33,9 @@ pub type Outcome = Result<Reply, Error>;
 pub struct Request {
     /// Names the invocation.
     pub cid: Cid,
-    /// The service.
+    /// The service; [`ServiceName::none`] for a group.
     pub service: ServiceName,
-    /// What it gets.
+    /// What it gets; for a group, what tells it from another one.
     pub input: Payload,
     /// The format the response is wanted in.
     pub response_format: Option<Format>,
@@ -49,6 +51,8 @@ pub struct Request {
     pub accept_time: Timestamp,
     /// When, until when, how often, and what follows.
     pub terms: Terms,
+    /// Whether it is a group, or a member of one.
+    pub grouping: Option<Grouping>,
 }
 
 impl Request {
@@ -66,6 +70,25 @@ impl Request {
             root: cid,
             accept_time,
             terms: Terms::default(),
+            grouping: None,
+        }
+    }
+
+    /// The group that it is, if it is one.
+    #[must_use]
+    pub fn group(&self) -> Option<&Group> {
+        match &self.grouping {
+            Some(Grouping::Group(group)) => Some(group),
+            Some(Grouping::Member(_)) | None => None,
+        }
+    }
+
+    /// Its place in a group, if it is a member of one.
+    #[must_use]
+    pub fn member(&self) -> Option<&Member> {
+        match &self.grouping {
+            Some(Grouping::Member(member)) => Some(member),
+            Some(Grouping::Group(_)) | None => None,
         }
     }
 
@@ -119,6 +142,8 @@ pub struct Invocation {
     pub key_busy: bool,
     /// Its last attempt answered "later".
     pub later: Option<Later>,
+    /// Of a group: how many of its members have not ended.
+    pub open_members: u32,
 }
 
 impl Invocation {
@@ -141,6 +166,7 @@ impl Invocation {
             cancel_requested: false,
             key_busy: false,
             later: None,
+            open_members: request.group().map_or(0, |group| group.members),
             request: Arc::new(request),
         }
     }
@@ -161,10 +187,16 @@ impl Invocation {
         terms.into_iter().chain(awaited).min()
     }
 
-    /// Where it stands for those who look at it: what waits for its completion runs.
+    /// Whether it is a group with members that have not ended.
+    #[must_use]
+    pub fn waits_for_members(&self) -> bool {
+        !self.state.is_terminal() && self.request.group().is_some()
+    }
+
+    /// Where it stands for those who look at it: what waits for its completion runs, and so does a group.
     #[must_use]
     pub fn shown_state(&self) -> State {
-        match self.waits_for_completion() {
+        match self.waits_for_completion() || self.waits_for_members() {
             true => State::Running {
                 cancel_requested: false,
             },
@@ -175,7 +207,11 @@ impl Invocation {
     /// When somebody has to look at it, while it is pending.
     #[must_use]
     pub fn wake(&self) -> Timestamp {
-        self.request.terms.wake(self.state, self.due)
+        match self.open_members {
+            0 => self.request.terms.wake(self.state, self.due),
+            // A group: when the last of them has ended.
+            _ => Timestamp::MAX,
+        }
     }
 
     /// What it came to, once it ended.

@@ -63,6 +63,19 @@ impl State {
     /// The first state.
     pub const ACCEPTED: Self = Self::Pending { started: false };
 
+    /// Its name, as the contract writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending { .. } => "PENDING",
+            Self::Running { .. } => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+            Self::Expired => "EXPIRED",
+        }
+    }
+
     /// Whether it is for ever.
     #[must_use]
     pub const fn is_terminal(self) -> bool {

@@ -55,6 +55,11 @@ impl Ignored {
         self.names.is_empty()
     }
 
+    /// The names, as far as there was room for them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
     /// Adds a name, once, if there is room.
     pub fn add(&mut self, name: String) {
         if self.names.contains(&name) {

@@ -1,6 +1,7 @@
 //! A client of a node: the same words as in a handler's context, over gRPC.
 
 mod again;
+mod batch;
 mod manage;
 mod results;
 mod sent;
@@ -25,7 +26,6 @@ use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::payload::{Format, Payload, Reply};
-use crate::model::sio::{IGNORED_KEY, Ignored};
 use crate::remote::wire;
 use crate::service::{Accepted, Call, OnDeadline};
 
@@ -152,10 +152,8 @@ impl Client {
         };
         let response = again(self.tries, may_be_said_again, accept).await?;
         let first_try_was = is_ours && repeated && response.get_ref().cid == request.cid;
-        let ignored = response.metadata().get(IGNORED_KEY);
-        let ignored = ignored.and_then(|names| names.to_str().ok());
         Ok(Accepted {
-            ignored: ignored.map(Ignored::from_text).unwrap_or_default(),
+            ignored: wire::ignored(&response),
             cid: Cid::parse(&response.get_ref().cid)?,
             // What an earlier try of this call had accepted is new to its caller.
             already_accepted: response.get_ref().already_accepted && !first_try_was,

@@ -1,5 +1,7 @@
 //! The result stream, as a client reads it: where it breaks it is opened again, after the last event that was seen.
 
+use std::collections::HashMap;
+
 use tonic::Streaming;
 use tonic::transport::Channel;
 
@@ -17,8 +19,8 @@ pub struct Results {
     cid: Cid,
     tries: u32,
     stream: Streaming<v1::StreamResultsResponse>,
-    /// The last sequence that was seen.
-    seen: u64,
+    /// The last sequences that were seen: of the invocation, and of its members if it is a group.
+    seen: HashMap<String, u64>,
 }
 
 impl Results {
@@ -27,14 +29,14 @@ impl Results {
         cid: Cid,
         tries: u32,
     ) -> Result<Self> {
-        let open = |_| open(stub.clone(), cid, 0);
+        let open = |_| open(stub.clone(), cid, HashMap::new());
         let stream = again(tries, may_be_said_again, open).await?;
         Ok(Self {
             stub,
             cid,
             tries,
             stream,
-            seen: 0,
+            seen: HashMap::new(),
         })
     }
 
@@ -56,9 +58,9 @@ impl Results {
 
     async fn resume(&mut self, error: Error) -> Result<Option<v1::StreamResultsResponse>> {
         tracing::debug!(%error, cid = %self.cid, "the result stream broke: opening it again");
-        let (stub, cid, seen) = (self.stub.clone(), self.cid, self.seen);
+        let (stub, cid, seen) = (self.stub.clone(), self.cid, self.seen.clone());
         let next = |_| {
-            let stream = open(stub.clone(), cid, seen);
+            let stream = open(stub.clone(), cid, seen.clone());
             async move {
                 let mut stream = stream.await?;
                 let first = stream.message().await;
@@ -76,7 +78,8 @@ impl Results {
         event: Option<v1::StreamResultsResponse>,
     ) -> Option<v1::StreamResultsResponse> {
         if let Some(event) = &event {
-            self.seen = self.seen.max(event.sequence);
+            let seen = self.seen.entry(event.cid.clone()).or_default();
+            *seen = event.sequence.max(*seen);
         }
         event
     }
@@ -85,11 +88,11 @@ impl Results {
 async fn open(
     mut stub: InvocationServiceClient<Channel>,
     cid: Cid,
-    seen: u64,
+    seen: HashMap<String, u64>,
 ) -> Result<Streaming<v1::StreamResultsResponse>> {
     let request = v1::StreamResultsRequest {
         cids: vec![cid.to_string()],
-        after_sequences: [(cid.to_string(), seen)].into(),
+        after_sequences: seen,
         wait_for_accept: false,
     };
     let stream = stub.stream_results(request).await;

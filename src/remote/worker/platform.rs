@@ -1,6 +1,7 @@
 //! What a handler in a worker can ask of the platform: it goes to the node, as part of the dispatch.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::Request;
@@ -8,7 +9,9 @@ use tonic::metadata::{AsciiMetadataValue, MetadataValue};
 use tonic::transport::Channel;
 
 use super::line::Shared;
-use crate::codec::convert::{PayloadOneof as _, metadata_from_proto, progress_to_proto};
+use crate::codec::convert::{
+    PayloadOneof as _, duration_to_proto, metadata_from_proto, progress_to_proto,
+};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
@@ -16,12 +19,13 @@ use crate::codec::proto::v1::serve_request::Message;
 use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::Progress;
+use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
-use crate::model::sio::{IGNORED_KEY, Ignored};
+use crate::model::sio::Ignored;
 use crate::model::token::Token;
+use crate::remote::outcomes::outcomes;
 use crate::remote::wire;
-use crate::service::{Accepted, BoxFuture, Call, Invoke, KnownService};
+use crate::service::{Accepted, AcceptedGroup, Batch, BoxFuture, Call, Invoke, KnownService};
 
 /// The metadata that names the dispatch of a nested call.
 const DISPATCH_KEY: &str = "cidery-dispatch";
@@ -112,13 +116,29 @@ impl Platform {
         let request = self.named(wire::async_request(call)?);
         let response = self.invocation().invoke_async(request).await;
         let response = response.map_err(|status| from_status(&status))?;
-        let ignored = response.metadata().get(IGNORED_KEY);
-        let ignored = ignored.and_then(|names| names.to_str().ok());
         Ok(Accepted {
-            ignored: ignored.map(Ignored::from_text).unwrap_or_default(),
+            ignored: wire::ignored(&response),
             cid: Cid::parse(&response.get_ref().cid)?,
             already_accepted: response.get_ref().already_accepted,
         })
+    }
+
+    async fn accept_all(&self, batch: Batch) -> Result<AcceptedGroup> {
+        let request = self.named(wire::batch_request(batch)?);
+        let response = self.invocation().invoke_batch(request).await;
+        wire::accepted_group(response.map_err(|status| from_status(&status))?)
+    }
+
+    async fn wait(&self, cid: Cid, at_most: Duration) -> Result<bool> {
+        let request = self.named(v1::GetInvocationRequest {
+            cid: cid.to_string(),
+            wait: Some(duration_to_proto(at_most)),
+            ..v1::GetInvocationRequest::default()
+        });
+        let response = self.invocation().get_invocation(request).await;
+        let response = response.map_err(|status| from_status(&status))?;
+        let invocation = response.into_inner().invocation.unwrap_or_default();
+        Ok(invocation.end_time.is_some())
     }
 
     /// Keeps it for the result: the node accepts both together.
@@ -174,6 +194,21 @@ impl Invoke for Platform {
 
     fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
         Box::pin(self.accept(call))
+    }
+
+    fn invoke_batch(&self, batch: Batch) -> BoxFuture<'_, Result<AcceptedGroup>> {
+        Box::pin(self.accept_all(batch))
+    }
+
+    fn wait_for(&self, cid: Cid, at_most: Duration) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.wait(cid, at_most))
+    }
+
+    fn outcomes<'a>(
+        &'a self,
+        group: &'a AcceptedGroup,
+    ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>> {
+        Box::pin(outcomes(self.invocation(), group))
     }
 
     fn progress(&self, progress: Progress) {

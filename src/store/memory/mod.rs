@@ -1,5 +1,7 @@
 //! A store in memory: for tests, for play, and for whoever can do without their invocations after a restart.
 
+mod filter;
+mod groups;
 mod weight;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,6 +11,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
+use self::filter::passes;
 use self::weight::weight;
 use crate::engine::store::{
     Acceptance, Announced, Claim, Filter, Page, Record, Store, Stored, Tombstone,
@@ -57,6 +60,10 @@ struct Kept {
     keys: HashMap<String, Cid, RandomState>,
     /// Pending ones whose time will be over, by when.
     over: BTreeSet<(Timestamp, Cid)>,
+    /// The members of groups, with their places.
+    members: HashMap<Cid, Vec<(u32, Cid)>, RandomState>,
+    /// Members that have ended and are kept until their groups have, with how long a tombstone then stays.
+    held: HashMap<Cid, Timestamp, RandomState>,
     /// What workers declared, by service and hash.
     announced: HashMap<Key, Announced, RandomState>,
     pending: usize,
@@ -110,6 +117,20 @@ impl MemoryStore {
             return Err(self.full());
         }
         kept.keep(invocation, bytes);
+        Ok(Acceptance::Stored)
+    }
+
+    fn store_group(&self, group: Invocation, members: Vec<Invocation>) -> Result<Acceptance> {
+        let mut kept = self.kept();
+        if let Some(known) = kept.known(&group).or_else(|| kept.known_member(&members)) {
+            return Ok(known);
+        }
+        let bytes = weight(&group) + members.iter().map(weight).sum::<usize>();
+        let room = self.bytes_limit - self.bytes_limit / RESERVED_PART;
+        if kept.bytes.saturating_add(bytes) > room {
+            return Err(self.full());
+        }
+        kept.keep_group(group, members);
         Ok(Acceptance::Stored)
     }
 
@@ -282,6 +303,8 @@ impl Kept {
         let over = over_of(invocation);
         let (at, key) = ((invocation.wake(), record.cid), queue_of(invocation));
         let service = invocation.request.service.clone();
+        let member_of = invocation.request.member().map(|member| member.group);
+        let is_group = invocation.request.group().is_some();
         invocation.state = record.state;
         invocation.attempts = record.attempts;
         invocation.losses = record.losses;
@@ -309,7 +332,13 @@ impl Kept {
         }
         if let Some(purge_time) = record.purge_time {
             let until = record.tombstone_until.unwrap_or(purge_time);
-            self.purge.insert((purge_time, record.cid), until);
+            match member_of {
+                Some(group) => self.end_member(group, record.cid, until),
+                None => drop(self.purge.insert((purge_time, record.cid), until)),
+            }
+            if is_group {
+                self.release_members(record.cid, purge_time);
+            }
         }
         for next in record.followed_by {
             if self.known(&next).is_none() {
@@ -386,6 +415,9 @@ impl Kept {
         let Some(purge_time) = found.and_then(|found| found.purge_time) else {
             return false;
         };
+        if self.held.contains_key(&cid) {
+            return false;
+        }
         let until = self.purge.remove(&(purge_time, cid));
         self.bury(cid, until.unwrap_or(purge_time));
         true
@@ -396,6 +428,7 @@ impl Kept {
             return;
         };
         self.bytes -= weight(&invocation);
+        self.members.remove(&cid);
         if let Some(key) = key_of(&invocation) {
             self.keys.remove(key);
         }
@@ -414,45 +447,6 @@ impl Kept {
     }
 }
 
-fn passes(invocation: &Invocation, filter: &Filter) -> bool {
-    let request = &invocation.request;
-    let among = |empty: bool, found: bool| empty || found;
-    let ended = |holds: &dyn Fn(Timestamp) -> bool| invocation.end_time.is_some_and(holds);
-    among(
-        filter.services.is_empty(),
-        filter.services.contains(&request.service),
-    ) && among(
-        filter.states.is_empty() && filter.cids.is_empty() && !filter.awaited,
-        filter.states.contains(&invocation.state)
-            || filter.cids.contains(&request.cid)
-            || (filter.awaited && invocation.waits_for_completion()),
-    ) && filter
-        .accepted_after
-        .is_none_or(|time| request.accept_time >= time)
-        && filter
-            .accepted_before
-            .is_none_or(|time| request.accept_time < time)
-        && filter
-            .ended_after
-            .is_none_or(|time| ended(&|end| end >= time))
-        && filter
-            .ended_before
-            .is_none_or(|time| ended(&|end| end < time))
-        && among(
-            filter.failure_reasons.is_empty(),
-            invocation.failure().is_some_and(|failure| {
-                let mut reasons = filter.failure_reasons.iter();
-                reasons.any(|reason| reason == failure.reason())
-            }),
-        )
-        && filter
-            .root
-            .is_none_or(|root| request.root == root && request.cid != root)
-        && filter
-            .parent
-            .is_none_or(|parent| request.parent == Some(parent))
-}
-
 fn ready<T: Send + 'static>(value: T) -> BoxFuture<'static, T> {
     Box::pin(std::future::ready(value))
 }
@@ -468,6 +462,18 @@ impl Store for MemoryStore {
 
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
         ready(self.store(invocation))
+    }
+
+    fn accept_group(
+        &self,
+        group: Invocation,
+        members: Vec<Invocation>,
+    ) -> BoxFuture<'_, Result<Acceptance>> {
+        ready(self.store_group(group, members))
+    }
+
+    fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>> {
+        ready(Ok(self.kept().members_of(group)))
     }
 
     fn claim<'a>(

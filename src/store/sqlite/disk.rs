@@ -14,7 +14,8 @@ use crate::codec::{payload, struct_pb};
 use crate::model::error::{Detail, Error, Kind, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{
-    Event, EventKind, InReplyTo, Progress, Request, RetryPolicy, Shown, Terms,
+    Event, EventKind, Group, Grouping, InReplyTo, Member, Progress, Request, RetryPolicy, Shown,
+    Terms,
 };
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
@@ -81,6 +82,20 @@ struct DiskRequest {
     start_time: Option<i64>,
     #[prost(bool, tag = "20")]
     at_most_once: bool,
+    #[prost(message, optional, tag = "21")]
+    grouping: Option<DiskGrouping>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct DiskGrouping {
+    /// Of a member: its group. A group has none.
+    #[prost(bytes = "vec", optional, tag = "1")]
+    group: Option<Vec<u8>>,
+    /// Of a member: its place. Of a group: how many members it has.
+    #[prost(uint32, tag = "2")]
+    number: u32,
+    #[prost(string, repeated, tag = "3")]
+    on_each: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -296,6 +311,7 @@ pub(super) fn encode_request(request: &Request) -> Result<Vec<u8>> {
         retry_of: request.terms.retry_of.map(|cid| cid.as_bytes().to_vec()),
         concurrency_key: request.terms.concurrency_key.clone(),
         at_most_once: request.terms.at_most_once,
+        grouping: request.grouping.as_ref().map(to_grouping),
     };
     Ok(message.encode_to_vec())
 }
@@ -334,6 +350,37 @@ pub(super) fn decode_request(named: Cid, service: ServiceName, blob: &[u8]) -> R
             concurrency_key: message.concurrency_key,
             at_most_once: message.at_most_once,
         },
+        grouping: message.grouping.map(from_grouping).transpose()?,
+    })
+}
+
+fn to_grouping(grouping: &Grouping) -> DiskGrouping {
+    match grouping {
+        Grouping::Group(group) => DiskGrouping {
+            group: None,
+            number: group.members,
+            on_each: texts(&group.on_each),
+        },
+        Grouping::Member(member) => DiskGrouping {
+            group: Some(member.group.as_bytes().to_vec()),
+            number: member.position,
+            on_each: texts(&member.on_each),
+        },
+    }
+}
+
+fn from_grouping(grouping: DiskGrouping) -> Result<Grouping> {
+    let on_each = names(&grouping.on_each)?;
+    Ok(match grouping.group {
+        None => Grouping::Group(Group {
+            members: grouping.number,
+            on_each,
+        }),
+        Some(group) => Grouping::Member(Member {
+            group: cid(&group)?,
+            position: grouping.number,
+            on_each,
+        }),
     })
 }
 
@@ -366,7 +413,7 @@ fn from_policy(policy: DiskPolicy) -> RetryPolicy {
 fn in_reply_to(reply: &DiskReplyTo) -> Result<InReplyTo> {
     Ok(InReplyTo {
         cid: cid(&reply.cid)?,
-        service: ServiceName::parse(&reply.service)?,
+        service: ServiceName::of_record(&reply.service)?,
         attempt: reply.attempt,
     })
 }

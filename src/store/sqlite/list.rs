@@ -59,7 +59,7 @@ pub(super) fn list(
     let next = last.map(|(.., id)| u64::try_from(*id).unwrap_or_default());
     let decoded = rows
         .into_iter()
-        .map(|(found, name, _)| found.decode(&ServiceName::parse(&name)?, None));
+        .map(|(found, name, _)| found.decode(&ServiceName::of_record(&name)?, None));
     Ok(Page {
         invocations: decoded.collect::<Result<_>>()?,
         next,
@@ -121,6 +121,7 @@ fn select(
         ("failure_reason", reasons.collect::<Vec<_>>()),
         ("parent", filter.parent.iter().map(blob).collect()),
         ("root", filter.root.iter().map(blob).collect()),
+        ("group_cid", filter.group.iter().map(blob).collect()),
     ] {
         if !allowed.is_empty() {
             conditions.push(among(column, allowed));

@@ -5,10 +5,10 @@
 use rusqlite::Connection;
 
 /// The format that this version writes (`user_version`).
-pub(super) const FORMAT: i32 = 3;
+pub(super) const FORMAT: i32 = 4;
 
 /// The steps: the first makes format 2 of format 1, and so on.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     // 2: what waits for another one with its concurrency key is not looked at when something is claimed; what workers
     // declared is remembered; what is over is found; a key accepts one invocation, whatever its service.
     "ALTER TABLE invocation ADD COLUMN leads INTEGER NOT NULL DEFAULT 1;
@@ -35,6 +35,14 @@ const STEPS: [&str; 2] = [
      CREATE INDEX awaited ON invocation (id) WHERE awaited = 1;
      CREATE INDEX of_service ON invocation (service);
      CREATE INDEX failures ON invocation (state) WHERE state > 2;",
+    // 4: groups.
+    "ALTER TABLE invocation ADD COLUMN group_cid BLOB;
+     ALTER TABLE invocation ADD COLUMN position INTEGER;
+     ALTER TABLE invocation ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE invocation ADD COLUMN open_members INTEGER;
+     CREATE INDEX members ON invocation (group_cid, position) WHERE group_cid IS NOT NULL;
+     DROP INDEX purge;
+     CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL AND held = 0;",
 ];
 
 /// Whether a format can be brought to this version's.

@@ -11,27 +11,31 @@
 //! makes all of them so. `schema.sql` says what is kept, `docs/store.md` what is promised.
 
 mod disk;
+mod groups;
 mod list;
 mod migrate;
 mod open;
 mod reader;
+mod rows;
+mod threads;
 mod work;
 mod writer;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use self::open::Directory;
-use self::writer::{Change, Job, New, Writer};
+use self::rows::{Change, New, NewGroup};
+use self::threads::{Query, ask, busy, checkpoint, closed, read, spawn};
+use self::writer::{Job, Writer};
 use crate::engine::store::{Acceptance, Announced, Claim, Filter, Page, Record, Store, Stored};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -50,8 +54,6 @@ const QUEUED_BYTES: u64 = 256 << 20;
 const READERS: usize = 2;
 /// How many reads wait, at most.
 const READS: usize = 65_536;
-/// How long the WAL grows before it is looked at without being asked to.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
 /// How a store is opened.
 #[derive(Clone, Copy, Debug)]
@@ -89,8 +91,6 @@ pub struct SqliteStore {
     /// Last, so that the lock is held until all else has gone.
     _directory: Directory,
 }
-
-type Query = Box<dyn FnOnce(&Connection) + Send>;
 
 /// What the threads share.
 #[derive(Debug, Default)]
@@ -286,11 +286,10 @@ impl SqliteStore {
         let bytes = job.bytes();
         let queued = self.shared.queued.fetch_add(bytes, Ordering::Relaxed);
         // What ends something is taken all the same: it makes room.
-        let sent =
-            match matches!(job, Job::Accept(..)) && queued.saturating_add(bytes) > QUEUED_BYTES {
-                true => Err(TrySendError::Full(job)),
-                false => self.jobs.try_send(job),
-            };
+        let sent = match job.is_new_work() && queued.saturating_add(bytes) > QUEUED_BYTES {
+            true => Err(TrySendError::Full(job)),
+            false => self.jobs.try_send(job),
+        };
         if sent.is_err() {
             self.shared.queued.fetch_sub(bytes, Ordering::Relaxed);
         }
@@ -306,94 +305,6 @@ impl SqliteStore {
         query: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         ask(&self.queries, query).await
-    }
-}
-
-/// Has a reader answer, unless nobody waits for it any more by then.
-async fn ask<T: Send + 'static>(
-    readers: &SyncSender<Query>,
-    query: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let (answer, answered) = oneshot::channel();
-    let query: Query = Box::new(move |connection| {
-        if !answer.is_closed() {
-            drop(answer.send(query(connection)));
-        }
-    });
-    match readers.try_send(query) {
-        Ok(()) => answered.await.unwrap_or_else(|_| Err(closed())),
-        Err(TrySendError::Full(_)) => Err(busy("reads")),
-        Err(TrySendError::Disconnected(_)) => Err(closed()),
-    }
-}
-
-fn busy(what: &str) -> Error {
-    let message = format!("too many {what} wait for the disk already");
-    let error = Error::resource_exhausted(reason::STORE_FULL, message);
-    error.with_retry_after(Duration::from_millis(100))
-}
-fn new_row(invocation: &Invocation) -> Result<New> {
-    let request = &invocation.request;
-    Ok(New {
-        cid: request.cid,
-        service: request.service.clone(),
-        due: disk::nanos(invocation.due),
-        wake: disk::nanos(invocation.wake()),
-        over: request.terms.over(invocation.state).map(disk::nanos),
-        idempotency_key: request.terms.idempotency_key.clone(),
-        concurrency_key: request.terms.concurrency_key.clone(),
-        accept_time: disk::nanos(request.accept_time),
-        parent: request.parent,
-        root: Some(request.root).filter(|root| *root != request.cid),
-        sequence: invocation.events.first().map_or(0, |event| event.sequence),
-        request: disk::encode_request(request)?,
-    })
-}
-
-fn closed() -> Error {
-    Error::unavailable(reason::STORE_FAILED, "the store is closed")
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
-    thread.map_err(|error| {
-        let message = format!("cannot start the thread `{name}`: {error}");
-        Error::internal(reason::STORE_FAILED, message)
-    })
-}
-
-fn read(connection: &Connection, waiting: &Mutex<Receiver<Query>>) {
-    loop {
-        let query = waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .recv();
-        match query {
-            Ok(query) => query(connection),
-            Err(_) => return,
-        }
-    }
-}
-
-/// Brings what is in the WAL into the file, beside the commits rather than in them.
-fn checkpoint(connection: &Connection, rings: &Receiver<()>, shared: &Shared) {
-    use std::sync::mpsc::RecvTimeoutError;
-    loop {
-        // Rings gather while one checkpoint runs.
-        match rings.recv_timeout(CHECKPOINT_EVERY) {
-            Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) => continue,
-            Ok(()) => while rings.try_recv().is_ok() {},
-        }
-        thread::park_timeout(CHECKPOINT_EVERY / 4);
-        let done = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        if let Err(error) = done {
-            if is_broken(&error) {
-                shared.break_with(&error);
-                return;
-            }
-            tracing::warn!(%error, "cannot bring the log of the store into its file; trying again");
-        }
     }
 }
 
@@ -427,9 +338,24 @@ impl Store for SqliteStore {
 
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
         Box::pin(async move {
-            let new = new_row(&invocation)?;
+            let new = New::of(&invocation)?;
             self.write(|answer| Job::Accept(new, answer)).await
         })
+    }
+
+    fn accept_group(
+        &self,
+        group: Invocation,
+        members: Vec<Invocation>,
+    ) -> BoxFuture<'_, Result<Acceptance>> {
+        Box::pin(async move {
+            let new = Box::new(NewGroup::of(&group, &members)?);
+            self.write(|answer| Job::AcceptGroup(new, answer)).await
+        })
+    }
+
+    fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>> {
+        Box::pin(self.query(move |connection| groups::members(connection, group)))
     }
 
     fn claim<'a>(
@@ -476,21 +402,8 @@ impl Store for SqliteStore {
 
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
-            let mut events = Vec::new();
-            disk::append_events(&mut events, &record.events)?;
-            let progress = record
-                .progress
-                .as_deref()
-                .map(disk::encode_progress)
-                .transpose()?;
             let (cid, unclaimed) = (record.cid, record.unclaimed);
-            let followed_by = record.followed_by.iter().map(new_row);
-            let change = Change {
-                followed_by: followed_by.collect::<Result<_>>()?,
-                record,
-                events,
-                progress,
-            };
+            let change = Change::of(record)?;
             let _order = match unclaimed {
                 true => Some(self.order.lock().await),
                 false => None,

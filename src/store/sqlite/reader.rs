@@ -18,9 +18,9 @@ use crate::model::token::TokenHash;
 pub(super) const COLUMNS: &str =
     "cid, state, due, generation, losses, attempts, sequence, request, events, progress,
      last_failure, first_attempt_time, end_time, purge_time, cancel_requested, leads, later,
-     awaited";
+     awaited, open_members";
 /// The column after them.
-pub(super) const NEXT_COLUMN: usize = 18;
+pub(super) const NEXT_COLUMN: usize = 19;
 
 /// An invocation as its row has it.
 pub(super) struct Found {
@@ -42,6 +42,7 @@ pub(super) struct Found {
     leads: bool,
     later: Option<[u8; 32]>,
     awaited: bool,
+    open_members: Option<u32>,
 }
 
 impl Found {
@@ -65,6 +66,7 @@ impl Found {
             leads: row.get(15)?,
             later: row.get(16)?,
             awaited: row.get(17)?,
+            open_members: row.get(18)?,
         })
     }
 
@@ -114,6 +116,7 @@ impl Found {
                 token: TokenHash(token),
                 waits: self.awaited,
             }),
+            open_members: self.open_members.unwrap_or_default(),
             recovered: recovering.is_some_and(|generation| self.generation < generation),
         })
     }
@@ -144,7 +147,7 @@ pub(super) fn get(connection: &Connection, cid: Cid) -> Result<Stored> {
     };
     match read().map_err(|error: rusqlite::Error| failed(&error))? {
         Ok((found, name)) => {
-            let invocation = found.decode(&ServiceName::parse(&name)?, None)?;
+            let invocation = found.decode(&ServiceName::of_record(&name)?, None)?;
             Ok(Stored::Found(Box::new(invocation)))
         }
         Err(Some(tombstone)) => Ok(Stored::Removed(tombstone)),
@@ -215,7 +218,7 @@ pub(super) fn overdue(connection: &Connection, now: i64, max: usize) -> Result<V
     let rows = read().map_err(|error: rusqlite::Error| failed(&error))?;
     let decoded = rows
         .into_iter()
-        .map(|(found, name)| found.decode(&ServiceName::parse(&name)?, None));
+        .map(|(found, name)| found.decode(&ServiceName::of_record(&name)?, None));
     decoded.collect()
 }
 
@@ -266,7 +269,7 @@ pub(super) fn open(connection: &Connection) -> Result<Vec<(ServiceName, i64, i64
     let rows = read().map_err(|error| failed(&error))?;
     let parsed = rows
         .into_iter()
-        .map(|(name, id, open)| Ok((ServiceName::parse(&name)?, id, open)));
+        .map(|(name, id, open)| Ok((ServiceName::of_record(&name)?, id, open)));
     parsed.collect()
 }
 

@@ -1,4 +1,4 @@
--- The embedded store of a node, format 3. `docs/store.md` says who writes what, and what a crash leaves.
+-- The embedded store of a node, format 4. `docs/store.md` says who writes what, and what a crash leaves.
 --
 -- Times are nanoseconds since 1970 (UTC). Blobs are the messages of src/store/sqlite/disk.rs. Anyone may read this
 -- file; only the node that holds the lock beside it writes.
@@ -23,6 +23,7 @@ CREATE TABLE service (
 CREATE TABLE invocation (
     id                 INTEGER PRIMARY KEY,
     cid                BLOB NOT NULL UNIQUE,
+    -- That of groups has no name.
     service            INTEGER NOT NULL REFERENCES service (id),
     -- 0 pending, never started; 1 pending again; 2 succeeded; 3 failed; 4 cancelled; 5 expired. What runs is pending
     -- here: a crash makes it so.
@@ -67,8 +68,16 @@ CREATE TABLE invocation (
     over               INTEGER,
     -- A SHA-256 of the token that gives the outcome, where a handler answered "later". Since format 3.
     later              BLOB,
-    -- Whether that outcome is awaited. Since format 3.
-    awaited            INTEGER NOT NULL DEFAULT 0
+    -- Whether that outcome is awaited, or, of a group, its members. Since format 3.
+    awaited            INTEGER NOT NULL DEFAULT 0,
+    -- The group that it is a member of. Since format 4.
+    group_cid          BLOB,
+    -- Its place among the members, from 0. Since format 4.
+    position           INTEGER,
+    -- Kept for its group, whatever its purge time is: until that has ended. Since format 4.
+    held               INTEGER NOT NULL DEFAULT 0,
+    -- Of a group: how many of its members have not ended. Since format 4.
+    open_members       INTEGER
 ) STRICT;
 
 -- Pending work by service and time: small, whatever has ended, and whatever waits for its key.
@@ -78,7 +87,7 @@ CREATE INDEX pending ON invocation (service, wake) WHERE state < 2 AND leads = 1
 CREATE INDEX alone ON invocation (service, concurrency_key, awaited DESC, wake, id)
     WHERE state < 2 AND concurrency_key IS NOT NULL;
 
--- What waits for an outcome from outside. Since format 3.
+-- What waits for an outcome from outside, and groups that wait for their members. Since format 3.
 CREATE INDEX awaited ON invocation (id) WHERE awaited = 1;
 
 -- Pending work whose time will be over.
@@ -100,8 +109,11 @@ CREATE INDEX of_service ON invocation (service);
 -- What ended without a response: few, and what lists ask for most. Since format 3.
 CREATE INDEX failures ON invocation (state) WHERE state > 2;
 
--- What has ended, by when it is removed.
-CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL;
+-- The members of a group. Since format 4.
+CREATE INDEX members ON invocation (group_cid, position) WHERE group_cid IS NOT NULL;
+
+-- What has ended, by when it is removed; not what is kept for its group. Since format 4.
+CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL AND held = 0;
 
 -- What workers declared of services, until somebody forgets the service. Since format 2.
 CREATE TABLE announced (

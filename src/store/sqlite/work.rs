@@ -7,7 +7,8 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension as _, Params, Transaction, params};
 
 use super::disk;
-use super::writer::{Change, Done, Job, New, Recorded};
+use super::rows::{Change, New};
+use super::writer::{Done, Job, Recorded};
 use crate::engine::store::{Acceptance, Tombstone};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -28,6 +29,7 @@ impl Work<'_> {
     pub(super) fn carry_out(&mut self, job: &Job, room: bool) -> rusqlite::Result<Result<Done>> {
         Ok(match job {
             Job::Accept(new, _) => self.accept(new, room)?.map(Done::Accepted),
+            Job::AcceptGroup(new, _) => self.accept_group(new, room)?.map(Done::Accepted),
             Job::Record(change, _) => Ok(Done::Recorded(self.record(change)?)),
             Job::Begin(cids, _) => {
                 for cid in cids {
@@ -89,7 +91,7 @@ impl Work<'_> {
         Ok(true)
     }
 
-    fn service(&mut self, name: &ServiceName) -> rusqlite::Result<i64> {
+    pub(super) fn service(&mut self, name: &ServiceName) -> rusqlite::Result<i64> {
         if let Some(id) = self.services.get(name).or_else(|| self.fresh.get(name)) {
             return Ok(*id);
         }
@@ -105,18 +107,8 @@ impl Work<'_> {
     }
 
     fn accept(&mut self, new: &New, room: bool) -> rusqlite::Result<Result<Acceptance>> {
-        let select = "SELECT state, end_time FROM tombstone WHERE cid = ?1";
-        let mut select = self.transaction.prepare_cached(select)?;
-        let tombstone = select
-            .query_row([new.cid.as_bytes()], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-            })
-            .optional()?;
-        if let Some((state, end_time)) = tombstone {
-            return Ok(Ok(Acceptance::Removed(Tombstone {
-                state: state_of(state),
-                end_time: disk::timestamp(end_time),
-            })));
+        if let Some(tombstone) = self.removed(new.cid)? {
+            return Ok(Ok(Acceptance::Removed(tombstone)));
         }
         // First: a key may have been accepted for another service.
         if new.idempotency_key.is_some()
@@ -127,12 +119,23 @@ impl Work<'_> {
         if !room {
             return Ok(self.known(new)?.unwrap_or_else(|| Err(full())));
         }
+        if self.insert(new)? {
+            let service = self.service(&new.service)?;
+            *self.open.entry(service).or_default() += 1;
+            return Ok(Ok(Acceptance::Stored));
+        }
+        Ok(self.known(new)?.unwrap_or_else(|| Err(full())))
+    }
+
+    /// Stores a row; answers whether there was none with its CID.
+    pub(super) fn insert(&mut self, new: &New) -> rusqlite::Result<bool> {
         let service = self.service(&new.service)?;
         let sequence = i64::try_from(new.sequence).unwrap_or(i64::MAX);
         let insert = "INSERT INTO invocation
              (cid, service, state, due, wake, idempotency_key, generation, sequence, request, accept_time, parent,
-              concurrency_key, root, leads, over)
-             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?11 IS NULL, ?13) ON CONFLICT DO NOTHING";
+              concurrency_key, root, leads, over, group_cid, position, held, open_members, awaited)
+             VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?11 IS NULL, ?13, ?14, ?15,
+              ?14 IS NOT NULL, ?16, ?16 IS NOT NULL) ON CONFLICT DO NOTHING";
         let queue = self.queue(service, new.concurrency_key.as_deref())?;
         let inserted = self.transaction.prepare_cached(insert)?.execute(params![
             new.cid.as_bytes(),
@@ -148,17 +151,31 @@ impl Work<'_> {
             new.concurrency_key,
             new.root.as_ref().map(Cid::as_bytes),
             new.over,
+            new.member.as_ref().map(|(group, _)| group.as_bytes()),
+            new.member.map(|(_, position)| position),
+            new.open_members,
         ])?;
         if inserted == 1 {
             self.move_up(queue.as_ref())?;
-            *self.open.entry(service).or_default() += 1;
-            return Ok(Ok(Acceptance::Stored));
         }
-        Ok(self.known(new)?.unwrap_or_else(|| Err(full())))
+        Ok(inserted == 1)
+    }
+
+    /// What is left of an invocation that was removed.
+    pub(super) fn removed(&self, cid: Cid) -> rusqlite::Result<Option<Tombstone>> {
+        let select = "SELECT state, end_time FROM tombstone WHERE cid = ?1";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let tombstone = select.query_row([cid.as_bytes()], |row| {
+            Ok(Tombstone {
+                state: state_of(row.get(0)?),
+                end_time: disk::timestamp(row.get(1)?),
+            })
+        });
+        tombstone.optional()
     }
 
     /// What was accepted before with the same CID, or the same key.
-    fn known(&self, new: &New) -> rusqlite::Result<Option<Result<Acceptance>>> {
+    pub(super) fn known(&self, new: &New) -> rusqlite::Result<Option<Result<Acceptance>>> {
         let select =
             "SELECT cid, service.name, request FROM invocation JOIN service ON service.id = service
              WHERE cid = ?1 OR idempotency_key = ?2 ORDER BY cid = ?1 DESC, invocation.id LIMIT 1";
@@ -172,7 +189,7 @@ impl Work<'_> {
             ))
         });
         Ok(first.optional()?.map(|(cid, name, request)| {
-            let first = ServiceName::parse(&name)
+            let first = ServiceName::of_record(&name)
                 .and_then(|service| disk::decode_request(disk::cid(&cid)?, service, &request));
             first.map(|first| Acceptance::Known(Arc::new(first)))
         }))
@@ -180,23 +197,18 @@ impl Work<'_> {
 
     fn record(&mut self, change: &Change) -> rusqlite::Result<Option<Recorded>> {
         let record = &change.record;
-        let select = "SELECT invocation.id, service, events, name, concurrency_key FROM invocation
-             JOIN service ON service.id = service WHERE cid = ?1 AND state < 2";
-        let mut select = self.transaction.prepare_cached(select)?;
-        let found = select
-            .query_row([record.cid.as_bytes()], |row| {
-                Ok((
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, i64>(1)?,
-                    row.get::<_, Option<Vec<u8>>>(2)?,
-                    row.get::<_, String>(3)?,
-                    row.get::<_, Option<String>>(4)?,
-                ))
-            })
-            .optional()?;
-        let Some((id, service, before, name, key)) = found else {
+        let Some(open) = self.not_ended(record.cid)? else {
             return Ok(None);
         };
+        let Open {
+            id,
+            service,
+            before,
+            name,
+            key,
+            group,
+            is_group,
+        } = open;
         let queue = self.queue(service, key.as_deref())?;
         let events = match before {
             Some(mut before) => {
@@ -239,11 +251,38 @@ impl Work<'_> {
         }
         if record.state.is_terminal() {
             *self.open.entry(service).or_default() -= 1;
+            if let Some(group) = group {
+                self.end_member(&group)?;
+            }
+            if is_group {
+                let purge_time = record.purge_time.map_or(0, disk::nanos);
+                self.release_members(record.cid, purge_time)?;
+            }
         }
-        Ok(ServiceName::parse(&name).ok().map(|service| Recorded {
+        Ok(ServiceName::of_record(&name).ok().map(|service| Recorded {
             service,
             followed_by,
         }))
+    }
+
+    /// An invocation that has not ended, as far as a record has to know it.
+    fn not_ended(&self, cid: Cid) -> rusqlite::Result<Option<Open>> {
+        let select = "SELECT invocation.id, service, events, name, concurrency_key, group_cid,
+             open_members IS NOT NULL FROM invocation JOIN service ON service.id = service
+             WHERE cid = ?1 AND state < 2";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let open = select.query_row([cid.as_bytes()], |row| {
+            Ok(Open {
+                id: row.get(0)?,
+                service: row.get(1)?,
+                before: row.get(2)?,
+                name: row.get(3)?,
+                key: row.get(4)?,
+                group: row.get(5)?,
+                is_group: row.get(6)?,
+            })
+        });
+        open.optional()
     }
 
     /// Makes tombstones of invocations that have ended, by a query for their ids; answers how many.
@@ -259,13 +298,13 @@ impl Work<'_> {
     }
 
     fn remove(&self, cid: Cid) -> rusqlite::Result<bool> {
-        let id = "SELECT id FROM invocation WHERE cid = ?1 AND state >= 2";
+        let id = "SELECT id FROM invocation WHERE cid = ?1 AND state >= 2 AND held = 0";
         Ok(self.bury(id, (cid.as_bytes(),))? == 1)
     }
 
     fn purge(&self, now: i64, max: usize) -> rusqlite::Result<usize> {
         let limit = i64::try_from(max).unwrap_or(i64::MAX);
-        let ids = "SELECT id FROM invocation WHERE purge_time <= ?1 ORDER BY purge_time LIMIT ?2";
+        let ids = "SELECT id FROM invocation WHERE purge_time <= ?1 AND held = 0 ORDER BY purge_time LIMIT ?2";
         let removed = self.bury(ids, (now, limit))?;
         let left = i64::try_from(max - removed).unwrap_or_default();
         let delete = "DELETE FROM tombstone WHERE cid IN
@@ -276,6 +315,19 @@ impl Work<'_> {
             .execute([now, left])?;
         Ok(removed + forgotten)
     }
+}
+
+/// An invocation that has not ended.
+struct Open {
+    id: i64,
+    service: i64,
+    /// Its events so far.
+    before: Option<Vec<u8>>,
+    /// Of its service.
+    name: String,
+    key: Option<String>,
+    group: Option<Vec<u8>>,
+    is_group: bool,
 }
 
 /// The pending invocations of a service that have one concurrency key, and which of them came first.
@@ -329,7 +381,7 @@ impl Work<'_> {
     }
 }
 
-fn full() -> Error {
+pub(super) fn full() -> Error {
     let message =
         "the store is full: what room is left is kept for the outcomes of what was accepted";
     Error::resource_exhausted(reason::STORE_FULL, message).with_retry_after(Duration::from_secs(1))

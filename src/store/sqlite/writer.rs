@@ -11,9 +11,10 @@ use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
 use super::open::BUSY;
+use super::rows::{Change, New, NewGroup};
 use super::work::Work;
 use super::{Counts, Shared, failed, is_broken};
-use crate::engine::store::{Acceptance, Announced, Record};
+use crate::engine::store::{Acceptance, Announced};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::State;
@@ -32,38 +33,13 @@ const FREE_PART: u64 = 4;
 /// Of every eight bytes one is kept for the outcomes of what was accepted.
 const RESERVED_PART: u64 = 8;
 
-/// A new invocation, encoded.
-#[derive(Debug)]
-pub(super) struct New {
-    pub(super) cid: Cid,
-    pub(super) service: ServiceName,
-    pub(super) due: i64,
-    pub(super) wake: i64,
-    pub(super) over: Option<i64>,
-    pub(super) idempotency_key: Option<String>,
-    pub(super) concurrency_key: Option<String>,
-    pub(super) accept_time: i64,
-    pub(super) parent: Option<Cid>,
-    pub(super) root: Option<Cid>,
-    pub(super) sequence: u64,
-    pub(super) request: Vec<u8>,
-}
-
-/// A record, its events encoded.
-#[derive(Debug)]
-pub(super) struct Change {
-    pub(super) record: Record,
-    pub(super) events: Vec<u8>,
-    pub(super) progress: Option<Vec<u8>>,
-    pub(super) followed_by: Vec<New>,
-}
-
 type Answer<T> = oneshot::Sender<Result<T>>;
 
 /// What the writer is asked for.
 #[derive(Debug)]
 pub(super) enum Job {
     Accept(New, Answer<Acceptance>),
+    AcceptGroup(Box<NewGroup>, Answer<Acceptance>),
     /// Answers whether the record was taken.
     Record(Change, Answer<bool>),
     Begin(Vec<Cid>, Answer<()>),
@@ -205,7 +181,7 @@ impl Writer {
             group.into_iter().for_each(|job| job.refuse(&error));
             return;
         }
-        let brings_new_work = group.iter().any(|job| matches!(job, Job::Accept(..)));
+        let brings_new_work = group.iter().any(Job::is_new_work);
         let room = brings_new_work && self.has_room();
         match self.attempt(&group, room) {
             Ok(done) => {
@@ -293,6 +269,11 @@ fn count(counts: &mut Counts, job: &Job, done: &Result<Done>) {
         (Job::Accept(new, _), Ok(Done::Accepted(Acceptance::Stored))) => {
             counts.add(new.service.clone(), 1);
         }
+        (Job::AcceptGroup(new, _), Ok(Done::Accepted(Acceptance::Stored))) => {
+            for row in new.rows() {
+                counts.add(row.service.clone(), 1);
+            }
+        }
         (Job::Record(change, _), Ok(Done::Recorded(recorded))) => {
             let was_claimed = counts.release(change.record.cid);
             let Some(recorded) = recorded else { return };
@@ -310,10 +291,16 @@ fn count(counts: &mut Counts, job: &Job, done: &Result<Done>) {
 }
 
 impl Job {
+    /// Whether it brings invocations that nobody has been promised yet.
+    pub(super) fn is_new_work(&self) -> bool {
+        matches!(self, Self::Accept(..) | Self::AcceptGroup(..))
+    }
+
     /// How many bytes it brings.
     pub(super) fn bytes(&self) -> u64 {
         let bytes = match self {
             Self::Accept(new, _) => new.request.len(),
+            Self::AcceptGroup(new, _) => new.rows().map(|row| row.request.len()).sum(),
             Self::Record(change, _) => {
                 let followed_by = change.followed_by.iter().map(|new| new.request.len());
                 change.events.len() + followed_by.sum::<usize>()
@@ -332,9 +319,10 @@ impl Job {
     fn answer(self, done: Result<Done>) {
         // Whoever asked may have gone.
         match (self, done) {
-            (Self::Accept(_, answer), Ok(Done::Accepted(acceptance))) => {
-                drop(answer.send(Ok(acceptance)))
-            }
+            (
+                Self::Accept(_, answer) | Self::AcceptGroup(_, answer),
+                Ok(Done::Accepted(acceptance)),
+            ) => drop(answer.send(Ok(acceptance))),
             (Self::Record(_, answer), Ok(Done::Recorded(taken))) => {
                 drop(answer.send(Ok(taken.is_some())));
             }
@@ -363,7 +351,9 @@ impl Job {
     fn refuse(self, error: &Error) {
         let error = error.clone();
         match self {
-            Self::Accept(_, answer) => drop(answer.send(Err(error))),
+            Self::Accept(_, answer) | Self::AcceptGroup(_, answer) => {
+                drop(answer.send(Err(error)));
+            }
             Self::Record(_, answer) => drop(answer.send(Err(error))),
             Self::Begin(_, answer)
             | Self::Announce(_, answer)

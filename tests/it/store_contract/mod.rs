@@ -1,5 +1,6 @@
 //! The contract of `engine::store::Store`: one test for each sentence, over every store.
 
+mod groups;
 mod keys;
 mod lists;
 
@@ -10,6 +11,12 @@ use cidery::model::invocation::{EventKind, Invocation, Request, State, Terms};
 use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
 use cidery::{Cid, Payload, dict};
 
+use self::groups::{
+    a_group_is_due_once_its_last_member_has_ended, a_group_is_stored_with_all_of_its_members,
+    a_group_that_is_known_is_answered_and_nothing_stored, a_group_without_members_is_due_at_once,
+    members_are_kept_until_their_group_has_ended_and_as_long_as_it,
+    nothing_of_a_group_is_stored_where_a_member_is_known,
+};
 use self::keys::{
     a_concurrency_key_is_busy_until_it_is_recorded,
     a_concurrency_key_is_busy_while_an_outcome_is_awaited,
@@ -456,6 +463,12 @@ suite! {
     a_wish_to_cancel_is_kept_until_it_has_ended
     lists_are_filtered_and_come_in_pages_last_accepted_first
     lists_let_through_what_is_in_a_state_or_named
+    a_group_is_stored_with_all_of_its_members
+    a_group_is_due_once_its_last_member_has_ended
+    a_group_without_members_is_due_at_once
+    a_group_that_is_known_is_answered_and_nothing_stored
+    nothing_of_a_group_is_stored_where_a_member_is_known
+    members_are_kept_until_their_group_has_ended_and_as_long_as_it
 }
 
 /// Outcomes that outgrow the store push out the oldest ones, which leave tombstones.

@@ -119,6 +119,18 @@ impl Store for GatedStore {
         })
     }
 
+    fn accept_group(
+        &self,
+        group: Invocation,
+        members: Vec<Invocation>,
+    ) -> BoxFuture<'_, Result<Acceptance>> {
+        self.inner.accept_group(group, members)
+    }
+
+    fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>> {
+        self.inner.members(group)
+    }
+
     fn claim<'a>(
         &'a self,
         service: &'a ServiceName,

@@ -166,18 +166,20 @@ class RetryPolicy(_message.Message):
     def __init__(self, max_attempts: _Optional[int] = ..., initial_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., multiplier: _Optional[float] = ..., max_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class InvokeBatchRequest(_message.Message):
-    __slots__ = ("requests", "cid", "idempotency_key", "on_each", "on_final")
+    __slots__ = ("requests", "cid", "idempotency_key", "on_each", "on_final", "retention")
     REQUESTS_FIELD_NUMBER: _ClassVar[int]
     CID_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     ON_EACH_FIELD_NUMBER: _ClassVar[int]
     ON_FINAL_FIELD_NUMBER: _ClassVar[int]
+    RETENTION_FIELD_NUMBER: _ClassVar[int]
     requests: _containers.RepeatedCompositeFieldContainer[InvokeAsyncRequest]
     cid: str
     idempotency_key: str
     on_each: _containers.RepeatedScalarFieldContainer[str]
     on_final: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, requests: _Optional[_Iterable[_Union[InvokeAsyncRequest, _Mapping]]] = ..., cid: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., on_each: _Optional[_Iterable[str]] = ..., on_final: _Optional[_Iterable[str]] = ...) -> None: ...
+    retention: _duration_pb2.Duration
+    def __init__(self, requests: _Optional[_Iterable[_Union[InvokeAsyncRequest, _Mapping]]] = ..., cid: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., on_each: _Optional[_Iterable[str]] = ..., on_final: _Optional[_Iterable[str]] = ..., retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class InvokeBatchResponse(_message.Message):
     __slots__ = ("cid", "member_cids", "already_accepted")

@@ -118,7 +118,10 @@ class InvocationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def InvokeBatch(self, request, context):
-        """Accepts many invocations at once, all of them or none, under one group CID.
+        """Accepts many invocations at once, all of them or none, under one group CID, in one durable write.
+
+        The group is a record of its own, without a service: RUNNING until its members have ended, then SUCCEEDED, whatever
+        they came to. It can be looked at, followed, and cancelled by its CID, and its members by theirs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,7 +131,8 @@ class InvocationServiceServicer(object):
         """Streams the events of invocations: what was, then what comes, without a gap or a duplicate.
 
         The stream ends when all its invocations are terminal or not found. One bad CID is one `not_found` event, never
-        the end of the stream.
+        the end of the stream. The CID of a group brings the last event of each of its members, as they end, and then its
+        own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

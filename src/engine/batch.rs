@@ -1,0 +1,339 @@
+//! Accepting many invocations at once: all of them or none, under a group CID.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use crate::codec::payload;
+use crate::dict;
+use crate::engine::accept::{check_same, removed_before};
+use crate::engine::dispatch::Dispatch;
+use crate::engine::hub::next_sequence;
+use crate::engine::names::Name;
+use crate::engine::routes::Route;
+use crate::engine::store::Acceptance;
+use crate::engine::{Invoker, names};
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{
+    Fingerprint, Group, Grouping, Invocation, Member, Request, fingerprint, fingerprint_of_all,
+};
+use crate::model::payload::{Format, Payload};
+use crate::model::sio::Ignored;
+use crate::model::value::Value;
+use crate::service::{AcceptedGroup, Background, Batch, Call};
+
+/// A batch that was checked, ready to be stored.
+struct Prepared {
+    group: Invocation,
+    members: Members,
+}
+
+/// The members of a batch.
+#[derive(Default)]
+struct Members {
+    invocations: Vec<Invocation>,
+    /// Their services, each once, with how many it gets.
+    routes: HashMap<ServiceName, (Arc<Route>, usize), RandomState>,
+    /// The keys that are not declared and are dropped.
+    ignored: Ignored,
+    /// What tells them from others, where that may be asked.
+    fingerprints: Vec<Fingerprint>,
+    /// The CIDs that the caller brought: taken until all is stored.
+    names: Vec<Name>,
+}
+
+impl Members {
+    fn cids(&self) -> Vec<Cid> {
+        let invocations = self.invocations.iter();
+        invocations.map(|member| member.request.cid).collect()
+    }
+}
+
+impl Invoker {
+    /// Accepts a batch for a caller from outside. Once this resolves all of it is stored and will run.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `BATCH_LIMIT`; what is wrong with members, all of it, by the paths of the requests;
+    /// `ALREADY_EXISTS` / `CID_IN_USE` where a member was accepted before, or `IDEMPOTENCY_MISMATCH`; what a limit
+    /// says.
+    pub async fn invoke_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
+        self.refuse_when_draining()?;
+        self.accept_batch(batch, None).await
+    }
+
+    pub(super) async fn accept_batch(
+        &self,
+        batch: Batch,
+        parent: Option<&Dispatch>,
+    ) -> Result<AcceptedGroup> {
+        let cid = batch.cid.unwrap_or_default();
+        let accepted = self.accept_batch_as(cid, batch, parent).await;
+        accepted.map_err(|error| match error.cid() {
+            Some(_) => error,
+            None => error.with_cid(cid),
+        })
+    }
+
+    async fn accept_batch_as(
+        &self,
+        cid: Cid,
+        batch: Batch,
+        parent: Option<&Dispatch>,
+    ) -> Result<AcceptedGroup> {
+        let prepared = self.prepare_batch(cid, batch, parent)?;
+        let request = Arc::clone(&prepared.group.request);
+        let ignored = prepared.members.ignored.clone();
+        if let Err(full) = self.check_room_for_all(&prepared.members) {
+            // Said again, it needs no room.
+            return match self.known(&request).await? {
+                Some(first) => self.accepted_group_before(&first, &request, ignored).await,
+                None => Err(full),
+            };
+        }
+        let members = prepared.members.cids();
+        let store = self.clone().store_batch(cid, prepared);
+        match self.0.tasks.see_through("accept", store).await? {
+            Acceptance::Stored => Ok(AcceptedGroup {
+                cid,
+                members,
+                already_accepted: false,
+                ignored,
+            }),
+            Acceptance::Known(first) => self.accepted_group_before(&first, &request, ignored).await,
+            Acceptance::Removed(tombstone) => Err(removed_before(cid, &tombstone)),
+            Acceptance::MemberKnown(member) => Err(names::in_use(member)),
+        }
+    }
+
+    /// Stores a batch and tells whoever waits for it; its caller may go away meanwhile.
+    async fn store_batch(self, cid: Cid, prepared: Prepared) -> Result<Acceptance> {
+        let Prepared { group, members } = prepared;
+        let cids = members.cids();
+        let Members {
+            invocations,
+            routes,
+            names,
+            ..
+        } = members;
+        let acceptance = self.0.store.accept_group(group, invocations).await?;
+        if matches!(acceptance, Acceptance::Stored) {
+            for cid in std::iter::once(cid).chain(cids.iter().copied()) {
+                self.0.hub.ring(cid);
+            }
+            for (route, _) in routes.values() {
+                self.wake(route);
+            }
+            // One without members is over.
+            if cids.is_empty() {
+                self.look_after_groups();
+            }
+        }
+        drop(names);
+        Ok(acceptance)
+    }
+
+    fn prepare_batch(&self, cid: Cid, batch: Batch, parent: Option<&Dispatch>) -> Result<Prepared> {
+        let limit = self.limits().batch;
+        if batch.calls.len() > limit {
+            let message = format!(
+                "{} requests in one batch; the limit is {limit}",
+                batch.calls.len()
+            );
+            let error = Error::invalid_argument(reason::BATCH_LIMIT, message);
+            return Err(error.with_fact("batch", limit));
+        }
+        check_distinct(&batch)?;
+        let on_each = self.announced(&batch.on_each)?;
+        // Whoever names what it asks for may ask for it again.
+        let is_named = batch.cid.is_some() || batch.idempotency_key.is_some();
+        let mut members = Members::default();
+        if let Some(brought) = batch.cid {
+            members.names.push(self.0.names.take_to_accept(brought)?);
+        }
+        let mut faults = Faults::default();
+        for (position, call) in (0..).zip(batch.calls) {
+            let place = Member {
+                group: cid,
+                position,
+                on_each: on_each.clone(),
+            };
+            if let Err(error) = self.prepare_member(&mut members, call, parent, place, is_named) {
+                faults.add(position, &error);
+            }
+        }
+        faults.check()?;
+        let Members {
+            invocations,
+            fingerprints,
+            ..
+        } = &mut members;
+        let fingerprints = std::mem::take(fingerprints);
+        let said = dict! {
+            "members": invocations.len(),
+            "on_each": texts(&on_each),
+            "on_final": batch.on_final.clone(),
+            "requests": is_named.then(|| fingerprint_of_all(fingerprints).to_string()),
+        };
+        let group = Group {
+            members: u32::try_from(invocations.len()).unwrap_or(u32::MAX),
+            on_each,
+        };
+        let background = Background {
+            callbacks: batch.on_final,
+            retention: batch.retention,
+            idempotency_key: batch.idempotency_key,
+            ..Background::default()
+        };
+        let group = self.new_group(cid, said.into(), group, background, parent)?;
+        Ok(Prepared { group, members })
+    }
+
+    /// Checks a request and adds what it asks for.
+    fn prepare_member(
+        &self,
+        members: &mut Members,
+        call: Call,
+        parent: Option<&Dispatch>,
+        place: Member,
+        is_named: bool,
+    ) -> Result<()> {
+        let asked = call.background.as_deref();
+        if asked.is_some_and(|asked| asked.with_outcome) {
+            let message = "a member of a batch is accepted with the batch, not with an outcome";
+            return Err(Error::invalid_argument(reason::NOT_SUPPORTED, message));
+        }
+        if let Some(brought) = call.cid {
+            members.names.push(self.0.names.take_to_accept(brought)?);
+        }
+        let route = self.0.routes.find(&call.service)?;
+        let cid = call.cid.unwrap_or_default();
+        let (mut invocation, ignored) = self.prepare(cid, call, parent, &route)?;
+        ignored
+            .names()
+            .for_each(|name| members.ignored.add(name.to_owned()));
+        let request = Arc::make_mut(&mut invocation.request);
+        if parent.is_none() {
+            request.root = place.group;
+        }
+        request.grouping = Some(Grouping::Member(place));
+        if is_named {
+            members.fingerprints.push(fingerprint_of(request)?);
+        }
+        let name = route.name().clone();
+        let (_, count) = members.routes.entry(name).or_insert((route, 0));
+        *count += 1;
+        members.invocations.push(invocation);
+        Ok(())
+    }
+
+    fn new_group(
+        &self,
+        cid: Cid,
+        said: Value,
+        group: Group,
+        background: Background,
+        parent: Option<&Dispatch>,
+    ) -> Result<Invocation> {
+        let now = self.0.clock.now();
+        let input = payload::encode(Payload::Value(said), Format::Dict)?;
+        let mut request = Request::new(cid, ServiceName::none(), input, now);
+        request.parent = parent.map(|parent| parent.cid);
+        request.root = parent.map_or(cid, |parent| parent.root);
+        request.terms = self.terms(Some(Box::new(background)), now)?;
+        request.grouping = Some(Grouping::Group(group));
+        let sequence = next_sequence(0, self.0.store.generation());
+        Ok(Invocation::accepted(request, sequence))
+    }
+
+    fn check_room_for_all(&self, members: &Members) -> Result<()> {
+        let mut routes = members.routes.values();
+        routes.try_for_each(|(route, count)| self.check_room(route, *count))?;
+        self.check_room_in_all(members.invocations.len())
+    }
+
+    /// Answers with the first group, of which another one is the same said again.
+    async fn accepted_group_before(
+        &self,
+        first: &Request,
+        again: &Request,
+        ignored: Ignored,
+    ) -> Result<AcceptedGroup> {
+        check_same(first, again)?;
+        let members = self.0.store.members(first.cid).await?;
+        Ok(AcceptedGroup {
+            cid: first.cid,
+            members: members.into_iter().map(|(_, cid)| cid).collect(),
+            already_accepted: true,
+            ignored,
+        })
+    }
+}
+
+/// What is wrong with the members of a batch.
+#[derive(Default)]
+struct Faults {
+    /// The failure they have in common, but for its violations.
+    common: Option<Error>,
+    violations: Vec<Violation>,
+}
+
+impl Faults {
+    fn add(&mut self, position: u32, error: &Error) {
+        let path = format!("/requests/{position}");
+        self.violations.extend(error.violations_at(&path));
+        self.common = Some(match self.common.take() {
+            None => Error::new(error.kind(), error.reason().to_owned(), error.message()),
+            Some(common) if common.reason() == error.reason() => common,
+            Some(_) => {
+                let message = "requests of the batch cannot be accepted: see each violation";
+                Error::invalid_argument(reason::REQUEST_INVALID, message)
+            }
+        });
+    }
+
+    fn check(self) -> Result<()> {
+        match self.common {
+            None => Ok(()),
+            Some(error) => Err(self
+                .violations
+                .into_iter()
+                .fold(error, Error::with_violation)),
+        }
+    }
+}
+
+/// Two members with one CID, or one key, would be one.
+fn check_distinct(batch: &Batch) -> Result<()> {
+    let mut cids: HashSet<_, RandomState> = batch.cid.into_iter().collect();
+    let mut keys: HashSet<_, RandomState> = batch.idempotency_key.iter().collect();
+    let mut violations = Vec::new();
+    for (position, call) in batch.calls.iter().enumerate() {
+        let asked = call.background.as_deref();
+        let key = asked.and_then(|asked| asked.idempotency_key.as_ref());
+        let cid_is_new = call.cid.is_none_or(|cid| cids.insert(cid));
+        let key_is_new = key.is_none_or(|key| keys.insert(key));
+        for (field, is_new) in [("cid", cid_is_new), ("idempotency_key", key_is_new)] {
+            if !is_new {
+                let path = format!("/requests/{position}/{field}");
+                let message = "is given twice in the batch";
+                violations.push(Violation::new(path, "DUPLICATE", message));
+            }
+        }
+    }
+    match violations.is_empty() {
+        true => Ok(()),
+        false => Err(Error::violations(reason::REQUEST_INVALID, violations)),
+    }
+}
+
+fn fingerprint_of(request: &Request) -> Result<Fingerprint> {
+    let input = payload::decode(request.input.clone())?;
+    Ok(fingerprint(&request.service, &input))
+}
+
+fn texts(names: &[ServiceName]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,165 @@
+//! Groups: they end when their members have, are cancelled with them, and give their outcomes in order.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+use crate::engine::callbacks::{entry, follow_up};
+use crate::engine::decide::Decision;
+use crate::engine::hub::next_sequence;
+use crate::engine::lookup::Found;
+use crate::engine::manage::has_ended;
+use crate::engine::store::{Claim, Stored};
+use crate::engine::{Invoker, outcomes::Outcomes};
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{Event, EventKind, Invocation, Outcome, State};
+use crate::model::payload::{Payload, Reply};
+use crate::service::{AcceptedGroup, BoxFuture};
+
+/// How many groups are taken from the store at once.
+const BATCH: usize = 16;
+/// How many members are read, or cancelled, at once.
+const AT_ONCE: usize = 64;
+/// How long to wait after the store failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Ends groups whose members have ended: those of before the last restart as well.
+pub(super) fn start(invoker: &Invoker) {
+    let draining = invoker.0.draining.clone();
+    let looking = invoker.clone();
+    invoker.0.tasks.spawn("groups", async move {
+        tokio::select! {
+            () = draining.cancelled() => {}
+            () = look(looking) => {}
+        }
+    });
+}
+
+async fn look(invoker: Invoker) {
+    let none = ServiceName::none();
+    loop {
+        let now = invoker.0.clock.now();
+        match invoker.0.store.claim(&none, now, BATCH).await {
+            Ok(Claim { invocations, .. }) if invocations.is_empty() => {
+                invoker.0.groups.notified().await;
+            }
+            Ok(Claim { invocations, .. }) => {
+                for group in invocations {
+                    // Whoever stops the node waits for what was begun.
+                    let end = invoker.clone().end_group(group);
+                    invoker.0.tasks.see_through("group", end).await;
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot look after groups");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Invoker {
+    /// Tells that a member has ended: its group may have ended as well.
+    pub(super) fn look_after_groups(&self) {
+        self.0.groups.notify_one();
+    }
+
+    /// Ends a group whose members have ended, and has those invoked who want to know.
+    async fn end_group(self, group: Invocation) {
+        let _work = self.0.work.token();
+        let cid = group.request.cid;
+        let outcomes = loop {
+            match self.gather(&group).await {
+                Ok(outcomes) => break outcomes,
+                Err(error) => {
+                    tracing::error!(%cid, %error, "cannot read the members of a group, trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        };
+        let now = self.0.clock.now();
+        let summary = outcomes.summary();
+        let input = Payload::Value(outcomes.in_full(cid).into());
+        let reply = Reply::from(Payload::Value(summary.into()));
+        let decision = Decision {
+            state: State::Succeeded,
+            ..Decision::as_it_is(&group)
+        };
+        let mut record = self.record(self.0.limits.retention, &group, &decision, now);
+        let final_services = group.request.terms.callbacks.iter();
+        let generation = self.0.store.generation();
+        record.followed_by = final_services
+            .map(|service| follow_up(&group, service, input.clone(), 0, now, generation))
+            .collect();
+        record.events.push(std::sync::Arc::new(Event {
+            sequence: next_sequence(group.sequence(), generation),
+            attempt: 0,
+            time: now,
+            kind: EventKind::Succeeded(reply),
+        }));
+        if self.record_at_last(&record).await {
+            self.0.hub.ring(cid);
+            self.begin_callbacks(&record.followed_by);
+        }
+    }
+
+    /// Reads what the members of a group came to, in the order of their requests.
+    async fn gather(&self, group: &Invocation) -> Result<Outcomes> {
+        let members = self.0.store.members(group.request.cid).await?;
+        let wants_all = !group.request.terms.callbacks.is_empty();
+        let mut outcomes = Outcomes::new(self.limits().message_bytes);
+        let read = futures_util::stream::iter(members).map(|(_, cid)| self.0.store.get(cid));
+        let mut read = read.buffered(AT_ONCE);
+        while let Some(stored) = read.try_next().await? {
+            if let Stored::Found(member) = stored {
+                outcomes.count(member.state);
+                if wants_all && let Some(last) = member.events.last() {
+                    outcomes.add(entry(&member.request, &last.kind, last.time));
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Cancels the members of a group that have not ended; the group ends with the last of them.
+    pub(super) fn cancel_group(&self, group: Invocation) -> BoxFuture<'_, Result<Found>> {
+        Box::pin(async move {
+            if group.state.is_terminal() {
+                return Err(has_ended(&group));
+            }
+            let cid = group.request.cid;
+            let members = self.0.store.members(cid).await?;
+            let cancelled = futures_util::stream::iter(members).map(|(_, cid)| self.cancel(cid));
+            let mut cancelled = cancelled.buffer_unordered(AT_ONCE);
+            while let Some(cancelled) = cancelled.next().await {
+                match cancelled {
+                    Ok(_) => {}
+                    // Faster than we are.
+                    Err(error) if error.reason() == reason::ENDED => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.look(cid).await
+        })
+    }
+
+    /// The outcomes of the members of a group that has ended, in the order of their requests.
+    pub(super) async fn outcomes(&self, group: &AcceptedGroup) -> Result<Vec<(Cid, Outcome)>> {
+        let members = group.members.iter().copied();
+        let read = futures_util::stream::iter(members).map(async |cid| {
+            let outcome = match self.look(cid).await {
+                Ok(found) => found.invocation.outcome().unwrap_or_else(|| Err(open(cid))),
+                Err(error) if error.reason() == reason::RESULT_EXPIRED => Err(error),
+                Err(error) => return Err(error),
+            };
+            Ok((cid, outcome))
+        });
+        read.buffered(AT_ONCE).try_collect().await
+    }
+}
+
+fn open(cid: Cid) -> Error {
+    let message = format!("{cid} has not ended yet");
+    Error::failed_precondition(reason::NOT_ENDED, message)
+}

@@ -1,0 +1,56 @@
+//! Many invocations at once, and their outcomes.
+
+use super::Client;
+use super::again::{again, may_be_said_again};
+use super::sent::failure;
+use crate::model::error::Result;
+use crate::model::id::Cid;
+use crate::model::invocation::Outcome;
+use crate::remote::outcomes::Gathered;
+use crate::remote::wire;
+use crate::service::{AcceptedGroup, Batch};
+
+impl Client {
+    /// Has many services run in the background, accepted at once, all of them or none, under one group CID.
+    ///
+    /// # Errors
+    ///
+    /// What the node answered; `UNAVAILABLE` where the connection is lost.
+    pub async fn invoke_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
+        let is_ours = batch.cid.is_none();
+        let request = wire::batch_request(Batch {
+            cid: Some(batch.cid.unwrap_or_default()),
+            ..batch
+        })?;
+        let mut repeated = false;
+        let accept = |tried| {
+            repeated = tried > 0;
+            let (mut stub, request) = (self.invocation.clone(), request.clone());
+            async move {
+                let response = stub.invoke_batch(request).await;
+                response.map_err(|status| failure(&status))
+            }
+        };
+        let response = again(self.tries, may_be_said_again, accept).await?;
+        let first_try_was = is_ours && repeated && response.get_ref().cid == request.cid;
+        let mut accepted = wire::accepted_group(response)?;
+        // What an earlier try of this call had accepted is new to its caller.
+        accepted.already_accepted &= !first_try_was;
+        Ok(accepted)
+    }
+
+    /// Waits until all members of a group have ended; answers with their outcomes in the order of their requests. A
+    /// failure is an outcome.
+    ///
+    /// # Errors
+    ///
+    /// What the node answered; `UNAVAILABLE` where the connection is lost and cannot be made again.
+    pub async fn join(&self, group: &AcceptedGroup) -> Result<Vec<(Cid, Outcome)>> {
+        let mut results = self.results(group.cid).await?;
+        let mut gathered = Gathered::default();
+        while let Some(event) = results.next().await? {
+            gathered.note(event)?;
+        }
+        Ok(gathered.in_order(group))
+    }
+}

@@ -1,0 +1,393 @@
+//! Formats of the embedded store: what a version wrote opens in all that follow.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cidery::codec::struct_pb::{encode_dict, encode_value};
+use cidery::engine::store::{Acceptance, Announced, Record, Store as _};
+use cidery::model::error::Violation;
+use cidery::model::invocation::{
+    EventKind, Group, Grouping, InReplyTo, Invocation, Later, Member, Progress, Request,
+    RetryPolicy, Shown, State, Terms,
+};
+use cidery::model::metadata::Metadata;
+use cidery::model::payload::{Format, Reply};
+use cidery::model::token::TokenHash;
+use cidery::store::SqliteStore;
+use cidery::{Cid, Error, Payload, ServiceName, Value, dict};
+
+use crate::support::stored::{
+    NOW, accepted, at, claimed, event, found, invocation, record, service, started, succeeded,
+};
+use crate::support::{Folder, document};
+
+/// Makes a closed store one of format 1.
+fn downgrade(folder: &Folder) {
+    let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+    connection
+        .execute_batch(
+            "DROP INDEX members; DROP INDEX purge;
+             ALTER TABLE invocation DROP COLUMN group_cid; ALTER TABLE invocation DROP COLUMN position;
+             ALTER TABLE invocation DROP COLUMN held; ALTER TABLE invocation DROP COLUMN open_members;
+             CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL;
+             DROP INDEX of_service; DROP INDEX failures; DROP INDEX awaited; DROP INDEX alone;
+             ALTER TABLE invocation DROP COLUMN later; ALTER TABLE invocation DROP COLUMN awaited;
+             CREATE INDEX alone ON invocation (service, concurrency_key, wake, id)
+                 WHERE state < 2 AND concurrency_key IS NOT NULL;
+             DROP TABLE announced;
+             DROP INDEX pending; DROP INDEX overdue; DROP INDEX idempotency;
+             ALTER TABLE invocation DROP COLUMN leads; ALTER TABLE invocation DROP COLUMN over;
+             CREATE UNIQUE INDEX idempotency ON invocation (service, idempotency_key) WHERE idempotency_key IS NOT NULL;
+             CREATE INDEX pending ON invocation (service, wake) WHERE state < 2;
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+}
+
+/// Names of tables, columns and indexes, with the conditions of indexes.
+fn shape(folder: &Folder) -> Vec<String> {
+    let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+    let select = "SELECT m.name || '.' || c.name || ' ' || c.type || c.\"notnull\" || coalesce(c.dflt_value, '')
+             FROM sqlite_schema AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'
+         UNION ALL SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY 1";
+    let mut select = connection.prepare(select).unwrap();
+    let rows = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let spaced = rows.map(|row| {
+        row.unwrap()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    spaced.collect()
+}
+
+/// What an earlier version wrote is brought to this format, and what waits for its key still waits.
+#[tokio::test]
+async fn a_store_of_format_1_becomes_one_of_this_format() {
+    let folder = Folder::new("store");
+    let mut cids = Vec::new();
+    {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        for due in [3, 1, 2] {
+            let mut one = invocation("a", at(due), dict! {});
+            Arc::make_mut(&mut one.request).terms.concurrency_key = Some("x".to_owned());
+            cids.push(one.request.cid);
+            store.accept(one).await.unwrap();
+        }
+        cids.push(accepted(&store, "a", at(4)).await);
+    }
+    let fresh = shape(&folder);
+    downgrade(&folder);
+    assert_ne!(shape(&folder), fresh);
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(claimed(&store, "a", at(9), 9).await, [cids[1], cids[3]]);
+    assert!(store.record(succeeded(cids[1])).await.unwrap());
+    assert_eq!(claimed(&store, "a", at(9), 9).await, [cids[2]]);
+    drop(store);
+    assert_eq!(shape(&folder), fresh);
+}
+
+/// A store that format 1 left behind, closed in order. It must open for ever: it is never written anew.
+/// (What `whatever_is_written_is_read_as_it_was` writes, as it was then.)
+const KEPT: [&str; 4] = [
+    "tests/fixtures/store_v1/cidery.db",
+    "tests/fixtures/store_v2/cidery.db",
+    "tests/fixtures/store_v3/cidery.db",
+    "tests/fixtures/store_v4/cidery.db",
+];
+
+/// Something of everything that a store can hold. Never changed: it is what the fixture was made of.
+fn something_of_everything() -> Vec<Invocation> {
+    let reply = Reply {
+        payload: document("n,name\r\n1,Alexis\r\n", Format::Csv),
+        metadata: Metadata::new(),
+    };
+    let violation = Violation::new("/n", "REQUIRED", "is required");
+    let failed = Error::invalid_argument("INPUT_INVALID", "wrong").with_violation(violation);
+    let over = |reason| Error::aborted(reason, "over");
+    let (json, text) = (
+        document("{\"n\":1.10}", Format::Json),
+        document("text", Format::Text),
+    );
+    vec![
+        pending(),
+        ended(2, json, EventKind::Succeeded(reply)),
+        ended(3, text, EventKind::Failed(failed)),
+        ended(4, Payload::empty(), EventKind::Cancelled(over("CANCELLED"))),
+        ended(5, Payload::empty(), EventKind::Expired(over("EXPIRED"))),
+    ]
+}
+
+fn cid(n: u8) -> Cid {
+    Cid::parse(&format!("01a20cf5-6921-7416-b07f-fefff93a89{n:02x}")).unwrap()
+}
+
+fn ended(n: u8, input: Payload, kind: EventKind) -> Invocation {
+    let request = Request::new(cid(n), service("order.place"), input, NOW);
+    let mut ended = Invocation::accepted(request, 1);
+    (ended.state, ended.attempts) = (kind.terminal_state().unwrap(), 1);
+    (ended.first_attempt_time, ended.end_time) = (Some(NOW), Some(at(9)));
+    ended.purge_time = Some(at(1_000_000));
+    ended.events.push(event(2, kind));
+    ended
+}
+
+/// One that waits for its second attempt, under all terms there are.
+fn pending() -> Invocation {
+    let input = encode_dict(&dict! { "cust_id": 1, "name": "Żółw" }).unwrap();
+    let input = Payload::Struct(input);
+    let mut request = Request::new(cid(1), service("customer.get"), input, NOW);
+    request.response_format = Some(Format::Csv);
+    request.metadata.insert("tenant", "a");
+    request.attempt_timeout = Some(Duration::from_millis(1_500));
+    (request.parent, request.root, request.terms) = (Some(cid(2)), cid(2), terms());
+    let mut pending = Invocation::accepted(request, 1);
+    (pending.due, pending.state) = (at(50), State::Pending { started: true });
+    (pending.attempts, pending.first_attempt_time) = (1, Some(at(1)));
+    let failure = Error::unavailable("CRM_DOWN", "no answer")
+        .with_retry_after(Duration::from_secs(2))
+        .with_fact("host", "crm");
+    pending.last_failure = Some(failure.clone());
+    pending.progress = Some(Arc::new(Shown {
+        progress: Progress {
+            fraction: Some(0.5),
+            message: "half".to_owned(),
+            value: Some(Value::Text("of it".into())),
+        },
+        attempt: 1,
+        number: 2,
+        time: at(2),
+    }));
+    let item = Payload::Any(encode_value(&Value::Int(7)).unwrap());
+    let due = pending.due;
+    pending.events.extend([
+        event(2, started()),
+        event(3, EventKind::Item(item)),
+        event(4, EventKind::RetryScheduled { failure, due }),
+    ]);
+    pending
+}
+
+fn terms() -> Terms {
+    Terms {
+        start_time: Some(at(1)),
+        expire_time: Some(at(100)),
+        deadline: Some(at(200)),
+        retry_policy: Some(RetryPolicy {
+            max_attempts: 7,
+            initial_interval: Duration::from_millis(250),
+            multiplier: 1.5,
+            max_interval: Duration::from_secs(60),
+        }),
+        hold: true,
+        callbacks: vec![service("audit.record"), service("audit.mail")],
+        failure_callbacks: vec![service("audit.alarm")],
+        retention: Some(Duration::from_secs(3_600)),
+        idempotency_key: Some("order-1".to_owned()),
+        concurrency_key: Some("customer-1".to_owned()),
+        at_most_once: false,
+        in_reply_to: Some(InReplyTo {
+            cid: cid(2),
+            service: service("order.place"),
+            attempt: 3,
+        }),
+        retry_of: Some(cid(3)),
+    }
+}
+
+/// All that is in an invocation, but where in the code its errors were made.
+fn told(all: &Invocation) -> Vec<String> {
+    let lines = format!("{all:#?}");
+    let lines = lines
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("location: "));
+    lines.map(ToOwned::to_owned).collect()
+}
+
+async fn write(store: &SqliteStore) {
+    for all in something_of_everything() {
+        let accepted = Invocation {
+            events: all.events[..1].to_vec(),
+            state: State::ACCEPTED,
+            ..all.clone()
+        };
+        store.accept(accepted).await.unwrap();
+        let record = Record {
+            cid: all.request.cid,
+            state: all.state,
+            attempts: all.attempts,
+            losses: all.losses,
+            due: all.due,
+            wake: all.wake(),
+            over: None,
+            first_attempt_time: all.first_attempt_time,
+            events: all.events[1..].to_vec(),
+            progress: all.progress,
+            last_failure: all.last_failure,
+            end_time: all.end_time,
+            purge_time: all.purge_time,
+            tombstone_until: all.purge_time,
+            followed_by: Vec::new(),
+            later: None,
+            unclaimed: false,
+        };
+        assert!(store.record(record).await.unwrap());
+    }
+    let removed = accepted(store, "removed", NOW).await;
+    assert!(store.record(succeeded(removed)).await.unwrap());
+    assert_eq!(store.purge(at(10), 10).await.unwrap(), 1);
+}
+
+/// All that was written is read as it was written.
+async fn assert_whole(store: &SqliteStore) {
+    for all in something_of_everything() {
+        let found = found(store, all.request.cid).await;
+        assert_eq!(told(&found), told(&all));
+    }
+    assert_eq!(store.pending(&service("customer.get")), 1);
+    let key = store.with_key(service("customer.get"), "order-1".to_owned());
+    let first = &something_of_everything()[0];
+    assert_eq!(key.await.unwrap(), Some(first.request.cid));
+    assert_eq!(
+        claimed(store, "customer.get", at(50), 9).await,
+        [first.request.cid]
+    );
+}
+
+#[tokio::test]
+async fn whatever_is_written_is_read_as_it_was() {
+    let folder = Folder::new("store");
+    write(&SqliteStore::open(folder.path()).unwrap()).await;
+    assert_whole(&SqliteStore::open(folder.path()).unwrap()).await;
+}
+
+/// What is in the fixture of format 2 beside that.
+fn declared() -> Announced {
+    Announced {
+        service: service("order.place"),
+        hash: "0011223344556677".to_owned(),
+        first_time: at(1),
+        last_time: at(2),
+        declaration: b"declared".to_vec(),
+    }
+}
+
+/// What is in the fixture of format 3 beside that: one whose outcome is awaited.
+async fn write_awaited(store: &SqliteStore) {
+    let mut one = invocation("order.approve", NOW, dict! {});
+    Arc::make_mut(&mut one.request).cid = cid(99);
+    store.accept(one).await.unwrap();
+    claimed(store, "order.approve", NOW, 1).await;
+    let awaited = Record {
+        due: at(60),
+        wake: at(60),
+        later: Some(awaited()),
+        ..record(cid(99), State::Pending { started: true }, started())
+    };
+    assert!(store.record(awaited).await.unwrap());
+}
+
+fn awaited() -> Later {
+    Later::awaited(TokenHash([7; 32]))
+}
+
+/// The same is written and read today.
+#[tokio::test]
+async fn what_is_awaited_is_read_as_it_was_written() {
+    let folder = Folder::new("store");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    write_awaited(&store).await;
+    let found = found(&store, cid(99)).await;
+    assert!(found.waits_for_completion());
+    assert_eq!(found.later, Some(awaited()));
+}
+
+/// What is in the fixture of format 4 beside that: a group, of whose two members one has ended.
+async fn write_group(store: &SqliteStore) {
+    let mut group = Request::new(cid(50), ServiceName::none(), Payload::empty(), NOW);
+    group.grouping = Some(Grouping::Group(Group {
+        members: 2,
+        on_each: vec![service("audit.each")],
+    }));
+    let member = |position: u8| {
+        let input = Payload::empty();
+        let mut member = Request::new(cid(51 + position), service("page.fetch"), input, NOW);
+        member.grouping = Some(Grouping::Member(Member {
+            group: cid(50),
+            position: position.into(),
+            on_each: vec![service("audit.each")],
+        }));
+        Invocation::accepted(member, 1)
+    };
+    let members = vec![member(0), member(1)];
+    let group = Invocation::accepted(group, 1);
+    let acceptance = store.accept_group(group, members).await.unwrap();
+    assert!(matches!(acceptance, Acceptance::Stored));
+    assert!(store.record(succeeded(cid(51))).await.unwrap());
+}
+
+/// The group goes on where it was.
+async fn assert_group(store: &SqliteStore) {
+    let group = found(store, cid(50)).await;
+    assert!(group.waits_for_members());
+    assert_eq!(group.open_members, 1);
+    assert_eq!(
+        group.request.group().unwrap().on_each,
+        [service("audit.each")]
+    );
+    let members = [(0, cid(51)), (1, cid(52))];
+    assert_eq!(store.members(cid(50)).await.unwrap(), members);
+    let second = found(store, cid(52)).await;
+    assert_eq!(second.request.member().unwrap().position, 1);
+    let none = ServiceName::none();
+    let claim = store.claim(&none, at(50), 9).await.unwrap();
+    assert!(claim.invocations.is_empty());
+    assert!(store.record(succeeded(cid(52))).await.unwrap());
+    let claim = store.claim(&none, at(50), 9).await.unwrap();
+    assert_eq!(claim.invocations[0].request.cid, cid(50));
+}
+
+/// The same is written and read today.
+#[tokio::test]
+async fn a_group_is_read_as_it_was_written() {
+    let folder = Folder::new("store");
+    write_group(&SqliteStore::open(folder.path()).unwrap()).await;
+    assert_group(&SqliteStore::open(folder.path()).unwrap()).await;
+}
+
+/// What a version wrote opens in all that follow, and all that was in it is there.
+#[tokio::test]
+async fn stores_of_each_format_open() {
+    for kept in KEPT {
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join(kept);
+        let folder = Folder::new("store");
+        std::fs::copy(&kept, folder.path().join("cidery.db")).unwrap();
+        let store = SqliteStore::open(folder.path()).unwrap();
+        assert_eq!(store.generation(), 2);
+        assert_whole(&store).await;
+        if !kept.ends_with("store_v1/cidery.db") {
+            assert_eq!(store.announced().await.unwrap(), [declared()]);
+        }
+        if kept.ends_with("store_v3/cidery.db") || kept.ends_with("store_v4/cidery.db") {
+            assert_eq!(found(&store, cid(99)).await.later, Some(awaited()));
+        }
+        if kept.ends_with("store_v4/cidery.db") {
+            assert_group(&store).await;
+        }
+    }
+}
+
+/// What only says that it has this format is refused before anything is accepted.
+#[tokio::test]
+async fn a_store_that_lacks_something_of_its_format_is_refused() {
+    let folder = Folder::new("store");
+    drop(SqliteStore::open(folder.path()).unwrap());
+    let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+    let drop_it = "DROP INDEX overdue; ALTER TABLE invocation DROP COLUMN over";
+    connection.execute_batch(drop_it).unwrap();
+    drop(connection);
+    let error = SqliteStore::open(folder.path()).unwrap_err();
+    assert_eq!(error.reason(), "STORE_UNUSABLE", "{error}");
+    assert!(error.message().contains("invocation.over"), "{error}");
+}
