@@ -81,6 +81,11 @@ pub use crate::service::{
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+/// The code of the documentation of patterns, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/patterns.md")]
+pub struct Patterns;
+
 /// The code of the documentation of Simple IO, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/sio.md")]

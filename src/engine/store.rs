@@ -105,7 +105,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// How many invocations are pending in all. Kept, not counted.
     fn pending_in_all(&self) -> usize;
 
-    /// The services that have pending invocations.
+    /// The services that have pending invocations: groups, which have none, do not count.
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>>;
 
     /// Removes up to `max` invocations whose purge time has passed, leaving a tombstone of each, and tombstones that

@@ -127,6 +127,12 @@ impl ServiceName {
         Self("".into())
     }
 
+    /// Whether it is that of no service.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A name that was stored: that of a service, or of none.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod deadlines;
 mod declared;
 mod discovery;
 mod failed_sync;
+mod fan_out;
 mod formats;
 mod full_disk;
 mod fuzz;

@@ -152,3 +152,43 @@ fn changes_and_stories_are_told_to_programs() {
         "{story}"
     );
 }
+
+/// A group is listed, explained and cancelled by its CID.
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_groups_and_their_members() {
+    use cidery::service::{Batch, Call};
+    let server = Server::start(&[]);
+    let line = |arguments: &[&str]| stdout(&server.run(arguments)).trim().to_owned();
+    let client = cidery::Client::connect(&server.address).await.unwrap();
+    let fail = Call::new("demo.fail", cidery::dict! { "code": "NOT_FOUND" });
+    let sleep = Call::new("demo.sleep", cidery::dict! { "seconds": 60 });
+    let group = client.invoke_batch(Batch::of([fail, sleep])).await.unwrap();
+    let cid = group.cid.to_string();
+    let failed = group.members[0];
+    client
+        .invocation(failed, crate::support::PATIENCE)
+        .await
+        .unwrap();
+    let listed = line(&["invocations", "--state", "running"]);
+    assert!(
+        listed.contains(&cid) && listed.contains("(group)"),
+        "{listed}"
+    );
+    let members = line(&["invocations", "--group", &cid, "--output", "json"]);
+    assert_eq!(members.lines().count(), 2, "{members}");
+    let story = line(&["explain", &cid]);
+    for said in [
+        &format!("{cid}  (group)  RUNNING"),
+        "members: 2, of which 1 have ended",
+        &format!("0  {failed}  demo.fail  FAILED"),
+    ] {
+        assert!(story.contains(said), "{said} is not in {story}");
+    }
+    let member = line(&["explain", &failed.to_string()]);
+    assert!(member.contains(&format!("member of: {cid}")), "{member}");
+    assert!(line(&["cancel", &cid]).contains(&cid));
+    let ended = line(&["result", &cid, "--wait", "20s"]);
+    assert!(ended.contains("\"cancelled\": 1"), "{ended}");
+    let json = line(&["explain", &cid, "--output", "json"]);
+    assert!(json.contains("\"ended\":2"), "{json}");
+}

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::NodeArgs;
-use super::invocations::{state_name, time_value, why};
+use super::invocations::{service_name, state_name, time_value, why};
 use super::printer::Printer;
 use crate::codec::convert::{
     PayloadOneof as _, failure_from_proto, format_from_proto, timestamp_from_proto,
@@ -15,6 +15,7 @@ use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::Format;
 use crate::model::value::Value;
+use crate::remote::Client;
 
 /// Tells the whole story of an invocation: its acceptance, each attempt, its outcome, what it
 /// came from and what it made.
@@ -36,16 +37,37 @@ impl Explain {
         };
         let mut children = client.invocations(filter, CHILDREN).await?;
         children.reverse();
+        let members = match &invocation.group {
+            Some(group) => members(&client, self.cid, group.members).await?,
+            None => Vec::new(),
+        };
         match printer.is_json() {
-            true => printer.line(&for_programs(&invocation, &children)),
-            false => for_people(printer, &invocation, &children),
+            true => printer.line(&for_programs(&invocation, &children, &members)),
+            false => for_people(printer, &invocation, &children, &members),
         }
         Ok(())
     }
 }
 
-/// How many of those that it made are shown.
+/// How many of those that it made, or of its members, are shown.
 const CHILDREN: usize = 100;
+
+/// The members of a group, in their order; of a large one those that ended without a response.
+async fn members(client: &Client, group: Cid, members: u32) -> Result<Vec<v1::Invocation>> {
+    let is_large = usize::try_from(members).is_ok_and(|members| members > CHILDREN);
+    let failed = [v1::State::Failed, v1::State::Cancelled, v1::State::Expired];
+    let filter = v1::InvocationFilter {
+        group_cid: group.to_string(),
+        states: match is_large {
+            true => failed.map(i32::from).to_vec(),
+            false => Vec::new(),
+        },
+        ..v1::InvocationFilter::default()
+    };
+    let mut members = client.invocations(filter, CHILDREN).await?;
+    members.reverse();
+    Ok(members)
+}
 
 /// What it came from, and how it is known.
 fn origin(invocation: &v1::Invocation) -> impl Iterator<Item = (&'static str, &str)> {
@@ -53,19 +75,25 @@ fn origin(invocation: &v1::Invocation) -> impl Iterator<Item = (&'static str, &s
         ("parent", invocation.parent_cid.as_str()),
         ("in reply to", &invocation.in_reply_to),
         ("retry of", &invocation.retry_of),
+        ("member of", &invocation.group_cid),
         ("idempotency key", &invocation.idempotency_key),
     ];
     facts.into_iter().filter(|(_, fact)| !fact.is_empty())
 }
 
-fn for_people(printer: &Printer, invocation: &v1::Invocation, children: &[v1::Invocation]) {
+fn for_people(
+    printer: &Printer,
+    invocation: &v1::Invocation,
+    children: &[v1::Invocation],
+    members: &[v1::Invocation],
+) {
     let waits = why(invocation);
     let state = state_name(invocation.state);
     let waits = match waits.as_str() {
         "" => String::new(),
         waits => format!(" ({waits})"),
     };
-    let (cid, service) = (&invocation.cid, &invocation.service);
+    let (cid, service) = (&invocation.cid, service_name(invocation));
     printer.data(&format!("{cid}  {service}  {state}{waits}"));
     for (key, fact) in origin(invocation) {
         printer.data(&format!("{key}: {fact}"));
@@ -77,6 +105,25 @@ fn for_people(printer: &Printer, invocation: &v1::Invocation, children: &[v1::In
         .map(|(when, what)| [when, what])
         .collect();
     printer.table(["WHEN", "WHAT"], &rows);
+    if let Some(group) = &invocation.group {
+        let (all, ended) = (group.members, group.ended);
+        let left_out = match usize::try_from(all).is_ok_and(|all| all > CHILDREN) {
+            true => format!("; without a response (`cidery invocations --group {cid}` lists all)"),
+            false => String::new(),
+        };
+        printer.data(&format!(
+            "\nmembers: {all}, of which {ended} have ended{left_out}"
+        ));
+        for member in members {
+            let (place, state, why) =
+                (member.group_position, state_name(member.state), why(member));
+            let line = format!(
+                "  {place}  {}  {}  {state} {why}",
+                member.cid, member.service
+            );
+            printer.data(line.trim_end());
+        }
+    }
     if !children.is_empty() {
         printer.data("\nmade:");
         for child in children {
@@ -90,7 +137,11 @@ fn for_people(printer: &Printer, invocation: &v1::Invocation, children: &[v1::In
     }
 }
 
-fn for_programs(invocation: &v1::Invocation, children: &[v1::Invocation]) -> Value {
+fn for_programs(
+    invocation: &v1::Invocation,
+    children: &[v1::Invocation],
+    members: &[v1::Invocation],
+) -> Value {
     let text = |text: &str| match text {
         "" => Value::Null,
         text => Value::from(text),
@@ -114,9 +165,27 @@ fn for_programs(invocation: &v1::Invocation, children: &[v1::Invocation]) -> Val
             "in_reply_to": text(&child.in_reply_to),
         })
     });
+    let members = members.iter().map(|member| {
+        Value::from(dict! {
+            "position": member.group_position,
+            "cid": member.cid.as_str(),
+            "service": member.service.as_str(),
+            "state": state_name(member.state),
+            "why": text(&why(member)),
+        })
+    });
+    let group = invocation.group.as_ref().map(|group| {
+        Value::from(dict! {
+            "members": group.members,
+            "ended": group.ended,
+            "on_each": group.on_each.clone(),
+            "on_final": group.on_final.clone(),
+            "shown": members.collect::<Vec<_>>(),
+        })
+    });
     dict! {
         "cid": invocation.cid.as_str(),
-        "service": invocation.service.as_str(),
+        "service": text(&invocation.service),
         "state": state_name(invocation.state),
         "why": text(&why(invocation)),
         "input": input(invocation).unwrap_or_default(),
@@ -128,6 +197,8 @@ fn for_programs(invocation: &v1::Invocation, children: &[v1::Invocation]) -> Val
         "in_reply_to": text(&invocation.in_reply_to),
         "retry_of": text(&invocation.retry_of),
         "idempotency_key": text(&invocation.idempotency_key),
+        "group_cid": text(&invocation.group_cid),
+        "group": group,
         "made": children.collect::<Vec<_>>(),
     }
     .into()

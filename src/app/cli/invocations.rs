@@ -77,7 +77,7 @@ fn row(invocation: &v1::Invocation) -> [String; 6] {
         .and_then(timestamp_from_proto);
     [
         invocation.cid.clone(),
-        invocation.service.clone(),
+        service_name(invocation).to_owned(),
         state_name(invocation.state),
         invocation.attempt.to_string(),
         accepted
@@ -85,6 +85,14 @@ fn row(invocation: &v1::Invocation) -> [String; 6] {
             .unwrap_or_default(),
         why(invocation),
     ]
+}
+
+/// The name of the service, as people read it: a group has none.
+pub(super) fn service_name(invocation: &v1::Invocation) -> &str {
+    match invocation.group {
+        Some(_) => "(group)",
+        None => &invocation.service,
+    }
 }
 
 /// Why it waits, or why it failed.

@@ -479,7 +479,7 @@ fn read(dispatch: v1::Dispatch) -> Result<(Facts, Payload)> {
         None => None,
         Some(cid) => Some(InReplyTo {
             cid,
-            service: ServiceName::parse(&dispatch.in_reply_to_service)?,
+            service: ServiceName::of_record(&dispatch.in_reply_to_service)?,
             attempt: dispatch.in_reply_to_attempt,
         }),
     };

@@ -542,7 +542,8 @@ impl Store for MemoryStore {
 
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {
         let kept = self.kept();
-        let busy = kept.pending_of.iter().filter(|(_, pending)| **pending > 0);
+        let busy = kept.pending_of.iter();
+        let busy = busy.filter(|(service, pending)| **pending > 0 && !service.is_none());
         ready(Ok(busy.map(|(service, _)| service.clone()).collect()))
     }
 

@@ -477,7 +477,8 @@ impl Store for SqliteStore {
 
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {
         let counts = self.shared.counts();
-        let busy = counts.pending.iter().filter(|(_, pending)| **pending > 0);
+        let busy = counts.pending.iter();
+        let busy = busy.filter(|(service, pending)| **pending > 0 && !service.is_none());
         let busy = busy.map(|(service, _)| service.clone()).collect();
         Box::pin(std::future::ready(Ok(busy)))
     }

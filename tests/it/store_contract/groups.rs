@@ -103,6 +103,7 @@ pub(super) async fn a_group_is_due_once_its_last_member_has_ended(store: &dyn St
 pub(super) async fn a_group_without_members_is_due_at_once(store: &dyn Store) {
     let (cid, members) = stored(store, 0).await;
     assert!(members.is_empty());
+    assert_eq!(store.services_with_pending().await.unwrap(), []);
     assert_eq!(due_groups(store).await, [cid]);
 }
 

@@ -56,11 +56,11 @@ impl Server {
         BufReader::new(child.stdout.as_mut().unwrap())
             .read_line(&mut first)
             .unwrap();
-        let address = first
-            .trim()
-            .strip_prefix("listening on ")
-            .unwrap()
-            .to_owned();
+        let Some(address) = first.trim().strip_prefix("listening on ") else {
+            let output = child.wait_with_output().unwrap();
+            panic!("the node did not start: {}", stderr(&output));
+        };
+        let address = address.to_owned();
         Self { child, address }
     }
 

@@ -1,0 +1,151 @@
+//! A fan-out of 10 000 over the real binary: members that fail, a node that is killed in the middle, and somebody who
+//! comes late.
+
+use std::collections::HashMap;
+
+use cidery::codec::proto::v1;
+use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
+use cidery::codec::proto::v1::stream_results_response::Event;
+use cidery::service::{AcceptedGroup, Batch, Call};
+use cidery::{Cid, Client, Payload, Value, dict};
+
+use crate::support::binary::Server;
+use crate::support::{Folder, collect};
+
+/// How many members there are: as many as a batch may have.
+const MEMBERS: i64 = 10_000;
+/// Every so many of them fail.
+const FAILING: i64 = 10;
+
+fn batch() -> Batch {
+    let call = |n: i64| match n % FAILING {
+        0 => Call::new(
+            "demo.fail",
+            dict! { "code": "NOT_FOUND", "message": n.to_string() },
+        ),
+        _ => Call::new("customer.get", dict! { "cust_id": n }),
+    };
+    Batch {
+        on_each: vec!["cidery.echo".to_owned()],
+        on_final: vec!["cidery.echo".to_owned()],
+        ..Batch::of((0..MEMBERS).map(call))
+    }
+}
+
+/// Every outcome, once, in the order of the requests.
+fn check_outcomes(group: &AcceptedGroup, outcomes: &[(Cid, cidery::model::invocation::Outcome)]) {
+    assert_eq!(outcomes.len(), group.members.len());
+    for ((cid, outcome), (member, n)) in outcomes.iter().zip(group.members.iter().zip(0..)) {
+        assert_eq!(cid, member);
+        match outcome {
+            Ok(reply) => {
+                let response = cidery::codec::payload::decode(reply.payload.clone()).unwrap();
+                assert_eq!(response["cust_id"], Value::from(n));
+            }
+            Err(error) => assert_eq!((error.message(), n % FAILING), (&*n.to_string(), 0)),
+        }
+    }
+}
+
+/// All invocations that a filter lets through.
+async fn listed(client: &Client, filter: v1::InvocationFilter) -> Vec<v1::Invocation> {
+    let limit = usize::try_from(4 * MEMBERS).unwrap();
+    client.invocations(filter, limit).await.unwrap()
+}
+
+/// How many members have ended, as the node says.
+async fn ended(client: &Client, group: &AcceptedGroup) -> u32 {
+    let found = client.invocation(group.cid, std::time::Duration::ZERO);
+    found.await.unwrap().group.unwrap().ended
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_members_have_one_outcome_each_though_the_node_is_killed() {
+    let folder = Folder::new("fan-out");
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let server = Server::start(&["--data-dir", data]);
+    let client = Client::connect(&server.address).await.unwrap();
+    let group = client.invoke_batch(batch()).await.unwrap();
+    assert_eq!(group.members.len(), usize::try_from(MEMBERS).unwrap());
+    // In the middle: some have ended, and most have not.
+    let mut early = client.results(group.cid).await.unwrap();
+    let mut seen = HashMap::new();
+    while seen.len() < 500 {
+        let event = early.next().await.unwrap().unwrap();
+        if let Some(Event::Succeeded(_) | Event::Failed(_)) = event.event {
+            assert!(seen.insert(event.cid, event.sequence).is_none());
+        }
+    }
+    let before = ended(&client, &group).await;
+    server.signal("KILL");
+    drop(server);
+    assert!(before < u32::try_from(MEMBERS).unwrap(), "all had ended");
+    let server = Server::start(&["--data-dir", data]);
+    let client = Client::connect(&server.address).await.unwrap();
+    // Whoever was there before is told what is new, and nothing twice.
+    let stub = InvocationServiceClient::connect(format!("http://{}", server.address));
+    let request = v1::StreamResultsRequest {
+        cids: vec![group.cid.to_string()],
+        after_sequences: seen.clone(),
+        wait_for_accept: false,
+    };
+    let stream = stub.await.unwrap().stream_results(request).await.unwrap();
+    for event in collect(stream.into_inner()).await {
+        let is_new = seen.insert(event.cid.clone(), event.sequence).is_none();
+        assert!(is_new || event.cid == group.cid.to_string(), "{event:?}");
+    }
+    assert_eq!(seen.len(), group.members.len() + 1);
+    let outcomes = client.join(&group).await.unwrap();
+    check_outcomes(&group, &outcomes);
+    // And whoever comes late is told the same.
+    let late = client.join(&group).await.unwrap();
+    check_outcomes(&group, &late);
+    let of_group = v1::InvocationFilter {
+        group_cid: group.cid.to_string(),
+        ..v1::InvocationFilter::default()
+    };
+    assert_eq!(listed(&client, of_group).await.len(), group.members.len());
+    check_callbacks(&client, &group).await;
+}
+
+/// Each outcome was told once to those who asked for each, and all of them once to those who asked for all.
+async fn check_callbacks(client: &Client, group: &AcceptedGroup) {
+    let callbacks = v1::InvocationFilter {
+        root_cid: group.cid.to_string(),
+        services: vec!["cidery.echo".to_owned()],
+        ..v1::InvocationFilter::default()
+    };
+    let callbacks = listed(client, callbacks).await;
+    let mut told: HashMap<String, usize> = HashMap::new();
+    for callback in &callbacks {
+        *told.entry(callback.in_reply_to.clone()).or_default() += 1;
+    }
+    assert_eq!(callbacks.len(), group.members.len() + 1);
+    let all = group.members.iter().chain([&group.cid]);
+    for cid in all {
+        assert_eq!(told.get(&cid.to_string()), Some(&1), "callbacks of {cid}");
+    }
+    let last = callbacks
+        .iter()
+        .find(|callback| callback.in_reply_to == group.cid.to_string());
+    let last = Cid::parse(&last.unwrap().cid).unwrap();
+    let last = client.explain(last).await.unwrap();
+    let Some(v1::input::Input::Payload(input)) = last.input.unwrap().input else {
+        panic!("no input");
+    };
+    let input = cidery::codec::payload::decode(Payload::Struct(input)).unwrap();
+    let outcomes = input["outcomes"].as_list().unwrap();
+    assert_eq!(input["truncated"], Value::from(false));
+    assert_eq!(outcomes.len(), group.members.len());
+    for ((outcome, member), n) in outcomes.iter().zip(&group.members).zip(0..) {
+        assert_eq!(outcome["position"], Value::from(n));
+        assert_eq!(outcome["cid"], Value::from(member.to_string()));
+        let state = if n % FAILING == 0 {
+            "FAILED"
+        } else {
+            "SUCCEEDED"
+        };
+        assert_eq!(outcome["state"], Value::from(state));
+    }
+}
