@@ -1,126 +1,81 @@
 // A worker made from nothing but proto/: serves java.echo, java.greet, java.fail and java.nested.
-//
-// Run with `java -cp "stubs:$CIDERY_JAVA/*" ExampleWorker NODE_ADDRESS`; examples/README.md says how it is compiled.
 
 import cidery.v1.Invocation.InvokeRequest;
-import cidery.v1.Invocation.InvokeResponse;
 import cidery.v1.InvocationServiceGrpc;
+import cidery.v1.InvocationServiceGrpc.InvocationServiceBlockingStub;
 import cidery.v1.OutcomeOuterClass.Code;
 import cidery.v1.OutcomeOuterClass.Failure;
-import cidery.v1.Service.Element;
 import cidery.v1.Service.ElementType;
-import cidery.v1.Service.Elements;
-import cidery.v1.Service.SimpleIo;
 import cidery.v1.Worker.Dispatch;
 import cidery.v1.Worker.DispatchResult;
-import cidery.v1.Worker.Hello;
 import cidery.v1.Worker.ServeRequest;
-import cidery.v1.Worker.ServeResponse;
 import cidery.v1.WorkerServiceGrpc;
 import com.google.protobuf.Struct;
 import com.google.protobuf.Value;
-import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
 import io.grpc.Metadata;
 import io.grpc.stub.MetadataUtils;
-import io.grpc.stub.StreamObserver;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
+import java.util.concurrent.ForkJoinPool;
 
-public final class ExampleWorker implements StreamObserver<ServeResponse> {
-  private static final int MAX_IN_FLIGHT = 100;
-  private static final Metadata.Key<String> DISPATCH =
-      Metadata.Key.of("cidery-dispatch", Metadata.ASCII_STRING_MARSHALLER);
-
-  private final ExecutorService handlers = Executors.newFixedThreadPool(MAX_IN_FLIGHT);
-  private final InvocationServiceGrpc.InvocationServiceBlockingStub invocations;
-  private final StreamObserver<ServeRequest> out;
-
-  private ExampleWorker(ManagedChannel channel) {
-    invocations = InvocationServiceGrpc.newBlockingStub(channel);
-    out = WorkerServiceGrpc.newStub(channel).serve(this);
-    SimpleIo sio = SimpleIo.newBuilder().setInput(text("name")).setOutput(text("greeting")).build();
-    Hello.Builder hello = Hello.newBuilder().setName("java-example").setMaxInFlight(MAX_IN_FLIGHT);
-    hello.addServicesBuilder().setName("java.echo");
-    hello.addServicesBuilder().setName("java.greet").setSio(sio);
-    hello.addServicesBuilder().setName("java.fail");
-    hello.addServicesBuilder().setName("java.nested");
-    send(ServeRequest.newBuilder().setHello(hello).build());
-  }
-
-  private static Elements text(String name) {
-    Element.Builder element = Element.newBuilder().setName(name).setType(ElementType.ELEMENT_TYPE_TEXT);
-    return Elements.newBuilder().addElements(element).build();
-  }
-
-  /** One at a time: a stream takes no two messages at once. */
-  private synchronized void send(ServeRequest message) {
-    out.onNext(message);
-  }
-
-  private void handle(Dispatch dispatch) {
-    DispatchResult.Builder result = DispatchResult.newBuilder().setToken(dispatch.getToken());
+public final class ExampleWorker {
+  private static DispatchResult.Builder handle(Dispatch dispatch, InvocationServiceBlockingStub invocations) {
+    var result = DispatchResult.newBuilder().setToken(dispatch.getToken());
     try {
-      switch (dispatch.getService()) {
-        case "java.echo" -> echo(dispatch, result);
-        case "java.greet" -> greet(dispatch, result);
+      return switch (dispatch.getService()) {
+        case "java.echo" -> switch (dispatch.getInputCase()) {
+          case VALUE -> result.setValue(dispatch.getValue());
+          case DOCUMENT -> result.setDocument(dispatch.getDocument()).setDataFormat(dispatch.getDataFormat());
+          default -> result.setPayload(dispatch.getPayload());
+        };
+        case "java.greet" -> result.setPayload(greet(dispatch.getPayload()));
         case "java.fail" -> result.setFailure(
             Failure.newBuilder().setCodeValue(9).setReason("JAVA_FAILED").setMessage("failed as it was told"));
-        default -> nested(dispatch, result);
-      }
+        default -> result.setPayload(nested(dispatch.getToken(), invocations));
+      };
     } catch (RuntimeException e) {
-      result.setFailure(Failure.newBuilder().setCode(Code.CODE_INTERNAL).setMessage(e.toString()));
-    }
-    send(ServeRequest.newBuilder().setResult(result).build());
-  }
-
-  /** Answers with what it got, as it is. */
-  private static void echo(Dispatch dispatch, DispatchResult.Builder result) {
-    if (dispatch.hasValue()) {
-      result.setValue(dispatch.getValue());
-    } else {
-      result.setPayload(dispatch.getPayload());
+      return result.setFailure(Failure.newBuilder().setCode(Code.CODE_INTERNAL).setMessage(e.toString()));
     }
   }
 
-  private static void greet(Dispatch dispatch, DispatchResult.Builder result) {
-    String name = dispatch.getPayload().getFieldsOrThrow("name").getStringValue();
-    Value greeting = Value.newBuilder().setStringValue("Hello, " + name + " from java").build();
-    result.setPayload(Struct.newBuilder().putFields("greeting", greeting));
+  private static Struct.Builder greet(Struct payload) {
+    var greeting = "Hello, " + payload.getFieldsOrThrow("name").getStringValue() + " from java";
+    return Struct.newBuilder().putFields("greeting", Value.newBuilder().setStringValue(greeting).build());
   }
 
   /** Invokes another service: the token says on whose behalf. */
-  private void nested(Dispatch dispatch, DispatchResult.Builder result) {
-    Metadata metadata = new Metadata();
-    metadata.put(DISPATCH, dispatch.getToken());
-    Struct.Builder payload = Struct.newBuilder().putFields("cust_id", Value.newBuilder().setNumberValue(1).build());
-    InvokeResponse response = invocations
-        .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(metadata))
-        .invoke(InvokeRequest.newBuilder().setService("customer.get").setPayload(payload).build());
-    result.setPayload(response.getPayload());
+  private static Struct nested(String token, InvocationServiceBlockingStub invocations) {
+    var metadata = new Metadata();
+    metadata.put(Metadata.Key.of("cidery-dispatch", Metadata.ASCII_STRING_MARSHALLER), token);
+    var payload = Struct.newBuilder().putFields("cust_id", Value.newBuilder().setNumberValue(1).build());
+    var request = InvokeRequest.newBuilder().setService("customer.get").setPayload(payload).build();
+    var headers = MetadataUtils.newAttachHeadersInterceptor(metadata);
+    return invocations.withInterceptors(headers).invoke(request).getPayload();
   }
 
-  @Override
-  public void onNext(ServeResponse message) {
-    if (message.hasDispatch()) {
-      handlers.execute(() -> handle(message.getDispatch()));
+  public static void main(String[] args) throws Exception {
+    var channel = ManagedChannelBuilder.forTarget(args[0]).usePlaintext().build();
+    var invocations = InvocationServiceGrpc.newBlockingStub(channel);
+    var stream = WorkerServiceGrpc.newBlockingV2Stub(channel).serve();
+    var first = ServeRequest.newBuilder();
+    var hello = first.getHelloBuilder().setName("java-example").setMaxInFlight(100);
+    hello.addServicesBuilder().setName("java.echo");
+    hello.addServicesBuilder().setName("java.fail");
+    hello.addServicesBuilder().setName("java.nested");
+    var sio = hello.addServicesBuilder().setName("java.greet").getSioBuilder();
+    sio.getInputBuilder().addElementsBuilder().setName("name").setType(ElementType.ELEMENT_TYPE_TEXT);
+    sio.getOutputBuilder().addElementsBuilder().setName("greeting").setType(ElementType.ELEMENT_TYPE_TEXT);
+    stream.write(first.build());
+    var handlers = new ForkJoinPool(100); // Its threads do not keep the process alive.
+    for (var message = stream.read(); message != null; message = stream.read()) {
+      if (message.hasDispatch()) {
+        var dispatch = message.getDispatch();
+        handlers.submit(() -> {
+          var result = ServeRequest.newBuilder().setResult(handle(dispatch, invocations)).build();
+          synchronized (stream) { // A stream takes no two messages at once.
+            return stream.write(result);
+          }
+        });
+      }
     }
-  }
-
-  @Override
-  public void onError(Throwable error) {
-    System.err.println(error.getMessage());
-    System.exit(1);
-  }
-
-  @Override
-  public void onCompleted() {
-    System.exit(0);
-  }
-
-  public static void main(String[] args) throws InterruptedException {
-    new ExampleWorker(ManagedChannelBuilder.forTarget(args[0]).usePlaintext().build());
-    // Until the stream ends the process.
-    Thread.currentThread().join();
   }
 }
