@@ -1,7 +1,6 @@
 // A client made from nothing but proto/: invokes a service, to wait, in the background, or following its events.
 //
-// Run with `java -cp "stubs:$CIDERY_JAVA/*" ExampleClient NODE_ADDRESS SERVICE JSON_PAYLOAD sync|async|stream`;
-// examples/README.md says how it is compiled. A failure is `REASON CODE`, and the status 3.
+// `run NODE SERVICE JSON sync|async|stream` starts it. A failure is `REASON CODE`, and the status 3.
 
 import cidery.v1.Invocation.GetInvocationRequest;
 import cidery.v1.Invocation.InvokeAsyncRequest;

@@ -1,7 +1,6 @@
 // A client made from nothing but proto/: invokes a service, to wait, in the background, or following its events.
 //
-// Run with `NODE_PATH=$CIDERY_NODE_MODULES node client.js NODE_ADDRESS SERVICE JSON_PAYLOAD sync|async|stream`. A
-// failure is `REASON CODE`, and the status 3. It reads this repository's proto/.
+// `run NODE SERVICE JSON sync|async|stream` starts it. A failure is `REASON CODE`, and the status 3.
 "use strict";
 
 const path = require("node:path");

@@ -1,7 +1,6 @@
 """A client made from nothing but proto/: invokes a service, to wait, in the background, or following its events.
 
-Run with `PYTHONPATH=stubs python client.py NODE_ADDRESS SERVICE JSON_PAYLOAD sync|async|stream`; examples/README.md
-says how the stubs are made. A failure is `REASON CODE`, and the status 3.
+`run NODE SERVICE JSON sync|async|stream` starts it. A failure is `REASON CODE`, and the status 3.
 """
 
 import json
