@@ -24,6 +24,8 @@ pub(super) struct Gate {
     concurrency: usize,
     queue_length: usize,
     queued: AtomicUsize,
+    /// How many have a slot of the service and wait for the rest: nothing runs in these.
+    entering: AtomicUsize,
 }
 
 /// Leave for one handler to run.
@@ -69,12 +71,14 @@ impl Gate {
             concurrency,
             queue_length,
             queued: AtomicUsize::new(0),
+            entering: AtomicUsize::new(0),
         }
     }
 
     /// How many handlers run now.
     pub(super) fn running(&self) -> usize {
-        self.concurrency - self.service.available_permits()
+        let taken = self.concurrency - self.service.available_permits();
+        taken.saturating_sub(self.entering.load(Ordering::Relaxed))
     }
 
     /// The workers that serve it, where they do.
@@ -117,6 +121,7 @@ impl Gate {
             return Ok(Permits { here, seat: None });
         };
         let service_permit = self.enter_service().await;
+        let _waits = Place::take(&self.entering);
         let Some(seat) = pool.seat().await else {
             return Err(no_worker(service));
         };
@@ -128,6 +133,7 @@ impl Gate {
     /// Waits for leave, however many wait and however long it takes: for background work, which waits in the store.
     pub(super) async fn enter_unqueued(&self) -> Permits {
         let service = self.enter_service().await;
+        let _waits = Place::take(&self.entering);
         let seat = match &self.pool {
             Some(pool) => Some(patient_seat(&**pool).await),
             None => None,
@@ -186,8 +192,15 @@ async fn patient_seat(pool: &dyn Pool) -> Arc<dyn Seat> {
     }
 }
 
-/// A place in the queue; given up when dropped.
+/// A place among those that wait; given up when dropped.
 struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {

@@ -82,6 +82,16 @@ impl Laters {
         Ok(())
     }
 
+    /// How many outcomes are awaited, by service.
+    pub(super) fn awaited(&self) -> HashMap<ServiceName, usize, RandomState> {
+        let mut awaited = HashMap::default();
+        let entries = self.entries();
+        for entry in entries.values().filter(|entry| entry.answer.is_some()) {
+            *awaited.entry(entry.service.clone()).or_default() += 1;
+        }
+        awaited
+    }
+
     /// Forgets a token, unless its outcome is awaited.
     pub(super) fn withdraw(&self, token: Token) {
         let mut entries = self.entries();

@@ -316,7 +316,11 @@ impl Invoker {
     #[must_use]
     pub fn services(&self) -> Vec<ServiceFacts> {
         let table = self.0.routes.all();
-        let mut services: Vec<_> = table.values().map(|route| self.0.facts(route)).collect();
+        let awaited = self.0.laters.awaited();
+        let mut services: Vec<_> = table
+            .values()
+            .map(|route| self.0.facts(route, &awaited))
+            .collect();
         services.sort_by(|a, b| a.definition.name().cmp(b.definition.name()));
         services
     }
@@ -327,12 +331,20 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the nearest names.
     pub fn service(&self, name: &str) -> Result<ServiceFacts> {
-        self.0.routes.find(name).map(|route| self.0.facts(&route))
+        let route = self.0.routes.find(name)?;
+        Ok(self.0.facts(&route, &self.0.laters.awaited()))
     }
 }
 
 impl Engine {
-    fn facts(&self, route: &Route) -> ServiceFacts {
+    fn facts(
+        &self,
+        route: &Route,
+        awaited_calls: &HashMap<ServiceName, usize, RandomState>,
+    ) -> ServiceFacts {
+        // What answers later runs for whoever looks at it, and has no slot.
+        let awaited = self.store.awaited(route.name());
+        let calls = awaited_calls.get(route.name()).copied();
         let own = route.definition.service_options();
         let options = &route.options;
         ServiceFacts {
@@ -351,8 +363,8 @@ impl Engine {
                 ..own.clone()
             },
             status: ServiceStatus {
-                running: route.gate.running(),
-                pending: self.store.pending(route.name()),
+                running: route.gate.running() + awaited + calls.unwrap_or_default(),
+                pending: self.store.pending(route.name()).saturating_sub(awaited),
                 since: route.since,
             },
         }

@@ -102,6 +102,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// How many invocations of a service are pending. Kept, not counted; claimed ones are not pending.
     fn pending(&self, service: &ServiceName) -> usize;
 
+    /// How many of them wait for an outcome from outside. Kept, not counted.
+    fn awaited(&self, service: &ServiceName) -> usize;
+
     /// How many invocations are pending in all. Kept, not counted.
     fn pending_in_all(&self) -> usize;
 

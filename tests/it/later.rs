@@ -223,6 +223,29 @@ async fn what_waits_is_cancelled_at_once() {
     assert_eq!(error.reason(), "ENDED");
 }
 
+/// What answers later runs for whoever looks at its service, stored or not, though it has no slot.
+#[tokio::test]
+async fn what_waits_counts_as_running() {
+    let (node, mut given) = node().await;
+    let counts = async || {
+        let services = node.client.services("a.approval").await.unwrap();
+        (services[0].running, services[0].pending)
+    };
+    let cid = accept(&node, Background::default()).await;
+    let stored = given.recv().await.unwrap();
+    awaited(&node, cid).await;
+    assert_eq!(counts().await, (1, 0));
+    let client = node.client.clone();
+    let calling = spawn(async move { client.invoke(call()).await });
+    let called = given.recv().await.unwrap();
+    // Its handler has to answer first, and gives its slot back then.
+    while counts().await != (2, 0) {}
+    complete(&node, &stored, 1).await.unwrap();
+    complete(&node, &called, 1).await.unwrap();
+    calling.await.unwrap().unwrap();
+    assert_eq!(counts().await, (0, 0));
+}
+
 /// Those with the same concurrency key run one at a time, and what waits runs.
 #[tokio::test]
 async fn a_key_is_busy_while_an_outcome_is_awaited() {

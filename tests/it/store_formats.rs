@@ -371,6 +371,7 @@ async fn stores_of_each_format_open() {
         }
         if kept.ends_with("store_v3/cidery.db") || kept.ends_with("store_v4/cidery.db") {
             assert_eq!(found(&store, cid(99)).await.later, Some(awaited()));
+            assert_eq!(store.awaited(&service("order.approve")), 1);
         }
         if kept.ends_with("store_v4/cidery.db") {
             assert_group(&store).await;

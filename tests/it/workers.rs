@@ -360,6 +360,32 @@ async fn several_workers_share_the_work() {
         .unwrap();
 }
 
+/// What waits for a worker's seat is pending.
+#[tokio::test]
+async fn what_waits_for_a_seat_does_not_run() {
+    let node = node().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let waits = move || {
+        let gate = Arc::clone(&held);
+        async move { gate.acquire().await.unwrap().forget() }
+    };
+    let builder = Worker::builder().service("a.waits", waits);
+    let worker = connect(&node, builder.max_in_flight(1)).await;
+    let mut cids = Vec::new();
+    for _ in 0..3 {
+        let call = Call::new("a.waits", ());
+        cids.push(node.client.invoke_async(call).await.unwrap().cid);
+    }
+    until("one runs", || worker.in_flight() == 1).await;
+    let services = node.client.services("a.waits").await.unwrap();
+    assert_eq!((services[0].running, services[0].pending), (1, 2));
+    gate.add_permits(3);
+    for cid in cids {
+        ended(&node.client, cid).await;
+    }
+}
+
 /// The worker goes on with what it has and gets nothing new; what it does not finish is done by another one.
 #[tokio::test]
 async fn a_worker_that_stops_hands_back_what_it_does_not_finish() {

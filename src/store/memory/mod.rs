@@ -67,6 +67,8 @@ struct Kept {
     /// What workers declared, by service and hash.
     announced: HashMap<Key, Announced, RandomState>,
     pending: usize,
+    /// How many of what is pending wait for an outcome from outside, by service.
+    awaited: HashMap<ServiceName, usize, RandomState>,
     bytes: usize,
 }
 
@@ -305,6 +307,7 @@ impl Kept {
         let service = invocation.request.service.clone();
         let member_of = invocation.request.member().map(|member| member.group);
         let is_group = invocation.request.group().is_some();
+        let was_awaited = invocation.waits_for_completion();
         invocation.state = record.state;
         invocation.attempts = record.attempts;
         invocation.losses = record.losses;
@@ -321,6 +324,9 @@ impl Kept {
         }
         self.over.extend(over_of(invocation));
         self.bytes = self.bytes + weight(invocation) - before;
+        let is_awaited = invocation.waits_for_completion();
+        let awaited = self.awaited.entry(service.clone()).or_default();
+        *awaited = *awaited + usize::from(is_awaited) - usize::from(was_awaited);
         match (self.claimed.remove(&record.cid), &key) {
             (Some(_), Some(key)) => self.change_queue(key, |queue| queue.busy = false),
             (Some(_), None) => {}
@@ -534,6 +540,11 @@ impl Store for MemoryStore {
     fn pending(&self, service: &ServiceName) -> usize {
         let kept = self.kept();
         kept.pending_of.get(service).copied().unwrap_or_default()
+    }
+
+    fn awaited(&self, service: &ServiceName) -> usize {
+        let kept = self.kept();
+        kept.awaited.get(service).copied().unwrap_or_default()
     }
 
     fn pending_in_all(&self) -> usize {

@@ -111,6 +111,8 @@ type Claimed = HashMap<Cid, Option<String>>;
 struct Counts {
     pending: HashMap<ServiceName, usize>,
     in_all: usize,
+    /// How many of what is pending wait for an outcome from outside, by service.
+    awaited: HashMap<ServiceName, usize>,
     /// What is claimed, by service, with its concurrency key.
     claimed: HashMap<ServiceName, Claimed>,
     /// The services of what is claimed: a record names its CID alone.
@@ -121,6 +123,14 @@ impl Counts {
     fn add(&mut self, service: ServiceName, more: usize) {
         *self.pending.entry(service).or_default() += more;
         self.in_all += more;
+    }
+
+    /// Takes note that one of a service waits for an outcome from outside, or does not any more.
+    fn change_awaited(&mut self, service: &ServiceName, was: bool, is: bool) {
+        if was != is {
+            let awaited = self.awaited.entry(service.clone()).or_default();
+            *awaited = (*awaited + usize::from(is)).saturating_sub(usize::from(was));
+        }
     }
 
     /// Forgets a claim; answers whether there was one.
@@ -235,6 +245,7 @@ impl SqliteStore {
                 .add(name.clone(), usize::try_from(open).unwrap_or_default());
             services.insert(name, id);
         }
+        shared.counts().awaited = reader::awaited(&connection)?;
         let (jobs, waiting) = sync_channel(QUEUE);
         let writer = Writer {
             connection,
@@ -469,6 +480,11 @@ impl Store for SqliteStore {
             .get(service)
             .copied()
             .unwrap_or_default()
+    }
+
+    fn awaited(&self, service: &ServiceName) -> usize {
+        let counts = self.shared.counts();
+        counts.awaited.get(service).copied().unwrap_or_default()
     }
 
     fn pending_in_all(&self) -> usize {

@@ -273,6 +273,26 @@ pub(super) fn open(connection: &Connection) -> Result<Vec<(ServiceName, i64, i64
     parsed.collect()
 }
 
+/// How many invocations of each service wait for an outcome from outside.
+pub(super) fn awaited(connection: &Connection) -> Result<HashMap<ServiceName, usize>> {
+    let read = || {
+        let select = "SELECT service.name, count(*) FROM invocation
+             JOIN service ON service.id = service
+             WHERE awaited = 1 AND open_members IS NULL GROUP BY service.name";
+        let mut select = connection.prepare(select)?;
+        let rows = select.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?))
+        })?;
+        rows.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let rows = read().map_err(|error| failed(&error))?;
+    let parsed = rows.into_iter().map(|(name, count)| {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        Ok((ServiceName::of_record(&name)?, count))
+    });
+    parsed.collect()
+}
+
 /// The CID that was accepted with an idempotency key.
 pub(super) fn with_key(
     connection: &Connection,

@@ -208,6 +208,7 @@ impl Work<'_> {
             key,
             group,
             is_group,
+            was_awaited,
         } = open;
         let queue = self.queue(service, key.as_deref())?;
         let events = match before {
@@ -262,13 +263,14 @@ impl Work<'_> {
         Ok(ServiceName::of_record(&name).ok().map(|service| Recorded {
             service,
             followed_by,
+            was_awaited: was_awaited && !is_group,
         }))
     }
 
     /// An invocation that has not ended, as far as a record has to know it.
     fn not_ended(&self, cid: Cid) -> rusqlite::Result<Option<Open>> {
         let select = "SELECT invocation.id, service, events, name, concurrency_key, group_cid,
-             open_members IS NOT NULL FROM invocation JOIN service ON service.id = service
+             open_members IS NOT NULL, awaited FROM invocation JOIN service ON service.id = service
              WHERE cid = ?1 AND state < 2";
         let mut select = self.transaction.prepare_cached(select)?;
         let open = select.query_row([cid.as_bytes()], |row| {
@@ -280,6 +282,7 @@ impl Work<'_> {
                 key: row.get(4)?,
                 group: row.get(5)?,
                 is_group: row.get(6)?,
+                was_awaited: row.get(7)?,
             })
         });
         open.optional()
@@ -328,6 +331,8 @@ struct Open {
     key: Option<String>,
     group: Option<Vec<u8>>,
     is_group: bool,
+    /// It waited for an outcome from outside, or for its members.
+    was_awaited: bool,
 }
 
 /// The pending invocations of a service that have one concurrency key, and which of them came first.

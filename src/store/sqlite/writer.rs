@@ -69,6 +69,8 @@ pub(super) struct Recorded {
     pub(super) service: ServiceName,
     /// The services of what was accepted with it.
     pub(super) followed_by: Vec<ServiceName>,
+    /// It waited for an outcome from outside before.
+    pub(super) was_awaited: bool,
 }
 
 pub(super) struct Writer {
@@ -277,6 +279,8 @@ fn count(counts: &mut Counts, job: &Job, done: &Result<Done>) {
         (Job::Record(change, _), Ok(Done::Recorded(recorded))) => {
             let was_claimed = counts.release(change.record.cid);
             let Some(recorded) = recorded else { return };
+            let is_awaited = change.record.later.is_some_and(|later| later.waits);
+            counts.change_awaited(&recorded.service, recorded.was_awaited, is_awaited);
             match matches!(change.record.state, State::Pending { .. }) {
                 true if was_claimed => counts.add(recorded.service.clone(), 1),
                 false if !was_claimed => counts.take(&recorded.service, 1),

@@ -154,6 +154,11 @@ pub(super) async fn a_concurrency_key_is_busy_while_an_outcome_is_awaited(store:
     };
     let later = Later::awaited(Token::new().hash());
     assert!(store.record(awaits(later)).await.unwrap());
+    let counts = || {
+        let service = service("a");
+        (store.pending(&service), store.awaited(&service))
+    };
+    assert_eq!(counts(), (1, 1));
     let second = keyed(1);
     let next = second.request.cid;
     store.accept(second).await.unwrap();
@@ -177,5 +182,6 @@ pub(super) async fn a_concurrency_key_is_busy_while_an_outcome_is_awaited(store:
     };
     assert!(store.record(ended).await.unwrap());
     assert_eq!(found(store, cid).await.later, Some(later.over()));
+    assert_eq!(counts(), (1, 0));
     assert_eq!(claimed(store, "a", at(100), 9).await, [next]);
 }

@@ -1,4 +1,6 @@
 //! The contract of `engine::store::Store`: one test for each sentence, over every store.
+//!
+//! What only a store can show that is opened again, or whose disk fails, is in `sqlite_store.rs` and `failed_sync.rs`.
 
 mod groups;
 mod keys;
@@ -65,6 +67,14 @@ async fn due_ones_are_claimed_longest_due_first(store: &dyn Store) {
     assert_eq!((claim.invocations.len(), claim.next_due), (0, Some(at(3))));
     assert_eq!(claimed(store, "a", at(3), 10).await, [third]);
     assert_eq!(claimed(store, "b", at(3), 10).await, [other]);
+}
+
+async fn it_is_well_and_of_one_generation_as_long_as_it_is_open(store: &dyn Store) {
+    let generation = store.generation();
+    assert!(generation > 0);
+    accepted(store, "a", NOW).await;
+    assert!(store.health().is_ok());
+    assert_eq!(store.generation(), generation);
 }
 
 async fn no_more_are_claimed_than_asked_for(store: &dyn Store) {
@@ -469,6 +479,7 @@ suite! {
     a_group_that_is_known_is_answered_and_nothing_stored
     nothing_of_a_group_is_stored_where_a_member_is_known
     members_are_kept_until_their_group_has_ended_and_as_long_as_it
+    it_is_well_and_of_one_generation_as_long_as_it_is_open
 }
 
 /// Outcomes that outgrow the store push out the oldest ones, which leave tombstones.

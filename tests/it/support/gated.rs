@@ -206,6 +206,10 @@ impl Store for GatedStore {
         self.inner.pending(service)
     }
 
+    fn awaited(&self, service: &ServiceName) -> usize {
+        self.inner.awaited(service)
+    }
+
     fn pending_in_all(&self) -> usize {
         self.inner.pending_in_all()
     }
