@@ -16,6 +16,7 @@ from cidery import (
     AsyncClient,
     CideryError,
     Client,
+    DataFormat,
     EventKind,
     FailedPrecondition,
     Int,
@@ -182,6 +183,56 @@ def test_a_failure_that_is_given_is_a_failed_attempt(serve: Serve, client: Clien
     assert (caught.value.reason, client.get(cid).attempt) == ("BANK_CLOSED", 2)
 
 
+class Writes(Service):
+    """Declares nothing: what is given is answered as it is."""
+
+    name = "later.writes"
+    retry_policy = RetryPolicy(max_attempts=1)
+
+    def handle(self) -> Any:
+        GIVEN.put(self.later())
+        return self.later()
+
+
+@pytest.mark.parametrize(
+    ("payload", "data_format", "answered"),
+    [
+        ('{"n": 1}', "json", {"n": 1}),
+        (b"[1, 2]", DataFormat.JSON, [1, 2]),
+        ({"n": 1}, "json", {"n": 1}),
+        ("n,m\r\n1,2\r\n", "csv", "n,m\r\n1,2\r\n"),
+        ("approved", "text", "approved"),
+        ("approved", None, "approved"),
+    ],
+)
+def test_the_outcome_can_be_a_document(
+    payload: Any, data_format: Any, answered: Any, serve: Serve, client: Client
+) -> None:
+    serve(Writes)
+    cid = client.invoke_async(Writes)
+    token = GIVEN.get(timeout=WAIT).token
+    for _ in range(2):  # The same one can be given again.
+        state = client.complete(cid, token, payload, data_format=data_format)
+        assert state is State.SUCCEEDED
+    assert client.result(cid, WAIT) == answered
+
+
+def test_a_document_is_held_to_what_is_declared(serve: Serve, client: Client) -> None:
+    serve(Approve)
+    cid = client.invoke_async(Approve)
+    token = GIVEN.get(timeout=WAIT).token
+    for text in ('{"n": ', '{"n": "none"}'):
+        with pytest.raises(InvalidArgument) as wrong:
+            client.complete(cid, token, text, data_format="json")
+        assert wrong.value.reason == "OUTPUT_INVALID"
+    with pytest.raises(TypeError, match="CSV is sent as text"):
+        client.complete(cid, token, {"n": 1}, data_format="csv")
+    with pytest.raises(TypeError, match="an error has none"):
+        client.complete(cid, token, error=NotFound("gone"), data_format="json")
+    assert client.complete(cid, token, '{"n": "1"}', data_format="json") is State.SUCCEEDED
+    assert client.result(cid, WAIT) == {"n": 1}, "it is read as the declaration says"
+
+
 class Hasty(Service):
     name = "later.hasty"
     retry_policy = RetryPolicy(max_attempts=1)
@@ -232,6 +283,11 @@ def test_the_client_for_asyncio_gives_it_as_well(node: Node, serve: Serve) -> No
             later = await asyncio.to_thread(GIVEN.get, timeout=WAIT)
             assert await client.complete(cid, later.token, {"n": 4}) is State.SUCCEEDED
             assert await client.result(cid, WAIT) == {"n": 4}
+            cid = await client.invoke_async(ApproveAsync)
+            later = await asyncio.to_thread(GIVEN.get, timeout=WAIT)
+            state = await client.complete(cid, later.token, '{"n": 5}', data_format="json")
+            assert state is State.SUCCEEDED
+            assert await client.result(cid, WAIT) == {"n": 5}
 
     asyncio.run(calls())
 

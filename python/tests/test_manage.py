@@ -1,4 +1,4 @@
-"""Listing, cancelling and running again by what invocations have in common."""
+"""Listing, cancelling, running again and removing by what invocations have in common."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cidery import (
     CideryError,
     Client,
     InvalidArgument,
+    NotFound,
     RetryPolicy,
     Service,
     State,
@@ -137,12 +138,50 @@ def test_what_failed_is_run_again_by_what_it_has_in_common(own: Client) -> None:
     assert cids_of(changes) == {gone, slow}
 
 
+def test_what_has_ended_is_removed_by_what_it_has_in_common(own: Client) -> None:
+    (waiting,) = due_later(own, 1)
+    gone, slow = failed(own), too_slow(own)
+    done = own.invoke_async("cidery.echo", {"n": 9})
+    own.result(done, WAIT)
+    chosen: Chosen = {"states": "FAILED", "services": ["demo.fail", "demo.sleep"]}
+    assert cids_of(own.purge(**chosen, dry_run=True)) == {gone, slow}
+    assert len(own.invocations()) == 4, "nothing was done"
+    changes = own.purge(**chosen)
+    assert cids_of(changes) == {gone, slow}
+    assert [State.from_proto(change.state) for change in changes] == [State.FAILED] * 2
+    assert cids_of(own.invocations()) == {waiting, done}
+    for cid in (gone, slow):
+        with pytest.raises(NotFound) as removed:
+            own.result(cid)
+        assert removed.value.reason == "RESULT_EXPIRED"
+    (change,) = own.retry(gone)
+    assert change.failure.reason == "RESULT_EXPIRED", "it cannot be run again either"
+
+
+def test_what_cannot_be_removed_says_so_and_keeps_nothing_else(own: Client) -> None:
+    (waiting,) = due_later(own, 1)
+    done = own.invoke_async("cidery.echo", {"n": 9})
+    own.result(done, WAIT)
+    unknown = new_cid()
+    found = {c.cid: c.failure.reason for c in own.purge(waiting, done, unknown)}
+    assert found == {waiting: "NOT_ENDED", done: "", unknown: "CID_UNKNOWN"}
+    assert cids_of(own.invocations()) == {waiting}
+    # By what they have in common as well: what waits is among them, and stays.
+    (change,) = own.purge(services="cidery.echo")
+    assert (change.cid, change.failure.reason) == (waiting, "NOT_ENDED")
+    (again,) = own.purge(done)
+    assert again.failure.reason == "RESULT_EXPIRED"
+    assert own.get(waiting).state is State.PENDING
+
+
 def test_what_does_not_say_which_is_refused(own: Client) -> None:
     waiting = due_later(own, 1)
     empty: list[Chosen] = [{"services": []}, {"states": ()}, {"parent_cid": ""}]
     for chosen in empty:
         with pytest.raises(ValueError, match="is empty"):
             own.cancel(**chosen)
+        with pytest.raises(ValueError, match="is empty"):
+            own.purge(**chosen)
     wrong: Any = own.cancel
     with pytest.raises(ValueError, match="is empty"):
         wrong(accepted_after=None)
@@ -158,14 +197,25 @@ def test_what_does_not_say_which_is_refused(own: Client) -> None:
         own.cancel()
     with pytest.raises(InvalidArgument):
         own.retry(waiting[0], states="FAILED")
+    with pytest.raises(InvalidArgument):
+        own.purge()
+    with pytest.raises(InvalidArgument):
+        own.purge(waiting[0], states="PENDING")
     assert own.get(waiting[0]).state is State.PENDING
 
 
-@pytest.mark.parametrize("name", ["CancelInvocations", "RetryInvocations"])
+FAILED: Chosen = {"states": "FAILED"}
+STEPS = {
+    "CancelInvocations": lambda: protocol.cancel((), FAILED, "", False),
+    "RetryInvocations": lambda: protocol.retry((), FAILED, None, False),
+    "PurgeInvocations": lambda: protocol.purge((), FAILED, False),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
 def test_all_pages_are_taken(name: str) -> None:
-    make = {"CancelInvocations": protocol.cancel, "RetryInvocations": protocol.retry}[name]
     response = getattr(invocation_pb2, f"{name}Response")
-    steps = make((), {"states": "FAILED"}, "", False)
+    steps = STEPS[name]()
     tokens, changes = ["a", "b", ""], []
     unary = next(steps)
     seen = []
@@ -191,5 +241,10 @@ def test_the_client_for_asyncio_does_the_same(own: Client) -> None:
             assert cids_of(await client.invocations(states="PENDING")) == set(waiting)
             assert cids_of(await client.cancel(states="PENDING")) == set(waiting)
             assert cids_of(await client.retry(states="FAILED")) == {gone}
+            assert cids_of(await client.purge(states="CANCELLED", dry_run=True)) == set(waiting)
+            assert cids_of(await client.purge(states="CANCELLED")) == set(waiting)
+            assert await client.invocations(states="CANCELLED") == []
+            (change,) = await client.purge(waiting[0])
+            assert change.failure.reason == "RESULT_EXPIRED"
 
     asyncio.run(calls())

@@ -13,7 +13,7 @@ from cidery import _protocol as protocol
 from cidery._again import TRIES, Tries, may_be_said_again, told_apart
 from cidery._details import from_rpc
 from cidery._errors import CideryError, Unavailable
-from cidery._options import NAMES, Options, Seconds, service_name, split_call
+from cidery._options import NAMES, DataFormat, Options, Seconds, service_name, split_call
 from cidery._results import Event, Followed, Invocation, State
 
 if TYPE_CHECKING:
@@ -94,10 +94,12 @@ class AsyncClient:
         payload: Any = None,
         *,
         error: CideryError | None = None,
+        data_format: DataFormat | str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> State:
         """Gives the outcome of an invocation whose handler answers later; answers its state."""
-        return await self._run(protocol.complete(cid, token, payload, error, metadata))
+        steps = protocol.complete(cid, token, payload, error, data_format, metadata)
+        return await self._run(steps)
 
     async def explain(self, cid: str) -> Invocation:
         """Looks at an invocation with its input, its attempts and its children (`.message`)."""
@@ -136,6 +138,12 @@ class AsyncClient:
     ) -> list[invocation_pb2.InvocationChange]:
         """Runs ended invocations again, each under a new CID; answers what became of each."""
         return await self._run(protocol.retry(cids, chosen, payload, dry_run))
+
+    async def purge(
+        self, *cids: str, dry_run: bool = False, **chosen: Unpack[Chosen]
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Removes ended invocations for good; answers what became of each."""
+        return await self._run(protocol.purge(cids, chosen, dry_run))
 
     async def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
         """Lists the services whose names begin with `prefix`."""

@@ -12,7 +12,7 @@ from cidery import _protocol as protocol
 from cidery._again import TRIES, Tries, may_be_said_again, told_apart
 from cidery._details import from_rpc
 from cidery._errors import CideryError, Unavailable
-from cidery._options import NAMES, Options, Seconds, service_name, split_call
+from cidery._options import NAMES, DataFormat, Options, Seconds, service_name, split_call
 from cidery._results import Event, Followed, Invocation, State
 
 if TYPE_CHECKING:
@@ -109,15 +109,17 @@ class Client:
         payload: Any = None,
         *,
         error: CideryError | None = None,
+        data_format: DataFormat | str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> State:
         """Gives the outcome of an invocation whose handler answers later; answers its state then.
 
-        `cid` and `token` are those that the handler got. `payload` is the response, `error` the
-        failure, which is retried or not as any other. A response that does not fit is refused, and
-        another one can be given; the same one can be given again.
+        `cid` and `token` are those that the handler got. `payload` is the response, in
+        `data_format` where it is text or bytes; `error` is the failure, which is retried or not as
+        any other. A response that does not fit is refused, and another one can be given; the same
+        one can be given again.
         """
-        return self._run(protocol.complete(cid, token, payload, error, metadata))
+        return self._run(protocol.complete(cid, token, payload, error, data_format, metadata))
 
     def explain(self, cid: str) -> Invocation:
         """Looks at an invocation with its input, its attempts and its children (`.message`)."""
@@ -171,6 +173,16 @@ class Client:
         Answers what became of each. `payload` is an edited input, for one of them.
         """
         return self._run(protocol.retry(cids, chosen, payload, dry_run))
+
+    def purge(
+        self, *cids: str, dry_run: bool = False, **chosen: Unpack[Chosen]
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Removes ended invocations and their outcomes for good, chosen as for `cancel`.
+
+        Answers what became of each: what has not ended stays, and its change says so (`failure`).
+        Who asks for one that was removed is told `RESULT_EXPIRED`.
+        """
+        return self._run(protocol.purge(cids, chosen, dry_run))
 
     def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
         """Lists the services whose names begin with `prefix`."""

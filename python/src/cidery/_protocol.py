@@ -27,6 +27,7 @@ from cidery._details import to_failure
 from cidery._errors import CideryError, DeadlineExceeded
 from cidery._filter import filter_of
 from cidery._options import (
+    DataFormat,
     OnDeadline,
     Options,
     Seconds,
@@ -188,16 +189,19 @@ def complete(
     token: str,
     payload: Any,
     error: CideryError | None,
+    data_format: DataFormat | str | None,
     metadata: Mapping[str, str] | None,
 ) -> Steps[State]:
     """Gives the outcome of an invocation whose handler answers later."""
     request = invocation_pb2.CompleteInvocationRequest(cid=cid, token=token)
     if error is None:
-        set_value(request, {} if payload is None else payload)
-    elif payload is None:
-        request.failure.CopyFrom(to_failure(error))
-    else:
+        set_value(request, {} if payload is None else payload, data_format)
+    elif payload is not None:
         raise TypeError("the outcome is a payload or an error, not both")
+    elif data_format is not None:
+        raise TypeError("`data_format` is of a payload, and an error has none")
+    else:
+        request.failure.CopyFrom(to_failure(error))
     request.metadata.update(metadata or {})
     answer = yield Unary("CompleteInvocation", request, None, may_be_said_again, cid)
     return State.from_proto(answer.message.state)
@@ -237,6 +241,16 @@ def retry(
     if payload is not None:
         set_value(request, payload)
     return _all_pages("RetryInvocations", request)
+
+
+def purge(
+    cids: Iterable[str], chosen: Mapping[str, Any], dry_run: bool
+) -> Steps[list[invocation_pb2.InvocationChange]]:
+    """Removes ended invocations."""
+    request = invocation_pb2.PurgeInvocationsRequest(
+        cids=list(cids), filter=filter_of(chosen), dry_run=dry_run
+    )
+    return _all_pages("PurgeInvocations", request)
 
 
 def _all_pages(method: str, request: Any) -> Steps[list[invocation_pb2.InvocationChange]]:
