@@ -11,6 +11,10 @@ from cidery import Client, Worker
 from cidery.testing import Node
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes a minute; scripts/test runs it beside the rest")
+
+
 @pytest.fixture(scope="session")
 def node() -> Iterator[Node]:
     with Node(demo=True) as node:
