@@ -1,0 +1,194 @@
+"""The types of the public names: `mypy --strict` checks what is asserted, and the tests run it.
+
+Where a line says which error it is ignored for, mypy has to find that error: it says so otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from typing_extensions import assert_type
+
+from cidery import (
+    Accepted,
+    AsyncClient,
+    CideryError,
+    Client,
+    Event,
+    EventKind,
+    Int,
+    InvalidArgument,
+    Invocation,
+    Kind,
+    Later,
+    NotFound,
+    Progress,
+    Response,
+    RetryPolicy,
+    Service,
+    State,
+    Text,
+    Violation,
+    Worker,
+    service,
+    testing,
+)
+from cidery.v1 import discovery_pb2, invocation_pb2
+
+Changes = list[invocation_pb2.InvocationChange]
+WAIT = 20.0
+
+
+class Declared(Service):
+    """Declares everything that can be declared."""
+
+    name = "types.declared"
+    input = Int("count"), "-note"
+    output = Text("said")
+    timeout = datetime.timedelta(seconds=5)
+    retry_policy = RetryPolicy(max_attempts=1)
+
+    def handle(self) -> None:
+        assert_type(self.cid, str)
+        assert_type(self.attempt, int)
+        assert_type(self.metadata, dict[str, str])
+        assert_type(self.is_cancelled, bool)
+        assert_type(self.seconds_left, float | None)
+        assert_type(self.last_progress, Progress | None)
+        assert_type(self.later(), Later)
+        # What is declared when it runs is `Any` to a checker.
+        assert_type(self.request.input.count, Any)
+        self.response.payload.said = "x" * self.request.input.count
+
+
+class Awaits(Service):
+    name = "types.awaits"
+
+    async def handle(self) -> dict[str, Any]:
+        return {"said": (await self.invoke(Declared, count=2)).said}
+
+
+@dataclasses.dataclass
+class Ask:
+    numbers: list[int]
+
+
+@dataclasses.dataclass
+class Told:
+    total: int
+
+
+@service("types.add-up")
+def add_up(ask: Ask) -> Told:
+    return Told(sum(ask.numbers))
+
+
+@service("types.echo", input="n")
+async def echo(ctx: Service, request: Any) -> dict[str, Any]:
+    ctx.progress(0.5)
+    ctx.emit(request.n)
+    return {"n": request.n, "cid": ctx.cid}
+
+
+@pytest.fixture
+def served(serve: Callable[..., Worker]) -> Worker:
+    worker = serve(Declared, Awaits, add_up, echo)
+    assert_type(worker.services, list[str])
+    return worker
+
+
+def test_decorated_functions_keep_their_types() -> None:
+    assert_type(add_up(Ask([1, 2])), Told)
+    with pytest.raises(AttributeError):
+        add_up("1, 2")  # type: ignore[arg-type]
+    worker = Worker(add_up)
+
+    @worker.service("types.doubled", timeout=5)
+    def doubled(n: int) -> int:
+        return 2 * n
+
+    assert_type(doubled(2), int)
+
+
+def test_what_clients_answer_with(served: Worker, client: Client) -> None:
+    assert_type(client.invoke(Declared, count=2), Any)
+    response = client.call("types.declared", {"count": 2}, timeout=5)
+    assert_type(response, Response)
+    assert_type(response.cid, str)
+    cid = client.invoke_async(echo, n=1)
+    assert_type(cid, Accepted)
+    assert_type(cid.already_accepted, bool)
+    for event in client.results([cid]):
+        assert_type(event, Event)
+        assert_type(event.kind, EventKind)
+        assert_type(event.error, CideryError | None)
+    assert_type(client.result(cid, wait=WAIT), Any)
+    found = client.get(cid, datetime.timedelta(seconds=1))
+    assert_type(found, Invocation)
+    assert_type(found.state, State)
+    assert_type(client.services(), list[discovery_pb2.ServiceSummary])
+    assert_type(client.describe(add_up), discovery_pb2.ServiceDescription)
+    assert_type(client.with_options(timeout=1), Client)
+    with pytest.raises(TypeError):
+        client.invoke(payload={}, service="types.declared")  # type: ignore[call-arg]
+
+
+def test_what_chooses_invocations(client: Client) -> None:
+    assert_type(client.invocations(services=Declared, states="FAILED"), list[Invocation])
+    assert_type(client.cancel(services="types.echo", dry_run=True), Changes)
+    assert_type(client.retry(services=echo, dry_run=True), Changes)
+    assert_type(client.purge(states=[State.FAILED], dry_run=True), Changes)
+    with pytest.raises(TypeError):
+        client.purge(service="types.echo")  # type: ignore[call-arg]
+    with pytest.raises(AttributeError):
+        client.purge(ended_before="yesterday")  # type: ignore[arg-type]
+
+
+def test_what_errors_say(client: Client) -> None:
+    try:
+        client.invoke("customer.get", cust_id="x")
+    except InvalidArgument as error:
+        assert_type(error.kind, Kind)
+        assert_type(error.reason, str)
+        assert_type(error.cid, str | None)
+        assert_type(error.is_retryable, bool)
+        assert_type(error.retry_after, float | None)
+        assert_type(error.violations, tuple[Violation, ...])
+        assert_type(error.violations[0].path, str)
+    failure: CideryError = NotFound("gone", reason="GONE", violations=[Violation("/a", "is odd")])
+    assert_type(failure.facts, dict[str, str])
+    with pytest.raises(TypeError):
+        NotFound("gone", "GONE")  # type: ignore[call-arg]
+
+
+def test_the_client_for_asyncio_is_awaited(served: Worker) -> None:
+    async def calls() -> None:
+        async with AsyncClient(served.node) as client:
+            assert_type(client, AsyncClient)
+            assert_type(await client.invoke(Awaits), Any)
+            assert_type(await client.call(add_up, numbers=[1]), Response)
+            cid = await client.invoke_async(echo, n=1)
+            assert_type(cid, Accepted)
+            async for event in client.results(cid):
+                assert_type(event, Event)
+            assert_type(await client.result(cid, WAIT), Any)
+            assert_type(await client.get(cid), Invocation)
+            assert_type(await client.purge(cid), Changes)
+
+    asyncio.run(calls())
+
+
+def test_the_fixtures_and_trials(cidery_node: testing.Node, cidery_client: Client) -> None:
+    assert_type(cidery_node.address, str)
+    assert_type(cidery_node.client(), Client)
+    assert_type(testing.run(Declared, {"count": 1}), Any)
+    trial = testing.trial(echo, {"n": 1})
+    assert_type(trial, testing.Trial)
+    assert_type(trial.later, Later | None)
+    assert_type(trial.progress, list[Progress])
+    assert cidery_client.invocations() == []
