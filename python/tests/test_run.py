@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from running import Run
 
-from cidery import Client, EventKind
+from cidery import Client, EventKind, Internal
 from cidery._discover import files_of, module_name
 from cidery.testing import Node
 
@@ -119,6 +119,70 @@ def test_several_processes_serve_together(node: Node, client: Client, tmp_path: 
     described = client.describe("my-module.get-version")
     assert sorted(at.worker_name for at in described.locations) == ["many-1", "many-2"]
     assert run.stop() == 0
+
+
+FAILING = """
+from cidery import Service
+
+class Fails(Service):
+    name = "run.fails"
+    def handle(self):
+        raise KeyError("secret detail")
+
+class FailsAsync(Service):
+    name = "run.fails-async"
+    async def handle(self):
+        raise KeyError("secret detail")
+"""
+
+
+@pytest.mark.parametrize("name", ["run.fails", "run.fails-async"])
+def test_why_a_handler_failed_is_in_the_log_by_the_cid_of_the_answer(
+    name: str, node: Node, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "failing.py").write_text(FAILING)
+    run = Run(node.address, tmp_path / "failing.py")
+    run.wait_for("serving")
+    with pytest.raises(Internal) as caught:
+        client.invoke(name)
+    assert caught.value.reason == "HANDLER_FAILED"
+    assert "secret detail" not in str(caught.value)
+    line = run.wait_for(f"failed, CID {caught.value.cid}")
+    assert f" ERROR {name} {caught.value.cid} cidery.worker: " in line
+    run.wait_for("KeyError: 'secret detail'")
+    assert run.stop() == 0
+    # Its traceback follows it, down to the line that raised.
+    told = run.lines[run.lines.index(line) + 1 :]
+    assert told[0] == "Traceback (most recent call last):\n"
+    assert 'raise KeyError("secret detail")' in "".join(told)
+
+
+OWN_PROGRAM = """
+import sys
+from cidery import Worker, service
+
+@service("own.fails")
+def fails(request):
+    raise KeyError("secret detail")
+
+with Worker(fails, node=sys.argv[1]):
+    print("serving", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_program_that_sets_up_no_log_tells_it_as_well(node: Node, client: Client) -> None:
+    command = [sys.executable, "-W", "error", "-c", OWN_PROGRAM, node.address]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "serving\n"
+        with pytest.raises(Internal) as caught:
+            client.invoke("own.fails")
+        told = process.communicate(timeout=WAIT)[1]
+    assert process.returncode == 0
+    assert f"`own.fails` failed, CID {caught.value.cid}\nTraceback" in told
+    assert told.endswith("KeyError: 'secret detail'\n")
 
 
 def test_one_bad_module_does_not_keep_the_others_from_being_served(

@@ -138,7 +138,10 @@ def test_an_undeclared_exception_is_internal_and_its_traceback_is_in_the_log(
     assert caught.value.reason == "HANDLER_FAILED"
     assert "secret detail" not in str(caught.value)
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert vars(record)["cid"] == caught.value.cid
+    cid = caught.value.cid
+    assert cid is not None
+    assert record.getMessage() == f"`py.fails` failed, CID {cid}"
+    assert (vars(record)["cid"], vars(record)["service"]) == (cid, "py.fails")
     assert record.exc_info is not None
     assert "secret detail" in caplog.text
 

@@ -210,8 +210,9 @@ def failure_of(error: BaseException, service: str, cid: str) -> CideryError:
         return error
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
         return Cancelled("the service was cancelled", reason="CANCELLED")
+    # In the text as well: the format of a program's own log may not have them.
     extra = {"cid": cid, "service": service}
-    _log.error("`%s` failed", service, exc_info=error, extra=extra)
+    _log.error("`%s` failed, CID %s", service, cid, exc_info=error, extra=extra)
     return undeclared(error)
 
 

@@ -16,7 +16,6 @@ from cidery._definition import Definition, cannot_be_carried, failure_of
 from cidery._details import to_failure
 from cidery._errors import (
     Cancelled,
-    CideryError,
     FailedPrecondition,
     InvalidArgument,
     ResourceExhausted,
@@ -162,9 +161,13 @@ def refuse_follow_ups(follow_ups: Sequence[Any]) -> None:
 
 
 def failed(token: str, error: BaseException, facts: Facts) -> worker_pb2.DispatchResult:
-    """The result of a handler that raised."""
-    failure: CideryError = failure_of(error, facts.service, facts.cid)
-    return worker_pb2.DispatchResult(token=token, failure=to_failure(failure))
+    """The result of a handler that raised, whatever it is: a dispatch has to end."""
+    try:
+        failure = to_failure(failure_of(error, facts.service, facts.cid))
+    except Exception as unwritten:
+        # A violation whose path is no text, for one. The log gets both.
+        failure = to_failure(failure_of(unwritten, facts.service, facts.cid))
+    return worker_pb2.DispatchResult(token=token, failure=failure)
 
 
 class Handlers:

@@ -62,7 +62,8 @@ class CideryError(Exception):
     ) -> None:
         self.violations = tuple(violations)
         """All that is wrong with the input."""
-        self.message = message or _summary(self.violations) or self.kind.name.lower()
+        # `NotFound(error)` is what Python's own exceptions take as well.
+        self.message = str(message or "") or _summary(self.violations) or self.kind.name.lower()
         """For people."""
         self.reason = reason or self.kind.name
         """Stable, `UPPER_SNAKE_CASE`."""
@@ -72,7 +73,7 @@ class CideryError(Exception):
         """When a repeat may help, at the earliest, in seconds."""
         self.cid = cid
         """The invocation that failed."""
-        self.facts = dict(facts or {})
+        self.facts = {key: str(value) for key, value in (facts or {}).items()}
         """Facts for programs: the name of a limit and its value, for one."""
         self.details = tuple(details)
         """Protobuf messages of the handler's own, handed on as they are."""

@@ -1,0 +1,85 @@
+"""Failures that handlers raise and nobody can say: calls end all the same, and the log has why."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from cidery import (
+    Aborted,
+    Client,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    RetryPolicy,
+    Service,
+    Violation,
+    Worker,
+)
+from cidery._details import from_failure, to_failure
+
+Serve = Callable[..., Worker]
+WAIT = 20.0
+
+
+class Unsayable(NotFound):
+    def __init__(self) -> None:
+        """Sets nothing that a failure has."""
+
+
+UNSAYABLE: dict[str, Any] = {
+    "a path": InvalidArgument("no", violations=[Violation(cast(Any, 5), "is odd")]),
+    "a description": InvalidArgument("no", violations=[Violation("/a", cast(Any, KeyError("b")))]),
+    "a reason": NotFound("gone", reason=cast(Any, 5)),
+    "a wait": Aborted("again", retry_after=cast(Any, "soon")),
+    "no text": NotFound("\ud800"),
+    "nothing": Unsayable(),
+}
+
+
+class Stammers(Service):
+    name = "py.stammers"
+    retry_policy = RetryPolicy(max_attempts=1)
+
+    def handle(self) -> Any:
+        raise UNSAYABLE[self.request.payload.what]
+
+
+class StammersAsync(Service):
+    name = "py.stammers-async"
+    retry_policy = RetryPolicy(max_attempts=1)
+
+    async def handle(self) -> Any:
+        raise UNSAYABLE[self.request.payload.what]
+
+
+@pytest.mark.parametrize("what", UNSAYABLE)
+@pytest.mark.parametrize("stammers", [Stammers, StammersAsync])
+def test_a_failure_that_cannot_be_said_ends_the_call_all_the_same(
+    stammers: type[Service],
+    what: str,
+    serve: Serve,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    worker = serve(stammers)
+    with pytest.raises(Internal) as caught:
+        client.invoke(stammers, what=what)
+    assert caught.value.reason == "HANDLER_FAILED"
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert vars(record)["cid"] == caught.value.cid
+    # What was raised, and why it could not be said.
+    assert type(UNSAYABLE[what]).__name__ in caplog.text
+    assert "During handling of the above exception" in caplog.text
+    with pytest.raises(Internal):
+        client.result(client.invoke_async(stammers, what=what), WAIT)
+    assert worker.in_flight == 0
+
+
+def test_a_failure_can_be_made_of_an_exception_and_its_facts_of_numbers() -> None:
+    error = NotFound(cast(Any, KeyError("a")), facts=cast(Any, {"limit": 5}))
+    assert (error.message, error.facts) == ("'a'", {"limit": "5"})
+    assert from_failure(to_failure(error)).facts["limit"] == "5"
