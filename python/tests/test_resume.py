@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import threading
 from typing import Any
 
+import pytest
 from proxy import Proxy
 
 from cidery import Client, EventKind, Service, Worker
@@ -47,3 +50,19 @@ def test_what_runs_goes_on_when_the_stream_breaks(node: Node, client: Client) ->
     finally:
         worker.stop()
         proxy.close()
+
+
+def test_a_stream_that_broke_leaves_nothing_behind(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy = Proxy(node.address)
+    worker = Worker(Long, node=proxy.address).start()
+    try:
+        proxy.cut()
+        assert proxy.again.wait(WAIT)
+        # What waits for ever is found when it is collected.
+        gc.collect()
+    finally:
+        worker.stop()
+        proxy.close()
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -226,6 +226,14 @@ class Line:
         outbox.put_nowait(Request(hello=self._hello_again()))
         stream = stub.Serve(_outgoing(outbox), metadata=self._metadata)
         try:
+            await self._served(stream, outbox)
+        finally:
+            # What sends would wait for ever.
+            outbox.put_nowait(None)
+        return True
+
+    async def _served(self, stream: Any, outbox: asyncio.Queue[Request | None]) -> None:
+        try:
             first = await asyncio.wait_for(stream.read(), _WELCOME_TIMEOUT)
             if first is _EOF or not first.HasField("welcome"):
                 # Its status says why.
@@ -241,7 +249,6 @@ class Line:
         if not self.welcomed.done():
             self.welcomed.set_result(None)
         await self._listen(stream)
-        return True
 
     def _hello_again(self) -> worker_pb2.Hello:
         hello = worker_pb2.Hello()
