@@ -157,7 +157,11 @@ class _Reader:
                 yield statement.lineno, f"the hook `{statement.name}`"
             if statement.name.startswith("handle_"):
                 yield statement.lineno, f"`{statement.name}`: a handler for one HTTP verb"
+            if statement.name == "handle" and _yields(statement):
+                yield statement.lineno, "`handle`: a generator as the response"
         for part in ast.walk(node):
+            if isinstance(part, ast.Assign) and _assigns_generator(part):
+                yield part.lineno, "`self.response.payload`: a generator as the response"
             if isinstance(part, ast.Attribute):
                 what = self._attribute(part, own)
                 if what:
@@ -173,6 +177,22 @@ class _Reader:
             if known is not None and node.attr not in known:
                 return f"`self.{inside.attr}.{node.attr}`"
         return None
+
+
+def _yields(function: ast.AST) -> bool:
+    """Whether it does so itself: a function within it may."""
+    for node in ast.iter_child_nodes(function):
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            return True
+        is_other = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        if not is_other and _yields(node):
+            return True
+    return False
+
+
+def _assigns_generator(node: ast.Assign) -> bool:
+    is_payload = "self.response.payload" in map(ast.unparse, node.targets)
+    return is_payload and isinstance(node.value, ast.GeneratorExp)
 
 
 def _named(node: ast.AST) -> str | None:

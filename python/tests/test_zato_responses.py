@@ -1,0 +1,188 @@
+"""What becomes of `self.response.payload` under `--zato`, as docs/from-zato.md says it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cidery import Client, EventKind, Internal, testing
+from cidery._inspect import uses_of
+from cidery._worker import Worker
+from cidery.zato._service import Model, Service
+
+Handle = Callable[[Any], Any]
+WAIT = 20.0
+
+
+def answered(handle: Handle, output: Any = None) -> Any:
+    """What a service answers that handles so."""
+    body: dict[str, Any] = {"name": "zato.responses", "handle": handle}
+    if output is not None:
+        body["output"] = output
+    return testing.run(type("Responses", (Service,), body))
+
+
+def refused(handle: Handle, output: Any = None) -> str:
+    """Why a response is none."""
+    with pytest.raises(Internal) as caught:
+        answered(handle, output)
+    assert caught.value.reason == "OUTPUT_INVALID"
+    return caught.value.message
+
+
+def assigns(*values: Any) -> Handle:
+    def handle(self: Service) -> None:
+        for value in values:
+            self.response.payload = value
+
+    return handle
+
+
+@pytest.mark.parametrize("output", [None, ("-a", "-b")])
+def test_what_is_assigned_last_replaces_what_was_before(output: Any) -> None:
+    def after_an_attribute(self: Service) -> None:
+        self.response.payload.a = "1"
+        self.response.payload = {"b": "2"}
+
+    def returns(self: Service) -> Any:
+        self.response.payload = {"a": "1"}
+        return {"b": "2"}
+
+    def returns_none(self: Service) -> None:
+        self.response.payload = {"b": "2"}
+
+    for handle in (assigns({"a": "1"}, {"b": "2"}), after_an_attribute, returns, returns_none):
+        assert answered(handle, output) == {"b": "2"}
+
+
+@pytest.mark.parametrize("output", [None, ("a", "b", "c")])
+def test_attributes_items_and_updates_add_to_it(output: Any) -> None:
+    def handle(self: Service) -> None:
+        self.response.payload = {"a": "1"}
+        self.response.payload.b = "2"
+        self.response.payload.update({"c": "3"})
+
+    assert answered(handle, output) == {"a": "1", "b": "2", "c": "3"}
+
+
+def test_what_is_assigned_is_copied() -> None:
+    def handle(self: Service) -> None:
+        given = {"a": 1}
+        self.response.payload = given
+        given["b"] = 2
+
+    assert answered(handle) == {"a": 1}
+
+
+def test_nothing_that_is_assigned_is_the_response() -> None:
+    assert answered(assigns({"a": "1"}, None)) is None
+    assert "null is not a dict" in refused(assigns({"a": "1"}, None), ("a",))
+
+
+@dataclass(init=False)
+class Row(Model):
+    n: int
+
+
+def test_rows_need_a_declaration_of_rows_or_none() -> None:
+    def rows(self: Service) -> None:
+        self.response.payload[:] = ({"n": n} for n in range(2))
+        self.response.payload.append({"n": 2})
+
+    three = [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert answered(rows) == answered(rows, list[Row]) == three
+    assert "a list is not a dict" in refused(rows, ("n",))
+    for value in ([{"n": 1}], "text", 7):
+        assert answered(assigns(value)) == value
+        assert "is not a dict" in refused(assigns(value), ("n",))
+
+
+class Says:
+    def __init__(self, **methods: Any) -> None:
+        self.a = "attribute"
+        vars(self).update(methods)
+
+
+def test_objects_say_what_they_are_made_of() -> None:
+    class AsDict(Says):
+        def asdict(self) -> Any:
+            return {"a": "said"}
+
+    class ToDict(Says):
+        def to_dict(self) -> Any:
+            return {"a": "said"}
+
+    for output in (None, ("a",)):
+        assert answered(assigns(AsDict()), output) == {"a": "attribute"}
+        assert answered(assigns(ToDict()), output) == {"a": "said"}
+    assert answered(assigns(Says(b=1)), ("a",)) == {"a": "attribute"}
+    assert answered(assigns(Says(b=1))) == {"a": "attribute", "b": 1}
+
+
+def generates(self: Service) -> Iterator[Any]:
+    yield {"a": 1}
+
+
+@pytest.mark.parametrize("output", [None, ("a",)])
+def test_a_generator_is_no_response(output: Any) -> None:
+    assert "the payload is of type `generator`" in refused(generates, output)
+    assigned = ({"a": n} for n in range(2))
+    assert "the payload is of type `generator`" in refused(assigns(assigned), output)
+    within = {"a": (n for n in range(2))}
+    assert "`/a` is of type `generator`" in refused(assigns(within), output)
+    assert answered(lambda self: {"a": list("xy")}, None) == {"a": ["x", "y"]}
+
+
+class Emits(Service):
+    name = "zato.emits"
+
+    def handle(self) -> None:
+        for n in range(3):
+            self.emit({"n": n})
+        self.response.payload.total = 3
+
+
+def test_a_response_in_parts_is_emitted(serve: Callable[..., Worker], client: Client) -> None:
+    serve(Emits)
+    cid = client.invoke_async(Emits)
+    for _ in range(2):  # As it comes, and when it has ended.
+        events = list(client.results(cid))
+        items = [event.payload for event in events if event.kind is EventKind.ITEM]
+        assert (items, events[-1].payload) == ([{"n": 0}, {"n": 1}, {"n": 2}], {"total": 3})
+
+
+YIELDS = """
+from zato.server.service import Service
+
+class Yields(Service):
+    def handle(self):
+        def inner():
+            yield 1
+        yield from inner()
+
+class Assigns(Service):
+    def handle(self):
+        self.response.payload = (n for n in range(3))
+
+class DoesNot(Service):
+    class SimpleIO:
+        output_repeated = True
+
+    def handle(self):
+        def inner():
+            yield 1
+        self.response.payload[:] = (n for n in inner())
+"""
+
+
+def test_a_generator_is_found_without_running_it(tmp_path: Path) -> None:
+    (tmp_path / "yields.py").write_text(YIELDS)
+    assert [(use.line, use.what) for use in uses_of(tmp_path / "yields.py")] == [
+        (5, "`handle`: a generator as the response"),
+        (12, "`self.response.payload`: a generator as the response"),
+        (16, "`SimpleIO.output_repeated`"),
+    ]
