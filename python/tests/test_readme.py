@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from running import Run
 
+from cidery import Client
 from cidery.testing import Node
 
 README = Path(__file__).parent.parent / "README.md"
@@ -23,11 +25,20 @@ FILES = {found[1]: block for block in BLOCKS if (found := FILE.match(block))}
 
 
 @pytest.fixture
-def served(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the files are, from where they can be imported as well."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for name in FILES:
+        sys.modules.pop(name.removesuffix(".py"), None)
+
+
+@pytest.fixture
+def served(node: Node, written: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     monkeypatch.setenv("CIDERY_NODE", node.address)
-    run = Run(node.address, *(tmp_path / name for name in FILES))
+    run = Run(node.address, *(written / name for name in FILES))
     run.wait_for("serving")
     yield node
     assert run.stop() == 0
@@ -45,6 +56,16 @@ def test_every_example_runs(served: Node) -> None:
     for example in examples:
         exec(compile(example, str(README), "exec"), namespace)
     namespace["client"].close()
+
+
+def test_the_test_that_it_shows_passes(
+    written: Path, cidery_node: Node, cidery_client: Client
+) -> None:
+    [example] = [block for block in BLOCKS if "cidery_node" in block]
+    namespace: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(example, str(README), "exec"), namespace)
+    [test] = [value for name, value in namespace.items() if name.startswith("test_")]
+    test(cidery_node, cidery_client)
 
 
 def test_the_calls_by_grpcurl_are_answered(served: Node) -> None:
