@@ -169,7 +169,7 @@ fn take(left: &AtomicUsize) -> bool {
 }
 
 impl Round {
-    fn of(mut latencies: Vec<Duration>, elapsed: Duration, cpu: Duration) -> Self {
+    pub(crate) fn of(mut latencies: Vec<Duration>, elapsed: Duration, cpu: Duration) -> Self {
         latencies.sort_unstable();
         let calls = u32::try_from(latencies.len()).unwrap().max(1);
         let part = |part: usize| latencies.get(latencies.len() * part / 100);

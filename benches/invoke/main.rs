@@ -4,7 +4,8 @@
 //! `prost_types::Struct`: two server processes, one client, A B A B, medians. CPU is that of the server process per
 //! call, because client and server share the machine. Then `ctx.invoke` in process, in nanoseconds and, where valgrind
 //! is there, in instructions. Then `InvokeAsync` on disk, and from it to the outcome (`-- --durable` for these alone).
-//! Through a worker process: `-- --relay`; by the number of workers and services: `-- --workers`.
+//! Through a worker process: `-- --relay`, in Python: `-- --python`; by the number of workers and services: `--
+//! --workers`.
 //! `-- --backlog 1000000` measures a node with that many pending invocations.
 
 #![expect(clippy::print_stdout, reason = "a bench shows what it measured")]
@@ -28,6 +29,7 @@ mod load;
 mod nested;
 #[cfg(feature = "sqlite")]
 mod outcome;
+mod python;
 mod relay;
 mod server;
 mod workers;
@@ -58,6 +60,7 @@ fn main() {
         ["--serve", "services", node, services] => workers::serve(node, services.parse().unwrap()),
         ["--relay"] => relay::compare(),
         ["--workers"] => workers::compare(),
+        ["--python"] => python::compare(),
         #[cfg(feature = "sqlite")]
         ["--serve", "durable"] => durable::serve(),
         #[cfg(feature = "sqlite")]

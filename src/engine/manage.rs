@@ -7,7 +7,7 @@ use crate::engine::Invoker;
 use crate::engine::decide::cancelled;
 use crate::engine::lookup::Found;
 use crate::engine::settle::Whose;
-use crate::engine::store::Filter;
+use crate::engine::store::{Filter, Stored};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Change, HELD, Invocation, State};
@@ -64,6 +64,19 @@ impl Invoker {
     pub async fn cancel(&self, cid: Cid) -> Result<Found> {
         let cancel = self.clone().cancel_whole(cid);
         self.0.tasks.see_through("cancel", cancel).await
+    }
+
+    /// Looks at what [`cancel`](Self::cancel) would cancel.
+    ///
+    /// # Errors
+    ///
+    /// As for [`cancel`](Self::cancel).
+    pub async fn would_cancel(&self, cid: Cid) -> Result<Found> {
+        let found = self.look(cid).await?;
+        match found.invocation.state.is_terminal() {
+            true => Err(has_ended(&found.invocation)),
+            false => Ok(found),
+        }
     }
 
     async fn cancel_whole(self, cid: Cid) -> Result<Found> {
@@ -125,32 +138,42 @@ impl Invoker {
         self.0.tasks.see_through("retry", retry).await
     }
 
+    /// Looks at what [`retry`](Self::retry) would run again, with another input or the same.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`.
+    pub async fn would_retry(&self, cid: Cid, with_input: bool) -> Result<Found> {
+        let found = self.look(cid).await?;
+        let invocation = &found.invocation;
+        let what = match invocation.shown_state() {
+            State::Failed | State::Cancelled | State::Expired => return Ok(found),
+            State::Pending { .. } if invocation.due >= HELD && !with_input => return Ok(found),
+            State::Pending { .. } if invocation.due >= HELD => {
+                "is held: it is run again as it is; cancel it first to run it with another input"
+            }
+            State::Pending { .. } => "is pending: it will run",
+            State::Running { .. } => "runs",
+            State::Succeeded => {
+                "succeeded: only what failed, expired or was cancelled is run again"
+            }
+        };
+        let message = format!("{cid} {what}");
+        Err(Error::failed_precondition(reason::NOT_RETRYABLE, message))
+    }
+
     async fn retry_whole(self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
-        let Found { invocation, .. } = self.look(cid).await?;
+        let found = self.would_retry(cid, input.is_some()).await?;
+        let invocation = found.invocation;
         let request = &invocation.request;
-        match invocation.shown_state() {
-            State::Pending { .. } if invocation.due >= HELD && input.is_none() => {
-                let route = self.0.routes.find(request.service.as_str())?;
-                self.release(&route, &invocation).await;
-                return Ok(Accepted {
-                    cid,
-                    already_accepted: true,
-                    ignored: Ignored::default(),
-                });
-            }
-            State::Failed | State::Cancelled | State::Expired => {}
-            state => {
-                let what = match state {
-                    State::Pending { .. } if invocation.due >= HELD => {
-                        "is held: it is run again as it is; cancel it first to run it with another input"
-                    }
-                    State::Pending { .. } => "is pending: it will run",
-                    State::Running { .. } => "runs",
-                    _ => "succeeded: only what failed, expired or was cancelled is run again",
-                };
-                let message = format!("{cid} {what}");
-                return Err(Error::failed_precondition(reason::NOT_RETRYABLE, message));
-            }
+        if !invocation.state.is_terminal() {
+            let route = self.0.routes.find(request.service.as_str())?;
+            self.release(&route, &invocation).await;
+            return Ok(Accepted {
+                cid,
+                already_accepted: true,
+                ignored: Ignored::default(),
+            });
         }
         let names = |names: &[ServiceName]| names.iter().map(ToString::to_string).collect();
         let mut call = Call::new(
@@ -179,17 +202,33 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_ENDED`.
     pub async fn purge(&self, cid: Cid) -> Result<Found> {
-        let found = self.look(cid).await?;
-        if !found.invocation.state.is_terminal() || !self.0.store.remove(cid).await? {
-            let message = match found.invocation.request.member() {
-                Some(member) if found.invocation.state.is_terminal() => {
-                    format!("the group of {cid} has not ended: {}", member.group)
-                }
-                _ => format!("{cid} has not ended: cancel it first"),
-            };
-            return Err(Error::failed_precondition(reason::NOT_ENDED, message));
+        let found = self.would_purge(cid).await?;
+        if self.0.store.remove(cid).await? {
+            return Ok(found);
         }
-        Ok(found)
+        // Somebody else was faster, or its group has not ended.
+        let found = self.look(cid).await?;
+        Err(not_ended(&found.invocation))
+    }
+
+    /// Looks at what [`purge`](Self::purge) would remove.
+    ///
+    /// # Errors
+    ///
+    /// As for [`purge`](Self::purge).
+    pub async fn would_purge(&self, cid: Cid) -> Result<Found> {
+        let found = self.look(cid).await?;
+        let group_has_ended = match found.invocation.request.member() {
+            Some(member) => match self.0.store.get(member.group).await? {
+                Stored::Found(group) => group.state.is_terminal(),
+                Stored::Removed(_) | Stored::Unknown => true,
+            },
+            None => true,
+        };
+        match found.invocation.state.is_terminal() && group_has_ended {
+            true => Ok(found),
+            false => Err(not_ended(&found.invocation)),
+        }
     }
 
     /// The children of an invocation, the first `max` of them.
@@ -229,4 +268,15 @@ pub(super) fn has_ended(invocation: &Invocation) -> Error {
         invocation.request.cid, invocation.state
     );
     Error::failed_precondition(reason::ENDED, message)
+}
+
+fn not_ended(invocation: &Invocation) -> Error {
+    let cid = invocation.request.cid;
+    let message = match invocation.request.member() {
+        Some(member) if invocation.state.is_terminal() => {
+            format!("the group of {cid} has not ended: {}", member.group)
+        }
+        _ => format!("{cid} has not ended: cancel it first"),
+    };
+    Error::failed_precondition(reason::NOT_ENDED, message)
 }

@@ -474,7 +474,18 @@ async fn what_has_ended_is_purged_over_the_wire() {
         let changes = answer.into_inner().changes;
         changes.iter().map(reason).collect::<Vec<_>>()
     };
-    assert_eq!(purge(true).await, ["", ""]);
+    // A dry run says what would be refused.
+    let reasons = |changes: Vec<v1::InvocationChange>| {
+        let failures = changes.into_iter().map(|change| change.failure);
+        let reasons = failures.map(|failure| failure.unwrap_or_default().reason);
+        reasons.collect::<Vec<_>>()
+    };
+    let both = [ended, waits];
+    let dry = node.client.cancel(&both, true).await.unwrap();
+    assert_eq!(reasons(dry), ["ENDED", ""]);
+    let dry = node.client.retry(&both, true).await.unwrap();
+    assert_eq!(reasons(dry), ["NOT_RETRYABLE", "NOT_RETRYABLE"]);
+    assert_eq!(purge(true).await, ["", "NOT_ENDED"]);
     assert_eq!(purge(false).await, ["", "NOT_ENDED"]);
     assert_eq!(purge(false).await, ["RESULT_EXPIRED", "NOT_ENDED"]);
 }

@@ -1,7 +1,5 @@
 //! Listing, cancelling and retrying stored invocations, by CIDs or by filter.
 
-use std::time::Duration;
-
 use super::invocation::pending_reason;
 use super::request;
 use crate::codec::convert::{failure_to_proto, state_to_proto, timestamp_from_proto};
@@ -226,7 +224,7 @@ pub(super) async fn cancel(
     let dry_run = message.dry_run;
     let change = async |cid| {
         let outcome = match dry_run {
-            true => invoker.find(cid, Duration::ZERO).await,
+            true => invoker.would_cancel(cid).await,
             false => invoker.cancel(cid).await,
         };
         changed(cid, outcome)
@@ -250,7 +248,7 @@ pub(super) async fn purge(
     let dry_run = message.dry_run;
     let change = async |cid| {
         let outcome = match dry_run {
-            true => invoker.find(cid, Duration::ZERO).await,
+            true => invoker.would_purge(cid).await,
             false => invoker.purge(cid).await,
         };
         changed(cid, outcome)
@@ -294,7 +292,7 @@ async fn retried(
     input: Option<Payload>,
     dry_run: bool,
 ) -> v1::InvocationChange {
-    let found = match invoker.find(cid, Duration::ZERO).await {
+    let found = match invoker.would_retry(cid, input.is_some()).await {
         Ok(found) => found,
         Err(error) => return refused(cid, &error),
     };

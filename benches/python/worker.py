@@ -1,0 +1,21 @@
+"""The same echo as services of the SDK: one runs in threads, one in the event loop. Says when it serves."""
+
+import sys
+
+from cidery import Worker, service
+
+
+@service("echo")
+def echo(ctx, request):
+    return request
+
+
+@service("echo-aio")
+async def echo_aio(ctx, request):
+    return request
+
+
+worker = Worker(echo, echo_aio, node=sys.argv[1])
+worker.start()
+print("serves", flush=True)
+worker.join()
