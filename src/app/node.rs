@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::edge::grpc::Serving;
-use crate::edge::listener::{self, Ends};
+use crate::edge::listener::{self, Connections, Ends};
 use crate::edge::{Front, Wrap};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
@@ -262,7 +262,11 @@ impl NodeBuilder {
                 self.routes,
                 self.wrap,
             )?;
-            let connections = invoker.limits().connections;
+            let limits = invoker.limits();
+            let connections = Connections {
+                at_once: limits.connections,
+                ping_interval: limits.ping_interval,
+            };
             let served = listener::serve(listener, front, tasks.clone(), connections, ends.clone());
             tasks.spawn("listener", served);
         }

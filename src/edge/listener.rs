@@ -18,9 +18,6 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
 
-/// HTTP/2 PING: how often, and how long the answer may take. A process that is frozen is lost like a dead one.
-const PING_EVERY: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// The streams of workers.
 const WORKER_STREAM: &str = "/cidery.v1.WorkerService/Serve";
 /// Larger than our own limit on metadata (8 KiB), which we can answer with a reason; above this it is HTTP 431.
@@ -63,12 +60,21 @@ pub struct Ends {
     pub sever: CancellationToken,
 }
 
-/// Serves connections, at most so many at once, until told to stop. Returns once no more are accepted.
+/// What connections are served under.
+#[derive(Clone, Copy, Debug)]
+pub struct Connections {
+    /// How many at once, at most.
+    pub at_once: usize,
+    /// HTTP/2 PING: how often, and how long the answer may take. A process that is frozen is lost like a dead one.
+    pub ping_interval: Duration,
+}
+
+/// Serves connections until told to stop. Returns once no more are accepted.
 pub async fn serve<S, B>(
     listener: TcpListener,
     service: S,
     tasks: Tasks,
-    connections: usize,
+    connections: Connections,
     ends: Ends,
 ) where
     S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
@@ -80,9 +86,12 @@ pub async fn serve<S, B>(
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let places = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let places = Arc::new(Semaphore::new(
+        connections.at_once.clamp(1, Semaphore::MAX_PERMITS),
+    ));
     let begin = |place, stream, peer| {
-        let connection = connection(stream, peer, service.clone(), ends.clone());
+        let ping = connections.ping_interval;
+        let connection = connection(stream, peer, service.clone(), ping, ends.clone());
         tasks.spawn("connection", async move {
             connection.await;
             drop::<Option<OwnedSemaphorePermit>>(place);
@@ -172,8 +181,13 @@ where
     }
 }
 
-async fn connection<S, B>(stream: TcpStream, peer: SocketAddr, service: S, ends: Ends)
-where
+async fn connection<S, B>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: S,
+    ping: Duration,
+    ends: Ends,
+) where
     S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
         + Clone
         + Send
@@ -201,8 +215,8 @@ where
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_interval(ping)
+        .keep_alive_timeout(ping)
         .max_header_list_size(MAX_HEADER_LIST_BYTES)
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)

@@ -42,6 +42,9 @@ pub struct Limits {
     pub message_bytes: usize,
     /// How many connections there may be at once. Default: 10 000.
     pub connections: usize,
+    /// How often a connection is asked whether it is still there (HTTP/2 PING); the answer may take as long again.
+    /// Default: 10 s.
+    pub ping_interval: Duration,
     /// How long a request may take to arrive, once it has begun. Default: 30 s.
     pub request_timeout: Duration,
     /// How many CIDs one result stream may follow. Default: 100 000.
@@ -78,6 +81,7 @@ impl Default for Limits {
             item_bytes: 16 * 1024 * 1024,
             message_bytes: MAX_MESSAGE_BYTES,
             connections: 10_000,
+            ping_interval: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             stream_cids: 100_000,
             batch: 10_000,

@@ -1,5 +1,5 @@
-//! Worker processes are killed, stopped and woken at random under load, in each language, and workers and the node are
-//! restarted in order: nothing accepted is lost, each invocation has one outcome, every synchronous caller gets an
+//! Worker processes are killed, frozen (also for longer than their lease) and woken at random under load, in each
+//! language, and workers and the node are restarted in order: nothing accepted is lost, each invocation has one outcome, every synchronous caller gets an
 //! answer.
 //!
 //! `CIDERY_CRASH_ROUNDS` says how often something happens to a worker (default: 2 rounds), for Rust times four.
@@ -19,6 +19,8 @@ use crate::support::{Folder, PATIENCE, names};
 
 /// How many processes serve.
 const WORKERS: usize = 3;
+/// How soon a worker that is frozen is lost: it does not answer a ping, and does not come back in time.
+const PATIENT: [&str; 4] = ["--ping-interval", "250ms", "--worker-lease", "500ms"];
 
 /// What may become of a call whose worker is killed in the middle.
 const LOST: [&str; 4] = [
@@ -56,6 +58,30 @@ impl<'p> Workers<'p> {
                 self.replace(one);
             }
         }
+    }
+
+    /// Freezes one until the node has lost it, and wakes it: what it had runs elsewhere, what it still answers is late.
+    async fn freeze(&self, one: usize, client: &Client) {
+        let ids = async || {
+            let workers = client.workers().await.unwrap();
+            workers
+                .into_iter()
+                .map(|worker| worker.id)
+                .collect::<Vec<_>>()
+        };
+        let before = ids().await;
+        self.running[one].signal("STOP");
+        let lost = async {
+            loop {
+                let now = ids().await;
+                if before.iter().any(|id| !now.contains(id)) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, lost).await.unwrap();
+        self.running[one].signal("CONT");
     }
 
     /// Waits until all of them serve.
@@ -127,17 +153,21 @@ impl Load {
     }
 }
 
-/// Each of them succeeded, once.
-async fn assert_succeeded_once(server: &Server, accepted: &[Cid], of: &str) {
+/// Each of them succeeded, once; answers how many of them were attempted more than once.
+async fn assert_succeeded_once(server: &Server, accepted: &[Cid], of: &str) -> usize {
     assert!(accepted.len() > 20, "only {} were accepted", accepted.len());
     let of_each = stories(server, accepted.iter()).await;
+    let mut repeated = 0;
     for cid in accepted {
         let names = names(&of_each[&cid.to_string()]);
         let ended = |name: &&&str| ["succeeded", "failed"].contains(*name);
         let ends = names.iter().filter(ended).count();
         let last = *names.last().unwrap();
         assert_eq!((ends, last), (1, "succeeded"), "{cid}: {names:?} ({of})");
+        let starts = names.iter().filter(|name| **name == "started").count();
+        repeated += usize::from(starts > 1);
     }
+    repeated
 }
 
 /// Workers of one program come and go, and at last the node does.
@@ -146,24 +176,30 @@ async fn come_and_go(program: Option<Program>, rounds: usize, service: &str) {
     let (folder, seed) = (Folder::new("chaos"), fastrand::u64(..));
     let mut random = fastrand::Rng::with_seed(seed);
     let data = folder.path().join("data");
-    let options = ["--data-dir", data.to_str().unwrap()];
+    let options = [["--data-dir", data.to_str().unwrap()].as_slice(), &PATIENT].concat();
     let mut server = Server::start(&options);
     let address = server.address.clone();
     let client = Client::connect(&address).await.unwrap();
     let mut workers = Workers::start(&program, &address);
     workers.serve(&client).await;
     let load = Load::start(8, &address, service, 1);
-    for _ in 0..rounds {
+    for round in 0..rounds {
         tokio::time::sleep(Duration::from_millis(random.u64(20..150))).await;
         let one = random.usize(0..WORKERS);
-        if random.bool() {
-            workers.running[one].signal("KILL");
-            workers.replace(one);
-        } else {
-            workers.running[one].signal("STOP");
-            tokio::time::sleep(Duration::from_millis(random.u64(20..200))).await;
-            workers.running[one].signal("CONT");
+        // Each run has at least one that is frozen for too long.
+        match if round == 0 { 0 } else { random.u8(0..4) } {
+            0 => workers.freeze(one, &client).await,
+            1 => {
+                workers.running[one].signal("STOP");
+                tokio::time::sleep(Duration::from_millis(random.u64(20..200))).await;
+                workers.running[one].signal("CONT");
+            }
+            _ => {
+                workers.running[one].signal("KILL");
+                workers.replace(one);
+            }
         }
+        workers.look_after();
     }
     workers.serve(&client).await;
     let had = load.end().await;
@@ -178,7 +214,8 @@ async fn come_and_go(program: Option<Program>, rounds: usize, service: &str) {
         .serve(&Client::connect(&address).await.unwrap())
         .await;
     let of = format!("{}, seed {seed}", program.language);
-    assert_succeeded_once(&server, &had.accepted, &of).await;
+    let repeated = assert_succeeded_once(&server, &had.accepted, &of).await;
+    assert!(repeated > 0, "no attempt was lost with its worker ({of})");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,6 +48,12 @@ pub(super) struct Serve {
     /// Allows addresses that others can reach: there is no authentication yet.
     #[arg(long)]
     insecure: bool,
+    /// How often a connection is asked whether it is still there; the answer may take as long again. Default: 10s.
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    ping_interval: Option<Duration>,
+    /// How long a worker that can resume may be away before its work is done elsewhere. Default: 20s.
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    worker_lease: Option<Duration>,
     /// How long running handlers have when the node stops.
     #[arg(long, value_parser = duration, default_value = "30s", value_name = "DURATION")]
     drain: Duration,
@@ -67,6 +73,10 @@ impl Serve {
             let store = crate::store::SqliteStore::open_with(&self.data_dir, options)?;
             builder = builder.store(store);
         }
+        builder = builder.limits(|limits| {
+            limits.ping_interval = self.ping_interval.unwrap_or(limits.ping_interval);
+            limits.worker_lease = self.worker_lease.unwrap_or(limits.worker_lease);
+        });
         if self.demo {
             builder = builder.demo();
         }
