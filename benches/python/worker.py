@@ -1,6 +1,7 @@
 """The same echo as services of the SDK: one runs in threads, one in the event loop. Says when it serves."""
 
 import sys
+import threading
 
 from cidery import Worker, service
 
@@ -15,7 +16,6 @@ async def echo_aio(ctx, request):
     return request
 
 
-worker = Worker(echo, echo_aio, node=sys.argv[1])
-worker.start()
-print("serves", flush=True)
-worker.join()
+with Worker(echo, echo_aio, node=sys.argv[1]):
+    print("serves", flush=True)
+    threading.Event().wait()

@@ -129,10 +129,12 @@ impl Pool for Offer {
                     Box::pin(async move { (member, credit.await) })
                 });
                 let waits: Vec<_> = waits.collect();
+                // Not made before it is polled: of nothing there is no first.
+                let first = async { select_all(waits).await };
                 tokio::select! {
                     biased;
                     _ = bell.changed() => {}
-                    ((member, credit), ..) = select_all(waits), if !open.is_empty() => {
+                    ((member, credit), ..) = first, if !open.is_empty() => {
                         // Closed with its session: the bell rings.
                         if let (Ok(credit), true) = (credit, member.session.is_open()) {
                             return Some(member.seat(credit));

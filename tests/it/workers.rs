@@ -461,6 +461,32 @@ async fn a_cut_of_the_connection_repeats_no_work() {
     assert_eq!((runs.load(Ordering::SeqCst), worker.id()), (21, id));
 }
 
+/// Whoever calls while the only worker is away waits for it to come back, or for its lease to end.
+#[tokio::test]
+async fn calls_wait_for_a_worker_that_is_away() {
+    let node = node().await;
+    let cable = crate::support::proxy::Proxy::to(node.address()).await;
+    let builder = Worker::builder().service("a.echo", async |input: Dict| input);
+    let worker = builder.connect(&cable.address.to_string()).await.unwrap();
+    cable.cut();
+    let call = |timeout| Call {
+        timeout: Some(timeout),
+        ..Call::new("a.echo", dict! { "n": 1 })
+    };
+    // At first the node may not have heard of it.
+    for _ in 0..20 {
+        let error = node.client.invoke(call(Duration::from_millis(20))).await;
+        assert_eq!(error.unwrap_err().kind(), Kind::DeadlineExceeded);
+    }
+    let client = node.client.clone();
+    let waiting = crate::support::raw::spawn(async move { client.invoke(call(PATIENCE)).await });
+    cable.mend();
+    let (_, reply) = waiting.await.unwrap().unwrap();
+    let answer = payload::decode(reply.payload).unwrap();
+    assert_eq!(answer["n"], Value::from(1));
+    worker.stop().await;
+}
+
 #[tokio::test]
 async fn background_terms_hold_for_workers_too() {
     let node = node().await;
