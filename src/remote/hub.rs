@@ -20,6 +20,7 @@ use crate::model::id::ServiceName;
 use crate::model::token::Token;
 use crate::remote::offer::{Member, Offer};
 use crate::remote::session::{Introduced, Outgoing, Session, queue_length};
+use crate::remote::several::Waiting;
 use crate::remote::wire;
 use crate::service::{Context, Definition};
 
@@ -70,7 +71,7 @@ pub struct Connected {
     /// The number of the stream.
     pub stream: u64,
     /// What goes to it.
-    pub outgoing: mpsc::Receiver<Outgoing>,
+    pub outgoing: Waiting<Outgoing>,
 }
 
 impl Workers {
@@ -129,6 +130,8 @@ impl Workers {
     pub async fn join(&self, hello: v1::Hello, peer: String) -> Result<Connected> {
         let introduced = Introduced::of(&hello, peer, self.0.invoker.limits());
         let (outbox, outgoing) = mpsc::channel(queue_length(&introduced));
+        let several = introduced.can(v1::Capability::Several);
+        let outgoing = Waiting::new(outgoing, Arc::new(several.into()));
         if let Some(session) = self.0.resumable(&hello.session)
             && let Some(stream) = session.connect(outbox.clone(), &hello.tokens)
         {

@@ -6,6 +6,7 @@ pub mod hub;
 mod offer;
 mod outcomes;
 pub mod session;
+pub mod several;
 pub mod wire;
 pub mod worker;
 

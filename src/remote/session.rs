@@ -97,7 +97,12 @@ pub(super) struct Answered {
 }
 
 impl Introduced {
-    fn can(&self, capability: v1::Capability) -> bool {
+    /// The capabilities that this node knows, as the contract writes them.
+    fn known(&self) -> Vec<i32> {
+        self.capabilities.iter().copied().map(i32::from).collect()
+    }
+
+    pub(super) fn can(&self, capability: v1::Capability) -> bool {
         self.capabilities.contains(&capability)
     }
 
@@ -301,6 +306,7 @@ impl Session {
             },
             lease: Some(duration_to_proto(self.invoker.limits().worker_lease)),
             tokens: kept,
+            capabilities: self.introduced.known(),
         };
         let _ = outbox.try_send(message(v1::serve_response::Message::Welcome(welcome)));
         // What it does not have never arrived, or nobody wants it.
@@ -403,7 +409,7 @@ impl Session {
     pub fn alive(&self) {
         let outbox = self.line().outbox.clone();
         if let Some(outbox) = outbox {
-            let _ = outbox.try_send(Ok(v1::ServeResponse { message: None }));
+            let _ = outbox.try_send(Ok(v1::ServeResponse::default()));
         }
     }
 
@@ -436,6 +442,7 @@ impl Session {
 fn message(message: v1::serve_response::Message) -> Outgoing {
     Ok(v1::ServeResponse {
         message: Some(message),
+        dispatches: Vec::new(),
     })
 }
 

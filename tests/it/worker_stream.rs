@@ -65,6 +65,44 @@ async fn three_messages_are_enough() {
     assert_eq!(calling.await.unwrap().unwrap().to_string(), dispatch.cid);
 }
 
+/// What waits for a worker that can do it goes to it in one message, and its results come in one.
+#[tokio::test]
+async fn several_go_in_one_message() {
+    const CALLS: usize = 100;
+    let node = node().await;
+    for several in [true, false] {
+        let mut hello = hello("a.task");
+        hello.max_in_flight = 100;
+        if several {
+            hello.capabilities = vec![v1::Capability::Several.into()];
+        }
+        let capabilities = hello.capabilities.clone();
+        let mut worker = Bare::connect(node.address(), hello).await;
+        assert_eq!(worker.welcome.capabilities, capabilities);
+        let batch = (0..CALLS as u64).map(|n| ("a.task", dict! { "n": n }));
+        let batch = cidery::service::Batch::of(batch);
+        let group = node.client.invoke_batch(batch).await.unwrap();
+        let (dispatches, messages) = worker.dispatches(CALLS).await;
+        assert_eq!(messages < CALLS, several, "{messages}");
+        let results = dispatches.into_iter().map(|dispatch| v1::DispatchResult {
+            token: dispatch.token,
+            outcome: match dispatch.input.unwrap() {
+                v1::dispatch::Input::Payload(input) => {
+                    Some(v1::dispatch_result::Outcome::Payload(input))
+                }
+                other => panic!("{other:?}"),
+            },
+            ..v1::DispatchResult::default()
+        });
+        worker.send_several(results.collect());
+        let outcomes = node.client.join(&group).await.unwrap();
+        for ((_, outcome), n) in outcomes.into_iter().zip(0..) {
+            let answer = cidery::codec::payload::decode(outcome.unwrap().payload);
+            assert_eq!(answer.unwrap()["n"], cidery::Value::from(n));
+        }
+    }
+}
+
 #[tokio::test]
 async fn it_gets_no_more_than_it_announced() {
     let node = node().await;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import logging
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Definition:
         sio, models = make(service)
         return cls(service, service.service_name, sio, models)
 
-    @property
+    @functools.cached_property
     def is_async(self) -> bool:
         """Whether its handler is a coroutine."""
         return inspect.iscoroutinefunction(self.cls.handle)

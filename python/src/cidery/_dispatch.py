@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import concurrent.futures
 import contextlib
 import threading
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 # What a node takes of one invocation.
 _MAX_ITEMS = 10_000
 _MAX_FOLLOW_UPS = 1_000
+_making = threading.Lock()
 
 
 def facts_of(dispatch: worker_pb2.Dispatch) -> Facts:
@@ -65,13 +67,32 @@ class DispatchPlatform:
     """One dispatch's way to the node."""
 
     def __init__(self, line: Line, facts: Facts, token: str, served: frozenset[str]) -> None:
-        self.cancelled = threading.Event()
+        self._cancelled: threading.Event | None = None
+        self._is_cancelled = False
         self.follow_ups: list[invocation_pb2.InvokeAsyncRequest] = []
         self.token = token
         self._line = line
         self._facts = facts
         self._served = served
         self._items = 0
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set once the outcome is not wanted any more."""
+        # Few ask for it, and to make one costs as much as many a handler.
+        with _making:
+            if self._cancelled is None:
+                self._cancelled = threading.Event()
+                if self._is_cancelled:
+                    self._cancelled.set()
+            return self._cancelled
+
+    def cancel(self) -> None:
+        """Tells the handler that its outcome is not wanted any more."""
+        with _making:
+            self._is_cancelled = True
+            if self._cancelled is not None:
+                self._cancelled.set()
 
     def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
         """Makes a nested call: the token says on whose behalf."""
@@ -104,7 +125,7 @@ class DispatchPlatform:
 
     def emit(self, item: Any) -> None:
         """Gives an item out."""
-        if self.cancelled.is_set():
+        if self._is_cancelled:
             raise Cancelled("the attempt has ended", reason="CANCELLED")
         if self._items >= _MAX_ITEMS:
             message = f"an invocation emits at most {_MAX_ITEMS} items"
@@ -176,6 +197,9 @@ class Handlers:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
+        # What begins next.
+        self._posted: collections.deque[Callable[[], None]] = collections.deque()
+        self._is_woken = False
 
     def run(
         self,
@@ -206,8 +230,17 @@ class Handlers:
             for task in tasks:
                 task.cancel()
 
-        loop.call_soon_threadsafe(start)
+        self._posted.append(start)
+        if not self._is_woken:
+            self._is_woken = True
+            loop.call_soon_threadsafe(self._begin_posted)
         return lambda: _soon(loop, cancel)
+
+    def _begin_posted(self) -> None:
+        # Before it looks: what is posted from now on wakes the loop again.
+        self._is_woken = False
+        while self._posted:
+            self._posted.popleft()()
 
     def close(self) -> None:
         """Ends the loop."""

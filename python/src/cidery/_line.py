@@ -8,6 +8,7 @@ stream that breaks may lose what was on its way.
 from __future__ import annotations
 
 import asyncio
+import collections
 import concurrent.futures
 import contextlib
 import logging
@@ -32,6 +33,9 @@ _WELCOME_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 5.0
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
+# How many results go into one message, and how many bytes of them, at most.
+_MOST = 64
+_MOST_BYTES = 64 * 1024
 # HTTP/2 PING: how often, and how long the answer may take.
 _KEEPALIVE = (
     ("grpc.keepalive_time_ms", 10_000),
@@ -80,6 +84,9 @@ class Line:
         # The node has said that no dispatch follows.
         self._is_drained = False
         self._is_closed = False
+        # What other threads have to say.
+        self._posted: collections.deque[Callable[[], None]] = collections.deque()
+        self._is_woken = False
         self._idle = threading.Event()
         self._idle.set()
 
@@ -177,9 +184,19 @@ class Line:
         self._post(tell)
 
     def _post(self, tell: Callable[[], None]) -> None:
-        # The loop is closed once the worker has stopped: then nobody listens.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(tell)
+        self._posted.append(tell)
+        # Whoever is first wakes the loop, for all who come before it looks.
+        if not self._is_woken:
+            self._is_woken = True
+            # The loop is closed once the worker has stopped: then nobody listens.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._hear_posted)
+
+    def _hear_posted(self) -> None:
+        # Before it looks: what is posted from now on wakes the loop again.
+        self._is_woken = False
+        while self._posted:
+            self._posted.popleft()()
 
     # In its own thread.
 
@@ -224,15 +241,16 @@ class Line:
         """Makes a stream, says hello, and does what the node says until it ends."""
         outbox: asyncio.Queue[Request | None] = asyncio.Queue()
         outbox.put_nowait(Request(hello=self._hello_again()))
-        stream = stub.Serve(_outgoing(outbox), metadata=self._metadata)
+        outgoing = _Outgoing(outbox)
+        stream = stub.Serve(outgoing.messages(), metadata=self._metadata)
         try:
-            await self._served(stream, outbox)
+            await self._served(stream, outgoing)
         finally:
             # What sends would wait for ever.
             outbox.put_nowait(None)
         return True
 
-    async def _served(self, stream: Any, outbox: asyncio.Queue[Request | None]) -> None:
+    async def _served(self, stream: Any, outgoing: _Outgoing) -> None:
         try:
             first = await asyncio.wait_for(stream.read(), _WELCOME_TIMEOUT)
             if first is _EOF or not first.HasField("welcome"):
@@ -245,7 +263,8 @@ class Line:
             raise Unavailable(message, reason="CONNECT_FAILED") from None
         except grpc.RpcError as error:
             raise told_apart(from_rpc(error)) from None
-        self._take_up(first.welcome, outbox)
+        outgoing.joins = worker_pb2.CAPABILITY_SEVERAL in first.welcome.capabilities
+        self._take_up(first.welcome, outgoing.outbox)
         if not self.welcomed.done():
             self.welcomed.set_result(None)
         await self._listen(stream)
@@ -303,6 +322,8 @@ class Line:
                 closing.cancel()
 
     def _hear(self, message: worker_pb2.ServeResponse) -> None:
+        for dispatch in message.dispatches:
+            self._take(dispatch)
         kind = message.WhichOneof("message")
         if kind == "dispatch":
             self._take(message.dispatch)
@@ -355,9 +376,43 @@ class Line:
             await asyncio.sleep(tries.pause(failure))
 
 
-async def _outgoing(outbox: asyncio.Queue[Request | None]) -> AsyncIterator[Request]:
-    while True:
-        request = await outbox.get()
-        if request is None:
-            return
-        yield request
+class _Outgoing:
+    """What goes to the node: results that wait go together, once it has said that it reads that.
+
+    A message of its own costs more than what is in it.
+    """
+
+    def __init__(self, outbox: asyncio.Queue[Request | None]) -> None:
+        self.outbox = outbox
+        self.joins = False
+
+    async def messages(self) -> AsyncIterator[Request]:
+        """All that is said, until nothing more is."""
+        request = await self.outbox.get()
+        while request is not None:
+            following: Request | None = _NOTHING
+            if self.joins and request.HasField("result"):
+                # What other handlers have answered meanwhile comes in.
+                await asyncio.sleep(0)
+                request, following = self._joined(request)
+            yield request
+            request = await self.outbox.get() if following is _NOTHING else following
+
+    def _joined(self, request: Request) -> tuple[Request, Request | None]:
+        """The results that wait behind one, and what comes then and cannot go with them."""
+        if self.outbox.empty():
+            return request, _NOTHING
+        several = Request(results=[request.result])
+        left = _MOST_BYTES - request.result.ByteSize()
+        while not self.outbox.empty() and len(several.results) < _MOST:
+            following = self.outbox.get_nowait()
+            if following is None or not following.HasField("result"):
+                return several, following
+            left -= following.result.ByteSize()
+            if left < 0:
+                return several, following
+            several.results.append(following.result)
+        return several, _NOTHING
+
+
+_NOTHING = Request()

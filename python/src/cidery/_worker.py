@@ -32,6 +32,7 @@ _CAPABILITIES = (
     worker_pb2.CAPABILITY_HAND_BACK,
     worker_pb2.CAPABILITY_DRAIN,
     worker_pb2.CAPABILITY_LATER,
+    worker_pb2.CAPABILITY_SEVERAL,
 )
 
 
@@ -168,11 +169,11 @@ class Worker:
         platform = DispatchPlatform(line, facts, token, frozenset(self._definitions))
         if not definition.is_async:
             self._threads.run(lambda: line.end(answer(definition, facts, platform, token)))
-            return platform.cancelled.set
+            return platform.cancel
         stop = self._handlers.run(definition, facts, platform, token, line)
 
         def cancel() -> None:
-            platform.cancelled.set()
+            platform.cancel()
             stop()
 
         return cancel

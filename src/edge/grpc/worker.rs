@@ -1,12 +1,9 @@
 //! `cidery.v1.WorkerService`: the streams of workers.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
-use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::request::answered;
@@ -19,6 +16,7 @@ use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload};
 use crate::remote::hub::{Connected, Workers};
 use crate::remote::session::{Outgoing, Session};
+use crate::remote::several::Waiting;
 
 /// How long a worker has to say who it is.
 const HELLO: Duration = Duration::from_secs(10);
@@ -80,7 +78,12 @@ async fn listen(
     let resumable = loop {
         tokio::select! {
             message = said.message() => match message {
-                Ok(Some(message)) => hear(&workers, &session, message.message).await,
+                Ok(Some(message)) => {
+                    for result in message.results {
+                        session.result(result);
+                    }
+                    hear(&workers, &session, message.message).await;
+                }
                 // Read like this is a stream that was reset as well: who leaves as it should has said so before.
                 Ok(None) => break !(session.is_draining() && session.is_idle()),
                 Err(status) => {
@@ -156,25 +159,14 @@ async fn emit(context: &crate::service::Context, item: Payload) -> Result<()> {
     context.emit(item).await
 }
 
-/// What goes to a worker, until its session has ended.
-pub(super) struct Outgoings(tokio::sync::mpsc::Receiver<Outgoing>);
-
-impl Stream for Outgoings {
-    type Item = Outgoing;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Outgoing>> {
-        self.0.poll_recv(cx)
-    }
-}
-
 #[tonic::async_trait]
 impl WorkerService for WorkerApi {
-    type ServeStream = Outgoings;
+    type ServeStream = Waiting<Outgoing>;
 
     async fn serve(
         &self,
         request: Request<Streaming<v1::ServeRequest>>,
-    ) -> Result<Response<Outgoings>, Status> {
+    ) -> Result<Response<Waiting<Outgoing>>, Status> {
         let peer = request
             .extensions()
             .get::<std::net::SocketAddr>()
@@ -190,6 +182,6 @@ impl WorkerService for WorkerApi {
         let (workers, invoker) = (self.workers.clone(), self.invoker.clone());
         let listens = listen(workers, invoker, session, stream, said);
         self.invoker.tasks().spawn("worker", listens);
-        Ok(Response::new(Outgoings(outgoing)))
+        Ok(Response::new(outgoing))
     }
 }

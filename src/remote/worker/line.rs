@@ -3,12 +3,12 @@
 //! A result is kept until the node says that it has it: a stream that breaks may lose what was on its way.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
@@ -27,6 +27,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::InReplyTo;
 use crate::model::metadata::TRACEPARENT;
 use crate::model::payload::Payload;
+use crate::remote::several::Waiting;
 use crate::remote::wire;
 use crate::service::{Caught, Context, Definition, ErasedHooks, Facts, Invoke as _, States, run};
 
@@ -204,6 +205,7 @@ impl Shared {
 fn request(message: Message) -> v1::ServeRequest {
     v1::ServeRequest {
         message: Some(message),
+        results: Vec::new(),
     }
 }
 
@@ -275,13 +277,16 @@ impl Line {
             Error::unavailable(reason::CONNECT_FAILED, message).with_source(error)
         })?;
         let (outbox, outgoing) = mpsc::unbounded_channel();
+        // Once the node says that it reads them.
+        let several = Arc::new(AtomicBool::new(false));
         let _ = outbox.send(request(Message::Hello(self.hello_again())));
         let limit = usize::try_from(self.hello.max_message_bytes).unwrap_or(usize::MAX);
         let mut stub = WorkerServiceClient::new(channel.clone())
             .max_decoding_message_size(limit)
             .max_encoding_message_size(usize::MAX);
         let connect = async {
-            let stream = stub.serve(UnboundedReceiverStream::new(outgoing)).await;
+            let outgoing = Waiting::new(outgoing, Arc::clone(&several));
+            let stream = stub.serve(outgoing).await;
             let mut said = stream.map_err(|status| from_status(&status))?.into_inner();
             let first = said
                 .message()
@@ -300,6 +305,10 @@ impl Line {
             let message = "the node did not welcome the worker in time";
             Err(Error::unavailable(reason::CONNECT_FAILED, message))
         })?;
+        let reads_several = welcome
+            .capabilities()
+            .any(|one| one == v1::Capability::Several);
+        several.store(reads_several, Ordering::Relaxed);
         self.take_up(welcome, outbox);
         Ok((channel, said))
     }
@@ -360,7 +369,12 @@ impl Line {
                 }
             };
             match message {
-                Ok(Some(message)) => self.hear(channel, message.message),
+                Ok(Some(message)) => {
+                    for dispatch in message.dispatches {
+                        handle(&self.shared, channel.clone(), dispatch);
+                    }
+                    self.hear(channel, message.message);
+                }
                 Ok(None) => return tracing::warn!("the node ended the worker's stream"),
                 Err(status) => {
                     let error = from_status(&status);

@@ -189,10 +189,11 @@ impl WorkerBuilder {
 }
 
 /// What it can do beyond what is mandatory.
-const CAPABILITIES: [v1::Capability; 5] = [
+const CAPABILITIES: [v1::Capability; 6] = [
     v1::Capability::Resume,
     v1::Capability::Cancel,
     v1::Capability::HandBack,
     v1::Capability::Later,
     v1::Capability::Drain,
+    v1::Capability::Several,
 ];

@@ -44,6 +44,7 @@ impl Bare {
         if let Some(first) = first {
             let _ = outbox.send(v1::ServeRequest {
                 message: Some(first),
+                ..v1::ServeRequest::default()
             });
         }
         drop(outbox);
@@ -72,7 +73,12 @@ impl Bare {
     pub(crate) async fn connect(address: SocketAddr, hello: v1::Hello) -> Self {
         let (outbox, stream) = Self::dial(address).await;
         let message = Some(Message::Hello(hello));
-        outbox.send(v1::ServeRequest { message }).unwrap();
+        outbox
+            .send(v1::ServeRequest {
+                message,
+                ..v1::ServeRequest::default()
+            })
+            .unwrap();
         let mut said = stream.await.unwrap();
         let first = said.message().await.unwrap().unwrap().message;
         let Some(Said::Welcome(welcome)) = first else {
@@ -87,7 +93,35 @@ impl Bare {
 
     pub(crate) fn send(&self, message: Message) {
         let message = Some(message);
-        self.outbox.send(v1::ServeRequest { message }).unwrap();
+        self.outbox
+            .send(v1::ServeRequest {
+                message,
+                ..v1::ServeRequest::default()
+            })
+            .unwrap();
+    }
+
+    /// Sends several results in one message.
+    pub(crate) fn send_several(&self, results: Vec<v1::DispatchResult>) {
+        let message = None;
+        self.outbox
+            .send(v1::ServeRequest { message, results })
+            .unwrap();
+    }
+
+    /// So many dispatches, however many messages they come in; answers with how many those were.
+    pub(crate) async fn dispatches(&mut self, many: usize) -> (Vec<v1::Dispatch>, usize) {
+        let (mut all, mut messages) = (Vec::new(), 0);
+        while all.len() < many {
+            let next = tokio::time::timeout(PATIENCE, self.said.message()).await;
+            let next = next.unwrap().unwrap().unwrap();
+            messages += 1;
+            all.extend(next.dispatches);
+            if let Some(Said::Dispatch(dispatch)) = next.message {
+                all.push(dispatch);
+            }
+        }
+        (all, messages)
     }
 
     /// What the node says next; `Err` where it ends the stream.

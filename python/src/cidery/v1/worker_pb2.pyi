@@ -21,31 +21,35 @@ class Capability(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAPABILITY_HAND_BACK: _ClassVar[Capability]
     CAPABILITY_LATER: _ClassVar[Capability]
     CAPABILITY_DRAIN: _ClassVar[Capability]
+    CAPABILITY_SEVERAL: _ClassVar[Capability]
 CAPABILITY_UNSPECIFIED: Capability
 CAPABILITY_RESUME: Capability
 CAPABILITY_CANCEL: Capability
 CAPABILITY_HAND_BACK: Capability
 CAPABILITY_LATER: Capability
 CAPABILITY_DRAIN: Capability
+CAPABILITY_SEVERAL: Capability
 
 class ServeRequest(_message.Message):
-    __slots__ = ("hello", "result", "progress", "item", "hand_back", "drain")
+    __slots__ = ("hello", "result", "progress", "item", "hand_back", "drain", "results")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     ITEM_FIELD_NUMBER: _ClassVar[int]
     HAND_BACK_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     result: DispatchResult
     progress: DispatchProgress
     item: DispatchItem
     hand_back: HandBack
     drain: WorkerDrain
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., result: _Optional[_Union[DispatchResult, _Mapping]] = ..., progress: _Optional[_Union[DispatchProgress, _Mapping]] = ..., item: _Optional[_Union[DispatchItem, _Mapping]] = ..., hand_back: _Optional[_Union[HandBack, _Mapping]] = ..., drain: _Optional[_Union[WorkerDrain, _Mapping]] = ...) -> None: ...
+    results: _containers.RepeatedCompositeFieldContainer[DispatchResult]
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., result: _Optional[_Union[DispatchResult, _Mapping]] = ..., progress: _Optional[_Union[DispatchProgress, _Mapping]] = ..., item: _Optional[_Union[DispatchItem, _Mapping]] = ..., hand_back: _Optional[_Union[HandBack, _Mapping]] = ..., drain: _Optional[_Union[WorkerDrain, _Mapping]] = ..., results: _Optional[_Iterable[_Union[DispatchResult, _Mapping]]] = ...) -> None: ...
 
 class ServeResponse(_message.Message):
-    __slots__ = ("welcome", "dispatch", "cancel", "refused", "drain", "received", "drained")
+    __slots__ = ("welcome", "dispatch", "cancel", "refused", "drain", "received", "drained", "dispatches")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     DISPATCH_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +57,7 @@ class ServeResponse(_message.Message):
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_FIELD_NUMBER: _ClassVar[int]
     DRAINED_FIELD_NUMBER: _ClassVar[int]
+    DISPATCHES_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     dispatch: Dispatch
     cancel: CancelDispatch
@@ -60,7 +65,8 @@ class ServeResponse(_message.Message):
     drain: NodeDrain
     received: Received
     drained: Drained
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., dispatch: _Optional[_Union[Dispatch, _Mapping]] = ..., cancel: _Optional[_Union[CancelDispatch, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., drain: _Optional[_Union[NodeDrain, _Mapping]] = ..., received: _Optional[_Union[Received, _Mapping]] = ..., drained: _Optional[_Union[Drained, _Mapping]] = ...) -> None: ...
+    dispatches: _containers.RepeatedCompositeFieldContainer[Dispatch]
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., dispatch: _Optional[_Union[Dispatch, _Mapping]] = ..., cancel: _Optional[_Union[CancelDispatch, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., drain: _Optional[_Union[NodeDrain, _Mapping]] = ..., received: _Optional[_Union[Received, _Mapping]] = ..., drained: _Optional[_Union[Drained, _Mapping]] = ..., dispatches: _Optional[_Iterable[_Union[Dispatch, _Mapping]]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("name", "services", "max_in_flight", "capabilities", "build_id", "max_message_bytes", "session", "tokens")
@@ -83,16 +89,18 @@ class Hello(_message.Message):
     def __init__(self, name: _Optional[str] = ..., services: _Optional[_Iterable[_Union[_service_pb2.ServiceDeclaration, _Mapping]]] = ..., max_in_flight: _Optional[int] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ..., build_id: _Optional[str] = ..., max_message_bytes: _Optional[int] = ..., session: _Optional[str] = ..., tokens: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("worker_id", "session", "lease", "tokens")
+    __slots__ = ("worker_id", "session", "lease", "tokens", "capabilities")
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     session: str
     lease: _duration_pb2.Duration
     tokens: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, worker_id: _Optional[str] = ..., session: _Optional[str] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., tokens: _Optional[_Iterable[str]] = ...) -> None: ...
+    capabilities: _containers.RepeatedScalarFieldContainer[Capability]
+    def __init__(self, worker_id: _Optional[str] = ..., session: _Optional[str] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., tokens: _Optional[_Iterable[str]] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ...) -> None: ...
 
 class Dispatch(_message.Message):
     __slots__ = ("token", "cid", "service", "attempt", "payload", "value", "document", "data_format", "metadata", "timeout", "deadline", "traceparent", "parent_cid", "root_cid", "in_reply_to", "asynchronous", "last_progress", "principal", "in_reply_to_service", "in_reply_to_attempt")
