@@ -1,5 +1,6 @@
-//! Several dispatches, or several results, in one message: what waits to be sent goes together, where the worker can do
-//! that. The fewer messages there are the less they cost, most of all where the other side is no Rust.
+//! Several dispatches, or several results, in one message: what waits to be sent goes together.
+//!
+//! The fewer messages there are the less they cost, most of all where the other side is no Rust.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,7 +25,11 @@ pub trait Joined: Sized {
     /// What there may be several of.
     type Part: prost::Message;
 
-    /// The one that it holds; itself where it is something else.
+    /// The one that it holds.
+    ///
+    /// # Errors
+    ///
+    /// Itself, where it holds something else.
     fn part(self) -> Result<Self::Part, Box<Self>>;
 
     /// A message of one.
