@@ -1,6 +1,7 @@
-//! Worker processes are killed, frozen (also for longer than their lease) and woken at random under load, in each
-//! language, and workers and the node are restarted in order: nothing accepted is lost, each invocation has one outcome,
-//! every synchronous caller gets an answer.
+//! Worker processes are killed, frozen (also beyond their lease) and woken at random under load, in each language.
+//!
+//! Workers and the node are also restarted in order. Nothing accepted is lost, each invocation has one outcome, every
+//! synchronous caller gets an answer.
 //!
 //! `CIDERY_CRASH_ROUNDS` says how often something happens to a worker (default: 2 rounds), for Rust times four.
 
