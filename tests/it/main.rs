@@ -13,6 +13,7 @@ mod corpus;
 mod deadlines;
 mod declared;
 mod discovery;
+mod examples;
 mod failed_sync;
 mod fan_out;
 mod formats;

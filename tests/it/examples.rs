@@ -1,0 +1,69 @@
+//! `examples/README.md`: each worker and each client runs by its one line.
+
+use std::process::Command;
+use std::time::Duration;
+
+use cidery::Client;
+
+use crate::support::PATIENCE;
+use crate::support::binary::{Server, stderr, stdout, tool};
+use crate::support::programs::{Running, root};
+
+/// The languages, with what their lines need.
+const LANGUAGES: [(&str, &str); 4] = [
+    ("python", "CIDERY_PYTHON"),
+    ("go", "CIDERY_GO"),
+    ("node", "CIDERY_NODE_MODULES"),
+    ("java", "CIDERY_JAVA"),
+];
+
+/// The lines of the README that begin with a folder.
+fn lines(folder: &str) -> Vec<String> {
+    let readme = include_str!("../../examples/README.md");
+    let code = readme.split('`').skip(1).step_by(2);
+    let lines = code.filter(|code| code.starts_with(folder));
+    lines.map(str::to_owned).collect()
+}
+
+/// A line against a node, for a shell that it is replaced in.
+fn command(line: &str, address: &str) -> Command {
+    let line = line.replace("127.0.0.1:24337", address);
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec {line}")]);
+    command.current_dir(root());
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_example_runs_by_its_line() {
+    let (workers, clients) = (lines("examples/workers/"), lines("examples/clients/"));
+    assert_eq!((workers.len(), clients.len()), (4, 4));
+    let server = Server::start(&[]);
+    let client = Client::connect(&server.address).await.unwrap();
+    for (language, variable) in LANGUAGES {
+        if tool(variable, "the lines of examples/README.md").is_none() {
+            continue;
+        }
+        let of_it = |line: &&String| line.contains(&format!("/{language}/"));
+        let worker = workers.iter().find(of_it).unwrap();
+        let worker = command(worker, &server.address).spawn();
+        let mut worker = Running(worker.unwrap());
+        let service = format!("{language}.greet");
+        let served = async {
+            while client.services(&service).await.unwrap().is_empty() {
+                assert!(!worker.has_ended(), "the worker in {language} has ended");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        // Stubs are made and programs are built first.
+        tokio::time::timeout(PATIENCE * 4, served).await.unwrap();
+        let line = clients.iter().find(of_it).unwrap();
+        let mut asks = command(line, &server.address);
+        let output = tokio::task::spawn_blocking(move || asks.output().unwrap());
+        let output = output.await.unwrap();
+        let said = stdout(&output);
+        let last = said.lines().last().unwrap_or_default();
+        let greeting = format!("Hello, Ann from {language}");
+        assert!(last.contains(&greeting), "{said}{}", stderr(&output));
+    }
+}
