@@ -6,7 +6,7 @@
 //! is there, in instructions. Then `InvokeAsync` on disk, and from it to the outcome (`-- --durable` for these alone).
 //! Through a worker process: `-- --relay`, in Python: `-- --python`; by the number of workers and services: `--
 //! --workers`.
-//! `-- --backlog 1000000` measures a node with that many pending invocations.
+//! A fan-out of 10 000: `-- --fan-out`. `-- --backlog 1000000` measures a node with that many pending invocations.
 
 #![expect(clippy::print_stdout, reason = "a bench shows what it measured")]
 #![expect(
@@ -25,6 +25,8 @@ mod backlog;
 mod baseline;
 #[cfg(feature = "sqlite")]
 mod durable;
+#[cfg(feature = "sqlite")]
+mod fan_out;
 mod load;
 mod nested;
 #[cfg(feature = "sqlite")]
@@ -74,6 +76,8 @@ fn main() {
             durable::compare();
             outcome::compare();
         }
+        #[cfg(feature = "sqlite")]
+        ["--fan-out"] => fan_out::measure(),
         #[cfg(feature = "sqlite")]
         ["--backlog", pending] => backlog::measure(pending.parse().unwrap()),
         ["--nested", calls] => drop(nested::run(calls.parse().unwrap())),
@@ -170,7 +174,11 @@ fn row(name: &str, a: &[Round], b: &[Round], of: impl Fn(&Round) -> f64, goal: &
 }
 
 fn median(rounds: &[Round], of: impl Fn(&Round) -> f64) -> f64 {
-    let mut values: Vec<f64> = rounds.iter().map(of).collect();
+    median_of(rounds.iter().map(of))
+}
+
+fn median_of(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

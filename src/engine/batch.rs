@@ -7,13 +7,13 @@ use foldhash::fast::RandomState;
 
 use crate::codec::payload;
 use crate::dict;
+use crate::engine::Invoker;
 use crate::engine::accept::{check_same, removed_before};
 use crate::engine::dispatch::Dispatch;
 use crate::engine::hub::next_sequence;
 use crate::engine::names::Name;
 use crate::engine::routes::Route;
 use crate::engine::store::Acceptance;
-use crate::engine::{Invoker, names};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{
@@ -104,7 +104,7 @@ impl Invoker {
             }),
             Acceptance::Known(first) => self.accepted_group_before(&first, &request, ignored).await,
             Acceptance::Removed(tombstone) => Err(removed_before(cid, &tombstone)),
-            Acceptance::MemberKnown(member) => Err(names::in_use(member)),
+            Acceptance::MemberKnown(member) => Err(member_known(&members, member)),
         }
     }
 
@@ -327,6 +327,16 @@ fn check_distinct(batch: &Batch) -> Result<()> {
         true => Ok(()),
         false => Err(Error::violations(reason::REQUEST_INVALID, violations)),
     }
+}
+
+/// `ALREADY_EXISTS` / `CID_IN_USE`, with the place of the member.
+fn member_known(members: &[Cid], known: Cid) -> Error {
+    let position = members.iter().position(|member| *member == known);
+    let path = format!("/requests/{}", position.unwrap_or_default());
+    let message = "its `cid` or its `idempotency_key` was accepted before";
+    let violation = Violation::new(path, reason::CID_IN_USE, message);
+    let message = "a member of the batch was accepted before: nothing of it is accepted";
+    Error::already_exists(reason::CID_IN_USE, message).with_violation(violation)
 }
 
 fn fingerprint_of(request: &Request) -> Result<Fingerprint> {

@@ -312,6 +312,7 @@ async fn a_batch_is_accepted_as_a_whole_or_not_at_all() {
     accepted.unwrap();
     let error = refused(&node, batch(vec![fine(), twice])).await;
     assert_eq!(error.reason(), "CID_IN_USE");
+    assert_eq!(error.field_violations()[0].path, "/requests/1");
     let no_callback = v1::InvokeBatchRequest {
         on_final: vec!["no.such".to_owned()],
         ..batch(vec![fine()])
