@@ -27,11 +27,9 @@ async fn greet(ctx: Context, Input(req): Input<Greet>) -> Result<Greeting> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let node = std::env::args()
-        .nth(1)
-        .unwrap_or("127.0.0.1:24337".to_owned());
+    let node = std::env::args().nth(1);
     Worker::builder()
         .service("hello.greet", greet)
-        .run(&node)
+        .run(node.as_deref().unwrap_or("127.0.0.1:24337"))
         .await
 }
