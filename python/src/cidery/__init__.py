@@ -1,6 +1,7 @@
 """Cidery: call any service by name, now or in the background, over gRPC, from any language."""
 
 from cidery._aio import AsyncClient
+from cidery._batch import AsyncGroup, Call, Group, Outcome
 from cidery._bunch import Bunch
 from cidery._calls import Accepted, Response
 from cidery._cid import new_cid
@@ -59,10 +60,12 @@ __all__ = [
     "AlreadyExists",
     "AsIs",
     "AsyncClient",
+    "AsyncGroup",
     "Bool",
     "Bunch",
     "Bytes",
     "CSV",
+    "Call",
     "Cancelled",
     "CideryError",
     "Client",
@@ -84,6 +87,7 @@ __all__ = [
     "EventKind",
     "FailedPrecondition",
     "Float",
+    "Group",
     "Int",
     "Internal",
     "InvalidArgument",
@@ -96,6 +100,7 @@ __all__ = [
     "OnExhausted",
     "Options",
     "OutOfRange",
+    "Outcome",
     "PermissionDenied",
     "Progress",
     "ResourceExhausted",

@@ -41,6 +41,11 @@ def never_began(error: CideryError) -> bool:
     return error.reason in _BEFORE
 
 
+def never(_: CideryError) -> bool:
+    """Whoever makes the call repeats it, if anybody does."""
+    return False
+
+
 def is_transport(error: CideryError) -> bool:
     """Whether the connection failed, and not what it was used for."""
     return error.kind in _BROKEN and error.reason == "TRANSPORT"

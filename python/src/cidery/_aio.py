@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import grpc
 import grpc.aio
 
+from cidery import _following as following
 from cidery import _protocol as protocol
-from cidery._again import TRIES, Tries, may_be_said_again, told_apart
+from cidery._again import TRIES, Tries, told_apart
+from cidery._batch import AsyncGroup, Member, Terms, accept
 from cidery._details import from_rpc
 from cidery._errors import CideryError, Unavailable
 from cidery._options import NAMES, DataFormat, Options, Seconds, service_name, split_call
@@ -73,6 +75,26 @@ class AsyncClient:
         options, payload = split_call(self._options, payload, inline, reserved=self._reserved)
         return await self._run(protocol.invoke_async(service, payload, options))
 
+    async def invoke_batch(
+        self,
+        members: Iterable[Member],
+        *,
+        on_each: Any = None,
+        on_final: Any = None,
+        cid: str | None = None,
+        idempotency_key: str | None = None,
+        retention: Seconds | None = None,
+    ) -> AsyncGroup:
+        """Has many services run in the background: all of them, or none where one is refused."""
+        terms: Terms = {
+            "on_each": on_each,
+            "on_final": on_final,
+            "cid": cid,
+            "idempotency_key": idempotency_key,
+            "retention": retention,
+        }
+        return AsyncGroup(await self._run(accept(members, self._options, terms)), self._run)
+
     async def result(self, cid: str, wait: Seconds | None = None) -> Any:
         """Waits for an outcome: the response, or the failure, raised."""
         return await self._run(protocol.result(cid, wait))
@@ -105,23 +127,13 @@ class AsyncClient:
         """Looks at an invocation with its input, its attempts and its children (`.message`)."""
         return await self._run(protocol.get(cid, None, full=True))
 
-    async def results(
+    def results(
         self, cids: str | Iterable[str], *, wait_for_accept: bool = False
     ) -> AsyncIterator[Event]:
         """The events of invocations: what was, then what comes, until all have ended."""
         cids = [cids] if isinstance(cids, str) else list(cids)
         followed = Followed(cids, wait_for_accept=wait_for_accept)
-        tries = Tries(self._tries, may_be_said_again)
-        while not followed.has_ended:
-            try:
-                stream = self._stubs.StreamResults(followed.request(), metadata=self._metadata)
-                async for message in stream:
-                    tries = Tries(self._tries, may_be_said_again)
-                    yield followed.note(message)
-                return
-            except grpc.RpcError as error:
-                failure = told_apart(from_rpc(error))
-            await asyncio.sleep(tries.pause(failure))
+        return following.follow_async(self._stubs, followed, self._metadata, self._tries)
 
     async def invocations(self, *, limit: int = 100, **chosen: Unpack[Chosen]) -> list[Invocation]:
         """Lists stored invocations, newest first: those that the keywords let through."""
@@ -182,6 +194,9 @@ class AsyncClient:
             return result
 
     async def _made(self, unary: protocol.Unary) -> protocol.Answer:
+        if unary.method == protocol.FOLLOW:
+            events = following.follow_async(self._stubs, unary.request, self._metadata, self._tries)
+            return protocol.Answer([event async for event in events])
         tries = Tries(self._tries, unary.is_safe)
         method = getattr(self._stubs, unary.method)
         metadata = (*self._metadata, *unary.metadata)

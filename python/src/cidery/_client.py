@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 
+from cidery import _following as following
 from cidery import _protocol as protocol
-from cidery._again import TRIES, Tries, may_be_said_again, told_apart
+from cidery._again import TRIES, Tries, told_apart
+from cidery._batch import Group, Member, Terms, accept
 from cidery._details import from_rpc
 from cidery._errors import CideryError, Unavailable
 from cidery._options import NAMES, DataFormat, Options, Seconds, service_name, split_call
@@ -85,6 +87,33 @@ class Client:
         options, payload = split_call(self._options, payload, inline, reserved=self._reserved)
         return self._run(protocol.invoke_async(service, payload, options))
 
+    def invoke_batch(
+        self,
+        members: Iterable[Member],
+        *,
+        on_each: Any = None,
+        on_final: Any = None,
+        cid: str | None = None,
+        idempotency_key: str | None = None,
+        retention: Seconds | None = None,
+    ) -> Group:
+        """Has many services run in the background: all of them, or none where one is refused.
+
+        Members are pairs of a service and a payload, or `Call`s with options; the same service may
+        be there as often as wanted, at most 10 000 in all. The group has a CID of its own: it is
+        followed and cancelled by it, and `join()` waits for the outcomes. `on_each` (a service, or
+        several) is invoked with the outcome of each member, `on_final` with all of them. It is
+        accepted once by its `cid` or `idempotency_key`, and kept for `retention` after its end.
+        """
+        terms: Terms = {
+            "on_each": on_each,
+            "on_final": on_final,
+            "cid": cid,
+            "idempotency_key": idempotency_key,
+            "retention": retention,
+        }
+        return Group(self._run(accept(members, self._options, terms)), self._run)
+
     def result(self, cid: str, wait: Seconds | None = None) -> Any:
         """Waits for an outcome: the response, or the failure, raised.
 
@@ -134,17 +163,7 @@ class Client:
         """
         cids = [cids] if isinstance(cids, str) else list(cids)
         followed = Followed(cids, wait_for_accept=wait_for_accept)
-        tries = Tries(self._tries, may_be_said_again)
-        while not followed.has_ended:
-            try:
-                stream = self._stubs.StreamResults(followed.request(), metadata=self._metadata)
-                for message in stream:
-                    tries = Tries(self._tries, may_be_said_again)
-                    yield followed.note(message)
-                return
-            except grpc.RpcError as error:
-                failure = told_apart(from_rpc(error))
-            time.sleep(tries.pause(failure))
+        return following.follow(self._stubs, followed, self._metadata, self._tries)
 
     def invocations(self, *, limit: int = 100, **chosen: Unpack[Chosen]) -> list[Invocation]:
         """Lists stored invocations, newest first: those that the keywords let through.
@@ -221,6 +240,9 @@ class Client:
             return result
 
     def _made(self, unary: protocol.Unary) -> protocol.Answer:
+        if unary.method == protocol.FOLLOW:
+            events = following.follow(self._stubs, unary.request, self._metadata, self._tries)
+            return protocol.Answer(list(events))
         tries = Tries(self._tries, unary.is_safe)
         method = getattr(self._stubs, unary.method)
         metadata = (*self._metadata, *unary.metadata)

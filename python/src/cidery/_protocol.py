@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cidery._again import may_be_said_again, never_began
+from cidery._again import may_be_said_again, never, never_began
 from cidery._calls import (
     Accepted,
     Response,
@@ -36,7 +36,7 @@ from cidery._options import (
     seconds,
     service_name,
 )
-from cidery._results import Invocation, State
+from cidery._results import Event, Followed, Invocation, State
 from cidery.v1 import (
     admin_pb2_grpc,
     discovery_pb2,
@@ -66,6 +66,9 @@ class Unary:
     is_safe: Callable[[CideryError], bool]
     cid: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
+    waits: bool = False
+    """Whether it waits for something to happen: a handler that does gives its seat to others, and
+    waits no longer than its outcome is wanted."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,12 @@ class Answer:
 
 
 Steps = Generator[Unary, Answer, T]
+
+# Two calls that are none of one request and one answer. The request of the first is what was seen
+# of a stream, and its answer the events up to its end; the request of the second is how long it
+# lasts, and only handlers make it.
+FOLLOW = "StreamResults"
+PAUSE = "Pause"
 
 
 class Stubs:
@@ -165,23 +174,41 @@ def get(
         wait=duration(wait or 0.0),
         view=invocation_pb2.INVOCATION_VIEW_FULL if full else invocation_pb2.INVOCATION_VIEW_BASIC,
     )
-    answer = yield Unary("GetInvocation", request, None, may_be_said_again, cid or None)
-    return Invocation.from_proto(answer.message.invocation)
+    unary = Unary("GetInvocation", request, None, may_be_said_again, cid or None, waits=bool(wait))
+    return Invocation.from_proto((yield unary).message.invocation)
 
 
 def result(cid: str, wait: Seconds | None) -> Steps[Any]:
     """Waits for an outcome: the response, or the failure, raised."""
+    found = yield from ended(cid, wait)
+    if found.error is not None:
+        raise found.error
+    return found.payload
+
+
+def ended(cid: str, wait: Seconds | None) -> Steps[Invocation]:
+    """Waits for the end of an invocation."""
     until = None if wait is None else time.monotonic() + seconds(wait)
     while True:
         left = _LONGEST_WAIT if until is None else until - time.monotonic()
         found = yield from get(cid, max(0.0, min(left, _LONGEST_WAIT)))
         if found.has_ended:
-            if found.error is not None:
-                raise found.error
-            return found.payload
+            return found
         if until is not None and time.monotonic() >= until:
             message = f"the invocation has not ended: it is {found.state.value}"
             raise DeadlineExceeded(message, reason="STILL_RUNNING", cid=cid)
+
+
+def follow(cid: str) -> Steps[list[Event]]:
+    """All events of an invocation that has ended, and of the members of a group."""
+    answer = yield Unary(FOLLOW, Followed([cid]), None, may_be_said_again, cid, waits=True)
+    events: list[Event] = answer.message
+    return events
+
+
+def pause(seconds: float) -> Steps[None]:
+    """Waits, for as long as the outcome of the handler that does is wanted."""
+    yield Unary(PAUSE, seconds, None, never, waits=True)
 
 
 def complete(

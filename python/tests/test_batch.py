@@ -1,0 +1,412 @@
+"""Groups: many invocations that are accepted at once, against a real node."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from proxy import Proxy
+
+from cidery import (
+    AlreadyExists,
+    AsyncClient,
+    Call,
+    CideryError,
+    Client,
+    DeadlineExceeded,
+    EventKind,
+    InvalidArgument,
+    NotFound,
+    Options,
+    RetryPolicy,
+    Service,
+    State,
+    Worker,
+    new_cid,
+)
+from cidery import _protocol as protocol
+from cidery._batch import Grouped, accept, join
+from cidery._results import Event, Followed
+from cidery.testing import Node
+from cidery.v1 import invocation_pb2, outcome_pb2
+
+Serve = Callable[..., Worker]
+WAIT = 20.0
+MIXED: list[Any] = [
+    ("customer.get", {"cust_id": 1}),
+    Call("demo.fail", code="NOT_FOUND", message="none"),
+    ("customer.get", {"cust_id": 3}),
+]
+
+
+class Hear(Service):
+    """Keeps what it was invoked with."""
+
+    name = "batch.hear"
+    heard: list[Any] = []
+    more = threading.Condition()
+
+    def handle(self) -> None:
+        with self.more:
+            self.heard.append(self.request.payload)
+            self.more.notify_all()
+
+    @classmethod
+    def of(cls, group: str, count: int) -> list[Any]:
+        """What it heard of a group, once that is so much."""
+
+        def found() -> list[Any]:
+            return [each for each in cls.heard if each.group_cid == group]
+
+        with cls.more:
+            assert cls.more.wait_for(lambda: len(found()) >= count, WAIT), found()
+        return found()
+
+
+class Held(Service):
+    """Ends once the test lets it, one for each permit."""
+
+    name = "batch.held"
+    gate = threading.Semaphore(0)
+
+    def handle(self) -> Any:
+        while not self.gate.acquire(timeout=0.01):
+            self.sleep(0)
+        return self.request.payload
+
+
+def held(count: int) -> list[tuple[Any, Any]]:
+    return [(Held, {"n": n}) for n in range(count)]
+
+
+def test_outcomes_come_in_the_order_of_requests_and_failures_are_outcomes(client: Client) -> None:
+    group = client.invoke_batch(MIXED)
+    assert not group.already_accepted
+    outcomes = group.join(WAIT)
+    assert [outcome.cid for outcome in outcomes] == list(group.members)
+    assert [outcome.service for outcome in outcomes] == [
+        "customer.get",
+        "demo.fail",
+        "customer.get",
+    ]
+    assert [outcome.ok for outcome in outcomes] == [True, False, True]
+    assert [outcome.state for outcome in outcomes] == [
+        State.SUCCEEDED,
+        State.FAILED,
+        State.SUCCEEDED,
+    ]
+    first, second, third = outcomes
+    assert (first.result().cust_id, third.response["cust_id"]) == (1, 3)
+    assert (second.response, first.error) == (None, None)
+    with pytest.raises(NotFound, match="none") as caught:
+        second.result()
+    assert caught.value.cid == group.members[1]
+    found = client.get(group.cid)
+    assert (found.state, found.service, found.payload.failed) == (State.SUCCEEDED, "", 1)
+
+
+def test_each_outcome_is_told_to_whoever_wants_each(serve: Serve, client: Client) -> None:
+    serve(Hear)
+    group = client.invoke_batch(MIXED, on_each=[Hear])
+    group.join(WAIT)
+    heard = sorted(Hear.of(group.cid, 3), key=lambda each: each.position)
+    assert [each.cid for each in heard] == list(group.members)
+    assert [each.state for each in heard] == ["SUCCEEDED", "FAILED", "SUCCEEDED"]
+    assert heard[0].response.cust_id == 1
+    assert heard[1].error.code == "NOT_FOUND"
+
+
+def test_all_outcomes_are_told_once_and_in_order(serve: Serve, client: Client) -> None:
+    serve(Hear)
+    group = client.invoke_batch(MIXED, on_final=Hear)
+    group.join(WAIT)
+    (heard,) = Hear.of(group.cid, 1)
+    assert [each.cid for each in heard.outcomes] == list(group.members)
+    assert (heard.members, heard.succeeded, heard.failed) == (3, 2, 1)
+    # One without members ends at once.
+    empty = client.invoke_batch([], on_final=Hear)
+    assert empty.join(WAIT) == []
+    assert empty.members == ()
+    (heard,) = Hear.of(empty.cid, 1)
+    assert (heard.members, heard.outcomes) == (0, [])
+
+
+def test_it_is_accepted_as_a_whole_or_not_at_all(cidery_client: Client) -> None:
+    client = cidery_client
+    echo: Any = ("cidery.echo", {})
+    with pytest.raises(NotFound) as unknown:
+        client.invoke_batch([echo, ("no.such", {})])
+    assert unknown.value.reason == "SERVICE_UNKNOWN"
+    assert [v.path for v in unknown.value.violations] == ["/requests/1"]
+    with pytest.raises(NotFound):
+        client.invoke_batch([echo], on_final="no.such")
+    with pytest.raises(InvalidArgument) as many:
+        client.invoke_batch([echo] * 10_001)
+    assert many.value.reason == "BATCH_LIMIT"
+    assert client.invocations() == []
+
+
+def test_what_cannot_be_carried_is_named_with_its_place(client: Client) -> None:
+    echo: Any = ("cidery.echo", {})
+    with pytest.raises(TypeError, match=r"member 1: `/a` .*cannot be carried"):
+        client.invoke_batch([echo, ("cidery.echo", {"a": object()})])
+    with pytest.raises(InvalidArgument) as caught:
+        client.invoke_batch([echo, ("cidery.echo", {"a": [float("nan")]})])
+    assert [v.path for v in caught.value.violations] == ["/requests/1/a/0"]
+    wrong: list[Any] = ["cidery.echo", b"x", {"cidery.echo": {}}]
+    for members in wrong:
+        with pytest.raises(TypeError, match="members are pairs"):
+            client.invoke_batch(members)
+    no_member: list[Any] = ["cidery.echo", ("cidery.echo",), ("a", {}, {}), 5, (5, {})]
+    for member in no_member:
+        with pytest.raises(TypeError, match="member 0: "):
+            client.invoke_batch([member])
+
+
+def test_members_have_options_of_their_own(client: Client) -> None:
+    bound = client.with_options(metadata={"who": "all"}, retention=3600)
+    group = bound.invoke_batch(
+        [
+            Call("cidery.echo", {"n": 1}, delay=3600, metadata={"who": "me"}, concurrency_key="k"),
+            ("cidery.echo", {"n": 2}),
+        ]
+    )
+    first, second = (client.get(cid) for cid in group.members)
+    assert (first.pending_reason, first.metadata) == ("DUE_LATER", {"who": "me"})
+    assert first.message.concurrency_key == "k"
+    assert client.result(second.cid, WAIT) == {"n": 2}
+    assert client.get(second.cid).metadata == {"who": "all"}
+    assert [found.cid for found in client.invocations(group_cid=group.cid)] == [
+        *reversed(group.members)
+    ]
+    client.cancel(group.cid)
+    ended = client.get(group.cid, wait=WAIT).message
+    kept = ended.purge_time.ToDatetime() - ended.end_time.ToDatetime()
+    assert kept == datetime.timedelta(hours=1)
+
+
+def test_a_member_has_no_option_that_only_the_group_can_have() -> None:
+    for options in ({"once": "x"}, {"with_outcome": True}):
+        with pytest.raises(TypeError, match="is no option of one member"):
+            Call("cidery.echo", {}, **options)
+    with pytest.raises(TypeError, match="no such option"):
+        Call("cidery.echo", {}, dleay=5)
+    with pytest.raises(TypeError, match="`delay` without a payload is ambiguous"):
+        Call("cidery.echo", delay=5)
+
+
+def test_said_again_it_is_the_first_one(client: Client) -> None:
+    key = new_cid()
+    first = client.invoke_batch(MIXED, idempotency_key=key)
+    again = client.invoke_batch(MIXED, idempotency_key=key)
+    assert (first.already_accepted, again.already_accepted) == (False, True)
+    assert (again.cid, again.members) == (first.cid, first.members)
+    assert [o.cid for o in again.join(WAIT)] == list(first.members)
+    by_cid = client.with_options(cid=first.cid, idempotency_key=key).invoke_batch(MIXED)
+    assert (by_cid.cid, by_cid.already_accepted) == (first.cid, True)
+    with pytest.raises(AlreadyExists) as caught:
+        client.invoke_batch(MIXED[:2], idempotency_key=key)
+    assert caught.value.reason == "IDEMPOTENCY_MISMATCH"
+
+
+def accepted(tried: int, *, already: bool, given: str | None = None) -> Grouped:
+    """What a call makes of the node's answer to its last try."""
+    steps = accept([("cidery.echo", {})], Options(), {"cid": given})
+    unary = next(steps)
+    assert unary.is_safe(CideryError(reason="CONNECT_FAILED"))
+    response = invocation_pb2.InvokeBatchResponse(
+        cid=unary.request.cid, member_cids=[new_cid()], already_accepted=already
+    )
+    with pytest.raises(StopIteration) as end:
+        steps.send(protocol.Answer(response, tried))
+    made: Grouped = end.value.value
+    return made
+
+
+def test_a_call_that_is_repeated_after_its_answer_was_lost_is_new_to_its_caller() -> None:
+    cid = new_cid()
+    assert not accepted(2, already=True).already_accepted
+    assert accepted(1, already=True).already_accepted
+    assert accepted(2, already=True, given=cid).already_accepted
+    assert accepted(2, already=True, given=cid).cid == cid
+
+
+def test_a_group_is_cancelled_with_its_members(serve: Serve, client: Client) -> None:
+    serve(Held, max_in_flight=2)
+    group = client.invoke_batch(held(6))
+    Held.gate.release()
+    while not any(client.get(cid).has_ended for cid in group.members):
+        time.sleep(0.01)
+    (change,) = client.cancel(group.cid, reason="enough")
+    assert change.cid == group.cid
+    outcomes = group.join(WAIT)
+    states = [outcome.state for outcome in outcomes]
+    assert (states.count(State.SUCCEEDED), states.count(State.CANCELLED)) == (1, 5)
+    assert client.get(group.cid).payload.cancelled == 5
+
+
+def test_a_wait_that_is_over_says_that_it_goes_on(serve: Serve, client: Client) -> None:
+    serve(Held)
+    group = client.invoke_batch(held(2))
+    began = time.monotonic()
+    with pytest.raises(DeadlineExceeded) as caught:
+        group.join(0.2)
+    assert (caught.value.reason, caught.value.cid) == ("STILL_RUNNING", group.cid)
+    assert 0.15 < time.monotonic() - began < WAIT / 2
+    Held.gate.release(2)
+    assert [o.response.n for o in group.join(datetime.timedelta(seconds=WAIT))] == [0, 1]
+
+
+def test_whoever_comes_late_is_told_the_same(client: Client) -> None:
+    group = client.invoke_batch(MIXED)
+    followed = list(client.results(group.cid))
+    assert [event.cid for event in followed[:1] + followed[-1:]] == [group.cid] * 2
+    assert [event.kind for event in followed[:1] + followed[-1:]] == ["accepted", "succeeded"]
+    assert sorted(event.cid for event in followed[1:-1]) == sorted(group.members)
+    assert all(event.kind.is_last for event in followed[1:])
+    late = list(client.results(group.cid))
+    assert {(e.cid, e.sequence) for e in late} == {(e.cid, e.sequence) for e in followed}
+    assert len(late) == len(followed)
+
+
+@pytest.mark.parametrize("also_members", [False, True])
+def test_a_broken_stream_goes_on_after_what_was_seen_of_each_member(
+    also_members: bool, node: Node, serve: Serve, client: Client
+) -> None:
+    serve(Held)
+    group = client.invoke_batch(held(8))
+    asked = [group.cid, *(group.members if also_members else ())]
+    proxy = Proxy(node.address)
+    events: list[Any] = []
+    try:
+        with Client(proxy.address, tries=60) as far:
+            Held.gate.release(5)
+            for event in far.results(asked):
+                events.append(event)
+                ends = sum(e.cid != group.cid and e.kind.is_last for e in events)
+                if ends == 5 and proxy.connections == 1 and not proxy.again.is_set():
+                    proxy.cut()
+                    Held.gate.release(3)
+        assert proxy.again.wait(WAIT)
+    finally:
+        proxy.close()
+    stored = [(event.cid, event.sequence) for event in events]
+    assert len(stored) == len(set(stored)), "an event came twice"
+    ended = [event.cid for event in events if event.kind.is_last]
+    assert sorted(ended[:-1]) == sorted(group.members)
+    assert ended[-1] == group.cid
+
+
+def test_what_was_seen_is_asked_for_no_more() -> None:
+    group, member, other = new_cid(), new_cid(), new_cid()
+    followed = Followed([group, other])
+
+    def end(cid: str, sequence: int) -> None:
+        message = invocation_pb2.StreamResultsResponse(cid=cid, sequence=sequence)
+        message.succeeded.SetInParent()
+        followed.note(message)
+
+    end(member, 7)
+    end(other, 9)
+    request = followed.request()
+    assert list(request.cids) == [group]
+    assert dict(request.after_sequences) == {member: 7, other: 9}
+    assert not followed.has_ended
+    end(group, 11)
+    assert followed.has_ended
+
+
+def test_a_group_is_joined_over_a_node_that_was_killed() -> None:
+    with Node() as node, node.client(tries=60) as client:
+        with Worker(Held, node=node.address):
+            group = client.invoke_batch(held(3))
+            Held.gate.release()
+            while not any(client.get(cid).has_ended for cid in group.members):
+                time.sleep(0.01)
+            joined: list[Any] = []
+            joins = threading.Thread(target=lambda: joined.extend(group.join(WAIT * 3)))
+            joins.start()
+            node.kill()
+            node.start()
+            assert client.get(group.cid).state is State.RUNNING
+            # Attempts that a crash lost run again.
+            Held.gate.release(8)
+            joins.join(WAIT * 3)
+        assert [outcome.response.n for outcome in joined] == [0, 1, 2]
+        node.kill()
+        node.start()
+        assert [outcome.response.n for outcome in group.join(WAIT)] == [0, 1, 2]
+    while Held.gate.acquire(blocking=False):
+        pass
+
+
+def test_a_thousand_members_keep_their_order(client: Client) -> None:
+    group = client.invoke_batch(("cidery.echo", {"n": n}) for n in range(1_000))
+    outcomes = group.join(WAIT * 3)
+    assert [outcome.response.n for outcome in outcomes] == list(range(1_000))
+    assert len({outcome.cid for outcome in outcomes}) == 1_000
+
+
+def test_an_outcome_that_is_no_longer_kept_is_said_so(client: Client) -> None:
+    group = client.invoke_batch(MIXED)
+    group.join(WAIT)
+    client.purge(group.members[0])
+    first, second, third = group.join(WAIT)
+    assert (first.ok, second.state, third.ok) == (False, State.FAILED, True)
+    assert isinstance(first.error, NotFound)
+    assert (first.error.reason, first.error.cid) == ("RESULT_EXPIRED", first.cid)
+    client.purge(group.cid)
+    with pytest.raises(NotFound) as gone:
+        group.join(WAIT)
+    assert gone.value.reason == "RESULT_EXPIRED"
+
+
+def test_an_outcome_that_goes_while_it_is_asked_for_has_its_state_still() -> None:
+    members = new_cid(), new_cid()
+    steps = join(Grouped(new_cid(), members, ("a", "b"), already_accepted=False), None)
+    next(steps)
+    ended = outcome_pb2.Invocation(state=outcome_pb2.STATE_SUCCEEDED)
+    steps.send(protocol.Answer(invocation_pb2.GetInvocationResponse(invocation=ended)))
+    gone = invocation_pb2.StreamResultsResponse(cid=members[1])
+    gone.not_found.reason = "RESULT_EXPIRED"
+    gone.not_found.state = outcome_pb2.STATE_EXPIRED
+    with pytest.raises(StopIteration) as end:
+        steps.send(protocol.Answer([Event.from_proto(gone)]))
+    first, second = end.value.value
+    assert (first.service, first.state, first.error.reason) == ("a", None, "RESULT_EXPIRED")
+    assert (second.service, second.state) == ("b", State.EXPIRED)
+    assert second.error.reason == "RESULT_EXPIRED"
+
+
+def test_the_client_for_asyncio_does_the_same(node: Node) -> None:
+    async def calls() -> None:
+        async with AsyncClient(node.address) as client:
+            group = await client.invoke_batch(MIXED, idempotency_key=new_cid())
+            outcomes = await group.join(WAIT)
+            assert [outcome.cid for outcome in outcomes] == list(group.members)
+            assert [outcome.ok for outcome in outcomes] == [True, False, True]
+            slow = await client.invoke_batch([("demo.sleep", {"seconds": 30})])
+            with pytest.raises(DeadlineExceeded):
+                await slow.join(0.1)
+            await client.cancel(slow.cid)
+            (outcome,) = await slow.join(WAIT)
+            assert outcome.state is State.CANCELLED
+            kinds = [event.kind async for event in client.results(group.cid)]
+            assert kinds.count(EventKind.FAILED) == 1
+
+    asyncio.run(calls())
+
+
+def test_what_is_known_of_a_group_says_so(client: Client) -> None:
+    group = client.invoke_batch([Call("cidery.echo", {}, retry_policy=RetryPolicy(1))])
+    assert repr(group) == f"Group(cid='{group.cid}', members=1)"
+    (outcome,) = group.join(WAIT)
+    assert "state=<State.SUCCEEDED: 'SUCCEEDED'>" in repr(outcome)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        outcome.state = None  # type: ignore[misc]
