@@ -219,6 +219,8 @@ def accepted(tried: int, *, already: bool, given: str | None = None) -> Grouped:
     """What a call makes of the node's answer to its last try."""
     steps = accept([("cidery.echo", {})], Options(), {"cid": given})
     unary = next(steps)
+    assert unary.request.cid == unary.cid, "the CID is brought"
+    assert unary.cid
     assert unary.is_safe(CideryError(reason="CONNECT_FAILED"))
     response = invocation_pb2.InvokeBatchResponse(
         cid=unary.request.cid, member_cids=[new_cid()], already_accepted=already

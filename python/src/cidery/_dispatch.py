@@ -6,6 +6,7 @@ import asyncio
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -75,6 +76,7 @@ class DispatchPlatform:
         self._facts = facts
         self._served = served
         self._items = 0
+        self._waiting: list[concurrent.futures.Future[Answer]] = []
 
     @property
     def cancelled(self) -> threading.Event:
@@ -88,19 +90,36 @@ class DispatchPlatform:
             return self._cancelled
 
     def cancel(self) -> None:
-        """Tells the handler that its outcome is not wanted any more."""
+        """Tells the handler that its outcome is not wanted any more: nor is what only waits."""
         with _making:
             self._is_cancelled = True
             if self._cancelled is not None:
                 self._cancelled.set()
+            waiting = list(self._waiting)
+        for future in waiting:
+            future.cancel()
 
     def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
         """Makes a nested call: the token says on whose behalf."""
+        if unary.method == "GetInvocation" and not unary.waits:
+            # Whoever only looks keeps its seat: it might wait long to have it back.
+            return self._line.call(unary)
         left = self._facts.seconds_left
         timeout = left if unary.method == "Invoke" else None
         metadata = (*unary.metadata, ("cidery-dispatch", self.token))
-        named = Unary(unary.method, unary.request, timeout, unary.is_safe, unary.cid, metadata)
-        return self._line.call(named)
+        named = dataclasses.replace(unary, timeout=timeout, metadata=metadata)
+        future = self._line.call(named)
+        if unary.waits:
+            self._wait(future)
+        return future
+
+    def _wait(self, future: concurrent.futures.Future[Answer]) -> None:
+        with _making:
+            self._waiting.append(future)
+            is_late = self._is_cancelled
+        if is_late:
+            future.cancel()
+        future.add_done_callback(self._waiting.remove)
 
     def follow_up(self, request: invocation_pb2.InvokeAsyncRequest) -> None:
         """Keeps it for the result: the node accepts both together."""

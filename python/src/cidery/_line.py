@@ -24,7 +24,8 @@ import grpc.aio
 from cidery._again import TRIES, Tries, told_apart
 from cidery._details import from_failure, from_rpc
 from cidery._errors import CideryError, Unavailable
-from cidery._protocol import CHANNEL_OPTIONS, Answer, Stubs, Unary
+from cidery._following import follow_async
+from cidery._protocol import CHANNEL_OPTIONS, FOLLOW, PAUSE, Answer, Stubs, Unary
 from cidery.v1 import worker_pb2, worker_pb2_grpc
 
 _log = logging.getLogger("cidery.worker")
@@ -364,8 +365,14 @@ class Line:
             self._idle.set()
 
     async def _called(self, unary: Unary) -> Answer:
-        method = getattr(self._stubs, unary.method)
         metadata = (*self._metadata, *unary.metadata)
+        if unary.method == PAUSE:
+            await asyncio.sleep(unary.request)
+            return Answer(None)
+        if unary.method == FOLLOW:
+            events = follow_async(self._stubs, unary.request, metadata, TRIES)
+            return Answer([event async for event in events])
+        method = getattr(self._stubs, unary.method)
         tries = Tries(TRIES, unary.is_safe)
         while True:
             try:

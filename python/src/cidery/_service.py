@@ -6,6 +6,7 @@ Everything a handler can do is here: read what came in, invoke others, answer, t
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import inspect
 import logging
 import threading
@@ -15,6 +16,7 @@ import typing
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from cidery import _patterns as patterns
 from cidery import _protocol as protocol
 from cidery._again import never_began
 from cidery._calls import Accepted, invoke_async_request, invoke_request, read_response
@@ -30,6 +32,11 @@ from cidery._request import Outgoing, Request
 from cidery._results import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from typing_extensions import Unpack
+
+    from cidery._batch import Member, Terms
     from cidery._options import RetryPolicy, Seconds
     from cidery._sio import CsvOptions, EmptyStrings, UnknownKeys
 
@@ -173,6 +180,52 @@ class Service:
         options, payload = split_call(Options(), payload, inline, reserved=NAMES)
         return self._run(self._invoke_async(service, payload, options))
 
+    def fan_out(
+        self,
+        members: Iterable[Member],
+        *,
+        on_each: Any = None,
+        on_final: Any = None,
+        once: str | None = None,
+        cid: str | None = None,
+        idempotency_key: str | None = None,
+        retention: Seconds | None = None,
+    ) -> Any:
+        """Has many services run in the background, all of them or none: answers with a `Group`.
+
+        Members are pairs of a service and a payload, or `Call`s with options; the same service may
+        be there as often as wanted. `self.fan_out([...]).join()` waits for all of them and answers
+        with their outcomes in this order; the handler's seat is free meanwhile. `on_each` (a
+        service, or several) is invoked with the outcome of each member, `on_final` with all of
+        them. `once="label"` has the group accepted once, however often this handler is attempted.
+        """
+        terms: Terms = {
+            "on_each": on_each,
+            "on_final": on_final,
+            "once": once,
+            "cid": cid,
+            "idempotency_key": idempotency_key,
+            "retention": retention,
+        }
+        return patterns.fan_out(self, members, Options(), terms)
+
+    def parallel(self, members: Iterable[Member], **terms: Unpack[Terms]) -> Any:
+        """Has many services run in the background, each on its own.
+
+        The outcome of each goes to `on_each`. It is a `fan_out` that nobody needs to wait for.
+        """
+        return self.fan_out(members, **terms)
+
+    def invoke_with_retry(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """Invokes a service as `invoke` does, again where it fails in a way that a repeat may mend.
+
+        `retry_policy` says how often, and how long it waits in between; by default 5 calls in all,
+        after 100 ms, then twice as long each time, at most 2 s, each wait a random part of that.
+        No call begins after this handler's deadline. The last failure is raised.
+        """
+        options, payload = split_call(Options(), payload, inline, reserved=NAMES)
+        return self._run(patterns.with_retry(self, service, payload, options))
+
     def progress(self, fraction: float | None = None, message: str = "", value: Any = None) -> None:
         """Tells how far it is: a sign of life, from which its timeout runs anew."""
         self._platform.progress(Progress(fraction, message, plain(value)))
@@ -219,7 +272,7 @@ class Service:
     def _invoke_async(self, service: Any, payload: Any, options: Options) -> protocol.Steps[Any]:
         label = options.once
         if label is not None:
-            key = f"once/{self.cid}/{self.service_name}/{label}"
+            key = patterns.once_key(self, label)
             options = options.updated({"idempotency_key": key, "once": None})
         if options.callback is None and (yield from self._has_convention()):
             options = options.updated({"callback": self.service_name + _CALLBACK})
@@ -261,6 +314,9 @@ class Service:
     def _carried_out(self, steps: protocol.Steps[Any], unary: protocol.Unary) -> protocol.Unary:
         try:
             answer = self._platform.call(unary).result()
+        except concurrent.futures.CancelledError:
+            # It only waited, and the outcome is not wanted any more.
+            return steps.throw(Cancelled("the service was cancelled", reason="CANCELLED"))
         except Exception as error:
             return steps.throw(error)
         return steps.send(answer)
@@ -295,6 +351,19 @@ class Invoker:
         """As `Service.invoke_async`."""
         options, payload = split_call(self._options, payload, inline, reserved=_NONE)
         return self._service._run(self._service._invoke_async(service, payload, options))
+
+    def fan_out(self, members: Iterable[Member], **terms: Unpack[Terms]) -> Any:
+        """As `Service.fan_out`: the options are those of members that have none of their own."""
+        return patterns.fan_out(self._service, members, self._options, terms)
+
+    def parallel(self, members: Iterable[Member], **terms: Unpack[Terms]) -> Any:
+        """As `Service.parallel`."""
+        return self.fan_out(members, **terms)
+
+    def invoke_with_retry(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """As `Service.invoke_with_retry`."""
+        options, payload = split_call(self._options, payload, inline, reserved=_NONE)
+        return self._service._run(patterns.with_retry(self._service, service, payload, options))
 
 
 class _Convention:

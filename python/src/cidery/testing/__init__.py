@@ -12,6 +12,6 @@
 """
 
 from cidery.testing._node import Node
-from cidery.testing._trial import Invoked, Trial, run, trial
+from cidery.testing._trial import Invoked, InvokedGroup, Trial, run, trial
 
-__all__ = ["Invoked", "Node", "Trial", "run", "trial"]
+__all__ = ["Invoked", "InvokedGroup", "Node", "Trial", "run", "trial"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,16 +18,17 @@ from cidery._calls import get_value, set_value
 from cidery._check import check_input, check_output
 from cidery._cid import new_cid
 from cidery._context import Facts
-from cidery._definition import Definition
+from cidery._definition import Definition, failure_of
+from cidery._details import to_failure
 from cidery._dispatch import refuse_follow_ups
 from cidery._errors import Internal, InvalidArgument, NotFound
 from cidery._later import Later
 from cidery._options import DataFormat
 from cidery._payload import plain
-from cidery._protocol import Answer, Unary
-from cidery._results import Progress
+from cidery._protocol import FOLLOW, PAUSE, Answer, Unary
+from cidery._results import Event, Followed, Progress
 from cidery._value import normalized
-from cidery.v1 import discovery_pb2, invocation_pb2
+from cidery.v1 import discovery_pb2, invocation_pb2, outcome_pb2
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,18 @@ class Invoked:
     request: Any = field(default=None, repr=False, compare=False)
 
 
+@dataclass(frozen=True)
+class InvokedGroup:
+    """Services that were invoked at once."""
+
+    cid: str
+    members: tuple[Invoked, ...]
+    """In the order of the requests: recorded, and run once their outcomes are asked for."""
+    on_each: tuple[str, ...] = ()
+    on_final: tuple[str, ...] = ()
+    request: Any = field(default=None, repr=False, compare=False)
+
+
 @dataclass
 class Trial:
     """All that came of running a service."""
@@ -54,6 +67,8 @@ class Trial:
     """What it waited for."""
     invoked_async: list[Invoked] = field(default_factory=list)
     """What it had run in the background: recorded, not run."""
+    groups: list[InvokedGroup] = field(default_factory=list)
+    """What it had run at once: run where it was joined, and nobody is told of the outcomes."""
     later: Later | None = None
     """Set where somebody else gives the response: there is no `payload` yet."""
     items: list[Any] = field(default_factory=list)
@@ -126,6 +141,10 @@ def trial(
     return out
 
 
+class _Unanswered(TypeError):
+    """The test says nothing that could be answered."""
+
+
 class _Platform:
     """What stands for the node."""
 
@@ -135,12 +154,23 @@ class _Platform:
         self.token = new_cid().replace("-", "")
         self._invokes = invokes
         self._out = out
+        self._ended: dict[str, list[invocation_pb2.StreamResultsResponse]] = {}
+        self._answers: dict[str, Callable[[Any], Any]] = {
+            "GetInvocation": self._look_at_group,
+            "GetService": self._describe,
+            "Invoke": self._invoke,
+            "InvokeAsync": self._note_async,
+            "InvokeBatch": self._note_group,
+            FOLLOW: self._follow_group,
+            # A test does not wait.
+            PAUSE: lambda _: None,
+        }
 
     def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
         """Answers what the test says."""
         future: concurrent.futures.Future[Answer] = concurrent.futures.Future()
         try:
-            future.set_result(Answer(self._answer(unary)))
+            future.set_result(Answer(self._answers[unary.method](unary.request)))
         except Exception as error:
             future.set_exception(error)
         return future
@@ -161,41 +191,87 @@ class _Platform:
         """Records it."""
         self._out.items.append(normalized(item))
 
-    def _answer(self, unary: Unary) -> Any:
-        request = unary.request
-        if unary.method == "InvokeAsync":
-            return self._note_async(request, with_outcome=False)
+    def _invoke(self, request: invocation_pb2.InvokeRequest) -> invocation_pb2.InvokeResponse:
         self._check_known(request.service)
-        if unary.method == "GetService":
-            return discovery_pb2.GetServiceResponse()
         payload = get_value(request, "input")
         self._out.invoked.append(Invoked(request.service, payload, request=request))
-        answer = self._invokes[request.service]
+        response = invocation_pb2.InvokeResponse()
+        set_value(response, self._answered(request.service, payload))
+        return response
+
+    def _answered(self, service: str, payload: Any) -> Any:
+        """What a service answers by what the test says."""
+        self._check_known(service)
+        answer = self._invokes[service]
         if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, type) or hasattr(answer, "service_class"):
             tried = trial(answer, payload, invokes=self._invokes)
             if tried.later is not None:
-                message = f"`{request.service}` answers later: `invokes` says what it answers then"
-                raise TypeError(message)
-            answer = tried.payload
-        elif callable(answer):
-            answer = answer(Bunch.of(payload))
-        response = invocation_pb2.InvokeResponse()
-        set_value(response, answer)
-        return response
+                message = f"`{service}` answers later: `invokes` says what it answers then"
+                raise _Unanswered(message)
+            return tried.payload
+        return answer(Bunch.of(payload)) if callable(answer) else answer
+
+    def _describe(self, request: discovery_pb2.GetServiceRequest) -> Any:
+        self._check_known(request.service)
+        return discovery_pb2.GetServiceResponse()
 
     def _note_async(
-        self, request: invocation_pb2.InvokeAsyncRequest, *, with_outcome: bool
+        self, request: invocation_pb2.InvokeAsyncRequest, *, with_outcome: bool = False
     ) -> invocation_pb2.InvokeAsyncResponse:
-        cid = request.cid or new_cid()
-        payload = get_value(request, "input")
-        callbacks = tuple(request.callbacks)
-        invoked = Invoked(request.service, payload, cid, callbacks, with_outcome, request)
-        self._out.invoked_async.append(invoked)
-        return invocation_pb2.InvokeAsyncResponse(cid=cid)
+        noted = _noted(request, with_outcome)
+        self._out.invoked_async.append(noted)
+        return invocation_pb2.InvokeAsyncResponse(cid=noted.cid)
+
+    def _note_group(
+        self, request: invocation_pb2.InvokeBatchRequest
+    ) -> invocation_pb2.InvokeBatchResponse:
+        members = tuple(_noted(member, False) for member in request.requests)
+        on_each, on_final = tuple(request.on_each), tuple(request.on_final)
+        self._out.groups.append(InvokedGroup(request.cid, members, on_each, on_final, request))
+        cids = [member.cid for member in members]
+        return invocation_pb2.InvokeBatchResponse(cid=request.cid, member_cids=cids)
+
+    def _look_at_group(
+        self, request: invocation_pb2.GetInvocationRequest
+    ) -> invocation_pb2.GetInvocationResponse:
+        group = self._group(request.cid)
+        found = outcome_pb2.Invocation(cid=group.cid, state=outcome_pb2.STATE_SUCCEEDED)
+        return invocation_pb2.GetInvocationResponse(invocation=found)
+
+    def _follow_group(self, followed: Followed) -> list[Event]:
+        (cid,) = followed.request().cids
+        if cid not in self._ended:
+            self._ended[cid] = [self._end(member) for member in self._group(cid).members]
+        return [followed.note(end) for end in self._ended[cid]]
+
+    def _end(self, member: Invoked) -> invocation_pb2.StreamResultsResponse:
+        """The last event of a member: a failure is an outcome."""
+        end = invocation_pb2.StreamResultsResponse(cid=member.cid)
+        try:
+            set_value(end.succeeded, self._answered(member.service, member.payload))
+        except _Unanswered:
+            raise
+        except Exception as error:
+            failure = failure_of(error, member.service, member.cid)
+            end.failed.failure.CopyFrom(to_failure(failure))
+        return end
+
+    def _group(self, cid: str) -> InvokedGroup:
+        for group in self._out.groups:
+            if group.cid == cid:
+                return group
+        raise NotFound(f"there is no group {cid} in this test", reason="CID_UNKNOWN")
 
     def _check_known(self, service: str) -> None:
         if service not in self._invokes:
             message = f"there is no service named `{service}`: `invokes` says what it answers"
             raise NotFound(message, reason="SERVICE_UNKNOWN")
+
+
+def _noted(request: invocation_pb2.InvokeAsyncRequest, with_outcome: bool) -> Invoked:
+    cid = request.cid or new_cid()
+    payload = get_value(request, "input")
+    callbacks = tuple(request.callbacks)
+    return Invoked(request.service, payload, cid, callbacks, with_outcome, request)

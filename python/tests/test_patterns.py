@@ -1,0 +1,482 @@
+"""Patterns of handlers: fan-out with a join, parallel, one call again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import gc
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cidery import (
+    Aborted,
+    Call,
+    Cancelled,
+    CideryError,
+    Client,
+    DeadlineExceeded,
+    FailedPrecondition,
+    NotFound,
+    RetryPolicy,
+    Service,
+    State,
+    Unavailable,
+    Worker,
+    service,
+    testing,
+)
+from cidery import _patterns as patterns
+from cidery.testing import Node, Trial
+
+Serve = Callable[..., Worker]
+WAIT = 20.0
+QUICK = RetryPolicy(max_attempts=3, initial_interval=0.001)
+
+
+def half(name: str, depth: int) -> list[Any]:
+    return [(name, {"depth": depth - 1}), Call(name, {"depth": depth - 1})]
+
+
+class AddUp(Service):
+    """Fans out to itself, down to nothing, and adds up: it needs its seat to be free."""
+
+    name = "patterns.add-up"
+
+    def handle(self) -> Any:
+        depth = self.request.payload.depth
+        if depth == 0:
+            return 1
+        return sum(outcome.result() for outcome in self.fan_out(half(self.name, depth)).join())
+
+
+class AddUpAsync(Service):
+    name = "patterns.add-up-async"
+
+    async def handle(self) -> Any:
+        depth = self.request.payload.depth
+        if depth == 0:
+            return 1
+        outcomes = await self.fan_out(half(self.name, depth)).join()
+        return sum(outcome.result() for outcome in outcomes)
+
+
+@service("patterns.add-up-function")
+def add_up(ctx: Service, given: Any) -> Any:
+    if given.depth == 0:
+        return 1
+    group = ctx.parallel(half("patterns.add-up-function", given.depth))
+    return sum(outcome.result() for outcome in group.join(WAIT))
+
+
+@service("patterns.add-up-coroutine")
+async def add_up_async(ctx: Service, given: Any) -> Any:
+    if given.depth == 0:
+        return 1
+    group = await ctx.parallel(half("patterns.add-up-coroutine", given.depth))
+    return sum(outcome.result() for outcome in await group.join(WAIT))
+
+
+ALL: tuple[Any, ...] = (AddUp, AddUpAsync, add_up, add_up_async)
+ADD_UP = [pytest.param(each, id=each.service_name) for each in ALL]
+
+
+@pytest.mark.parametrize("adds_up", ADD_UP)
+def test_whoever_joins_gives_its_seat_to_others(adds_up: Any, serve: Serve, client: Client) -> None:
+    serve(adds_up, max_in_flight=1)
+    assert client.invoke(adds_up, {"depth": 3}, timeout=WAIT) == 8
+    cid = client.invoke_async(adds_up, depth=2)
+    assert client.result(cid, WAIT) == 4
+    # Its group is its child, and has two members.
+    (group,) = (c for c in client.invocations(parent_cid=cid) if c.message.HasField("group"))
+    assert group.message.group.members == 2
+    assert len(client.invocations(group_cid=group.cid)) == 2
+
+
+class Twice(Service):
+    name = "patterns.twice"
+    retry_policy = QUICK
+    groups: list[Any] = []
+
+    def handle(self) -> Any:
+        group = self.fan_out([("cidery.echo", {"n": 1})], once="calls")
+        self.groups.append(group)
+        assert group.already_accepted == (self.attempt > 1)
+        if self.attempt < 3:
+            raise Aborted("not yet")
+        return [outcome.response for outcome in group.join()]
+
+
+def test_a_group_is_accepted_once_however_often_its_handler_is_attempted(
+    serve: Serve, client: Client
+) -> None:
+    serve(Twice)
+    cid = client.invoke_async(Twice)
+    assert client.result(cid, WAIT) == [{"n": 1}]
+    assert client.get(cid).attempt == 3
+    assert len({group.cid for group in Twice.groups}) == 1
+    assert Twice.groups[0].cid in [child.cid for child in client.invocations(parent_cid=cid)]
+
+
+class Slow(Service):
+    name = "patterns.slow"
+    gate = threading.Event()
+
+    def handle(self) -> Any:
+        while not self.gate.wait(0.01):
+            self.sleep(0)
+        return self.request.payload
+
+
+class Outlives(Service):
+    name = "patterns.outlives"
+    groups: list[str] = []
+    joins = threading.Event()
+
+    def handle(self) -> Any:
+        group = self.fan_out([(Slow, {"n": n}) for n in range(3)], once="slow")
+        self.groups.append(group.cid)
+        self.joins.set()
+        return [outcome.response.n for outcome in group.join()]
+
+
+def test_a_join_goes_on_in_the_next_attempt_where_the_node_was_killed() -> None:
+    with Node() as node, node.client(tries=60) as client, Worker(Slow, Outlives, node=node.address):
+        cid = client.invoke_async(Outlives)
+        assert Outlives.joins.wait(WAIT)
+        Outlives.joins.clear()
+        node.kill()
+        node.start()
+        assert Outlives.joins.wait(WAIT), "it is attempted again"
+        Slow.gate.set()
+        assert client.result(cid, WAIT) == [0, 1, 2]
+        first, second = Outlives.groups
+        assert first == second, "it is the same group"
+        assert len(client.invocations(services=Slow)) == 3
+
+
+class WaitsLong(Service):
+    name = "patterns.waits-long"
+    ended: collections.deque[BaseException] = collections.deque()
+    more = threading.Semaphore(0)
+
+    def handle(self) -> Any:
+        try:
+            return self.fan_out([("demo.sleep", {"seconds": 30})]).join()
+        except BaseException as error:
+            self.ended.append(error)
+            self.more.release()
+            raise
+
+
+class WaitsLongAsync(Service):
+    name = "patterns.waits-long-async"
+
+    async def handle(self) -> Any:
+        try:
+            return await self.fan_out([("demo.sleep", {"seconds": 30})]).join()
+        except BaseException as error:
+            WaitsLong.ended.append(error)
+            WaitsLong.more.release()
+            raise
+
+
+@pytest.mark.parametrize("waits", [WaitsLong, WaitsLongAsync])
+def test_a_join_ends_with_whoever_waits(waits: Any, serve: Serve, client: Client) -> None:
+    serve(waits)
+    cid = client.invoke_async(waits)
+    while not client.invocations(parent_cid=cid):
+        time.sleep(0.01)
+    began = time.monotonic()
+    client.cancel(cid)
+    assert WaitsLong.more.acquire(timeout=WAIT)
+    assert isinstance(WaitsLong.ended.pop(), (Cancelled, asyncio.CancelledError))
+    with pytest.raises(Cancelled):
+        client.result(cid, WAIT)
+    with pytest.raises(DeadlineExceeded):
+        client.invoke(waits, {}, timeout=0.3)
+    assert WaitsLong.more.acquire(timeout=WAIT), "its thread is free"
+    assert time.monotonic() - began < WAIT / 2
+    client.cancel(services="demo.sleep", states="RUNNING")
+
+
+class Hears(Service):
+    name = "patterns.hears"
+    heard: list[Any] = []
+    more = threading.Semaphore(0)
+
+    def handle(self) -> None:
+        self.heard.append(self.request.payload)
+        self.more.release()
+
+
+class Goes(Service):
+    name = "patterns.goes"
+
+    def handle(self) -> Any:
+        calls = [("cidery.echo", {"n": n}) for n in range(3)]
+        return self.with_options(metadata={"who": "me"}).parallel(calls, on_each=Hears).cid
+
+
+def test_what_runs_in_parallel_is_told_as_it_ends(serve: Serve, client: Client) -> None:
+    serve(Goes, Hears)
+    group = client.invoke(Goes)
+    for _ in range(3):
+        assert Hears.more.acquire(timeout=WAIT)
+    assert sorted(each.response.n for each in Hears.heard) == [0, 1, 2]
+    assert {each.group_cid for each in Hears.heard} == {group}
+    members = client.invocations(group_cid=group)
+    assert [member.metadata for member in members] == [{"who": "me"}] * 3
+
+
+def test_what_could_be_meant_either_way_is_refused() -> None:
+    class Both(Service):
+        def handle(self) -> Any:
+            return self.fan_out([], once="a", idempotency_key="b")
+
+    with pytest.raises(TypeError, match="one or the other"):
+        testing.run(Both)
+
+
+# Again and again.
+
+
+class Flaky(Service):
+    name = "patterns.flaky"
+    fails: list[Any] = []
+    calls = 0
+
+    def handle(self) -> Any:
+        cls = type(self)
+        cls.calls += 1
+        if cls.fails:
+            raise cls.fails.pop(0)
+        return {"calls": cls.calls, "got": self.request.payload}
+
+
+class Patient(Service):
+    name = "patterns.patient"
+
+    def handle(self) -> Any:
+        return self.invoke_with_retry(Flaky, {"a": 1}, retry_policy=QUICK)
+
+
+class PatientAsync(Service):
+    name = "patterns.patient-async"
+
+    async def handle(self) -> Any:
+        return await self.with_options(retry_policy=QUICK).invoke_with_retry(Flaky, a=1)
+
+
+@service("patterns.patient-function")
+def patient(ctx: Service, _: Any) -> Any:
+    return ctx.with_options(retry_policy=QUICK).invoke_with_retry(Flaky, a=1)
+
+
+@pytest.mark.parametrize("asks", [Patient, PatientAsync, patient])
+def test_a_service_is_invoked_again_until_it_answers(
+    asks: Any, serve: Serve, client: Client
+) -> None:
+    serve(asks, Flaky, max_in_flight=1)
+
+    def outcome(*fails: Exception) -> tuple[Any, int]:
+        Flaky.calls, Flaky.fails = 0, list(fails)
+        try:
+            return client.invoke(asks, {}, timeout=WAIT), Flaky.calls
+        except CideryError as error:
+            return type(error), Flaky.calls
+
+    busy = Unavailable("busy", reason="BUSY")
+    assert outcome(busy, KeyError("undeclared")) == ({"calls": 3, "got": {"a": 1}}, 3)
+    # What its caller has to mend is not repeated, unless it says so itself.
+    assert outcome(NotFound("gone")) == (NotFound, 1)
+    assert outcome(NotFound("gone", retryable=True))[1] == 2
+    assert outcome(Unavailable("no", retryable=False)) == (Unavailable, 1)
+    # Nor is what someone cancelled, nor anything more often than was said.
+    assert outcome(Cancelled("stop")) == (Cancelled, 1)
+    assert outcome(busy, busy, busy, busy) == (Unavailable, 3)
+
+
+class Hurries(Service):
+    name = "patterns.hurries"
+
+    def handle(self) -> Any:
+        try:
+            return self.invoke_with_retry(Flaky, {}, retry_policy=RetryPolicy(max_attempts=100))
+        except CideryError as error:
+            return {"reason": error.reason, "in_time": (self.seconds_left or 0) > 0}
+
+
+def test_no_call_begins_that_would_come_too_late(serve: Serve, client: Client) -> None:
+    serve(Hurries, Flaky)
+    Flaky.calls, Flaky.fails = 0, [Unavailable("later", reason="LATER", retry_after=60.0)]
+    assert client.invoke(Hurries, {}, timeout=5) == {"reason": "LATER", "in_time": True}
+    assert Flaky.calls == 1
+
+
+def test_a_pause_ends_with_whoever_waits(serve: Serve, client: Client) -> None:
+    serve(Hurries, Flaky)
+    Flaky.calls, Flaky.fails = 0, [Unavailable("later", retry_after=60.0)]
+    cid = client.invoke_async(Hurries)
+    while Flaky.calls == 0:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    began = time.monotonic()
+    client.cancel(cid)
+    # It answers with what it was told, and that it was cancelled.
+    assert client.result(cid, WAIT).reason == "CANCELLED"
+    assert time.monotonic() - began < WAIT / 2
+
+
+def test_what_never_began_is_repeated_by_nobody_else(serve: Serve, client: Client) -> None:
+    serve(Patient)
+    Worker(Flaky, node=client.node).start().stop()
+    with Client(client.node, tries=1) as once, pytest.raises(Unavailable) as caught:
+        began = time.monotonic()
+        once.invoke(Patient, {}, timeout=WAIT)
+    assert caught.value.reason == "NO_WORKER"
+    # Three calls, a thousandth of a second apart.
+    assert time.monotonic() - began < 0.5
+
+
+def intervals(policy: RetryPolicy) -> list[float]:
+    return [round(each, 6) for each in patterns._intervals(policy)]
+
+
+def test_waits_grow_to_the_longest_and_end_with_the_calls() -> None:
+    assert intervals(patterns.RETRY_POLICY) == [0.1, 0.2, 0.4, 0.8]
+    assert intervals(RetryPolicy(7, 1.0, 3.0, 10.0)) == [1.0, 3.0, 9.0, 10.0, 10.0, 10.0]
+    assert intervals(RetryPolicy(3, 1.0, 0.1, 10.0)) == [1.0, 1.0]
+    assert intervals(RetryPolicy(1)) == intervals(RetryPolicy(0)) == []
+    assert len(intervals(RetryPolicy(20_000, 1.0, 10.0, 5.0))) == 9_999
+
+
+# Without a node.
+
+
+class Sums(Service):
+    name = "patterns.sums"
+
+    def handle(self) -> Any:
+        group = self.fan_out(
+            [("a.one", {"n": 1}), Call("b.two", n=2), ("c.three", {})],
+            on_each="d.each",
+            on_final=["e.final"],
+            once="sums",
+        )
+        return [[o.ok, o.response, o.error and o.error.reason] for o in group.join()]
+
+
+class SumsAsync(Sums):
+    name = "patterns.sums-async"
+
+    async def handle(self) -> Any:
+        group = await self.fan_out([("a.one", {"n": 1}), Call("b.two", n=2), ("c.three", {})])
+        return [[o.ok, o.response, o.error and o.error.reason] for o in await group.join(1)]
+
+
+ANSWERS: dict[str, Any] = {"a.one": lambda payload: payload.n + 1, "b.two": Aborted("no")}
+EXPECTED = [[True, 2, None], [False, None, "ABORTED"], [False, None, "SERVICE_UNKNOWN"]]
+
+
+def test_a_fan_out_without_a_node_has_the_outcomes_that_the_test_says() -> None:
+    trial = testing.trial(Sums, invokes=ANSWERS)
+    assert trial.payload == EXPECTED
+    (group,) = trial.groups
+    assert [(member.service, member.payload) for member in group.members] == [
+        ("a.one", {"n": 1}),
+        ("b.two", {"n": 2}),
+        ("c.three", {}),
+    ]
+    assert (group.on_each, group.on_final) == (("d.each",), ("e.final",))
+    assert group.request.idempotency_key.endswith("/patterns.sums/sums")
+    assert testing.run(SumsAsync, invokes=ANSWERS) == EXPECTED
+
+
+def test_a_member_without_a_node_can_be_another_service() -> None:
+    invokes = {"a.one": AddUp, "b.two": {}, "c.three": KeyError("x")}
+    assert testing.run(AddUpFrom, {"depth": 0}, invokes={"patterns.add-up": AddUp}) == [1]
+    trial = testing.trial(AddUpFrom, {"depth": 1}, invokes={"patterns.add-up": AddUp})
+    assert trial.payload == [2]
+    assert testing.run(Sums, invokes={**invokes, "a.one": 5}) == [
+        [True, 5, None],
+        [True, {}, None],
+        [False, None, "HANDLER_FAILED"],
+    ]
+    with pytest.raises(TypeError, match=r"`a\.one` answers later"):
+        testing.run(Sums, invokes={**invokes, "a.one": AnswersLater})
+
+
+class AddUpFrom(Service):
+    def handle(self) -> Any:
+        members = [(AddUp, self.request.payload)]
+        return [outcome.result() for outcome in self.fan_out(members).join()]
+
+
+class AnswersLater(Service):
+    def handle(self) -> Any:
+        return self.later()
+
+
+def test_a_fan_out_that_nobody_joins_is_recorded_and_not_run() -> None:
+    ran: list[Any] = []
+
+    class GoesOn(Service):
+        def handle(self) -> Any:
+            return self.parallel([("a", {}), ("a", {})], on_each="b").cid
+
+    trial = testing.trial(GoesOn, invokes={"a": ran.append})
+    assert (trial.payload, ran) == (trial.groups[0].cid, [])
+    assert [member.service for member in trial.groups[0].members] == ["a", "a"]
+
+
+def test_members_without_a_node_are_run_once_however_often_they_are_joined() -> None:
+    ran: list[Any] = []
+
+    class JoinsTwice(Service):
+        def handle(self) -> Any:
+            group = self.fan_out([("a", {}), ("a", {})])
+            return group.join() == group.join()
+
+    assert testing.run(JoinsTwice, invokes={"a": ran.append}) is True
+    assert len(ran) == 2
+
+
+def test_a_retry_without_a_node_does_not_wait() -> None:
+    def answer(_: Any) -> Any:
+        error = next(answers)
+        if error is not None:
+            raise error
+        return {"n": 3}
+
+    for asks in (Patient, PatientAsync):
+        answers = iter([Unavailable("a", retry_after=3600.0), Aborted("b"), None])
+        trial: Trial = testing.trial(asks, invokes={Flaky.name: answer})
+        assert (trial.payload, len(trial.invoked)) == ({"n": 3}, 3)
+    with pytest.raises(FailedPrecondition):
+        testing.run(Patient, invokes={Flaky.name: FailedPrecondition("no")})
+
+
+def test_a_fan_out_that_is_not_awaited_is_said_by_python() -> None:
+    class Forgets(Service):
+        async def handle(self) -> None:
+            self.fan_out([("a", {})])
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        trial = testing.trial(Forgets)
+        gc.collect()
+    assert trial.groups == []
+    assert any("was never awaited" in str(each.message) for each in said)
+
+
+def test_the_states_of_outcomes_are_those_of_invocations() -> None:
+    class States(Service):
+        def handle(self) -> Any:
+            return [o.state is State.SUCCEEDED for o in self.fan_out([("a", {}), ("b", {})]).join()]
+
+    assert testing.run(States, invokes={"a": {}, "b": Aborted("no")}) == [True, False]
