@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import concurrent.futures
 import gc
 import threading
 import time
@@ -19,9 +20,11 @@ from cidery import (
     Cancelled,
     CideryError,
     Client,
+    DataFormat,
     DeadlineExceeded,
     FailedPrecondition,
     NotFound,
+    Options,
     RetryPolicy,
     Service,
     State,
@@ -31,6 +34,11 @@ from cidery import (
     testing,
 )
 from cidery import _patterns as patterns
+from cidery import _protocol as protocol
+from cidery._batch import accept
+from cidery._context import Facts
+from cidery._dispatch import DispatchPlatform
+from cidery._protocol import Answer, Unary
 from cidery.testing import Node, Trial
 
 Serve = Callable[..., Worker]
@@ -202,6 +210,32 @@ def test_a_join_ends_with_whoever_waits(waits: Any, serve: Serve, client: Client
     assert WaitsLong.more.acquire(timeout=WAIT), "its thread is free"
     assert time.monotonic() - began < WAIT / 2
     client.cancel(services="demo.sleep", states="RUNNING")
+
+
+class KeptLine:
+    """What stands for the way to the node: it keeps the calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[Unary] = []
+
+    def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
+        self.calls.append(unary)
+        return concurrent.futures.Future()
+
+
+def test_whoever_only_looks_keeps_its_seat() -> None:
+    line: Any = KeptLine()
+    facts = Facts(cid="c", service="s", raw={}, data_format=DataFormat.DICT)
+    platform = DispatchPlatform(line, facts, "token", frozenset())
+    platform.call(next(protocol.get("c", None)))
+    waits = platform.call(next(protocol.get("c", 5)))
+    accepts = platform.call(next(accept([], Options(), {})))
+    token = ("cidery-dispatch", "token")
+    assert [token in unary.metadata for unary in line.calls] == [False, True, True]
+    # What waits ends with whoever waits, also where that comes a moment too late.
+    platform.cancel()
+    late = platform.call(next(protocol.pause(5)))
+    assert [each.cancelled() for each in (waits, accepts, late)] == [True, False, True]
 
 
 class Hears(Service):

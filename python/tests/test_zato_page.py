@@ -90,6 +90,7 @@ class Uses(Service):
         self.mine = 1
         self.logger.info(self.mine)
         self.patterns.fanout.invoke({}, 'x')
+        self.patterns.sequence.invoke({}, 'x')
         self.kvdb.conn.get('x')
         self.response.status_code = 201
         self.request.http.GET
@@ -113,7 +114,7 @@ def test_what_a_module_uses_beyond_the_layer_is_listed_without_running_it(tmp_pa
         "`SimpleIO.CSV`",
         "the hook `accept`",
         "`handle_GET`: a handler for one HTTP verb",
-        "`self.patterns`",
+        "`self.patterns.sequence`",
         "`self.kvdb`",
         "`self.response.status_code`",
         "`self.request.http`",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cidery._bunch import Bunch
 from cidery._calls import read_json
+from cidery._carry import awaited, blocking
 from cidery._context import current_cid, current_service
 from cidery._convert import converted
 from cidery._errors import (
@@ -29,7 +30,10 @@ from cidery._sio import CsvOptions, Elements, EmptyStrings, Sio, UnknownKeys
 from cidery.v1 import service_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cidery._context import Facts, Platform
+    from cidery._protocol import Steps
 
 _log = logging.getLogger("cidery.worker")
 _SIDES = ("input", "output")
@@ -82,6 +86,12 @@ class Definition:
             options=options,
         )
 
+    @functools.cached_property
+    def _translate(self) -> Callable[[Facts], Steps[Facts]] | None:
+        """Classes of the compatibility layer are told some things in words of their own."""
+        translate: Callable[[Facts], Steps[Facts]] | None = getattr(self.cls, "_translated", None)
+        return translate
+
     def bound(self, facts: Facts, platform: Platform) -> Service:
         """A handler for one invocation."""
         payload = facts.raw
@@ -109,6 +119,8 @@ class Definition:
     def run(self, facts: Facts, platform: Platform) -> tuple[Any, Service]:
         """Runs a handler that is a function: the response as a plain value."""
         with _Named(facts):
+            if self._translate is not None:
+                facts = blocking(platform, self._translate(facts))
             service = self.bound(facts, platform)
             life = lifecycle(service)
             try:
@@ -126,6 +138,8 @@ class Definition:
     async def run_async(self, facts: Facts, platform: Platform) -> tuple[Any, Service]:
         """Runs a handler that is a coroutine."""
         with _Named(facts):
+            if self._translate is not None:
+                facts = await awaited(platform, self._translate(facts))
             service = self.bound(facts, platform)
             life = lifecycle(service)
             try:

@@ -45,6 +45,7 @@ _OF_REQUEST = frozenset(dir(Request)) | {
     "text",
 }
 _OF_RESPONSE = frozenset(dir(Outgoing)) | {"metadata", "data_format"}
+_OF_PATTERNS = frozenset({"fanout", "invoke_retry", "parallel"})
 _OF_SIMPLE_IO = frozenset(
     (
         "csv",
@@ -70,6 +71,9 @@ _OF_SERVICE = (
         "SimpleIO",
     }
 )
+
+
+_INSIDE = {"patterns": _OF_PATTERNS, "request": _OF_REQUEST, "response": _OF_RESPONSE}
 
 
 @dataclass(frozen=True, order=True)
@@ -173,7 +177,7 @@ class _Reader:
             return None if is_known else f"`self.{node.attr}`"
         inside = node.value
         if isinstance(inside, ast.Attribute) and _named(inside.value) == "self":
-            known = {"request": _OF_REQUEST, "response": _OF_RESPONSE}.get(inside.attr)
+            known = _INSIDE.get(inside.attr)
             if known is not None and node.attr not in known:
                 return f"`self.{inside.attr}.{node.attr}`"
         return None

@@ -5,8 +5,6 @@ Everything a handler can do is here: read what came in, invoke others, answer, t
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import inspect
 import logging
 import threading
@@ -20,6 +18,7 @@ from cidery import _patterns as patterns
 from cidery import _protocol as protocol
 from cidery._again import never_began
 from cidery._calls import Accepted, invoke_async_request, invoke_request, read_response
+from cidery._carry import awaited, blocking
 from cidery._cid import new_cid
 from cidery._context import CidLogger, Facts, Platform
 from cidery._errors import Cancelled, Internal, NotFound, Unavailable
@@ -301,38 +300,8 @@ class Service:
         return known
 
     def _run(self, steps: protocol.Steps[Any]) -> Any:
-        return self._awaited(steps) if self.is_async else self._blocking(steps)
-
-    def _blocking(self, steps: protocol.Steps[Any]) -> Any:
-        try:
-            unary = next(steps)
-            while True:
-                unary = self._carried_out(steps, unary)
-        except StopIteration as done:
-            return done.value
-
-    def _carried_out(self, steps: protocol.Steps[Any], unary: protocol.Unary) -> protocol.Unary:
-        try:
-            answer = self._platform.call(unary).result()
-        except concurrent.futures.CancelledError:
-            # It only waited, and the outcome is not wanted any more.
-            return steps.throw(Cancelled("the service was cancelled", reason="CANCELLED"))
-        except Exception as error:
-            return steps.throw(error)
-        return steps.send(answer)
-
-    async def _awaited(self, steps: protocol.Steps[Any]) -> Any:
-        try:
-            unary = next(steps)
-            while True:
-                try:
-                    answer = await asyncio.wrap_future(self._platform.call(unary))
-                except Exception as error:
-                    unary = steps.throw(error)
-                else:
-                    unary = steps.send(answer)
-        except StopIteration as done:
-            return done.value
+        carry_out = awaited if self.is_async else blocking
+        return carry_out(self._platform, steps)
 
 
 class Invoker:

@@ -74,6 +74,10 @@ class Worker:
         if definition.name in self._definitions:
             raise ValueError(f"there are two services named `{definition.name}`")
         self._definitions[definition.name] = definition
+        # Classes of the compatibility layer need some of its own beside them.
+        for beside in getattr(definition.cls, "_beside", list)():
+            if beside.service_name not in self._definitions:
+                self.add(beside)
         return self
 
     def service(self, name: str | None = None, **options: Any) -> Callable[[F], F]:

@@ -8,7 +8,7 @@ response in `response`; the reserved words of `invoke` are options; exceptions a
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cidery import _elements as elements
 from cidery._calls import read_json
@@ -20,6 +20,11 @@ from cidery._payload import plain
 from cidery._protocol import Steps
 from cidery._service import Service as CideryService
 from cidery._sio import Elements, EmptyStrings, Sio, Type, UnknownKeys, json_text
+from cidery.zato._callbacks import translated
+from cidery.zato._patterns import Patterns, is_nothing
+
+if TYPE_CHECKING:
+    from cidery._context import Facts
 
 _RESPONSE_ELEM = "response"
 _TEXTS = (Type.TEXT, Type.SECRET)
@@ -104,14 +109,36 @@ class Service(CideryService):
 
     def invoke(self, service: Any, payload: Any = "", /, *args: Any, **given: Any) -> Any:
         """Invokes a service by the model's parameters; other keywords are the payload."""
-        call = _Call(payload, args, given)
-        steps = self._invoke(service, call.payload, call.options())
-        return self._run(_read(steps, call, raises=given.get("raise_timeout", True)))
+        return self._run(self._calling(service, payload, args, given))
 
     def invoke_async(self, service: Any, payload: Any = "", /, *args: Any, **given: Any) -> Any:
         """Has a service run in the background; answers with its CID."""
         call = _Call(payload, args, given)
         return self._run(self._invoke_async(service, call.payload, call.async_options(self)))
+
+    @property
+    def patterns(self) -> Patterns:
+        """Fan-out, parallel execution, and one service again and again."""
+        return Patterns(self)
+
+    def _calling(
+        self, service: Any, payload: Any, args: tuple[Any, ...], given: dict[str, Any]
+    ) -> Steps[Any]:
+        call = _Call(payload, args, given)
+        steps = self._invoke(service, call.payload, call.options())
+        return _read(steps, call, raises=given.get("raise_timeout", True))
+
+    @classmethod
+    def _translated(cls, facts: Facts) -> Steps[Facts]:
+        """Reads what a node tells of a fan-out as the model tells it."""
+        return translated(facts)
+
+    @classmethod
+    def _beside(cls) -> list[Any]:
+        """What is served wherever a service of the model is."""
+        from cidery.zato._retried import InvokeRetry
+
+        return [InvokeRetry]
 
     @classmethod
     def _declare(cls, service: type[CideryService]) -> tuple[Sio, dict[str, Any]]:
@@ -184,7 +211,7 @@ class _Call:
         self.given.update({key: given[key] for key in given if key in _RESERVED})
         inline = {key: value for key, value in given.items() if key not in _RESERVED}
         # A payload that is nothing counts as none.
-        has_payload = payload is not None and (not _is_empty(payload))
+        has_payload = not is_nothing(payload)
         self.payload = payload if has_payload else inline
         if self.given.get("to_json_string"):
             self.payload = json_text(plain(self.payload))
@@ -232,10 +259,6 @@ def _read(steps: Steps[Any], call: _Call, *, raises: bool) -> Steps[Any]:
         if raises:
             raise
         return None
-
-
-def _is_empty(payload: Any) -> bool:
-    return isinstance(payload, (str, bytes, dict, list, tuple, int, float)) and not payload
 
 
 def _parsed(payload: Any) -> Any:

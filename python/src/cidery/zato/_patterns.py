@@ -1,0 +1,294 @@
+"""`self.patterns`: fan-out, parallel execution and invoke-retry, by the model's names and forms.
+
+The first two are batches of the node. Invoke-retry in the background is an invocation of a service
+of this layer, `RETRY_SERVICE`, that invokes the target, once in each of its attempts.
+"""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from cidery import _protocol as protocol
+from cidery._batch import accept
+from cidery._cid import new_cid
+from cidery._errors import CideryError
+from cidery._options import Options, RetryPolicy, Seconds, seconds, service_name, service_names
+from cidery.zato._callbacks import key_of
+from cidery.zato._exceptions import ZatoException
+
+if TYPE_CHECKING:
+    from cidery.zato._service import Service
+
+RETRY_SERVICE = "zato.patterns.invoke-retry"
+_MAX_KEY_BYTES = 255
+
+Targets: TypeAlias = "Mapping[Any, Any] | Iterable[tuple[Any, Any]]"
+"""Services with their payloads; as pairs the same one may be there more than once."""
+
+
+class Patterns:
+    """The patterns of one handler."""
+
+    def __init__(self, service: Service) -> None:
+        self.fanout = Fanout(service)
+        self.parallel = Parallel(service)
+        self.invoke_retry = InvokeRetry(service)
+
+
+class Fanout:
+    """Invokes services in the background, and others with what they came to."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def invoke(
+        self, targets: Targets, on_final: Any, on_target: Any = None, cid: str | None = None
+    ) -> Any:
+        """Invokes the targets, `on_target` with the outcome of each, `on_final` with all of them.
+
+        Answers with a CID: the one that is given, of any form, or that of the group.
+        """
+        return self._service._run(_fan_out(self._service, targets, on_target, on_final, cid))
+
+
+class Parallel:
+    """Invokes services in the background, and others with what each of them came to."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def invoke(self, targets: Targets, on_target: Any, cid: str | None = None) -> Any:
+        """Invokes the targets, and `on_target` with the outcome of each; answers with a CID."""
+        return self._service._run(_fan_out(self._service, targets, on_target, None, cid))
+
+
+def _fan_out(
+    service: Service, targets: Targets, on_target: Any, on_final: Any, cid: str | None
+) -> protocol.Steps[str]:
+    pairs = targets.items() if isinstance(targets, Mapping) else targets
+    members = [(each, {} if is_nothing(payload) else payload) for each, payload in pairs]
+    named = _Named(service, cid)
+    grouped = yield from accept(
+        members,
+        Options(),
+        {
+            "on_each": on_target,
+            "on_final": on_final,
+            "cid": named.cid,
+            "idempotency_key": named.key,
+        },
+    )
+    return named.given or grouped.cid
+
+
+class _Named:
+    """What an invocation is known by: a CID of the node's, and a key that names one of any form."""
+
+    def __init__(self, service: Service, given: str | None) -> None:
+        self.given = given or ""
+        is_cid = _is_cid(self.given)
+        self.cid = self.given if is_cid else new_cid()
+        self.key: str | None = key_of(service.service_name, self.given or self.cid)
+        if len(self.key.encode()) > _MAX_KEY_BYTES and (is_cid or not given):
+            # It only says who asked, and that has no room.
+            self.key = None
+
+
+def _is_cid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def is_nothing(payload: Any) -> bool:
+    """Whether a payload counts as none."""
+    if payload is None:
+        return True
+    return isinstance(payload, (str, bytes, dict, list, tuple, int, float)) and not payload
+
+
+class InvokeRetry:
+    """Invokes a service, again where it fails, so many times in all, so long apart."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def invoke(
+        self,
+        target: Any,
+        *args: Any,
+        async_fallback: bool = False,
+        callback: Any = None,
+        context: Any = None,
+        repeats: int | None = None,
+        seconds: Seconds = 0,
+        minutes: float = 0,
+        cid: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Invokes a service and waits for its response; raises `ZatoException` at the end.
+
+        With `async_fallback` it waits for the first call only. Where that fails the others are made
+        in the background, and the answer is their CID: `callback` is invoked with what they came
+        to.
+        """
+        terms = _Terms(self._service, target, args, kwargs, repeats, seconds, minutes, cid)
+        if not async_fallback:
+            return self._service._run(terms.waiting())
+        terms.call_back(callback, context)
+        return self._service._run(terms.waiting_once())
+
+    def invoke_async(
+        self,
+        target: Any,
+        *args: Any,
+        callback: Any = None,
+        context: Any = None,
+        repeats: int | None = None,
+        seconds: Seconds = 0,
+        minutes: float = 0,
+        cid: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Invokes a service in the background; answers with a CID.
+
+        `callback` is invoked with what it came to, and with `context`.
+        """
+        terms = _Terms(self._service, target, args, kwargs, repeats, seconds, minutes, cid)
+        terms.call_back(callback, context)
+        return self._service._run(terms.in_background())
+
+
+class _Terms:
+    """What is asked for by one call of `invoke_retry`."""
+
+    def __init__(
+        self,
+        service: Service,
+        target: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        repeats: int | None,
+        in_seconds: Seconds,
+        in_minutes: float,
+        cid: str | None,
+    ) -> None:
+        self._service = service
+        self._target = service_name(target)
+        self._args = args
+        self._kwargs = kwargs
+        self._begun = now()
+        self._named = _Named(service, cid)
+        self._callbacks: list[str] = []
+        self._context: Any = None
+        if not repeats or repeats < 1:
+            raise self._refused(f"`repeats` was not provided ({repeats})")
+        self._repeats = repeats
+        if in_seconds and in_minutes:
+            only_one = f"only one of seconds:`{in_seconds}` and minutes:`{in_minutes}`"
+            raise self._refused(f"{only_one} can be given")
+        if not in_seconds and not in_minutes:
+            exactly_one = f"exactly one of seconds:`{in_seconds}` or minutes:`{in_minutes}`"
+            raise self._refused(f"{exactly_one} must be given")
+        self._seconds = seconds(in_seconds) or in_minutes * 60
+
+    def call_back(self, callback: Any, context: Any) -> None:
+        """Who is to be told, and what else."""
+        if not callback:
+            raise self._refused(f"`callback` was not provided ({callback})")
+        self._callbacks = service_names(callback)
+        self._context = context
+
+    def _refused(self, why: str) -> ValueError:
+        return ValueError(f"Could not invoke `{self._target}`, {why}")
+
+    def waiting(self) -> protocol.Steps[Any]:
+        """All calls, one after another."""
+        number = 0
+        while True:
+            number += 1
+            try:
+                return (yield from self._call())
+            except CideryError as error:
+                self._note(number, error)
+                if number >= self._repeats:
+                    raise ZatoException(self._service.cid, self._limit(number)) from error
+            yield from protocol.pause(self._seconds)
+
+    def waiting_once(self) -> protocol.Steps[Any]:
+        """The first call, and the others in the background."""
+        yield from self._check_names()
+        try:
+            return (yield from self._call())
+        except CideryError as error:
+            self._note(1, error)
+        return (yield from self._accept(begun=1))
+
+    def in_background(self) -> protocol.Steps[str]:
+        """All calls in the background."""
+        yield from self._check_names()
+        return (yield from self._accept(begun=0))
+
+    def _call(self) -> protocol.Steps[Any]:
+        payload, *others = self._args or ("",)
+        return self._service._calling(self._target, payload, tuple(others), self._kwargs)
+
+    def _check_names(self) -> protocol.Steps[None]:
+        """A name that is not known is said now, and not some minutes later to nobody."""
+        for name in (self._target, *self._callbacks):
+            yield from protocol.describe(name)
+
+    def _accept(self, *, begun: int) -> protocol.Steps[str]:
+        asked = {
+            "target": self._target,
+            "args": self._args,
+            "kwargs": self._kwargs,
+            "callbacks": self._callbacks,
+            "context": self._context,
+            "source": self._service.service_name,
+            "orig_cid": self._service.cid,
+            "call_cid": self._named.given or self._named.cid,
+            "seconds": self._seconds,
+            "repeats": self._repeats,
+            "begun": begun,
+            "req_ts_utc": self._begun,
+        }
+        options = Options(
+            cid=self._named.cid,
+            idempotency_key=self._named.key,
+            delay=self._seconds if begun else None,
+            retry_policy=RetryPolicy(
+                max_attempts=max(self._repeats - begun, 1),
+                initial_interval=self._seconds,
+                multiplier=1.0,
+                max_interval=self._seconds,
+            ),
+            # None by convention, and itself where no attempt is left: it knows whom to tell.
+            callback=(),
+            failure_callback=RETRY_SERVICE,
+        )
+        cid = yield from self._service._invoke_async(RETRY_SERVICE, asked, options)
+        return self._named.given or str(cid)
+
+    def _note(self, number: int, error: CideryError) -> None:
+        if self._service.is_cancelled:
+            raise error
+        what = f"{self._what()}, {type(error).__name__}:`{error}`"
+        message = f"({number}/{self._repeats}) Retry failed for:{what}"
+        self._service.logger.warning("%s", message)
+
+    def _limit(self, number: int) -> str:
+        return f"({number}/{self._repeats}) Retry limit reached for:{self._what()}"
+
+    def _what(self) -> str:
+        return f"`{self._target}`, retry_seconds:`{self._seconds}`, orig_cid:`{self._service.cid}`"
+
+
+def now() -> str:
+    """The time as the model says it: in UTC, without saying so."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return now.replace(tzinfo=None).isoformat()
