@@ -24,10 +24,10 @@ def my_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_service_of_the_readme_does_what_it_says(my_module: ModuleType) -> None:
-    found = {"my_response_elem": {"cust_name": "Alexis Smith"}}
-    trial = testing.trial(my_module.GetCustomer, {"cust_id": 7}, invokes={"crm.lookup": found})
-    assert my_module.GetCustomer.service_name == "my-module.get-customer"
-    assert trial.payload == {"cust_name": "Alexis Smith"}
-    assert [(asked.service, asked.payload) for asked in trial.invoked_async] == [
-        ("audit.record", {"cust_id": 7})
+    invokes = {"customer.get": {"cust_name": "Alexis Smith"}}
+    trial = testing.trial(my_module.Greet, {"cust_id": 7}, invokes=invokes)
+    assert my_module.Greet.service_name == "my-module.greet"
+    assert trial.payload == {"greeting": "Hello, Alexis Smith"}
+    assert [(asked.service, asked.payload) for asked in trial.invoked] == [
+        ("customer.get", {"cust_id": 7})
     ]
