@@ -170,9 +170,22 @@ impl Invoke for Dispatch {
 
     fn wait_for(&self, cid: Cid, at_most: Duration) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
-            let wait = self.invoker.find(cid, at_most);
-            let found = self.slot.lend(&self.cancel, wait).await?;
-            Ok(found.invocation.state.is_terminal())
+            let ended = async |at_most| {
+                let found = self.invoker.find(cid, at_most).await?;
+                Ok(found.invocation.state.is_terminal())
+            };
+            // Whoever only looks, or is late, need not give its slot away.
+            let has_ended = ended(Duration::ZERO).await?;
+            if has_ended || at_most.is_zero() {
+                return Ok(has_ended);
+            }
+            let wait = async {
+                tokio::select! {
+                    ended = ended(at_most) => ended,
+                    () = self.cancel.cancelled() => Err(self.ended()),
+                }
+            };
+            self.slot.lend(&self.cancel, wait).await
         })
     }
 

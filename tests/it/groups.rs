@@ -411,6 +411,32 @@ async fn whoever_joins_a_group_in_a_worker_gives_its_seat_to_others() {
     worker.stop().await;
 }
 
+/// A handler that waits for a group ends with its own call.
+#[tokio::test]
+async fn whoever_joins_a_group_is_cancelled_with_its_caller() {
+    let (definition, gate, running) = held("test.held");
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let joins = move |ctx: Context| {
+        let told = told.clone();
+        async move {
+            let calls = [("test.held", dict! { "n": 1 })];
+            let joined = ctx.fan_out(calls).join().await;
+            told.send(joined.map(|outcomes| outcomes.len())).unwrap();
+        }
+    };
+    let builder = Node::builder().define(definition);
+    let node = TestNode::start(builder.service("test.joins", joins)).await;
+    let mut call = Call::new("test.joins", ());
+    call.timeout = Some(Duration::from_millis(200));
+    let error = node.client.invoke(call).await.unwrap_err();
+    assert_eq!(error.reason(), "DEADLINE_EXCEEDED");
+    let joined = heard.recv().await.unwrap();
+    assert_eq!(joined.unwrap_err().reason(), "DEADLINE_EXCEEDED");
+    // What it began goes on.
+    until("the member runs", || running.load(Ordering::SeqCst) == 1).await;
+    gate.add_permits(1);
+}
+
 #[tokio::test]
 async fn a_group_is_accepted_once_however_often_its_handler_is_attempted() {
     async fn twice(ctx: Context) -> cidery::Result<String> {

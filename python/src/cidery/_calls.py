@@ -18,7 +18,7 @@ from cidery._options import (
     timestamp,
 )
 from cidery._payload import plain
-from cidery._value import from_struct, from_value, to_struct, to_value
+from cidery._value import fill_struct, fill_value, from_struct, from_value
 from cidery.v1 import invocation_pb2
 
 
@@ -56,9 +56,12 @@ def set_value(message: Any, value: Any, data_format: DataFormat | str | None = N
     elif form in (DataFormat.CSV, DataFormat.TEXT):
         raise TypeError(f"{form.name} is sent as text or bytes, not as a {type(value).__name__}")
     elif isinstance(value, dict):
-        message.payload.CopyFrom(to_struct(value))
+        # Said even where it is empty.
+        message.payload.SetInParent()
+        fill_struct(message.payload, value)
     else:
-        message.value.CopyFrom(to_value(value))
+        message.value.SetInParent()
+        fill_value(message.value, value)
 
 
 def get_value(message: Any, oneof: str, *, parse_json: bool = True) -> Any:

@@ -46,6 +46,9 @@ _KEEPALIVE = (
 )
 
 Request = worker_pb2.ServeRequest
+Result = worker_pb2.DispatchResult
+# Results are put into a message when it is sent: each copy of one costs time.
+Said = Request | Result
 _EOF: Any = getattr(grpc.aio, "EOF")  # noqa: B009
 
 
@@ -80,7 +83,7 @@ class Line:
         self._session = ""
         self._running: dict[str, Running] = {}
         self._results: dict[str, tuple[Running, worker_pb2.DispatchResult]] = {}
-        self._outbox: asyncio.Queue[Request | None] | None = None
+        self._outbox: asyncio.Queue[Said | None] | None = None
         self._is_draining = False
         # The node has said that no dispatch follows.
         self._is_drained = False
@@ -139,7 +142,7 @@ class Line:
             running = self._running.pop(result.token, None)
             if running is not None:
                 self._results[result.token] = (running, result)
-                self._say(Request(result=result))
+                self._say(result)
             self._note_idle()
 
         self._post(tell)
@@ -240,7 +243,7 @@ class Line:
 
     async def _connected(self, stub: Any) -> bool:
         """Makes a stream, says hello, and does what the node says until it ends."""
-        outbox: asyncio.Queue[Request | None] = asyncio.Queue()
+        outbox: asyncio.Queue[Said | None] = asyncio.Queue()
         outbox.put_nowait(Request(hello=self._hello_again()))
         outgoing = _Outgoing(outbox)
         stream = stub.Serve(outgoing.messages(), metadata=self._metadata)
@@ -277,7 +280,7 @@ class Line:
         hello.tokens.extend([*self._running, *self._results])
         return hello
 
-    def _take_up(self, welcome: worker_pb2.Welcome, outbox: asyncio.Queue[Request | None]) -> None:
+    def _take_up(self, welcome: worker_pb2.Welcome, outbox: asyncio.Queue[Said | None]) -> None:
         """Goes on with what the node still has; everything else is void."""
         self.worker_id = welcome.worker_id
         self._session = welcome.session
@@ -292,7 +295,7 @@ class Line:
             for item in running.items:
                 self._say(Request(item=item))
         for _, result in self._results.values():
-            self._say(Request(result=result))
+            self._say(result)
         if self._is_draining:
             self._say(Request(drain=worker_pb2.WorkerDrain()))
         if self._is_closed:
@@ -353,7 +356,7 @@ class Line:
         self._running[token] = Running(lambda: None)
         self._running[token].cancel = self._handle(dispatch, self)
 
-    def _say(self, request: Request) -> None:
+    def _say(self, request: Said) -> None:
         if self._outbox is not None:
             self._outbox.put_nowait(request)
 
@@ -389,37 +392,43 @@ class _Outgoing:
     A message of its own costs more than what is in it.
     """
 
-    def __init__(self, outbox: asyncio.Queue[Request | None]) -> None:
+    def __init__(self, outbox: asyncio.Queue[Said | None]) -> None:
         self.outbox = outbox
         self.joins = False
 
     async def messages(self) -> AsyncIterator[Request]:
         """All that is said, until nothing more is."""
-        request = await self.outbox.get()
-        while request is not None:
-            following: Request | None = _NOTHING
-            if self.joins and request.HasField("result"):
+        said = await self.outbox.get()
+        while said is not None:
+            following: Said | None = _NOTHING
+            if isinstance(said, Request):
+                yield said
+            elif self.joins:
                 # What other handlers have answered meanwhile comes in.
                 await asyncio.sleep(0)
-                request, following = self._joined(request)
-            yield request
-            request = await self.outbox.get() if following is _NOTHING else following
+                several, following = self._joined(said)
+                yield several
+            else:
+                yield Request(result=said)
+            said = await self.outbox.get() if following is _NOTHING else following
 
-    def _joined(self, request: Request) -> tuple[Request, Request | None]:
+    def _joined(self, first: Result) -> tuple[Request, Said | None]:
         """The results that wait behind one, and what comes then and cannot go with them."""
-        if self.outbox.empty():
-            return request, _NOTHING
-        several = Request(results=[request.result])
-        left = _MOST_BYTES - request.result.ByteSize()
-        while not self.outbox.empty() and len(several.results) < _MOST:
+        results = [first]
+        left = _MOST_BYTES - first.ByteSize()
+        following: Said | None = _NOTHING
+        while not self.outbox.empty() and len(results) < _MOST:
             following = self.outbox.get_nowait()
-            if following is None or not following.HasField("result"):
-                return several, following
-            left -= following.result.ByteSize()
+            if not isinstance(following, Result):
+                break
+            left -= following.ByteSize()
             if left < 0:
-                return several, following
-            several.results.append(following.result)
-        return several, _NOTHING
+                break
+            results.append(following)
+            following = _NOTHING
+        if len(results) == 1:
+            return Request(result=first), following
+        return Request(results=results), following
 
 
 _NOTHING = Request()

@@ -23,15 +23,25 @@ MAX_SAFE_INTEGER = 2**53 - 1
 def to_value(value: Any) -> Value:
     """Writes a plain value."""
     out = Value()
-    _fill(out, value, "", 0)
+    fill_value(out, value)
     return out
 
 
 def to_struct(value: dict[str, Any]) -> Struct:
     """Writes a plain dict."""
     out = Struct()
-    _fill_dict(out, value, "", 1)
+    fill_struct(out, value)
     return out
+
+
+def fill_value(out: Value, value: Any) -> None:
+    """Writes a plain value where it goes: a copy of a message costs as much as its making."""
+    _fill(out, value, "", 0)
+
+
+def fill_struct(out: Struct, value: dict[str, Any]) -> None:
+    """Writes a plain dict where it goes."""
+    _fill_dict(out, value, "", 1)
 
 
 def from_value(value: Value) -> Any:
