@@ -30,7 +30,12 @@ class Bunch(dict[str, Any]):
     def of(cls, value: Any) -> Any:
         """The same value, with every dict in it a `Bunch`."""
         if isinstance(value, dict):
-            return cls((key, cls.of(item)) for key, item in value.items())
+            made = cls(value)
+            for key, item in value.items():
+                # Most are scalars: those are there already.
+                if isinstance(item, (dict, list)):
+                    made[key] = cls.of(item)
+            return made
         if isinstance(value, list):
             return [cls.of(item) for item in value]
         return value

@@ -45,7 +45,8 @@ def segment(path: str, key: object) -> str:
 def _plain(value: Any, path: str, above: tuple[int, ...]) -> Any:
     if type(value) in _EXACT:
         return value
-    simple = _simple(value)
+    # What is a dict is no scalar: it need not be asked about all of those.
+    simple = None if isinstance(value, dict) else _simple(value)
     if simple is not None:
         return simple[0]
     if id(value) in above:

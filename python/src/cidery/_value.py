@@ -18,6 +18,7 @@ from cidery._errors import InvalidArgument, Violation
 from cidery._payload import MAX_DEPTH, segment
 
 MAX_SAFE_INTEGER = 2**53 - 1
+_PATHLESS = frozenset((bool, int, bytes, type(None)))
 
 
 def to_value(value: Any) -> Value:
@@ -126,7 +127,9 @@ def _fill_dict(out: Struct, value: dict[str, Any], path: str, depth: int) -> Non
     _check_depth(path, depth)
     fields = out.fields
     for key, item in value.items():
-        _fill(fields[_text(key, path)], item, segment(path, key), depth)
+        # A path is only needed by what has parts, or cannot be carried.
+        step = path if type(item) in _PATHLESS else segment(path, key)
+        _fill(fields[_text(key, path)], item, step, depth)
 
 
 def decimal_text(value: decimal.Decimal) -> str:
