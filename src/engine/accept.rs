@@ -300,10 +300,16 @@ pub(super) fn check_same(first: &Request, again: &Request) -> Result<()> {
     if same {
         return Ok(());
     }
-    let message = format!(
-        "CID {} was accepted before, for `{}` with another input or under another name",
-        first.cid, first.service
-    );
+    let message = match first.group() {
+        Some(_) => format!(
+            "{} was accepted before, as a group of other requests",
+            first.cid
+        ),
+        None => format!(
+            "CID {} was accepted before, for `{}` with another input or under another name",
+            first.cid, first.service
+        ),
+    };
     Err(Error::already_exists(reason::IDEMPOTENCY_MISMATCH, message))
 }
 

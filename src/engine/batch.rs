@@ -40,11 +40,21 @@ struct Members {
     ignored: Ignored,
     /// What tells them from others, where that may be asked.
     fingerprints: Vec<Fingerprint>,
-    /// The CIDs that the caller brought: taken until all is stored.
+    /// The CIDs that the caller brought for them, if any.
+    brought: Vec<Option<Cid>>,
+    /// All that the caller brought: taken until all is stored.
     names: Vec<Name>,
 }
 
 impl Members {
+    /// The members of a group that was accepted before, by the same requests.
+    fn of_first(brought: &[Option<Cid>], group: Cid) -> Vec<Cid> {
+        let brought = brought.iter().zip(0..);
+        brought
+            .map(|(cid, position)| cid.unwrap_or_else(|| Cid::of_member(group, position)))
+            .collect()
+    }
+
     fn cids(&self) -> Vec<Cid> {
         let invocations = self.invocations.iter();
         invocations.map(|member| member.request.cid).collect()
@@ -86,10 +96,11 @@ impl Invoker {
         let prepared = self.prepare_batch(cid, batch, parent)?;
         let request = Arc::clone(&prepared.group.request);
         let ignored = prepared.members.ignored.clone();
+        let brought = prepared.members.brought.clone();
         if let Err(full) = self.check_room_for_all(&prepared.members) {
             // Said again, it needs no room.
             return match self.known(&request).await? {
-                Some(first) => self.accepted_group_before(&first, &request, ignored).await,
+                Some(first) => accepted_before(&first, &request, &brought, ignored),
                 None => Err(full),
             };
         }
@@ -102,7 +113,7 @@ impl Invoker {
                 already_accepted: false,
                 ignored,
             }),
-            Acceptance::Known(first) => self.accepted_group_before(&first, &request, ignored).await,
+            Acceptance::Known(first) => accepted_before(&first, &request, &brought, ignored),
             Acceptance::Removed(tombstone) => Err(removed_before(cid, &tombstone)),
             Acceptance::MemberKnown(member) => Err(member_known(&members, member)),
         }
@@ -209,7 +220,10 @@ impl Invoker {
             members.names.push(self.0.names.take_to_accept(brought)?);
         }
         let route = self.0.routes.find(&call.service)?;
-        let cid = call.cid.unwrap_or_default();
+        members.brought.push(call.cid);
+        let cid = call
+            .cid
+            .unwrap_or_else(|| Cid::of_member(place.group, place.position));
         let (mut invocation, ignored) = self.prepare(cid, call, parent, &route)?;
         ignored
             .names()
@@ -253,23 +267,22 @@ impl Invoker {
         routes.try_for_each(|(route, count)| self.check_room(route, *count))?;
         self.check_room_in_all(members.invocations.len())
     }
+}
 
-    /// Answers with the first group, of which another one is the same said again.
-    async fn accepted_group_before(
-        &self,
-        first: &Request,
-        again: &Request,
-        ignored: Ignored,
-    ) -> Result<AcceptedGroup> {
-        check_same(first, again)?;
-        let members = self.0.store.members(first.cid).await?;
-        Ok(AcceptedGroup {
-            cid: first.cid,
-            members: members.into_iter().map(|(_, cid)| cid).collect(),
-            already_accepted: true,
-            ignored,
-        })
-    }
+/// Answers with the first group, of which another one is the same said again.
+fn accepted_before(
+    first: &Request,
+    again: &Request,
+    brought: &[Option<Cid>],
+    ignored: Ignored,
+) -> Result<AcceptedGroup> {
+    check_same(first, again)?;
+    Ok(AcceptedGroup {
+        cid: first.cid,
+        members: Members::of_first(brought, first.cid),
+        already_accepted: true,
+        ignored,
+    })
 }
 
 /// What is wrong with the members of a batch.

@@ -105,7 +105,7 @@ pub(super) fn entry(request: &Request, last: &EventKind, time: Timestamp) -> Dic
 }
 
 /// A failure as callbacks get it.
-fn described(error: &Error) -> Dict {
+pub(super) fn described(error: &Error) -> Dict {
     let violations = error.field_violations().iter().map(|violation| {
         dict! {
             "path": violation.path.as_str(),

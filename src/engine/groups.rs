@@ -4,23 +4,27 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use crate::engine::callbacks::{entry, follow_up};
+use crate::dict;
+use crate::engine::callbacks::{described, entry, follow_up};
 use crate::engine::decide::Decision;
 use crate::engine::hub::next_sequence;
 use crate::engine::lookup::Found;
 use crate::engine::manage::has_ended;
 use crate::engine::store::{Claim, Stored};
 use crate::engine::{Invoker, outcomes::Outcomes};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Event, EventKind, Invocation, Outcome, State};
 use crate::model::payload::{Payload, Reply};
+use crate::model::value::Dict;
 use crate::service::{AcceptedGroup, BoxFuture};
 
 /// How many groups are taken from the store at once.
-const BATCH: usize = 16;
-/// How many members are read, or cancelled, at once.
+const BATCH: usize = 4;
+/// How many members are cancelled at once: they share the store's commits.
 const AT_ONCE: usize = 64;
+/// How many are read at once: each may have megabytes.
+const READ_AT_ONCE: usize = 4;
 /// How long to wait after the store failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -45,11 +49,12 @@ async fn look(invoker: Invoker) {
                 invoker.0.groups.notified().await;
             }
             Ok(Claim { invocations, .. }) => {
-                for group in invocations {
-                    // Whoever stops the node waits for what was begun.
+                // Together: a small one need not wait for a large one. Whoever stops the node waits for what was begun.
+                let ends = invocations.into_iter().map(|group| {
                     let end = invoker.clone().end_group(group);
-                    invoker.0.tasks.see_through("group", end).await;
-                }
+                    invoker.0.tasks.see_through("group", end)
+                });
+                futures_util::future::join_all(ends).await;
             }
             Err(error) => {
                 tracing::error!(%error, "cannot look after groups");
@@ -109,14 +114,25 @@ impl Invoker {
         let members = self.0.store.members(group.request.cid).await?;
         let wants_all = !group.request.terms.callbacks.is_empty();
         let mut outcomes = Outcomes::new(self.limits().message_bytes);
-        let read = futures_util::stream::iter(members).map(|(_, cid)| self.0.store.get(cid));
-        let mut read = read.buffered(AT_ONCE);
-        while let Some(stored) = read.try_next().await? {
-            if let Stored::Found(member) = stored {
-                outcomes.count(member.state);
-                if wants_all && let Some(last) = member.events.last() {
-                    outcomes.add(entry(&member.request, &last.kind, last.time));
+        let read = futures_util::stream::iter(members);
+        let read = read.map(async |(position, cid)| (position, cid, self.0.store.get(cid).await));
+        let mut read = read.buffered(READ_AT_ONCE);
+        while let Some((position, cid, stored)) = read.next().await {
+            match stored {
+                Ok(Stored::Found(member)) => {
+                    outcomes.count(member.state);
+                    if wants_all && let Some(last) = member.events.last() {
+                        outcomes.add(entry(&member.request, &last.kind, last.time));
+                    }
                 }
+                // One that cannot be read must not keep the others from whoever waits for them.
+                Err(error) if error.kind() == Kind::DataLoss => {
+                    tracing::error!(%cid, %error, "a member of a group cannot be read");
+                    outcomes.count(State::Failed);
+                    outcomes.add(unreadable(position, cid, &error));
+                }
+                Ok(Stored::Removed(_) | Stored::Unknown) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(outcomes)
@@ -132,15 +148,18 @@ impl Invoker {
             let members = self.0.store.members(cid).await?;
             let cancelled = futures_util::stream::iter(members).map(|(_, cid)| self.cancel(cid));
             let mut cancelled = cancelled.buffer_unordered(AT_ONCE);
+            let mut failed = None;
             while let Some(cancelled) = cancelled.next().await {
-                match cancelled {
-                    Ok(_) => {}
-                    // Faster than we are.
-                    Err(error) if error.reason() == reason::ENDED => {}
-                    Err(error) => return Err(error),
-                }
+                // Others may have been faster, and one that cannot be cancelled does not keep the others.
+                let error = cancelled
+                    .err()
+                    .filter(|error| error.reason() != reason::ENDED);
+                failed = failed.or(error);
             }
-            self.look(cid).await
+            match failed {
+                Some(error) => Err(error),
+                None => self.look(cid).await,
+            }
         })
     }
 
@@ -155,7 +174,17 @@ impl Invoker {
             };
             Ok((cid, outcome))
         });
-        read.buffered(AT_ONCE).try_collect().await
+        read.buffered(READ_AT_ONCE).try_collect().await
+    }
+}
+
+/// What is told of a member that cannot be read.
+fn unreadable(position: u32, cid: Cid, error: &Error) -> Dict {
+    dict! {
+        "position": position,
+        "cid": cid.to_string(),
+        "state": State::Failed.name(),
+        "error": described(error),
     }
 }
 

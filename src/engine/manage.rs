@@ -264,8 +264,9 @@ impl Invoker {
 /// `FAILED_PRECONDITION` / `ENDED`.
 pub(super) fn has_ended(invocation: &Invocation) -> Error {
     let message = format!(
-        "{} has ended already: {:?}",
-        invocation.request.cid, invocation.state
+        "{} has ended already: {}",
+        invocation.request.cid,
+        invocation.state.name()
     );
     Error::failed_precondition(reason::ENDED, message)
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::model::error::{Error, Result, reason};
@@ -20,6 +21,27 @@ impl Cid {
     #[must_use]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The CID of a member of a group that nobody brought one for: always the same, so that a group which is said again
+    /// is answered with the same members, whatever has become of them. It has the time of the group's, and is of the
+    /// group's version; of version 8 (RFC 9562, section 5.8) where that is not 7.
+    #[must_use]
+    pub fn of_member(group: Self, position: u32) -> Self {
+        let digest = Sha256::new()
+            .chain_update(group.as_bytes())
+            .chain_update(position.to_be_bytes())
+            .finalize();
+        let mut bytes = *group.as_bytes();
+        for (byte, derived) in bytes.iter_mut().skip(6).zip(digest) {
+            *byte = derived;
+        }
+        let version = match group.0.get_version_num() {
+            7 => uuid::Version::SortRand,
+            _ => uuid::Version::Custom,
+        };
+        let builder = uuid::Builder::from_bytes(bytes).with_version(version);
+        Self(builder.with_variant(uuid::Variant::RFC4122).into_uuid())
     }
 
     /// Parses the canonical form.
@@ -227,6 +249,19 @@ mod tests {
         for bad in ["", ".", "a.", ".a", "a..b", "a b", "ä", "a/b", &long] {
             assert!(ServiceName::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn members_of_groups_have_cids_of_their_own() {
+        let group = Cid::new();
+        let of = |position| Cid::of_member(group, position);
+        assert_eq!(of(1), of(1));
+        assert!(of(0) != of(1) && Cid::of_member(Cid::new(), 1) != of(1));
+        assert_eq!(Cid::parse(&of(1).to_string()).unwrap(), of(1));
+        assert_eq!(of(1).to_string().get(14..15), Some("7"));
+        let random = Cid::parse("9a3b2c1d-4e5f-4a6b-8c7d-0123456789ab").unwrap();
+        let derived = Cid::of_member(random, 1).to_string();
+        assert_eq!(derived.get(14..15), Some("8"));
     }
 
     #[test]

@@ -348,6 +348,18 @@ async fn a_batch_that_is_said_again_is_the_first_one() {
     };
     let by_cid = node.client.invoke_batch(by_cid).await.unwrap();
     assert!(by_cid.already_accepted);
+    // Also where one of its members is not kept any more.
+    node.client.join(&first).await.unwrap();
+    let purged = node.client.purge(first.members[1], false).await.unwrap();
+    assert!(purged[0].failure.is_none(), "{purged:?}");
+    let again = node.client.invoke_batch(batch()).await.unwrap();
+    assert_eq!(again.members, first.members);
+    let outcomes = node.client.join(&again).await.unwrap();
+    let reason = |n: usize| outcomes[n].1.as_ref().err().map(Error::reason);
+    assert_eq!(
+        (reason(0), reason(1), reason(2)),
+        (None, Some("RESULT_EXPIRED"), None)
+    );
     // The CID of a group is no invocation of a service.
     let mut call = Call::new("customer.get", dict! { "cust_id": 1 });
     call.cid = Some(first.cid);

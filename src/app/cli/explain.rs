@@ -98,7 +98,10 @@ fn for_people(
     for (key, fact) in origin(invocation) {
         printer.data(&format!("{key}: {fact}"));
     }
-    printer.data(&format!("input: {}", shown_input(invocation)));
+    // That of a group is the platform's own.
+    if invocation.group.is_none() {
+        printer.data(&format!("input: {}", shown_input(invocation)));
+    }
     printer.data("");
     let rows: Vec<_> = story(invocation)
         .into_iter()
@@ -108,15 +111,21 @@ fn for_people(
     if let Some(group) = &invocation.group {
         let (all, ended) = (group.members, group.ended);
         let left_out = match usize::try_from(all).is_ok_and(|all| all > CHILDREN) {
-            true => format!("; without a response (`cidery invocations --group {cid}` lists all)"),
+            true if members.is_empty() => {
+                format!(" (`cidery invocations --group {cid}` lists them)")
+            }
+            true => {
+                format!(" (`cidery invocations --group {cid}` lists them); without a response:")
+            }
             false => String::new(),
         };
         printer.data(&format!(
             "\nmembers: {all}, of which {ended} have ended{left_out}"
         ));
         for member in members {
-            let (place, state, why) =
-                (member.group_position, state_name(member.state), why(member));
+            let (place, state) = (member.group_position, state_name(member.state));
+            let why = Some(why(member)).filter(|why| *why != state);
+            let why = why.unwrap_or_default();
             let line = format!(
                 "  {place}  {}  {}  {state} {why}",
                 member.cid, member.service

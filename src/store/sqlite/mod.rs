@@ -85,8 +85,7 @@ pub struct SqliteStore {
     /// For lanes, which must not wait behind somebody's long list.
     claims: SyncSender<Query>,
     threads: Vec<thread::JoinHandle<()>>,
-    /// Held while something is claimed, and while something that was not claimed is recorded: a claim never takes what
-    /// has ended in the meantime.
+    /// Held while something is claimed: one claim after another.
     order: tokio::sync::Mutex<()>,
     /// Last, so that the lock is held until all else has gone.
     _directory: Directory,
@@ -117,6 +116,12 @@ struct Counts {
     claimed: HashMap<ServiceName, Claimed>,
     /// The services of what is claimed: a record names its CID alone.
     service_of: HashMap<Cid, ServiceName>,
+    /// What is being recorded by those who did not claim it, or was while a claim read what is due, with how many do: no
+    /// claim takes it.
+    ending: HashMap<Cid, usize>,
+    /// Those of them that are on disk, and that the claim under way may not have read so.
+    recorded: Vec<Cid>,
+    is_claiming: bool,
 }
 
 impl Counts {
@@ -130,6 +135,24 @@ impl Counts {
         if was != is {
             let awaited = self.awaited.entry(service.clone()).or_default();
             *awaited = (*awaited + usize::from(is)).saturating_sub(usize::from(was));
+        }
+    }
+
+    /// One who records something without having claimed it is done.
+    fn end(&mut self, cid: Cid) {
+        if let Some(others) = self.ending.get_mut(&cid) {
+            *others -= 1;
+            if *others == 0 {
+                self.ending.remove(&cid);
+            }
+        }
+    }
+
+    /// What is recorded by now is read so by a claim that begins.
+    fn begin_claim(&mut self) {
+        self.is_claiming = true;
+        for cid in std::mem::take(&mut self.recorded) {
+            self.end(cid);
         }
     }
 
@@ -162,6 +185,53 @@ impl Counts {
             *pending = pending.saturating_sub(fewer);
         }
         self.in_all = self.in_all.saturating_sub(fewer);
+    }
+}
+
+/// A claim that reads what is due; over when dropped.
+struct Claiming<'a>(&'a Shared);
+
+impl<'a> Claiming<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.counts().begin_claim();
+        Self(shared)
+    }
+}
+
+impl Drop for Claiming<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.0.counts();
+        counts.begin_claim();
+        counts.is_claiming = false;
+    }
+}
+
+/// A record of what nobody has claimed; on its way until dropped.
+struct Ending<'a> {
+    shared: &'a Shared,
+    cid: Cid,
+}
+
+impl<'a> Ending<'a> {
+    /// `None` where it is claimed: a claim beats whoever has none.
+    fn begin(shared: &'a Shared, cid: Cid) -> Option<Self> {
+        let mut counts = shared.counts();
+        if counts.service_of.contains_key(&cid) {
+            return None;
+        }
+        *counts.ending.entry(cid).or_default() += 1;
+        drop(counts);
+        Some(Self { shared, cid })
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.shared.counts();
+        match counts.is_claiming {
+            true => counts.recorded.push(self.cid),
+            false => counts.end(self.cid),
+        }
     }
 }
 
@@ -379,8 +449,8 @@ impl Store for SqliteStore {
             if let Some(error) = self.shared.broken() {
                 return Err(error);
             }
-            // What is recorded without having been claimed waits until this is known.
             let _order = self.order.lock().await;
+            let _claiming = Claiming::begin(&self.shared);
             let (name, recovering) = (service.clone(), self.recovering);
             let claimed = self.shared.counts().claimed.get(service).cloned();
             let claimed = claimed.unwrap_or_default();
@@ -388,8 +458,10 @@ impl Store for SqliteStore {
             let found = ask(&self.claims, move |connection| {
                 reader::due(connection, &name, now, max, &claimed, recovering)
             });
-            let (invocations, next) = found.await?;
+            let (mut invocations, next) = found.await?;
             let mut counts = self.shared.counts();
+            // It ends while it is looked at, or has ended since.
+            invocations.retain(|found| !counts.ending.contains_key(&found.request.cid));
             for invocation in &invocations {
                 let request = &invocation.request;
                 let claimed = counts.claimed.entry(service.clone()).or_default();
@@ -415,13 +487,10 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let (cid, unclaimed) = (record.cid, record.unclaimed);
             let change = Change::of(record)?;
-            let _order = match unclaimed {
-                true => Some(self.order.lock().await),
-                false => None,
+            let _ending = match unclaimed.then(|| Ending::begin(&self.shared, cid)) {
+                Some(None) => return Ok(false),
+                ending => ending.flatten(),
             };
-            if unclaimed && self.shared.counts().service_of.contains_key(&cid) {
-                return Ok(false);
-            }
             self.write(|answer| Job::Record(change, answer)).await
         })
     }
