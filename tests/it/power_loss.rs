@@ -8,15 +8,15 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use cidery::engine::store::{Store as _, Stored};
-use cidery::model::invocation::{Invocation, State};
+use cidery::engine::store::{Acceptance, Record, Store as _, Stored};
+use cidery::model::invocation::{Invocation, Request, State};
 use cidery::store::SqliteStore;
 use cidery::{Cid, dict};
 use tokio::task::JoinSet;
 
-use crate::support::stored::{NOW, invocation, succeeded};
+use crate::support::stored::{NOW, group, invocation, succeeded};
 use crate::support::{Folder, recorder};
 
 /// What the recorder writes.
@@ -105,27 +105,43 @@ impl Disk {
         }
     }
 
-    /// What had been answered: CIDs, and whether their end had been.
-    fn answered(&self, all: &[Operation]) -> HashMap<Cid, bool> {
+    /// What had been answered last of each CID.
+    fn answered(&self, all: &[Operation]) -> HashMap<Cid, u8> {
         let mut bytes = Vec::new();
         for index in &self.underway[ANSWERS] {
             bytes.extend_from_slice(&all[*index].content);
         }
         let answers = bytes.chunks_exact(17);
-        answers
-            .map(|answer| {
-                (
-                    Cid::from_bytes(answer[1..].try_into().unwrap()),
-                    answer[0] == 1,
-                )
-            })
-            .collect()
+        let answers = answers.map(|answer| {
+            let cid = Cid::from_bytes(answer[1..].try_into().unwrap());
+            (cid, answer[0])
+        });
+        answers.collect()
     }
 }
 
+// What was answered of an invocation.
+const ACCEPTED: u8 = 0;
+const ENDED: u8 = 1;
+const CANCEL_REQUESTED: u8 = 2;
+const GROUP_ACCEPTED: u8 = 3;
+const ACCEPTED_TO_BE_REMOVED: u8 = 4;
+const ENDED_TO_BE_REMOVED: u8 = 5;
+const REMOVED: u8 = 6;
+
+/// How many callers there are in the run that is recorded, and how often each does something.
+const CALLERS: usize = 6;
+const ROUNDS: usize = 4;
+/// How many members a group has.
+const MEMBERS: u32 = 3;
+
 fn next() -> Invocation {
+    next_of("a.service")
+}
+
+fn next_of(service: &str) -> Invocation {
     let text = "x".repeat(fastrand::usize(0..3_000));
-    invocation("a.service", NOW, dict! { "text": text })
+    invocation(service, NOW, dict! { "text": text })
 }
 
 /// The run that is recorded. It does nothing unless it is told where: the test below starts it.
@@ -135,53 +151,137 @@ async fn the_run_that_is_recorded() {
         return;
     };
     let folder = Path::new(&folder);
-    let store = std::sync::Arc::new(SqliteStore::open(folder).unwrap());
-    let answers = std::sync::Arc::new(Mutex::new(
+    let store = Arc::new(SqliteStore::open(folder).unwrap());
+    let answers = Arc::new(Mutex::new(
         std::fs::File::create(folder.join("answers")).unwrap(),
     ));
     let mut callers = JoinSet::new();
-    for _ in 0..6 {
-        let (store, answers) = (
-            std::sync::Arc::clone(&store),
-            std::sync::Arc::clone(&answers),
-        );
+    for _ in 0..CALLERS {
+        let (store, answers) = (Arc::clone(&store), Arc::clone(&answers));
         callers.spawn(async move {
-            let answer = |ended: u8, cid: Cid| {
-                let answer = [&[ended][..], cid.as_bytes()].concat();
+            let answer = |what: u8, cid: Cid| {
+                let answer = [&[what][..], cid.as_bytes()].concat();
                 answers.lock().unwrap().write_all(&answer).unwrap();
             };
-            for n in 0..12 {
-                let next = next();
-                let cid = next.request.cid;
-                store.accept(next).await.unwrap();
-                answer(0, cid);
-                if n % 2 == 0 {
-                    store.record(succeeded(cid)).await.unwrap();
-                    answer(1, cid);
-                }
+            for n in 0..ROUNDS {
+                work(&store, n, answer).await;
             }
         });
     }
     callers.join_all().await;
 }
 
-/// Opens what a power cut left and looks for what had been answered.
-async fn check(folder: &Folder, answered: &HashMap<Cid, bool>, place: &str) {
-    let store =
-        SqliteStore::open(folder.path()).unwrap_or_else(|error| panic!("{place}: {error:?}"));
-    for (cid, has_ended) in answered {
-        match store.get(*cid).await.unwrap() {
-            Stored::Found(found) => {
-                assert!(
-                    !has_ended || found.state == State::Succeeded,
-                    "{place}: the end of {cid} is lost"
-                );
-                let events = if found.state.is_terminal() { 3 } else { 1 };
-                assert_eq!(found.events.len(), events, "{place}: {found:?}");
-            }
-            other => panic!("{place}: {cid} was answered and is {other:?}"),
+/// Something of everything that is written.
+async fn work(store: &SqliteStore, n: usize, answer: impl Fn(u8, Cid)) {
+    let next = match n % 4 {
+        0 => next_of("a.ends"),
+        _ => next(),
+    };
+    let cid = next.request.cid;
+    match n % 4 {
+        // An outcome, with a callback.
+        0 => {
+            store.accept(next).await.unwrap();
+            answer(ACCEPTED, cid);
+            let mut callback = invocation("a.callback", NOW, dict! {});
+            let mut request = Request::clone(&callback.request);
+            (request.parent, request.root) = (Some(cid), cid);
+            callback.request = Arc::new(request);
+            let record = Record {
+                followed_by: vec![callback],
+                ..succeeded(cid)
+            };
+            store.record(record).await.unwrap();
+            answer(ENDED, cid);
+        }
+        1 => {
+            store.accept(next).await.unwrap();
+            answer(ACCEPTED, cid);
+            store.request_cancel(cid).await.unwrap();
+            answer(CANCEL_REQUESTED, cid);
+        }
+        2 => {
+            let (group, members) = group(MEMBERS);
+            let cid = group.request.cid;
+            store.accept_group(group, members).await.unwrap();
+            answer(GROUP_ACCEPTED, cid);
+        }
+        _ => {
+            store.accept(next).await.unwrap();
+            answer(ACCEPTED_TO_BE_REMOVED, cid);
+            store.record(succeeded(cid)).await.unwrap();
+            answer(ENDED_TO_BE_REMOVED, cid);
+            assert!(store.remove(cid).await.unwrap());
+            answer(REMOVED, cid);
         }
     }
+}
+
+/// Opens what a power cut left and looks for what had been answered.
+async fn check(folder: &Folder, answered: &HashMap<Cid, u8>, place: &str) {
+    let store =
+        SqliteStore::open(folder.path()).unwrap_or_else(|error| panic!("{place}: {error:?}"));
+    for (cid, what) in answered {
+        let stored = store.get(*cid).await.unwrap();
+        let found = match &stored {
+            Stored::Found(found) => found,
+            Stored::Removed(_) if *what >= ACCEPTED_TO_BE_REMOVED => continue,
+            other => panic!("{place}: {cid} was answered and is {other:?}"),
+        };
+        assert_ne!(*what, REMOVED, "{place}: {cid} was removed and is there");
+        let has_ended = found.state == State::Succeeded;
+        assert!(
+            has_ended || ![ENDED, ENDED_TO_BE_REMOVED].contains(what),
+            "{place}: the end of {cid} is lost"
+        );
+        assert!(
+            *what != CANCEL_REQUESTED || found.cancel_requested,
+            "{place}: {cid} was to be cancelled"
+        );
+        let events = if has_ended { 3 } else { 1 };
+        assert_eq!(found.events.len(), events, "{place}: {found:?}");
+    }
+    check_whole(folder.path(), place);
+    // And it goes on.
+    let accepted = store.accept(next()).await.unwrap();
+    assert!(matches!(accepted, Acceptance::Stored), "{place}");
+}
+
+/// What belongs together is there together, or not at all, whether it was answered or not.
+fn check_whole(folder: &Path, place: &str) {
+    let database = rusqlite::Connection::open(folder.join("cidery.db")).unwrap();
+    let count = |select: &str| -> i64 {
+        let counted = database.query_row(select, [], |row| row.get(0));
+        counted.unwrap()
+    };
+    assert_eq!(
+        count("SELECT coalesce(sum(open), 0) FROM service"),
+        count("SELECT count(*) FROM invocation WHERE state < 2"),
+        "{place}: what is open is counted wrongly"
+    );
+    let (ends, callbacks) = (
+        "SELECT count(*) FROM invocation JOIN service ON service.id = service
+         WHERE name = 'a.ends' AND state = 2",
+        "SELECT count(*) FROM invocation WHERE parent IS NOT NULL",
+    );
+    assert_eq!(
+        count(callbacks),
+        count(ends),
+        "{place}: outcomes and callbacks"
+    );
+    let (groups, members) = (
+        "SELECT count(*) FROM invocation WHERE open_members IS NOT NULL",
+        "SELECT count(*) FROM invocation WHERE group_cid IS NOT NULL",
+    );
+    assert_eq!(
+        count(members),
+        count(groups) * i64::from(MEMBERS),
+        "{place}: groups and members"
+    );
+    let integrity: String = database
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(integrity, "ok", "{place}");
 }
 
 #[tokio::test]
@@ -203,7 +303,7 @@ async fn what_is_answered_survives_the_loss_of_power() {
     let answers = count(|one| one.file == ANSWERS);
     let checkpoints = count(|one| one.kind == SYNC && one.file == DATABASE);
     assert!(
-        syncs > 3 && checkpoints > 0 && answers == 6 * (12 + 6),
+        syncs > 3 && checkpoints > 0 && answers == CALLERS * (ROUNDS / 4) * (2 + 2 + 1 + 3),
         "{syncs} syncs, {checkpoints} checkpoints, {answers} answers"
     );
     let mut random = fastrand::Rng::with_seed(7);

@@ -88,7 +88,7 @@ async fn a_store_of_format_1_becomes_one_of_this_format() {
     assert_eq!(shape(&folder), fresh);
 }
 
-/// A store that format 1 left behind, closed in order. It must open for ever: it is never written anew.
+/// Stores that each format left behind, closed in order. They must open for ever: they are never written anew.
 /// (What `whatever_is_written_is_read_as_it_was` writes, as it was then.)
 const KEPT: [&str; 4] = [
     "tests/fixtures/store_v1/cidery.db",

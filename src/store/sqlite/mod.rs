@@ -116,8 +116,8 @@ struct Counts {
     claimed: HashMap<ServiceName, Claimed>,
     /// The services of what is claimed: a record names its CID alone.
     service_of: HashMap<Cid, ServiceName>,
-    /// What is being recorded by those who did not claim it, or was while a claim read what is due, with how many do: no
-    /// claim takes it.
+    /// What is being recorded by those who did not claim it, or was while a claim read what is due, with how many do:
+    /// no claim takes it.
     ending: HashMap<Cid, usize>,
     /// Those of them that are on disk, and that the claim under way may not have read so.
     recorded: Vec<Cid>,

@@ -1,37 +1,11 @@
 //! Sentences about groups.
 
 use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored};
-use cidery::model::invocation::{Group, Grouping, Invocation, Member, State};
-use cidery::{Cid, ServiceName, dict};
+use cidery::model::invocation::{Invocation, State};
+use cidery::{Cid, ServiceName};
 
 use super::{with_request, with_terms};
-use crate::support::stored::{NOW, accepted, at, claimed, found, invocation, service, succeeded};
-
-/// A group with this many members, whose services are `a` and `b` in turn.
-fn group(members: u32) -> (Invocation, Vec<Invocation>) {
-    let group = with_request(invocation("a", NOW, dict! {}), |request| {
-        request.service = ServiceName::none();
-        request.terms.start_time = None;
-        let on_each = vec![service("each")];
-        request.grouping = Some(Grouping::Group(Group { members, on_each }));
-    });
-    // As it would be made of that request.
-    let group = Invocation::accepted((*group.request).clone(), 1);
-    let cid = group.request.cid;
-    let member = |position: u32| {
-        let name = if position.is_multiple_of(2) { "a" } else { "b" };
-        with_request(invocation(name, NOW, dict! { "n": position }), |request| {
-            let (group, on_each) = (cid, Vec::new());
-            request.grouping = Some(Grouping::Member(Member {
-                group,
-                position,
-                on_each,
-            }));
-        })
-    };
-    let members = (0..members).map(member).collect();
-    (group, members)
-}
+use crate::support::stored::{NOW, accepted, at, claimed, found, group, service, succeeded};
 
 fn cids(members: &[Invocation]) -> Vec<Cid> {
     members.iter().map(|member| member.request.cid).collect()

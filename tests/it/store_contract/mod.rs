@@ -34,6 +34,7 @@ use self::lists::{
 use crate::support::Folder;
 use crate::support::stored::{
     NOW, accepted, at, claimed, event, found, invocation, record, service, started, succeeded,
+    with_request,
 };
 
 async fn what_is_accepted_is_stored_as_pending_with_its_event(store: &dyn Store) {
@@ -394,13 +395,6 @@ async fn a_wish_to_cancel_is_kept_until_it_has_ended(store: &dyn Store) {
     assert!(store.record(succeeded(cid)).await.unwrap());
     assert!(!store.request_cancel(cid).await.unwrap());
     assert!(!store.request_cancel(Cid::new()).await.unwrap());
-}
-
-fn with_request(mut invocation: Invocation, change: impl FnOnce(&mut Request)) -> Invocation {
-    let mut request = Request::clone(&invocation.request);
-    change(&mut request);
-    invocation.request = Arc::new(request);
-    invocation
 }
 
 fn with_terms(invocation: Invocation, change: impl FnOnce(&mut Terms)) -> Invocation {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use cidery::engine::store::{Acceptance, Record, Store, Stored};
-use cidery::model::invocation::{Event, EventKind, Invocation, Request, State};
+use cidery::model::invocation::{
+    Event, EventKind, Group, Grouping, Invocation, Member, Request, State,
+};
 use cidery::{Cid, Dict, Payload, ServiceName, dict};
 use jiff::Timestamp;
 
@@ -96,4 +98,40 @@ pub(crate) async fn claimed(store: &dyn Store, name: &str, now: Timestamp, max: 
         .iter()
         .map(|invocation| invocation.request.cid)
         .collect()
+}
+
+/// A group with this many members, whose services are `a` and `b` in turn.
+pub(crate) fn group(members: u32) -> (Invocation, Vec<Invocation>) {
+    let group = with_request(invocation("a", NOW, dict! {}), |request| {
+        request.service = ServiceName::none();
+        request.terms.start_time = None;
+        let on_each = vec![service("each")];
+        request.grouping = Some(Grouping::Group(Group { members, on_each }));
+    });
+    // As it would be made of that request.
+    let group = Invocation::accepted((*group.request).clone(), 1);
+    let cid = group.request.cid;
+    let member = |position: u32| {
+        let name = if position.is_multiple_of(2) { "a" } else { "b" };
+        with_request(invocation(name, NOW, dict! { "n": position }), |request| {
+            let (group, on_each) = (cid, Vec::new());
+            request.grouping = Some(Grouping::Member(Member {
+                group,
+                position,
+                on_each,
+            }));
+        })
+    };
+    let members = (0..members).map(member).collect();
+    (group, members)
+}
+
+pub(crate) fn with_request(
+    mut invocation: Invocation,
+    change: impl FnOnce(&mut Request),
+) -> Invocation {
+    let mut request = Request::clone(&invocation.request);
+    change(&mut request);
+    invocation.request = Arc::new(request);
+    invocation
 }
