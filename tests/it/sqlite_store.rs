@@ -7,7 +7,7 @@ use std::time::Duration;
 use cidery::dict;
 use cidery::engine::store::{Store as _, Stored};
 use cidery::model::invocation::State;
-use cidery::store::SqliteStore;
+use cidery::store::{SqliteOptions, SqliteStore};
 
 use crate::support::Folder;
 use crate::support::stored::{NOW, accepted, at, claimed, found, invocation, service, succeeded};
@@ -155,6 +155,19 @@ async fn a_store_becomes_smaller_again() {
         store.purge(at(1_000), 1_000).await.unwrap();
     }
     assert!(pages() < full / 2, "{} of {full}", pages());
+}
+
+/// What others are to have of the disk is left to them.
+#[tokio::test]
+async fn new_work_is_refused_where_the_disk_would_be_too_full() {
+    let folder = Folder::new("store");
+    let options = SqliteOptions {
+        free_kept: u64::MAX,
+        ..SqliteOptions::default()
+    };
+    let store = SqliteStore::open_with(folder.path(), options).unwrap();
+    let refused = store.accept(invocation("a", NOW, dict! {})).await;
+    assert_eq!(refused.unwrap_err().reason(), "STORE_FULL");
 }
 
 /// As `docs/store.md` says it is copied while a node runs.

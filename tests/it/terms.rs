@@ -294,6 +294,23 @@ async fn callbacks_get_the_outcome_and_know_whose_it_is(disk: Option<&Folder>) {
         assert_eq!(input["reason"], Value::from("DEMO_FAILED"));
         assert_eq!(input["message"], Value::from("gone"));
     }
+    // What is cancelled, or never starts, has failed as well.
+    let waits = || {
+        let mut call = with_callbacks(call("demo.sleep", dict! { "seconds": 60 }));
+        call.background().start = Some(Start::After(Duration::from_secs(3_600)));
+        call
+    };
+    let cancelled = accept(&node, waits()).await;
+    node.invoker().cancel(cancelled).await.unwrap();
+    let mut short = waits();
+    short.background().expiration = Some(Duration::from_millis(10));
+    let expired = accept(&node, short).await;
+    for (cid, reason) in [(cancelled, "CANCELLED"), (expired, "EXPIRED")] {
+        for _ in 0..2 {
+            let (_, reply, input) = hear.recv().await.unwrap();
+            assert_eq!((reply.cid, &input["reason"]), (cid, &Value::from(reason)));
+        }
+    }
     node.stop().await;
 }
 

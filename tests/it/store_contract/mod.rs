@@ -220,9 +220,10 @@ async fn what_was_never_accepted_is_unknown(store: &dyn Store) {
 /// `store` is soon full.
 async fn room_is_kept_for_outcomes(store: &dyn Store) {
     let text = "x".repeat(1_000);
-    let mut all = Vec::new();
+    let (mut all, mut first) = (Vec::new(), None);
     let error = loop {
         let next = invocation("a", NOW, dict! { "text": text.as_str() });
+        first.get_or_insert_with(|| next.clone());
         let cid = next.request.cid;
         match store.accept(next).await {
             Ok(_) => all.push(cid),
@@ -230,6 +231,9 @@ async fn room_is_kept_for_outcomes(store: &dyn Store) {
         }
     };
     assert_eq!(error.reason(), "STORE_FULL");
+    // What is known already is answered all the same.
+    let again = store.accept(first.unwrap()).await.unwrap();
+    assert!(matches!(again, Acceptance::Known(_)), "{again:?}");
     claimed(store, "a", NOW, all.len()).await;
     for cid in &all {
         assert!(store.record(succeeded(*cid)).await.unwrap());
