@@ -168,6 +168,7 @@ impl Gate {
             self.queue_length, self.concurrency
         );
         Err(Error::resource_exhausted(reason::QUEUE_FULL, message)
+            .with_fact("service", service)
             .with_fact("queue_length", self.queue_length)
             .with_fact("concurrency", self.concurrency)
             .with_retry_after(Duration::from_millis(100)))

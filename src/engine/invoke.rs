@@ -54,7 +54,8 @@ impl Invoker {
     }
 
     async fn invoke_outside(&self, cid: Cid, call: Call) -> Result<Reply> {
-        self.refuse_when_draining()?;
+        let refused = self.refuse_when_draining();
+        refused.map_err(|error| error.with_fact("service", &call.service))?;
         let _work = self.0.work.token();
         let route = self.0.routes.find(&call.service)?;
         let _name = match call.cid {

@@ -51,5 +51,5 @@ pub struct Location {
 pub(super) fn no_worker(service: &ServiceName) -> Error {
     let message =
         format!("nobody serves `{service}` now: start its worker, or invoke it in the background");
-    Error::unavailable(reason::NO_WORKER, message)
+    Error::unavailable(reason::NO_WORKER, message).with_fact("service", service)
 }

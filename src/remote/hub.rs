@@ -143,6 +143,8 @@ impl Workers {
             });
         }
         let declared = self.0.declared(hello.services)?;
+        // What is refused is not remembered.
+        self.0.check(&declared)?;
         for declared in &declared {
             let announced = declared.announced(self.0.invoker.now());
             self.0.invoker.store().announce(announced).await?;
@@ -312,14 +314,15 @@ impl Hub {
     }
 
     /// Offers what a worker serves; all of it or nothing.
-    fn admit(&self, session: &Arc<Session>, declared: Vec<Declared>) -> Result<()> {
+    /// Whether a worker that serves this is welcome.
+    fn check(&self, declared: &[Declared]) -> Result<()> {
         if self.table().sessions.len() >= self.invoker.limits().workers {
             let limit = self.invoker.limits().workers;
             let message = format!("{limit} workers are connected already");
             return Err(Error::resource_exhausted(reason::STREAM_LIMIT, message)
                 .with_fact("workers", limit));
         }
-        for one in &declared {
+        for one in declared {
             let facts = self.invoker.service(one.definition.name().as_str());
             let is_ours = |id: &str| id.is_empty();
             let taken = facts.is_ok_and(|facts| {
@@ -334,6 +337,12 @@ impl Hub {
                 return Err(Error::already_exists(reason::SERVICE_EXISTS, message));
             }
         }
+        Ok(())
+    }
+
+    fn admit(&self, session: &Arc<Session>, declared: Vec<Declared>) -> Result<()> {
+        // Once more: others may have come while it was written down.
+        self.check(&declared)?;
         let id = session.id().to_owned();
         self.table().sessions.insert(id, Arc::clone(session));
         for one in declared {

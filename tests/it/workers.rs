@@ -461,6 +461,37 @@ async fn a_cut_of_the_connection_repeats_no_work() {
     assert_eq!((runs.load(Ordering::SeqCst), worker.id()), (21, id));
 }
 
+/// A handler that hands on what became of its own call has run: its caller does not call it again.
+#[tokio::test]
+async fn a_client_does_not_repeat_a_handler_that_has_run() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let calls = move |ctx: Context| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move { ctx.invoke("a.gone", ()).await.map(drop) }
+    };
+    let builder = Node::builder().service("a.calls", calls);
+    let node = TestNode::start(builder).await;
+    let gone = connect(&node, Worker::builder().service("a.gone", async || {})).await;
+    gone.stop().await;
+    let error = node.client.invoke(Call::new("a.calls", ())).await;
+    assert_eq!(error.unwrap_err().reason(), "NO_WORKER");
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+/// Nothing is remembered of a hello that was refused.
+#[tokio::test]
+async fn a_hello_that_is_refused_leaves_nothing() {
+    let builder = Node::builder().service("a.own", async || {});
+    let node = TestNode::start(builder).await;
+    let worker = Worker::builder().service("a.new", async || {});
+    let worker = worker.service("a.own", async || {});
+    let error = worker.connect(&node.address().to_string()).await;
+    assert_eq!(error.unwrap_err().reason(), "SERVICE_EXISTS");
+    let announced = node.handle.invoker().store().announced().await.unwrap();
+    assert!(announced.is_empty(), "{announced:?}");
+}
+
 /// Whoever calls while the only worker is away waits for it to come back, or for its lease to end.
 #[tokio::test]
 async fn calls_wait_for_a_worker_that_is_away() {

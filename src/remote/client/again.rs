@@ -13,7 +13,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Tries until it succeeds, fails for good, or has been tried often enough.
 pub(super) async fn again<T, F: Future<Output = Result<T>>>(
     tries: u32,
-    is_safe: fn(&Error) -> bool,
+    is_safe: impl Fn(&Error) -> bool,
     mut attempt: impl FnMut(u32) -> F,
 ) -> Result<T> {
     let mut pause = FIRST_PAUSE;
@@ -32,20 +32,29 @@ pub(super) async fn again<T, F: Future<Output = Result<T>>>(
     }
 }
 
-/// Whether a call failed before it was dispatched: the node said so, or was not reached.
-pub(super) fn never_began(error: &Error) -> bool {
-    const BEFORE: [&str; 4] = [
-        reason::CONNECT_FAILED,
-        reason::NODE_STOPPING,
-        reason::NO_WORKER,
-        reason::QUEUE_FULL,
-    ];
-    BEFORE.contains(&error.reason()) || (is_transport(error) && error.kind() == Kind::Unavailable)
+/// Whether a call of a service failed before it was dispatched: the node said so of that service, or was not reached.
+///
+/// A handler may hand on what became of its own calls: what the node answers has a CID, and names the service that it
+/// is about.
+pub(super) fn never_began(error: &Error, service: &str) -> bool {
+    const BEFORE: [&str; 3] = [reason::NODE_STOPPING, reason::NO_WORKER, reason::QUEUE_FULL];
+    if error.cid().is_some() {
+        return BEFORE.contains(&error.reason()) && error.fact("service") == Some(service);
+    }
+    error.reason() == reason::CONNECT_FAILED
+        || (is_transport(error) && error.kind() == Kind::Unavailable)
 }
 
 /// Whether what has a name of its own may be said again: it is accepted once.
 pub(super) fn may_be_said_again(error: &Error) -> bool {
-    never_began(error) || is_transport(error) || error.reason() == reason::PENDING_LIMIT
+    const NOT_NOW: [&str; 5] = [
+        reason::CONNECT_FAILED,
+        reason::NODE_STOPPING,
+        reason::NO_WORKER,
+        reason::QUEUE_FULL,
+        reason::PENDING_LIMIT,
+    ];
+    NOT_NOW.contains(&error.reason()) || is_transport(error)
 }
 
 /// Whether the connection failed, and not what it was used for.
@@ -60,10 +69,12 @@ pub(super) fn is_transport(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::id::Cid;
 
     #[tokio::test(start_paused = true)]
     async fn what_is_safe_is_tried_again_and_nothing_else() {
-        let count = async |error: fn() -> Error, safe: fn(&Error) -> bool| {
+        let never = |error: &Error| never_began(error, "a.service");
+        let count = async |error: fn() -> Error, safe: &dyn Fn(&Error) -> bool| {
             let mut tried = 0;
             let outcome: Result<()> = again(TRIES, safe, |_| {
                 tried += 1;
@@ -73,13 +84,24 @@ mod tests {
             assert!(outcome.is_err());
             tried
         };
+        let answered = |error: Error| error.with_cid(Cid::new());
         let stopping = || Error::unavailable(reason::NODE_STOPPING, "x");
         let by_handler = || Error::unavailable("DOWN", "the handler says so");
         let broken = || Error::new(Kind::Unknown, reason::TRANSPORT, "broken pipe");
-        assert_eq!(count(stopping, never_began).await, TRIES);
-        assert_eq!(count(by_handler, never_began).await, 1);
-        assert_eq!(count(broken, never_began).await, 1);
-        assert_eq!(count(broken, may_be_said_again).await, TRIES);
-        assert_eq!(count(by_handler, may_be_said_again).await, 1);
+        let not_reached = || Error::unavailable(reason::CONNECT_FAILED, "x");
+        let of = |service: &'static str| {
+            let error = Error::unavailable(reason::NO_WORKER, "x").with_cid(Cid::new());
+            error.with_fact("service", service)
+        };
+        assert_eq!(count(not_reached, &never).await, TRIES);
+        assert!(never(&of("a.service")));
+        // What became of a nested call is the handler's to tell: it has run.
+        assert!(!never(&of("a.nested")) && !never(&answered(not_reached())));
+        assert!(!never(&answered(stopping())));
+        assert_eq!(count(by_handler, &never).await, 1);
+        assert_eq!(count(broken, &never).await, 1);
+        assert_eq!(count(stopping, &may_be_said_again).await, TRIES);
+        assert_eq!(count(broken, &may_be_said_again).await, TRIES);
+        assert_eq!(count(by_handler, &may_be_said_again).await, 1);
     }
 }

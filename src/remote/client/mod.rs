@@ -95,6 +95,7 @@ impl Client {
         // Whoever loses the connection can still ask for the outcome.
         let brought = call.cid.or_else(|| continues.then(Cid::new));
         let timeout = call.timeout;
+        let service = call.service.clone();
         let call = Call {
             cid: brought,
             ..call
@@ -108,18 +109,20 @@ impl Client {
             let mut stub = self.invocation.clone();
             async move {
                 let response = stub.invoke(request).await;
-                response.map_err(|status| match (failure(&status), brought) {
-                    (error, Some(cid)) if error.cid().is_none() => error.with_cid(cid),
-                    (error, _) => error,
-                })
+                response.map_err(|status| failure(&status))
             }
         };
         // Stored ones are accepted once, by their CID or key.
-        let is_safe = match continues || has_key {
-            true => may_be_said_again,
-            false => never_began,
+        let is_safe = |error: &Error| match continues || has_key {
+            true => may_be_said_again(error),
+            false => never_began(error, &service),
         };
-        let response = again(self.tries, is_safe, invoke).await?.into_inner();
+        let response = again(self.tries, is_safe, invoke).await;
+        let response = response.map_err(|error| match (error.cid(), brought) {
+            (None, Some(cid)) => error.with_cid(cid),
+            _ => error,
+        });
+        let response = response?.into_inner();
         let cid = Cid::parse(&response.cid)?;
         let format = format_from_proto("/data_format", response.data_format)?;
         let payload = response
