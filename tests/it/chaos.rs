@@ -62,7 +62,9 @@ impl<'p> Workers<'p> {
     }
 
     /// Freezes one until the node has lost it, and wakes it: what it had runs elsewhere, what it still answers is late.
-    async fn freeze(&self, one: usize, client: &Client) {
+    async fn freeze(&mut self, one: usize, client: &Client) {
+        // One that has just been started may not serve yet: nobody would lose it.
+        self.serve(client).await;
         let ids = async || {
             let workers = client.workers().await.unwrap();
             workers
