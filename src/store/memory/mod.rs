@@ -325,8 +325,10 @@ impl Kept {
         self.over.extend(over_of(invocation));
         self.bytes = self.bytes + weight(invocation) - before;
         let is_awaited = invocation.waits_for_completion();
-        let awaited = self.awaited.entry(service.clone()).or_default();
-        *awaited = *awaited + usize::from(is_awaited) - usize::from(was_awaited);
+        if is_awaited != was_awaited {
+            let awaited = self.awaited.entry(service.clone()).or_default();
+            *awaited = *awaited + usize::from(is_awaited) - usize::from(was_awaited);
+        }
         match (self.claimed.remove(&record.cid), &key) {
             (Some(_), Some(key)) => self.change_queue(key, |queue| queue.busy = false),
             (Some(_), None) => {}

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::rows::{New, NewGroup};
+use super::rows::NewGroup;
 use super::work::{Work, full};
 use super::{disk, failed};
 use crate::engine::store::Acceptance;
@@ -19,7 +19,7 @@ impl Work<'_> {
             return Ok(known);
         }
         if !room {
-            return Ok(Err(full()));
+            return Ok(self.known(&new.group)?.unwrap_or_else(|| Err(full())));
         }
         // A service is there or not whatever becomes of the group: outside of what may be taken back.
         for row in new.rows() {
@@ -27,28 +27,42 @@ impl Work<'_> {
         }
         self.transaction.execute_batch("SAVEPOINT batch")?;
         let taken = self.insert_all(new);
-        if !matches!(taken, Ok(None)) {
+        if !matches!(taken, Ok(Ok(_))) {
             self.transaction.execute_batch("ROLLBACK TO batch")?;
         }
         self.transaction.execute_batch("RELEASE batch")?;
-        if let Some(member) = taken? {
-            return Ok(Ok(Acceptance::MemberKnown(member)));
+        match taken? {
+            Ok(services) => {
+                for service in services {
+                    *self.open.entry(service).or_default() += 1;
+                }
+                Ok(Ok(Acceptance::Stored))
+            }
+            Err(cid) if cid == new.group.cid => {
+                Ok(self.known(&new.group)?.unwrap_or_else(|| Err(full())))
+            }
+            Err(member) => Ok(Ok(Acceptance::MemberKnown(member))),
         }
-        for row in new.rows() {
-            let service = self.service(&row.service)?;
-            *self.open.entry(service).or_default() += 1;
-        }
-        Ok(Ok(Acceptance::Stored))
     }
 
-    /// Stores a group with its members; answers with the first one that was accepted before, if any was.
-    fn insert_all(&mut self, new: &NewGroup) -> rusqlite::Result<Option<Cid>> {
-        for row in new.rows() {
-            if self.known_before(row)?.is_some() || !self.insert(row)? {
-                return Ok(Some(row.cid));
+    /// Stores a group with its members; answers with their services, or with the first one of them that was accepted
+    /// before.
+    fn insert_all(
+        &mut self,
+        new: &NewGroup,
+    ) -> rusqlite::Result<std::result::Result<Vec<i64>, Cid>> {
+        let Some(service) = self.insert(&new.group)? else {
+            return Ok(Err(new.group.cid));
+        };
+        let mut services = vec![service];
+        for member in &new.members {
+            let is_new = self.known_before(member)?.is_none();
+            match if is_new { self.insert(member)? } else { None } {
+                Some(service) => services.push(service),
+                None => return Ok(Err(member.cid)),
             }
         }
-        Ok(None)
+        Ok(Ok(services))
     }
 
     /// A member has ended; where it was the last one, its group is due.
@@ -69,14 +83,6 @@ impl Work<'_> {
             .prepare_cached(update)?
             .execute(params![group.as_bytes(), purge_time])?;
         Ok(())
-    }
-
-    /// What was accepted before with the same CID, the same key, or had the CID and was removed.
-    fn known_before(&self, new: &New) -> rusqlite::Result<Option<Result<Acceptance>>> {
-        match self.removed(new.cid)? {
-            Some(tombstone) => Ok(Some(Ok(Acceptance::Removed(tombstone)))),
-            None => self.known(new),
-        }
     }
 }
 

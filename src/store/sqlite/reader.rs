@@ -135,15 +135,7 @@ pub(super) fn get(connection: &Connection, cid: Cid) -> Result<Stored> {
         if let Some(found) = found.optional()? {
             return Ok(Ok(found));
         }
-        let select = "SELECT state, end_time FROM tombstone WHERE cid = ?1";
-        let mut select = connection.prepare_cached(select)?;
-        let tombstone = select.query_row([cid.as_bytes()], |row| {
-            Ok(Tombstone {
-                state: state_of(row.get(0)?),
-                end_time: disk::timestamp(row.get(1)?),
-            })
-        });
-        Ok(Err(tombstone.optional()?))
+        Ok(Err(tombstone(connection, cid)?))
     };
     match read().map_err(|error: rusqlite::Error| failed(&error))? {
         Ok((found, name)) => {
@@ -153,6 +145,19 @@ pub(super) fn get(connection: &Connection, cid: Cid) -> Result<Stored> {
         Err(Some(tombstone)) => Ok(Stored::Removed(tombstone)),
         Err(None) => Ok(Stored::Unknown),
     }
+}
+
+/// What is left of an invocation that was removed.
+pub(super) fn tombstone(connection: &Connection, cid: Cid) -> rusqlite::Result<Option<Tombstone>> {
+    let select = "SELECT state, end_time FROM tombstone WHERE cid = ?1";
+    let mut select = connection.prepare_cached(select)?;
+    let tombstone = select.query_row([cid.as_bytes()], |row| {
+        Ok(Tombstone {
+            state: state_of(row.get(0)?),
+            end_time: disk::timestamp(row.get(1)?),
+        })
+    });
+    tombstone.optional()
 }
 
 /// Due invocations of a service that are not claimed, and when the next one is due.

@@ -7,9 +7,10 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension as _, Params, Transaction, params};
 
 use super::disk;
+use super::reader;
 use super::rows::{Change, New};
 use super::writer::{Done, Job, Recorded};
-use crate::engine::store::{Acceptance, Tombstone};
+use crate::engine::store::Acceptance;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::State;
@@ -107,28 +108,30 @@ impl Work<'_> {
     }
 
     fn accept(&mut self, new: &New, room: bool) -> rusqlite::Result<Result<Acceptance>> {
-        if let Some(tombstone) = self.removed(new.cid)? {
-            return Ok(Ok(Acceptance::Removed(tombstone)));
-        }
-        // First: a key may have been accepted for another service.
-        if new.idempotency_key.is_some()
-            && let Some(first) = self.known(new)?
-        {
+        if let Some(first) = self.known_before(new)? {
             return Ok(first);
         }
-        if !room {
-            return Ok(self.known(new)?.unwrap_or_else(|| Err(full())));
-        }
-        if self.insert(new)? {
-            let service = self.service(&new.service)?;
+        if room && let Some(service) = self.insert(new)? {
             *self.open.entry(service).or_default() += 1;
             return Ok(Ok(Acceptance::Stored));
         }
         Ok(self.known(new)?.unwrap_or_else(|| Err(full())))
     }
 
-    /// Stores a row; answers whether there was none with its CID.
-    pub(super) fn insert(&mut self, new: &New) -> rusqlite::Result<bool> {
+    /// What was accepted before and would not be in the way of an insert: it was removed, or has another CID and the same
+    /// key, of whatever service.
+    pub(super) fn known_before(&self, new: &New) -> rusqlite::Result<Option<Result<Acceptance>>> {
+        if let Some(tombstone) = reader::tombstone(self.transaction, new.cid)? {
+            return Ok(Some(Ok(Acceptance::Removed(tombstone))));
+        }
+        match new.idempotency_key {
+            Some(_) => self.known(new),
+            None => Ok(None),
+        }
+    }
+
+    /// Stores a row; answers with its service, or nothing where there is one with its CID.
+    pub(super) fn insert(&mut self, new: &New) -> rusqlite::Result<Option<i64>> {
         let service = self.service(&new.service)?;
         let sequence = i64::try_from(new.sequence).unwrap_or(i64::MAX);
         let insert = "INSERT INTO invocation
@@ -155,23 +158,11 @@ impl Work<'_> {
             new.member.map(|(_, position)| position),
             new.open_members,
         ])?;
-        if inserted == 1 {
-            self.move_up(queue.as_ref())?;
+        if inserted == 0 {
+            return Ok(None);
         }
-        Ok(inserted == 1)
-    }
-
-    /// What is left of an invocation that was removed.
-    pub(super) fn removed(&self, cid: Cid) -> rusqlite::Result<Option<Tombstone>> {
-        let select = "SELECT state, end_time FROM tombstone WHERE cid = ?1";
-        let mut select = self.transaction.prepare_cached(select)?;
-        let tombstone = select.query_row([cid.as_bytes()], |row| {
-            Ok(Tombstone {
-                state: state_of(row.get(0)?),
-                end_time: disk::timestamp(row.get(1)?),
-            })
-        });
-        tombstone.optional()
+        self.move_up(queue.as_ref())?;
+        Ok(Some(service))
     }
 
     /// What was accepted before with the same CID, or the same key.
