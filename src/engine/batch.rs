@@ -15,7 +15,7 @@ use crate::engine::names::Name;
 use crate::engine::routes::Route;
 use crate::engine::store::Acceptance;
 use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::id::{Cid, ServiceName};
+use crate::model::id::{Cid, ServiceName, texts};
 use crate::model::invocation::{
     Fingerprint, Group, Grouping, Invocation, Member, Request, fingerprint, fingerprint_of_all,
 };
@@ -72,6 +72,20 @@ impl Invoker {
     pub async fn invoke_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
         self.refuse_when_draining()?;
         self.accept_batch(batch, None).await
+    }
+
+    /// Whether a batch may have so many requests: asked before they are read.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `BATCH_LIMIT`.
+    pub fn check_batch(&self, requests: usize) -> Result<()> {
+        let limit = self.limits().batch;
+        if requests <= limit {
+            return Ok(());
+        }
+        let message = format!("{requests} requests in one batch; the limit is {limit}");
+        Err(Error::invalid_argument(reason::BATCH_LIMIT, message).with_fact("batch", limit))
     }
 
     pub(super) async fn accept_batch(
@@ -147,15 +161,7 @@ impl Invoker {
     }
 
     fn prepare_batch(&self, cid: Cid, batch: Batch, parent: Option<&Dispatch>) -> Result<Prepared> {
-        let limit = self.limits().batch;
-        if batch.calls.len() > limit {
-            let message = format!(
-                "{} requests in one batch; the limit is {limit}",
-                batch.calls.len()
-            );
-            let error = Error::invalid_argument(reason::BATCH_LIMIT, message);
-            return Err(error.with_fact("batch", limit));
-        }
+        self.check_batch(batch.calls.len())?;
         check_distinct(&batch)?;
         let on_each = self.announced(&batch.on_each)?;
         // Whoever names what it asks for may ask for it again.
@@ -355,8 +361,4 @@ fn member_known(members: &[Cid], known: Cid) -> Error {
 fn fingerprint_of(request: &Request) -> Result<Fingerprint> {
     let input = payload::decode(request.input.clone())?;
     Ok(fingerprint(&request.service, &input))
-}
-
-fn texts(names: &[ServiceName]) -> Vec<String> {
-    names.iter().map(ToString::to_string).collect()
 }

@@ -7,14 +7,13 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use crate::dict;
 use crate::engine::callbacks::{described, entry, follow_up};
 use crate::engine::decide::Decision;
-use crate::engine::hub::next_sequence;
 use crate::engine::lookup::Found;
 use crate::engine::manage::has_ended;
 use crate::engine::store::{Claim, Stored};
 use crate::engine::{Invoker, outcomes::Outcomes};
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Event, EventKind, Invocation, Outcome, State};
+use crate::model::invocation::{EventKind, Invocation, Outcome, State};
 use crate::model::payload::{Payload, Reply};
 use crate::model::value::Dict;
 use crate::service::{AcceptedGroup, BoxFuture};
@@ -30,14 +29,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Ends groups whose members have ended: those of before the last restart as well.
 pub(super) fn start(invoker: &Invoker) {
-    let draining = invoker.0.draining.clone();
-    let looking = invoker.clone();
-    invoker.0.tasks.spawn("groups", async move {
-        tokio::select! {
-            () = draining.cancelled() => {}
-            () = look(looking) => {}
-        }
-    });
+    invoker.look_after("groups", look(invoker.clone()));
 }
 
 async fn look(invoker: Invoker) {
@@ -89,24 +81,16 @@ impl Invoker {
         let reply = Reply::from(Payload::Value(summary.into()));
         let decision = Decision {
             state: State::Succeeded,
+            event: Some(EventKind::Succeeded(reply)),
             ..Decision::as_it_is(&group)
         };
-        let mut record = self.record(self.0.limits.retention, &group, &decision, now);
+        let mut record = self.record_idle(self.0.limits.retention, &group, decision, now);
         let final_services = group.request.terms.callbacks.iter();
         let generation = self.0.store.generation();
         record.followed_by = final_services
             .map(|service| follow_up(&group, service, input.clone(), 0, now, generation))
             .collect();
-        record.events.push(std::sync::Arc::new(Event {
-            sequence: next_sequence(group.sequence(), generation),
-            attempt: 0,
-            time: now,
-            kind: EventKind::Succeeded(reply),
-        }));
-        if self.record_at_last(&record).await {
-            self.0.hub.ring(cid);
-            self.begin_callbacks(&record.followed_by);
-        }
+        self.conclude(&group, &record).await;
     }
 
     /// Reads what the members of a group came to, in the order of their requests.

@@ -119,7 +119,7 @@ impl Invoker {
     pub(super) fn wake(&self, route: &Arc<Route>) {
         if !route.lane.started.swap(true, Ordering::AcqRel) {
             let drive = drive(self.clone(), route.name().clone(), Arc::clone(&route.lane));
-            self.0.tasks.spawn("lane", drive);
+            self.look_after("lane", drive);
         }
         route.lane.bell.notify_one();
     }
@@ -132,36 +132,29 @@ fn is_put_off(invocation: &Invocation) -> bool {
 }
 
 async fn drive(invoker: Invoker, service: ServiceName, lane: Arc<Lane>) {
-    let draining = invoker.0.draining.clone();
-    let work = async {
-        loop {
-            // Before the store is read: what is stored after that, and due before the lane looks again, rings.
-            lane.looks_again.store(AWAKE, Ordering::SeqCst);
-            let wait = match take(&invoker, &service).await {
-                Ok(wait) => wait,
-                Err(error) => {
-                    tracing::error!(service.name = %service, %error, "cannot take pending work");
-                    Wait::For(PAUSE)
-                }
-            };
-            match wait {
-                Wait::No => {}
-                Wait::ForBell => lane.bell.notified().await,
-                Wait::Until(due) => {
-                    lane.looks_again.store(nanos(due), Ordering::SeqCst);
-                    // The bell may ring for something that is due earlier.
-                    tokio::select! {
-                        () = lane.bell.notified() => {}
-                        () = invoker.0.clock.sleep_until(due) => {}
-                    }
-                }
-                Wait::For(pause) => tokio::time::sleep(pause).await,
+    loop {
+        // Before the store is read: what is stored after that, and due before the lane looks again, rings.
+        lane.looks_again.store(AWAKE, Ordering::SeqCst);
+        let wait = match take(&invoker, &service).await {
+            Ok(wait) => wait,
+            Err(error) => {
+                tracing::error!(service.name = %service, %error, "cannot take pending work");
+                Wait::For(PAUSE)
             }
+        };
+        match wait {
+            Wait::No => {}
+            Wait::ForBell => lane.bell.notified().await,
+            Wait::Until(due) => {
+                lane.looks_again.store(nanos(due), Ordering::SeqCst);
+                // The bell may ring for something that is due earlier.
+                tokio::select! {
+                    () = lane.bell.notified() => {}
+                    () = invoker.0.clock.sleep_until(due) => {}
+                }
+            }
+            Wait::For(pause) => tokio::time::sleep(pause).await,
         }
-    };
-    tokio::select! {
-        () = draining.cancelled() => {}
-        () = work => {}
     }
 }
 

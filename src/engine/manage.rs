@@ -9,7 +9,7 @@ use crate::engine::lookup::Found;
 use crate::engine::settle::Whose;
 use crate::engine::store::{Filter, Stored};
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::{Cid, ServiceName};
+use crate::model::id::{Cid, texts};
 use crate::model::invocation::{Change, HELD, Invocation, State};
 use crate::model::payload::Payload;
 use crate::model::sio::Ignored;
@@ -175,7 +175,6 @@ impl Invoker {
                 ignored: Ignored::default(),
             });
         }
-        let names = |names: &[ServiceName]| names.iter().map(ToString::to_string).collect();
         let mut call = Call::new(
             request.service.to_string(),
             input.unwrap_or_else(|| request.input.clone()),
@@ -186,8 +185,8 @@ impl Invoker {
         call.background = Some(Box::new(Background {
             retry_policy: request.terms.retry_policy.clone(),
             hold: request.terms.hold,
-            callbacks: names(&request.terms.callbacks),
-            failure_callbacks: names(&request.terms.failure_callbacks),
+            callbacks: texts(&request.terms.callbacks),
+            failure_callbacks: texts(&request.terms.failure_callbacks),
             retention: request.terms.retention,
             concurrency_key: request.terms.concurrency_key.clone(),
             retry_of: Some(cid),

@@ -274,6 +274,17 @@ impl Invoker {
         &*self.0.store
     }
 
+    /// Looks after something until the node takes no new work any more.
+    fn look_after(&self, name: &'static str, look: impl Future<Output = ()> + Send + 'static) {
+        let draining = self.0.draining.clone();
+        self.0.tasks.spawn(name, async move {
+            tokio::select! {
+                () = draining.cancelled() => {}
+                () = look => {}
+            }
+        });
+    }
+
     fn refuse_when_draining(&self) -> Result<()> {
         if self.0.draining.is_cancelled() {
             return Err(stopping());

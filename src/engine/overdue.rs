@@ -13,14 +13,7 @@ const BATCH: usize = 256;
 
 /// Starts the watch.
 pub(super) fn start(invoker: &Invoker) {
-    let draining = invoker.0.draining.clone();
-    let watching = invoker.clone();
-    invoker.0.tasks.spawn("overdue", async move {
-        tokio::select! {
-            () = draining.cancelled() => {}
-            () = watch(watching) => {}
-        }
-    });
+    invoker.look_after("overdue", watch(invoker.clone()));
 }
 
 async fn watch(invoker: Invoker) {

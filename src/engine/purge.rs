@@ -11,14 +11,7 @@ const BATCH: usize = 1_000;
 
 /// Starts the sweeper.
 pub(super) fn start(invoker: &Invoker) {
-    let draining = invoker.0.draining.clone();
-    let invoker_for_task = invoker.clone();
-    invoker.0.tasks.spawn("purge", async move {
-        tokio::select! {
-            () = draining.cancelled() => {}
-            () = sweep(invoker_for_task) => {}
-        }
-    });
+    invoker.look_after("purge", sweep(invoker.clone()));
 }
 
 async fn sweep(invoker: Invoker) {

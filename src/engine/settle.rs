@@ -113,18 +113,32 @@ impl Invoker {
         &self,
         route: &Route,
         invocation: &Invocation,
-        mut decision: Decision,
+        decision: Decision,
         whose: Whose,
     ) -> bool {
-        let engine = &self.0;
-        let now = engine.clock.now();
-        let event = decision.event.take();
+        let now = self.0.clock.now();
+        let event = decision.event.as_ref();
+        let followed_by = self.callbacks(invocation, event, decision.attempts, now);
         let kept_for = kept_for(route, decision.state);
+        let mut record = self.record_idle(kept_for, invocation, decision, now);
+        record.followed_by = followed_by;
+        record.unclaimed = whose == Whose::Nobodys;
+        self.conclude(invocation, &record).await
+    }
+
+    /// What a decision makes of an invocation that does not run here.
+    pub(super) fn record_idle(
+        &self,
+        kept_for: Duration,
+        invocation: &Invocation,
+        mut decision: Decision,
+        now: Timestamp,
+    ) -> Record {
+        let event = decision.event.take();
         let mut record = self.record(kept_for, invocation, &decision, now);
-        record.followed_by = self.callbacks(invocation, event.as_ref(), decision.attempts, now);
         record.events.extend(event.map(|kind| {
             Arc::new(Event {
-                sequence: next_sequence(invocation.sequence(), engine.store.generation()),
+                sequence: next_sequence(invocation.sequence(), self.0.store.generation()),
                 attempt: decision.attempts,
                 time: now,
                 kind,
@@ -133,11 +147,16 @@ impl Invoker {
         record.first_attempt_time = invocation.first_attempt_time;
         record.progress.clone_from(&invocation.progress);
         record.last_failure = decision.last_failure;
-        record.unclaimed = whose == Whose::Nobodys;
-        let taken = self.record_at_last(&record).await;
+        record
+    }
+
+    /// Records what became of an invocation that does not run here, tells followers and begins what follows; answers
+    /// whether it had not ended before.
+    pub(super) async fn conclude(&self, invocation: &Invocation, record: &Record) -> bool {
+        let taken = self.record_at_last(record).await;
         if taken {
-            engine.hub.ring(invocation.request.cid);
-            self.begin_what_follows(invocation, &record);
+            self.0.hub.ring(invocation.request.cid);
+            self.begin_what_follows(invocation, record);
         }
         taken
     }
@@ -184,7 +203,7 @@ impl Invoker {
     }
 
     /// Records, again and again until the store takes it: what happened must not be lost, and there may be room later.
-    pub(super) async fn record_at_last(&self, record: &Record) -> bool {
+    async fn record_at_last(&self, record: &Record) -> bool {
         let mut waiting = None;
         loop {
             match self.0.store.record(record.clone()).await {
@@ -223,7 +242,7 @@ impl Invoker {
 
     /// What a decision makes of an invocation, but for what its attempt told.
     /// It is kept for so long, unless its terms say something else.
-    pub(super) fn record(
+    fn record(
         &self,
         kept_for: Duration,
         invocation: &Invocation,

@@ -174,6 +174,12 @@ impl ServiceName {
     }
 }
 
+/// Names as text, for what carries text.
+#[must_use]
+pub fn texts(names: &[ServiceName]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
 impl Borrow<str> for ServiceName {
     fn borrow(&self) -> &str {
         &self.0

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::codec::proto::v1;
 use crate::model::error::Result;
-use crate::model::id::ServiceName;
+use crate::model::id::texts;
 use crate::model::invocation::{EventKind, Group, Invocation, Outcome, State};
 
 /// A state, as the contract writes it.
@@ -103,12 +103,11 @@ pub fn invocation_to_proto(
 }
 
 fn group_to_proto(invocation: &Invocation, group: &Group) -> v1::Group {
-    let names = |names: &[ServiceName]| names.iter().map(ToString::to_string).collect();
     v1::Group {
         members: group.members,
         ended: group.members.saturating_sub(invocation.open_members),
-        on_each: names(&group.on_each),
-        on_final: names(&invocation.request.terms.callbacks),
+        on_each: texts(&group.on_each),
+        on_final: texts(&invocation.request.terms.callbacks),
     }
 }
 

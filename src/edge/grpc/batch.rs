@@ -18,13 +18,7 @@ pub(super) async fn accept(
     message: v1::InvokeBatchRequest,
     transport: &MetadataMap,
 ) -> Result<AcceptedGroup> {
-    let limit = invoker.limits().batch;
-    let requests = message.requests.len();
-    if requests > limit {
-        let message = format!("{requests} requests in one batch; the limit is {limit}");
-        let error = Error::invalid_argument(reason::BATCH_LIMIT, message);
-        return Err(error.with_fact("batch", limit));
-    }
+    invoker.check_batch(message.requests.len())?;
     let batch = Batch {
         cid: brought_cid("cid", &message.cid)?,
         idempotency_key: given(message.idempotency_key),

@@ -12,7 +12,7 @@ use prost::Message;
 
 use crate::codec::{payload, struct_pb};
 use crate::model::error::{Detail, Error, Kind, Result, Violation, reason};
-use crate::model::id::{Cid, ServiceName};
+use crate::model::id::{Cid, ServiceName, texts};
 use crate::model::invocation::{
     Event, EventKind, Group, Grouping, InReplyTo, Member, Progress, Request, RetryPolicy, Shown,
     Terms,
@@ -382,10 +382,6 @@ fn from_grouping(grouping: DiskGrouping) -> Result<Grouping> {
             on_each,
         }),
     })
-}
-
-fn texts(names: &[ServiceName]) -> Vec<String> {
-    names.iter().map(ToString::to_string).collect()
 }
 
 fn names(names: &[String]) -> Result<Vec<ServiceName>> {
