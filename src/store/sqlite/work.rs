@@ -118,8 +118,8 @@ impl Work<'_> {
         Ok(self.known(new)?.unwrap_or_else(|| Err(full())))
     }
 
-    /// What was accepted before and would not be in the way of an insert: it was removed, or has another CID and the same
-    /// key, of whatever service.
+    /// What was accepted before and would not be in the way of an insert: it was removed, or has another CID and the
+    /// same key, of whatever service.
     pub(super) fn known_before(&self, new: &New) -> rusqlite::Result<Option<Result<Acceptance>>> {
         if let Some(tombstone) = reader::tombstone(self.transaction, new.cid)? {
             return Ok(Some(Ok(Acceptance::Removed(tombstone))));
