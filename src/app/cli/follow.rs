@@ -1,11 +1,13 @@
 //! Showing the events of an invocation as they come: items and the response are data, the rest is for people.
 
 use super::printer::{Printer, Tone};
-use crate::codec::convert::{PayloadOneof as _, failure_from_proto, format_from_proto};
+use crate::codec::convert::{
+    PayloadOneof as _, failure_from_proto, format_from_proto, outcome_from_proto,
+};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::stream_results_response::Event;
 use crate::codec::struct_pb;
-use crate::model::error::{Error, Kind, Result, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::payload::{Format, Payload};
 use crate::model::value::Value;
@@ -50,19 +52,13 @@ pub(super) fn show(
             let text = format!("{cid}  retry     attempt {attempt} failed: {failure}");
             printer.note(Tone::Warning, &text);
         }
-        Event::Succeeded(event) => {
-            printer.note(Tone::Good, &format!("{cid}  succeeded"));
-            return Some(succeeded(event).and_then(|payload| printer.payload(payload)));
-        }
-        Event::Failed(v1::FailedEvent { failure })
-        | Event::Cancelled(v1::CancelledEvent { failure })
-        | Event::Expired(v1::ExpiredEvent { failure }) => {
-            let failure = failure_from_proto(failure.unwrap_or_default());
-            return Some(Err(failure.with_cid(cid)));
-        }
-        Event::NotFound(event) => {
-            let error = Error::new(Kind::NotFound, event.reason, event.message);
-            return Some(Err(error.with_cid(cid)));
+        last => {
+            if matches!(last, Event::Succeeded(_)) {
+                printer.note(Tone::Good, &format!("{cid}  succeeded"));
+            }
+            let outcome = outcome_from_proto(last).transpose()?;
+            let reply = outcome.and_then(|outcome| outcome.map_err(|error| error.with_cid(cid)));
+            return Some(reply.and_then(|reply| printer.payload(reply.payload)));
         }
     }
     None
@@ -97,12 +93,6 @@ fn item(event: v1::ItemEvent) -> Result<Value> {
         Some(v1::item_event::Item::Value(bytes)) => struct_pb::decode_value(&bytes),
         None => Ok(Value::Null),
     }
-}
-
-fn succeeded(event: v1::SucceededEvent) -> Result<Payload> {
-    let format = format_from_proto("/data_format", event.data_format)?.unwrap_or(Format::Json);
-    let payload = event.output.and_then(|output| output.into_payload(format));
-    Ok(payload.unwrap_or(Payload::empty()))
 }
 
 /// The outcome of an invocation that has ended; an error that says where it stands if it has not.

@@ -1,8 +1,8 @@
 //! Events of invocations, as result streams carry them.
 
 use super::{
-    PayloadOneof as _, failure_from_proto, failure_to_proto, format_from_proto, format_of,
-    metadata_from_proto, metadata_to_proto, timestamp_to_proto,
+    PayloadOneof as _, failure_from_proto, failure_to_proto, format_of, metadata_to_proto,
+    reply_from_proto, timestamp_to_proto,
 };
 use crate::codec::payload;
 use crate::codec::proto::v1;
@@ -65,7 +65,11 @@ pub fn outcome_from_proto(event: Proto) -> Result<Option<Outcome>> {
     let failed =
         |failure: Option<v1::Failure>| Err(failure_from_proto(failure.unwrap_or_default()));
     Ok(Some(match event {
-        Proto::Succeeded(event) => Ok(succeeded_from_proto(event)?),
+        Proto::Succeeded(event) => Ok(reply_from_proto(
+            event.output,
+            event.data_format,
+            event.metadata,
+        )?),
         Proto::Failed(event) => failed(event.failure),
         Proto::Cancelled(event) => failed(event.failure),
         Proto::Expired(event) => failed(event.failure),
@@ -76,17 +80,6 @@ pub fn outcome_from_proto(event: Proto) -> Result<Option<Outcome>> {
         | Proto::Item(_)
         | Proto::RetryScheduled(_) => return Ok(None),
     }))
-}
-
-fn succeeded_from_proto(event: v1::SucceededEvent) -> Result<Reply> {
-    let format = format_from_proto("/data_format", event.data_format)?;
-    let output = event
-        .output
-        .and_then(|output| output.into_payload(format.unwrap_or(Format::Json)));
-    Ok(Reply {
-        payload: output.unwrap_or(Payload::empty()),
-        metadata: metadata_from_proto(event.metadata)?,
-    })
 }
 
 /// What a follower is told of a CID that is not stored.

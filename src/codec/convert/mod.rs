@@ -16,7 +16,9 @@ pub use self::event::{
 };
 pub use self::failure::{failure_from_proto, failure_to_proto};
 pub use self::invocation::{invocation_to_proto, state_to_proto};
-pub use self::payload::{PayloadOneof, format_from_proto, format_of, format_to_proto};
+pub use self::payload::{
+    PayloadOneof, format_from_proto, format_of, format_to_proto, reply_from_proto,
+};
 pub use self::sio::{sio_from_proto, sio_to_proto};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::metadata::Metadata;

@@ -1,10 +1,13 @@
 //! Payloads: every message of the contract that carries one has the same `oneof`.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
+use super::metadata_from_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::payload::{Format, Payload};
+use crate::model::payload::{Format, Payload, Reply};
 
 /// A `oneof` of `payload`, `value` and `document`, whatever message it is in.
 pub trait PayloadOneof: Sized {
@@ -127,4 +130,22 @@ pub fn format_from_proto(field: &str, format: i32) -> Result<Option<Format>> {
             Err(Error::violations(reason::FORMAT_INVALID, vec![violation]))
         }
     }
+}
+
+/// What a service answered, as responses and events have it. A document without a format is JSON.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `FORMAT_INVALID` for a format that is not known; what is wrong with the metadata.
+pub fn reply_from_proto<O: PayloadOneof>(
+    output: Option<O>,
+    data_format: i32,
+    metadata: HashMap<String, String>,
+) -> Result<Reply> {
+    let format = format_from_proto("/data_format", data_format)?.unwrap_or(Format::Json);
+    let payload = output.and_then(|output| output.into_payload(format));
+    Ok(Reply {
+        payload: payload.unwrap_or(Payload::empty()),
+        metadata: metadata_from_proto(metadata)?,
+    })
 }

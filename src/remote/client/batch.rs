@@ -1,12 +1,13 @@
 //! Many invocations at once, and their outcomes.
 
+use tonic::transport::Channel;
+
 use super::Client;
-use super::again::{again, may_be_said_again};
-use super::sent::failure;
+use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::Outcome;
-use crate::remote::outcomes::Gathered;
+use crate::remote::outcomes::outcomes;
 use crate::remote::wire;
 use crate::service::{AcceptedGroup, Batch};
 
@@ -22,16 +23,10 @@ impl Client {
             cid: Some(batch.cid.unwrap_or_default()),
             ..batch
         })?;
-        let mut repeated = false;
-        let accept = |tried| {
-            repeated = tried > 0;
-            let (mut stub, request) = (self.invocation.clone(), request.clone());
-            async move {
-                let response = stub.invoke_batch(request).await;
-                response.map_err(|status| failure(&status))
-            }
+        let accept = async |mut stub: InvocationServiceClient<Channel>| {
+            stub.invoke_batch(request.clone()).await
         };
-        let response = again(self.tries, may_be_said_again, accept).await?;
+        let (response, repeated) = self.until_accepted(accept).await?;
         let first_try_was = is_ours && repeated && response.get_ref().cid == request.cid;
         let mut accepted = wire::accepted_group(response)?;
         // What an earlier try of this call had accepted is new to its caller.
@@ -46,11 +41,6 @@ impl Client {
     ///
     /// What the node answered; `UNAVAILABLE` where the connection is lost and cannot be made again.
     pub async fn join(&self, group: &AcceptedGroup) -> Result<Vec<(Cid, Outcome)>> {
-        let mut results = self.results(group.cid).await?;
-        let mut gathered = Gathered::default();
-        while let Some(event) = results.next().await? {
-            gathered.note(event)?;
-        }
-        Ok(gathered.in_order(group))
+        outcomes(self.results(group.cid).await?, group).await
     }
 }

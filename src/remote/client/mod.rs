@@ -8,16 +8,14 @@ mod sent;
 
 use std::time::Duration;
 
-use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status};
 
 use self::again::{TRIES, again, may_be_said_again, never_began};
 pub use self::manage::Chosen;
 pub use self::results::Results;
 use self::sent::failure;
-use crate::codec::convert::{
-    PayloadOneof, duration_to_proto, failure_to_proto, format_from_proto, metadata_from_proto,
-};
+use crate::codec::convert::{duration_to_proto, failure_to_proto, reply_from_proto};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
@@ -25,7 +23,7 @@ use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::payload::{Format, Payload, Reply};
+use crate::model::payload::{Payload, Reply};
 use crate::remote::wire;
 use crate::service::{Accepted, Call, OnDeadline};
 
@@ -124,13 +122,8 @@ impl Client {
         });
         let response = response?.into_inner();
         let cid = Cid::parse(&response.cid)?;
-        let format = format_from_proto("/data_format", response.data_format)?;
-        let payload = response
-            .output
-            .and_then(|output| output.into_payload(format.unwrap_or(Format::Json)))
-            .unwrap_or(Payload::empty());
-        let metadata = metadata_from_proto(response.metadata)?;
-        Ok((cid, Reply { payload, metadata }))
+        let (output, format) = (response.output, response.data_format);
+        Ok((cid, reply_from_proto(output, format, response.metadata)?))
     }
 
     /// Has a service run in the background and answers with the CID.
@@ -144,16 +137,10 @@ impl Client {
             cid: Some(call.cid.unwrap_or_default()),
             ..call
         })?;
-        let mut repeated = false;
-        let accept = |tried| {
-            repeated = tried > 0;
-            let (mut stub, request) = (self.invocation.clone(), request.clone());
-            async move {
-                let response = stub.invoke_async(request).await;
-                response.map_err(|status| failure(&status))
-            }
+        let accept = async |mut stub: InvocationServiceClient<Channel>| {
+            stub.invoke_async(request.clone()).await
         };
-        let response = again(self.tries, may_be_said_again, accept).await?;
+        let (response, repeated) = self.until_accepted(accept).await?;
         let first_try_was = is_ours && repeated && response.get_ref().cid == request.cid;
         Ok(Accepted {
             ignored: wire::ignored(&response),
@@ -161,6 +148,24 @@ impl Client {
             // What an earlier try of this call had accepted is new to its caller.
             already_accepted: response.get_ref().already_accepted && !first_try_was,
         })
+    }
+
+    /// Says what is accepted once until the node has heard it; answers as well whether it was said more than once.
+    async fn until_accepted<T, F>(
+        &self,
+        say: impl Fn(InvocationServiceClient<Channel>) -> F,
+    ) -> Result<(Response<T>, bool)>
+    where
+        F: Future<Output = std::result::Result<Response<T>, Status>>,
+    {
+        let mut repeated = false;
+        let accept = |tried| {
+            repeated = tried > 0;
+            let said = say(self.invocation.clone());
+            async { said.await.map_err(|status| failure(&status)) }
+        };
+        let response = again(self.tries, may_be_said_again, accept).await?;
+        Ok((response, repeated))
     }
 
     /// Follows an invocation from its beginning to its end.

@@ -24,7 +24,7 @@ pub struct Results {
 }
 
 impl Results {
-    pub(super) async fn follow(
+    pub(in crate::remote) async fn follow(
         stub: InvocationServiceClient<Channel>,
         cid: Cid,
         tries: u32,

@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 
 use super::line::Shared;
 use crate::codec::convert::{
-    PayloadOneof as _, duration_to_proto, metadata_from_proto, progress_to_proto,
+    PayloadOneof as _, duration_to_proto, progress_to_proto, reply_from_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
@@ -23,6 +23,7 @@ use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::Ignored;
 use crate::model::token::Token;
+use crate::remote::client::Results;
 use crate::remote::outcomes::outcomes;
 use crate::remote::wire;
 use crate::service::{Accepted, AcceptedGroup, Batch, BoxFuture, Call, Invoke, KnownService};
@@ -95,14 +96,8 @@ impl Platform {
         let response = self.invocation().invoke(request).await;
         let response = response.map_err(|status| from_status(&status))?;
         let response = response.into_inner();
-        let format = wire::format_of_document(response.data_format)?;
-        let output = response
-            .output
-            .and_then(|output| output.into_payload(format));
-        Ok(Reply {
-            payload: output.unwrap_or(Payload::empty()),
-            metadata: metadata_from_proto(response.metadata)?,
-        })
+        let (output, format) = (response.output, response.data_format);
+        reply_from_proto(output, format, response.metadata)
     }
 
     async fn accept(&self, call: Call) -> Result<Accepted> {
@@ -208,7 +203,11 @@ impl Invoke for Platform {
         &'a self,
         group: &'a AcceptedGroup,
     ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>> {
-        Box::pin(outcomes(self.invocation(), group))
+        Box::pin(async {
+            // Whoever handles a dispatch repeats nothing by itself.
+            let results = Results::follow(self.invocation(), group.cid, 1).await?;
+            outcomes(results, group).await
+        })
     }
 
     fn progress(&self, progress: Progress) {
