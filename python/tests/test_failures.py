@@ -50,6 +50,16 @@ class Stammers(Service):
         raise UNSAYABLE[self.request.payload.what]()
 
 
+class Smokes(Service):
+    name = "py.smokes"
+    retry_policy = RetryPolicy(max_attempts=1)
+
+    def handle(self) -> Any:
+        if self.request.payload.declared:
+            raise NotFound("no such thing")
+        raise ValueError("the disk is on fire \ud800")
+
+
 class StammersAsync(Service):
     name = "py.stammers-async"
     retry_policy = RetryPolicy(max_attempts=1)
@@ -87,3 +97,20 @@ def test_a_failure_can_be_made_of_an_exception_and_its_facts_of_numbers() -> Non
     error = NotFound(cast(Any, KeyError("a")), facts=cast(Any, {"limit": 5}))
     assert (error.message, error.facts) == ("'a'", {"limit": "5"})
     assert from_failure(to_failure(error)).facts["limit"] == "5"
+
+
+def test_a_traceback_is_explained_and_not_answered(serve: Serve, client: Client) -> None:
+    with serve(Smokes):
+        cid = client.invoke_async("py.smokes", declared=False)
+        with pytest.raises(Internal) as caught:
+            client.result(cid, wait=WAIT)
+        assert "fire" not in str(caught.value)
+        (attempt,) = client.explain(cid).message.attempts
+        assert "ValueError: the disk is on fire" in attempt.trace
+        assert "in handle" in attempt.trace
+        # What is declared is answered, and needs no explanation.
+        cid = client.invoke_async("py.smokes", declared=True)
+        with pytest.raises(NotFound):
+            client.result(cid, wait=WAIT)
+        (attempt,) = client.explain(cid).message.attempts
+        assert attempt.trace == ""

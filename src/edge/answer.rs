@@ -194,7 +194,12 @@ impl Asked {
                 Error::unimplemented(reason::METHOD_UNKNOWN, message)
             }
             Code::OutOfRange => {
-                Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, said).with_retryable(false)
+                let what_to_do = match self.0.path().ends_with("/InvokeBatch") {
+                    true => "; send its requests in several batches",
+                    false => "",
+                };
+                let message = format!("{said}{what_to_do}");
+                Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message).with_retryable(false)
             }
             Code::Internal => {
                 let message = format!("the request cannot be read: {said}");

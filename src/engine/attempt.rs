@@ -173,14 +173,11 @@ async fn kill(mut running: Running, grace: Duration) {
 
 /// Logs what an operator has to look at; what a caller has to mend is the caller's to log.
 fn log_failure(error: &Error) {
-    let cause = std::error::Error::source(error).map(tracing::field::display);
+    let (reason, trace) = (error.reason(), error.trace());
     match error.kind() {
-        Kind::Internal | Kind::Unknown | Kind::DataLoss => tracing::error!(
-            reason = error.reason(),
-            cause,
-            location = %error.location(),
-            "{error}"
-        ),
-        _ => tracing::debug!(reason = error.reason(), cause, "{error}"),
+        Kind::Internal | Kind::Unknown | Kind::DataLoss => {
+            tracing::error!(reason, trace, location = %error.location(), "{error}");
+        }
+        _ => tracing::debug!(reason, trace, "{error}"),
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::callbacks::{described, entry, follow_up};
 use crate::engine::decide::Decision;
 use crate::engine::lookup::Found;
 use crate::engine::manage::has_ended;
-use crate::engine::store::{Claim, Stored};
+use crate::engine::store::{Claim, Filter, Stored};
 use crate::engine::{Invoker, outcomes::Outcomes};
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -24,12 +24,15 @@ const BATCH: usize = 4;
 const AT_ONCE: usize = 64;
 /// How many are read at once: each may have megabytes.
 const READ_AT_ONCE: usize = 4;
+/// How many groups are looked at together, for those that are to be cancelled.
+const PAGE: usize = 100;
 /// How long to wait after the store failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Ends groups whose members have ended: those of before the last restart as well.
 pub(super) fn start(invoker: &Invoker) {
     invoker.look_after("groups", look(invoker.clone()));
+    invoker.look_after("cancelled groups", invoker.clone().go_on_cancelling());
 }
 
 async fn look(invoker: Invoker) {
@@ -129,6 +132,8 @@ impl Invoker {
                 return Err(has_ended(&group));
             }
             let cid = group.request.cid;
+            // Where the node ends before all of them are cancelled, the next one goes on.
+            self.0.store.request_cancel(cid).await?;
             let members = self.0.store.members(cid).await?;
             let cancelled = futures_util::stream::iter(members).map(|(_, cid)| self.cancel(cid));
             let mut cancelled = cancelled.buffer_unordered(AT_ONCE);
@@ -145,6 +150,39 @@ impl Invoker {
                 None => self.look(cid).await,
             }
         })
+    }
+
+    /// Goes on with the groups that the node before was told to cancel, and ended meanwhile.
+    async fn go_on_cancelling(self) {
+        let waiting = || Filter {
+            awaited: true,
+            ..Filter::default()
+        };
+        let mut before = None;
+        loop {
+            let page = match self.0.store.list(waiting(), before, PAGE).await {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::error!(%error, "cannot look for groups to be cancelled, trying again");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            for found in page.invocations {
+                let cid = found.request.cid;
+                if found.request.group().is_some()
+                    && found.cancel_requested
+                    && let Err(error) = self.cancel(cid).await
+                    && error.reason() != reason::ENDED
+                {
+                    tracing::error!(%cid, %error, "cannot go on cancelling a group");
+                }
+            }
+            before = page.next;
+            if before.is_none() {
+                return;
+            }
+        }
     }
 
     /// The outcomes of the members of a group that has ended, in the order of their requests.

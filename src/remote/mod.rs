@@ -1,10 +1,12 @@
 //! Other processes: clients of a node, and workers.
 
+mod again;
 pub mod client;
 mod handed;
 pub mod hub;
 mod offer;
 mod outcomes;
+mod sent;
 pub mod session;
 pub mod several;
 pub mod wire;

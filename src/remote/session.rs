@@ -514,7 +514,11 @@ impl Session {
         let format = wire::format_of_document(result.data_format).map_err(output_invalid)?;
         let reply_payload = match result.outcome {
             Some(v1::dispatch_result::Outcome::Failure(failure)) => {
-                return Err(failure_from_proto(failure));
+                let error = failure_from_proto(failure);
+                return Err(match result.trace.is_empty() {
+                    true => error,
+                    false => error.with_trace(result.trace),
+                });
             }
             response => response
                 .and_then(|response| response.into_payload(format))

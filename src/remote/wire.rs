@@ -23,7 +23,7 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::{IGNORED_KEY, Ignored};
 use crate::service::{
-    AcceptedGroup, Background, Batch, Call, Definition, OnDeadline, ServiceOptions, Start,
+    Accepted, AcceptedGroup, Background, Batch, Call, Definition, OnDeadline, ServiceOptions, Start,
 };
 
 /// Checks that a number is one of an enum's: what is not known must not pass for the default.
@@ -149,19 +149,41 @@ pub fn batch_request(batch: Batch) -> Result<v1::InvokeBatchRequest> {
     })
 }
 
-/// The group that was accepted.
+/// The call that was accepted. `ours` is its CID where whoever said it made that up: that it was accepted before is
+/// then by an earlier try of the same call, and new to its caller.
 ///
 /// # Errors
 ///
 /// Where the node answers with what is no CID.
-pub fn accepted_group(response: Response<v1::InvokeBatchResponse>) -> Result<AcceptedGroup> {
+pub fn accepted(
+    response: &Response<v1::InvokeAsyncResponse>,
+    ours: Option<&str>,
+) -> Result<Accepted> {
+    let ignored = ignored(response);
+    let response = response.get_ref();
+    Ok(Accepted {
+        ignored,
+        cid: Cid::parse(&response.cid)?,
+        already_accepted: response.already_accepted && ours != Some(&response.cid),
+    })
+}
+
+/// The group that was accepted; `ours` as for [`accepted`].
+///
+/// # Errors
+///
+/// Where the node answers with what is no CID.
+pub fn accepted_group(
+    response: Response<v1::InvokeBatchResponse>,
+    ours: Option<&str>,
+) -> Result<AcceptedGroup> {
     let ignored = ignored(&response);
     let response = response.into_inner();
     let members = response.member_cids.iter().map(|cid| Cid::parse(cid));
     Ok(AcceptedGroup {
         cid: Cid::parse(&response.cid)?,
         members: members.collect::<Result<_>>()?,
-        already_accepted: response.already_accepted,
+        already_accepted: response.already_accepted && ours != Some(&response.cid),
         ignored,
     })
 }

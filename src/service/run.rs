@@ -126,4 +126,5 @@ fn panicked(panic: &(dyn Any + Send)) -> Error {
         reason::HANDLER_PANICKED,
         "the service panicked; its log has the details",
     )
+    .with_trace(format!("panicked: {text}"))
 }

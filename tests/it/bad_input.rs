@@ -114,6 +114,10 @@ async fn what_the_transport_refuses_has_a_reason_and_a_cid() {
     let too_large = raw.call(INVOKE, &[], framed(&vec![0; 20_000])).await;
     assert_refused(&too_large, Kind::ResourceExhausted, "MESSAGE_TOO_LARGE");
     assert!(too_large.error().message().contains("10000"));
+    let batch = "/cidery.v1.InvocationService/InvokeBatch";
+    let too_large = raw.call(batch, &[], framed(&vec![0; 20_000])).await;
+    assert_refused(&too_large, Kind::ResourceExhausted, "MESSAGE_TOO_LARGE");
+    assert!(too_large.error().message().contains("several batches"));
     let nothing = raw.call(INVOKE, &[], Bytes::new()).await;
     assert_refused(&nothing, Kind::InvalidArgument, "MALFORMED_MESSAGE");
     let compressed = raw

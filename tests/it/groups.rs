@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::stream_results_response::Event;
-use cidery::service::{AcceptedGroup, Batch, Call};
+use cidery::service::{AcceptedGroup, Batch, Call, Start};
+use cidery::store::SqliteStore;
 use cidery::{
     Cid, Context, Definition, Error, Input, Node, NodeBuilder, Payload, RetryPolicy,
     ServiceOptions, Value, dict,
 };
 use tokio::sync::Semaphore;
 
-use crate::support::{TestNode, collect, ended, error_of, follow, until};
+use crate::support::{Folder, TestNode, collect, ended, error_of, follow, until};
 
 /// What services of these tests were invoked with.
 type Heard = Arc<Mutex<Vec<Value>>>;
@@ -249,6 +250,37 @@ async fn a_group_is_cancelled_with_its_members() {
     let outcomes = node.client.join(&group).await.unwrap();
     let cancelled = outcomes.iter().filter(|(_, outcome)| outcome.is_err());
     assert_eq!(cancelled.count(), 9);
+}
+
+/// A node that ends while it cancels a group has the next one go on.
+#[tokio::test]
+async fn a_group_that_was_to_be_cancelled_is_cancelled_by_the_next_node() {
+    let folder = Folder::new("cancelling");
+    let start = async || {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        TestNode::start(Node::builder().demo().store(store)).await
+    };
+    let node = start().await;
+    let calls = (0..3).map(|n| {
+        let mut call = Call::new("customer.get", dict! { "cust_id": n });
+        call.background().start = Some(Start::After(Duration::from_secs(3_600)));
+        call
+    });
+    let group = node.client.invoke_batch(Batch::of(calls)).await.unwrap();
+    // As where it ends right after that.
+    let store = node.handle.invoker().store();
+    assert!(store.request_cancel(group.cid).await.unwrap());
+    let found = node.client.invocation(group.cid, Duration::ZERO).await;
+    let found = found.unwrap();
+    assert!(found.state() == v1::State::Running && found.cancel_requested);
+    node.handle.stop().await;
+    drop((node.client, node.stub));
+    let node = start().await;
+    ended(&node.client, group.cid).await;
+    for cid in group.members {
+        let member = ended(&node.client, cid).await;
+        assert_eq!(member.state(), v1::State::Cancelled);
+    }
 }
 
 async fn refused(node: &TestNode, request: v1::InvokeBatchRequest) -> Error {

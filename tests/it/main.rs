@@ -32,6 +32,7 @@ mod later;
 mod limits;
 mod manage;
 mod manage_cli;
+mod nested;
 mod node;
 mod overdue;
 mod power_loss;

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from cidery._errors import BY_KIND, CideryError
+from cidery._errors import BY_KIND, CideryError, Unavailable
 from cidery._kinds import Kind
 
 if TYPE_CHECKING:
@@ -18,11 +18,17 @@ TRIES = 5
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 
-_BEFORE = frozenset({"CONNECT_FAILED", "NODE_STOPPING", "NO_WORKER", "QUEUE_FULL"})
+_BEFORE = frozenset({"NODE_STOPPING", "NO_WORKER", "QUEUE_FULL"})
+_NOT_NOW = _BEFORE | {"CONNECT_FAILED", "PENDING_LIMIT"}
 _BROKEN = frozenset({Kind.UNAVAILABLE, Kind.UNKNOWN, Kind.INTERNAL, Kind.CANCELLED})
 # How gRPC says that it has not sent anything. A connection that breaks later is as `UNAVAILABLE`
 # to it, and the call may have had effects.
 _NOT_SENT = ("failed to connect", "connections to all", "dns resolution", "name resolution")
+
+
+class NotSent(Unavailable):
+    """The node was not reached. It never says so itself: a handler that hands on such a failure has
+    run."""
 
 
 def told_apart(error: CideryError) -> CideryError:
@@ -31,14 +37,28 @@ def told_apart(error: CideryError) -> CideryError:
         return error
     message = error.message.lower()
     if any(text in message for text in _NOT_SENT):
-        error.reason = "CONNECT_FAILED"
-        return error
+        return NotSent(error.message, reason="CONNECT_FAILED", cid=error.cid)
     return BY_KIND[Kind.UNKNOWN](error.message, reason="TRANSPORT", cid=error.cid)
 
 
-def never_began(error: CideryError) -> bool:
-    """Whether a call failed before it was dispatched."""
-    return error.reason in _BEFORE
+def never_sent(error: CideryError) -> bool:
+    """Whether the node was not reached."""
+    return isinstance(error, NotSent)
+
+
+def never_began(service: str) -> Callable[[CideryError], bool]:
+    """Whether a call of a service failed before it was dispatched: the node said so of that
+    service, or was not reached.
+
+    A handler may hand on what became of its own calls: the node names the service that its answer
+    is about.
+    """
+
+    def began_not(error: CideryError) -> bool:
+        said = error.reason in _BEFORE and error.facts.get("service") == service
+        return said or never_sent(error)
+
+    return began_not
 
 
 def never(_: CideryError) -> bool:
@@ -53,7 +73,7 @@ def is_transport(error: CideryError) -> bool:
 
 def may_be_said_again(error: CideryError) -> bool:
     """Whether what has a name of its own may be said again: it is accepted once."""
-    return never_began(error) or is_transport(error) or error.reason == "PENDING_LIMIT"
+    return error.reason in _NOT_NOW or is_transport(error)
 
 
 class Tries:

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 # What a node takes of one invocation.
 _MAX_ITEMS = 10_000
 _MAX_FOLLOW_UPS = 1_000
+_MAX_TRACE = 8 * 1024
 _making = threading.Lock()
 
 
@@ -202,12 +204,24 @@ def refuse_follow_ups(follow_ups: Sequence[Any]) -> None:
 
 def failed(token: str, error: BaseException, facts: Facts) -> worker_pb2.DispatchResult:
     """The result of a handler that raised, whatever it is: a dispatch has to end."""
+    trace = ""
     try:
-        failure = to_failure(failure_of(error, facts.service, facts.cid))
+        found = failure_of(error, facts.service, facts.cid)
+        failure = to_failure(found)
+        if found is not error and not isinstance(found, Cancelled):
+            trace = traced(error)
     except Exception as unwritten:
         # A violation whose path is no text, for one. The log gets both.
         failure = to_failure(failure_of(unwritten, facts.service, facts.cid))
-    return worker_pb2.DispatchResult(token=token, failure=failure)
+        trace = traced(unwritten)
+    return worker_pb2.DispatchResult(token=token, failure=failure, trace=trace)
+
+
+def traced(error: BaseException) -> str:
+    """The traceback, for the node's log and for `explain`: what the node keeps of it."""
+    text = "".join(traceback.format_exception(error)).rstrip()[-_MAX_TRACE:]
+    # An exception may say what is no text.
+    return text.encode(errors="replace").decode()
 
 
 class Handlers:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cidery._again import may_be_said_again, never, never_began
+from cidery._again import may_be_said_again, never, never_began, never_sent
 from cidery._calls import (
     Accepted,
     Response,
@@ -138,7 +138,7 @@ def invoke(service: Any, payload: Any, options: Options) -> Steps[Response]:
     # What is stored is accepted once, by its CID or key.
     is_stored = on_deadline is OnDeadline.CONTINUE or options.idempotency_key
     timeout = None if options.timeout is None else seconds(options.timeout) + TRANSPORT_SLACK
-    is_safe = may_be_said_again if is_stored else never_began
+    is_safe = may_be_said_again if is_stored else never_began(request.service)
     answer = yield Unary("Invoke", request, timeout, is_safe, cid)
     return read_response(answer.message, options)
 
@@ -284,7 +284,7 @@ def _all_pages(method: str, request: Any) -> Steps[list[invocation_pb2.Invocatio
     """Changes invocations page by page."""
     changes: list[invocation_pb2.InvocationChange] = []
     while True:
-        page = (yield Unary(method, request, None, never_began)).message
+        page = (yield Unary(method, request, None, never_sent)).message
         changes += page.changes
         request.page_token = page.next_page_token
         if not request.page_token:

@@ -265,7 +265,7 @@ class Service:
     def _invoke(self, service: Any, payload: Any, options: Options) -> protocol.Steps[Any]:
         refuse_background(options)
         request = invoke_request(service_name(service), payload, options)
-        answer = yield protocol.Unary("Invoke", request, None, never_began)
+        answer = yield protocol.Unary("Invoke", request, None, never_began(request.service))
         return read_response(answer.message, options).payload
 
     def _invoke_async(self, service: Any, payload: Any, options: Options) -> protocol.Steps[Any]:

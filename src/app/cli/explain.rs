@@ -108,6 +108,7 @@ fn for_people(
         .map(|(when, what)| [when, what])
         .collect();
     printer.table(["WHEN", "WHAT"], &rows);
+    traces(printer, invocation);
     if let Some(group) = &invocation.group {
         let (all, ended) = (group.members, group.ended);
         let left_out = match usize::try_from(all).is_ok_and(|all| all > CHILDREN) {
@@ -146,6 +147,25 @@ fn for_people(
     }
 }
 
+/// How attempts failed; those that failed alike, one after the other, together.
+fn traces(printer: &Printer, invocation: &v1::Invocation) {
+    let attempts = invocation.attempts.iter();
+    let traced: Vec<_> = attempts.filter(|one| !one.trace.is_empty()).collect();
+    for alike in traced.chunk_by(|one, next| one.trace == next.trace) {
+        let (Some(first), Some(last)) = (alike.first(), alike.last()) else {
+            continue;
+        };
+        let which = match (first.number, last.number) {
+            (first, last) if first == last => format!("attempt {first}"),
+            (first, last) => format!("attempts {first} to {last}"),
+        };
+        printer.data(&format!("\nhow {which} failed:"));
+        for line in first.trace.lines() {
+            printer.data(&format!("  {line}"));
+        }
+    }
+}
+
 fn for_programs(
     invocation: &v1::Invocation,
     children: &[v1::Invocation],
@@ -164,6 +184,7 @@ fn for_programs(
             "end_time": time_value(attempt.end_time.as_ref()),
             "reason": text(failure.map_or("", |failure| &failure.reason)),
             "message": text(failure.map_or("", |failure| &failure.message)),
+            "trace": text(&attempt.trace),
         })
     });
     let children = children.iter().map(|child| {

@@ -5,7 +5,7 @@ use super::{
     timestamp_to_proto,
 };
 use crate::codec::proto::v1;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::id::texts;
 use crate::model::invocation::{EventKind, Group, Invocation, Outcome, State};
 
@@ -35,7 +35,7 @@ pub fn invocation_to_proto(
     let request = &invocation.request;
     let time = |time: Option<jiff::Timestamp>| time.map(timestamp_to_proto);
     let cancel_requested = matches!(
-        invocation.state,
+        invocation.shown_state(),
         State::Running {
             cancel_requested: true
         }
@@ -161,6 +161,7 @@ fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
         {
             attempt.end_time = end_time;
             attempt.failure = failure.map(failure_to_proto);
+            attempt.trace = failure.and_then(Error::trace).unwrap_or_default();
         }
     }
     attempts

@@ -2,6 +2,7 @@
 
 mod kind;
 pub mod reason;
+mod trace;
 mod violation;
 
 use std::borrow::Cow;
@@ -45,6 +46,8 @@ struct Inner {
     violations: Vec<Violation>,
     facts: Vec<(Cow<'static, str>, String)>,
     details: Vec<Detail>,
+    /// How it came about. Logged and kept, never part of an answer.
+    trace: Option<Box<str>>,
     /// Logged, never sent.
     source: Option<Arc<dyn error::Error + Send + Sync>>,
     /// Where the error was made. Logged, never sent.
@@ -91,6 +94,7 @@ impl Error {
             violations: Vec::new(),
             facts: Vec::new(),
             details: Vec::new(),
+            trace: None,
             source: None,
             location: Location::caller(),
         }))

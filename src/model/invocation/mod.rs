@@ -198,7 +198,7 @@ impl Invocation {
     pub fn shown_state(&self) -> State {
         match self.waits_for_completion() || self.waits_for_members() {
             true => State::Running {
-                cancel_requested: false,
+                cancel_requested: self.cancel_requested,
             },
             false => self.state,
         }

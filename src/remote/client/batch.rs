@@ -1,12 +1,10 @@
 //! Many invocations at once, and their outcomes.
 
-use tonic::transport::Channel;
-
 use super::Client;
-use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::Outcome;
+use crate::remote::again::{self, may_be_said_again};
 use crate::remote::outcomes::outcomes;
 use crate::remote::wire;
 use crate::service::{AcceptedGroup, Batch};
@@ -23,15 +21,9 @@ impl Client {
             cid: Some(batch.cid.unwrap_or_default()),
             ..batch
         })?;
-        let accept = async |mut stub: InvocationServiceClient<Channel>| {
-            stub.invoke_batch(request.clone()).await
-        };
-        let (response, repeated) = self.until_accepted(accept).await?;
-        let first_try_was = is_ours && repeated && response.get_ref().cid == request.cid;
-        let mut accepted = wire::accepted_group(response)?;
-        // What an earlier try of this call had accepted is new to its caller.
-        accepted.already_accepted &= !first_try_was;
-        Ok(accepted)
+        let accept = async || self.invocation.clone().invoke_batch(request.clone()).await;
+        let response = again::say(self.tries, may_be_said_again, accept).await?;
+        wire::accepted_group(response, is_ours.then_some(&request.cid))
     }
 
     /// Waits until all members of a group have ended; answers with their outcomes in the order of their requests. A

@@ -4,10 +4,10 @@ use tonic::{Response, Status};
 
 use super::Client;
 use crate::codec::proto::v1;
-use crate::codec::status::from_status;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::Payload;
+use crate::remote::again::{self, never_sent};
 use crate::remote::wire;
 
 /// Which invocations are meant.
@@ -77,7 +77,13 @@ impl Client {
                 page_token,
                 ..v1::ListInvocationsRequest::default()
             };
-            let response = answered(self.invocation.clone().list_invocations(request)).await?;
+            let list = async || {
+                self.invocation
+                    .clone()
+                    .list_invocations(request.clone())
+                    .await
+            };
+            let response = self.ask(list).await?;
             invocations.extend(response.invocations);
             page_token = response.next_page_token;
             if page_token.is_empty() {
@@ -107,7 +113,13 @@ impl Client {
                 page_token,
                 ..v1::CancelInvocationsRequest::default()
             };
-            let response = answered(self.invocation.clone().cancel_invocations(request)).await?;
+            let cancel = async || {
+                self.invocation
+                    .clone()
+                    .cancel_invocations(request.clone())
+                    .await
+            };
+            let response = self.change(cancel).await?;
             Ok((response.changes, response.next_page_token))
         };
         all_pages(page).await
@@ -132,7 +144,13 @@ impl Client {
                 page_token,
                 ..v1::RetryInvocationsRequest::default()
             };
-            let response = answered(self.invocation.clone().retry_invocations(request)).await?;
+            let retry = async || {
+                self.invocation
+                    .clone()
+                    .retry_invocations(request.clone())
+                    .await
+            };
+            let response = self.change(retry).await?;
             Ok((response.changes, response.next_page_token))
         };
         all_pages(page).await
@@ -152,7 +170,13 @@ impl Client {
             data_format,
             ..v1::RetryInvocationsRequest::default()
         };
-        let response = answered(self.invocation.clone().retry_invocations(request)).await?;
+        let retry = async || {
+            self.invocation
+                .clone()
+                .retry_invocations(request.clone())
+                .await
+        };
+        let response = self.change(retry).await?;
         Ok(response.changes)
     }
 
@@ -174,18 +198,26 @@ impl Client {
                 dry_run,
                 page_token,
             };
-            let response = answered(self.invocation.clone().purge_invocations(request)).await?;
+            let purge = async || {
+                self.invocation
+                    .clone()
+                    .purge_invocations(request.clone())
+                    .await
+            };
+            let response = self.change(purge).await?;
             Ok((response.changes, response.next_page_token))
         };
         all_pages(page).await
     }
-}
 
-async fn answered<T>(
-    response: impl Future<Output = std::result::Result<Response<T>, Status>>,
-) -> Result<T> {
-    let response = response.await.map_err(|status| from_status(&status))?;
-    Ok(response.into_inner())
+    /// Changes something, once: it is said again only where the node was not reached.
+    pub(super) async fn change<T, F>(&self, change: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = std::result::Result<Response<T>, Status>>,
+    {
+        let response = again::say(self.tries, never_sent, change).await?;
+        Ok(response.into_inner())
+    }
 }
 
 async fn all_pages(

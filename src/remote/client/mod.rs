@@ -1,29 +1,26 @@
 //! A client of a node: the same words as in a handler's context, over gRPC.
 
-mod again;
 mod batch;
+mod discover;
 mod manage;
 mod results;
-mod sent;
 
 use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
-use self::again::{TRIES, again, may_be_said_again, never_began};
 pub use self::manage::Chosen;
 pub use self::results::Results;
-use self::sent::failure;
 use crate::codec::convert::{duration_to_proto, failure_to_proto, reply_from_proto};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
-use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::payload::{Payload, Reply};
+use crate::remote::again::{self, TRIES, may_be_said_again, never_began};
 use crate::remote::wire;
 use crate::service::{Accepted, Call, OnDeadline};
 
@@ -90,35 +87,30 @@ impl Client {
         let asked = call.background.as_deref();
         let continues = asked.is_some_and(|asked| asked.on_deadline == OnDeadline::Continue);
         let has_key = asked.is_some_and(|asked| asked.idempotency_key.is_some());
-        // Whoever loses the connection can still ask for the outcome.
-        let brought = call.cid.or_else(|| continues.then(Cid::new));
+        // Whoever loses the connection can still ask what became of it, and all tries have one name.
+        let cid = call.cid.unwrap_or_default();
         let timeout = call.timeout;
         let service = call.service.clone();
-        let call = Call {
-            cid: brought,
+        let request = wire::request(Call {
+            cid: Some(cid),
             ..call
-        };
-        let request = wire::request(call)?;
-        let invoke = |_| {
+        })?;
+        let invoke = async || {
             let mut request = Request::new(request.clone());
             if let Some(timeout) = timeout {
                 request.set_timeout(timeout.saturating_add(TRANSPORT_SLACK));
             }
-            let mut stub = self.invocation.clone();
-            async move {
-                let response = stub.invoke(request).await;
-                response.map_err(|status| failure(&status))
-            }
+            self.invocation.clone().invoke(request).await
         };
         // Stored ones are accepted once, by their CID or key.
         let is_safe = |error: &Error| match continues || has_key {
             true => may_be_said_again(error),
             false => never_began(error, &service),
         };
-        let response = again(self.tries, is_safe, invoke).await;
-        let response = response.map_err(|error| match (error.cid(), brought) {
-            (None, Some(cid)) => error.with_cid(cid),
-            _ => error,
+        let response = again::say(self.tries, is_safe, invoke).await;
+        let response = response.map_err(|error| match error.cid() {
+            None => error.with_cid(cid),
+            Some(_) => error,
         });
         let response = response?.into_inner();
         let cid = Cid::parse(&response.cid)?;
@@ -137,35 +129,9 @@ impl Client {
             cid: Some(call.cid.unwrap_or_default()),
             ..call
         })?;
-        let accept = async |mut stub: InvocationServiceClient<Channel>| {
-            stub.invoke_async(request.clone()).await
-        };
-        let (response, repeated) = self.until_accepted(accept).await?;
-        let first_try_was = is_ours && repeated && response.get_ref().cid == request.cid;
-        Ok(Accepted {
-            ignored: wire::ignored(&response),
-            cid: Cid::parse(&response.get_ref().cid)?,
-            // What an earlier try of this call had accepted is new to its caller.
-            already_accepted: response.get_ref().already_accepted && !first_try_was,
-        })
-    }
-
-    /// Says what is accepted once until the node has heard it; answers as well whether it was said more than once.
-    async fn until_accepted<T, F>(
-        &self,
-        say: impl Fn(InvocationServiceClient<Channel>) -> F,
-    ) -> Result<(Response<T>, bool)>
-    where
-        F: Future<Output = std::result::Result<Response<T>, Status>>,
-    {
-        let mut repeated = false;
-        let accept = |tried| {
-            repeated = tried > 0;
-            let said = say(self.invocation.clone());
-            async { said.await.map_err(|status| failure(&status)) }
-        };
-        let response = again(self.tries, may_be_said_again, accept).await?;
-        Ok((response, repeated))
+        let accept = async || self.invocation.clone().invoke_async(request.clone()).await;
+        let response = again::say(self.tries, may_be_said_again, accept).await?;
+        wire::accepted(&response, is_ours.then_some(&request.cid))
     }
 
     /// Follows an invocation from its beginning to its end.
@@ -188,9 +154,13 @@ impl Client {
             wait: Some(duration_to_proto(wait)),
             ..v1::GetInvocationRequest::default()
         };
-        let response = self.invocation.clone().get_invocation(request).await;
-        let response = response.map_err(|status| from_status(&status))?;
-        Ok(response.into_inner().invocation.unwrap_or_default())
+        let get = async || {
+            self.invocation
+                .clone()
+                .get_invocation(request.clone())
+                .await
+        };
+        Ok(self.ask(get).await?.invocation.unwrap_or_default())
     }
 
     /// Gives the outcome of an invocation whose handler answered "later"; answers its state then. It is given again
@@ -218,15 +188,13 @@ impl Client {
             data_format,
             ..v1::CompleteInvocationRequest::default()
         };
-        let complete = |_| {
-            let (mut stub, request) = (self.invocation.clone(), request.clone());
-            async move {
-                let response = stub.complete_invocation(request).await;
-                response.map_err(|status| failure(&status))
-            }
+        let complete = async || {
+            self.invocation
+                .clone()
+                .complete_invocation(request.clone())
+                .await
         };
-        let response = again(self.tries, may_be_said_again, complete).await?;
-        Ok(response.into_inner().state())
+        Ok(self.ask(complete).await?.state())
     }
 
     /// Looks at an invocation with its input, its attempts and its children.
@@ -240,84 +208,21 @@ impl Client {
             view: v1::InvocationView::Full.into(),
             ..v1::GetInvocationRequest::default()
         };
-        let response = self.invocation.clone().get_invocation(request).await;
-        let response = response.map_err(|status| from_status(&status))?;
-        Ok(response.into_inner().invocation.unwrap_or_default())
-    }
-
-    /// The workers that are connected, by name.
-    ///
-    /// # Errors
-    ///
-    /// `UNAVAILABLE` where the connection is lost.
-    pub async fn workers(&self) -> Result<Vec<v1::Worker>> {
-        let mut workers = Vec::new();
-        let mut page_token = String::new();
-        loop {
-            let request = v1::ListWorkersRequest {
-                page_token,
-                ..v1::ListWorkersRequest::default()
-            };
-            let page = self.admin.clone().list_workers(request).await;
-            let page = page.map_err(|status| from_status(&status))?.into_inner();
-            workers.extend(page.workers);
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                return Ok(workers);
-            }
-        }
-    }
-
-    /// Has the node forget a service that nobody serves any more.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `FAILED_PRECONDITION` / `SERVICE_IN_USE`.
-    pub async fn forget_service(&self, service: &str) -> Result<()> {
-        let request = v1::ForgetServiceRequest {
-            service: service.to_owned(),
+        let get = async || {
+            self.invocation
+                .clone()
+                .get_invocation(request.clone())
+                .await
         };
-        let answer = self.admin.clone().forget_service(request).await;
-        answer.map(drop).map_err(|status| from_status(&status))
+        Ok(self.ask(get).await?.invocation.unwrap_or_default())
     }
 
-    /// Lists the services whose names begin with `prefix`.
-    ///
-    /// # Errors
-    ///
-    /// `UNAVAILABLE` where the connection is lost.
-    pub async fn services(&self, prefix: &str) -> Result<Vec<v1::ServiceSummary>> {
-        let mut services = Vec::new();
-        let mut page_token = String::new();
-        loop {
-            let request = v1::ListServicesRequest {
-                name_prefix: prefix.to_owned(),
-                page_token,
-                ..v1::ListServicesRequest::default()
-            };
-            let response = self.discovery.clone().list_services(request).await;
-            let response = response
-                .map_err(|status| from_status(&status))?
-                .into_inner();
-            services.extend(response.services);
-            page_token = response.next_page_token;
-            if page_token.is_empty() {
-                return Ok(services);
-            }
-        }
-    }
-
-    /// Describes a service.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `UNAVAILABLE` where the connection is lost.
-    pub async fn describe(&self, service: &str) -> Result<v1::ServiceDescription> {
-        let request = v1::GetServiceRequest {
-            service: service.to_owned(),
-        };
-        let response = self.discovery.clone().get_service(request).await;
-        let response = response.map_err(|status| from_status(&status))?;
-        Ok(response.into_inner().service.unwrap_or_default())
+    /// Asks what changes nothing, or does no harm when it is said twice, until the node answers.
+    async fn ask<T, F>(&self, ask: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = std::result::Result<Response<T>, Status>>,
+    {
+        let response = again::say(self.tries, may_be_said_again, ask).await?;
+        Ok(response.into_inner())
     }
 }

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
-use super::again::{again, is_transport, may_be_said_again};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
+use crate::remote::again::{again, is_transport, may_be_said_again};
 
 /// The events of an invocation. Ends after its last one.
 #[derive(Debug)]

@@ -36,6 +36,7 @@ pub(super) fn result(token: String, answered: Result<Answered>) -> v1::DispatchR
     });
     let result = written.unwrap_or_else(|error| v1::DispatchResult {
         outcome: Some(Outcome::Failure(failure_to_proto(&error))),
+        trace: error.trace().unwrap_or_default(),
         ..v1::DispatchResult::default()
     });
     v1::DispatchResult { token, ..result }

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::Request;
 use tonic::metadata::{AsciiMetadataValue, MetadataValue};
 use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
 
 use super::line::Shared;
 use crate::codec::convert::{
@@ -16,13 +16,13 @@ use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::proto::v1::serve_request::Message;
-use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::Ignored;
 use crate::model::token::Token;
+use crate::remote::again::{self, is_transport, never_sent};
 use crate::remote::client::Results;
 use crate::remote::outcomes::outcomes;
 use crate::remote::wire;
@@ -30,6 +30,8 @@ use crate::service::{Accepted, AcceptedGroup, Batch, BoxFuture, Call, Invoke, Kn
 
 /// The metadata that names the dispatch of a nested call.
 const DISPATCH_KEY: &str = "cidery-dispatch";
+/// How often something is said whose connection is cut: until a worker that comes back would have lost its dispatches.
+const TRIES: u32 = 15;
 /// What one attempt may leave to be accepted with its outcome.
 const FOLLOW_UPS: usize = 1_000;
 
@@ -88,14 +90,29 @@ impl Platform {
         InvocationServiceClient::new(self.channel.clone()).max_decoding_message_size(usize::MAX)
     }
 
+    /// Says something to the node: again where the connection was cut. What the node answers is the handler's to tell,
+    /// as it is in a node.
+    async fn say<T, F>(
+        &self,
+        is_safe: impl Fn(&Error) -> bool,
+        say: impl Fn() -> F,
+    ) -> Result<Response<T>>
+    where
+        F: Future<Output = std::result::Result<Response<T>, Status>>,
+    {
+        again::say(TRIES, is_safe, say).await
+    }
+
     async fn invoke_nested(&self, call: Call) -> Result<Reply> {
-        let mut request = self.named(wire::request(call)?);
-        if let Some(deadline) = self.deadline {
-            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-        }
-        let response = self.invocation().invoke(request).await;
-        let response = response.map_err(|status| from_status(&status))?;
-        let response = response.into_inner();
+        let message = wire::request(call)?;
+        let invoke = async || {
+            let mut request = self.named(message.clone());
+            if let Some(deadline) = self.deadline {
+                request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+            }
+            self.invocation().invoke(request).await
+        };
+        let response = self.say(never_sent, invoke).await?.into_inner();
         let (output, format) = (response.output, response.data_format);
         reply_from_proto(output, format, response.metadata)
     }
@@ -108,31 +125,45 @@ impl Platform {
         if with_outcome {
             return self.follow_up(call);
         }
-        let request = self.named(wire::async_request(call)?);
-        let response = self.invocation().invoke_async(request).await;
-        let response = response.map_err(|status| from_status(&status))?;
-        Ok(Accepted {
-            ignored: wire::ignored(&response),
-            cid: Cid::parse(&response.get_ref().cid)?,
-            already_accepted: response.get_ref().already_accepted,
-        })
+        let is_ours = call.cid.is_none();
+        let message = wire::async_request(Call {
+            cid: Some(call.cid.unwrap_or_default()),
+            ..call
+        })?;
+        let accept = async || {
+            let request = self.named(message.clone());
+            self.invocation().invoke_async(request).await
+        };
+        let response = self.say(is_transport, accept).await?;
+        wire::accepted(&response, is_ours.then_some(&message.cid))
     }
 
     async fn accept_all(&self, batch: Batch) -> Result<AcceptedGroup> {
-        let request = self.named(wire::batch_request(batch)?);
-        let response = self.invocation().invoke_batch(request).await;
-        wire::accepted_group(response.map_err(|status| from_status(&status))?)
+        let is_ours = batch.cid.is_none();
+        let message = wire::batch_request(Batch {
+            cid: Some(batch.cid.unwrap_or_default()),
+            ..batch
+        })?;
+        let accept = async || {
+            let request = self.named(message.clone());
+            self.invocation().invoke_batch(request).await
+        };
+        let response = self.say(is_transport, accept).await?;
+        wire::accepted_group(response, is_ours.then_some(&message.cid))
     }
 
     async fn wait(&self, cid: Cid, at_most: Duration) -> Result<bool> {
-        let request = self.named(v1::GetInvocationRequest {
+        let message = v1::GetInvocationRequest {
             cid: cid.to_string(),
             wait: Some(duration_to_proto(at_most)),
             ..v1::GetInvocationRequest::default()
-        });
-        let response = self.invocation().get_invocation(request).await;
-        let response = response.map_err(|status| from_status(&status))?;
-        let invocation = response.into_inner().invocation.unwrap_or_default();
+        };
+        let get = async || {
+            let request = self.named(message.clone());
+            self.invocation().get_invocation(request).await
+        };
+        let response = self.say(is_transport, get).await?.into_inner();
+        let invocation = response.invocation.unwrap_or_default();
         Ok(invocation.end_time.is_some())
     }
 
@@ -159,15 +190,17 @@ impl Platform {
     }
 
     async fn known(&self) -> Result<Vec<KnownService>> {
-        let mut discovery = DiscoveryServiceClient::new(self.channel.clone());
         let (mut services, mut page_token) = (Vec::new(), String::new());
         loop {
             let request = v1::ListServicesRequest {
                 page_token,
                 ..v1::ListServicesRequest::default()
             };
-            let page = discovery.list_services(request).await;
-            let page = page.map_err(|status| from_status(&status))?.into_inner();
+            let list = async || {
+                let mut discovery = DiscoveryServiceClient::new(self.channel.clone());
+                discovery.list_services(request.clone()).await
+            };
+            let page = self.say(is_transport, list).await?.into_inner();
             for service in page.services {
                 services.push(KnownService {
                     name: service.name.parse()?,
@@ -204,8 +237,7 @@ impl Invoke for Platform {
         group: &'a AcceptedGroup,
     ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>> {
         Box::pin(async {
-            // Whoever handles a dispatch repeats nothing by itself.
-            let results = Results::follow(self.invocation(), group.cid, 1).await?;
+            let results = Results::follow(self.invocation(), group.cid, TRIES).await?;
             outcomes(results, group).await
         })
     }

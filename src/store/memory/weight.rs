@@ -56,6 +56,7 @@ fn of_error(error: &Error) -> usize {
     let details = error.details().iter();
     let facts = error.facts().iter();
     error.message().len()
+        + error.trace().map_or(0, |trace| trace.len())
         + violations
             .map(|v| EVENT + v.path.len() + v.message.len())
             .sum::<usize>()

@@ -143,6 +143,8 @@ struct DiskFailure {
     facts: Vec<DiskPair>,
     #[prost(message, repeated, tag = "9")]
     details: Vec<DiskDetail>,
+    #[prost(string, optional, tag = "10")]
+    trace: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -438,6 +440,7 @@ fn to_failure(error: &Error) -> DiskFailure {
         violations: error.field_violations().iter().map(violation).collect(),
         facts: error.facts().iter().map(fact).collect(),
         details: error.details().iter().map(detail).collect(),
+        trace: error.trace(),
     }
 }
 
@@ -466,7 +469,10 @@ fn from_failure(failure: Option<DiskFailure>) -> Result<Error> {
     for DiskDetail { type_url, value } in failure.details {
         error = error.with_detail(Detail { type_url, value });
     }
-    Ok(error)
+    Ok(match failure.trace {
+        Some(trace) => error.with_trace(trace),
+        None => error,
+    })
 }
 
 /// Encodes why an attempt failed.

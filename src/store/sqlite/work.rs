@@ -84,7 +84,9 @@ impl Work<'_> {
             return Ok(false);
         };
         let queue = self.queue(service, key.as_deref())?;
-        let update = "UPDATE invocation SET cancel_requested = 1, wake = 0 WHERE cid = ?1";
+        // A group has nothing to be stopped itself: it ends with its members.
+        let update = "UPDATE invocation SET cancel_requested = 1,
+             wake = CASE WHEN open_members > 0 THEN wake ELSE 0 END WHERE cid = ?1";
         self.transaction
             .prepare_cached(update)?
             .execute([cid.as_bytes()])?;

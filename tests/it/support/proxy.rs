@@ -1,6 +1,7 @@
 //! A cable between a worker and its node, which can be cut and mended.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +15,8 @@ pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     /// Fires when the cable is cut; `None` while it is.
     cable: Arc<Mutex<Option<CancellationToken>>>,
+    /// How many connections came while it was cut.
+    refused: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -22,15 +25,22 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let cable = Arc::new(Mutex::new(Some(CancellationToken::new())));
         let of_loop = Arc::clone(&cable);
+        let refused = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&refused);
         drop(spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let cut = of_loop.lock().unwrap().clone();
-                if let Some(cut) = cut {
-                    drop(spawn(hand_on(near, node, cut)));
+                match cut {
+                    Some(cut) => drop(spawn(hand_on(near, node, cut))),
+                    None => drop(counted.fetch_add(1, Ordering::SeqCst)),
                 }
             }
         }));
-        Self { address, cable }
+        Self {
+            address,
+            cable,
+            refused,
+        }
     }
 
     /// Breaks all connections, and lets none through.
@@ -38,6 +48,11 @@ impl Proxy {
         if let Some(cable) = self.cable.lock().unwrap().take() {
             cable.cancel();
         }
+    }
+
+    /// How many connections were not let through.
+    pub(crate) fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
     }
 
     pub(crate) fn mend(&self) {

@@ -161,18 +161,20 @@ class Input(_message.Message):
     def __init__(self, payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., data_format: _Optional[_Union[DataFormat, str]] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("number", "worker", "start_time", "end_time", "failure")
+    __slots__ = ("number", "worker", "start_time", "end_time", "failure", "trace")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    TRACE_FIELD_NUMBER: _ClassVar[int]
     number: int
     worker: str
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     failure: Failure
-    def __init__(self, number: _Optional[int] = ..., worker: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
+    trace: str
+    def __init__(self, number: _Optional[int] = ..., worker: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., trace: _Optional[str] = ...) -> None: ...
 
 class Invocation(_message.Message):
     __slots__ = ("cid", "service", "state", "pending_reason", "cancel_requested", "waiting_for_completion", "attempt", "accept_time", "start_time", "first_attempt_time", "end_time", "expire_time", "deadline", "purge_time", "parent_cid", "root_cid", "group_cid", "retry_of", "in_reply_to", "idempotency_key", "concurrency_key", "principal", "metadata", "progress", "outcome", "last_failure", "input", "attempts", "child_cids", "sequence", "group_position", "group")

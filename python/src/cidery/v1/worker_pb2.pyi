@@ -154,7 +154,7 @@ class Dispatch(_message.Message):
     def __init__(self, token: _Optional[str] = ..., cid: _Optional[str] = ..., service: _Optional[str] = ..., attempt: _Optional[int] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., data_format: _Optional[_Union[_outcome_pb2.DataFormat, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., traceparent: _Optional[str] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., in_reply_to: _Optional[str] = ..., asynchronous: bool = ..., last_progress: _Optional[_Union[_outcome_pb2.Progress, _Mapping]] = ..., principal: _Optional[str] = ..., in_reply_to_service: _Optional[str] = ..., in_reply_to_attempt: _Optional[int] = ...) -> None: ...
 
 class DispatchResult(_message.Message):
-    __slots__ = ("token", "payload", "value", "document", "failure", "later", "data_format", "metadata", "follow_ups")
+    __slots__ = ("token", "payload", "value", "document", "failure", "later", "data_format", "metadata", "follow_ups", "trace")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -171,6 +171,7 @@ class DispatchResult(_message.Message):
     DATA_FORMAT_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_UPS_FIELD_NUMBER: _ClassVar[int]
+    TRACE_FIELD_NUMBER: _ClassVar[int]
     token: str
     payload: _struct_pb2.Struct
     value: _struct_pb2.Value
@@ -180,7 +181,8 @@ class DispatchResult(_message.Message):
     data_format: _outcome_pb2.DataFormat
     metadata: _containers.ScalarMap[str, str]
     follow_ups: _containers.RepeatedCompositeFieldContainer[_invocation_pb2.InvokeAsyncRequest]
-    def __init__(self, token: _Optional[str] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., failure: _Optional[_Union[_outcome_pb2.Failure, _Mapping]] = ..., later: _Optional[_Union[Later, _Mapping]] = ..., data_format: _Optional[_Union[_outcome_pb2.DataFormat, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., follow_ups: _Optional[_Iterable[_Union[_invocation_pb2.InvokeAsyncRequest, _Mapping]]] = ...) -> None: ...
+    trace: str
+    def __init__(self, token: _Optional[str] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., failure: _Optional[_Union[_outcome_pb2.Failure, _Mapping]] = ..., later: _Optional[_Union[Later, _Mapping]] = ..., data_format: _Optional[_Union[_outcome_pb2.DataFormat, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., follow_ups: _Optional[_Iterable[_Union[_invocation_pb2.InvokeAsyncRequest, _Mapping]]] = ..., trace: _Optional[str] = ...) -> None: ...
 
 class Later(_message.Message):
     __slots__ = ()

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
+use tonic::{Response, Status};
+
+use super::sent::failure;
 use crate::model::error::{Error, Kind, Result, reason};
 
 /// How often something is tried in all, unless told otherwise.
@@ -32,6 +36,19 @@ pub(super) async fn again<T, F: Future<Output = Result<T>>>(
     }
 }
 
+/// Says something to a node until it has heard it.
+pub(super) async fn say<T, F>(
+    tries: u32,
+    is_safe: impl Fn(&Error) -> bool,
+    say: impl Fn() -> F,
+) -> Result<Response<T>>
+where
+    F: Future<Output = std::result::Result<Response<T>, Status>>,
+{
+    let attempt = |_| say().map_err(|status| failure(&status));
+    again(tries, is_safe, attempt).await
+}
+
 /// Whether a call of a service failed before it was dispatched: the node said so of that service, or was not reached.
 ///
 /// A handler may hand on what became of its own calls: what the node answers has a CID, and names the service that it
@@ -41,8 +58,15 @@ pub(super) fn never_began(error: &Error, service: &str) -> bool {
     if error.cid().is_some() {
         return BEFORE.contains(&error.reason()) && error.fact("service") == Some(service);
     }
-    error.reason() == reason::CONNECT_FAILED
-        || (is_transport(error) && error.kind() == Kind::Unavailable)
+    never_sent(error)
+}
+
+/// Whether the node was not reached.
+pub(super) fn never_sent(error: &Error) -> bool {
+    let reached = error.cid().is_some();
+    let not_sent = error.reason() == reason::CONNECT_FAILED
+        || (is_transport(error) && error.kind() == Kind::Unavailable);
+    not_sent && !reached
 }
 
 /// Whether what has a name of its own may be said again: it is accepted once.

@@ -1,0 +1,80 @@
+//! What is served, and by whom.
+
+use super::Client;
+use crate::codec::proto::v1;
+use crate::model::error::Result;
+
+impl Client {
+    /// The workers that are connected, by name.
+    ///
+    /// # Errors
+    ///
+    /// `UNAVAILABLE` where the connection is lost.
+    pub async fn workers(&self) -> Result<Vec<v1::Worker>> {
+        let mut workers = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = v1::ListWorkersRequest {
+                page_token,
+                ..v1::ListWorkersRequest::default()
+            };
+            let list = async || self.admin.clone().list_workers(request.clone()).await;
+            let page = self.ask(list).await?;
+            workers.extend(page.workers);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(workers);
+            }
+        }
+    }
+
+    /// Has the node forget a service that nobody serves any more.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `FAILED_PRECONDITION` / `SERVICE_IN_USE`.
+    pub async fn forget_service(&self, service: &str) -> Result<()> {
+        let request = v1::ForgetServiceRequest {
+            service: service.to_owned(),
+        };
+        let forget = async || self.admin.clone().forget_service(request.clone()).await;
+        self.change(forget).await.map(drop)
+    }
+
+    /// Lists the services whose names begin with `prefix`.
+    ///
+    /// # Errors
+    ///
+    /// `UNAVAILABLE` where the connection is lost.
+    pub async fn services(&self, prefix: &str) -> Result<Vec<v1::ServiceSummary>> {
+        let mut services = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = v1::ListServicesRequest {
+                name_prefix: prefix.to_owned(),
+                page_token,
+                ..v1::ListServicesRequest::default()
+            };
+            let list = async || self.discovery.clone().list_services(request.clone()).await;
+            let page = self.ask(list).await?;
+            services.extend(page.services);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(services);
+            }
+        }
+    }
+
+    /// Describes a service.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `UNAVAILABLE` where the connection is lost.
+    pub async fn describe(&self, service: &str) -> Result<v1::ServiceDescription> {
+        let request = v1::GetServiceRequest {
+            service: service.to_owned(),
+        };
+        let get = async || self.discovery.clone().get_service(request.clone()).await;
+        Ok(self.ask(get).await?.service.unwrap_or_default())
+    }
+}

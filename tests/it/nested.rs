@@ -1,0 +1,118 @@
+//! What handlers in workers ask of the node, and what the node learns of how they fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cidery::codec::proto::v1;
+use cidery::service::Call;
+use cidery::{Cid, Client, Context, Error, Node, RetryPolicy, Worker, dict};
+use tokio::sync::Semaphore;
+
+use crate::support::binary::{cidery, stdout};
+use crate::support::proxy::Proxy;
+use crate::support::{TestNode, ended, failure, follow, names, until};
+
+/// What a handler asks while the connection is cut is asked again: the call is not attempted again for that.
+#[tokio::test]
+async fn what_is_asked_over_a_cut_is_asked_again() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let cable = Proxy::to(node.address()).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let open = Arc::clone(&gate);
+    let calls = move |ctx: Context| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            let found = ctx.invoke("customer.get", dict! { "cust_id": 1 }).await?;
+            let cid = ctx.invoke_async("customer.get", dict! { "cust_id": 2 });
+            let cid = cid.await?.to_string();
+            let group = ctx.fan_out([("customer.get", dict! { "cust_id": 3 })]);
+            let members = group.join().await?.len();
+            let answer = dict! {
+                "name": found.at::<String>("cust_name")?,
+                "cid": cid,
+                "members": members as u64,
+            };
+            Ok::<_, Error>(answer)
+        }
+    };
+    let builder = Worker::builder().service("a.calls", calls);
+    let worker = builder.connect(&cable.address.to_string()).await.unwrap();
+    let accepted = node.client.invoke_async(Call::new("a.calls", ()));
+    let cid = accepted.await.unwrap().cid;
+    until("it runs", || worker.in_flight() == 1).await;
+    cable.cut();
+    // What was on its way when the connection broke may have come through: that is not asked again.
+    until("the worker has noticed", || cable.refused() > 0).await;
+    open.add_permits(1);
+    until("connections are refused", || cable.refused() > 3).await;
+    cable.mend();
+    let found = ended(&node.client, cid).await;
+    let events = node.events(follow(cid)).await;
+    assert_eq!(names(&events), ["accepted", "started", "succeeded"]);
+    let Some(v1::outcome::Outcome::Payload(answer)) = found.outcome.unwrap().outcome else {
+        panic!("no dict");
+    };
+    let answer = cidery::codec::payload::decode(cidery::Payload::Struct(answer)).unwrap();
+    assert_eq!(
+        (&answer["name"], &answer["members"]),
+        (&"Alexis Smith".into(), &1.into())
+    );
+    let child = Cid::parse(answer["cid"].as_text().unwrap()).unwrap();
+    assert_eq!(ended(&node.client, child).await.parent_cid, cid.to_string());
+}
+
+/// All tries of a call have one CID, which its caller knows whatever becomes of it.
+#[tokio::test]
+async fn a_call_that_reaches_no_node_has_a_cid() {
+    let node = TestNode::demo().await;
+    let client = Client::connect(&node.address().to_string()).await.unwrap();
+    node.handle.stop().await;
+    let error = client.tries(2).invoke(Call::new("cidery.echo", ())).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.reason(), "TRANSPORT");
+    assert!(error.cid().is_some(), "{error:?}");
+}
+
+/// How a handler failed is for those who operate the node: it is in `explain`, and in no answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn how_it_failed_is_explained_and_not_answered() {
+    let node = TestNode::start(Node::builder()).await;
+    let fails = async || {
+        let inner = std::io::Error::other("the disk is on fire");
+        Err::<(), Error>(Error::undeclared(inner))
+    };
+    let panics = async || -> cidery::Result<()> { panic!("out of coffee") };
+    let builder = Worker::builder().service("a.fails", fails);
+    let builder = builder.service("a.panics", panics);
+    let address = node.address().to_string();
+    let _worker = builder.connect(&address).await.unwrap();
+    for (service, secret) in [
+        ("a.fails", "the disk is on fire"),
+        ("a.panics", "out of coffee"),
+    ] {
+        let mut call = Call::new(service, ());
+        call.background().retry_policy = Some(RetryPolicy {
+            max_attempts: 2,
+            initial_interval: Duration::from_millis(1),
+            ..RetryPolicy::default()
+        });
+        let cid = node.client.invoke_async(call).await.unwrap().cid;
+        let answered = failure(ended(&node.client, cid).await);
+        assert!(!format!("{answered:?}").contains(secret), "{answered:?}");
+        let events = node.events(follow(cid)).await;
+        assert!(!format!("{events:?}").contains(secret), "{events:?}");
+        let explained = node.client.explain(cid).await.unwrap();
+        let of_attempts = explained.attempts.iter().map(|attempt| &attempt.trace);
+        let of_attempts: Vec<_> = of_attempts.collect();
+        assert!(
+            of_attempts.len() == 2 && of_attempts.iter().all(|trace| trace.contains(secret)),
+            "{of_attempts:?}"
+        );
+        let explain = ["explain", &cid.to_string(), "--node", &address];
+        let output = cidery().args(explain).output().unwrap();
+        let shown = stdout(&output);
+        assert!(shown.contains("how attempts 1 to 2 failed:"), "{shown}");
+        assert!(shown.contains(secret), "{shown}");
+    }
+}
