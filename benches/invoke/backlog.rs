@@ -21,8 +21,10 @@ use crate::server::{Server, serve_echo};
 const CALLERS: usize = 64;
 /// How many accepts are measured at each size.
 const SAMPLE: usize = 20_000;
-/// How long it takes until they are due: longer than accepting them does.
-const DUE_IN: Duration = Duration::from_secs(150);
+/// How many are accepted each second at least: what is pending is due no sooner than all of it is accepted.
+const ACCEPTED: u64 = 8_000;
+/// What is measured between acceptance and work takes at most this long.
+const BETWEEN: Duration = Duration::from_secs(25);
 /// How long the disk is watched afterwards.
 const GIVEN_BACK: Duration = Duration::from_secs(120);
 /// How long outcomes are kept here.
@@ -41,7 +43,8 @@ pub(crate) fn serve(folder: &str) {
 pub(crate) fn measure(pending: usize) {
     let folder = folder("backlog", std::process::id());
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let due = SystemTime::now() + DUE_IN;
+    let filled = Duration::from_secs(pending as u64 / ACCEPTED);
+    let due = SystemTime::now() + filled + BETWEEN;
     println!("{pending} pending invocations of one service, {CALLERS} callers");
     let server = start(&folder);
     runtime.block_on(async {

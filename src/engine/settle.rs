@@ -258,6 +258,7 @@ impl Invoker {
         let tombstone = retention.min(self.0.limits.tombstone_retention);
         Record {
             cid: invocation.request.cid,
+            service: invocation.request.service.clone(),
             state: decision.state,
             attempts: decision.attempts,
             losses: decision.losses,

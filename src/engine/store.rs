@@ -202,6 +202,8 @@ pub struct Claim {
 pub struct Record {
     /// The invocation.
     pub cid: Cid,
+    /// Its service: what is written of one does not keep the others waiting.
+    pub service: ServiceName,
     /// Its state now: pending or terminal.
     pub state: State,
     /// How many attempts were started.

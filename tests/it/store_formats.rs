@@ -215,6 +215,7 @@ async fn write(store: &SqliteStore) {
         store.accept(accepted).await.unwrap();
         let record = Record {
             cid: all.request.cid,
+            service: all.request.service.clone(),
             state: all.state,
             attempts: all.attempts,
             losses: all.losses,

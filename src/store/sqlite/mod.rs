@@ -15,6 +15,7 @@ mod groups;
 mod list;
 mod migrate;
 mod open;
+mod queue;
 mod reader;
 mod rows;
 mod threads;
@@ -46,8 +47,8 @@ use crate::service::BoxFuture;
 const DEFAULT_BYTES: u64 = 64 << 30;
 /// How much of the disk is left free unless told otherwise: 64 MiB.
 const DEFAULT_FREE: u64 = 64 << 20;
-/// How many writes wait for the writer, at most.
-const QUEUE: usize = 65_536;
+/// How many writes wait for the writer, at most; as many again wait for their turn.
+const QUEUE: usize = 32_768;
 /// How many bytes of new invocations wait for the writer, at most: 256 MiB.
 const QUEUED_BYTES: u64 = 256 << 20;
 /// How many threads read for callers; one more reads for lanes.

@@ -4,25 +4,22 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, RecvError};
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
 use super::open::BUSY;
+use super::queue::Queue;
 use super::rows::{Change, New, NewGroup};
 use super::work::Work;
-use super::{Counts, Shared, failed, is_broken};
+use super::{Counts, QUEUE, Shared, failed, is_broken};
 use crate::engine::store::{Acceptance, Announced};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::State;
 
-/// How much is committed together, at most.
-const GROUP: usize = 1_024;
-/// How many bytes are committed together, at most, the last job aside: 8 MiB.
-const GROUP_BYTES: u64 = 8 << 20;
 /// How many pages the log may have before it is begun anew: 64 MiB. The file keeps that length: to write over what was
 /// there is cheaper to sync than to append.
 pub(super) const LOG_PAGES: u64 = (64 << 20) / 4_096;
@@ -91,18 +88,20 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes until it is told to close, or nobody is there to ask any more.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
-            let mut bytes = first.bytes();
-            let mut group = vec![first];
-            while group.len() < GROUP && bytes < GROUP_BYTES {
-                match jobs.try_recv() {
-                    Ok(job) => {
-                        bytes += job.bytes();
-                        group.push(job);
-                    }
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+        let mut queue = Queue::default();
+        loop {
+            if queue.is_empty() {
+                match jobs.recv() {
+                    Ok(job) => queue.push(job),
+                    Err(RecvError) => return,
                 }
             }
+            while queue.len() < QUEUE
+                && let Ok(job) = jobs.try_recv()
+            {
+                queue.push(job);
+            }
+            let (group, bytes) = queue.take();
             self.shared.queued.fetch_sub(bytes, Ordering::Relaxed);
             let closes = group.iter().any(|job| matches!(job, Job::Close(_)));
             let purges = group.iter().any(|job| matches!(job, Job::Purge(..)));
@@ -298,6 +297,22 @@ impl Job {
     /// Whether it brings invocations that nobody has been promised yet.
     pub(super) fn is_new_work(&self) -> bool {
         matches!(self, Self::Accept(..) | Self::AcceptGroup(..))
+    }
+
+    /// The service that it is about, where it is about one: services take turns.
+    pub(super) fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Self::Accept(new, _) => Some(&new.service),
+            Self::Record(change, _) => Some(&change.record.service),
+            Self::AcceptGroup(..)
+            | Self::Begin(..)
+            | Self::Cancel(..)
+            | Self::Purge(..)
+            | Self::Remove(..)
+            | Self::Announce(..)
+            | Self::Forget(..)
+            | Self::Close(_) => None,
+        }
     }
 
     /// How many bytes it brings.

@@ -57,6 +57,7 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
     let ended = state.is_terminal();
     Record {
         cid,
+        service: service("a"),
         state,
         attempts: 1,
         losses: 0,
