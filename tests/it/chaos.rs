@@ -5,6 +5,7 @@
 //!
 //! `CIDERY_CRASH_ROUNDS` says how often something happens to a worker (default: 2 rounds), for Rust times four.
 
+use std::io::{BufRead as _, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,13 +24,9 @@ const WORKERS: usize = 3;
 /// How soon a worker that is frozen is lost: it does not answer a ping, and does not come back in time.
 const PATIENT: [&str; 4] = ["--ping-interval", "250ms", "--worker-lease", "500ms"];
 
-/// What may become of a call whose worker is killed in the middle.
-const LOST: [&str; 4] = [
-    "WORKER_LOST",
-    "NO_WORKER",
-    "QUEUE_FULL",
-    "DEADLINE_EXCEEDED",
-];
+/// What may become of a call whose worker is killed or frozen in the middle. None waits for its own deadline: it is
+/// told when its worker is lost, within the lease.
+const LOST: [&str; 3] = ["WORKER_LOST", "NO_WORKER", "QUEUE_FULL"];
 
 /// Processes of one program.
 struct Workers<'p> {
@@ -234,6 +231,68 @@ async fn node_workers_come_and_go_and_nothing_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn java_workers_come_and_go_and_nothing_is_lost() {
     come_and_go(java(Role::Worker), rounds(), "java.echo").await;
+}
+
+/// A worker is frozen with calls on their way to it, and wakes when nobody waits for them any more: each of its answers
+/// is refused, and it goes on.
+async fn wake_too_late(program: Option<Program>, service: &str) {
+    const CALLS: usize = 5;
+    let Some(program) = program else { return };
+    let mut server = Server::start(&[]);
+    let client = Client::connect(&server.address).await.unwrap();
+    let worker = program.start(&server.address);
+    until_served(&client, service).await;
+    worker.signal("STOP");
+    let calls = (0..CALLS).map(|_| {
+        let mut call = Call::new(service.to_owned(), dict! {});
+        call.timeout = Some(Duration::from_millis(300));
+        client.invoke(call)
+    });
+    for answer in futures_util::future::join_all(calls).await {
+        assert_eq!(answer.unwrap_err().reason(), "DEADLINE_EXCEEDED");
+    }
+    // Until the grace period is over they are awaited, so that their slots are free when they are.
+    let runs = async || client.describe(service).await.unwrap().running > 0;
+    while runs().await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    worker.signal("CONT");
+    let log = BufReader::new(server.child.stderr.take().unwrap());
+    let refused = log.lines().map(Result::unwrap);
+    let mut refused = refused.filter(|line| line.contains("refused what a worker sent"));
+    let late = move || (refused.by_ref().take(CALLS).count(), refused);
+    let late = tokio::task::spawn_blocking(late);
+    let (late, mut refused) = tokio::time::timeout(PATIENCE, late).await.unwrap().unwrap();
+    assert_eq!(late, CALLS);
+    let call = Call::new(service.to_owned(), dict! {});
+    client.invoke(call).await.unwrap();
+    drop(client);
+    server.signal("TERM");
+    assert_eq!(refused.next(), None);
+}
+
+async fn until_served(client: &Client, service: &str) {
+    let served = async {
+        while client.describe(service).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, served).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn late_answers_of_a_woken_worker_are_refused() {
+    wake_too_late(Some(rust()), "rust.echo").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn late_answers_of_a_woken_worker_in_node_are_refused() {
+    wake_too_late(node(Role::Worker), "node.echo").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn late_answers_of_a_woken_worker_in_java_are_refused() {
+    wake_too_late(java(Role::Worker), "java.echo").await;
 }
 
 /// One worker after another is told to stop and started again, and then the node: who waits for the connection to be
