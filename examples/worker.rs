@@ -4,12 +4,34 @@
 
 use std::time::Duration;
 
-use cidery::{Context, Dict, Error, Result, Value, Worker, dict};
+use cidery::sio::{Sio, Text};
+use cidery::{Context, Definition, Dict, Error, Result, Value, Worker, dict};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Answers with what it gets.
 async fn echo(input: Value) -> Value {
     input
+}
+
+/// What it gets and answers is declared: that makes it `rust.Service/Greet` as well.
+fn greet() -> Result<Definition> {
+    let greet = async |input: Dict| {
+        let name = input
+            .get("name")
+            .and_then(Value::as_text)
+            .unwrap_or_default();
+        dict! { "greeting": format!("Hello, {name} from rust") }
+    };
+    let sio = Sio::new().input(Text("name")).output(Text("greeting"));
+    Ok(Definition::new("rust.greet", greet)?.sio(sio))
+}
+
+/// Fails in a way that its callers can tell from others.
+async fn fail() -> Result<Value> {
+    Err(Error::failed_precondition(
+        "RUST_FAILED",
+        "failed as it was told",
+    ))
 }
 
 /// Invokes a service through the node, as part of the same invocation.
@@ -34,7 +56,9 @@ async fn main() -> Result<()> {
     let worker = Worker::builder()
         .name("example")
         .build_id(env!("CARGO_PKG_VERSION"))
+        .define(greet()?)
         .service("rust.echo", echo)
+        .service("rust.fail", fail)
         .service("rust.nested", nested)
         .service("rust.step", step)
         .connect(&node)

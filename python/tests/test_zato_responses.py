@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cidery import Client, EventKind, Internal, testing
+from cidery import Client, EventKind, Int, Internal, testing
 from cidery._inspect import uses_of
 from cidery._worker import Worker
 from cidery.zato._service import Model, Service
@@ -88,17 +88,57 @@ class Row(Model):
     n: int
 
 
-def test_rows_need_a_declaration_of_rows_or_none() -> None:
+def test_rows_are_filled_in_whatever_declares_them() -> None:
     def rows(self: Service) -> None:
         self.response.payload[:] = ({"n": n} for n in range(2))
         self.response.payload.append({"n": 2})
 
     three = [{"n": 0}, {"n": 1}, {"n": 2}]
-    assert answered(rows) == answered(rows, list[Row]) == three
-    assert "a list is not a dict" in refused(rows, ("n",))
+    assert answered(rows) == answered(rows, list[Row]) == answered(rows, (Int("n"),)) == three
+    assert "a list is not a dict" in refused(assigns(three), ("n",))
     for value in ([{"n": 1}], "text", 7):
         assert answered(assigns(value)) == value
         assert "is not a dict" in refused(assigns(value), ("n",))
+
+
+def test_rows_of_the_model_are_declared_by_their_elements() -> None:
+    class Repeated(Service):
+        class SimpleIO:
+            output = Int("n"), "-name"
+            output_repeated = True
+
+        def handle(self) -> None:
+            self.response.payload = [{"n": 1, "more": 2}]
+
+    class Sliced(Service):
+        output = Int("n")
+
+        def handle(self) -> None:
+            self.response.payload[:] = ({"n": n} for n in range(2))
+
+    class Appended(Service):
+        output = Int("n")
+
+        def handle(self) -> None:
+            for n in range(2):
+                self.response.payload.append({"n": n})
+
+    class Either(Service):
+        output = Int("n")
+
+        def handle(self) -> None:
+            if self.request.payload:
+                self.response.payload[:] = [{"n": 1}]
+            self.response.payload.n = 2
+
+    two = [{"n": 0}, {"n": 1}]
+    assert testing.run(Repeated) == {"response": [{"n": 1}]}
+    assert (testing.run(Sliced), testing.run(Appended)) == (two, two)
+    assert testing.run(Either) == {"n": 2}
+    wrong = type("Wrong", (Repeated,), {"handle": assigns([{"name": "x"}])})
+    with pytest.raises(Internal) as caught:
+        testing.run(wrong)
+    assert [violation.path for violation in caught.value.violations] == ["/0/n"]
 
 
 class Says:
@@ -184,5 +224,4 @@ def test_a_generator_is_found_without_running_it(tmp_path: Path) -> None:
     assert [(use.line, use.what) for use in uses_of(tmp_path / "yields.py")] == [
         (5, "`handle`: a generator as the response"),
         (12, "`self.response.payload`: a generator as the response"),
-        (16, "`SimpleIO.output_repeated`"),
     ]

@@ -7,17 +7,14 @@ use std::time::Duration;
 use cidery::codec::proto::v1;
 use cidery::codec::{json, payload, struct_pb};
 use cidery::service::Call;
-use cidery::sio::{Sio, Text};
-use cidery::{
-    Client, Definition, Dict, Error, Kind, Payload, Result, Value, Worker, WorkerHandle, dict,
-};
+use cidery::{Client, Dict, Kind, Payload, Result, Value, dict};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 
 use crate::support::PATIENCE;
 use crate::support::binary::{Server, stderr, stdout};
 use crate::support::dynamic::Dynamic;
-use crate::support::programs::{Program, Role, Running, go, java, node, python, root};
+use crate::support::programs::{Program, Role, Running, go, java, node, python, root, rust};
 
 /// Waits until a worker serves what it announces.
 async fn served(client: &Client, language: &str, worker: &mut Running) {
@@ -134,6 +131,11 @@ async fn serves(program: Option<Program>) {
 }
 
 #[tokio::test]
+async fn a_rust_worker_serves() {
+    serves(Some(rust())).await;
+}
+
+#[tokio::test]
 async fn a_python_worker_serves() {
     serves(python(Role::Worker)).await;
 }
@@ -151,22 +153,6 @@ async fn a_node_worker_serves() {
 #[tokio::test]
 async fn a_java_worker_serves() {
     serves(java(Role::Worker)).await;
-}
-
-/// The worker that the clients call, beside the one in Python.
-async fn rust(address: &str) -> WorkerHandle {
-    let greet = async |input: Dict| {
-        let name = input["name"].as_text().unwrap();
-        dict! { "greeting": format!("Hello, {name} from rust") }
-    };
-    let sio = Sio::new().input(Text("name")).output(Text("greeting"));
-    let greet = Definition::new("rust.greet", greet).unwrap().sio(sio);
-    let fail = async || {
-        let error = Error::failed_precondition("RUST_FAILED", "failed as it was told");
-        Err::<(), _>(error)
-    };
-    let builder = Worker::builder().define(greet).service("rust.fail", fail);
-    builder.connect(address).await.unwrap()
 }
 
 /// One run of a client: its lines, and its status.
@@ -222,13 +208,10 @@ fn owned(lines: &[&str]) -> Vec<String> {
 async fn each_client_calls_each_worker() {
     let server = Server::start(&[]);
     let client = Client::connect(&server.address).await.unwrap();
-    let _rust = rust(&server.address).await;
-    let mut languages = vec!["rust"];
+    let mut languages = Vec::new();
     let of_each = [python, go, node, java];
-    let programs: Vec<_> = of_each
-        .iter()
-        .filter_map(|make| make(Role::Worker))
-        .collect();
+    let others = of_each.iter().filter_map(|make| make(Role::Worker));
+    let programs: Vec<_> = std::iter::once(rust()).chain(others).collect();
     let mut workers: Vec<_> = programs
         .iter()
         .map(|program| program.start(&server.address))

@@ -192,3 +192,44 @@ async fn operators_see_groups_and_their_members() {
     let json = line(&["explain", &cid, "--output", "json"]);
     assert!(json.contains("\"ended\":2"), "{json}");
 }
+
+/// A service that nobody serves any more is remembered, also by the next node, until somebody forgets it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_forgotten_when_an_operator_says_so() {
+    let folder = Folder::new("forgetting");
+    let options = ["--data-dir", folder.path().to_str().unwrap()];
+    let mut server = Server::start(&options);
+    let builder = cidery::Worker::builder().service("a.gone", async || {});
+    let worker = builder.connect(&server.address).await.unwrap();
+    let output = server.run(&["service", "forget", "a.gone"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("SERVICE_IN_USE"),
+        "{}",
+        stderr(&output)
+    );
+    worker.stop().await;
+    let reason = |server: &Server| {
+        let output = server.run(&["invoke", "a.gone"]);
+        stderr(&output)
+    };
+    assert!(reason(&server).contains("NO_WORKER"), "{}", reason(&server));
+    let output = server.run(&["service", "forget", "a.gone"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        reason(&server).contains("SERVICE_UNKNOWN"),
+        "{}",
+        reason(&server)
+    );
+    assert!(!stdout(&server.run(&["services"])).contains("a.gone"));
+    server.signal("TERM");
+    server.child.wait().unwrap();
+    let server = Server::start(&options);
+    assert!(
+        reason(&server).contains("SERVICE_UNKNOWN"),
+        "{}",
+        reason(&server)
+    );
+    let output = server.run(&["service", "forget", "a.gone"]);
+    assert_eq!(output.status.code(), Some(1));
+}

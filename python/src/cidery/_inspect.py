@@ -55,6 +55,7 @@ _OF_SIMPLE_IO = frozenset(
         "input_required",
         "output",
         "output_optional",
+        "output_repeated",
         "output_required",
         "response_elem",
         "unknown_keys",

@@ -236,17 +236,44 @@ fn sync_directory(file: &Path) -> std::io::Result<()> {
 
 /// SQLite's locks and syncs are not to be trusted over a network.
 fn warn_of_network(path: &Path) {
-    const NFS: i64 = 0x6969;
-    const SMB: i64 = 0x517b;
-    const CIFS: i64 = 0xff53_4d42;
-    const SMB2: i64 = 0xfe53_4d42;
     #[cfg(target_os = "linux")]
     if let Ok(found) = rustix::fs::statfs(path)
-        && [NFS, SMB, CIFS, SMB2].contains(&found.f_type)
+        && let Some(kind) = network(found.f_type)
     {
         tracing::warn!(
             directory = %path.display(),
+            kind,
             "the store is on a network file system: what is accepted may be lost with the connection"
         );
+    }
+}
+
+/// The network file system that has this magic number (statfs(2)); `None` for what is local, or may be.
+#[cfg(target_os = "linux")]
+fn network(magic: i64) -> Option<&'static str> {
+    // The kernel knows it as an unsigned number of 32 bits, some machines as a signed one.
+    Some(match magic & 0xffff_ffff {
+        0x6969 => "NFS",
+        0x517b | 0xfe53_4d42 => "SMB",
+        0xff53_4d42 => "CIFS",
+        0x00c3_6400 => "Ceph",
+        0x0102_1997 => "9p",
+        0x5346_414f | 0x6b41_4653 => "AFS",
+        0x0bd0_0bd0 => "Lustre",
+        _ => return None,
+    })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn network_file_systems_are_told_from_others() {
+        const EXT4: i64 = 0xef53;
+        const TMPFS: i64 = 0x0102_1994;
+        assert_eq!(network(0x6969), Some("NFS"));
+        assert_eq!(network(0xff53_4d42_u32.cast_signed().into()), Some("CIFS"));
+        assert_eq!([network(EXT4), network(TMPFS)], [None, None]);
     }
 }

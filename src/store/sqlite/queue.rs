@@ -9,8 +9,8 @@ use crate::model::id::ServiceName;
 const GROUP: usize = 1_024;
 /// How many bytes are committed together, at most, the last job aside: 8 MiB.
 const GROUP_BYTES: u64 = 8 << 20;
-/// How much of one service is committed together while others write as well. A commit takes as long as what is in it, and
-/// whoever comes meanwhile waits for it: a share takes little longer than the sync of the disk does.
+/// How much of one service is committed together while others write as well. A commit takes as long as what is in
+/// it, and whoever comes meanwhile waits for it: a share takes little longer than the sync of the disk does.
 const SHARE: usize = 16;
 /// For how many commits it is remembered that several services write.
 const REMEMBERED: u32 = 1_000;

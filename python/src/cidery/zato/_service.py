@@ -7,7 +7,10 @@ response in `response`; the reserved words of `invoke` are options; exceptions a
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
+import textwrap
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cidery import _elements as elements
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from cidery._context import Facts
 
 _RESPONSE_ELEM = "response"
+_PAYLOAD = "self.response.payload"
 _TEXTS = (Type.TEXT, Type.SECRET)
 
 
@@ -148,6 +152,9 @@ class Service(CideryService):
         simple_io = getattr(service, "SimpleIO", None)
         if simple_io is not None and not hasattr(simple_io, "response_elem"):
             sio = dataclasses.replace(sio, response_elem=_RESPONSE_ELEM if sio.output else "")
+        if sio.output is not None and _answers_rows(service):
+            rows = dataclasses.replace(sio.output, is_list=True)
+            sio = dataclasses.replace(sio, output=rows)
         given = sio.input
         if given is not None:
             # A node enforces what is required; here that depends on whether there is a payload.
@@ -181,6 +188,26 @@ class Service(CideryService):
                 if element.kind in _TEXTS:
                     given.setdefault(element.name, "")
         return given
+
+
+def _answers_rows(service: type[CideryService]) -> bool:
+    """Whether what is declared of the output is of each row: `output_repeated` says so, or a
+    handler that fills `payload[:]`, or appends to it, and sets nothing else of it."""
+    simple_io = getattr(service, "SimpleIO", None)
+    if getattr(simple_io, "output_repeated", False):
+        return True
+    try:
+        source = textwrap.dedent(inspect.getsource(service.handle))
+        parts = list(ast.walk(ast.parse(source)))
+    except (OSError, SyntaxError):
+        # Made by other code: nothing can be read of it.
+        return False
+    filled = [ast.unparse(node.func) for node in parts if isinstance(node, ast.Call)]
+    targets = [node.targets for node in parts if isinstance(node, ast.Assign)]
+    assigned = [ast.unparse(target) for several in targets for target in several]
+    of_rows = {f"{_PAYLOAD}.append", f"{_PAYLOAD}.extend", f"{_PAYLOAD}[:]"}
+    others = [text for text in assigned if text.startswith(_PAYLOAD) and text not in of_rows]
+    return bool(of_rows.intersection(filled + assigned)) and not others
 
 
 # In the order of the model's own signature.
