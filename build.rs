@@ -42,6 +42,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     tonic_prost_build::configure()
         .bytes(".cidery.v1")
+        // They are large, and each is moved through a queue.
+        .boxed(".cidery.v1.ServeResponse.message.dispatch")
+        .boxed(".cidery.v1.ServeRequest.message.result")
         .codec_path("crate::codec::wire::WireCodec")
         .compile_fds(patched(original))?;
     Ok(())

@@ -5,6 +5,9 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+/// How long one is, as text.
+const DIGITS: usize = 32;
+
 /// 128 random bits, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token(u128);
@@ -24,8 +27,13 @@ impl Token {
     /// Reads one; `None` for what is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let is_hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        is_hex.then(|| u128::from_str_radix(text, 16).ok().map(Self))?
+        if text.len() != DIGITS {
+            return None;
+        }
+        let bits = text.chars().try_fold(0_u128, |bits, digit| {
+            Some(bits << 4 | u128::from(digit.to_digit(16)?))
+        });
+        bits.map(Self)
     }
 
     /// Its SHA-256.
@@ -43,7 +51,16 @@ impl Default for Token {
 
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        let mut digits = [0; DIGITS];
+        let halves = self.0.to_be_bytes().map(|byte| [byte >> 4, byte & 15]);
+        for (digit, half) in digits.iter_mut().zip(halves.as_flattened()) {
+            *digit = match half {
+                0..10 => b'0' + half,
+                _ => b'a' - 10 + half,
+            };
+        }
+        // Only digits are in it.
+        f.write_str(str::from_utf8(&digits).unwrap_or_default())
     }
 }
 

@@ -60,7 +60,7 @@ impl Handed {
     ) -> Result<(Void, oneshot::Receiver<Result<Answered>>)> {
         let session = self.session();
         let token = Token::new();
-        let dispatch = dispatch(token, context, input, session.now())?;
+        let dispatch = dispatch(token, context, Given::from(input)?, session.now())?;
         check_size(&dispatch, session.introduced())?;
         let (answer, answered) = oneshot::channel();
         if !session.hand_over(token, dispatch, self, context, answer) {
@@ -69,8 +69,12 @@ impl Handed {
             return Err(Error::unavailable(reason::NO_WORKER, message));
         }
         self.member.running.fetch_add(1, Ordering::Relaxed);
-        let seat = Arc::clone(self);
-        Ok((Void { seat, token }, answered))
+        let void = Void {
+            seat: Arc::clone(self),
+            token,
+            has_ended: false,
+        };
+        Ok((void, answered))
     }
 }
 
@@ -93,7 +97,7 @@ impl Seat for Handed {
 
     fn run(self: Arc<Self>, context: Context, input: Payload) -> HandlerFuture {
         Box::pin(async move {
-            let (void, mut answered) = self.hand_over(&context, input)?;
+            let (mut void, mut answered) = self.hand_over(&context, input)?;
             let answered = tokio::select! {
                 biased;
                 answered = &mut answered => answered,
@@ -103,6 +107,7 @@ impl Seat for Handed {
                 }
             };
             let answered = answered.unwrap_or_else(|_| Err(lost(self.session().name())));
+            void.has_ended = true;
             drop(void);
             let Answered { reply, follow_ups } = answered?;
             for follow_up in follow_ups {
@@ -142,6 +147,8 @@ impl Seat for Handed {
 struct Void {
     seat: Arc<Handed>,
     token: Token,
+    /// The session has it no more.
+    has_ended: bool,
 }
 
 impl Void {
@@ -153,8 +160,10 @@ impl Void {
 
 impl Drop for Void {
     fn drop(&mut self) {
-        self.ask_to_stop();
-        self.seat.session().void(self.token);
+        if !self.has_ended {
+            self.ask_to_stop();
+            self.seat.session().void(self.token);
+        }
         self.seat.member.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -170,23 +179,52 @@ async fn accept_with_outcome(context: &Context, request: v1::InvokeAsyncRequest)
     context.platform().invoke_async(call).await.map(drop)
 }
 
-fn dispatch(
+/// An input, encoded.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    input: Option<v1::dispatch::Input>,
+    data_format: i32,
+}
+
+impl Given {
+    fn from(input: Payload) -> Result<Self> {
+        let (input, data_format) = wire::input_to_proto(input)?;
+        Ok(Self {
+            input: Some(input),
+            data_format,
+        })
+    }
+
+    /// That of a dispatch: it shares the bytes.
+    pub(super) fn of(dispatch: &v1::Dispatch) -> Self {
+        Self {
+            input: dispatch.input.clone(),
+            data_format: dispatch.data_format,
+        }
+    }
+}
+
+/// What a worker is told of a call.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` for progress that cannot be carried.
+pub(super) fn dispatch(
     token: Token,
     context: &Context,
-    input: Payload,
+    Given { input, data_format }: Given,
     now: Timestamp,
-) -> Result<v1::Dispatch> {
+) -> Result<Box<v1::Dispatch>> {
     let facts = context.facts();
     let reply = facts.in_reply_to.as_ref();
-    let (input, data_format) = wire::input_to_proto(input)?;
     let left = context.time_left();
     let deadline = left.and_then(|left| now.checked_add(left).ok());
-    Ok(v1::Dispatch {
+    Ok(Box::new(v1::Dispatch {
         token: token.to_string(),
         cid: facts.cid.to_string(),
-        service: facts.service.to_string(),
+        service: facts.service.as_str().to_owned(),
         attempt: facts.attempt,
-        input: Some(input),
+        input,
         data_format,
         metadata: metadata_to_proto(&facts.metadata),
         timeout: left.map(duration_to_proto),
@@ -206,7 +244,7 @@ fn dispatch(
         asynchronous: facts.asynchronous,
         last_progress: context.last_progress().map(progress_to_proto).transpose()?,
         principal: String::new(),
-    })
+    }))
 }
 
 /// What a worker cannot read would end its whole stream.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -24,7 +25,7 @@ use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::payload::{Payload, Reply};
 use crate::model::token::Token;
-use crate::remote::handed::Handed;
+use crate::remote::handed::{Given, Handed, dispatch};
 use crate::remote::wire;
 use crate::service::{Context, Definition, Fate, output_invalid};
 
@@ -70,7 +71,7 @@ struct Line {
     /// Counts the streams: what an earlier one says when it ends is of no interest.
     streams: u64,
     ended: bool,
-    dispatches: HashMap<Token, Dispatched>,
+    dispatches: HashMap<Token, Dispatched, RandomState>,
     /// Results that were taken and that the worker has not been told of.
     received: Vec<String>,
 }
@@ -78,7 +79,7 @@ struct Line {
 #[derive(Debug)]
 struct Dispatched {
     /// Kept where the worker can resume: it may never have arrived.
-    message: Option<v1::Dispatch>,
+    input: Option<Given>,
     seat: Arc<Handed>,
     context: Context,
     /// `None` where nobody wants the outcome any more.
@@ -235,30 +236,33 @@ impl Session {
     pub(super) fn hand_over(
         &self,
         token: Token,
-        dispatch: v1::Dispatch,
+        dispatch: Box<v1::Dispatch>,
         seat: &Arc<Handed>,
         context: &Context,
         answer: oneshot::Sender<Result<Answered>>,
     ) -> bool {
         let mut line = self.line();
         let takes = !line.ended && !self.is_draining();
-        let Some(outbox) = line.outbox.clone().filter(|_| takes) else {
+        let Line {
+            outbox, dispatches, ..
+        } = &mut *line;
+        let Some(outbox) = outbox.as_ref().filter(|_| takes) else {
             return false;
         };
         let dispatched = Dispatched {
-            message: self.can_resume().then(|| dispatch.clone()),
+            input: self.can_resume().then(|| Given::of(&dispatch)),
             seat: Arc::clone(seat),
             context: context.clone(),
             answer: Some(answer),
             asked_to_stop: None,
             items: 0,
         };
-        line.dispatches.insert(token, dispatched);
+        dispatches.insert(token, dispatched);
         // There is room for as much as it takes: a full queue is of a worker that does not read.
         let dispatch = message(v1::serve_response::Message::Dispatch(dispatch));
         let sent = outbox.try_send(dispatch).is_ok();
         if !sent {
-            line.dispatches.remove(&token);
+            dispatches.remove(&token);
         }
         sent
     }
@@ -313,7 +317,9 @@ impl Session {
         let Line { dispatches, .. } = &mut *line;
         dispatches.retain(|token, dispatched| has.contains(token) || dispatched.answer.is_some());
         for (token, dispatched) in dispatches.iter() {
-            if let (false, Some(again)) = (has.contains(token), dispatched.message.clone()) {
+            if let (false, Some(input)) = (has.contains(token), dispatched.input.clone())
+                && let Ok(again) = dispatch(*token, &dispatched.context, input, self.now())
+            {
                 let _ = outbox.try_send(message(v1::serve_response::Message::Dispatch(again)));
             }
         }

@@ -47,14 +47,14 @@ impl Joined for Outgoing {
             Ok(v1::ServeResponse {
                 message: Some(serve_response::Message::Dispatch(dispatch)),
                 ..
-            }) => Ok(dispatch),
+            }) => Ok(*dispatch),
             other => Err(Box::new(other)),
         }
     }
 
     fn of_one(part: v1::Dispatch) -> Self {
         Ok(v1::ServeResponse {
-            message: Some(serve_response::Message::Dispatch(part)),
+            message: Some(serve_response::Message::Dispatch(Box::new(part))),
             dispatches: Vec::new(),
         })
     }
@@ -72,14 +72,14 @@ impl Joined for v1::ServeRequest {
 
     fn part(self) -> Result<v1::DispatchResult, Box<Self>> {
         match self.message {
-            Some(serve_request::Message::Result(result)) => Ok(result),
+            Some(serve_request::Message::Result(result)) => Ok(*result),
             _ => Err(Box::new(self)),
         }
     }
 
     fn of_one(part: v1::DispatchResult) -> Self {
         Self {
-            message: Some(serve_request::Message::Result(part)),
+            message: Some(serve_request::Message::Result(Box::new(part))),
             results: Vec::new(),
         }
     }
@@ -215,7 +215,7 @@ mod tests {
         let sent = sent.map(|message| {
             let message = message.unwrap();
             let one = match message.message {
-                Some(serve_response::Message::Dispatch(dispatch)) => vec![dispatch],
+                Some(serve_response::Message::Dispatch(dispatch)) => vec![*dispatch],
                 _ => message.dispatches,
             };
             one.iter().map(|dispatch| dispatch.service.len()).collect()

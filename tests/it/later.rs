@@ -363,11 +363,11 @@ async fn a_worker_says_that_it_can_before_it_does() {
         });
         let cid = node.client.invoke_async(task).await.unwrap().cid;
         let dispatch = worker.dispatch().await;
-        worker.send(v1::serve_request::Message::Result(v1::DispatchResult {
+        worker.send_result(v1::DispatchResult {
             token: dispatch.token.clone(),
             outcome: Some(v1::dispatch_result::Outcome::Later(v1::Later {})),
             ..v1::DispatchResult::default()
-        }));
+        });
         if !can {
             let found = ended(&node.client, cid).await;
             assert_eq!(failure(found).reason, "NOT_SUPPORTED");

@@ -190,11 +190,11 @@ async fn wrong_answers_fail_what_they_answer_and_nothing_else() {
     // Bytes that are no message.
     let calling = call(&node, dict! {});
     let dispatch = worker.dispatch().await;
-    worker.send(Message::Result(v1::DispatchResult {
+    worker.send_result(v1::DispatchResult {
         token: dispatch.token,
         outcome: Some(v1::dispatch_result::Outcome::Value(vec![0xff; 9].into())),
         ..v1::DispatchResult::default()
-    }));
+    });
     let error = calling.await.unwrap().unwrap_err();
     assert_eq!(error.reason(), "OUTPUT_INVALID");
     let calling = call(&node, dict! {});

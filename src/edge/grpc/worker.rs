@@ -1,5 +1,6 @@
 //! `cidery.v1.WorkerService`: the streams of workers.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +76,7 @@ async fn listen(
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut alive = Instant::now();
+    let mut closing = pin!(invoker.closing().cancelled());
     let resumable = loop {
         tokio::select! {
             message = said.message() => match message {
@@ -103,7 +105,7 @@ async fn listen(
                     session.alive();
                 }
             }
-            () = invoker.closing().cancelled() => {
+            () = &mut closing => {
                 let message = "the node is stopping";
                 workers.end(&session, Some(Error::unavailable(reason::NODE_STOPPING, message)));
                 return;
@@ -116,7 +118,7 @@ async fn listen(
 /// Does what a worker says.
 async fn hear(workers: &Workers, session: &Arc<Session>, message: Option<Message>) {
     match message {
-        Some(Message::Result(result)) => session.result(result),
+        Some(Message::Result(result)) => session.result(*result),
         Some(Message::Progress(progress)) => {
             let read = progress.progress.map(progress_from_proto).transpose();
             match (session.context_of(&progress.token), read) {

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+use futures_util::TryFutureExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -63,9 +65,9 @@ struct Told {
     session: String,
     outbox: Option<mpsc::UnboundedSender<v1::ServeRequest>>,
     /// Handlers under way, by token.
-    running: HashMap<String, Running>,
+    running: HashMap<String, Running, RandomState>,
     /// Results that the node may not have, with the items before them.
-    results: HashMap<String, (Vec<v1::DispatchItem>, v1::DispatchResult)>,
+    results: HashMap<String, (Vec<v1::DispatchItem>, Box<v1::DispatchResult>), RandomState>,
     draining: bool,
     /// The node has said that no dispatch follows.
     drained: bool,
@@ -188,7 +190,7 @@ impl Shared {
         Ok(())
     }
 
-    fn end(&self, result: v1::DispatchResult) {
+    fn end(&self, result: Box<v1::DispatchResult>) {
         let mut told = self.told();
         // Handed back, or void: nobody wants it.
         if let Some(Running { items, .. }) = told.running.remove(&result.token) {
@@ -198,7 +200,10 @@ impl Shared {
             told.results.insert(result.token.clone(), (items, result));
         }
         drop(told);
-        self.fewer.send_replace(());
+        // Whoever waits said so before it looked at what runs.
+        if self.fewer.receiver_count() > 0 {
+            self.fewer.send_replace(());
+        }
     }
 }
 
@@ -371,7 +376,7 @@ impl Line {
             match message {
                 Ok(Some(message)) => {
                     for dispatch in message.dispatches {
-                        handle(&self.shared, channel.clone(), dispatch);
+                        handle(&self.shared, channel.clone(), Box::new(dispatch));
                     }
                     self.hear(channel, message.message);
                 }
@@ -417,7 +422,7 @@ impl Line {
 }
 
 /// Runs the handler of a dispatch.
-fn handle(shared: &Arc<Shared>, channel: Channel, dispatch: v1::Dispatch) {
+fn handle(shared: &Arc<Shared>, channel: Channel, dispatch: Box<v1::Dispatch>) {
     let cancel = CancellationToken::new();
     let token = dispatch.token.clone();
     let running = Running {
@@ -432,27 +437,18 @@ fn handle(shared: &Arc<Shared>, channel: Channel, dispatch: v1::Dispatch) {
         }
         told.running.insert(token, running);
     }
-    let (worker, name) = (Arc::clone(shared), dispatch.service.clone());
+    let worker = Arc::clone(shared);
     shared.tasks.spawn("dispatch", async move {
         let token = dispatch.token.clone();
         let outcome = answer(&worker, channel, dispatch, cancel).await;
-        let result = result(token, outcome);
-        if let Some(v1::dispatch_result::Outcome::Failure(failure)) = &result.outcome {
-            tracing::debug!(
-                service.name = name,
-                reason = failure.reason,
-                "{}",
-                failure.message
-            );
-        }
-        worker.end(result);
+        worker.end(Box::new(result(token, outcome)));
     });
 }
 
 async fn answer(
     shared: &Arc<Shared>,
     channel: Channel,
-    dispatch: v1::Dispatch,
+    dispatch: Box<v1::Dispatch>,
     cancel: CancellationToken,
 ) -> Result<Answered> {
     let definition = shared.handlers.get(&dispatch.service).ok_or_else(|| {
@@ -460,7 +456,7 @@ async fn answer(
         Error::not_found(reason::SERVICE_UNKNOWN, message)
     })?;
     let token = dispatch.token.clone();
-    let (facts, input) = read(dispatch)?;
+    let (facts, input) = read(*dispatch, definition.name())?;
     let input = definition.admit(input)?.input;
     let platform = Platform::new(Arc::clone(shared), channel, token, facts.deadline);
     let platform = Arc::new(platform);
@@ -469,14 +465,17 @@ async fn answer(
     let states = Arc::clone(&shared.states);
     let context = Context::new(facts, cancel, Arc::clone(&platform) as _, states);
     let (future, _) = run(definition, &shared.hooks, context, input);
-    let reply = tracing::Instrument::instrument(Caught(future), span).await?;
+    let handled = Caught(future).inspect_err(|error| {
+        tracing::debug!(reason = error.reason(), trace = error.trace(), "{error}");
+    });
+    let reply = tracing::Instrument::instrument(handled, span).await?;
     Ok(match platform.answers_later() {
         Some(_) => Answered::Later,
         None => Answered::Now(reply, platform.follow_ups()),
     })
 }
 
-fn read(dispatch: v1::Dispatch) -> Result<(Facts, Payload)> {
+fn read(dispatch: v1::Dispatch, service: &ServiceName) -> Result<(Facts, Payload)> {
     let format = wire::format_of_document(dispatch.data_format)?;
     let input = dispatch.input.and_then(|input| input.into_payload(format));
     let mut metadata = metadata_from_proto(dispatch.metadata)?;
@@ -488,6 +487,10 @@ fn read(dispatch: v1::Dispatch) -> Result<(Facts, Payload)> {
         wire::given(text)
             .map(|text| text.parse::<Cid>())
             .transpose()
+    };
+    let root = match dispatch.root_cid == dispatch.cid {
+        true => None,
+        false => optional(dispatch.root_cid)?,
     };
     let in_reply_to = match optional(dispatch.in_reply_to)? {
         None => None,
@@ -506,12 +509,12 @@ fn read(dispatch: v1::Dispatch) -> Result<(Facts, Payload)> {
         .transpose()?;
     let facts = Facts {
         cid,
-        service: ServiceName::parse(&dispatch.service)?,
+        service: service.clone(),
         attempt: dispatch.attempt,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         metadata: Arc::new(metadata),
         parent: optional(dispatch.parent_cid)?,
-        root: optional(dispatch.root_cid)?.unwrap_or(cid),
+        root: root.unwrap_or(cid),
         asynchronous: dispatch.asynchronous,
         last_progress,
         in_reply_to,

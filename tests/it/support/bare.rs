@@ -118,7 +118,7 @@ impl Bare {
             messages += 1;
             all.extend(next.dispatches);
             if let Some(Said::Dispatch(dispatch)) = next.message {
-                all.push(dispatch);
+                all.push(*dispatch);
             }
         }
         (all, messages)
@@ -140,7 +140,7 @@ impl Bare {
     pub(crate) async fn dispatch(&mut self) -> v1::Dispatch {
         loop {
             match self.next().await {
-                Ok(Some(Said::Dispatch(dispatch))) => return dispatch,
+                Ok(Some(Said::Dispatch(dispatch))) => return *dispatch,
                 Ok(Some(Said::Received(_))) => {}
                 other => panic!("no dispatch but {other:?}"),
             }
@@ -163,10 +163,14 @@ impl Bare {
 
     pub(crate) fn answer(&self, token: &str, answer: &Dict) {
         let answer = struct_pb::encode_dict(answer).unwrap();
-        self.send(Message::Result(v1::DispatchResult {
+        self.send_result(v1::DispatchResult {
             token: token.to_owned(),
             outcome: Some(v1::dispatch_result::Outcome::Payload(answer)),
             ..v1::DispatchResult::default()
-        }));
+        });
+    }
+
+    pub(crate) fn send_result(&self, result: v1::DispatchResult) {
+        self.send(Message::Result(Box::new(result)));
     }
 }
