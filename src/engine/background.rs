@@ -43,8 +43,10 @@ enum Stopped {
 pub(super) enum Ended {
     /// With an outcome.
     With(Result<Reply>),
-    /// The node stopped first, or the worker gave it back: it does not count.
+    /// The worker gave it back: it does not count.
     HandedBack,
+    /// The node stopped first: nor does that, but it may have begun.
+    Halted,
     /// Its worker was lost.
     Lost(Error),
     /// The handler answered "later": whoever has the token gives the outcome.
@@ -70,7 +72,10 @@ impl Invoker {
             self.wake(&route);
             return;
         }
-        if let Some(error) = self.not_again(&invocation) {
+        // What somebody wants cancelled is: it is looked at below.
+        if !invocation.cancel_requested
+            && let Some(error) = self.not_again(&invocation)
+        {
             // It had begun, or may have: the store does not hold the start of a first attempt.
             let begun = Invocation {
                 state: State::Pending { started: true },
@@ -184,7 +189,6 @@ impl Invoker {
         );
         let attempt = Attempt::new(&definition, Arc::clone(&dispatch), context, input);
         let (outcome, stopped) = self.watch(attempt, &cancel, live, timeout, deadline).await;
-        let handed_back = stopped == Stopped::Node;
         match outcome {
             _ if stopped == Stopped::Deadline => {
                 let deadline = request.terms.deadline.unwrap_or(Timestamp::MAX);
@@ -195,7 +199,7 @@ impl Invoker {
                 let reply = with_ignored(reply, &ignored);
                 Ended::With(self.storable_reply(route, reply, invocation))
             }
-            _ if handed_back => Ended::HandedBack,
+            _ if stopped == Stopped::Node => Ended::Halted,
             Some(Err(error)) if !cancel.is_cancelled() => match seat.map(|seat| seat.fate()) {
                 Some(Fate::Lost) => Ended::Lost(error),
                 Some(Fate::HandedBack) => Ended::HandedBack,
@@ -222,7 +226,7 @@ impl Invoker {
         deadline: Option<Timestamp>,
     ) -> (Option<Result<Reply>>, Stopped) {
         let late = self.passes(deadline);
-        let stopped = tokio::select! {
+        let mut stopped = tokio::select! {
             biased;
             outcome = &mut attempt => return (Some(outcome), Stopped::Itself),
             () = cancel.cancelled() => Stopped::Canceller,
@@ -236,12 +240,16 @@ impl Invoker {
         if outcome.is_none() && stopped == Stopped::Silence && attempt.is_elsewhere() {
             // It cannot be dropped from here: the next attempt waits until it has ended, or its worker is lost.
             let late = self.passes(deadline);
-            outcome = tokio::select! {
-                outcome = &mut attempt => Some(outcome),
+            let unwanted = tokio::select! {
+                outcome = &mut attempt => return (Some(outcome), stopped),
                 () = late => return (None, Stopped::Deadline),
                 () = self.0.halting.cancelled() => return (None, Stopped::Node),
+                () = live.unwanted.cancelled() => Stopped::Canceller,
             };
+            stopped = unwanted;
+            outcome = tokio::time::timeout(grace, &mut attempt).await.ok();
         }
+        // What is elsewhere goes on there, and its token is void.
         if outcome.is_none() {
             attempt.end().await;
         }

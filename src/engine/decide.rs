@@ -58,7 +58,7 @@ pub(super) fn decide(
             Err(error),
         ),
         Ended::With(Err(error)) => failed(route, invocation, state, error, now),
-        Ended::HandedBack if invocation.request.terms.at_most_once => {
+        Ended::Halted if invocation.request.terms.at_most_once => {
             let change = Change::Failure { retried: false };
             terminal(invocation, state, change, Err(node_lost()))
         }
@@ -69,7 +69,7 @@ pub(super) fn decide(
         Ended::Later(token) => awaits(route, invocation, token, now),
         Ended::Lost(error) => lost(invocation, state, error, limit, now),
         // Not counted: the next attempt has the same number.
-        Ended::HandedBack => match state.after(Change::HandedBack) {
+        Ended::HandedBack | Ended::Halted => match state.after(Change::HandedBack) {
             Some(pending @ State::Pending { .. }) => Decision {
                 state: pending,
                 last_failure: invocation.last_failure.clone(),

@@ -172,6 +172,8 @@ pub(super) struct Live {
     pub(super) cid: Cid,
     /// Fires when its handler is to stop.
     pub(super) cancel: CancellationToken,
+    /// Fires when somebody wants it cancelled.
+    pub(super) unwanted: CancellationToken,
     told: Mutex<Told>,
 }
 
@@ -236,6 +238,7 @@ impl Live {
         Self {
             cid: invocation.request.cid,
             cancel: CancellationToken::new(),
+            unwanted: CancellationToken::new(),
             told: Mutex::new(Told {
                 state: State::Running {
                     cancel_requested: false,
@@ -367,6 +370,7 @@ impl Live {
         }
         told.state = told.state.after(Change::Cancel).unwrap_or(told.state);
         drop(told);
+        self.unwanted.cancel();
         self.cancel.cancel();
         true
     }

@@ -80,15 +80,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Records what became of an invocation: its new state and the events since the last record, together or not at
     /// all, and with them the invocations that follow from it. Durable when it resolves.
     ///
-    /// The first terminal record wins, and a claim beats whoever has none ([`Record::unclaimed`]): answers whether this
-    /// one was taken. What follows and is known already, by its CID or its key, is not accepted again.
+    /// The first terminal record wins, and a claim beats whoever has none, and so does an attempt since then
+    /// ([`Record::unclaimed`]): answers whether this one was taken. What follows and is known already, by its CID or
+    /// its key, is not accepted again.
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>>;
 
     /// Notes that somebody wants an invocation cancelled whose handler runs ([`Invocation::cancel_requested`]). Durable
     /// when it resolves; answers whether it has not ended yet.
     fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
-    /// The invocation that was accepted with an idempotency key, as long as it is kept.
+    /// The invocation that was accepted with an idempotency key, as long as it is kept: whatever its service, which may
+    /// be another one.
     fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>>;
 
     /// Up to `max` invocations that a filter lets through, those accepted last first. `before` is the
@@ -234,8 +236,9 @@ pub struct Record {
     pub followed_by: Vec<Invocation>,
     /// Whether its outcome is awaited from outside, or came so.
     pub later: Option<Later>,
-    /// Whether it is only taken where the invocation is not claimed: it comes from somebody who did not claim it.
-    pub unclaimed: bool,
+    /// Of somebody who did not claim the invocation: how many attempts it had when that was decided. It is only taken
+    /// where it is not claimed, and has not been attempted since.
+    pub unclaimed: Option<u32>,
 }
 
 impl Record {

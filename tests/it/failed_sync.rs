@@ -37,6 +37,13 @@ async fn breaks(file: &str, folder: &Folder) {
         answered.push(client.invoke_async(customer()).await.unwrap().cid);
     }
     assert!(is_serving(&server.address).await);
+    let mut health = HealthClient::connect(format!("http://{}", server.address))
+        .await
+        .unwrap();
+    let watched = health.watch(HealthCheckRequest::default()).await.unwrap();
+    let mut watched = watched.into_inner();
+    let mut next = async || watched.message().await.unwrap().unwrap().status();
+    assert_eq!(next().await, ServingStatus::Serving);
     std::fs::write(&broken, file).unwrap();
     // The log is synced with each commit, the database only once the log is brought into it.
     let error = loop {
@@ -47,6 +54,7 @@ async fn breaks(file: &str, folder: &Folder) {
     };
     assert_eq!(error.reason(), "STORE_FAILED", "{error:?}");
     assert!(!is_serving(&server.address).await);
+    assert_eq!(next().await, ServingStatus::NotServing);
     // A sync that is tried again can succeed without having done anything: the disk is not trusted again.
     std::fs::remove_file(&broken).unwrap();
     let error = client.invoke_async(customer()).await.unwrap_err();

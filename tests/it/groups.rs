@@ -283,6 +283,29 @@ async fn a_group_that_was_to_be_cancelled_is_cancelled_by_the_next_node() {
     }
 }
 
+/// What was to be cancelled when the node ended is, also where nobody serves it any more.
+#[tokio::test]
+async fn what_was_to_be_cancelled_needs_no_worker() {
+    let folder = Folder::new("cancelling");
+    let start = async || {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        TestNode::start(Node::builder().store(store)).await
+    };
+    let node = start().await;
+    let builder = cidery::Worker::builder().service("a.gone", async || {});
+    let worker = builder.connect(&node.address().to_string()).await.unwrap();
+    worker.stop().await;
+    let call = Call::new("a.gone", dict! {});
+    let cid = node.client.invoke_async(call).await.unwrap().cid;
+    // As where it ran, and the node ended before its handler did.
+    let store = node.handle.invoker().store();
+    assert!(store.request_cancel(cid).await.unwrap());
+    node.handle.stop().await;
+    drop((node.client, node.stub));
+    let node = start().await;
+    assert_eq!(ended(&node.client, cid).await.state(), v1::State::Cancelled);
+}
+
 async fn refused(node: &TestNode, request: v1::InvokeBatchRequest) -> Error {
     let answer = node.stub.clone().invoke_batch(request).await;
     error_of(&answer.unwrap_err())

@@ -256,3 +256,20 @@ async fn a_cid_whose_outcome_is_gone_is_not_accepted_again() {
         (Kind::AlreadyExists, "RESULT_EXPIRED")
     );
 }
+
+/// A key that another service has is not taken in silence.
+#[tokio::test]
+async fn a_follow_up_with_the_key_of_another_service_is_refused() {
+    let handler = |ctx: Context| async move {
+        let next = ctx.invoke_async("demo.flaky", dict! { "failures": 0 });
+        next.with_outcome().idempotency_key("taken").await.map(drop)
+    };
+    let node = TestNode::start(Node::builder().demo().service("first", handler)).await;
+    let mut taken = Call::new("customer.get", dict! { "cust_id": 1 });
+    taken.background().idempotency_key = Some("taken".to_owned());
+    node.client.invoke_async(taken).await.unwrap();
+    let first = node.client.invoke_async(Call::new("first", ()));
+    let cid = first.await.unwrap().cid;
+    let outcome = ended(&node, cid).await.invocation.outcome().unwrap();
+    assert_eq!(outcome.unwrap_err().reason(), "IDEMPOTENCY_MISMATCH");
+}

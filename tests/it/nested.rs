@@ -8,6 +8,7 @@ use cidery::service::Call;
 use cidery::{Cid, Client, Context, Error, Node, RetryPolicy, Worker, dict};
 use tokio::sync::Semaphore;
 
+use crate::support::bare::{Bare, hello};
 use crate::support::binary::{cidery, stdout};
 use crate::support::proxy::Proxy;
 use crate::support::{TestNode, ended, failure, follow, names, until};
@@ -72,6 +73,31 @@ async fn a_call_that_reaches_no_node_has_a_cid() {
     let error = error.unwrap_err();
     assert_eq!(error.reason(), "TRANSPORT");
     assert!(error.cid().is_some(), "{error:?}");
+}
+
+/// An attempt that hangs at a worker, long after its time, ends when somebody cancels it.
+#[tokio::test]
+async fn what_hangs_at_a_worker_can_be_cancelled() {
+    let limits = |limits: &mut cidery::engine::Limits| limits.grace = Duration::from_millis(50);
+    let node = TestNode::start(Node::builder().limits(limits)).await;
+    let mut worker = Bare::connect(node.address(), hello("a.task")).await;
+    // It has another one that is not overdue: a worker that only hangs loses its stream.
+    let mut patient = Call::new("a.task", ());
+    patient.timeout = Some(Duration::from_secs(600));
+    node.client.invoke_async(patient).await.unwrap();
+    worker.dispatch().await;
+    let mut hangs = Call::new("a.task", ());
+    hangs.timeout = Some(Duration::from_millis(20));
+    let cid = node.client.invoke_async(hangs).await.unwrap().cid;
+    let dispatch = worker.dispatch().await;
+    // Beyond its time and the grace period it waits for the worker alone.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let found = node.client.invocation(cid, Duration::ZERO).await.unwrap();
+    assert_eq!(found.state(), v1::State::Running);
+    node.client.cancel(cid, false).await.unwrap();
+    assert_eq!(ended(&node.client, cid).await.state(), v1::State::Cancelled);
+    worker.answer(&dispatch.token, &dict! {});
+    assert_eq!(worker.refused().await.token, dispatch.token);
 }
 
 /// How a handler failed is for those who operate the node: it is in `explain`, and in no answer.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cidery::dict;
-use cidery::engine::store::{Store as _, Stored};
+use cidery::engine::store::{Filter, Store as _, Stored};
 use cidery::model::invocation::State;
 use cidery::store::{SqliteOptions, SqliteStore};
 
@@ -248,4 +248,60 @@ async fn a_directory_is_one_processs_and_one_programs() {
     .unwrap();
     let error = SqliteStore::open(&inner).unwrap_err();
     assert_eq!(error.reason(), "STORE_UNUSABLE", "{error}");
+}
+
+/// One that is damaged keeps nothing else from being run, listed, or looked after.
+#[tokio::test]
+async fn what_cannot_be_read_is_passed_over() {
+    let folder = Folder::new("store");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let mut cids = Vec::new();
+    for _ in 0..3 {
+        let mut next = invocation("a", NOW, dict! {});
+        let request = Arc::make_mut(&mut next.request);
+        request.terms.expire_time = Some(at(5));
+        cids.push(request.cid);
+        store.accept(next).await.unwrap();
+    }
+    let other = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+    let damage = "UPDATE invocation SET request = x'ff' WHERE cid = ?1";
+    other.execute(damage, [cids[0].as_bytes()]).unwrap();
+    let list = store.list(Filter::default(), None, 10).await.unwrap();
+    let listed = list.invocations.iter().map(|found| found.request.cid);
+    assert_eq!(listed.collect::<Vec<_>>(), [cids[2], cids[1]]);
+    let overdue = store.overdue(at(5), 10).await.unwrap();
+    assert_eq!(overdue.len(), 2);
+    assert_eq!(claimed(&store, "a", NOW, 1).await, []);
+    assert_eq!(claimed(&store, "a", NOW, 1).await, [cids[1]]);
+    assert!(store.record(succeeded(cids[1])).await.unwrap());
+    assert_eq!(claimed(&store, "a", NOW, 9).await, [cids[2]]);
+    assert!(store.get(cids[0]).await.is_err());
+}
+
+/// While a service writes without end, what others write is committed all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_take_turns_at_the_writer() {
+    let folder = Folder::new("store");
+    let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
+    let large = "x".repeat(1 << 20);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writers = (0..24).map(|_| {
+        let (store, large, stop) = (Arc::clone(&store), large.clone(), Arc::clone(&stop));
+        crate::support::raw::spawn(async move {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let next = invocation("a", NOW, dict! { "text": large.clone() });
+                store.accept(next).await.unwrap();
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    for _ in 0..10 {
+        let small = accepted(&*store, "b", NOW);
+        let small = tokio::time::timeout(crate::support::PATIENCE, small).await;
+        small.expect("it is never committed");
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
 }

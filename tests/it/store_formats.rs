@@ -231,7 +231,7 @@ async fn write(store: &SqliteStore) {
             tombstone_until: all.purge_time,
             followed_by: Vec::new(),
             later: None,
-            unclaimed: false,
+            unclaimed: None,
         };
         assert!(store.record(record).await.unwrap());
     }

@@ -402,7 +402,13 @@ async fn a_worker_that_stops_hands_back_what_it_does_not_finish() {
     let client = node.client.clone();
     let waiting =
         crate::support::raw::spawn(async move { client.invoke(Call::new("a.task", ())).await });
-    until("both run", || first.in_flight() == 2).await;
+    let client = node.client.clone();
+    let keyed = crate::support::raw::spawn(async move {
+        let mut call = Call::new("a.task", ());
+        call.background().idempotency_key = Some("k".to_owned());
+        client.invoke(call).await
+    });
+    until("all run", || first.in_flight() == 3).await;
     let second = Worker::builder().service("a.task", async || "done");
     let _second = connect(&node, second).await;
     first.stop().await;
@@ -412,6 +418,7 @@ async fn a_worker_that_stops_hands_back_what_it_does_not_finish() {
         (i32::from(v1::State::Succeeded), 1)
     );
     assert!(waiting.await.unwrap().is_ok());
+    assert!(keyed.await.unwrap().is_ok());
 }
 
 /// The connection is cut for longer than a heartbeat of the work: nothing is done twice, and nothing is lost.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_stream::Stream;
@@ -14,6 +15,9 @@ use crate::codec::proto::health::health_check_response::ServingStatus;
 use crate::codec::proto::health::health_server::Health;
 use crate::engine::Invoker;
 use crate::model::error::Result;
+
+/// How often whoever watches is told of what changes by itself.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether the node serves: set by whoever starts and stops it.
 #[derive(Clone, Debug)]
@@ -89,6 +93,8 @@ impl HealthApi {
             let changed = tokio::select! {
                 changed = serving.changed() => changed,
                 changed = services.changed() => changed,
+                // A disk that fails tells nobody.
+                () = tokio::time::sleep(LOOK_AGAIN) => Ok(()),
                 () = self.invoker.closing().cancelled() => Ok(()),
                 () = statuses.closed() => return,
             };

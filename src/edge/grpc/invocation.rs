@@ -18,6 +18,7 @@ use crate::codec::convert::{
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
 use crate::codec::{payload, sio};
+use crate::engine::store::Stored;
 use crate::engine::{Found, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -241,7 +242,15 @@ impl InvocationApi {
         }
         let service = ServiceName::parse(&message.service)?;
         let key = message.idempotency_key.clone();
-        let found = self.invoker.store().with_key(service, key).await?;
+        let store = self.invoker.store();
+        let found = store.with_key(service.clone(), key).await?;
+        let found = match found {
+            Some(cid) => match store.get(cid).await? {
+                Stored::Found(found) if found.request.service == service => Some(cid),
+                _ => None,
+            },
+            None => None,
+        };
         found.ok_or_else(|| {
             let message = "nothing that is kept was accepted with this key for this service";
             Error::not_found(reason::CID_UNKNOWN, message)

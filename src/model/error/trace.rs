@@ -1,14 +1,27 @@
-//! How a failure came about: for those who operate a node, never for its callers.
+//! What is kept of a failure: how it came about, for those who operate a node, never for its callers; and how much of
+//! what it says.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::{error, mem};
 
 use super::Error;
 
-/// How much is kept of a trace: 8 KiB. Of a longer one it is the end, where the failure is.
+/// How much is kept of a message, or of a trace: 8 KiB. Of a longer trace it is the end, where the failure is.
 const MAX_BYTES: usize = 8 << 10;
 
 impl Error {
+    /// The message, as it is stored: 8 KiB of it at most. Each attempt adds one to the history of an invocation, and
+    /// what is longer fits no answer.
+    #[must_use]
+    pub fn kept_message(&self) -> Cow<'_, str> {
+        let message = self.message();
+        match message.split_at_checked(message.floor_char_boundary(MAX_BYTES)) {
+            Some((kept, rest)) if !rest.is_empty() => Cow::Owned(format!("{kept}…")),
+            _ => Cow::Borrowed(message),
+        }
+    }
+
     /// Keeps how it came about, a traceback for one: for the log and for `explain`. It is never part of an answer. Of
     /// more than 8 KiB the end is kept.
     #[must_use]
@@ -67,5 +80,8 @@ mod tests {
         let long = "é".repeat(MAX_BYTES) + "the end";
         let trace = Error::internal("X", "x").with_trace(long).trace().unwrap();
         assert!(trace.len() <= MAX_BYTES + 3 && trace.ends_with("the end"));
+        let message = Error::internal("X", "é".repeat(MAX_BYTES));
+        assert!(message.kept_message().len() <= MAX_BYTES + 3);
+        assert_eq!(Error::internal("X", "short").kept_message(), "short");
     }
 }

@@ -298,7 +298,12 @@ impl Kept {
         if invocation.state.is_terminal() {
             return false;
         }
-        if record.unclaimed && self.claimed.contains_key(&record.cid) {
+        let is_claimed = self.claimed.contains_key(&record.cid);
+        let attempts = invocation.attempts;
+        if record
+            .unclaimed
+            .is_some_and(|read| is_claimed || read != attempts)
+        {
             return false;
         }
         let before = weight(invocation);
@@ -513,14 +518,8 @@ impl Store for MemoryStore {
         ready(Ok(taken.is_some()))
     }
 
-    fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>> {
-        let kept = self.kept();
-        let found = kept
-            .keys
-            .get(&key)
-            .and_then(|cid| kept.invocations.get(cid));
-        let found = found.filter(|found| found.request.service == service);
-        ready(Ok(found.map(|found| found.request.cid)))
+    fn with_key(&self, _: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>> {
+        ready(Ok(self.kept().keys.get(&key).copied()))
     }
 
     fn overdue(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {

@@ -433,7 +433,7 @@ fn to_failure(error: &Error) -> DiskFailure {
     DiskFailure {
         code: error.kind().grpc_code().into(),
         reason: error.reason().to_owned(),
-        message: error.message().to_owned(),
+        message: error.kept_message().into_owned(),
         retryable: error.retryable_mark(),
         retry_after: error.retry_after().map(duration_nanos),
         cid: error.cid().map(|cid| cid.as_bytes().to_vec()),

@@ -6,11 +6,11 @@ use rusqlite::types::Value as SqlValue;
 
 use super::disk;
 use super::failed;
-use super::reader::{COLUMNS, Found, NEXT_COLUMN};
+use super::reader::{COLUMNS, Found, NEXT_COLUMN, named, readable};
 use super::work::state_number;
 use crate::engine::store::{Filter, Page};
 use crate::model::error::Result;
-use crate::model::id::{Cid, ServiceName};
+use crate::model::id::Cid;
 use crate::model::invocation::State;
 
 /// How many bytes of invocations a page holds, at most, the last one aside: 16 MiB.
@@ -57,11 +57,9 @@ pub(super) fn list(
     let (rows, more) = read().map_err(|error: rusqlite::Error| failed(&error))?;
     let last = rows.last().filter(|_| more);
     let next = last.map(|(.., id)| u64::try_from(*id).unwrap_or_default());
-    let decoded = rows
-        .into_iter()
-        .map(|(found, name, _)| found.decode(&ServiceName::of_record(&name)?, None));
+    let rows = rows.into_iter().map(|(found, name, _)| (found, name));
     Ok(Page {
-        invocations: decoded.collect::<Result<_>>()?,
+        invocations: readable(named(rows.collect())?, None).0,
         next,
     })
 }
@@ -174,6 +172,7 @@ fn among_these(connection: &Connection, filter: &Filter) -> rusqlite::Result<Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::id::ServiceName;
 
     /// How SQLite says that it finds the rows of `invocation` that a filter lets through.
     fn plan(filter: &Filter, open: i64) -> String {

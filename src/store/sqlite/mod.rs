@@ -10,6 +10,7 @@
 //! One thread writes and commits what it finds waiting together: the sync that makes one caller's invocation durable
 //! makes all of them so. `schema.sql` says what is kept, `docs/store.md` what is promised.
 
+mod counts;
 mod disk;
 mod groups;
 mod list;
@@ -28,19 +29,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
+use self::counts::{Claiming, Counts, Ending};
 use self::open::Directory;
+use self::reader::Due;
 use self::rows::{Change, New, NewGroup};
 use self::threads::{Query, ask, busy, checkpoint, closed, read, spawn};
 use self::writer::{Job, Writer};
 use crate::engine::store::{Acceptance, Announced, Claim, Filter, Page, Record, Store, Stored};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Invocation, State};
+use crate::model::invocation::Invocation;
 use crate::service::BoxFuture;
 
 /// How much the store holds unless told otherwise: 64 GiB.
@@ -101,139 +105,6 @@ struct Shared {
     checkpoint: Mutex<Option<Sender<()>>>,
     /// How many bytes wait for the writer.
     queued: AtomicU64,
-}
-
-/// What is claimed of one service, with the concurrency key that it has.
-type Claimed = HashMap<Cid, Option<String>>;
-
-/// What is pending, kept rather than counted.
-#[derive(Debug, Default)]
-struct Counts {
-    pending: HashMap<ServiceName, usize>,
-    in_all: usize,
-    /// How many of what is pending wait for an outcome from outside, by service.
-    awaited: HashMap<ServiceName, usize>,
-    /// What is claimed, by service, with its concurrency key.
-    claimed: HashMap<ServiceName, Claimed>,
-    /// The services of what is claimed: a record names its CID alone.
-    service_of: HashMap<Cid, ServiceName>,
-    /// What is being recorded by those who did not claim it, or was while a claim read what is due, with how many do:
-    /// no claim takes it.
-    ending: HashMap<Cid, usize>,
-    /// Those of them that are on disk, and that the claim under way may not have read so.
-    recorded: Vec<Cid>,
-    is_claiming: bool,
-}
-
-impl Counts {
-    fn add(&mut self, service: ServiceName, more: usize) {
-        *self.pending.entry(service).or_default() += more;
-        self.in_all += more;
-    }
-
-    /// Takes note that one of a service waits for an outcome from outside, or does not any more.
-    fn change_awaited(&mut self, service: &ServiceName, was: bool, is: bool) {
-        if was != is {
-            let awaited = self.awaited.entry(service.clone()).or_default();
-            *awaited = (*awaited + usize::from(is)).saturating_sub(usize::from(was));
-        }
-    }
-
-    /// One who records something without having claimed it is done.
-    fn end(&mut self, cid: Cid) {
-        if let Some(others) = self.ending.get_mut(&cid) {
-            *others -= 1;
-            if *others == 0 {
-                self.ending.remove(&cid);
-            }
-        }
-    }
-
-    /// What is recorded by now is read so by a claim that begins.
-    fn begin_claim(&mut self) {
-        self.is_claiming = true;
-        for cid in std::mem::take(&mut self.recorded) {
-            self.end(cid);
-        }
-    }
-
-    /// Forgets a claim; answers whether there was one.
-    fn release(&mut self, cid: Cid) -> bool {
-        let service = self.service_of.remove(&cid);
-        let claimed = service
-            .as_ref()
-            .and_then(|service| self.claimed.get_mut(service));
-        claimed.is_some_and(|claimed| claimed.remove(&cid).is_some())
-    }
-
-    /// Notes on a pending invocation whether another one with its concurrency key is claimed: the one that is, is not.
-    fn note_busy_key(&self, invocation: &mut Invocation) {
-        let request = &invocation.request;
-        if let (State::Pending { .. }, Some(key), Some(claimed)) = (
-            invocation.state,
-            &request.terms.concurrency_key,
-            self.claimed.get(&request.service),
-        ) {
-            let mut keys = claimed.values().flatten();
-            let is_claimed = claimed.contains_key(&request.cid);
-            invocation.key_busy =
-                !is_claimed && (invocation.key_busy || keys.any(|other| other == key));
-        }
-    }
-
-    fn take(&mut self, service: &ServiceName, fewer: usize) {
-        if let Some(pending) = self.pending.get_mut(service) {
-            *pending = pending.saturating_sub(fewer);
-        }
-        self.in_all = self.in_all.saturating_sub(fewer);
-    }
-}
-
-/// A claim that reads what is due; over when dropped.
-struct Claiming<'a>(&'a Shared);
-
-impl<'a> Claiming<'a> {
-    fn begin(shared: &'a Shared) -> Self {
-        shared.counts().begin_claim();
-        Self(shared)
-    }
-}
-
-impl Drop for Claiming<'_> {
-    fn drop(&mut self) {
-        let mut counts = self.0.counts();
-        counts.begin_claim();
-        counts.is_claiming = false;
-    }
-}
-
-/// A record of what nobody has claimed; on its way until dropped.
-struct Ending<'a> {
-    shared: &'a Shared,
-    cid: Cid,
-}
-
-impl<'a> Ending<'a> {
-    /// `None` where it is claimed: a claim beats whoever has none.
-    fn begin(shared: &'a Shared, cid: Cid) -> Option<Self> {
-        let mut counts = shared.counts();
-        if counts.service_of.contains_key(&cid) {
-            return None;
-        }
-        *counts.ending.entry(cid).or_default() += 1;
-        drop(counts);
-        Some(Self { shared, cid })
-    }
-}
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        let mut counts = self.shared.counts();
-        match counts.is_claiming {
-            true => counts.recorded.push(self.cid),
-            false => counts.end(self.cid),
-        }
-    }
 }
 
 impl Shared {
@@ -328,6 +199,7 @@ impl SqliteStore {
             bytes_limit: options.bytes_limit,
             free_kept: options.free_kept,
             services,
+            syncing: Duration::ZERO,
         };
         let mut threads = vec![spawn("store-writer", move || writer.run(&waiting))?];
         let mut readers = |count: usize| -> Result<SyncSender<Query>> {
@@ -459,8 +331,18 @@ impl Store for SqliteStore {
             let found = ask(&self.claims, move |connection| {
                 reader::due(connection, &name, now, max, &claimed, recovering)
             });
-            let (mut invocations, next) = found.await?;
+            let Due {
+                mut invocations,
+                damaged,
+                next,
+            } = found.await?;
             let mut counts = self.shared.counts();
+            // Nobody can run them: they are out of the way until the store is opened again.
+            for cid in damaged {
+                let claimed = counts.claimed.entry(service.clone()).or_default();
+                claimed.insert(cid, None);
+                counts.service_of.insert(cid, service.clone());
+            }
             // It ends while it is looked at, or has ended since.
             invocations.retain(|found| !counts.ending.contains_key(&found.request.cid));
             for invocation in &invocations {
@@ -488,7 +370,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let (cid, unclaimed) = (record.cid, record.unclaimed);
             let change = Change::of(record)?;
-            let _ending = match unclaimed.then(|| Ending::begin(&self.shared, cid)) {
+            let _ending = match unclaimed.map(|_| Ending::begin(&self.shared, cid)) {
                 Some(None) => return Ok(false),
                 ending => ending.flatten(),
             };

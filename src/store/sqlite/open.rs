@@ -1,6 +1,6 @@
 //! Opening a store directory: the lock, the file, its format.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -57,12 +57,15 @@ impl Directory {
         options.create(true).truncate(false).write(true).mode(0o600);
         let lock = options.open(path.join("lock"));
         let lock = lock.map_err(|error| cannot("write to", error))?;
-        lock.try_lock().map_err(|_| {
-            let message = format!(
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => unusable(format!(
                 "another process uses `{}`: stop it, or choose another directory with `--data-dir`",
                 path.display()
-            );
-            unusable(message)
+            )),
+            TryLockError::Error(error) => {
+                warn_of_network(path);
+                cannot("lock", error)
+            }
         })?;
         let file = path.join("cidery.db");
         let mut options = OpenOptions::new();

@@ -122,6 +122,27 @@ impl Found {
     }
 }
 
+/// What can be read of several rows, and the CIDs of the others: one that is damaged must not keep the rest from
+/// whoever asks.
+pub(super) fn readable(
+    rows: impl IntoIterator<Item = (Found, ServiceName)>,
+    recovering: Option<u32>,
+) -> (Vec<Invocation>, Vec<Cid>) {
+    let (mut read, mut damaged) = (Vec::new(), Vec::new());
+    for (row, service) in rows {
+        let cid = disk::cid(&row.cid);
+        match row.decode(&service, recovering) {
+            Ok(invocation) => read.push(invocation),
+            Err(error) => {
+                let named = cid.as_ref().map(ToString::to_string).unwrap_or_default();
+                tracing::error!(cid = named, %error, "an invocation cannot be read, and is passed over");
+                damaged.extend(cid);
+            }
+        }
+    }
+    (read, damaged)
+}
+
 /// Reads one invocation.
 pub(super) fn get(connection: &Connection, cid: Cid) -> Result<Stored> {
     let read = || {
@@ -160,6 +181,15 @@ pub(super) fn tombstone(connection: &Connection, cid: Cid) -> rusqlite::Result<O
     tombstone.optional()
 }
 
+/// What is due, as a claim finds it.
+pub(super) struct Due {
+    pub(super) invocations: Vec<Invocation>,
+    /// Those that cannot be read.
+    pub(super) damaged: Vec<Cid>,
+    /// When the next one is due.
+    pub(super) next: Option<i64>,
+}
+
 /// Due invocations of a service that are not claimed, and when the next one is due.
 pub(super) fn due(
     connection: &Connection,
@@ -168,7 +198,7 @@ pub(super) fn due(
     max: usize,
     claimed: &HashMap<Cid, Option<String>>,
     recovering: Option<u32>,
-) -> Result<(Vec<Invocation>, Option<i64>)> {
+) -> Result<Due> {
     let busy: HashSet<&str> = claimed.values().flatten().map(String::as_str).collect();
     // Those that are passed over: what is claimed, and what came before it with the same key.
     let limit = max.saturating_add(claimed.len() + busy.len());
@@ -202,8 +232,13 @@ pub(super) fn due(
         Ok((found, next))
     };
     let (found, next) = read().map_err(|error: rusqlite::Error| failed(&error))?;
-    let decoded = found.into_iter().map(|row| row.decode(service, recovering));
-    Ok((decoded.collect::<Result<_>>()?, next))
+    let rows = found.into_iter().map(|row| (row, service.clone()));
+    let (invocations, damaged) = readable(rows, recovering);
+    Ok(Due {
+        invocations,
+        damaged,
+        next,
+    })
 }
 
 /// Pending ones whose time is over.
@@ -221,10 +256,14 @@ pub(super) fn overdue(connection: &Connection, now: i64, max: usize) -> Result<V
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
     let rows = read().map_err(|error: rusqlite::Error| failed(&error))?;
-    let decoded = rows
-        .into_iter()
-        .map(|(found, name)| found.decode(&ServiceName::of_record(&name)?, None));
-    decoded.collect()
+    Ok(readable(named(rows)?, None).0)
+}
+
+/// Rows with the names of their services.
+pub(super) fn named(rows: Vec<(Found, String)>) -> Result<Vec<(Found, ServiceName)>> {
+    let named = rows.into_iter();
+    let named = named.map(|(found, name)| Ok((found, ServiceName::of_record(&name)?)));
+    named.collect()
 }
 
 /// What workers declared.
@@ -298,7 +337,7 @@ pub(super) fn awaited(connection: &Connection) -> Result<HashMap<ServiceName, us
     parsed.collect()
 }
 
-/// The CID that was accepted with an idempotency key.
+/// The CID that was accepted with an idempotency key: for this service, where a file of format 1 has several.
 pub(super) fn with_key(
     connection: &Connection,
     service: &ServiceName,
@@ -306,7 +345,8 @@ pub(super) fn with_key(
 ) -> Result<Option<Cid>> {
     let read = || {
         let select = "SELECT cid FROM invocation
-             WHERE service = (SELECT id FROM service WHERE name = ?1) AND idempotency_key = ?2 ORDER BY id LIMIT 1";
+             WHERE idempotency_key = ?2
+             ORDER BY service IS (SELECT id FROM service WHERE name = ?1) DESC, id LIMIT 1";
         let mut select = connection.prepare_cached(select)?;
         let found = select.query_row([service.as_str(), key], |row| row.get::<_, Vec<u8>>(0));
         found.optional()

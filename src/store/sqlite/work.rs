@@ -10,7 +10,7 @@ use super::disk;
 use super::reader;
 use super::rows::{Change, New};
 use super::writer::{Done, Job, Recorded};
-use crate::engine::store::Acceptance;
+use crate::engine::store::{Acceptance, Record};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::State;
@@ -73,7 +73,8 @@ impl Work<'_> {
         })
     }
 
-    /// Looked at at once: where the node ends before the handler does, the next one cancels it.
+    /// Its time is over at once: where the node ends before the handler does, the next one cancels it, whoever serves
+    /// it or not.
     fn request_cancel(&self, cid: Cid) -> rusqlite::Result<bool> {
         let select = "SELECT service, concurrency_key FROM invocation WHERE cid = ?1 AND state < 2";
         let mut select = self.transaction.prepare_cached(select)?;
@@ -86,7 +87,8 @@ impl Work<'_> {
         let queue = self.queue(service, key.as_deref())?;
         // A group has nothing to be stopped itself: it ends with its members.
         let update = "UPDATE invocation SET cancel_requested = 1,
-             wake = CASE WHEN open_members > 0 THEN wake ELSE 0 END WHERE cid = ?1";
+             wake = CASE WHEN open_members > 0 THEN wake ELSE 0 END,
+             over = CASE WHEN open_members > 0 THEN over ELSE 0 END WHERE cid = ?1";
         self.transaction
             .prepare_cached(update)?
             .execute([cid.as_bytes()])?;
@@ -190,7 +192,7 @@ impl Work<'_> {
 
     fn record(&mut self, change: &Change) -> rusqlite::Result<Option<Recorded>> {
         let record = &change.record;
-        let Some(open) = self.not_ended(record.cid)? else {
+        let Some(open) = self.not_ended(record)? else {
             return Ok(None);
         };
         let Open {
@@ -261,12 +263,14 @@ impl Work<'_> {
     }
 
     /// An invocation that has not ended, as far as a record has to know it.
-    fn not_ended(&self, cid: Cid) -> rusqlite::Result<Option<Open>> {
+    /// Nothing where its record was decided of what it was before another one was faster.
+    fn not_ended(&self, record: &Record) -> rusqlite::Result<Option<Open>> {
         let select = "SELECT invocation.id, service, events, name, concurrency_key, group_cid,
              open_members IS NOT NULL, awaited FROM invocation JOIN service ON service.id = service
-             WHERE cid = ?1 AND state < 2";
+             WHERE cid = ?1 AND state < 2 AND attempts = coalesce(?2, attempts)";
         let mut select = self.transaction.prepare_cached(select)?;
-        let open = select.query_row([cid.as_bytes()], |row| {
+        let known = params![record.cid.as_bytes(), record.unclaimed];
+        let open = select.query_row(known, |row| {
             Ok(Open {
                 id: row.get(0)?,
                 service: row.get(1)?,

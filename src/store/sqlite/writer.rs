@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::open::BUSY;
-use super::queue::Queue;
+use super::queue::{Queue, Taken};
 use super::rows::{Change, New, NewGroup};
 use super::work::Work;
 use super::{Counts, QUEUE, Shared, failed, is_broken};
@@ -83,6 +84,8 @@ pub(super) struct Writer {
     pub(super) free_kept: u64,
     /// The rows of services.
     pub(super) services: HashMap<ServiceName, i64>,
+    /// How long it has committed, in all.
+    pub(super) syncing: Duration,
 }
 
 impl Writer {
@@ -101,11 +104,15 @@ impl Writer {
             {
                 queue.push(job);
             }
-            let (group, bytes) = queue.take();
+            let Taken { jobs, bytes, rows } = queue.take();
             self.shared.queued.fetch_sub(bytes, Ordering::Relaxed);
-            let closes = group.iter().any(|job| matches!(job, Job::Close(_)));
-            let purges = group.iter().any(|job| matches!(job, Job::Purge(..)));
-            self.commit(group);
+            let closes = jobs.iter().any(|job| matches!(job, Job::Close(_)));
+            let purges = jobs.iter().any(|job| matches!(job, Job::Purge(..)));
+            let (begun, synced) = (Instant::now(), self.syncing);
+            self.commit(jobs);
+            let syncing = self.syncing - synced;
+            let writing = begun.elapsed().saturating_sub(syncing);
+            queue.pace.note(rows, writing, syncing);
             if purges {
                 self.give_back();
                 self.shared.wake_checkpointer();
@@ -214,6 +221,7 @@ impl Writer {
             connection,
             services,
             generation,
+            syncing,
             ..
         } = self;
         let transaction =
@@ -236,7 +244,9 @@ impl Writer {
                 .prepare_cached(statement)?
                 .execute(params![service, change])?;
         }
+        let begun = Instant::now();
         transaction.commit()?;
+        *syncing += begun.elapsed();
         services.extend(fresh);
         Ok(done)
     }
@@ -312,6 +322,17 @@ impl Job {
             | Self::Announce(..)
             | Self::Forget(..)
             | Self::Close(_) => None,
+        }
+    }
+
+    /// How many rows it writes, roughly.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Self::AcceptGroup(new, _) => 1 + new.members.len(),
+            Self::Record(change, _) => 1 + change.followed_by.len(),
+            Self::Begin(cids, _) => cids.len(),
+            Self::Purge(_, most, _) => *most,
+            _ => 1,
         }
     }
 

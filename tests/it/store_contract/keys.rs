@@ -29,6 +29,8 @@ pub(super) async fn a_key_is_accepted_once_as_long_as_it_is_kept(store: &dyn Sto
     assert_eq!(elsewhere.cid, cid);
     let find = async || store.with_key(service("a"), "k".to_owned()).await.unwrap();
     assert_eq!(find().await, Some(cid));
+    let other = store.with_key(service("b"), "k".to_owned()).await;
+    assert_eq!(other.unwrap(), Some(cid), "whatever its service");
     claimed(store, "a", NOW, 1).await;
     assert!(store.record(succeeded(cid)).await.unwrap());
     assert_eq!(find().await, Some(cid));

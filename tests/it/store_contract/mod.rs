@@ -292,13 +292,15 @@ async fn what_is_over_is_found_unless_it_is_claimed(store: &dyn Store) {
 
 async fn a_claim_beats_whoever_has_none(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
-    let from_outside = || Record {
-        unclaimed: true,
+    let from_outside = |attempts| Record {
+        unclaimed: Some(attempts),
         ..record(cid, State::Pending { started: false }, started())
     };
-    assert!(store.record(from_outside()).await.unwrap());
+    assert!(store.record(from_outside(0)).await.unwrap());
+    // It has been attempted since that was decided.
+    assert!(!store.record(from_outside(0)).await.unwrap());
     assert_eq!(claimed(store, "a", NOW, 1).await, [cid]);
-    assert!(!store.record(from_outside()).await.unwrap());
+    assert!(!store.record(from_outside(1)).await.unwrap());
     assert_eq!(claimed(store, "a", at(100), 1).await, []);
     assert_eq!(found(store, cid).await.events.len(), 3);
     assert!(store.record(succeeded(cid)).await.unwrap());
