@@ -514,3 +514,30 @@ def test_the_states_of_outcomes_are_those_of_invocations() -> None:
             return [o.state is State.SUCCEEDED for o in self.fan_out([("a", {}), ("b", {})]).join()]
 
     assert testing.run(States, invokes={"a": {}, "b": Aborted("no")}) == [True, False]
+
+
+class Item(Service):
+    name = "once.item"
+
+    def handle(self) -> Any:
+        return {"cid": self.invoke_async("cidery.echo", {"n": 1}, once="child")}
+
+
+class Mid(Service):
+    name = "once.mid"
+
+    def handle(self) -> Any:
+        return self.invoke(Item)
+
+
+class Order(Service):
+    name = "once.order"
+
+    def handle(self) -> Any:
+        return {"cids": [self.invoke(each).cid for each in (Item, Mid, Item)]}
+
+
+def test_once_is_once_for_each_place_in_an_invocation(serve: Serve, client: Client) -> None:
+    serve(Item, Mid, Order)
+    first, through, again = client.result(client.invoke_async(Order), WAIT).cids
+    assert first == again != through

@@ -109,16 +109,20 @@ impl Dispatch {
         }))
     }
 
+    /// The names from the outermost call to this one.
+    fn names(&self) -> Vec<String> {
+        let links = std::iter::successors(self.callers.as_deref(), |link| link.caller.as_deref());
+        let mut names = vec![self.service.to_string()];
+        names.extend(links.map(|link| link.service.to_string()));
+        names.reverse();
+        names
+    }
+
     /// The names from the outermost call to `next`; the middle of a long chain is left out.
     fn chain(&self, next: &str) -> String {
         const SHOWN: usize = 6;
-        let mut names = vec![next.to_owned(), self.service.to_string()];
-        let mut caller = self.callers.as_ref();
-        while let Some(link) = caller {
-            names.push(link.service.to_string());
-            caller = link.caller.as_ref();
-        }
-        names.reverse();
+        let mut names = self.names();
+        names.push(next.to_owned());
         if names.len() > SHOWN {
             names.splice(SHOWN / 2..names.len() - SHOWN / 2, ["…".to_owned()]);
         }
@@ -146,6 +150,10 @@ impl Dispatch {
 }
 
 impl Invoke for Dispatch {
+    fn path(&self) -> Option<String> {
+        self.callers.is_some().then(|| self.names().join("/"))
+    }
+
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>> {
         let Some(this) = self.this.upgrade() else {
             return Box::pin(std::future::ready(Err(self.ended())));

@@ -244,6 +244,7 @@ pub(super) fn dispatch(
         asynchronous: facts.asynchronous,
         last_progress: context.last_progress().map(progress_to_proto).transpose()?,
         principal: String::new(),
+        path: context.platform().path().unwrap_or_default(),
     }))
 }
 

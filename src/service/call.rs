@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use crate::model::error::Result;
 use crate::model::id::Cid;
@@ -272,10 +273,20 @@ impl InvokeAsyncCall<'_> {
     }
 }
 
-/// The key of what is accepted once, however often a handler is attempted.
+/// The key of what is accepted once, however often a handler is attempted: by its CID, where in that it is, and a
+/// label.
 pub(super) fn once_key(context: &Context, label: &str) -> String {
     let facts = context.facts();
-    format!("once/{}/{}/{label}", facts.cid, facts.service)
+    match context.platform().path() {
+        None => format!("once/{}/{}/{label}", facts.cid, facts.service),
+        // A path may be longer than a key.
+        Some(path) => {
+            let mut digest = Sha256::digest(path).to_vec();
+            digest.truncate(16);
+            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("once/{}/{hex}/{label}", facts.cid)
+        }
+    }
 }
 
 fn as_document(input: Payload, format: Format) -> Payload {

@@ -29,6 +29,12 @@ pub trait Invoke: fmt::Debug + Send + Sync {
     /// Accepts many invocations at once, all of them or none. Durable once this resolves.
     fn invoke_batch(&self, batch: Batch) -> BoxFuture<'_, Result<AcceptedGroup>>;
 
+    /// The services from the invocation's own to this one, with `/` between them; `None` where it is the invocation's
+    /// own.
+    fn path(&self) -> Option<String> {
+        None
+    }
+
     /// Waits until an invocation has ended, or so long; answers whether it has. The handler's slot is free meanwhile.
     fn wait_for(&self, cid: Cid, at_most: Duration) -> BoxFuture<'_, Result<bool>>;
 

@@ -100,6 +100,45 @@ async fn what_hangs_at_a_worker_can_be_cancelled() {
     assert_eq!(worker.refused().await.token, dispatch.token);
 }
 
+/// What is accepted once is told apart by where in its invocation it is asked for, wherever the handlers are.
+#[tokio::test]
+async fn once_is_once_for_each_place_in_an_invocation() {
+    async fn item(ctx: Context) -> cidery::Result<String> {
+        let child = ctx.invoke_async("customer.get", dict! { "cust_id": 1 });
+        Ok(child.once("child").await?.to_string())
+    }
+    async fn mid(ctx: Context) -> cidery::Result<String> {
+        ctx.invoke("t.item", ()).await?.parse()
+    }
+    async fn order(ctx: Context) -> cidery::Result<Vec<String>> {
+        let mut cids = Vec::new();
+        for service in ["t.item", "t.mid", "t.item"] {
+            cids.push(ctx.invoke(service, ()).await?.parse()?);
+        }
+        Ok(cids)
+    }
+    let in_node = Node::builder().demo().service("t.item", item);
+    let in_node = in_node.service("t.mid", mid).service("t.order", order);
+    let node = TestNode::start(in_node).await;
+    let elsewhere = TestNode::start(Node::builder().demo()).await;
+    let worker = Worker::builder().service("t.item", item);
+    let worker = worker.service("t.mid", mid).service("t.order", order);
+    let address = elsewhere.address().to_string();
+    let _worker = worker.connect(&address).await.unwrap();
+    for node in [&node, &elsewhere] {
+        let accepted = node.client.invoke_async(Call::new("t.order", ()));
+        let cid = accepted.await.unwrap().cid;
+        let Some(v1::outcome::Outcome::Value(cids)) =
+            ended(&node.client, cid).await.outcome.unwrap().outcome
+        else {
+            panic!("no list");
+        };
+        let cids = cidery::codec::struct_pb::decode_value(&cids).unwrap();
+        let cids = cids.as_list().unwrap();
+        assert!(cids[0] == cids[2] && cids[0] != cids[1], "{cids:?}");
+    }
+}
+
 /// How a handler failed is for those who operate the node: it is in `explain`, and in no answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn how_it_failed_is_explained_and_not_answered() {

@@ -43,6 +43,8 @@ class Facts:
     asynchronous: bool = False
     last_progress: Progress | None = None
     principal: str = ""
+    path: str = ""
+    """Of a nested call: the services from the invocation's own to this one."""
     traceparent: str = ""
 
     @property

@@ -55,6 +55,7 @@ def facts_of(dispatch: worker_pb2.Dispatch) -> Facts:
         until=None if timeout is None else time.monotonic() + timeout,
         metadata=dict(dispatch.metadata),
         parent_cid=dispatch.parent_cid,
+        path=dispatch.path,
         root_cid=dispatch.root_cid or dispatch.cid,
         in_reply_to=dispatch.in_reply_to,
         in_reply_to_service=dispatch.in_reply_to_service,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Coroutine, Generator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,10 @@ def fan_out(service: Service, members: Iterable[Member], options: Options, terms
 
 def once_key(service: Service, label: str) -> str:
     """The key of what is accepted once, however often a handler is attempted."""
-    return f"once/{service.cid}/{service.service_name}/{label}"
+    path = service._facts.path
+    # A path may be longer than a key.
+    where = hashlib.sha256(path.encode()).hexdigest()[:32] if path else service.service_name
+    return f"once/{service.cid}/{where}/{label}"
 
 
 def with_retry(

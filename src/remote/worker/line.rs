@@ -456,9 +456,10 @@ async fn answer(
         Error::not_found(reason::SERVICE_UNKNOWN, message)
     })?;
     let token = dispatch.token.clone();
+    let path = wire::given(dispatch.path.clone());
     let (facts, input) = read(*dispatch, definition.name())?;
     let input = definition.admit(input)?.input;
-    let platform = Platform::new(Arc::clone(shared), channel, token, facts.deadline);
+    let platform = Platform::new(Arc::clone(shared), channel, token, path, facts.deadline);
     let platform = Arc::new(platform);
     let span =
         tracing::info_span!("invocation", cid = %facts.cid, service.name = facts.service.as_str());

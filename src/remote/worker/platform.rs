@@ -41,6 +41,8 @@ pub(super) struct Platform {
     shared: Arc<Shared>,
     channel: Channel,
     token: String,
+    /// Of a nested call.
+    path: Option<String>,
     deadline: Option<Instant>,
     follow_ups: Mutex<Vec<v1::InvokeAsyncRequest>>,
     /// Set once the handler has answered "later".
@@ -52,12 +54,14 @@ impl Platform {
         shared: Arc<Shared>,
         channel: Channel,
         token: String,
+        path: Option<String>,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
             shared,
             channel,
             token,
+            path,
             deadline,
             follow_ups: Mutex::default(),
             later: OnceLock::new(),
@@ -216,6 +220,10 @@ impl Platform {
 }
 
 impl Invoke for Platform {
+    fn path(&self) -> Option<String> {
+        self.path.clone()
+    }
+
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>> {
         Box::pin(self.invoke_nested(call))
     }
