@@ -93,7 +93,8 @@ impl Invoker {
             self.wake(&route);
             return;
         }
-        let fitted = self.fit(&route, permits, invocation.request.input.clone());
+        let input = invocation.request.input.clone();
+        let fitted = Box::pin(self.fit_soon(&route, permits, input)).await;
         if let Err(error) = &fitted
             && error.reason() == reason::NO_COMPATIBLE_WORKER
         {

@@ -1,5 +1,7 @@
 //! What follows from the end of an attempt: the state machine and the retry policy decide, `settle.rs` carries it out.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::engine::background::Ended;
@@ -10,6 +12,9 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::invocation::{Change, EventKind, HELD, Invocation, Later, State, is_retried};
 use crate::model::payload::Reply;
 use crate::model::token::TokenHash;
+
+/// How long what a worker gave back waits.
+const HANDED_BACK: Duration = Duration::from_millis(100);
 
 /// What is to be recorded.
 pub(super) struct Decision {
@@ -72,6 +77,8 @@ pub(super) fn decide(
         Ended::HandedBack | Ended::Halted => match state.after(Change::HandedBack) {
             Some(pending @ State::Pending { .. }) => Decision {
                 state: pending,
+                // A worker that gives back whatever it gets is not asked all the time.
+                due: later(now, HANDED_BACK),
                 last_failure: invocation.last_failure.clone(),
                 ..Decision::as_it_is(invocation)
             },

@@ -1,6 +1,7 @@
 //! Services that workers serve: which declaration is in force, who takes which input, what follows where one is lost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,9 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::payload::{Payload, Reply};
 use crate::service::{Admitted, Definition, Facts, Fate, Seat};
+
+/// How long background work waits for a seat at a worker that takes it, while others would not.
+const FIT_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Invoker {
     /// Has workers serve a service, under this declaration: the newest one among theirs.
@@ -80,12 +84,12 @@ impl Invoker {
     }
 
     /// Admits an input by the declaration of whoever is to handle it: of the worker whose seat there is, or of another
-    /// one that has a seat and takes it.
+    /// one that takes it, once that has a seat.
     ///
     /// # Errors
     ///
-    /// What is wrong with the input; `UNAVAILABLE` / `NO_COMPATIBLE_WORKER` where no worker with a seat takes it.
-    pub(super) fn fit(
+    /// What is wrong with the input; `UNAVAILABLE` / `NO_COMPATIBLE_WORKER` where no worker takes it.
+    pub(super) async fn fit(
         &self,
         route: &Route,
         permits: Permits,
@@ -98,12 +102,43 @@ impl Invoker {
             return Ok((permits, admitted));
         }
         let takes = |definition: &Definition| definition.admit(input.clone()).is_ok();
-        let other = pool.try_seat(&takes).ok_or_else(|| {
-            let message = format!("no worker of `{}` takes this input now", route.name());
-            Error::unavailable(reason::NO_COMPATIBLE_WORKER, message)
-        })?;
+        // Whoever it fits may have the seat meanwhile.
+        let permits = permits.without_seat();
+        let other = pool.seat(&takes).await;
+        let other = other.ok_or_else(|| no_compatible_worker(route))?;
         let admitted = other.definition().admit(input)?;
         Ok((permits.with_seat(other), admitted))
+    }
+
+    /// The same for a synchronous call: its caller does not wait longer than it says.
+    async fn fit_within(
+        &self,
+        route: &Route,
+        bounds: Bounds<'_>,
+        permits: Permits,
+        input: Payload,
+    ) -> Result<(Permits, Admitted)> {
+        tokio::select! {
+            biased;
+            fitted = self.fit(route, permits, input) => fitted,
+            error = bounds.passed() => Err(error),
+        }
+    }
+
+    /// The same for background work, which is put off where it takes long: it can be cancelled then, and others have
+    /// its slot.
+    pub(super) async fn fit_soon(
+        &self,
+        route: &Route,
+        permits: Permits,
+        input: Payload,
+    ) -> Result<(Permits, Admitted)> {
+        tokio::select! {
+            biased;
+            fitted = self.fit(route, permits, input) => fitted,
+            () = tokio::time::sleep(FIT_PATIENCE) => Err(no_compatible_worker(route)),
+            () = self.0.halting.cancelled() => Err(no_compatible_worker(route)),
+        }
     }
 
     /// Runs a synchronous call at a worker; at another one where it was handed back, or lost and may run twice.
@@ -126,7 +161,7 @@ impl Invoker {
             let (permits, Admitted { input: fitting, .. }) = match admitted.take() {
                 // Mostly the worker declares just that: it is not checked twice.
                 Some(admitted) if permits.seat().is_some_and(is_in_force) => (permits, admitted),
-                _ => self.fit(route, permits, input.clone())?,
+                _ => Box::pin(self.fit_within(route, bounds, permits, input.clone())).await?,
             };
             let Some(seat) = permits.seat().cloned() else {
                 // The node has come to serve it itself.
@@ -156,4 +191,10 @@ impl Invoker {
             tries_left -= 1;
         }
     }
+}
+
+/// `UNAVAILABLE` / `NO_COMPATIBLE_WORKER`.
+fn no_compatible_worker(route: &Route) -> Error {
+    let message = format!("no worker of `{}` takes this input now", route.name());
+    Error::unavailable(reason::NO_COMPATIBLE_WORKER, message)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::pool::{Pool, no_worker};
+use crate::engine::pool::{Pool, any, no_worker};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::service::{BoxFuture, Seat};
@@ -46,6 +46,12 @@ impl Permits {
     /// The seat at a worker, where it runs there.
     pub(super) fn seat(&self) -> Option<&Arc<dyn Seat>> {
         self.seat.as_ref()
+    }
+
+    /// The same without the seat: somebody else may have it.
+    pub(super) fn without_seat(self) -> Self {
+        let here = self.here;
+        Self { here, seat: None }
     }
 
     /// The same with another seat.
@@ -91,7 +97,7 @@ impl Gate {
     pub(super) fn try_enter(&self) -> Option<Permits> {
         let here = self.try_enter_here()?;
         let seat = match &self.pool {
-            Some(pool) => Some(pool.try_seat(&|_| true)?),
+            Some(pool) => Some(pool.try_seat(&any)?),
             None => None,
         };
         Some(Permits { here, seat })
@@ -122,7 +128,7 @@ impl Gate {
         };
         let service_permit = self.enter_service().await;
         let _waits = Place::take(&self.entering);
-        let Some(seat) = pool.seat().await else {
+        let Some(seat) = pool.seat(&any).await else {
             return Err(no_worker(service));
         };
         let here = self.enter_node(service_permit).await;
@@ -186,7 +192,7 @@ async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
 
 async fn patient_seat(pool: &dyn Pool) -> Arc<dyn Seat> {
     loop {
-        match pool.seat().await {
+        match pool.seat(&any).await {
             Some(seat) => return seat,
             None => pool.served().await,
         }

@@ -9,14 +9,22 @@ use crate::model::error::{Error, reason};
 use crate::model::id::ServiceName;
 use crate::service::{BoxFuture, Definition, Seat};
 
+/// Whether a worker is asked, by what it declares.
+pub type Takes<'a> = &'a (dyn Fn(&Definition) -> bool + Send + Sync);
+
+/// Any worker is.
+pub(super) fn any(_: &Definition) -> bool {
+    true
+}
+
 /// The workers that serve one service.
 pub trait Pool: fmt::Debug + Send + Sync {
     /// A seat at the worker that has most to spare, without waiting for one. Only of workers whose declaration passes
     /// `takes`.
-    fn try_seat(&self, takes: &dyn Fn(&Definition) -> bool) -> Option<Arc<dyn Seat>>;
+    fn try_seat(&self, takes: Takes<'_>) -> Option<Arc<dyn Seat>>;
 
-    /// Waits for a seat; `None` once nobody serves the service. Cancel safe.
-    fn seat(&self) -> BoxFuture<'_, Option<Arc<dyn Seat>>>;
+    /// Waits for a seat at a worker whose declaration passes `takes`; `None` once there is none. Cancel safe.
+    fn seat<'a>(&'a self, takes: Takes<'a>) -> BoxFuture<'a, Option<Arc<dyn Seat>>>;
 
     /// Waits until somebody serves the service. Cancel safe.
     fn served(&self) -> BoxFuture<'_, ()>;

@@ -132,6 +132,7 @@ impl Workers {
         let (outbox, outgoing) = mpsc::channel(queue_length(&introduced));
         let several = introduced.can(v1::Capability::Several);
         let outgoing = Waiting::new(outgoing, Arc::new(several.into()));
+        let outgoing = outgoing.at_most(introduced.max_message_bytes);
         if let Some(session) = self.0.resumable(&hello.session)
             && let Some(stream) = session.connect(outbox.clone(), &hello.tokens)
         {
@@ -313,7 +314,6 @@ impl Hub {
         Ok(declared)
     }
 
-    /// Offers what a worker serves; all of it or nothing.
     /// Whether a worker that serves this is welcome.
     fn check(&self, declared: &[Declared]) -> Result<()> {
         if self.table().sessions.len() >= self.invoker.limits().workers {
@@ -374,8 +374,13 @@ impl Hub {
         }
         let definition = Arc::clone(&declared.definition);
         known.declared.push(declared);
-        if known.declared.len() > DECLARATIONS {
-            known.declared.remove(0);
+        // What a worker that is connected declares stays, however old it is.
+        let in_use = offer.definitions();
+        let is_old = |one: &Declared| !in_use.iter().any(|it| Arc::ptr_eq(it, &one.definition));
+        if known.declared.len() > DECLARATIONS
+            && let Some(oldest) = known.declared.iter().position(is_old)
+        {
+            known.declared.remove(oldest);
         }
         (offer, definition)
     }

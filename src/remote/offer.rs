@@ -8,7 +8,7 @@ use futures_util::future::select_all;
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use crate::engine::{Location, Pool};
+use crate::engine::{Location, Pool, Takes};
 use crate::model::id::ServiceName;
 use crate::remote::handed::Handed;
 use crate::remote::session::Session;
@@ -80,6 +80,13 @@ impl Offer {
         self.bell.send_replace(());
     }
 
+    /// What those declare who are connected.
+    pub(super) fn definitions(&self) -> Vec<Arc<Definition>> {
+        let members = self.members.load();
+        let definitions = members.iter().map(|member| Arc::clone(&member.definition));
+        definitions.collect()
+    }
+
     fn open(&self) -> Vec<Arc<Member>> {
         let members = self.members.load();
         let open = members.iter().filter(|member| member.session.is_open());
@@ -88,7 +95,7 @@ impl Offer {
 }
 
 impl Pool for Offer {
-    fn try_seat(&self, takes: &dyn Fn(&Definition) -> bool) -> Option<Arc<dyn Seat>> {
+    fn try_seat(&self, takes: Takes<'_>) -> Option<Arc<dyn Seat>> {
         let members = self.members.load();
         if let [only] = members.as_slice() {
             return (only.session.is_open() && takes(&only.definition))
@@ -112,18 +119,24 @@ impl Pool for Offer {
             .find_map(|(_, member)| member.try_seat())
     }
 
-    fn seat(&self) -> BoxFuture<'_, Option<Arc<dyn Seat>>> {
+    fn seat<'a>(&'a self, takes: Takes<'a>) -> BoxFuture<'a, Option<Arc<dyn Seat>>> {
         Box::pin(async move {
             let mut bell = self.bell.subscribe();
             loop {
                 bell.mark_unchanged();
-                if let Some(seat) = self.try_seat(&|_| true) {
+                if let Some(seat) = self.try_seat(takes) {
                     return Some(seat);
                 }
-                if !self.is_served() {
+                if !self
+                    .members
+                    .load()
+                    .iter()
+                    .any(|member| takes(&member.definition))
+                {
                     return None;
                 }
-                let open = self.open();
+                let mut open = self.open();
+                open.retain(|member| takes(&member.definition));
                 let waits = open.iter().map(|member| {
                     let credit = Arc::clone(member.session.credit()).acquire_owned();
                     Box::pin(async move { (member, credit.await) })

@@ -558,6 +558,10 @@ impl Session {
 
     /// Dispatches that the worker will not finish.
     pub fn handed_back(&self, tokens: &[String]) {
+        if !self.introduced.can(v1::Capability::HandBack) {
+            let why = "the worker hands back, but did not name `CAPABILITY_HAND_BACK`";
+            return tokens.iter().for_each(|token| self.refuse(token, why));
+        }
         for text in tokens {
             let token = Token::parse(text);
             let dispatched = token.and_then(|token| self.line().dispatches.remove(&token));

@@ -127,6 +127,8 @@ pub struct Waiting<M, Q = mpsc::Receiver<M>> {
     queue: Q,
     /// Whether the other side takes several in one message, as far as is known.
     several: Arc<AtomicBool>,
+    /// How many bytes of parts go into one message.
+    most_bytes: usize,
     /// Taken out of the queue, and not to be sent with what came before.
     next: Option<M>,
 }
@@ -136,20 +138,28 @@ impl<M: Joined, Q: Queue<M>> Waiting<M, Q> {
         Self {
             queue,
             several,
+            most_bytes: MOST_BYTES,
             next: None,
         }
+    }
+
+    /// The other side takes no larger messages.
+    pub(super) fn at_most(mut self, message_bytes: usize) -> Self {
+        // What surrounds the parts takes a few bytes for each of them.
+        self.most_bytes = MOST_BYTES.min(message_bytes / 2);
+        self
     }
 
     /// Adds what waits behind a part and is one as well.
     fn with_others(&mut self, first: M::Part) -> M {
         let mut bytes = first.encoded_len();
         let mut parts = vec![first];
-        while parts.len() < MOST && bytes < MOST_BYTES {
+        while parts.len() < MOST && bytes < self.most_bytes {
             let Some(next) = self.queue.try_next() else {
                 break;
             };
             match next.part() {
-                Ok(part) if bytes + part.encoded_len() <= MOST_BYTES => {
+                Ok(part) if bytes + part.encoded_len() <= self.most_bytes => {
                     bytes += part.encoded_len();
                     parts.push(part);
                 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::service::Call;
-use cidery::{Cid, Client, Context, Error, Node, RetryPolicy, Worker, dict};
+use cidery::sio::{Int, Sio, Text};
+use cidery::{Cid, Client, Context, Definition, Error, Node, RetryPolicy, Worker, dict};
 use tokio::sync::Semaphore;
 
 use crate::support::bare::{Bare, hello};
@@ -180,4 +181,38 @@ async fn how_it_failed_is_explained_and_not_answered() {
         assert!(shown.contains("how attempts 1 to 2 failed:"), "{shown}");
         assert!(shown.contains(secret), "{shown}");
     }
+}
+
+/// An old worker that has nothing to do beside a new one that is busy: what only the new one takes waits for it.
+#[tokio::test]
+async fn what_only_a_busy_worker_takes_waits_for_it() {
+    let node = TestNode::start(Node::builder()).await;
+    let address = node.address().to_string();
+    let serve = async |sio: Sio, seats: u32| {
+        let handler = async || tokio::time::sleep(Duration::from_millis(2)).await;
+        let definition = Definition::new("a.task", handler).unwrap().sio(sio);
+        let worker = Worker::builder().define(definition).max_in_flight(seats);
+        worker.connect(&address).await.unwrap()
+    };
+    let _old = serve(Sio::new().input(Int("n")), 100).await;
+    let _new = serve(Sio::new().input(Text("name")), 2).await;
+    let call = || Call::new("a.task", dict! { "name": "x" });
+    let calls = (0..40).map(|_| node.client.invoke(call()));
+    for answer in futures_util::future::join_all(calls).await {
+        answer.unwrap();
+    }
+    let mut accepted = Vec::new();
+    for _ in 0..40 {
+        accepted.push(node.client.invoke_async(call()).await.unwrap().cid);
+    }
+    for cid in accepted {
+        let found = ended(&node.client, cid).await;
+        assert_eq!((found.state(), found.attempt), (v1::State::Succeeded, 1));
+    }
+    // What none of them takes is not waited for.
+    let gone = node
+        .client
+        .invoke(Call::new("a.task", dict! { "n": 1 }))
+        .await;
+    assert_eq!(gone.unwrap_err().reason(), "INPUT_INVALID");
 }

@@ -26,10 +26,11 @@ impl AdminApi {
         let size = request::page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
         // The token is the last one of the page before: workers come and go, and their order stays.
         let key = |worker: &v1::Worker| format!("{}/{}", worker.name, worker.id);
+        let after = request.page_token.rsplit_once('/');
         let mut rest = self.workers.list().into_iter();
         let mut rest = rest
             .by_ref()
-            .filter(|worker| key(worker) > request.page_token);
+            .filter(|worker| after.is_none_or(|last| (&*worker.name, &*worker.id) > last));
         let workers: Vec<_> = rest.by_ref().take(size).collect();
         let next_page_token = match (rest.next(), workers.last()) {
             (Some(_), Some(last)) => key(last),
