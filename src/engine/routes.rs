@@ -298,6 +298,8 @@ pub struct ServiceFacts {
     pub gives_way: bool,
     /// Where it is served; nowhere, where workers served it and none does now.
     pub locations: Vec<Location>,
+    /// Whether it can be called: workers that drain take nothing new.
+    pub is_served: bool,
 }
 
 /// How a service is right now.
@@ -351,6 +353,7 @@ impl Engine {
             definition: Arc::clone(&route.definition),
             gives_way: route.gives_way(),
             locations: route.locations(),
+            is_served: route.is_served(),
             effective: ServiceOptions {
                 timeout: Some(options.timeout),
                 attempt_timeout: Some(options.attempt_timeout),

@@ -8,8 +8,8 @@ use tonic::{Response, Status};
 use super::sent::failure;
 use crate::model::error::{Error, Kind, Result, reason};
 
-/// How often something is tried in all, unless told otherwise.
-pub(super) const TRIES: u32 = 5;
+/// How often something is tried in all, unless told otherwise: for some five seconds, as long as a node restarts.
+pub(super) const TRIES: u32 = 8;
 /// The wait before the first repeat, and the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);

@@ -85,3 +85,33 @@ async fn a_service_is_described_with_its_options_and_those_in_force() {
         (Kind::NotFound, Some("described"))
     );
 }
+
+/// A name that begins as another one does is not lost between pages.
+#[tokio::test]
+async fn workers_are_listed_page_by_page() {
+    use cidery::codec::proto::v1::admin_service_client::AdminServiceClient;
+    let node = TestNode::start(Node::builder()).await;
+    let address = node.address().to_string();
+    let mut workers = Vec::new();
+    for name in ["a-b", "a", "a/c"] {
+        let worker = cidery::Worker::builder().service("a.task", async || {});
+        workers.push(worker.name(name).connect(&address).await.unwrap());
+    }
+    let mut admin = AdminServiceClient::connect(format!("http://{address}"))
+        .await
+        .unwrap();
+    let (mut names, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListWorkersRequest {
+            page_size: 1,
+            page_token,
+        };
+        let page = admin.list_workers(request).await.unwrap().into_inner();
+        names.extend(page.workers.into_iter().map(|worker| worker.name));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(names, ["a", "a-b", "a/c"]);
+}

@@ -252,6 +252,11 @@ fn the_minimal_worker_of_the_documentation_serves() {
     let answer = server.run(&["invoke", "--follow", "greet.hello", "name=Bob"]);
     assert!(stdout(&answer).contains("Hello, Bob"));
     assert!(stdout(&server.run(&["workers"])).contains("minimal"));
+    let services = stdout(&server.run(&["services", "greet."]));
+    assert!(
+        services.contains("SERVED BY") && services.contains("minimal"),
+        "{services}"
+    );
     let refused = server.run(&["service", "forget", "greet.hello"]);
     assert!(stderr(&refused).contains("SERVICE_IN_USE"));
 }

@@ -15,7 +15,7 @@ import com.google.protobuf.Value;
 import io.grpc.ManagedChannelBuilder;
 import io.grpc.Metadata;
 import io.grpc.stub.MetadataUtils;
-import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.Executors;
 
 public final class ExampleWorker {
   private static DispatchResult.Builder handle(Dispatch dispatch, InvocationServiceBlockingStub invocations) {
@@ -65,7 +65,12 @@ public final class ExampleWorker {
     sio.getInputBuilder().addElementsBuilder().setName("name").setType(ElementType.ELEMENT_TYPE_TEXT);
     sio.getOutputBuilder().addElementsBuilder().setName("greeting").setType(ElementType.ELEMENT_TYPE_TEXT);
     stream.write(first.build());
-    var handlers = new ForkJoinPool(100); // Its threads do not keep the process alive.
+    // As many threads as there are dispatches: one that waits for a nested call holds one, and is not counted.
+    var handlers = Executors.newCachedThreadPool(run -> {
+      var thread = new Thread(run);
+      thread.setDaemon(true);
+      return thread;
+    });
     for (var message = stream.read(); message != null; message = stream.read()) {
       if (message.hasDispatch()) {
         var dispatch = message.getDispatch();

@@ -2,7 +2,7 @@
 
 import queue
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
 
 import grpc
 from cidery.v1 import invocation_pb2, invocation_pb2_grpc, worker_pb2, worker_pb2_grpc
@@ -44,7 +44,6 @@ services = [{"name": name, "sio": SIO.get(name)} for name in HANDLERS]
 out.put(worker_pb2.ServeRequest(hello={"name": "python-example", "services": services, "max_in_flight": 100}))
 channel = grpc.insecure_channel(sys.argv[1])
 invocations = invocation_pb2_grpc.InvocationServiceStub(channel)
-with ThreadPoolExecutor(100) as pool:
-    for message in worker_pb2_grpc.WorkerServiceStub(channel).Serve(iter(out.get, None)):
-        if message.HasField("dispatch"):
-            pool.submit(handle, message.dispatch)
+for message in worker_pb2_grpc.WorkerServiceStub(channel).Serve(iter(out.get, None)):
+    if message.HasField("dispatch"):
+        threading.Thread(target=handle, args=(message.dispatch,), daemon=True).start()

@@ -14,7 +14,7 @@ from cidery._kinds import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TRIES = 5
+TRIES = 8  # For some five seconds, as long as a node restarts.
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 

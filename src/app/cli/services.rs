@@ -30,6 +30,7 @@ impl Services {
                         "health": health,
                         "running": service.running,
                         "pending": service.pending,
+                        "workers": service.workers,
                         "description": service.description,
                     }
                     .into(),
@@ -37,26 +38,41 @@ impl Services {
             }
             return Ok(());
         }
-        let rows: Vec<[String; 5]> = services
-            .into_iter()
-            .map(|service| {
-                [
-                    health(&service),
-                    service.running.to_string(),
-                    service.pending.to_string(),
-                    service.name,
-                    service.description,
-                ]
-            })
-            .map(|[health, running, pending, name, description]| {
-                [name, health, running, pending, description]
-            })
-            .collect();
-        printer.table(
-            ["NAME", "HEALTH", "RUNNING", "PENDING", "DESCRIPTION"],
-            &rows,
-        );
+        let rows = services.into_iter().map(|service| {
+            let (health, place) = (health(&service), place(&service));
+            let (running, pending) = (service.running.to_string(), service.pending.to_string());
+            [
+                service.name,
+                health,
+                place,
+                running,
+                pending,
+                service.description,
+            ]
+        });
+        let rows: Vec<_> = rows.collect();
+        let head = [
+            "NAME",
+            "HEALTH",
+            "SERVED BY",
+            "RUNNING",
+            "PENDING",
+            "DESCRIPTION",
+        ];
+        printer.table(head, &rows);
         Ok(())
+    }
+}
+
+/// Where it is served: the node, or workers.
+fn place(service: &v1::ServiceSummary) -> String {
+    let shown = service.workers.iter().take(3).cloned().collect::<Vec<_>>();
+    let all = usize::try_from(service.locations).unwrap_or_default();
+    match (shown.len(), all) {
+        (0, 0) => String::new(),
+        (0, _) => "the node".to_owned(),
+        (few, all) if few < all => format!("{} and {} more", shown.join(", "), all - few),
+        _ => shown.join(", "),
     }
 }
 

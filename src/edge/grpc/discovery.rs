@@ -78,7 +78,19 @@ fn summary(facts: &ServiceFacts, catalog: &Snapshot) -> v1::ServiceSummary {
         running: count(facts.status.running),
         pending: count(facts.status.pending),
         locations: u32::try_from(facts.locations.len()).unwrap_or(u32::MAX),
+        workers: workers(&facts.locations),
     }
+}
+
+/// The first workers that serve it, as one line has room for them.
+fn workers(locations: &[Location]) -> Vec<String> {
+    const SHOWN: usize = 10;
+    let workers = locations.iter().filter(|place| !place.worker_id.is_empty());
+    let named = workers.map(|place| match place.build_id.as_str() {
+        "" => place.worker_name.clone(),
+        build => format!("{} {build}", place.worker_name),
+    });
+    named.take(SHOWN).collect()
 }
 
 fn description(
@@ -111,9 +123,9 @@ fn description(
 }
 
 fn health(facts: &ServiceFacts) -> v1::ServiceHealth {
-    match facts.locations.is_empty() {
-        true => v1::ServiceHealth::NoWorker,
-        false => v1::ServiceHealth::Serving,
+    match facts.is_served {
+        true => v1::ServiceHealth::Serving,
+        false => v1::ServiceHealth::NoWorker,
     }
 }
 

@@ -26,6 +26,10 @@ use crate::service::{Accepted, Call, OnDeadline};
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// HTTP/2 PING while something is asked: how often, and how long the answer may take. A node that is frozen is told from
+/// one that has nothing to say.
+const PING_EVERY: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much later than the node's answer the transport gives up: a client that ends a call by itself never reads the
 /// status with its reason and CID.
 const TRANSPORT_SLACK: Duration = Duration::from_millis(500);
@@ -54,6 +58,8 @@ impl Client {
                 Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
             })?
             .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIMEOUT)
             .connect()
             .await
             .map_err(|error| {
@@ -71,7 +77,7 @@ impl Client {
     }
 
     /// How often a call is made in all that failed and does no harm when it is repeated: it failed before it was
-    /// dispatched, or it is accepted once by its CID or key. 1: never again. Default: 5.
+    /// dispatched, or it is accepted once by its CID or key. 1: never again. Default: 8, for some five seconds in all.
     #[must_use]
     pub fn tries(mut self, tries: u32) -> Self {
         self.tries = tries.max(1);

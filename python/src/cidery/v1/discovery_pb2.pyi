@@ -39,7 +39,7 @@ class ListServicesResponse(_message.Message):
     def __init__(self, services: _Optional[_Iterable[_Union[ServiceSummary, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ServiceSummary(_message.Message):
-    __slots__ = ("name", "description", "health", "typed_method", "running", "pending", "locations")
+    __slots__ = ("name", "description", "health", "typed_method", "running", "pending", "locations", "workers")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +47,7 @@ class ServiceSummary(_message.Message):
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
     LOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
     name: str
     description: str
     health: ServiceHealth
@@ -54,7 +55,8 @@ class ServiceSummary(_message.Message):
     running: int
     pending: int
     locations: int
-    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., health: _Optional[_Union[ServiceHealth, str]] = ..., typed_method: _Optional[str] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., locations: _Optional[int] = ...) -> None: ...
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., health: _Optional[_Union[ServiceHealth, str]] = ..., typed_method: _Optional[str] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., locations: _Optional[int] = ..., workers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetServiceRequest(_message.Message):
     __slots__ = ("service",)
