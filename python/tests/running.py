@@ -20,7 +20,7 @@ class Run:
         )
         self.lines: list[str] = []
         self._more = threading.Condition()
-        self._reader = threading.Thread(target=self._read)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def wait_for(self, text: str, *, times: int = 1) -> str:
@@ -51,6 +51,11 @@ class Run:
             if self.process.stderr is not None:
                 self.process.stderr.close()
         return code
+
+    def wait_for_all(self) -> None:
+        """Waits until nobody can log any more: it has ended, and all that it started."""
+        self._reader.join(TIMEOUT)
+        assert not self._reader.is_alive(), f"something still runs:\n{''.join(self.lines)}"
 
     def _read(self) -> None:
         assert self.process.stderr is not None

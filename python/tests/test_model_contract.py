@@ -47,7 +47,7 @@ from cidery._definition import Definition
 from cidery._naming import automatic_name
 from cidery.testing import Node
 from cidery.zato._exceptions import BadRequest
-from cidery.zato._service import Model
+from cidery.zato._model import Model
 from cidery.zato._service import Service as ModelService
 
 WAIT = 20.0

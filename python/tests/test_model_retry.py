@@ -100,7 +100,7 @@ def test_line_127_the_number_of_calls_is_that_of_all_and_they_are_so_long_apart(
     assert [line.partition(what)[0] for line in logged] == [
         f"({n}/3) Retry failed for:" for n in (1, 2, 3)
     ]
-    assert all(", Internal:`HANDLER_FAILED" in line for line in logged)
+    assert all(", InternalServerError:`HANDLER_FAILED" in line for line in logged)
 
 
 def test_line_127_minutes_are_seconds_and_arguments_are_those_of_invoke(does: Calls) -> None:
@@ -299,7 +299,8 @@ def test_line_131_what_failed_in_the_background_is_logged(
     Hears.of(Hears, 1, lambda payload: payload["call_cid"] == cid)
     (record,) = [record for record in caplog.records if record.name == RETRY_SERVICE]
     assert record.message.startswith(
-        f"(1/2) Retry failed for:`{Flaky.name}`, retry_seconds:`0.05`, orig_cid:`{own}`, Internal:"
+        f"(1/2) Retry failed for:`{Flaky.name}`, retry_seconds:`0.05`, orig_cid:`{own}`,"
+        " InternalServerError:"
     )
     assert vars(record)["cid"] == cid
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 from running import Run
 
-from cidery import Client, EventKind, Internal
+from cidery import Client, EventKind, Internal, InvalidArgument
 from cidery._discover import files_of, module_name
 from cidery.testing import Node
 
@@ -97,6 +99,48 @@ def test_what_a_changed_file_is_imported_by_is_served_anew(
     assert run.stop() == 0
 
 
+def put(file: Path, text: str) -> None:
+    """Writes a file at once: nobody sees it half written."""
+    written = file.with_suffix(".new")
+    written.write_text(text)
+    written.replace(file)
+
+
+def test_what_goes_wrong_while_files_are_read_again_leaves_what_is_served(
+    node: Node, client: Client, tmp_path: Path
+) -> None:
+    module = tmp_path / "my_module.py"
+    put(module, FIRST)
+    run = Run(node.address, module, "--reload")
+    run.wait_for("serving")
+    gate = tmp_path / "gate"
+    cid = client.invoke_async("gate.pass", path=str(gate))
+    next(event for event in client.results(cid) if event.kind is EventKind.ITEM)
+    put(module, FIRST.replace("GetVersion(Service):", "A(Service):\n    input = 5"))
+    run.wait_for("not reloaded: TypeError: `my-module.a` (`my_module.A` in ")
+    # As some editors do it: the file is not there for a while.
+    module.rename(tmp_path / "away")
+    run.wait_for("not reloaded: FileNotFoundError")
+    assert client.invoke("my-module.get-version") == {"version": 1}
+    put(module, FIRST.replace('"version": 1', '"version": 2'))
+    run.wait_for("reloaded 3 services")
+    # And what ends itself ends nothing else.
+    put(module, "raise SystemExit(3)")
+    run.wait_for("raises SystemExit(3)")
+    run.wait_for("reloaded 3 services", times=2)
+    assert client.invoke("my-module.get-version") == {"version": 2}
+    # What only the node refuses.
+    put(module, REFUSED)
+    line = run.wait_for("DECLARATION_INVALID: `bad.refused` (`my_module.Refused` in ")
+    assert "`/sio/input/a/default`: " in line
+    assert client.invoke("my-module.get-version") == {"version": 2}
+    assert sum("not reloaded" in line for line in run.lines) == 3
+    gate.touch()
+    assert client.result(cid, WAIT) == {"version": 1}
+    assert client.get(cid).attempt == 1
+    assert run.stop() == 0
+
+
 def test_it_drains_when_it_is_asked_to_end(node: Node, client: Client, tmp_path: Path) -> None:
     (tmp_path / "my_module.py").write_text(FIRST)
     run = Run(node.address, tmp_path)
@@ -119,6 +163,40 @@ def test_several_processes_serve_together(node: Node, client: Client, tmp_path: 
     described = client.describe("my-module.get-version")
     assert sorted(at.worker_name for at in described.locations) == ["many-1", "many-2"]
     assert run.stop() == 0
+
+
+def test_a_process_that_ends_by_itself_is_started_again(
+    node: Node, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "my_module.py").write_text(FIRST)
+    run = Run(node.address, tmp_path, "--processes", "2", "--name", "kept")
+    run.wait_for("serving", times=2)
+    for count, pause in ((1, "0.5"), (2, "1")):
+        os.kill(int(run.wait_for("`kept-2` is process ", times=count).split()[-1]), signal.SIGKILL)
+        run.wait_for(f"`kept-2` ended with -9; started again in {pause} seconds")
+        run.wait_for("serving", times=2 + count)
+    assert client.invoke("my-module.get-version") == {"version": 1}
+    described = client.describe("my-module.get-version")
+    assert {"kept-1", "kept-2"} <= {at.worker_name for at in described.locations}
+    assert run.stop() == 0
+    run.wait_for_all()
+
+
+def test_processes_end_when_the_one_that_started_them_is_gone(node: Node, tmp_path: Path) -> None:
+    (tmp_path / "my_module.py").write_text(FIRST)
+    run = Run(node.address, tmp_path, "--processes", "2")
+    run.wait_for("serving", times=2)
+    run.process.kill()
+    run.wait_for_all()
+    assert run.end() == -signal.SIGKILL
+    assert sum("the process that started this one is gone" in line for line in run.lines) == 2
+
+
+def test_several_processes_that_have_nothing_to_serve_end_with_the_reason(node: Node) -> None:
+    run = Run(node.address, "/not/there", "--processes", "2")
+    assert run.end() == 1
+    assert any("there is no `/not/there`" in line for line in run.lines)
+    assert not any("started again" in line for line in run.lines)
 
 
 FAILING = """
@@ -196,12 +274,75 @@ def test_one_bad_module_does_not_keep_the_others_from_being_served(
     assert run.stop() == 0
 
 
+REFUSED = """
+from cidery import Int, Service
+
+class Refused(Service):
+    name = "bad.refused"
+    input = Int("a", default="x")
+    def handle(self):
+        pass
+"""
+UNREADABLE = """
+import dataclasses, datetime
+from cidery import Service
+
+@dataclasses.dataclass
+class Lasts:
+    lasts: datetime.timedelta
+
+class Unreadable(Service):
+    name = "bad.unreadable"
+    input = Lasts
+    def handle(self):
+        pass
+
+class Hurries(Service):
+    name = "bad.hurries"
+    timeout = "soon"
+    def handle(self):
+        pass
+"""
+
+
+def test_a_bad_declaration_keeps_only_its_own_service_from_being_served(
+    node: Node, tmp_path: Path
+) -> None:
+    (tmp_path / "my_module.py").write_text(FIRST)
+    (tmp_path / "refused.py").write_text(REFUSED)
+    (tmp_path / "unreadable.py").write_text(UNREADABLE)
+    run = Run(node.address, tmp_path)
+    run.wait_for("serving 3 services")
+    for said, file in (
+        ("`bad.refused` (`refused.Refused` in {}): `/sio/input/a/default`: ", "refused.py"),
+        ("`bad.unreadable` (`unreadable.Unreadable` in {}): `lasts`: ", "unreadable.py"),
+        ("`bad.hurries` (`unreadable.Hurries` in {}): ", "unreadable.py"),
+    ):
+        line = run.wait_for(f"not served: {said.format(tmp_path / file)}")
+        assert " ERROR " in line
+    assert run.stop() == 0
+
+
+def test_where_nothing_is_left_to_serve_it_says_whose_declarations_are_bad(
+    node: Node, tmp_path: Path
+) -> None:
+    module = tmp_path / "refused.py"
+    module.write_text(REFUSED)
+    run = Run(node.address, module)
+    assert run.end() == InvalidArgument.kind.exit_code
+    assert any(f"`bad.refused` (`refused.Refused` in {module}): " in line for line in run.lines)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("x = 1", "there are no services"),
         ("def", "SyntaxError"),
-        (FIRST.replace("GetVersion(Service):", "A(Service):\n    input = 5"), "TypeError"),
+        (
+            "from cidery import Service\nclass A(Service):\n    input = 5\n"
+            "    def handle(self):\n        pass\n",
+            "TypeError: `my-module.a` (`my_module.A` in ",
+        ),
     ],
 )
 def test_what_cannot_be_served_ends_it_with_a_reason(
@@ -237,3 +378,48 @@ def test_hidden_files_are_left_out(tmp_path: Path) -> None:
     for name in ("a.py", ".b.py", "__init__.py", "c.txt"):
         (tmp_path / name).touch()
     assert [file.name for file in files_of([tmp_path, tmp_path / "a.py"])] == ["a.py"]
+
+
+def test_tests_and_virtual_environments_are_left_out(tmp_path: Path) -> None:
+    for name in (
+        "a.py",
+        "crm/b.py",
+        "conftest.py",
+        "c_test.py",
+        "crm/test_d.py",
+        "setup.py",
+        "tests/e.py",
+        "venv/f.py",
+        "lib/site-packages/g.py",
+        "crm/own/h.py",
+        "crm/own/pyvenv.cfg",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert files_of([tmp_path]) == [tmp_path / "a.py", tmp_path / "crm" / "b.py"]
+    # Whoever names one means it.
+    tests = tmp_path / "tests"
+    assert files_of([tests, tmp_path / "setup.py"]) == [tests / "e.py", tmp_path / "setup.py"]
+
+
+def test_a_project_under_src_imports_itself_by_its_whole_names(
+    node: Node, client: Client, tmp_path: Path
+) -> None:
+    crm = tmp_path / "src" / "crm"
+    crm.mkdir(parents=True)
+    (crm / "__init__.py").touch()
+    (crm / "customer.py").write_text(
+        "from crm.models import VERSION\nfrom crm import models\nfrom . import models as beside\n"
+        "from cidery import Service\n"
+        "class Get(Service):\n    def handle(self):\n"
+        "        return {'versions': [VERSION, models.VERSION, beside.VERSION]}\n"
+    )
+    models = crm / "models.py"
+    models.write_text("VERSION = 1")
+    run = Run(node.address, tmp_path, "--reload")
+    run.wait_for("serving 1 services")
+    assert client.invoke("crm.customer.get") == {"versions": [1, 1, 1]}
+    models.write_text("VERSION = 20")
+    run.wait_for("reloaded")
+    assert client.invoke("crm.customer.get") == {"versions": [20, 20, 20]}
+    assert run.stop() == 0

@@ -30,6 +30,7 @@ from cidery import (
     Violation,
     Worker,
     service,
+    testing,
 )
 from cidery.testing import Node
 
@@ -300,7 +301,15 @@ class WaitsAsync(Service):
         self.ended.append(f"{self.cid} {self.is_cancelled}")
 
 
-@pytest.mark.parametrize("waits", [Waits, WaitsAsync])
+class NapsLong(Service):
+    name = "py.naps-long"
+
+    async def handle(self) -> Any:
+        self.emit("begun")
+        await self.sleep(WAIT)
+
+
+@pytest.mark.parametrize("waits", [Waits, WaitsAsync, NapsLong])
 def test_a_handler_is_cancelled(waits: type[Service], serve: Serve, client: Client) -> None:
     worker = serve(waits)
     cid = client.invoke_async(waits)
@@ -367,6 +376,65 @@ def test_hooks_run_in_their_order_also_after_a_failure(serve: Serve, client: Cli
         client.invoke(Hooked, refuse=1)
     assert caught.value.reason == "REFUSED"
     assert LAST == ["before", "validate input", "after", "finally InvalidArgument"]
+
+
+HOOKS = ["before_handle", "validate_input", "validate_output", "after_handle", "finalize_handle"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_that_nobody_would_await_is_refused(hook: str) -> None:
+    class Skips(Service):
+        def handle(self) -> Any:
+            return {}
+
+    async def refuses(_: Service) -> None:
+        raise InvalidArgument("refused")
+
+    setattr(Skips, hook, refuses)
+    with pytest.raises(TypeError, match=f"Skips`.*`{hook}` is a coroutine"):
+        Worker(Skips)
+
+
+def test_a_hook_that_turns_out_to_be_a_coroutine_fails_the_call() -> None:
+    async def refuses() -> None:
+        raise InvalidArgument("refused")
+
+    class Hides(Service):
+        def validate_input(self) -> Any:
+            return refuses()
+
+        def handle(self) -> Any:
+            raise AssertionError("what is to be validated first is not handled")
+
+    with pytest.raises(TypeError, match="`validate_input` is a coroutine"):
+        testing.run(Hides)
+
+
+class Naps(Service):
+    name = "py.naps"
+
+    async def handle(self) -> Any:
+        if "wakes" in self.request.payload:
+            Naps.woken.set()
+            return {}
+        self.emit("begun")
+        nap = asyncio.ensure_future(self.sleep(WAIT))
+        await Naps.woken.wait()
+        nap.cancel()
+        await self.sleep(0)
+        return {"slept": True}
+
+    woken: asyncio.Event
+
+
+def test_a_coroutine_that_sleeps_lets_others_run(serve: Serve, client: Client) -> None:
+    Naps.woken = asyncio.Event()
+    serve(Naps)
+    cid = client.invoke_async(Naps)
+    for event in client.results(cid):
+        if event.kind is EventKind.ITEM:
+            client.invoke(Naps, {"wakes": True}, timeout=5)
+    assert client.result(cid, WAIT) == {"slept": True}
 
 
 class Burns(Service):

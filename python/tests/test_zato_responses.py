@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +11,13 @@ from typing import Any
 
 import pytest
 
-from cidery import Client, EventKind, Int, Internal, testing
+from cidery import Client, Date, Dict, EventKind, Int, Internal, InvalidArgument, testing
 from cidery._inspect import uses_of
+from cidery._sio import Elements
 from cidery._worker import Worker
-from cidery.zato._service import Model, Service
+from cidery.zato import _typing
+from cidery.zato._model import Model
+from cidery.zato._service import Service
 
 Handle = Callable[[Any], Any]
 WAIT = 20.0
@@ -139,6 +144,88 @@ def test_rows_of_the_model_are_declared_by_their_elements() -> None:
     with pytest.raises(Internal) as caught:
         testing.run(wrong)
     assert [violation.path for violation in caught.value.violations] == ["/0/n"]
+
+
+def test_rows_are_seen_through_local_names_and_methods() -> None:
+    class ByName(Service):
+        output = Int("n")
+
+        def handle(self) -> None:
+            for n in range(2):
+                response = self.response
+                rows = response.payload
+                rows.append({"n": n})
+
+    class Base(Service):
+        output = Int("n")
+
+        def add(self, n: int) -> None:
+            self.response.payload.append({"n": n})
+
+    class ByMethod(Base):
+        def handle(self) -> None:
+            self.add(0)
+            self.add(1)
+
+    class Updates(Base):
+        def handle(self) -> None:
+            out = self.response.payload
+            out.update({"n": 1})
+
+    two = [{"n": 0}, {"n": 1}]
+    assert (testing.run(ByName), testing.run(ByMethod)) == (two, two)
+    assert testing.run(Updates) == {"n": 1}
+
+
+def test_a_model_goes_out_as_it_is_from_a_simple_io_too() -> None:
+    class ByModel(Service):
+        class SimpleIO:
+            input = Row
+            output = Row
+
+        def handle(self) -> None:
+            self.response.payload = self.request.input
+
+    class ByElement(Service):
+        class SimpleIO:
+            output = Int("n")
+
+        def handle(self) -> None:
+            self.response.payload.n = 1
+
+    assert testing.run(ByModel, {"n": 1}) == {"n": 1}
+    assert testing.run(ByElement) == {"response": {"n": 1}}
+
+
+def test_a_date_may_be_given_as_an_instant() -> None:
+    at = datetime.datetime(2026, 1, 31, 12)
+    said = answered(assigns({"at": at, "in": {"at": at}}), (Date("at"), Dict("in", Date("at"))))
+    assert said == {"at": "2026-01-31", "in": {"at": "2026-01-31"}}
+    rows = answered(assigns([{"at": at}]), Elements((Date("at"),), is_list=True))
+    assert rows == [{"at": "2026-01-31"}]
+    assert "is not a date" in refused(assigns({"at": "today"}), (Date("at"),))
+
+
+def test_models_are_copied_and_made_of_dicts() -> None:
+    row = Row.from_dict({"n": "7", "more": 1})
+    assert isinstance(row, Row)
+    copied = row.clone()
+    copied.n = 8
+    assert (row.n, copied.n) == (7, 8)
+    with pytest.raises(InvalidArgument) as caught:
+        Row.from_dict({})
+    assert [violation.path for violation in caught.value.violations] == ["/n"]
+
+
+def test_the_models_names_of_types_declare_what_they_mean() -> None:
+    names = _typing.NAMES
+    fields: list[Any] = [("a", names["strlistnone"]), ("b", names["union_"][str, int], None)]
+    fields += [("c", names["dictnone"], None), ("d", names["list_"], names["list_field"]())]
+    made = dataclasses.make_dataclass("Made", fields, bases=(Model,))
+    first, second = (made.from_dict({}) for _ in range(2))  # type: ignore[attr-defined]
+    assert (first.a, first.b, first.c, first.d) == (None, None, None, [])
+    assert first.d is not second.d
+    assert names["cast_"]("str", 1) == 1
 
 
 class Says:

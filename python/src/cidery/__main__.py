@@ -56,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--name", default="", help="what the worker is called, for people")
     run.add_argument("--drain", type=float, default=30.0, metavar="SECONDS", help="time to end")
     run.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    # Of a process that another one started by `--processes`.
+    run.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     check = commands.add_parser("check", help="list what a module uses beyond the layer of --zato")
     check.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a folder")
     return parser

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
+import sys
+import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +33,14 @@ from cidery._sio import CsvOptions, Elements, EmptyStrings, Sio, UnknownKeys
 from cidery.v1 import service_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cidery._context import Facts, Platform
     from cidery._protocol import Steps
 
 _log = logging.getLogger("cidery.worker")
 _SIDES = ("input", "output")
+_HOOKS = ("before_handle", "validate_input", "validate_output", "after_handle", "finalize_handle")
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,13 @@ class Definition:
 
     @classmethod
     def of(cls, declared: Any) -> Definition:
-        """Reads what a class, or a decorated function, declares."""
+        """Reads what a class, or a decorated function, declares; raises with its name and place."""
         service = class_of(declared)
         # Classes of the compatibility layer read their declarations by rules of their own.
         make = getattr(service, "_declare", declared_by_class)
-        sio, models = make(service)
+        with _naming(service):
+            sio, models = make(service)
+            _refuse_hooks_never_awaited(service)
         return cls(service, service.service_name, sio, models)
 
     @functools.cached_property
@@ -64,7 +70,11 @@ class Definition:
         return inspect.iscoroutinefunction(self.cls.handle)
 
     def to_proto(self) -> service_pb2.ServiceDeclaration:
-        """As the contract writes it."""
+        """As the contract writes it; raises with its name and place what cannot be written."""
+        with _naming(self.cls):
+            return self._proto()
+
+    def _proto(self) -> service_pb2.ServiceDeclaration:
         cls = self.cls
         options = service_pb2.ServiceOptions(
             idempotent=cls.idempotent,
@@ -128,6 +138,9 @@ class Definition:
                 while True:
                     try:
                         done = step()
+                        if type(done) is types.CoroutineType:
+                            done.close()
+                            raise TypeError(_never_awaited(step.__name__))
                     except BaseException as error:
                         step = life.throw(error)
                     else:
@@ -172,6 +185,35 @@ class _Named:
         current_service.reset(self._service)
 
 
+def named(cls: type[Service]) -> str:
+    """A service by its name, its class and its file, for whoever has to look for it."""
+    where = f"{cls.__module__}.{cls.__qualname__}"
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return f"`{cls.service_name}` (`{where}`{f' in {file}' if file else ''})"
+
+
+@contextlib.contextmanager
+def _naming(cls: type[Service]) -> Iterator[None]:
+    """Has whatever is wrong with a declaration say whose it is."""
+    try:
+        yield
+    except Exception as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{named(cls)}: {error}") from error
+
+
+def _refuse_hooks_never_awaited(cls: type[Service]) -> None:
+    if inspect.iscoroutinefunction(cls.handle):
+        return
+    for name in _HOOKS:
+        if inspect.iscoroutinefunction(getattr(cls, name)):
+            raise TypeError(_never_awaited(name))
+
+
+def _never_awaited(name: str) -> str:
+    return f"`{name}` is a coroutine, and `handle` is a function: nobody would await it"
+
+
 def declared_by_class(cls: type[Service]) -> tuple[Sio, dict[str, Any]]:
     """What `input` and `output`, or `class SimpleIO`, declare."""
     simple_io = getattr(cls, "SimpleIO", None)
@@ -184,7 +226,7 @@ def declared_by_class(cls: type[Service]) -> tuple[Sio, dict[str, Any]]:
             declared = by_requirement(simple_io, side, declared)
         if is_model(declared) or list_of(declared):
             models[side] = declared
-            sides[side] = elements_of(declared)
+            sides[side] = elements_of(declared, is_output=side == "output")
         else:
             sides[side] = None if declared is None else Elements.of_any(declared)
     sio = Sio(

@@ -107,7 +107,9 @@ def _made_of(value: Any, path: str) -> Mapping[Any, Any] | list[Any]:
         return {a.name: getattr(value, a.name) for a in type(value).__attrs_attrs__}
     for method in ("to_dict", "model_dump"):
         if callable(getattr(value, method, None)):
-            made_of = getattr(value, method)()
+            # Whoever gives a field another name means it for what is sent.
+            is_pydantic = method == "model_dump" and hasattr(type(value), "model_fields")
+            made_of = getattr(value, method)(**({"by_alias": True} if is_pydantic else {}))
             if not isinstance(made_of, Mapping):
                 raise TypeError(f"{_at(path)}: `{method}()` of {_named(value)} is not a dict")
             return made_of

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import os
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from cidery._definition import Definition
 from cidery._discover import files_of, load_all, module_name, services_of
-from cidery._errors import CideryError
+from cidery._errors import CideryError, InvalidArgument
+from cidery._processes import Parent, Processes
 from cidery._worker import Worker
 
 _log = logging.getLogger("cidery.run")
@@ -34,13 +35,16 @@ class RunOptions:
     reload: bool = False
     zato: bool = False
     processes: int = 1
+    parent_fd: int | None = None
+    """Of one of several processes: what connects it with the one that started it."""
 
 
 class Runner:
     """Serves the services of files, until it is asked to end."""
 
-    def __init__(self, options: RunOptions) -> None:
+    def __init__(self, options: RunOptions, parent: Parent | None = None) -> None:
         self._options = options
+        self._parent = parent
         self._asked = threading.Event()
         self._worker: Worker | None = None
         self._leaving: list[threading.Thread] = []
@@ -61,13 +65,15 @@ class Runner:
             zato.install()
         stamps = self._stamps()
         try:
-            self._worker = self._started(list(self._services(strict=True)))
+            self._worker = self._started(self._declared_well(), is_first=True)
         except CideryError as error:
             _log.error("%s", error)
             for violation in error.violations:
                 _log.error("  %s (%s)", violation, violation.reason)
             return error.kind.exit_code
         self._say("serving")
+        if self._parent is not None:
+            self._parent.tell_serving()
         while not self._asked.wait(_LOOK_EVERY if self._options.reload else None):
             found = self._stamps()
             if found != stamps:
@@ -100,7 +106,26 @@ class Runner:
                 names[found.service_name] = file
                 yield found
 
-    def _started(self, services: list[Any]) -> Worker:
+    def _declared_well(self) -> list[Any]:
+        """The services whose declarations can be read; what is wrong with the others is said."""
+        sound: list[Any] = []
+        refused: list[Exception] = []
+        for service in self._services(strict=True):
+            try:
+                Definition.of(service).to_proto()
+            except Exception as error:
+                refused.append(error)
+            else:
+                sound.append(service)
+        if refused and not sound:
+            last = refused.pop()
+            _say_refused(refused)
+            raise last
+        _say_refused(refused)
+        return sound
+
+    def _started(self, services: list[Any], *, is_first: bool) -> Worker:
+        """Serves them: at first without those that the node refuses, later all or none."""
         if not services:
             raise CideryError("there are no services in what was named", reason="NO_SERVICES")
         options = self._options
@@ -111,14 +136,28 @@ class Runner:
             max_in_flight=options.max_in_flight,
             drain=options.drain,
         )
-        return worker.start()
+        try:
+            return worker.start()
+        except Exception as error:
+            # One that was not welcomed in time is not to be so later.
+            worker.stop(drain=0)
+            refused = worker._refused(error) if isinstance(error, InvalidArgument) else {}
+            if not refused:
+                raise
+            left = [service for service in services if service.service_name not in refused]
+            if not is_first or not 0 < len(left) < len(services):
+                said = "; ".join(refused.values())
+                raise InvalidArgument(said, reason="DECLARATION_INVALID") from error
+        _say_refused(refused.values())
+        return self._started(left, is_first=True)
 
     def _reload(self) -> None:
         """Serves what there is now; what runs ends where it began."""
         try:
-            worker = self._started(list(self._services(strict=False)))
-        except CideryError as error:
-            _log.error("not reloaded: %s", error)
+            worker = self._started(list(self._services(strict=False)), is_first=False)
+        except Exception as error:
+            # Whatever it is: what is served is not to end by a file that is half written.
+            _log.error("not reloaded: %s: %s", type(error).__name__, error)
             return
         before, self._worker = self._worker, worker
         if before is not None:
@@ -134,45 +173,37 @@ class Runner:
 
     def _stamps(self) -> dict[Path, tuple[int, int]]:
         stamps = {}
-        for file in files_of(self._options.paths):
-            try:
-                status = file.stat()
-            except FileNotFoundError:
-                continue
-            stamps[file] = (status.st_mtime_ns, status.st_size)
+        # Some editors put a new file in the place of the old one: for a moment there is none.
+        with contextlib.suppress(OSError):
+            for file in files_of(self._options.paths):
+                with contextlib.suppress(OSError):
+                    status = file.stat()
+                    stamps[file] = (status.st_mtime_ns, status.st_size)
         return stamps
+
+
+def _say_refused(refused: Iterable[object]) -> None:
+    for each in refused:
+        _log.error("not served: %s", each)
 
 
 def run(options: RunOptions) -> int:
     """Serves, in this process or in several."""
     if options.processes > 1:
-        return _run_processes(options)
-    runner = Runner(options)
+        return Processes(_command(options), options.name, options.processes).run()
+    parent = None if options.parent_fd is None else Parent(options.parent_fd)
+    runner = Runner(options, parent)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, runner.ask)
+    if parent is not None:
+        parent.watch()
     return runner.run()
 
 
-def _run_processes(options: RunOptions) -> int:
-    """Several processes, each a worker: for handlers that burn CPU."""
-    asked = threading.Event()
-    children: list[subprocess.Popen[bytes]] = []
-
-    def ask(number: int, _: FrameType | None) -> None:
-        asked.set()
-        for child in children:
-            child.send_signal(signal.SIGTERM)
-        _log.info("asked to end by %s", signal.Signals(number).name)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask)
-    for index in range(options.processes):
-        name = f"{options.name or f'worker-{os.getpid()}'}-{index + 1}"
-        command = [sys.executable, "-m", "cidery", "run", *options.paths, "--name", name]
-        command += ["--max-in-flight", str(options.max_in_flight), "--drain", str(options.drain)]
-        command += ["--node", options.node] if options.node else []
-        command += ["--reload"] if options.reload else []
-        command += ["--zato"] if options.zato else []
-        children.append(subprocess.Popen(command))
-    codes = [child.wait() for child in children]
-    return 0 if asked.is_set() else max(abs(code) for code in codes)
+def _command(options: RunOptions) -> list[str]:
+    command = [sys.executable, "-m", "cidery", "run", *options.paths]
+    command += ["--max-in-flight", str(options.max_in_flight), "--drain", str(options.drain)]
+    command += ["--node", options.node] if options.node else []
+    command += ["--reload"] if options.reload else []
+    command += ["--zato"] if options.zato else []
+    return command

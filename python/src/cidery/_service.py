@@ -5,6 +5,7 @@ Everything a handler can do is here: read what came in, invoke others, answer, t
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import threading
@@ -240,10 +241,16 @@ class Service:
         """
         return Later(self.cid, self._platform.token)
 
-    def sleep(self, seconds: float = 1.0) -> None:
-        """Waits; raises `Cancelled` as soon as the outcome is not wanted any more."""
+    def sleep(self, seconds: float = 1.0) -> Any:
+        """Waits; raises `Cancelled` as soon as the outcome is not wanted any more.
+
+        With `async def handle` it is awaited, and other coroutines run meanwhile.
+        """
+        if self.is_async:
+            return asyncio.sleep(seconds)
         if self.cancelled.wait(seconds):
             raise Cancelled("the service was cancelled", reason="CANCELLED")
+        return None
 
     # How it is run.
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cidery import _protocol as protocol
-from cidery._definition import Definition
+from cidery._definition import Definition, named
 from cidery._details import to_failure
 from cidery._dispatch import DispatchPlatform, Handlers, answer, facts_of
-from cidery._errors import NotFound
+from cidery._errors import CideryError, NotFound
 from cidery._line import Line
 from cidery._service import F, service
 from cidery._threads import Threads
@@ -26,6 +28,7 @@ _log = logging.getLogger("cidery.worker")
 
 # How large a message it takes: what a node sends at most, and its envelope.
 _MAX_MESSAGE_BYTES = 17 << 20
+_OF_SERVICE = re.compile(r"/services/(\d+)(/.*)?$")
 _CAPABILITIES = (
     worker_pb2.CAPABILITY_RESUME,
     worker_pb2.CAPABILITY_CANCEL,
@@ -159,6 +162,20 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _refused(self, error: CideryError) -> dict[str, str]:
+        """Of what a node says of the hello: the services that it refuses, by name, and why."""
+        names = list(self._definitions)
+        found: dict[str, list[str]] = {}
+        for violation in error.violations:
+            match = _OF_SERVICE.match(violation.path)
+            if match and int(match[1]) < len(names):
+                said = str(dataclasses.replace(violation, path=match[2] or ""))
+                found.setdefault(names[int(match[1])], []).append(said)
+        return {
+            name: f"{named(self._definitions[name].cls)}: {'; '.join(said)}"
+            for name, said in found.items()
+        }
 
     def _handle(self, dispatch: worker_pb2.Dispatch, line: Line) -> Callable[[], None]:
         """Runs the handler of a dispatch; answers with how to cancel it."""

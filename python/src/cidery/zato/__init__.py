@@ -13,7 +13,9 @@ from types import ModuleType
 from typing import Any
 
 from cidery.zato import _exceptions, _typing
-from cidery.zato._service import DATA_FORMAT, ELEMENTS, Model, Service
+from cidery.zato._call import DATA_FORMAT
+from cidery.zato._model import Model
+from cidery.zato._service import ELEMENTS, Service
 
 _SERVICE: dict[str, Any] = {"Service": Service, "Model": Model, **ELEMENTS, **_typing.NAMES}
 

@@ -1,8 +1,12 @@
-"""The model's exceptions, each the kind of failure that its HTTP status means."""
+"""The model's exceptions, each the kind of failure that its HTTP status means.
+
+What a service of the model is told of the services that it invokes is told by these: each is one
+of this SDK's own classes as well, so that either name catches it.
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from cidery._errors import (
     AlreadyExists,
@@ -16,85 +20,185 @@ from cidery._errors import (
     Unavailable,
     Unimplemented,
 )
+from cidery._kinds import Kind
+from cidery._protocol import Steps
+
+# The fact that has a status which its kind alone does not say.
+_STATUS = "http_status"
 
 
-class _Said(CideryError):
-    """Takes a CID and a message, as the model's exceptions do."""
+class ZatoException(CideryError):
+    """A failure of no other kind."""
 
-    status: ClassVar[int] = 500
+    kind = Kind.INTERNAL
 
-    def __init__(self, cid: str = "", msg: Any = "", *_: Any, **__: Any) -> None:
-        # The CID of a failure is that of its invocation, which the node says.
+    def __init__(self, cid: Any = None, msg: Any = None, *_: Any, **__: Any) -> None:
         message = str(msg) if msg else type(self).__name__
-        super().__init__(message)
+        super().__init__(message, cid=str(cid) if cid else None)
         self.msg = msg
 
 
-class ZatoException(_Said, Internal):
-    """A failure of no other kind."""
+class StatusAwareException(ZatoException):
+    """One with an HTTP status, which says what kind of failure it is."""
+
+    status: int = 500
+
+    def __init__(
+        self, cid: Any = None, msg: Any = None, status: Any = None, *_: Any, **__: Any
+    ) -> None:
+        # Those with a status of their own have something else here: `needs_msg`, a challenge.
+        is_said = type(status) is int and 100 <= status <= 599
+        if is_said:
+            vars(self)["kind"] = _kind_of(status)
+        super().__init__(cid, msg)
+        if is_said:
+            self.status = status
+            self.facts[_STATUS] = str(status)
 
 
-class BadRequest(_Said, InvalidArgument):
-    """400."""
+class HTTPException(StatusAwareException):
+    """One that says what an HTTP status says."""
 
+
+class Reportable(HTTPException):
+    """One whose message is for callers: `Reportable(cid, msg, status)`."""
+
+    kind = Kind.INVALID_ARGUMENT
     status = 400
 
 
-class Unauthorized(_Said, Unauthenticated):
+# This SDK's class comes first in each: it says the kind.
+
+
+class BadRequest(InvalidArgument, Reportable):
+    """400."""
+
+
+class Unauthorized(Unauthenticated, Reportable):
     """401."""
 
     status = 401
 
 
-class Forbidden(_Said, PermissionDenied):
+class Forbidden(PermissionDenied, Reportable):
     """403."""
 
     status = 403
 
 
-class NotFoundHTTP(_Said, NotFound):
+class NotFoundHTTP(NotFound, Reportable):
     """404."""
 
     status = 404
 
 
-class MethodNotAllowed(_Said, Unimplemented):
+class MethodNotAllowed(Unimplemented, Reportable):
     """405."""
 
     status = 405
 
 
-class Conflict(_Said, AlreadyExists):
+class Conflict(AlreadyExists, Reportable):
     """409."""
 
     status = 409
 
 
-class TooManyRequests(_Said, ResourceExhausted):
+class TooManyRequests(ResourceExhausted, Reportable):
     """429."""
 
     status = 429
 
 
-class InternalServerError(_Said, Internal):
+class InternalServerError(Internal, Reportable):
     """500."""
 
+    status = 500
 
-class ServiceUnavailable(_Said, Unavailable):
+
+class ServiceUnavailable(Unavailable, Reportable):
     """503."""
 
     status = 503
 
 
+class _OfClient(InvalidArgument, Reportable):
+    """Any other status below 500."""
+
+
+class _OfServer(Internal, Reportable):
+    """Any other status."""
+
+
+_BY_STATUS: dict[int, type[Reportable]] = {
+    cls.status: cls
+    for cls in (
+        BadRequest,
+        Unauthorized,
+        Forbidden,
+        NotFoundHTTP,
+        MethodNotAllowed,
+        Conflict,
+        TooManyRequests,
+        InternalServerError,
+        ServiceUnavailable,
+    )
+}
+_BY_KIND: dict[Kind, type[Reportable]] = {cls.kind: cls for cls in _BY_STATUS.values()}
+
+
+def _class_of(status: int) -> type[Reportable]:
+    return _BY_STATUS.get(status) or (_OfClient if 400 <= status < 500 else _OfServer)
+
+
+def _kind_of(status: int) -> Kind:
+    return _class_of(status).kind
+
+
+def translated(steps: Steps[Any]) -> Steps[Any]:
+    """The same steps: a failure of a service that they invoke is one of the model's."""
+    try:
+        return (yield from steps)
+    except CideryError as error:
+        found = of_model(error)
+        if found is error:
+            raise
+        raise found.with_traceback(error.__traceback__) from error.__cause__
+
+
+def of_model(error: CideryError) -> CideryError:
+    """A failure by the model's name for its kind; as it is, where the model has none.
+
+    Timeouts and cancelling are no exceptions of the model's: `except Reportable` is not for them.
+    """
+    if isinstance(error, ZatoException) or error.kind not in _BY_KIND:
+        return error
+    said = error.facts.get(_STATUS, "")
+    cls = _class_of(int(said)) if said.isdigit() else _BY_KIND[error.kind]
+    if cls.kind is not error.kind:
+        # Whoever wrote that status meant something else by it.
+        cls = _BY_KIND[error.kind]
+    named = cls.__new__(cls)
+    vars(named).update(vars(error))
+    named.args = error.args
+    named.msg = error.message
+    if said.isdigit():
+        named.status = int(said)
+    return named
+
+
 NAMES: dict[str, Any] = {
     "BadRequest": BadRequest,
+    "ClientHTTPError": Reportable,
     "Conflict": Conflict,
     "Forbidden": Forbidden,
+    "HTTPException": HTTPException,
     "InternalServerError": InternalServerError,
     "MethodNotAllowed": MethodNotAllowed,
     "NotFound": NotFoundHTTP,
-    "Reportable": CideryError,
+    "Reportable": Reportable,
     "ServiceUnavailable": ServiceUnavailable,
+    "StatusAwareException": StatusAwareException,
     "TooManyRequests": TooManyRequests,
     "Unauthorized": Unauthorized,
     "ZatoException": ZatoException,

@@ -234,8 +234,7 @@ class _Terms:
         return (yield from self._accept(begun=0))
 
     def _call(self) -> protocol.Steps[Any]:
-        payload, *others = self._args or ("",)
-        return self._service._calling(self._target, payload, tuple(others), self._kwargs)
+        return self._service._calling(self._target, self._args, self._kwargs)
 
     def _check_names(self) -> protocol.Steps[None]:
         """A name that is not known is said now, and not some minutes later to nobody."""

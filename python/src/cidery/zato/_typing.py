@@ -2,25 +2,73 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-from typing import Any, Optional
+import types
+import typing
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any, Optional, Union
+
+
+def _filled_in(make: Callable[[], Any]) -> Callable[[], Any]:
+    """A field of a dataclass that begins empty: `names: strlist = list_field()`."""
+    return lambda: dataclasses.field(default_factory=make)
+
 
 NAMES: dict[str, Any] = {
     "any_": Any,
     "anydict": dict[str, Any],
+    "anydictnone": Optional[dict[str, Any]],
     "anylist": list[Any],
+    "anylistnone": Optional[list[Any]],
+    "anynone": Optional[Any],
+    "anyset": set[Any],
+    "anytuple": tuple[Any, ...],
     "boolnone": Optional[bool],
+    "bytesnone": Optional[bytes],
+    "callable_": Callable[..., Any],
+    "callnone": Optional[Callable[..., Any]],
+    "cast_": typing.cast,
     "date_": datetime.date,
     "datetime_": datetime.datetime,
+    "datetimez": datetime.datetime,
     "dict_": dict,
+    "dict_field": _filled_in(dict),
     "dictlist": list[dict[str, Any]],
+    "dictnone": Optional[dict[str, Any]],
+    "dtnone": Optional[datetime.datetime],
+    "floatlist": list[float],
     "floatnone": Optional[float],
+    "generator_": typing.Generator,
+    "hashable_": Hashable,
+    "intdict": dict[int, int],
     "intlist": list[int],
+    "intlistnone": Optional[list[int]],
     "intnone": Optional[int],
+    "intset": set[int],
+    "isotimestamp": datetime.datetime,
+    "iterable_": Iterable,
+    "iterator_": Iterator,
     "list_": list,
+    "list_field": _filled_in(list),
+    "listnone": Optional[list[Any]],
+    "literal_": typing.Literal,
+    "module_": types.ModuleType,
+    "noreturn": typing.NoReturn,
     "optional": Optional,
+    "set_": set,
+    "set_field": _filled_in(set),
     "strdict": dict[str, str],
-    "stranydict": dict[str, Any],
+    "strdictnone": Optional[dict[str, str]],
+    "strintdict": dict[str, int],
     "strlist": list[str],
+    "strlistdict": dict[str, list[str]],
+    "strlistnone": Optional[list[str]],
     "strnone": Optional[str],
+    "strset": set[str],
+    "stranydict": dict[str, Any],
+    "tuple_": tuple,
+    "type_": type,
+    "typevar_": typing.TypeVar,
+    "union_": Union,
 }

@@ -1,0 +1,53 @@
+"""`Model`: classes with typed fields, and what they can do in the model."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from cidery._check import check_input
+from cidery._convert import converted
+from cidery._errors import InvalidArgument
+from cidery._models import elements_of, instance
+from cidery._payload import plain
+from cidery._sio import Sio, json_text
+from cidery._value import normalized
+
+
+class Model:
+    """A class with typed fields, made a dataclass by whoever declares it."""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Any:
+        """An instance made of a dict, which is checked as an input is."""
+        sio = Sio(input=elements_of(cls))
+        found = check_input(sio, normalized(plain(data)))
+        if found.violations:
+            raise InvalidArgument(reason="INPUT_INVALID", violations=found.violations)
+        return instance(cls, converted(sio.input, found.value))
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name, None)
+
+    def __contains__(self, name: str) -> bool:
+        return hasattr(self, name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A field, or the default."""
+        return getattr(self, name, default)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        return {f.name: plain(getattr(self, f.name)) for f in fields if hasattr(self, f.name)}
+
+    def to_json(self) -> str:
+        """All fields, as JSON."""
+        return json_text(self.to_dict())
+
+    def clone(self) -> Any:
+        """A copy."""
+        # Not by its constructor: one that is filled in afterwards has none with arguments.
+        return copy.copy(self)

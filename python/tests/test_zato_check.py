@@ -1,0 +1,144 @@
+"""`python -m cidery check`: what modules of the model use beyond the layer, as it is written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cidery._inspect import uses_of
+
+
+def listed(tmp_path: Path, source: str) -> list[str]:
+    """What one module uses."""
+    module = tmp_path / "uses.py"
+    module.write_text(source)
+    return [use.what for use in sorted(uses_of(module))]
+
+
+USES = """
+    def accept(self):
+        self.kvdb.get('x')
+        self.response.status_code = 201
+"""
+FOUND = ["the hook `accept`", "`self.kvdb`", "`self.response.status_code`"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "from zato.server.service import Service\nclass A(Service):",
+        "from zato.server.service import Service as ZS\nclass A(ZS):",
+        "from zato.server.service import *\nclass A(Service):",
+        "import zato.server.service as zs\nclass A(zs.Service):",
+        "import zato.server.service\nclass A(zato.server.service.Service):",
+        "from zato.server import service\nclass A(service.Service):",
+        "from zato.server.service import Service\nclass B(Service):\n    pass\nclass A(B):",
+        "from zato.server.service import Service as ZS\n"
+        "class C(ZS):\n    pass\nclass B(C):\n    pass\nclass A(B):",
+    ],
+)
+def test_a_service_is_one_however_it_names_its_base(tmp_path: Path, head: str) -> None:
+    found = [each for each in listed(tmp_path, head + USES) if "`*`" not in each]
+    assert found == FOUND
+
+
+def test_a_base_class_in_another_file_counts_with_what_it_has(tmp_path: Path) -> None:
+    base, own = tmp_path / "base.py", tmp_path / "own.py"
+    base.write_text(
+        "from zato.server.service import Service\n"
+        "class Base(Service):\n"
+        "    limit: int = 5\n"
+        "    def help(self):\n"
+        "        self.made = 1\n"
+    )
+    own.write_text(
+        "from .base import Base\n"
+        "class Own(Base):\n"
+        "    def handle(self):\n"
+        "        self.help(self.limit, self.made, self.cache)\n"
+    )
+    assert [(use.file, use.what) for use in uses_of(base, own)] == [(str(own), "`self.cache`")]
+
+
+def test_what_is_not_a_service_is_none(tmp_path: Path) -> None:
+    source = (
+        "class Service:\n    pass\nclass A(Service):\n    def accept(self):\n        self.kvdb\n"
+    )
+    assert listed(tmp_path, source) == []
+
+
+def test_local_names_stand_for_what_they_are(tmp_path: Path) -> None:
+    source = """
+from zato.server.service import Service
+class A(Service):
+    def handle(self):
+        req = self.request
+        req.http
+        req.payload.http
+        out = self.response
+        out.content_type = 'x'
+"""
+    assert listed(tmp_path, source) == ["`self.request.http`", "`self.response.content_type`"]
+
+
+def test_calls_say_what_they_ask_for(tmp_path: Path) -> None:
+    source = """
+from zato.server.service import Service
+class A(Service):
+    def handle(self):
+        self.invoke('x', {}, set_response_func=print)
+        self.invoke('x', {}, target='server2')
+        self.invoke_async('x@server2', {})
+        self.invoke('x', '<a/>', data_format='xml')
+        self.invoke('x', '<a/>', 'invoke', 'hl7')
+        self.invoke('x', 'a@b.example', data_format='csv')
+"""
+    assert listed(tmp_path, source) == [
+        "`set_response_func` of `self.invoke`",
+        "`target` of `self.invoke`",
+        "`x@server2`: a service of one server",
+        "the data format `xml`",
+        "the data format `hl7`",
+    ]
+
+
+def test_declarations_say_what_is_left_out(tmp_path: Path) -> None:
+    source = """
+from zato.server.service import Model, Service
+class A(Service):
+    class SimpleIO:
+        input: str = 'a'
+        skip_empty_keys: bool = True
+        default_value = 1
+class B(Service):
+    class IO:
+        input = 'a'
+class Customer(Model):
+    name: str
+    def after_created(self, ctx):
+        pass
+"""
+    assert listed(tmp_path, source) == [
+        "`SimpleIO.skip_empty_keys`",
+        "`SimpleIO.default_value`",
+        "`class IO`: declarations of 4.1",
+        "`Model.after_created`",
+    ]
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_listed(tmp_path: Path) -> None:
+    cookie, latin, syntax = (tmp_path / name for name in ("a.py", "b.py", "c.py"))
+    source = "from zato.server.service import Service, Nope\nNAME = '\xe9'\n"
+    cookie.write_bytes(f"# -*- coding: latin-1 -*-\n{source}".encode("latin-1"))
+    latin.write_bytes(source.encode("latin-1"))
+    syntax.write_text("class\n")
+    command = [sys.executable, "-m", "cidery", "check", str(tmp_path)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stdout == f"{cookie}:2: `Nope` of `zato.server.service`\n"
+    first, second = found.stderr.splitlines()
+    assert str(latin) in first
+    assert str(syntax) in second
