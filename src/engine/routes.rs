@@ -160,6 +160,11 @@ impl Routes {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// The route of a service, if there is one.
+    pub(super) fn get(&self, name: &str) -> Option<Arc<Route>> {
+        self.table.load().get(name).cloned()
+    }
+
     /// The route of a service.
     #[inline]
     pub(super) fn find(&self, name: &str) -> Result<Arc<Route>> {
@@ -294,8 +299,6 @@ pub struct ServiceFacts {
     pub effective: ServiceOptions,
     /// How it is right now.
     pub status: ServiceStatus,
-    /// Whether a worker may serve it in place of what there is.
-    pub gives_way: bool,
     /// Where it is served; nowhere, where workers served it and none does now.
     pub locations: Vec<Location>,
     /// Whether it can be called: workers that drain take nothing new.
@@ -327,6 +330,13 @@ impl Invoker {
         services
     }
 
+    /// Whether the node serves a service itself, and does not give way to workers.
+    #[must_use]
+    pub fn serves(&self, name: &str) -> bool {
+        let route = self.0.routes.get(name);
+        route.is_some_and(|route| route.gate.pool().is_none() && !route.gives_way())
+    }
+
     /// One service.
     ///
     /// # Errors
@@ -351,7 +361,6 @@ impl Engine {
         let options = &route.options;
         ServiceFacts {
             definition: Arc::clone(&route.definition),
-            gives_way: route.gives_way(),
             locations: route.locations(),
             is_served: route.is_served(),
             effective: ServiceOptions {

@@ -323,16 +323,7 @@ impl Hub {
                 .with_fact("workers", limit));
         }
         for one in declared {
-            let facts = self.invoker.service(one.definition.name().as_str());
-            let is_ours = |id: &str| id.is_empty();
-            let taken = facts.is_ok_and(|facts| {
-                !facts.gives_way
-                    && facts
-                        .locations
-                        .iter()
-                        .any(|place| is_ours(&place.worker_id))
-            });
-            if taken {
+            if self.invoker.serves(one.definition.name().as_str()) {
                 let message = format!("`{}` is served by the node itself", one.definition.name());
                 return Err(Error::already_exists(reason::SERVICE_EXISTS, message));
             }

@@ -140,6 +140,31 @@ async fn once_is_once_for_each_place_in_an_invocation() {
     }
 }
 
+/// What follows with a key is answered with the CID that it has, from a worker too.
+#[tokio::test]
+async fn a_follow_up_with_a_key_has_one_cid() {
+    async fn welcomes(ctx: Context) -> cidery::Result<String> {
+        let next = ctx.invoke_async("customer.get", dict! { "cust_id": 1 });
+        let next = next.with_outcome().idempotency_key("welcome").await?;
+        Ok(next.to_string())
+    }
+    let node = TestNode::start(Node::builder().demo()).await;
+    let worker = Worker::builder().service("a.welcomes", welcomes);
+    let _worker = worker.connect(&node.address().to_string()).await.unwrap();
+    let mut cids = Vec::new();
+    for _ in 0..2 {
+        let accepted = node.client.invoke_async(Call::new("a.welcomes", ()));
+        let found = ended(&node.client, accepted.await.unwrap().cid).await;
+        let Some(v1::outcome::Outcome::Value(cid)) = found.outcome.unwrap().outcome else {
+            panic!("no text");
+        };
+        let cid = cidery::codec::struct_pb::decode_value(&cid).unwrap();
+        cids.push(Cid::parse(cid.as_text().unwrap()).unwrap());
+    }
+    assert_eq!(cids[0], cids[1]);
+    assert_eq!(ended(&node.client, cids[0]).await.service, "customer.get");
+}
+
 /// How a handler failed is for those who operate the node: it is in `explain`, and in no answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn how_it_failed_is_explained_and_not_answered() {

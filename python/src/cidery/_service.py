@@ -283,8 +283,16 @@ class Service:
         if options.callback is None and (yield from self._has_convention()):
             options = options.updated({"callback": self.service_name + _CALLBACK})
         if options.with_outcome:
-            options = options.updated({"cid": options.cid or new_cid()})
             name = service_name(service)
+            if options.idempotency_key:
+                # What was accepted before with the key has another CID than this would get.
+                try:
+                    key = options.idempotency_key
+                    found = yield from protocol.get("", None, service=name, idempotency_key=key)
+                    return Accepted(found.cid, already_accepted=True)
+                except NotFound:
+                    pass
+            options = options.updated({"cid": options.cid or new_cid()})
             self._platform.follow_up(invoke_async_request(name, payload, options))
             return Accepted(options.cid or "")
         return (yield from protocol.invoke_async(service, payload, options))

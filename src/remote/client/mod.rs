@@ -26,8 +26,8 @@ use crate::service::{Accepted, Call, OnDeadline};
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// HTTP/2 PING while something is asked: how often, and how long the answer may take. A node that is frozen is told from
-/// one that has nothing to say.
+/// HTTP/2 PING while something is asked: how often, and how long the answer may take. A node that is frozen is told
+/// from one that has nothing to say.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much later than the node's answer the transport gives up: a client that ends a call by itself never reads the

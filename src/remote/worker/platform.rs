@@ -127,7 +127,10 @@ impl Platform {
             .as_ref()
             .is_some_and(|asked| asked.with_outcome);
         if with_outcome {
-            return self.follow_up(call);
+            return match self.known(&call).await? {
+                Some(first) => Ok(first),
+                None => self.follow_up(call),
+            };
         }
         let is_ours = call.cid.is_none();
         let message = wire::async_request(Call {
@@ -140,6 +143,33 @@ impl Platform {
         };
         let response = self.say(is_transport, accept).await?;
         wire::accepted(&response, is_ours.then_some(&message.cid))
+    }
+
+    /// What was accepted before with the same key: its CID is not the one that this call would get.
+    async fn known(&self, call: &Call) -> Result<Option<Accepted>> {
+        let asked = call.background.as_deref();
+        let Some(key) = asked.and_then(|asked| asked.idempotency_key.clone()) else {
+            return Ok(None);
+        };
+        let message = v1::GetInvocationRequest {
+            service: call.service.to_string(),
+            idempotency_key: key,
+            ..v1::GetInvocationRequest::default()
+        };
+        let get = async || {
+            let request = self.named(message.clone());
+            self.invocation().get_invocation(request).await
+        };
+        let found = match self.say(is_transport, get).await {
+            Ok(found) => found.into_inner().invocation.unwrap_or_default(),
+            Err(error) if error.reason() == reason::CID_UNKNOWN => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(Accepted {
+            cid: Cid::parse(&found.cid)?,
+            already_accepted: true,
+            ignored: Ignored::default(),
+        }))
     }
 
     async fn accept_all(&self, batch: Batch) -> Result<AcceptedGroup> {
@@ -193,7 +223,7 @@ impl Platform {
         self.shared.tell_item(&self.token, item)
     }
 
-    async fn known(&self) -> Result<Vec<KnownService>> {
+    async fn announced(&self) -> Result<Vec<KnownService>> {
         let (mut services, mut page_token) = (Vec::new(), String::new());
         loop {
             let request = v1::ListServicesRequest {
@@ -289,6 +319,6 @@ impl Invoke for Platform {
     }
 
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>> {
-        Box::pin(self.known())
+        Box::pin(self.announced())
     }
 }
