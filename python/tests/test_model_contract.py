@@ -35,6 +35,7 @@ from cidery import (
     NotFound,
     ResourceExhausted,
     RetryPolicy,
+    Secret,
     Service,
     State,
     Text,
@@ -590,6 +591,66 @@ def test_lines_178_to_191_elements_read_what_they_say(
     line: int, element: Any, given: Any, read: Any
 ) -> None:
     assert run_model({"input": element}, {"x": given})["x"] == read
+
+
+UTC = datetime.timezone.utc
+WRITTEN: list[Any] = [
+    (178, AsIs("x"), {"a": [1]}, {"a": [1]}),
+    (179, Bool("x"), "Yes", True),
+    (180, Int("x"), "7", 7),
+    (181, Float("x"), "1.5", 1.5),
+    (182, Decimal("x"), decimal.Decimal("1.10"), "1.10"),
+    (183, Date("x"), datetime.date(1999, 12, 31), "1999-12-31"),
+    (183, Date("x"), datetime.datetime(1999, 12, 31, 23, 0, tzinfo=UTC), "1999-12-31"),
+    (
+        184,
+        DateTime("x"),
+        datetime.datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC),
+        "2020-01-02T03:04:05Z",
+    ),
+    (186, Csv("x"), ["a", "b"], "a,b"),
+    (186, Csv("x"), "a,b", "a,b"),
+    (187, List("x"), (1, "a"), [1, "a"]),
+    (188, Dict("x", "a", "-b"), {"a": 1, "zz": 2}, {"a": 1}),
+    (189, DictList("x", Int("a")), [{"a": "1"}], [{"a": 1}]),
+    (190, Text("x"), "Änn", "Änn"),
+    (191, Uuid("x"), uuid.UUID(int=0), str(uuid.UUID(int=0))),
+]
+
+
+@pytest.mark.parametrize(("line", "element", "answered", "written"), WRITTEN)
+def test_lines_178_to_191_elements_write_what_they_say(
+    line: int, element: Any, answered: Any, written: Any
+) -> None:
+    class Writes(ModelService):
+        output = element
+
+        def handle(self) -> None:
+            self.response.payload.x = answered
+
+    assert testing.run(Writes) == {"x": written}
+
+
+def test_line_160_a_simple_io_says_what_its_response_is_wrapped_in() -> None:
+    class Wraps(ModelService):
+        class SimpleIO:
+            output = "name"
+            response_elem = "customer"
+
+        def handle(self) -> None:
+            self.response.payload.name = "Ann"
+
+    assert testing.run(Wraps) == {"customer": {"name": "Ann"}}
+
+
+def test_line_192_a_secret_is_a_text_that_no_failure_shows() -> None:
+    declared = Secret("token"), Int("n")
+    assert run_model({"input": declared}, {"token": "hush", "n": 1}).token == "hush"
+    with pytest.raises(InvalidArgument) as caught:
+        run_model({"input": declared}, {"token": ["hush"], "n": "hush"})
+    said = [str(violation) for violation in caught.value.violations]
+    assert len(said) == 2
+    assert "hush" not in said[0]
 
 
 def test_line_204_what_is_missing_is_said_all_at_once_with_paths() -> None:
