@@ -203,7 +203,9 @@ impl Invoker {
             _ if stopped == Stopped::Node => Ended::Halted,
             Some(Err(error)) if !cancel.is_cancelled() => match seat.map(|seat| seat.fate()) {
                 Some(Fate::Lost) => Ended::Lost(error),
-                Some(Fate::HandedBack) => Ended::HandedBack,
+                // It may have begun: that is as good as lost to what runs once.
+                Some(Fate::HandedBack) if request.terms.at_most_once => Ended::Lost(error),
+                Some(Fate::HandedBack | Fate::NeverBegan) => Ended::HandedBack,
                 Some(Fate::Ends) | None => Ended::With(Err(error)),
             },
             // The state says what becomes of it.

@@ -182,8 +182,8 @@ impl Invoker {
             let outcome = Watched::new(attempt, bounds).await;
             let again = match seat.fate() {
                 Fate::Ends => false,
-                Fate::HandedBack => true,
-                Fate::Lost => definition.service_options().idempotent,
+                Fate::NeverBegan => true,
+                Fate::HandedBack | Fate::Lost => definition.service_options().idempotent,
             };
             if !again || outcome.is_ok() || tries_left == 0 {
                 return Ok(with_ignored(outcome?, &ignored));

@@ -64,7 +64,7 @@ impl Handed {
         check_size(&dispatch, session.introduced())?;
         let (answer, answered) = oneshot::channel();
         if !session.hand_over(token, dispatch, self, context, answer) {
-            self.decide(Fate::HandedBack);
+            self.decide(Fate::NeverBegan);
             let message = "the worker left before the dispatch was handed over";
             return Err(Error::unavailable(reason::NO_WORKER, message));
         }
@@ -87,6 +87,7 @@ impl Seat for Handed {
         match self.fate.load(Ordering::Acquire) {
             fate if fate == Fate::Lost as u8 => Fate::Lost,
             fate if fate == Fate::HandedBack as u8 => Fate::HandedBack,
+            fate if fate == Fate::NeverBegan as u8 => Fate::NeverBegan,
             _ => Fate::Ends,
         }
     }

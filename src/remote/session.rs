@@ -459,6 +459,12 @@ pub(super) fn lost(worker: &str) -> Error {
     Error::new(Kind::Unknown, reason::WORKER_LOST, message)
 }
 
+/// `UNKNOWN` / `WORKER_LOST`.
+fn given_back(worker: &str) -> Error {
+    let message = format!("the worker `{worker}` gave the call back: it may have begun");
+    Error::new(Kind::Unknown, reason::WORKER_LOST, message)
+}
+
 /// How large a queue a worker's stream needs, at most.
 pub(super) fn queue_length(introduced: &Introduced) -> usize {
     introduced
@@ -571,8 +577,7 @@ impl Session {
             };
             seat.decide(Fate::HandedBack);
             if let Some(answer) = answer {
-                let message = "the worker gave the dispatch back";
-                let _ = answer.send(Err(Error::unavailable(reason::NO_WORKER, message)));
+                let _ = answer.send(Err(given_back(&self.introduced.name)));
             }
         }
     }

@@ -14,7 +14,9 @@ pub enum Fate {
     /// It ends with an outcome, or has ended so.
     #[default]
     Ends,
-    /// The worker gave it back: what it had done of it may be done again.
+    /// It never went out: the worker had left.
+    NeverBegan,
+    /// The worker gave it back, and may have begun.
     HandedBack,
     /// The worker was lost: it may have run, or not.
     Lost,

@@ -10,8 +10,8 @@ use cidery::model::invocation::Progress;
 use cidery::service::{Background, Call};
 use cidery::sio::{Int, Sio};
 use cidery::{
-    Cid, Context, Definition, Dict, Error, Hooks, Kind, Node, Payload, Result, Value, Worker,
-    WorkerHandle, dict,
+    Cid, Context, Definition, Dict, Error, Hooks, Kind, Node, Payload, Result, ServiceOptions,
+    Value, Worker, WorkerHandle, dict,
 };
 use tokio::sync::Semaphore;
 
@@ -417,8 +417,37 @@ async fn a_worker_that_stops_hands_back_what_it_does_not_finish() {
         (found.state, found.attempt),
         (i32::from(v1::State::Succeeded), 1)
     );
-    assert!(waiting.await.unwrap().is_ok());
-    assert!(keyed.await.unwrap().is_ok());
+    // It may have begun: whoever waits is told, and what has a key is not attempted again.
+    for answer in [waiting, keyed] {
+        let error = answer.await.unwrap().unwrap_err();
+        assert_eq!(
+            (error.kind(), error.reason()),
+            (Kind::Unknown, "WORKER_LOST")
+        );
+    }
+}
+
+/// What a worker gives back of a service that may run twice is done by another one.
+#[tokio::test]
+async fn an_idempotent_call_that_is_handed_back_is_done_elsewhere() {
+    let node = node().await;
+    let idempotent = || ServiceOptions {
+        idempotent: true,
+        ..ServiceOptions::default()
+    };
+    let forever = async || std::future::pending::<()>().await;
+    let forever = Definition::new("a.task", forever).unwrap();
+    let first = Worker::builder().drain(Duration::ZERO);
+    let first = connect(&node, first.define(forever.options(idempotent()))).await;
+    let client = node.client.clone();
+    let waiting =
+        crate::support::raw::spawn(async move { client.invoke(Call::new("a.task", ())).await });
+    until("it runs", || first.in_flight() == 1).await;
+    let done = Definition::new("a.task", async || "done").unwrap();
+    let second = Worker::builder().define(done.options(idempotent()));
+    let _second = connect(&node, second).await;
+    first.stop().await;
+    waiting.await.unwrap().unwrap();
 }
 
 /// The connection is cut for longer than a heartbeat of the work: nothing is done twice, and nothing is lost.
