@@ -368,8 +368,9 @@ impl Hub {
         // What a worker that is connected declares stays, however old it is.
         let in_use = offer.definitions();
         let is_old = |one: &Declared| !in_use.iter().any(|it| Arc::ptr_eq(it, &one.definition));
-        if known.declared.len() > DECLARATIONS
-            && let Some(oldest) = known.declared.iter().position(is_old)
+        if let Some((_, before)) = known.declared.split_last()
+            && before.len() >= DECLARATIONS
+            && let Some(oldest) = before.iter().position(is_old)
         {
             known.declared.remove(oldest);
         }

@@ -131,7 +131,7 @@ impl Pool for Offer {
                     .members
                     .load()
                     .iter()
-                    .any(|member| takes(&member.definition))
+                    .any(|member| !member.session.is_draining() && takes(&member.definition))
                 {
                     return None;
                 }

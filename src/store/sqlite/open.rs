@@ -25,7 +25,7 @@ pub(super) struct Directory {
     /// The database.
     pub(super) file: PathBuf,
     /// Held as long as the store is open: a second process finds it taken.
-    _lock: File,
+    lock: File,
 }
 
 /// What was found at opening.
@@ -41,6 +41,13 @@ pub(super) struct Opened {
 /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`.
 fn unusable(message: String) -> Error {
     Error::failed_precondition(reason::STORE_UNUSABLE, message)
+}
+
+/// Said to all who share the lock: a process that is just being started holds it as well, until it runs its program.
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Directory {
@@ -74,7 +81,7 @@ impl Directory {
             .open(&file)
             .map_err(|error| cannot("write to", error))?;
         warn_of_network(path);
-        Ok(Self { file, _lock: lock })
+        Ok(Self { file, lock })
     }
 
     /// The connection of the writer: makes or checks the format, and counts the opening.

@@ -112,7 +112,10 @@ impl Writer {
             self.commit(jobs);
             let syncing = self.syncing - synced;
             let writing = begun.elapsed().saturating_sub(syncing);
-            queue.pace.note(rows, writing, syncing);
+            // How much a purge finds is not known before.
+            if !purges {
+                queue.pace.note(rows, writing, syncing);
+            }
             if purges {
                 self.give_back();
                 self.shared.wake_checkpointer();
