@@ -93,8 +93,7 @@ impl Invoker {
             self.wake(&route);
             return;
         }
-        let input = invocation.request.input.clone();
-        let fitted = Box::pin(self.fit_soon(&route, permits, input)).await;
+        let fitted = Box::pin(self.fit_soon(&route, permits, &invocation)).await;
         if let Err(error) = &fitted
             && error.reason() == reason::NO_COMPATIBLE_WORKER
         {

@@ -12,10 +12,13 @@ use crate::engine::gate::{Permits, Slot};
 use crate::engine::invoke::enter;
 use crate::engine::pool::Pool;
 use crate::engine::routes::{Place, Route};
+use crate::engine::settle::over;
+use crate::engine::store::Stored;
 use crate::engine::wanted::with_ignored;
 use crate::engine::watched::{Bounds, Watched};
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::ServiceName;
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::Invocation;
 use crate::model::payload::{Payload, Reply};
 use crate::service::{Admitted, Definition, Facts, Fate, Seat};
 
@@ -84,16 +87,17 @@ impl Invoker {
     }
 
     /// Admits an input by the declaration of whoever is to handle it: of the worker whose seat there is, or of another
-    /// one that takes it, once that has a seat.
+    /// one that takes it, once that has a seat, unless `gives_up` comes first.
     ///
     /// # Errors
     ///
     /// What is wrong with the input; `UNAVAILABLE` / `NO_COMPATIBLE_WORKER` where no worker takes it.
-    pub(super) async fn fit(
+    async fn fit(
         &self,
         route: &Route,
         permits: Permits,
         input: Payload,
+        gives_up: impl Future<Output = Error>,
     ) -> Result<(Permits, Admitted)> {
         let (Some(seat), Some(pool)) = (permits.seat(), route.gate.pool()) else {
             return Ok((permits, self.admit(route, input)?));
@@ -104,41 +108,49 @@ impl Invoker {
         let takes = |definition: &Definition| definition.admit(input.clone()).is_ok();
         // Whoever it fits may have the seat meanwhile.
         let permits = permits.without_seat();
-        let other = pool.seat(&takes).await;
-        let other = other.ok_or_else(|| no_compatible_worker(route))?;
+        let other = tokio::select! {
+            biased;
+            other = pool.seat(&takes) => other.ok_or_else(|| no_compatible_worker(route))?,
+            error = gives_up => return Err(error),
+        };
         let admitted = other.definition().admit(input)?;
         Ok((permits.with_seat(other), admitted))
     }
 
-    /// The same for a synchronous call: its caller does not wait longer than it says.
-    async fn fit_within(
-        &self,
-        route: &Route,
-        bounds: Bounds<'_>,
-        permits: Permits,
-        input: Payload,
-    ) -> Result<(Permits, Admitted)> {
-        tokio::select! {
-            biased;
-            fitted = self.fit(route, permits, input) => fitted,
-            error = bounds.passed() => Err(error),
-        }
-    }
-
-    /// The same for background work, which is put off where it takes long: it can be cancelled then, and others have
-    /// its slot.
+    /// The same for background work, which is put off where that takes long, and where its time is over meanwhile, or
+    /// somebody cancels it.
     pub(super) async fn fit_soon(
         &self,
         route: &Route,
         permits: Permits,
-        input: Payload,
+        invocation: &Invocation,
     ) -> Result<(Permits, Admitted)> {
-        tokio::select! {
-            biased;
-            fitted = self.fit(route, permits, input) => fitted,
-            () = tokio::time::sleep(FIT_PATIENCE) => Err(no_compatible_worker(route)),
-            () = self.0.halting.cancelled() => Err(no_compatible_worker(route)),
+        let had = permits.seat().cloned();
+        let gives_up = async {
+            tokio::select! {
+                () = tokio::time::sleep(FIT_PATIENCE) => {}
+                () = self.0.halting.cancelled() => {}
+            }
+            no_compatible_worker(route)
+        };
+        let request = &invocation.request;
+        let fitted = self.fit(route, permits, request.input.clone(), gives_up);
+        let fitted = fitted.await?;
+        let is_the_same = had
+            .zip(fitted.0.seat())
+            .is_none_or(|(had, has)| Arc::ptr_eq(&had, has));
+        if is_the_same || self.is_still_wanted(request.cid).await? {
+            return Ok(fitted);
         }
+        Err(no_compatible_worker(route))
+    }
+
+    /// Whether the time of what is pending is not over, and nobody cancels it.
+    async fn is_still_wanted(&self, cid: Cid) -> Result<bool> {
+        Ok(match self.0.store.get(cid).await? {
+            Stored::Found(found) => over(&found, self.0.clock.now()).is_none(),
+            Stored::Removed(_) | Stored::Unknown => false,
+        })
     }
 
     /// Runs a synchronous call at a worker; at another one where it was handed back, or lost and may run twice.
@@ -161,7 +173,7 @@ impl Invoker {
             let (permits, Admitted { input: fitting, .. }) = match admitted.take() {
                 // Mostly the worker declares just that: it is not checked twice.
                 Some(admitted) if permits.seat().is_some_and(is_in_force) => (permits, admitted),
-                _ => Box::pin(self.fit_within(route, bounds, permits, input.clone())).await?,
+                _ => Box::pin(self.fit(route, permits, input.clone(), bounds.passed())).await?,
             };
             let Some(seat) = permits.seat().cloned() else {
                 // The node has come to serve it itself.

@@ -152,35 +152,35 @@ impl Invoker {
         })
     }
 
-    /// Goes on with the groups that the node before was told to cancel, and ended meanwhile.
+    /// Goes on with the groups that the node before was told to cancel, and ended meanwhile: until all are cancelled.
     async fn go_on_cancelling(self) {
+        while let Err(error) = self.cancel_on().await {
+            // The services of workers may not be known yet.
+            tracing::warn!(%error, "cannot go on cancelling groups, trying again");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn cancel_on(&self) -> Result<()> {
         let waiting = || Filter {
             awaited: true,
             ..Filter::default()
         };
-        let mut before = None;
+        let (mut before, mut failed) = (None, Ok(()));
         loop {
-            let page = match self.0.store.list(waiting(), before, PAGE).await {
-                Ok(page) => page,
-                Err(error) => {
-                    tracing::error!(%error, "cannot look for groups to be cancelled, trying again");
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-            };
+            let page = self.0.store.list(waiting(), before, PAGE).await?;
             for found in page.invocations {
-                let cid = found.request.cid;
                 if found.request.group().is_some()
                     && found.cancel_requested
-                    && let Err(error) = self.cancel(cid).await
+                    && let Err(error) = self.cancel(found.request.cid).await
                     && error.reason() != reason::ENDED
                 {
-                    tracing::error!(%cid, %error, "cannot go on cancelling a group");
+                    failed = Err(error);
                 }
             }
             before = page.next;
             if before.is_none() {
-                return;
+                return failed;
             }
         }
     }

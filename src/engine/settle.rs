@@ -293,7 +293,7 @@ fn kept_for(route: &Route, state: State) -> Duration {
 }
 
 /// Why an invocation that is pending is given up, if its time is over.
-fn over(invocation: &Invocation, now: Timestamp) -> Option<(Change, Error)> {
+pub(super) fn over(invocation: &Invocation, now: Timestamp) -> Option<(Change, Error)> {
     if invocation.cancel_requested {
         return Some((Change::Cancel, cancelled()));
     }

@@ -85,8 +85,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// its key, is not accepted again.
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>>;
 
-    /// Notes that somebody wants an invocation cancelled whose handler runs ([`Invocation::cancel_requested`]). Durable
-    /// when it resolves; answers whether it has not ended yet.
+    /// Notes that somebody wants an invocation cancelled whose handler runs ([`Invocation::cancel_requested`]): it is
+    /// overdue from then on, whenever it is not claimed, unless it is a group. Durable when it resolves; answers
+    /// whether it has not ended yet.
     fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
     /// The invocation that was accepted with an idempotency key, as long as it is kept: whatever its service, which may

@@ -2,25 +2,34 @@
 
 use std::error::Error as _;
 
-use tonic::Status;
+use tonic::{ConnectError, Status};
 
 use crate::codec::status::from_status;
-use crate::model::error::{Error, reason};
+use crate::model::error::{Error, Kind, reason};
 
-/// The failure of a call. One that the node never took is `UNAVAILABLE` / `TRANSPORT`.
+/// The failure of a call. One of the transport is `UNAVAILABLE` / `TRANSPORT` where the node never took the call, and
+/// only there: whoever stands between, or a node that froze, may have had it.
 pub(super) fn failure(status: &Status) -> Error {
-    if !never_taken(status) {
-        return from_status(status);
+    let error = from_status(status);
+    let is_unavailable = error.reason() == reason::TRANSPORT && error.kind() == Kind::Unavailable;
+    match (never_taken(status), is_unavailable) {
+        (true, false) => {
+            let message = "the connection ended before the node took the call";
+            Error::unavailable(reason::TRANSPORT, message)
+        }
+        (false, true) => Error::new(Kind::Unknown, reason::TRANSPORT, error.message()),
+        (true, true) | (false, false) => error,
     }
-    let message = "the connection ended before the node took the call";
-    Error::unavailable(reason::TRANSPORT, message)
 }
 
-/// Whether the connection was gone before the call was sent, or the node said as it ended that it did not look at it:
-/// `GOAWAY` names the last stream that it takes (RFC 9113, section 6.8).
+/// Whether there was no connection, or it was gone before the call was sent, or the node said as it ended that it did
+/// not look at it: `GOAWAY` names the last stream that it takes (RFC 9113, section 6.8).
 fn never_taken(status: &Status) -> bool {
     let mut cause = status.source();
     while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return true;
+        }
         if let Some(error) = error.downcast_ref::<hyper::Error>()
             && error.is_canceled()
         {

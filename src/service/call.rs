@@ -281,9 +281,9 @@ pub(super) fn once_key(context: &Context, label: &str) -> String {
         None => format!("once/{}/{}/{label}", facts.cid, facts.service),
         // A path may be longer than a key.
         Some(path) => {
-            let mut digest = Sha256::digest(path).to_vec();
-            digest.truncate(16);
-            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest = Sha256::digest(path);
+            let half = digest.iter().take(16);
+            let hex: String = half.map(|byte| format!("{byte:02x}")).collect();
             format!("once/{}/{hex}/{label}", facts.cid)
         }
     }

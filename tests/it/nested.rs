@@ -1,6 +1,7 @@
 //! What handlers in workers ask of the node, and what the node learns of how they fail.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
@@ -163,6 +164,58 @@ async fn a_follow_up_with_a_key_has_one_cid() {
     }
     assert_eq!(cids[0], cids[1]);
     assert_eq!(ended(&node.client, cids[0]).await.service, "customer.get");
+    // The same key for something else is not taken in silence.
+    async fn differs(ctx: Context) -> cidery::Result<()> {
+        let next = ctx.invoke_async("customer.get", dict! { "cust_id": 2 });
+        next.with_outcome().idempotency_key("welcome").await?;
+        Ok(())
+    }
+    let worker = Worker::builder().service("a.differs", differs);
+    let _other = worker.connect(&node.address().to_string()).await.unwrap();
+    let accepted = node.client.invoke_async(Call::new("a.differs", ()));
+    let cid = accepted.await.unwrap().cid;
+    let failed = failure(ended(&node.client, cid).await);
+    assert_eq!(failed.reason, "IDEMPOTENCY_MISMATCH");
+}
+
+/// What is cancelled while it waits for the one worker that takes it does not run.
+#[tokio::test]
+async fn what_waits_for_its_worker_can_be_cancelled() {
+    let node = TestNode::start(Node::builder()).await;
+    let address = node.address().to_string();
+    let (open, runs) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let serve = async |sio: Sio, seats: u32| {
+        let (gate, counted) = (Arc::clone(&open), Arc::clone(&runs));
+        let handler = move || {
+            let (gate, counted) = (Arc::clone(&gate), Arc::clone(&counted));
+            async move {
+                counted.fetch_add(1, Ordering::SeqCst);
+                gate.acquire().await.unwrap().forget();
+            }
+        };
+        let definition = Definition::new("a.task", handler).unwrap().sio(sio);
+        let worker = Worker::builder().define(definition).max_in_flight(seats);
+        worker.connect(&address).await.unwrap()
+    };
+    let _old = serve(Sio::new().input(Int("n")), 100).await;
+    let _new = serve(Sio::new().input(Text("name")), 1).await;
+    let call = || Call::new("a.task", dict! { "name": "x" });
+    let first = node.client.invoke_async(call()).await.unwrap().cid;
+    until("it runs", || runs.load(Ordering::SeqCst) == 1).await;
+    let second = node.client.invoke_async(call()).await.unwrap().cid;
+    // It has a slot, and no seat.
+    until("it waits", || node.handle.invoker().running() == 2).await;
+    node.client.cancel(second, false).await.unwrap();
+    open.add_permits(2);
+    assert_eq!(
+        ended(&node.client, first).await.state(),
+        v1::State::Succeeded
+    );
+    assert_eq!(
+        ended(&node.client, second).await.state(),
+        v1::State::Cancelled
+    );
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
 
 /// How a handler failed is for those who operate the node: it is in `explain`, and in no answer.

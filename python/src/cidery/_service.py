@@ -6,6 +6,7 @@ Everything a handler can do is here: read what came in, invoke others, answer, t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import threading
@@ -283,18 +284,16 @@ class Service:
         if options.callback is None and (yield from self._has_convention()):
             options = options.updated({"callback": self.service_name + _CALLBACK})
         if options.with_outcome:
-            name = service_name(service)
+            name, first = service_name(service), None
             if options.idempotency_key:
                 # What was accepted before with the key has another CID than this would get.
-                try:
-                    key = options.idempotency_key
-                    found = yield from protocol.get("", None, service=name, idempotency_key=key)
-                    return Accepted(found.cid, already_accepted=True)
-                except NotFound:
-                    pass
+                key = options.idempotency_key
+                with contextlib.suppress(NotFound):
+                    first = yield from protocol.get("", None, service=name, idempotency_key=key)
             options = options.updated({"cid": options.cid or new_cid()})
+            # The node says whether it is the same.
             self._platform.follow_up(invoke_async_request(name, payload, options))
-            return Accepted(options.cid or "")
+            return Accepted(first.cid, True) if first else Accepted(options.cid or "")
         return (yield from protocol.invoke_async(service, payload, options))
 
     def _has_convention(self) -> protocol.Steps[bool]:

@@ -179,12 +179,14 @@ impl Invocation {
     }
 
     /// When its time is over, if ever, while it is pending: as its terms say, or when the outcome that it waits for was
-    /// due.
+    /// due; at once where somebody wants it cancelled, but for a group, which ends with its members.
     #[must_use]
     pub fn over(&self) -> Option<Timestamp> {
         let terms = self.request.terms.over(self.state);
         let awaited = self.waits_for_completion().then_some(self.due);
-        terms.into_iter().chain(awaited).min()
+        let unwanted = self.cancel_requested && !self.waits_for_members();
+        let unwanted = unwanted.then_some(Timestamp::UNIX_EPOCH);
+        terms.into_iter().chain(awaited).chain(unwanted).min()
     }
 
     /// Whether it is a group with members that have not ended.

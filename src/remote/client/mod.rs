@@ -160,13 +160,7 @@ impl Client {
             wait: Some(duration_to_proto(wait)),
             ..v1::GetInvocationRequest::default()
         };
-        let get = async || {
-            self.invocation
-                .clone()
-                .get_invocation(request.clone())
-                .await
-        };
-        Ok(self.ask(get).await?.invocation.unwrap_or_default())
+        self.get(request).await
     }
 
     /// Gives the outcome of an invocation whose handler answered "later"; answers its state then. It is given again
@@ -214,11 +208,13 @@ impl Client {
             view: v1::InvocationView::Full.into(),
             ..v1::GetInvocationRequest::default()
         };
+        self.get(request).await
+    }
+
+    async fn get(&self, request: v1::GetInvocationRequest) -> Result<v1::Invocation> {
         let get = async || {
-            self.invocation
-                .clone()
-                .get_invocation(request.clone())
-                .await
+            let mut stub = self.invocation.clone();
+            stub.get_invocation(request.clone()).await
         };
         Ok(self.ask(get).await?.invocation.unwrap_or_default())
     }

@@ -127,10 +127,10 @@ impl Platform {
             .as_ref()
             .is_some_and(|asked| asked.with_outcome);
         if with_outcome {
-            return match self.known(&call).await? {
-                Some(first) => Ok(first),
-                None => self.follow_up(call),
-            };
+            let first = self.known(&call).await?;
+            // The node says whether it is the same.
+            let accepted = self.follow_up(call)?;
+            return Ok(first.unwrap_or(accepted));
         }
         let is_ours = call.cid.is_none();
         let message = wire::async_request(Call {
@@ -145,6 +145,15 @@ impl Platform {
         wire::accepted(&response, is_ours.then_some(&message.cid))
     }
 
+    async fn get(&self, message: v1::GetInvocationRequest) -> Result<v1::Invocation> {
+        let get = async || {
+            let request = self.named(message.clone());
+            self.invocation().get_invocation(request).await
+        };
+        let response = self.say(is_transport, get).await?.into_inner();
+        Ok(response.invocation.unwrap_or_default())
+    }
+
     /// What was accepted before with the same key: its CID is not the one that this call would get.
     async fn known(&self, call: &Call) -> Result<Option<Accepted>> {
         let asked = call.background.as_deref();
@@ -156,12 +165,8 @@ impl Platform {
             idempotency_key: key,
             ..v1::GetInvocationRequest::default()
         };
-        let get = async || {
-            let request = self.named(message.clone());
-            self.invocation().get_invocation(request).await
-        };
-        let found = match self.say(is_transport, get).await {
-            Ok(found) => found.into_inner().invocation.unwrap_or_default(),
+        let found = match self.get(message).await {
+            Ok(found) => found,
             Err(error) if error.reason() == reason::CID_UNKNOWN => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -192,13 +197,7 @@ impl Platform {
             wait: Some(duration_to_proto(at_most)),
             ..v1::GetInvocationRequest::default()
         };
-        let get = async || {
-            let request = self.named(message.clone());
-            self.invocation().get_invocation(request).await
-        };
-        let response = self.say(is_transport, get).await?.into_inner();
-        let invocation = response.invocation.unwrap_or_default();
-        Ok(invocation.end_time.is_some())
+        Ok(self.get(message).await?.end_time.is_some())
     }
 
     /// Keeps it for the result: the node accepts both together.

@@ -2,6 +2,7 @@
 
 mod filter;
 mod groups;
+mod keys;
 mod weight;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,6 +13,7 @@ use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use self::filter::passes;
+use self::keys::{Key, key_of, over_of, queue_of};
 use self::weight::weight;
 use crate::engine::store::{
     Acceptance, Announced, Claim, Filter, Page, Record, Store, Stored, Tombstone,
@@ -71,9 +73,6 @@ struct Kept {
     awaited: HashMap<ServiceName, usize, RandomState>,
     bytes: usize,
 }
-
-/// A key of a service's.
-type Key = (ServiceName, String);
 
 /// Those of a service with one concurrency key.
 #[derive(Debug, Default)]
@@ -151,25 +150,6 @@ impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// The key under which an invocation is accepted once.
-fn key_of(invocation: &Invocation) -> Option<&String> {
-    invocation.request.terms.idempotency_key.as_ref()
-}
-
-/// When the time of a pending one is over, if ever.
-fn over_of(invocation: &Invocation) -> Option<(Timestamp, Cid)> {
-    let request = &invocation.request;
-    let over = invocation.over()?;
-    (!invocation.state.is_terminal()).then_some((over, request.cid))
-}
-
-/// The service and the key that it runs alone with.
-fn queue_of(invocation: &Invocation) -> Option<Key> {
-    let request = &invocation.request;
-    let key = request.terms.concurrency_key.clone()?;
-    Some((request.service.clone(), key))
 }
 
 impl Kept {
@@ -511,11 +491,18 @@ impl Store for MemoryStore {
     }
 
     fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
-        let mut kept = self.kept();
+        let kept = &mut *self.kept();
         let found = kept.invocations.get_mut(&cid);
         let open = found.filter(|invocation| !invocation.state.is_terminal());
-        let taken = open.map(|invocation| invocation.cancel_requested = true);
-        ready(Ok(taken.is_some()))
+        let Some(invocation) = open else {
+            return ready(Ok(false));
+        };
+        if let Some(over) = over_of(invocation) {
+            kept.over.remove(&over);
+        }
+        invocation.cancel_requested = true;
+        kept.over.extend(over_of(invocation));
+        ready(Ok(true))
     }
 
     fn with_key(&self, _: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>> {

@@ -60,6 +60,13 @@ impl Counts {
         }
     }
 
+    /// Notes a claim, with the concurrency key that it has.
+    pub(super) fn claim(&mut self, service: &ServiceName, cid: Cid, key: Option<String>) {
+        let claimed = self.claimed.entry(service.clone()).or_default();
+        claimed.insert(cid, key);
+        self.service_of.insert(cid, service.clone());
+    }
+
     /// Forgets a claim; answers whether there was one.
     pub(super) fn release(&mut self, cid: Cid) -> bool {
         let service = self.service_of.remove(&cid);

@@ -254,6 +254,24 @@ impl SqliteStore {
         }
     }
 
+    /// What is due of a service and not claimed. What cannot be read nobody can run: it is out of the way until the
+    /// store is opened again.
+    async fn due(&self, service: &ServiceName, now: i64, max: usize) -> Result<Due> {
+        let (name, recovering) = (service.clone(), self.recovering);
+        let claimed = self.shared.counts().claimed.get(service).cloned();
+        let claimed = claimed.unwrap_or_default();
+        let found = ask(&self.claims, move |connection| {
+            reader::due(connection, &name, now, max, &claimed, recovering)
+        });
+        let found = found.await?;
+        let mut counts = self.shared.counts();
+        for cid in &found.damaged {
+            counts.claim(service, *cid, None);
+        }
+        drop(counts);
+        Ok(found)
+    }
+
     async fn query<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -324,32 +342,25 @@ impl Store for SqliteStore {
             }
             let _order = self.order.lock().await;
             let _claiming = Claiming::begin(&self.shared);
-            let (name, recovering) = (service.clone(), self.recovering);
-            let claimed = self.shared.counts().claimed.get(service).cloned();
-            let claimed = claimed.unwrap_or_default();
             let now = disk::nanos(now);
-            let found = ask(&self.claims, move |connection| {
-                reader::due(connection, &name, now, max, &claimed, recovering)
-            });
             let Due {
                 mut invocations,
-                damaged,
                 next,
-            } = found.await?;
+                ..
+            } = loop {
+                let found = self.due(service, now, max).await?;
+                // Behind those that cannot be read there may be others.
+                if found.damaged.is_empty() || !found.invocations.is_empty() {
+                    break found;
+                }
+            };
             let mut counts = self.shared.counts();
-            // Nobody can run them: they are out of the way until the store is opened again.
-            for cid in damaged {
-                let claimed = counts.claimed.entry(service.clone()).or_default();
-                claimed.insert(cid, None);
-                counts.service_of.insert(cid, service.clone());
-            }
             // It ends while it is looked at, or has ended since.
             invocations.retain(|found| !counts.ending.contains_key(&found.request.cid));
             for invocation in &invocations {
                 let request = &invocation.request;
-                let claimed = counts.claimed.entry(service.clone()).or_default();
-                claimed.insert(request.cid, request.terms.concurrency_key.clone());
-                counts.service_of.insert(request.cid, service.clone());
+                let key = request.terms.concurrency_key.clone();
+                counts.claim(service, request.cid, key);
             }
             counts.take(service, invocations.len());
             let next_due = next

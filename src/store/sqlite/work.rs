@@ -15,6 +15,14 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::State;
 
+/// What somebody wants cancelled is over, whatever is recorded of it.
+const RECORD: &str =
+    "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = ?15, attempts = ?5,
+     events = ?6, progress = ?7, last_failure = ?8, first_attempt_time = ?9, end_time = ?10,
+     purge_time = ?11, tombstone_until = ?12, failure_reason = ?14, later = ?17, awaited = ?18,
+     wake = CASE WHEN cancel_requested AND ?2 < 2 THEN 0 ELSE ?13 END,
+     over = CASE WHEN cancel_requested AND ?2 < 2 THEN 0 ELSE ?16 END WHERE id = ?1";
+
 /// The work of one transaction.
 pub(super) struct Work<'a> {
     pub(super) transaction: &'a Transaction<'a>,
@@ -213,12 +221,8 @@ impl Work<'_> {
             }
             None => change.events.clone(),
         };
-        let update = "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = ?15, attempts = ?5,
-             events = ?6, progress = ?7, last_failure = ?8, first_attempt_time = ?9, end_time = ?10,
-             purge_time = ?11, tombstone_until = ?12, wake = ?13, failure_reason = ?14, over = ?16,
-             later = ?17, awaited = ?18 WHERE id = ?1";
         let last_failure = record.last_failure.as_ref().map(disk::encode_failure);
-        self.transaction.prepare_cached(update)?.execute(params![
+        self.transaction.prepare_cached(RECORD)?.execute(params![
             id,
             state_number(record.state),
             disk::nanos(record.due),

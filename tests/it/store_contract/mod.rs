@@ -398,6 +398,17 @@ async fn a_wish_to_cancel_is_kept_until_it_has_ended(store: &dyn Store) {
     assert!(!found(store, cid).await.cancel_requested);
     assert!(store.request_cancel(cid).await.unwrap());
     assert!(found(store, cid).await.cancel_requested);
+    assert!(store.overdue(NOW, 9).await.unwrap().is_empty());
+    // Whatever is recorded of it: it is over.
+    let pending = Record {
+        due: at(100),
+        wake: at(100),
+        ..record(cid, State::Pending { started: true }, started())
+    };
+    assert!(store.record(pending).await.unwrap());
+    let overdue = store.overdue(NOW, 9).await.unwrap();
+    assert_eq!(overdue.len(), 1);
+    assert!(overdue[0].cancel_requested);
     assert!(store.record(succeeded(cid)).await.unwrap());
     assert!(!store.request_cancel(cid).await.unwrap());
     assert!(!store.request_cancel(Cid::new()).await.unwrap());
