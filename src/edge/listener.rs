@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -51,8 +52,9 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
 /// When connections end.
 #[derive(Clone, Debug, Default)]
 pub struct Ends {
-    /// Those there are finish their calls; those that come are told at once that none is taken. Who is refused a
-    /// connection at that moment could not tell that from one that broke.
+    /// Those there are finish their calls, and those of workers stay until no more are accepted; those that come are
+    /// told at once that none is taken. Who is refused a connection at that moment could not tell that from one that
+    /// broke.
     pub stop: CancellationToken,
     /// No more are accepted.
     pub refuse: CancellationToken,
@@ -154,11 +156,12 @@ async fn has_begun(stream: &TcpStream) -> bool {
         .unwrap_or(false)
 }
 
-/// Tells worker streams where they come from. All other requests go without.
+/// Tells worker streams where they come from, and the connection that it has one. All other requests go without.
 #[derive(Clone)]
 struct Peered<S> {
     service: S,
     peer: SocketAddr,
+    has_worker: Arc<AtomicBool>,
 }
 
 impl<S> tower_service::Service<Request<Incoming>> for Peered<S>
@@ -176,6 +179,7 @@ where
     fn call(&mut self, mut request: Request<Incoming>) -> S::Future {
         if request.uri().path() == WORKER_STREAM {
             request.extensions_mut().insert(self.peer);
+            self.has_worker.store(true, Ordering::Release);
         }
         self.service.call(request)
     }
@@ -222,17 +226,30 @@ async fn connection<S, B>(
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     builder.http1().timer(TokioTimer::new());
-    let service = TowerToHyperService::new(Peered { service, peer });
+    let has_worker = Arc::new(AtomicBool::new(false));
+    let service = TowerToHyperService::new(Peered {
+        service,
+        peer,
+        has_worker: Arc::clone(&has_worker),
+    });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let finished = async {
         tokio::select! {
             biased;
-            served = connection.as_mut() => served,
-            () = ends.stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+            served = connection.as_mut() => return served,
+            () = ends.stop.cancelled() => {}
+        }
+        // What a worker's handlers invoke comes on the connection of its stream: on another one it may come to another
+        // node, which knows nothing of the dispatch.
+        if has_worker.load(Ordering::Acquire) {
+            tokio::select! {
+                biased;
+                served = connection.as_mut() => return served,
+                () = ends.refuse.cancelled() => {}
             }
         }
+        connection.as_mut().graceful_shutdown();
+        connection.await
     };
     let served = tokio::select! {
         biased;

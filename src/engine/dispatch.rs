@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::codec::{payload, struct_pb};
 use crate::engine::Invoker;
-use crate::engine::gate::Slot;
 use crate::engine::hub::{Live, Untold};
 use crate::engine::limits::Limits;
+use crate::engine::slot::Slot;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, Progress};

@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Invoker;
 use crate::engine::attempt::Attempt;
 use crate::engine::dispatch::{Dispatch, Link};
-use crate::engine::gate::{Permits, Slot};
+use crate::engine::gate::Permits;
 use crate::engine::invoke::enter;
 use crate::engine::pool::Pool;
 use crate::engine::routes::{Place, Route};
 use crate::engine::settle::over;
+use crate::engine::slot::Slot;
 use crate::engine::store::Stored;
 use crate::engine::wanted::with_ignored;
 use crate::engine::watched::{Bounds, Watched};
@@ -91,7 +92,8 @@ impl Invoker {
     ///
     /// # Errors
     ///
-    /// What is wrong with the input; `UNAVAILABLE` / `NO_COMPATIBLE_WORKER` where no worker takes it.
+    /// What is wrong with the input; `UNAVAILABLE` / `NO_COMPATIBLE_WORKER` where no worker takes it;
+    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL` where as many as may wait do.
     async fn fit(
         &self,
         route: &Route,
@@ -99,22 +101,23 @@ impl Invoker {
         input: Payload,
         gives_up: impl Future<Output = Error>,
     ) -> Result<(Permits, Admitted)> {
-        let (Some(seat), Some(pool)) = (permits.seat(), route.gate.pool()) else {
+        let Some(seat) = permits.seat() else {
             return Ok((permits, self.admit(route, input)?));
         };
         if let Ok(admitted) = seat.definition().admit(input.clone()) {
             return Ok((permits, admitted));
         }
         let takes = |definition: &Definition| definition.admit(input.clone()).is_ok();
-        // Whoever it fits may have the seat meanwhile.
-        let permits = permits.without_seat();
-        let other = tokio::select! {
+        // Whoever it fits may have the seat meanwhile, and the slot.
+        drop(permits);
+        let permits = tokio::select! {
             biased;
-            other = pool.seat(&takes) => other.ok_or_else(|| no_compatible_worker(route))?,
+            permits = route.gate.enter_where(route.name(), &takes) => permits?,
             error = gives_up => return Err(error),
         };
-        let admitted = other.definition().admit(input)?;
-        Ok((permits.with_seat(other), admitted))
+        let fitting = permits.and_then(|permits| Some((permits.seat()?.clone(), permits)));
+        let (seat, permits) = fitting.ok_or_else(|| no_compatible_worker(route))?;
+        Ok((permits, seat.definition().admit(input)?))
     }
 
     /// The same for background work, which is put off where that takes long, and where its time is over meanwhile, or
@@ -135,7 +138,11 @@ impl Invoker {
         };
         let request = &invocation.request;
         let fitted = self.fit(route, permits, request.input.clone(), gives_up);
-        let fitted = fitted.await?;
+        let fitted = fitted.await.map_err(|error| match error.reason() {
+            // In the store it waits without a limit.
+            reason::QUEUE_FULL => no_compatible_worker(route),
+            _ => error,
+        })?;
         let is_the_same = had
             .zip(fitted.0.seat())
             .is_none_or(|(had, has)| Arc::ptr_eq(&had, has));

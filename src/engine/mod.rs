@@ -34,6 +34,7 @@ mod pool;
 mod purge;
 mod routes;
 mod settle;
+mod slot;
 pub mod store;
 pub mod tasks;
 mod wanted;
@@ -285,7 +286,12 @@ impl Invoker {
         });
     }
 
-    fn refuse_when_draining(&self) -> Result<()> {
+    /// Refuses what is new where the node stops.
+    ///
+    /// # Errors
+    ///
+    /// `UNAVAILABLE` / `NODE_STOPPING`.
+    pub fn refuse_when_draining(&self) -> Result<()> {
         if self.0.draining.is_cancelled() {
             return Err(stopping());
         }

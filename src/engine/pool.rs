@@ -53,6 +53,8 @@ pub struct Location {
     pub running: usize,
     /// Since when it serves it.
     pub since: Timestamp,
+    /// Whether its stream is gone, and it has the lease to come back.
+    pub away: bool,
 }
 
 /// `UNAVAILABLE` / `NO_WORKER`.

@@ -235,6 +235,7 @@ impl Route {
                 definition: Arc::clone(&self.definition),
                 running: self.gate.running(),
                 since: self.since,
+                away: false,
             }],
         }
     }
@@ -312,6 +313,8 @@ pub struct ServiceStatus {
     pub running: usize,
     /// How many of its invocations are pending.
     pub pending: usize,
+    /// How many calls wait: for a slot, or for a worker that takes them.
+    pub queued: usize,
     /// Since when it is served.
     pub since: Timestamp,
 }
@@ -376,6 +379,7 @@ impl Engine {
             },
             status: ServiceStatus {
                 running: route.gate.running() + awaited + calls.unwrap_or_default(),
+                queued: route.gate.queued(),
                 pending: self.store.pending(route.name()).saturating_sub(awaited),
                 since: route.since,
             },

@@ -15,8 +15,9 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::metadata::TRACEPARENT;
 use crate::model::payload::Payload;
 use crate::model::token::Token;
+use crate::remote::introduced::Introduced;
 use crate::remote::offer::Member;
-use crate::remote::session::{Answered, Introduced, Session, lost};
+use crate::remote::session::{Answered, Session, lost};
 use crate::remote::wire;
 use crate::service::{BoxFuture, Context, Definition, Fate, HandlerFuture, Seat};
 
@@ -93,7 +94,7 @@ impl Seat for Handed {
     }
 
     fn worker(&self) -> &str {
-        self.session().id()
+        self.session().label()
     }
 
     fn run(self: Arc<Self>, context: Context, input: Payload) -> HandlerFuture {

@@ -18,14 +18,17 @@ use crate::engine::{Invoker, Pool};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::ServiceName;
 use crate::model::token::Token;
+use crate::remote::introduced::Introduced;
 use crate::remote::offer::{Member, Offer};
-use crate::remote::session::{Introduced, Outgoing, Session, queue_length};
+use crate::remote::session::{Outgoing, Session};
 use crate::remote::several::Waiting;
 use crate::remote::wire;
 use crate::service::{Context, Definition};
 
 /// Of each service this many declarations are remembered, the newest ones.
 const DECLARATIONS: usize = 16;
+/// How long a worker's name and its build may be, in bytes.
+const NAME_BYTES: usize = 256;
 /// How many services one worker may announce.
 const SERVICES: usize = 10_000;
 
@@ -126,10 +129,11 @@ impl Workers {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` with everything that is wrong with its hello; `ALREADY_EXISTS` / `SERVICE_EXISTS` where the
-    /// node itself serves one of its services; `RESOURCE_EXHAUSTED` where there are too many workers.
-    pub async fn join(&self, hello: v1::Hello, peer: String) -> Result<Connected> {
+    /// node itself serves one of its services; `RESOURCE_EXHAUSTED` where there are too many workers; `UNAVAILABLE` /
+    /// `NODE_STOPPING`.
+    pub async fn join(&self, mut hello: v1::Hello, peer: String) -> Result<Connected> {
         let introduced = Introduced::of(&hello, peer, self.0.invoker.limits());
-        let (outbox, outgoing) = mpsc::channel(queue_length(&introduced));
+        let (outbox, outgoing) = mpsc::channel(introduced.queue_length());
         let several = introduced.can(v1::Capability::Several);
         let outgoing = Waiting::new(outgoing, Arc::new(several.into()));
         let outgoing = outgoing.at_most(introduced.max_message_bytes);
@@ -143,7 +147,10 @@ impl Workers {
                 outgoing,
             });
         }
-        let declared = self.0.declared(hello.services)?;
+        // Whoever looks for a node finds the next one.
+        self.0.invoker.refuse_when_draining()?;
+        let tokens = std::mem::take(&mut hello.tokens);
+        let declared = self.0.declared(hello)?;
         // What is refused is not remembered.
         self.0.check(&declared)?;
         for declared in &declared {
@@ -154,7 +161,7 @@ impl Workers {
         let session = Session::new(introduced, services.collect(), self.0.invoker.clone());
         let session = Arc::new(session);
         // Its name is known before it is offered anything.
-        let stream = session.connect(outbox, &hello.tokens).unwrap_or_default();
+        let stream = session.connect(outbox, &tokens).unwrap_or_default();
         self.0.admit(&session, declared)?;
         tracing::info!(
             worker.id = session.id(),
@@ -191,7 +198,7 @@ impl Workers {
                 () = tokio::time::sleep(lease) => {}
                 () = closing.cancelled() => {}
             }
-            if session.is_away(stream) {
+            if session.is_away_since(stream) {
                 workers.end(&session, None);
             }
         });
@@ -282,8 +289,15 @@ impl Hub {
     }
 
     /// Reads what a worker declares: all that is wrong with it at once.
-    fn declared(&self, services: Vec<v1::ServiceDeclaration>) -> Result<Vec<Declared>> {
+    fn declared(&self, hello: v1::Hello) -> Result<Vec<Declared>> {
         let (mut violations, mut declared) = (Vec::new(), Vec::new());
+        for (at, text) in [("/name", &hello.name), ("/build_id", &hello.build_id)] {
+            if text.len() > NAME_BYTES {
+                let message = format!("has {NAME_BYTES} bytes at most");
+                violations.push(Violation::new(at, "TOO_LONG", message));
+            }
+        }
+        let services = hello.services;
         if services.is_empty() || services.len() > SERVICES {
             let message = format!("are 1 to {SERVICES}");
             violations.push(Violation::new("/services", "OUT_OF_RANGE", message));

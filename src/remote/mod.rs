@@ -4,6 +4,7 @@ mod again;
 pub mod client;
 mod handed;
 pub mod hub;
+mod introduced;
 mod offer;
 mod outcomes;
 mod sent;

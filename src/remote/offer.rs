@@ -183,6 +183,7 @@ impl Pool for Offer {
             definition: Arc::clone(&member.definition),
             running: member.running.load(Ordering::Relaxed),
             since: member.since,
+            away: member.session.is_away(),
         });
         locations.collect()
     }

@@ -26,31 +26,19 @@ use crate::model::id::ServiceName;
 use crate::model::payload::{Payload, Reply};
 use crate::model::token::Token;
 use crate::remote::handed::{Given, Handed, dispatch};
+use crate::remote::introduced::Introduced;
 use crate::remote::wire;
 use crate::service::{Context, Definition, Fate, output_invalid};
 
-/// Beyond what is handed over, this many messages may wait for a worker to read them.
-const SLACK: usize = 64;
-/// A worker that does not say how large a message it takes takes what every gRPC library takes: 4 MiB.
-const DEFAULT_MESSAGE_BYTES: usize = 4 << 20;
 /// What goes to a worker: a message, or the status that ends the stream.
 pub type Outgoing = Result<v1::ServeResponse, Status>;
-
-/// What a worker said of itself.
-#[derive(Clone, Debug)]
-pub(super) struct Introduced {
-    pub(super) name: String,
-    pub(super) build_id: String,
-    pub(super) capabilities: Vec<v1::Capability>,
-    pub(super) max_in_flight: usize,
-    pub(super) max_message_bytes: usize,
-    pub(super) peer: String,
-}
 
 /// A connected worker, or one that may come back.
 #[derive(Debug)]
 pub struct Session {
     id: String,
+    /// Its name and its id, for people.
+    label: String,
     secret: Token,
     introduced: Introduced,
     services: Vec<ServiceName>,
@@ -97,46 +85,16 @@ pub(super) struct Answered {
     pub(super) follow_ups: Vec<v1::InvokeAsyncRequest>,
 }
 
-impl Introduced {
-    /// The capabilities that this node knows, as the contract writes them.
-    fn known(&self) -> Vec<i32> {
-        self.capabilities.iter().copied().map(i32::from).collect()
-    }
-
-    pub(super) fn can(&self, capability: v1::Capability) -> bool {
-        self.capabilities.contains(&capability)
-    }
-
-    /// Reads what a worker says of itself.
-    pub(super) fn of(hello: &v1::Hello, peer: String, limits: &crate::engine::Limits) -> Self {
-        let or = |given: u32, default: usize| match usize::try_from(given) {
-            Ok(0) | Err(_) => default,
-            Ok(given) => given,
-        };
-        let capabilities = hello.capabilities.iter();
-        Self {
-            name: hello.name.clone(),
-            build_id: hello.build_id.clone(),
-            // What this node does not know it does not use.
-            capabilities: capabilities
-                .filter_map(|capability| v1::Capability::try_from(*capability).ok())
-                .collect(),
-            max_in_flight: or(hello.max_in_flight, limits.worker_in_flight)
-                .min(Semaphore::MAX_PERMITS),
-            max_message_bytes: or(hello.max_message_bytes, DEFAULT_MESSAGE_BYTES),
-            peer,
-        }
-    }
-}
-
 impl Session {
     pub(super) fn new(
         introduced: Introduced,
         services: Vec<ServiceName>,
         invoker: Invoker,
     ) -> Self {
+        let id = uuid::Uuid::now_v7().to_string();
         Self {
-            id: uuid::Uuid::now_v7().to_string(),
+            label: format!("{} ({id})", introduced.name),
+            id,
             secret: Token::new(),
             credit: Arc::new(Semaphore::new(introduced.max_in_flight)),
             introduced,
@@ -153,6 +111,11 @@ impl Session {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Its name and its id, for people.
+    pub(super) fn label(&self) -> &str {
+        &self.label
     }
 
     pub(super) fn introduced(&self) -> &Introduced {
@@ -229,6 +192,7 @@ impl Session {
             connect_time: Some(timestamp_to_proto(self.since)),
             peer: self.introduced.peer.clone(),
             draining: self.is_draining(),
+            away: self.is_away(),
         }
     }
 
@@ -340,8 +304,14 @@ impl Session {
         true
     }
 
+    /// Whether its stream is gone, and it may come back.
+    pub(super) fn is_away(&self) -> bool {
+        let line = self.line();
+        line.outbox.is_none() && !line.ended
+    }
+
     /// Whether a stream is the last one there was, and gone.
-    pub(super) fn is_away(&self, stream: u64) -> bool {
+    pub(super) fn is_away_since(&self, stream: u64) -> bool {
         let line = self.line();
         line.streams == stream && line.outbox.is_none() && !line.ended
     }
@@ -463,15 +433,6 @@ pub(super) fn lost(worker: &str) -> Error {
 fn given_back(worker: &str) -> Error {
     let message = format!("the worker `{worker}` gave the call back: it may have begun");
     Error::new(Kind::Unknown, reason::WORKER_LOST, message)
-}
-
-/// How large a queue a worker's stream needs, at most.
-pub(super) fn queue_length(introduced: &Introduced) -> usize {
-    introduced
-        .max_in_flight
-        .saturating_mul(2)
-        .saturating_add(SLACK)
-        .min(Semaphore::MAX_PERMITS)
 }
 
 impl Session {

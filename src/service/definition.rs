@@ -10,6 +10,7 @@ use crate::model::id::ServiceName;
 use crate::model::invocation::RetryPolicy;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::{Ignored, Sio};
+use crate::model::value::Value;
 use crate::service::context::Context;
 use crate::service::extract::{Requirements, States};
 use crate::service::handler::Handler;
@@ -105,16 +106,41 @@ impl Definition {
         }
     }
 
-    /// The same service for whoever runs its handler for a node: the node checks what it answers, and wraps it.
+    /// The same service for whoever runs its handler for a node: the node checks what it answers, and wraps it. Where
+    /// there are hooks that is done twice: they see what they see in a node.
     #[must_use]
-    pub(crate) fn without_output(&self) -> Self {
+    pub(crate) fn for_a_node(self, hooks: &[Arc<dyn ErasedHooks>]) -> Self {
+        if !(hooks.is_empty() && self.hooks.is_empty()) {
+            return self;
+        }
         let mut sio = Sio::clone(&self.sio);
         sio.output = None;
         sio.response_elem = None;
         Self {
             sio: Arc::new(sio),
-            ..self.clone()
+            ..self
         }
+    }
+
+    /// What the node is to be told of a reply that is wrapped already, since hooks saw it: the node wraps it again.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` / `OUTPUT_INVALID` where hooks put something there that cannot be read.
+    pub(crate) fn unwrap(&self, reply: Reply) -> Result<Reply> {
+        let Some(key) = &self.sio.response_elem else {
+            return Ok(reply);
+        };
+        let Reply { payload, metadata } = reply;
+        let mut output = payload::decode(payload).map_err(output_invalid)?;
+        if let Value::Dict(dict) = &mut output
+            && dict.len() == 1
+            && let Some(inner) = dict.remove(key)
+        {
+            output = inner;
+        }
+        let payload = Payload::Value(output);
+        Ok(Reply { payload, metadata })
     }
 
     /// Says that it is there to play with: a worker that serves one of this name takes its place.

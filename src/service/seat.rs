@@ -31,7 +31,7 @@ pub trait Seat: fmt::Debug + Send + Sync {
     /// What has become of the dispatch that was handed over.
     fn fate(&self) -> Fate;
 
-    /// The worker's id.
+    /// The worker, for people: its name and its id.
     fn worker(&self) -> &str;
 
     /// Hands a dispatch over; resolves with its outcome. Where it is dropped before that the outcome is not wanted any

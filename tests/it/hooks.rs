@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use cidery::{Context, Definition, Error, Hooks, Node, Payload, Reply, Result, dict};
+use cidery::service::Call;
+use cidery::sio::{Int, Sio};
+use cidery::{Context, Definition, Dict, Error, Hooks, Node, Payload, Reply, Result, Worker, dict};
+
+use crate::support::TestNode;
 
 type Lines = Arc<Mutex<Vec<String>>>;
 
@@ -122,4 +126,49 @@ async fn a_hook_that_panics_does_not_keep_others_from_running() {
     let (outcome, lines) = run(ping, false).await;
     assert_eq!(outcome.unwrap().value().as_text(), Some("pong"));
     assert_eq!(lines, all("ok"));
+}
+
+/// Hooks see the response as callers get it: checked, and wrapped.
+#[tokio::test]
+async fn hooks_in_a_worker_see_what_they_see_in_a_node() {
+    #[derive(Clone, Default)]
+    struct Saw(Lines);
+    impl Hooks for Saw {
+        async fn after(&self, _: &Context, outcome: &mut Result<Reply>) {
+            let line = match outcome {
+                Ok(reply) => {
+                    let value = cidery::codec::payload::decode(reply.payload.clone()).unwrap();
+                    cidery::codec::json::write(&value).unwrap()
+                }
+                Err(error) => error.reason().to_owned(),
+            };
+            self.0.lock().unwrap().push(line);
+        }
+    }
+    let wrapped = |hooks: Saw| {
+        let echo = Definition::new("a.echo", async |input: Dict| input).unwrap();
+        let sio = Sio::new().output(Int("n")).response_elem("found");
+        echo.sio(sio).hooks(hooks)
+    };
+    let (in_node, in_worker) = (Saw::default(), Saw::default());
+    let node = TestNode::start(Node::builder().define(wrapped(in_node.clone()))).await;
+    let other = TestNode::start(Node::builder()).await;
+    let worker = Worker::builder().define(wrapped(in_worker.clone()));
+    let _worker = worker.connect(&other.address().to_string()).await.unwrap();
+    let mut answers = Vec::new();
+    for node in [&node, &other] {
+        for input in [dict! { "n": 1 }, dict! { "n": "one" }] {
+            let answer = node.client.invoke(Call::new("a.echo", input)).await;
+            let answer = answer.map(|(_, reply)| cidery::codec::payload::decode(reply.payload));
+            answers.push(match answer {
+                Ok(value) => Ok(value.unwrap()),
+                Err(error) => Err(error.reason().to_owned()),
+            });
+        }
+    }
+    assert_eq!(answers[..2], answers[2..]);
+    assert_eq!(answers[0], Ok(dict! { "found": dict! { "n": 1 } }.into()));
+    let saw = in_node.0.lock().unwrap().clone();
+    assert_eq!(saw, ["{\"found\":{\"n\":1}}", "OUTPUT_INVALID"]);
+    assert_eq!(*in_worker.0.lock().unwrap(), saw);
 }

@@ -62,13 +62,31 @@ fn failure_of(outcome: v1::outcome::Outcome) -> v1::Failure {
     }
 }
 
-fn corpus() -> Vec<Value> {
+/// The corpus: the name of each value, what is sent, and what comes back.
+fn corpus() -> Vec<(String, Value, Value)> {
     let text = std::fs::read(root().join("tests/fixtures/values.json")).unwrap();
     let Value::List(entries) = json::read(&text).unwrap() else {
         panic!("not a list")
     };
     assert!(!entries.is_empty());
-    entries.iter().map(|entry| entry["value"].clone()).collect()
+    let part = |entry: &Value, key: &str| entry[key].clone();
+    let entries = entries.iter().map(|entry| {
+        let name = entry["name"].as_text().unwrap().to_owned();
+        (name, part(entry, "value"), part(entry, "back"))
+    });
+    entries.collect()
+}
+
+/// The corpus as one dict, as it comes back: all of what the JSON of every language carries.
+fn corpus_as_dict() -> Dict {
+    let mut dict = Dict::new();
+    for (name, _, back) in corpus() {
+        // JavaScript writes it as `0`.
+        if name != "negative zero" {
+            dict.insert(name, back);
+        }
+    }
+    dict
 }
 
 /// Everything that callers see of a worker, whatever it is written in.
@@ -81,11 +99,14 @@ async fn serves(program: Option<Program>) {
     served(&client, language, &mut worker).await;
 
     let echo = format!("{language}.echo");
-    for value in corpus() {
+    for (_, value, _) in corpus() {
         let expected = invoke(&client, "cidery.echo", value.clone()).await.unwrap();
         let answer = invoke(&client, &echo, value.clone()).await;
         assert_eq!(answer.unwrap(), expected, "{value:?}");
     }
+    let all = corpus_as_dict();
+    let answer = dict_of(outcome(&client, &echo, all.clone()).await);
+    assert_eq!(answer, all);
     let nothing = invoke(&client, &echo, dict! {}).await.unwrap();
     assert_eq!(nothing, Value::Dict(dict! {}));
 
@@ -165,7 +186,17 @@ fn said(program: &Program, arguments: &[&str]) -> (Vec<String>, Option<i32>) {
 
 /// What a client prints, of each worker: to wait, in the background, with the events.
 fn calls(program: &Program, address: &str, languages: &[&str]) {
+    let corpus = corpus_as_dict();
+    let corpus_text = json::write(&Value::Dict(corpus.clone())).unwrap();
     for language in languages {
+        let echo = format!("{language}.echo");
+        for mode in ["sync", "async", "stream"] {
+            let (lines, _) = said(program, &[address, &echo, &corpus_text, mode]);
+            let answer = json::read(lines.last().unwrap().as_bytes()).unwrap();
+            // Java writes `1.0` where there is a double without a fraction.
+            let answer = answer.normalized();
+            assert_eq!(answer, Value::Dict(corpus.clone()), "{language} {mode}");
+        }
         let (greet, fail) = (format!("{language}.greet"), format!("{language}.fail"));
         let greeting = Value::Dict(dict! { "greeting": format!("Hello, Änn from {language}") });
         let reason = format!("{}_FAILED 9", language.to_uppercase());

@@ -35,6 +35,7 @@ mod manage_cli;
 mod nested;
 mod node;
 mod overdue;
+mod parting;
 mod power_loss;
 mod races;
 mod readme;

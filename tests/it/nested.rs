@@ -7,7 +7,9 @@ use std::time::Duration;
 use cidery::codec::proto::v1;
 use cidery::service::Call;
 use cidery::sio::{Int, Sio, Text};
-use cidery::{Cid, Client, Context, Definition, Error, Node, RetryPolicy, Worker, dict};
+use cidery::{
+    Cid, Client, Context, Definition, Error, Node, RetryPolicy, Worker, WorkerHandle, dict,
+};
 use tokio::sync::Semaphore;
 
 use crate::support::bare::{Bare, hello};
@@ -178,6 +180,52 @@ async fn a_follow_up_with_a_key_has_one_cid() {
     assert_eq!(failed.reason, "IDEMPOTENCY_MISMATCH");
 }
 
+/// A worker of `a.task` that declares this, has these seats, and answers when `gate` has room.
+async fn serve_gated(node: &TestNode, sio: Sio, seats: u32, gate: &Arc<Semaphore>) -> WorkerHandle {
+    let gate = Arc::clone(gate);
+    let handler = move || {
+        let gate = Arc::clone(&gate);
+        async move { gate.acquire().await.unwrap().forget() }
+    };
+    let definition = Definition::new("a.task", handler).unwrap().sio(sio);
+    let worker = Worker::builder().define(definition).max_in_flight(seats);
+    worker.connect(&node.address().to_string()).await.unwrap()
+}
+
+/// Calls that wait for the one worker that takes them are not in the way of those that an idle one takes.
+#[tokio::test]
+async fn what_waits_for_its_worker_holds_no_slot() {
+    let limits = |limits: &mut cidery::engine::Limits| limits.concurrency = 2;
+    let node = TestNode::start(Node::builder().limits(limits)).await;
+    let (open, closed) = (Arc::new(Semaphore::new(100)), Arc::new(Semaphore::new(0)));
+    let _old = serve_gated(&node, Sio::new().input(Int("n")), 100, &open).await;
+    let new = serve_gated(&node, Sio::new().input(Text("name")), 1, &closed).await;
+    let for_new = || Call::new("a.task", dict! { "name": "x" });
+    let for_both = || Call::new("a.task", dict! { "name": "x", "n": 1 });
+    let mut accepted = Vec::new();
+    for _ in 0..3 {
+        accepted.push(node.client.invoke_async(for_new()).await.unwrap().cid);
+    }
+    until("one runs", || new.in_flight() == 1).await;
+    let queued = || {
+        node.handle
+            .invoker()
+            .service("a.task")
+            .unwrap()
+            .status
+            .queued
+    };
+    until("the others wait", || queued() == 2).await;
+    node.client.invoke(for_both()).await.unwrap();
+    let cid = node.client.invoke_async(for_both()).await.unwrap().cid;
+    assert_eq!(ended(&node.client, cid).await.state(), v1::State::Succeeded);
+    assert_eq!((new.in_flight(), queued()), (1, 2));
+    closed.add_permits(3);
+    for cid in accepted {
+        assert_eq!(ended(&node.client, cid).await.state(), v1::State::Succeeded);
+    }
+}
+
 /// What is cancelled while it waits for the one worker that takes it does not run.
 #[tokio::test]
 async fn what_waits_for_its_worker_can_be_cancelled() {
@@ -203,8 +251,11 @@ async fn what_waits_for_its_worker_can_be_cancelled() {
     let first = node.client.invoke_async(call()).await.unwrap().cid;
     until("it runs", || runs.load(Ordering::SeqCst) == 1).await;
     let second = node.client.invoke_async(call()).await.unwrap().cid;
-    // It has a slot, and no seat.
-    until("it waits", || node.handle.invoker().running() == 2).await;
+    // It has neither slot nor seat.
+    let invoker = node.handle.invoker();
+    let waiting = || invoker.service("a.task").unwrap().status.queued;
+    until("it waits", || waiting() == 1).await;
+    assert_eq!(invoker.running(), 1);
     node.client.cancel(second, false).await.unwrap();
     open.add_permits(2);
     assert_eq!(

@@ -104,6 +104,7 @@ fn facts(service: &v1::ServiceDescription) -> Dict {
     for (key, value) in dict! {
         "running": service.running,
         "pending": service.pending,
+        "queued": service.queued,
         "timeout": time(options.timeout),
         "attempt timeout": time(options.attempt_timeout),
         "attempts": retry.max_attempts,
@@ -132,8 +133,12 @@ fn location(location: &v1::ServiceLocation) -> String {
         "" => String::new(),
         build => format!(", build {build}"),
     };
+    let away = match location.away {
+        true => ", away",
+        false => "",
+    };
     let (hash, running) = (&location.declaration_hash, location.running);
-    format!("{place}{build}, declaration {hash}{since}, {running} running")
+    format!("{place}{build}, declaration {hash}{since}, {running} running{away}")
 }
 
 /// What programs want beside the facts: the schemas, and the calls.

@@ -32,6 +32,7 @@ impl Workers {
                         "since": since(&worker),
                         "peer": worker.peer.as_str(),
                         "draining": worker.draining,
+                        "away": worker.away,
                     }
                     .into(),
                 );
@@ -42,9 +43,10 @@ impl Workers {
             .into_iter()
             .map(|worker| {
                 let busy = format!("{}/{}", worker.in_flight, worker.max_in_flight);
-                let state = match worker.draining {
-                    true => " (draining)",
-                    false => "",
+                let state = match (worker.away, worker.draining) {
+                    (true, _) => " (away)",
+                    (_, true) => " (draining)",
+                    _ => "",
                 };
                 let (name, since) = (format!("{}{state}", worker.name), since(&worker));
                 [

@@ -118,6 +118,7 @@ fn description(
         locations: facts.locations.iter().map(location).collect(),
         running: count(facts.status.running),
         pending: count(facts.status.pending),
+        queued: count(facts.status.queued),
         ..v1::ServiceDescription::default()
     }
 }
@@ -138,6 +139,7 @@ fn location(location: &Location) -> v1::ServiceLocation {
         declaration_hash: wire::declaration_hash(&declaration),
         running: count(location.running),
         since_time: Some(timestamp_to_proto(location.since)),
+        away: location.away,
     }
 }
 

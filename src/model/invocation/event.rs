@@ -39,7 +39,7 @@ pub enum EventKind {
     },
     /// An attempt started.
     Started {
-        /// The worker that runs it, by its id; empty where the node itself does.
+        /// The worker that runs it, by name and id; empty where the node itself does.
         worker: String,
     },
     /// The handler emitted something.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::line::{Line, Shared};
+use super::line::Line;
+use super::shared::Shared;
 use crate::model::error::{Error, Result, reason};
 
 /// A worker that serves. Dropped, it goes on; [`stop`](Self::stop) ends it.

@@ -1,16 +1,20 @@
 //! A worker: runs the handlers of this process for a node. The same handlers as in the node itself; what they invoke
 //! goes through the node.
 
+mod dispatch;
 mod handle;
 mod line;
 mod outcome;
 mod platform;
+mod session;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::handle::WorkerHandle;
-use self::line::{Line, Shared};
+use self::line::Line;
+use self::shared::Shared;
 use crate::codec::proto::v1;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result};
@@ -167,11 +171,12 @@ impl WorkerBuilder {
             session: String::new(),
             tokens: Vec::new(),
         };
-        let handlers = definitions.iter().map(|definition| {
-            let handler = Arc::new(definition.without_output());
-            (definition.name().to_string(), handler)
+        let handlers = definitions.into_iter().map(|definition| {
+            let handler = Arc::new(definition.for_a_node(&self.hooks));
+            (handler.name().to_string(), handler)
         });
-        let shared = Shared::new(handlers.collect(), self.states, self.hooks, Tasks::new());
+        let handlers = handlers.collect();
+        let shared = Shared::new(handlers, self.states, self.hooks, Tasks::new());
         let line = Line::new(node, hello, shared)?;
         WorkerHandle::start(line, self.drain).await
     }

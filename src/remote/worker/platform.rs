@@ -8,7 +8,7 @@ use tonic::metadata::{AsciiMetadataValue, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::line::Shared;
+use super::session::Session;
 use crate::codec::convert::{
     PayloadOneof as _, duration_to_proto, progress_to_proto, reply_from_proto,
 };
@@ -38,7 +38,7 @@ const FOLLOW_UPS: usize = 1_000;
 /// One dispatch's way to the node.
 #[derive(Debug)]
 pub(super) struct Platform {
-    shared: Arc<Shared>,
+    session: Arc<Session>,
     channel: Channel,
     token: String,
     /// Of a nested call.
@@ -51,14 +51,14 @@ pub(super) struct Platform {
 
 impl Platform {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        session: Arc<Session>,
         channel: Channel,
         token: String,
         path: Option<String>,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
-            shared,
+            session,
             channel,
             token,
             path,
@@ -219,7 +219,7 @@ impl Platform {
 
     fn tell_item(&self, item: Payload) -> Result<()> {
         let item = v1::dispatch_item::Item::from_payload(item)?;
-        self.shared.tell_item(&self.token, item)
+        self.session.tell_item(&self.token, item)
     }
 
     async fn announced(&self) -> Result<Vec<KnownService>> {
@@ -286,7 +286,7 @@ impl Invoke for Platform {
                     token: self.token.clone(),
                     progress: Some(progress),
                 };
-                self.shared.show(Message::Progress(progress));
+                self.session.show(Message::Progress(progress));
             }
             Err(error) => tracing::warn!(%error, "progress cannot be carried"),
         }

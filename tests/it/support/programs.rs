@@ -33,6 +33,17 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The files of a program that end so.
+fn files(role: Role, language: &str, extensions: &[&str]) -> Vec<PathBuf> {
+    let folder = std::fs::read_dir(role.folder(language)).unwrap();
+    let files = folder.map(|entry| entry.unwrap().path());
+    let of_program = |path: &PathBuf| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        extension.is_some_and(|extension| extensions.contains(&extension))
+    };
+    files.filter(of_program).collect()
+}
+
 fn succeed(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(
@@ -124,9 +135,9 @@ pub(crate) fn go(role: Role) -> Option<Program> {
     tool("CIDERY_GO", "the examples in Go")?;
     let python = tool("CIDERY_PYTHON", "the examples in Go")?;
     let folder = Folder::new("go");
-    for file in ["go.mod", "go.sum", "main.go"] {
-        let copy = folder.path().join(file);
-        std::fs::copy(role.folder("go").join(file), copy).unwrap();
+    for file in files(role, "go", &["mod", "sum", "go"]) {
+        let copy = folder.path().join(file.file_name().unwrap());
+        std::fs::copy(file, copy).unwrap();
     }
     let module = format!("example.com/{}", role.name());
     let packages = FILES.map(|file| format!(",Mcidery/v1/{file}.proto={module}/stubs/cidery/v1"));
@@ -183,7 +194,7 @@ pub(crate) fn java(role: Role) -> Option<Program> {
         .arg(folder.path());
     command.arg("-d").arg(folder.path());
     command.args(["-cp", &class_path]);
-    command.arg(role.folder("java").join(format!("{class}.java")));
+    command.args(files(role, "java", &["java"]));
     succeed(&mut command);
     Some(Program {
         language: "java",

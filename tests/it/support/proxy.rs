@@ -15,6 +15,8 @@ pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     /// Fires when the cable is cut; `None` while it is.
     cable: Arc<Mutex<Option<CancellationToken>>>,
+    /// Where new connections lead.
+    node: Arc<Mutex<SocketAddr>>,
     /// How many connections came while it was cut.
     refused: Arc<AtomicUsize>,
 }
@@ -25,13 +27,18 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let cable = Arc::new(Mutex::new(Some(CancellationToken::new())));
         let of_loop = Arc::clone(&cable);
+        let node = Arc::new(Mutex::new(node));
+        let far = Arc::clone(&node);
         let refused = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&refused);
         drop(spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let cut = of_loop.lock().unwrap().clone();
                 match cut {
-                    Some(cut) => drop(spawn(hand_on(near, node, cut))),
+                    Some(cut) => {
+                        let node = *far.lock().unwrap();
+                        drop(spawn(hand_on(near, node, cut)));
+                    }
                     None => drop(counted.fetch_add(1, Ordering::SeqCst)),
                 }
             }
@@ -39,6 +46,7 @@ impl Proxy {
         Self {
             address,
             cable,
+            node,
             refused,
         }
     }
@@ -48,6 +56,11 @@ impl Proxy {
         if let Some(cable) = self.cable.lock().unwrap().take() {
             cable.cancel();
         }
+    }
+
+    /// Has new connections lead to another node; those there are stay.
+    pub(crate) fn lead_to(&self, node: SocketAddr) {
+        *self.node.lock().unwrap() = node;
     }
 
     /// How many connections were not let through.

@@ -55,7 +55,7 @@ class ListWorkersResponse(_message.Message):
     def __init__(self, workers: _Optional[_Iterable[_Union[Worker, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Worker(_message.Message):
-    __slots__ = ("id", "name", "build_id", "services", "capabilities", "in_flight", "max_in_flight", "connect_time", "peer", "draining")
+    __slots__ = ("id", "name", "build_id", "services", "capabilities", "in_flight", "max_in_flight", "connect_time", "peer", "draining", "away")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     BUILD_ID_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +66,7 @@ class Worker(_message.Message):
     CONNECT_TIME_FIELD_NUMBER: _ClassVar[int]
     PEER_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    AWAY_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     build_id: str
@@ -76,7 +77,8 @@ class Worker(_message.Message):
     connect_time: _timestamp_pb2.Timestamp
     peer: str
     draining: bool
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., build_id: _Optional[str] = ..., services: _Optional[_Iterable[str]] = ..., capabilities: _Optional[_Iterable[_Union[_worker_pb2.Capability, str]]] = ..., in_flight: _Optional[int] = ..., max_in_flight: _Optional[int] = ..., connect_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., peer: _Optional[str] = ..., draining: bool = ...) -> None: ...
+    away: bool
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., build_id: _Optional[str] = ..., services: _Optional[_Iterable[str]] = ..., capabilities: _Optional[_Iterable[_Union[_worker_pb2.Capability, str]]] = ..., in_flight: _Optional[int] = ..., max_in_flight: _Optional[int] = ..., connect_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., peer: _Optional[str] = ..., draining: bool = ..., away: bool = ...) -> None: ...
 
 class PauseServiceRequest(_message.Message):
     __slots__ = ("service", "reason")

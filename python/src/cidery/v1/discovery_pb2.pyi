@@ -71,7 +71,7 @@ class GetServiceResponse(_message.Message):
     def __init__(self, service: _Optional[_Union[ServiceDescription, _Mapping]] = ...) -> None: ...
 
 class ServiceDescription(_message.Message):
-    __slots__ = ("declaration", "effective_options", "health", "locations", "input_schema", "output_schema", "typed_method", "typed_method_note", "examples", "other_declarations", "running", "pending")
+    __slots__ = ("declaration", "effective_options", "health", "locations", "input_schema", "output_schema", "typed_method", "typed_method_note", "examples", "other_declarations", "running", "pending", "queued")
     DECLARATION_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +84,7 @@ class ServiceDescription(_message.Message):
     OTHER_DECLARATIONS_FIELD_NUMBER: _ClassVar[int]
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_FIELD_NUMBER: _ClassVar[int]
     declaration: _service_pb2.ServiceDeclaration
     effective_options: _service_pb2.ServiceOptions
     health: ServiceHealth
@@ -96,23 +97,26 @@ class ServiceDescription(_message.Message):
     other_declarations: _containers.RepeatedCompositeFieldContainer[_service_pb2.ServiceDeclaration]
     running: int
     pending: int
-    def __init__(self, declaration: _Optional[_Union[_service_pb2.ServiceDeclaration, _Mapping]] = ..., effective_options: _Optional[_Union[_service_pb2.ServiceOptions, _Mapping]] = ..., health: _Optional[_Union[ServiceHealth, str]] = ..., locations: _Optional[_Iterable[_Union[ServiceLocation, _Mapping]]] = ..., input_schema: _Optional[str] = ..., output_schema: _Optional[str] = ..., typed_method: _Optional[str] = ..., typed_method_note: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[CallExample, _Mapping]]] = ..., other_declarations: _Optional[_Iterable[_Union[_service_pb2.ServiceDeclaration, _Mapping]]] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ...) -> None: ...
+    queued: int
+    def __init__(self, declaration: _Optional[_Union[_service_pb2.ServiceDeclaration, _Mapping]] = ..., effective_options: _Optional[_Union[_service_pb2.ServiceOptions, _Mapping]] = ..., health: _Optional[_Union[ServiceHealth, str]] = ..., locations: _Optional[_Iterable[_Union[ServiceLocation, _Mapping]]] = ..., input_schema: _Optional[str] = ..., output_schema: _Optional[str] = ..., typed_method: _Optional[str] = ..., typed_method_note: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[CallExample, _Mapping]]] = ..., other_declarations: _Optional[_Iterable[_Union[_service_pb2.ServiceDeclaration, _Mapping]]] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., queued: _Optional[int] = ...) -> None: ...
 
 class ServiceLocation(_message.Message):
-    __slots__ = ("worker_id", "worker_name", "build_id", "declaration_hash", "running", "since_time")
+    __slots__ = ("worker_id", "worker_name", "build_id", "declaration_hash", "running", "since_time", "away")
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     WORKER_NAME_FIELD_NUMBER: _ClassVar[int]
     BUILD_ID_FIELD_NUMBER: _ClassVar[int]
     DECLARATION_HASH_FIELD_NUMBER: _ClassVar[int]
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     SINCE_TIME_FIELD_NUMBER: _ClassVar[int]
+    AWAY_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     worker_name: str
     build_id: str
     declaration_hash: str
     running: int
     since_time: _timestamp_pb2.Timestamp
-    def __init__(self, worker_id: _Optional[str] = ..., worker_name: _Optional[str] = ..., build_id: _Optional[str] = ..., declaration_hash: _Optional[str] = ..., running: _Optional[int] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    away: bool
+    def __init__(self, worker_id: _Optional[str] = ..., worker_name: _Optional[str] = ..., build_id: _Optional[str] = ..., declaration_hash: _Optional[str] = ..., running: _Optional[int] = ..., since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., away: bool = ...) -> None: ...
 
 class CallExample(_message.Message):
     __slots__ = ("tool", "text")
