@@ -52,5 +52,6 @@ mod terms;
 mod testing;
 mod tidy;
 mod typed;
+mod worker_hello;
 mod worker_stream;
 mod workers;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
-use cidery::codec::proto::v1::serve_request::Message;
 use cidery::codec::proto::v1::serve_response::Message as Said;
 use cidery::codec::struct_pb;
 use cidery::engine::clock::{Clock, ManualClock};
@@ -122,36 +121,6 @@ async fn it_gets_no_more_than_it_announced() {
     for calling in calling {
         calling.await.unwrap().unwrap();
     }
-}
-
-#[tokio::test]
-async fn hello_comes_first_and_once() {
-    let node = node().await;
-    let first = Message::Drain(v1::WorkerDrain {});
-    for first in [Some(first), None] {
-        let error = Bare::open(node.address(), first).await.unwrap_err();
-        assert_eq!(error.reason(), "REQUEST_INVALID");
-        assert_eq!(error.field_violations()[0].path, "/hello");
-    }
-    let mut wrong = hello("a.task");
-    wrong.services.push(wrong.services[0].clone());
-    wrong.services[0].name = "no name".to_owned();
-    wrong.services.push(wrong.services[1].clone());
-    let error = Bare::open(node.address(), Some(Message::Hello(wrong)))
-        .await
-        .unwrap_err();
-    let paths = error
-        .field_violations()
-        .iter()
-        .map(|fault| fault.path.as_str());
-    assert_eq!(
-        paths.collect::<Vec<_>>(),
-        ["/services/0/name", "/services/2/name"]
-    );
-    let mut worker = worker(&node).await;
-    worker.send(Message::Hello(hello("a.task")));
-    assert_eq!(worker.next().await.unwrap_err().reason(), "WORKER_REFUSED");
-    node.assert_healthy().await;
 }
 
 #[tokio::test]

@@ -51,6 +51,12 @@ impl Bare {
         stream.await
     }
 
+    /// Opens a stream, says nothing, and waits for what the node says to that.
+    pub(crate) async fn silent(address: SocketAddr) -> Result<Streaming<v1::ServeResponse>, Error> {
+        let (_outbox, stream) = Self::dial(address).await;
+        stream.await
+    }
+
     async fn dial(
         address: SocketAddr,
     ) -> (

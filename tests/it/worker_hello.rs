@@ -1,0 +1,94 @@
+//! How workers introduce themselves, and what is shown of them.
+
+use cidery::codec::proto::v1;
+use cidery::codec::proto::v1::serve_request::Message;
+use cidery::{Kind, Node};
+
+use crate::support::TestNode;
+use crate::support::bare::{Bare, hello};
+use crate::support::proxy::Proxy;
+
+#[tokio::test]
+async fn hello_comes_first_and_once() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let first = Message::Drain(v1::WorkerDrain {});
+    for first in [Some(first), None] {
+        let error = Bare::open(node.address(), first).await.unwrap_err();
+        assert_eq!(error.reason(), "REQUEST_INVALID");
+        assert_eq!(error.field_violations()[0].path, "/hello");
+    }
+    let mut wrong = hello("a.task");
+    wrong.services.push(wrong.services[0].clone());
+    wrong.services[0].name = "no name".to_owned();
+    wrong.services.push(wrong.services[1].clone());
+    let error = Bare::open(node.address(), Some(Message::Hello(wrong)))
+        .await
+        .unwrap_err();
+    let paths = error
+        .field_violations()
+        .iter()
+        .map(|fault| fault.path.as_str());
+    assert_eq!(
+        paths.collect::<Vec<_>>(),
+        ["/services/0/name", "/services/2/name"]
+    );
+    let mut worker = Bare::connect(node.address(), hello("a.task")).await;
+    worker.send(Message::Hello(hello("a.task")));
+    assert_eq!(worker.next().await.unwrap_err().reason(), "WORKER_REFUSED");
+    node.assert_healthy().await;
+}
+
+/// It takes the ten seconds that a worker has.
+#[tokio::test]
+async fn who_never_says_hello_is_told_so() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let error = Bare::silent(node.address()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::DeadlineExceeded);
+    assert_eq!(error.reason(), "REQUEST_INCOMPLETE");
+    node.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn names_have_a_limit() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let long = v1::Hello {
+        name: "n".repeat(257),
+        build_id: "b".repeat(257),
+        ..hello("a.task")
+    };
+    let refused = Bare::open(node.address(), Some(Message::Hello(long))).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.reason(), "DECLARATION_INVALID");
+    let faults = refused.field_violations();
+    let paths: Vec<_> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(paths, ["/name", "/build_id"]);
+    let longest = v1::Hello {
+        name: "n".repeat(256),
+        ..hello("a.task")
+    };
+    Bare::connect(node.address(), longest).await;
+}
+
+/// A worker whose stream is gone, and that may come back, is shown as such: it gets nothing meanwhile.
+#[tokio::test]
+async fn a_worker_that_may_come_back_is_away() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let cable = Proxy::to(node.address()).await;
+    let mut resumable = hello("a.task");
+    resumable.capabilities = vec![v1::Capability::Resume.into()];
+    let worker = Bare::connect(cable.address, resumable.clone()).await;
+    let shown = async || {
+        let workers = node.client.workers().await.unwrap();
+        let service = node.client.describe("a.task").await.unwrap();
+        (workers[0].away, service.locations[0].away)
+    };
+    assert_eq!(shown().await, (false, false));
+    cable.cut();
+    while !shown().await.0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(shown().await, (true, true));
+    resumable.session = worker.welcome.session.clone();
+    let _worker = Bare::connect(node.address(), resumable).await;
+    assert_eq!(shown().await, (false, false));
+}
