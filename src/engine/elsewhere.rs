@@ -10,7 +10,7 @@ use crate::engine::attempt::Attempt;
 use crate::engine::dispatch::{Dispatch, Link};
 use crate::engine::gate::Permits;
 use crate::engine::invoke::enter;
-use crate::engine::pool::Pool;
+use crate::engine::pool::Offered;
 use crate::engine::routes::{Place, Route};
 use crate::engine::settle::over;
 use crate::engine::slot::Slot;
@@ -27,28 +27,26 @@ use crate::service::{Admitted, Definition, Facts, Fate, Seat};
 const FIT_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Invoker {
-    /// Has workers serve a service, under this declaration: the newest one among theirs.
+    /// Has workers serve services.
     ///
     /// # Errors
     ///
-    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where the node itself serves one of that name.
-    pub fn serve_elsewhere(
-        &self,
-        definition: &Arc<Definition>,
-        pool: &Arc<dyn Pool>,
-    ) -> Result<()> {
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where the node itself serves one of that name: the others are served.
+    pub fn serve_elsewhere(&self, offers: &[Offered]) -> Result<()> {
         let place = Place {
             limits: &self.0.limits,
             handlers: &self.0.handlers,
             now: self.0.clock.now(),
         };
-        self.0.routes.put_elsewhere(definition, pool, &place)?;
+        let put = self.0.routes.put_elsewhere(offers, &place);
         self.0.changes.send_replace(());
-        // What the store holds of it may have waited for somebody to serve it.
-        if let Ok(route) = self.0.routes.find(definition.name().as_str()) {
-            self.wake(&route);
+        // What the store holds of them may have waited for somebody to serve it.
+        for offered in offers {
+            if let Some(route) = self.0.routes.get(offered.definition.name().as_str()) {
+                self.wake(&route);
+            }
         }
-        Ok(())
+        put
     }
 
     /// Has what no worker of a service took be looked at again: another one has come.

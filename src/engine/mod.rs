@@ -54,7 +54,7 @@ pub use self::limits::Limits;
 pub use self::lookup::Found;
 pub use self::manage::Listed;
 use self::names::Names;
-pub use self::pool::{Location, Pool, Takes};
+pub use self::pool::{Location, Offered, Pool, Takes};
 use self::routes::{Place, Routes};
 pub use self::routes::{ServiceFacts, ServiceStatus};
 use self::store::Store;

@@ -38,6 +38,15 @@ pub trait Pool: fmt::Debug + Send + Sync {
     fn locations(&self) -> Vec<Location>;
 }
 
+/// A service that workers serve.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    /// The declaration in force: the newest one among theirs.
+    pub definition: Arc<Definition>,
+    /// The workers.
+    pub pool: Arc<dyn Pool>,
+}
+
 /// Where a service is served: the node itself, or a worker.
 #[derive(Clone, Debug)]
 pub struct Location {

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::engine::gate::Gate;
 use crate::engine::lane::Lane;
 use crate::engine::limits::Limits;
-use crate::engine::pool::{Location, Pool};
+use crate::engine::pool::{Location, Offered, Pool};
 use crate::engine::{Engine, Invoker};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{ServiceName, shortened};
@@ -119,31 +119,32 @@ impl Routes {
         Ok(())
     }
 
-    /// Adds or replaces a service that others serve: what waits for it, and what runs, stays as it is. A service of
-    /// this process does not give way, unless it is there to play with.
-    pub(super) fn put_elsewhere(
-        &self,
-        definition: &Arc<Definition>,
-        pool: &Arc<dyn Pool>,
-        place: &Place<'_>,
-    ) -> Result<()> {
-        let name = definition.name();
+    /// Adds or replaces services that others serve: what waits for them, and what runs, stays as it is. A service of
+    /// this process does not give way, unless it is there to play with. All at once: each change costs a whole table.
+    pub(super) fn put_elsewhere(&self, offers: &[Offered], place: &Place<'_>) -> Result<()> {
+        let stays = |known: Option<&Arc<Route>>| known.is_some_and(|known| !known.gives_way());
         let before = self.table.rcu(|table| {
-            let known = table.get(name);
-            if known.is_some_and(|known| !known.gives_way()) {
-                return Arc::clone(table);
-            }
-            let route = Route::elsewhere(Arc::clone(definition), pool, place, known.map(|r| &**r));
             let mut table = Table::clone(table);
-            table.insert(name.clone(), Arc::new(route));
-            Arc::new(table)
+            for Offered { definition, pool } in offers {
+                let name = definition.name();
+                let known = table.get(name);
+                if !stays(known) {
+                    let definition = Arc::clone(definition);
+                    let route = Route::elsewhere(definition, pool, place, known.map(|r| &**r));
+                    table.insert(name.clone(), Arc::new(route));
+                }
+            }
+            table
         });
-        if before.get(name).is_some_and(|known| !known.gives_way()) {
-            let message = format!("`{name}` is served by the node itself");
-            return Err(Error::already_exists(reason::SERVICE_EXISTS, message));
-        }
         self.generation.fetch_add(1, Ordering::Release);
-        Ok(())
+        let names = offers.iter().map(|offered| offered.definition.name());
+        match names.into_iter().find(|name| stays(before.get(*name))) {
+            Some(name) => {
+                let message = format!("`{name}` is served by the node itself");
+                Err(Error::already_exists(reason::SERVICE_EXISTS, message))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Forgets a service that others served.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::codec::convert::duration_to_proto;
 use crate::codec::proto::v1;
 use crate::engine::store::Announced;
-use crate::engine::{Invoker, Pool};
+use crate::engine::{Invoker, Offered};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::ServiceName;
 use crate::model::token::Token;
@@ -40,6 +40,8 @@ pub struct Workers(Arc<Hub>);
 struct Hub {
     invoker: Invoker,
     table: Mutex<Table>,
+    /// Held while it is found which declarations are in force, and until the engine knows.
+    settling: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -87,9 +89,11 @@ impl Workers {
         let workers = Self(Arc::new(Hub {
             invoker: invoker.clone(),
             table: Mutex::default(),
+            settling: Mutex::default(),
         }));
         let mut announced = invoker.store().announced().await?;
         announced.sort_by_key(|announced| announced.last_time);
+        let mut remembered = Vec::new();
         for announced in announced {
             // What the node itself serves by now is its own.
             let is_ours = invoker
@@ -102,13 +106,15 @@ impl Workers {
                 });
             let declared = Declared::read(&announced);
             match declared {
-                Ok(declared) if !is_ours => workers.0.remember(declared)?,
+                Ok(declared) if !is_ours => remembered.push(declared),
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!(service.name = %announced.service, %error, "cannot read what a service declared");
                 }
             }
         }
+        workers.0.remember(remembered)?;
+        let mut waiting = Vec::new();
         for service in invoker.store().services_with_pending().await? {
             // Whoever served it is not here yet, or never again: its work can be listed, cancelled, and expires.
             if invoker.service(service.as_str()).is_err() {
@@ -116,11 +122,10 @@ impl Workers {
                     name: service.to_string(),
                     ..v1::ServiceDeclaration::default()
                 };
-                workers
-                    .0
-                    .remember(Declared::new(declaration, Timestamp::UNIX_EPOCH)?)?;
+                waiting.push(Declared::new(declaration, Timestamp::UNIX_EPOCH)?);
             }
         }
+        workers.0.remember(waiting)?;
         Ok(workers)
     }
 
@@ -391,24 +396,31 @@ impl Hub {
         (offer, definition)
     }
 
-    /// A service that nobody serves yet, as it was last served.
-    fn remember(&self, declared: Declared) -> Result<()> {
-        let hash = declared.hash.clone();
-        let (offer, definition) = self.know(declared);
-        self.force(&offer, hash, &definition)
+    /// Services that nobody serves yet, as they were last served.
+    fn remember(&self, declared: Vec<Declared>) -> Result<()> {
+        let forced = declared.into_iter().map(|declared| {
+            let hash = declared.hash.clone();
+            let (offer, definition) = self.know(declared);
+            self.force(offer, hash, definition)
+        });
+        let forced: Vec<_> = forced.collect();
+        self.invoker.serve_elsewhere(&forced)
     }
 
-    /// Puts a declaration in force.
-    fn force(&self, offer: &Arc<Offer>, hash: String, definition: &Arc<Definition>) -> Result<()> {
+    /// Puts a declaration in force, as soon as the engine is told of it.
+    fn force(&self, offer: Arc<Offer>, hash: String, definition: Arc<Definition>) -> Offered {
         if let Some(known) = self.table().services.get_mut(offer.service()) {
             known.in_force = hash;
         }
-        let pool: Arc<dyn Pool> = Arc::clone(offer) as _;
-        self.invoker.serve_elsewhere(definition, &pool)
+        let pool = offer;
+        Offered { definition, pool }
     }
 
     /// After a worker came, left or changed its mind: the newest declaration that is served is in force.
     fn settle(&self, session: &Session) {
+        let settling = self.settling.lock();
+        let settling = settling.unwrap_or_else(PoisonError::into_inner);
+        let mut forced = Vec::new();
         for service in session.services() {
             let found = {
                 let table = self.table();
@@ -421,14 +433,15 @@ impl Hub {
                 continue;
             };
             offer.ring();
-            match newest {
-                Some(newest) if newest.hash != in_force => {
-                    if let Err(error) = self.force(&offer, newest.hash, &newest.definition) {
-                        tracing::error!(service.name = %service, %error, "cannot serve a worker's service");
-                    }
-                }
-                _ => self.invoker.moved(),
+            if let Some(newest) = newest.filter(|newest| newest.hash != in_force) {
+                forced.push(self.force(offer, newest.hash, newest.definition));
             }
+        }
+        if let Err(error) = self.invoker.serve_elsewhere(&forced) {
+            tracing::error!(worker.id = session.id(), %error, "cannot serve a worker's services");
+        }
+        drop(settling);
+        for service in session.services() {
             self.invoker.look_again(service);
         }
     }
