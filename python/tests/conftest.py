@@ -12,7 +12,9 @@ from cidery.testing import Node
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes a minute; scripts/test runs it beside the rest")
+    config.addinivalue_line(
+        "markers", "slow: takes up to a minute; scripts/test runs it beside the rest"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,7 @@ from cidery import (
     new_cid,
 )
 from cidery import _protocol as protocol
+from cidery import _transport as transport
 from cidery._batch import Grouped, accept, join
 from cidery._results import Event, Followed
 from cidery.testing import Node
@@ -374,16 +376,60 @@ def test_an_outcome_that_goes_while_it_is_asked_for_has_its_state_still() -> Non
     steps = join(Grouped(new_cid(), members, ("a", "b"), already_accepted=False), None)
     next(steps)
     ended = outcome_pb2.Invocation(state=outcome_pb2.STATE_SUCCEEDED)
-    steps.send(protocol.Answer(invocation_pb2.GetInvocationResponse(invocation=ended)))
     gone = invocation_pb2.StreamResultsResponse(cid=members[1])
     gone.not_found.reason = "RESULT_EXPIRED"
     gone.not_found.state = outcome_pb2.STATE_EXPIRED
+    unary = steps.send(protocol.Answer(invocation_pb2.GetInvocationResponse(invocation=ended)))
+    unary.request.take(Event.from_proto(gone))
     with pytest.raises(StopIteration) as end:
-        steps.send(protocol.Answer([Event.from_proto(gone)]))
+        steps.send(protocol.Answer(None))
     first, second = end.value.value
     assert (first.service, first.state, first.error.reason) == ("a", None, "RESULT_EXPIRED")
     assert (second.service, second.state) == ("b", State.EXPIRED)
     assert second.error.reason == "RESULT_EXPIRED"
+
+
+def test_whoever_joins_keeps_of_each_member_only_what_it_came_to() -> None:
+    members = tuple(new_cid() for _ in range(3))
+    steps = join(Grouped(new_cid(), members, ("a",) * 3, already_accepted=False), None)
+    next(steps)
+    ended = outcome_pb2.Invocation(state=outcome_pb2.STATE_SUCCEEDED)
+    unary = steps.send(protocol.Answer(invocation_pb2.GetInvocationResponse(invocation=ended)))
+    kept = []
+    for cid in reversed(members):
+        message = invocation_pb2.StreamResultsResponse(cid=cid)
+        message.succeeded.value.string_value = cid
+        event = Event.from_proto(message)
+        unary.request.take(event)
+        kept.append(weakref.ref(event))
+        del event
+    assert [each() for each in kept] == [None] * 3, "events are kept, with what came"
+    with pytest.raises(StopIteration) as end:
+        steps.send(protocol.Answer(None))
+    assert [outcome.response for outcome in end.value.value] == list(members)
+
+
+def test_a_stream_that_a_handler_reads_says_on_whose_behalf() -> None:
+    asked: list[Any] = []
+
+    class Recording:
+        def StreamResults(self, _: Any, metadata: Any) -> Any:  # noqa: N802
+            asked.append(metadata)
+            return iter(())
+
+    class RecordingAsync(Recording):
+        def StreamResults(self, _: Any, metadata: Any) -> Any:  # noqa: N802
+            async def nothing() -> Any:
+                for message in super(RecordingAsync, self).StreamResults(_, metadata):
+                    yield message
+
+            return nothing()
+
+    (unary,) = protocol.follow(new_cid(), lambda event: None)
+    unary = dataclasses.replace(unary, metadata=(("cidery-dispatch", "t"),))
+    transport.made(Recording(), unary, (("a", "b"),), 1)  # type: ignore[arg-type]
+    asyncio.run(transport.made_async(RecordingAsync(), unary, (("a", "b"),), 1))  # type: ignore[arg-type]
+    assert asked == [(("a", "b"), ("cidery-dispatch", "t"))] * 2
 
 
 def test_the_client_for_asyncio_does_the_same(node: Node) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import math
 import threading
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,6 +45,40 @@ def test_a_response_comes_with_the_cid_that_the_client_brought(client: Client) -
     response = client.call("customer.get", {"cust_id": 1}, cid=cid)
     assert response.cid == cid
     assert client.call("customer.get", cust_id=1).cid not in ("", cid)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"timeout": "5"}, "`timeout` is '5', and no `float` or `int` or `timedelta`"),
+        ({"cid": uuid.UUID(int=1)}, "`cid` is UUID"),
+        ({"idempotency_key": 5}, "`idempotency_key` is 5, and no `str`"),
+        ({"metadata": [1]}, r"`metadata` is \[1\], and no `Mapping`"),
+        ({"metadata": {"a": 1}}, "`metadata` has 'a': 1, and both are to be texts"),
+        ({"retry_policy": {"max_attempts": 3}}, "`retry_policy` is .*, and no `RetryPolicy`"),
+        ({"start_time": "2026-01-31"}, "`start_time` is '2026-01-31', and no `datetime`"),
+        ({"concurrency_key": b"x"}, "`concurrency_key` is b'x', and no `str`"),
+    ],
+)
+def test_an_option_of_the_wrong_type_is_named(
+    options: dict[str, Any], said: str, client: Client
+) -> None:
+    with pytest.raises(TypeError, match=said):
+        client.invoke_async("cidery.echo", {}, **options)
+    with pytest.raises(TypeError, match=said):
+        client.with_options(**options).invoke_async("cidery.echo")
+
+
+def test_a_time_is_one_that_can_be_measured(client: Client) -> None:
+    for timeout in (math.inf, math.nan):
+        with pytest.raises(ValueError, match=r"`timeout` is (inf|nan): leave it out"):
+            client.invoke("cidery.echo", {}, timeout=timeout)
+    with pytest.raises(InvalidArgument, match="not negative"):
+        client.invoke("cidery.echo", {}, timeout=-1)
+    # Longer than gRPC can count: it would take it for over.
+    assert client.invoke("cidery.echo", {}, timeout=10**10) == {}
+    with pytest.raises(TypeError, match="`initial_interval` is '1': neither a number of seconds"):
+        RetryPolicy(initial_interval="1").to_proto()  # type: ignore[arg-type]
 
 
 def test_a_keyword_that_is_an_option_is_not_guessed(client: Client) -> None:

@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from cidery import CideryError, Service, Worker, new_cid
+from cidery import CideryError, Client, Service, Worker, new_cid
 from cidery.testing import Node
-from cidery.v1 import worker_pb2, worker_pb2_grpc
+from cidery.v1 import admin_pb2, worker_pb2, worker_pb2_grpc
 
 Request: TypeAlias = worker_pb2.ServeRequest
 Response: TypeAlias = worker_pb2.ServeResponse
@@ -77,6 +77,30 @@ def test_workers_that_stop_one_after_another_fail_nobody(node: Node) -> None:
             worker.stop(DRAIN)
     assert load.failed == []
     assert min(load.answered.values()) > 10, load.answered
+
+
+class StepAsync(Service):
+    name = "restarts.step-async"
+
+    async def handle(self) -> Any:
+        return {"n": self.request.payload.n}
+
+
+def test_a_worker_that_is_started_twice_is_one_and_can_serve_again(
+    node: Node, client: Client
+) -> None:
+    worker = Worker(Step, StepAsync, node=node.address, name=new_cid())
+
+    def listed() -> list[Any]:
+        workers = client._stubs.ListWorkers(admin_pb2.ListWorkersRequest()).workers
+        return [each for each in workers if each.name == worker._name]
+
+    for _ in range(2):
+        with worker.start() as same:
+            assert same is worker
+            assert len(listed()) == 1
+            for step in (Step, StepAsync):
+                assert client.invoke(step, n=1) == {"n": 1}
 
 
 def test_a_worker_that_nobody_calls_stops_at_once(node: Node) -> None:

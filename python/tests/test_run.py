@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from running import Run
 
 from cidery import Client, EventKind, Internal, InvalidArgument
+from cidery.__main__ import parser
 from cidery._discover import files_of, module_name
+from cidery._run import RunOptions, _command
 from cidery.testing import Node
 
 WAIT = 20.0
@@ -316,7 +319,7 @@ def test_a_bad_declaration_keeps_only_its_own_service_from_being_served(
     for said, file in (
         ("`bad.refused` (`refused.Refused` in {}): `/sio/input/a/default`: ", "refused.py"),
         ("`bad.unreadable` (`unreadable.Unreadable` in {}): `lasts`: ", "unreadable.py"),
-        ("`bad.hurries` (`unreadable.Hurries` in {}): ", "unreadable.py"),
+        ("`bad.hurries` (`unreadable.Hurries` in {}): `timeout` is 'soon'", "unreadable.py"),
     ):
         line = run.wait_for(f"not served: {said.format(tmp_path / file)}")
         assert " ERROR " in line
@@ -366,6 +369,28 @@ def test_the_help_names_every_option() -> None:
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for option in ("--node", "--reload", "--zato", "--processes", "--max-in-flight", "--name"):
         assert option in shown
+    defaults = vars(parser().parse_args(["run", "x"]))
+    for option in ("processes", "max_in_flight", "drain", "log_level"):
+        assert f"(default: {defaults[option]})" in " ".join(shown.split())
+
+
+def test_each_of_several_processes_is_told_all_that_was_said() -> None:
+    said = [
+        *("run", "a.py", "b", "--node", "127.0.0.1:1", "--reload", "--zato", "--drain", "1.5"),
+        *("--max-in-flight", "3", "--log-level", "warning", "--processes", "4", "--name", "n"),
+    ]
+    options = vars(parser().parse_args(said))
+    del options["command"]
+    asked = RunOptions(**options)
+    plain = RunOptions(["a.py", "b"])
+    same = [f.name for f in fields(asked) if getattr(asked, f.name) == getattr(plain, f.name)]
+    assert same == ["paths", "parent_fd"], "an option that is not said is not tested"
+    command = _command(asked)
+    assert command[:3] == [sys.executable, "-m", "cidery"]
+    handed_on = vars(parser().parse_args(command[3:]))
+    # Their names and numbers are given by whoever starts them.
+    expected = {**options, "processes": 1, "name": ""}
+    assert {key: handed_on[key] for key in expected} == expected
 
 
 def test_modules_are_named_by_their_path(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from cidery import (
     Client,
     InvalidArgument,
     Options,
+    Unavailable,
     Worker,
     new_cid,
     testing,
@@ -22,8 +23,14 @@ from cidery import NotFound as NotFoundFailure
 from cidery import Service as OwnService
 from cidery.testing import Node
 from cidery.zato._call import Call
-from cidery.zato._exceptions import NAMES, BadRequest, Conflict, InternalServerError, Reportable
-from cidery.zato._exceptions import NotFoundHTTP as NotFound
+from cidery.zato._exceptions import (
+    NAMES,
+    BadRequest,
+    Conflict,
+    InternalServerError,
+    NotFound,
+    Reportable,
+)
 from cidery.zato._service import Service
 
 WAIT = 20.0
@@ -269,3 +276,42 @@ def test_whoever_describes_a_service_is_told_what_it_requires(
 
 def test_a_service_says_its_name() -> None:
     assert Echo.get_name() == "zato.calls.echo"
+
+
+class HasNames(OwnService):
+    """Has attributes of its own, by names that this SDK has as well."""
+
+    name = "zato.calls.has-names"
+
+    def handle(self) -> Any:
+        self.metadata = {"mine": "1"}
+        self.attempt = 70
+        self.cid = self.error("mine")
+        answered = self.invoke_with_retry("cidery.echo", {"a": 1})
+        return {"own": [self.metadata, self.attempt, self.cid], "answered": answered}
+
+    def error(self, text: str) -> str:  # type: ignore[override]
+        return text.upper()
+
+    def is_cancelled(self) -> bool:  # type: ignore[override]
+        return True
+
+    def seconds_left(self) -> int:  # type: ignore[override]
+        return -1
+
+
+@pytest.mark.parametrize("base", [OwnService, Service])
+def test_names_of_the_sdk_are_left_to_whoever_writes_a_service(base: Any) -> None:
+    class Own(HasNames, base):  # type: ignore[misc]
+        pass
+
+    answers: list[Any] = [Unavailable("again"), {"a": 1}]
+
+    def echo(_: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    answered = testing.run(Own, {"x": 1}, invokes={"cidery.echo": echo})
+    assert answered == {"own": [{"mine": "1"}, 70, "MINE"], "answered": {"a": 1}}

@@ -114,6 +114,7 @@ class A(Service):
         skip_empty_keys: bool = True
         default_value = 1
 class B(Service):
+    schema = 'orders.json'
     class IO:
         input = 'a'
 class Customer(Model):
@@ -124,6 +125,7 @@ class Customer(Model):
     assert listed(tmp_path, source) == [
         "`SimpleIO.skip_empty_keys`",
         "`SimpleIO.default_value`",
+        "`schema`: JSON Schema of the input",
         "`class IO`: declarations of 4.1",
         "`Model.after_created`",
     ]

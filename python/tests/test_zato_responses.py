@@ -197,6 +197,12 @@ def test_a_model_goes_out_as_it_is_from_a_simple_io_too() -> None:
     assert testing.run(ByElement) == {"response": {"n": 1}}
 
 
+@dataclass
+class Days(Model):
+    days: dict[str, datetime.date]
+    others: list[datetime.date | None]
+
+
 def test_a_date_may_be_given_as_an_instant() -> None:
     at = datetime.datetime(2026, 1, 31, 12)
     said = answered(assigns({"at": at, "in": {"at": at}}), (Date("at"), Dict("in", Date("at"))))
@@ -204,6 +210,9 @@ def test_a_date_may_be_given_as_an_instant() -> None:
     rows = answered(assigns([{"at": at}]), Elements((Date("at"),), is_list=True))
     assert rows == [{"at": "2026-01-31"}]
     assert "is not a date" in refused(assigns({"at": "today"}), (Date("at"),))
+    in_models = assigns({"days": {"a": at}, "others": [None, at]})
+    day = "2026-01-31"
+    assert answered(in_models, Days) == {"days": {"a": day}, "others": [None, day]}
 
 
 def test_models_are_copied_and_made_of_dicts() -> None:

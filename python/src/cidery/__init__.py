@@ -46,11 +46,12 @@ from cidery._errors import (
     Unknown,
     Violation,
 )
+from cidery._functions import service
 from cidery._kinds import Kind
 from cidery._later import Later
 from cidery._options import DataFormat, OnDeadline, OnExhausted, Options, RetryPolicy
 from cidery._results import Event, EventKind, Invocation, Progress, State
-from cidery._service import Service, service
+from cidery._service import Service
 from cidery._sio import CsvOptions, Element, Elements, EmptyStrings, Sio, Type, UnknownKeys
 from cidery._worker import Worker
 

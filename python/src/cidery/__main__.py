@@ -14,7 +14,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(service)s %(cid)s %(name)s: %(message)s"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Does what the arguments say; answers with the exit code."""
-    parsed = _parser().parse_args(arguments)
+    parsed = parser().parse_args(arguments)
     if parsed.command == "check":
         from cidery._inspect import check
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler.addFilter(CidFilter())
     logging.basicConfig(level=parsed.log_level.upper(), handlers=[handler])
     options = vars(parsed)
-    del options["command"], options["log_level"]
+    del options["command"]
     try:
         return run(RunOptions(**options))
     except (
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m cidery", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="serve every service that is found")
@@ -49,13 +50,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--node", help="host:port (default: CIDERY_NODE, then 127.0.0.1:24337)")
     run.add_argument("--reload", action="store_true", help="serve changed files anew")
     run.add_argument("--zato", action="store_true", help="serve the model's modules unchanged")
-    run.add_argument("--processes", type=_positive, default=1, metavar="N", help="how many workers")
-    run.add_argument(
-        "--max-in-flight", type=_positive, default=100, metavar="N", help="dispatches at once"
-    )
+    processes = "how many workers, each a process (default: %(default)s)"
+    run.add_argument("--processes", type=_positive, default=1, metavar="N", help=processes)
+    in_flight = "how many calls each handles at once (default: %(default)s)"
+    run.add_argument("--max-in-flight", type=_positive, default=100, metavar="N", help=in_flight)
     run.add_argument("--name", default="", help="what the worker is called, for people")
-    run.add_argument("--drain", type=float, default=30.0, metavar="SECONDS", help="time to end")
-    run.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    drain = "how long what runs may take to end, when it is asked to (default: %(default)s)"
+    run.add_argument("--drain", type=float, default=30.0, metavar="SECONDS", help=drain)
+    levels = ["debug", "info", "warning", "error"]
+    log_level = "what is logged, at least (default: %(default)s)"
+    run.add_argument("--log-level", default="info", choices=levels, help=log_level)
     # Of a process that another one started by `--processes`.
     run.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     check = commands.add_parser("check", help="list what a module uses beyond the layer of --zato")

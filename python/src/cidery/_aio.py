@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import grpc
 import grpc.aio
 
-from cidery import _following as following
 from cidery import _protocol as protocol
-from cidery._again import TRIES, Tries, told_apart
+from cidery import _transport as transport
+from cidery._again import TRIES
 from cidery._batch import AsyncGroup, Member, Terms, accept
-from cidery._details import from_rpc
 from cidery._errors import CideryError, Unavailable
 from cidery._options import NAMES, DataFormat, Options, Seconds, service_name, split_call
 from cidery._results import Event, Followed, Invocation, State
@@ -133,7 +132,7 @@ class AsyncClient:
         """The events of invocations: what was, then what comes, until all have ended."""
         cids = [cids] if isinstance(cids, str) else list(cids)
         followed = Followed(cids, wait_for_accept=wait_for_accept)
-        return following.follow_async(self._stubs, followed, self._metadata, self._tries)
+        return transport.follow_async(self._stubs, followed, self._metadata, self._tries)
 
     async def invocations(self, *, limit: int = 100, **chosen: Unpack[Chosen]) -> list[Invocation]:
         """Lists stored invocations, newest first: those that the keywords let through."""
@@ -188,22 +187,8 @@ class AsyncClient:
         try:
             unary = next(steps)
             while True:
-                unary = steps.send(await self._made(unary))
+                made = await transport.made_async(self._stubs, unary, self._metadata, self._tries)
+                unary = steps.send(made)
         except StopIteration as done:
             result: T = done.value
             return result
-
-    async def _made(self, unary: protocol.Unary) -> protocol.Answer:
-        if unary.method == protocol.FOLLOW:
-            events = following.follow_async(self._stubs, unary.request, self._metadata, self._tries)
-            return protocol.Answer([event async for event in events])
-        tries = Tries(self._tries, unary.is_safe)
-        method = getattr(self._stubs, unary.method)
-        metadata = (*self._metadata, *unary.metadata)
-        while True:
-            try:
-                message = await method(unary.request, timeout=unary.timeout, metadata=metadata)
-                return protocol.Answer(message, tries.tried)
-            except grpc.RpcError as error:
-                failure = told_apart(from_rpc(error, unary.cid))
-            await asyncio.sleep(tries.pause(failure))

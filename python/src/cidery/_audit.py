@@ -89,6 +89,8 @@ class _Audit:
                 message = "what a list is of is neither optional nor has a default"
                 self.fault(at, "INVALID", message)
             self.element(element.item, at, depth + 1)
+        for inside in (*([element.each] if element.each else ()), *element.positions):
+            self.element(inside, at, depth + 1)
         if element.has_default:
             self._default(element, at)
 

@@ -129,6 +129,12 @@ class Group(_Group):
 
         Failures are outcomes. Where `timeout` passes before, `DeadlineExceeded` / `STILL_RUNNING`,
         and the members go on. A handler that waits gives its seat to others.
+
+        What all members answered is in memory at once, and nothing but that: they are read one
+        after another, as fast as they are taken. Nothing bounds it but how many members there are
+        and how large their responses (10 000 and 16 MiB, unless the node is told otherwise). Who
+        has no room for that reads `Client.results(group.cid)`, which holds one of them at a time,
+        or has each told to a service (`on_each`).
         """
         outcomes: list[Outcome] = self._run(join(self._grouped, timeout))
         return outcomes
@@ -162,7 +168,7 @@ def accept(members: Iterable[Member], options: Options, terms: Terms) -> protoco
     retention = terms.get("retention")
     retention = options.retention if retention is None else retention
     if retention is not None:
-        request.retention.CopyFrom(duration(retention))
+        request.retention.CopyFrom(duration(retention, "retention"))
     answer = yield protocol.Unary("InvokeBatch", request, None, may_be_said_again, cid)
     response = answer.message
     # What an earlier try of this call had accepted is new to its caller.
@@ -178,11 +184,16 @@ def accept(members: Iterable[Member], options: Options, terms: Terms) -> protoco
 def join(group: Grouped, timeout: Seconds | None) -> protocol.Steps[list[Outcome]]:
     """Waits for the end of a group; answers with the outcomes of its members in their order."""
     yield from protocol.ended(group.cid, timeout)
-    last = {event.cid: event for event in (yield from protocol.follow(group.cid))}
-    return [
-        _outcome(cid, service, last.get(cid))
-        for cid, service in zip(group.members, group.services, strict=True)
-    ]
+    services = dict(zip(group.members, group.services, strict=True))
+    outcomes: dict[str, Outcome] = {}
+
+    def take(event: Event) -> None:
+        # At once: an event holds its response twice, as it came and as it is read.
+        if event.cid in services and event.kind.is_last:
+            outcomes[event.cid] = _outcome(event.cid, services[event.cid], event)
+
+    yield from protocol.follow(group.cid, take)
+    return [outcomes.get(cid) or _outcome(cid, services[cid], None) for cid in group.members]
 
 
 def _requests(

@@ -115,7 +115,7 @@ def invoke_async_request(
     for name in ("delay", "expiration", "retention"):
         given = getattr(options, name)
         if given is not None:
-            getattr(request, name).CopyFrom(duration(given))
+            getattr(request, name).CopyFrom(duration(given, name))
     for name in ("start_time", "deadline"):
         given = getattr(options, name)
         if given is not None:
@@ -132,9 +132,11 @@ def _fill(request: Any, payload: Any, options: Options) -> None:
     if options.response_format is not None:
         request.response_format = DataFormat(options.response_format).to_proto()
     if options.timeout is not None:
-        request.timeout.CopyFrom(duration(options.timeout))
-    if options.metadata:
-        request.metadata.update(options.metadata)
+        request.timeout.CopyFrom(duration(options.timeout, "timeout"))
+    for key, text in (options.metadata or {}).items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise TypeError(f"`metadata` has {key!r}: {text!r}, and both are to be texts")
+        request.metadata[key] = text
     if options.cid:
         request.cid = options.cid
     if options.idempotency_key:

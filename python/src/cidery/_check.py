@@ -1,6 +1,7 @@
 """Values against their declaration: everything that is wrong at once, each with its path.
 
-For tests without a node. A node does the same, and a service that it runs has passed it.
+For tests without a node, and for what a node is not told of (`_beyond.py`). A node does the same,
+and a service that it runs has passed it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from cidery import _scalar as scalar
-from cidery._errors import Violation
+from cidery._beyond import has_secret
+from cidery._errors import InvalidArgument, Violation, output_invalid, summary
 from cidery._payload import segment
 from cidery._scalar import Fault
 from cidery._sio import Element, Elements, EmptyStrings, Sio, Type, UnknownKeys
@@ -32,6 +34,11 @@ class Checked:
     omitted: int = 0
     """How many violations there are beyond those."""
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a failure says beside the violations."""
+        return {"violations_omitted": str(self.omitted)} if self.omitted else {}
+
 
 def check_input(sio: Sio, value: Any) -> Checked:
     """Checks a plain input. Anything goes where none is declared."""
@@ -41,6 +48,25 @@ def check_input(sio: Sio, value: Any) -> Checked:
 def check_output(sio: Sio, value: Any) -> Checked:
     """Checks a plain output, before it is wrapped in `response_elem`."""
     return _check(sio, sio.output, value, is_output=True)
+
+
+def admitted(sio: Sio, value: Any) -> Checked:
+    """Checks an input; raises `INPUT_INVALID` with all that is wrong with it."""
+    found = check_input(sio, value)
+    if found.violations:
+        raise InvalidArgument(
+            reason="INPUT_INVALID", violations=found.violations, facts=found.facts
+        )
+    return found
+
+
+def answered(sio: Sio, value: Any) -> Checked:
+    """Checks an output; raises `OUTPUT_INVALID` with all that is wrong with it."""
+    found = check_output(sio, value)
+    if found.violations:
+        message = f"the service broke its own declaration: {summary(found.violations)}"
+        raise output_invalid(message, found.violations, found.facts)
+    return found
 
 
 def _check(sio: Sio, declared: Elements | None, value: Any, *, is_output: bool) -> Checked:
@@ -62,7 +88,7 @@ class _Walk:
         self.path: list[str | int] = []
         self.found = Checked()
         sides = [side.elements for side in (sio.input, sio.output) if side]
-        self.has_secrets = any(_has_secret(elements) for elements in sides)
+        self.has_secrets = any(has_secret(elements) for elements in sides)
 
     def dict_of(self, elements: tuple[Element, ...], unknown: UnknownKeys, value: Any) -> Any:
         if not isinstance(value, dict):
@@ -101,20 +127,48 @@ class _Walk:
         unknown = element.keys or self.sio.unknown_keys
         kind = element.kind
         if kind is Type.LIST:
-            item = element.item
-            each = (lambda value: value) if item is None else (lambda value: self.item(item, value))
-            return self.items(value, "a list", each)
+            return self.list_of(element, value)
         if kind is Type.DICT:
-            if element.elements is not None:
-                return self.dict_of(element.elements, unknown, value)
-            return value if isinstance(value, dict) else self.is_not(value, "a dict")
+            if element.contained is not None:
+                return self.dict_of(element.contained, unknown, value)
+            return self.dict_of_any(element.each, value)
         if kind is Type.DICT_LIST:
+            if element.each is not None:
+                return self.list_of(element, value)
             return self.dict_list(element.elements, unknown, value)
         if kind is Type.CSV:
             return self.csv(value)
         return self.scalar(element, value)
 
+    def list_of(self, element: Element, value: Any) -> Any:
+        if element.positions:
+            return self.tuple_of(element.positions, value)
+        item = element.each or element.item
+        each = (lambda value: value) if item is None else (lambda value: self.item(item, value))
+        return self.items(value, "a list", each)
+
+    def tuple_of(self, positions: tuple[Element, ...], value: Any) -> Any:
+        if isinstance(value, list) and len(value) != len(positions):
+            message = f"has {len(value)} items, not {len(positions)}"
+            return self.fault(Fault("OUT_OF_RANGE", message))
+        left = iter(positions)
+        return self.items(value, "a list", lambda value: self.item(next(left), value))
+
+    def dict_of_any(self, each: Element | None, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return self.is_not(value, "a dict")
+        if each is None:
+            return value
+        out = {}
+        for key, item in value.items():
+            self.path.append(key)
+            out[key] = self.item(each, item)
+            self.path.pop()
+        return out
+
     def item(self, element: Element, value: Any) -> Any:
+        if value is None and element.is_optional:
+            return None
         if value is None and element.kind is not Type.AS_IS:
             return self.fault(Fault("WRONG_TYPE", "is null"))
         return self.value(element, value)
@@ -204,14 +258,6 @@ class _Walk:
         for step in steps:
             path = segment(path, step)
         return path
-
-
-def _has_secret(elements: tuple[Element, ...]) -> bool:
-    for element in elements:
-        inside = (*(element.elements or ()), *([element.item] if element.item else ()))
-        if element.kind is Type.SECRET or _has_secret(inside):
-            return True
-    return False
 
 
 def _nearest(key: str, declared: set[str]) -> str | None:

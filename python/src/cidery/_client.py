@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 
-from cidery import _following as following
 from cidery import _protocol as protocol
-from cidery._again import TRIES, Tries, told_apart
+from cidery import _transport as transport
+from cidery._again import TRIES
 from cidery._batch import Group, Member, Terms, accept
-from cidery._details import from_rpc
 from cidery._errors import CideryError, Unavailable
 from cidery._options import NAMES, DataFormat, Options, Seconds, service_name, split_call
 from cidery._results import Event, Followed, Invocation, State
@@ -163,7 +161,7 @@ class Client:
         """
         cids = [cids] if isinstance(cids, str) else list(cids)
         followed = Followed(cids, wait_for_accept=wait_for_accept)
-        return following.follow(self._stubs, followed, self._metadata, self._tries)
+        return transport.follow(self._stubs, followed, self._metadata, self._tries)
 
     def invocations(self, *, limit: int = 100, **chosen: Unpack[Chosen]) -> list[Invocation]:
         """Lists stored invocations, newest first: those that the keywords let through.
@@ -234,22 +232,8 @@ class Client:
         try:
             unary = next(steps)
             while True:
-                unary = steps.send(self._made(unary))
+                made = transport.made(self._stubs, unary, self._metadata, self._tries)
+                unary = steps.send(made)
         except StopIteration as done:
             result: T = done.value
             return result
-
-    def _made(self, unary: protocol.Unary) -> protocol.Answer:
-        if unary.method == protocol.FOLLOW:
-            events = following.follow(self._stubs, unary.request, self._metadata, self._tries)
-            return protocol.Answer(list(events))
-        tries = Tries(self._tries, unary.is_safe)
-        method = getattr(self._stubs, unary.method)
-        metadata = (*self._metadata, *unary.metadata)
-        while True:
-            try:
-                message = method(unary.request, timeout=unary.timeout, metadata=metadata)
-                return protocol.Answer(message, tries.tried)
-            except grpc.RpcError as error:
-                failure = told_apart(from_rpc(error, unary.cid))
-            time.sleep(tries.pause(failure))

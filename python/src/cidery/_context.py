@@ -6,9 +6,9 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cidery._protocol import Answer, Unary
     from cidery._results import Progress
     from cidery.v1 import invocation_pb2
+
+T = TypeVar("T")
 
 current_cid: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_cid", default="-")
 current_service: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_service", default="-")
@@ -78,6 +80,26 @@ class Platform(Protocol):
 
     def emit(self, item: Any) -> None:
         """Gives an item out."""
+
+
+class Told(Generic[T]):
+    """Something that a service is told: read as an attribute.
+
+    No property: who writes a service may have an attribute, or a method, of the same name.
+    """
+
+    def __init__(self, read: Callable[[Any], T]) -> None:
+        self._read = read
+        self.__doc__ = read.__doc__
+
+    @overload
+    def __get__(self, service: None, owner: type) -> Told[T]: ...
+
+    @overload
+    def __get__(self, service: object, owner: type) -> T: ...
+
+    def __get__(self, service: object | None, owner: type) -> Told[T] | T:
+        return self if service is None else self._read(service)
 
 
 class CidLogger(logging.LoggerAdapter):  # type: ignore[type-arg]

@@ -80,12 +80,18 @@ def _dict(elements: tuple[Element, ...], value: Any) -> Any:
 def _value(element: Element, value: Any) -> Any:
     if value is None:
         return None
-    if element.elements is not None:
+    if element.positions:
+        return [_value(*pair) for pair in zip(element.positions, value, strict=True)]
+    item = element.each or element.item
+    if item is not None and isinstance(value, dict):
+        return Bunch((key, _value(item, each)) for key, each in value.items())
+    if item is not None and isinstance(value, list):
+        return [_value(item, each) for each in value]
+    elements = element.contained
+    if elements is not None:
         if element.kind is Type.DICT:
-            return _dict(element.elements, value)
-        return [_dict(element.elements, item) for item in value]
-    if element.item is not None and isinstance(value, list):
-        return [_value(element.item, item) for item in value]
+            return _dict(elements, value)
+        return [_dict(elements, each) for each in value]
     convert = _CONVERTED.get(element.kind)
     return Bunch.of(value) if convert is None else convert(value)
 

@@ -12,20 +12,23 @@ import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cidery._beyond import beyond
 from cidery._bunch import Bunch
 from cidery._calls import read_json
 from cidery._carry import awaited, blocking
+from cidery._check import admitted, answered, check_input, check_output
 from cidery._context import current_cid, current_service
 from cidery._convert import converted
 from cidery._errors import (
     Cancelled,
     CideryError,
-    Internal,
     InvalidArgument,
-    Violation,
+    output_invalid,
     undeclared,
 )
-from cidery._models import elements_of, instance, is_model, list_of
+from cidery._fields import is_model, list_of
+from cidery._instances import instance
+from cidery._models import elements_of
 from cidery._options import DataFormat, duration
 from cidery._request import Outgoing, Request
 from cidery._service import Service, class_of, lifecycle
@@ -85,7 +88,7 @@ class Definition:
         for name in ("timeout", "attempt_timeout", "retention", "failure_retention"):
             given = getattr(cls, name)
             if given is not None:
-                getattr(options, name).CopyFrom(duration(given))
+                getattr(options, name).CopyFrom(duration(given, name))
         if cls.retry_policy is not None:
             options.retry_policy.CopyFrom(cls.retry_policy.to_proto())
         document = (cls.__dict__.get("__doc__") or "").strip().partition("\n")[0]
@@ -95,6 +98,27 @@ class Definition:
             sio=self.sio.to_proto(),
             options=options,
         )
+
+    @functools.cached_property
+    def _beyond(self) -> Sio:
+        """What of the declaration no node checks."""
+        return beyond(self.sio)
+
+    def _admitted(self, payload: Any) -> Any:
+        """What came in, checked as far as no node did."""
+        if self._beyond.input is None:
+            return payload
+        found = check_input(self._beyond, payload)
+        # By the whole declaration: it knows whether something that is quoted may be a secret.
+        return admitted(self.sio, payload).value if found.violations else found.value
+
+    def _answered(self, value: Any) -> Any:
+        """What goes out, checked as far as no node does; documents are the handler's own."""
+        if not isinstance(value, (dict, list)) or self._beyond.output is None:
+            return value
+        found = check_output(self._beyond, value)
+        # What a node would find goes with it: it does not get to see the value.
+        return answered(self.sio, value).value if found.violations else found.value
 
     @functools.cached_property
     def _translate(self) -> Callable[[Facts], Steps[Facts]] | None:
@@ -107,16 +131,12 @@ class Definition:
         payload = facts.raw
         if facts.data_format is DataFormat.JSON and isinstance(payload, (str, bytes)):
             payload = read_json(payload)
-        prepare = getattr(self.cls, "_admit", None)
-        if prepare is not None:
-            prepare(self.sio, payload)
-        given = converted(self.sio.input, payload)
-        receive = getattr(self.cls, "_received", None)
-        if receive is not None:
-            given = receive(self.sio.input, given)
+        self.cls._admit(payload)
+        given = converted(self.sio.input, self._admitted(payload))
+        given = self.cls._received(self.sio.input, given)
         model = self.models.get("input")
         if model is not None:
-            given = _instance(model, given)
+            given = instance(model, given)
         service = self.cls.__new__(self.cls)
         service.is_async = self.is_async  # type: ignore[misc]
         request = Request(facts, Bunch.of(payload), given)
@@ -146,7 +166,7 @@ class Definition:
                     else:
                         step = life.send(done)
             except StopIteration as end:
-                return end.value, service
+                return self._answered(end.value), service
 
     async def run_async(self, facts: Facts, platform: Platform) -> tuple[Any, Service]:
         """Runs a handler that is a coroutine."""
@@ -167,7 +187,7 @@ class Definition:
                     else:
                         step = life.send(done)
             except StopIteration as end:
-                return end.value, service
+                return self._answered(end.value), service
 
 
 class _Named:
@@ -273,27 +293,8 @@ def failure_of(error: BaseException, service: str, cid: str) -> CideryError:
     return undeclared(error)
 
 
-def cannot_be_carried(error: Exception) -> CideryError:
-    """What callers get of a response that is none."""
-    violations = getattr(error, "violations", ())
-    message = getattr(error, "message", str(error))
-    return Internal(message, reason="OUTPUT_INVALID", violations=violations)
-
-
-def _instance(model: Any, value: Any) -> Any:
-    try:
-        return instance(model, value)
-    except CideryError:
-        raise
-    except Exception as error:
-        raise InvalidArgument(reason="INPUT_INVALID", violations=_violations(error)) from error
-
-
-def _violations(error: Exception) -> list[Violation]:
-    found = getattr(error, "errors", None)
-    if not callable(found):
-        return [Violation("", str(error), "INVALID")]
-    return [
-        Violation("".join(f"/{step}" for step in each["loc"]), each["msg"], "INVALID")
-        for each in found()
-    ]
+def cannot_be_carried(error: TypeError | InvalidArgument) -> CideryError:
+    """What callers get of a response that no message can hold."""
+    if isinstance(error, InvalidArgument):
+        return output_invalid(error.message, error.violations)
+    return output_invalid(str(error))

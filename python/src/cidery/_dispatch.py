@@ -1,16 +1,13 @@
-"""One dispatch: its facts, its way to the node, and its handler, in a thread or on a loop."""
+"""One dispatch: its facts, its way to the node, and what its handler comes to."""
 
 from __future__ import annotations
 
-import asyncio
-import collections
 import concurrent.futures
-import contextlib
 import dataclasses
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cidery._calls import get_value, set_value
@@ -223,82 +220,3 @@ def traced(error: BaseException) -> str:
     text = "".join(traceback.format_exception(error)).rstrip()[-_MAX_TRACE:]
     # An exception may say what is no text.
     return text.encode(errors="replace").decode()
-
-
-class Handlers:
-    """The loop on which coroutines run, in a thread of its own: what blocks it blocks no stream."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._lock = threading.Lock()
-        # What begins next.
-        self._posted: collections.deque[Callable[[], None]] = collections.deque()
-        self._is_woken = False
-
-    def run(
-        self,
-        definition: Definition,
-        facts: Facts,
-        platform: DispatchPlatform,
-        token: str,
-        line: Line,
-    ) -> Callable[[], None]:
-        """Runs a coroutine, and tells the line of its end; answers with how to cancel it."""
-        loop = self._started()
-        tasks: list[asyncio.Task[None]] = []
-
-        async def run() -> None:
-            line.end(await answer_async(definition, facts, platform, token))
-
-        def ended(task: asyncio.Task[None]) -> None:
-            # It was cancelled before it began.
-            if task.cancelled():
-                line.end(failed(token, asyncio.CancelledError(), facts))
-
-        def start() -> None:
-            task = loop.create_task(run())
-            task.add_done_callback(ended)
-            tasks.append(task)
-
-        def cancel() -> None:
-            for task in tasks:
-                task.cancel()
-
-        self._posted.append(start)
-        if not self._is_woken:
-            self._is_woken = True
-            loop.call_soon_threadsafe(self._begin_posted)
-        return lambda: _soon(loop, cancel)
-
-    def _begin_posted(self) -> None:
-        # Before it looks: what is posted from now on wakes the loop again.
-        self._is_woken = False
-        while self._posted:
-            self._posted.popleft()()
-
-    def close(self) -> None:
-        """Ends the loop."""
-        if self._loop is not None:
-            _soon(self._loop, self._loop.stop)
-
-    def _started(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                loop = self._loop = asyncio.new_event_loop()
-                thread = threading.Thread(
-                    target=_forever, args=(loop,), name="cidery-handlers", daemon=True
-                )
-                thread.start()
-            return self._loop
-
-
-def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-    # The loop is closed once the worker has stopped.
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(call)
-
-
-def _forever(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    loop.run_forever()
-    loop.close()

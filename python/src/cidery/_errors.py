@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cidery._kinds import Kind, Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class CideryError(Exception):
         self.violations = tuple(violations)
         """All that is wrong with the input."""
         # `NotFound(error)` is what Python's own exceptions take as well.
-        self.message = str(message or "") or _summary(self.violations) or self.kind.name.lower()
+        self.message = str(message or "") or summary(self.violations) or self.kind.name.lower()
         """For people."""
         self.reason = reason or self.kind.name
         """Stable, `UPPER_SNAKE_CASE`."""
@@ -107,7 +107,8 @@ class CideryError(Exception):
         return f"{text} (CID {self.cid})" if self.cid else text
 
 
-def _summary(violations: tuple[Violation, ...]) -> str:
+def summary(violations: Sequence[Violation]) -> str:
+    """The first one, and how many there are besides."""
     if len(violations) <= 1:
         return "".join(str(violation) for violation in violations)
     return f"{violations[0]}, and {len(violations) - 1} more"
@@ -230,6 +231,16 @@ BY_KIND: dict[Kind, type[CideryError]] = {
         Unknown,
     )
 }
+
+
+def output_invalid(
+    message: str, violations: Iterable[Violation] = (), facts: Mapping[str, str] | None = None
+) -> Internal:
+    """What callers get of a response that is none. The same code would answer it again: it is not
+    retried."""
+    return Internal(
+        message, reason="OUTPUT_INVALID", violations=violations, facts=facts, retryable=False
+    )
 
 
 def undeclared(_: BaseException) -> CideryError:

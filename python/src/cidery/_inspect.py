@@ -74,6 +74,8 @@ _OF_SERVICE = (
         "SimpleIO",
     }
 )
+# What a class declares by its attributes, and the layer does not read.
+_DECLARED = {"schema": "JSON Schema of the input"}
 _INSIDE = {"patterns": _OF_PATTERNS, "request": _OF_REQUEST, "response": _OF_RESPONSE}
 _INVOKES = frozenset(("self.invoke", "self.invoke_async"))
 _LEFT_OUT = frozenset(("set_response_func", "target"))
@@ -241,6 +243,8 @@ class _Reader:
         for statement in node.body:
             if isinstance(statement, ast.ClassDef) and statement.name == "IO":
                 yield statement.lineno, "`class IO`: declarations of 4.1"
+            for name in _DECLARED.keys() & set(_assigned(statement)):
+                yield statement.lineno, f"`{name}`: {_DECLARED[name]}"
             if not isinstance(statement, _Function):
                 continue
             if statement.name in _HOOKS:

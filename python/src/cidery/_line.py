@@ -21,11 +21,11 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from cidery._again import TRIES, Tries, told_apart
+from cidery._again import TRIES, told_apart
 from cidery._details import from_failure, from_rpc
 from cidery._errors import CideryError, Unavailable
-from cidery._following import follow_async
-from cidery._protocol import CHANNEL_OPTIONS, FOLLOW, PAUSE, Answer, Stubs, Unary
+from cidery._protocol import CHANNEL_OPTIONS, PAUSE, Answer, Stubs, Unary
+from cidery._transport import made_async
 from cidery.v1 import worker_pb2, worker_pb2_grpc
 
 _log = logging.getLogger("cidery.worker")
@@ -368,22 +368,10 @@ class Line:
             self._idle.set()
 
     async def _called(self, unary: Unary) -> Answer:
-        metadata = (*self._metadata, *unary.metadata)
         if unary.method == PAUSE:
             await asyncio.sleep(unary.request)
             return Answer(None)
-        if unary.method == FOLLOW:
-            events = follow_async(self._stubs, unary.request, metadata, TRIES)
-            return Answer([event async for event in events])
-        method = getattr(self._stubs, unary.method)
-        tries = Tries(TRIES, unary.is_safe)
-        while True:
-            try:
-                message = await method(unary.request, timeout=unary.timeout, metadata=metadata)
-                return Answer(message, tries.tried)
-            except grpc.RpcError as error:
-                failure = told_apart(from_rpc(error, unary.cid))
-            await asyncio.sleep(tries.pause(failure))
+        return await made_async(self._stubs, unary, self._metadata, TRIES)
 
 
 class _Outgoing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -69,9 +70,9 @@ class RetryPolicy:
         """As the contract writes it."""
         return invocation_pb2.RetryPolicy(
             max_attempts=self.max_attempts,
-            initial_interval=duration(self.initial_interval),
+            initial_interval=duration(self.initial_interval, "initial_interval"),
             multiplier=self.multiplier,
-            max_interval=duration(self.max_interval),
+            max_interval=duration(self.max_interval, "max_interval"),
         )
 
 
@@ -114,10 +115,31 @@ class Options:
         if unknown:
             names = ", ".join(f"`{name}`" for name in unknown)
             raise TypeError(f"{names}: no such option; with a payload, keywords are options")
+        for name, value in given.items():
+            if value is not None and name in _KINDS and not isinstance(value, _KINDS[name]):
+                kinds = " or ".join(f"`{kind.__name__}`" for kind in _KINDS[name])
+                raise TypeError(f"`{name}` is {value!r}, and no {kinds}")
         return dataclasses.replace(self, **given) if given else self
 
 
 NAMES = frozenset(field_.name for field_ in dataclasses.fields(Options))
+
+_DURATION = (float, int, datetime.timedelta)
+# Of what protobuf would refuse, or take for something else, without saying which option it was.
+_KINDS: dict[str, tuple[type, ...]] = {
+    "cid": (str,),
+    "concurrency_key": (str,),
+    "deadline": (datetime.datetime,),
+    "delay": _DURATION,
+    "expiration": _DURATION,
+    "idempotency_key": (str,),
+    "metadata": (Mapping,),
+    "once": (str,),
+    "retention": _DURATION,
+    "retry_policy": (RetryPolicy,),
+    "start_time": (datetime.datetime,),
+    "timeout": _DURATION,
+}
 
 _BACKGROUND = NAMES - {
     "timeout",
@@ -156,13 +178,17 @@ def refuse_background(options: Options) -> None:
             raise TypeError(f"`{name}` is an option of `invoke_async`, not of `invoke`")
 
 
-def duration(value: Seconds) -> Duration:
-    """Seconds or a `timedelta`, as the contract writes it."""
+def duration(value: Seconds, name: str = "the time") -> Duration:
+    """Seconds or a `timedelta`, as the contract writes it; `name` is what it is called."""
     out = Duration()
     if isinstance(value, datetime.timedelta):
         out.FromTimedelta(value)
-    else:
+    elif not isinstance(value, (int, float)):
+        raise TypeError(f"`{name}` is {value!r}: neither a number of seconds nor a `timedelta`")
+    elif math.isfinite(value):
         out.FromNanoseconds(round(value * 1_000_000_000))
+    else:
+        raise ValueError(f"`{name}` is {value}: leave it out where there is no limit")
     return out
 
 

@@ -66,10 +66,11 @@ def fan_out(service: Service, members: Iterable[Member], options: Options, terms
 
 def once_key(service: Service, label: str) -> str:
     """The key of what is accepted once, however often a handler is attempted."""
-    path = service._facts.path
+    facts = service._facts
+    path = facts.path
     # A path may be longer than a key.
     where = hashlib.sha256(path.encode()).hexdigest()[:32] if path else service.service_name
-    return f"once/{service.cid}/{where}/{label}"
+    return f"once/{facts.cid}/{where}/{label}"
 
 
 def with_retry(
@@ -104,10 +105,10 @@ def _intervals(policy: RetryPolicy) -> Iterator[float]:
 
 def _pause(service: Service, interval: float | None, error: CideryError) -> float | None:
     """How long to wait before the next call; nothing where there is none."""
-    if interval is None or not _is_retried(error) or service.is_cancelled:
+    if interval is None or not _is_retried(error) or service._is_unwanted:
         return None
     pause = max(interval * random.random(), error.retry_after or 0.0)
-    left = service.seconds_left
+    left = service._facts.seconds_left
     return pause if left is None or pause < left else None
 
 

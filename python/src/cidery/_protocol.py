@@ -48,6 +48,8 @@ from cidery.v1 import (
 # How much later than the node's answer the transport gives up: a client that ends a call by itself
 # never reads the status with its reason and CID.
 TRANSPORT_SLACK = 0.5
+# Ten years. What is much longer gRPC takes for a time that has passed.
+_LONGEST_TIMEOUT = 10 * 366 * 86_400.0
 # One request waits this long for an outcome; then it is asked again.
 _LONGEST_WAIT = 60.0
 _PAGE = 1_000
@@ -81,11 +83,19 @@ class Answer:
 
 Steps = Generator[Unary, Answer, T]
 
-# Two calls that are none of one request and one answer. The request of the first is what was seen
-# of a stream, and its answer the events up to its end; the request of the second is how long it
-# lasts, and only handlers make it.
+# Two calls that are none of one request and one answer. The request of the first is a `Follow`, and
+# it ends with the stream; the request of the second is how long it lasts, and only handlers make
+# it.
 FOLLOW = "StreamResults"
 PAUSE = "Pause"
+
+
+@dataclass(frozen=True)
+class Follow:
+    """A stream that is to be read to its end, and who takes each event as it comes."""
+
+    followed: Followed
+    take: Callable[[Event], None]
 
 
 class Stubs:
@@ -137,10 +147,15 @@ def invoke(service: Any, payload: Any, options: Options) -> Steps[Response]:
     on_deadline = options.on_deadline and OnDeadline(options.on_deadline)
     # What is stored is accepted once, by its CID or key.
     is_stored = on_deadline is OnDeadline.CONTINUE or options.idempotency_key
-    timeout = None if options.timeout is None else seconds(options.timeout) + TRANSPORT_SLACK
+    timeout = None if options.timeout is None else _of_transport(seconds(options.timeout))
     is_safe = may_be_said_again if is_stored else never_began(request.service)
     answer = yield Unary("Invoke", request, timeout, is_safe, cid)
     return read_response(answer.message, options)
+
+
+def _of_transport(timeout: float) -> float | None:
+    # What is wrong with one that is negative is for the node to say.
+    return None if timeout > _LONGEST_TIMEOUT else max(timeout, 0.0) + TRANSPORT_SLACK
 
 
 def invoke_async(
@@ -171,7 +186,7 @@ def get(
         cid=cid,
         service=service,
         idempotency_key=idempotency_key,
-        wait=duration(wait or 0.0),
+        wait=duration(wait or 0.0, "wait"),
         view=invocation_pb2.INVOCATION_VIEW_FULL if full else invocation_pb2.INVOCATION_VIEW_BASIC,
     )
     unary = Unary("GetInvocation", request, None, may_be_said_again, cid or None, waits=bool(wait))
@@ -199,11 +214,9 @@ def ended(cid: str, wait: Seconds | None) -> Steps[Invocation]:
             raise DeadlineExceeded(message, reason="STILL_RUNNING", cid=cid)
 
 
-def follow(cid: str) -> Steps[list[Event]]:
-    """All events of an invocation that has ended, and of the members of a group."""
-    answer = yield Unary(FOLLOW, Followed([cid]), None, may_be_said_again, cid, waits=True)
-    events: list[Event] = answer.message
-    return events
+def follow(cid: str, take: Callable[[Event], None]) -> Steps[None]:
+    """Reads the events of an invocation, and of the members of a group, one after another."""
+    yield Unary(FOLLOW, Follow(Followed([cid]), take), None, may_be_said_again, cid, waits=True)
 
 
 def pause(seconds: float) -> Steps[None]:

@@ -32,6 +32,7 @@ class RunOptions:
     name: str = ""
     max_in_flight: int = 100
     drain: float = 30.0
+    log_level: str = "info"
     reload: bool = False
     zato: bool = False
     processes: int = 1
@@ -203,6 +204,7 @@ def run(options: RunOptions) -> int:
 def _command(options: RunOptions) -> list[str]:
     command = [sys.executable, "-m", "cidery", "run", *options.paths]
     command += ["--max-in-flight", str(options.max_in_flight), "--drain", str(options.drain)]
+    command += ["--log-level", options.log_level]
     command += ["--node", options.node] if options.node else []
     command += ["--reload"] if options.reload else []
     command += ["--zato"] if options.zato else []

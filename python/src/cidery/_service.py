@@ -1,4 +1,4 @@
-"""Services as their authors write them: a class with `handle`, or a decorated function.
+"""Services as their authors write them: a class with `handle`.
 
 Everything a handler can do is here: read what came in, invoke others, answer, tell how far it is.
 """
@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import logging
 import threading
 import time
-import types
-import typing
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cidery import _patterns as patterns
 from cidery import _protocol as protocol
@@ -22,10 +19,9 @@ from cidery._again import never_began
 from cidery._calls import Accepted, invoke_async_request, invoke_request, read_response
 from cidery._carry import awaited, blocking
 from cidery._cid import new_cid
-from cidery._context import CidLogger, Facts, Platform
-from cidery._errors import Cancelled, Internal, NotFound, Unavailable
+from cidery._context import CidLogger, Facts, Platform, Told
+from cidery._errors import Cancelled, NotFound, Unavailable, output_invalid
 from cidery._later import Later
-from cidery._models import is_model, list_of
 from cidery._naming import automatic_name
 from cidery._options import NAMES, Options, refuse_background, service_name, split_call
 from cidery._payload import plain
@@ -39,9 +35,8 @@ if TYPE_CHECKING:
 
     from cidery._batch import Member, Terms
     from cidery._options import RetryPolicy, Seconds
-    from cidery._sio import CsvOptions, EmptyStrings, UnknownKeys
+    from cidery._sio import CsvOptions, Elements, EmptyStrings, UnknownKeys
 
-F = TypeVar("F", bound=Callable[..., Any])
 _NONE: frozenset[str] = frozenset()
 _CALLBACK = "-async-callback"
 
@@ -110,50 +105,55 @@ class Service:
 
     # What it is told.
 
-    @property
+    @Told
     def cid(self) -> str:
         """The CID of the invocation."""
         return self._facts.cid
 
-    @property
+    @Told
     def in_reply_to(self) -> str:
         """Of a callback: the CID of the invocation whose outcome it is; else empty."""
         return self._facts.in_reply_to
 
-    @property
+    @Told
     def attempt(self) -> int:
         """The number of the attempt, from 1."""
         return self._facts.attempt
 
-    @property
+    @Told
     def metadata(self) -> dict[str, str]:
         """What the caller sent along."""
         return self._facts.metadata
 
-    @property
+    @Told
     def facts(self) -> Facts:
         """All that is known of the invocation."""
         return self._facts
 
-    @property
+    @Told
     def last_progress(self) -> Progress | None:
         """The last progress of the attempt before."""
         return self._facts.last_progress
 
-    @property
+    @Told
     def cancelled(self) -> threading.Event:
         """Set once the outcome is not wanted any more: wait on it instead of sleeping."""
         return self._platform.cancelled
 
-    @property
+    @Told
     def is_cancelled(self) -> bool:
         """Whether the outcome is not wanted any more."""
-        return self._platform.cancelled.is_set()
+        return self._is_unwanted
 
-    @property
+    @Told
     def seconds_left(self) -> float | None:
         """How long it has, still."""
         return self._facts.seconds_left
+
+    @Told
+    def error(self) -> BaseException | None:
+        """Why it failed, for `after_handle` and `finalize_handle`."""
+        return self._error
 
     # What it can ask for.
 
@@ -240,7 +240,7 @@ class Service:
 
         Whoever gets its `cid` and `token` calls `Client.complete` with them.
         """
-        return Later(self.cid, self._platform.token)
+        return Later(self._facts.cid, self._platform.token)
 
     def sleep(self, seconds: float = 1.0) -> Any:
         """Waits; raises `Cancelled` as soon as the outcome is not wanted any more.
@@ -249,7 +249,7 @@ class Service:
         """
         if self.is_async:
             return asyncio.sleep(seconds)
-        if self.cancelled.wait(seconds):
+        if self._platform.cancelled.wait(seconds):
             raise Cancelled("the service was cancelled", reason="CANCELLED")
         return None
 
@@ -257,16 +257,33 @@ class Service:
 
     _facts: Facts
     _platform: Platform
-    error: BaseException | None
-    """Why it failed, for `after_handle` and `finalize_handle`."""
+    _error: BaseException | None
     is_async: ClassVar[bool] = False
+
+    @classmethod
+    def _beside(cls) -> list[Any]:
+        """What is served wherever it is: another layer may need services of its own."""
+        return []
+
+    @classmethod
+    def _admit(cls, payload: Any) -> None:
+        """Refuses what no node could: it knows less of the rules of another layer."""
+
+    @classmethod
+    def _received(cls, declared: Elements | None, given: Any) -> Any:
+        """The input as handlers read it."""
+        return given
+
+    @property
+    def _is_unwanted(self) -> bool:
+        return self._platform.cancelled.is_set()
 
     def _bind(self, facts: Facts, platform: Platform, request: Request, out: Outgoing) -> None:
         self._facts = facts
         self._platform = platform
         self.request = request
         self.response = out
-        self.error = None
+        self._error = None
         extra = {"cid": facts.cid, "service": facts.service}
         self.logger = CidLogger(logging.getLogger(self.service_name), extra)
 
@@ -365,75 +382,6 @@ class _Convention:
         cls._known[name] = (known, time.monotonic())
 
 
-def service(name: str | None = None, **options: Any) -> Callable[[F], F]:
-    """Makes a service of a function.
-
-    A parameter that is called `ctx` gets the service (`ctx.invoke`, `ctx.cid`, …), another one
-    the input. What is annotated with a class with typed fields is declared by it.
-
-    >>> from cidery import service, testing
-    >>> @service("greet.hello", input="name", output="greeting")
-    ... def hello(input):
-    ...     return {"greeting": f"Hello, {input.name}"}
-    >>> testing.run(hello, {"name": "Ann"}).greeting
-    'Hello, Ann'
-    """
-
-    def decorate(function: F) -> F:
-        made = _made_of(function, name, options)
-        # The function stays what it is, and says which service it is.
-        function.service_class = made  # type: ignore[attr-defined]
-        function.service_name = made.service_name  # type: ignore[attr-defined]
-        return function
-
-    return decorate
-
-
-def _made_of(
-    function: Callable[..., Any], name: str | None, options: dict[str, Any]
-) -> type[Service]:
-    hints = inspect.get_annotations(function, eval_str=True)
-    parameters = list(inspect.signature(function).parameters)
-    inputs = [parameter for parameter in parameters if parameter != "ctx"]
-    if len(inputs) > 1:
-        raise TypeError(f"`{function.__name__}` takes `ctx` and one input, not {inputs}")
-    for side, hint in (
-        ("input", hints.get(inputs[0]) if inputs else None),
-        ("output", hints.get("return")),
-    ):
-        hint = _without_later(hint)
-        if side not in options and (is_model(hint) or list_of(hint)):
-            options[side] = hint
-
-    def arguments(self: Service) -> list[Any]:
-        return [self if each == "ctx" else self.request.input for each in parameters]
-
-    if inspect.iscoroutinefunction(function):
-
-        async def handle(self: Service) -> Any:
-            return await function(*arguments(self))
-    else:
-
-        def handle(self: Service) -> Any:  # type: ignore[misc]
-            return function(*arguments(self))
-
-    body = {
-        "__module__": function.__module__,
-        "__doc__": function.__doc__,
-        "name": name or automatic_name(function.__module__, function.__name__.replace("_", "-")),
-        "handle": handle,
-        **options,
-    }
-    return type(function.__name__, (Service,), body)
-
-
-def _without_later(hint: Any) -> Any:
-    """What is left of `Model | Later`."""
-    rest = [each for each in typing.get_args(hint) if each is not Later]
-    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
-    return rest[0] if is_union and len(rest) == 1 else hint
-
-
 def class_of(declared: Any) -> type[Service]:
     """The class of a service that is given as one, or as a decorated function."""
     found = getattr(declared, "service_class", declared)
@@ -455,7 +403,7 @@ def lifecycle(service: Service) -> Generator[Callable[[], Any], Any, Any]:
         if not service.response.comes_later:
             yield service.validate_output
     except BaseException as error:
-        outcome = service.error = error
+        outcome = service._error = error
     for hook in (service.after_handle, service.finalize_handle):
         try:
             yield hook
@@ -466,4 +414,4 @@ def lifecycle(service: Service) -> Generator[Callable[[], Any], Any, Any]:
     try:
         return service.response.finished()
     except TypeError as error:
-        raise Internal(str(error), reason="OUTPUT_INVALID") from error
+        raise output_invalid(str(error)) from error

@@ -10,7 +10,7 @@ import dataclasses
 import decimal
 import enum
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -82,6 +82,13 @@ class Element:
     maximum: int | None = None
     keys: UnknownKeys | None = None
     is_bare: bool = False
+    # What the contract has no words for: a node is not told of it (`_beyond.py`).
+    each: Element | None = None
+    """What each value of a dict of any keys is, or each item of a list where that may be null."""
+    positions: tuple[Element, ...] = ()
+    """What the items of a list of just so many are, one by one."""
+    again: Callable[[], tuple[Element, ...]] | None = dataclasses.field(default=None, compare=False)
+    """The elements of a dict that contains itself."""
 
     @classmethod
     def of_any(cls, declared: Declared) -> Element:
@@ -98,6 +105,11 @@ class Element:
         if len(name) > 1 and name.startswith("-"):
             return cls(name[1:], kind, is_optional=True)
         return cls(name, kind)
+
+    @property
+    def contained(self) -> tuple[Element, ...] | None:
+        """The declared elements of a dict, or of each dict of a list."""
+        return self.elements if self.again is None else self.again()
 
     @property
     def has_default(self) -> bool:
@@ -210,6 +222,11 @@ class Elements:
             return declared
         if isinstance(declared, (str, Element)):
             declared = [declared]
+        if not isinstance(declared, Iterable):
+            raise TypeError(
+                f"{declared!r} declares no elements: names do, elements, or a class with typed"
+                " fields"
+            )
         return cls(tuple(Element.of_any(element) for element in declared))
 
     def to_proto(self) -> service_pb2.Elements:

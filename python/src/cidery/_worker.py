@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cidery import _protocol as protocol
+from cidery._coroutines import Coroutines
 from cidery._definition import Definition, named
 from cidery._details import to_failure
-from cidery._dispatch import DispatchPlatform, Handlers, answer, facts_of
+from cidery._dispatch import DispatchPlatform, answer, facts_of
 from cidery._errors import CideryError, NotFound
+from cidery._functions import F, service
 from cidery._line import Line
-from cidery._service import F, service
 from cidery._threads import Threads
 from cidery.v1 import worker_pb2
 
@@ -66,8 +67,7 @@ class Worker:
         self._definitions: dict[str, Definition] = {}
         self._line: Line | None = None
         self._threads = Threads("cidery-handler")
-        self._handlers = Handlers()
-        self._stopped = threading.Event()
+        self._coroutines = Coroutines()
         for each in services:
             self.add(each)
 
@@ -77,8 +77,7 @@ class Worker:
         if definition.name in self._definitions:
             raise ValueError(f"there are two services named `{definition.name}`")
         self._definitions[definition.name] = definition
-        # Classes of the compatibility layer need some of its own beside them.
-        for beside in getattr(definition.cls, "_beside", list)():
+        for beside in definition.cls._beside():
             if beside.service_name not in self._definitions:
                 self.add(beside)
         return self
@@ -112,7 +111,10 @@ class Worker:
         """Connects and serves. Returns once the node has welcomed it; raises what it says else.
 
         A connection that is lost later is made again, and what was handed over is kept meanwhile.
+        One that serves already goes on; one that was stopped serves again.
         """
+        if self._line is not None and self._line.is_alive:
+            return self
         hello = worker_pb2.Hello(
             name=self._name,
             services=[definition.to_proto() for definition in self._definitions.values()],
@@ -137,8 +139,7 @@ class Worker:
             line.close()
             line.join(timeout=10.0)
         self._threads.close()
-        self._handlers.close()
-        self._stopped.set()
+        self._coroutines.close()
 
     def run(self) -> None:
         """Serves until the process is asked to end (SIGTERM, SIGINT), then stops as `stop` does."""
@@ -191,7 +192,7 @@ class Worker:
         if not definition.is_async:
             self._threads.run(lambda: line.end(answer(definition, facts, platform, token)))
             return platform.cancel
-        stop = self._handlers.run(definition, facts, platform, token, line)
+        stop = self._coroutines.run(definition, facts, platform, token, line)
 
         def cancel() -> None:
             platform.cancel()

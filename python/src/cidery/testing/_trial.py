@@ -15,18 +15,18 @@ from typing import Any
 from cidery._audit import audit
 from cidery._bunch import Bunch
 from cidery._calls import get_value, set_value
-from cidery._check import check_input, check_output
+from cidery._check import admitted, answered
 from cidery._cid import new_cid
 from cidery._context import Facts
 from cidery._definition import Definition, failure_of
 from cidery._details import to_failure
 from cidery._dispatch import refuse_follow_ups
-from cidery._errors import Internal, InvalidArgument, NotFound
+from cidery._errors import NotFound
 from cidery._later import Later
 from cidery._options import DataFormat
 from cidery._payload import plain
-from cidery._protocol import FOLLOW, PAUSE, Answer, Unary
-from cidery._results import Event, Followed, Progress
+from cidery._protocol import FOLLOW, PAUSE, Answer, Follow, Unary
+from cidery._results import Progress
 from cidery._value import normalized
 from cidery.v1 import discovery_pb2, invocation_pb2, outcome_pb2
 
@@ -104,9 +104,7 @@ def trial(
     definition = Definition.of(service)
     audit(definition.sio)
     given = normalized(plain({} if payload is None else payload))
-    found = check_input(definition.sio, given)
-    if found.violations:
-        raise InvalidArgument(reason="INPUT_INVALID", violations=found.violations)
+    found = admitted(definition.sio, given)
     cid = cid or new_cid()
     facts = Facts(
         cid=cid,
@@ -123,17 +121,14 @@ def trial(
     out = Trial(ignored=found.ignored)
     platform = _Platform(invokes or {}, out)
     if definition.is_async:
-        answered, out.service = asyncio.run(definition.run_async(facts, platform))
+        response, out.service = asyncio.run(definition.run_async(facts, platform))
     else:
-        answered, out.service = definition.run(facts, platform)
-    if isinstance(answered, Later):
+        response, out.service = definition.run(facts, platform)
+    if isinstance(response, Later):
         refuse_follow_ups([each for each in out.invoked_async if each.with_outcome])
-        out.later = answered
+        out.later = response
         return out
-    checked = check_output(definition.sio, answered)
-    if checked.violations:
-        raise Internal(reason="OUTPUT_INVALID", violations=checked.violations)
-    wrapped = checked.value
+    wrapped = answered(definition.sio, response).value
     if definition.sio.response_elem:
         wrapped = {definition.sio.response_elem: wrapped}
     out.payload = normalized(wrapped)
@@ -240,11 +235,12 @@ class _Platform:
         found = outcome_pb2.Invocation(cid=group.cid, state=outcome_pb2.STATE_SUCCEEDED)
         return invocation_pb2.GetInvocationResponse(invocation=found)
 
-    def _follow_group(self, followed: Followed) -> list[Event]:
-        (cid,) = followed.request().cids
+    def _follow_group(self, follow: Follow) -> None:
+        (cid,) = follow.followed.request().cids
         if cid not in self._ended:
             self._ended[cid] = [self._end(member) for member in self._group(cid).members]
-        return [followed.note(end) for end in self._ended[cid]]
+        for end in self._ended[cid]:
+            follow.take(follow.followed.note(end))
 
     def _end(self, member: Invoked) -> invocation_pb2.StreamResultsResponse:
         """The last event of a member: a failure is an outcome."""

@@ -38,4 +38,9 @@ def _one(element: Element, value: Any) -> Any:
     if element.kind is Type.DATE and isinstance(value, str):
         found = _INSTANT.fullmatch(value)
         return found[1] if found else value
-    return _all(element.elements, value) if element.elements else value
+    item = element.each or element.item
+    if item is not None and isinstance(value, list):
+        return [_one(item, each) for each in value]
+    if item is not None and isinstance(value, dict):
+        return {key: _one(item, each) for key, each in value.items()}
+    return _all(element.contained, value) if element.contained else value

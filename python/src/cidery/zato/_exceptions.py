@@ -13,13 +13,13 @@ from cidery._errors import (
     CideryError,
     Internal,
     InvalidArgument,
-    NotFound,
     PermissionDenied,
     ResourceExhausted,
     Unauthenticated,
     Unavailable,
     Unimplemented,
 )
+from cidery._errors import NotFound as _NotFound
 from cidery._kinds import Kind
 from cidery._protocol import Steps
 
@@ -86,7 +86,7 @@ class Forbidden(PermissionDenied, Reportable):
     status = 403
 
 
-class NotFoundHTTP(NotFound, Reportable):
+class NotFound(_NotFound, Reportable):
     """404."""
 
     status = 404
@@ -122,11 +122,11 @@ class ServiceUnavailable(Unavailable, Reportable):
     status = 503
 
 
-class _OfClient(InvalidArgument, Reportable):
+class ClientError(InvalidArgument, Reportable):
     """Any other status below 500."""
 
 
-class _OfServer(Internal, Reportable):
+class ServerError(Internal, Reportable):
     """Any other status."""
 
 
@@ -136,7 +136,7 @@ _BY_STATUS: dict[int, type[Reportable]] = {
         BadRequest,
         Unauthorized,
         Forbidden,
-        NotFoundHTTP,
+        NotFound,
         MethodNotAllowed,
         Conflict,
         TooManyRequests,
@@ -148,7 +148,7 @@ _BY_KIND: dict[Kind, type[Reportable]] = {cls.kind: cls for cls in _BY_STATUS.va
 
 
 def _class_of(status: int) -> type[Reportable]:
-    return _BY_STATUS.get(status) or (_OfClient if 400 <= status < 500 else _OfServer)
+    return _BY_STATUS.get(status) or (ClientError if 400 <= status < 500 else ServerError)
 
 
 def _kind_of(status: int) -> Kind:
@@ -195,7 +195,7 @@ NAMES: dict[str, Any] = {
     "HTTPException": HTTPException,
     "InternalServerError": InternalServerError,
     "MethodNotAllowed": MethodNotAllowed,
-    "NotFound": NotFoundHTTP,
+    "NotFound": NotFound,
     "Reportable": Reportable,
     "ServiceUnavailable": ServiceUnavailable,
     "StatusAwareException": StatusAwareException,

@@ -7,10 +7,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from cidery._check import check_input
+from cidery._check import admitted
 from cidery._convert import converted
-from cidery._errors import InvalidArgument
-from cidery._models import elements_of, instance
+from cidery._instances import instance
+from cidery._models import elements_of
 from cidery._payload import plain
 from cidery._sio import Sio, json_text
 from cidery._value import normalized
@@ -23,10 +23,8 @@ class Model:
     def from_dict(cls, data: Mapping[str, Any]) -> Any:
         """An instance made of a dict, which is checked as an input is."""
         sio = Sio(input=elements_of(cls))
-        found = check_input(sio, normalized(plain(data)))
-        if found.violations:
-            raise InvalidArgument(reason="INPUT_INVALID", violations=found.violations)
-        return instance(cls, converted(sio.input, found.value))
+        given = admitted(sio, normalized(plain(data))).value
+        return instance(cls, converted(sio.input, given))
 
     def __getitem__(self, name: str) -> Any:
         return getattr(self, name, None)

@@ -274,7 +274,7 @@ class _Terms:
         return self._named.given or str(cid)
 
     def _note(self, number: int, error: CideryError) -> None:
-        if self._service.is_cancelled:
+        if self._service._is_unwanted:
             raise error
         what = f"{self._what()}, {type(error).__name__}:`{error}`"
         message = f"({number}/{self._repeats}) Retry failed for:{what}"

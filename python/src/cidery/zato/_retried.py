@@ -34,7 +34,7 @@ class InvokeRetry(Service):
         try:
             response = self.invoke(asked.target, *asked.args, **asked.kwargs)
         except CideryError as error:
-            if self.is_cancelled:
+            if self._is_unwanted:
                 raise
             self._note(asked, error)
             if asked.begun + self.attempt >= asked.repeats:

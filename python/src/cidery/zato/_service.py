@@ -11,6 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cidery import _elements as elements
+from cidery._context import Told
 from cidery._convert import Input
 from cidery._definition import declared_by_class
 from cidery._errors import InvalidArgument, Violation
@@ -66,12 +67,12 @@ class Service(CideryService):
     retry_policy: ClassVar[RetryPolicy | None] = RetryPolicy(max_attempts=1)
     _required: ClassVar[tuple[str, ...]] = ()
 
-    @property
+    @Told
     def environ(self) -> dict[str, str]:
         """What the caller sent along."""
         return self.metadata
 
-    @property
+    @Told
     def data_format(self) -> str:
         """How the input was written."""
         return self.request.data_format.value
@@ -96,7 +97,7 @@ class Service(CideryService):
         call = Call.in_background(*args, **given)
         return self._run(self._invoke_async(name, call.payload, call.options))
 
-    @property
+    @Told
     def patterns(self) -> Patterns:
         """Fan-out, parallel execution, and one service again and again."""
         return Patterns(self)
@@ -150,7 +151,7 @@ class Service(CideryService):
         return dataclasses.replace(sio, empty_strings=EmptyStrings.ABSENT), models
 
     @classmethod
-    def _admit(cls, sio: Sio, payload: Any) -> None:
+    def _admit(cls, payload: Any) -> None:
         """Enforces what is required, where there is a payload."""
         if not isinstance(payload, dict) or not payload:
             return
