@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Invoker;
 use crate::engine::attempt::Attempt;
-use crate::engine::dispatch::{Dispatch, Link};
+use crate::engine::dispatch::Dispatch;
 use crate::engine::gate::Permits;
-use crate::engine::invoke::enter;
+use crate::engine::invoke::{Order, enter};
 use crate::engine::pool::Offered;
 use crate::engine::routes::{Place, Route};
 use crate::engine::settle::over;
@@ -21,7 +21,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Admitted, Definition, Facts, Fate, Seat};
+use crate::service::{Admitted, Definition, Fate, Seat};
 
 /// How long background work waits for a seat at a worker that takes it, while others would not.
 const FIT_PATIENCE: Duration = Duration::from_secs(10);
@@ -163,13 +163,14 @@ impl Invoker {
         &self,
         route: &Arc<Route>,
         bounds: Bounds<'_>,
-        facts: Facts,
-        callers: Option<Arc<Link>>,
-        input: Payload,
+        order: Box<Order>,
     ) -> Result<Reply> {
         // By the declaration in force first: that is what callers are told of.
-        let first = self.admit(route, input.clone())?;
-        let (ignored, mut admitted) = (first.ignored.clone(), Some(first));
+        let mut admitted = Some(self.admit(route, order.input.clone())?);
+        let ignored = admitted
+            .as_mut()
+            .map(|first| std::mem::take(&mut first.ignored));
+        let ignored = ignored.unwrap_or_default();
         let mut tries_left = self.0.limits.losses;
         loop {
             let permits = enter(route, bounds).await?;
@@ -178,7 +179,10 @@ impl Invoker {
             let (permits, Admitted { input: fitting, .. }) = match admitted.take() {
                 // Mostly the worker declares just that: it is not checked twice.
                 Some(admitted) if permits.seat().is_some_and(is_in_force) => (permits, admitted),
-                _ => Box::pin(self.fit(route, permits, input.clone(), bounds.passed())).await?,
+                _ => {
+                    let input = order.input.clone();
+                    Box::pin(self.fit(route, permits, input, bounds.passed())).await?
+                }
             };
             let Some(seat) = permits.seat().cloned() else {
                 // The node has come to serve it itself.
@@ -189,10 +193,10 @@ impl Invoker {
             let cancel = CancellationToken::new();
             let (dispatch, context) = Dispatch::new(
                 self.clone(),
-                facts.clone(),
+                order.facts.clone(),
                 slot,
                 cancel,
-                callers.clone(),
+                order.callers.clone(),
                 None,
             );
             let attempt = Attempt::new(&definition, dispatch, context, fitting);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::codec::{payload, sio};
 use crate::engine::Invoker;
@@ -21,7 +22,33 @@ use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Admitted, Call, Facts, output_invalid};
+use crate::service::{Admitted, BoxFuture, Call, Facts, output_invalid};
+
+/// A call on its way to a handler. On the heap: it is handed from one future to the next, and each would have room of
+/// its own for it.
+pub(super) struct Order {
+    pub(super) facts: Facts,
+    pub(super) callers: Option<Arc<Link>>,
+    pub(super) input: Payload,
+}
+
+/// What a caller from outside asks for.
+enum Asked<'a> {
+    /// An invocation that is stored.
+    Stored(BoxFuture<'a, Result<(Cid, Reply)>>),
+    /// One that is not.
+    Outside(Result<Outside>),
+}
+
+struct Outside {
+    brought: Option<Cid>,
+    route: Arc<Route>,
+    timeout: Duration,
+    wanted: Wanted,
+    order: Box<Order>,
+    /// The node does not stop before it.
+    _work: TaskTrackerToken,
+}
 
 impl Invoker {
     /// Invokes a service for a caller from outside and waits for its reply. Answers as well with the CID that it is of:
@@ -38,40 +65,46 @@ impl Invoker {
     ///
     /// Dropping the future cancels the invocation: its handler is asked to stop, and dropped after the grace period.
     /// One that is stored ([`Call::background`]) goes on.
-    pub async fn invoke(&self, cid: Cid, call: Call) -> Result<(Cid, Reply)> {
-        let named = |error: Error| match error.cid() {
-            Some(_) => error,
-            None => error.with_cid(cid),
-        };
-        if call.is_stored() {
-            let call = Call {
+    pub fn invoke(
+        &self,
+        cid: Cid,
+        call: Call,
+    ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
+        // Read before there is a future: it would keep the whole call for as long as it waits.
+        let asked = match call.is_stored() {
+            true => Asked::Stored(Box::pin(self.invoke_stored(Call {
                 cid: Some(cid),
                 ..call
+            }))),
+            false => Asked::Outside(self.ask(cid, call)),
+        };
+        async move {
+            let named = |error: Error| match error.cid() {
+                Some(_) => error,
+                None => error.with_cid(cid),
             };
-            return Box::pin(self.invoke_stored(call)).await.map_err(named);
+            let answered = match asked {
+                Asked::Stored(waits) => waits.await,
+                Asked::Outside(Ok(call)) => self.invoke_outside(call).await.map(|r| (cid, r)),
+                Asked::Outside(Err(error)) => Err(error),
+            };
+            answered.map_err(named)
         }
-        let reply = self.invoke_outside(cid, call).await;
-        Ok((cid, reply.map_err(named)?))
     }
 
-    async fn invoke_outside(&self, cid: Cid, call: Call) -> Result<Reply> {
+    fn ask(&self, cid: Cid, call: Call) -> Result<Outside> {
         let refused = self.refuse_when_draining();
         refused.map_err(|error| error.with_fact("service", &call.service))?;
-        let _work = self.0.work.token();
+        let work = self.0.work.token();
         let route = self.0.routes.find(&call.service)?;
-        let _name = match call.cid {
-            Some(brought) => Some(Box::pin(self.take_name(brought)).await?),
-            None => None,
-        };
         let wanted = Wanted::of(&call);
         sio::check_format(route.definition.declaration(), call.response_format)?;
         let timeout = call.timeout.unwrap_or(route.options.timeout);
-        let deadline = Instant::now().checked_add(timeout);
         let facts = Facts {
             cid,
             service: route.name().clone(),
             attempt: 1,
-            deadline,
+            deadline: Instant::now().checked_add(timeout),
             metadata: call
                 .metadata
                 .unwrap_or_else(|| Arc::clone(&self.0.no_metadata)),
@@ -81,14 +114,34 @@ impl Invoker {
             last_progress: None,
             in_reply_to: None,
         };
+        Ok(Outside {
+            brought: call.cid,
+            route,
+            timeout,
+            wanted,
+            order: Box::new(Order {
+                facts,
+                callers: None,
+                input: call.input,
+            }),
+            _work: work,
+        })
+    }
+
+    async fn invoke_outside(&self, call: Outside) -> Result<Reply> {
+        let _name = match call.brought {
+            Some(brought) => Some(Box::pin(self.take_name(brought)).await?),
+            None => None,
+        };
+        let deadline = call.order.facts.deadline;
         let bounds = Bounds {
-            route: &route,
-            deadline: deadline.map(|deadline| (deadline, timeout)),
+            route: &call.route,
+            deadline: deadline.map(|deadline| (deadline, call.timeout)),
             caller: Caller::Outside(&self.0.halting),
         };
-        let reply = self.run(&route, bounds, facts, None, call.input).await?;
+        let reply = self.run(&call.route, bounds, call.order).await?;
         reply.metadata.check().map_err(output_invalid)?;
-        wanted.write(&route, reply)
+        call.wanted.write(&call.route, reply)
     }
 
     /// Invokes a service as part of the invocation that `parent` is a dispatch of.
@@ -121,7 +174,12 @@ impl Invoker {
             deadline: shorter,
             caller: Caller::Handler(parent),
         };
-        let nested = self.run(&route, bounds, facts, Some(callers), call.input);
+        let order = Box::new(Order {
+            facts,
+            callers: Some(callers),
+            input: call.input,
+        });
+        let nested = self.run(&route, bounds, order);
         let reply = parent.slot.lend(&parent.cancel, nested).await?;
         match call.response_format {
             // A handler reads the response as a value, unless it asks for something else.
@@ -135,16 +193,15 @@ impl Invoker {
         &self,
         route: &Arc<Route>,
         bounds: Bounds<'_>,
-        facts: Facts,
-        callers: Option<Arc<Link>>,
-        input: Payload,
+        mut order: Box<Order>,
     ) -> Result<Reply> {
         if route.gate.pool().is_some() {
-            let run = self.run_elsewhere(route, bounds, facts, callers, input);
-            return Box::pin(run).await;
+            return Box::pin(self.run_elsewhere(route, bounds, order)).await;
         }
+        let input = std::mem::replace(&mut order.input, Payload::empty());
         let Admitted { input, ignored } = self.admit(route, input)?;
         let permits = enter(route, bounds).await?;
+        let Order { facts, callers, .. } = *order;
         let slot = Slot::new(Arc::clone(&route.gate), permits);
         let cancel = CancellationToken::new();
         let (dispatch, context) = Dispatch::new(self.clone(), facts, slot, cancel, callers, None);

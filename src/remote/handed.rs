@@ -19,7 +19,7 @@ use crate::remote::introduced::Introduced;
 use crate::remote::offer::Member;
 use crate::remote::session::{Answered, Session, lost};
 use crate::remote::wire;
-use crate::service::{BoxFuture, Context, Definition, Fate, HandlerFuture, Seat};
+use crate::service::{BoxFuture, Call, Context, Definition, Fate, HandlerFuture, Seat};
 
 /// What surrounds an input in its message, at most, the metadata aside.
 const ENVELOPE: usize = 1024;
@@ -112,8 +112,9 @@ impl Seat for Handed {
             void.has_ended = true;
             drop(void);
             let Answered { reply, follow_ups } = answered?;
-            for follow_up in follow_ups {
-                accept_with_outcome(&context, follow_up).await?;
+            if !follow_ups.is_empty() {
+                // Apart: what most calls do not need would make all of them larger.
+                Box::pin(accept_with_outcome(&context, follow_ups)).await?;
             }
             Ok(reply)
         })
@@ -170,15 +171,25 @@ impl Drop for Void {
     }
 }
 
-async fn accept_with_outcome(context: &Context, request: v1::InvokeAsyncRequest) -> Result<()> {
-    let mut request = request;
+async fn accept_with_outcome(
+    context: &Context,
+    follow_ups: Vec<v1::InvokeAsyncRequest>,
+) -> Result<()> {
+    for request in follow_ups {
+        let call = follow_up(request)?;
+        context.platform().invoke_async(call).await?;
+    }
+    Ok(())
+}
+
+fn follow_up(mut request: v1::InvokeAsyncRequest) -> Result<Call> {
     let metadata = metadata_from_proto(std::mem::take(&mut request.metadata))?;
     let metadata = (!metadata.is_empty()).then(|| Arc::new(metadata));
     let cid = wire::given(std::mem::take(&mut request.cid));
     let cid = cid.map(|cid| cid.parse()).transpose()?;
     let mut call = wire::async_call(cid, request, metadata)?;
     call.background().with_outcome = true;
-    context.platform().invoke_async(call).await.map(drop)
+    Ok(call)
 }
 
 /// An input, encoded.
@@ -254,8 +265,7 @@ pub(super) fn dispatch(
 fn check_size(dispatch: &v1::Dispatch, introduced: &Introduced) -> Result<()> {
     use prost::Message as _;
     let limit = introduced.max_message_bytes;
-    let bytes = dispatch.encoded_len() + ENVELOPE;
-    if bytes <= limit {
+    if dispatch.encoded_len() + ENVELOPE <= limit {
         return Ok(());
     }
     let message =

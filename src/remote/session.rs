@@ -30,6 +30,8 @@ use crate::remote::introduced::Introduced;
 use crate::remote::wire;
 use crate::service::{Context, Definition, Fate, output_invalid};
 
+/// So many results are acknowledged at once; fewer wait for a moment.
+const RECEIVED: usize = 64;
 /// What goes to a worker: a message, or the status that ends the stream.
 pub type Outgoing = Result<v1::ServeResponse, Status>;
 
@@ -444,13 +446,17 @@ impl Session {
         // Before the dispatch is over: its outcome may come any moment.
         let later = matches!(result.outcome, Some(v1::dispatch_result::Outcome::Later(_)));
         let awaited = later.then(|| self.answer_later(token, &result));
-        let dispatched = {
+        let (dispatched, received) = {
             let mut line = self.line();
             if self.can_resume() {
                 line.received.push(result.token.clone());
             }
-            line.dispatches.remove(&token)
+            (line.dispatches.remove(&token), line.received.len())
         };
+        // The worker keeps them until it hears of it.
+        if received >= RECEIVED {
+            self.acknowledge();
+        }
         let Some(Dispatched { seat, answer, .. }) = dispatched else {
             return self.refuse(&result.token, "the dispatch has ended: its token is void");
         };

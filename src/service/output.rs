@@ -104,8 +104,7 @@ impl<T: Serialize + JsonSchema + 'static> IntoReply<AsSerialized> for T {
 pub(crate) fn output_invalid(error: Error) -> Error {
     let message = format!("the service answered with what cannot be carried: {error}");
     let violations = error.field_violations().iter().cloned();
-    violations.fold(
-        Error::internal(reason::OUTPUT_INVALID, message),
-        Error::with_violation,
-    )
+    // The same code would answer so again.
+    let broken = Error::internal(reason::OUTPUT_INVALID, message).with_retryable(false);
+    violations.fold(broken, Error::with_violation)
 }

@@ -73,6 +73,23 @@ async fn what_a_caller_must_mend_is_not_repeated() {
     }
 }
 
+/// The same code would answer so again.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_carried_is_not_repeated() {
+    let node = Node::builder()
+        .clock(Clock::steady())
+        .service("a.nan", async || f64::NAN)
+        .no_listener()
+        .start()
+        .await
+        .unwrap();
+    let cid = node.invoke_async("a.nan", ()).await.unwrap();
+    let found = node.invoker().find(cid, LONG).await.unwrap().invocation;
+    assert_eq!((found.state, found.attempts), (State::Failed, 1));
+    let failure = found.outcome().unwrap().unwrap_err();
+    assert_eq!(failure.reason(), "OUTPUT_INVALID");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_handler_says_when_to_come_back() {
     const WAIT: Duration = Duration::from_secs(3_000);

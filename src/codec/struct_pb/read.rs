@@ -50,6 +50,16 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(in crate::codec) fn varint(&mut self) -> Result<u64, Malformed> {
+        // Tags and lengths mostly take one byte.
+        if let [byte @ ..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Ok(u64::from(*byte));
+        }
+        self.long_varint()
+    }
+
+    #[cold]
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
         for (i, &byte) in self.0.iter().enumerate().take(10) {
             value |= u64::from(byte & 0x7f) << (7 * i);
@@ -81,6 +91,19 @@ impl<'a> Reader<'a> {
         let (bytes, rest) = self.0.split_at_checked(len).ok_or(CUT_SHORT)?;
         self.0 = rest;
         Ok(bytes)
+    }
+}
+
+/// The content of a field that is all there is, as it is mostly written: a tag of one byte, a length of one byte.
+#[inline]
+pub(super) fn only_bytes(tag: u8, bytes: &[u8]) -> Option<&[u8]> {
+    match bytes {
+        [first, len @ ..0x80, content @ ..]
+            if *first == tag && usize::from(*len) == content.len() =>
+        {
+            Some(content)
+        }
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::str;
 
-use super::read::{Field, Malformed, Reader};
+use super::read::{Field, Malformed, Reader, only_bytes};
 use crate::codec::limits::{MAX_DEPTH, MAX_KEYS};
 use crate::model::error::Violation;
 use crate::model::value::{Dict, Value};
@@ -17,6 +17,11 @@ const VALUE_TEXT: u64 = 3;
 const VALUE_BOOL: u64 = 4;
 pub(super) const VALUE_STRUCT: u64 = 5;
 const VALUE_LIST: u64 = 6;
+/// Number and wire type in one byte.
+const KEY_TAG: u8 = 0x0a;
+const ENTRY_VALUE_TAG: u8 = 0x12;
+const NUMBER_TAG: u8 = 0x11;
+const TEXT_TAG: u8 = 0x1a;
 
 /// What a walk builds.
 pub(super) trait Sink {
@@ -125,33 +130,36 @@ impl Walk {
         Ok(dict)
     }
 
+    #[inline]
     fn entry<S: Sink>(&mut self, dict: &mut S::Dict, bytes: &[u8]) -> Result<(), Violation> {
-        let (mut key, mut value) = (None, None);
-        let mut reader = Reader::new(bytes);
-        while let Some((number, field)) = reader.field()? {
-            let slot = match number {
-                ENTRY_KEY => &mut key,
-                ENTRY_VALUE => &mut value,
-                _ => return Err(unknown_field("an entry of google.protobuf.Struct", number)),
-            };
-            let Field::Bytes(content) = field else {
-                return Err(unknown_field("an entry of google.protobuf.Struct", number));
-            };
-            if slot.replace(content).is_some() {
-                return Err(Malformed("has a field twice in one entry").into());
-            }
-        }
-        let key = str::from_utf8(key.unwrap_or_default())
+        let (key, value) = match usual_entry(bytes) {
+            Some(entry) => entry,
+            None => any_entry(bytes)?,
+        };
+        let key = str::from_utf8(key)
             .map_err(|_| Violation::new("", "NOT_UTF8", "has a key that is not UTF-8"))?;
-        // An entry without a value holds the default one, which has no kind.
         let value = self
-            .value::<S>(value.unwrap_or_default())
+            .value::<S>(value)
             .map_err(|violation| violation.under(key))?;
         S::insert(dict, key, value);
         Ok(())
     }
 
+    #[inline]
     fn value<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::Value, Violation> {
+        // Texts and numbers, as they are mostly written.
+        if let Some(text) = only_bytes(TEXT_TAG, bytes) {
+            return read_text::<S>(text);
+        }
+        if let [NUMBER_TAG, number @ ..] = bytes
+            && let Ok(bits) = <[u8; 8]>::try_from(number)
+        {
+            return read_number::<S>(u64::from_le_bytes(bits));
+        }
+        self.any_value::<S>(bytes)
+    }
+
+    fn any_value<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::Value, Violation> {
         let mut reader = Reader::new(bytes);
         let Some((number, field)) = reader.field()? else {
             let message = "has no kind: null is `null_value`, not nothing";
@@ -163,17 +171,8 @@ impl Walk {
         match (number, field) {
             // Any number: enums are open in proto3, and this one has one member.
             (VALUE_NULL, Field::Varint(_)) => Ok(S::null()),
-            (VALUE_NUMBER, Field::Fixed64(bits)) => {
-                let x = f64::from_bits(bits);
-                if x.is_finite() {
-                    Ok(S::number(x))
-                } else {
-                    Err(not_finite(x))
-                }
-            }
-            (VALUE_TEXT, Field::Bytes(text)) => str::from_utf8(text)
-                .map(S::text)
-                .map_err(|_| Violation::new("", "NOT_UTF8", "is not UTF-8")),
+            (VALUE_NUMBER, Field::Fixed64(bits)) => read_number::<S>(bits),
+            (VALUE_TEXT, Field::Bytes(text)) => read_text::<S>(text),
             (VALUE_BOOL, Field::Varint(flag)) => Ok(S::bool(flag != 0)),
             (VALUE_STRUCT, Field::Bytes(dict)) => self.dict::<S>(dict).map(S::dict),
             (VALUE_LIST, Field::Bytes(list)) => self.list::<S>(list).map(S::list),
@@ -217,6 +216,53 @@ impl Walk {
         }
         Ok(())
     }
+}
+
+/// Key and value of an entry as it is mostly written: the key first, both short.
+#[inline]
+fn usual_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [KEY_TAG, len @ ..0x80, rest @ ..] = bytes else {
+        return None;
+    };
+    let (key, rest) = rest.split_at_checked(usize::from(*len))?;
+    Some((key, only_bytes(ENTRY_VALUE_TAG, rest)?))
+}
+
+/// Key and value of an entry however it is written.
+fn any_entry(bytes: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
+    let (mut key, mut value) = (None, None);
+    let mut reader = Reader::new(bytes);
+    while let Some((number, field)) = reader.field()? {
+        let slot = match number {
+            ENTRY_KEY => &mut key,
+            ENTRY_VALUE => &mut value,
+            _ => return Err(unknown_field("an entry of google.protobuf.Struct", number)),
+        };
+        let Field::Bytes(content) = field else {
+            return Err(unknown_field("an entry of google.protobuf.Struct", number));
+        };
+        if slot.replace(content).is_some() {
+            return Err(Malformed("has a field twice in one entry").into());
+        }
+    }
+    // An entry without a value holds the default one, which has no kind.
+    Ok((key.unwrap_or_default(), value.unwrap_or_default()))
+}
+
+#[inline]
+fn read_number<S: Sink>(bits: u64) -> Result<S::Value, Violation> {
+    let x = f64::from_bits(bits);
+    match x.is_finite() {
+        true => Ok(S::number(x)),
+        false => Err(not_finite(x)),
+    }
+}
+
+#[inline]
+fn read_text<S: Sink>(text: &[u8]) -> Result<S::Value, Violation> {
+    let text = str::from_utf8(text);
+    text.map(S::text)
+        .map_err(|_| Violation::new("", "NOT_UTF8", "is not UTF-8"))
 }
 
 pub(super) fn too_deep() -> Violation {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
@@ -27,7 +28,7 @@ use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
 use crate::remote::hub::Workers;
 use crate::remote::wire::{self, asked_for};
-use crate::service::{Accepted, Background, Call, Context, OnDeadline, output_invalid};
+use crate::service::{Accepted, Background, BoxFuture, Call, Context, OnDeadline, output_invalid};
 
 /// Invokes services for gRPC callers.
 #[derive(Clone, Debug)]
@@ -73,6 +74,33 @@ impl InvocationApi {
             background: asked_for(background),
         };
         Ok((call, format))
+    }
+
+    /// What a request asks for, the format it is answered in, and on behalf of which handler, if it is of one.
+    fn read(
+        &self,
+        request: Request<v1::InvokeRequest>,
+    ) -> Result<(Cid, Call, Format, Option<Context>), Status> {
+        let (transport, _, message) = request.into_parts();
+        let cid = answered(brought_cid("cid", &message.cid))?.unwrap_or_default();
+        let call = Self::call(cid, message, &transport);
+        let (call, format) = answered(call.map_err(|error| error.with_cid(cid)))?;
+        let caller = request::dispatch_token(&transport).map(|token| self.workers.context(token));
+        Ok((cid, call, format, answered(caller.transpose())?))
+    }
+
+    fn answer(
+        &self,
+        format: Format,
+        invoked: Result<(Cid, Reply)>,
+    ) -> Result<Response<v1::InvokeResponse>, Status> {
+        let (cid, reply) = answered(invoked)?;
+        let ignored = reply.metadata.get(IGNORED_KEY).map(str::to_owned);
+        let response = self.invoke_response(cid, reply, format);
+        let response = answered(response.map_err(|error| error.with_cid(cid)))?;
+        let mut response = with_cid(cid, response);
+        with_ignored(&mut response, ignored.as_deref());
+        Ok(response)
     }
 
     fn invoke_response(
@@ -269,31 +297,26 @@ pub(super) async fn invoke_nested(caller: &Context, call: Call) -> Result<(Cid, 
 impl InvocationService for InvocationApi {
     type StreamResultsStream = ResultStream;
 
-    async fn invoke(
-        &self,
+    /// As the macro would write it, save that the request is read before there is a future, which would keep it.
+    fn invoke<'a, 'async_trait>(
+        &'a self,
         request: Request<v1::InvokeRequest>,
-    ) -> Result<Response<v1::InvokeResponse>, Status> {
-        let (cid, call, format, nested) = {
-            let (transport, _, message) = request.into_parts();
-            let cid = answered(brought_cid("cid", &message.cid))?.unwrap_or_default();
-            let call = Self::call(cid, message, &transport);
-            let (call, format) = answered(call.map_err(|error| error.with_cid(cid)))?;
-            let nested =
-                request::dispatch_token(&transport).map(|token| self.workers.context(token));
-            (cid, call, format, nested.transpose())
-        };
-        let invoked = match answered(nested)? {
-            None => self.invoker.invoke(cid, call).await,
+    ) -> BoxFuture<'async_trait, Result<Response<v1::InvokeResponse>, Status>>
+    where
+        'a: 'async_trait,
+    {
+        match self.read(request) {
+            Ok((cid, call, format, None)) => {
+                let invoked = self.invoker.invoke(cid, call);
+                Box::pin(invoked.map(move |invoked| self.answer(format, invoked)))
+            }
             // Part of the invocation of the handler that calls.
-            Some(caller) => invoke_nested(&caller, call).await,
-        };
-        let (cid, reply) = answered(invoked)?;
-        let ignored = reply.metadata.get(IGNORED_KEY).map(str::to_owned);
-        let response = self.invoke_response(cid, reply, format);
-        let response = answered(response.map_err(|error| error.with_cid(cid)))?;
-        let mut response = with_cid(cid, response);
-        with_ignored(&mut response, ignored.as_deref());
-        Ok(response)
+            Ok((_, call, format, Some(caller))) => Box::pin(async move {
+                let invoked = invoke_nested(&caller, call).await;
+                self.answer(format, invoked)
+            }),
+            Err(status) => Box::pin(std::future::ready(Err(status))),
+        }
     }
 
     async fn invoke_async(

@@ -154,8 +154,7 @@ impl TypedMethod {
         let Reply { payload, metadata } = reply;
         let value = payload::decode(payload).map_err(output_invalid)?;
         let body = encode(&method.response, &value).map_err(|violation| {
-            let broken = Error::violations(reason::OUTPUT_INVALID, vec![violation]);
-            output_invalid(broken).with_retryable(false)
+            output_invalid(Error::violations(reason::OUTPUT_INVALID, vec![violation]))
         })?;
         self.check_size(&body)?;
         let mut response = with_cid(cid, body);
