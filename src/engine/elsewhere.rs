@@ -78,6 +78,8 @@ impl Invoker {
             }
             Some(_) => {
                 self.0.routes.remove(name);
+                // Its lane finds that there is no service any more, and ends.
+                self.wake(&route);
                 self.0.changes.send_replace(());
                 return Ok(name.clone());
             }

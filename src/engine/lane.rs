@@ -137,6 +137,7 @@ async fn drive(invoker: Invoker, service: ServiceName, lane: Arc<Lane>) {
         lane.looks_again.store(AWAKE, Ordering::SeqCst);
         let wait = match take(&invoker, &service).await {
             Ok(wait) => wait,
+            Err(error) if error.reason() == reason::SERVICE_UNKNOWN => return,
             Err(error) => {
                 tracing::error!(service.name = %service, %error, "cannot take pending work");
                 Wait::For(PAUSE)

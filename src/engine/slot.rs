@@ -126,8 +126,12 @@ impl Slot {
     }
 
     async fn take_back(&self) {
-        while self.is_wanted() {
+        loop {
+            // Before it is asked whether to wait: what changes after that rings.
             let changed = self.changed.notified();
+            if !self.is_wanted() {
+                return;
+            }
             tokio::select! {
                 biased;
                 permits = std::future::poll_fn(|cx| self.poll_returning(cx)) => self.put_back(permits),

@@ -272,13 +272,22 @@ impl Workers {
     ///
     /// As for [`Invoker::forget_service`].
     pub async fn forget(&self, service: &str) -> Result<()> {
-        let name = self.0.invoker.forget_service(service)?;
-        self.0.table().services.remove(&name);
+        let name = {
+            // No worker comes meanwhile.
+            let _settling = self.0.settling();
+            let name = self.0.invoker.forget_service(service)?;
+            self.0.table().services.remove(&name);
+            name
+        };
         self.0.invoker.store().forget(name).await
     }
 }
 
 impl Hub {
+    fn settling(&self) -> MutexGuard<'_, ()> {
+        self.settling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         // Insertions and removals of whole entries.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -351,6 +360,7 @@ impl Hub {
     }
 
     fn admit(&self, session: &Arc<Session>, declared: Vec<Declared>) -> Result<()> {
+        let _settling = self.settling();
         // Once more: others may have come while it was written down.
         self.check(&declared)?;
         let id = session.id().to_owned();
@@ -364,7 +374,7 @@ impl Hub {
                 since: self.invoker.now(),
             }));
         }
-        self.settle(session);
+        self.put_in_force(session);
         Ok(())
     }
 
@@ -418,8 +428,11 @@ impl Hub {
 
     /// After a worker came, left or changed its mind: the newest declaration that is served is in force.
     fn settle(&self, session: &Session) {
-        let settling = self.settling.lock();
-        let settling = settling.unwrap_or_else(PoisonError::into_inner);
+        let _settling = self.settling();
+        self.put_in_force(session);
+    }
+
+    fn put_in_force(&self, session: &Session) {
         let mut forced = Vec::new();
         for service in session.services() {
             let found = {
@@ -437,10 +450,12 @@ impl Hub {
                 forced.push(self.force(offer, newest.hash, newest.definition));
             }
         }
-        if let Err(error) = self.invoker.serve_elsewhere(&forced) {
+        // What changes the table has the catalog of typed methods made anew.
+        if forced.is_empty() {
+            self.invoker.moved();
+        } else if let Err(error) = self.invoker.serve_elsewhere(&forced) {
             tracing::error!(worker.id = session.id(), %error, "cannot serve a worker's services");
         }
-        drop(settling);
         for service in session.services() {
             self.invoker.look_again(service);
         }

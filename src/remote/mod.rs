@@ -2,6 +2,7 @@
 
 mod again;
 pub mod client;
+mod dispatched;
 mod handed;
 pub mod hub;
 mod introduced;

@@ -3,14 +3,13 @@
 //! A dispatch is in the table from its hand-over to its result, or to the loss of the worker. Where nobody wants the
 //! outcome any more the dispatch stays, without anybody to answer: the worker still works, and its seat is taken.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::Instant;
 use tonic::Status;
 
 use crate::codec::convert::{
@@ -25,6 +24,7 @@ use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::payload::{Payload, Reply};
 use crate::model::token::Token;
+use crate::remote::dispatched::{Dispatched, Stop};
 use crate::remote::handed::{Given, Handed, dispatch};
 use crate::remote::introduced::Introduced;
 use crate::remote::wire;
@@ -64,20 +64,6 @@ struct Line {
     dispatches: HashMap<Token, Dispatched, RandomState>,
     /// Results that were taken and that the worker has not been told of.
     received: Vec<String>,
-}
-
-#[derive(Debug)]
-struct Dispatched {
-    /// Kept where the worker can resume: it may never have arrived.
-    input: Option<Given>,
-    seat: Arc<Handed>,
-    context: Context,
-    /// `None` where nobody wants the outcome any more.
-    answer: Option<oneshot::Sender<Result<Answered>>>,
-    /// When the worker was asked to stop it.
-    asked_to_stop: Option<Instant>,
-    /// The number of the last item.
-    items: u32,
 }
 
 /// A response of a worker, with what is to be accepted with it.
@@ -150,8 +136,12 @@ impl Session {
         &self.credit
     }
 
+    fn can(&self, capability: v1::Capability) -> bool {
+        self.introduced.can(capability)
+    }
+
     pub(super) fn can_resume(&self) -> bool {
-        self.introduced.can(v1::Capability::Resume)
+        self.can(v1::Capability::Resume)
     }
 
     /// How much of what it takes is free, in thousandths.
@@ -220,7 +210,7 @@ impl Session {
             seat: Arc::clone(seat),
             context: context.clone(),
             answer: Some(answer),
-            asked_to_stop: None,
+            stop: Stop::No,
             items: 0,
         };
         dispatches.insert(token, dispatched);
@@ -233,22 +223,29 @@ impl Session {
         sent
     }
 
-    /// The outcome of a dispatch is not wanted any more: the worker is told, once.
+    /// The outcome of a dispatch is not wanted any more: the worker is told, once on each stream.
     pub(super) fn ask_to_stop(&self, token: Token) {
-        let is_first = {
-            let mut line = self.line();
-            let dispatched = line.dispatches.get_mut(&token);
-            let first = dispatched.filter(|dispatched| dispatched.asked_to_stop.is_none());
-            let asked = first.map(|dispatched| dispatched.asked_to_stop = Some(Instant::now()));
-            asked.is_some()
-        };
-        if is_first && self.introduced.can(v1::Capability::Cancel) {
-            let error = Error::cancelled(reason::CANCELLED, "the outcome is no longer wanted");
-            let cancel = v1::CancelDispatch {
-                token: token.to_string(),
-                failure: Some(failure_to_proto(&error)),
-            };
-            self.send(v1::serve_response::Message::Cancel(cancel));
+        let mut line = self.line();
+        let Line {
+            outbox, dispatches, ..
+        } = &mut *line;
+        if let Some(dispatched) = dispatches.get_mut(&token)
+            && dispatched.stop == Stop::No
+        {
+            dispatched.stop = Stop::Asked;
+            dispatched.tell_to_stop(token, outbox.as_ref(), self.can(v1::Capability::Cancel));
+        }
+    }
+
+    /// Tells the worker what it could not be told before.
+    fn remind(&self, line: &mut Line) {
+        let Line {
+            outbox, dispatches, ..
+        } = line;
+        for (token, dispatched) in dispatches.iter_mut() {
+            if dispatched.stop == Stop::Asked {
+                dispatched.tell_to_stop(*token, outbox.as_ref(), self.can(v1::Capability::Cancel));
+            }
         }
     }
 
@@ -266,7 +263,8 @@ impl Session {
         if line.ended {
             return None;
         }
-        let has: Vec<Token> = has.iter().filter_map(|token| Token::parse(token)).collect();
+        let has = has.iter().filter_map(|token| Token::parse(token));
+        let has: HashSet<Token> = has.collect();
         let kept = line.dispatches.keys().map(ToString::to_string).collect();
         let welcome = v1::Welcome {
             worker_id: self.id.clone(),
@@ -289,8 +287,15 @@ impl Session {
                 let _ = outbox.try_send(message(v1::serve_response::Message::Dispatch(again)));
             }
         }
+        // What it was told on the stream before may not have arrived.
+        for dispatched in dispatches.values_mut() {
+            if matches!(dispatched.stop, Stop::Told(_)) {
+                dispatched.stop = Stop::Asked;
+            }
+        }
         line.outbox = Some(outbox);
         line.streams += 1;
+        self.remind(&mut line);
         self.open.store(!self.is_draining(), Ordering::Release);
         Some(line.streams)
     }
@@ -367,11 +372,14 @@ impl Session {
     pub fn is_stuck(&self) -> bool {
         let grace = self.invoker.limits().grace;
         let line = self.line();
-        let overdue = |dispatched: &Dispatched| {
-            let asked = dispatched.asked_to_stop;
-            asked.is_some_and(|asked| asked.elapsed() > grace)
-        };
+        let overdue = |dispatched: &Dispatched| matches!(dispatched.stop, Stop::Told(when) if when.elapsed() > grace);
         !line.dispatches.is_empty() && line.dispatches.values().all(overdue)
+    }
+
+    /// Says what could not be said at once: which results have arrived, and what is to be stopped.
+    pub fn catch_up(&self) {
+        self.remind(&mut self.line());
+        self.acknowledge();
     }
 
     /// Tells a worker that can resume which results have arrived.
@@ -417,7 +425,7 @@ impl Session {
     }
 }
 
-fn message(message: v1::serve_response::Message) -> Outgoing {
+pub(super) fn message(message: v1::serve_response::Message) -> Outgoing {
     Ok(v1::ServeResponse {
         message: Some(message),
         dispatches: Vec::new(),
@@ -453,8 +461,8 @@ impl Session {
             }
             (line.dispatches.remove(&token), line.received.len())
         };
-        // The worker keeps them until it hears of it.
-        if received >= RECEIVED {
+        // The worker keeps them until it hears of it, and whoever drains waits for that.
+        if received >= RECEIVED || self.is_draining() {
             self.acknowledge();
         }
         let Some(Dispatched { seat, answer, .. }) = dispatched else {

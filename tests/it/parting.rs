@@ -1,6 +1,7 @@
 //! A node that stops, and another one in its place: workers serve the next one before the last one has ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cidery::service::Call;
 use cidery::{Client, Node, Worker, WorkerHandle, dict};
@@ -31,6 +32,131 @@ async fn served(client: &Client) {
     while !there().await {
         tokio::task::yield_now().await;
     }
+}
+
+/// A runtime of a worker's own: as a process does, it ends with whatever still runs in it.
+struct Process(Option<tokio::runtime::Runtime>);
+
+impl Process {
+    fn start() -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().build();
+        Self(Some(runtime.unwrap()))
+    }
+
+    async fn run<T: Send + 'static>(&self, what: impl Future<Output = T> + Send + 'static) -> T {
+        let running = self.0.as_ref().unwrap().spawn(what);
+        running.await.unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.take().unwrap().shutdown_background();
+    }
+}
+
+/// Two nodes with a worker of the first one, which has as many calls as this; new connections lead to the second one.
+struct Parting {
+    last: TestNode,
+    next: TestNode,
+    cable: Proxy,
+    process: Process,
+    worker: WorkerHandle,
+    gate: Arc<Semaphore>,
+    calling: Vec<tokio::task::JoinHandle<cidery::Result<()>>>,
+}
+
+impl Parting {
+    async fn begin(calls: usize) -> Self {
+        let node = async || TestNode::start(Node::builder().demo()).await;
+        let (last, next) = (node().await, node().await);
+        let cable = Proxy::to(last.address()).await;
+        let gate = Arc::new(Semaphore::new(0));
+        let (process, address) = (Process::start(), cable.address.to_string());
+        let open = Arc::clone(&gate);
+        let worker = process.run(async move { serve(&address, &open).await });
+        let worker = worker.await;
+        let calls = (0..calls).map(|_| {
+            let client = last.client.clone();
+            spawn(async move { client.invoke(Call::new("a.waits", ())).await.map(drop) })
+        });
+        let calling: Vec<_> = calls.collect();
+        until("all run", || worker.in_flight() == calling.len()).await;
+        cable.lead_to(next.address());
+        Self {
+            last,
+            next,
+            cable,
+            process,
+            worker,
+            gate,
+            calling,
+        }
+    }
+}
+
+async fn all_are_answered(calling: Vec<tokio::task::JoinHandle<cidery::Result<()>>>) {
+    for calling in calling {
+        calling.await.unwrap().unwrap();
+    }
+}
+
+/// As when a machine is shut down: the node is told to stop, then its worker, then the handlers end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_stops_meanwhile_loses_nothing() {
+    for _ in 0..8 {
+        let all = Parting::begin(100).await;
+        let id = all.worker.id();
+        let stopping = spawn(all.last.handle.stop());
+        until("it parts", || all.worker.id() != id).await;
+        let gate = Arc::clone(&all.gate);
+        let stopped = async {
+            all.process.run(all.worker.stop()).await;
+            drop(all.process);
+        };
+        tokio::join!(stopped, async { gate.add_permits(100) });
+        all_are_answered(all.calling).await;
+        stopping.await.unwrap();
+        assert!(all.next.client.workers().await.unwrap().is_empty());
+    }
+}
+
+/// A worker that stops says hello to nobody, whatever becomes of its node.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_stops_takes_nothing_new() {
+    let all = Parting::begin(1).await;
+    let draining = async || all.last.client.workers().await.unwrap()[0].draining;
+    let stopped = spawn(all.worker.stop());
+    while !draining().await {
+        tokio::task::yield_now().await;
+    }
+    let stopping = spawn(all.last.handle.stop());
+    // Long enough for a worker that would look for the next one.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    all.gate.add_permits(1);
+    all_are_answered(all.calling).await;
+    stopped.await.unwrap();
+    stopping.await.unwrap();
+    let known = all.next.client.services("a.waits").await.unwrap();
+    assert!(known.is_empty(), "{known:?}");
+}
+
+/// The session that parts comes back as any other does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_while_a_node_stops_repeats_nothing() {
+    let all = Parting::begin(1).await;
+    let (id, address) = (all.worker.id(), all.last.address());
+    let stopping = spawn(all.last.handle.stop());
+    until("it parts", || all.worker.id() != id).await;
+    all.cable.lead_to(address);
+    all.cable.cut();
+    until("it comes back", || all.cable.refused() > 0).await;
+    all.cable.mend();
+    all.gate.add_permits(1);
+    all_are_answered(all.calling).await;
+    stopping.await.unwrap();
+    all.worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -374,6 +374,40 @@ async fn whoever_comes_back_too_late_has_nothing() {
     assert_eq!(worker.refused().await.token, dispatch.token);
 }
 
+/// A caller that gave up while the stream was gone: the worker hears of it when it comes back, and has the grace then.
+#[tokio::test]
+async fn what_is_cancelled_over_a_cut_is_cancelled_after_it() {
+    let node = node().await;
+    let cable = Proxy::to(node.address()).await;
+    let cancels = || v1::Hello {
+        capabilities: vec![v1::Capability::Resume.into(), v1::Capability::Cancel.into()],
+        ..hello("a.task")
+    };
+    let mut worker = Bare::connect(cable.address, cancels()).await;
+    let calling = call(&node, dict! {});
+    let dispatch = worker.dispatch().await;
+    cable.cut();
+    while !node.client.workers().await.unwrap()[0].away {
+        tokio::task::yield_now().await;
+    }
+    calling.abort();
+    // Longer than the grace.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let again = v1::Hello {
+        session: worker.welcome.session.clone(),
+        tokens: vec![dispatch.token.clone()],
+        ..cancels()
+    };
+    let mut worker = Bare::connect(node.address(), again).await;
+    match worker.next().await {
+        Ok(Some(Said::Cancel(cancel))) => assert_eq!(cancel.token, dispatch.token),
+        other => panic!("nothing cancelled but {other:?}"),
+    }
+    worker.answer(&dispatch.token, &dict! {});
+    assert_eq!(worker.refused().await.token, dispatch.token);
+    node.assert_healthy().await;
+}
+
 /// As when a connection is to be given up: the worker opens another one first.
 #[tokio::test]
 async fn a_new_stream_takes_over_before_the_old_one_ends() {

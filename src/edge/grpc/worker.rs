@@ -94,7 +94,7 @@ async fn listen(
                 }
             },
             _ = tick.tick() => {
-                session.acknowledge();
+                session.catch_up();
                 if session.is_stuck() {
                     let message = "all that the worker has is overdue: it does not stop when it is asked to";
                     workers.end(&session, Some(Error::aborted(reason::WORKER_LOST, message)));
@@ -107,6 +107,7 @@ async fn listen(
             }
             () = &mut closing => {
                 let message = "the node is stopping";
+                session.acknowledge();
                 workers.end(&session, Some(Error::unavailable(reason::NODE_STOPPING, message)));
                 return;
             }
@@ -145,7 +146,10 @@ async fn hear(workers: &Workers, session: &Arc<Session>, message: Option<Message
             None => session.refuse(&item.token, "the dispatch has ended: its token is void"),
         },
         Some(Message::HandBack(back)) => session.handed_back(&back.tokens),
-        Some(Message::Drain(_)) => workers.drain(session),
+        Some(Message::Drain(_)) => {
+            workers.drain(session);
+            session.acknowledge();
+        }
         Some(Message::Hello(_)) => {
             let message = "a worker says hello once";
             let error = Error::failed_precondition(reason::WORKER_REFUSED, message);

@@ -64,28 +64,37 @@ impl Line {
     }
 
     /// Serves until the worker stops. What the node says to the first hello goes to `welcome`.
-    pub(super) async fn serve(self, welcome: &Welcome) {
-        let closed = self.shared.closed().clone();
+    pub(super) async fn serve(self: Arc<Self>, welcome: &Welcome) {
+        let closed = self.shared.closed();
         let mut pause = FIRST_PAUSE;
         while !closed.is_cancelled() {
             let session = self.shared.current();
-            match self.connect(&session).await {
-                Ok(mut stream) => {
+            if self.shared.is_draining() && session.has_nothing() {
+                // Whoever stops says hello to nobody.
+                closed.cancelled().await;
+                break;
+            }
+            match self.connect(&session, &self.hello).await {
+                Some(Ok(mut stream)) => {
                     welcome.send_replace(Some(Ok(())));
                     pause = FIRST_PAUSE;
-                    let stops = stream.listen(&session).await == Heard::NodeStops;
-                    if stops && self.shared.part() {
-                        part(session, stream);
-                    } else {
-                        stream.listen_on(&session).await;
-                        session.hang_up();
+                    match self.listen(&session, &mut stream).await {
+                        Heard::NodeStops => {
+                            let parts = Arc::clone(&self).part(session, stream);
+                            self.shared.tasks().spawn("parting", parts);
+                        }
+                        Heard::Broken => session.hang_up(),
+                        Heard::TheEnd => session.give_up(),
                     }
                 }
-                Err(error) if welcome.borrow().is_none() => {
+                Some(Err(error)) if welcome.borrow().is_none() => {
                     welcome.send_replace(Some(Err(error)));
-                    return;
+                    break;
                 }
-                Err(error) => tracing::warn!(%error, "the worker is not connected; trying again"),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "the worker is not connected; trying again");
+                }
+                None => break,
             }
             tokio::select! {
                 () = closed.cancelled() => {}
@@ -96,10 +105,62 @@ impl Line {
                 () = self.shared.parted() => pause = FIRST_PAUSE,
             }
         }
+        self.shared.parts_are_over().await;
     }
 
-    /// Makes a stream, and says hello.
-    async fn connect(&self, session: &Session) -> Result<Stream> {
+    /// Listens until the stream is over, or its node stops and another session has taken its place.
+    async fn listen(&self, session: &Arc<Session>, stream: &mut Stream) -> Heard {
+        let mut heard = stream.listen(session).await;
+        while heard == Heard::NodeStops {
+            if !self.shared.is_draining() && self.shared.part() {
+                return heard;
+            }
+            tokio::select! {
+                over = stream.listen_on(session) => heard = over,
+                () = self.shared.parted() => {}
+            }
+        }
+        heard
+    }
+
+    /// Goes on with a session whose node stops, until it has ended: also where its stream breaks meanwhile.
+    async fn part(self: Arc<Self>, session: Arc<Session>, mut stream: Stream) {
+        // Without services nobody takes it for another worker.
+        let hello = v1::Hello {
+            services: Vec::new(),
+            ..self.hello.clone()
+        };
+        while stream.listen_on(&session).await == Heard::Broken {
+            session.hang_up();
+            match self.come_back(&session, &hello).await {
+                Some(next) => stream = next,
+                None => break,
+            }
+        }
+        self.shared.forget(&session);
+    }
+
+    /// Another stream for a session that the node may know still.
+    async fn come_back(&self, session: &Session, hello: &v1::Hello) -> Option<Stream> {
+        while session.may_come_back() && !session.has_nothing() {
+            match self.connect(session, hello).await? {
+                Ok(stream) => return Some(stream),
+                Err(error) if is_away(&error) => tokio::time::sleep(FIRST_PAUSE).await,
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    /// Makes a stream, and says hello; `None` where the worker stops meanwhile.
+    async fn connect(&self, session: &Session, hello: &v1::Hello) -> Option<Result<Stream>> {
+        tokio::select! {
+            connected = self.dial(session, hello) => Some(connected),
+            () = self.shared.closed().cancelled() => None,
+        }
+    }
+
+    async fn dial(&self, session: &Session, hello: &v1::Hello) -> Result<Stream> {
         let channel = self.endpoint.connect().await.map_err(|error| {
             let message = format!("cannot reach a node at {}", self.endpoint.uri());
             Error::unavailable(reason::CONNECT_FAILED, message).with_source(error)
@@ -107,7 +168,7 @@ impl Line {
         let (outbox, outgoing) = mpsc::unbounded_channel();
         // Once the node says that it reads them.
         let several = Arc::new(AtomicBool::new(false));
-        let _ = outbox.send(request(Message::Hello(session.hello_again(&self.hello))));
+        let _ = outbox.send(request(Message::Hello(session.hello_again(hello))));
         let limit = usize::try_from(self.hello.max_message_bytes).unwrap_or(usize::MAX);
         let mut stub = WorkerServiceClient::new(channel.clone())
             .max_decoding_message_size(limit)
@@ -142,21 +203,18 @@ impl Line {
     }
 }
 
-/// Goes on with a session whose node stops, until it ends.
-fn part(session: Arc<Session>, mut stream: Stream) {
-    let shared = Arc::clone(session.shared());
-    let tasks = shared.tasks().clone();
-    tasks.spawn("parting", async move {
-        stream.listen_on(&session).await;
-        shared.forget(&session);
-    });
+/// Whether it was not a node that answered so.
+fn is_away(error: &Error) -> bool {
+    [reason::CONNECT_FAILED, reason::TRANSPORT].contains(&error.reason())
 }
 
 /// What a stream said at last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Heard {
-    /// It has ended.
+    /// The node has ended it, and the session with it.
     TheEnd,
+    /// It broke, and the node may know the session still.
+    Broken,
     /// Its node stops, and ends it when what it handed over has ended.
     NodeStops,
 }
@@ -177,6 +235,7 @@ impl Stream {
                 message = self.said.message() => message,
                 // Its end is read, so that the node has all that was sent.
                 () = closed.cancelled() => {
+                    session.hang_up();
                     let rest = async { while let Ok(Some(_)) = self.said.message().await {} };
                     let _ = tokio::time::timeout(CONNECT_TIMEOUT, rest).await;
                     return Heard::TheEnd;
@@ -194,21 +253,29 @@ impl Stream {
                     self.hear(session, message.message);
                 }
                 Ok(None) => {
-                    tracing::warn!("the node ended the worker's stream");
-                    return Heard::TheEnd;
+                    tracing::warn!("the worker's stream broke");
+                    return Heard::Broken;
                 }
                 Err(status) => {
                     let error = from_status(&status);
-                    tracing::warn!(%error, "the worker's stream broke");
-                    return Heard::TheEnd;
+                    tracing::warn!(%error, "the worker's stream has ended");
+                    return match is_away(&error) {
+                        true => Heard::Broken,
+                        false => Heard::TheEnd,
+                    };
                 }
             }
         }
     }
 
     /// Does what the node says, until the stream ends.
-    async fn listen_on(&mut self, session: &Arc<Session>) {
-        while self.listen(session).await != Heard::TheEnd {}
+    async fn listen_on(&mut self, session: &Arc<Session>) -> Heard {
+        loop {
+            match self.listen(session).await {
+                Heard::NodeStops => {}
+                over => return over,
+            }
+        }
     }
 
     fn hear(&self, session: &Arc<Session>, message: Option<Said>) {

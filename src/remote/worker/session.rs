@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::shared::Shared;
@@ -35,6 +37,16 @@ struct Told {
     results: HashMap<String, (Vec<v1::DispatchItem>, Box<v1::DispatchResult>), RandomState>,
     /// The node has said that no dispatch follows.
     drained: bool,
+    /// Since when there is no stream, and how long the node keeps what it handed over.
+    away: Option<Instant>,
+    lease: Duration,
+}
+
+impl Told {
+    fn may_come_back(&self) -> bool {
+        let in_time = |since: Instant| since.elapsed() < self.lease;
+        self.outbox.is_some() || self.away.is_some_and(in_time)
+    }
 }
 
 /// A handler under way.
@@ -68,10 +80,23 @@ impl Session {
         self.told().running.len()
     }
 
-    /// Whether something runs, or may come yet.
+    /// Whether something runs, may come yet, or is to be told to a node that waits for it.
     pub(super) fn is_busy(&self) -> bool {
         let told = self.told();
-        !told.running.is_empty() || (told.outbox.is_some() && !told.drained)
+        !told.running.is_empty()
+            || (!told.results.is_empty() && told.may_come_back())
+            || (told.outbox.is_some() && !told.drained)
+    }
+
+    /// Whether nothing runs, and the node has all results.
+    pub(super) fn has_nothing(&self) -> bool {
+        let told = self.told();
+        told.running.is_empty() && told.results.is_empty()
+    }
+
+    /// Whether it has a stream, or the node waits for it to have one again.
+    pub(super) fn may_come_back(&self) -> bool {
+        self.told().may_come_back()
     }
 
     /// The node says that no dispatch follows.
@@ -92,13 +117,21 @@ impl Session {
 
     /// Has no stream any more: nothing comes.
     pub(super) fn hang_up(&self) {
-        self.told().outbox = None;
+        {
+            let mut told = self.told();
+            told.outbox = None;
+            told.away.get_or_insert_with(Instant::now);
+        }
         self.shared.note_fewer();
     }
 
-    /// Is over: nobody wants what runs.
+    /// Is over: nobody wants what runs, or has ended.
     pub(super) fn give_up(&self) {
-        let running = std::mem::take(&mut self.told().running);
+        let running = {
+            let mut told = self.told();
+            told.results.clear();
+            std::mem::take(&mut told.running)
+        };
         let running = running.into_values();
         running.for_each(|running| running.cancel.cancel());
         self.hang_up();
@@ -171,10 +204,13 @@ impl Session {
 
     /// The node has these results, or wants none of them.
     pub(super) fn forget_results(&self, tokens: &[String]) {
-        let mut told = self.told();
-        for token in tokens {
-            told.results.remove(token);
+        {
+            let mut told = self.told();
+            for token in tokens {
+                told.results.remove(token);
+            }
         }
+        self.shared.note_fewer();
     }
 
     /// The hello of the moment: with the session, and what there is of it.
@@ -198,6 +234,9 @@ impl Session {
         told.worker_id = welcome.worker_id;
         told.session = welcome.session;
         told.drained = false;
+        told.away = None;
+        let lease = welcome.lease.and_then(|lease| lease.try_into().ok());
+        told.lease = lease.unwrap_or_default();
         let kept = |token: &String| welcome.tokens.contains(token);
         told.results.retain(|token, _| kept(token));
         let Told { running, .. } = &mut *told;

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,9 @@ use crate::service::{Definition, ErasedHooks, States};
 
 /// How many sessions may part at once: beyond that a worker looks for another node when a stream has ended.
 const PARTING: usize = 4;
+
+/// How often it is looked whether a node waits no longer.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the tasks of a worker share.
 #[derive(Debug)]
@@ -99,9 +103,18 @@ impl Shared {
 
     /// A session that parted has ended.
     pub(super) fn forget(&self, session: &Arc<Session>) {
-        session.give_up();
         self.sessions().retain(|one| !Arc::ptr_eq(one, session));
+        session.give_up();
         self.parted.notify_one();
+    }
+
+    /// Resolves when no session parts any more, and lets the last one go: they know this one as well.
+    pub(super) async fn parts_are_over(&self) {
+        let mut fewer = self.fewer.subscribe();
+        while self.sessions().len() > 1 {
+            let _ = fewer.changed().await;
+        }
+        self.sessions().clear();
     }
 
     /// Resolves when a session that parted has ended. Cancel safe.
@@ -146,7 +159,8 @@ impl Shared {
     pub(super) async fn idle(&self) {
         let mut fewer = self.fewer.subscribe();
         while self.sessions().iter().any(|session| session.is_busy()) {
-            let _ = fewer.changed().await;
+            // A lease that passes rings no bell.
+            let _ = tokio::time::timeout(LOOK_AGAIN, fewer.changed()).await;
         }
     }
 
