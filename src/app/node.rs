@@ -31,6 +31,8 @@ const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 24337);
 /// How long running handlers have when the node stops. Default: 30 s.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How long callers have to hear that the node stops, before what they ask is refused.
+const HEARING: Duration = Duration::from_millis(250);
 /// How long connections have to end once nothing runs any more.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -378,14 +380,17 @@ impl NodeHandle {
         Ok(accepted.cid)
     }
 
-    /// Stops the node: it is no longer `SERVING`, takes no new work, lets running handlers end, and after the drain
-    /// time asks them to stop. What runs in the background is then handed back. When handlers have ended, followers and
-    /// watchers end, and at last the connections.
+    /// Stops the node: it is no longer `SERVING`, takes no new connections, and a moment later no new work; it lets
+    /// running handlers end, and after the drain time asks them to stop. What runs in the background is then handed
+    /// back. When handlers have ended, followers and watchers end, and at last the connections.
     pub async fn stop(self) {
         self.serving.set(false);
+        self.ends.stop.cancel();
+        // What callers sent before they heard of it is still taken: nobody fails who waits for a connection.
+        self.ends.callers.close();
+        let _ = tokio::time::timeout(HEARING, self.ends.callers.wait()).await;
         self.invoker.drain();
         self.workers.drain_all(self.drain);
-        self.ends.stop.cancel();
         let drained = Instant::now() + self.drain;
         if tokio::time::timeout_at(drained, self.invoker.idle())
             .await
@@ -407,7 +412,7 @@ impl NodeHandle {
             }
         }
         self.invoker.close();
-        self.ends.refuse.cancel();
+        self.ends.rest.cancel();
         // Those who still read their answers have the rest of the drain time, and a moment in any case.
         let lingered = drained.max(Instant::now() + LINGER);
         if tokio::time::timeout_at(lingered, self.tasks.finished())

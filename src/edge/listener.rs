@@ -15,6 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
@@ -52,12 +53,13 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
 /// When connections end.
 #[derive(Clone, Debug, Default)]
 pub struct Ends {
-    /// Those there are finish their calls, and those of workers stay until no more are accepted; those that come are
-    /// told at once that none is taken. Who is refused a connection at that moment could not tell that from one that
-    /// broke.
+    /// No more are accepted, and those there are finish their calls; those of workers stay until `rest`. Whoever waits
+    /// for a connection finds the next node.
     pub stop: CancellationToken,
-    /// No more are accepted.
-    pub refuse: CancellationToken,
+    /// Those of workers finish their calls as well.
+    pub rest: CancellationToken,
+    /// Counts those of callers, so that somebody can wait until they have heard of it.
+    pub callers: TaskTracker,
     /// Those there are end at once.
     pub sever: CancellationToken,
 }
@@ -101,7 +103,7 @@ pub async fn serve<S, B>(
     };
     loop {
         let accepted = tokio::select! {
-            () = ends.refuse.cancelled() => break,
+            () = ends.stop.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
@@ -200,10 +202,11 @@ async fn connection<S, B>(
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let mut caller = Some(ends.callers.token());
     let begun = tokio::select! {
         begun = has_begun(&stream) => begun,
         () = async {
-            ends.refuse.cancelled().await;
+            ends.stop.cancelled().await;
             tokio::time::sleep(LAST_MOMENT).await;
         } => false,
     };
@@ -242,10 +245,11 @@ async fn connection<S, B>(
         // What a worker's handlers invoke comes on the connection of its stream: on another one it may come to another
         // node, which knows nothing of the dispatch.
         if has_worker.load(Ordering::Acquire) {
+            drop(caller.take());
             tokio::select! {
                 biased;
                 served = connection.as_mut() => return served,
-                () = ends.refuse.cancelled() => {}
+                () = ends.rest.cancelled() => {}
             }
         }
         connection.as_mut().graceful_shutdown();

@@ -57,6 +57,8 @@ pub struct Limits {
     pub worker_lease: Duration,
     /// How many workers may be connected. Default: 10 000.
     pub workers: usize,
+    /// How many services that workers announced are remembered; `cidery service forget` makes room. Default: 100 000.
+    pub services: usize,
 }
 
 const DAY: Duration = Duration::from_hours(24);
@@ -88,6 +90,7 @@ impl Default for Limits {
             worker_in_flight: 100,
             worker_lease: Duration::from_secs(20),
             workers: 10_000,
+            services: 100_000,
         }
     }
 }

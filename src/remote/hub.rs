@@ -350,6 +350,17 @@ impl Hub {
             return Err(Error::resource_exhausted(reason::STREAM_LIMIT, message)
                 .with_fact("workers", limit));
         }
+        let limit = self.invoker.limits().services;
+        let (new, known) = {
+            let services = &self.table().services;
+            let is_new = |one: &&Declared| !services.contains_key(one.definition.name());
+            (declared.iter().filter(is_new).count(), services.len())
+        };
+        if new > 0 && known + new > limit {
+            let message = format!("{known} services are remembered, and {new} more are too many");
+            return Err(Error::resource_exhausted(reason::SERVICE_LIMIT, message)
+                .with_fact("services", limit));
+        }
         for one in declared {
             if self.invoker.serves(one.definition.name().as_str()) {
                 let message = format!("`{}` is served by the node itself", one.definition.name());

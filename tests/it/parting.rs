@@ -1,5 +1,6 @@
 //! A node that stops, and another one in its place: workers serve the next one before the last one has ended.
 
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,11 @@ use cidery::{Client, Node, Worker, WorkerHandle, dict};
 use tokio::sync::Semaphore;
 
 use crate::support::bare::{Bare, hello};
+use crate::support::binary::{Server, tool};
+use crate::support::programs::{protoc, root};
 use crate::support::proxy::Proxy;
 use crate::support::raw::spawn;
-use crate::support::{TestNode, ended, until};
+use crate::support::{Folder, TestNode, ended, until};
 
 /// Serves `a.waits`, which answers when `gate` has room, and invokes another service before it does.
 async fn serve(address: &str, gate: &Arc<Semaphore>) -> WorkerHandle {
@@ -60,7 +63,6 @@ impl Drop for Process {
 struct Parting {
     last: TestNode,
     next: TestNode,
-    cable: Proxy,
     process: Process,
     worker: WorkerHandle,
     gate: Arc<Semaphore>,
@@ -87,7 +89,6 @@ impl Parting {
         Self {
             last,
             next,
-            cable,
             process,
             worker,
             gate,
@@ -142,23 +143,6 @@ async fn whoever_stops_takes_nothing_new() {
     assert!(known.is_empty(), "{known:?}");
 }
 
-/// The session that parts comes back as any other does.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cut_while_a_node_stops_repeats_nothing() {
-    let all = Parting::begin(1).await;
-    let (id, address) = (all.worker.id(), all.last.address());
-    let stopping = spawn(all.last.handle.stop());
-    until("it parts", || all.worker.id() != id).await;
-    all.cable.lead_to(address);
-    all.cable.cut();
-    until("it comes back", || all.cable.refused() > 0).await;
-    all.cable.mend();
-    all.gate.add_permits(1);
-    all_are_answered(all.calling).await;
-    stopping.await.unwrap();
-    all.worker.stop().await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_serves_the_next_node_while_the_last_one_stops() {
     let (last, next) = (
@@ -193,26 +177,54 @@ async fn a_worker_serves_the_next_node_while_the_last_one_stops() {
     assert!(next.client.workers().await.unwrap().is_empty());
 }
 
-/// A node that stops takes no worker it does not know.
+/// A node that stops takes no other worker, not even on a connection that there is.
 #[tokio::test]
 async fn a_node_that_stops_takes_no_new_worker() {
     let node = TestNode::start(Node::builder().demo()).await;
-    let gate = Arc::new(Semaphore::new(0));
-    let address = node.address();
-    let worker = serve(&address.to_string(), &gate).await;
+    let mut worker = Bare::connect(node.address(), hello("a.task")).await;
     let caller = node.client.clone();
-    let calling = spawn(async move { caller.invoke(Call::new("a.waits", ())).await });
-    until("it runs", || worker.in_flight() == 1).await;
+    let calling = spawn(async move { caller.invoke(Call::new("a.task", ())).await });
+    let dispatch = worker.dispatch().await;
     let invoker = node.handle.invoker().clone();
     let stopping = spawn(node.handle.stop());
     while invoker.refuse_when_draining().is_ok() {
         tokio::task::yield_now().await;
     }
-    let first = cidery::codec::proto::v1::serve_request::Message::Hello(hello("a.task"));
-    let refused = Bare::open(address, Some(first)).await.unwrap_err();
+    let refused = worker.open_another(hello("b.task")).await.unwrap_err();
     assert_eq!(refused.reason(), "NODE_STOPPING");
-    gate.add_permits(1);
+    worker.answer(&dispatch.token, &dict! {});
     calling.await.unwrap().unwrap();
     stopping.await.unwrap();
-    worker.stop().await;
+}
+
+/// Any gRPC client that waits for the connection to be ready does not notice that its node is restarted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_the_connection_does_not_notice_a_restart() {
+    let Some(python) = tool("CIDERY_PYTHON", "a client that waits for its connection") else {
+        return;
+    };
+    let (folder, stubs) = (Folder::new("waits"), Folder::new("waits-stubs"));
+    protoc(&python, &["python", "grpc_python"], stubs.path(), "");
+    let data = folder.path().join("data");
+    let mut server = Server::start(&["--data-dir", data.to_str().unwrap()]);
+    let address = server.address.clone();
+    let script = root().join("tests/interop/waits.py");
+    let mut command = Command::new(python);
+    command.arg(script).arg(stubs.path()).arg(&address);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let client = command.spawn().unwrap();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        server.signal("TERM");
+        server.child.wait().unwrap();
+        drop(server);
+        let again = ["--data-dir", data.to_str().unwrap(), "--listen", &address];
+        server = Server::start(&again);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // Its input ends with the wait for it.
+    let said = client.wait_with_output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let answered: usize = said.trim().parse().unwrap_or_else(|_| panic!("{said}"));
+    assert!(answered > 20, "only {answered} were answered");
 }

@@ -92,3 +92,22 @@ async fn a_worker_that_may_come_back_is_away() {
     let _worker = Bare::connect(node.address(), resumable).await;
     assert_eq!(shown().await, (false, false));
 }
+
+/// What nobody serves any more makes room when it is forgotten.
+#[tokio::test]
+async fn services_that_are_remembered_have_a_limit() {
+    let limits = |limits: &mut cidery::engine::Limits| limits.services = 1;
+    let node = TestNode::start(Node::builder().demo().limits(limits)).await;
+    drop(Bare::connect(node.address(), hello("a.task")).await);
+    while !node.client.workers().await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(Bare::connect(node.address(), hello("a.task")).await);
+    let other = || Some(Message::Hello(hello("b.task")));
+    let refused = Bare::open(node.address(), other()).await.unwrap_err();
+    assert_eq!(refused.reason(), "SERVICE_LIMIT");
+    while node.client.forget_service("a.task").await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    Bare::open(node.address(), other()).await.unwrap();
+}

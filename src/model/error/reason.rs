@@ -95,6 +95,8 @@ reasons! {
     SERVICE_EXISTS
     /// A service is served, or something of it is pending: it is not forgotten.
     SERVICE_IN_USE
+    /// As many services as may be are remembered.
+    SERVICE_LIMIT
     /// No service with this name was ever announced.
     SERVICE_UNKNOWN
     /// A handler asks for state that the node does not have.

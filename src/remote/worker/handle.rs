@@ -23,7 +23,7 @@ impl WorkerHandle {
         let (welcome, mut welcomed) = watch::channel(None);
         let (end, ended) = watch::channel(false);
         shared.tasks().spawn("worker", async move {
-            Arc::new(line).serve(&welcome).await;
+            line.serve(&welcome).await;
             end.send_replace(true);
         });
         let answer = welcomed.wait_for(Option::is_some).await;

@@ -64,7 +64,7 @@ impl Line {
     }
 
     /// Serves until the worker stops. What the node says to the first hello goes to `welcome`.
-    pub(super) async fn serve(self: Arc<Self>, welcome: &Welcome) {
+    pub(super) async fn serve(self, welcome: &Welcome) {
         let closed = self.shared.closed();
         let mut pause = FIRST_PAUSE;
         while !closed.is_cancelled() {
@@ -74,15 +74,12 @@ impl Line {
                 closed.cancelled().await;
                 break;
             }
-            match self.connect(&session, &self.hello).await {
+            match self.connect(&session).await {
                 Some(Ok(mut stream)) => {
                     welcome.send_replace(Some(Ok(())));
                     pause = FIRST_PAUSE;
                     match self.listen(&session, &mut stream).await {
-                        Heard::NodeStops => {
-                            let parts = Arc::clone(&self).part(session, stream);
-                            self.shared.tasks().spawn("parting", parts);
-                        }
+                        Heard::NodeStops => part(session, stream),
                         Heard::Broken => session.hang_up(),
                         Heard::TheEnd => session.give_up(),
                     }
@@ -123,44 +120,15 @@ impl Line {
         heard
     }
 
-    /// Goes on with a session whose node stops, until it has ended: also where its stream breaks meanwhile.
-    async fn part(self: Arc<Self>, session: Arc<Session>, mut stream: Stream) {
-        // Without services nobody takes it for another worker.
-        let hello = v1::Hello {
-            services: Vec::new(),
-            ..self.hello.clone()
-        };
-        while stream.listen_on(&session).await == Heard::Broken {
-            session.hang_up();
-            match self.come_back(&session, &hello).await {
-                Some(next) => stream = next,
-                None => break,
-            }
-        }
-        self.shared.forget(&session);
-    }
-
-    /// Another stream for a session that the node may know still.
-    async fn come_back(&self, session: &Session, hello: &v1::Hello) -> Option<Stream> {
-        while session.may_come_back() && !session.has_nothing() {
-            match self.connect(session, hello).await? {
-                Ok(stream) => return Some(stream),
-                Err(error) if is_away(&error) => tokio::time::sleep(FIRST_PAUSE).await,
-                Err(_) => return None,
-            }
-        }
-        None
-    }
-
     /// Makes a stream, and says hello; `None` where the worker stops meanwhile.
-    async fn connect(&self, session: &Session, hello: &v1::Hello) -> Option<Result<Stream>> {
+    async fn connect(&self, session: &Session) -> Option<Result<Stream>> {
         tokio::select! {
-            connected = self.dial(session, hello) => Some(connected),
+            connected = self.dial(session) => Some(connected),
             () = self.shared.closed().cancelled() => None,
         }
     }
 
-    async fn dial(&self, session: &Session, hello: &v1::Hello) -> Result<Stream> {
+    async fn dial(&self, session: &Session) -> Result<Stream> {
         let channel = self.endpoint.connect().await.map_err(|error| {
             let message = format!("cannot reach a node at {}", self.endpoint.uri());
             Error::unavailable(reason::CONNECT_FAILED, message).with_source(error)
@@ -168,7 +136,7 @@ impl Line {
         let (outbox, outgoing) = mpsc::unbounded_channel();
         // Once the node says that it reads them.
         let several = Arc::new(AtomicBool::new(false));
-        let _ = outbox.send(request(Message::Hello(session.hello_again(hello))));
+        let _ = outbox.send(request(Message::Hello(session.hello_again(&self.hello))));
         let limit = usize::try_from(self.hello.max_message_bytes).unwrap_or(usize::MAX);
         let mut stub = WorkerServiceClient::new(channel.clone())
             .max_decoding_message_size(limit)
@@ -201,6 +169,16 @@ impl Line {
         session.take_up(welcome, outbox);
         Ok(Stream { channel, said })
     }
+}
+
+/// Goes on with a session whose node stops, until the stream is over: the node takes no other one.
+fn part(session: Arc<Session>, mut stream: Stream) {
+    let shared = Arc::clone(session.shared());
+    let tasks = shared.tasks().clone();
+    tasks.spawn("parting", async move {
+        stream.listen_on(&session).await;
+        shared.forget(&session);
+    });
 }
 
 /// Whether it was not a node that answered so.

@@ -94,11 +94,6 @@ impl Session {
         told.running.is_empty() && told.results.is_empty()
     }
 
-    /// Whether it has a stream, or the node waits for it to have one again.
-    pub(super) fn may_come_back(&self) -> bool {
-        self.told().may_come_back()
-    }
-
     /// The node says that no dispatch follows.
     pub(super) fn note_drained(&self) {
         self.told().drained = true;

@@ -16,6 +16,7 @@ use tonic::transport::Channel;
 use super::{PATIENCE, error_of};
 
 pub(crate) struct Bare {
+    channel: Channel,
     outbox: mpsc::UnboundedSender<v1::ServeRequest>,
     said: Streaming<v1::ServeResponse>,
     pub(crate) welcome: v1::Welcome,
@@ -40,7 +41,7 @@ impl Bare {
         address: SocketAddr,
         first: Option<Message>,
     ) -> Result<Streaming<v1::ServeResponse>, Error> {
-        let (outbox, stream) = Self::dial(address).await;
+        let (outbox, stream) = Self::dial(Self::channel(address).await);
         if let Some(first) = first {
             let _ = outbox.send(v1::ServeRequest {
                 message: Some(first),
@@ -53,19 +54,35 @@ impl Bare {
 
     /// Opens a stream, says nothing, and waits for what the node says to that.
     pub(crate) async fn silent(address: SocketAddr) -> Result<Streaming<v1::ServeResponse>, Error> {
-        let (_outbox, stream) = Self::dial(address).await;
+        let (_outbox, stream) = Self::dial(Self::channel(address).await);
         stream.await
     }
 
-    async fn dial(
-        address: SocketAddr,
+    /// Opens another stream on the connection that there is.
+    pub(crate) async fn open_another(
+        &self,
+        hello: v1::Hello,
+    ) -> Result<Streaming<v1::ServeResponse>, Error> {
+        let (outbox, stream) = Self::dial(self.channel.clone());
+        let _ = outbox.send(v1::ServeRequest {
+            message: Some(Message::Hello(hello)),
+            ..v1::ServeRequest::default()
+        });
+        stream.await
+    }
+
+    async fn channel(address: SocketAddr) -> Channel {
+        let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
+        endpoint.connect().await.unwrap()
+    }
+
+    fn dial(
+        channel: Channel,
     ) -> (
         mpsc::UnboundedSender<v1::ServeRequest>,
         impl Future<Output = Result<Streaming<v1::ServeResponse>, Error>>,
     ) {
-        let channel = Channel::from_shared(format!("http://{address}")).unwrap();
-        let mut stub = WorkerServiceClient::new(channel.connect().await.unwrap())
-            .max_encoding_message_size(usize::MAX);
+        let mut stub = WorkerServiceClient::new(channel).max_encoding_message_size(usize::MAX);
         let (outbox, outgoing) = mpsc::unbounded_channel();
         let stream = async move {
             let stream = stub.serve(UnboundedReceiverStream::new(outgoing)).await;
@@ -77,7 +94,8 @@ impl Bare {
     }
 
     pub(crate) async fn connect(address: SocketAddr, hello: v1::Hello) -> Self {
-        let (outbox, stream) = Self::dial(address).await;
+        let channel = Self::channel(address).await;
+        let (outbox, stream) = Self::dial(channel.clone());
         let message = Some(Message::Hello(hello));
         outbox
             .send(v1::ServeRequest {
@@ -91,6 +109,7 @@ impl Bare {
             panic!("{first:?}");
         };
         Self {
+            channel,
             outbox,
             said,
             welcome,

@@ -116,7 +116,7 @@ pub(crate) fn python(role: Role) -> Option<Program> {
 }
 
 /// Runs the `protoc` that comes with grpcio-tools, and that knows where Go's plugins are.
-fn protoc(python: &str, plugins: &[&str], out: &Path, options: &str) {
+pub(crate) fn protoc(python: &str, plugins: &[&str], out: &Path, options: &str) {
     let mut command = Command::new(python);
     command.args(["-m", "grpc_tools.protoc", "-I"]);
     command.arg(root().join("proto"));

@@ -1,0 +1,35 @@
+"""A Python client that waits for the connection to be ready, while its node is restarted.
+
+Called with the folder of the generated stubs and the address of a node that serves the demo services. It invokes until
+its standard input ends; then it prints how many calls were answered, and why others were not.
+"""
+
+import sys
+import threading
+
+sys.path.insert(0, sys.argv[1])
+
+import grpc
+
+from cidery.v1 import invocation_pb2, invocation_pb2_grpc
+
+
+def main(address: str) -> None:
+    ended = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    # Soon again: the node is there soon.
+    options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100)]
+    stub = invocation_pb2_grpc.InvocationServiceStub(grpc.insecure_channel(address, options))
+    request = invocation_pb2.InvokeRequest(service="customer.get")
+    request.payload["cust_id"] = 1
+    answered = 0
+    while not ended.is_set():
+        try:
+            stub.Invoke(request, wait_for_ready=True, timeout=60)
+            answered += 1
+        except grpc.RpcError as error:
+            print(error.code().name, error.details())
+    print(answered)
+
+
+main(sys.argv[2])
