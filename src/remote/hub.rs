@@ -21,7 +21,7 @@ use crate::model::token::Token;
 use crate::remote::introduced::Introduced;
 use crate::remote::offer::{Member, Offer};
 use crate::remote::session::{Outgoing, Session};
-use crate::remote::several::Waiting;
+use crate::remote::several::{Rhythm, Waiting};
 use crate::remote::wire;
 use crate::service::{Context, Definition};
 
@@ -77,6 +77,8 @@ pub struct Connected {
     pub stream: u64,
     /// What goes to it.
     pub outgoing: Waiting<Outgoing>,
+    /// Is to be told of what comes from it.
+    pub rhythm: Arc<Rhythm>,
 }
 
 impl Workers {
@@ -141,7 +143,9 @@ impl Workers {
         let (outbox, outgoing) = mpsc::channel(introduced.queue_length());
         let several = introduced.can(v1::Capability::Several);
         let outgoing = Waiting::new(outgoing, Arc::new(several.into()));
+        let rhythm = Arc::new(Rhythm::default());
         let outgoing = outgoing.at_most(introduced.max_message_bytes);
+        let outgoing = outgoing.to(Arc::clone(&rhythm));
         if let Some(session) = self.0.resumable(&hello.session)
             && let Some(stream) = session.connect(outbox.clone(), &hello.tokens)
         {
@@ -150,6 +154,7 @@ impl Workers {
                 session,
                 stream,
                 outgoing,
+                rhythm,
             });
         }
         // Whoever looks for a node finds the next one.
@@ -177,6 +182,7 @@ impl Workers {
             session,
             stream,
             outgoing,
+            rhythm,
         })
     }
 

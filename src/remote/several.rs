@@ -1,14 +1,18 @@
 //! Several dispatches, or several results, in one message: what waits to be sent goes together.
 //!
-//! The fewer messages there are the less they cost, most of all where the other side is no Rust.
+//! The fewer messages there are the less they cost, most of all where the other side is no Rust. A side that does not
+//! keep up gets fewer and larger ones: what comes while it answers nothing waits for its next answer, or for a moment.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use prost::Message as _;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep};
 use tokio_stream::Stream;
 
 use crate::codec::proto::v1;
@@ -19,6 +23,28 @@ use crate::remote::session::Outgoing;
 const MOST: usize = 64;
 /// How many bytes of them, at most, so that no message becomes larger than the other side takes.
 const MOST_BYTES: usize = 64 * 1024;
+
+/// So many messages go without an answer before the next one waits.
+const AHEAD: usize = 2;
+/// How long it waits, at most.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// Whether the other side keeps up.
+#[derive(Debug, Default)]
+pub struct Rhythm {
+    /// How many messages have gone since its last answer.
+    ahead: AtomicUsize,
+    waker: AtomicWaker,
+}
+
+impl Rhythm {
+    /// The other side has answered something.
+    pub fn answered(&self) {
+        if self.ahead.swap(0, Ordering::AcqRel) > 0 {
+            self.waker.wake();
+        }
+    }
+}
 
 /// A message that may hold several of a kind.
 pub trait Joined: Sized {
@@ -131,6 +157,10 @@ pub struct Waiting<M, Q = mpsc::Receiver<M>> {
     most_bytes: usize,
     /// Taken out of the queue, and not to be sent with what came before.
     next: Option<M>,
+    /// `None` where the other side always keeps up.
+    rhythm: Option<Arc<Rhythm>>,
+    /// Ends the wait of what waits for an answer.
+    moment: Pin<Box<Sleep>>,
 }
 
 impl<M: Joined, Q: Queue<M>> Waiting<M, Q> {
@@ -140,6 +170,33 @@ impl<M: Joined, Q: Queue<M>> Waiting<M, Q> {
             several,
             most_bytes: MOST_BYTES,
             next: None,
+            rhythm: None,
+            moment: Box::pin(tokio::time::sleep(Duration::ZERO)),
+        }
+    }
+
+    /// Goes by what is told of the other side's answers.
+    pub(super) fn to(mut self, rhythm: Arc<Rhythm>) -> Self {
+        self.rhythm = Some(rhythm);
+        self
+    }
+
+    /// Waits where the other side does not keep up.
+    fn poll_rhythm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(rhythm) = &self.rhythm {
+            // Before it is looked at: what is answered after that wakes.
+            rhythm.waker.register(cx.waker());
+            if rhythm.ahead.load(Ordering::Acquire) >= AHEAD {
+                return self.moment.as_mut().poll(cx);
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn note_sent(&mut self) {
+        if let Some(rhythm) = &self.rhythm {
+            rhythm.ahead.fetch_add(1, Ordering::AcqRel);
+            self.moment.as_mut().reset(Instant::now() + MOMENT);
         }
     }
 
@@ -193,7 +250,14 @@ impl<M: Joined + Unpin, Q: Queue<M>> Stream for Waiting<M, Q> {
         };
         Poll::Ready(match next {
             Some(next) if self.several.load(Ordering::Relaxed) => Some(match next.part() {
-                Ok(part) => self.with_others(part),
+                Ok(part) => {
+                    if self.poll_rhythm(cx).is_pending() {
+                        self.next = Some(M::of_one(part));
+                        return Poll::Pending;
+                    }
+                    self.note_sent();
+                    self.with_others(part)
+                }
                 Err(other) => *other,
             }),
             next => next,
@@ -248,5 +312,33 @@ mod tests {
         );
         let many = (0..MOST + 1).map(|_| dispatch("a")).collect();
         assert_eq!(sent(true, many).await, [vec![1; MOST], vec![1]]);
+    }
+
+    /// What comes while the other side answers nothing waits for its answer, or for a moment.
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_keep_up_gets_fewer_messages() {
+        let (outbox, queue) = mpsc::channel(100);
+        let rhythm = Arc::new(Rhythm::default());
+        let mut sent = Waiting::new(queue, Arc::new(true.into())).to(Arc::clone(&rhythm));
+        let say = |service| outbox.try_send(dispatch(service)).unwrap();
+        let several = |message: Option<Outgoing>| match message.unwrap().unwrap() {
+            v1::ServeResponse { message, .. } if message.is_some() => 1,
+            v1::ServeResponse { dispatches, .. } => dispatches.len(),
+        };
+        for service in ["a", "b"] {
+            say(service);
+            assert_eq!(several(sent.next().await), 1);
+        }
+        say("c");
+        assert!(futures_util::poll!(Box::pin(sent.next())).is_pending());
+        say("d");
+        rhythm.answered();
+        assert_eq!(several(sent.next().await), 2);
+        say("e");
+        assert_eq!(several(sent.next().await), 1);
+        let begun = Instant::now();
+        say("f");
+        assert_eq!(several(sent.next().await), 1);
+        assert!(begun.elapsed() >= MOMENT);
     }
 }

@@ -269,6 +269,48 @@ async fn what_waits_for_its_worker_can_be_cancelled() {
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
 
+/// A new declaration is rolled out and back again over a queue: all of it runs, once, on workers that take it.
+#[tokio::test]
+async fn a_queue_outlives_a_new_declaration_and_its_roll_back() {
+    const EACH: usize = 200;
+    let node = TestNode::start(Node::builder()).await;
+    let (closed, open) = (
+        Arc::new(Semaphore::new(0)),
+        Arc::new(Semaphore::new(10_000)),
+    );
+    let accept = async |input: cidery::Dict| {
+        let mut accepted = Vec::new();
+        for _ in 0..EACH {
+            let call = Call::new("a.task", input.clone());
+            accepted.push(node.client.invoke_async(call).await.unwrap().cid);
+        }
+        accepted
+    };
+    let all_ran = async |accepted: Vec<Cid>| {
+        for cid in accepted {
+            let found = ended(&node.client, cid).await;
+            assert_eq!((found.state(), found.attempt), (v1::State::Succeeded, 1));
+        }
+    };
+    let old = || Sio::new().input(Int("n"));
+    let first = serve_gated(&node, old(), 4, &closed).await;
+    let old_work = accept(dict! { "n": 1 }).await;
+    until("four run", || first.in_flight() == 4).await;
+    let new = serve_gated(&node, Sio::new().input(Text("name")), 4, &open).await;
+    closed.add_permits(4);
+    first.stop().await;
+    let new_work = accept(dict! { "name": "x" }).await;
+    all_ran(new_work).await;
+    let waiting = node.client.describe("a.task").await.unwrap();
+    assert!(
+        waiting.pending > 0,
+        "the old work has run on a worker that does not take it"
+    );
+    let _back = serve_gated(&node, old(), 4, &open).await;
+    new.stop().await;
+    all_ran(old_work).await;
+}
+
 /// How a handler failed is for those who operate the node: it is in `explain`, and in no answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn how_it_failed_is_explained_and_not_answered() {

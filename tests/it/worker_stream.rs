@@ -102,6 +102,32 @@ async fn several_go_in_one_message() {
     }
 }
 
+/// The trace of a call goes on in the worker, and in what it invokes.
+#[tokio::test]
+async fn the_trace_of_a_call_is_handed_on() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let node = node().await;
+    let mut worker = worker(&node).await;
+    let mut traced = Call::new("a.task", dict! {});
+    traced.metadata = Some(std::sync::Arc::new(
+        [("traceparent", TRACE)].into_iter().collect(),
+    ));
+    let client = node.client.clone();
+    let calling = spawn(async move { client.invoke(traced).await.map(drop) });
+    let dispatch = worker.dispatch().await;
+    assert_eq!(dispatch.traceparent, TRACE);
+    let mut nested = tonic::Request::new(v1::InvokeAsyncRequest {
+        service: "a.task".to_owned(),
+        ..v1::InvokeAsyncRequest::default()
+    });
+    let token = dispatch.token.parse().unwrap();
+    nested.metadata_mut().insert("cidery-dispatch", token);
+    node.stub.clone().invoke_async(nested).await.unwrap();
+    assert_eq!(worker.dispatch().await.traceparent, TRACE);
+    worker.answer(&dispatch.token, &dict! {});
+    calling.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn it_gets_no_more_than_it_announced() {
     let node = node().await;

@@ -17,7 +17,7 @@ use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload};
 use crate::remote::hub::{Connected, Workers};
 use crate::remote::session::{Outgoing, Session};
-use crate::remote::several::Waiting;
+use crate::remote::several::{Rhythm, Waiting};
 
 /// How long a worker has to say who it is.
 const HELLO: Duration = Duration::from_secs(10);
@@ -72,6 +72,7 @@ async fn listen(
     session: Arc<Session>,
     stream: u64,
     mut said: Streaming<v1::ServeRequest>,
+    rhythm: Arc<Rhythm>,
 ) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -85,6 +86,7 @@ async fn listen(
                         session.result(result);
                     }
                     hear(&workers, &session, message.message).await;
+                    rhythm.answered();
                 }
                 // Read like this is a stream that was reset as well: who leaves as it should has said so before.
                 Ok(None) => break !(session.is_draining() && session.is_idle()),
@@ -184,9 +186,10 @@ impl WorkerService for WorkerApi {
             session,
             stream,
             outgoing,
+            rhythm,
         } = answered(joined)?;
         let (workers, invoker) = (self.workers.clone(), self.invoker.clone());
-        let listens = listen(workers, invoker, session, stream, said);
+        let listens = listen(workers, invoker, session, stream, said, rhythm);
         self.invoker.tasks().spawn("worker", listens);
         Ok(Response::new(outgoing))
     }
