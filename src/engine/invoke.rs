@@ -24,8 +24,8 @@ use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
 use crate::service::{Admitted, BoxFuture, Call, Facts, output_invalid};
 
-/// A call on its way to a handler. On the heap: it is handed from one future to the next, and each would have room of
-/// its own for it.
+/// A call on its way to a handler, for those who wait with it: on the heap, since it is handed from one future to the
+/// next, and each would have room of its own for it.
 pub(super) struct Order {
     pub(super) facts: Facts,
     pub(super) callers: Option<Arc<Link>>,
@@ -139,7 +139,16 @@ impl Invoker {
             deadline: deadline.map(|deadline| (deadline, call.timeout)),
             caller: Caller::Outside(&self.0.halting),
         };
-        let reply = self.run(&call.route, bounds, call.order).await?;
+        let reply = if call.route.gate.pool().is_some() {
+            Box::pin(self.run_elsewhere(&call.route, bounds, call.order)).await?
+        } else {
+            let Order {
+                facts,
+                callers,
+                input,
+            } = *call.order;
+            self.run(&call.route, bounds, facts, callers, input).await?
+        };
         reply.metadata.check().map_err(output_invalid)?;
         call.wanted.write(&call.route, reply)
     }
@@ -174,12 +183,7 @@ impl Invoker {
             deadline: shorter,
             caller: Caller::Handler(parent),
         };
-        let order = Box::new(Order {
-            facts,
-            callers: Some(callers),
-            input: call.input,
-        });
-        let nested = self.run(&route, bounds, order);
+        let nested = self.run(&route, bounds, facts, Some(callers), call.input);
         let reply = parent.slot.lend(&parent.cancel, nested).await?;
         match call.response_format {
             // A handler reads the response as a value, unless it asks for something else.
@@ -189,28 +193,37 @@ impl Invoker {
     }
 
     /// Waits for a slot and runs the handler in it, both within `bounds`.
-    async fn run(
-        &self,
-        route: &Arc<Route>,
-        bounds: Bounds<'_>,
-        mut order: Box<Order>,
-    ) -> Result<Reply> {
-        if route.gate.pool().is_some() {
-            return Box::pin(self.run_elsewhere(route, bounds, order)).await;
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would have room twice for what it is given"
+    )]
+    fn run<'a>(
+        &'a self,
+        route: &'a Arc<Route>,
+        bounds: Bounds<'a>,
+        facts: Facts,
+        callers: Option<Arc<Link>>,
+        input: Payload,
+    ) -> impl Future<Output = Result<Reply>> + Send + 'a {
+        async move {
+            if route.gate.pool().is_some() {
+                let order = Box::new(Order {
+                    facts,
+                    callers,
+                    input,
+                });
+                return Box::pin(self.run_elsewhere(route, bounds, order)).await;
+            }
+            let Admitted { input, ignored } = self.admit(route, input)?;
+            let permits = enter(route, bounds).await?;
+            let slot = Slot::new(Arc::clone(&route.gate), permits);
+            let cancel = CancellationToken::new();
+            let (dispatch, context) =
+                Dispatch::new(self.clone(), facts, slot, cancel, callers, None);
+            let attempt = Attempt::new(&route.definition, dispatch, context, input);
+            let reply = Watched::new(attempt, bounds).await?;
+            Ok(with_ignored(reply, &ignored))
         }
-        let input = std::mem::replace(&mut order.input, Payload::empty());
-        let Admitted { input, ignored } = self.admit(route, input)?;
-        let permits = enter(route, bounds).await?;
-        let Order { facts, callers, .. } = *order;
-        let slot = Slot::new(Arc::clone(&route.gate), permits);
-        let cancel = CancellationToken::new();
-        let (dispatch, context) = Dispatch::new(self.clone(), facts, slot, cancel, callers, None);
-        let reply = Watched::new(
-            Attempt::new(&route.definition, dispatch, context, input),
-            bounds,
-        )
-        .await?;
-        Ok(with_ignored(reply, &ignored))
     }
 
     /// Checks an input once, where it enters.
