@@ -385,6 +385,7 @@ impl NodeHandle {
     /// back. When handlers have ended, followers and watchers end, and at last the connections.
     pub async fn stop(self) {
         self.serving.set(false);
+        self.workers.take_no_more();
         self.ends.stop.cancel();
         // What callers sent before they heard of it is still taken: nobody fails who waits for a connection.
         self.ends.callers.close();

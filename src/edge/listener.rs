@@ -35,6 +35,8 @@ const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 /// How long a caller that has connected has to begin to speak once no more are accepted: whoever has is told that its
 /// call is not taken, and repeats it elsewhere; whoever is cut off cannot know.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
+/// How many connections the system may have accepted by then.
+const BACKLOG: usize = 4_096;
 /// How long to wait before accepting again after the system refused to (too many open files, for one).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -118,7 +120,10 @@ pub async fn serve<S, B>(
     let Ok(listener) = listener.into_std() else {
         return;
     };
-    while let Ok((stream, peer)) = listener.accept() {
+    for _ in 0..BACKLOG {
+        let Ok((stream, peer)) = listener.accept() else {
+            return;
+        };
         let stream = stream
             .set_nonblocking(true)
             .and_then(|()| TcpStream::from_std(stream));

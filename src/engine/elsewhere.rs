@@ -26,6 +26,14 @@ use crate::service::{Admitted, Definition, Fate, Seat};
 /// How long background work waits for a seat at a worker that takes it, while others would not.
 const FIT_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Leave for a handler that takes the input.
+struct Fitted {
+    permits: Permits,
+    admitted: Admitted,
+    /// Whether it took until another worker had a seat.
+    waited: bool,
+}
+
 impl Invoker {
     /// Has workers serve services.
     ///
@@ -78,8 +86,7 @@ impl Invoker {
             }
             Some(_) => {
                 self.0.routes.remove(name);
-                // Its lane finds that there is no service any more, and ends.
-                self.wake(&route);
+                route.lane.end();
                 self.0.changes.send_replace(());
                 return Ok(name.clone());
             }
@@ -100,12 +107,22 @@ impl Invoker {
         permits: Permits,
         input: Payload,
         gives_up: impl Future<Output = Error>,
-    ) -> Result<(Permits, Admitted)> {
+    ) -> Result<Fitted> {
+        let waited = false;
         let Some(seat) = permits.seat() else {
-            return Ok((permits, self.admit(route, input)?));
+            let admitted = self.admit(route, input)?;
+            return Ok(Fitted {
+                permits,
+                admitted,
+                waited,
+            });
         };
         if let Ok(admitted) = seat.definition().admit(input.clone()) {
-            return Ok((permits, admitted));
+            return Ok(Fitted {
+                permits,
+                admitted,
+                waited,
+            });
         }
         let takes = |definition: &Definition| definition.admit(input.clone()).is_ok();
         // Whoever it fits may have the seat meanwhile, and the slot.
@@ -117,7 +134,11 @@ impl Invoker {
         };
         let fitting = permits.and_then(|permits| Some((permits.seat()?.clone(), permits)));
         let (seat, permits) = fitting.ok_or_else(|| no_compatible_worker(route))?;
-        Ok((permits, seat.definition().admit(input)?))
+        Ok(Fitted {
+            permits,
+            admitted: seat.definition().admit(input)?,
+            waited: true,
+        })
     }
 
     /// The same for background work, which is put off where that takes long, and where its time is over meanwhile, or
@@ -128,7 +149,6 @@ impl Invoker {
         permits: Permits,
         invocation: &Invocation,
     ) -> Result<(Permits, Admitted)> {
-        let had = permits.seat().cloned();
         let gives_up = async {
             tokio::select! {
                 () = tokio::time::sleep(FIT_PATIENCE) => {}
@@ -138,18 +158,19 @@ impl Invoker {
         };
         let request = &invocation.request;
         let fitted = self.fit(route, permits, request.input.clone(), gives_up);
-        let fitted = fitted.await.map_err(|error| match error.reason() {
+        let Fitted {
+            permits,
+            admitted,
+            waited,
+        } = fitted.await.map_err(|error| match error.reason() {
             // In the store it waits without a limit.
             reason::QUEUE_FULL => no_compatible_worker(route),
             _ => error,
         })?;
-        let is_the_same = had
-            .zip(fitted.0.seat())
-            .is_none_or(|(had, has)| Arc::ptr_eq(&had, has));
-        if is_the_same || self.is_still_wanted(request.cid).await? {
-            return Ok(fitted);
+        if waited && !self.is_still_wanted(request.cid).await? {
+            return Err(no_compatible_worker(route));
         }
-        Err(no_compatible_worker(route))
+        Ok((permits, admitted))
     }
 
     /// Whether the time of what is pending is not over, and nobody cancels it.
@@ -183,7 +204,9 @@ impl Invoker {
                 Some(admitted) if permits.seat().is_some_and(is_in_force) => (permits, admitted),
                 _ => {
                     let input = order.input.clone();
-                    Box::pin(self.fit(route, permits, input, bounds.passed())).await?
+                    let fit = self.fit(route, permits, input, bounds.passed());
+                    let fitted = Box::pin(fit).await?;
+                    (fitted.permits, fitted.admitted)
                 }
             };
             let Some(seat) = permits.seat().cloned() else {

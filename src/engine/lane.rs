@@ -11,6 +11,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::Invoker;
 use crate::engine::gate::Permits;
@@ -34,6 +35,8 @@ pub(super) struct Lane {
     started: AtomicBool,
     /// When it looks again by itself, in nanoseconds since 1970; [`AWAKE`] while it looks.
     looks_again: AtomicI64,
+    /// The service is forgotten.
+    over: CancellationToken,
     /// What no worker took: looked at again when another one comes.
     put_off: Mutex<HashSet<Cid, RandomState>>,
 }
@@ -47,6 +50,7 @@ impl Default for Lane {
             bell: Notify::new(),
             started: AtomicBool::new(false),
             looks_again: AtomicI64::new(AWAKE),
+            over: CancellationToken::new(),
             put_off: Mutex::default(),
         }
     }
@@ -56,6 +60,11 @@ impl Lane {
     fn off(&self) -> MutexGuard<'_, HashSet<Cid, RandomState>> {
         // Every change is one insertion, or all are taken.
         self.put_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody knows the service any more.
+    pub(super) fn end(&self) {
+        self.over.cancel();
     }
 
     /// Remembers what no worker took; answers whether. Beyond a limit it is looked at again when it is due.
@@ -132,12 +141,11 @@ fn is_put_off(invocation: &Invocation) -> bool {
 }
 
 async fn drive(invoker: Invoker, service: ServiceName, lane: Arc<Lane>) {
-    loop {
+    while !lane.over.is_cancelled() {
         // Before the store is read: what is stored after that, and due before the lane looks again, rings.
         lane.looks_again.store(AWAKE, Ordering::SeqCst);
         let wait = match take(&invoker, &service).await {
             Ok(wait) => wait,
-            Err(error) if error.reason() == reason::SERVICE_UNKNOWN => return,
             Err(error) => {
                 tracing::error!(service.name = %service, %error, "cannot take pending work");
                 Wait::For(PAUSE)
@@ -145,13 +153,17 @@ async fn drive(invoker: Invoker, service: ServiceName, lane: Arc<Lane>) {
         };
         match wait {
             Wait::No => {}
-            Wait::ForBell => lane.bell.notified().await,
+            Wait::ForBell => tokio::select! {
+                () = lane.bell.notified() => {}
+                () = lane.over.cancelled() => {}
+            },
             Wait::Until(due) => {
                 lane.looks_again.store(nanos(due), Ordering::SeqCst);
                 // The bell may ring for something that is due earlier.
                 tokio::select! {
                     () = lane.bell.notified() => {}
                     () = invoker.0.clock.sleep_until(due) => {}
+                    () = lane.over.cancelled() => {}
                 }
             }
             Wait::For(pause) => tokio::time::sleep(pause).await,
@@ -180,7 +192,11 @@ async fn take(invoker: &Invoker, service: &ServiceName) -> Result<Wait> {
     if pending == 0 {
         return Ok(Wait::ForBell);
     }
-    let mut permits: Vec<Permits> = vec![route.gate.enter_unqueued().await];
+    let first = tokio::select! {
+        permits = route.gate.enter_unqueued() => permits,
+        () = route.lane.over.cancelled() => return Ok(Wait::No),
+    };
+    let mut permits: Vec<Permits> = vec![first];
     permits.extend(std::iter::from_fn(|| route.gate.try_enter()).take(pending.min(BATCH) - 1));
     if !invoker.0.unrecorded.is_empty() {
         return Ok(Wait::For(PAUSE));

@@ -32,7 +32,7 @@ pub(super) struct Dispatched {
 pub(super) enum Stop {
     No,
     /// It is, and the worker has not been told yet: there was no stream, or no room on it.
-    Asked,
+    Asked(Instant),
     /// The worker was told then.
     Told(Instant),
 }

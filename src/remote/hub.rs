@@ -5,6 +5,7 @@
 //! ```
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -42,6 +43,8 @@ struct Hub {
     table: Mutex<Table>,
     /// Held while it is found which declarations are in force, and until the engine knows.
     settling: Mutex<()>,
+    /// No other worker is welcome.
+    stops: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -92,6 +95,7 @@ impl Workers {
             invoker: invoker.clone(),
             table: Mutex::default(),
             settling: Mutex::default(),
+            stops: AtomicBool::new(false),
         }));
         let mut announced = invoker.store().announced().await?;
         announced.sort_by_key(|announced| announced.last_time);
@@ -157,8 +161,6 @@ impl Workers {
                 rhythm,
             });
         }
-        // Whoever looks for a node finds the next one.
-        self.0.invoker.refuse_when_draining()?;
         let tokens = std::mem::take(&mut hello.tokens);
         let declared = self.0.declared(hello)?;
         // What is refused is not remembered.
@@ -236,6 +238,13 @@ impl Workers {
         self.0.settle(session);
     }
 
+    /// Takes no other worker: those that are here are told by [`drain_all`](Self::drain_all).
+    pub fn take_no_more(&self) {
+        // Whoever is being admitted is here, or is refused.
+        let _settling = self.0.settling();
+        self.0.stops.store(true, Ordering::Release);
+    }
+
     /// Tells all workers that the node stops.
     pub fn drain_all(&self, grace: std::time::Duration) {
         let sessions: Vec<_> = self.0.table().sessions.values().cloned().collect();
@@ -285,7 +294,19 @@ impl Workers {
             self.0.table().services.remove(&name);
             name
         };
-        self.0.invoker.store().forget(name).await
+        self.0.invoker.store().forget(name.clone()).await?;
+        // A worker that came since has announced it before it was forgotten.
+        let again = self
+            .0
+            .table()
+            .services
+            .get(&name)
+            .map(|known| known.declared.clone());
+        for declared in again.into_iter().flatten() {
+            let announced = declared.announced(self.0.invoker.now());
+            self.0.invoker.store().announce(announced).await?;
+        }
+        Ok(())
     }
 }
 
@@ -350,6 +371,11 @@ impl Hub {
 
     /// Whether a worker that serves this is welcome.
     fn check(&self, declared: &[Declared]) -> Result<()> {
+        if self.stops.load(Ordering::Acquire) {
+            // Whoever looks for a node finds the next one.
+            let message = "the node is stopping: say hello to another one";
+            return Err(Error::unavailable(reason::NODE_STOPPING, message));
+        }
         if self.table().sessions.len() >= self.invoker.limits().workers {
             let limit = self.invoker.limits().workers;
             let message = format!("{limit} workers are connected already");

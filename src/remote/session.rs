@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use tonic::Status;
 
 use crate::codec::convert::{
@@ -232,7 +233,7 @@ impl Session {
         if let Some(dispatched) = dispatches.get_mut(&token)
             && dispatched.stop == Stop::No
         {
-            dispatched.stop = Stop::Asked;
+            dispatched.stop = Stop::Asked(Instant::now());
             dispatched.tell_to_stop(token, outbox.as_ref(), self.can(v1::Capability::Cancel));
         }
     }
@@ -243,7 +244,7 @@ impl Session {
             outbox, dispatches, ..
         } = line;
         for (token, dispatched) in dispatches.iter_mut() {
-            if dispatched.stop == Stop::Asked {
+            if matches!(dispatched.stop, Stop::Asked(_)) {
                 dispatched.tell_to_stop(*token, outbox.as_ref(), self.can(v1::Capability::Cancel));
             }
         }
@@ -289,8 +290,8 @@ impl Session {
         }
         // What it was told on the stream before may not have arrived.
         for dispatched in dispatches.values_mut() {
-            if matches!(dispatched.stop, Stop::Told(_)) {
-                dispatched.stop = Stop::Asked;
+            if dispatched.stop != Stop::No {
+                dispatched.stop = Stop::Asked(Instant::now());
             }
         }
         line.outbox = Some(outbox);
@@ -372,7 +373,10 @@ impl Session {
     pub fn is_stuck(&self) -> bool {
         let grace = self.invoker.limits().grace;
         let line = self.line();
-        let overdue = |dispatched: &Dispatched| matches!(dispatched.stop, Stop::Told(when) if when.elapsed() > grace);
+        let overdue = |dispatched: &Dispatched| match dispatched.stop {
+            Stop::No => false,
+            Stop::Asked(when) | Stop::Told(when) => when.elapsed() > grace,
+        };
         !line.dispatches.is_empty() && line.dispatches.values().all(overdue)
     }
 

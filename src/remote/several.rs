@@ -26,7 +26,7 @@ const MOST_BYTES: usize = 64 * 1024;
 
 /// So many messages go without an answer before the next one waits.
 const AHEAD: usize = 2;
-/// How long it waits, at most.
+/// How long it waits after the last one, at most, as exactly as timers are: a millisecond more.
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// Whether the other side keeps up.

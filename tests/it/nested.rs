@@ -198,7 +198,7 @@ async fn what_waits_for_its_worker_holds_no_slot() {
     let limits = |limits: &mut cidery::engine::Limits| limits.concurrency = 2;
     let node = TestNode::start(Node::builder().limits(limits)).await;
     let (open, closed) = (Arc::new(Semaphore::new(100)), Arc::new(Semaphore::new(0)));
-    let _old = serve_gated(&node, Sio::new().input(Int("n")), 100, &open).await;
+    let _old = serve_gated(&node, Sio::new().input(Int("n")), 1, &open).await;
     let new = serve_gated(&node, Sio::new().input(Text("name")), 1, &closed).await;
     let for_new = || Call::new("a.task", dict! { "name": "x" });
     let for_both = || Call::new("a.task", dict! { "name": "x", "n": 1 });

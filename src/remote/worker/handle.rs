@@ -61,6 +61,8 @@ impl WorkerHandle {
 
     /// Stops it: it takes nothing new, running handlers have the drain time, what has not ended then is handed back.
     pub async fn stop(self) {
+        // Also where nobody waits for it to the end.
+        let _closes = self.shared.closed().clone().drop_guard();
         self.shared.drain();
         if tokio::time::timeout(self.drain, self.shared.idle())
             .await

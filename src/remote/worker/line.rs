@@ -133,6 +133,7 @@ impl Line {
             let message = format!("cannot reach a node at {}", self.endpoint.uri());
             Error::unavailable(reason::CONNECT_FAILED, message).with_source(error)
         })?;
+        let _greeting = session.greet();
         let (outbox, outgoing) = mpsc::unbounded_channel();
         // Once the node says that it reads them.
         let several = Arc::new(AtomicBool::new(false));

@@ -35,6 +35,8 @@ struct Told {
     running: HashMap<String, Running, RandomState>,
     /// Results that the node may not have, with the items before them.
     results: HashMap<String, (Vec<v1::DispatchItem>, Box<v1::DispatchResult>), RandomState>,
+    /// It has said hello, and the node may hand over before it is heard that it did.
+    greets: bool,
     /// The node has said that no dispatch follows.
     drained: bool,
     /// Since when there is no stream, and how long the node keeps what it handed over.
@@ -86,6 +88,13 @@ impl Session {
         !told.running.is_empty()
             || (!told.results.is_empty() && told.may_come_back())
             || (told.outbox.is_some() && !told.drained)
+            || told.greets
+    }
+
+    /// Says hello; until the guard is dropped the node may have handed something over.
+    pub(super) fn greet(&self) -> Greeting<'_> {
+        self.told().greets = true;
+        Greeting(self)
     }
 
     /// Whether nothing runs, and the node has all results.
@@ -256,6 +265,16 @@ impl Session {
         told.outbox = Some(outbox);
         drop(told);
         self.shared.note_fewer();
+    }
+}
+
+/// A hello that was not answered yet.
+pub(super) struct Greeting<'a>(&'a Session);
+
+impl Drop for Greeting<'_> {
+    fn drop(&mut self) {
+        self.0.told().greets = false;
+        self.0.shared.note_fewer();
     }
 }
 
