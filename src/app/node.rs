@@ -386,7 +386,7 @@ impl NodeHandle {
     pub async fn stop(self) {
         self.serving.set(false);
         self.workers.take_no_more();
-        self.ends.stop.cancel();
+        self.ends.close.cancel();
         // What callers sent before they heard of it is still taken: nobody fails who waits for a connection.
         self.ends.callers.close();
         let _ = tokio::time::timeout(HEARING, self.ends.callers.wait()).await;

@@ -55,8 +55,10 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
 /// When connections end.
 #[derive(Clone, Debug, Default)]
 pub struct Ends {
-    /// No more are accepted, and those there are finish their calls; those of workers stay until `rest`. Whoever waits
-    /// for a connection finds the next node.
+    /// No more are accepted, and then `stop` fires. Whoever waits for a connection finds the next node.
+    pub close: CancellationToken,
+    /// Those there are finish their calls; those of workers stay until `rest`. Not before the socket is closed: whoever
+    /// is told to go connects again at once, and would be cut off with it.
     pub stop: CancellationToken,
     /// Those of workers finish their calls as well.
     pub rest: CancellationToken,
@@ -105,7 +107,7 @@ pub async fn serve<S, B>(
     };
     loop {
         let accepted = tokio::select! {
-            () = ends.stop.cancelled() => break,
+            () = ends.close.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
@@ -117,20 +119,18 @@ pub async fn serve<S, B>(
         }
     }
     // Those that the system has accepted already would be cut off with it, and the runtime may not have heard of them.
-    let Ok(listener) = listener.into_std() else {
-        return;
-    };
-    for _ in 0..BACKLOG {
-        let Ok((stream, peer)) = listener.accept() else {
-            return;
-        };
-        let stream = stream
-            .set_nonblocking(true)
-            .and_then(|()| TcpStream::from_std(stream));
-        if let Ok(stream) = stream {
-            begin(None, stream, peer);
+    if let Ok(listener) = listener.into_std() {
+        let accepted = std::iter::from_fn(|| listener.accept().ok()).take(BACKLOG);
+        for (stream, peer) in accepted {
+            let stream = stream
+                .set_nonblocking(true)
+                .and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = stream {
+                begin(None, stream, peer);
+            }
         }
     }
+    ends.stop.cancel();
 }
 
 /// Waits for a place first: those who wait beyond it wait in the system's queue.
