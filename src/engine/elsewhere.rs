@@ -108,21 +108,17 @@ impl Invoker {
         input: Payload,
         gives_up: impl Future<Output = Error>,
     ) -> Result<Fitted> {
-        let waited = false;
+        let at_once = |permits, admitted| Fitted {
+            permits,
+            admitted,
+            waited: false,
+        };
         let Some(seat) = permits.seat() else {
             let admitted = self.admit(route, input)?;
-            return Ok(Fitted {
-                permits,
-                admitted,
-                waited,
-            });
+            return Ok(at_once(permits, admitted));
         };
         if let Ok(admitted) = seat.definition().admit(input.clone()) {
-            return Ok(Fitted {
-                permits,
-                admitted,
-                waited,
-            });
+            return Ok(at_once(permits, admitted));
         }
         let takes = |definition: &Definition| definition.admit(input.clone()).is_ok();
         // Whoever it fits may have the seat meanwhile, and the slot.

@@ -206,13 +206,13 @@ impl Drop for Place<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::engine::Location;
     use crate::model::payload::Payload;
     use crate::service::{BoxFuture, Context, Definition, Fate, HandlerFuture};
 
-    fn gate(concurrency: usize, queue_length: usize) -> Arc<Gate> {
+    pub(in crate::engine) fn gate(concurrency: usize, queue_length: usize) -> Arc<Gate> {
         let node = Arc::new(Semaphore::new(100));
         Arc::new(Gate::new(concurrency, queue_length, node, None))
     }

@@ -139,6 +139,7 @@ impl Invoker {
             deadline: deadline.map(|deadline| (deadline, call.timeout)),
             caller: Caller::Outside(&self.0.halting),
         };
+        // Not `run` for both: what waits for a worker is on the heap already.
         let reply = if call.route.gate.pool().is_some() {
             Box::pin(self.run_elsewhere(&call.route, bounds, call.order)).await?
         } else {

@@ -229,14 +229,8 @@ impl Drop for Away<'_> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::Semaphore;
-
     use super::*;
-
-    fn gate(concurrency: usize, queue_length: usize) -> Arc<Gate> {
-        let node = Arc::new(Semaphore::new(100));
-        Arc::new(Gate::new(concurrency, queue_length, node, None))
-    }
+    use crate::engine::gate::tests::gate;
 
     fn wanted() -> CancellationToken {
         CancellationToken::new()

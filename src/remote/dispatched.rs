@@ -38,6 +38,17 @@ pub(super) enum Stop {
 }
 
 impl Dispatched {
+    /// Has the worker stop it, which has the grace period from now on: told at once where there is room on a stream.
+    pub(super) fn ask_to_stop(
+        &mut self,
+        token: Token,
+        outbox: Option<&mpsc::Sender<Outgoing>>,
+        can: bool,
+    ) {
+        self.stop = Stop::Asked(Instant::now());
+        self.tell_to_stop(token, outbox, can);
+    }
+
     /// Tells the worker to stop it, if it `can` be told.
     pub(super) fn tell_to_stop(
         &mut self,

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::Instant;
 use tonic::Status;
 
 use crate::codec::convert::{
@@ -65,6 +64,12 @@ struct Line {
     dispatches: HashMap<Token, Dispatched, RandomState>,
     /// Results that were taken and that the worker has not been told of.
     received: Vec<String>,
+}
+
+impl Line {
+    fn is_away(&self) -> bool {
+        self.outbox.is_none() && !self.ended
+    }
 }
 
 /// A response of a worker, with what is to be accepted with it.
@@ -233,16 +238,16 @@ impl Session {
         if let Some(dispatched) = dispatches.get_mut(&token)
             && dispatched.stop == Stop::No
         {
-            dispatched.stop = Stop::Asked(Instant::now());
-            dispatched.tell_to_stop(token, outbox.as_ref(), self.can(v1::Capability::Cancel));
+            dispatched.ask_to_stop(token, outbox.as_ref(), self.can(v1::Capability::Cancel));
         }
     }
 
     /// Tells the worker what it could not be told before.
-    fn remind(&self, line: &mut Line) {
+    fn remind(&self) {
+        let mut line = self.line();
         let Line {
             outbox, dispatches, ..
-        } = line;
+        } = &mut *line;
         for (token, dispatched) in dispatches.iter_mut() {
             if matches!(dispatched.stop, Stop::Asked(_)) {
                 dispatched.tell_to_stop(*token, outbox.as_ref(), self.can(v1::Capability::Cancel));
@@ -289,14 +294,13 @@ impl Session {
             }
         }
         // What it was told on the stream before may not have arrived.
-        for dispatched in dispatches.values_mut() {
+        for (token, dispatched) in dispatches.iter_mut() {
             if dispatched.stop != Stop::No {
-                dispatched.stop = Stop::Asked(Instant::now());
+                dispatched.ask_to_stop(*token, Some(&outbox), self.can(v1::Capability::Cancel));
             }
         }
         line.outbox = Some(outbox);
         line.streams += 1;
-        self.remind(&mut line);
         self.open.store(!self.is_draining(), Ordering::Release);
         Some(line.streams)
     }
@@ -314,14 +318,13 @@ impl Session {
 
     /// Whether its stream is gone, and it may come back.
     pub(super) fn is_away(&self) -> bool {
-        let line = self.line();
-        line.outbox.is_none() && !line.ended
+        self.line().is_away()
     }
 
     /// Whether a stream is the last one there was, and gone.
     pub(super) fn is_away_since(&self, stream: u64) -> bool {
         let line = self.line();
-        line.streams == stream && line.outbox.is_none() && !line.ended
+        line.streams == stream && line.is_away()
     }
 
     /// Whether the worker has nothing that it has not answered.
@@ -382,7 +385,7 @@ impl Session {
 
     /// Says what could not be said at once: which results have arrived, and what is to be stopped.
     pub fn catch_up(&self) {
-        self.remind(&mut self.line());
+        self.remind();
         self.acknowledge();
     }
 

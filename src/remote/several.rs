@@ -158,9 +158,32 @@ pub struct Waiting<M, Q = mpsc::Receiver<M>> {
     /// Taken out of the queue, and not to be sent with what came before.
     next: Option<M>,
     /// `None` where the other side always keeps up.
-    rhythm: Option<Arc<Rhythm>>,
-    /// Ends the wait of what waits for an answer.
+    pace: Option<Pace>,
+}
+
+/// How fast messages follow one another.
+#[derive(Debug)]
+struct Pace {
+    rhythm: Arc<Rhythm>,
+    /// Ends the wait for an answer.
     moment: Pin<Box<Sleep>>,
+}
+
+impl Pace {
+    /// Waits where the other side does not keep up.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Before it is looked at: what is answered after that wakes.
+        self.rhythm.waker.register(cx.waker());
+        match self.rhythm.ahead.load(Ordering::Acquire) {
+            0..AHEAD => Poll::Ready(()),
+            _ => self.moment.as_mut().poll(cx),
+        }
+    }
+
+    fn note_sent(&mut self) {
+        self.rhythm.ahead.fetch_add(1, Ordering::AcqRel);
+        self.moment.as_mut().reset(Instant::now() + MOMENT);
+    }
 }
 
 impl<M: Joined, Q: Queue<M>> Waiting<M, Q> {
@@ -170,34 +193,15 @@ impl<M: Joined, Q: Queue<M>> Waiting<M, Q> {
             several,
             most_bytes: MOST_BYTES,
             next: None,
-            rhythm: None,
-            moment: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            pace: None,
         }
     }
 
     /// Goes by what is told of the other side's answers.
     pub(super) fn to(mut self, rhythm: Arc<Rhythm>) -> Self {
-        self.rhythm = Some(rhythm);
+        let moment = Box::pin(tokio::time::sleep(Duration::ZERO));
+        self.pace = Some(Pace { rhythm, moment });
         self
-    }
-
-    /// Waits where the other side does not keep up.
-    fn poll_rhythm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(rhythm) = &self.rhythm {
-            // Before it is looked at: what is answered after that wakes.
-            rhythm.waker.register(cx.waker());
-            if rhythm.ahead.load(Ordering::Acquire) >= AHEAD {
-                return self.moment.as_mut().poll(cx);
-            }
-        }
-        Poll::Ready(())
-    }
-
-    fn note_sent(&mut self) {
-        if let Some(rhythm) = &self.rhythm {
-            rhythm.ahead.fetch_add(1, Ordering::AcqRel);
-            self.moment.as_mut().reset(Instant::now() + MOMENT);
-        }
     }
 
     /// The other side takes no larger messages.
@@ -251,11 +255,13 @@ impl<M: Joined + Unpin, Q: Queue<M>> Stream for Waiting<M, Q> {
         Poll::Ready(match next {
             Some(next) if self.several.load(Ordering::Relaxed) => Some(match next.part() {
                 Ok(part) => {
-                    if self.poll_rhythm(cx).is_pending() {
-                        self.next = Some(M::of_one(part));
-                        return Poll::Pending;
+                    if let Some(pace) = &mut self.pace {
+                        if pace.poll_next(cx).is_pending() {
+                            self.next = Some(M::of_one(part));
+                            return Poll::Pending;
+                        }
+                        pace.note_sent();
                     }
-                    self.note_sent();
                     self.with_others(part)
                 }
                 Err(other) => *other,

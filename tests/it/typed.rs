@@ -11,7 +11,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::support::dynamic::{Dynamic, reflect};
-use crate::support::{PATIENCE, TestNode, echo, error_of};
+use crate::support::{PATIENCE, TestNode, echo, error_of, paths};
 
 async fn node(definitions: impl IntoIterator<Item = Definition>) -> TestNode {
     let builder = definitions
@@ -460,12 +460,7 @@ async fn every_shape_is_called_through_descriptors_alone() {
     // All that is wrong at once, by declared paths.
     let bad = json!({ "rows": [{}, { "n": "2" }, { "t": "x" }] });
     let error = error_of(&client.call("a.Service/Wrapped", bad).await.unwrap_err());
-    let paths: Vec<_> = error
-        .field_violations()
-        .iter()
-        .map(|v| v.path.as_str())
-        .collect();
-    assert_eq!(paths, ["/rows/0/n", "/rows/2/n"]);
+    assert_eq!(paths(&error), ["/rows/0/n", "/rows/2/n"]);
 }
 
 #[tokio::test]

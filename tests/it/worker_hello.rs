@@ -4,9 +4,9 @@ use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::serve_request::Message;
 use cidery::{Kind, Node};
 
-use crate::support::TestNode;
 use crate::support::bare::{Bare, hello};
 use crate::support::proxy::Proxy;
+use crate::support::{TestNode, paths};
 
 #[tokio::test]
 async fn hello_comes_first_and_once() {
@@ -24,14 +24,7 @@ async fn hello_comes_first_and_once() {
     let error = Bare::open(node.address(), Some(Message::Hello(wrong)))
         .await
         .unwrap_err();
-    let paths = error
-        .field_violations()
-        .iter()
-        .map(|fault| fault.path.as_str());
-    assert_eq!(
-        paths.collect::<Vec<_>>(),
-        ["/services/0/name", "/services/2/name"]
-    );
+    assert_eq!(paths(&error), ["/services/0/name", "/services/2/name"]);
     let mut worker = Bare::connect(node.address(), hello("a.task")).await;
     worker.send(Message::Hello(hello("a.task")));
     assert_eq!(worker.next().await.unwrap_err().reason(), "WORKER_REFUSED");
@@ -59,9 +52,7 @@ async fn names_have_a_limit() {
     let refused = Bare::open(node.address(), Some(Message::Hello(long))).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.reason(), "DECLARATION_INVALID");
-    let faults = refused.field_violations();
-    let paths: Vec<_> = faults.iter().map(|fault| fault.path.as_str()).collect();
-    assert_eq!(paths, ["/name", "/build_id"]);
+    assert_eq!(paths(&refused), ["/name", "/build_id"]);
     let longest = v1::Hello {
         name: "n".repeat(256),
         ..hello("a.task")

@@ -15,7 +15,7 @@ use cidery::{
 };
 use tokio::sync::Semaphore;
 
-use crate::support::{PATIENCE, TestNode, ended, follow, names, until};
+use crate::support::{PATIENCE, TestNode, ended, follow, names, paths, until};
 
 async fn node() -> TestNode {
     TestNode::start(Node::builder().demo()).await
@@ -91,11 +91,7 @@ async fn declarations_hold_and_every_type_comes_through() {
     let error = invoke(&node, "typed.echo", dict! { "raw": 1 })
         .await
         .unwrap_err();
-    let paths = error
-        .field_violations()
-        .iter()
-        .map(|fault| fault.path.as_str());
-    assert_eq!(paths.collect::<Vec<_>>(), ["/n", "/raw"]);
+    assert_eq!(paths(&error), ["/n", "/raw"]);
     let error = invoke(&node, "typed.broken", dict! {}).await.unwrap_err();
     assert_eq!(error.reason(), "OUTPUT_INVALID");
     invoke(&node, "typed.echo", dict! { "n": 1, "raw": raw })

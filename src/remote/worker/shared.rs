@@ -82,13 +82,12 @@ impl Shared {
     /// The session that new dispatches come on.
     pub(super) fn current(self: &Arc<Self>) -> Arc<Session> {
         let mut sessions = self.sessions();
-        if sessions.is_empty() {
-            sessions.push(Session::new(Arc::clone(self)));
+        if let Some(current) = sessions.last() {
+            return Arc::clone(current);
         }
-        sessions
-            .last()
-            .cloned()
-            .unwrap_or_else(|| Session::new(Arc::clone(self)))
+        let first = Session::new(Arc::clone(self));
+        sessions.push(Arc::clone(&first));
+        first
     }
 
     /// The node of the current session stops: another session takes its place. Answers whether.

@@ -144,6 +144,14 @@ pub(crate) fn error_of(status: &tonic::Status) -> Error {
     cidery::codec::status::from_status(status)
 }
 
+/// The paths of all that is wrong.
+pub(crate) fn paths(error: &Error) -> Vec<&str> {
+    let violations = error.field_violations().iter();
+    violations
+        .map(|violation| violation.path.as_str())
+        .collect()
+}
+
 /// Waits until something holds that another task brings about.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let wait = async {
