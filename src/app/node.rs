@@ -393,23 +393,26 @@ impl NodeHandle {
         self.invoker.drain();
         self.workers.drain_all(self.drain);
         let drained = Instant::now() + self.drain;
-        if tokio::time::timeout_at(drained, self.invoker.idle())
+        if tokio::time::timeout_at(drained, self.invoker.wait_idle())
             .await
             .is_err()
         {
             tracing::warn!(
-                running = self.invoker.running(),
+                running = self.invoker.running_handlers(),
                 drain_ms = self.drain.as_millis(),
                 "handlers are still running: asking them to stop"
             );
             self.invoker.halt();
             // For the handler, and for the hooks after it.
             let grace = self.invoker.limits().grace * 2;
-            if tokio::time::timeout(grace, self.invoker.idle())
+            if tokio::time::timeout(grace, self.invoker.wait_idle())
                 .await
                 .is_err()
             {
-                tracing::error!(running = self.invoker.running(), "handlers did not stop");
+                tracing::error!(
+                    running = self.invoker.running_handlers(),
+                    "handlers did not stop"
+                );
             }
         }
         self.invoker.close();

@@ -278,9 +278,9 @@ fn malformed(line: u64, column: Option<u64>, code: &'static str, message: &str) 
     let message = format!("line {line}{place}: {message}");
     let violation = Violation::new("", code, message);
     let error = Error::violations(reason::DOCUMENT_MALFORMED, vec![violation]);
-    let error = error.with_fact("line", line);
+    let error = error.with_info("line", line);
     match column {
-        Some(column) => error.with_fact("column", column),
+        Some(column) => error.with_info("column", column),
         None => error,
     }
 }

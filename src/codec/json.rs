@@ -159,8 +159,8 @@ fn refused(code: &'static str, message: &str, line: impl Display, column: impl D
     let message = format!("line {line}, column {column}: {message}");
     let violation = Violation::new("", code, message);
     Error::violations(reason::DOCUMENT_MALFORMED, vec![violation])
-        .with_fact("line", line)
-        .with_fact("column", column)
+        .with_info("line", line)
+        .with_info("column", column)
 }
 
 /// Writes a value as one JSON text. Bytes become base64 text.

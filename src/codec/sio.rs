@@ -124,10 +124,10 @@ pub fn check_output(sio: &Sio, output: Payload) -> Result<Payload> {
         let message = format!("the service broke its own declaration: {}", error.message());
         let broken = Error::internal(reason::OUTPUT_INVALID, message);
         let broken = error
-            .facts()
+            .info()
             .iter()
             .cloned()
-            .fold(broken, |e, (key, fact)| e.with_fact(key, fact));
+            .fold(broken, |e, (key, fact)| e.with_info(key, fact));
         let violations = error.field_violations().iter().cloned();
         // The same code would break it again.
         violations.fold(broken.with_retryable(false), Error::with_violation)

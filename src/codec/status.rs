@@ -139,7 +139,7 @@ fn any<M: Known>(message: &M) -> Any {
 /// As many facts as fit, in the order in which they were stated.
 fn fitting_facts(error: &Error) -> HashMap<String, String> {
     let mut bytes = 0;
-    let facts = error.facts().iter();
+    let facts = error.info().iter();
     facts
         .map(|(key, value)| (key.to_string(), cut(value, MAX_MESSAGE_BYTES).to_owned()))
         .take_while(|(key, value)| {
@@ -210,7 +210,7 @@ pub fn from_details(kind: Kind, message: &str, details: &[Any]) -> Error {
         if key == "retryable" {
             error = error.with_retryable(value.parse().ok());
         } else {
-            error = error.with_fact(key, value);
+            error = error.with_info(key, value);
         }
     }
     for any in details {
@@ -280,7 +280,7 @@ mod tests {
             .with_violation(Violation::new("/a/0", "WRONG", "is wrong"))
             .with_retry_after(Duration::from_millis(1_500))
             .with_retryable(false)
-            .with_fact("limit", 7)
+            .with_info("limit", 7)
             .with_cid(cid)
             .with_detail(Detail {
                 type_url: "type.googleapis.com/x.Y".to_owned(),
@@ -314,7 +314,7 @@ mod tests {
             .collect();
         let mut error = Error::violations("INPUT_INVALID", violations).with_cid(Cid::new());
         for n in 0..100 {
-            error = error.with_fact(format!("fact{n}"), "é".repeat(1_000));
+            error = error.with_info(format!("fact{n}"), "é".repeat(1_000));
             error = error.with_detail(Detail {
                 type_url: "type.googleapis.com/x.Y".to_owned(),
                 value: Bytes::from(vec![0; 200]),

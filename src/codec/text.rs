@@ -24,8 +24,8 @@ pub fn read(bytes: &[u8]) -> Result<&str> {
             reason::DOCUMENT_MALFORMED,
             vec![Violation::new("", "NOT_UTF8", message)],
         )
-        .with_fact("line", line)
-        .with_fact("column", column)
+        .with_info("line", line)
+        .with_info("column", column)
     })
 }
 

@@ -82,5 +82,5 @@ fn incomplete(timeout: Duration) -> Status {
     let ms = timeout.as_millis();
     let message = format!("the request did not arrive within {ms} ms");
     let error = Error::deadline_exceeded(reason::REQUEST_INCOMPLETE, message);
-    to_status(&error.with_fact("request_timeout_ms", ms))
+    to_status(&error.with_info("request_timeout_ms", ms))
 }

@@ -19,7 +19,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, Request, Terms, fingerprint};
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
-use crate::service::{Accepted, Background, Call, Start};
+use crate::service::{Accepted, Call, DurableOptions, Start};
 
 impl Invoker {
     /// Accepts an invocation for a caller from outside. Once this resolves it is stored and will run.
@@ -28,13 +28,13 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `ALREADY_EXISTS` / `CID_IN_USE` or `IDEMPOTENCY_MISMATCH`; what a limit says.
     pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
-        self.refuse_when_draining()?;
+        self.check_accepting()?;
         self.accept(call, None).await
     }
 
     pub(super) async fn accept(&self, call: Call, parent: Option<&Dispatch>) -> Result<Accepted> {
         let route = self.0.routes.find(&call.service)?;
-        let cid = call.cid.unwrap_or_default();
+        let cid = call.cid.unwrap_or_else(Cid::new);
         let accepted = self.accept_as(cid, call, parent, &route).await;
         accepted.map_err(|error| error.with_cid(cid))
     }
@@ -61,7 +61,7 @@ impl Invoker {
         }
         // Whoever asks may go away while it is written: its lane has to hear of it all the same.
         let (invoker, lane) = (self.clone(), Arc::clone(route));
-        let wake = invocation.wake();
+        let wake = invocation.next_wakeup();
         let store = async move {
             let acceptance = invoker.0.store.accept(invocation).await?;
             if matches!(acceptance, Acceptance::Stored) {
@@ -71,7 +71,7 @@ impl Invoker {
             drop(name);
             Ok::<_, Error>(acceptance)
         };
-        match self.0.tasks.see_through("accept", store).await? {
+        match self.0.tasks.run_to_completion("accept", store).await? {
             Acceptance::Stored => Ok(Accepted {
                 cid,
                 already_accepted: false,
@@ -104,7 +104,7 @@ impl Invoker {
         live: &Live,
     ) -> Result<Accepted> {
         let route = self.0.routes.find(&call.service)?;
-        let (cid, is_made_here) = (call.cid.unwrap_or_default(), call.cid.is_none());
+        let (cid, is_made_here) = (call.cid.unwrap_or_else(Cid::new), call.cid.is_none());
         let (invocation, ignored) = self.prepare(cid, call, Some(parent), &route)?;
         let request = Arc::clone(&invocation.request);
         // What has neither a CID nor a key that somebody brought is new: the store need not be asked.
@@ -180,7 +180,11 @@ impl Invoker {
     }
 
     /// The terms an invocation is accepted under.
-    pub(super) fn terms(&self, asked: Option<Box<Background>>, now: Timestamp) -> Result<Terms> {
+    pub(super) fn terms(
+        &self,
+        asked: Option<Box<DurableOptions>>,
+        now: Timestamp,
+    ) -> Result<Terms> {
         let Some(asked) = asked else {
             return Ok(Terms::default());
         };
@@ -228,7 +232,7 @@ impl Invoker {
             None => call.metadata,
         };
         let now = self.0.clock.now();
-        let terms = self.terms(call.background, now)?;
+        let terms = self.terms(call.durable, now)?;
         let request = Request {
             cid,
             service: route.name().clone(),
@@ -247,7 +251,7 @@ impl Invoker {
     }
 }
 
-fn check_keys(asked: &Background) -> Result<()> {
+fn check_keys(asked: &DurableOptions) -> Result<()> {
     let too_long = |(field, key): (&'static str, &Option<String>)| {
         key.as_ref()
             .filter(|key| key.len() > Terms::MAX_KEY_BYTES)?;
@@ -325,6 +329,6 @@ pub(super) fn removed_before(cid: Cid, tombstone: &Tombstone) -> Error {
 fn too_many_pending(of: &str, limit: usize) -> Error {
     let message = format!("{limit} invocations {of} are pending already");
     Error::resource_exhausted(reason::PENDING_LIMIT, message)
-        .with_fact("pending", limit)
+        .with_info("pending", limit)
         .with_retry_after(Duration::from_secs(1))
 }

@@ -13,7 +13,7 @@ use crate::engine::dispatch::Dispatch;
 use crate::engine::later::Awaited;
 use crate::model::error::{Error, Kind, Result};
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Caught, Context, Definition, HandlerFuture, run};
+use crate::service::{CatchUnwind, Context, Definition, HandlerFuture, run};
 
 /// A handler under way, with an owner.
 ///
@@ -117,7 +117,7 @@ impl Future for Attempt {
 impl Running {
     fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<Reply>> {
         let _entered = self.span.enter();
-        let outcome = ready!(Pin::new(&mut Caught(&mut self.future)).poll(cx));
+        let outcome = ready!(Pin::new(&mut CatchUnwind(&mut self.future)).poll(cx));
         // A failure that is handed on by one caller after another is logged once, where it leaves.
         if let Err(error) = &outcome
             && self.dispatch.callers.is_none()

@@ -19,10 +19,10 @@ use crate::engine::settle::{Whose, deadline_passed};
 use crate::engine::slot::Slot;
 use crate::engine::wanted::{Wanted, with_ignored};
 use crate::model::error::{Error, Result, reason};
-use crate::model::invocation::{Change, Invocation, State};
+use crate::model::invocation::{Invocation, State, Transition};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::token::TokenHash;
-use crate::service::{Admitted, Facts, Fate, Invoke as _};
+use crate::service::{Admitted, DispatchStatus, InvocationInfo, Platform as _};
 
 /// What stopped an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Invoker {
                 state: State::Pending { started: true },
                 ..invocation
             };
-            let change = Change::UncleanRestart { poisoned: true };
+            let change = Transition::UncleanRestart { poisoned: true };
             self.end_pending(&route, &begun, change, error, Whose::Ours)
                 .await;
             drop(permits);
@@ -124,8 +124,8 @@ impl Invoker {
         if invocation.request.terms.at_most_once {
             return Some(node_lost());
         }
-        let is_poisoned = invocation.losses >= self.0.limits.losses;
-        is_poisoned.then(|| poisoned(invocation.losses))
+        let is_poisoned = invocation.crash_count >= self.0.limits.max_crashes;
+        is_poisoned.then(|| poisoned(invocation.crash_count))
     }
 
     /// Records the attempt of an invocation that the node may have ended in before: where it ends again, that counts.
@@ -149,7 +149,7 @@ impl Invoker {
     ) -> Ended {
         let request = &invocation.request;
         let timeout = route.attempt_timeout(request);
-        let facts = Facts {
+        let facts = InvocationInfo {
             cid: request.cid,
             service: route.name().clone(),
             attempt: invocation.attempts + 1,
@@ -201,12 +201,14 @@ impl Invoker {
                 Ended::With(self.storable_reply(route, reply, invocation))
             }
             _ if stopped == Stopped::Node => Ended::Halted,
-            Some(Err(error)) if !cancel.is_cancelled() => match seat.map(|seat| seat.fate()) {
-                Some(Fate::Lost) => Ended::Lost(error),
+            Some(Err(error)) if !cancel.is_cancelled() => match seat.map(|seat| seat.status()) {
+                Some(DispatchStatus::Lost) => Ended::Lost(error),
                 // It may have begun: that is as good as lost to what runs once.
-                Some(Fate::HandedBack) if request.terms.at_most_once => Ended::Lost(error),
-                Some(Fate::HandedBack | Fate::NeverBegan) => Ended::HandedBack,
-                Some(Fate::Ends) | None => Ended::With(Err(error)),
+                Some(DispatchStatus::HandedBack) if request.terms.at_most_once => {
+                    Ended::Lost(error)
+                }
+                Some(DispatchStatus::HandedBack | DispatchStatus::NotStarted) => Ended::HandedBack,
+                Some(DispatchStatus::Open) | None => Ended::With(Err(error)),
             },
             // The state says what becomes of it.
             Some(Err(_)) | None if stopped == Stopped::Canceller => {
@@ -289,7 +291,7 @@ impl Invoker {
             let message = format!("the response is larger than {limit} bytes");
             return Err(Error::internal(reason::OUTPUT_INVALID, message)
                 .with_retryable(false)
-                .with_fact("message_bytes", limit));
+                .with_info("message_bytes", limit));
         }
         Ok(Reply {
             payload,
@@ -312,11 +314,11 @@ async fn silence(live: &Live, timeout: Duration) {
 }
 
 /// `INTERNAL` / `POISONED`.
-fn poisoned(losses: u32) -> Error {
-    let message = format!("the node ended {losses} times in the middle of this invocation");
+fn poisoned(crash_count: u32) -> Error {
+    let message = format!("the node ended {crash_count} times in the middle of this invocation");
     Error::internal(reason::POISONED, message)
         .with_retryable(false)
-        .with_fact("losses", losses)
+        .with_info("losses", crash_count)
 }
 
 pub(super) fn timed_out(route: &Route, timeout: Duration) -> Error {
@@ -326,5 +328,5 @@ pub(super) fn timed_out(route: &Route, timeout: Duration) -> Error {
         timeout.as_millis()
     );
     Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
-        .with_fact("timeout_ms", timeout.as_millis())
+        .with_info("timeout_ms", timeout.as_millis())
 }

@@ -22,7 +22,7 @@ use crate::model::invocation::{
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 use crate::model::value::Value;
-use crate::service::{AcceptedGroup, Background, Batch, Call};
+use crate::service::{AcceptedGroup, Batch, Call, DurableOptions};
 
 /// A batch that was checked, ready to be stored.
 struct Prepared {
@@ -70,7 +70,7 @@ impl Invoker {
     /// `ALREADY_EXISTS` / `CID_IN_USE` where a member was accepted before, or `IDEMPOTENCY_MISMATCH`; what a limit
     /// says.
     pub async fn invoke_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
-        self.refuse_when_draining()?;
+        self.check_accepting()?;
         self.accept_batch(batch, None).await
     }
 
@@ -79,13 +79,13 @@ impl Invoker {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `BATCH_LIMIT`.
-    pub fn check_batch(&self, requests: usize) -> Result<()> {
+    pub fn check_batch_size(&self, requests: usize) -> Result<()> {
         let limit = self.limits().batch;
         if requests <= limit {
             return Ok(());
         }
         let message = format!("{requests} requests in one batch; the limit is {limit}");
-        Err(Error::invalid_argument(reason::BATCH_LIMIT, message).with_fact("batch", limit))
+        Err(Error::invalid_argument(reason::BATCH_LIMIT, message).with_info("batch", limit))
     }
 
     pub(super) async fn accept_batch(
@@ -93,7 +93,7 @@ impl Invoker {
         batch: Batch,
         parent: Option<&Dispatch>,
     ) -> Result<AcceptedGroup> {
-        let cid = batch.cid.unwrap_or_default();
+        let cid = batch.cid.unwrap_or_else(Cid::new);
         let accepted = self.accept_batch_as(cid, batch, parent).await;
         accepted.map_err(|error| match error.cid() {
             Some(_) => error,
@@ -120,7 +120,7 @@ impl Invoker {
         }
         let members = prepared.members.cids();
         let store = self.clone().store_batch(cid, prepared);
-        match self.0.tasks.see_through("accept", store).await? {
+        match self.0.tasks.run_to_completion("accept", store).await? {
             Acceptance::Stored => Ok(AcceptedGroup {
                 cid,
                 members,
@@ -161,7 +161,7 @@ impl Invoker {
     }
 
     fn prepare_batch(&self, cid: Cid, batch: Batch, parent: Option<&Dispatch>) -> Result<Prepared> {
-        self.check_batch(batch.calls.len())?;
+        self.check_batch_size(batch.calls.len())?;
         check_distinct(&batch)?;
         let on_each = self.announced(&batch.on_each)?;
         // Whoever names what it asks for may ask for it again.
@@ -198,11 +198,11 @@ impl Invoker {
             members: u32::try_from(invocations.len()).unwrap_or(u32::MAX),
             on_each,
         };
-        let background = Background {
+        let background = DurableOptions {
             callbacks: batch.on_final,
             retention: batch.retention,
             idempotency_key: batch.idempotency_key,
-            ..Background::default()
+            ..DurableOptions::default()
         };
         let group = self.new_group(cid, said.into(), group, background, parent)?;
         Ok(Prepared { group, members })
@@ -217,7 +217,7 @@ impl Invoker {
         place: Member,
         is_named: bool,
     ) -> Result<()> {
-        let asked = call.background.as_deref();
+        let asked = call.durable.as_deref();
         if asked.is_some_and(|asked| asked.with_outcome) {
             let message = "a member of a batch is accepted with the batch, not with an outcome";
             return Err(Error::invalid_argument(reason::NOT_SUPPORTED, message));
@@ -254,7 +254,7 @@ impl Invoker {
         cid: Cid,
         said: Value,
         group: Group,
-        background: Background,
+        background: DurableOptions,
         parent: Option<&Dispatch>,
     ) -> Result<Invocation> {
         let now = self.0.clock.now();
@@ -330,7 +330,7 @@ fn check_distinct(batch: &Batch) -> Result<()> {
     let mut keys: HashSet<_, RandomState> = batch.idempotency_key.iter().collect();
     let mut violations = Vec::new();
     for (position, call) in batch.calls.iter().enumerate() {
-        let asked = call.background.as_deref();
+        let asked = call.durable.as_deref();
         let key = asked.and_then(|asked| asked.idempotency_key.as_ref());
         let cid_is_new = call.cid.is_none_or(|cid| cids.insert(cid));
         let key_is_new = key.is_none_or(|key| keys.insert(key));

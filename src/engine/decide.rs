@@ -9,7 +9,9 @@ use crate::engine::clock::later;
 use crate::engine::lasting::node_lost;
 use crate::engine::routes::Route;
 use crate::model::error::{Error, Result, reason};
-use crate::model::invocation::{Change, EventKind, HELD, Invocation, Later, State, is_retried};
+use crate::model::invocation::{
+    AsyncCompletion, EventKind, HELD, Invocation, State, Transition, is_retried,
+};
 use crate::model::payload::Reply;
 use crate::model::token::TokenHash;
 
@@ -22,12 +24,12 @@ pub(super) struct Decision {
     /// The attempts that count.
     pub(super) attempts: u32,
     /// How often its worker was lost since an attempt ended by itself.
-    pub(super) losses: u32,
+    pub(super) crash_count: u32,
     pub(super) due: Timestamp,
     pub(super) event: Option<EventKind>,
     pub(super) last_failure: Option<Error>,
     /// Whether its outcome comes from outside, or came so.
-    pub(super) later: Option<Later>,
+    pub(super) completion: Option<AsyncCompletion>,
 }
 
 impl Decision {
@@ -36,11 +38,11 @@ impl Decision {
         Self {
             state: invocation.state,
             attempts: invocation.attempts,
-            losses: invocation.losses,
+            crash_count: invocation.crash_count,
             due: invocation.due,
             event: None,
             last_failure: None,
-            later: invocation.later.map(Later::over),
+            completion: invocation.completion.map(AsyncCompletion::finished),
         }
     }
 }
@@ -55,26 +57,26 @@ pub(super) fn decide(
     limit: u32,
 ) -> Decision {
     match ended {
-        Ended::With(Ok(reply)) => terminal(invocation, state, Change::Response, Ok(reply)),
+        Ended::With(Ok(reply)) => terminal(invocation, state, Transition::Response, Ok(reply)),
         Ended::With(Err(error)) if is_cancelled(state) => terminal(
             invocation,
             state,
-            Change::Failure { retried: false },
+            Transition::Failure { retried: false },
             Err(error),
         ),
         Ended::With(Err(error)) => failed(route, invocation, state, error, now),
         Ended::Halted if invocation.request.terms.at_most_once => {
-            let change = Change::Failure { retried: false };
+            let change = Transition::Failure { retried: false };
             terminal(invocation, state, change, Err(node_lost()))
         }
         Ended::Later(_) if is_cancelled(state) => {
-            let change = Change::Failure { retried: false };
+            let change = Transition::Failure { retried: false };
             terminal(invocation, state, change, Err(cancelled()))
         }
         Ended::Later(token) => awaits(route, invocation, token, now),
         Ended::Lost(error) => lost(invocation, state, error, limit, now),
         // Not counted: the next attempt has the same number.
-        Ended::HandedBack | Ended::Halted => match state.after(Change::HandedBack) {
+        Ended::HandedBack | Ended::Halted => match state.after(Transition::HandedBack) {
             Some(pending @ State::Pending { .. }) => Decision {
                 state: pending,
                 // A worker that gives back whatever it gets is not asked all the time.
@@ -82,7 +84,7 @@ pub(super) fn decide(
                 last_failure: invocation.last_failure.clone(),
                 ..Decision::as_it_is(invocation)
             },
-            _ => terminal(invocation, state, Change::HandedBack, Err(cancelled())),
+            _ => terminal(invocation, state, Transition::HandedBack, Err(cancelled())),
         },
     }
 }
@@ -96,12 +98,12 @@ fn lost(
     limit: u32,
     now: Timestamp,
 ) -> Decision {
-    let losses = invocation.losses + 1;
-    let budget_left = losses < limit && !invocation.request.terms.at_most_once;
-    match state.after(Change::Lost { budget_left }) {
+    let crash_count = invocation.crash_count + 1;
+    let budget_left = crash_count < limit && !invocation.request.terms.at_most_once;
+    match state.after(Transition::Lost { budget_left }) {
         Some(pending @ State::Pending { .. }) => Decision {
             state: pending,
-            losses,
+            crash_count,
             due: now,
             event: Some(EventKind::RetryScheduled {
                 failure: error.clone(),
@@ -111,13 +113,18 @@ fn lost(
             ..Decision::as_it_is(invocation)
         },
         _ => {
-            let poisoned = losses >= limit && !is_cancelled(state);
+            let poisoned = crash_count >= limit && !is_cancelled(state);
             let error = if poisoned {
-                poisoned_by_losses(losses)
+                poisoned_by_losses(crash_count)
             } else {
                 error
             };
-            terminal(invocation, state, Change::Lost { budget_left }, Err(error))
+            terminal(
+                invocation,
+                state,
+                Transition::Lost { budget_left },
+                Err(error),
+            )
         }
     }
 }
@@ -129,14 +136,14 @@ fn awaits(route: &Route, invocation: &Invocation, token: TokenHash, now: Timesta
         state: State::Pending { started: true },
         due: later(now, timeout),
         last_failure: invocation.last_failure.clone(),
-        later: Some(Later::awaited(token)),
+        completion: Some(AsyncCompletion::awaited(token)),
         ..Decision::as_it_is(invocation)
     }
 }
 
-fn poisoned_by_losses(losses: u32) -> Error {
+fn poisoned_by_losses(crash_count: u32) -> Error {
     let message = format!(
-        "its worker was lost {losses} times in the middle of an attempt: it may be the reason"
+        "its worker was lost {crash_count} times in the middle of an attempt: it may be the reason"
     );
     Error::internal(reason::POISONED, message).with_retryable(false)
 }
@@ -164,7 +171,7 @@ fn failed(
     let wait = again
         .then(|| policy.wait(attempts, fastrand::f64(), error.retry_after()))
         .flatten();
-    let change = Change::Failure {
+    let change = Transition::Failure {
         retried: wait.is_some(),
     };
     match (state.after(change), wait) {
@@ -173,7 +180,7 @@ fn failed(
             Decision {
                 state: pending,
                 attempts,
-                losses: 0,
+                crash_count: 0,
                 due,
                 event: Some(EventKind::RetryScheduled {
                     failure: error.clone(),
@@ -187,7 +194,7 @@ fn failed(
         _ if terms.hold && again => Decision {
             state: State::Pending { started: true },
             attempts,
-            losses: 0,
+            crash_count: 0,
             due: HELD,
             event: Some(EventKind::RetryScheduled {
                 failure: error.clone(),
@@ -203,7 +210,7 @@ fn failed(
 fn terminal(
     invocation: &Invocation,
     state: State,
-    change: Change,
+    change: Transition,
     outcome: Result<Reply>,
 ) -> Decision {
     let state = state.after(change).unwrap_or(State::Failed);
@@ -216,7 +223,7 @@ fn terminal(
     Decision {
         state,
         attempts: invocation.attempts + 1,
-        losses: 0,
+        crash_count: 0,
         event: Some(event),
         ..Decision::as_it_is(invocation)
     }

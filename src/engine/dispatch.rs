@@ -19,7 +19,8 @@ use crate::model::payload::{Format, Payload, Reply};
 use crate::model::token::Token;
 use crate::service::output_invalid;
 use crate::service::{
-    Accepted, AcceptedGroup, Batch, BoxFuture, Call, Context, Facts, Invoke, KnownService, Seat,
+    Accepted, AcceptedGroup, Batch, BoxFuture, Call, Context, InvocationInfo, KnownService,
+    Platform, WorkerPermit,
 };
 
 /// How long the note of a progress may be, in bytes.
@@ -60,7 +61,7 @@ impl Dispatch {
     /// Makes a dispatch and the context its handler gets.
     pub(super) fn new(
         invoker: Invoker,
-        facts: Facts,
+        facts: InvocationInfo,
         slot: Slot,
         cancel: CancellationToken,
         callers: Option<Arc<Link>>,
@@ -99,8 +100,8 @@ impl Dispatch {
             let chain = self.chain(next);
             let message = format!("services invoke one another more than {limit} deep: {chain}");
             return Err(Error::failed_precondition(reason::DEPTH_EXCEEDED, message)
-                .with_fact("depth", limit)
-                .with_fact("chain", chain));
+                .with_info("depth", limit)
+                .with_info("chain", chain));
         }
         Ok(Arc::new(Link {
             service: self.service.clone(),
@@ -149,7 +150,7 @@ impl Dispatch {
     }
 }
 
-impl Invoke for Dispatch {
+impl Platform for Dispatch {
     fn path(&self) -> Option<String> {
         self.callers.is_some().then(|| self.names().join("/"))
     }
@@ -163,7 +164,7 @@ impl Invoke for Dispatch {
 
     fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
         let with_outcome = call
-            .background
+            .durable
             .as_ref()
             .is_some_and(|asked| asked.with_outcome);
         if let (true, Some(live)) = (with_outcome, &self.live) {
@@ -240,7 +241,7 @@ impl Invoke for Dispatch {
         self.later.get().copied()
     }
 
-    fn seat(&self) -> Option<Arc<dyn Seat>> {
+    fn seat(&self) -> Option<Arc<dyn WorkerPermit>> {
         self.slot.seat()
     }
 
@@ -332,6 +333,6 @@ fn too_many_items(limits: &Limits) -> Error {
     );
     Error::resource_exhausted(reason::ITEMS_LIMIT, message)
         .with_retryable(false)
-        .with_fact("items", limits.items)
-        .with_fact("item_bytes", limits.item_bytes)
+        .with_info("items", limits.items)
+        .with_info("item_bytes", limits.item_bytes)
 }

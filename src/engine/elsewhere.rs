@@ -10,7 +10,7 @@ use crate::engine::attempt::Attempt;
 use crate::engine::dispatch::Dispatch;
 use crate::engine::gate::Permits;
 use crate::engine::invoke::{Order, enter};
-use crate::engine::pool::Offered;
+use crate::engine::pool::WorkerService;
 use crate::engine::routes::{Place, Route};
 use crate::engine::settle::over;
 use crate::engine::slot::Slot;
@@ -21,7 +21,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Admitted, Definition, Fate, Seat};
+use crate::service::{Admitted, Definition, DispatchStatus, WorkerPermit};
 
 /// How long background work waits for a seat at a worker that takes it, while others would not.
 const FIT_PATIENCE: Duration = Duration::from_secs(10);
@@ -40,13 +40,13 @@ impl Invoker {
     /// # Errors
     ///
     /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where the node itself serves one of that name: the others are served.
-    pub fn serve_elsewhere(&self, offers: &[Offered]) -> Result<()> {
+    pub fn upsert_worker_routes(&self, offers: &[WorkerService]) -> Result<()> {
         let place = Place {
             limits: &self.0.limits,
             handlers: &self.0.handlers,
             now: self.0.clock.now(),
         };
-        let put = self.0.routes.put_elsewhere(offers, &place);
+        let put = self.0.routes.upsert_worker_routes(offers, &place);
         self.0.changes.send_replace(());
         // What the store holds of them may have waited for somebody to serve it.
         for offered in offers {
@@ -58,14 +58,14 @@ impl Invoker {
     }
 
     /// Has what no worker of a service took be looked at again: another one has come.
-    pub fn look_again(&self, service: &ServiceName) {
+    pub fn retry_deferred(&self, service: &ServiceName) {
         if let Ok(route) = self.0.routes.find(service.as_str()) {
             self.take_up_put_off(&route);
         }
     }
 
     /// Says that where a service is served has changed.
-    pub fn moved(&self) {
+    pub fn notify_service_changes(&self) {
         self.0.changes.send_replace(());
     }
 
@@ -190,11 +190,11 @@ impl Invoker {
             .as_mut()
             .map(|first| std::mem::take(&mut first.ignored));
         let ignored = ignored.unwrap_or_default();
-        let mut tries_left = self.0.limits.losses;
+        let mut tries_left = self.0.limits.max_crashes;
         loop {
             let permits = enter(route, bounds).await?;
             let is_in_force =
-                |seat: &Arc<dyn Seat>| Arc::ptr_eq(seat.definition(), &route.definition);
+                |seat: &Arc<dyn WorkerPermit>| Arc::ptr_eq(seat.definition(), &route.definition);
             let (permits, Admitted { input: fitting, .. }) = match admitted.take() {
                 // Mostly the worker declares just that: it is not checked twice.
                 Some(admitted) if permits.seat().is_some_and(is_in_force) => (permits, admitted),
@@ -222,10 +222,12 @@ impl Invoker {
             );
             let attempt = Attempt::new(&definition, dispatch, context, fitting);
             let outcome = Watched::new(attempt, bounds).await;
-            let again = match seat.fate() {
-                Fate::Ends => false,
-                Fate::NeverBegan => true,
-                Fate::HandedBack | Fate::Lost => definition.service_options().idempotent,
+            let again = match seat.status() {
+                DispatchStatus::Open => false,
+                DispatchStatus::NotStarted => true,
+                DispatchStatus::HandedBack | DispatchStatus::Lost => {
+                    definition.service_options().idempotent
+                }
             };
             if !again || outcome.is_ok() || tries_left == 0 {
                 return Ok(with_ignored(outcome?, &ignored));

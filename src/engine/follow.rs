@@ -12,15 +12,15 @@ use crate::engine::store::{Store, Stored, Tombstone};
 use crate::engine::{Invoker, stopping};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::{Event, Shown};
+use crate::model::invocation::{Event, ProgressRecord};
 
 /// Something about an invocation that is followed.
 #[derive(Clone, Debug)]
-pub enum Followed {
+pub enum FollowerEvent {
     /// Something happened to it.
     Event(Cid, Arc<Event>),
     /// Its handler showed a sign of life.
-    Progress(Cid, Arc<Shown>),
+    Progress(Cid, Arc<ProgressRecord>),
     /// It is not stored. Nothing more comes of it.
     NotFound {
         /// The CID.
@@ -34,7 +34,7 @@ pub enum Followed {
 
 /// What is to be followed.
 #[derive(Clone, Debug, Default)]
-pub struct Follow {
+pub struct FollowRequest {
     /// The invocations, each after the last sequence that was seen of it (0: from the beginning).
     pub cids: Vec<(Cid, u64)>,
     /// The last sequences that were seen of others: members of groups.
@@ -53,7 +53,7 @@ pub struct Follower {
     inbox: Arc<Inbox>,
     open: HashMap<Cid, Cursor, RandomState>,
     /// Read, not answered yet: what one invocation had to tell.
-    ready: VecDeque<Followed>,
+    ready: VecDeque<FollowerEvent>,
     wait_for_accept: bool,
     /// The groups that are followed with their members, where they are.
     groups: Option<Groups>,
@@ -87,8 +87,8 @@ impl Invoker {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `STREAM_LIMIT` for more CIDs than one stream may follow.
-    pub fn follow(&self, asked: Follow) -> Result<Follower> {
-        let Follow {
+    pub fn follow(&self, asked: FollowRequest) -> Result<Follower> {
+        let FollowRequest {
             cids,
             seen,
             wait_for_accept,
@@ -132,7 +132,7 @@ impl Follower {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing that was not read; what was read is kept for the next call.
-    pub async fn next(&mut self) -> Result<Option<Followed>> {
+    pub async fn next(&mut self) -> Result<Option<FollowerEvent>> {
         loop {
             if let Some(followed) = self.ready.pop_front() {
                 return Ok(Some(followed));
@@ -172,7 +172,7 @@ impl Follower {
             Read::Over => self.close(cid),
             Read::Missing { .. } if self.wait_for_accept && news.is_unknown() => {}
             Read::Missing { error, tombstone } => {
-                self.ready.push_back(Followed::NotFound {
+                self.ready.push_back(FollowerEvent::NotFound {
                     cid,
                     error,
                     tombstone,
@@ -200,12 +200,12 @@ impl Follower {
             if is_early {
                 ended = false;
             } else if is_last || !cursor.end_only {
-                self.ready.push_back(Followed::Event(cid, event));
+                self.ready.push_back(FollowerEvent::Event(cid, event));
             }
         }
         if let Some(shown) = progress.filter(|_| !ended && !cursor.end_only) {
             cursor.progress = version(&shown);
-            self.ready.push_back(Followed::Progress(cid, shown));
+            self.ready.push_back(FollowerEvent::Progress(cid, shown));
         }
         if ended {
             self.close(cid);
@@ -246,7 +246,7 @@ impl Follower {
             groups.note_seen(cid, cursor.sequence);
         }
         if let Some((group, end)) = groups.close(cid) {
-            self.ready.push_back(Followed::Event(group, end));
+            self.ready.push_back(FollowerEvent::Event(group, end));
             self.close(group);
         }
     }
@@ -352,7 +352,7 @@ async fn read_news(
 /// `INVALID_ARGUMENT` / `STREAM_LIMIT`.
 fn too_many(limit: usize) -> Error {
     let message = format!("one stream follows at most {limit} CIDs, members of groups included");
-    Error::invalid_argument(reason::STREAM_LIMIT, message).with_fact("stream_cids", limit)
+    Error::invalid_argument(reason::STREAM_LIMIT, message).with_info("stream_cids", limit)
 }
 
 /// `NOT_FOUND` / `CID_UNKNOWN`.
@@ -368,6 +368,6 @@ pub(super) fn result_expired(cid: Cid, tombstone: &Tombstone) -> Error {
     let message = format!("the outcome of {cid} ({state}, {end_time}) is no longer kept");
     Error::not_found(reason::RESULT_EXPIRED, message)
         .with_cid(cid)
-        .with_fact("state", state)
-        .with_fact("end_time", end_time)
+        .with_info("state", state)
+        .with_info("end_time", end_time)
 }

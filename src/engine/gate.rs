@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::engine::pool::{Pool, Takes, any, no_worker};
+use crate::engine::pool::{Accepts, WorkerPool, any, no_worker};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
-use crate::service::Seat;
+use crate::service::WorkerPermit;
 
 /// Lets a limited number of one service's handlers run at once.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Gate {
     /// All services of the node share this one.
     node: Arc<Semaphore>,
     /// The workers that serve it, where they do: their seats are asked for as well.
-    pool: Option<Arc<dyn Pool>>,
+    pool: Option<Arc<dyn WorkerPool>>,
     concurrency: usize,
     queue_length: usize,
     queued: AtomicUsize,
@@ -34,7 +34,7 @@ pub(super) struct Gate {
 #[derive(Debug)]
 pub(super) struct Permits {
     pub(super) here: Here,
-    pub(super) seat: Option<Arc<dyn Seat>>,
+    pub(super) seat: Option<Arc<dyn WorkerPermit>>,
 }
 
 /// The part of it that this node gives.
@@ -46,7 +46,7 @@ pub(super) struct Here {
 
 impl Permits {
     /// The seat at a worker, where it runs there.
-    pub(super) fn seat(&self) -> Option<&Arc<dyn Seat>> {
+    pub(super) fn seat(&self) -> Option<&Arc<dyn WorkerPermit>> {
         self.seat.as_ref()
     }
 }
@@ -56,7 +56,7 @@ impl Gate {
         concurrency: usize,
         queue_length: usize,
         node: Arc<Semaphore>,
-        pool: Option<Arc<dyn Pool>>,
+        pool: Option<Arc<dyn WorkerPool>>,
     ) -> Self {
         let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -81,7 +81,7 @@ impl Gate {
     }
 
     /// The workers that serve it, where they do.
-    pub(super) fn pool(&self) -> Option<&Arc<dyn Pool>> {
+    pub(super) fn pool(&self) -> Option<&Arc<dyn WorkerPool>> {
         self.pool.as_ref()
     }
 
@@ -137,13 +137,13 @@ impl Gate {
     pub(super) async fn enter_where(
         &self,
         service: &ServiceName,
-        takes: Takes<'_>,
+        takes: Accepts<'_>,
     ) -> Result<Option<Permits>> {
         let _place = self.queue_up(&self.fitting, service)?;
         Ok(self.wait(takes).await)
     }
 
-    async fn wait(&self, takes: Takes<'_>) -> Option<Permits> {
+    async fn wait(&self, takes: Accepts<'_>) -> Option<Permits> {
         let Some(pool) = &self.pool else {
             let here = self.enter_here().await;
             return Some(Permits { here, seat: None });
@@ -180,9 +180,9 @@ impl Gate {
             self.queue_length, self.concurrency
         );
         Err(Error::resource_exhausted(reason::QUEUE_FULL, message)
-            .with_fact("service", service)
-            .with_fact("queue_length", self.queue_length)
-            .with_fact("concurrency", self.concurrency)
+            .with_info("service", service)
+            .with_info("queue_length", self.queue_length)
+            .with_info("concurrency", self.concurrency)
             .with_retry_after(Duration::from_millis(100)))
     }
 }
@@ -210,7 +210,7 @@ pub(super) mod tests {
     use super::*;
     use crate::engine::Location;
     use crate::model::payload::Payload;
-    use crate::service::{BoxFuture, Context, Definition, Fate, HandlerFuture};
+    use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture};
 
     pub(in crate::engine) fn gate(concurrency: usize, queue_length: usize) -> Arc<Gate> {
         let node = Arc::new(Semaphore::new(100));
@@ -249,12 +249,12 @@ pub(super) mod tests {
     #[derive(Debug)]
     struct Seated(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
 
-    impl Seat for Seated {
+    impl WorkerPermit for Seated {
         fn definition(&self) -> &Arc<Definition> {
             unreachable!()
         }
-        fn fate(&self) -> Fate {
-            Fate::Ends
+        fn status(&self) -> DispatchStatus {
+            DispatchStatus::Open
         }
         fn worker(&self) -> &str {
             "one"
@@ -271,13 +271,15 @@ pub(super) mod tests {
         }
     }
 
-    impl Pool for OneSeat {
-        fn try_seat(&self, _: Takes<'_>) -> Option<Arc<dyn Seat>> {
+    impl WorkerPool for OneSeat {
+        fn try_seat(&self, _: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>> {
             let permit = Arc::clone(&self.0).try_acquire_owned().ok()?;
             Some(Arc::new(Seated(permit)))
         }
-        fn seat<'a>(&'a self, _: Takes<'a>) -> BoxFuture<'a, Option<Arc<dyn Seat>>> {
-            Box::pin(async { Some(Arc::new(Seated(acquire(&self.0).await)) as Arc<dyn Seat>) })
+        fn seat<'a>(&'a self, _: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>> {
+            Box::pin(async {
+                Some(Arc::new(Seated(acquire(&self.0).await)) as Arc<dyn WorkerPermit>)
+            })
         }
         fn served(&self) -> BoxFuture<'_, ()> {
             Box::pin(async {})
@@ -294,7 +296,7 @@ pub(super) mod tests {
     #[tokio::test]
     async fn who_waits_for_a_slot_holds_no_seat_and_the_reverse() {
         let (node, seats) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
-        let pool: Arc<dyn Pool> = Arc::new(OneSeat(Arc::clone(&seats)));
+        let pool: Arc<dyn WorkerPool> = Arc::new(OneSeat(Arc::clone(&seats)));
         let gate = Gate::new(1, 1, Arc::clone(&node), Some(pool));
         let name = name();
         let mut entering = Box::pin(gate.enter(&name));

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use crate::dict;
 use crate::engine::callbacks::{described, entry, follow_up};
 use crate::engine::decide::Decision;
-use crate::engine::lookup::Found;
+use crate::engine::lookup::InvocationView;
 use crate::engine::manage::has_ended;
 use crate::engine::store::{Claim, Filter, Stored};
 use crate::engine::{Invoker, outcomes::Outcomes};
@@ -31,8 +31,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Ends groups whose members have ended: those of before the last restart as well.
 pub(super) fn start(invoker: &Invoker) {
-    invoker.look_after("groups", look(invoker.clone()));
-    invoker.look_after("cancelled groups", invoker.clone().go_on_cancelling());
+    invoker.spawn_until_drain("groups", look(invoker.clone()));
+    invoker.spawn_until_drain("cancelled groups", invoker.clone().go_on_cancelling());
 }
 
 async fn look(invoker: Invoker) {
@@ -47,7 +47,7 @@ async fn look(invoker: Invoker) {
                 // Together: a small one need not wait for a large one. Whoever stops the node waits for what was begun.
                 let ends = invocations.into_iter().map(|group| {
                     let end = invoker.clone().end_group(group);
-                    invoker.0.tasks.see_through("group", end)
+                    invoker.0.tasks.run_to_completion("group", end)
                 });
                 futures_util::future::join_all(ends).await;
             }
@@ -126,7 +126,7 @@ impl Invoker {
     }
 
     /// Cancels the members of a group that have not ended; the group ends with the last of them.
-    pub(super) fn cancel_group(&self, group: Invocation) -> BoxFuture<'_, Result<Found>> {
+    pub(super) fn cancel_group(&self, group: Invocation) -> BoxFuture<'_, Result<InvocationView>> {
         Box::pin(async move {
             if group.state.is_terminal() {
                 return Err(has_ended(&group));

@@ -18,7 +18,8 @@ use crate::engine::limits::Limits;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{
-    Change, Event, EventKind, Invocation, Progress, Request, SEQUENCES_PER_GENERATION, Shown, State,
+    Event, EventKind, Invocation, Progress, ProgressRecord, Request, SEQUENCES_PER_GENERATION,
+    State, Transition,
 };
 use crate::model::payload::Payload;
 
@@ -190,7 +191,7 @@ struct Told {
     items: usize,
     item_bytes: usize,
     /// The last progress, of this attempt or one before it.
-    progress: Option<Arc<Shown>>,
+    progress: Option<Arc<ProgressRecord>>,
     last_sign: Instant,
     /// The attempt has ended: nothing more is told.
     sealed: bool,
@@ -205,7 +206,7 @@ pub(super) type Version = (u32, u64);
 #[derive(Debug, Default)]
 pub(super) struct News {
     pub(super) events: Vec<Arc<Event>>,
-    pub(super) progress: Option<Arc<Shown>>,
+    pub(super) progress: Option<Arc<ProgressRecord>>,
 }
 
 impl Live {
@@ -321,7 +322,7 @@ impl Live {
             _ => 0,
         };
         told.last_sign = Instant::now();
-        told.progress = Some(Arc::new(Shown {
+        told.progress = Some(Arc::new(ProgressRecord {
             progress,
             attempt,
             number: shown_before + 1,
@@ -368,7 +369,7 @@ impl Live {
         if told.sealed {
             return false;
         }
-        told.state = told.state.after(Change::Cancel).unwrap_or(told.state);
+        told.state = told.state.after(Transition::Cancel).unwrap_or(told.state);
         drop(told);
         self.unwanted.cancel();
         self.cancel.cancel();
@@ -387,7 +388,7 @@ impl Live {
         self.told().state
     }
 
-    pub(super) fn progress(&self) -> Option<Arc<Shown>> {
+    pub(super) fn progress(&self) -> Option<Arc<ProgressRecord>> {
         let told = self.told();
         told.progress.clone()
     }
@@ -440,7 +441,7 @@ pub(super) enum Untold {
 }
 
 /// How far somebody is who has seen this progress.
-pub(super) fn version(shown: &Shown) -> Version {
+pub(super) fn version(shown: &ProgressRecord) -> Version {
     (shown.attempt, shown.number)
 }
 

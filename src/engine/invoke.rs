@@ -22,12 +22,12 @@ use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Admitted, BoxFuture, Call, Facts, output_invalid};
+use crate::service::{Admitted, BoxFuture, Call, InvocationInfo, output_invalid};
 
 /// A call on its way to a handler, for those who wait with it: on the heap, since it is handed from one future to the
 /// next, and each would have room of its own for it.
 pub(super) struct Order {
-    pub(super) facts: Facts,
+    pub(super) facts: InvocationInfo,
     pub(super) callers: Option<Arc<Link>>,
     pub(super) input: Payload,
 }
@@ -93,14 +93,14 @@ impl Invoker {
     }
 
     fn ask(&self, cid: Cid, call: Call) -> Result<Outside> {
-        let refused = self.refuse_when_draining();
-        refused.map_err(|error| error.with_fact("service", &call.service))?;
+        let refused = self.check_accepting();
+        refused.map_err(|error| error.with_info("service", &call.service))?;
         let work = self.0.work.token();
         let route = self.0.routes.find(&call.service)?;
         let wanted = Wanted::of(&call);
         sio::check_format(route.definition.declaration(), call.response_format)?;
         let timeout = call.timeout.unwrap_or(route.options.timeout);
-        let facts = Facts {
+        let facts = InvocationInfo {
             cid,
             service: route.name().clone(),
             attempt: 1,
@@ -164,7 +164,7 @@ impl Invoker {
         let options = route.definition.service_options();
         let own_timeout = call.timeout.or(options.timeout);
         let (deadline, shorter) = nested_deadline(parent.deadline, own_timeout);
-        let facts = Facts {
+        let facts = InvocationInfo {
             cid: parent.cid,
             service: route.name().clone(),
             attempt: 1,
@@ -202,7 +202,7 @@ impl Invoker {
         &'a self,
         route: &'a Arc<Route>,
         bounds: Bounds<'a>,
-        facts: Facts,
+        facts: InvocationInfo,
         callers: Option<Arc<Link>>,
         input: Payload,
     ) -> impl Future<Output = Result<Reply>> + Send + 'a {

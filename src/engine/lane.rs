@@ -128,7 +128,7 @@ impl Invoker {
     pub(super) fn wake(&self, route: &Arc<Route>) {
         if !route.lane.started.swap(true, Ordering::AcqRel) {
             let drive = drive(self.clone(), route.name().clone(), Arc::clone(&route.lane));
-            self.look_after("lane", drive);
+            self.spawn_until_drain("lane", drive);
         }
         route.lane.bell.notify_one();
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::codec::sio;
 use crate::engine::Invoker;
 use crate::engine::clock::later;
-use crate::engine::lookup::Found;
+use crate::engine::lookup::InvocationView;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::Invocation;
@@ -22,7 +22,7 @@ impl Invoker {
     pub(super) async fn invoke_stored(&self, mut call: Call) -> Result<(Cid, Reply)> {
         let route = self.0.routes.find(&call.service)?;
         let timeout = call.timeout.take().unwrap_or(route.options.timeout);
-        let asked = call.background();
+        let asked = call.durable();
         let continues = asked.on_deadline == OnDeadline::Continue;
         if !continues {
             asked.deadline = Some(later(self.0.clock.now(), timeout));
@@ -30,7 +30,7 @@ impl Invoker {
         }
         let cid = self.invoke_async(call).await?.cid;
         let found = self.find(cid, timeout).await;
-        let Found { invocation, .. } = found.map_err(|error| error.with_cid(cid))?;
+        let InvocationView { invocation, .. } = found.map_err(|error| error.with_cid(cid))?;
         match invocation.outcome() {
             Some(Ok(Reply { payload, metadata })) => {
                 let declaration = route.definition.declaration();
@@ -55,7 +55,7 @@ fn wait_over(invocation: &Invocation, timeout: Duration, continues: bool) -> Err
         let message = format!("service `{service}` did not answer within {timeout} ms");
         Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
     };
-    error.with_fact("timeout_ms", timeout).with_cid(cid)
+    error.with_info("timeout_ms", timeout).with_cid(cid)
 }
 
 /// `UNKNOWN` / `NODE_LOST`: what is attempted at most once may have run, or not.

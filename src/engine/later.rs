@@ -68,7 +68,7 @@ impl Laters {
         if entries.len() >= WAITING {
             let message = format!("{WAITING} calls wait for outcomes from outside already");
             return Err(
-                Error::resource_exhausted(reason::LATER_LIMIT, message).with_fact("calls", WAITING)
+                Error::resource_exhausted(reason::LATER_LIMIT, message).with_info("calls", WAITING)
             );
         }
         entries.insert(
@@ -168,7 +168,7 @@ impl Invoker {
     pub async fn complete(&self, cid: Cid, token: &str, outcome: Result<Reply>) -> Result<State> {
         let token = Token::parse(token).ok_or_else(void)?;
         let complete = self.clone().complete_whole(cid, token, outcome);
-        self.0.tasks.see_through("complete", complete).await
+        self.0.tasks.run_to_completion("complete", complete).await
     }
 
     async fn complete_whole(self, cid: Cid, token: Token, outcome: Result<Reply>) -> Result<State> {
@@ -205,7 +205,7 @@ impl Invoker {
         outcome: &Result<Reply>,
     ) -> Result<Option<State>> {
         let invocation = self.look(cid).await?.invocation;
-        let later = invocation.later;
+        let later = invocation.completion;
         if later.is_none_or(|later| later.token != token.hash()) {
             return Err(void());
         }
@@ -220,7 +220,7 @@ impl Invoker {
         };
         let now = self.0.clock.now();
         let ended = Ended::With(outcome);
-        let losses = self.0.limits.losses;
+        let losses = self.0.limits.max_crashes;
         let decision = decide(&route, &invocation, RUNNING, ended, now, losses);
         let state = decision.state;
         let taken = self.settle_idle(&route, &invocation, decision, Whose::Nobodys);
@@ -256,7 +256,7 @@ impl Invoker {
     ) -> bool {
         let timeout = route.attempt_timeout(&invocation.request);
         let ended = Ended::With(Err(timed_out(route, timeout)));
-        let (now, losses) = (self.0.clock.now(), self.0.limits.losses);
+        let (now, losses) = (self.0.clock.now(), self.0.limits.max_crashes);
         let decision = decide(route, invocation, RUNNING, ended, now, losses);
         self.settle_idle(route, invocation, decision, whose).await
     }

@@ -23,7 +23,7 @@ pub struct Limits {
     /// How deeply services may invoke one another. Default: 32.
     pub depth: u32,
     /// How often the node may end in the middle of an attempt before an invocation is given up. Default: 5.
-    pub losses: u32,
+    pub max_crashes: u32,
     /// How many invocations of one service may be pending. Default: 1 000 000.
     pub pending: usize,
     /// How many invocations may be pending in all. Default: 10 000 000.
@@ -73,7 +73,7 @@ impl Default for Limits {
             node_concurrency: 4_096,
             queue_length: 1_024,
             depth: 32,
-            losses: 5,
+            max_crashes: 5,
             pending: 1_000_000,
             node_pending: 10_000_000,
             retention: DAY,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::engine::Invoker;
-use crate::engine::follow::{Follow, Followed, cid_unknown, result_expired};
+use crate::engine::follow::{FollowRequest, FollowerEvent, cid_unknown, result_expired};
 use crate::engine::store::Stored;
 use crate::model::error::Result;
 use crate::model::id::Cid;
@@ -13,7 +13,7 @@ use crate::model::invocation::{Invocation, State};
 
 /// An invocation as it stands.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct InvocationView {
     /// The invocation.
     pub invocation: Invocation,
     /// Whether it is due, where it is pending.
@@ -28,19 +28,19 @@ impl Invoker {
     /// # Errors
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; what the store answers.
-    pub async fn find(&self, cid: Cid, wait: Duration) -> Result<Found> {
+    pub async fn find(&self, cid: Cid, wait: Duration) -> Result<InvocationView> {
         let found = self.look(cid).await?;
         if found.invocation.state.is_terminal() || wait.is_zero() {
             return Ok(found);
         }
         let until = Instant::now().checked_add(wait);
-        let mut follower = self.follow(Follow {
+        let mut follower = self.follow(FollowRequest {
             cids: vec![(cid, found.invocation.sequence())],
-            ..Follow::default()
+            ..FollowRequest::default()
         })?;
         let ended = async {
             while let Some(followed) = follower.next().await? {
-                if let Followed::NotFound { error, .. } = followed {
+                if let FollowerEvent::NotFound { error, .. } = followed {
                     return Err(error);
                 }
             }
@@ -54,10 +54,10 @@ impl Invoker {
         self.look(cid).await
     }
 
-    pub(super) fn found(&self, invocation: Invocation) -> Found {
+    pub(super) fn found(&self, invocation: Invocation) -> InvocationView {
         let waits = matches!(invocation.state, State::Pending { .. });
         let service = invocation.request.service.as_str();
-        Found {
+        InvocationView {
             due: waits && invocation.due <= self.0.clock.now(),
             unserved: waits
                 && !self
@@ -69,7 +69,7 @@ impl Invoker {
         }
     }
 
-    pub(super) async fn look(&self, cid: Cid) -> Result<Found> {
+    pub(super) async fn look(&self, cid: Cid) -> Result<InvocationView> {
         // Before the store is read: what has ended in between is terminal there.
         let live = self.0.hub.live(cid);
         match self.0.store.get(cid).await? {

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use crate::engine::Invoker;
 use crate::engine::decide::cancelled;
-use crate::engine::lookup::Found;
+use crate::engine::lookup::InvocationView;
 use crate::engine::settle::Whose;
 use crate::engine::store::{Filter, Stored};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, texts};
-use crate::model::invocation::{Change, HELD, Invocation, State};
+use crate::model::invocation::{HELD, Invocation, State, Transition};
 use crate::model::payload::Payload;
 use crate::model::sio::Ignored;
-use crate::service::{Accepted, Background, Call};
+use crate::service::{Accepted, Call, DurableOptions};
 
 /// A page of invocations as they stand.
 #[derive(Clone, Debug, Default)]
-pub struct Listed {
+pub struct InvocationPage {
     /// Those accepted last first.
-    pub found: Vec<Found>,
+    pub found: Vec<InvocationView>,
     /// Where the next page begins, if there is one.
     pub next: Option<u64>,
 }
@@ -35,7 +35,7 @@ impl Invoker {
         mut filter: Filter,
         before: Option<u64>,
         max: usize,
-    ) -> Result<Listed> {
+    ) -> Result<InvocationPage> {
         let asked = filter.states.len();
         // A store does not know what runs; as many as that are in memory.
         let runs = |state: &State| matches!(state, State::Running { .. });
@@ -49,7 +49,7 @@ impl Invoker {
             .invocations
             .into_iter()
             .map(|invocation| self.as_it_stands(invocation));
-        Ok(Listed {
+        Ok(InvocationPage {
             found: found.collect(),
             next: page.next,
         })
@@ -61,9 +61,9 @@ impl Invoker {
     /// # Errors
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED` where it has ended.
-    pub async fn cancel(&self, cid: Cid) -> Result<Found> {
+    pub async fn cancel(&self, cid: Cid) -> Result<InvocationView> {
         let cancel = self.clone().cancel_whole(cid);
-        self.0.tasks.see_through("cancel", cancel).await
+        self.0.tasks.run_to_completion("cancel", cancel).await
     }
 
     /// Looks at what [`cancel`](Self::cancel) would cancel.
@@ -71,7 +71,7 @@ impl Invoker {
     /// # Errors
     ///
     /// As for [`cancel`](Self::cancel).
-    pub async fn would_cancel(&self, cid: Cid) -> Result<Found> {
+    pub async fn check_cancel(&self, cid: Cid) -> Result<InvocationView> {
         let found = self.look(cid).await?;
         match found.invocation.state.is_terminal() {
             true => Err(has_ended(&found.invocation)),
@@ -79,7 +79,7 @@ impl Invoker {
         }
     }
 
-    async fn cancel_whole(self, cid: Cid) -> Result<Found> {
+    async fn cancel_whole(self, cid: Cid) -> Result<InvocationView> {
         // Between its claim and its first attempt an invocation is nobody's to end, for some microseconds.
         const TRIES: usize = 100;
         const PAUSE: Duration = Duration::from_millis(1);
@@ -107,7 +107,7 @@ impl Invoker {
                 .end_pending(
                     &route,
                     &found.invocation,
-                    Change::Cancel,
+                    Transition::Cancel,
                     cancelled(),
                     Whose::Nobodys,
                 )
@@ -135,7 +135,7 @@ impl Invoker {
     /// succeeded; as for [`invoke_async`](Self::invoke_async).
     pub async fn retry(&self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
         let retry = self.clone().retry_whole(cid, input);
-        self.0.tasks.see_through("retry", retry).await
+        self.0.tasks.run_to_completion("retry", retry).await
     }
 
     /// Looks at what [`retry`](Self::retry) would run again, with another input or the same.
@@ -143,7 +143,7 @@ impl Invoker {
     /// # Errors
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`.
-    pub async fn would_retry(&self, cid: Cid, with_input: bool) -> Result<Found> {
+    pub async fn check_retry(&self, cid: Cid, with_input: bool) -> Result<InvocationView> {
         let found = self.look(cid).await?;
         let invocation = &found.invocation;
         let what = match invocation.shown_state() {
@@ -163,7 +163,7 @@ impl Invoker {
     }
 
     async fn retry_whole(self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
-        let found = self.would_retry(cid, input.is_some()).await?;
+        let found = self.check_retry(cid, input.is_some()).await?;
         let invocation = found.invocation;
         let request = &invocation.request;
         if !invocation.state.is_terminal() {
@@ -182,7 +182,7 @@ impl Invoker {
         call.timeout = request.attempt_timeout;
         call.response_format = request.response_format;
         call.metadata = Some(Arc::new(request.metadata.clone()));
-        call.background = Some(Box::new(Background {
+        call.durable = Some(Box::new(DurableOptions {
             retry_policy: request.terms.retry_policy.clone(),
             hold: request.terms.hold,
             callbacks: texts(&request.terms.callbacks),
@@ -190,7 +190,7 @@ impl Invoker {
             retention: request.terms.retention,
             concurrency_key: request.terms.concurrency_key.clone(),
             retry_of: Some(cid),
-            ..Background::default()
+            ..DurableOptions::default()
         }));
         self.invoke_async(call).await
     }
@@ -200,8 +200,8 @@ impl Invoker {
     /// # Errors
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_ENDED`.
-    pub async fn purge(&self, cid: Cid) -> Result<Found> {
-        let found = self.would_purge(cid).await?;
+    pub async fn purge(&self, cid: Cid) -> Result<InvocationView> {
+        let found = self.check_purge(cid).await?;
         if self.0.store.remove(cid).await? {
             return Ok(found);
         }
@@ -215,7 +215,7 @@ impl Invoker {
     /// # Errors
     ///
     /// As for [`purge`](Self::purge).
-    pub async fn would_purge(&self, cid: Cid) -> Result<Found> {
+    pub async fn check_purge(&self, cid: Cid) -> Result<InvocationView> {
         let found = self.look(cid).await?;
         let group_has_ended = match found.invocation.request.member() {
             Some(member) => match self.0.store.get(member.group).await? {
@@ -250,7 +250,7 @@ impl Invoker {
         Ok(children)
     }
 
-    fn as_it_stands(&self, mut invocation: Invocation) -> Found {
+    fn as_it_stands(&self, mut invocation: Invocation) -> InvocationView {
         if let Some(live) = self.0.hub.live(invocation.request.cid)
             && !invocation.state.is_terminal()
         {

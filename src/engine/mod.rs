@@ -47,16 +47,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::clock::Clock;
-pub use self::follow::{Follow, Followed, Follower};
+pub use self::follow::{FollowRequest, Follower, FollowerEvent};
 use self::hub::Hub;
 use self::later::Laters;
 pub use self::limits::Limits;
-pub use self::lookup::Found;
-pub use self::manage::Listed;
+pub use self::lookup::InvocationView;
+pub use self::manage::InvocationPage;
 use self::names::Names;
-pub use self::pool::{Location, Offered, Pool, Takes};
+pub use self::pool::{Accepts, Location, WorkerPool, WorkerService};
 use self::routes::{Place, Routes};
-pub use self::routes::{ServiceFacts, ServiceStatus};
+pub use self::routes::{ServiceInfo, ServiceStatus};
 use self::store::Store;
 use self::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
@@ -207,13 +207,13 @@ impl Invoker {
 
     /// Counts the changes of the services: the same number means the same services.
     #[must_use]
-    pub fn generation(&self) -> u64 {
+    pub fn catalog_version(&self) -> u64 {
         self.0.routes.generation()
     }
 
     /// Rings when services come and go.
     #[must_use]
-    pub fn changes(&self) -> watch::Receiver<()> {
+    pub fn service_changes(&self) -> watch::Receiver<()> {
         self.0.changes.subscribe()
     }
 
@@ -229,7 +229,7 @@ impl Invoker {
     }
 
     /// Waits until nothing is under way: no call, no handler, no outcome to be recorded.
-    pub async fn idle(&self) {
+    pub async fn wait_idle(&self) {
         self.0.work.close();
         self.0.work.wait().await;
     }
@@ -253,7 +253,7 @@ impl Invoker {
 
     /// How many handlers run now.
     #[must_use]
-    pub fn running(&self) -> usize {
+    pub fn running_handlers(&self) -> usize {
         self.0.limits.node_concurrency - self.0.handlers.available_permits()
     }
 
@@ -276,7 +276,11 @@ impl Invoker {
     }
 
     /// Looks after something until the node takes no new work any more.
-    fn look_after(&self, name: &'static str, look: impl Future<Output = ()> + Send + 'static) {
+    fn spawn_until_drain(
+        &self,
+        name: &'static str,
+        look: impl Future<Output = ()> + Send + 'static,
+    ) {
         let draining = self.0.draining.clone();
         self.0.tasks.spawn(name, async move {
             tokio::select! {
@@ -291,7 +295,7 @@ impl Invoker {
     /// # Errors
     ///
     /// `UNAVAILABLE` / `NODE_STOPPING`.
-    pub fn refuse_when_draining(&self) -> Result<()> {
+    pub fn check_accepting(&self) -> Result<()> {
         if self.0.draining.is_cancelled() {
             return Err(stopping());
         }

@@ -13,7 +13,7 @@ const BATCH: usize = 256;
 
 /// Starts the watch.
 pub(super) fn start(invoker: &Invoker) {
-    invoker.look_after("overdue", watch(invoker.clone()));
+    invoker.spawn_until_drain("overdue", watch(invoker.clone()));
 }
 
 async fn watch(invoker: Invoker) {

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use crate::model::error::{Error, reason};
 use crate::model::id::ServiceName;
-use crate::service::{BoxFuture, Definition, Seat};
+use crate::service::{BoxFuture, Definition, WorkerPermit};
 
 /// Whether a worker is asked, by what it declares.
-pub type Takes<'a> = &'a (dyn Fn(&Definition) -> bool + Send + Sync);
+pub type Accepts<'a> = &'a (dyn Fn(&Definition) -> bool + Send + Sync);
 
 /// Any worker is.
 pub(super) fn any(_: &Definition) -> bool {
@@ -18,13 +18,13 @@ pub(super) fn any(_: &Definition) -> bool {
 }
 
 /// The workers that serve one service.
-pub trait Pool: fmt::Debug + Send + Sync {
+pub trait WorkerPool: fmt::Debug + Send + Sync {
     /// A seat at the worker that has most to spare, without waiting for one. Only of workers whose declaration passes
     /// `takes`.
-    fn try_seat(&self, takes: Takes<'_>) -> Option<Arc<dyn Seat>>;
+    fn try_seat(&self, takes: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>>;
 
     /// Waits for a seat at a worker whose declaration passes `takes`; `None` once there is none. Cancel safe.
-    fn seat<'a>(&'a self, takes: Takes<'a>) -> BoxFuture<'a, Option<Arc<dyn Seat>>>;
+    fn seat<'a>(&'a self, takes: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>>;
 
     /// Waits until somebody serves the service. Cancel safe.
     fn served(&self) -> BoxFuture<'_, ()>;
@@ -40,11 +40,11 @@ pub trait Pool: fmt::Debug + Send + Sync {
 
 /// A service that workers serve.
 #[derive(Clone, Debug)]
-pub struct Offered {
+pub struct WorkerService {
     /// The declaration in force: the newest one among theirs.
     pub definition: Arc<Definition>,
     /// The workers.
-    pub pool: Arc<dyn Pool>,
+    pub pool: Arc<dyn WorkerPool>,
 }
 
 /// Where a service is served: the node itself, or a worker.
@@ -70,5 +70,5 @@ pub struct Location {
 pub(super) fn no_worker(service: &ServiceName) -> Error {
     let message =
         format!("nobody serves `{service}` now: start its worker, or invoke it in the background");
-    Error::unavailable(reason::NO_WORKER, message).with_fact("service", service)
+    Error::unavailable(reason::NO_WORKER, message).with_info("service", service)
 }

@@ -11,7 +11,7 @@ const BATCH: usize = 1_000;
 
 /// Starts the sweeper.
 pub(super) fn start(invoker: &Invoker) {
-    invoker.look_after("purge", sweep(invoker.clone()));
+    invoker.spawn_until_drain("purge", sweep(invoker.clone()));
 }
 
 async fn sweep(invoker: Invoker) {

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::engine::gate::Gate;
 use crate::engine::lane::Lane;
 use crate::engine::limits::Limits;
-use crate::engine::pool::{Location, Offered, Pool};
+use crate::engine::pool::{Location, WorkerPool, WorkerService};
 use crate::engine::{Engine, Invoker};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{ServiceName, shortened};
@@ -70,7 +70,7 @@ impl Resolved {
 }
 
 impl Resolved {
-    fn gate(&self, place: &Place<'_>, pool: Option<Arc<dyn Pool>>) -> Arc<Gate> {
+    fn gate(&self, place: &Place<'_>, pool: Option<Arc<dyn WorkerPool>>) -> Arc<Gate> {
         let node = Arc::clone(place.handlers);
         Arc::new(Gate::new(self.concurrency, self.queue_length, node, pool))
     }
@@ -121,11 +121,15 @@ impl Routes {
 
     /// Adds or replaces services that others serve: what waits for them, and what runs, stays as it is. A service of
     /// this process does not give way, unless it is there to play with. All at once: each change costs a whole table.
-    pub(super) fn put_elsewhere(&self, offers: &[Offered], place: &Place<'_>) -> Result<()> {
+    pub(super) fn upsert_worker_routes(
+        &self,
+        offers: &[WorkerService],
+        place: &Place<'_>,
+    ) -> Result<()> {
         let stays = |known: Option<&Arc<Route>>| known.is_some_and(|known| !known.gives_way());
         let before = self.table.rcu(|table| {
             let mut table = Table::clone(table);
-            for Offered { definition, pool } in offers {
+            for WorkerService { definition, pool } in offers {
                 let name = definition.name();
                 let known = table.get(name);
                 if !stays(known) {
@@ -202,7 +206,7 @@ impl Route {
     /// The route to workers; `known` is the one there was.
     fn elsewhere(
         definition: Arc<Definition>,
-        pool: &Arc<dyn Pool>,
+        pool: &Arc<dyn WorkerPool>,
         place: &Place<'_>,
         known: Option<&Self>,
     ) -> Self {
@@ -288,13 +292,13 @@ fn unknown(name: &str, table: &Table) -> Error {
     if nearest.is_empty() {
         error
     } else {
-        error.with_fact("nearest", nearest.join(","))
+        error.with_info("nearest", nearest.join(","))
     }
 }
 
 /// What is known of a service.
 #[derive(Clone, Debug)]
-pub struct ServiceFacts {
+pub struct ServiceInfo {
     /// Its definition: the newest one among those that are served now, or the last one that was.
     pub definition: Arc<Definition>,
     /// The options in force: the service's own, and the node's where it has none.
@@ -323,7 +327,7 @@ pub struct ServiceStatus {
 impl Invoker {
     /// All services, by name.
     #[must_use]
-    pub fn services(&self) -> Vec<ServiceFacts> {
+    pub fn services(&self) -> Vec<ServiceInfo> {
         let table = self.0.routes.all();
         let awaited = self.0.laters.awaited();
         let mut services: Vec<_> = table
@@ -336,7 +340,7 @@ impl Invoker {
 
     /// Whether the node serves a service itself, and does not give way to workers.
     #[must_use]
-    pub fn serves(&self, name: &str) -> bool {
+    pub fn is_served_locally(&self, name: &str) -> bool {
         let route = self.0.routes.get(name);
         route.is_some_and(|route| route.gate.pool().is_none() && !route.gives_way())
     }
@@ -346,7 +350,7 @@ impl Invoker {
     /// # Errors
     ///
     /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the nearest names.
-    pub fn service(&self, name: &str) -> Result<ServiceFacts> {
+    pub fn service(&self, name: &str) -> Result<ServiceInfo> {
         let route = self.0.routes.find(name)?;
         Ok(self.0.facts(&route, &self.0.laters.awaited()))
     }
@@ -357,13 +361,13 @@ impl Engine {
         &self,
         route: &Route,
         awaited_calls: &HashMap<ServiceName, usize, RandomState>,
-    ) -> ServiceFacts {
+    ) -> ServiceInfo {
         // What answers later runs for whoever looks at it, and has no slot.
         let awaited = self.store.awaited(route.name());
         let calls = awaited_calls.get(route.name()).copied();
         let own = route.definition.service_options();
         let options = &route.options;
-        ServiceFacts {
+        ServiceInfo {
             definition: Arc::clone(&route.definition),
             locations: route.locations(),
             is_served: route.is_served(),

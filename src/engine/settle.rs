@@ -13,7 +13,7 @@ use crate::engine::hub::{Live, next_sequence};
 use crate::engine::routes::Route;
 use crate::engine::store::Record;
 use crate::model::error::{Error, reason};
-use crate::model::invocation::{Change, Event, EventKind, Invocation, State};
+use crate::model::invocation::{Event, EventKind, Invocation, State, Transition};
 
 /// How long to wait before a record is tried again that the store refused.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ impl Invoker {
         let engine = &self.0;
         let cid = invocation.request.cid;
         let now = engine.clock.now();
-        let limit = engine.limits.losses;
+        let limit = engine.limits.max_crashes;
         let decision = decide(route, invocation, live.state(), ended, now, limit);
         let record = self.record_of(route, invocation, live, decision, now);
         let taken = self.record_at_last(&record).await;
@@ -89,7 +89,7 @@ impl Invoker {
         &self,
         route: &Route,
         invocation: &Invocation,
-        change: Change,
+        change: Transition,
         error: Error,
         whose: Whose,
     ) -> bool {
@@ -252,7 +252,7 @@ impl Invoker {
         let terms = &invocation.request.terms;
         let retention = terms.retention.unwrap_or(kept_for);
         let ended = decision.state.is_terminal();
-        let awaited = decision.later.filter(|later| later.waits);
+        let awaited = decision.completion.filter(|completion| completion.pending);
         let awaited = awaited.map(|_| decision.due);
         let purge_time = ended.then(|| later(now, retention));
         let tombstone = retention.min(self.0.limits.tombstone_retention);
@@ -261,11 +261,11 @@ impl Invoker {
             service: invocation.request.service.clone(),
             state: decision.state,
             attempts: decision.attempts,
-            losses: decision.losses,
+            crash_count: decision.crash_count,
             due: decision.due,
-            wake: terms.wake(decision.state, decision.due),
-            over: terms
-                .over(decision.state)
+            next_wakeup: terms.next_wakeup(decision.state, decision.due),
+            expires_at: terms
+                .expires_at(decision.state)
                 .into_iter()
                 .chain(awaited)
                 .min()
@@ -278,7 +278,7 @@ impl Invoker {
             purge_time,
             tombstone_until: purge_time.map(|time| later(time, tombstone)),
             followed_by: Vec::new(),
-            later: decision.later,
+            completion: decision.completion,
             unclaimed: None,
         }
     }
@@ -293,9 +293,9 @@ fn kept_for(route: &Route, state: State) -> Duration {
 }
 
 /// Why an invocation that is pending is given up, if its time is over.
-pub(super) fn over(invocation: &Invocation, now: Timestamp) -> Option<(Change, Error)> {
+pub(super) fn over(invocation: &Invocation, now: Timestamp) -> Option<(Transition, Error)> {
     if invocation.cancel_requested {
-        return Some((Change::Cancel, cancelled()));
+        return Some((Transition::Cancel, cancelled()));
     }
     let terms = &invocation.request.terms;
     let passed = |time: Option<Timestamp>| time.filter(|time| *time <= now);
@@ -304,10 +304,10 @@ pub(super) fn over(invocation: &Invocation, now: Timestamp) -> Option<(Change, E
     {
         let message = format!("the invocation had not started at {time}, when it expired");
         let error = Error::deadline_exceeded(reason::EXPIRED, message);
-        return Some((Change::ExpirationPassed, error));
+        return Some((Transition::ExpirationPassed, error));
     }
     let time = passed(terms.deadline)?;
-    Some((Change::DeadlinePassed, deadline_passed(time)))
+    Some((Transition::DeadlinePassed, deadline_passed(time)))
 }
 
 /// `DEADLINE_EXCEEDED`, for good.

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::gate::{Gate, Here, Permits};
-use crate::service::{BoxFuture, Seat};
+use crate::service::{BoxFuture, WorkerPermit};
 
 /// The slot of one running handler. Given back while the handler waits for nested calls, so that a chain of services
 /// cannot lock itself up; and for good when the handler has ended, whoever still holds its context.
@@ -25,7 +25,7 @@ pub(super) struct Slot {
 struct SlotState {
     permits: Option<Here>,
     /// The seat at a worker: lent and taken back with the permits.
-    seat: Option<Arc<dyn Seat>>,
+    seat: Option<Arc<dyn WorkerPermit>>,
     /// How many nested calls the handler waits for.
     nested: usize,
     closed: bool,
@@ -78,11 +78,11 @@ impl Slot {
     }
 
     /// The seat at a worker, where the handler runs there and has not ended.
-    pub(super) fn seat(&self) -> Option<Arc<dyn Seat>> {
+    pub(super) fn seat(&self) -> Option<Arc<dyn WorkerPermit>> {
         self.lock().seat.clone()
     }
 
-    async fn take_seat_back(&self, seat: &dyn Seat, unwanted: &CancellationToken) {
+    async fn take_seat_back(&self, seat: &dyn WorkerPermit, unwanted: &CancellationToken) {
         if self.lock().nested > 0 {
             return;
         }

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Event, Invocation, Later, Request, Shown, State, failure_of};
+use crate::model::invocation::{
+    AsyncCompletion, Event, Invocation, ProgressRecord, Request, State, failure_of,
+};
 use crate::service::BoxFuture;
 
 /// Where invocations are kept.
@@ -54,11 +56,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>>;
 
     /// Takes up to `max` invocations of a service that are pending and due at `now`, or whose time
-    /// is over then ([`Invocation::wake`]), those that are due longest first. Of those with the
+    /// is over then ([`Invocation::next_wakeup`]), those that are due longest first. Of those with the
     /// same concurrency key one at a time is taken.
     ///
     /// What was taken is not handed out again before it is [`record`](Self::record)ed as pending, or the store is
-    /// opened again. Where one of a concurrency key waits for an outcome from outside ([`Record::later`]), none of the
+    /// opened again. Where one of a concurrency key waits for an outcome from outside ([`Record::completion`]), none of the
     /// others is taken.
     fn claim<'a>(
         &'a self,
@@ -67,14 +69,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         max: usize,
     ) -> BoxFuture<'a, Result<Claim>>;
 
-    /// Up to `max` pending invocations that are not claimed and whose time is over at `now` ([`Terms::over`]): whether
+    /// Up to `max` pending invocations that are not claimed and whose time is over at `now` ([`Terms::expires_at`]): whether
     /// they are due or not, and whatever waits before them.
     ///
-    /// [`Terms::over`]: crate::model::invocation::Terms::over
+    /// [`Terms::expires_at`]: crate::model::invocation::Terms::over
     fn overdue(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>>;
 
     /// Notes that attempts of recovered invocations are about to run. Durable when it resolves: where the node ends
-    /// before a [`record`](Self::record) follows, they count as lost ([`Invocation::losses`]).
+    /// before a [`record`](Self::record) follows, they count as lost ([`Invocation::crash_count`]).
     fn begin(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>>;
 
     /// Records what became of an invocation: its new state and the events since the last record, together or not at
@@ -212,19 +214,19 @@ pub struct Record {
     /// How many attempts were started.
     pub attempts: u32,
     /// How often its worker was lost in the middle of an attempt, since one ended by itself.
-    pub losses: u32,
+    pub crash_count: u32,
     /// When it is due, if it is pending.
     pub due: Timestamp,
     /// When somebody has to look at it, if it is pending.
-    pub wake: Timestamp,
+    pub next_wakeup: Timestamp,
     /// When its time is over, if it is pending and ever is.
-    pub over: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
     /// When its first attempt started.
     pub first_attempt_time: Option<Timestamp>,
     /// The events since the last record, in order.
     pub events: Vec<Arc<Event>>,
     /// The last progress reported.
-    pub progress: Option<Arc<Shown>>,
+    pub progress: Option<Arc<ProgressRecord>>,
     /// Why the last attempt failed, if another one follows.
     pub last_failure: Option<Error>,
     /// When it ended, if it did.
@@ -236,7 +238,7 @@ pub struct Record {
     /// What is accepted together with it: callbacks.
     pub followed_by: Vec<Invocation>,
     /// Whether its outcome is awaited from outside, or came so.
-    pub later: Option<Later>,
+    pub completion: Option<AsyncCompletion>,
     /// Of somebody who did not claim the invocation: how many attempts it had when that was decided. It is only taken
     /// where it is not claimed, and has not been attempted since.
     pub unclaimed: Option<u32>,

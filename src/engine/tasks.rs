@@ -38,12 +38,12 @@ impl Tasks {
     }
 
     /// Runs a task to its end, even where whoever waits for it goes away: then it is spawned, and not before.
-    pub fn see_through<T: Send + 'static>(
+    pub fn run_to_completion<T: Send + 'static>(
         &self,
         name: &'static str,
         task: impl Future<Output = T> + Send + 'static,
-    ) -> SeenThrough<T> {
-        SeenThrough {
+    ) -> RunToCompletion<T> {
+        RunToCompletion {
             task: Some(Box::pin(task)),
             name,
             tasks: self.clone(),
@@ -65,22 +65,22 @@ impl Default for Tasks {
 
 /// A task that runs to its end, whether it is awaited or dropped.
 #[must_use = "it does nothing before it is awaited or dropped"]
-pub struct SeenThrough<T: Send + 'static> {
+pub struct RunToCompletion<T: Send + 'static> {
     /// `None` once it has ended, and while it is polled: what panicked is not polled again.
     task: Option<BoxFuture<'static, T>>,
     name: &'static str,
     tasks: Tasks,
 }
 
-impl<T: Send + 'static> std::fmt::Debug for SeenThrough<T> {
+impl<T: Send + 'static> std::fmt::Debug for RunToCompletion<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SeenThrough")
+        f.debug_struct("RunToCompletion")
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
 }
 
-impl<T: Send + 'static> Future for SeenThrough<T> {
+impl<T: Send + 'static> Future for RunToCompletion<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
@@ -95,7 +95,7 @@ impl<T: Send + 'static> Future for SeenThrough<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for SeenThrough<T> {
+impl<T: Send + 'static> Drop for RunToCompletion<T> {
     fn drop(&mut self) {
         if let Some(task) = self.task.take() {
             self.tasks.spawn(self.name, async move { drop(task.await) });

@@ -102,5 +102,5 @@ fn too_late(route: &Route, timeout: Duration) -> Error {
         timeout.as_millis()
     );
     Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
-        .with_fact("timeout_ms", timeout.as_millis())
+        .with_info("timeout_ms", timeout.as_millis())
 }

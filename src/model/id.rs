@@ -84,12 +84,6 @@ impl Cid {
     }
 }
 
-impl Default for Cid {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl fmt::Display for Cid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.encode(&mut [0; 36]))

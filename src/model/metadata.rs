@@ -70,7 +70,7 @@ impl Metadata {
             Self::MAX_BYTES
         );
         Err(Error::invalid_argument(reason::METADATA_TOO_LARGE, message)
-            .with_fact("limit", Self::MAX_BYTES))
+            .with_info("limit", Self::MAX_BYTES))
     }
 }
 

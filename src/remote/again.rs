@@ -115,7 +115,7 @@ mod tests {
         let not_reached = || Error::unavailable(reason::CONNECT_FAILED, "x");
         let of = |service: &'static str| {
             let error = Error::unavailable(reason::NO_WORKER, "x").with_cid(Cid::new());
-            error.with_fact("service", service)
+            error.with_info("service", service)
         };
         assert_eq!(count(not_reached, &never).await, TRIES);
         assert!(never(&of("a.service")));

@@ -19,7 +19,9 @@ use crate::remote::introduced::Introduced;
 use crate::remote::offer::Member;
 use crate::remote::session::{Answered, Session, lost};
 use crate::remote::wire;
-use crate::service::{BoxFuture, Call, Context, Definition, Fate, HandlerFuture, Seat};
+use crate::service::{
+    BoxFuture, Call, Context, Definition, DispatchStatus, HandlerFuture, WorkerPermit,
+};
 
 /// What surrounds an input in its message, at most, the metadata aside.
 const ENVELOPE: usize = 1024;
@@ -37,11 +39,11 @@ impl Handed {
         Arc::new(Self {
             member,
             credit: Mutex::new(Some(credit)),
-            fate: AtomicU8::new(Fate::Ends as u8),
+            fate: AtomicU8::new(DispatchStatus::Open as u8),
         })
     }
 
-    pub(super) fn decide(&self, fate: Fate) {
+    pub(super) fn decide(&self, fate: DispatchStatus) {
         self.fate.store(fate as u8, Ordering::Release);
     }
 
@@ -65,7 +67,7 @@ impl Handed {
         check_size(&dispatch, session.introduced())?;
         let (answer, answered) = oneshot::channel();
         if !session.hand_over(token, dispatch, self, context, answer) {
-            self.decide(Fate::NeverBegan);
+            self.decide(DispatchStatus::NotStarted);
             let message = "the worker left before the dispatch was handed over";
             return Err(Error::unavailable(reason::NO_WORKER, message));
         }
@@ -79,17 +81,17 @@ impl Handed {
     }
 }
 
-impl Seat for Handed {
+impl WorkerPermit for Handed {
     fn definition(&self) -> &Arc<Definition> {
         &self.member.definition
     }
 
-    fn fate(&self) -> Fate {
+    fn status(&self) -> DispatchStatus {
         match self.fate.load(Ordering::Acquire) {
-            fate if fate == Fate::Lost as u8 => Fate::Lost,
-            fate if fate == Fate::HandedBack as u8 => Fate::HandedBack,
-            fate if fate == Fate::NeverBegan as u8 => Fate::NeverBegan,
-            _ => Fate::Ends,
+            fate if fate == DispatchStatus::Lost as u8 => DispatchStatus::Lost,
+            fate if fate == DispatchStatus::HandedBack as u8 => DispatchStatus::HandedBack,
+            fate if fate == DispatchStatus::NotStarted as u8 => DispatchStatus::NotStarted,
+            _ => DispatchStatus::Open,
         }
     }
 
@@ -188,7 +190,7 @@ fn follow_up(mut request: v1::InvokeAsyncRequest) -> Result<Call> {
     let cid = wire::given(std::mem::take(&mut request.cid));
     let cid = cid.map(|cid| cid.parse()).transpose()?;
     let mut call = wire::async_call(cid, request, metadata)?;
-    call.background().with_outcome = true;
+    call.durable().with_outcome = true;
     Ok(call)
 }
 
@@ -273,6 +275,6 @@ fn check_size(dispatch: &v1::Dispatch, introduced: &Introduced) -> Result<()> {
     Err(
         Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
             .with_retryable(false)
-            .with_fact("message_bytes", limit),
+            .with_info("message_bytes", limit),
     )
 }

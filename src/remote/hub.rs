@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::codec::convert::duration_to_proto;
 use crate::codec::proto::v1;
 use crate::engine::store::Announced;
-use crate::engine::{Invoker, Offered};
+use crate::engine::{Invoker, WorkerService};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::ServiceName;
 use crate::model::token::Token;
@@ -380,7 +380,7 @@ impl Hub {
             let limit = self.invoker.limits().workers;
             let message = format!("{limit} workers are connected already");
             return Err(Error::resource_exhausted(reason::STREAM_LIMIT, message)
-                .with_fact("workers", limit));
+                .with_info("workers", limit));
         }
         let limit = self.invoker.limits().services;
         let (new, known) = {
@@ -391,10 +391,13 @@ impl Hub {
         if new > 0 && known + new > limit {
             let message = format!("{known} services are remembered, and {new} more are too many");
             return Err(Error::resource_exhausted(reason::SERVICE_LIMIT, message)
-                .with_fact("services", limit));
+                .with_info("services", limit));
         }
         for one in declared {
-            if self.invoker.serves(one.definition.name().as_str()) {
+            if self
+                .invoker
+                .is_served_locally(one.definition.name().as_str())
+            {
                 let message = format!("`{}` is served by the node itself", one.definition.name());
                 return Err(Error::already_exists(reason::SERVICE_EXISTS, message));
             }
@@ -457,16 +460,16 @@ impl Hub {
             self.force(offer, hash, definition)
         });
         let forced: Vec<_> = forced.collect();
-        self.invoker.serve_elsewhere(&forced)
+        self.invoker.upsert_worker_routes(&forced)
     }
 
     /// Puts a declaration in force, as soon as the engine is told of it.
-    fn force(&self, offer: Arc<Offer>, hash: String, definition: Arc<Definition>) -> Offered {
+    fn force(&self, offer: Arc<Offer>, hash: String, definition: Arc<Definition>) -> WorkerService {
         if let Some(known) = self.table().services.get_mut(offer.service()) {
             known.in_force = hash;
         }
         let pool = offer;
-        Offered { definition, pool }
+        WorkerService { definition, pool }
     }
 
     /// After a worker came, left or changed its mind: the newest declaration that is served is in force.
@@ -495,12 +498,12 @@ impl Hub {
         }
         // What changes the table has the catalog of typed methods made anew.
         if forced.is_empty() {
-            self.invoker.moved();
-        } else if let Err(error) = self.invoker.serve_elsewhere(&forced) {
+            self.invoker.notify_service_changes();
+        } else if let Err(error) = self.invoker.upsert_worker_routes(&forced) {
             tracing::error!(worker.id = session.id(), %error, "cannot serve a worker's services");
         }
         for service in session.services() {
-            self.invoker.look_again(service);
+            self.invoker.retry_deferred(service);
         }
     }
 
@@ -512,7 +515,7 @@ impl Hub {
             }
         }
         drop(table);
-        self.invoker.moved();
+        self.invoker.notify_service_changes();
     }
 }
 

@@ -8,11 +8,11 @@ use futures_util::future::select_all;
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use crate::engine::{Location, Pool, Takes};
+use crate::engine::{Accepts, Location, WorkerPool};
 use crate::model::id::ServiceName;
 use crate::remote::handed::Handed;
 use crate::remote::session::Session;
-use crate::service::{BoxFuture, Definition, Seat};
+use crate::service::{BoxFuture, Definition, WorkerPermit};
 
 /// The workers that serve a service.
 #[derive(Debug)]
@@ -34,11 +34,11 @@ pub(super) struct Member {
 }
 
 impl Member {
-    fn seat(self: &Arc<Self>, credit: OwnedSemaphorePermit) -> Arc<dyn Seat> {
+    fn seat(self: &Arc<Self>, credit: OwnedSemaphorePermit) -> Arc<dyn WorkerPermit> {
         Handed::new(Arc::clone(self), credit)
     }
 
-    fn try_seat(self: &Arc<Self>) -> Option<Arc<dyn Seat>> {
+    fn try_seat(self: &Arc<Self>) -> Option<Arc<dyn WorkerPermit>> {
         let credit = Arc::clone(self.session.credit()).try_acquire_owned().ok()?;
         Some(self.seat(credit))
     }
@@ -94,8 +94,8 @@ impl Offer {
     }
 }
 
-impl Pool for Offer {
-    fn try_seat(&self, takes: Takes<'_>) -> Option<Arc<dyn Seat>> {
+impl WorkerPool for Offer {
+    fn try_seat(&self, takes: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>> {
         let members = self.members.load();
         if let [only] = members.as_slice() {
             return (only.session.is_open() && takes(&only.definition))
@@ -119,7 +119,7 @@ impl Pool for Offer {
             .find_map(|(_, member)| member.try_seat())
     }
 
-    fn seat<'a>(&'a self, takes: Takes<'a>) -> BoxFuture<'a, Option<Arc<dyn Seat>>> {
+    fn seat<'a>(&'a self, takes: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>> {
         Box::pin(async move {
             let mut bell = self.bell.subscribe();
             loop {

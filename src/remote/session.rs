@@ -28,7 +28,7 @@ use crate::remote::dispatched::{Dispatched, Stop};
 use crate::remote::handed::{Given, Handed, dispatch};
 use crate::remote::introduced::Introduced;
 use crate::remote::wire;
-use crate::service::{Context, Definition, Fate, output_invalid};
+use crate::service::{Context, Definition, DispatchStatus, output_invalid};
 
 /// So many results are acknowledged at once; fewer wait for a moment.
 const RECEIVED: usize = 64;
@@ -357,7 +357,7 @@ impl Session {
             let _ = outbox.try_send(Err(to_status(&error)));
         }
         for dispatched in dispatches.into_values() {
-            dispatched.seat.decide(Fate::Lost);
+            dispatched.seat.decide(DispatchStatus::Lost);
             if let Some(answer) = dispatched.answer {
                 let _ = answer.send(Err(lost(&self.introduced.name)));
             }
@@ -527,7 +527,7 @@ impl Session {
             return Err(
                 Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
                     .with_retryable(false)
-                    .with_fact("message_bytes", limit),
+                    .with_info("message_bytes", limit),
             );
         }
         // What is declared is read where that is checked.
@@ -557,7 +557,7 @@ impl Session {
                 self.refuse(text, "the dispatch has ended: its token is void");
                 continue;
             };
-            seat.decide(Fate::HandedBack);
+            seat.decide(DispatchStatus::HandedBack);
             if let Some(answer) = answer {
                 let _ = answer.send(Err(given_back(&self.introduced.name)));
             }

@@ -23,7 +23,8 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::{IGNORED_KEY, Ignored};
 use crate::service::{
-    Accepted, AcceptedGroup, Background, Batch, Call, Definition, OnDeadline, ServiceOptions, Start,
+    Accepted, AcceptedGroup, Batch, Call, Definition, DurableOptions, OnDeadline, ServiceOptions,
+    Start,
 };
 
 /// Checks that a number is one of an enum's: what is not known must not pass for the default.
@@ -75,7 +76,7 @@ pub fn async_call(
     metadata: Option<Arc<Metadata>>,
 ) -> Result<Call> {
     let on_exhausted: v1::OnExhausted = known("/on_exhausted", message.on_exhausted)?;
-    let background = Background {
+    let background = DurableOptions {
         start: start_from_proto(message.start)?,
         expiration: duration_from_proto("/expiration", message.expiration)?,
         deadline: instant_from_proto("/deadline", message.deadline)?,
@@ -86,7 +87,7 @@ pub fn async_call(
         retention: duration_from_proto("/retention", message.retention)?,
         concurrency_key: given(message.concurrency_key),
         idempotency_key: given(message.idempotency_key),
-        ..Background::default()
+        ..DurableOptions::default()
     };
     Ok(Call {
         service: message.service.into(),
@@ -95,7 +96,7 @@ pub fn async_call(
         timeout: duration_from_proto("/timeout", message.timeout)?,
         metadata,
         response_format: format_from_proto("/response_format", message.response_format)?,
-        background: asked_for(background),
+        durable: asked_for(background),
     })
 }
 
@@ -106,7 +107,7 @@ pub fn async_call(
 /// `INVALID_ARGUMENT` / `VALUE_INVALID` for an input that cannot be carried.
 pub fn async_request(call: Call) -> Result<v1::InvokeAsyncRequest> {
     let (input, data_format) = input_to_proto(call.input)?;
-    let asked = call.background.map(|asked| *asked).unwrap_or_default();
+    let asked = call.durable.map(|asked| *asked).unwrap_or_default();
     Ok(v1::InvokeAsyncRequest {
         start: asked.start.map(start_to_proto),
         expiration: asked.expiration.map(duration_to_proto),
@@ -202,7 +203,7 @@ pub fn ignored<T>(response: &Response<T>) -> Ignored {
 /// `INVALID_ARGUMENT` / `VALUE_INVALID` for an input that cannot be carried.
 pub fn request(call: Call) -> Result<v1::InvokeRequest> {
     let (input, data_format) = input_to_proto(call.input)?;
-    let asked = call.background.map(|asked| *asked).unwrap_or_default();
+    let asked = call.durable.map(|asked| *asked).unwrap_or_default();
     Ok(v1::InvokeRequest {
         service: call.service.into_owned(),
         input: Some(input),
@@ -222,8 +223,8 @@ pub fn request(call: Call) -> Result<v1::InvokeRequest> {
 
 /// What is asked for beyond the input, if anything is.
 #[must_use]
-pub fn asked_for(background: Background) -> Option<Box<Background>> {
-    (background != Background::default()).then(|| Box::new(background))
+pub fn asked_for(background: DurableOptions) -> Option<Box<DurableOptions>> {
+    (background != DurableOptions::default()).then(|| Box::new(background))
 }
 
 /// A text that is set.

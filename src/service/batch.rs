@@ -10,7 +10,7 @@ use crate::model::payload::Payload;
 use crate::model::sio::Ignored;
 use crate::service::call::{Call, InvokeAsyncCall, once_key};
 use crate::service::context::Context;
-use crate::service::invoke::BoxFuture;
+use crate::service::platform::BoxFuture;
 use crate::service::response::Response;
 
 /// How long one question for the end of a group lasts, before it is asked again.

@@ -14,7 +14,7 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 use crate::service::context::Context;
-use crate::service::invoke::BoxFuture;
+use crate::service::platform::BoxFuture;
 use crate::service::response::Response;
 
 /// What a caller asks for, whoever the caller is.
@@ -33,7 +33,7 @@ pub struct Call {
     /// The format the response is wanted in. Default: that of the input.
     pub response_format: Option<Format>,
     /// What is asked of it beyond that. `None`: nothing; a caller that waits is answered without anything stored.
-    pub background: Option<Box<Background>>,
+    pub durable: Option<Box<DurableOptions>>,
 }
 
 /// When a call in the background is due.
@@ -57,7 +57,7 @@ pub enum OnDeadline {
 
 /// What a caller asks of an invocation that is stored, beyond its input.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Background {
+pub struct DurableOptions {
     /// When it is due. Default: at once.
     pub start: Option<Start>,
     /// How long after its acceptance it gives up unless it has started. Default: never.
@@ -98,19 +98,19 @@ impl Call {
             timeout: None,
             metadata: None,
             response_format: None,
-            background: None,
+            durable: None,
         }
     }
 
     /// Whether it is stored though its caller waits for it: it has an idempotency key, or outlives its caller.
     pub(crate) fn is_stored(&self) -> bool {
-        let asked = self.background.as_deref();
-        asked.is_some_and(|asked| *asked != Background::default())
+        let asked = self.durable.as_deref();
+        asked.is_some_and(|asked| *asked != DurableOptions::default())
     }
 
     /// What is asked of it in the background.
-    pub fn background(&mut self) -> &mut Background {
-        self.background.get_or_insert_default()
+    pub fn durable(&mut self) -> &mut DurableOptions {
+        self.durable.get_or_insert_default()
     }
 }
 
@@ -192,83 +192,80 @@ impl InvokeAsyncCall<'_> {
 
     /// Starts it this long after it was accepted.
     pub fn delay(mut self, delay: Duration) -> Self {
-        self.call.background().start = Some(Start::After(delay));
+        self.call.durable().start = Some(Start::After(delay));
         self
     }
 
     /// Starts it at an instant.
     pub fn start_time(mut self, time: Timestamp) -> Self {
-        self.call.background().start = Some(Start::At(time));
+        self.call.durable().start = Some(Start::At(time));
         self
     }
 
     /// Gives up if it has not started this long after it was accepted.
     pub fn expiration(mut self, expiration: Duration) -> Self {
-        self.call.background().expiration = Some(expiration);
+        self.call.durable().expiration = Some(expiration);
         self
     }
 
     /// It must have ended at this instant, retries included.
     pub fn deadline(mut self, deadline: Timestamp) -> Self {
-        self.call.background().deadline = Some(deadline);
+        self.call.durable().deadline = Some(deadline);
         self
     }
 
     /// How failed attempts are repeated. Default: the service's policy.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.call.background().retry_policy = Some(policy);
+        self.call.durable().retry_policy = Some(policy);
         self
     }
 
     /// Holds it, rather than failing it, when no attempt is left.
     pub fn hold(mut self) -> Self {
-        self.call.background().hold = true;
+        self.call.durable().hold = true;
         self
     }
 
     /// Invokes a service with the response. Can be said several times.
     pub fn callback(mut self, service: impl Into<String>) -> Self {
-        self.call.background().callbacks.push(service.into());
+        self.call.durable().callbacks.push(service.into());
         self
     }
 
     /// Invokes a service with the failure, once it failed, was cancelled or expired. Can be said several times.
     pub fn failure_callback(mut self, service: impl Into<String>) -> Self {
-        self.call
-            .background()
-            .failure_callbacks
-            .push(service.into());
+        self.call.durable().failure_callbacks.push(service.into());
         self
     }
 
     /// How long the outcome is kept. Default: the service's.
     pub fn retention(mut self, retention: Duration) -> Self {
-        self.call.background().retention = Some(retention);
+        self.call.durable().retention = Some(retention);
         self
     }
 
     /// Makes acceptance safe to repeat: the first invocation with this key is answered again.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.call.background().idempotency_key = Some(key.into());
+        self.call.durable().idempotency_key = Some(key.into());
         self
     }
 
     /// Runs alone among those of the service that have this key, in order of due time.
     pub fn concurrency_key(mut self, key: impl Into<String>) -> Self {
-        self.call.background().concurrency_key = Some(key.into());
+        self.call.durable().concurrency_key = Some(key.into());
         self
     }
 
     /// Accepts it in the transaction that records this handler's response, and not at all where it does not succeed. In
     /// a call that is not stored it is accepted at once.
     pub fn with_outcome(mut self) -> Self {
-        self.call.background().with_outcome = true;
+        self.call.durable().with_outcome = true;
         self
     }
 
     /// Has this child accepted once, however often the calling handler is attempted: `label` tells it from others.
     pub fn once(mut self, label: &str) -> Self {
-        self.call.background().idempotency_key = Some(once_key(self.context, label));
+        self.call.durable().idempotency_key = Some(once_key(self.context, label));
         self
     }
 }

@@ -15,8 +15,8 @@ use crate::model::payload::Payload;
 use crate::service::batch::{FanOut, RetryingCall};
 use crate::service::call::{Call, InvokeAsyncCall, InvokeCall};
 use crate::service::extract::States;
-use crate::service::invoke::{Invoke, KnownService};
 use crate::service::later::Later;
+use crate::service::platform::{KnownService, Platform};
 
 /// What a handler knows of its invocation, and its way to other services. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,15 +24,15 @@ pub struct Context(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    facts: Facts,
+    facts: InvocationInfo,
     cancelled: CancellationToken,
-    platform: Arc<dyn Invoke>,
+    platform: Arc<dyn Platform>,
     states: Arc<States>,
 }
 
 /// What is known of a dispatch.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct InvocationInfo {
     /// The invocation.
     pub cid: Cid,
     /// The service.
@@ -59,9 +59,9 @@ impl Context {
     /// Puts a context together: the engine does, and a worker.
     #[must_use]
     pub fn new(
-        facts: Facts,
+        facts: InvocationInfo,
         cancelled: CancellationToken,
-        platform: Arc<dyn Invoke>,
+        platform: Arc<dyn Platform>,
         states: Arc<States>,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -111,7 +111,7 @@ impl Context {
 
     /// All that is known of this dispatch.
     #[must_use]
-    pub fn facts(&self) -> &Facts {
+    pub fn facts(&self) -> &InvocationInfo {
         &self.0.facts
     }
 
@@ -265,7 +265,7 @@ impl Context {
         self.0.cancelled.is_cancelled()
     }
 
-    pub(crate) fn platform(&self) -> &Arc<dyn Invoke> {
+    pub(crate) fn platform(&self) -> &Arc<dyn Platform> {
         &self.0.platform
     }
 

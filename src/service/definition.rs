@@ -15,9 +15,9 @@ use crate::service::context::Context;
 use crate::service::extract::{Requirements, States};
 use crate::service::handler::Handler;
 use crate::service::hooks::{ErasedHooks, Hooks};
-use crate::service::invoke::BoxFuture;
 use crate::service::options::ServiceOptions;
 use crate::service::output::output_invalid;
+use crate::service::platform::BoxFuture;
 
 /// The future of one call of a handler.
 pub type HandlerFuture = BoxFuture<'static, Result<Reply>>;
@@ -81,7 +81,7 @@ impl Definition {
         })
     }
 
-    /// A service that is handled elsewhere, in the [`Seat`](crate::service::Seat) that each dispatch of it has.
+    /// A service that is handled elsewhere, in the [`WorkerPermit`](crate::service::Seat) that each dispatch of it has.
     #[must_use]
     pub fn elsewhere(name: ServiceName, sio: Sio, options: ServiceOptions) -> Self {
         Self {

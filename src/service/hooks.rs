@@ -5,7 +5,7 @@ use std::fmt;
 use crate::model::error::Result;
 use crate::model::payload::{Payload, Reply};
 use crate::service::context::Context;
-use crate::service::invoke::BoxFuture;
+use crate::service::platform::BoxFuture;
 
 /// What runs before and after a handler. The node's hooks run outside of the service's.
 ///

@@ -44,7 +44,7 @@ async fn with_hooks(
         // It may have taken its time.
         Ok(()) if context.is_cancelled() => Err(stopped()),
         Ok(()) => {
-            let handler = Caught(guarded(|| definition.call(context.clone(), input)));
+            let handler = CatchUnwind(guarded(|| definition.call(context.clone(), input)));
             tokio::select! {
                 biased;
                 outcome = handler => outcome,
@@ -59,7 +59,7 @@ async fn with_hooks(
             hook.after(&context, &mut changed).await;
             Ok(())
         });
-        match Caught(after).await {
+        match CatchUnwind(after).await {
             Ok(()) => outcome = changed,
             Err(error) => tracing::error!(%error, "hook `after` failed"),
         }
@@ -69,7 +69,7 @@ async fn with_hooks(
             hook.finally(&context).await;
             Ok(())
         });
-        if let Err(error) = Caught(finally).await {
+        if let Err(error) = CatchUnwind(finally).await {
             tracing::error!(%error, "hook `finally` failed");
         }
     }
@@ -87,16 +87,16 @@ async fn before(
     input: &mut Payload,
 ) -> Result<()> {
     for hook in hooks {
-        Caught(hook.before(context, input)).await?;
+        CatchUnwind(hook.before(context, input)).await?;
     }
     Ok(())
 }
 
 /// A future whose panics are failures.
 #[derive(Debug)]
-pub struct Caught<F>(pub F);
+pub struct CatchUnwind<F>(pub F);
 
-impl<T, F: Future<Output = Result<T>> + Unpin> Future for Caught<F> {
+impl<T, F: Future<Output = Result<T>> + Unpin> Future for CatchUnwind<F> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {

@@ -310,7 +310,7 @@ async fn a_failure_with_many_facts_fits() {
     async fn talkative() -> cidery::Result<()> {
         let error = cidery::Error::aborted("R".repeat(10_000), "m".repeat(10_000));
         Err((0..1_000).fold(error, |error, n| {
-            error.with_fact(format!("k{n}"), "v".repeat(100))
+            error.with_info(format!("k{n}"), "v".repeat(100))
         }))
     }
     let node = TestNode::start(Node::builder().service("talkative", talkative)).await;

@@ -115,9 +115,9 @@ async fn a_handler_that_never_ends_is_dropped_after_the_grace_period() {
         .unwrap();
     let error = node.invoke("never", ()).await.unwrap_err();
     assert_eq!(error.reason(), "DEADLINE_EXCEEDED");
-    assert_eq!(node.invoker().running(), 1);
+    assert_eq!(node.invoker().running_handlers(), 1);
     tokio::time::sleep(Duration::from_secs(6)).await;
-    assert_eq!(node.invoker().running(), 0);
+    assert_eq!(node.invoker().running_handlers(), 0);
     assert!(diary.has("after CANCELLED") && diary.has("finally"));
 }
 
@@ -152,5 +152,8 @@ async fn a_nested_call_is_cancelled_when_it_is_given_up() {
         diary.has("inner cancelled")
     })
     .await;
-    until("all slots are free", || node.invoker().running() == 0).await;
+    until("all slots are free", || {
+        node.invoker().running_handlers() == 0
+    })
+    .await;
 }

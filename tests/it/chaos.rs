@@ -50,7 +50,7 @@ impl<'p> Workers<'p> {
     }
 
     /// Starts those again that have ended, as whoever looks after processes does.
-    fn look_after(&mut self) {
+    fn spawn_until_drain(&mut self) {
         for one in 0..self.running.len() {
             if self.running[one].has_ended() {
                 self.replace(one);
@@ -88,7 +88,7 @@ impl<'p> Workers<'p> {
     async fn serve(&mut self, client: &Client) {
         let served = async {
             while client.workers().await.map_or(0, |workers| workers.len()) < WORKERS {
-                self.look_after();
+                self.spawn_until_drain();
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -199,7 +199,7 @@ async fn come_and_go(program: Option<Program>, rounds: usize, service: &str) {
                 workers.replace(one);
             }
         }
-        workers.look_after();
+        workers.spawn_until_drain();
     }
     workers.serve(&client).await;
     let had = load.end().await;

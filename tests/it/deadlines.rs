@@ -37,7 +37,7 @@ async fn a_client_that_ignores_its_own_deadline_sees_ours() {
     assert_eq!(answer.get("cidery-cid"), Some(cid.to_string().as_str()));
     assert_eq!(error.fact("timeout_ms"), Some("50"));
     let engine = node.handle.invoker().clone();
-    until("the handler has ended", || engine.running() == 0).await;
+    until("the handler has ended", || engine.running_handlers() == 0).await;
 }
 
 #[tokio::test]

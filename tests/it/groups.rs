@@ -263,7 +263,7 @@ async fn a_group_that_was_to_be_cancelled_is_cancelled_by_the_next_node() {
     let node = start().await;
     let calls = (0..3).map(|n| {
         let mut call = Call::new("customer.get", dict! { "cust_id": n });
-        call.background().start = Some(Start::After(Duration::from_secs(3_600)));
+        call.durable().start = Some(Start::After(Duration::from_secs(3_600)));
         call
     });
     let group = node.client.invoke_batch(Batch::of(calls)).await.unwrap();
@@ -517,7 +517,7 @@ async fn a_group_is_accepted_once_however_often_its_handler_is_attempted() {
     }
     let node = TestNode::start(Node::builder().demo().service("test.twice", twice)).await;
     let mut call = Call::new("test.twice", ());
-    call.background().retry_policy = Some(RetryPolicy {
+    call.durable().retry_policy = Some(RetryPolicy {
         initial_interval: Duration::from_millis(1),
         ..RetryPolicy::default()
     });

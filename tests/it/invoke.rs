@@ -142,7 +142,7 @@ async fn a_handlers_failure_keeps_its_code_reason_and_details_through_hops() {
     async fn inner() -> Result<()> {
         Err(Error::aborted("LOST_RACE", "another one was faster")
             .with_violation(Violation::new("/a/0", "WRONG", "is wrong"))
-            .with_fact("who", "other")
+            .with_info("who", "other")
             .with_detail(Detail {
                 type_url: "type.googleapis.com/x.Y".to_owned(),
                 value: Bytes::from_static(b"\x08\x01"),
@@ -218,7 +218,7 @@ async fn a_cid_that_is_in_use_is_refused_and_free_afterwards() {
         let call = call.clone();
         async move { client.invoke(call).await }
     });
-    crate::support::until("it runs", || engine.running() == 1).await;
+    crate::support::until("it runs", || engine.running_handlers() == 1).await;
     let error = node.client.invoke(call.clone()).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.reason()),
@@ -227,7 +227,7 @@ async fn a_cid_that_is_in_use_is_refused_and_free_afterwards() {
     let error = node.client.invoke_async(call).await.unwrap_err();
     assert_eq!(error.reason(), "CID_IN_USE");
     sleeping.abort();
-    crate::support::until("it has ended", || engine.running() == 0).await;
+    crate::support::until("it has ended", || engine.running_handlers() == 0).await;
     let mut again = Call::new("cidery.ping", ());
     again.cid = Some(cid);
     assert_eq!(node.client.invoke(again).await.unwrap().0, cid);

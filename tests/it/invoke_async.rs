@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
-use cidery::engine::Found;
+use cidery::engine::InvocationView;
 use cidery::service::Call;
 use cidery::store::MemoryStore;
 use cidery::{Cid, Context, Format, Kind, Node, Payload, Result, dict};
 
 use crate::support::{PATIENCE, TestNode, error_of};
 
-async fn ended(node: &TestNode, cid: Cid) -> Found {
+async fn ended(node: &TestNode, cid: Cid) -> InvocationView {
     node.handle.invoker().find(cid, PATIENCE).await.unwrap()
 }
 
@@ -192,7 +192,7 @@ async fn pending_work_has_a_limit() {
     let call = || Call::new("demo.sleep", dict! { "seconds": 3600 });
     let engine = node.handle.invoker().clone();
     node.client.invoke_async(call()).await.unwrap();
-    crate::support::until("one runs", || engine.running() == 1).await;
+    crate::support::until("one runs", || engine.running_handlers() == 1).await;
     node.client.invoke_async(call()).await.unwrap();
     node.client.invoke_async(call()).await.unwrap();
     let error = node.client.invoke_async(call()).await.unwrap_err();
@@ -266,7 +266,7 @@ async fn a_follow_up_with_the_key_of_another_service_is_refused() {
     };
     let node = TestNode::start(Node::builder().demo().service("first", handler)).await;
     let mut taken = Call::new("customer.get", dict! { "cust_id": 1 });
-    taken.background().idempotency_key = Some("taken".to_owned());
+    taken.durable().idempotency_key = Some("taken".to_owned());
     node.client.invoke_async(taken).await.unwrap();
     let first = node.client.invoke_async(Call::new("first", ()));
     let cid = first.await.unwrap().cid;

@@ -17,13 +17,13 @@ use crate::support::{Folder, PATIENCE, TestNode, ended, error_of, failure, until
 
 fn keyed(service: &'static str, input: Dict, key: &str) -> Call {
     let mut call = Call::new(service, input);
-    call.background().idempotency_key = Some(key.to_owned());
+    call.durable().idempotency_key = Some(key.to_owned());
     call
 }
 
 fn continuing(service: &'static str, input: Dict, timeout: Duration) -> Call {
     let mut call = Call::new(service, input);
-    call.background().on_deadline = OnDeadline::Continue;
+    call.durable().on_deadline = OnDeadline::Continue;
     call.timeout = Some(timeout);
     call
 }

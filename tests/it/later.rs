@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cidery::codec::payload;
 use cidery::codec::proto::v1;
-use cidery::service::{Background, Call};
+use cidery::service::{Call, DurableOptions};
 use cidery::sio::{Int, Sio};
 use cidery::store::SqliteStore;
 use cidery::{
@@ -51,9 +51,9 @@ fn call() -> Call {
     Call::new("a.approval", dict! {})
 }
 
-async fn accept(node: &TestNode, asked: Background) -> Cid {
+async fn accept(node: &TestNode, asked: DurableOptions) -> Cid {
     let mut call = call();
-    call.background = Some(Box::new(asked));
+    call.durable = Some(Box::new(asked));
     node.client.invoke_async(call).await.unwrap().cid
 }
 
@@ -75,7 +75,7 @@ async fn complete(node: &TestNode, (cid, token): &Given, n: i64) -> Result<v1::S
 #[tokio::test]
 async fn the_outcome_comes_from_outside_once() {
     let (node, mut given) = node().await;
-    let cid = accept(&node, Background::default()).await;
+    let cid = accept(&node, DurableOptions::default()).await;
     let token = given.recv().await.unwrap();
     assert_eq!(token.0, cid);
     let found = awaited(&node, cid).await;
@@ -129,13 +129,13 @@ async fn the_outcome_comes_from_outside_once() {
 #[tokio::test]
 async fn a_failure_from_outside_is_a_failed_attempt() {
     let (node, mut given) = node().await;
-    let asked = Background {
+    let asked = DurableOptions {
         retry_policy: Some(RetryPolicy {
             max_attempts: 2,
             initial_interval: Duration::from_millis(1),
             ..RetryPolicy::default()
         }),
-        ..Background::default()
+        ..DurableOptions::default()
     };
     let cid = accept(&node, asked).await;
     let fail = async |token: &Given| {
@@ -160,7 +160,7 @@ async fn what_waits_survives_the_node_and_does_not_run_again() {
     let (folder, copy) = (Folder::new("later"), Folder::new("later"));
     let (first, mut given) = builder();
     let node = TestNode::start(first.store(SqliteStore::open(folder.path()).unwrap())).await;
-    let cid = accept(&node, Background::default()).await;
+    let cid = accept(&node, DurableOptions::default()).await;
     let token = given.recv().await.unwrap();
     awaited(&node, cid).await;
     // As SIGKILL would leave it.
@@ -192,9 +192,9 @@ async fn what_does_not_come_in_time_is_a_timeout() {
     };
     let mut call = call();
     call.timeout = Some(Duration::from_millis(50));
-    call.background = Some(Box::new(Background {
+    call.durable = Some(Box::new(DurableOptions {
         retry_policy: Some(once()),
-        ..Background::default()
+        ..DurableOptions::default()
     }));
     let cid = node.client.invoke_async(call).await.unwrap().cid;
     let token = given.recv().await.unwrap();
@@ -202,9 +202,9 @@ async fn what_does_not_come_in_time_is_a_timeout() {
     assert_eq!(failure(found).reason, "DEADLINE_EXCEEDED");
     let error = complete(&node, &token, 1).await.unwrap_err();
     assert_eq!(error.reason(), "ENDED");
-    let asked = Background {
+    let asked = DurableOptions {
         deadline: Some(node.handle.invoker().now() + Duration::from_millis(300)),
-        ..Background::default()
+        ..DurableOptions::default()
     };
     let cid = accept(&node, asked).await;
     let found = ended(&node.client, cid).await;
@@ -214,7 +214,7 @@ async fn what_does_not_come_in_time_is_a_timeout() {
 #[tokio::test]
 async fn what_waits_is_cancelled_at_once() {
     let (node, mut given) = node().await;
-    let cid = accept(&node, Background::default()).await;
+    let cid = accept(&node, DurableOptions::default()).await;
     let token = given.recv().await.unwrap();
     awaited(&node, cid).await;
     let changes = node.client.cancel(cid, false).await.unwrap();
@@ -231,7 +231,7 @@ async fn what_waits_counts_as_running() {
         let services = node.client.services("a.approval").await.unwrap();
         (services[0].running, services[0].pending)
     };
-    let cid = accept(&node, Background::default()).await;
+    let cid = accept(&node, DurableOptions::default()).await;
     let stored = given.recv().await.unwrap();
     awaited(&node, cid).await;
     assert_eq!(counts().await, (1, 0));
@@ -250,9 +250,9 @@ async fn what_waits_counts_as_running() {
 #[tokio::test]
 async fn a_key_is_busy_while_an_outcome_is_awaited() {
     let (node, mut given) = node().await;
-    let asked = || Background {
+    let asked = || DurableOptions {
         concurrency_key: Some("x".to_owned()),
-        ..Background::default()
+        ..DurableOptions::default()
     };
     let first = accept(&node, asked()).await;
     let token = given.recv().await.unwrap();
@@ -329,7 +329,7 @@ async fn a_worker_answers_later_as_the_node_does() {
     let (tokens, mut given) = unbounded_channel();
     let worker = Worker::builder().define(approve(tokens));
     let _worker = worker.connect(&node.address().to_string()).await.unwrap();
-    let cid = accept(&node, Background::default()).await;
+    let cid = accept(&node, DurableOptions::default()).await;
     let token = given.recv().await.unwrap();
     assert_eq!(
         complete(&node, &token, 2).await.unwrap(),
@@ -357,7 +357,7 @@ async fn a_worker_says_that_it_can_before_it_does() {
         }
         let mut worker = Bare::connect(node.address(), hello).await;
         let mut task = Call::new("a.task", dict! {});
-        task.background().retry_policy = Some(RetryPolicy {
+        task.durable().retry_policy = Some(RetryPolicy {
             max_attempts: 1,
             ..RetryPolicy::default()
         });
@@ -390,7 +390,7 @@ async fn what_does_not_come_in_time_ends_whoever_serves() {
     let worker = worker.connect(&node.address().to_string()).await.unwrap();
     let mut call = call();
     call.timeout = Some(Duration::from_millis(500));
-    call.background().retry_policy = Some(RetryPolicy {
+    call.durable().retry_policy = Some(RetryPolicy {
         max_attempts: 1,
         ..RetryPolicy::default()
     });

@@ -49,7 +49,10 @@ async fn two_hundred_chains_through_small_limits_do_not_lock_up() {
                 .unwrap();
             assert_eq!(response.value().as_text(), Some("end"));
         }
-        until("all slots are free", || node.invoker().running() == 0).await;
+        until("all slots are free", || {
+            node.invoker().running_handlers() == 0
+        })
+        .await;
     }
 }
 
@@ -219,7 +222,10 @@ async fn handlers_that_wait_for_several_calls_do_not_lock_up() {
             .expect("locked up")
             .unwrap();
     }
-    until("all slots are free", || node.invoker().running() == 0).await;
+    until("all slots are free", || {
+        node.invoker().running_handlers() == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -241,7 +247,10 @@ async fn a_context_that_is_kept_holds_no_slot() {
         node.invoke("keeps", ()).await.unwrap();
     }
     assert_eq!(
-        (kept.lock().unwrap().len(), node.invoker().running()),
+        (
+            kept.lock().unwrap().len(),
+            node.invoker().running_handlers()
+        ),
         (3, 0)
     );
 }

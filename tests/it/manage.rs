@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
-use cidery::engine::Found;
+use cidery::engine::InvocationView;
 use cidery::engine::store::{Filter, Store as _};
 use cidery::model::invocation::State;
 use cidery::service::Call;
@@ -30,7 +30,7 @@ async fn start(builder: NodeBuilder, on_disk: Option<&Folder>) -> NodeHandle {
     builder.start().await.unwrap()
 }
 
-async fn ended(node: &NodeHandle, cid: Cid) -> Found {
+async fn ended(node: &NodeHandle, cid: Cid) -> InvocationView {
     let found = node.invoker().find(cid, PATIENCE).await.unwrap();
     assert!(
         found.invocation.state.is_terminal(),
@@ -90,7 +90,7 @@ over_each_store! {
 async fn what_waits_is_cancelled_at_once(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let mut later = Call::new("demo.sleep", dict! { "seconds": 0 });
-    later.background().start = Some(cidery::service::Start::After(Duration::from_secs(3_600)));
+    later.durable().start = Some(cidery::service::Start::After(Duration::from_secs(3_600)));
     let cid = node.invoker().invoke_async(later).await.unwrap().cid;
     let found = node.invoker().cancel(cid).await.unwrap().invocation;
     assert_eq!((found.state, found.attempts), (State::Cancelled, 0));
@@ -198,8 +198,8 @@ async fn what_is_held_goes_on_when_somebody_says_so(disk: Option<&Folder>) {
     };
     let node = start(Node::builder().service("flaky", flaky), disk).await;
     let mut call = Call::new("flaky", ());
-    call.background().hold = true;
-    call.background().retry_policy = Some(RetryPolicy::never());
+    call.durable().hold = true;
+    call.durable().retry_policy = Some(RetryPolicy::never());
     let cid = node.invoker().invoke_async(call).await.unwrap().cid;
     let held = async || {
         node.invoker()
@@ -403,7 +403,7 @@ async fn invocations_are_managed_over_the_wire() {
     }
     // By filter: everything that waits.
     let mut later = Call::new("demo.sleep", dict! { "seconds": 1 });
-    later.background().start = Some(cidery::service::Start::After(Duration::from_secs(3_600)));
+    later.durable().start = Some(cidery::service::Start::After(Duration::from_secs(3_600)));
     for _ in 0..3 {
         node.client.invoke_async(later.clone()).await.unwrap();
     }
@@ -436,7 +436,7 @@ async fn what_has_ended_is_purged_over_the_wire() {
     let ended = node.client.invoke_async(call).await.unwrap().cid;
     node.client.invocation(ended, PATIENCE).await.unwrap();
     let mut later = Call::new("demo.sleep", dict! { "seconds": 1 });
-    later.background().start = Some(cidery::service::Start::After(Duration::from_secs(3_600)));
+    later.durable().start = Some(cidery::service::Start::After(Duration::from_secs(3_600)));
     let waits = node.client.invoke_async(later).await.unwrap().cid;
     let waiting = |reason: v1::PendingReason| v1::InvocationFilter {
         pending_reasons: vec![reason.into()],

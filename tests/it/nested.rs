@@ -255,7 +255,7 @@ async fn what_waits_for_its_worker_can_be_cancelled() {
     let invoker = node.handle.invoker();
     let waiting = || invoker.service("a.task").unwrap().status.queued;
     until("it waits", || waiting() == 1).await;
-    assert_eq!(invoker.running(), 1);
+    assert_eq!(invoker.running_handlers(), 1);
     node.client.cancel(second, false).await.unwrap();
     open.add_permits(2);
     assert_eq!(
@@ -329,7 +329,7 @@ async fn how_it_failed_is_explained_and_not_answered() {
         ("a.panics", "out of coffee"),
     ] {
         let mut call = Call::new(service, ());
-        call.background().retry_policy = Some(RetryPolicy {
+        call.durable().retry_policy = Some(RetryPolicy {
             max_attempts: 2,
             initial_interval: Duration::from_millis(1),
             ..RetryPolicy::default()

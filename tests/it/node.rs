@@ -73,7 +73,7 @@ async fn a_node_that_stops_lets_calls_end_and_takes_no_new_ones() {
     let engine = node.handle.invoker().clone();
     let client = node.client.clone();
     let calling = spawn(async move { client.invoke(Call::new("slow", ())).await });
-    until("it runs", || engine.running() == 1).await;
+    until("it runs", || engine.running_handlers() == 1).await;
     let stopping = spawn(node.handle.stop());
     let refused = async {
         loop {
@@ -113,7 +113,7 @@ async fn what_does_not_end_in_time_is_handed_back() {
         .unwrap();
     let cid = node.invoke_async("stubborn", ()).await.unwrap();
     let engine = node.invoker().clone();
-    until("it runs", || engine.running() == 1).await;
+    until("it runs", || engine.running_handlers() == 1).await;
     let begun = tokio::time::Instant::now();
     node.stop().await;
     assert!(begun.elapsed() >= Duration::from_secs(30));

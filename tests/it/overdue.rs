@@ -34,7 +34,7 @@ async fn while_all_slots_are_taken() {
     let node = node().await;
     let running = accept(&node, |_| {}).await;
     let expires = accept(&node, |call| {
-        call.background().expiration = Some(Duration::from_secs(2));
+        call.durable().expiration = Some(Duration::from_secs(2));
     })
     .await;
     assert_eq!(state(&node, expires, 4).await, State::Expired);
@@ -47,8 +47,8 @@ async fn while_its_key_is_busy() {
     let node = node().await;
     let keyed = |expiration: Option<u64>| {
         accept(&node, move |call| {
-            call.background().concurrency_key = Some("k".to_owned());
-            call.background().expiration = expiration.map(Duration::from_secs);
+            call.durable().concurrency_key = Some("k".to_owned());
+            call.durable().expiration = expiration.map(Duration::from_secs);
         })
     };
     let running = keyed(None).await;
@@ -72,8 +72,8 @@ async fn while_nobody_serves_it() {
     let first = start(true).await;
     let later = |expiration: Option<Duration>| {
         move |call: &mut Call| {
-            call.background().start = Some(Start::After(Duration::from_hours(1)));
-            call.background().expiration = expiration;
+            call.durable().start = Some(Start::After(Duration::from_hours(1)));
+            call.durable().expiration = expiration;
         }
     };
     let expires = accept(&first, later(Some(Duration::from_millis(500)))).await;

@@ -187,7 +187,7 @@ async fn a_node_that_stops_takes_no_new_worker() {
     let dispatch = worker.dispatch().await;
     let invoker = node.handle.invoker().clone();
     let stopping = spawn(node.handle.stop());
-    while invoker.refuse_when_draining().is_ok() {
+    while invoker.check_accepting().is_ok() {
         tokio::task::yield_now().await;
     }
     let refused = worker.open_another(hello("b.task")).await.unwrap_err();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cidery::engine::clock::Clock;
-use cidery::engine::{Follow, Followed, Follower};
+use cidery::engine::{FollowRequest, Follower, FollowerEvent};
 use cidery::model::invocation::Event;
 use cidery::service::{Call, Start};
 use cidery::{Cid, Context, Error, Node, NodeHandle, dict};
@@ -32,13 +32,13 @@ async fn read(mut follower: Follower) -> Vec<String> {
     let all = async {
         while let Some(followed) = follower.next().await.unwrap() {
             match followed {
-                Followed::Event(_, event) => {
+                FollowerEvent::Event(_, event) => {
                     assert!(event.sequence > last, "{event:?} after {last}");
                     last = event.sequence;
                     kinds.push(kind(&event));
                 }
-                Followed::NotFound { .. } => kinds.push("NotFound".to_owned()),
-                Followed::Progress(..) => {}
+                FollowerEvent::NotFound { .. } => kinds.push("NotFound".to_owned()),
+                FollowerEvent::Progress(..) => {}
             }
         }
     };
@@ -62,10 +62,10 @@ async fn accept(node: &NodeHandle) -> Cid {
 
 fn follow(node: &NodeHandle, cid: Cid) -> Follower {
     node.invoker()
-        .follow(Follow {
+        .follow(FollowRequest {
             cids: vec![(cid, 0)],
             wait_for_accept: true,
-            ..Follow::default()
+            ..FollowRequest::default()
         })
         .unwrap()
 }
@@ -89,7 +89,7 @@ async fn subscribed_and_read_while_the_outcome_is_recorded_and_not_told() {
     recorded.arrived().await;
     let mut follower = follow(&node, cid);
     for expected in ["Accepted", "Started"] {
-        let Some(Followed::Event(_, event)) = follower.next().await.unwrap() else {
+        let Some(FollowerEvent::Event(_, event)) = follower.next().await.unwrap() else {
             panic!("no {expected}");
         };
         assert_eq!(kind(&event), expected);
@@ -118,7 +118,8 @@ async fn all_of_it_happens_while_the_store_is_read() {
         node.invoker().invoke_async(call(cid)).await.unwrap();
         let engine = node.invoker().clone();
         until("the invocation has ended", move || {
-            engine.running() == 0 && engine.store().pending(&"cidery.echo".parse().unwrap()) == 0
+            engine.running_handlers() == 0
+                && engine.store().pending(&"cidery.echo".parse().unwrap()) == 0
         })
         .await;
         reading.open();
@@ -222,7 +223,7 @@ async fn accepted_after_its_lane_has_looked_and_before_it_sleeps() {
     let hour = Duration::from_hours(1);
     let due_in = async |hours: u32| {
         let mut later = call(Cid::new());
-        later.background().start = Some(Start::After(hour * hours));
+        later.durable().start = Some(Start::After(hour * hours));
         node.invoker().invoke_async(later).await.unwrap().cid
     };
     // It sleeps until the first is due, which is cancelled before that: then it looks, and finds nothing.

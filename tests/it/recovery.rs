@@ -39,14 +39,14 @@ async fn submit(address: String, sent: Sent, seed: u64) {
             1 => Call::new("demo.flaky", dict! { "failures": 1 }),
             2 => {
                 let mut keyed = Call::new("customer.get", dict! { "cust_id": 2 });
-                keyed.background().idempotency_key = Some(cid.to_string());
-                keyed.background().start = Some(Start::After(Duration::from_millis(50)));
+                keyed.durable().idempotency_key = Some(cid.to_string());
+                keyed.durable().start = Some(Start::After(Duration::from_millis(50)));
                 keyed
             }
             _ => Call::new("customer.get", dict! { "cust_id": 1 }),
         };
         if random.bool() {
-            call.background().callbacks = vec![CALLBACK.to_owned()];
+            call.durable().callbacks = vec![CALLBACK.to_owned()];
         }
         call.cid = Some(cid);
         sent.lock().unwrap().insert(cid, false);

@@ -49,7 +49,7 @@ async fn a_node_that_ends_in_the_middle_is_remembered() {
     let claim = async |store: &SqliteStore| {
         let claim = store.claim(&service("a"), NOW, 1).await.unwrap();
         let invocation = claim.invocations.into_iter().next().unwrap();
-        (invocation.losses, invocation.recovered)
+        (invocation.crash_count, invocation.recovered)
     };
     // Closed in order: nothing has to be recorded first.
     let store = SqliteStore::open(folder.path()).unwrap();
@@ -65,7 +65,7 @@ async fn a_node_that_ends_in_the_middle_is_remembered() {
     let store = SqliteStore::open(again.path()).unwrap();
     assert_eq!(claim(&store).await, (1, true));
     assert!(store.record(succeeded(cid)).await.unwrap());
-    assert_eq!(found(&store, cid).await.losses, 0);
+    assert_eq!(found(&store, cid).await.crash_count, 0);
 }
 
 /// The files of an open store, as a killed process leaves them.
@@ -115,7 +115,7 @@ async fn both_stores_hand_out_the_same() {
                 let mut ended = succeeded(cid);
                 if random.bool() {
                     ended.state = State::Pending { started: true };
-                    (ended.due, ended.wake, ended.end_time) = (due, due, None);
+                    (ended.due, ended.next_wakeup, ended.end_time) = (due, due, None);
                     (ended.purge_time, ended.tombstone_until) = (None, None);
                     ended.events.pop();
                 }

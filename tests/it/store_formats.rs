@@ -8,8 +8,8 @@ use cidery::codec::struct_pb::{encode_dict, encode_value};
 use cidery::engine::store::{Acceptance, Announced, Record, Store as _};
 use cidery::model::error::Violation;
 use cidery::model::invocation::{
-    EventKind, Group, Grouping, InReplyTo, Invocation, Later, Member, Progress, Request,
-    RetryPolicy, Shown, State, Terms,
+    AsyncCompletion, EventKind, Group, Grouping, InReplyTo, Invocation, Member, Progress,
+    ProgressRecord, Request, RetryPolicy, State, Terms,
 };
 use cidery::model::metadata::Metadata;
 use cidery::model::payload::{Format, Reply};
@@ -147,9 +147,9 @@ fn pending() -> Invocation {
     (pending.attempts, pending.first_attempt_time) = (1, Some(at(1)));
     let failure = Error::unavailable("CRM_DOWN", "no answer")
         .with_retry_after(Duration::from_secs(2))
-        .with_fact("host", "crm");
+        .with_info("host", "crm");
     pending.last_failure = Some(failure.clone());
-    pending.progress = Some(Arc::new(Shown {
+    pending.progress = Some(Arc::new(ProgressRecord {
         progress: Progress {
             fraction: Some(0.5),
             message: "half".to_owned(),
@@ -218,10 +218,10 @@ async fn write(store: &SqliteStore) {
             service: all.request.service.clone(),
             state: all.state,
             attempts: all.attempts,
-            losses: all.losses,
+            crash_count: all.crash_count,
             due: all.due,
-            wake: all.wake(),
-            over: None,
+            next_wakeup: all.next_wakeup(),
+            expires_at: None,
             first_attempt_time: all.first_attempt_time,
             events: all.events[1..].to_vec(),
             progress: all.progress,
@@ -230,7 +230,7 @@ async fn write(store: &SqliteStore) {
             purge_time: all.purge_time,
             tombstone_until: all.purge_time,
             followed_by: Vec::new(),
-            later: None,
+            completion: None,
             unclaimed: None,
         };
         assert!(store.record(record).await.unwrap());
@@ -282,15 +282,15 @@ async fn write_awaited(store: &SqliteStore) {
     claimed(store, "order.approve", NOW, 1).await;
     let awaited = Record {
         due: at(60),
-        wake: at(60),
-        later: Some(awaited()),
+        next_wakeup: at(60),
+        completion: Some(awaited()),
         ..record(cid(99), State::Pending { started: true }, started())
     };
     assert!(store.record(awaited).await.unwrap());
 }
 
-fn awaited() -> Later {
-    Later::awaited(TokenHash([7; 32]))
+fn awaited() -> AsyncCompletion {
+    AsyncCompletion::awaited(TokenHash([7; 32]))
 }
 
 /// The same is written and read today.
@@ -301,7 +301,7 @@ async fn what_is_awaited_is_read_as_it_was_written() {
     write_awaited(&store).await;
     let found = found(&store, cid(99)).await;
     assert!(found.waits_for_completion());
-    assert_eq!(found.later, Some(awaited()));
+    assert_eq!(found.completion, Some(awaited()));
 }
 
 /// What is in the fixture of format 4 beside that: a group, of whose two members one has ended.
@@ -371,7 +371,7 @@ async fn stores_of_each_format_open() {
             assert_eq!(store.announced().await.unwrap(), [declared()]);
         }
         if kept.ends_with("store_v3/cidery.db") || kept.ends_with("store_v4/cidery.db") {
-            assert_eq!(found(&store, cid(99)).await.later, Some(awaited()));
+            assert_eq!(found(&store, cid(99)).await.completion, Some(awaited()));
             assert_eq!(store.awaited(&service("order.approve")), 1);
         }
         if kept.ends_with("store_v4/cidery.db") {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::engine::clock::Clock;
-use cidery::engine::{Follow, Found};
+use cidery::engine::{FollowRequest, InvocationView};
 use cidery::model::invocation::State;
 use cidery::service::{Call, Start};
 use cidery::store::{MemoryStore, SqliteStore};
@@ -28,7 +28,7 @@ async fn start(builder: NodeBuilder, on_disk: Option<&Folder>) -> NodeHandle {
     builder.start().await.unwrap()
 }
 
-async fn ended(node: &NodeHandle, cid: Cid) -> Found {
+async fn ended(node: &NodeHandle, cid: Cid) -> InvocationView {
     let found = node
         .invoker()
         .find(cid, Duration::from_secs(1_000_000))
@@ -92,7 +92,7 @@ over_each_store! {
 async fn what_is_delayed_starts_later(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let mut later = call("demo.flaky", dict! { "failures": 0 });
-    later.background().start = Some(Start::After(Duration::from_millis(300)));
+    later.durable().start = Some(Start::After(Duration::from_millis(300)));
     let cid = accept(&node, later).await;
     let found = node.invoker().find(cid, Duration::ZERO).await.unwrap();
     assert!(!found.due && matches!(found.invocation.state, State::Pending { .. }));
@@ -127,7 +127,7 @@ async fn what_does_not_start_in_time_expires(disk: Option<&Folder>) {
     let node = start(Node::builder().define(busy), disk).await;
     let first = accept(&node, call("busy", dict! {})).await;
     let mut second = call("busy", dict! {});
-    second.background().expiration = Some(Duration::from_millis(100));
+    second.durable().expiration = Some(Duration::from_millis(100));
     let second = accept(&node, second).await;
     tokio::time::sleep(Duration::from_millis(150)).await;
     free.send(()).await.unwrap();
@@ -149,11 +149,11 @@ async fn a_deadline_ends_what_runs_and_what_waits(disk: Option<&Folder>) {
         )
     };
     let mut runs = call("demo.sleep", dict! { "seconds": 3_600 });
-    runs.background().deadline = deadline();
+    runs.durable().deadline = deadline();
     let runs = accept(&node, runs).await;
     let mut retried = call("demo.flaky", dict! { "failures": 100 });
-    retried.background().deadline = deadline();
-    retried.background().retry_policy = Some(RetryPolicy {
+    retried.durable().deadline = deadline();
+    retried.durable().retry_policy = Some(RetryPolicy {
         initial_interval: Duration::from_secs(3_600),
         max_interval: Duration::from_secs(3_600),
         ..RetryPolicy::default()
@@ -173,12 +173,12 @@ async fn a_deadline_ends_what_runs_and_what_waits(disk: Option<&Folder>) {
 async fn a_policy_of_the_call_beats_the_services(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let mut flaky = call("demo.flaky", dict! { "failures": 10 });
-    flaky.background().retry_policy = Some(RetryPolicy {
+    flaky.durable().retry_policy = Some(RetryPolicy {
         max_attempts: 3,
         initial_interval: Duration::from_millis(1),
         ..RetryPolicy::default()
     });
-    flaky.background().retention = Some(Duration::from_secs(3));
+    flaky.durable().retention = Some(Duration::from_secs(3));
     let found = ended(&node, accept(&node, flaky).await).await.invocation;
     assert_eq!((found.state, found.attempts), (State::Failed, 3));
     let kept = found
@@ -192,14 +192,14 @@ async fn a_policy_of_the_call_beats_the_services(disk: Option<&Folder>) {
 async fn what_is_held_waits_for_somebody(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let mut flaky = call("demo.flaky", dict! { "failures": 10 });
-    flaky.background().retry_policy = Some(RetryPolicy::never());
-    flaky.background().hold = true;
+    flaky.durable().retry_policy = Some(RetryPolicy::never());
+    flaky.durable().hold = true;
     let cid = accept(&node, flaky).await;
     let mut follower = node
         .invoker()
-        .follow(Follow {
+        .follow(FollowRequest {
             cids: vec![(cid, 0)],
-            ..Follow::default()
+            ..FollowRequest::default()
         })
         .unwrap();
     // Accepted, started, and what became of the only attempt.
@@ -225,7 +225,7 @@ async fn a_key_accepts_once(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let keyed = |service, input| {
         let mut keyed = call(service, input);
-        keyed.background().idempotency_key = Some("order-7".to_owned());
+        keyed.durable().idempotency_key = Some("order-7".to_owned());
         keyed
     };
     let invoke = async |call| node.invoker().invoke_async(call).await;
@@ -248,7 +248,7 @@ async fn a_key_accepts_once(disk: Option<&Folder>) {
     let other = invoke(keyed("cidery.echo", dict! { "cust_id": 1 })).await;
     assert_eq!(other.unwrap_err().reason(), "IDEMPOTENCY_MISMATCH");
     let mut long = call("cidery.echo", dict! {});
-    long.background().idempotency_key = Some("x".repeat(256));
+    long.durable().idempotency_key = Some("x".repeat(256));
     assert_eq!(invoke(long).await.unwrap_err().reason(), "REQUEST_INVALID");
     ended(&node, first.cid).await;
     node.stop().await;
@@ -265,8 +265,8 @@ async fn callbacks_get_the_outcome_and_know_whose_it_is(disk: Option<&Folder>) {
     };
     let node = start(Node::builder().service("listen", listen), disk).await;
     let with_callbacks = |mut call: Call| {
-        call.background().callbacks = vec!["listen".to_owned()];
-        call.background().failure_callbacks = vec!["listen".to_owned(), "listen".to_owned()];
+        call.durable().callbacks = vec!["listen".to_owned()];
+        call.durable().failure_callbacks = vec!["listen".to_owned(), "listen".to_owned()];
         call
     };
     let good = accept(
@@ -297,13 +297,13 @@ async fn callbacks_get_the_outcome_and_know_whose_it_is(disk: Option<&Folder>) {
     // What is cancelled, or never starts, has failed as well.
     let waits = || {
         let mut call = with_callbacks(call("demo.sleep", dict! { "seconds": 60 }));
-        call.background().start = Some(Start::After(Duration::from_secs(3_600)));
+        call.durable().start = Some(Start::After(Duration::from_secs(3_600)));
         call
     };
     let cancelled = accept(&node, waits()).await;
     node.invoker().cancel(cancelled).await.unwrap();
     let mut short = waits();
-    short.background().expiration = Some(Duration::from_millis(10));
+    short.durable().expiration = Some(Duration::from_millis(10));
     let expired = accept(&node, short).await;
     for (cid, reason) in [(cancelled, "CANCELLED"), (expired, "EXPIRED")] {
         for _ in 0..2 {
@@ -317,7 +317,7 @@ async fn callbacks_get_the_outcome_and_know_whose_it_is(disk: Option<&Folder>) {
 async fn callbacks_that_nobody_announced_are_refused(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let mut call = call("customer.get", dict! { "cust_id": 1 });
-    call.background().failure_callbacks = vec!["no.such".to_owned()];
+    call.durable().failure_callbacks = vec!["no.such".to_owned()];
     let error = node.invoker().invoke_async(call).await.unwrap_err();
     assert_eq!(error.reason(), "SERVICE_UNKNOWN");
     node.stop().await;
@@ -385,7 +385,7 @@ async fn what_has_one_key_runs_one_by_one_in_order(disk: Option<&Folder>) {
     let mut cids = Vec::new();
     for n in 0..12 {
         let mut alone = call("alone", dict! { "n": n });
-        alone.background().concurrency_key = Some("account-7".to_owned());
+        alone.durable().concurrency_key = Some("account-7".to_owned());
         cids.push(accept(&node, alone).await);
     }
     for cid in cids {
@@ -396,11 +396,11 @@ async fn what_has_one_key_runs_one_by_one_in_order(disk: Option<&Folder>) {
     }
     // Others do not wait for them.
     let mut busy = call("demo.sleep", dict! { "seconds": 3_600 });
-    busy.background().concurrency_key = Some("a".to_owned());
+    busy.durable().concurrency_key = Some("a".to_owned());
     let first = accept(&node, busy.clone()).await;
     let second = accept(&node, busy).await;
     let mut other = call("demo.sleep", dict! { "seconds": 0 });
-    other.background().concurrency_key = Some("b".to_owned());
+    other.durable().concurrency_key = Some("b".to_owned());
     let other = accept(&node, other).await;
     ended(&node, other).await;
     let found = node

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cidery::model::invocation::Progress;
-use cidery::service::{Background, Call, Start};
+use cidery::service::{Call, DurableOptions, Start};
 use cidery::sio::{Int, Sio};
 use cidery::testing::{Asked, Run, TestNode};
 use cidery::{
@@ -12,18 +12,18 @@ use cidery::{
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-async fn in_background(node: &TestNode, service: &'static str, asked: Background) -> Cid {
+async fn in_background(node: &TestNode, service: &'static str, asked: DurableOptions) -> Cid {
     let mut call = Call::new(service, dict! { "cust_id": 1, "failures": 1 });
-    call.background = Some(Box::new(asked));
+    call.durable = Some(Box::new(asked));
     node.client().invoke_async(call).await.unwrap().cid
 }
 
 #[tokio::test]
 async fn hours_pass_when_the_clock_is_moved() {
     let node = TestNode::start(Node::builder().demo()).await.unwrap();
-    let later = Background {
+    let later = DurableOptions {
         start: Some(Start::After(HOUR)),
-        ..Background::default()
+        ..DurableOptions::default()
     };
     let cid = in_background(&node, "customer.get", later).await;
     node.clock().advance(HOUR - Duration::from_secs(1));
@@ -38,14 +38,14 @@ async fn hours_pass_when_the_clock_is_moved() {
     let response = node.outcome(cid).await.unwrap();
     assert_eq!(response["cust_name"], Value::from("Alexis Smith"));
     // What is retried waits for the clock as well, what expires expires by it.
-    let hourly = Background {
+    let hourly = DurableOptions {
         retry_policy: Some(RetryPolicy {
             max_attempts: 2,
             initial_interval: HOUR,
             max_interval: HOUR,
             ..RetryPolicy::default()
         }),
-        ..Background::default()
+        ..DurableOptions::default()
     };
     let cid = in_background(&node, "demo.flaky", hourly).await;
     while node
@@ -62,10 +62,10 @@ async fn hours_pass_when_the_clock_is_moved() {
     }
     node.clock().advance(HOUR);
     assert_eq!(node.outcome(cid).await.unwrap()["attempt"], Value::from(2));
-    let expires = Background {
+    let expires = DurableOptions {
         start: Some(Start::After(2 * HOUR)),
         expiration: Some(HOUR),
-        ..Background::default()
+        ..DurableOptions::default()
     };
     let cid = in_background(&node, "customer.get", expires).await;
     node.clock().advance(HOUR);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cidery::codec::payload;
 use cidery::codec::proto::v1;
 use cidery::model::invocation::Progress;
-use cidery::service::{Background, Call};
+use cidery::service::{Call, DurableOptions};
 use cidery::sio::{Int, Sio};
 use cidery::{
     Cid, Context, Definition, Dict, Error, Hooks, Kind, Node, Payload, Result, ServiceOptions,
@@ -402,7 +402,7 @@ async fn a_worker_that_stops_hands_back_what_it_does_not_finish() {
     let client = node.client.clone();
     let keyed = crate::support::raw::spawn(async move {
         let mut call = Call::new("a.task", ());
-        call.background().idempotency_key = Some("k".to_owned());
+        call.durable().idempotency_key = Some("k".to_owned());
         client.invoke(call).await
     });
     until("all run", || first.in_flight() == 3).await;
@@ -560,9 +560,9 @@ async fn background_terms_hold_for_workers_too() {
     };
     let _worker = connect(&node, Worker::builder().service("a.flaky", flaky)).await;
     let mut call = Call::new("a.flaky", ());
-    call.background = Some(Box::new(Background {
+    call.durable = Some(Box::new(DurableOptions {
         callbacks: vec!["cidery.echo".to_owned()],
-        ..Background::default()
+        ..DurableOptions::default()
     }));
     let cid = node.client.invoke_async(call).await.unwrap().cid;
     let events = node.events(follow(cid)).await;

@@ -81,7 +81,10 @@ impl Retry {
         let changes = match (input, chosen) {
             (None, chosen) => client.retry(chosen, dry_run).await?,
             (Some(input), Chosen::Cids(cids)) if !dry_run && cids.len() == 1 => {
-                let cid = cids.first().copied().unwrap_or_default();
+                let cid = cids
+                    .first()
+                    .copied()
+                    .ok_or_else(|| unclear("no CID is given"))?;
                 client.retry_with(cid, input).await?
             }
             (Some(_), _) => {

@@ -13,7 +13,7 @@ use crate::model::id::Cid;
 use crate::model::invocation::RetryPolicy;
 use crate::model::metadata::Metadata;
 use crate::model::sio::{IGNORED_KEY, Ignored};
-use crate::service::{Background, Call, OnDeadline, Start};
+use crate::service::{Call, DurableOptions, OnDeadline, Start};
 
 /// Invokes a service and prints its response.
 #[derive(Args, Debug)]
@@ -91,7 +91,7 @@ impl Invoke {
         let metadata: Metadata = self.metadata.into_iter().collect();
         let input = self.input.payload()?;
         let format = self.response_format.map(DocumentFormat::format);
-        let background = Background {
+        let background = DurableOptions {
             start: match (self.delay, self.start_time) {
                 (Some(delay), _) => Some(Start::After(delay)),
                 (None, time) => time.map(Start::At),
@@ -112,13 +112,13 @@ impl Invoke {
                 true => OnDeadline::Continue,
                 false => OnDeadline::Cancel,
             },
-            ..Background::default()
+            ..DurableOptions::default()
         };
-        let is_asked = background != Background::default();
-        let of_any_call = Background {
+        let is_asked = background != DurableOptions::default();
+        let of_any_call = DurableOptions {
             idempotency_key: background.idempotency_key.clone(),
             on_deadline: background.on_deadline,
-            ..Background::default()
+            ..DurableOptions::default()
         };
         if background != of_any_call && !self.in_background && !self.follow {
             let message = "what is asked of the background needs `--async` or `--follow`";
@@ -131,7 +131,7 @@ impl Invoke {
             timeout: self.timeout,
             metadata: (!metadata.is_empty()).then(|| metadata.into()),
             response_format: format,
-            background: is_asked.then(|| Box::new(background)),
+            durable: is_asked.then(|| Box::new(background)),
         };
         let client = self.node.connect().await?;
         if self.in_background {

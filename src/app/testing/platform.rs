@@ -13,7 +13,7 @@ use crate::model::payload::{Payload, Reply};
 use crate::model::sio::Ignored;
 use crate::model::token::Token;
 use crate::model::value::Value;
-use crate::service::{Accepted, AcceptedGroup, Batch, BoxFuture, Call, Invoke, KnownService};
+use crate::service::{Accepted, AcceptedGroup, Batch, BoxFuture, Call, KnownService, Platform};
 
 type Answer = Box<dyn Fn(Value) -> Result<Value> + Send + Sync>;
 
@@ -34,7 +34,7 @@ pub enum Asked {
 
 /// Answers for services, and remembers.
 #[derive(Default)]
-pub(super) struct Platform {
+pub(super) struct TestPlatform {
     answers: HashMap<String, Answer>,
     asked: Mutex<Vec<Asked>>,
     later: OnceLock<Token>,
@@ -44,16 +44,16 @@ pub(super) struct Platform {
 /// What the members of a group came to.
 type Outcomes = Vec<(Cid, Outcome)>;
 
-impl fmt::Debug for Platform {
+impl fmt::Debug for TestPlatform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.answers.keys().collect();
-        f.debug_struct("Platform")
+        f.debug_struct("TestPlatform")
             .field("answers", &names)
             .finish_non_exhaustive()
     }
 }
 
-impl Platform {
+impl TestPlatform {
     pub(super) fn answer(&mut self, service: &str, answer: Answer) {
         self.answers.insert(service.to_owned(), answer);
     }
@@ -94,13 +94,13 @@ impl Platform {
     }
 }
 
-impl Invoke for Platform {
+impl Platform for TestPlatform {
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>> {
         Box::pin(std::future::ready(self.reply(call)))
     }
 
     fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
-        let cid = call.cid.unwrap_or_default();
+        let cid = call.cid.unwrap_or_else(Cid::new);
         self.note(Asked::Accepted(call));
         Box::pin(std::future::ready(Ok(Accepted {
             cid,
@@ -112,8 +112,10 @@ impl Invoke for Platform {
     fn invoke_batch(&self, batch: Batch) -> BoxFuture<'_, Result<AcceptedGroup>> {
         let members = batch.calls.iter();
         let accepted = AcceptedGroup {
-            cid: batch.cid.unwrap_or_default(),
-            members: members.map(|call| call.cid.unwrap_or_default()).collect(),
+            cid: batch.cid.unwrap_or_else(Cid::new),
+            members: members
+                .map(|call| call.cid.unwrap_or_else(Cid::new))
+                .collect(),
             already_accepted: false,
             ignored: Ignored::default(),
         };
@@ -172,4 +174,4 @@ impl Invoke for Platform {
 }
 
 /// Shared with the context that the handler gets.
-pub(super) type Shared = Arc<Platform>;
+pub(super) type Shared = Arc<TestPlatform>;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::platform::{Asked, Platform, Shared};
+use super::platform::{Asked, Shared, TestPlatform};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::{InReplyTo, Progress};
@@ -14,7 +14,7 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Payload, Reply};
 use crate::model::value::Value;
 use crate::service::{
-    Caught, Context, Definition, Facts, Handler, Invoke as _, Response, States, run,
+    CatchUnwind, Context, Definition, Handler, InvocationInfo, Platform as _, Response, States, run,
 };
 
 /// A run of a handler, under construction.
@@ -22,7 +22,7 @@ use crate::service::{
 #[must_use = "nothing runs before `run` is called"]
 pub struct Run {
     definition: Definition,
-    platform: Platform,
+    platform: TestPlatform,
     states: States,
     metadata: Metadata,
     cid: Cid,
@@ -60,7 +60,7 @@ impl Run {
     pub fn define(definition: Definition) -> Result<Self> {
         Ok(Self {
             definition: definition.prepared()?,
-            platform: Platform::default(),
+            platform: TestPlatform::default(),
             states: States::default(),
             metadata: Metadata::new(),
             cid: Cid::new(),
@@ -142,7 +142,7 @@ impl Run {
     pub async fn run(self, input: impl Into<Payload>) -> Ran {
         let platform: Shared = Arc::new(self.platform);
         let cid = self.cid;
-        let facts = Facts {
+        let facts = InvocationInfo {
             cid,
             service: self.definition.name().clone(),
             attempt: self.attempt,
@@ -162,7 +162,7 @@ impl Run {
             let states = Arc::new(self.states);
             let context = Context::new(facts, self.cancelled, Arc::clone(&platform) as _, states);
             let (handler, _) = run(&Arc::new(self.definition), &[], context, input);
-            Caught(handler).await
+            CatchUnwind(handler).await
         };
         let outcome = outcome.await;
         Ran {

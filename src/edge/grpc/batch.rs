@@ -18,7 +18,7 @@ pub(super) async fn accept(
     message: v1::InvokeBatchRequest,
     transport: &MetadataMap,
 ) -> Result<AcceptedGroup> {
-    invoker.check_batch(message.requests.len())?;
+    invoker.check_batch_size(message.requests.len())?;
     let batch = Batch {
         cid: brought_cid("cid", &message.cid)?,
         idempotency_key: given(message.idempotency_key),

@@ -60,12 +60,12 @@ impl Catalog {
             making,
         } = &*self.0;
         let found = current.load_full();
-        if found.generation == invoker.generation() {
+        if found.generation == invoker.catalog_version() {
             return found;
         }
         let _making = making.lock().unwrap_or_else(PoisonError::into_inner);
         let found = current.load_full();
-        if found.generation == invoker.generation() {
+        if found.generation == invoker.catalog_version() {
             return found;
         }
         let made = Arc::new(Snapshot::make(invoker, api));
@@ -78,7 +78,7 @@ impl Catalog {
 impl Snapshot {
     fn make(invoker: &Invoker, api: &Files) -> Self {
         // Read first: what comes in between is seen the next time.
-        let generation = invoker.generation();
+        let generation = invoker.catalog_version();
         let services = invoker.services();
         let directory = Directory::new(services.iter().map(|facts| {
             let definition = &facts.definition;

@@ -11,7 +11,7 @@ use crate::codec::convert::timestamp_to_proto;
 use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryService;
-use crate::engine::{Invoker, Location, ServiceFacts};
+use crate::engine::{Invoker, Location, ServiceInfo};
 use crate::model::error::Result;
 use crate::model::value::Value;
 use crate::remote::wire;
@@ -68,7 +68,7 @@ impl DiscoveryApi {
     }
 }
 
-fn summary(facts: &ServiceFacts, catalog: &Snapshot) -> v1::ServiceSummary {
+fn summary(facts: &ServiceInfo, catalog: &Snapshot) -> v1::ServiceSummary {
     let typed = catalog.directory.of(facts.definition.name().as_str());
     v1::ServiceSummary {
         name: facts.definition.name().to_string(),
@@ -94,7 +94,7 @@ fn workers(locations: &[Location]) -> Vec<String> {
 }
 
 fn description(
-    facts: &ServiceFacts,
+    facts: &ServiceInfo,
     catalog: &Snapshot,
     address: SocketAddr,
 ) -> v1::ServiceDescription {
@@ -123,7 +123,7 @@ fn description(
     }
 }
 
-fn health(facts: &ServiceFacts) -> v1::ServiceHealth {
+fn health(facts: &ServiceInfo) -> v1::ServiceHealth {
     match facts.is_served {
         true => v1::ServiceHealth::Serving,
         false => v1::ServiceHealth::NoWorker,

@@ -75,7 +75,7 @@ impl HealthApi {
         statuses: tokio::sync::mpsc::Sender<Result<health::HealthCheckResponse, Status>>,
     ) {
         let mut serving = self.serving.0.subscribe();
-        let mut services = self.invoker.changes();
+        let mut services = self.invoker.service_changes();
         let mut last = None;
         loop {
             let status = self

@@ -20,7 +20,7 @@ use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
 use crate::codec::{payload, sio};
 use crate::engine::store::Stored;
-use crate::engine::{Found, Invoker};
+use crate::engine::{InvocationView, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{EventKind, HELD, State};
@@ -28,7 +28,9 @@ use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
 use crate::remote::hub::Workers;
 use crate::remote::wire::{self, asked_for};
-use crate::service::{Accepted, Background, BoxFuture, Call, Context, OnDeadline, output_invalid};
+use crate::service::{
+    Accepted, BoxFuture, Call, Context, DurableOptions, OnDeadline, output_invalid,
+};
 
 /// Invokes services for gRPC callers.
 #[derive(Clone, Debug)]
@@ -55,14 +57,14 @@ impl InvocationApi {
         let asked = format_from_proto("/response_format", message.response_format)?;
         let format = payload::answer_format(asked, &input);
         let timeout = duration_from_proto("/timeout", message.timeout)?;
-        let background = Background {
+        let background = DurableOptions {
             idempotency_key: (!message.idempotency_key.is_empty())
                 .then_some(message.idempotency_key),
             on_deadline: match on_deadline {
                 v1::OnDeadline::Unspecified | v1::OnDeadline::Cancel => OnDeadline::Cancel,
                 v1::OnDeadline::Continue => OnDeadline::Continue,
             },
-            ..Background::default()
+            ..DurableOptions::default()
         };
         let call = Call {
             service: message.service.into(),
@@ -71,7 +73,7 @@ impl InvocationApi {
             timeout: request::timeout(timeout, transport)?,
             metadata: request::metadata(message.metadata, transport)?,
             response_format: asked,
-            background: asked_for(background),
+            durable: asked_for(background),
         };
         Ok((call, format))
     }
@@ -82,7 +84,7 @@ impl InvocationApi {
         request: Request<v1::InvokeRequest>,
     ) -> Result<(Cid, Call, Format, Option<Context>), Status> {
         let (transport, _, message) = request.into_parts();
-        let cid = answered(brought_cid("cid", &message.cid))?.unwrap_or_default();
+        let cid = answered(brought_cid("cid", &message.cid))?.unwrap_or_else(Cid::new);
         let call = Self::call(cid, message, &transport);
         let (call, format) = answered(call.map_err(|error| error.with_cid(cid)))?;
         let caller = request::dispatch_token(&transport).map(|token| self.workers.context(token));
@@ -199,7 +201,7 @@ impl InvocationApi {
         })
     }
 
-    fn shown(&self, mut found: Found, full: bool) -> Result<v1::Invocation> {
+    fn shown(&self, mut found: InvocationView, full: bool) -> Result<v1::Invocation> {
         if full {
             self.mask_input(&mut found);
         }
@@ -207,7 +209,7 @@ impl InvocationApi {
     }
 
     /// Secrets of an outcome are for whoever asks for that outcome.
-    fn mask_outcome(&self, found: &mut Found) {
+    fn mask_outcome(&self, found: &mut InvocationView) {
         let service = found.invocation.request.service.as_str();
         let Ok(facts) = self.invoker.service(service) else {
             return;
@@ -223,7 +225,7 @@ impl InvocationApi {
     }
 
     /// Secrets of an input are shown to nobody but the handler.
-    fn mask_input(&self, found: &mut Found) {
+    fn mask_input(&self, found: &mut InvocationView) {
         let request = &mut found.invocation.request;
         let Ok(facts) = self.invoker.service(request.service.as_str()) else {
             return;
@@ -237,12 +239,12 @@ impl InvocationApi {
 }
 
 /// Whether it was put off because no worker takes it.
-fn no_taker(found: &Found) -> bool {
+fn no_taker(found: &InvocationView) -> bool {
     let failure = found.invocation.last_failure.as_ref();
     failure.is_some_and(|failure| failure.reason() == reason::NO_COMPATIBLE_WORKER)
 }
 
-pub(super) fn pending_reason(found: &Found) -> v1::PendingReason {
+pub(super) fn pending_reason(found: &InvocationView) -> v1::PendingReason {
     match found.invocation.shown_state() {
         State::Pending { .. } if found.invocation.due >= HELD => v1::PendingReason::Held,
         State::Pending { .. } if found.due && found.unserved => v1::PendingReason::NoWorker,

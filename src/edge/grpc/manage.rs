@@ -5,7 +5,7 @@ use super::request;
 use crate::codec::convert::{failure_to_proto, state_to_proto, timestamp_from_proto};
 use crate::codec::proto::v1;
 use crate::engine::store::Filter;
-use crate::engine::{Found, Invoker, Listed};
+use crate::engine::{InvocationPage, InvocationView, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::State;
@@ -102,7 +102,7 @@ fn page_token(token: &str) -> Result<Option<u64>> {
 pub(super) async fn list(
     invoker: &Invoker,
     message: &v1::ListInvocationsRequest,
-) -> Result<(Vec<Found>, String)> {
+) -> Result<(Vec<InvocationView>, String)> {
     let size = request::page_size(message.page_size, DEFAULT_PAGE, MAX_PAGE)?;
     let before = page_token(&message.page_token)?;
     let page = page(invoker, message.filter.clone(), before, size).await?;
@@ -119,7 +119,7 @@ async fn page(
     by: Option<v1::InvocationFilter>,
     before: Option<u64>,
     size: usize,
-) -> Result<Listed> {
+) -> Result<InvocationPage> {
     let (states, reasons) = by
         .as_ref()
         .map(|filter| (filter.states.clone(), filter.pending_reasons.clone()))
@@ -184,7 +184,7 @@ async fn each<F: Future<Output = v1::InvocationChange>>(
     changes.buffered(AT_ONCE).collect().await
 }
 
-fn changed(cid: Cid, outcome: Result<Found>) -> v1::InvocationChange {
+fn changed(cid: Cid, outcome: Result<InvocationView>) -> v1::InvocationChange {
     outcome.map_or_else(|error| refused(cid, &error), |found| change(&found))
 }
 
@@ -196,7 +196,7 @@ fn refused(cid: Cid, error: &Error) -> v1::InvocationChange {
     }
 }
 
-fn change(found: &Found) -> v1::InvocationChange {
+fn change(found: &InvocationView) -> v1::InvocationChange {
     let state = found.invocation.shown_state();
     v1::InvocationChange {
         cid: found.invocation.request.cid.to_string(),
@@ -224,7 +224,7 @@ pub(super) async fn cancel(
     let dry_run = message.dry_run;
     let change = async |cid| {
         let outcome = match dry_run {
-            true => invoker.would_cancel(cid).await,
+            true => invoker.check_cancel(cid).await,
             false => invoker.cancel(cid).await,
         };
         changed(cid, outcome)
@@ -248,7 +248,7 @@ pub(super) async fn purge(
     let dry_run = message.dry_run;
     let change = async |cid| {
         let outcome = match dry_run {
-            true => invoker.would_purge(cid).await,
+            true => invoker.check_purge(cid).await,
             false => invoker.purge(cid).await,
         };
         changed(cid, outcome)
@@ -292,7 +292,7 @@ async fn retried(
     input: Option<Payload>,
     dry_run: bool,
 ) -> v1::InvocationChange {
-    let found = match invoker.would_retry(cid, input.is_some()).await {
+    let found = match invoker.check_retry(cid, input.is_some()).await {
         Ok(found) => found,
         Err(error) => return refused(cid, &error),
     };

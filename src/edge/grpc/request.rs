@@ -136,7 +136,7 @@ pub(super) fn too_large(bytes: usize, limit: usize) -> Error {
     let message = format!("the response has {bytes} bytes; the limit is {limit}");
     Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
         .with_retryable(false)
-        .with_fact("message_bytes", limit)
+        .with_info("message_bytes", limit)
 }
 
 /// Turns our failures into statuses.

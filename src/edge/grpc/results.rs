@@ -15,7 +15,7 @@ use crate::codec::convert::{
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::stream_results_response::Event;
 use crate::codec::status::to_status;
-use crate::engine::{Follow, Followed, Follower, Invoker};
+use crate::engine::{FollowRequest, Follower, FollowerEvent, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 
@@ -42,7 +42,7 @@ fn too_late() -> Status {
     ))
 }
 
-type Next = (Follower, Result<Option<Followed>>);
+type Next = (Follower, Result<Option<FollowerEvent>>);
 type NextFuture = Pin<Box<dyn Future<Output = Next> + Send>>;
 
 impl ResultStream {
@@ -64,13 +64,13 @@ impl ResultStream {
         if cids.len() > limit {
             let message = format!("{} CIDs on one stream; the limit is {limit}", cids.len());
             return Err(Error::invalid_argument(reason::STREAM_LIMIT, message)
-                .with_fact("stream_cids", limit));
+                .with_info("stream_cids", limit));
         }
         let (cids, invalid) = parse(cids, &after_sequences);
         // Of members of groups; what is no CID is nobody's.
         let seen = after_sequences.iter();
         let seen = seen.filter_map(|(text, seen)| Some((Cid::parse(text).ok()?, *seen)));
-        let follower = invoker.follow(Follow {
+        let follower = invoker.follow(FollowRequest {
             seen: seen.collect(),
             cids,
             wait_for_accept,
@@ -107,10 +107,10 @@ fn next(mut follower: Follower) -> NextFuture {
     })
 }
 
-fn to_proto(followed: Followed) -> Result<v1::StreamResultsResponse> {
+fn to_proto(followed: FollowerEvent) -> Result<v1::StreamResultsResponse> {
     match followed {
-        Followed::Event(cid, event) => event_to_proto(cid, &event),
-        Followed::Progress(cid, shown) => Ok(v1::StreamResultsResponse {
+        FollowerEvent::Event(cid, event) => event_to_proto(cid, &event),
+        FollowerEvent::Progress(cid, shown) => Ok(v1::StreamResultsResponse {
             cid: cid.to_string(),
             sequence: 0,
             attempt: shown.attempt,
@@ -119,7 +119,7 @@ fn to_proto(followed: Followed) -> Result<v1::StreamResultsResponse> {
                 progress: Some(progress_to_proto(&shown.progress)?),
             })),
         }),
-        Followed::NotFound {
+        FollowerEvent::NotFound {
             cid,
             error,
             tombstone,

@@ -125,7 +125,7 @@ impl TypedMethod {
             .get(CID_KEY)
             .map(|cid| cid.to_str().unwrap_or_default());
         let brought = answered(brought_cid(CID_KEY, own.unwrap_or_default()))?;
-        let cid = brought.unwrap_or_default();
+        let cid = brought.unwrap_or_else(Cid::new);
         let answer = match self.found.mode {
             Mode::Wait => self.wait(cid, brought, &transport, &message).await,
             Mode::Background => self.background(brought, &transport, &message).await,
@@ -212,12 +212,12 @@ impl TypedMethod {
             own
         };
         if let Some(delay) = duration(headers, DELAY_KEY)? {
-            call.background().start = Some(Start::After(delay));
+            call.durable().start = Some(Start::After(delay));
         }
         if let Some(key) = headers.get(IDEMPOTENCY_KEY) {
             let key = key.to_str().ok().filter(|key| !key.is_empty());
             let key = key.ok_or_else(|| malformed(IDEMPOTENCY_KEY, "is no ASCII text"))?;
-            call.background().idempotency_key = Some(key.to_owned());
+            call.durable().idempotency_key = Some(key.to_owned());
         }
         if let Some(value) = headers.get(ON_DEADLINE_KEY) {
             let on_deadline = match value.as_bytes() {
@@ -226,7 +226,7 @@ impl TypedMethod {
                 b"continue" => Ok(OnDeadline::Continue),
                 _ => Err("is `cancel` or `continue`"),
             };
-            call.background().on_deadline =
+            call.durable().on_deadline =
                 on_deadline.map_err(|message| malformed(ON_DEADLINE_KEY, message))?;
         }
         let metadata = metadata(headers)?;

@@ -44,7 +44,7 @@ struct Inner {
     retry_delay: Option<Duration>,
     cid: Option<Cid>,
     violations: Vec<Violation>,
-    facts: Vec<(Cow<'static, str>, String)>,
+    info: Vec<(Cow<'static, str>, String)>,
     details: Vec<Detail>,
     /// How it came about. Logged and kept, never part of an answer.
     trace: Option<Box<str>>,
@@ -92,7 +92,7 @@ impl Error {
             retry_delay: None,
             cid: None,
             violations: Vec::new(),
-            facts: Vec::new(),
+            info: Vec::new(),
             details: Vec::new(),
             trace: None,
             source: None,
@@ -210,14 +210,14 @@ impl Error {
         self
     }
 
-    /// Adds a fact for programs: the name of a limit and its value, for one.
+    /// Adds a key and its value to the `google.rpc.ErrorInfo` metadata, for programs: for example the name of a limit and its value.
     #[must_use]
-    pub fn with_fact(
+    pub fn with_info(
         mut self,
         key: impl Into<Cow<'static, str>>,
         value: impl fmt::Display,
     ) -> Self {
-        self.0.facts.push((key.into(), value.to_string()));
+        self.0.info.push((key.into(), value.to_string()));
         self
     }
 
@@ -279,15 +279,15 @@ impl Error {
 
     /// Facts for programs.
     #[must_use]
-    pub fn facts(&self) -> &[(Cow<'static, str>, String)] {
-        &self.0.facts
+    pub fn info(&self) -> &[(Cow<'static, str>, String)] {
+        &self.0.info
     }
 
     /// The value of a fact.
     #[must_use]
     pub fn fact(&self, key: &str) -> Option<&str> {
         self.0
-            .facts
+            .info
             .iter()
             .find(|(name, _)| name == key)
             .map(|(_, value)| value.as_str())

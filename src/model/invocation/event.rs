@@ -141,7 +141,7 @@ pub struct Progress {
 
 /// Progress, with who showed it and when.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shown {
+pub struct ProgressRecord {
     /// What was shown.
     pub progress: Progress,
     /// The attempt that showed it.

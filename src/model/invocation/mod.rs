@@ -1,9 +1,9 @@
 //! Invocations: what is stored of one accepted request, and what happened to it.
 
+mod completion;
 mod event;
 mod fingerprint;
 mod group;
-mod later;
 mod retry;
 mod state;
 mod terms;
@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::event::{Event, EventKind, Progress, SEQUENCES_PER_GENERATION, Shown};
+pub use self::completion::AsyncCompletion;
+pub use self::event::{Event, EventKind, Progress, ProgressRecord, SEQUENCES_PER_GENERATION};
 pub use self::fingerprint::{Fingerprint, fingerprint, fingerprint_of_all};
 pub use self::group::{Group, Grouping, Member};
-pub use self::later::Later;
 pub use self::retry::{RetryPolicy, is_retried};
-pub use self::state::{Change, State};
+pub use self::state::{State, Transition};
 pub use self::terms::{HELD, InReplyTo, Terms};
 use crate::model::error::Error;
 use crate::model::id::{Cid, ServiceName};
@@ -126,13 +126,13 @@ pub struct Invocation {
     /// When it will be removed, once it ended.
     pub purge_time: Option<Timestamp>,
     /// The last progress that an attempt reported.
-    pub progress: Option<Arc<Shown>>,
+    pub progress: Option<Arc<ProgressRecord>>,
     /// Why the last attempt failed, while another one follows.
     pub last_failure: Option<Error>,
     /// All events so far, in order; the last one of an ended invocation holds its outcome.
     pub events: Vec<Arc<Event>>,
     /// How often the node ended in the middle of an attempt, since the last record.
-    pub losses: u32,
+    pub crash_count: u32,
     /// Whether the node ended uncleanly since the last record: it may have been the reason, so that the next attempt
     /// has to be recorded before it runs.
     pub recovered: bool,
@@ -141,7 +141,7 @@ pub struct Invocation {
     /// Whether another one with its concurrency key comes first, while it is pending.
     pub key_busy: bool,
     /// Its last attempt answered "later".
-    pub later: Option<Later>,
+    pub completion: Option<AsyncCompletion>,
     /// Of a group: how many of its members have not ended.
     pub open_members: u32,
 }
@@ -161,11 +161,11 @@ impl Invocation {
             progress: None,
             last_failure: None,
             events: vec![Arc::new(accepted)],
-            losses: 0,
+            crash_count: 0,
             recovered: false,
             cancel_requested: false,
             key_busy: false,
-            later: None,
+            completion: None,
             open_members: request.group().map_or(0, |group| group.members),
             request: Arc::new(request),
         }
@@ -175,14 +175,14 @@ impl Invocation {
     /// the attempt's time is over.
     #[must_use]
     pub fn waits_for_completion(&self) -> bool {
-        !self.state.is_terminal() && self.later.is_some_and(|later| later.waits)
+        !self.state.is_terminal() && self.completion.is_some_and(|completion| completion.pending)
     }
 
     /// When its time is over, if ever, while it is pending: as its terms say, or when the outcome that it waits for was
     /// due; at once where somebody wants it cancelled, but for a group, which ends with its members.
     #[must_use]
-    pub fn over(&self) -> Option<Timestamp> {
-        let terms = self.request.terms.over(self.state);
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        let terms = self.request.terms.expires_at(self.state);
         let awaited = self.waits_for_completion().then_some(self.due);
         let unwanted = self.cancel_requested && !self.waits_for_members();
         let unwanted = unwanted.then_some(Timestamp::UNIX_EPOCH);
@@ -208,9 +208,9 @@ impl Invocation {
 
     /// When somebody has to look at it, while it is pending.
     #[must_use]
-    pub fn wake(&self) -> Timestamp {
+    pub fn next_wakeup(&self) -> Timestamp {
         match self.open_members {
-            0 => self.request.terms.wake(self.state, self.due),
+            0 => self.request.terms.next_wakeup(self.state, self.due),
             // A group: when the last of them has ended.
             _ => Timestamp::MAX,
         }

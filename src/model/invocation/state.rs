@@ -25,7 +25,7 @@ pub enum State {
 
 /// What can happen to an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum Transition {
     /// An attempt starts.
     Start,
     /// The handler answered.
@@ -88,7 +88,7 @@ impl State {
     /// The state after a change; `None` where the change cannot happen or comes too late. Terminal states drop every
     /// change: the first terminal write wins.
     #[must_use]
-    pub const fn after(self, change: Change) -> Option<Self> {
+    pub const fn after(self, change: Transition) -> Option<Self> {
         match self {
             Self::Pending { started } => Self::after_pending(started, change),
             Self::Running {
@@ -101,61 +101,63 @@ impl State {
         }
     }
 
-    const fn after_pending(started: bool, change: Change) -> Option<Self> {
+    const fn after_pending(started: bool, change: Transition) -> Option<Self> {
         match change {
-            Change::Start => Some(Self::Running {
+            Transition::Start => Some(Self::Running {
                 cancel_requested: false,
             }),
-            Change::Cancel => Some(Self::Cancelled),
-            Change::ExpirationPassed if started => Some(Self::Pending { started }),
-            Change::ExpirationPassed => Some(Self::Expired),
-            Change::DeadlinePassed if started => Some(Self::Failed),
-            Change::DeadlinePassed => Some(Self::Expired),
-            Change::InputRefused => Some(Self::Failed),
-            Change::UncleanRestart { poisoned: true } if started => Some(Self::Failed),
-            Change::UncleanRestart { .. } => Some(Self::Pending { started }),
-            Change::Response
-            | Change::Failure { .. }
-            | Change::Lost { .. }
-            | Change::HandedBack
-            | Change::GraceOver => None,
+            Transition::Cancel => Some(Self::Cancelled),
+            Transition::ExpirationPassed if started => Some(Self::Pending { started }),
+            Transition::ExpirationPassed => Some(Self::Expired),
+            Transition::DeadlinePassed if started => Some(Self::Failed),
+            Transition::DeadlinePassed => Some(Self::Expired),
+            Transition::InputRefused => Some(Self::Failed),
+            Transition::UncleanRestart { poisoned: true } if started => Some(Self::Failed),
+            Transition::UncleanRestart { .. } => Some(Self::Pending { started }),
+            Transition::Response
+            | Transition::Failure { .. }
+            | Transition::Lost { .. }
+            | Transition::HandedBack
+            | Transition::GraceOver => None,
         }
     }
 
-    const fn after_running(change: Change) -> Option<Self> {
+    const fn after_running(change: Transition) -> Option<Self> {
         match change {
-            Change::Response => Some(Self::Succeeded),
-            Change::Failure { retried: true }
-            | Change::Lost { budget_left: true }
-            | Change::HandedBack
-            | Change::UncleanRestart { poisoned: false } => Some(Self::Pending { started: true }),
-            Change::Failure { retried: false }
-            | Change::Lost { budget_left: false }
-            | Change::DeadlinePassed
-            | Change::UncleanRestart { poisoned: true } => Some(Self::Failed),
-            Change::Cancel => Some(Self::Running {
+            Transition::Response => Some(Self::Succeeded),
+            Transition::Failure { retried: true }
+            | Transition::Lost { budget_left: true }
+            | Transition::HandedBack
+            | Transition::UncleanRestart { poisoned: false } => {
+                Some(Self::Pending { started: true })
+            }
+            Transition::Failure { retried: false }
+            | Transition::Lost { budget_left: false }
+            | Transition::DeadlinePassed
+            | Transition::UncleanRestart { poisoned: true } => Some(Self::Failed),
+            Transition::Cancel => Some(Self::Running {
                 cancel_requested: true,
             }),
-            Change::ExpirationPassed => Some(Self::Running {
+            Transition::ExpirationPassed => Some(Self::Running {
                 cancel_requested: false,
             }),
-            Change::Start | Change::GraceOver | Change::InputRefused => None,
+            Transition::Start | Transition::GraceOver | Transition::InputRefused => None,
         }
     }
 
-    const fn after_cancel_request(change: Change) -> Option<Self> {
+    const fn after_cancel_request(change: Transition) -> Option<Self> {
         match change {
-            Change::Response => Some(Self::Succeeded),
-            Change::Failure { .. }
-            | Change::Lost { .. }
-            | Change::HandedBack
-            | Change::GraceOver
-            | Change::DeadlinePassed
-            | Change::UncleanRestart { .. } => Some(Self::Cancelled),
-            Change::Cancel | Change::ExpirationPassed => Some(Self::Running {
+            Transition::Response => Some(Self::Succeeded),
+            Transition::Failure { .. }
+            | Transition::Lost { .. }
+            | Transition::HandedBack
+            | Transition::GraceOver
+            | Transition::DeadlinePassed
+            | Transition::UncleanRestart { .. } => Some(Self::Cancelled),
+            Transition::Cancel | Transition::ExpirationPassed => Some(Self::Running {
                 cancel_requested: true,
             }),
-            Change::Start | Change::InputRefused => None,
+            Transition::Start | Transition::InputRefused => None,
         }
     }
 }
@@ -166,21 +168,21 @@ mod tests {
 
     use super::*;
 
-    const CHANGES: [Change; 14] = [
-        Change::Start,
-        Change::Response,
-        Change::Failure { retried: true },
-        Change::Failure { retried: false },
-        Change::Lost { budget_left: true },
-        Change::Lost { budget_left: false },
-        Change::HandedBack,
-        Change::Cancel,
-        Change::GraceOver,
-        Change::ExpirationPassed,
-        Change::DeadlinePassed,
-        Change::InputRefused,
-        Change::UncleanRestart { poisoned: false },
-        Change::UncleanRestart { poisoned: true },
+    const CHANGES: [Transition; 14] = [
+        Transition::Start,
+        Transition::Response,
+        Transition::Failure { retried: true },
+        Transition::Failure { retried: false },
+        Transition::Lost { budget_left: true },
+        Transition::Lost { budget_left: false },
+        Transition::HandedBack,
+        Transition::Cancel,
+        Transition::GraceOver,
+        Transition::ExpirationPassed,
+        Transition::DeadlinePassed,
+        Transition::InputRefused,
+        Transition::UncleanRestart { poisoned: false },
+        Transition::UncleanRestart { poisoned: true },
     ];
 
     /// The whole table, row by row: `P` pending, `R` running, `Q` running with a cancel request, `S` `F` `C`

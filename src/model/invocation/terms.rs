@@ -58,13 +58,13 @@ impl Terms {
 
     /// When somebody has to look at an invocation: when it is due, or when its time is over.
     #[must_use]
-    pub fn wake(&self, state: State, due: Timestamp) -> Timestamp {
-        self.over(state).map_or(due, |over| over.min(due))
+    pub fn next_wakeup(&self, state: State, due: Timestamp) -> Timestamp {
+        self.expires_at(state).map_or(due, |over| over.min(due))
     }
 
     /// When its time is over, if ever: its expiration passes before it has started, or its deadline does.
     #[must_use]
-    pub fn over(&self, state: State) -> Option<Timestamp> {
+    pub fn expires_at(&self, state: State) -> Option<Timestamp> {
         let never_started = matches!(state, State::Pending { started: false });
         let expires = self.expire_time.filter(|_| never_started);
         [expires, self.deadline].into_iter().flatten().min()

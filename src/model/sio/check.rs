@@ -132,7 +132,7 @@ impl Faults {
         let message = format!("{}, and {omitted} that are not kept", error.message());
         error
             .with_message(message)
-            .with_fact("violations_omitted", omitted)
+            .with_info("violations_omitted", omitted)
     }
 
     fn add(&mut self, violation: Violation) {

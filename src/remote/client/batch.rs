@@ -18,7 +18,7 @@ impl Client {
     pub async fn invoke_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
         let is_ours = batch.cid.is_none();
         let request = wire::batch_request(Batch {
-            cid: Some(batch.cid.unwrap_or_default()),
+            cid: Some(batch.cid.unwrap_or_else(Cid::new)),
             ..batch
         })?;
         let accept = async || self.invocation.clone().invoke_batch(request.clone()).await;

@@ -90,11 +90,11 @@ impl Client {
     ///
     /// What the service or the node answered; `UNAVAILABLE` where the connection is lost.
     pub async fn invoke(&self, call: Call) -> Result<(Cid, Reply)> {
-        let asked = call.background.as_deref();
+        let asked = call.durable.as_deref();
         let continues = asked.is_some_and(|asked| asked.on_deadline == OnDeadline::Continue);
         let has_key = asked.is_some_and(|asked| asked.idempotency_key.is_some());
         // Whoever loses the connection can still ask what became of it, and all tries have one name.
-        let cid = call.cid.unwrap_or_default();
+        let cid = call.cid.unwrap_or_else(Cid::new);
         let timeout = call.timeout;
         let service = call.service.clone();
         let request = wire::request(Call {
@@ -132,7 +132,7 @@ impl Client {
     pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
         let is_ours = call.cid.is_none();
         let request = wire::async_request(Call {
-            cid: Some(call.cid.unwrap_or_default()),
+            cid: Some(call.cid.unwrap_or_else(Cid::new)),
             ..call
         })?;
         let accept = async || self.invocation.clone().invoke_async(request.clone()).await;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use super::outcome::{Answered, result};
-use super::platform::Platform;
+use super::platform::WorkerPlatform;
 use super::session::Session;
 use crate::codec::convert::{PayloadOneof as _, metadata_from_proto, progress_from_proto};
 use crate::codec::proto::v1;
@@ -19,7 +19,7 @@ use crate::model::invocation::InReplyTo;
 use crate::model::metadata::TRACEPARENT;
 use crate::model::payload::Payload;
 use crate::remote::wire;
-use crate::service::{Caught, Context, Facts, Invoke as _, run};
+use crate::service::{CatchUnwind, Context, InvocationInfo, Platform as _, run};
 
 /// Runs the handler of a dispatch.
 pub(super) fn handle(session: &Arc<Session>, channel: Channel, dispatch: Box<v1::Dispatch>) {
@@ -50,14 +50,14 @@ async fn answer(
     let path = wire::given(dispatch.path.clone());
     let (facts, input) = read(*dispatch, definition.name())?;
     let input = definition.admit(input)?.input;
-    let platform = Platform::new(Arc::clone(session), channel, token, path, facts.deadline);
+    let platform = WorkerPlatform::new(Arc::clone(session), channel, token, path, facts.deadline);
     let platform = Arc::new(platform);
     let span =
         tracing::info_span!("invocation", cid = %facts.cid, service.name = facts.service.as_str());
     let states = Arc::clone(&shared.states);
     let context = Context::new(facts, cancel, Arc::clone(&platform) as _, states);
     let (future, _) = run(definition, &shared.hooks, context, input);
-    let handled = Caught(future).inspect_err(|error| {
+    let handled = CatchUnwind(future).inspect_err(|error| {
         tracing::debug!(reason = error.reason(), trace = error.trace(), "{error}");
     });
     let reply = tracing::Instrument::instrument(handled, span).await?;
@@ -67,7 +67,7 @@ async fn answer(
     })
 }
 
-fn read(dispatch: v1::Dispatch, service: &ServiceName) -> Result<(Facts, Payload)> {
+fn read(dispatch: v1::Dispatch, service: &ServiceName) -> Result<(InvocationInfo, Payload)> {
     let format = wire::format_of_document(dispatch.data_format)?;
     let input = dispatch.input.and_then(|input| input.into_payload(format));
     let mut metadata = metadata_from_proto(dispatch.metadata)?;
@@ -99,7 +99,7 @@ fn read(dispatch: v1::Dispatch, service: &ServiceName) -> Result<(Facts, Payload
         .last_progress
         .map(progress_from_proto)
         .transpose()?;
-    let facts = Facts {
+    let facts = InvocationInfo {
         cid,
         service: service.clone(),
         attempt: dispatch.attempt,

@@ -26,7 +26,7 @@ use crate::remote::again::{self, is_transport, never_sent};
 use crate::remote::client::Results;
 use crate::remote::outcomes::outcomes;
 use crate::remote::wire;
-use crate::service::{Accepted, AcceptedGroup, Batch, BoxFuture, Call, Invoke, KnownService};
+use crate::service::{Accepted, AcceptedGroup, Batch, BoxFuture, Call, KnownService, Platform};
 
 /// The metadata that names the dispatch of a nested call.
 const DISPATCH_KEY: &str = "cidery-dispatch";
@@ -37,7 +37,7 @@ const FOLLOW_UPS: usize = 1_000;
 
 /// One dispatch's way to the node.
 #[derive(Debug)]
-pub(super) struct Platform {
+pub(super) struct WorkerPlatform {
     session: Arc<Session>,
     channel: Channel,
     token: String,
@@ -49,7 +49,7 @@ pub(super) struct Platform {
     later: OnceLock<Token>,
 }
 
-impl Platform {
+impl WorkerPlatform {
     pub(super) fn new(
         session: Arc<Session>,
         channel: Channel,
@@ -123,7 +123,7 @@ impl Platform {
 
     async fn accept(&self, call: Call) -> Result<Accepted> {
         let with_outcome = call
-            .background
+            .durable
             .as_ref()
             .is_some_and(|asked| asked.with_outcome);
         if with_outcome {
@@ -134,7 +134,7 @@ impl Platform {
         }
         let is_ours = call.cid.is_none();
         let message = wire::async_request(Call {
-            cid: Some(call.cid.unwrap_or_default()),
+            cid: Some(call.cid.unwrap_or_else(Cid::new)),
             ..call
         })?;
         let accept = async || {
@@ -156,7 +156,7 @@ impl Platform {
 
     /// What was accepted before with the same key: its CID is not the one that this call would get.
     async fn known(&self, call: &Call) -> Result<Option<Accepted>> {
-        let asked = call.background.as_deref();
+        let asked = call.durable.as_deref();
         let Some(key) = asked.and_then(|asked| asked.idempotency_key.clone()) else {
             return Ok(None);
         };
@@ -180,7 +180,7 @@ impl Platform {
     async fn accept_all(&self, batch: Batch) -> Result<AcceptedGroup> {
         let is_ours = batch.cid.is_none();
         let message = wire::batch_request(Batch {
-            cid: Some(batch.cid.unwrap_or_default()),
+            cid: Some(batch.cid.unwrap_or_else(Cid::new)),
             ..batch
         })?;
         let accept = async || {
@@ -202,7 +202,7 @@ impl Platform {
 
     /// Keeps it for the result: the node accepts both together.
     fn follow_up(&self, mut call: Call) -> Result<Accepted> {
-        let cid = *call.cid.get_or_insert_default();
+        let cid = *call.cid.get_or_insert_with(Cid::new);
         let request = wire::async_request(call)?;
         let mut follow_ups = self.kept();
         if follow_ups.len() >= FOLLOW_UPS {
@@ -248,7 +248,7 @@ impl Platform {
     }
 }
 
-impl Invoke for Platform {
+impl Platform for WorkerPlatform {
     fn path(&self) -> Option<String> {
         self.path.clone()
     }

@@ -33,9 +33,9 @@ impl Kept {
             return;
         };
         let service = invocation.request.service.clone();
-        let before = (invocation.wake(), group);
+        let before = (invocation.next_wakeup(), group);
         invocation.open_members = invocation.open_members.saturating_sub(1);
-        let after = (invocation.wake(), group);
+        let after = (invocation.next_wakeup(), group);
         if after != before {
             self.take_pending(&service, None, before);
             self.add_pending(service, None, after, false);

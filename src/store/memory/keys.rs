@@ -16,7 +16,7 @@ pub(super) fn key_of(invocation: &Invocation) -> Option<&String> {
 /// When the time of a pending one is over, if ever.
 pub(super) fn over_of(invocation: &Invocation) -> Option<(Timestamp, Cid)> {
     let request = &invocation.request;
-    let over = invocation.over()?;
+    let over = invocation.expires_at()?;
     (!invocation.state.is_terminal()).then_some((over, request.cid))
 }
 

@@ -141,7 +141,7 @@ impl MemoryStore {
             self.bytes_limit
         );
         Error::resource_exhausted(reason::STORE_FULL, message)
-            .with_fact("bytes", self.bytes_limit)
+            .with_info("bytes", self.bytes_limit)
             .with_retry_after(Duration::from_secs(1))
     }
 }
@@ -183,7 +183,7 @@ impl Kept {
         self.over.extend(over_of(&invocation));
         let service = invocation.request.service.clone();
         let awaited = invocation.waits_for_completion();
-        let at = (invocation.wake(), cid);
+        let at = (invocation.next_wakeup(), cid);
         self.add_pending(service, queue_of(&invocation), at, awaited);
         self.invocations.insert(cid, invocation);
     }
@@ -241,7 +241,7 @@ impl Kept {
 
     /// An invocation as it is read.
     fn read(&self, invocation: &Invocation) -> Invocation {
-        let (cid, at) = (invocation.request.cid, invocation.wake());
+        let (cid, at) = (invocation.request.cid, invocation.next_wakeup());
         let waits = !invocation.state.is_terminal() && !self.claimed.contains_key(&cid);
         let queue = queue_of(invocation).and_then(|key| self.queues.get(&key));
         Invocation {
@@ -288,21 +288,21 @@ impl Kept {
         }
         let before = weight(invocation);
         let over = over_of(invocation);
-        let (at, key) = ((invocation.wake(), record.cid), queue_of(invocation));
+        let (at, key) = ((invocation.next_wakeup(), record.cid), queue_of(invocation));
         let service = invocation.request.service.clone();
         let member_of = invocation.request.member().map(|member| member.group);
         let is_group = invocation.request.group().is_some();
         let was_awaited = invocation.waits_for_completion();
         invocation.state = record.state;
         invocation.attempts = record.attempts;
-        invocation.losses = record.losses;
+        invocation.crash_count = record.crash_count;
         invocation.due = record.due;
         invocation.first_attempt_time = record.first_attempt_time;
         invocation.end_time = record.end_time;
         invocation.purge_time = record.purge_time;
         invocation.progress = record.progress;
         invocation.last_failure = record.last_failure;
-        invocation.later = record.later;
+        invocation.completion = record.completion;
         invocation.events.extend(record.events);
         if let Some(over) = over {
             self.over.remove(&over);
@@ -320,8 +320,10 @@ impl Kept {
             (None, _) => self.take_pending(&service, key.as_ref(), at),
         }
         if matches!(record.state, State::Pending { .. }) {
-            let awaited = record.later.is_some_and(|later| later.waits);
-            self.add_pending(service, key, (record.wake, record.cid), awaited);
+            let awaited = record
+                .completion
+                .is_some_and(|completion| completion.pending);
+            self.add_pending(service, key, (record.next_wakeup, record.cid), awaited);
         }
         if let Some(purge_time) = record.purge_time {
             let until = record.tombstone_until.unwrap_or(purge_time);

@@ -54,7 +54,7 @@ fn of_metadata(metadata: &Metadata) -> usize {
 fn of_error(error: &Error) -> usize {
     let violations = error.field_violations().iter();
     let details = error.details().iter();
-    let facts = error.facts().iter();
+    let facts = error.info().iter();
     error.message().len()
         + error.trace().map_or(0, |trace| trace.len())
         + violations

@@ -14,8 +14,8 @@ use crate::codec::{payload, struct_pb};
 use crate::model::error::{Detail, Error, Kind, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName, texts};
 use crate::model::invocation::{
-    Event, EventKind, Group, Grouping, InReplyTo, Member, Progress, Request, RetryPolicy, Shown,
-    Terms,
+    Event, EventKind, Group, Grouping, InReplyTo, Member, Progress, ProgressRecord, Request,
+    RetryPolicy, Terms,
 };
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
@@ -438,7 +438,7 @@ fn to_failure(error: &Error) -> DiskFailure {
         retry_after: error.retry_after().map(duration_nanos),
         cid: error.cid().map(|cid| cid.as_bytes().to_vec()),
         violations: error.field_violations().iter().map(violation).collect(),
-        facts: error.facts().iter().map(fact).collect(),
+        facts: error.info().iter().map(fact).collect(),
         details: error.details().iter().map(detail).collect(),
         trace: error.trace(),
     }
@@ -464,7 +464,7 @@ fn from_failure(failure: Option<DiskFailure>) -> Result<Error> {
         ));
     }
     for fact in failure.facts {
-        error = error.with_fact(fact.key, fact.value);
+        error = error.with_info(fact.key, fact.value);
     }
     for DiskDetail { type_url, value } in failure.details {
         error = error.with_detail(Detail { type_url, value });
@@ -563,7 +563,7 @@ pub(super) fn decode_events(mut blob: &[u8]) -> Result<Vec<Arc<Event>>> {
 }
 
 /// Encodes progress.
-pub(super) fn encode_progress(shown: &Shown) -> Result<Vec<u8>> {
+pub(super) fn encode_progress(shown: &ProgressRecord) -> Result<Vec<u8>> {
     let message = DiskProgress {
         fraction: shown.progress.fraction,
         message: shown.progress.message.clone(),
@@ -581,13 +581,13 @@ pub(super) fn encode_progress(shown: &Shown) -> Result<Vec<u8>> {
 }
 
 /// Decodes progress.
-pub(super) fn decode_progress(blob: &[u8]) -> Result<Shown> {
+pub(super) fn decode_progress(blob: &[u8]) -> Result<ProgressRecord> {
     let message = DiskProgress::decode(blob).map_err(damaged)?;
     let value = message
         .value
         .map(|bytes| struct_pb::decode_value(&bytes))
         .transpose()?;
-    Ok(Shown {
+    Ok(ProgressRecord {
         progress: Progress {
             fraction: message.fraction,
             message: message.message,

@@ -11,7 +11,7 @@ use super::work::state_of;
 use crate::engine::store::{Announced, Stored, Tombstone};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Event, Invocation, Later};
+use crate::model::invocation::{AsyncCompletion, Event, Invocation};
 use crate::model::token::TokenHash;
 
 /// The columns of an invocation, as [`Found`] reads them.
@@ -28,7 +28,7 @@ pub(super) struct Found {
     state: i64,
     due: i64,
     generation: u32,
-    losses: u32,
+    crash_count: u32,
     attempts: u32,
     sequence: i64,
     request: Vec<u8>,
@@ -40,7 +40,7 @@ pub(super) struct Found {
     purge_time: Option<i64>,
     cancel_requested: bool,
     leads: bool,
-    later: Option<[u8; 32]>,
+    completion: Option<[u8; 32]>,
     awaited: bool,
     open_members: Option<u32>,
 }
@@ -52,7 +52,7 @@ impl Found {
             state: row.get(1)?,
             due: row.get(2)?,
             generation: row.get(3)?,
-            losses: row.get(4)?,
+            crash_count: row.get(4)?,
             attempts: row.get(5)?,
             sequence: row.get(6)?,
             request: row.get(7)?,
@@ -64,7 +64,7 @@ impl Found {
             purge_time: row.get(13)?,
             cancel_requested: row.get(14)?,
             leads: row.get(15)?,
-            later: row.get(16)?,
+            completion: row.get(16)?,
             awaited: row.get(17)?,
             open_members: row.get(18)?,
         })
@@ -110,11 +110,11 @@ impl Found {
                 .map(disk::decode_failure)
                 .transpose()?,
             events,
-            losses: self.losses,
+            crash_count: self.crash_count,
             cancel_requested: self.cancel_requested,
-            later: self.later.map(|token| Later {
+            completion: self.completion.map(|token| AsyncCompletion {
                 token: TokenHash(token),
-                waits: self.awaited,
+                pending: self.awaited,
             }),
             open_members: self.open_members.unwrap_or_default(),
             recovered: recovering.is_some_and(|generation| self.generation < generation),

@@ -235,12 +235,14 @@ impl Work<'_> {
             record.end_time.map(disk::nanos),
             record.purge_time.map(disk::nanos),
             record.tombstone_until.map(disk::nanos),
-            disk::nanos(record.wake),
+            disk::nanos(record.next_wakeup),
             record.failure().map(Error::reason),
-            record.losses,
-            record.over.map(disk::nanos),
-            record.later.map(|later| later.token.0),
-            record.later.is_some_and(|later| later.waits),
+            record.crash_count,
+            record.expires_at.map(disk::nanos),
+            record.completion.map(|later| later.token.0),
+            record
+                .completion
+                .is_some_and(|completion| completion.pending),
         ])?;
         self.move_up(queue.as_ref())?;
         let mut followed_by = Vec::new();

@@ -291,7 +291,10 @@ fn count(counts: &mut Counts, job: &Job, done: &Result<Done>) {
         (Job::Record(change, _), Ok(Done::Recorded(recorded))) => {
             let was_claimed = counts.release(change.record.cid);
             let Some(recorded) = recorded else { return };
-            let is_awaited = change.record.later.is_some_and(|later| later.waits);
+            let is_awaited = change
+                .record
+                .completion
+                .is_some_and(|completion| completion.pending);
             counts.change_awaited(&recorded.service, recorded.was_awaited, is_awaited);
             match matches!(change.record.state, State::Pending { .. }) {
                 true if was_claimed => counts.add(recorded.service.clone(), 1),

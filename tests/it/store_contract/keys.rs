@@ -2,7 +2,7 @@
 
 use cidery::dict;
 use cidery::engine::store::{Acceptance, Announced, Filter, Record, Store, Stored};
-use cidery::model::invocation::{Later, State};
+use cidery::model::invocation::{AsyncCompletion, State};
 use cidery::model::token::Token;
 
 use super::with_terms;
@@ -150,11 +150,11 @@ pub(super) async fn a_concurrency_key_is_busy_while_an_outcome_is_awaited(store:
     assert_eq!(claimed(store, "a", at(5), 9).await, [cid]);
     let awaits = |later| Record {
         due: at(100),
-        wake: at(100),
-        later: Some(later),
+        next_wakeup: at(100),
+        completion: Some(later),
         ..record(cid, State::Pending { started: true }, started())
     };
-    let later = Later::awaited(Token::new().hash());
+    let later = AsyncCompletion::awaited(Token::new().hash());
     assert!(store.record(awaits(later)).await.unwrap());
     let counts = || {
         let service = service("a");
@@ -179,11 +179,11 @@ pub(super) async fn a_concurrency_key_is_busy_while_an_outcome_is_awaited(store:
     assert_eq!(claimed(store, "a", at(99), 9).await, []);
     assert_eq!(claimed(store, "a", at(100), 9).await, [cid]);
     let ended = Record {
-        later: Some(later.over()),
+        completion: Some(later.finished()),
         ..succeeded(cid)
     };
     assert!(store.record(ended).await.unwrap());
-    assert_eq!(found(store, cid).await.later, Some(later.over()));
+    assert_eq!(found(store, cid).await.completion, Some(later.finished()));
     assert_eq!(counts(), (1, 0));
     assert_eq!(claimed(store, "a", at(100), 9).await, [next]);
 }

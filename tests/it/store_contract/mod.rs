@@ -91,7 +91,7 @@ async fn what_is_claimed_comes_again_only_once_it_is_recorded_as_pending(store: 
     assert_eq!(claimed(store, "a", NOW, 1).await, [cid]);
     assert_eq!(claimed(store, "a", at(100), 1).await, []);
     let mut pending = record(cid, State::Pending { started: true }, started());
-    (pending.due, pending.wake) = (at(5), at(5));
+    (pending.due, pending.next_wakeup) = (at(5), at(5));
     assert!(store.record(pending).await.unwrap());
     assert_eq!(claimed(store, "a", at(4), 1).await, []);
     assert_eq!(claimed(store, "a", at(5), 1).await, [cid]);
@@ -402,7 +402,7 @@ async fn a_wish_to_cancel_is_kept_until_it_has_ended(store: &dyn Store) {
     // Whatever is recorded of it: it is over.
     let pending = Record {
         due: at(100),
-        wake: at(100),
+        next_wakeup: at(100),
         ..record(cid, State::Pending { started: true }, started())
     };
     assert!(store.record(pending).await.unwrap());

@@ -60,10 +60,10 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         service: service("a"),
         state,
         attempts: 1,
-        losses: 0,
+        crash_count: 0,
         due: NOW,
-        wake: NOW,
-        over: None,
+        next_wakeup: NOW,
+        expires_at: None,
         first_attempt_time: Some(NOW),
         events: vec![event(2, started()), event(3, kind)],
         progress: None,
@@ -72,7 +72,7 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         purge_time: ended.then_some(at(10)),
         tombstone_until: ended.then_some(at(20)),
         followed_by: Vec::new(),
-        later: None,
+        completion: None,
         unclaimed: None,
     }
 }

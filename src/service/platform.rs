@@ -13,13 +13,13 @@ use crate::model::payload::{Payload, Reply};
 use crate::model::token::Token;
 use crate::service::batch::{AcceptedGroup, Batch};
 use crate::service::call::{Accepted, Call};
-use crate::service::seat::Seat;
+use crate::service::worker_permit::WorkerPermit;
 
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One dispatch's way back into the platform.
-pub trait Invoke: fmt::Debug + Send + Sync {
+pub trait Platform: fmt::Debug + Send + Sync {
     /// Invokes another service as part of this invocation and waits for its reply.
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>>;
 
@@ -68,7 +68,7 @@ pub trait Invoke: fmt::Debug + Send + Sync {
     fn answers_later(&self) -> Option<Token>;
 
     /// Where the service is handled elsewhere: the seat that this dispatch has there.
-    fn seat(&self) -> Option<Arc<dyn Seat>> {
+    fn seat(&self) -> Option<Arc<dyn WorkerPermit>> {
         None
     }
 

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use crate::model::payload::Payload;
 use crate::service::context::Context;
 use crate::service::definition::{Definition, HandlerFuture};
-use crate::service::invoke::BoxFuture;
+use crate::service::platform::BoxFuture;
 
 /// What becomes of a dispatch that was handed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Fate {
+pub enum DispatchStatus {
     /// It ends with an outcome, or has ended so.
     #[default]
-    Ends,
+    Open,
     /// It never went out: the worker had left.
-    NeverBegan,
+    NotStarted,
     /// The worker gave it back, and may have begun.
     HandedBack,
     /// The worker was lost: it may have run, or not.
@@ -24,12 +24,12 @@ pub enum Fate {
 
 /// A place at a worker: it takes as many dispatches at once as it has seats. Free again once the worker has ended what
 /// runs in it, whoever still waits for that.
-pub trait Seat: fmt::Debug + Send + Sync {
+pub trait WorkerPermit: fmt::Debug + Send + Sync {
     /// What the worker declares of the service: another worker may declare something else.
     fn definition(&self) -> &Arc<Definition>;
 
     /// What has become of the dispatch that was handed over.
-    fn fate(&self) -> Fate;
+    fn status(&self) -> DispatchStatus;
 
     /// The worker, for people: its name and its id.
     fn worker(&self) -> &str;

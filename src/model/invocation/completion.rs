@@ -4,25 +4,28 @@ use crate::model::token::TokenHash;
 
 /// That a handler answered "later".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Later {
+pub struct AsyncCompletion {
     /// The token that gives the outcome.
     pub token: TokenHash,
     /// Whether the outcome is still awaited.
-    pub waits: bool,
+    pub pending: bool,
 }
 
-impl Later {
+impl AsyncCompletion {
     /// That it is awaited from now on.
     #[must_use]
     pub fn awaited(token: TokenHash) -> Self {
-        Self { token, waits: true }
+        Self {
+            token,
+            pending: true,
+        }
     }
 
     /// The same, once the outcome is there, or will not come any more.
     #[must_use]
-    pub fn over(self) -> Self {
+    pub fn finished(self) -> Self {
         Self {
-            waits: false,
+            pending: false,
             ..self
         }
     }
