@@ -63,17 +63,19 @@ pub mod edge;
 pub mod app;
 
 pub use crate::app::{Node, NodeBuilder, NodeHandle, testing};
+pub use crate::model::batch::Batch;
 pub use crate::model::error::{Error, Kind, Result, Violation};
 pub use crate::model::id::{Cid, ServiceName};
 pub use crate::model::invocation::{Progress, RetryPolicy};
 pub use crate::model::metadata::Metadata;
 pub use crate::model::payload::{Format, Payload, Reply};
+pub use crate::model::service_options::ServiceOptions;
 pub use crate::model::sio::{self, Sio};
 pub use crate::model::value::{Dict, Value, from_value, to_value};
 pub use crate::remote::{Client, Worker, WorkerBuilder, WorkerHandle};
 pub use crate::service::{
-    Answer, Batch, Context, Definition, FromContext, Group, Handler, Hooks, Input, Later, Registry,
-    Response, Service, ServiceOptions, State,
+    Answer, Context, Definition, FromContext, Group, Handler, Hooks, Input, Later, Registry,
+    Response, Service, State,
 };
 
 /// The README's code, compiled.

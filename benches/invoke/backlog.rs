@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use cidery::codec::proto::v1;
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::store::SqliteStore;
 use cidery::{Client, dict};
 use prost::Message as _;

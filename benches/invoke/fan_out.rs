@@ -2,7 +2,8 @@
 //! the last outcome is there.
 
 use cidery::codec::proto::v1;
-use cidery::service::{Batch, Call};
+use cidery::model::batch::Batch;
+use cidery::model::call::Call;
 use cidery::{Client, dict};
 use tokio::time::Instant;
 

@@ -17,12 +17,13 @@ use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::tasks::Tasks;
 use crate::engine::{Invoker, Limits, Parts};
+use crate::model::call::Call;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::payload::Payload;
 use crate::remote::hub::Workers;
 use crate::service::{
-    Call, Definition, ErasedHooks, Handler, Hooks, Registry, Response, Service, States, builtin,
+    Definition, ErasedHooks, Handler, Hooks, Registry, Response, Service, States, builtin,
 };
 use crate::store::MemoryStore;
 

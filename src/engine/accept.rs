@@ -14,12 +14,12 @@ use crate::engine::invoke::with_trace_of;
 use crate::engine::names;
 use crate::engine::routes::Route;
 use crate::engine::store::{Acceptance, Stored, Tombstone};
+use crate::model::call::{Accepted, Call, DurableOptions, Start};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, Request, Terms, fingerprint};
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
-use crate::service::{Accepted, Call, DurableOptions, Start};
 
 impl Invoker {
     /// Accepts an invocation for a caller from outside. Once this resolves it is stored and will run.

@@ -14,6 +14,8 @@ use crate::engine::hub::next_sequence;
 use crate::engine::names::Name;
 use crate::engine::routes::Route;
 use crate::engine::store::Acceptance;
+use crate::model::batch::{AcceptedGroup, Batch};
+use crate::model::call::{Call, DurableOptions};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName, texts};
 use crate::model::invocation::{
@@ -22,7 +24,6 @@ use crate::model::invocation::{
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 use crate::model::value::Value;
-use crate::service::{AcceptedGroup, Batch, Call, DurableOptions};
 
 /// A batch that was checked, ready to be stored.
 struct Prepared {

@@ -11,6 +11,8 @@ use crate::engine::Invoker;
 use crate::engine::hub::{Live, Untold};
 use crate::engine::limits::Limits;
 use crate::engine::slot::Slot;
+use crate::model::batch::{AcceptedGroup, Batch};
+use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, Progress};
@@ -18,10 +20,7 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::token::Token;
 use crate::service::output_invalid;
-use crate::service::{
-    Accepted, AcceptedGroup, Batch, BoxFuture, Call, Context, InvocationInfo, KnownService,
-    Platform, WorkerPermit,
-};
+use crate::service::{BoxFuture, Context, InvocationInfo, KnownService, Platform, WorkerPermit};
 
 /// How long the note of a progress may be, in bytes.
 const MAX_NOTE_BYTES: usize = 4 * 1024;

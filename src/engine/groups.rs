@@ -11,12 +11,13 @@ use crate::engine::lookup::InvocationView;
 use crate::engine::manage::has_ended;
 use crate::engine::store::{Claim, Filter, Stored};
 use crate::engine::{Invoker, outcomes::Outcomes};
+use crate::model::batch::AcceptedGroup;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{EventKind, Invocation, Outcome, State};
 use crate::model::payload::{Payload, Reply};
 use crate::model::value::Dict;
-use crate::service::{AcceptedGroup, BoxFuture};
+use crate::service::BoxFuture;
 
 /// How many groups are taken from the store at once.
 const BATCH: usize = 4;

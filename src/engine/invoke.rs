@@ -18,11 +18,12 @@ use crate::engine::slot::Slot;
 use crate::engine::store::Stored;
 use crate::engine::wanted::{Wanted, with_ignored};
 use crate::engine::watched::{Bounds, Caller, Watched};
+use crate::model::call::Call;
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Admitted, BoxFuture, Call, InvocationInfo, output_invalid};
+use crate::service::{Admitted, BoxFuture, InvocationInfo, output_invalid};
 
 /// A call on its way to a handler, for those who wait with it: on the heap, since it is handed from one future to the
 /// next, and each would have room of its own for it.

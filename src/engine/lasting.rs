@@ -11,11 +11,11 @@ use crate::codec::sio;
 use crate::engine::Invoker;
 use crate::engine::clock::later;
 use crate::engine::lookup::InvocationView;
+use crate::model::call::{Call, OnDeadline};
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::Invocation;
 use crate::model::payload::Reply;
-use crate::service::{Call, OnDeadline};
 
 impl Invoker {
     /// Accepts a call, waits for its outcome, and answers with it and the CID of the invocation that it is of.

@@ -8,12 +8,12 @@ use crate::engine::decide::cancelled;
 use crate::engine::lookup::InvocationView;
 use crate::engine::settle::Whose;
 use crate::engine::store::{Filter, Stored};
+use crate::model::call::{Accepted, Call, DurableOptions};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, texts};
 use crate::model::invocation::{HELD, Invocation, State, Transition};
 use crate::model::payload::Payload;
 use crate::model::sio::Ignored;
-use crate::service::{Accepted, Call, DurableOptions};
 
 /// A page of invocations as they stand.
 #[derive(Clone, Debug, Default)]

@@ -18,7 +18,8 @@ use crate::engine::{Engine, Invoker};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{ServiceName, shortened};
 use crate::model::invocation::{Request, RetryPolicy};
-use crate::service::{Definition, Registry, ServiceOptions};
+use crate::model::service_options::ServiceOptions;
+use crate::service::{Definition, Registry};
 
 /// A service, with what the engine keeps of it.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 
 use crate::codec::payload;
 use crate::engine::routes::Route;
+use crate::model::call::Call;
 use crate::model::error::{Result, reason};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::{IGNORED_KEY, Ignored};
-use crate::service::Call;
 
 /// What an answer is written as.
 #[derive(Clone, Copy, Debug)]

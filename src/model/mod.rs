@@ -1,10 +1,13 @@
 //! What things are: values, names, errors, declarations, states. Pure: no I/O, no clock, no async.
 
+pub mod batch;
+pub mod call;
 pub mod error;
 pub mod id;
 pub mod invocation;
 pub mod metadata;
 pub mod payload;
+pub mod service_options;
 pub mod sio;
 pub mod token;
 pub mod value;

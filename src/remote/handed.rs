@@ -11,6 +11,7 @@ use crate::codec::convert::{
     timestamp_to_proto,
 };
 use crate::codec::proto::v1;
+use crate::model::call::Call;
 use crate::model::error::{Error, Result, reason};
 use crate::model::metadata::TRACEPARENT;
 use crate::model::payload::Payload;
@@ -19,9 +20,7 @@ use crate::remote::introduced::Introduced;
 use crate::remote::offer::Member;
 use crate::remote::session::{Answered, Session, lost};
 use crate::remote::wire;
-use crate::service::{
-    BoxFuture, Call, Context, Definition, DispatchStatus, HandlerFuture, WorkerPermit,
-};
+use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture, WorkerPermit};
 
 /// What surrounds an input in its message, at most, the metadata aside.
 const ENVELOPE: usize = 1024;

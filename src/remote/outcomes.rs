@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::codec::convert::outcome_from_proto;
+use crate::model::batch::AcceptedGroup;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::Outcome;
 use crate::remote::client::Results;
-use crate::service::AcceptedGroup;
 
 /// The outcomes of the members of a group, once all of them have ended.
 ///

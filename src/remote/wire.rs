@@ -16,16 +16,16 @@ use crate::codec::convert::{
 };
 use crate::codec::payload;
 use crate::codec::proto::v1;
+use crate::model::batch::{AcceptedGroup, Batch};
+use crate::model::call::{Accepted, Call, DurableOptions, OnDeadline, Start};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::RetryPolicy;
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
+use crate::model::service_options::ServiceOptions;
 use crate::model::sio::{IGNORED_KEY, Ignored};
-use crate::service::{
-    Accepted, AcceptedGroup, Batch, Call, Definition, DurableOptions, OnDeadline, ServiceOptions,
-    Start,
-};
+use crate::service::Definition;
 
 /// Checks that a number is one of an enum's: what is not known must not pass for the default.
 ///

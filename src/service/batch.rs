@@ -1,66 +1,19 @@
 //! Patterns: many services at once in the background, and one service again and again.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::model::batch::{AcceptedGroup, Batch};
+use crate::model::call::Call;
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::invocation::{Outcome, RetryPolicy, is_retried};
-use crate::model::payload::Payload;
-use crate::model::sio::Ignored;
-use crate::service::call::{Call, InvokeAsyncCall, once_key};
+use crate::service::call::{InvokeAsyncCall, once_key};
 use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
 use crate::service::response::Response;
 
 /// How long one question for the end of a group lasts, before it is asked again.
 const WAIT: Duration = Duration::from_secs(60);
-
-/// Many invocations that are accepted at once, all of them or none, under one CID.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    /// The members, in the order in which their outcomes are given.
-    pub calls: Vec<Call>,
-    /// The CID of the group. Default: the platform makes one.
-    pub cid: Option<Cid>,
-    /// Makes acceptance safe to repeat: at most 255 bytes.
-    pub idempotency_key: Option<String>,
-    /// Services that are invoked with the outcome of each member.
-    pub on_each: Vec<String>,
-    /// Services that are invoked with all outcomes, in order, once all members have ended.
-    pub on_final: Vec<String>,
-    /// How long the group is kept after its end, and its members at least as long. Default: the node's retention.
-    pub retention: Option<Duration>,
-}
-
-impl Batch {
-    /// A batch of these calls: pairs of a name and an input, or calls with options.
-    pub fn of(calls: impl IntoIterator<Item = impl Into<Call>>) -> Self {
-        Self {
-            calls: calls.into_iter().map(Into::into).collect(),
-            ..Self::default()
-        }
-    }
-}
-
-/// The platform's promise to run a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AcceptedGroup {
-    /// The CID of the group: the first one, where it had been accepted before.
-    pub cid: Cid,
-    /// The CIDs of the members, in the order of their requests.
-    pub members: Vec<Cid>,
-    /// Whether it had been accepted before.
-    pub already_accepted: bool,
-    /// The keys of inputs that are not declared and are dropped.
-    pub ignored: Ignored,
-}
-
-impl<S: Into<Cow<'static, str>>, P: Into<Payload>> From<(S, P)> for Call {
-    fn from((service, input): (S, P)) -> Self {
-        Self::new(service, input)
-    }
-}
 
 impl From<InvokeAsyncCall<'_>> for Call {
     /// The call with its options, to be a member of a group.

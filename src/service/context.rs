@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::call::Call;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{InReplyTo, Progress};
 use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
 use crate::service::batch::{FanOut, RetryingCall};
-use crate::service::call::{Call, InvokeAsyncCall, InvokeCall};
+use crate::service::call::{InvokeAsyncCall, InvokeCall};
 use crate::service::extract::States;
 use crate::service::later::Later;
 use crate::service::platform::{KnownService, Platform};

@@ -9,13 +9,13 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::invocation::RetryPolicy;
 use crate::model::payload::{Format, Payload, Reply};
+use crate::model::service_options::ServiceOptions;
 use crate::model::sio::{Ignored, Sio};
 use crate::model::value::Value;
 use crate::service::context::Context;
 use crate::service::extract::{Requirements, States};
 use crate::service::handler::Handler;
 use crate::service::hooks::{ErasedHooks, Hooks};
-use crate::service::options::ServiceOptions;
 use crate::service::output::output_invalid;
 use crate::service::platform::BoxFuture;
 

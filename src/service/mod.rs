@@ -9,7 +9,7 @@ mod extract;
 mod handler;
 mod hooks;
 mod later;
-mod options;
+
 mod output;
 mod platform;
 mod registry;
@@ -18,17 +18,14 @@ mod run;
 mod typed;
 mod worker_permit;
 
-pub use self::batch::{AcceptedGroup, Batch, FanOut, Group, RetryingCall};
-pub use self::call::{
-    Accepted, Call, DurableOptions, InvokeAsyncCall, InvokeCall, OnDeadline, Start,
-};
+pub use self::batch::{FanOut, Group, RetryingCall};
+pub use self::call::{InvokeAsyncCall, InvokeCall};
 pub use self::context::{Context, InvocationInfo};
 pub use self::definition::{Admitted, Definition, HandlerFuture};
 pub use self::extract::{FromContext, FromInput, Input, Requirements, State, States};
 pub use self::handler::Handler;
 pub use self::hooks::{ErasedHooks, Hooks};
 pub use self::later::{Answer, Later};
-pub use self::options::ServiceOptions;
 pub use self::output::IntoReply;
 pub(crate) use self::output::output_invalid;
 pub use self::platform::{BoxFuture, KnownService, Platform};

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::batch::{AcceptedGroup, Batch};
+use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
 use crate::model::token::Token;
-use crate::service::batch::{AcceptedGroup, Batch};
-use crate::service::call::{Accepted, Call};
 use crate::service::worker_permit::WorkerPermit;
 
 /// A boxed future.

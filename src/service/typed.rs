@@ -7,11 +7,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::error::Result;
+use crate::model::service_options::ServiceOptions;
 use crate::model::sio::Sio;
 use crate::service::context::Context;
 use crate::service::definition::Definition;
 use crate::service::extract::Input;
-use crate::service::options::ServiceOptions;
 
 /// A service as a type.
 ///

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::{Cid, Client, dict};
 use tokio::task::JoinSet;
 

@@ -2,7 +2,7 @@
 //! inputs stay small.
 
 use cidery::codec::{json, struct_pb};
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::sio::{Bool, Date, Int, Secret, Sio, Text};
 use cidery::{Definition, Dict, Format, Kind, Node, Payload, Value, dict};
 

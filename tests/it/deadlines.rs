@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::{Cid, Context, Definition, Kind, Node, Result, Value, dict};
 use prost::Message as _;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use cidery::codec::proto::health::HealthCheckRequest;
 use cidery::codec::proto::health::health_check_response::ServingStatus;
 use cidery::codec::proto::health::health_client::HealthClient;
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::{Cid, Client, dict};
 
 use crate::support::binary::Server;

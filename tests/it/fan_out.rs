@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use cidery::codec::proto::v1::stream_results_response::Event;
-use cidery::service::{AcceptedGroup, Batch, Call};
+use cidery::model::batch::{AcceptedGroup, Batch};
+use cidery::model::call::Call;
 use cidery::{Cid, Client, Payload, Value, dict};
 
 use crate::support::binary::Server;

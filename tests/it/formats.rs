@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use cidery::codec::{json, payload, struct_pb};
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::sio::{CsvOptions, Decimal, Int, Sio, Text};
 use cidery::{Context, Definition, Format, Kind, Node, Payload, Reply, Result, Value, dict};
 

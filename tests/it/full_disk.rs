@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::{Cid, Client, Error, dict};
 
 use crate::support::binary::Server;

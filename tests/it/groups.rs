@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::stream_results_response::Event;
-use cidery::service::{AcceptedGroup, Batch, Call, Start};
+use cidery::model::batch::{AcceptedGroup, Batch};
+use cidery::model::call::{Call, Start};
 use cidery::store::SqliteStore;
 use cidery::{
     Cid, Context, Definition, Error, Input, Node, NodeBuilder, Payload, RetryPolicy,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::sio::{Int, Sio};
 use cidery::{Context, Definition, Dict, Error, Hooks, Node, Payload, Reply, Result, Worker, dict};
 

@@ -6,7 +6,7 @@ use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invoke_request::Input;
 use cidery::codec::proto::v1::invoke_response::Output;
 use cidery::codec::struct_pb;
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::{Cid, Format, Kind, Metadata, Node, Payload, Value, dict};
 
 use crate::support::{TestNode, error_of};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::engine::InvocationView;
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::store::MemoryStore;
 use cidery::{Cid, Context, Format, Kind, Node, Payload, Result, dict};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::codec::{json, payload, struct_pb};
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::{Client, Dict, Kind, Payload, Result, Value, dict};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;

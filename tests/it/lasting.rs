@@ -7,7 +7,7 @@ use std::time::Duration;
 use cidery::codec::payload;
 use cidery::codec::proto::v1;
 use cidery::engine::store::Stored;
-use cidery::service::{Call, OnDeadline};
+use cidery::model::call::{Call, OnDeadline};
 use cidery::{Cid, Client, Context, Dict, Error, Kind, Node, Reply, Value, dict};
 use serde_json::json;
 

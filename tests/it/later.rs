@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cidery::codec::payload;
 use cidery::codec::proto::v1;
-use cidery::service::{Call, DurableOptions};
+use cidery::model::call::{Call, DurableOptions};
 use cidery::sio::{Int, Sio};
 use cidery::store::SqliteStore;
 use cidery::{

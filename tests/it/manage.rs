@@ -7,8 +7,8 @@ use std::time::Duration;
 use cidery::codec::proto::v1;
 use cidery::engine::InvocationView;
 use cidery::engine::store::{Filter, Store as _};
+use cidery::model::call::Call;
 use cidery::model::invocation::State;
-use cidery::service::Call;
 use cidery::sio::{Secret, Sio};
 use cidery::store::{MemoryStore, SqliteStore};
 use cidery::{
@@ -90,7 +90,9 @@ over_each_store! {
 async fn what_waits_is_cancelled_at_once(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let mut later = Call::new("demo.sleep", dict! { "seconds": 0 });
-    later.durable().start = Some(cidery::service::Start::After(Duration::from_secs(3_600)));
+    later.durable().start = Some(cidery::model::call::Start::After(Duration::from_secs(
+        3_600,
+    )));
     let cid = node.invoker().invoke_async(later).await.unwrap().cid;
     let found = node.invoker().cancel(cid).await.unwrap().invocation;
     assert_eq!((found.state, found.attempts), (State::Cancelled, 0));
@@ -403,7 +405,9 @@ async fn invocations_are_managed_over_the_wire() {
     }
     // By filter: everything that waits.
     let mut later = Call::new("demo.sleep", dict! { "seconds": 1 });
-    later.durable().start = Some(cidery::service::Start::After(Duration::from_secs(3_600)));
+    later.durable().start = Some(cidery::model::call::Start::After(Duration::from_secs(
+        3_600,
+    )));
     for _ in 0..3 {
         node.client.invoke_async(later.clone()).await.unwrap();
     }
@@ -436,7 +440,9 @@ async fn what_has_ended_is_purged_over_the_wire() {
     let ended = node.client.invoke_async(call).await.unwrap().cid;
     node.client.invocation(ended, PATIENCE).await.unwrap();
     let mut later = Call::new("demo.sleep", dict! { "seconds": 1 });
-    later.durable().start = Some(cidery::service::Start::After(Duration::from_secs(3_600)));
+    later.durable().start = Some(cidery::model::call::Start::After(Duration::from_secs(
+        3_600,
+    )));
     let waits = node.client.invoke_async(later).await.unwrap().cid;
     let waiting = |reason: v1::PendingReason| v1::InvocationFilter {
         pending_reasons: vec![reason.into()],

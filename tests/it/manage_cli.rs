@@ -156,7 +156,8 @@ fn changes_and_stories_are_told_to_programs() {
 /// A group is listed, explained and cancelled by its CID.
 #[tokio::test(flavor = "multi_thread")]
 async fn operators_see_groups_and_their_members() {
-    use cidery::service::{Batch, Call};
+    use cidery::model::batch::Batch;
+    use cidery::model::call::Call;
     let server = Server::start(&[]);
     let line = |arguments: &[&str]| stdout(&server.run(arguments)).trim().to_owned();
     let client = cidery::Client::connect(&server.address).await.unwrap();

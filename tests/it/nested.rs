@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::sio::{Int, Sio, Text};
 use cidery::{
     Cid, Client, Context, Definition, Error, Node, RetryPolicy, Worker, WorkerHandle, dict,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use cidery::engine::clock::Clock;
+use cidery::model::call::Call;
 use cidery::model::invocation::State;
-use cidery::service::Call;
 use cidery::{Context, Kind, Node, Result, dict};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

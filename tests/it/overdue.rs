@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cidery::engine::clock::Clock;
+use cidery::model::call::{Call, Start};
 use cidery::model::invocation::State;
-use cidery::service::{Call, Start};
 use cidery::store::{MemoryStore, SqliteStore};
 use cidery::{Cid, Context, Definition, Node, NodeHandle};
 

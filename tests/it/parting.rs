@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::{Client, Node, Worker, WorkerHandle, dict};
 use tokio::sync::Semaphore;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use cidery::engine::clock::Clock;
 use cidery::engine::{FollowRequest, Follower, FollowerEvent};
+use cidery::model::call::{Call, Start};
 use cidery::model::invocation::Event;
-use cidery::service::{Call, Start};
 use cidery::{Cid, Context, Error, Node, NodeHandle, dict};
 
 use crate::support::gated::{GatedStore, Gates, Place};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
-use cidery::service::{Call, Start};
+use cidery::model::call::{Call, Start};
 use cidery::{Cid, Client, dict};
 use tokio::task::JoinSet;
 

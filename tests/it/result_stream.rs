@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::stream_results_response::Event;
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::{Cid, Context, Node, Progress, Result, dict};
 
 use crate::support::{TestNode, assert_sequences_rise, collect, follow, names};

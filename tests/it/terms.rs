@@ -7,8 +7,8 @@ use std::time::Duration;
 use cidery::codec::proto::v1;
 use cidery::engine::clock::Clock;
 use cidery::engine::{FollowRequest, InvocationView};
+use cidery::model::call::{Call, Start};
 use cidery::model::invocation::State;
-use cidery::service::{Call, Start};
 use cidery::store::{MemoryStore, SqliteStore};
 use cidery::{
     Cid, Context, Definition, Dict, Error, Kind, Node, NodeBuilder, NodeHandle, RetryPolicy, Value,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use cidery::model::call::{Call, DurableOptions, Start};
 use cidery::model::invocation::Progress;
-use cidery::service::{Call, DurableOptions, Start};
 use cidery::sio::{Int, Sio};
 use cidery::testing::{Asked, Run, TestNode};
 use cidery::{

@@ -6,7 +6,7 @@ use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::serve_response::Message as Said;
 use cidery::codec::struct_pb;
 use cidery::engine::clock::{Clock, ManualClock};
-use cidery::service::Call;
+use cidery::model::call::Call;
 use cidery::{Cid, Dict, Kind, Node, Result, dict};
 
 use crate::support::bare::{Bare, hello};
@@ -79,7 +79,7 @@ async fn several_go_in_one_message() {
         let mut worker = Bare::connect(node.address(), hello).await;
         assert_eq!(worker.welcome.capabilities, capabilities);
         let batch = (0..CALLS as u64).map(|n| ("a.task", dict! { "n": n }));
-        let batch = cidery::service::Batch::of(batch);
+        let batch = cidery::model::batch::Batch::of(batch);
         let group = node.client.invoke_batch(batch).await.unwrap();
         let (dispatches, messages) = worker.dispatches(CALLS).await;
         assert_eq!(messages < CALLS, several, "{messages}");

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cidery::codec::payload;
 use cidery::codec::proto::v1;
+use cidery::model::call::{Call, DurableOptions};
 use cidery::model::invocation::Progress;
-use cidery::service::{Call, DurableOptions};
 use cidery::sio::{Int, Sio};
 use cidery::{
     Cid, Context, Definition, Dict, Error, Hooks, Kind, Node, Payload, Result, ServiceOptions,

@@ -11,12 +11,12 @@ use super::serve::Signals;
 use crate::app::{Node, telemetry};
 use crate::codec::{json, payload};
 use crate::dict;
+use crate::model::call::Call;
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::payload::Format;
 use crate::model::value::{Dict, Value};
 use crate::remote::Client;
-use crate::service::Call;
 
 /// Runs a node with services to play with, invokes them over gRPC as any client would, and stays up.
 #[derive(Args, Debug)]

@@ -8,12 +8,12 @@ use super::follow::follow;
 use super::input::{DocumentFormat, InputArgs};
 use super::printer::{Printer, Tone};
 use super::{NodeArgs, duration};
+use crate::model::call::{Call, DurableOptions, OnDeadline, Start};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::RetryPolicy;
 use crate::model::metadata::Metadata;
 use crate::model::sio::{IGNORED_KEY, Ignored};
-use crate::service::{Call, DurableOptions, OnDeadline, Start};
 
 /// Invokes a service and prints its response.
 #[derive(Args, Debug)]

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::codec::payload;
+use crate::model::batch::{AcceptedGroup, Batch};
+use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, Progress};
@@ -13,7 +15,7 @@ use crate::model::payload::{Payload, Reply};
 use crate::model::sio::Ignored;
 use crate::model::token::Token;
 use crate::model::value::Value;
-use crate::service::{Accepted, AcceptedGroup, Batch, BoxFuture, Call, KnownService, Platform};
+use crate::service::{BoxFuture, KnownService, Platform};
 
 type Answer = Box<dyn Fn(Value) -> Result<Value> + Send + Sync>;
 

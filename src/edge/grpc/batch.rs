@@ -6,10 +6,11 @@ use super::request::{self, brought_cid};
 use crate::codec::convert::duration_from_proto;
 use crate::codec::proto::v1;
 use crate::engine::Invoker;
+use crate::model::batch::{AcceptedGroup, Batch};
+use crate::model::call::Call;
 use crate::model::error::{Error, Result, reason};
 use crate::remote::hub::Workers;
 use crate::remote::wire::{self, given};
-use crate::service::{AcceptedGroup, Batch, Call};
 
 /// Accepts a batch, for a caller from outside or for the handler of a worker.
 pub(super) async fn accept(

@@ -21,6 +21,7 @@ use crate::codec::proto::v1::invocation_service_server::InvocationService;
 use crate::codec::{payload, sio};
 use crate::engine::store::Stored;
 use crate::engine::{InvocationView, Invoker};
+use crate::model::call::{Accepted, Call, DurableOptions, OnDeadline};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{EventKind, HELD, State};
@@ -28,9 +29,7 @@ use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
 use crate::remote::hub::Workers;
 use crate::remote::wire::{self, asked_for};
-use crate::service::{
-    Accepted, BoxFuture, Call, Context, DurableOptions, OnDeadline, output_invalid,
-};
+use crate::service::{BoxFuture, Context, output_invalid};
 
 /// Invokes services for gRPC callers.
 #[derive(Clone, Debug)]

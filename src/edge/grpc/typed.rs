@@ -26,13 +26,14 @@ use crate::codec::status::CID_KEY;
 use crate::codec::typed::{Found, Mode, decode, encode};
 use crate::codec::wire::RawCodec;
 use crate::engine::Invoker;
+use crate::model::call::{Call, OnDeadline, Start};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
 use crate::remote::hub::Workers;
-use crate::service::{self, Call, OnDeadline, Start, output_invalid};
+use crate::service::{self, output_invalid};
 
 /// The options of a call, which travel as metadata.
 const TIMEOUT_KEY: &str = "cidery-timeout";

@@ -1,13 +1,13 @@
 //! Many invocations at once, and their outcomes.
 
 use super::Client;
+use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::Outcome;
 use crate::remote::again::{self, may_be_said_again};
 use crate::remote::outcomes::outcomes;
 use crate::remote::wire;
-use crate::service::{AcceptedGroup, Batch};
 
 impl Client {
     /// Has many services run in the background, accepted at once, all of them or none, under one group CID.

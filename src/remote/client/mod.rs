@@ -17,12 +17,12 @@ use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
+use crate::model::call::{Accepted, Call, OnDeadline};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::payload::{Payload, Reply};
 use crate::remote::again::{self, TRIES, may_be_said_again, never_began};
 use crate::remote::wire;
-use crate::service::{Accepted, Call, OnDeadline};
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

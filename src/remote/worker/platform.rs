@@ -16,6 +16,8 @@ use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::proto::v1::serve_request::Message;
+use crate::model::batch::{AcceptedGroup, Batch};
+use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{Outcome, Progress};
@@ -26,7 +28,7 @@ use crate::remote::again::{self, is_transport, never_sent};
 use crate::remote::client::Results;
 use crate::remote::outcomes::outcomes;
 use crate::remote::wire;
-use crate::service::{Accepted, AcceptedGroup, Batch, BoxFuture, Call, KnownService, Platform};
+use crate::service::{BoxFuture, KnownService, Platform};
 
 /// The metadata that names the dispatch of a nested call.
 const DISPATCH_KEY: &str = "cidery-dispatch";

@@ -62,7 +62,7 @@ impl TestNode {
 
     /// A plain call that shows the node is well.
     pub(crate) async fn assert_healthy(&self) {
-        let call = cidery::service::Call::new("cidery.ping", ());
+        let call = cidery::model::call::Call::new("cidery.ping", ());
         self.client.invoke(call).await.unwrap();
     }
 
