@@ -6,39 +6,15 @@
 //!                └─ accept ──▶ Store ──▶ Lane (claims) ───┘──▶ settle ──▶ Store, Hub ──▶ followers
 //! ```
 
-mod accept;
-mod attempt;
-mod background;
-mod batch;
-mod callbacks;
+mod admission;
 pub mod clock;
-mod decide;
-mod dispatch;
-mod elsewhere;
-mod follow;
-mod followed_groups;
-mod gate;
-mod groups;
-mod hub;
-mod invoke;
-mod lane;
-mod lasting;
-mod later;
+mod durable;
+mod execution;
 mod limits;
-mod lookup;
-mod manage;
-mod names;
-mod outcomes;
-mod overdue;
-mod pool;
-mod purge;
-mod routes;
-mod settle;
-mod slot;
+mod results;
+mod routing;
 pub mod store;
 pub mod tasks;
-mod wanted;
-mod watched;
 
 use std::sync::Arc;
 
@@ -46,17 +22,17 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::admission::cid_reservations::Names;
+pub use self::admission::worker_pool::{Accepts, Location, WorkerPool, WorkerService};
 use self::clock::Clock;
-pub use self::follow::{FollowRequest, Follower, FollowerEvent};
-use self::hub::Hub;
-use self::later::Laters;
+pub use self::durable::admin::InvocationPage;
+use self::durable::completion::Laters;
 pub use self::limits::Limits;
-pub use self::lookup::InvocationView;
-pub use self::manage::InvocationPage;
-use self::names::Names;
-pub use self::pool::{Accepts, Location, WorkerPool, WorkerService};
-use self::routes::{Place, Routes};
-pub use self::routes::{ServiceInfo, ServiceStatus};
+pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
+use self::results::hub::Hub;
+pub use self::results::lookup::InvocationView;
+use self::routing::{Place, Routes};
+pub use self::routing::{ServiceInfo, ServiceStatus};
 use self::store::Store;
 use self::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
@@ -170,10 +146,10 @@ impl Invoker {
             halting: CancellationToken::new(),
         };
         let invoker = Self(Arc::new(engine));
-        lane::start_all(&invoker).await?;
-        groups::start(&invoker);
-        purge::start(&invoker);
-        overdue::start(&invoker);
+        durable::scheduler::start_all(&invoker).await?;
+        durable::groups::start(&invoker);
+        durable::retention::start(&invoker);
+        durable::expiry::start(&invoker);
         Ok(invoker)
     }
 
