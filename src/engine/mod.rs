@@ -1,15 +1,17 @@
-//! What happens: one way in for every kind of caller, deadlines, limits, attempts, results.
+//! The engine: one way in for every caller; deadlines, limits, attempts, durable invocations and results.
 //!
 //! ```text
-//!  caller ──▶ Invoker ──▶ Route ──▶ Gate (a slot) ──▶ Attempt (hooks, handler) ──▶ reply
-//!                │                                        ▲
-//!                └─ accept ──▶ Store ──▶ Lane (claims) ───┘──▶ settle ──▶ Store, Hub ──▶ followers
+//!  caller ──▶ Invoker ──▶ routing ──▶ admission (permits) ──▶ execution (attempt, handler) ──▶ reply
+//!                │                                                  ▲
+//!                └─ durable: accept ──▶ Store ──▶ scheduler ────────┘──▶ commit ──▶ results ──▶ followers
 //! ```
 
 mod admission;
 pub mod clock;
+mod components;
 mod durable;
 mod execution;
+mod lifecycle;
 mod limits;
 mod results;
 mod routing;
@@ -17,220 +19,318 @@ pub mod store;
 pub mod tasks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use self::admission::cid_reservations::Names;
 pub use self::admission::worker_pool::{Accepts, Location, WorkerPool, WorkerService};
-use self::clock::Clock;
+use self::components::Engine;
+pub use self::components::Parts;
 pub use self::durable::admin::InvocationPage;
-use self::durable::completion::Laters;
 pub use self::limits::Limits;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
-use self::results::hub::Hub;
 pub use self::results::lookup::InvocationView;
-use self::routing::{Place, Routes};
 pub use self::routing::{ServiceInfo, ServiceStatus};
-use self::store::Store;
+use self::store::{Filter, Store};
 use self::tasks::Tasks;
+use crate::model::batch::{AcceptedGroup, Batch};
+use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
-use crate::model::metadata::Metadata;
-use crate::service::{Definition, ErasedHooks, Registry, States};
-
-/// More handlers than this never run at once, whatever a limit says.
-const MAX_HANDLERS: usize = 1 << 28;
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{Outcome, State};
+use crate::model::payload::{Payload, Reply};
+use crate::service::Definition;
 
 /// The one way in: gRPC, the command line, workers, contexts and callbacks all go through it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Invoker(Arc<Engine>);
 
-/// What an engine is made of.
-#[derive(Debug)]
-pub struct Parts {
-    /// The services.
-    pub registry: Registry,
-    /// What their handlers ask for.
-    pub states: States,
-    /// Hooks around every service, outermost first.
-    pub hooks: Vec<Arc<dyn ErasedHooks>>,
-    /// Where invocations are kept.
-    pub store: Arc<dyn Store>,
-    /// Defaults and limits.
-    pub limits: Limits,
-    /// Tells the time.
-    pub clock: Clock,
-}
-
-#[derive(Debug)]
-struct Engine {
-    routes: Routes,
-    states: Arc<States>,
-    hooks: Vec<Arc<dyn ErasedHooks>>,
-    store: Arc<dyn Store>,
-    hub: Arc<Hub>,
-    limits: Limits,
-    clock: Clock,
-    tasks: Tasks,
-    /// Handlers at once, in the whole node.
-    handlers: Arc<Semaphore>,
-    /// The CIDs that callers brought and that are being used.
-    names: Names,
-    /// Rings when members of groups have ended.
-    groups: Notify,
-    /// Synchronous calls whose handlers answered "later".
-    laters: Arc<Laters>,
-    /// What a call without metadata has: all of them share it.
-    no_metadata: Arc<Metadata>,
-    /// Rings when services come and go.
-    changes: watch::Sender<()>,
-    /// Counts what is under way, from a call's beginning to its answer or its record.
-    work: TaskTracker,
-    /// Counts outcomes that the store did not take yet.
-    unrecorded: TaskTracker,
-    /// No new work is begun: the node is stopping.
-    draining: CancellationToken,
-    /// Followers and watchers end: nothing is left that they could wait for.
-    closing: CancellationToken,
-    /// Running handlers are asked to stop: the drain is over.
-    halting: CancellationToken,
-}
-
 impl Invoker {
-    /// Starts an engine: takes up what its store holds, and sweeps what has been kept long enough.
+    /// Starts an engine: resumes the work that its store holds.
     ///
     /// # Errors
     ///
-    /// `FAILED_PRECONDITION` / `STATE_MISSING` where a handler asks for state that is not there; what the store
-    /// answers.
+    /// `FAILED_PRECONDITION` / `STATE_MISSING` where a handler asks for state that is not there; the errors of the
+    /// store.
     pub async fn start(parts: Parts, tasks: Tasks) -> Result<Self> {
-        let Parts {
-            registry,
-            states,
-            hooks,
-            store,
-            limits,
-            clock,
-        } = parts;
-        check_requirements(&registry, &states)?;
-        let mut limits = limits;
-        limits.node_concurrency = limits.node_concurrency.clamp(1, MAX_HANDLERS);
-        let handlers = Arc::new(Semaphore::new(limits.node_concurrency));
-        let engine = Engine {
-            routes: Routes::new(
-                registry,
-                &Place {
-                    limits: &limits,
-                    handlers: &handlers,
-                    now: clock.now(),
-                },
-            ),
-            states: Arc::new(states),
-            hooks,
-            store,
-            hub: Arc::new(Hub::default()),
-            limits,
-            clock,
-            tasks,
-            handlers,
-            names: Names::default(),
-            groups: Notify::new(),
-            laters: Arc::default(),
-            no_metadata: Arc::default(),
-            changes: watch::Sender::new(()),
-            work: TaskTracker::new(),
-            unrecorded: TaskTracker::new(),
-            draining: CancellationToken::new(),
-            closing: CancellationToken::new(),
-            halting: CancellationToken::new(),
-        };
-        let invoker = Self(Arc::new(engine));
-        durable::scheduler::start_all(&invoker).await?;
-        durable::groups::start(&invoker);
-        durable::retention::start(&invoker);
-        durable::expiry::start(&invoker);
-        Ok(invoker)
+        let engine = Engine::start(parts, tasks).await?;
+        Ok(Self(Arc::new(engine)))
     }
 
-    /// Adds services to a running engine.
+    /// Invokes a service for a caller from outside, and waits. Returns the reply and the CID of its invocation: that of
+    /// the first one, where the idempotency key of the call is known.
+    ///
+    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it.
     ///
     /// # Errors
     ///
-    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where there is one of that name; `INVALID_ARGUMENT` / `DECLARATION_INVALID`;
-    /// `FAILED_PRECONDITION` / `STATE_MISSING`.
-    pub fn add_service(&self, definition: Definition) -> Result<()> {
-        let Engine {
-            routes,
-            limits,
-            handlers,
-            states,
-            clock,
-            ..
-        } = &*self.0;
-        definition.check_states(states, "node")?;
-        let definition = definition.prepared()?;
-        let now = clock.now();
-        let place = Place {
-            limits,
-            handlers,
-            now,
-        };
-        routes.add(definition, &place)?;
-        self.0.changes.send_replace(());
-        Ok(())
+    /// The failure of the service; `NOT_FOUND` / `SERVICE_UNKNOWN`; `DEADLINE_EXCEEDED`; `RESOURCE_EXHAUSTED` where a
+    /// limit is reached. All of them name the CID.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the call: its handler is asked to stop, and dropped after the grace period. A durable
+    /// call ([`Call::durable`]) continues.
+    pub fn invoke(
+        &self,
+        cid: Cid,
+        call: Call,
+    ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
+        self.0.executor.invoke(cid, call)
     }
 
-    /// Counts the changes of the services: the same number means the same services.
+    /// Accepts an invocation for a caller from outside. It is durable, and will run, once this resolves.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `ALREADY_EXISTS` / `CID_IN_USE` or `IDEMPOTENCY_MISMATCH`; `INVALID_ARGUMENT`
+    /// with all violations; `RESOURCE_EXHAUSTED` where a limit is reached.
+    pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
+        self.check_accepting()?;
+        self.0.acceptor.accept(call, None).await
+    }
+
+    /// Whether a batch may have so many requests: checked before they are decoded.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `BATCH_LIMIT`.
+    pub fn check_batch_size(&self, requests: usize) -> Result<()> {
+        self.0.batches.check_size(requests)
+    }
+
+    /// Accepts a batch for a caller from outside. It is durable, and all of it will run, once this resolves.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `BATCH_LIMIT`; all violations of all members, by the paths of the requests;
+    /// `ALREADY_EXISTS` / `CID_IN_USE` where a member was accepted before, or `IDEMPOTENCY_MISMATCH`;
+    /// `RESOURCE_EXHAUSTED` where a limit is reached.
+    pub async fn invoke_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
+        self.check_accepting()?;
+        self.0.batches.accept(batch, None).await
+    }
+
+    /// Follows invocations.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `STREAM_LIMIT` for more CIDs than one stream may follow.
+    pub fn follow(&self, request: FollowRequest) -> Result<Follower> {
+        self.0.results.follow(request)
+    }
+
+    /// An invocation once it has ended, or as it stands after `wait`.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; the errors of the store.
+    pub async fn find(&self, cid: Cid, wait: Duration) -> Result<InvocationView> {
+        self.0.results.find(cid, wait).await
+    }
+
+    /// Gives the outcome of an invocation whose handler answered "later", and returns its state then. The same outcome
+    /// can be given again.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `DISPATCH_VOID` where the token is not, or no longer, that of the invocation; `ENDED`
+    /// where it ended with another outcome; `INVALID_ARGUMENT` / `OUTPUT_INVALID` where the response does not match the
+    /// declaration: the invocation still waits; `UNAVAILABLE` / `STILL_RUNNING` where the handler does not answer
+    /// "later" within 5 s; `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`.
+    pub async fn complete(&self, cid: Cid, token: &str, outcome: Outcome) -> Result<State> {
+        self.0.completer.complete(cid, token, outcome).await
+    }
+
+    /// Cancels an invocation: at once where it does not run; otherwise its handler is asked to stop, which is recorded
+    /// before this resolves, and dropped after the grace period. Of a group, all members.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`.
+    pub async fn cancel(&self, cid: Cid) -> Result<InvocationView> {
+        self.0.canceller.cancel(cid).await
+    }
+
+    /// The invocation that [`cancel`](Self::cancel) would cancel.
+    ///
+    /// # Errors
+    ///
+    /// As for [`cancel`](Self::cancel).
+    pub async fn check_cancel(&self, cid: Cid) -> Result<InvocationView> {
+        self.0.canceller.check(cid).await
+    }
+
+    /// Retries an invocation that ended without a response: as a new one, with the same input or another. One that is
+    /// held is released as it is.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE` where it runs, waits or
+    /// succeeded; as for [`invoke_async`](Self::invoke_async).
+    pub async fn retry(&self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
+        self.0.admin.retry(cid, input).await
+    }
+
+    /// The invocation that [`retry`](Self::retry) would retry, with the same input or another.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`.
+    pub async fn check_retry(&self, cid: Cid, with_input: bool) -> Result<InvocationView> {
+        self.0.admin.check_retry(cid, with_input).await
+    }
+
+    /// Removes an invocation that has ended, before its retention ends.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_ENDED`.
+    pub async fn purge(&self, cid: Cid) -> Result<InvocationView> {
+        self.0.admin.purge(cid).await
+    }
+
+    /// The invocation that [`purge`](Self::purge) would remove.
+    ///
+    /// # Errors
+    ///
+    /// As for [`purge`](Self::purge).
+    pub async fn check_purge(&self, cid: Cid) -> Result<InvocationView> {
+        self.0.admin.check_purge(cid).await
+    }
+
+    /// Lists stored invocations, newest first. In a filter, [`State::Running`] stands for what runs here.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the store.
+    pub async fn list(
+        &self,
+        filter: Filter,
+        before: Option<u64>,
+        max: usize,
+    ) -> Result<InvocationPage> {
+        self.0.admin.list(filter, before, max).await
+    }
+
+    /// The children of an invocation, the first `max` of them.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the store.
+    pub async fn children(&self, cid: Cid, max: usize) -> Result<Vec<Cid>> {
+        self.0.admin.children(cid, max).await
+    }
+
+    /// Adds a service of this process to a running engine.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS`; `INVALID_ARGUMENT` / `DECLARATION_INVALID`; `FAILED_PRECONDITION` /
+    /// `STATE_MISSING`.
+    pub fn add_service(&self, definition: Definition) -> Result<()> {
+        let states = &self.0.executor.runtime().states;
+        definition.check_states(states, "node")?;
+        self.0.routes.add(definition.prepared()?)
+    }
+
+    /// Inserts or updates services that workers serve, and wakes the work that waits for them.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where this process serves one of them; the others are inserted.
+    pub fn upsert_worker_routes(&self, services: &[WorkerService]) -> Result<()> {
+        let routes = &self.0.routes;
+        let upserted = routes.upsert_worker_routes(services);
+        for service in services {
+            if let Some(route) = routes.get(service.definition.name().as_str()) {
+                route.scheduler.wake();
+            }
+        }
+        upserted
+    }
+
+    /// Retries deferred invocations of a service, in the background: another worker has connected.
+    pub fn retry_deferred(&self, service: &ServiceName) {
+        self.0.deferrals.retry_all(service);
+    }
+
+    /// Forgets a service that no worker serves.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `FAILED_PRECONDITION` / `SERVICE_IN_USE` where it is served, or has pending
+    /// invocations.
+    pub fn forget_service(&self, name: &str) -> Result<ServiceName> {
+        let route = self.0.routes.find(name)?;
+        let name = route.name();
+        let message = match route.limit.pool() {
+            None => format!("`{name}` is served by the node itself"),
+            Some(pool) if pool.is_served() => format!("`{name}` is served: stop its workers first"),
+            Some(_) if self.0.store.pending(name) > 0 => {
+                format!("`{name}` has pending invocations: cancel them first")
+            }
+            Some(_) => {
+                self.0.routes.remove(name);
+                route.scheduler.close();
+                return Ok(name.clone());
+            }
+        };
+        Err(Error::failed_precondition(reason::SERVICE_IN_USE, message))
+    }
+
+    /// All services, by name.
+    #[must_use]
+    pub fn services(&self) -> Vec<ServiceInfo> {
+        self.0.discovery.services()
+    }
+
+    /// One service.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names.
+    pub fn service(&self, name: &str) -> Result<ServiceInfo> {
+        self.0.discovery.service(name)
+    }
+
+    /// The declaration in force of a service.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names.
+    pub fn definition(&self, name: &str) -> Result<Arc<Definition>> {
+        Ok(Arc::clone(&self.0.routes.find(name)?.definition))
+    }
+
+    /// Whether this process serves a service that workers cannot replace.
+    #[must_use]
+    pub fn is_served_locally(&self, name: &str) -> bool {
+        self.0.discovery.is_served_locally(name)
+    }
+
+    /// The version of the set of services: the same number means the same services.
     #[must_use]
     pub fn catalog_version(&self) -> u64 {
-        self.0.routes.generation()
+        self.0.routes.version()
     }
 
-    /// Rings when services come and go.
+    /// Notifies of changes: of the set of services, and of where they are served.
     #[must_use]
     pub fn service_changes(&self) -> watch::Receiver<()> {
-        self.0.changes.subscribe()
+        self.0.routes.subscribe()
     }
 
-    /// The tasks of the node.
+    /// Notifies watchers that services are served elsewhere than before.
+    pub fn notify_service_changes(&self) {
+        self.0.routes.notify_changes();
+    }
+
+    /// The background tasks of the node.
     #[must_use]
     pub fn tasks(&self) -> &Tasks {
-        &self.0.tasks
-    }
-
-    /// Takes no new work any more. Running handlers go on; [`halt`](Self::halt) ends them.
-    pub fn drain(&self) {
-        self.0.draining.cancel();
-    }
-
-    /// Waits until nothing is under way: no call, no handler, no outcome to be recorded.
-    pub async fn wait_idle(&self) {
-        self.0.work.close();
-        self.0.work.wait().await;
-    }
-
-    /// Ends followers and watchers, who wait for what this node will not do any more.
-    pub fn close(&self) {
-        self.0.closing.cancel();
-    }
-
-    /// Fires when followers and watchers are to end.
-    #[must_use]
-    pub fn closing(&self) -> &CancellationToken {
-        &self.0.closing
-    }
-
-    /// Asks running handlers to stop; what runs in the background is handed back and does not count as an attempt.
-    pub fn halt(&self) {
-        self.0.draining.cancel();
-        self.0.halting.cancel();
-    }
-
-    /// How many handlers run now.
-    #[must_use]
-    pub fn running_handlers(&self) -> usize {
-        self.0.limits.node_concurrency - self.0.handlers.available_permits()
+        self.0.lifecycle.tasks()
     }
 
     /// Defaults and limits.
@@ -239,54 +339,56 @@ impl Invoker {
         &self.0.limits
     }
 
-    /// What time it is, by the node's clock.
+    /// The time, by the node's clock.
     #[must_use]
     pub fn now(&self) -> jiff::Timestamp {
         self.0.clock.now()
     }
 
-    /// Where invocations are kept.
+    /// Where invocations are stored.
     #[must_use]
     pub fn store(&self) -> &dyn Store {
         &*self.0.store
     }
 
-    /// Looks after something until the node takes no new work any more.
-    fn spawn_until_drain(
-        &self,
-        name: &'static str,
-        look: impl Future<Output = ()> + Send + 'static,
-    ) {
-        let draining = self.0.draining.clone();
-        self.0.tasks.spawn(name, async move {
-            tokio::select! {
-                () = draining.cancelled() => {}
-                () = look => {}
-            }
-        });
+    /// How many handlers run now.
+    #[must_use]
+    pub fn running_handlers(&self) -> usize {
+        self.0.routes.running_handlers()
     }
 
-    /// Refuses what is new where the node stops.
+    /// Refuses new work while the node stops.
     ///
     /// # Errors
     ///
     /// `UNAVAILABLE` / `NODE_STOPPING`.
     pub fn check_accepting(&self) -> Result<()> {
-        if self.0.draining.is_cancelled() {
-            return Err(stopping());
-        }
-        Ok(())
+        self.0.lifecycle.check_accepting()
     }
-}
 
-/// `UNAVAILABLE` / `NODE_STOPPING`.
-fn stopping() -> Error {
-    let message = "the node is stopping: repeat the call";
-    Error::unavailable(reason::NODE_STOPPING, message)
-}
+    /// Refuses new work from now on. Running handlers continue; [`halt`](Self::halt) cancels them.
+    pub fn drain(&self) {
+        self.0.lifecycle.drain();
+    }
 
-fn check_requirements(registry: &Registry, states: &States) -> Result<()> {
-    registry
-        .iter()
-        .try_for_each(|definition| definition.check_states(states, "node"))
+    /// Waits until nothing is under way: no call, no handler, no commit.
+    pub async fn wait_idle(&self) {
+        self.0.lifecycle.wait_idle().await;
+    }
+
+    /// Ends followers and watchers: what they wait for does not happen on this node any more.
+    pub fn close(&self) {
+        self.0.lifecycle.close();
+    }
+
+    /// Fires when followers and watchers end.
+    #[must_use]
+    pub fn closing(&self) -> &CancellationToken {
+        self.0.lifecycle.closing()
+    }
+
+    /// Cancels running handlers. Durable invocations are handed back, and their attempts do not count.
+    pub fn halt(&self) {
+        self.0.lifecycle.halt();
+    }
 }

@@ -1,6 +1,7 @@
 //! What travels beside a payload: a small ordered list of keys and texts.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::model::error::{Error, Result, reason};
 
@@ -50,6 +51,21 @@ impl Metadata {
         self.0
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// This metadata, with the trace context of the caller unless it has one of its own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check`](Self::check).
+    pub(crate) fn with_trace_of(mut self: Arc<Self>, caller: &Self) -> Result<Arc<Self>> {
+        self.check()?;
+        if let Some(trace) = caller.get(TRACEPARENT)
+            && self.get(TRACEPARENT).is_none()
+        {
+            Arc::make_mut(&mut self).insert(TRACEPARENT, trace);
+        }
+        Ok(self)
     }
 
     /// Checks the size.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::model::payload::Payload;
+use crate::model::token::Token;
 use crate::service::context::Context;
 use crate::service::definition::{Definition, HandlerFuture};
 use crate::service::platform::BoxFuture;
@@ -30,6 +31,11 @@ pub trait WorkerPermit: fmt::Debug + Send + Sync {
 
     /// What has become of the dispatch that was handed over.
     fn status(&self) -> DispatchStatus;
+
+    /// The token of the dispatch that was sent with this permit, once it was sent.
+    fn token(&self) -> Option<Token> {
+        None
+    }
 
     /// The worker, for people: its name and its id.
     fn worker(&self) -> &str;

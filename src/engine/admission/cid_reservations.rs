@@ -1,4 +1,4 @@
-//! CIDs that callers brought and that are being used: by one synchronous call, or by requests to accept an invocation.
+//! CID reservations: CIDs that callers brought, while a synchronous call runs or an acceptance is under way.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,74 +8,82 @@ use foldhash::fast::RandomState;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 
-/// The CIDs in use.
+/// The reserved CIDs of a node.
 #[derive(Clone, Debug, Default)]
-pub(in crate::engine) struct Names(Arc<Mutex<HashMap<Cid, Use, RandomState>>>);
+pub(in crate::engine) struct CidReservations(Arc<Mutex<HashMap<Cid, Use, RandomState>>>);
 
 #[derive(Clone, Copy, Debug)]
 enum Use {
-    /// A synchronous call.
+    /// By one synchronous call.
     Call,
-    /// This many requests to accept it: the store tells which of them was first.
+    /// By this many requests to accept it: the store decides which of them is the first.
     Accepting(usize),
 }
 
-/// A CID in use; free again when dropped.
+/// A reserved CID; released when dropped.
 #[derive(Debug)]
-pub(in crate::engine) struct Name {
-    names: Names,
+pub(in crate::engine) struct CidReservation {
+    reservations: CidReservations,
     cid: Cid,
 }
 
-impl Names {
+impl CidReservations {
     fn lock(&self) -> MutexGuard<'_, HashMap<Cid, Use, RandomState>> {
-        // Entries are inserted and removed whole.
+        // Entries are inserted and removed whole: the map is consistent even after a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a CID for a synchronous call.
-    pub(in crate::engine) fn take_alone(&self, cid: Cid) -> Result<Name> {
-        let mut names = self.lock();
-        if names.contains_key(&cid) {
-            return Err(in_use(cid));
+    /// Reserves a CID for a synchronous call, exclusively.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS` / `CID_IN_USE`.
+    pub(in crate::engine) fn reserve_for_call(&self, cid: Cid) -> Result<CidReservation> {
+        let mut reserved = self.lock();
+        if reserved.contains_key(&cid) {
+            return Err(cid_in_use(cid));
         }
-        names.insert(cid, Use::Call);
-        Ok(self.name(cid))
+        reserved.insert(cid, Use::Call);
+        Ok(self.reservation(cid))
     }
 
-    /// Takes a CID for a request to accept it.
-    pub(in crate::engine) fn take_to_accept(&self, cid: Cid) -> Result<Name> {
-        let mut names = self.lock();
-        match names.entry(cid).or_insert(Use::Accepting(0)) {
-            Use::Call => Err(in_use(cid)),
+    /// Reserves a CID for a request to accept it; other such requests may hold it too.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS` / `CID_IN_USE` where a synchronous call has it.
+    pub(in crate::engine) fn reserve_for_accept(&self, cid: Cid) -> Result<CidReservation> {
+        let mut reserved = self.lock();
+        match reserved.entry(cid).or_insert(Use::Accepting(0)) {
+            Use::Call => Err(cid_in_use(cid)),
             Use::Accepting(requests) => {
                 *requests += 1;
-                Ok(self.name(cid))
+                Ok(self.reservation(cid))
             }
         }
     }
 
-    fn name(&self, cid: Cid) -> Name {
-        let names = self.clone();
-        Name { names, cid }
+    fn reservation(&self, cid: Cid) -> CidReservation {
+        let reservations = self.clone();
+        CidReservation { reservations, cid }
     }
 }
 
-impl Drop for Name {
+impl Drop for CidReservation {
     fn drop(&mut self) {
-        let mut names = self.names.lock();
-        match names.get_mut(&self.cid) {
+        let mut reserved = self.reservations.lock();
+        match reserved.get_mut(&self.cid) {
             Some(Use::Accepting(requests)) if *requests > 1 => *requests -= 1,
             _ => {
-                names.remove(&self.cid);
+                reserved.remove(&self.cid);
             }
         }
     }
 }
 
 /// `ALREADY_EXISTS` / `CID_IN_USE`.
-pub(in crate::engine) fn in_use(cid: Cid) -> Error {
-    let message = format!("an invocation with CID {cid} is stored or running already");
+pub(in crate::engine) fn cid_in_use(cid: Cid) -> Error {
+    let message = format!("an invocation with CID {cid} is already stored or running");
     Error::already_exists(reason::CID_IN_USE, message)
 }
 
@@ -84,19 +92,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_call_or_many_requests_but_not_both() {
-        let names = Names::default();
+    fn a_cid_is_reserved_by_one_call_or_by_many_acceptances() {
+        let reservations = CidReservations::default();
         let cid = Cid::new();
-        let call = names.take_alone(cid).unwrap();
-        assert!(names.take_to_accept(cid).is_err());
-        assert!(names.take_alone(cid).is_err());
+        let call = reservations.reserve_for_call(cid).unwrap();
+        assert!(reservations.reserve_for_accept(cid).is_err());
+        assert!(reservations.reserve_for_call(cid).is_err());
         drop(call);
-        let one = names.take_to_accept(cid).unwrap();
-        let two = names.take_to_accept(cid).unwrap();
+        let one = reservations.reserve_for_accept(cid).unwrap();
+        let two = reservations.reserve_for_accept(cid).unwrap();
         drop(one);
-        assert!(names.take_alone(cid).is_err());
+        assert!(reservations.reserve_for_call(cid).is_err());
         drop(two);
-        assert!(names.take_alone(cid).is_ok());
-        assert!(names.lock().is_empty());
+        assert!(reservations.reserve_for_call(cid).is_ok());
+        assert!(reservations.lock().is_empty());
     }
 }

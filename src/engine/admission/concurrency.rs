@@ -1,8 +1,13 @@
-//! Gates: how many handlers of a service run at once, and who waits for leave.
+//! Concurrency limits: one semaphore per service and one per node.
 //!
-//! A handler needs a slot of its service, one of the node and, where workers serve it, a seat at one of them. Nobody
-//! waits for a slot with a seat in hand, or for a seat with a slot: whoever comes back from a nested call waits for its
-//! seat with its slots in hand ([`Slot`](super::permits::Slot)), and the two could wait for one another for ever.
+//! Synchronous calls wait in a bounded queue (first in, first out); background work waits in the store. A handler that
+//! runs here needs a local permit: one of its service and one of the node. Where workers serve the service it also needs
+//! a permit of a worker.
+//!
+//! Lock order: a caller that waits for local permits holds no worker permit, and a caller that waits for a worker permit
+//! holds no local permits. A handler that returns from a nested call waits for its worker permit *with* its local
+//! permits in hand ([`HeldPermits`](super::permits::HeldPermits)): holding either while waiting for the other could
+//! deadlock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,48 +15,52 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::engine::admission::worker_pool::{Accepts, WorkerPool, any, no_worker};
+use crate::engine::admission::worker_pool::{Accepts, WorkerPool, any_worker, no_worker};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::service::WorkerPermit;
 
-/// Lets a limited number of one service's handlers run at once.
+/// How soon a call that found the queue full may be retried.
+const QUEUE_FULL_RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Limits how many handlers of one service run at once.
 #[derive(Debug)]
-pub(in crate::engine) struct Gate {
+pub(in crate::engine) struct ConcurrencyLimit {
     service: Arc<Semaphore>,
-    /// All services of the node share this one.
+    /// Shared by all services of the node.
     node: Arc<Semaphore>,
-    /// The workers that serve it, where they do: their seats are asked for as well.
+    /// The workers that serve the service, where workers do.
     pool: Option<Arc<dyn WorkerPool>>,
     concurrency: usize,
     queue_length: usize,
+    /// How many synchronous calls wait in the queue.
     queued: AtomicUsize,
-    /// How many wait for a worker that takes their input, after one with a seat did not.
-    fitting: AtomicUsize,
+    /// How many calls wait for a worker whose declaration accepts their input.
+    waiting_for_compatible: AtomicUsize,
 }
 
-/// Leave for one handler to run.
+/// Permission for one handler to run.
 #[derive(Debug)]
 pub(in crate::engine) struct Permits {
-    pub(in crate::engine) here: Here,
-    pub(in crate::engine) seat: Option<Arc<dyn WorkerPermit>>,
+    pub(in crate::engine) local: LocalPermits,
+    pub(in crate::engine) worker: Option<Arc<dyn WorkerPermit>>,
 }
 
-/// The part of it that this node gives.
+/// The permits of this node: one of the service, one of the node.
 #[derive(Debug)]
-pub(in crate::engine) struct Here {
+pub(in crate::engine) struct LocalPermits {
     _service: OwnedSemaphorePermit,
     _node: OwnedSemaphorePermit,
 }
 
 impl Permits {
-    /// The seat at a worker, where it runs there.
-    pub(in crate::engine) fn seat(&self) -> Option<&Arc<dyn WorkerPermit>> {
-        self.seat.as_ref()
+    /// The permit of a worker, where one runs the handler.
+    pub(in crate::engine) fn worker(&self) -> Option<&Arc<dyn WorkerPermit>> {
+        self.worker.as_ref()
     }
 }
 
-impl Gate {
+impl ConcurrencyLimit {
     pub(in crate::engine) fn new(
         concurrency: usize,
         queue_length: usize,
@@ -66,62 +75,70 @@ impl Gate {
             concurrency,
             queue_length,
             queued: AtomicUsize::new(0),
-            fitting: AtomicUsize::new(0),
+            waiting_for_compatible: AtomicUsize::new(0),
         }
     }
 
-    /// How many handlers run now.
+    /// How many handlers run.
     pub(in crate::engine) fn running(&self) -> usize {
         self.concurrency - self.service.available_permits()
     }
 
-    /// How many synchronous calls wait for leave, and how much work of either kind waits for a worker that takes it.
+    /// How many synchronous calls wait for a permit, and how many calls of either kind wait for a worker that accepts
+    /// their input.
     pub(in crate::engine) fn queued(&self) -> usize {
-        self.queued.load(Ordering::Relaxed) + self.fitting.load(Ordering::Relaxed)
+        self.queued.load(Ordering::Relaxed) + self.waiting_for_compatible.load(Ordering::Relaxed)
     }
 
-    /// The workers that serve it, where they do.
+    /// The workers that serve the service, where workers do.
     pub(in crate::engine) fn pool(&self) -> Option<&Arc<dyn WorkerPool>> {
         self.pool.as_ref()
     }
 
-    /// Leave without waiting, if there is a slot.
+    /// Permits without waiting, if they are free.
     #[inline]
-    pub(in crate::engine) fn try_enter(&self) -> Option<Permits> {
-        let here = self.try_enter_here()?;
-        let seat = match &self.pool {
-            Some(pool) => Some(pool.try_seat(&any)?),
+    pub(in crate::engine) fn try_acquire(&self) -> Option<Permits> {
+        let local = self.try_acquire_local()?;
+        let worker = match &self.pool {
+            Some(pool) => Some(pool.try_seat(&any_worker)?),
             None => None,
         };
-        Some(Permits { here, seat })
+        Some(Permits { local, worker })
     }
 
     #[inline]
-    pub(in crate::engine) fn try_enter_here(&self) -> Option<Here> {
-        Some(Here {
+    pub(in crate::engine) fn try_acquire_local(&self) -> Option<LocalPermits> {
+        Some(LocalPermits {
             _service: Arc::clone(&self.service).try_acquire_owned().ok()?,
             _node: Arc::clone(&self.node).try_acquire_owned().ok()?,
         })
     }
 
-    /// Waits for leave in the queue of synchronous calls.
+    /// Waits for permits in the queue of synchronous calls.
     ///
-    /// Cancel safe: whoever stops waiting leaves the queue.
-    pub(in crate::engine) async fn enter(&self, service: &ServiceName) -> Result<Permits> {
-        if let Some(permits) = self.try_enter() {
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL`; `UNAVAILABLE` / `NO_WORKER` where no worker is connected.
+    ///
+    /// # Cancel safety
+    ///
+    /// A caller that stops waiting leaves the queue.
+    pub(in crate::engine) async fn acquire(&self, service: &ServiceName) -> Result<Permits> {
+        if let Some(permits) = self.try_acquire() {
             return Ok(permits);
         }
         if self.pool.as_ref().is_some_and(|pool| !pool.is_served()) {
             return Err(no_worker(service));
         }
-        let _place = self.queue_up(&self.queued, service)?;
-        self.wait(&any).await.ok_or_else(|| no_worker(service))
+        let _position = self.enqueue(&self.queued, service)?;
+        let permits = self.wait(&any_worker).await;
+        permits.ok_or_else(|| no_worker(service))
     }
 
-    /// Waits for leave, however many wait and however long it takes: for background work, which waits in the store.
-    pub(in crate::engine) async fn enter_unqueued(&self) -> Permits {
+    /// Waits for permits outside of the queue, without a limit: for background work, which waits in the store.
+    pub(in crate::engine) async fn acquire_unqueued(&self) -> Permits {
         loop {
-            if let Some(permits) = self.wait(&any).await {
+            if let Some(permits) = self.wait(&any_worker).await {
                 return permits;
             }
             if let Some(pool) = &self.pool {
@@ -130,76 +147,85 @@ impl Gate {
         }
     }
 
-    /// Waits for leave at a worker whose declaration passes `takes`; `None` once there is none. As many wait as in the
-    /// queue of synchronous calls.
+    /// Waits for permits at a worker whose declaration passes `accepts`; `None` once no such worker is connected. As
+    /// many calls wait as in the queue of synchronous calls.
     ///
-    /// Cancel safe, as [`enter`](Self::enter).
-    pub(in crate::engine) async fn enter_where(
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire).
+    pub(in crate::engine) async fn acquire_compatible(
         &self,
         service: &ServiceName,
-        takes: Accepts<'_>,
+        accepts: Accepts<'_>,
     ) -> Result<Option<Permits>> {
-        let _place = self.queue_up(&self.fitting, service)?;
-        Ok(self.wait(takes).await)
+        let _position = self.enqueue(&self.waiting_for_compatible, service)?;
+        Ok(self.wait(accepts).await)
     }
 
-    async fn wait(&self, takes: Accepts<'_>) -> Option<Permits> {
+    async fn wait(&self, accepts: Accepts<'_>) -> Option<Permits> {
         let Some(pool) = &self.pool else {
-            let here = self.enter_here().await;
-            return Some(Permits { here, seat: None });
+            let local = self.acquire_local().await;
+            return Some(Permits {
+                local,
+                worker: None,
+            });
         };
         loop {
-            let seat = pool.seat(takes).await?;
-            if let Some(here) = self.try_enter_here() {
-                let seat = Some(seat);
-                return Some(Permits { here, seat });
+            let worker = pool.seat(accepts).await?;
+            if let Some(local) = self.try_acquire_local() {
+                let worker = Some(worker);
+                return Some(Permits { local, worker });
             }
-            drop(seat);
-            let here = self.enter_here().await;
-            if let Some(seat) = pool.try_seat(takes) {
-                let seat = Some(seat);
-                return Some(Permits { here, seat });
+            drop(worker);
+            let local = self.acquire_local().await;
+            if let Some(worker) = pool.try_seat(accepts) {
+                let worker = Some(worker);
+                return Some(Permits { local, worker });
             }
         }
     }
 
-    pub(in crate::engine) async fn enter_here(&self) -> Here {
-        Here {
-            _service: acquire(&self.service).await,
-            _node: acquire(&self.node).await,
+    pub(in crate::engine) async fn acquire_local(&self) -> LocalPermits {
+        LocalPermits {
+            _service: acquire_owned(&self.service).await,
+            _node: acquire_owned(&self.node).await,
         }
     }
 
-    fn queue_up<'a>(&self, queue: &'a AtomicUsize, service: &ServiceName) -> Result<Place<'a>> {
-        let place = Place(queue);
+    fn enqueue<'a>(
+        &self,
+        queue: &'a AtomicUsize,
+        service: &ServiceName,
+    ) -> Result<QueuePosition<'a>> {
+        let position = QueuePosition(queue);
         if queue.fetch_add(1, Ordering::Relaxed) < self.queue_length {
-            return Ok(place);
+            return Ok(position);
         }
         let message = format!(
-            "{} calls wait for `{service}` already, and {} run",
+            "the queue of `{service}` is full: {} calls wait and {} handlers run",
             self.queue_length, self.concurrency
         );
         Err(Error::resource_exhausted(reason::QUEUE_FULL, message)
             .with_info("service", service)
             .with_info("queue_length", self.queue_length)
             .with_info("concurrency", self.concurrency)
-            .with_retry_after(Duration::from_millis(100)))
+            .with_retry_after(QUEUE_FULL_RETRY_AFTER))
     }
 }
 
-async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
-    loop {
-        // It is never closed.
-        if let Ok(permit) = Arc::clone(semaphore).acquire_owned().await {
-            return permit;
-        }
-    }
+async fn acquire_owned(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    let permit = Arc::clone(semaphore).acquire_owned().await;
+    permit.unwrap_or_else(|_| unreachable!("concurrency semaphores are never closed"))
 }
 
-/// A place among those that wait; given up when dropped.
-struct Place<'a>(&'a AtomicUsize);
+/// A position in a queue; left when dropped.
+struct QueuePosition<'a>(&'a AtomicUsize);
 
-impl Drop for Place<'_> {
+impl Drop for QueuePosition<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -208,13 +234,16 @@ impl Drop for Place<'_> {
 #[cfg(test)]
 pub(in crate::engine) mod tests {
     use super::*;
-    use crate::engine::Location;
+    use crate::engine::admission::worker_pool::Location;
     use crate::model::payload::Payload;
     use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture};
 
-    pub(in crate::engine) fn gate(concurrency: usize, queue_length: usize) -> Arc<Gate> {
+    pub(in crate::engine) fn limit(
+        concurrency: usize,
+        queue_length: usize,
+    ) -> Arc<ConcurrencyLimit> {
         let node = Arc::new(Semaphore::new(100));
-        Arc::new(Gate::new(concurrency, queue_length, node, None))
+        Arc::new(ConcurrencyLimit::new(concurrency, queue_length, node, None))
     }
 
     fn name() -> ServiceName {
@@ -223,33 +252,33 @@ pub(in crate::engine) mod tests {
 
     #[tokio::test]
     #[expect(clippy::disallowed_methods, reason = "a test has no `Tasks`")]
-    async fn who_finds_the_queue_full_is_told_so() {
-        let gate = gate(1, 1);
-        let running = gate.enter(&name()).await.unwrap();
+    async fn a_full_queue_refuses_the_call() {
+        let limit = limit(1, 1);
+        let running = limit.acquire(&name()).await.unwrap();
         let waiting = tokio::spawn({
-            let gate = Arc::clone(&gate);
-            async move { gate.enter(&name()).await.map(drop) }
+            let limit = Arc::clone(&limit);
+            async move { limit.acquire(&name()).await.map(drop) }
         });
-        while gate.queued.load(Ordering::Relaxed) == 0 {
+        while limit.queued.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
-        let refused = gate.enter(&name()).await.unwrap_err();
+        let refused = limit.acquire(&name()).await.unwrap_err();
         assert_eq!(refused.reason(), "QUEUE_FULL");
         assert!(refused.retry_after().is_some());
         drop(running);
         waiting.await.unwrap().unwrap();
-        assert_eq!(gate.queued.load(Ordering::Relaxed), 0);
-        assert_eq!(gate.running(), 0);
+        assert_eq!(limit.queued.load(Ordering::Relaxed), 0);
+        assert_eq!(limit.running(), 0);
     }
 
-    /// A worker with one seat.
+    /// A worker with one permit.
     #[derive(Debug)]
-    struct OneSeat(Arc<Semaphore>);
+    struct OnePermitPool(Arc<Semaphore>);
 
     #[derive(Debug)]
-    struct Seated(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
+    struct HeldPermit(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
 
-    impl WorkerPermit for Seated {
+    impl WorkerPermit for HeldPermit {
         fn definition(&self) -> &Arc<Definition> {
             unreachable!()
         }
@@ -271,14 +300,14 @@ pub(in crate::engine) mod tests {
         }
     }
 
-    impl WorkerPool for OneSeat {
+    impl WorkerPool for OnePermitPool {
         fn try_seat(&self, _: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>> {
             let permit = Arc::clone(&self.0).try_acquire_owned().ok()?;
-            Some(Arc::new(Seated(permit)))
+            Some(Arc::new(HeldPermit(permit)))
         }
         fn seat<'a>(&'a self, _: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>> {
             Box::pin(async {
-                Some(Arc::new(Seated(acquire(&self.0).await)) as Arc<dyn WorkerPermit>)
+                Some(Arc::new(HeldPermit(acquire_owned(&self.0).await)) as Arc<dyn WorkerPermit>)
             })
         }
         fn served(&self) -> BoxFuture<'_, ()> {
@@ -292,26 +321,27 @@ pub(in crate::engine) mod tests {
         }
     }
 
-    /// Who comes back from a nested call has slots and waits for a seat: nobody may wait the other way round.
+    /// A handler that returns from a nested call waits for its worker permit with its local permits in hand: no caller may
+    /// wait in the opposite order.
     #[tokio::test]
-    async fn who_waits_for_a_slot_holds_no_seat_and_the_reverse() {
-        let (node, seats) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
-        let pool: Arc<dyn WorkerPool> = Arc::new(OneSeat(Arc::clone(&seats)));
-        let gate = Gate::new(1, 1, Arc::clone(&node), Some(pool));
+    async fn waiting_for_local_permits_holds_no_worker_permit_and_the_reverse() {
+        let (node, worker_permits) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
+        let pool: Arc<dyn WorkerPool> = Arc::new(OnePermitPool(Arc::clone(&worker_permits)));
+        let limit = ConcurrencyLimit::new(1, 1, Arc::clone(&node), Some(pool));
         let name = name();
-        let mut entering = Box::pin(gate.enter(&name));
+        let mut acquiring = Box::pin(limit.acquire(&name));
 
-        let slot = acquire(&node).await;
-        assert!(futures_util::poll!(&mut entering).is_pending());
-        assert_eq!(seats.available_permits(), 1);
-        let seat = acquire(&seats).await;
-        drop(slot);
-        assert!(futures_util::poll!(&mut entering).is_pending());
-        assert_eq!((node.available_permits(), gate.running()), (1, 0));
-        drop(seat);
-        entering.await.unwrap();
+        let local = acquire_owned(&node).await;
+        assert!(futures_util::poll!(&mut acquiring).is_pending());
+        assert_eq!(worker_permits.available_permits(), 1);
+        let worker = acquire_owned(&worker_permits).await;
+        drop(local);
+        assert!(futures_util::poll!(&mut acquiring).is_pending());
+        assert_eq!((node.available_permits(), limit.running()), (1, 0));
+        drop(worker);
+        acquiring.await.unwrap();
         assert_eq!(
-            (node.available_permits(), seats.available_permits()),
+            (node.available_permits(), worker_permits.available_permits()),
             (1, 1)
         );
     }

@@ -1,4 +1,4 @@
-//! Concurrency limits, permits, worker permits and CID reservations: what a call needs before it runs.
+//! Admission: concurrency limits, permits, worker permits and CID reservations.
 
 pub(in crate::engine) mod cid_reservations;
 pub(in crate::engine) mod concurrency;

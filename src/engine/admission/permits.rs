@@ -1,4 +1,4 @@
-//! The slot of one running handler: lent while it waits for nested calls, and closed when it has ended.
+//! The permits that a running handler holds: released during its nested calls, and closed when it has ended.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -6,223 +6,231 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::admission::concurrency::{Gate, Here, Permits};
+use crate::engine::admission::concurrency::{ConcurrencyLimit, LocalPermits, Permits};
 use crate::service::{BoxFuture, WorkerPermit};
 
-/// The slot of one running handler. Given back while the handler waits for nested calls, so that a chain of services
-/// cannot lock itself up; and for good when the handler has ended, whoever still holds its context.
-pub(in crate::engine) struct Slot {
-    gate: Arc<Gate>,
-    state: Mutex<SlotState>,
-    /// The one wait for the slot to come back, for all who wait: two would wait for two, and one that belonged to a
-    /// call nobody polls any more would keep what it was given.
-    returning: Mutex<Option<BoxFuture<'static, Here>>>,
-    /// Rings when there may be nothing to wait for any more.
+/// The permits of one running handler.
+///
+/// They are released while the handler waits for nested calls, so that a chain of services cannot deadlock at a small
+/// limit; and for good when the handler has ended, even if its context is still held.
+pub(in crate::engine) struct HeldPermits {
+    limit: Arc<ConcurrencyLimit>,
+    state: Mutex<PermitState>,
+    /// The one pending acquisition, shared by all nested calls that return: two acquisitions would take two permits,
+    /// and one that belonged to a future that is no longer polled would keep what it acquired.
+    reacquisition: Mutex<Option<BoxFuture<'static, LocalPermits>>>,
+    /// Notifies nested calls that wait when the permits may no longer be needed.
     changed: Notify,
 }
 
 #[derive(Debug)]
-struct SlotState {
-    permits: Option<Here>,
-    /// The seat at a worker: lent and taken back with the permits.
-    seat: Option<Arc<dyn WorkerPermit>>,
+struct PermitState {
+    local: Option<LocalPermits>,
+    /// The permit of a worker: released and reacquired with the local ones.
+    worker: Option<Arc<dyn WorkerPermit>>,
     /// How many nested calls the handler waits for.
-    nested: usize,
+    nested_calls: usize,
     closed: bool,
 }
 
-impl std::fmt::Debug for Slot {
+impl PermitState {
+    fn is_missing(&self) -> bool {
+        self.nested_calls == 0 && self.local.is_none() && !self.closed
+    }
+}
+
+impl std::fmt::Debug for HeldPermits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Slot")
+        f.debug_struct("HeldPermits")
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }
 
-impl Slot {
-    pub(in crate::engine) fn new(gate: Arc<Gate>, permits: Permits) -> Self {
+impl HeldPermits {
+    pub(in crate::engine) fn new(limit: Arc<ConcurrencyLimit>, permits: Permits) -> Self {
         Self {
-            gate,
-            state: Mutex::new(SlotState {
-                permits: Some(permits.here),
-                seat: permits.seat,
-                nested: 0,
+            limit,
+            state: Mutex::new(PermitState {
+                local: Some(permits.local),
+                worker: permits.worker,
+                nested_calls: 0,
                 closed: false,
             }),
-            returning: Mutex::new(None),
+            reacquisition: Mutex::new(None),
             changed: Notify::new(),
         }
     }
 
-    /// Waits for a nested call without holding the slot, and then for the slot; not for the slot once the handler is
-    /// no longer wanted, so that it can clean up.
-    pub(in crate::engine) async fn lend<T>(
+    /// Waits for a nested call without holding the permits, then reacquires them. Once the handler is cancelled it does
+    /// not wait for the permits, so that it can clean up.
+    pub(in crate::engine) async fn release_during<T>(
         &self,
-        unwanted: &CancellationToken,
+        cancel: &CancellationToken,
         nested: impl Future<Output = T>,
     ) -> T {
-        let mut away = Away::new(self);
+        let mut released = ReleasedPermits::new(self);
         let output = nested.await;
-        away.back();
-        if self.is_wanted() && !self.try_take_back() {
+        released.finish();
+        if self.is_missing() && !self.try_reacquire() {
             tokio::select! {
                 biased;
-                () = self.take_back() => {}
-                () = unwanted.cancelled() => {}
+                () = self.reacquire() => {}
+                () = cancel.cancelled() => {}
             }
         }
-        if let Some(seat) = self.seat() {
-            self.take_seat_back(&*seat, unwanted).await;
+        if let Some(worker) = self.worker() {
+            self.reacquire_worker(&*worker, cancel).await;
         }
         output
     }
 
-    /// The seat at a worker, where the handler runs there and has not ended.
-    pub(in crate::engine) fn seat(&self) -> Option<Arc<dyn WorkerPermit>> {
-        self.lock().seat.clone()
+    /// The permit of the worker that runs the handler, until the handler has ended.
+    pub(in crate::engine) fn worker(&self) -> Option<Arc<dyn WorkerPermit>> {
+        self.lock().worker.clone()
     }
 
-    async fn take_seat_back(&self, seat: &dyn WorkerPermit, unwanted: &CancellationToken) {
-        if self.lock().nested > 0 {
+    async fn reacquire_worker(&self, worker: &dyn WorkerPermit, cancel: &CancellationToken) {
+        if self.lock().nested_calls > 0 {
             return;
         }
-        if !seat.try_take_back() {
+        if !worker.try_take_back() {
             tokio::select! {
                 biased;
-                () = seat.take_back() => {}
-                () = unwanted.cancelled() => {}
+                () = worker.take_back() => {}
+                () = cancel.cancelled() => {}
             }
         }
-        // Another nested call may have begun meanwhile: it needs the seat to be free.
-        if self.lock().nested > 0 {
-            seat.lend();
+        // Another nested call may have started meanwhile: it needs the permit to be free.
+        if self.lock().nested_calls > 0 {
+            worker.lend();
         }
     }
 
-    /// The handler has ended.
+    /// Releases the permits for good: the handler has ended.
     pub(in crate::engine) fn close(&self) {
         let held = {
             let mut state = self.lock();
             state.closed = true;
-            (state.permits.take(), state.seat.take())
+            (state.local.take(), state.worker.take())
         };
         drop(held);
-        self.stop_returning();
+        self.stop_reacquisition();
     }
 
-    fn is_wanted(&self) -> bool {
-        let state = self.lock();
-        state.nested == 0 && state.permits.is_none() && !state.closed
+    fn is_missing(&self) -> bool {
+        self.lock().is_missing()
     }
 
-    /// Takes the slot back if there is one: mostly there is.
-    fn try_take_back(&self) -> bool {
-        let permits = self.gate.try_enter_here();
-        let there_is_one = permits.is_some();
-        if let Some(permits) = permits {
-            self.put_back(permits);
+    /// Reacquires the local permits without waiting; returns whether they were free.
+    fn try_reacquire(&self) -> bool {
+        let local = self.limit.try_acquire_local();
+        let is_free = local.is_some();
+        if let Some(local) = local {
+            self.put_back(local);
         }
-        there_is_one
+        is_free
     }
 
-    async fn take_back(&self) {
+    async fn reacquire(&self) {
         loop {
-            // Before it is asked whether to wait: what changes after that rings.
+            // Created before the state is read: a change after that wakes it.
             let changed = self.changed.notified();
-            if !self.is_wanted() {
+            if !self.is_missing() {
                 return;
             }
             tokio::select! {
                 biased;
-                permits = std::future::poll_fn(|cx| self.poll_returning(cx)) => self.put_back(permits),
+                local = std::future::poll_fn(|cx| self.poll_reacquisition(cx)) => self.put_back(local),
                 () = changed => {}
             }
         }
     }
 
-    fn poll_returning(&self, cx: &mut Context<'_>) -> Poll<Here> {
-        let mut returning = self
-            .returning
+    fn poll_reacquisition(&self, cx: &mut Context<'_>) -> Poll<LocalPermits> {
+        let mut reacquisition = self
+            .reacquisition
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let wait = returning.get_or_insert_with(|| {
-            let gate = Arc::clone(&self.gate);
-            Box::pin(async move { gate.enter_here().await })
+        let pending = reacquisition.get_or_insert_with(|| {
+            let limit = Arc::clone(&self.limit);
+            Box::pin(async move { limit.acquire_local().await })
         });
-        let permits = ready!(wait.as_mut().poll(cx));
-        *returning = None;
-        Poll::Ready(permits)
+        let local = ready!(pending.as_mut().poll(cx));
+        *reacquisition = None;
+        Poll::Ready(local)
     }
 
-    /// Nobody waits for the slot any more: what the wait was given is free again.
-    fn stop_returning(&self) {
-        let wait = self
-            .returning
+    /// Drops the pending acquisition, and with it what it may have acquired.
+    fn stop_reacquisition(&self) {
+        let pending = self
+            .reacquisition
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        drop(wait);
+        drop(pending);
         self.changed.notify_waiters();
     }
 
-    /// Takes permits if they are still wanted: another nested call may have begun, or the handler may have ended.
-    fn put_back(&self, permits: Here) {
+    /// Keeps permits if they are still missing: another nested call may have started, or the handler may have ended.
+    fn put_back(&self, local: LocalPermits) {
         let mut state = self.lock();
-        if state.nested == 0 && state.permits.is_none() && !state.closed {
-            state.permits = Some(permits);
+        if state.is_missing() {
+            state.local = Some(local);
         }
         drop(state);
-        self.stop_returning();
+        self.stop_reacquisition();
     }
 
-    fn lock(&self) -> MutexGuard<'_, SlotState> {
-        // Fields that are set one after the other and never half: whole whatever panicked.
+    fn lock(&self) -> MutexGuard<'_, PermitState> {
+        // Fields are assigned one after the other: the state is consistent even after a panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One nested call that a handler waits for.
-struct Away<'a> {
-    slot: &'a Slot,
+/// One nested call that a handler waits for, without its permits.
+struct ReleasedPermits<'a> {
+    held: &'a HeldPermits,
     counted: bool,
 }
 
-impl<'a> Away<'a> {
-    fn new(slot: &'a Slot) -> Self {
-        let (permits, seat) = {
-            let mut state = slot.lock();
-            state.nested += 1;
-            (state.permits.take(), state.seat.clone())
+impl<'a> ReleasedPermits<'a> {
+    fn new(held: &'a HeldPermits) -> Self {
+        let (local, worker) = {
+            let mut state = held.lock();
+            state.nested_calls += 1;
+            (state.local.take(), state.worker.clone())
         };
-        drop(permits);
-        if let Some(seat) = seat {
-            seat.lend();
+        drop(local);
+        if let Some(worker) = worker {
+            worker.lend();
         }
-        slot.stop_returning();
+        held.stop_reacquisition();
         Self {
-            slot,
+            held,
             counted: true,
         }
     }
 
-    fn back(&mut self) {
+    fn finish(&mut self) {
         if std::mem::take(&mut self.counted) {
-            self.slot.lock().nested -= 1;
+            self.held.lock().nested_calls -= 1;
         }
     }
 }
 
-impl Drop for Away<'_> {
+impl Drop for ReleasedPermits<'_> {
     fn drop(&mut self) {
-        self.back();
-        // Whoever gave the nested call up, or did not wait for the slot, cannot wait here: the handler takes a slot if
-        // there is one, and runs beside the others otherwise.
-        if let Some(seat) = self.slot.seat().filter(|_| self.slot.lock().nested == 0) {
-            seat.try_take_back();
+        self.finish();
+        // A handler that drops the nested call cannot wait here: it reacquires the permits if they are free, and runs
+        // above the limit otherwise.
+        let worker = self.held.worker();
+        if let Some(worker) = worker.filter(|_| self.held.lock().nested_calls == 0) {
+            worker.try_take_back();
         }
-        if self.slot.is_wanted() && !self.slot.try_take_back() {
-            // Others who wait go on waiting, with their own wakers.
-            self.slot.changed.notify_waiters();
+        if self.held.is_missing() && !self.held.try_reacquire() {
+            // Other nested calls keep waiting, each with its own waker.
+            self.held.changed.notify_waiters();
         }
     }
 }
@@ -230,74 +238,74 @@ impl Drop for Away<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::admission::concurrency::tests::gate;
+    use crate::engine::admission::concurrency::tests::limit;
 
-    fn wanted() -> CancellationToken {
+    fn not_cancelled() -> CancellationToken {
         CancellationToken::new()
     }
 
     #[tokio::test]
-    async fn a_lent_slot_is_free_and_comes_back() {
-        let gate = gate(1, 0);
-        let slot = Slot::new(Arc::clone(&gate), gate.try_enter().unwrap());
-        let wanted = wanted();
-        let inner = slot.lend(&wanted, async { gate.running() });
-        assert_eq!(slot.lend(&wanted, inner).await, 0);
-        assert_eq!(gate.running(), 1);
-        drop(slot);
-        assert_eq!(gate.running(), 0);
+    async fn released_permits_are_free_and_reacquired() {
+        let limit = limit(1, 0);
+        let held = HeldPermits::new(Arc::clone(&limit), limit.try_acquire().unwrap());
+        let cancel = not_cancelled();
+        let inner = held.release_during(&cancel, async { limit.running() });
+        assert_eq!(held.release_during(&cancel, inner).await, 0);
+        assert_eq!(limit.running(), 1);
+        drop(held);
+        assert_eq!(limit.running(), 0);
     }
 
     #[tokio::test]
-    async fn a_nested_call_that_is_given_up_brings_the_slot_back() {
-        let gate = gate(1, 0);
-        let slot = Slot::new(Arc::clone(&gate), gate.try_enter().unwrap());
+    async fn a_dropped_nested_call_reacquires_the_permits() {
+        let limit = limit(1, 0);
+        let held = HeldPermits::new(Arc::clone(&limit), limit.try_acquire().unwrap());
         {
-            let wanted = wanted();
-            let mut lent = Box::pin(slot.lend(&wanted, std::future::pending::<()>()));
-            assert!(futures_util::poll!(&mut lent).is_pending());
-            assert_eq!(gate.running(), 0);
+            let cancel = not_cancelled();
+            let mut released = Box::pin(held.release_during(&cancel, std::future::pending::<()>()));
+            assert!(futures_util::poll!(&mut released).is_pending());
+            assert_eq!(limit.running(), 0);
         }
-        assert_eq!(gate.running(), 1);
+        assert_eq!(limit.running(), 1);
     }
 
-    /// Two calls end one after the other while somebody else has the slot: only one slot is waited for.
+    /// Two nested calls return one after the other while another handler holds the permit: only one permit is awaited.
     #[tokio::test]
-    async fn two_that_come_back_wait_for_one_slot() {
-        let gate = gate(1, 0);
-        let slot = Slot::new(Arc::clone(&gate), gate.try_enter().unwrap());
-        let wanted = wanted();
+    async fn two_nested_calls_that_return_wait_for_one_permit() {
+        let limit = limit(1, 0);
+        let held = HeldPermits::new(Arc::clone(&limit), limit.try_acquire().unwrap());
+        let cancel = not_cancelled();
         let ready = || std::future::ready(());
-        let mut one = Box::pin(slot.lend(&wanted, tokio::task::yield_now()));
+        let mut one = Box::pin(held.release_during(&cancel, tokio::task::yield_now()));
         assert!(futures_util::poll!(&mut one).is_pending());
-        let other = gate.try_enter().unwrap();
+        let other = limit.try_acquire().unwrap();
         assert!(futures_util::poll!(&mut one).is_pending());
-        let mut two = Box::pin(slot.lend(&wanted, ready()));
+        let mut two = Box::pin(held.release_during(&cancel, ready()));
         assert!(futures_util::poll!(&mut two).is_pending());
         drop(other);
         one.await;
         two.await;
-        assert_eq!(gate.running(), 1);
+        assert_eq!(limit.running(), 1);
     }
 
     #[tokio::test]
-    async fn who_is_no_longer_wanted_does_not_wait_for_a_slot() {
-        let gate = gate(1, 0);
-        let slot = Slot::new(Arc::clone(&gate), gate.try_enter().unwrap());
-        let wanted = wanted();
-        let mut lent = Box::pin(slot.lend(&wanted, tokio::task::yield_now()));
-        assert!(futures_util::poll!(&mut lent).is_pending());
-        let _other = gate.try_enter().unwrap();
-        assert!(futures_util::poll!(&mut lent).is_pending());
-        wanted.cancel();
-        lent.await;
+    async fn a_cancelled_handler_does_not_wait_for_permits() {
+        let limit = limit(1, 0);
+        let held = HeldPermits::new(Arc::clone(&limit), limit.try_acquire().unwrap());
+        let cancel = not_cancelled();
+        let mut released = Box::pin(held.release_during(&cancel, tokio::task::yield_now()));
+        assert!(futures_util::poll!(&mut released).is_pending());
+        let _other = limit.try_acquire().unwrap();
+        assert!(futures_util::poll!(&mut released).is_pending());
+        cancel.cancel();
+        released.await;
     }
 
     #[test]
-    fn a_closed_slot_is_free_whoever_holds_it() {
-        let gate = gate(1, 0);
-        let slot = Slot::new(Arc::clone(&gate), gate.try_enter().unwrap());
-        slot.close();
-        assert_eq!(gate.running(), 0);
+    fn closed_permits_are_free_while_the_handle_lives() {
+        let limit = limit(1, 0);
+        let held = HeldPermits::new(Arc::clone(&limit), limit.try_acquire().unwrap());
+        held.close();
+        assert_eq!(limit.running(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What the engine needs of whoever knows the other processes that serve a service.
+//! Worker pools: the trait by which the engine acquires permits of the workers that serve a service.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,66 +9,74 @@ use crate::model::error::{Error, reason};
 use crate::model::id::ServiceName;
 use crate::service::{BoxFuture, Definition, WorkerPermit};
 
-/// Whether a worker is asked, by what it declares.
+/// Whether a worker is eligible, by its declaration of the service.
 pub type Accepts<'a> = &'a (dyn Fn(&Definition) -> bool + Send + Sync);
 
-/// Any worker is.
-pub(in crate::engine) fn any(_: &Definition) -> bool {
+/// Every worker is eligible.
+pub(in crate::engine) fn any_worker(_: &Definition) -> bool {
     true
 }
 
 /// The workers that serve one service.
 pub trait WorkerPool: fmt::Debug + Send + Sync {
-    /// A seat at the worker that has most to spare, without waiting for one. Only of workers whose declaration passes
-    /// `takes`.
-    fn try_seat(&self, takes: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>>;
+    /// A permit of the least loaded worker whose declaration passes `accepts`, without waiting.
+    fn try_seat(&self, accepts: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>>;
 
-    /// Waits for a seat at a worker whose declaration passes `takes`; `None` once there is none. Cancel safe.
-    fn seat<'a>(&'a self, takes: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>>;
+    /// Waits for a permit of a worker whose declaration passes `accepts`; `None` once no such worker is connected.
+    ///
+    /// # Cancel safety
+    ///
+    /// A caller that stops waiting acquires nothing.
+    fn seat<'a>(&'a self, accepts: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>>;
 
-    /// Waits until somebody serves the service. Cancel safe.
+    /// Waits until a worker serves the service.
+    ///
+    /// # Cancel safety
+    ///
+    /// The wait can be dropped and started again.
     fn served(&self) -> BoxFuture<'_, ()>;
 
-    /// Whether somebody serves it now.
+    /// Whether a worker serves the service now.
     fn is_served(&self) -> bool {
         !self.locations().is_empty()
     }
 
-    /// Where it is served.
+    /// The workers that serve the service.
     fn locations(&self) -> Vec<Location>;
 }
 
 /// A service that workers serve.
 #[derive(Clone, Debug)]
 pub struct WorkerService {
-    /// The declaration in force: the newest one among theirs.
+    /// The declaration in force: the newest one of those that connected workers declare.
     pub definition: Arc<Definition>,
     /// The workers.
     pub pool: Arc<dyn WorkerPool>,
 }
 
-/// Where a service is served: the node itself, or a worker.
+/// Where a service is served: this node, or a worker.
 #[derive(Clone, Debug)]
 pub struct Location {
-    /// The worker's id; empty for the node itself.
+    /// The id of the worker; empty for this node.
     pub worker_id: String,
-    /// What the worker calls itself.
+    /// The name of the worker, from its hello.
     pub worker_name: String,
-    /// What it was built from, as it says.
+    /// The build of the worker, from its hello.
     pub build_id: String,
-    /// What it declares.
+    /// How the service is declared there.
     pub definition: Arc<Definition>,
-    /// How many of the service's handlers run there.
+    /// How many handlers of the service run there.
     pub running: usize,
-    /// Since when it serves it.
+    /// When the service was first served there.
     pub since: Timestamp,
-    /// Whether its stream is gone, and it has the lease to come back.
+    /// Whether the worker is disconnected and its lease has not expired.
     pub away: bool,
 }
 
 /// `UNAVAILABLE` / `NO_WORKER`.
 pub(in crate::engine) fn no_worker(service: &ServiceName) -> Error {
-    let message =
-        format!("nobody serves `{service}` now: start its worker, or invoke it in the background");
+    let message = format!(
+        "no worker is connected for `{service}`: start its worker, or invoke it in the background"
+    );
     Error::unavailable(reason::NO_WORKER, message).with_info("service", service)
 }

@@ -1,45 +1,84 @@
-//! Accepting asynchronous invocations: "accepted" means stored.
+//! Acceptance: checks a call and stores it as a pending invocation. "Accepted" means durable.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::codec::{payload, sio};
-use crate::engine::Invoker;
-use crate::engine::admission::cid_reservations;
-use crate::engine::clock::later;
-use crate::engine::execution::dispatch::Dispatch;
-use crate::engine::execution::invoke::with_trace_of;
-use crate::engine::results::hub::{Live, next_sequence};
-use crate::engine::routing::Route;
-use crate::engine::store::{Acceptance, Stored, Tombstone};
+use crate::engine::admission::cid_reservations::{CidReservation, CidReservations, cid_in_use};
+use crate::engine::clock::{Clock, later};
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::limits::Limits;
+use crate::engine::results::hub::Hub;
+use crate::engine::results::live::{Live, next_sequence};
+use crate::engine::routing::{Route, Routes};
+use crate::engine::store::{Acceptance, Store, Stored, Tombstone};
 use crate::model::call::{Accepted, Call, DurableOptions, Start};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, Request, Terms, fingerprint};
+use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 
-impl Invoker {
-    /// Accepts an invocation for a caller from outside. Once this resolves it is stored and will run.
+/// How soon a call may be retried that a pending limit refused.
+const PENDING_LIMIT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The invocation whose handler asks for another one.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct Parent<'a> {
+    pub(in crate::engine) cid: Cid,
+    pub(in crate::engine) root: Cid,
+    pub(in crate::engine) metadata: &'a Metadata,
+}
+
+/// Accepts invocations.
+#[derive(Debug)]
+pub(in crate::engine) struct Acceptor {
+    routes: Arc<Routes>,
+    store: Arc<dyn Store>,
+    hub: Arc<Hub>,
+    reservations: CidReservations,
+    clock: Clock,
+    limits: Arc<Limits>,
+    lifecycle: Arc<Lifecycle>,
+}
+
+impl Acceptor {
+    pub(in crate::engine) fn new(
+        routes: Arc<Routes>,
+        store: Arc<dyn Store>,
+        hub: Arc<Hub>,
+        reservations: CidReservations,
+        clock: Clock,
+        limits: Arc<Limits>,
+        lifecycle: Arc<Lifecycle>,
+    ) -> Self {
+        Self {
+            routes,
+            store,
+            hub,
+            reservations,
+            clock,
+            limits,
+            lifecycle,
+        }
+    }
+
+    /// Accepts an invocation. It is durable, and will run, once this resolves.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `ALREADY_EXISTS` / `CID_IN_USE` or `IDEMPOTENCY_MISMATCH`; what a limit says.
-    pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
-        self.check_accepting()?;
-        self.accept(call, None).await
-    }
-
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `ALREADY_EXISTS` / `CID_IN_USE` or `IDEMPOTENCY_MISMATCH`;
+    /// `INVALID_ARGUMENT` with all violations; `RESOURCE_EXHAUSTED` where a limit is reached. All of them but the first
+    /// name the CID.
     pub(in crate::engine) async fn accept(
         &self,
         call: Call,
-        parent: Option<&Dispatch>,
+        parent: Option<Parent<'_>>,
     ) -> Result<Accepted> {
-        let route = self.0.routes.find(&call.service)?;
+        let route = self.routes.find(&call.service)?;
         let cid = call.cid.unwrap_or_else(Cid::new);
-        let accepted = self.accept_as(cid, call, parent, &route).await;
+        let accepted = self.accept_as(cid, call, parent, route).await;
         accepted.map_err(|error| error.with_cid(cid))
     }
 
@@ -47,84 +86,88 @@ impl Invoker {
         &self,
         cid: Cid,
         call: Call,
-        parent: Option<&Dispatch>,
-        route: &Arc<Route>,
+        parent: Option<Parent<'_>>,
+        route: Arc<Route>,
     ) -> Result<Accepted> {
-        let name = match call.cid {
-            Some(brought) => Some(self.0.names.take_to_accept(brought)?),
+        let reservation = match call.cid {
+            Some(cid) => Some(self.reservations.reserve_for_accept(cid)?),
             None => None,
         };
-        let (invocation, ignored) = self.prepare(cid, call, parent, route)?;
+        let (invocation, ignored) = self.prepare(cid, call, parent, &route)?;
         let request = Arc::clone(&invocation.request);
-        if let Err(full) = self.check_room(route, 1) {
-            // Said again, it needs no room.
-            let Some(first) = self.known(&request).await? else {
+        if let Err(full) = self.check_pending_limits(&route, 1) {
+            // A repeated request needs no room.
+            let Some(first) = self.find_first(&request).await? else {
                 return Err(full);
             };
-            return accepted_before(&first, &request, ignored);
+            return repeated(&first, &request, ignored);
         }
-        // Whoever asks may go away while it is written: its lane has to hear of it all the same.
-        let (invoker, lane) = (self.clone(), Arc::clone(route));
-        let wake = invocation.next_wakeup();
-        let store = async move {
-            let acceptance = invoker.0.store.accept(invocation).await?;
-            if matches!(acceptance, Acceptance::Stored) {
-                invoker.0.hub.ring(cid);
-                invoker.wake_by(&lane, wake);
-            }
-            drop(name);
-            Ok::<_, Error>(acceptance)
-        };
-        match self.0.tasks.run_to_completion("accept", store).await? {
+        let stored = self.store(cid, invocation, route, reservation);
+        // The caller may disconnect during the commit: the scheduler has to be woken all the same.
+        let tasks = self.lifecycle.tasks();
+        match tasks.run_to_completion("accept", stored).await? {
             Acceptance::Stored => Ok(Accepted {
                 cid,
                 already_accepted: false,
                 ignored,
             }),
-            Acceptance::Known(first) => accepted_before(&first, &request, ignored),
-            Acceptance::Removed(tombstone) => Err(removed_before(cid, &tombstone)),
-            Acceptance::MemberKnown(cid) => Err(cid_reservations::in_use(cid)),
+            Acceptance::Known(first) => repeated(&first, &request, ignored),
+            Acceptance::Removed(tombstone) => Err(removed(cid, &tombstone)),
+            Acceptance::MemberKnown(cid) => Err(cid_in_use(cid)),
         }
     }
 
-    /// Checks a call and makes the invocation that it asks for.
-    pub(in crate::engine) fn prepare(
+    /// Stores an invocation and notifies its scheduler and followers.
+    fn store(
         &self,
         cid: Cid,
-        call: Call,
-        parent: Option<&Dispatch>,
-        route: &Route,
-    ) -> Result<(Invocation, Ignored)> {
-        sio::check_format(route.definition.declaration(), call.response_format)?;
-        let ignored = self.check_storable(route, &call.input)?;
-        Ok((self.new_invocation(cid, call, parent, route)?, ignored))
+        invocation: Invocation,
+        route: Arc<Route>,
+        reservation: Option<CidReservation>,
+    ) -> impl Future<Output = Result<Acceptance>> + Send + 'static {
+        let (store, hub) = (Arc::clone(&self.store), Arc::clone(&self.hub));
+        async move {
+            let wakeup = invocation.next_wakeup();
+            let acceptance = store.accept(invocation).await?;
+            if matches!(acceptance, Acceptance::Stored) {
+                hub.notify(cid);
+                route.scheduler.wake_by(wakeup);
+            }
+            drop(reservation);
+            Ok(acceptance)
+        }
     }
 
     /// Accepts an invocation together with the response of the handler that asks for it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](Self::accept); `CANCELLED` where the attempt has ended.
     pub(in crate::engine) async fn accept_with_outcome(
         &self,
         call: Call,
-        parent: &Dispatch,
+        parent: Parent<'_>,
         live: &Live,
     ) -> Result<Accepted> {
-        let route = self.0.routes.find(&call.service)?;
-        let (cid, is_made_here) = (call.cid.unwrap_or_else(Cid::new), call.cid.is_none());
+        let route = self.routes.find(&call.service)?;
+        let has_own_cid = call.cid.is_some();
+        let cid = call.cid.unwrap_or_else(Cid::new);
         let (invocation, ignored) = self.prepare(cid, call, Some(parent), &route)?;
         let request = Arc::clone(&invocation.request);
-        // What has neither a CID nor a key that somebody brought is new: the store need not be asked.
-        let known = match is_made_here && request.terms.idempotency_key.is_none() {
-            true => None,
-            false => self.known(&request).await?,
+        // With a CID made here and without a key, the invocation is new: the store need not be queried.
+        let known = match has_own_cid || request.terms.idempotency_key.is_some() {
+            true => self.find_first(&request).await?,
+            false => None,
         };
         let first = match known {
             Some(first) => Some(first),
             None => {
-                self.check_room(&route, 1)?;
-                live.follow_up(invocation)?
+                self.check_pending_limits(&route, 1)?;
+                live.add_follow_up(invocation)?
             }
         };
         match first {
-            Some(first) => accepted_before(&first, &request, ignored),
+            Some(first) => repeated(&first, &request, ignored),
             None => Ok(Accepted {
                 cid,
                 already_accepted: false,
@@ -133,90 +176,111 @@ impl Invoker {
         }
     }
 
-    /// The first request with the CID or the key of one that is not stored yet.
-    pub(in crate::engine) async fn known(&self, request: &Request) -> Result<Option<Arc<Request>>> {
-        let store = &self.0.store;
+    /// Checks a call and makes the invocation that it asks for.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` with all violations; `NOT_FOUND` / `SERVICE_UNKNOWN` for a callback.
+    pub(in crate::engine) fn prepare(
+        &self,
+        cid: Cid,
+        call: Call,
+        parent: Option<Parent<'_>>,
+        route: &Route,
+    ) -> Result<(Invocation, Ignored)> {
+        sio::check_format(route.definition.declaration(), call.response_format)?;
+        let ignored = check_input(route, &call.input)?;
+        Ok((self.new_invocation(cid, call, parent, route)?, ignored))
+    }
+
+    /// The first request with the CID or the idempotency key of a request, if it is stored.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the store.
+    pub(in crate::engine) async fn find_first(
+        &self,
+        request: &Request,
+    ) -> Result<Option<Arc<Request>>> {
         let by_key = match &request.terms.idempotency_key {
             Some(key) => {
                 let (service, key) = (request.service.clone(), key.clone());
-                store.with_key(service, key).await?
+                self.store.with_key(service, key).await?
             }
             None => None,
         };
-        match store.get(by_key.unwrap_or(request.cid)).await? {
+        match self.store.get(by_key.unwrap_or(request.cid)).await? {
             Stored::Found(found) => Ok(Some(found.request)),
             Stored::Removed(_) | Stored::Unknown => Ok(None),
         }
     }
 
-    /// Checks an input before its CID is answered. It is stored as it came, and checked again when it is dispatched.
-    fn check_storable(&self, route: &Route, input: &Payload) -> Result<Ignored> {
-        match input {
-            // Whoever reads it: what is malformed is told before the CID is.
-            Payload::Document(..) => {
-                let declaration = route.definition.declaration();
-                Ok(sio::read_input(declaration, input.clone())?.ignored)
-            }
-            _ if route.definition.declaration().input.is_some() => {
-                Ok(self.admit(route, input.clone())?.ignored)
-            }
-            encoded => payload::scan(encoded).map(|()| Ignored::default()),
-        }
-    }
-
-    /// Whether there is room for so many more of a service.
-    pub(in crate::engine) fn check_room(&self, route: &Route, more: usize) -> Result<()> {
+    /// Whether `more` invocations of a service may be pending.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `PENDING_LIMIT`.
+    pub(in crate::engine) fn check_pending_limits(&self, route: &Route, more: usize) -> Result<()> {
         let limit = route.options.pending_limit;
-        if self.0.store.pending(route.name()).saturating_add(more) > limit {
+        if self.store.pending(route.name()).saturating_add(more) > limit {
             let of = format!("of `{}`", route.name());
             return Err(too_many_pending(&of, limit));
         }
-        self.check_room_in_all(more)
+        self.check_node_pending_limit(more)
     }
 
-    /// Whether there is room for so many more, whatever their services.
-    pub(in crate::engine) fn check_room_in_all(&self, more: usize) -> Result<()> {
-        let limit = self.0.limits.node_pending;
-        match self.0.store.pending_in_all().saturating_add(more) > limit {
+    /// Whether `more` invocations of any services may be pending.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `PENDING_LIMIT`.
+    pub(in crate::engine) fn check_node_pending_limit(&self, more: usize) -> Result<()> {
+        let limit = self.limits.node_pending;
+        match self.store.pending_in_all().saturating_add(more) > limit {
             true => Err(too_many_pending("in all", limit)),
             false => Ok(()),
         }
     }
 
-    /// The terms an invocation is accepted under.
-    pub(in crate::engine) fn terms(
-        &self,
-        asked: Option<Box<DurableOptions>>,
-        now: Timestamp,
-    ) -> Result<Terms> {
-        let Some(asked) = asked else {
+    /// The terms of an invocation that is accepted now.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` for a key that is too long; `NOT_FOUND` / `SERVICE_UNKNOWN` for a callback.
+    pub(in crate::engine) fn terms(&self, options: Option<Box<DurableOptions>>) -> Result<Terms> {
+        let Some(options) = options else {
             return Ok(Terms::default());
         };
-        let start_time = asked.start.map(|start| match start {
+        let now = self.clock.now();
+        let start_time = options.start.map(|start| match start {
             Start::After(delay) => later(now, delay),
             Start::At(time) => time.max(now),
         });
-        check_keys(&asked)?;
+        check_keys(&options)?;
         Ok(Terms {
             start_time: start_time.map(|time| time.min(HELD)),
-            expire_time: asked.expiration.map(|expiration| later(now, expiration)),
-            deadline: asked.deadline,
-            retry_policy: asked.retry_policy,
-            hold: asked.hold,
-            callbacks: self.announced(&asked.callbacks)?,
-            failure_callbacks: self.announced(&asked.failure_callbacks)?,
-            retention: asked.retention,
-            idempotency_key: asked.idempotency_key,
-            concurrency_key: asked.concurrency_key,
-            at_most_once: asked.at_most_once,
+            expire_time: options.expiration.map(|expiration| later(now, expiration)),
+            deadline: options.deadline,
+            retry_policy: options.retry_policy,
+            hold: options.hold,
+            callbacks: self.service_names(&options.callbacks)?,
+            failure_callbacks: self.service_names(&options.failure_callbacks)?,
+            retention: options.retention,
+            idempotency_key: options.idempotency_key,
+            concurrency_key: options.concurrency_key,
+            at_most_once: options.at_most_once,
             in_reply_to: None,
-            retry_of: asked.retry_of,
+            retry_of: options.retry_of,
         })
     }
 
-    /// The names of callbacks: those that nobody ever announced are refused.
-    pub(in crate::engine) fn announced(&self, names: &[String]) -> Result<Vec<ServiceName>> {
-        let find = |name: &String| Ok(self.0.routes.find(name)?.name().clone());
+    /// The names of services that have been declared.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN` for the first one that has not.
+    pub(in crate::engine) fn service_names(&self, names: &[String]) -> Result<Vec<ServiceName>> {
+        let find = |name: &String| Ok(self.routes.find(name)?.name().clone());
         names.iter().map(find).collect()
     }
 
@@ -224,38 +288,52 @@ impl Invoker {
         &self,
         cid: Cid,
         call: Call,
-        parent: Option<&Dispatch>,
+        parent: Option<Parent<'_>>,
         route: &Route,
     ) -> Result<Invocation> {
-        // A caller from outside has said all there is to hand on.
+        // The metadata of a call from outside has its trace context already.
         let metadata = match parent {
             Some(parent) => {
                 let own = call.metadata.unwrap_or_default();
-                Some(with_trace_of(own, &parent.metadata)?)
+                Some(own.with_trace_of(parent.metadata)?)
             }
             None => call.metadata,
         };
-        let now = self.0.clock.now();
-        let terms = self.terms(call.durable, now)?;
+        let terms = self.terms(call.durable)?;
         let request = Request {
             cid,
             service: route.name().clone(),
-            input: storable(call.input)?,
+            input: encoded(call.input)?,
             response_format: call.response_format,
             metadata: metadata.map(Arc::unwrap_or_clone).unwrap_or_default(),
             attempt_timeout: call.timeout,
             parent: parent.map(|parent| parent.cid),
             root: parent.map_or(cid, |parent| parent.root),
-            accept_time: now,
+            accept_time: self.clock.now(),
             terms,
             grouping: None,
         };
-        let sequence = next_sequence(0, self.0.store.generation());
-        Ok(Invocation::accepted(request, sequence))
+        Ok(self.pending(request))
+    }
+
+    /// A new invocation, with its first event.
+    pub(in crate::engine) fn pending(&self, request: Request) -> Invocation {
+        Invocation::accepted(request, next_sequence(0, self.store.generation()))
     }
 }
 
-fn check_keys(asked: &DurableOptions) -> Result<()> {
+/// Checks an input before its CID is answered. It is stored as it came, and checked again when it is dispatched.
+fn check_input(route: &Route, input: &Payload) -> Result<Ignored> {
+    let declaration = route.definition.declaration();
+    match input {
+        // A malformed document is refused even if the service declares nothing.
+        Payload::Document(..) => Ok(sio::read_input(declaration, input.clone())?.ignored),
+        _ if declaration.input.is_some() => Ok(route.definition.admit(input.clone())?.ignored),
+        encoded => payload::scan(encoded).map(|()| Ignored::default()),
+    }
+}
+
+fn check_keys(options: &DurableOptions) -> Result<()> {
     let too_long = |(field, key): (&'static str, &Option<String>)| {
         key.as_ref()
             .filter(|key| key.len() > Terms::MAX_KEY_BYTES)?;
@@ -263,8 +341,8 @@ fn check_keys(asked: &DurableOptions) -> Result<()> {
         Some(Violation::new(field, "TOO_LARGE", message))
     };
     let violations: Vec<Violation> = [
-        ("/idempotency_key", &asked.idempotency_key),
-        ("/concurrency_key", &asked.concurrency_key),
+        ("/idempotency_key", &options.idempotency_key),
+        ("/concurrency_key", &options.concurrency_key),
     ]
     .into_iter()
     .filter_map(too_long)
@@ -275,17 +353,17 @@ fn check_keys(asked: &DurableOptions) -> Result<()> {
     }
 }
 
-/// What is stored is encoded: as it came, where it came encoded.
-fn storable(input: Payload) -> Result<Payload> {
+/// An input in the form in which it is stored: encoded, and as it came where it came encoded.
+fn encoded(input: Payload) -> Result<Payload> {
     match input {
         Payload::Value(_) => payload::encode(input, Format::Dict),
         encoded => Ok(encoded),
     }
 }
 
-/// Answers with the first request, of which another one is the same said again.
-fn accepted_before(first: &Request, again: &Request, ignored: Ignored) -> Result<Accepted> {
-    check_same(first, again)?;
+/// The answer to a request that repeats an accepted one.
+fn repeated(first: &Request, repeat: &Request, ignored: Ignored) -> Result<Accepted> {
+    check_same(first, repeat)?;
     Ok(Accepted {
         cid: first.cid,
         already_accepted: true,
@@ -293,36 +371,38 @@ fn accepted_before(first: &Request, again: &Request, ignored: Ignored) -> Result
     })
 }
 
-/// Whether what was accepted before under a CID, or a key, is the same said again.
-pub(in crate::engine) fn check_same(first: &Request, again: &Request) -> Result<()> {
-    let same = first.service == again.service && {
+/// Whether a request with a known CID or key asks for the same as the first one.
+///
+/// # Errors
+///
+/// `ALREADY_EXISTS` / `IDEMPOTENCY_MISMATCH`.
+pub(in crate::engine) fn check_same(first: &Request, repeat: &Request) -> Result<()> {
+    let same = first.service == repeat.service && {
         let decoded = |request: &Request| payload::decode(request.input.clone());
-        match (decoded(first), decoded(again)) {
+        match (decoded(first), decoded(repeat)) {
             (Ok(one), Ok(other)) => {
-                fingerprint(&first.service, &one) == fingerprint(&again.service, &other)
+                fingerprint(&first.service, &one) == fingerprint(&repeat.service, &other)
             }
-            // What cannot be read is the same where its bytes are.
-            _ => first.input.same_bytes(&again.input),
+            // Inputs that cannot be decoded are the same where their bytes are.
+            _ => first.input.same_bytes(&repeat.input),
         }
     };
     if same {
         return Ok(());
     }
+    let cid = first.cid;
     let message = match first.group() {
-        Some(_) => format!(
-            "{} was accepted before, as a group of other requests",
-            first.cid
-        ),
+        Some(_) => format!("{cid} was accepted before, as a group of other requests"),
         None => format!(
-            "CID {} was accepted before, for `{}` with another input or under another name",
-            first.cid, first.service
+            "CID {cid} was accepted before, for `{}` with another input or under another name",
+            first.service
         ),
     };
     Err(Error::already_exists(reason::IDEMPOTENCY_MISMATCH, message))
 }
 
 /// `ALREADY_EXISTS` / `RESULT_EXPIRED`.
-pub(in crate::engine) fn removed_before(cid: Cid, tombstone: &Tombstone) -> Error {
+pub(in crate::engine) fn removed(cid: Cid, tombstone: &Tombstone) -> Error {
     let message = format!(
         "CID {cid} was accepted before; its outcome ({}) is no longer kept",
         tombstone.end_time
@@ -331,8 +411,8 @@ pub(in crate::engine) fn removed_before(cid: Cid, tombstone: &Tombstone) -> Erro
 }
 
 fn too_many_pending(of: &str, limit: usize) -> Error {
-    let message = format!("{limit} invocations {of} are pending already");
+    let message = format!("{limit} invocations {of} are already pending");
     Error::resource_exhausted(reason::PENDING_LIMIT, message)
         .with_info("pending", limit)
-        .with_retry_after(Duration::from_secs(1))
+        .with_retry_after(PENDING_LIMIT_RETRY_AFTER)
 }

@@ -1,19 +1,21 @@
-//! Accepting many invocations at once: all of them or none, under a group CID.
+//! Acceptance of batches: many invocations at once, all of them or none, under the CID of a group.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use tokio::sync::Notify;
 
 use crate::codec::payload;
 use crate::dict;
-use crate::engine::Invoker;
-use crate::engine::admission::cid_reservations::Name;
-use crate::engine::durable::accept::{check_same, removed_before};
-use crate::engine::execution::dispatch::Dispatch;
-use crate::engine::results::hub::next_sequence;
-use crate::engine::routing::Route;
-use crate::engine::store::Acceptance;
+use crate::engine::admission::cid_reservations::{CidReservation, CidReservations};
+use crate::engine::clock::Clock;
+use crate::engine::durable::accept::{Acceptor, Parent, check_same, removed};
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::limits::Limits;
+use crate::engine::results::hub::Hub;
+use crate::engine::routing::{Route, Routes};
+use crate::engine::store::{Acceptance, Store};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Call, DurableOptions};
 use crate::model::error::{Error, Result, Violation, reason};
@@ -25,34 +27,33 @@ use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 use crate::model::value::Value;
 
-/// A batch that was checked, ready to be stored.
+/// A checked batch.
 struct Prepared {
     group: Invocation,
     members: Members,
 }
 
-/// The members of a batch.
+/// The members of a checked batch.
 #[derive(Default)]
 struct Members {
     invocations: Vec<Invocation>,
-    /// Their services, each once, with how many it gets.
+    /// Their services, each once, with the number of members.
     routes: HashMap<ServiceName, (Arc<Route>, usize), RandomState>,
-    /// The keys that are not declared and are dropped.
+    /// Input keys that are not declared and are ignored.
     ignored: Ignored,
-    /// What tells them from others, where that may be asked.
+    /// The fingerprints of the requests, where the batch can be repeated.
     fingerprints: Vec<Fingerprint>,
-    /// The CIDs that the caller brought for them, if any.
-    brought: Vec<Option<Cid>>,
-    /// All that the caller brought: taken until all is stored.
-    names: Vec<Name>,
+    /// The CIDs that the caller brought for members.
+    caller_cids: Vec<Option<Cid>>,
+    /// All CIDs that the caller brought, reserved until the batch is stored.
+    reservations: Vec<CidReservation>,
 }
 
 impl Members {
-    /// The members of a group that was accepted before, by the same requests.
-    fn of_first(brought: &[Option<Cid>], group: Cid) -> Vec<Cid> {
-        let brought = brought.iter().zip(0..);
-        brought
-            .map(|(cid, position)| cid.unwrap_or_else(|| Cid::of_member(group, position)))
+    /// The CIDs of the members of a group that was accepted before, for the same requests.
+    fn of_first(caller_cids: &[Option<Cid>], group: Cid) -> Vec<Cid> {
+        let cids = caller_cids.iter().zip(0..);
+        cids.map(|(cid, position)| cid.unwrap_or_else(|| Cid::of_member(group, position)))
             .collect()
     }
 
@@ -62,184 +63,199 @@ impl Members {
     }
 }
 
-impl Invoker {
-    /// Accepts a batch for a caller from outside. Once this resolves all of it is stored and will run.
-    ///
-    /// # Errors
-    ///
-    /// `INVALID_ARGUMENT` / `BATCH_LIMIT`; what is wrong with members, all of it, by the paths of the requests;
-    /// `ALREADY_EXISTS` / `CID_IN_USE` where a member was accepted before, or `IDEMPOTENCY_MISMATCH`; what a limit
-    /// says.
-    pub async fn invoke_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
-        self.check_accepting()?;
-        self.accept_batch(batch, None).await
-    }
+/// Accepts batches.
+#[derive(Debug)]
+pub(in crate::engine) struct BatchAcceptor {
+    pub(in crate::engine) acceptor: Arc<Acceptor>,
+    pub(in crate::engine) routes: Arc<Routes>,
+    pub(in crate::engine) store: Arc<dyn Store>,
+    pub(in crate::engine) hub: Arc<Hub>,
+    pub(in crate::engine) reservations: CidReservations,
+    pub(in crate::engine) clock: Clock,
+    pub(in crate::engine) limits: Arc<Limits>,
+    pub(in crate::engine) lifecycle: Arc<Lifecycle>,
+    /// Notified when a group without members was accepted: it has ended.
+    pub(in crate::engine) group_wakeup: Arc<Notify>,
+}
 
-    /// Whether a batch may have so many requests: asked before they are read.
+impl BatchAcceptor {
+    /// Whether a batch may have so many requests: checked before they are decoded.
     ///
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `BATCH_LIMIT`.
-    pub fn check_batch_size(&self, requests: usize) -> Result<()> {
-        let limit = self.limits().batch;
+    pub(in crate::engine) fn check_size(&self, requests: usize) -> Result<()> {
+        let limit = self.limits.batch;
         if requests <= limit {
             return Ok(());
         }
-        let message = format!("{requests} requests in one batch; the limit is {limit}");
+        let message = format!("the batch has {requests} requests; the limit is {limit}");
         Err(Error::invalid_argument(reason::BATCH_LIMIT, message).with_info("batch", limit))
     }
 
-    pub(in crate::engine) async fn accept_batch(
+    /// Accepts a batch. It is durable, and all of it will run, once this resolves.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `BATCH_LIMIT`; all violations of all members, by the paths of the requests;
+    /// `ALREADY_EXISTS` / `CID_IN_USE` where a member was accepted before, or `IDEMPOTENCY_MISMATCH`;
+    /// `RESOURCE_EXHAUSTED` where a limit is reached.
+    pub(in crate::engine) async fn accept(
         &self,
         batch: Batch,
-        parent: Option<&Dispatch>,
+        parent: Option<Parent<'_>>,
     ) -> Result<AcceptedGroup> {
         let cid = batch.cid.unwrap_or_else(Cid::new);
-        let accepted = self.accept_batch_as(cid, batch, parent).await;
+        let accepted = self.accept_as(cid, batch, parent).await;
         accepted.map_err(|error| match error.cid() {
             Some(_) => error,
             None => error.with_cid(cid),
         })
     }
 
-    async fn accept_batch_as(
+    async fn accept_as(
         &self,
         cid: Cid,
         batch: Batch,
-        parent: Option<&Dispatch>,
+        parent: Option<Parent<'_>>,
     ) -> Result<AcceptedGroup> {
-        let prepared = self.prepare_batch(cid, batch, parent)?;
-        let request = Arc::clone(&prepared.group.request);
-        let ignored = prepared.members.ignored.clone();
-        let brought = prepared.members.brought.clone();
-        if let Err(full) = self.check_room_for_all(&prepared.members) {
-            // Said again, it needs no room.
-            return match self.known(&request).await? {
-                Some(first) => accepted_before(&first, &request, &brought, ignored),
+        let Prepared { group, members } = self.prepare(cid, batch, parent)?;
+        let request = Arc::clone(&group.request);
+        let ignored = members.ignored.clone();
+        let caller_cids = members.caller_cids.clone();
+        if let Err(full) = self.check_pending_limits(&members) {
+            // A repeated batch needs no room.
+            return match self.acceptor.find_first(&request).await? {
+                Some(first) => repeated(&first, &request, &caller_cids, ignored),
                 None => Err(full),
             };
         }
-        let members = prepared.members.cids();
-        let store = self.clone().store_batch(cid, prepared);
-        match self.0.tasks.run_to_completion("accept", store).await? {
+        let cids = members.cids();
+        let stored = self.store(group, members);
+        let tasks = self.lifecycle.tasks();
+        match tasks.run_to_completion("accept", stored).await? {
             Acceptance::Stored => Ok(AcceptedGroup {
                 cid,
-                members,
+                members: cids,
                 already_accepted: false,
                 ignored,
             }),
-            Acceptance::Known(first) => accepted_before(&first, &request, &brought, ignored),
-            Acceptance::Removed(tombstone) => Err(removed_before(cid, &tombstone)),
-            Acceptance::MemberKnown(member) => Err(member_known(&members, member)),
+            Acceptance::Known(first) => repeated(&first, &request, &caller_cids, ignored),
+            Acceptance::Removed(tombstone) => Err(removed(cid, &tombstone)),
+            Acceptance::MemberKnown(member) => Err(member_known(&cids, member)),
         }
     }
 
-    /// Stores a batch and tells whoever waits for it; its caller may go away meanwhile.
-    async fn store_batch(self, cid: Cid, prepared: Prepared) -> Result<Acceptance> {
-        let Prepared { group, members } = prepared;
-        let cids = members.cids();
-        let Members {
-            invocations,
-            routes,
-            names,
-            ..
-        } = members;
-        let acceptance = self.0.store.accept_group(group, invocations).await?;
-        if matches!(acceptance, Acceptance::Stored) {
-            for cid in std::iter::once(cid).chain(cids.iter().copied()) {
-                self.0.hub.ring(cid);
+    /// Stores a batch and notifies schedulers and followers, even if the caller disconnects meanwhile.
+    fn store(
+        &self,
+        group: Invocation,
+        members: Members,
+    ) -> impl Future<Output = Result<Acceptance>> + Send + 'static {
+        let (store, hub) = (Arc::clone(&self.store), Arc::clone(&self.hub));
+        let group_wakeup = Arc::clone(&self.group_wakeup);
+        async move {
+            let (cid, cids) = (group.request.cid, members.cids());
+            let Members {
+                invocations,
+                routes,
+                reservations,
+                ..
+            } = members;
+            let acceptance = store.accept_group(group, invocations).await?;
+            if matches!(acceptance, Acceptance::Stored) {
+                for cid in std::iter::once(cid).chain(cids.iter().copied()) {
+                    hub.notify(cid);
+                }
+                for (route, _) in routes.values() {
+                    route.scheduler.wake();
+                }
+                if cids.is_empty() {
+                    group_wakeup.notify_one();
+                }
             }
-            for (route, _) in routes.values() {
-                self.wake(route);
-            }
-            // One without members is over.
-            if cids.is_empty() {
-                self.look_after_groups();
-            }
+            drop(reservations);
+            Ok(acceptance)
         }
-        drop(names);
-        Ok(acceptance)
     }
 
-    fn prepare_batch(&self, cid: Cid, batch: Batch, parent: Option<&Dispatch>) -> Result<Prepared> {
-        self.check_batch_size(batch.calls.len())?;
+    fn prepare(&self, cid: Cid, batch: Batch, parent: Option<Parent<'_>>) -> Result<Prepared> {
+        self.check_size(batch.calls.len())?;
         check_distinct(&batch)?;
-        let on_each = self.announced(&batch.on_each)?;
-        // Whoever names what it asks for may ask for it again.
+        let on_each = self.acceptor.service_names(&batch.on_each)?;
+        // A caller that names the batch can repeat it.
         let is_named = batch.cid.is_some() || batch.idempotency_key.is_some();
         let mut members = Members::default();
-        if let Some(brought) = batch.cid {
-            members.names.push(self.0.names.take_to_accept(brought)?);
+        if let Some(cid) = batch.cid {
+            let reservation = self.reservations.reserve_for_accept(cid)?;
+            members.reservations.push(reservation);
         }
-        let mut faults = Faults::default();
+        let mut failures = MemberFailures::default();
         for (position, call) in (0..).zip(batch.calls) {
-            let place = Member {
+            let member = Member {
                 group: cid,
                 position,
                 on_each: on_each.clone(),
             };
-            if let Err(error) = self.prepare_member(&mut members, call, parent, place, is_named) {
-                faults.add(position, &error);
+            if let Err(error) = self.prepare_member(&mut members, call, parent, member, is_named) {
+                failures.add(position, &error);
             }
         }
-        faults.check()?;
-        let Members {
-            invocations,
-            fingerprints,
-            ..
-        } = &mut members;
-        let fingerprints = std::mem::take(fingerprints);
-        let said = dict! {
-            "members": invocations.len(),
+        failures.into_result()?;
+        let fingerprints = std::mem::take(&mut members.fingerprints);
+        // The input of a group tells it from another one with the same CID or key.
+        let input = dict! {
+            "members": members.invocations.len(),
             "on_each": texts(&on_each),
             "on_final": batch.on_final.clone(),
             "requests": is_named.then(|| fingerprint_of_all(fingerprints).to_string()),
         };
         let group = Group {
-            members: u32::try_from(invocations.len()).unwrap_or(u32::MAX),
+            members: u32::try_from(members.invocations.len()).unwrap_or(u32::MAX),
             on_each,
         };
-        let background = DurableOptions {
+        let options = DurableOptions {
             callbacks: batch.on_final,
             retention: batch.retention,
             idempotency_key: batch.idempotency_key,
             ..DurableOptions::default()
         };
-        let group = self.new_group(cid, said.into(), group, background, parent)?;
+        let group = self.new_group(cid, input.into(), group, options, parent)?;
         Ok(Prepared { group, members })
     }
 
-    /// Checks a request and adds what it asks for.
+    /// Checks a request and adds its invocation.
     fn prepare_member(
         &self,
         members: &mut Members,
         call: Call,
-        parent: Option<&Dispatch>,
-        place: Member,
+        parent: Option<Parent<'_>>,
+        member: Member,
         is_named: bool,
     ) -> Result<()> {
-        let asked = call.durable.as_deref();
-        if asked.is_some_and(|asked| asked.with_outcome) {
+        let options = call.durable.as_deref();
+        if options.is_some_and(|options| options.with_outcome) {
             let message = "a member of a batch is accepted with the batch, not with an outcome";
             return Err(Error::invalid_argument(reason::NOT_SUPPORTED, message));
         }
-        if let Some(brought) = call.cid {
-            members.names.push(self.0.names.take_to_accept(brought)?);
+        if let Some(cid) = call.cid {
+            let reservation = self.reservations.reserve_for_accept(cid)?;
+            members.reservations.push(reservation);
         }
-        let route = self.0.routes.find(&call.service)?;
-        members.brought.push(call.cid);
+        let route = self.routes.find(&call.service)?;
+        members.caller_cids.push(call.cid);
         let cid = call
             .cid
-            .unwrap_or_else(|| Cid::of_member(place.group, place.position));
-        let (mut invocation, ignored) = self.prepare(cid, call, parent, &route)?;
+            .unwrap_or_else(|| Cid::of_member(member.group, member.position));
+        let (mut invocation, ignored) = self.acceptor.prepare(cid, call, parent, &route)?;
         ignored
             .names()
             .for_each(|name| members.ignored.add(name.to_owned()));
         let request = Arc::make_mut(&mut invocation.request);
         if parent.is_none() {
-            request.root = place.group;
+            request.root = member.group;
         }
-        request.grouping = Some(Grouping::Member(place));
+        request.grouping = Some(Grouping::Member(member));
         if is_named {
             members.fingerprints.push(fingerprint_of(request)?);
         }
@@ -253,54 +269,54 @@ impl Invoker {
     fn new_group(
         &self,
         cid: Cid,
-        said: Value,
+        input: Value,
         group: Group,
-        background: DurableOptions,
-        parent: Option<&Dispatch>,
+        options: DurableOptions,
+        parent: Option<Parent<'_>>,
     ) -> Result<Invocation> {
-        let now = self.0.clock.now();
-        let input = payload::encode(Payload::Value(said), Format::Dict)?;
-        let mut request = Request::new(cid, ServiceName::none(), input, now);
+        let input = payload::encode(Payload::Value(input), Format::Dict)?;
+        let mut request = Request::new(cid, ServiceName::none(), input, self.clock.now());
         request.parent = parent.map(|parent| parent.cid);
         request.root = parent.map_or(cid, |parent| parent.root);
-        request.terms = self.terms(Some(Box::new(background)), now)?;
+        request.terms = self.acceptor.terms(Some(Box::new(options)))?;
         request.grouping = Some(Grouping::Group(group));
-        let sequence = next_sequence(0, self.0.store.generation());
-        Ok(Invocation::accepted(request, sequence))
+        Ok(self.acceptor.pending(request))
     }
 
-    fn check_room_for_all(&self, members: &Members) -> Result<()> {
-        let mut routes = members.routes.values();
-        routes.try_for_each(|(route, count)| self.check_room(route, *count))?;
-        self.check_room_in_all(members.invocations.len())
+    fn check_pending_limits(&self, members: &Members) -> Result<()> {
+        for (route, count) in members.routes.values() {
+            self.acceptor.check_pending_limits(route, *count)?;
+        }
+        let members = members.invocations.len();
+        self.acceptor.check_node_pending_limit(members)
     }
 }
 
-/// Answers with the first group, of which another one is the same said again.
-fn accepted_before(
+/// The answer to a batch that repeats an accepted one.
+fn repeated(
     first: &Request,
-    again: &Request,
-    brought: &[Option<Cid>],
+    repeat: &Request,
+    caller_cids: &[Option<Cid>],
     ignored: Ignored,
 ) -> Result<AcceptedGroup> {
-    check_same(first, again)?;
+    check_same(first, repeat)?;
     Ok(AcceptedGroup {
         cid: first.cid,
-        members: Members::of_first(brought, first.cid),
+        members: Members::of_first(caller_cids, first.cid),
         already_accepted: true,
         ignored,
     })
 }
 
-/// What is wrong with the members of a batch.
+/// The failures of the members of a batch, as one error.
 #[derive(Default)]
-struct Faults {
-    /// The failure they have in common, but for its violations.
+struct MemberFailures {
+    /// The error that all of them share, without violations.
     common: Option<Error>,
     violations: Vec<Violation>,
 }
 
-impl Faults {
+impl MemberFailures {
     fn add(&mut self, position: u32, error: &Error) {
         let path = format!("/requests/{position}");
         self.violations.extend(error.violations_at(&path));
@@ -314,7 +330,7 @@ impl Faults {
         });
     }
 
-    fn check(self) -> Result<()> {
+    fn into_result(self) -> Result<()> {
         match self.common {
             None => Ok(()),
             Some(error) => Err(self
@@ -325,14 +341,18 @@ impl Faults {
     }
 }
 
-/// Two members with one CID, or one key, would be one.
+/// Whether no two members have the same CID or the same key.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`.
 fn check_distinct(batch: &Batch) -> Result<()> {
     let mut cids: HashSet<_, RandomState> = batch.cid.into_iter().collect();
     let mut keys: HashSet<_, RandomState> = batch.idempotency_key.iter().collect();
     let mut violations = Vec::new();
     for (position, call) in batch.calls.iter().enumerate() {
-        let asked = call.durable.as_deref();
-        let key = asked.and_then(|asked| asked.idempotency_key.as_ref());
+        let options = call.durable.as_deref();
+        let key = options.and_then(|options| options.idempotency_key.as_ref());
         let cid_is_new = call.cid.is_none_or(|cid| cids.insert(cid));
         let key_is_new = key.is_none_or(|key| keys.insert(key));
         for (field, is_new) in [("cid", cid_is_new), ("idempotency_key", key_is_new)] {
@@ -349,7 +369,7 @@ fn check_distinct(batch: &Batch) -> Result<()> {
     }
 }
 
-/// `ALREADY_EXISTS` / `CID_IN_USE`, with the place of the member.
+/// `ALREADY_EXISTS` / `CID_IN_USE`, with the position of the member.
 fn member_known(members: &[Cid], known: Cid) -> Error {
     let position = members.iter().position(|member| *member == known);
     let path = format!("/requests/{}", position.unwrap_or_default());

@@ -1,184 +1,133 @@
-//! What operators do with stored invocations: list them, cancel them, run them again.
+//! Operations on stored invocations: list, retry, purge.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::engine::Invoker;
-use crate::engine::durable::commit::Whose;
-use crate::engine::durable::transition::cancelled;
-use crate::engine::results::lookup::InvocationView;
-use crate::engine::store::{Filter, Stored};
+use crate::engine::durable::accept::Acceptor;
+use crate::engine::durable::deferral::Deferrals;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::results::hub::Hub;
+use crate::engine::results::lookup::{InvocationView, Results};
+use crate::engine::routing::Routes;
+use crate::engine::store::{Filter, Store, Stored};
 use crate::model::call::{Accepted, Call, DurableOptions};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, texts};
-use crate::model::invocation::{HELD, Invocation, State, Transition};
+use crate::model::invocation::{HELD, Invocation, State};
 use crate::model::payload::Payload;
 use crate::model::sio::Ignored;
 
 /// A page of invocations as they stand.
 #[derive(Clone, Debug, Default)]
 pub struct InvocationPage {
-    /// Those accepted last first.
+    /// The invocations, the one accepted last first.
     pub found: Vec<InvocationView>,
-    /// Where the next page begins, if there is one.
+    /// Where the next page starts, if there is one.
     pub next: Option<u64>,
 }
 
-impl Invoker {
-    /// Lists stored invocations, newest first. Of a filter's states, [`State::Running`] stands for what runs here.
+/// Lists, retries and purges invocations.
+#[derive(Debug)]
+pub(in crate::engine) struct Admin {
+    pub(in crate::engine) store: Arc<dyn Store>,
+    pub(in crate::engine) hub: Arc<Hub>,
+    pub(in crate::engine) routes: Arc<Routes>,
+    pub(in crate::engine) results: Arc<Results>,
+    pub(in crate::engine) acceptor: Arc<Acceptor>,
+    pub(in crate::engine) deferrals: Arc<Deferrals>,
+    pub(in crate::engine) lifecycle: Arc<Lifecycle>,
+}
+
+impl Admin {
+    /// Lists stored invocations, newest first. In a filter, [`State::Running`] stands for what runs here.
     ///
     /// # Errors
     ///
-    /// What the store answers.
-    pub async fn list(
+    /// The errors of the store.
+    pub(in crate::engine) async fn list(
         &self,
         mut filter: Filter,
         before: Option<u64>,
         max: usize,
     ) -> Result<InvocationPage> {
-        let asked = filter.states.len();
-        // A store does not know what runs; as many as that are in memory.
-        let runs = |state: &State| matches!(state, State::Running { .. });
-        filter.states.retain(|state| !runs(state));
-        if filter.states.len() < asked {
-            filter.cids.extend(self.0.hub.running());
+        // The store has running invocations as pending: they are named by their CIDs.
+        let states = filter.states.len();
+        let is_running = |state: &State| matches!(state, State::Running { .. });
+        filter.states.retain(|state| !is_running(state));
+        if filter.states.len() < states {
+            filter.cids.extend(self.hub.live_cids());
             filter.awaited = true;
         }
-        let page = self.0.store.list(filter, before, max).await?;
-        let found = page
-            .invocations
-            .into_iter()
-            .map(|invocation| self.as_it_stands(invocation));
+        let page = self.store.list(filter, before, max).await?;
+        let found = page.invocations.into_iter();
+        let found = found.map(|invocation| self.results.overlay(invocation));
         Ok(InvocationPage {
             found: found.collect(),
             next: page.next,
         })
     }
 
-    /// Cancels an invocation: at once where it does not run; otherwise its handler is asked to stop, which is recorded
-    /// before this resolves, and it is dropped after the grace period.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED` where it has ended.
-    pub async fn cancel(&self, cid: Cid) -> Result<InvocationView> {
-        let cancel = self.clone().cancel_whole(cid);
-        self.0.tasks.run_to_completion("cancel", cancel).await
-    }
-
-    /// Looks at what [`cancel`](Self::cancel) would cancel.
-    ///
-    /// # Errors
-    ///
-    /// As for [`cancel`](Self::cancel).
-    pub async fn check_cancel(&self, cid: Cid) -> Result<InvocationView> {
-        let found = self.look(cid).await?;
-        match found.invocation.state.is_terminal() {
-            true => Err(has_ended(&found.invocation)),
-            false => Ok(found),
-        }
-    }
-
-    async fn cancel_whole(self, cid: Cid) -> Result<InvocationView> {
-        // Between its claim and its first attempt an invocation is nobody's to end, for some microseconds.
-        const TRIES: usize = 100;
-        const PAUSE: Duration = Duration::from_millis(1);
-        for _ in 0..TRIES {
-            if let Some(live) = self.0.hub.live(cid) {
-                if self.0.store.request_cancel(cid).await? && live.request_cancel() {
-                    return self.look(cid).await;
-                }
-                // It ends right now: its record is on its way.
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-            let found = self.look(cid).await?;
-            if found.invocation.state.is_terminal() {
-                return Err(has_ended(&found.invocation));
-            }
-            if found.invocation.request.group().is_some() {
-                return self.cancel_group(found.invocation).await;
-            }
-            let route = self
-                .0
-                .routes
-                .find(found.invocation.request.service.as_str())?;
-            if self
-                .end_pending(
-                    &route,
-                    &found.invocation,
-                    Transition::Cancel,
-                    cancelled(),
-                    Whose::Nobodys,
-                )
-                .await
-            {
-                return self.look(cid).await;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        // Whoever has it will see that it is wanted cancelled.
-        self.0.store.request_cancel(cid).await?;
-        let found = self.look(cid).await?;
-        match found.invocation.state.is_terminal() {
-            true => Err(has_ended(&found.invocation)),
-            false => Ok(found),
-        }
-    }
-
-    /// Runs an invocation again that ended without a response: as a new one, with the same input or another. One that
-    /// is held goes on as it is.
+    /// Retries an invocation that ended without a response: as a new one, with the same input or another. One that is
+    /// held is released as it is.
     ///
     /// # Errors
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE` where it runs, waits or
-    /// succeeded; as for [`invoke_async`](Self::invoke_async).
-    pub async fn retry(&self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
-        let retry = self.clone().retry_whole(cid, input);
-        self.0.tasks.run_to_completion("retry", retry).await
+    /// succeeded; as for accepting an invocation.
+    pub(in crate::engine) async fn retry(
+        self: &Arc<Self>,
+        cid: Cid,
+        input: Option<Payload>,
+    ) -> Result<Accepted> {
+        let retry = Arc::clone(self).retry_now(cid, input);
+        let tasks = self.lifecycle.tasks();
+        tasks.run_to_completion("retry", retry).await
     }
 
-    /// Looks at what [`retry`](Self::retry) would run again, with another input or the same.
+    /// The invocation that [`retry`](Self::retry) would retry, with the same input or another.
     ///
     /// # Errors
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`.
-    pub async fn check_retry(&self, cid: Cid, with_input: bool) -> Result<InvocationView> {
-        let found = self.look(cid).await?;
-        let invocation = &found.invocation;
-        let what = match invocation.shown_state() {
-            State::Failed | State::Cancelled | State::Expired => return Ok(found),
-            State::Pending { .. } if invocation.due >= HELD && !with_input => return Ok(found),
-            State::Pending { .. } if invocation.due >= HELD => {
-                "is held: it is run again as it is; cancel it first to run it with another input"
+    pub(in crate::engine) async fn check_retry(
+        &self,
+        cid: Cid,
+        with_input: bool,
+    ) -> Result<InvocationView> {
+        let view = self.results.get(cid).await?;
+        let invocation = &view.invocation;
+        let is_held = invocation.due >= HELD;
+        let why_not = match invocation.shown_state() {
+            State::Failed | State::Cancelled | State::Expired => return Ok(view),
+            State::Pending { .. } if is_held && !with_input => return Ok(view),
+            State::Pending { .. } if is_held => {
+                "is held and is retried as it is; cancel it first to retry it with another input"
             }
-            State::Pending { .. } => "is pending: it will run",
-            State::Running { .. } => "runs",
+            State::Pending { .. } => "is pending and will run",
+            State::Running { .. } => "is running",
             State::Succeeded => {
-                "succeeded: only what failed, expired or was cancelled is run again"
+                "succeeded; only failed, expired or cancelled invocations are retried"
             }
         };
-        let message = format!("{cid} {what}");
+        let message = format!("{cid} {why_not}");
         Err(Error::failed_precondition(reason::NOT_RETRYABLE, message))
     }
 
-    async fn retry_whole(self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
-        let found = self.check_retry(cid, input.is_some()).await?;
-        let invocation = found.invocation;
+    async fn retry_now(self: Arc<Self>, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
+        let view = self.check_retry(cid, input.is_some()).await?;
+        let invocation = view.invocation;
         let request = &invocation.request;
         if !invocation.state.is_terminal() {
-            let route = self.0.routes.find(request.service.as_str())?;
-            self.release(&route, &invocation).await;
+            let route = self.routes.find(request.service.as_str())?;
+            self.deferrals.release(&route, &invocation).await;
             return Ok(Accepted {
                 cid,
                 already_accepted: true,
                 ignored: Ignored::default(),
             });
         }
-        let mut call = Call::new(
-            request.service.to_string(),
-            input.unwrap_or_else(|| request.input.clone()),
-        );
+        self.lifecycle.check_accepting()?;
+        let input = input.unwrap_or_else(|| request.input.clone());
+        let mut call = Call::new(request.service.to_string(), input);
         call.timeout = request.attempt_timeout;
         call.response_format = request.response_format;
         call.metadata = Some(Arc::new(request.metadata.clone()));
@@ -192,41 +141,41 @@ impl Invoker {
             retry_of: Some(cid),
             ..DurableOptions::default()
         }));
-        self.invoke_async(call).await
+        self.acceptor.accept(call, None).await
     }
 
-    /// Removes an invocation that has ended before its retention is over.
+    /// Removes an invocation that has ended, before its retention ends.
     ///
     /// # Errors
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_ENDED`.
-    pub async fn purge(&self, cid: Cid) -> Result<InvocationView> {
-        let found = self.check_purge(cid).await?;
-        if self.0.store.remove(cid).await? {
-            return Ok(found);
+    pub(in crate::engine) async fn purge(&self, cid: Cid) -> Result<InvocationView> {
+        let view = self.check_purge(cid).await?;
+        if self.store.remove(cid).await? {
+            return Ok(view);
         }
-        // Somebody else was faster, or its group has not ended.
-        let found = self.look(cid).await?;
-        Err(not_ended(&found.invocation))
+        // Another caller has removed it, or its group has not ended.
+        let view = self.results.get(cid).await?;
+        Err(not_ended(&view.invocation))
     }
 
-    /// Looks at what [`purge`](Self::purge) would remove.
+    /// The invocation that [`purge`](Self::purge) would remove.
     ///
     /// # Errors
     ///
     /// As for [`purge`](Self::purge).
-    pub async fn check_purge(&self, cid: Cid) -> Result<InvocationView> {
-        let found = self.look(cid).await?;
-        let group_has_ended = match found.invocation.request.member() {
-            Some(member) => match self.0.store.get(member.group).await? {
+    pub(in crate::engine) async fn check_purge(&self, cid: Cid) -> Result<InvocationView> {
+        let view = self.results.get(cid).await?;
+        let group_has_ended = match view.invocation.request.member() {
+            Some(member) => match self.store.get(member.group).await? {
                 Stored::Found(group) => group.state.is_terminal(),
                 Stored::Removed(_) | Stored::Unknown => true,
             },
             None => true,
         };
-        match found.invocation.state.is_terminal() && group_has_ended {
-            true => Ok(found),
-            false => Err(not_ended(&found.invocation)),
+        match view.invocation.state.is_terminal() && group_has_ended {
+            true => Ok(view),
+            false => Err(not_ended(&view.invocation)),
         }
     }
 
@@ -234,13 +183,13 @@ impl Invoker {
     ///
     /// # Errors
     ///
-    /// What the store answers.
-    pub async fn children(&self, cid: Cid, max: usize) -> Result<Vec<Cid>> {
+    /// The errors of the store.
+    pub(in crate::engine) async fn children(&self, cid: Cid, max: usize) -> Result<Vec<Cid>> {
         let filter = Filter {
             parent: Some(cid),
             ..Filter::default()
         };
-        let page = self.0.store.list(filter, None, max).await?;
+        let page = self.store.list(filter, None, max).await?;
         let mut children: Vec<Cid> = page
             .invocations
             .iter()
@@ -249,32 +198,16 @@ impl Invoker {
         children.reverse();
         Ok(children)
     }
-
-    fn as_it_stands(&self, mut invocation: Invocation) -> InvocationView {
-        if let Some(live) = self.0.hub.live(invocation.request.cid)
-            && !invocation.state.is_terminal()
-        {
-            live.overlay(&mut invocation);
-        }
-        self.found(invocation)
-    }
-}
-
-/// `FAILED_PRECONDITION` / `ENDED`.
-pub(in crate::engine) fn has_ended(invocation: &Invocation) -> Error {
-    let message = format!(
-        "{} has ended already: {}",
-        invocation.request.cid,
-        invocation.state.name()
-    );
-    Error::failed_precondition(reason::ENDED, message)
 }
 
 fn not_ended(invocation: &Invocation) -> Error {
     let cid = invocation.request.cid;
     let message = match invocation.request.member() {
         Some(member) if invocation.state.is_terminal() => {
-            format!("the group of {cid} has not ended: {}", member.group)
+            format!(
+                "{cid} belongs to group {}, which has not ended",
+                member.group
+            )
         }
         _ => format!("{cid} has not ended: cancel it first"),
     };

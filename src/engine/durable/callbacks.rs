@@ -1,67 +1,53 @@
-//! What follows from an outcome: callbacks, accepted together with it.
+//! Callbacks: invocations of other services with an outcome, accepted in the transaction that records it.
 
 use jiff::Timestamp;
 
 use crate::codec::payload;
 use crate::dict;
-use crate::engine::Invoker;
 use crate::engine::durable::group_outcomes::{nested_size, without_body};
-use crate::engine::results::hub::next_sequence;
+use crate::engine::results::live::next_sequence;
 use crate::model::error::Error;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{EventKind, InReplyTo, Invocation, Request, State};
 use crate::model::payload::Payload;
 use crate::model::value::{Dict, Value};
 
-impl Invoker {
-    /// The invocations of the callbacks of one that ends with this event.
-    pub(in crate::engine) fn callbacks(
-        &self,
-        invocation: &Invocation,
-        last: Option<&EventKind>,
-        attempt: u32,
-        now: Timestamp,
-    ) -> Vec<Invocation> {
-        let generation = self.0.store.generation();
-        let next = |service: &ServiceName, input: &Payload| {
-            follow_up(invocation, service, input.clone(), attempt, now, generation)
-        };
-        let terms = &invocation.request.terms;
-        let (services, input) = match last {
-            Some(EventKind::Succeeded(reply)) => (&terms.callbacks, reply.payload.clone()),
-            Some(
-                EventKind::Failed(error) | EventKind::Cancelled(error) | EventKind::Expired(error),
-            ) => (&terms.failure_callbacks, described(error).into()),
-            _ => return Vec::new(),
-        };
-        let mut callbacks: Vec<_> = services.iter().map(|name| next(name, &input)).collect();
-        if let (Some(member), Some(last)) = (invocation.request.member(), last)
-            && !member.on_each.is_empty()
-        {
-            let mut outcome = entry(&invocation.request, last, now);
-            outcome.insert("group_cid", member.group.to_string());
-            if nested_size(&outcome).is_none() {
-                outcome = without_body(&outcome);
-            }
-            let outcome = Payload::from(outcome);
-            callbacks.extend(member.on_each.iter().map(|name| next(name, &outcome)));
+/// The callbacks of an invocation that ends with an event, to be accepted together with its outcome.
+pub(in crate::engine) fn of(
+    invocation: &Invocation,
+    last: Option<&EventKind>,
+    attempt: u32,
+    now: Timestamp,
+    generation: u32,
+) -> Vec<Invocation> {
+    let callback = |service: &ServiceName, input: &Payload| {
+        callback(invocation, service, input.clone(), attempt, now, generation)
+    };
+    let terms = &invocation.request.terms;
+    let (services, input) = match last {
+        Some(EventKind::Succeeded(reply)) => (&terms.callbacks, reply.payload.clone()),
+        Some(
+            EventKind::Failed(error) | EventKind::Cancelled(error) | EventKind::Expired(error),
+        ) => (&terms.failure_callbacks, failure_dict(error).into()),
+        _ => return Vec::new(),
+    };
+    let mut callbacks: Vec<_> = services.iter().map(|name| callback(name, &input)).collect();
+    if let (Some(member), Some(last)) = (invocation.request.member(), last)
+        && !member.on_each.is_empty()
+    {
+        let mut outcome = member_outcome(&invocation.request, last, now);
+        outcome.insert("group_cid", member.group.to_string());
+        if nested_size(&outcome).is_none() {
+            outcome = without_body(&outcome);
         }
-        callbacks
+        let outcome = Payload::from(outcome);
+        callbacks.extend(member.on_each.iter().map(|name| callback(name, &outcome)));
     }
-
-    /// Tells lanes and followers of what was accepted together with an outcome.
-    pub(in crate::engine) fn begin_callbacks(&self, followed_by: &[Invocation]) {
-        for next in followed_by {
-            self.0.hub.ring(next.request.cid);
-            if let Ok(route) = self.0.routes.find(next.request.service.as_str()) {
-                self.wake(&route);
-            }
-        }
-    }
+    callbacks
 }
 
-/// An invocation that gets what another one came to.
-pub(in crate::engine) fn follow_up(
+/// An invocation of a service with the outcome of another invocation.
+pub(in crate::engine) fn callback(
     invocation: &Invocation,
     service: &ServiceName,
     input: Payload,
@@ -81,10 +67,14 @@ pub(in crate::engine) fn follow_up(
     Invocation::accepted(next, next_sequence(0, generation))
 }
 
-/// What a member of a group came to, as those get it who are told of it.
-pub(in crate::engine) fn entry(request: &Request, last: &EventKind, time: Timestamp) -> Dict {
+/// The outcome of a member of a group, as its callbacks get it.
+pub(in crate::engine) fn member_outcome(
+    request: &Request,
+    last: &EventKind,
+    time: Timestamp,
+) -> Dict {
     let state = last.terminal_state().map_or("", State::name);
-    let mut entry = dict! {
+    let mut outcome = dict! {
         "position": request.member().map(|member| member.position),
         "cid": request.cid.to_string(),
         "service": request.service.as_str(),
@@ -94,18 +84,18 @@ pub(in crate::engine) fn entry(request: &Request, last: &EventKind, time: Timest
     };
     match last.outcome() {
         Some(Ok(reply)) => match payload::decode(reply.payload) {
-            Ok(response) => entry.insert("response", response),
-            // A document that is not of its format.
-            Err(_) => entry.insert("truncated", true),
+            Ok(response) => outcome.insert("response", response),
+            // The document is not of its format.
+            Err(_) => outcome.insert("truncated", true),
         },
-        Some(Err(error)) => entry.insert("error", described(&error)),
+        Some(Err(error)) => outcome.insert("error", failure_dict(&error)),
         None => None,
     };
-    entry
+    outcome
 }
 
 /// A failure as callbacks get it.
-pub(in crate::engine) fn described(error: &Error) -> Dict {
+pub(in crate::engine) fn failure_dict(error: &Error) -> Dict {
     let violations = error.field_violations().iter().map(|violation| {
         dict! {
             "path": violation.path.as_str(),

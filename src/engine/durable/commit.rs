@@ -1,337 +1,265 @@
-//! What becomes of an invocation after an attempt: the state machine decides, this carries it out.
+//! Commits: writes state changes to the store, and then notifies followers, schedulers and groups.
+//!
+//! The only way in which an invocation changes after its acceptance: `transition.rs` decides, this writes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
-use crate::engine::Invoker;
-use crate::engine::clock::later;
-use crate::engine::durable::run::Ended;
-use crate::engine::durable::transition::{Decision, cancelled, decide};
-use crate::engine::results::hub::{Live, next_sequence};
-use crate::engine::routing::Route;
-use crate::engine::store::Record;
-use crate::model::error::{Error, reason};
-use crate::model::invocation::{Event, EventKind, Invocation, State, Transition};
+use crate::engine::clock::{Clock, later};
+use crate::engine::durable::callbacks;
+use crate::engine::durable::transition::{Rules, StateChange, Trigger, transition};
+use crate::engine::limits::Limits;
+use crate::engine::results::hub::Hub;
+use crate::engine::results::live::{Live, next_sequence};
+use crate::engine::routing::{Route, Routes};
+use crate::engine::store::{Record, Store};
+use crate::model::invocation::{Event, EventKind, Invocation, State};
 
-/// How long to wait before a record is tried again that the store refused.
-const PAUSE: Duration = Duration::from_secs(1);
-/// How long something waits that no worker takes now, before it is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// How long to wait before a commit is retried that the store refused.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Who claimed an invocation that is ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine) enum Whose {
-    /// Whoever ends it.
-    Ours,
-    /// Nobody, it is hoped: a claim beats the end.
-    Nobodys,
+/// Where a state change comes from.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) enum Source<'a> {
+    /// From the attempt that ends.
+    Attempt(&'a Live),
+    /// From the holder of the claim, without an attempt.
+    Claimed,
+    /// From elsewhere: refused by the store where the invocation is claimed, or has been attempted since it was read.
+    Unclaimed,
 }
 
-impl Invoker {
-    /// Records the end of an attempt and tells followers.
-    pub(in crate::engine) async fn settle(
+/// Commits state changes.
+#[derive(Debug)]
+pub(in crate::engine) struct Committer {
+    store: Arc<dyn Store>,
+    hub: Arc<Hub>,
+    routes: Arc<Routes>,
+    clock: Clock,
+    limits: Arc<Limits>,
+    /// Notified when a member of a group has ended.
+    group_wakeup: Arc<Notify>,
+    /// Counts the commits that the store refuses and that are retried.
+    stuck: TaskTracker,
+}
+
+impl Committer {
+    pub(in crate::engine) fn new(
+        store: Arc<dyn Store>,
+        hub: Arc<Hub>,
+        routes: Arc<Routes>,
+        clock: Clock,
+        limits: Arc<Limits>,
+        group_wakeup: Arc<Notify>,
+    ) -> Self {
+        Self {
+            store,
+            hub,
+            routes,
+            clock,
+            limits,
+            group_wakeup,
+            stuck: TaskTracker::new(),
+        }
+    }
+
+    /// Whether the store refuses commits at the moment (its disk is full): new attempts would be refused too.
+    pub(in crate::engine) fn is_stuck(&self) -> bool {
+        !self.stuck.is_empty()
+    }
+
+    /// What transitions of a service's invocation depend on, now.
+    pub(in crate::engine) fn rules<'a>(
+        &self,
+        route: &'a Route,
+        invocation: &Invocation,
+    ) -> Rules<'a> {
+        Rules {
+            retry_policy: &route.options.retry_policy,
+            attempt_timeout: route.attempt_timeout(&invocation.request),
+            max_crashes: self.limits.max_crashes,
+            jitter: fastrand::f64(),
+            now: self.clock.now(),
+        }
+    }
+
+    /// Decides what follows from a trigger and commits it; returns whether the store took it. `state` is that which the
+    /// trigger applies to.
+    pub(in crate::engine) async fn apply(
         &self,
         route: &Route,
         invocation: &Invocation,
-        live: &Live,
-        ended: Ended,
-    ) {
-        let engine = &self.0;
+        state: State,
+        trigger: Trigger,
+        source: Source<'_>,
+    ) -> bool {
+        let rules = self.rules(route, invocation);
+        match transition(invocation, state, trigger, &rules) {
+            Ok(change) => self.commit_change(route, invocation, change, source).await,
+            Err(error) => {
+                tracing::error!(cid = %invocation.request.cid, %error, "state change refused");
+                if let Source::Attempt(live) = source {
+                    self.hub.close(live.cid, false);
+                }
+                false
+            }
+        }
+    }
+
+    /// Commits a decided state change of a service's invocation, with its callbacks; returns whether the store took it.
+    pub(in crate::engine) async fn commit_change(
+        &self,
+        route: &Route,
+        invocation: &Invocation,
+        change: StateChange,
+        source: Source<'_>,
+    ) -> bool {
+        let retention = route.retention(change.state);
+        let callbacks = callbacks::of(
+            invocation,
+            change.event.as_ref(),
+            change.attempts,
+            self.clock.now(),
+            self.store.generation(),
+        );
+        self.commit(invocation, change, source, retention, callbacks)
+            .await
+    }
+
+    /// Commits a state change together with invocations that follow from it; returns whether the store took it.
+    /// Followers are notified afterwards, so that they never see what a crash could undo.
+    pub(in crate::engine) async fn commit(
+        &self,
+        invocation: &Invocation,
+        change: StateChange,
+        source: Source<'_>,
+        retention: Duration,
+        callbacks: Vec<Invocation>,
+    ) -> bool {
         let cid = invocation.request.cid;
-        let now = engine.clock.now();
-        let limit = engine.limits.max_crashes;
-        let decision = decide(route, invocation, live.state(), ended, now, limit);
-        let record = self.record_of(route, invocation, live, decision, now);
-        let taken = self.record_at_last(&record).await;
-        // Followers are told of nothing that a crash could undo.
-        if let Some(last) = record.events.last().filter(|_| taken) {
-            live.publish(Arc::clone(last));
+        let mut record = self.record(invocation, change, source, retention);
+        record.followed_by = callbacks;
+        if let (Source::Attempt(live), State::Succeeded) = (source, record.state) {
+            record.followed_by.extend(live.take_follow_ups());
         }
-        engine.hub.close(cid, taken);
-        if taken {
-            self.begin_what_follows(invocation, &record);
-        }
-    }
-
-    /// Ends a claimed invocation whose time is over before it is attempted; answers whether it was.
-    pub(in crate::engine) async fn gave_up(&self, route: &Route, invocation: &Invocation) -> bool {
-        let engine = &self.0;
-        let now = engine.clock.now();
-        let Some((change, error)) = over(invocation, now) else {
-            return false;
-        };
-        self.end_pending(route, invocation, change, error, Whose::Ours)
-            .await;
-        true
-    }
-
-    /// Ends an invocation that nobody has claimed and whose time is over; answers whether it was.
-    pub(in crate::engine) async fn give_up_waiting(
-        &self,
-        route: &Route,
-        invocation: &Invocation,
-    ) -> bool {
-        let now = self.0.clock.now();
-        match over(invocation, now) {
-            Some((change, error)) => {
-                self.end_pending(route, invocation, change, error, Whose::Nobodys)
-                    .await
+        let taken = self.commit_with_retry(&record).await;
+        match source {
+            Source::Attempt(live) => {
+                if let Some(last) = record.events.last().filter(|_| taken) {
+                    live.publish(Arc::clone(last));
+                }
+                self.hub.close(cid, taken);
             }
-            // It needs neither a slot nor a worker for that.
-            None if invocation.waits_for_completion() && invocation.due <= now => {
-                self.give_up_awaiting(route, invocation, Whose::Nobodys)
-                    .await
-            }
-            None => false,
+            Source::Claimed | Source::Unclaimed if taken => self.hub.notify(cid),
+            Source::Claimed | Source::Unclaimed => {}
         }
-    }
-
-    /// Ends an invocation that does not run; answers whether it had not ended before.
-    pub(in crate::engine) async fn end_pending(
-        &self,
-        route: &Route,
-        invocation: &Invocation,
-        change: Transition,
-        error: Error,
-        whose: Whose,
-    ) -> bool {
-        let state = invocation.state.after(change).unwrap_or(State::Failed);
-        let kind = match state {
-            State::Expired => EventKind::Expired(error),
-            State::Cancelled => EventKind::Cancelled(error),
-            _ => EventKind::Failed(error),
-        };
-        let decision = Decision {
-            state,
-            event: Some(kind),
-            ..Decision::as_it_is(invocation)
-        };
-        self.settle_idle(route, invocation, decision, whose).await
-    }
-
-    /// Records a decision about an invocation that does not run here, and tells followers; answers whether it had not
-    /// ended before.
-    pub(in crate::engine) async fn settle_idle(
-        &self,
-        route: &Route,
-        invocation: &Invocation,
-        decision: Decision,
-        whose: Whose,
-    ) -> bool {
-        let now = self.0.clock.now();
-        let event = decision.event.as_ref();
-        let followed_by = self.callbacks(invocation, event, decision.attempts, now);
-        let kept_for = kept_for(route, decision.state);
-        let mut record = self.record_idle(kept_for, invocation, decision, now);
-        record.followed_by = followed_by;
-        record.unclaimed = (whose == Whose::Nobodys).then_some(invocation.attempts);
-        self.conclude(invocation, &record).await
-    }
-
-    /// What a decision makes of an invocation that does not run here.
-    pub(in crate::engine) fn record_idle(
-        &self,
-        kept_for: Duration,
-        invocation: &Invocation,
-        mut decision: Decision,
-        now: Timestamp,
-    ) -> Record {
-        let event = decision.event.take();
-        let mut record = self.record(kept_for, invocation, &decision, now);
-        record.events.extend(event.map(|kind| {
-            Arc::new(Event {
-                sequence: next_sequence(invocation.sequence(), self.0.store.generation()),
-                attempt: decision.attempts,
-                time: now,
-                kind,
-            })
-        }));
-        record.first_attempt_time = invocation.first_attempt_time;
-        record.progress.clone_from(&invocation.progress);
-        record.last_failure = decision.last_failure;
-        record
-    }
-
-    /// Records what became of an invocation that does not run here, tells followers and begins what follows; answers
-    /// whether it had not ended before.
-    pub(in crate::engine) async fn conclude(
-        &self,
-        invocation: &Invocation,
-        record: &Record,
-    ) -> bool {
-        let taken = self.record_at_last(record).await;
         if taken {
-            self.0.hub.ring(invocation.request.cid);
-            self.begin_what_follows(invocation, record);
+            self.notify_accepted(&record.followed_by);
+            if record.state.is_terminal() && invocation.request.member().is_some() {
+                self.group_wakeup.notify_one();
+            }
         }
         taken
     }
 
-    /// Begins what follows from a record: callbacks, and the end of a group.
-    fn begin_what_follows(&self, invocation: &Invocation, record: &Record) {
-        self.begin_callbacks(&record.followed_by);
-        if record.state.is_terminal() && invocation.request.member().is_some() {
-            self.look_after_groups();
+    /// Wakes schedulers and followers of invocations that were accepted together with an outcome.
+    fn notify_accepted(&self, accepted: &[Invocation]) {
+        for invocation in accepted {
+            self.hub.notify(invocation.request.cid);
+            if let Some(route) = self.routes.get(invocation.request.service.as_str()) {
+                route.scheduler.wake();
+            }
         }
     }
 
-    /// Puts an invocation off that was claimed and that no worker takes now.
-    pub(in crate::engine) async fn put_off(
-        &self,
-        route: &Arc<Route>,
-        invocation: &Invocation,
-        error: Error,
-    ) {
-        let now = self.0.clock.now();
-        let decision = Decision {
-            due: later(now, LOOK_AGAIN),
-            last_failure: Some(error),
-            ..Decision::as_it_is(invocation)
-        };
-        let cid = invocation.request.cid;
-        let noted = route.lane.note_put_off(cid);
-        self.settle_idle(route, invocation, decision, Whose::Ours)
-            .await;
-        // A worker has come meanwhile, and whoever looked again then did not find it put off yet.
-        if noted && !route.lane.is_put_off(cid) {
-            self.take_up(route, cid).await;
-        }
-    }
-
-    /// Makes an invocation that is held due again, as it is.
-    pub(in crate::engine) async fn release(
-        &self,
-        route: &Arc<Route>,
-        invocation: &Invocation,
-    ) -> bool {
-        let now = self.0.clock.now();
-        let decision = Decision {
-            due: now,
-            last_failure: invocation.last_failure.clone(),
-            ..Decision::as_it_is(invocation)
-        };
-        let taken = self
-            .settle_idle(route, invocation, decision, Whose::Nobodys)
-            .await;
-        self.wake(route);
-        taken
-    }
-
-    /// Records, again and again until the store takes it: what happened must not be lost, and there may be room later.
-    async fn record_at_last(&self, record: &Record) -> bool {
-        let mut waiting = None;
+    /// Commits a record, and retries until the store takes it: an outcome must not be lost, and a full disk may have
+    /// room later. Until then the invocation counts as running, and its permits stay taken.
+    async fn commit_with_retry(&self, record: &Record) -> bool {
+        let mut stuck = None;
         loop {
-            match self.0.store.record(record.clone()).await {
+            match self.store.record(record.clone()).await {
                 Ok(taken) => return taken,
                 Err(error) => {
-                    // Nothing more is begun meanwhile: its outcome could not be kept either.
-                    waiting.get_or_insert_with(|| self.0.unrecorded.token());
-                    tracing::error!(cid = %record.cid, %error, "cannot record an outcome, trying again");
-                    tokio::time::sleep(PAUSE).await;
+                    stuck.get_or_insert_with(|| self.stuck.token());
+                    tracing::error!(cid = %record.cid, %error, "commit failed; retrying");
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
             }
         }
     }
 
-    fn record_of(
-        &self,
-        route: &Route,
-        invocation: &Invocation,
-        live: &Live,
-        mut decision: Decision,
-        now: Timestamp,
-    ) -> Record {
-        let event = decision.event.take();
-        let kept_for = kept_for(route, decision.state);
-        let mut record = self.record(kept_for, invocation, &decision, now);
-        record.followed_by = self.callbacks(invocation, event.as_ref(), decision.attempts, now);
-        record.last_failure = decision.last_failure;
-        record.first_attempt_time = Some(live.first_attempt_time());
-        record.events = live.seal(event, now);
-        record.progress = live.progress().or_else(|| invocation.progress.clone());
-        if record.state == State::Succeeded {
-            record.followed_by.extend(live.followed_by());
-        }
-        record
-    }
-
-    /// What a decision makes of an invocation, but for what its attempt told.
-    /// It is kept for so long, unless its terms say something else.
+    /// The record of a state change. The invocation is kept for `retention` unless its terms say otherwise.
     fn record(
         &self,
-        kept_for: Duration,
         invocation: &Invocation,
-        decision: &Decision,
-        now: Timestamp,
+        change: StateChange,
+        source: Source<'_>,
+        retention: Duration,
     ) -> Record {
+        let now = self.clock.now();
         let terms = &invocation.request.terms;
-        let retention = terms.retention.unwrap_or(kept_for);
-        let ended = decision.state.is_terminal();
-        let awaited = decision.completion.filter(|completion| completion.pending);
-        let awaited = awaited.map(|_| decision.due);
-        let purge_time = ended.then(|| later(now, retention));
-        let tombstone = retention.min(self.0.limits.tombstone_retention);
+        let has_ended = change.state.is_terminal();
+        let retention = terms.retention.unwrap_or(retention);
+        let purge_time = has_ended.then(|| later(now, retention));
+        let tombstone_retention = retention.min(self.limits.tombstone_retention);
+        let awaited = change.completion.filter(|completion| completion.pending);
+        let expires_at = [terms.expires_at(change.state), awaited.map(|_| change.due)];
+        let (events, first_attempt_time, progress) = match source {
+            Source::Attempt(live) => (
+                live.seal(change.event, now),
+                Some(live.first_attempt_time()),
+                live.progress().or_else(|| invocation.progress.clone()),
+            ),
+            Source::Claimed | Source::Unclaimed => (
+                self.last_event(invocation, change.event, change.attempts, now),
+                invocation.first_attempt_time,
+                invocation.progress.clone(),
+            ),
+        };
         Record {
             cid: invocation.request.cid,
             service: invocation.request.service.clone(),
-            state: decision.state,
-            attempts: decision.attempts,
-            crash_count: decision.crash_count,
-            due: decision.due,
-            next_wakeup: terms.next_wakeup(decision.state, decision.due),
-            expires_at: terms
-                .expires_at(decision.state)
+            state: change.state,
+            attempts: change.attempts,
+            crash_count: change.crash_count,
+            due: change.due,
+            next_wakeup: terms.next_wakeup(change.state, change.due),
+            expires_at: expires_at
                 .into_iter()
-                .chain(awaited)
+                .flatten()
                 .min()
-                .filter(|_| !ended),
-            first_attempt_time: None,
-            events: Vec::new(),
-            progress: None,
-            last_failure: None,
-            end_time: ended.then_some(now),
+                .filter(|_| !has_ended),
+            first_attempt_time,
+            events,
+            progress,
+            last_failure: change.last_failure,
+            end_time: has_ended.then_some(now),
             purge_time,
-            tombstone_until: purge_time.map(|time| later(time, tombstone)),
+            tombstone_until: purge_time.map(|time| later(time, tombstone_retention)),
             followed_by: Vec::new(),
-            completion: decision.completion,
-            unclaimed: None,
+            completion: change.completion,
+            unclaimed: matches!(source, Source::Unclaimed).then_some(invocation.attempts),
         }
     }
-}
 
-/// How long what ended is kept, as its service says.
-fn kept_for(route: &Route, state: State) -> Duration {
-    match state {
-        State::Succeeded => route.options.retention,
-        _ => route.options.failure_retention,
+    fn last_event(
+        &self,
+        invocation: &Invocation,
+        kind: Option<EventKind>,
+        attempt: u32,
+        time: Timestamp,
+    ) -> Vec<Arc<Event>> {
+        let sequence = next_sequence(invocation.sequence(), self.store.generation());
+        let event = kind.map(|kind| Event {
+            sequence,
+            attempt,
+            time,
+            kind,
+        });
+        event.map(Arc::new).into_iter().collect()
     }
-}
-
-/// Why an invocation that is pending is given up, if its time is over.
-pub(in crate::engine) fn over(
-    invocation: &Invocation,
-    now: Timestamp,
-) -> Option<(Transition, Error)> {
-    if invocation.cancel_requested {
-        return Some((Transition::Cancel, cancelled()));
-    }
-    let terms = &invocation.request.terms;
-    let passed = |time: Option<Timestamp>| time.filter(|time| *time <= now);
-    if let State::Pending { started: false } = invocation.state
-        && let Some(time) = passed(terms.expire_time)
-    {
-        let message = format!("the invocation had not started at {time}, when it expired");
-        let error = Error::deadline_exceeded(reason::EXPIRED, message);
-        return Some((Transition::ExpirationPassed, error));
-    }
-    let time = passed(terms.deadline)?;
-    Some((Transition::DeadlinePassed, deadline_passed(time)))
-}
-
-/// `DEADLINE_EXCEEDED`, for good.
-pub(in crate::engine) fn deadline_passed(time: Timestamp) -> Error {
-    let message = format!("the invocation had not ended at {time}, its deadline");
-    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message).with_retryable(false)
 }

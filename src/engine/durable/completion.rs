@@ -1,274 +1,180 @@
-//! Outcomes from outside: handlers that answered "later", and `CompleteInvocation`.
+//! Async completion: `CompleteInvocation` gives the outcome of an invocation whose handler answered "later".
 //!
-//! What is stored waits in the store, as pending and not due before the attempt's time is over, with a hash of its
-//! token. Calls that nobody stores wait here, in memory, as long as their callers do.
+//! A stored invocation waits in the store, as pending and due at its timeout, with the hash of its token. A synchronous
+//! call that is not stored waits in memory.
 
-use std::collections::HashMap;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::codec::payload;
-use crate::engine::Invoker;
-use crate::engine::durable::commit::Whose;
-use crate::engine::durable::run::{Ended, timed_out};
-use crate::engine::durable::transition::decide;
-use crate::engine::routing::Route;
+use crate::engine::durable::commit::{Committer, Source};
+use crate::engine::durable::stored_reply::stored_reply;
+use crate::engine::durable::transition::{AttemptResult, RUNNING, Trigger, transition};
+use crate::engine::execution::pending_completions::PendingCompletions;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::limits::Limits;
+use crate::engine::results::hub::{Hub, Subscription};
+use crate::engine::results::lookup::Results;
+use crate::engine::routing::{Route, Routes};
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Invocation, State};
+use crate::model::id::Cid;
+use crate::model::invocation::{Invocation, Outcome, State};
 use crate::model::payload::Reply;
 use crate::model::token::Token;
 
-/// How many synchronous calls wait for outcomes from outside at once, in the whole node.
-const WAITING: usize = 10_000;
-/// How long an outcome waits for its handler to answer "later": it may have given its token away before.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How often is looked for that.
-const PAUSE: Duration = Duration::from_millis(2);
+/// How long an outcome waits for the handler to answer "later": a handler may give its token away before it does.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What whoever gives an outcome has to mend.
-const OUTCOME_INVALID: &str = "the outcome does not fit what the service declares";
+const OUTCOME_INVALID: &str = "the outcome does not match the declaration of the service";
 
-/// What runs.
-const RUNNING: State = State::Running {
-    cancel_requested: false,
-};
-
-/// Tokens of synchronous calls.
-#[derive(Debug, Default)]
-pub(in crate::engine) struct Laters(Mutex<HashMap<Token, Entry, RandomState>>);
-
+/// Completes invocations from outside.
 #[derive(Debug)]
-struct Entry {
-    cid: Cid,
-    service: ServiceName,
-    /// Where the outcome goes. `None`: the handler has not answered yet.
-    answer: Option<oneshot::Sender<Result<Reply>>>,
+pub(in crate::engine) struct Completer {
+    pub(in crate::engine) completions: Arc<PendingCompletions>,
+    pub(in crate::engine) results: Arc<Results>,
+    pub(in crate::engine) routes: Arc<Routes>,
+    pub(in crate::engine) hub: Arc<Hub>,
+    pub(in crate::engine) committer: Arc<Committer>,
+    pub(in crate::engine) limits: Arc<Limits>,
+    pub(in crate::engine) lifecycle: Arc<Lifecycle>,
 }
 
-impl Laters {
-    fn entries(&self) -> MutexGuard<'_, HashMap<Token, Entry, RandomState>> {
-        // Entries are inserted and removed whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Knows a token from now on that a handler gives away.
+impl Completer {
+    /// Gives the outcome of an invocation and returns its state then. The same outcome can be given again.
     ///
     /// # Errors
     ///
-    /// `RESOURCE_EXHAUSTED` / `LATER_LIMIT`.
-    pub(in crate::engine) fn offer(
-        &self,
-        token: Token,
+    /// `FAILED_PRECONDITION` / `DISPATCH_VOID` where the token is not, or no longer, that of the invocation; `ENDED`
+    /// where it ended with another outcome; `INVALID_ARGUMENT` / `OUTPUT_INVALID` where the response does not match the
+    /// declaration: the invocation still waits; `UNAVAILABLE` / `STILL_RUNNING` where the handler does not answer
+    /// "later" within 5 s; `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`.
+    pub(in crate::engine) async fn complete(
+        self: &Arc<Self>,
         cid: Cid,
-        service: &ServiceName,
-    ) -> Result<()> {
-        let mut entries = self.entries();
-        if entries.len() >= WAITING {
-            let message = format!("{WAITING} calls wait for outcomes from outside already");
-            return Err(
-                Error::resource_exhausted(reason::LATER_LIMIT, message).with_info("calls", WAITING)
-            );
-        }
-        entries.insert(
-            token,
-            Entry {
-                cid,
-                service: service.clone(),
-                answer: None,
-            },
-        );
-        Ok(())
+        token: &str,
+        outcome: Outcome,
+    ) -> Result<State> {
+        let token = Token::parse(token).ok_or_else(token_void)?;
+        let complete = Arc::clone(self).complete_or_wait(cid, token, outcome);
+        let tasks = self.lifecycle.tasks();
+        tasks.run_to_completion("complete", complete).await
     }
 
-    /// How many outcomes are awaited, by service.
-    pub(in crate::engine) fn awaited(&self) -> HashMap<ServiceName, usize, RandomState> {
-        let mut awaited = HashMap::default();
-        let entries = self.entries();
-        for entry in entries.values().filter(|entry| entry.answer.is_some()) {
-            *awaited.entry(entry.service.clone()).or_default() += 1;
-        }
-        awaited
-    }
-
-    /// Forgets a token, unless its outcome is awaited.
-    pub(in crate::engine) fn withdraw(&self, token: Token) {
-        let mut entries = self.entries();
-        if entries
-            .get(&token)
-            .is_some_and(|entry| entry.answer.is_none())
-        {
-            entries.remove(&token);
-        }
-    }
-
-    /// Waits for the outcome that comes with a token.
-    pub(in crate::engine) fn wait(self: &Arc<Self>, token: Token) -> Awaited {
-        let (answer, outcome) = oneshot::channel();
-        if let Some(entry) = self.entries().get_mut(&token) {
-            entry.answer = Some(answer);
-        }
-        Awaited {
-            laters: Arc::clone(self),
-            token,
-            outcome,
-        }
-    }
-
-    /// The service whose outcome a token gives, and whether it is awaited yet. `None` where there is no such call.
-    fn find(&self, cid: Cid, token: Token) -> Option<(ServiceName, bool)> {
-        let entries = self.entries();
-        let entry = entries.get(&token).filter(|entry| entry.cid == cid)?;
-        Some((entry.service.clone(), entry.answer.is_some()))
-    }
-
-    /// Gives an outcome; answers whether somebody still waited for it.
-    fn give(&self, token: Token, outcome: Result<Reply>) -> bool {
-        let answer = self.entries().remove(&token).and_then(|entry| entry.answer);
-        answer.is_some_and(|answer| answer.send(outcome).is_ok())
-    }
-}
-
-/// The outcome of a synchronous call that comes later. Dropped, it is not wanted any more.
-#[derive(Debug)]
-pub(in crate::engine) struct Awaited {
-    laters: Arc<Laters>,
-    token: Token,
-    outcome: oneshot::Receiver<Result<Reply>>,
-}
-
-impl Future for Awaited {
-    type Output = Result<Reply>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = ready!(Pin::new(&mut self.outcome).poll(cx));
-        Poll::Ready(outcome.unwrap_or_else(|_| {
-            let message = "nobody can give the outcome any more";
-            Err(Error::cancelled(reason::CANCELLED, message))
-        }))
-    }
-}
-
-impl Drop for Awaited {
-    fn drop(&mut self) {
-        self.laters.entries().remove(&self.token);
-    }
-}
-
-impl Invoker {
-    /// Gives the outcome of an invocation whose handler answered "later"; answers its state then. The same outcome can
-    /// be given again.
-    ///
-    /// # Errors
-    ///
-    /// `FAILED_PRECONDITION` / `DISPATCH_VOID` where the token is not, or no longer, one of this invocation's; `ENDED`
-    /// where that ended otherwise; `INVALID_ARGUMENT` / `OUTPUT_INVALID` where the response does not fit the service,
-    /// which goes on waiting; `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`.
-    pub async fn complete(&self, cid: Cid, token: &str, outcome: Result<Reply>) -> Result<State> {
-        let token = Token::parse(token).ok_or_else(void)?;
-        let complete = self.clone().complete_whole(cid, token, outcome);
-        self.0.tasks.run_to_completion("complete", complete).await
-    }
-
-    async fn complete_whole(self, cid: Cid, token: Token, outcome: Result<Reply>) -> Result<State> {
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            let found = self.0.laters.find(cid, token);
-            if let Some((service, true)) = &found {
-                let route = self.0.routes.find(service.as_str())?;
-                let outcome = checked(&route, outcome.clone())?;
-                let state = match outcome.is_ok() {
-                    true => State::Succeeded,
-                    false => State::Failed,
-                };
-                if self.0.laters.give(token, outcome) {
-                    return Ok(state);
-                }
-            } else if found.is_none()
-                && self.0.hub.live(cid).is_none()
-                && let Some(state) = self.complete_stored(cid, token, &outcome).await?
-            {
+    async fn complete_or_wait(
+        self: Arc<Self>,
+        cid: Cid,
+        token: Token,
+        outcome: Outcome,
+    ) -> Result<State> {
+        let until = Instant::now() + HANDLER_TIMEOUT;
+        // Subscribed before anything is read: a change in between notifies.
+        let invocation = Subscription::new(&self.hub, cid);
+        let mut tokens = self.completions.subscribe();
+        loop {
+            tokens.mark_unchanged();
+            if let Some(state) = self.try_complete(cid, token, &outcome).await? {
                 return Ok(state);
             }
-            tokio::time::sleep(PAUSE).await;
+            let changed = async {
+                tokio::select! {
+                    () = invocation.changed() => {}
+                    _ = tokens.changed() => {}
+                }
+            };
+            if timeout_at(until, changed).await.is_err() {
+                let message = format!("the handler of {cid} has not answered yet: retry");
+                return Err(Error::unavailable(reason::STILL_RUNNING, message)
+                    .with_retry_after(HANDLER_TIMEOUT));
+            }
         }
-        let message = format!("the handler of {cid} has not answered yet: give the outcome again");
-        Err(Error::unavailable(reason::STILL_RUNNING, message).with_retry_after(PATIENCE))
     }
 
-    /// `None` where somebody else ends it right now.
-    async fn complete_stored(
+    /// Gives the outcome if it is awaited; `None` where the handler still runs, or the invocation ends just now.
+    async fn try_complete(
         &self,
         cid: Cid,
         token: Token,
-        outcome: &Result<Reply>,
+        outcome: &Outcome,
     ) -> Result<Option<State>> {
-        let invocation = self.look(cid).await?.invocation;
-        let later = invocation.completion;
-        if later.is_none_or(|later| later.token != token.hash()) {
-            return Err(void());
+        if let Some(owner) = self.completions.owner(cid, token) {
+            if !owner.is_awaited {
+                return Ok(None);
+            }
+            let route = self.routes.find(owner.service.as_str())?;
+            let outcome = check_outcome(&route, outcome.clone())?;
+            let state = match outcome.is_ok() {
+                true => State::Succeeded,
+                false => State::Failed,
+            };
+            let completed = self.completions.complete(token, outcome);
+            return Ok(completed.then_some(state));
         }
+        match self.hub.live(cid) {
+            Some(live) if live.owns_token(token) => Ok(None),
+            Some(_) => Err(token_void()),
+            None => self.try_complete_stored(cid, token, outcome).await,
+        }
+    }
+
+    async fn try_complete_stored(
+        &self,
+        cid: Cid,
+        token: Token,
+        outcome: &Outcome,
+    ) -> Result<Option<State>> {
+        let invocation = self.results.get(cid).await?.invocation;
+        let completion = invocation.completion;
+        if completion.is_none_or(|completion| completion.token != token.hash()) {
+            return Err(token_void());
+        }
+        let route = self.routes.find(invocation.request.service.as_str())?;
+        let outcome = self.to_stored(&route, outcome, &invocation)?;
         if !invocation.waits_for_completion() {
-            return self.given_before(&invocation, outcome).map(Some);
+            return repeated(&invocation, &outcome).map(Some);
         }
-        let service = invocation.request.service.as_str();
-        let route = self.0.routes.find(service)?;
-        let outcome = match checked(&route, outcome.clone())? {
-            Ok(reply) => Ok(self.storable_reply(&route, reply, &invocation)?),
-            Err(error) => Err(error),
-        };
-        let now = self.0.clock.now();
-        let ended = Ended::With(outcome);
-        let losses = self.0.limits.max_crashes;
-        let decision = decide(&route, &invocation, RUNNING, ended, now, losses);
-        let state = decision.state;
-        let taken = self.settle_idle(&route, &invocation, decision, Whose::Nobodys);
-        let taken = taken.await;
-        self.wake(&route);
+        let trigger = Trigger::AttemptEnded(AttemptResult::Outcome(outcome));
+        let rules = self.committer.rules(&route, &invocation);
+        let change = transition(&invocation, RUNNING, trigger, &rules)?;
+        let state = change.state;
+        let taken = self
+            .committer
+            .commit_change(&route, &invocation, change, Source::Unclaimed)
+            .await;
+        route.scheduler.wake();
         Ok(taken.then_some(state))
     }
 
-    /// What is answered to an outcome that is given again.
-    fn given_before(&self, invocation: &Invocation, given: &Result<Reply>) -> Result<State> {
-        let service = invocation.request.service.as_str();
-        let route = self.0.routes.find(service)?;
-        let given = match checked(&route, given.clone())? {
-            Ok(reply) => self.storable_reply(&route, reply, invocation),
-            Err(error) => Err(error),
-        };
-        let failed = invocation.last_failure.clone().map(Err);
-        let there = invocation.outcome().or(failed);
-        if there.is_some_and(|there| is_same(&there, &given)) {
-            return Ok(invocation.state);
-        }
-        let cid = invocation.request.cid;
-        let message = format!("{cid} does not wait for an outcome any more, and has another one");
-        Err(Error::failed_precondition(reason::ENDED, message))
-    }
-
-    /// Ends an attempt whose outcome did not come in time: as any other that was too slow.
-    pub(in crate::engine) async fn give_up_awaiting(
+    fn to_stored(
         &self,
         route: &Route,
+        outcome: &Outcome,
         invocation: &Invocation,
-        whose: Whose,
-    ) -> bool {
-        let timeout = route.attempt_timeout(&invocation.request);
-        let ended = Ended::With(Err(timed_out(route, timeout)));
-        let (now, losses) = (self.0.clock.now(), self.0.limits.max_crashes);
-        let decision = decide(route, invocation, RUNNING, ended, now, losses);
-        self.settle_idle(route, invocation, decision, whose).await
+    ) -> Result<Outcome> {
+        let max_bytes = self.limits.message_bytes;
+        let request = &invocation.request;
+        match check_outcome(route, outcome.clone())? {
+            Ok(reply) => stored_reply(&route.definition, reply, request, max_bytes).map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
     }
 }
 
-/// An outcome that fits the service. One that does not is its giver's to mend.
-fn checked(route: &Route, outcome: Result<Reply>) -> Result<Result<Reply>> {
+/// The answer to an outcome of an invocation that no longer waits: its state, where the outcome is the same.
+fn repeated(invocation: &Invocation, given: &Outcome) -> Result<State> {
+    let failure = invocation.last_failure.clone().map(Err);
+    let recorded = invocation.outcome().or(failure);
+    if recorded.is_some_and(|recorded| is_same(&recorded, given)) {
+        return Ok(invocation.state);
+    }
+    let cid = invocation.request.cid;
+    let message = format!("{cid} no longer waits for an outcome, and has another one");
+    Err(Error::failed_precondition(reason::ENDED, message))
+}
+
+/// Checks an outcome against the declaration of the service. A violation is reported to the caller that gives it.
+fn check_outcome(route: &Route, outcome: Outcome) -> Result<Outcome> {
     let Ok(reply) = outcome else {
         return Ok(outcome);
     };
@@ -283,21 +189,21 @@ fn checked(route: &Route, outcome: Result<Reply>) -> Result<Result<Reply>> {
     Ok(Ok(reply))
 }
 
-/// Whether what was given is what there is.
-fn is_same(there: &Result<Reply>, given: &Result<Reply>) -> bool {
-    match (there, given) {
-        (Ok(there), Ok(given)) => {
-            let read = |reply: &Reply| payload::decode(reply.payload.clone()).ok();
-            read(there) == read(given)
+fn is_same(recorded: &Outcome, given: &Outcome) -> bool {
+    match (recorded, given) {
+        (Ok(recorded), Ok(given)) => {
+            let decode = |reply: &Reply| payload::decode(reply.payload.clone()).ok();
+            decode(recorded) == decode(given)
         }
-        (Err(there), Err(given)) => {
-            (there.kind(), there.reason()) == (given.kind(), given.reason())
+        (Err(recorded), Err(given)) => {
+            (recorded.kind(), recorded.reason()) == (given.kind(), given.reason())
         }
         (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
     }
 }
 
-fn void() -> Error {
-    let message = "the token is not, or no longer, one that gives the outcome of this invocation";
+/// `FAILED_PRECONDITION` / `DISPATCH_VOID`.
+fn token_void() -> Error {
+    let message = "the token is not, or no longer, the completion token of this invocation";
     Error::failed_precondition(reason::DISPATCH_VOID, message)
 }

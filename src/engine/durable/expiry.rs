@@ -1,52 +1,82 @@
-//! Ending what waits and whose time is over: it may wait for a slot, for a key, or for somebody to serve it.
+//! Expiry: ends pending invocations whose expiration or deadline has passed, even if they wait for a permit, for their
+//! concurrency key or for a worker.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::Invoker;
+use crate::engine::clock::Clock;
+use crate::engine::durable::commit::{Committer, Source};
+use crate::engine::durable::transition::expiry;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::routing::Routes;
+use crate::engine::store::Store;
 use crate::model::error::Result;
 use crate::model::invocation::Invocation;
 
-/// How often to look: a lane that is free ends what it has at the instant itself.
-const EVERY: Duration = Duration::from_secs(1);
-/// How many are ended at once.
+/// How often the store is polled. A scheduler that has a free permit ends what it claims at the instant itself.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How many invocations are ended at once.
 const BATCH: usize = 256;
 
-/// Starts the watch.
-pub(in crate::engine) fn start(invoker: &Invoker) {
-    invoker.spawn_until_drain("overdue", watch(invoker.clone()));
+/// Ends expired invocations.
+#[derive(Debug)]
+pub(in crate::engine) struct Expiry {
+    store: Arc<dyn Store>,
+    routes: Arc<Routes>,
+    committer: Arc<Committer>,
+    clock: Clock,
 }
 
-async fn watch(invoker: Invoker) {
-    loop {
-        invoker.0.clock.pause(EVERY).await;
-        loop {
-            match invoker.end_overdue().await {
-                Ok(ended) if ended >= BATCH => tokio::task::yield_now().await,
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::error!(%error, "cannot end what is overdue");
-                    break;
-                }
-            }
+impl Expiry {
+    pub(in crate::engine) fn new(
+        store: Arc<dyn Store>,
+        routes: Arc<Routes>,
+        committer: Arc<Committer>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            store,
+            routes,
+            committer,
+            clock,
         }
     }
-}
 
-impl Invoker {
-    /// Ends some of what is overdue; answers how much.
-    async fn end_overdue(&self) -> Result<usize> {
-        let now = self.0.clock.now();
-        let overdue = self.0.store.overdue(now, BATCH).await?;
-        let end = async |invocation: Invocation| {
-            let service = invocation.request.service.as_str();
-            // Of a service that nobody knows any more: it waits until somebody does.
-            match self.0.routes.find(service) {
-                Ok(route) => usize::from(self.give_up_waiting(&route, &invocation).await),
-                Err(_) => 0,
+    /// Polls the store until the node drains.
+    pub(in crate::engine) fn start(self, lifecycle: &Lifecycle) {
+        lifecycle.spawn_until_drain("expiry", async move {
+            loop {
+                self.clock.pause(POLL_INTERVAL).await;
+                loop {
+                    match self.end_batch().await {
+                        Ok(ended) if ended >= BATCH => tokio::task::yield_now().await,
+                        Ok(_) => break,
+                        Err(error) => {
+                            tracing::error!(%error, "cannot end expired invocations");
+                            break;
+                        }
+                    }
+                }
             }
+        });
+    }
+
+    /// Ends some expired invocations; returns how many.
+    async fn end_batch(&self) -> Result<usize> {
+        let expired = self.store.overdue(self.clock.now(), BATCH).await?;
+        let end = async |invocation: Invocation| {
+            // A forgotten service has no route: its invocations wait until it is declared again.
+            let route = self.routes.get(invocation.request.service.as_str())?;
+            let rules = self.committer.rules(&route, &invocation);
+            let (state, trigger) = expiry(&invocation, &rules)?;
+            let source = Source::Unclaimed;
+            let ended = self
+                .committer
+                .apply(&route, &invocation, state, trigger, source);
+            ended.await.then_some(())
         };
-        // Together, so that they share the store's commits.
-        let ended = futures_util::future::join_all(overdue.into_iter().map(end)).await;
-        Ok(ended.into_iter().sum())
+        // Concurrently, so that they share the commits of the store.
+        let ended = futures_util::future::join_all(expired.into_iter().map(end)).await;
+        Ok(ended.into_iter().flatten().count())
     }
 }

@@ -1,4 +1,4 @@
-//! What the members of a group came to, as one dict: what is too much for one message is left out, and it says so.
+//! The outcomes of a group as one dict for its callbacks. What exceeds one message is left out and marked as truncated.
 
 use crate::codec::struct_pb;
 use crate::dict;
@@ -6,42 +6,42 @@ use crate::model::id::Cid;
 use crate::model::invocation::State;
 use crate::model::value::{Dict, Value};
 
-/// How large it may be: what every worker takes in one message (4 MiB), with room for what surrounds it.
+/// The largest dict, in bytes: the smallest message limit of workers (4 MiB), with room for the rest of the message.
 const MAX_BYTES: usize = (4 << 20) - (64 << 10);
 
-/// Outcomes in the order of the requests.
+/// Outcomes of members, in the order of their requests.
 #[derive(Debug)]
-pub(in crate::engine) struct Outcomes {
+pub(in crate::engine) struct GroupOutcomes {
     succeeded: u32,
     failed: u32,
     cancelled: u32,
     expired: u32,
-    entries: Vec<Entry>,
-    /// What all entries take.
+    members: Vec<MemberOutcome>,
+    /// The size of all members.
     bytes: usize,
     limit: usize,
     truncated: bool,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct MemberOutcome {
     dict: Dict,
-    /// What it takes, and what its response or error takes of that.
+    /// Its size, and the part of its response or error in that.
     bytes: usize,
-    body: usize,
+    body_bytes: usize,
 }
 
-/// The keys that are left out where there is no room for them.
+/// The keys that are left out first.
 const BODIES: [&str; 2] = ["response", "error"];
 
-impl Outcomes {
+impl GroupOutcomes {
     pub(in crate::engine) fn new(message_bytes: usize) -> Self {
         Self {
             succeeded: 0,
             failed: 0,
             cancelled: 0,
             expired: 0,
-            entries: Vec::new(),
+            members: Vec::new(),
             bytes: 0,
             limit: MAX_BYTES.min(message_bytes.saturating_sub(64 << 10)),
             truncated: false,
@@ -62,50 +62,50 @@ impl Outcomes {
         let whole = nested_size(&dict);
         let bare = without_body(&dict);
         let bare_bytes = nested_size(&bare).unwrap_or(0);
-        let entry = match whole {
-            // It fits by itself, and may have to go later.
-            Some(bytes) if self.bytes + bytes <= self.limit => Entry {
+        let member = match whole {
+            Some(bytes) if self.bytes + bytes <= self.limit => MemberOutcome {
                 dict,
                 bytes,
-                body: bytes.saturating_sub(bare_bytes),
+                body_bytes: bytes.saturating_sub(bare_bytes),
             },
             _ => {
                 self.truncated = true;
-                Entry {
+                MemberOutcome {
                     dict: bare,
                     bytes: bare_bytes,
-                    body: 0,
+                    body_bytes: 0,
                 }
             }
         };
-        self.bytes += entry.bytes;
-        self.entries.push(entry);
-        self.fit();
+        self.bytes += member.bytes;
+        self.members.push(member);
+        self.truncate();
     }
 
-    /// Leaves out what came last until the rest fits: responses first.
-    fn fit(&mut self) {
+    /// Leaves out the last ones until the rest fits: responses and errors first, then members.
+    fn truncate(&mut self) {
         if self.bytes <= self.limit {
             return;
         }
         self.truncated = true;
-        for entry in self.entries.iter_mut().rev().filter(|entry| entry.body > 0) {
-            entry.dict = without_body(&entry.dict);
-            self.bytes -= entry.body;
-            entry.bytes -= entry.body;
-            entry.body = 0;
+        let with_body = |member: &&mut MemberOutcome| member.body_bytes > 0;
+        for member in self.members.iter_mut().rev().filter(with_body) {
+            member.dict = without_body(&member.dict);
+            self.bytes -= member.body_bytes;
+            member.bytes -= member.body_bytes;
+            member.body_bytes = 0;
             if self.bytes <= self.limit {
                 return;
             }
         }
         while self.bytes > self.limit
-            && let Some(last) = self.entries.pop()
+            && let Some(last) = self.members.pop()
         {
             self.bytes -= last.bytes;
         }
     }
 
-    /// How many came to what.
+    /// How many members ended in which state.
     pub(in crate::engine) fn summary(&self) -> Dict {
         dict! {
             "members": self.succeeded + self.failed + self.cancelled + self.expired,
@@ -116,21 +116,21 @@ impl Outcomes {
         }
     }
 
-    /// The summary and every outcome.
-    pub(in crate::engine) fn in_full(self, group: Cid) -> Dict {
+    /// The summary and all outcomes.
+    pub(in crate::engine) fn into_dict(self, group: Cid) -> Dict {
         let mut all = self.summary();
         all.insert("group_cid", group.to_string());
         all.insert("truncated", self.truncated);
-        let entries = self.entries.into_iter();
-        let entries = entries.map(|entry| Value::from(entry.dict));
-        all.insert("outcomes", Value::List(entries.collect()));
+        let outcomes = self.members.into_iter();
+        let outcomes = outcomes.map(|member| Value::from(member.dict));
+        all.insert("outcomes", Value::List(outcomes.collect()));
         all
     }
 }
 
-/// An outcome without its response or its error, which says so.
-pub(in crate::engine) fn without_body(entry: &Dict) -> Dict {
-    let kept = entry.iter().filter(|(key, _)| !BODIES.contains(key));
+/// An outcome without its response or error, marked as truncated.
+pub(in crate::engine) fn without_body(outcome: &Dict) -> Dict {
+    let kept = outcome.iter().filter(|(key, _)| !BODIES.contains(key));
     let mut bare: Dict = kept
         .map(|(key, value)| (key.to_owned(), value.clone()))
         .collect();
@@ -138,9 +138,9 @@ pub(in crate::engine) fn without_body(entry: &Dict) -> Dict {
     bare
 }
 
-/// What an entry takes where it stands; `None` where it cannot stand there: it is too deep.
-pub(in crate::engine) fn nested_size(entry: &Dict) -> Option<usize> {
-    let placed = dict! { "outcomes": vec![Value::from(entry.clone())] };
+/// The encoded size of an outcome in the list of outcomes; `None` where it is too deeply nested for that.
+pub(in crate::engine) fn nested_size(outcome: &Dict) -> Option<usize> {
+    let placed = dict! { "outcomes": vec![Value::from(outcome.clone())] };
     let encoded = struct_pb::encode_value(&placed.into());
     encoded.ok().map(|bytes| bytes.len())
 }
@@ -154,15 +154,15 @@ mod tests {
     }
 
     #[test]
-    fn responses_go_from_the_end_and_then_entries_until_it_fits() {
-        let mut outcomes = Outcomes::new(usize::MAX);
+    fn responses_are_left_out_from_the_end_and_then_members_until_it_fits() {
+        let mut outcomes = GroupOutcomes::new(usize::MAX);
         outcomes.limit = 1_000;
         for position in 0..6 {
             outcomes.count(State::Succeeded);
             outcomes.add(entry(position, &"x".repeat(200)));
         }
         let encoded = outcomes.bytes;
-        let all = outcomes.in_full(Cid::new());
+        let all = outcomes.into_dict(Cid::new());
         assert!(encoded <= 1_000);
         assert_eq!(all["members"], Value::from(6));
         assert_eq!(all["truncated"], Value::from(true));
@@ -175,21 +175,21 @@ mod tests {
             .map(|entry| entry["truncated"] == Value::Null)
             .collect();
         assert_eq!(whole, [true, true, true, false, false, false]);
-        let mut many = Outcomes::new(usize::MAX);
+        let mut many = GroupOutcomes::new(usize::MAX);
         many.limit = 1_000;
         (0..100).for_each(|position| many.add(entry(position, "x")));
-        assert!(many.bytes <= 1_000 && many.truncated && many.entries.len() < 100);
+        assert!(many.bytes <= 1_000 && many.truncated && many.members.len() < 100);
     }
 
     #[test]
-    fn what_is_too_deep_is_left_out() {
+    fn a_response_that_is_too_deep_is_left_out() {
         let mut deep = Value::from(1);
         for _ in 0..31 {
             deep = dict! { "a": deep }.into();
         }
-        let mut outcomes = Outcomes::new(usize::MAX);
+        let mut outcomes = GroupOutcomes::new(usize::MAX);
         outcomes.add(dict! { "position": 0, "response": deep });
         assert!(outcomes.truncated);
-        assert_eq!(outcomes.entries[0].dict["truncated"], Value::from(true));
+        assert_eq!(outcomes.members[0].dict["truncated"], Value::from(true));
     }
 }

@@ -1,124 +1,123 @@
-//! Groups: they end when their members have, are cancelled with them, and give their outcomes in order.
+//! Groups: a group ends when its last member has ended, and its callbacks get all outcomes in order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
+use tokio::sync::Notify;
 
 use crate::dict;
-use crate::engine::Invoker;
-use crate::engine::durable::admin::has_ended;
-use crate::engine::durable::callbacks::{described, entry, follow_up};
-use crate::engine::durable::group_outcomes::Outcomes;
-use crate::engine::durable::transition::Decision;
-use crate::engine::results::lookup::InvocationView;
-use crate::engine::store::{Claim, Filter, Stored};
-use crate::model::batch::AcceptedGroup;
-use crate::model::error::{Error, Kind, Result, reason};
+use crate::engine::clock::Clock;
+use crate::engine::durable::callbacks::{callback, failure_dict, member_outcome};
+use crate::engine::durable::commit::{Committer, Source};
+use crate::engine::durable::group_outcomes::GroupOutcomes;
+use crate::engine::durable::transition::StateChange;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::limits::Limits;
+use crate::engine::results::lookup::CONCURRENT_READS;
+use crate::engine::store::{Claim, Store, Stored};
+use crate::model::error::{Error, Kind, Result};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{EventKind, Invocation, Outcome, State};
+use crate::model::invocation::{Invocation, State};
 use crate::model::payload::{Payload, Reply};
 use crate::model::value::Dict;
-use crate::service::BoxFuture;
 
-/// How many groups are taken from the store at once.
-const BATCH: usize = 4;
-/// How many members are cancelled at once: they share the store's commits.
-const AT_ONCE: usize = 64;
-/// How many are read at once: each may have megabytes.
-const READ_AT_ONCE: usize = 4;
-/// How many groups are looked at together, for those that are to be cancelled.
-const PAGE: usize = 100;
+/// How many groups one claim takes, at most.
+const MAX_CLAIM: usize = 4;
 /// How long to wait after the store failed.
-const PAUSE: Duration = Duration::from_secs(1);
+const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Ends groups whose members have ended: those of before the last restart as well.
-pub(in crate::engine) fn start(invoker: &Invoker) {
-    invoker.spawn_until_drain("groups", look(invoker.clone()));
-    invoker.spawn_until_drain("cancelled groups", invoker.clone().go_on_cancelling());
+/// Ends groups whose members have ended.
+#[derive(Debug)]
+pub(in crate::engine) struct Groups {
+    pub(in crate::engine) store: Arc<dyn Store>,
+    pub(in crate::engine) committer: Arc<Committer>,
+    pub(in crate::engine) clock: Clock,
+    pub(in crate::engine) limits: Arc<Limits>,
+    pub(in crate::engine) lifecycle: Arc<Lifecycle>,
+    /// Notified when a member has ended, or a group without members was accepted.
+    pub(in crate::engine) group_wakeup: Arc<Notify>,
 }
 
-async fn look(invoker: Invoker) {
-    let none = ServiceName::none();
-    loop {
-        let now = invoker.0.clock.now();
-        match invoker.0.store.claim(&none, now, BATCH).await {
-            Ok(Claim { invocations, .. }) if invocations.is_empty() => {
-                invoker.0.groups.notified().await;
-            }
-            Ok(Claim { invocations, .. }) => {
-                // Together: a small one need not wait for a large one. Whoever stops the node waits for what was begun.
-                let ends = invocations.into_iter().map(|group| {
-                    let end = invoker.clone().end_group(group);
-                    invoker.0.tasks.run_to_completion("group", end)
-                });
-                futures_util::future::join_all(ends).await;
-            }
-            Err(error) => {
-                tracing::error!(%error, "cannot look after groups");
-                tokio::time::sleep(PAUSE).await;
+impl Groups {
+    /// Ends groups until the node drains, those included whose members ended before a restart.
+    pub(in crate::engine) fn start(self: Arc<Self>) {
+        let lifecycle = Arc::clone(&self.lifecycle);
+        lifecycle.spawn_until_drain("groups", self.run());
+    }
+
+    async fn run(self: Arc<Self>) {
+        let none = ServiceName::none();
+        loop {
+            match self.store.claim(&none, self.clock.now(), MAX_CLAIM).await {
+                Ok(Claim { invocations, .. }) if invocations.is_empty() => {
+                    self.group_wakeup.notified().await;
+                }
+                Ok(Claim { invocations, .. }) => {
+                    // Concurrently, so that a small group does not wait for a large one. A claimed group is ended even if
+                    // the drain begins.
+                    let ends = invocations.into_iter().map(|group| {
+                        let end = Arc::clone(&self).end(group);
+                        self.lifecycle.tasks().run_to_completion("group", end)
+                    });
+                    futures_util::future::join_all(ends).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "cannot claim groups");
+                    tokio::time::sleep(STORE_RETRY_DELAY).await;
+                }
             }
         }
     }
-}
 
-impl Invoker {
-    /// Tells that a member has ended: its group may have ended as well.
-    pub(in crate::engine) fn look_after_groups(&self) {
-        self.0.groups.notify_one();
-    }
-
-    /// Ends a group whose members have ended, and has those invoked who want to know.
-    async fn end_group(self, group: Invocation) {
-        let _work = self.0.work.token();
+    /// Ends a group, and has its callbacks accepted in the same transaction.
+    async fn end(self: Arc<Self>, group: Invocation) {
+        let _work = self.lifecycle.work_token();
         let cid = group.request.cid;
         let outcomes = loop {
-            match self.gather(&group).await {
+            match self.read_outcomes(&group).await {
                 Ok(outcomes) => break outcomes,
                 Err(error) => {
-                    tracing::error!(%cid, %error, "cannot read the members of a group, trying again");
-                    tokio::time::sleep(PAUSE).await;
+                    tracing::error!(%cid, %error, "cannot read the members of a group; retrying");
+                    tokio::time::sleep(STORE_RETRY_DELAY).await;
                 }
             }
         };
-        let now = self.0.clock.now();
-        let summary = outcomes.summary();
-        let input = Payload::Value(outcomes.in_full(cid).into());
-        let reply = Reply::from(Payload::Value(summary.into()));
-        let decision = Decision {
-            state: State::Succeeded,
-            event: Some(EventKind::Succeeded(reply)),
-            ..Decision::as_it_is(&group)
-        };
-        let mut record = self.record_idle(self.0.limits.retention, &group, decision, now);
-        let final_services = group.request.terms.callbacks.iter();
-        let generation = self.0.store.generation();
-        record.followed_by = final_services
-            .map(|service| follow_up(&group, service, input.clone(), 0, now, generation))
+        let (now, generation) = (self.clock.now(), self.store.generation());
+        let summary = Reply::from(Payload::Value(outcomes.summary().into()));
+        let input = Payload::Value(outcomes.into_dict(cid).into());
+        let callbacks = group.request.terms.callbacks.iter();
+        let callbacks = callbacks
+            .map(|service| callback(&group, service, input.clone(), 0, now, generation))
             .collect();
-        self.conclude(&group, &record).await;
+        let change = StateChange::group_ended(&group, summary);
+        let retention = self.limits.retention;
+        self.committer
+            .commit(&group, change, Source::Claimed, retention, callbacks)
+            .await;
     }
 
-    /// Reads what the members of a group came to, in the order of their requests.
-    async fn gather(&self, group: &Invocation) -> Result<Outcomes> {
-        let members = self.0.store.members(group.request.cid).await?;
-        let wants_all = !group.request.terms.callbacks.is_empty();
-        let mut outcomes = Outcomes::new(self.limits().message_bytes);
+    /// Reads the outcomes of the members of a group, in the order of their requests.
+    async fn read_outcomes(&self, group: &Invocation) -> Result<GroupOutcomes> {
+        let members = self.store.members(group.request.cid).await?;
+        let has_callbacks = !group.request.terms.callbacks.is_empty();
+        let mut outcomes = GroupOutcomes::new(self.limits.message_bytes);
         let read = futures_util::stream::iter(members);
-        let read = read.map(async |(position, cid)| (position, cid, self.0.store.get(cid).await));
-        let mut read = read.buffered(READ_AT_ONCE);
+        let read = read.map(async |(position, cid)| (position, cid, self.store.get(cid).await));
+        let mut read = read.buffered(CONCURRENT_READS);
         while let Some((position, cid, stored)) = read.next().await {
             match stored {
                 Ok(Stored::Found(member)) => {
                     outcomes.count(member.state);
-                    if wants_all && let Some(last) = member.events.last() {
-                        outcomes.add(entry(&member.request, &last.kind, last.time));
+                    if has_callbacks && let Some(last) = member.events.last() {
+                        outcomes.add(member_outcome(&member.request, &last.kind, last.time));
                     }
                 }
-                // One that cannot be read must not keep the others from whoever waits for them.
+                // A damaged member must not keep its group from ending.
                 Err(error) if error.kind() == Kind::DataLoss => {
-                    tracing::error!(%cid, %error, "a member of a group cannot be read");
+                    tracing::error!(%cid, %error, "cannot read a member of a group");
                     outcomes.count(State::Failed);
-                    outcomes.add(unreadable(position, cid, &error));
+                    outcomes.add(unreadable_member(position, cid, &error));
                 }
                 Ok(Stored::Removed(_) | Stored::Unknown) => {}
                 Err(error) => return Err(error),
@@ -126,99 +125,14 @@ impl Invoker {
         }
         Ok(outcomes)
     }
-
-    /// Cancels the members of a group that have not ended; the group ends with the last of them.
-    pub(in crate::engine) fn cancel_group(
-        &self,
-        group: Invocation,
-    ) -> BoxFuture<'_, Result<InvocationView>> {
-        Box::pin(async move {
-            if group.state.is_terminal() {
-                return Err(has_ended(&group));
-            }
-            let cid = group.request.cid;
-            // Where the node ends before all of them are cancelled, the next one goes on.
-            self.0.store.request_cancel(cid).await?;
-            let members = self.0.store.members(cid).await?;
-            let cancelled = futures_util::stream::iter(members).map(|(_, cid)| self.cancel(cid));
-            let mut cancelled = cancelled.buffer_unordered(AT_ONCE);
-            let mut failed = None;
-            while let Some(cancelled) = cancelled.next().await {
-                // Others may have been faster, and one that cannot be cancelled does not keep the others.
-                let error = cancelled
-                    .err()
-                    .filter(|error| error.reason() != reason::ENDED);
-                failed = failed.or(error);
-            }
-            match failed {
-                Some(error) => Err(error),
-                None => self.look(cid).await,
-            }
-        })
-    }
-
-    /// Goes on with the groups that the node before was told to cancel, and ended meanwhile: until all are cancelled.
-    async fn go_on_cancelling(self) {
-        while let Err(error) = self.cancel_on().await {
-            // The services of workers may not be known yet.
-            tracing::warn!(%error, "cannot go on cancelling groups, trying again");
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn cancel_on(&self) -> Result<()> {
-        let waiting = || Filter {
-            awaited: true,
-            ..Filter::default()
-        };
-        let (mut before, mut failed) = (None, Ok(()));
-        loop {
-            let page = self.0.store.list(waiting(), before, PAGE).await?;
-            for found in page.invocations {
-                if found.request.group().is_some()
-                    && found.cancel_requested
-                    && let Err(error) = self.cancel(found.request.cid).await
-                    && error.reason() != reason::ENDED
-                {
-                    failed = Err(error);
-                }
-            }
-            before = page.next;
-            if before.is_none() {
-                return failed;
-            }
-        }
-    }
-
-    /// The outcomes of the members of a group that has ended, in the order of their requests.
-    pub(in crate::engine) async fn outcomes(
-        &self,
-        group: &AcceptedGroup,
-    ) -> Result<Vec<(Cid, Outcome)>> {
-        let members = group.members.iter().copied();
-        let read = futures_util::stream::iter(members).map(async |cid| {
-            let outcome = match self.look(cid).await {
-                Ok(found) => found.invocation.outcome().unwrap_or_else(|| Err(open(cid))),
-                Err(error) if error.reason() == reason::RESULT_EXPIRED => Err(error),
-                Err(error) => return Err(error),
-            };
-            Ok((cid, outcome))
-        });
-        read.buffered(READ_AT_ONCE).try_collect().await
-    }
 }
 
-/// What is told of a member that cannot be read.
-fn unreadable(position: u32, cid: Cid, error: &Error) -> Dict {
+/// The outcome of a member that cannot be read.
+fn unreadable_member(position: u32, cid: Cid, error: &Error) -> Dict {
     dict! {
         "position": position,
         "cid": cid.to_string(),
         "state": State::Failed.name(),
-        "error": described(error),
+        "error": failure_dict(error),
     }
-}
-
-fn open(cid: Cid) -> Error {
-    let message = format!("{cid} has not ended yet");
-    Error::failed_precondition(reason::NOT_ENDED, message)
 }

@@ -1,15 +1,19 @@
-//! Durable invocations: accepted, scheduled, run, committed, expired and removed.
+//! Durable invocations: accepted, scheduled, run, committed, expired, cancelled, retained and removed.
 
 pub(in crate::engine) mod accept;
 pub(in crate::engine) mod accept_batch;
 pub(in crate::engine) mod admin;
 pub(in crate::engine) mod callbacks;
+pub(in crate::engine) mod cancel;
 pub(in crate::engine) mod commit;
 pub(in crate::engine) mod completion;
+pub(in crate::engine) mod deferral;
 pub(in crate::engine) mod expiry;
 pub(in crate::engine) mod group_outcomes;
 pub(in crate::engine) mod groups;
 pub(in crate::engine) mod retention;
 pub(in crate::engine) mod run;
 pub(in crate::engine) mod scheduler;
+pub(in crate::engine) mod stored_reply;
 pub(in crate::engine) mod transition;
+pub(in crate::engine) mod wakeup;

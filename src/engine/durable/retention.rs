@@ -1,32 +1,32 @@
-//! Removing what has been kept long enough, in small steps.
+//! Retention: removes invocations whose retention has ended, and tombstones in turn, in small batches.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::Invoker;
+use crate::engine::clock::Clock;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::store::Store;
 
-/// How often to look.
-const EVERY: Duration = Duration::from_secs(10);
-/// How many to remove at once: bounded, so that nobody waits long behind it.
+/// How often the store is polled.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
+/// How many are removed at once: bounded, so that other writes do not wait long.
 const BATCH: usize = 1_000;
 
-/// Starts the sweeper.
-pub(in crate::engine) fn start(invoker: &Invoker) {
-    invoker.spawn_until_drain("purge", sweep(invoker.clone()));
-}
-
-async fn sweep(invoker: Invoker) {
-    loop {
-        invoker.0.clock.pause(EVERY).await;
+/// Removes what its retention no longer keeps, until the node drains.
+pub(in crate::engine) fn start(store: Arc<dyn Store>, clock: Clock, lifecycle: &Lifecycle) {
+    lifecycle.spawn_until_drain("retention", async move {
         loop {
-            let removed = invoker.0.store.purge(invoker.0.clock.now(), BATCH).await;
-            match removed {
-                Ok(removed) if removed >= BATCH => tokio::task::yield_now().await,
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::error!(%error, "cannot remove what has been kept long enough");
-                    break;
+            clock.pause(POLL_INTERVAL).await;
+            loop {
+                match store.purge(clock.now(), BATCH).await {
+                    Ok(removed) if removed >= BATCH => tokio::task::yield_now().await,
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::error!(%error, "cannot remove invocations after their retention");
+                        break;
+                    }
                 }
             }
         }
-    }
+    });
 }

@@ -1,4 +1,4 @@
-//! One attempt of an asynchronous invocation, from its start to its record.
+//! Runs one attempt of a claimed invocation, from its claim to the commit of its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,136 +7,203 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::codec::payload;
-use crate::engine::Invoker;
 use crate::engine::admission::concurrency::Permits;
-use crate::engine::admission::permits::Slot;
-use crate::engine::durable::commit::{Whose, deadline_passed};
+use crate::engine::durable::commit::{Committer, Source};
+use crate::engine::durable::deferral::Deferrals;
+use crate::engine::durable::stored_reply::stored_reply;
+use crate::engine::durable::transition::{
+    AttemptResult, Trigger, attempt_timed_out, cancelled, completion_timed_out, deadline_passed,
+    expiry, node_lost, poisoned_by_node,
+};
 use crate::engine::execution::attempt::Attempt;
-use crate::engine::execution::dispatch::Dispatch;
-use crate::engine::execution::invoke_durable::node_lost;
-use crate::engine::execution::response_format::{Wanted, with_ignored};
-use crate::engine::results::hub::Live;
+use crate::engine::execution::executor::{Executor, Start};
+use crate::engine::execution::response_format::with_ignored;
+use crate::engine::execution::worker_dispatch::{
+    Compatible, NotAcquired, acquire_compatible, no_compatible_worker,
+};
+use crate::engine::results::live::Live;
 use crate::engine::routing::Route;
-use crate::model::error::{Error, Result, reason};
-use crate::model::invocation::{Invocation, State, Transition};
-use crate::model::payload::{Format, Payload, Reply};
-use crate::model::token::TokenHash;
+use crate::engine::store::{Store, Stored};
+use crate::model::error::{Error, Result};
+use crate::model::id::Cid;
+use crate::model::invocation::{Invocation, State};
+use crate::model::payload::Reply;
 use crate::service::{Admitted, DispatchStatus, InvocationInfo, Platform as _};
 
-/// What stopped an attempt.
+/// How long background work waits for a worker that accepts its input, before it is deferred.
+const COMPATIBLE_WORKER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What stopped the wait for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stopped {
-    /// It ended by itself.
-    Itself,
-    /// There was no sign of life for too long.
-    Silence,
+enum Stop {
+    /// The attempt ended.
+    Ended,
+    /// There was no sign of life for the attempt's timeout.
+    Timeout,
     /// The deadline of the invocation passed.
     Deadline,
-    /// Somebody wants it cancelled.
-    Canceller,
-    /// The node stops.
-    Node,
+    /// A caller cancels the invocation.
+    Cancel,
+    /// The node halts.
+    Halt,
 }
 
-/// How an attempt ended.
+/// Runs attempts.
 #[derive(Debug)]
-pub(in crate::engine) enum Ended {
-    /// With an outcome.
-    With(Result<Reply>),
-    /// The worker gave it back: it does not count.
-    HandedBack,
-    /// The node stopped first: nor does that, but it may have begun.
-    Halted,
-    /// Its worker was lost.
-    Lost(Error),
-    /// The handler answered "later": whoever has the token gives the outcome.
-    Later(TokenHash),
+pub(in crate::engine) struct Runner {
+    executor: Arc<Executor>,
+    store: Arc<dyn Store>,
+    committer: Arc<Committer>,
+    deferrals: Arc<Deferrals>,
 }
 
-impl Invoker {
-    /// Runs one attempt of an invocation that was claimed, and records what became of it.
-    pub(in crate::engine) async fn run_in_background(
-        self,
+impl Runner {
+    pub(in crate::engine) fn new(
+        executor: Arc<Executor>,
+        store: Arc<dyn Store>,
+        committer: Arc<Committer>,
+        deferrals: Arc<Deferrals>,
+    ) -> Self {
+        Self {
+            executor,
+            store,
+            committer,
+            deferrals,
+        }
+    }
+
+    /// Runs an attempt of a claimed invocation and commits its end, or what ends the invocation without an attempt.
+    pub(in crate::engine) async fn run(
+        self: Arc<Self>,
         route: Arc<Route>,
         invocation: Invocation,
         permits: Permits,
     ) {
-        let engine = &self.0;
-        let _work = engine.work.token();
-        if invocation.waits_for_completion() {
-            if !self.gave_up(&route, &invocation).await {
-                self.give_up_awaiting(&route, &invocation, Whose::Ours)
+        let _work = self.executor.runtime().lifecycle.work_token();
+        match self.ends_without_attempt(&route, &invocation) {
+            Some((state, trigger)) => {
+                let source = Source::Claimed;
+                self.committer
+                    .apply(&route, &invocation, state, trigger, source)
                     .await;
+                drop(permits);
             }
-            drop(permits);
-            self.wake(&route);
-            return;
+            None => self.run_attempt(&route, &invocation, permits).await,
         }
-        // What somebody wants cancelled is: it is looked at below.
-        if !invocation.cancel_requested
-            && let Some(error) = self.not_again(&invocation)
-        {
-            // It had begun, or may have: the store does not hold the start of a first attempt.
-            let begun = Invocation {
-                state: State::Pending { started: true },
-                ..invocation
-            };
-            let change = Transition::UncleanRestart { poisoned: true };
-            self.end_pending(&route, &begun, change, error, Whose::Ours)
-                .await;
-            drop(permits);
-            self.wake(&route);
-            return;
-        }
-        if self.gave_up(&route, &invocation).await {
-            drop(permits);
-            self.wake(&route);
-            return;
-        }
-        let fitted = Box::pin(self.fit_soon(&route, permits, &invocation)).await;
-        if let Err(error) = &fitted
-            && error.reason() == reason::NO_COMPATIBLE_WORKER
-        {
-            self.put_off(&route, &invocation, error.clone()).await;
-            self.wake(&route);
-            return;
-        }
-        let now = engine.clock.now();
-        let seat = fitted.as_ref().ok().and_then(|(permits, _)| permits.seat());
-        let worker = seat.map_or("", |seat| seat.worker());
-        let generation = engine.store.generation();
-        let live = Arc::new(Live::begin(&invocation, worker, generation, now));
-        engine.hub.open(Arc::clone(&live));
-        let ended = match self.begin(&invocation).await {
-            Ok(()) => self.attempt(&route, &invocation, fitted, &live).await,
-            Err(ended) => ended,
-        };
-        self.settle(&route, &invocation, &live, ended).await;
-        self.wake(&route);
+        route.scheduler.wake();
     }
 
-    /// Why an invocation that the node may have ended in is not attempted again, if it is not.
-    fn not_again(&self, invocation: &Invocation) -> Option<Error> {
+    /// What ends a claimed invocation without an attempt, if anything does, with the state that it applies to.
+    fn ends_without_attempt(
+        &self,
+        route: &Route,
+        invocation: &Invocation,
+    ) -> Option<(State, Trigger)> {
+        let rules = self.committer.rules(route, invocation);
+        if invocation.waits_for_completion() {
+            let expiry = expiry(invocation, &rules);
+            return Some(expiry.unwrap_or_else(|| completion_timed_out(invocation, &rules)));
+        }
+        // A cancellation that was requested before the crash comes first.
+        if !invocation.cancel_requested
+            && let Some(error) = self.crashed(invocation)
+        {
+            // The attempt may have started: the store does not hold the start of a first attempt.
+            return Some((State::Pending { started: true }, Trigger::Crashed(error)));
+        }
+        expiry(invocation, &rules)
+    }
+
+    /// Why an invocation that ran while the node crashed is not attempted again, if it is not.
+    fn crashed(&self, invocation: &Invocation) -> Option<Error> {
         if !invocation.recovered {
             return None;
         }
         if invocation.request.terms.at_most_once {
             return Some(node_lost());
         }
-        let is_poisoned = invocation.crash_count >= self.0.limits.max_crashes;
-        is_poisoned.then(|| poisoned(invocation.crash_count))
+        let crash_count = invocation.crash_count;
+        let max_crashes = self.executor.runtime().limits.max_crashes;
+        (crash_count >= max_crashes).then(|| poisoned_by_node(crash_count))
     }
 
-    /// Records the attempt of an invocation that the node may have ended in before: where it ends again, that counts.
-    async fn begin(&self, invocation: &Invocation) -> Result<(), Ended> {
+    async fn run_attempt(&self, route: &Arc<Route>, invocation: &Invocation, permits: Permits) {
+        let acquired = match Box::pin(self.acquire(route, permits, invocation)).await {
+            Err(NotAcquired::NoCompatibleWorker | NotAcquired::QueueFull(_)) => {
+                let error = no_compatible_worker(route);
+                return self.deferrals.defer(route, invocation, error).await;
+            }
+            Err(NotAcquired::Failed(error)) => Err(error),
+            Ok(acquired) => Ok((acquired.permits, acquired.admitted)),
+        };
+        let runtime = self.executor.runtime();
+        let permits = acquired.as_ref().ok();
+        let worker = permits.and_then(|(permits, _)| permits.worker());
+        let generation = self.store.generation();
+        let live = Live::start(invocation, worker, generation, runtime.clock.now());
+        let live = Arc::new(live);
+        runtime.hub.open(Arc::clone(&live));
+        let result = match (self.record_start(invocation).await, acquired) {
+            (Err(result), _) => result,
+            (Ok(()), Err(error)) => AttemptResult::Outcome(Err(error)),
+            (Ok(()), Ok((permits, admitted))) => {
+                self.attempt(route, invocation, permits, admitted, &live)
+                    .await
+            }
+        };
+        let trigger = Trigger::AttemptEnded(result);
+        let source = Source::Attempt(&live);
+        self.committer
+            .apply(route, invocation, live.state(), trigger, source)
+            .await;
+    }
+
+    /// Acquires permits at a worker that accepts the input. Meanwhile the invocation may be cancelled or expire.
+    async fn acquire(
+        &self,
+        route: &Route,
+        permits: Permits,
+        invocation: &Invocation,
+    ) -> Result<Compatible, NotAcquired> {
+        let runtime = self.executor.runtime();
+        let give_up = async {
+            tokio::select! {
+                () = tokio::time::sleep(COMPATIBLE_WORKER_TIMEOUT) => {}
+                () = runtime.lifecycle.halting().cancelled() => {}
+            }
+            NotAcquired::NoCompatibleWorker
+        };
+        let request = &invocation.request;
+        let input = request.input.clone();
+        let acquired = acquire_compatible(runtime, route, permits, input, give_up).await?;
+        if acquired.waited && !self.is_still_pending(route, request.cid).await? {
+            // The next poll ends it.
+            return Err(NotAcquired::NoCompatibleWorker);
+        }
+        Ok(acquired)
+    }
+
+    /// Whether a claimed invocation is neither cancelled nor expired by now.
+    async fn is_still_pending(&self, route: &Route, cid: Cid) -> Result<bool, NotAcquired> {
+        match self.store.get(cid).await.map_err(NotAcquired::Failed)? {
+            Stored::Found(found) => {
+                let rules = self.committer.rules(route, &found);
+                Ok(expiry(&found, &rules).is_none())
+            }
+            Stored::Removed(_) | Stored::Unknown => Ok(false),
+        }
+    }
+
+    /// Records the start of an attempt of an invocation that ran while the node crashed: a further crash counts.
+    async fn record_start(&self, invocation: &Invocation) -> Result<(), AttemptResult> {
         if !invocation.recovered {
             return Ok(());
         }
-        let begun = self.0.store.begin(vec![invocation.request.cid]).await;
-        begun.map_err(|error| {
-            tracing::error!(cid = %invocation.request.cid, %error, "cannot begin an attempt");
-            Ended::HandedBack
+        let cid = invocation.request.cid;
+        let recorded = self.store.begin(vec![cid]).await;
+        recorded.map_err(|error| {
+            tracing::error!(%cid, %error, "cannot record the start of an attempt");
+            AttemptResult::HandedBack
         })
     }
 
@@ -144,84 +211,85 @@ impl Invoker {
         &self,
         route: &Arc<Route>,
         invocation: &Invocation,
-        fitted: Result<(Permits, Admitted)>,
+        permits: Permits,
+        Admitted { input, ignored }: Admitted,
         live: &Arc<Live>,
-    ) -> Ended {
+    ) -> AttemptResult {
         let request = &invocation.request;
         let timeout = route.attempt_timeout(request);
-        let facts = InvocationInfo {
+        let worker = permits.worker().cloned();
+        let definition = match &worker {
+            Some(worker) => Arc::clone(worker.definition()),
+            None => Arc::clone(&route.definition),
+        };
+        let cancel = live.cancel.clone();
+        let start = Start {
+            info: self.invocation_info(route, invocation),
+            permits,
+            cancel: cancel.clone(),
+            callers: None,
+            live: Some(Arc::clone(live)),
+        };
+        let (attempt, dispatch) = self.executor.start(route, &definition, start, input);
+        let deadline = request.terms.deadline;
+        let (outcome, stop) = self.watch(attempt, &cancel, live, timeout, deadline).await;
+        match outcome {
+            _ if stop == Stop::Deadline => {
+                let deadline = request.terms.deadline.unwrap_or(Timestamp::MAX);
+                AttemptResult::Outcome(Err(deadline_passed(deadline)))
+            }
+            Some(Ok(_)) if let Some(token) = dispatch.answers_later() => {
+                AttemptResult::AwaitingCompletion(token.hash())
+            }
+            Some(Ok(reply)) => {
+                let reply = with_ignored(reply, &ignored);
+                let max_bytes = self.executor.runtime().limits.message_bytes;
+                AttemptResult::Outcome(stored_reply(&definition, reply, request, max_bytes))
+            }
+            _ if stop == Stop::Halt => AttemptResult::Halted,
+            Some(Err(error)) if !cancel.is_cancelled() => {
+                match worker.map(|worker| worker.status()) {
+                    Some(DispatchStatus::Lost) => AttemptResult::WorkerLost(error),
+                    // It may have started, which counts as lost where it runs at most once.
+                    Some(DispatchStatus::HandedBack) if request.terms.at_most_once => {
+                        AttemptResult::WorkerLost(error)
+                    }
+                    Some(DispatchStatus::HandedBack | DispatchStatus::NotStarted) => {
+                        AttemptResult::HandedBack
+                    }
+                    Some(DispatchStatus::Open) | None => AttemptResult::Outcome(Err(error)),
+                }
+            }
+            Some(Err(_)) | None if stop == Stop::Cancel => AttemptResult::Outcome(Err(cancelled())),
+            // The handler was asked to stop at its timeout: that is the failure, whatever it returns.
+            Some(Err(_)) | None => {
+                AttemptResult::Outcome(Err(attempt_timed_out(invocation, timeout)))
+            }
+        }
+    }
+
+    fn invocation_info(&self, route: &Route, invocation: &Invocation) -> InvocationInfo {
+        let request = &invocation.request;
+        let clock = &self.executor.runtime().clock;
+        let progress = invocation.progress.as_ref();
+        InvocationInfo {
             cid: request.cid,
             service: route.name().clone(),
             attempt: invocation.attempts + 1,
-            // The timeout runs from the last sign of life: there is no instant for it yet.
-            deadline: request
-                .terms
-                .deadline
-                .map(|time| self.0.clock.instant(time)),
+            // The timeout runs from the last sign of life: it has no instant yet.
+            deadline: request.terms.deadline.map(|time| clock.instant(time)),
             metadata: Arc::new(request.metadata.clone()),
             parent: request.parent,
             root: request.root,
             asynchronous: true,
-            last_progress: invocation
-                .progress
-                .as_ref()
-                .map(|shown| shown.progress.clone()),
+            last_progress: progress.map(|record| record.progress.clone()),
             in_reply_to: request.terms.in_reply_to.clone(),
-        };
-        let deadline = request.terms.deadline;
-        let (permits, Admitted { input, ignored }) = match fitted {
-            Ok(fitted) => fitted,
-            Err(error) => return Ended::With(Err(error)),
-        };
-        let seat = permits.seat().cloned();
-        let definition = match &seat {
-            Some(seat) => Arc::clone(seat.definition()),
-            None => Arc::clone(&route.definition),
-        };
-        let cancel = live.cancel.clone();
-        let slot = Slot::new(Arc::clone(&route.gate), permits);
-        let (dispatch, context) = Dispatch::new(
-            self.clone(),
-            facts,
-            slot,
-            cancel.clone(),
-            None,
-            Some(Arc::clone(live)),
-        );
-        let attempt = Attempt::new(&definition, Arc::clone(&dispatch), context, input);
-        let (outcome, stopped) = self.watch(attempt, &cancel, live, timeout, deadline).await;
-        match outcome {
-            _ if stopped == Stopped::Deadline => {
-                let deadline = request.terms.deadline.unwrap_or(Timestamp::MAX);
-                Ended::With(Err(deadline_passed(deadline)))
-            }
-            Some(Ok(_)) if let Some(token) = dispatch.answers_later() => Ended::Later(token.hash()),
-            Some(Ok(reply)) => {
-                let reply = with_ignored(reply, &ignored);
-                Ended::With(self.storable_reply(route, reply, invocation))
-            }
-            _ if stopped == Stopped::Node => Ended::Halted,
-            Some(Err(error)) if !cancel.is_cancelled() => match seat.map(|seat| seat.status()) {
-                Some(DispatchStatus::Lost) => Ended::Lost(error),
-                // It may have begun: that is as good as lost to what runs once.
-                Some(DispatchStatus::HandedBack) if request.terms.at_most_once => {
-                    Ended::Lost(error)
-                }
-                Some(DispatchStatus::HandedBack | DispatchStatus::NotStarted) => Ended::HandedBack,
-                Some(DispatchStatus::Open) | None => Ended::With(Err(error)),
-            },
-            // The state says what becomes of it.
-            Some(Err(_)) | None if stopped == Stopped::Canceller => {
-                let message = "somebody cancelled the invocation";
-                Ended::With(Err(Error::cancelled(reason::CANCELLED, message)))
-            }
-            // It was asked to stop because its time was over: that is why it failed, whatever it says.
-            Some(Err(_)) | None => Ended::With(Err(timed_out(route, timeout))),
         }
     }
 
-    /// Waits for an attempt. When its time is over, or the node stops, it is asked to stop and has the grace period to
-    /// do so; `None` where it had to be dropped. Answers as well what stopped it.
+    /// Waits for an attempt. At its timeout, at the deadline, when it is cancelled or the node halts, the handler is
+    /// asked to stop and has the grace period; then it is dropped and the outcome is `None`. A handler that a worker
+    /// runs cannot be dropped: after a timeout its permits stay taken until it has ended, or its worker is lost.
     async fn watch(
         &self,
         mut attempt: Attempt,
@@ -229,81 +297,45 @@ impl Invoker {
         live: &Live,
         timeout: Duration,
         deadline: Option<Timestamp>,
-    ) -> (Option<Result<Reply>>, Stopped) {
-        let late = self.passes(deadline);
-        let mut stopped = tokio::select! {
+    ) -> (Option<Result<Reply>>, Stop) {
+        let runtime = self.executor.runtime();
+        let halting = runtime.lifecycle.halting();
+        let deadline = async || match deadline {
+            Some(deadline) => runtime.clock.sleep_until(deadline).await,
+            None => std::future::pending().await,
+        };
+        let mut stop = tokio::select! {
             biased;
-            outcome = &mut attempt => return (Some(outcome), Stopped::Itself),
-            () = cancel.cancelled() => Stopped::Canceller,
-            () = late => Stopped::Deadline,
-            () = silence(live, timeout) => Stopped::Silence,
-            () = self.0.halting.cancelled() => Stopped::Node,
+            outcome = &mut attempt => return (Some(outcome), Stop::Ended),
+            () = cancel.cancelled() => Stop::Cancel,
+            () = deadline() => Stop::Deadline,
+            () = silence(live, timeout) => Stop::Timeout,
+            () = halting.cancelled() => Stop::Halt,
         };
         cancel.cancel();
-        let grace = self.0.limits.grace;
+        let grace = runtime.limits.grace;
         let mut outcome = tokio::time::timeout(grace, &mut attempt).await.ok();
-        if outcome.is_none() && stopped == Stopped::Silence && attempt.is_elsewhere() {
-            // It cannot be dropped from here: the next attempt waits until it has ended, or its worker is lost.
-            let late = self.passes(deadline);
-            let unwanted = tokio::select! {
-                outcome = &mut attempt => return (Some(outcome), stopped),
-                () = late => return (None, Stopped::Deadline),
-                () = self.0.halting.cancelled() => return (None, Stopped::Node),
-                () = live.unwanted.cancelled() => Stopped::Canceller,
+        if outcome.is_none() && stop == Stop::Timeout && attempt.runs_at_worker() {
+            stop = tokio::select! {
+                outcome = &mut attempt => return (Some(outcome), stop),
+                () = deadline() => return (None, Stop::Deadline),
+                () = halting.cancelled() => return (None, Stop::Halt),
+                () = live.cancel_requested.cancelled() => Stop::Cancel,
             };
-            stopped = unwanted;
             outcome = tokio::time::timeout(grace, &mut attempt).await.ok();
         }
-        // What is elsewhere goes on there, and its token is void.
+        // The token of a worker's dispatch is void from here on.
         if outcome.is_none() {
-            attempt.end().await;
+            attempt.kill().await;
         }
-        (outcome, stopped)
-    }
-
-    /// Resolves at a deadline, if there is one.
-    async fn passes(&self, deadline: Option<Timestamp>) {
-        match deadline {
-            Some(deadline) => self.0.clock.sleep_until(deadline).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// The reply in the form it will be answered in: it is encoded once, here.
-    pub(in crate::engine) fn storable_reply(
-        &self,
-        route: &Route,
-        reply: Reply,
-        invocation: &Invocation,
-    ) -> Result<Reply> {
-        let request = &invocation.request;
-        // The work is done: what the format has no form for is kept as JSON.
-        let wanted = Wanted::or_json(request.response_format, &request.input);
-        let reply = wanted.write(route, reply)?;
-        let format = match &reply.payload {
-            Payload::Document(_, format) => *format,
-            _ => Format::Dict,
-        };
-        let payload =
-            payload::encode(reply.payload, format).map_err(crate::service::output_invalid)?;
-        let limit = self.0.limits.message_bytes;
-        if payload.weight() > limit {
-            let message = format!("the response is larger than {limit} bytes");
-            return Err(Error::internal(reason::OUTPUT_INVALID, message)
-                .with_retryable(false)
-                .with_info("message_bytes", limit));
-        }
-        Ok(Reply {
-            payload,
-            metadata: reply.metadata,
-        })
+        (outcome, stop)
     }
 }
 
-/// Resolves when there has been no sign of life for this long.
+/// Resolves when there was no sign of life for `timeout`.
 async fn silence(live: &Live, timeout: Duration) {
     loop {
-        let Some(until) = live.last_sign().checked_add(timeout) else {
+        let Some(until) = live.last_sign_of_life().checked_add(timeout) else {
             return std::future::pending().await;
         };
         if until <= Instant::now() {
@@ -311,22 +343,4 @@ async fn silence(live: &Live, timeout: Duration) {
         }
         tokio::time::sleep_until(until).await;
     }
-}
-
-/// `INTERNAL` / `POISONED`.
-fn poisoned(crash_count: u32) -> Error {
-    let message = format!("the node ended {crash_count} times in the middle of this invocation");
-    Error::internal(reason::POISONED, message)
-        .with_retryable(false)
-        .with_info("losses", crash_count)
-}
-
-pub(in crate::engine) fn timed_out(route: &Route, timeout: Duration) -> Error {
-    let message = format!(
-        "service `{}` gave no sign of life for {} ms",
-        route.name(),
-        timeout.as_millis()
-    );
-    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
-        .with_info("timeout_ms", timeout.as_millis())
 }

@@ -1,40 +1,94 @@
-//! What follows from the end of an attempt: the state machine and the retry policy decide, `settle.rs` carries it out.
+//! Transitions: what follows the end of an attempt, or what ends an invocation without one. Retries and their backoff
+//! are decided here. Pure: `commit.rs` writes what this decides.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::engine::clock::later;
-use crate::engine::durable::run::Ended;
-use crate::engine::execution::invoke_durable::node_lost;
-use crate::engine::routing::Route;
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::invocation::{
-    AsyncCompletion, EventKind, HELD, Invocation, State, Transition, is_retried,
+    AsyncCompletion, EventKind, HELD, Invocation, Outcome, RetryPolicy, State, Transition,
+    is_retried,
 };
 use crate::model::payload::Reply;
 use crate::model::token::TokenHash;
 
-/// How long what a worker gave back waits.
-const HANDED_BACK: Duration = Duration::from_millis(100);
+/// How long an invocation waits after its worker handed it back.
+const HANDED_BACK_DELAY: Duration = Duration::from_millis(100);
+/// How long an invocation that no connected worker accepts waits for its next poll.
+const DEFER_DELAY: Duration = Duration::from_secs(10);
 
-/// What is to be recorded.
-pub(in crate::engine) struct Decision {
+/// An attempt is under way, or its outcome is awaited from outside.
+pub(in crate::engine) const RUNNING: State = State::Running {
+    cancel_requested: false,
+};
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(in crate::engine) enum AttemptResult {
+    /// With an outcome.
+    Outcome(Outcome),
+    /// The worker handed it back: the attempt does not count.
+    HandedBack,
+    /// The node halted: the attempt does not count, but may have started.
+    Halted,
+    /// Its worker was lost.
+    WorkerLost(Error),
+    /// The handler answered "later": the outcome comes from outside, with this token.
+    AwaitingCompletion(TokenHash),
+}
+
+/// What happens to an invocation.
+#[derive(Debug)]
+pub(in crate::engine) enum Trigger {
+    /// An attempt ended.
+    AttemptEnded(AttemptResult),
+    /// A caller cancels it before an attempt runs.
+    Cancelled,
+    /// It did not start before its expiration.
+    Expired(Timestamp),
+    /// It did not end before its deadline.
+    DeadlinePassed(Timestamp),
+    /// The node crashed during an attempt, and there is no further one.
+    Crashed(Error),
+    /// No connected worker accepts its input: it is polled again later.
+    Deferred(Error),
+    /// It was held or deferred, and is due now.
+    Released,
+}
+
+/// What a transition depends on, besides the invocation.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct Rules<'a> {
+    /// The retry policy of the service. That of the invocation comes first.
+    pub(in crate::engine) retry_policy: &'a RetryPolicy,
+    pub(in crate::engine) attempt_timeout: Duration,
+    /// How often a worker or the node may be lost during an attempt.
+    pub(in crate::engine) max_crashes: u32,
+    /// A random number in 0..1, for full jitter of the backoff.
+    pub(in crate::engine) jitter: f64,
+    pub(in crate::engine) now: Timestamp,
+}
+
+/// What is to be committed.
+#[derive(Debug)]
+pub(in crate::engine) struct StateChange {
     pub(in crate::engine) state: State,
-    /// The attempts that count.
+    /// How many attempts count.
     pub(in crate::engine) attempts: u32,
-    /// How often its worker was lost since an attempt ended by itself.
+    /// How often a worker was lost since an attempt last ended by itself.
     pub(in crate::engine) crash_count: u32,
     pub(in crate::engine) due: Timestamp,
     pub(in crate::engine) event: Option<EventKind>,
     pub(in crate::engine) last_failure: Option<Error>,
-    /// Whether its outcome comes from outside, or came so.
+    /// Whether the outcome is awaited from outside, or came from there.
     pub(in crate::engine) completion: Option<AsyncCompletion>,
 }
 
-impl Decision {
-    /// Nothing has changed.
-    pub(in crate::engine) fn as_it_is(invocation: &Invocation) -> Self {
+impl StateChange {
+    /// The invocation as it is, without its last failure.
+    fn unchanged(invocation: &Invocation) -> Self {
         Self {
             state: invocation.state,
             attempts: invocation.attempts,
@@ -45,190 +99,378 @@ impl Decision {
             completion: invocation.completion.map(AsyncCompletion::finished),
         }
     }
-}
 
-/// Decides. `limit` is how often its worker may be lost.
-pub(in crate::engine) fn decide(
-    route: &Route,
-    invocation: &Invocation,
-    state: State,
-    ended: Ended,
-    now: Timestamp,
-    limit: u32,
-) -> Decision {
-    match ended {
-        Ended::With(Ok(reply)) => terminal(invocation, state, Transition::Response, Ok(reply)),
-        Ended::With(Err(error)) if is_cancelled(state) => terminal(
-            invocation,
-            state,
-            Transition::Failure { retried: false },
-            Err(error),
-        ),
-        Ended::With(Err(error)) => failed(route, invocation, state, error, now),
-        Ended::Halted if invocation.request.terms.at_most_once => {
-            let change = Transition::Failure { retried: false };
-            terminal(invocation, state, change, Err(node_lost()))
+    /// The end of a group whose members have ended.
+    pub(in crate::engine) fn group_ended(group: &Invocation, summary: Reply) -> Self {
+        Self {
+            state: State::Succeeded,
+            event: Some(EventKind::Succeeded(summary)),
+            ..Self::unchanged(group)
         }
-        Ended::Later(_) if is_cancelled(state) => {
-            let change = Transition::Failure { retried: false };
-            terminal(invocation, state, change, Err(cancelled()))
-        }
-        Ended::Later(token) => awaits(route, invocation, token, now),
-        Ended::Lost(error) => lost(invocation, state, error, limit, now),
-        // Not counted: the next attempt has the same number.
-        Ended::HandedBack | Ended::Halted => match state.after(Transition::HandedBack) {
-            Some(pending @ State::Pending { .. }) => Decision {
-                state: pending,
-                // A worker that gives back whatever it gets is not asked all the time.
-                due: later(now, HANDED_BACK),
-                last_failure: invocation.last_failure.clone(),
-                ..Decision::as_it_is(invocation)
-            },
-            _ => terminal(invocation, state, Transition::HandedBack, Err(cancelled())),
-        },
     }
 }
 
-/// What follows where the worker was lost: another attempt at once, which has the same number, as long as that did not
-/// happen too often.
-fn lost(
+/// Decides what follows. `state` is that of the invocation, or of its live attempt.
+///
+/// # Errors
+///
+/// `INTERNAL` / `TRANSITION_IMPOSSIBLE` where the table of states has no such transition.
+pub(in crate::engine) fn transition(
     invocation: &Invocation,
     state: State,
-    error: Error,
-    limit: u32,
-    now: Timestamp,
-) -> Decision {
-    let crash_count = invocation.crash_count + 1;
-    let budget_left = crash_count < limit && !invocation.request.terms.at_most_once;
-    match state.after(Transition::Lost { budget_left }) {
-        Some(pending @ State::Pending { .. }) => Decision {
-            state: pending,
-            crash_count,
-            due: now,
-            event: Some(EventKind::RetryScheduled {
-                failure: error.clone(),
-                due: now,
-            }),
+    trigger: Trigger,
+    rules: &Rules<'_>,
+) -> Result<StateChange> {
+    let end = |transition, error| end_without_attempt(invocation, state, transition, error);
+    match trigger {
+        Trigger::AttemptEnded(result) => attempt_ended(invocation, state, result, rules),
+        Trigger::Cancelled => end(Transition::Cancel, cancelled()),
+        Trigger::Expired(time) => end(Transition::ExpirationPassed, expired(time)),
+        Trigger::DeadlinePassed(time) => end(Transition::DeadlinePassed, deadline_passed(time)),
+        Trigger::Crashed(error) => end(Transition::UncleanRestart { poisoned: true }, error),
+        Trigger::Deferred(error) => Ok(StateChange {
+            due: later(rules.now, DEFER_DELAY),
             last_failure: Some(error),
-            ..Decision::as_it_is(invocation)
-        },
-        _ => {
-            let poisoned = crash_count >= limit && !is_cancelled(state);
-            let error = if poisoned {
-                poisoned_by_losses(crash_count)
-            } else {
-                error
-            };
-            terminal(
-                invocation,
-                state,
-                Transition::Lost { budget_left },
-                Err(error),
-            )
-        }
+            ..StateChange::unchanged(invocation)
+        }),
+        Trigger::Released => Ok(StateChange {
+            due: rules.now,
+            last_failure: invocation.last_failure.clone(),
+            ..StateChange::unchanged(invocation)
+        }),
     }
 }
 
-/// What follows where the outcome comes from outside: the attempt has its whole time again, from now on.
-fn awaits(route: &Route, invocation: &Invocation, token: TokenHash, now: Timestamp) -> Decision {
-    let timeout = route.attempt_timeout(&invocation.request);
-    Decision {
-        state: State::Pending { started: true },
-        due: later(now, timeout),
-        last_failure: invocation.last_failure.clone(),
-        completion: Some(AsyncCompletion::awaited(token)),
-        ..Decision::as_it_is(invocation)
-    }
-}
-
-fn poisoned_by_losses(crash_count: u32) -> Error {
-    let message = format!(
-        "its worker was lost {crash_count} times in the middle of an attempt: it may be the reason"
-    );
-    Error::internal(reason::POISONED, message).with_retryable(false)
-}
-
-/// Whether somebody wants it cancelled.
-fn is_cancelled(state: State) -> bool {
-    let cancel_requested = true;
-    state == State::Running { cancel_requested }
-}
-
-fn failed(
-    route: &Route,
+fn attempt_ended(
     invocation: &Invocation,
     state: State,
-    error: Error,
-    now: Timestamp,
-) -> Decision {
-    let attempts = invocation.attempts + 1;
-    let terms = &invocation.request.terms;
-    let policy = terms
-        .retry_policy
-        .as_ref()
-        .unwrap_or(&route.options.retry_policy);
-    let again = is_retried(&error) && !terms.at_most_once;
-    let wait = again
-        .then(|| policy.wait(attempts, fastrand::f64(), error.retry_after()))
-        .flatten();
-    let change = Transition::Failure {
-        retried: wait.is_some(),
-    };
-    match (state.after(change), wait) {
-        (Some(pending @ State::Pending { .. }), Some(wait)) => {
-            let due = later(now, wait);
-            Decision {
-                state: pending,
-                attempts,
-                crash_count: 0,
-                due,
-                event: Some(EventKind::RetryScheduled {
-                    failure: error.clone(),
-                    due,
+    result: AttemptResult,
+    rules: &Rules<'_>,
+) -> Result<StateChange> {
+    const FINAL: Transition = Transition::Failure { retried: false };
+    let is_cancelled = is_cancel_requested(state);
+    match result {
+        AttemptResult::Outcome(Ok(reply)) => {
+            end_attempt(invocation, state, Transition::Response, Ok(reply))
+        }
+        AttemptResult::Outcome(Err(error)) if is_cancelled => {
+            end_attempt(invocation, state, FINAL, Err(error))
+        }
+        AttemptResult::Outcome(Err(error)) => failed(invocation, state, error, rules),
+        AttemptResult::Halted if invocation.request.terms.at_most_once => {
+            end_attempt(invocation, state, FINAL, Err(node_lost()))
+        }
+        AttemptResult::AwaitingCompletion(_) if is_cancelled => {
+            end_attempt(invocation, state, FINAL, Err(cancelled()))
+        }
+        // The attempt has its whole timeout again, from now on.
+        AttemptResult::AwaitingCompletion(token) => Ok(StateChange {
+            state: State::Pending { started: true },
+            due: later(rules.now, rules.attempt_timeout),
+            last_failure: invocation.last_failure.clone(),
+            completion: Some(AsyncCompletion::awaited(token)),
+            ..StateChange::unchanged(invocation)
+        }),
+        AttemptResult::WorkerLost(error) => worker_lost(invocation, state, error, rules),
+        // The attempt does not count: the next one has the same number.
+        AttemptResult::HandedBack | AttemptResult::Halted => {
+            match state.after(Transition::HandedBack) {
+                Some(pending @ State::Pending { .. }) => Ok(StateChange {
+                    state: pending,
+                    // A worker that hands back all it gets is not polled in a loop.
+                    due: later(rules.now, HANDED_BACK_DELAY),
+                    last_failure: invocation.last_failure.clone(),
+                    ..StateChange::unchanged(invocation)
                 }),
-                last_failure: Some(error),
-                ..Decision::as_it_is(invocation)
+                _ => end_attempt(invocation, state, Transition::HandedBack, Err(cancelled())),
             }
         }
-        // No attempt is left: it waits until somebody retries or cancels it.
-        _ if terms.hold && again => Decision {
-            state: State::Pending { started: true },
-            attempts,
-            crash_count: 0,
-            due: HELD,
-            event: Some(EventKind::RetryScheduled {
-                failure: error.clone(),
-                due: HELD,
-            }),
-            last_failure: Some(error),
-            ..Decision::as_it_is(invocation)
-        },
-        _ => terminal(invocation, state, change, Err(error)),
     }
 }
 
-fn terminal(
+/// After a failure: a retry with backoff, the hold after the last one, or the end.
+fn failed(
     invocation: &Invocation,
     state: State,
-    change: Transition,
-    outcome: Result<Reply>,
-) -> Decision {
-    let state = state.after(change).unwrap_or(State::Failed);
-    let event = match (state, outcome) {
-        (_, Ok(reply)) => EventKind::Succeeded(reply),
-        (State::Cancelled, Err(_)) => EventKind::Cancelled(cancelled()),
-        (State::Expired, Err(error)) => EventKind::Expired(error),
-        (_, Err(error)) => EventKind::Failed(error),
+    error: Error,
+    rules: &Rules<'_>,
+) -> Result<StateChange> {
+    let attempts = invocation.attempts + 1;
+    let terms = &invocation.request.terms;
+    let policy = terms.retry_policy.as_ref().unwrap_or(rules.retry_policy);
+    let is_retryable = is_retried(&error) && !terms.at_most_once;
+    let backoff = is_retryable
+        .then(|| policy.wait(attempts, rules.jitter, error.retry_after()))
+        .flatten();
+    let transition = Transition::Failure {
+        retried: backoff.is_some(),
     };
-    Decision {
+    let retry = |state, due, error: Error| StateChange {
+        state,
+        attempts,
+        crash_count: 0,
+        due,
+        event: Some(EventKind::RetryScheduled {
+            failure: error.clone(),
+            due,
+        }),
+        last_failure: Some(error),
+        ..StateChange::unchanged(invocation)
+    };
+    match (state.after(transition), backoff) {
+        (Some(pending @ State::Pending { .. }), Some(backoff)) => {
+            Ok(retry(pending, later(rules.now, backoff), error))
+        }
+        // No attempt is left: it is held until a caller retries or cancels it.
+        _ if terms.hold && is_retryable => Ok(retry(State::Pending { started: true }, HELD, error)),
+        _ => end_attempt(invocation, state, transition, Err(error)),
+    }
+}
+
+/// After the loss of a worker: another attempt at once, with the same number, until that has happened too often.
+fn worker_lost(
+    invocation: &Invocation,
+    state: State,
+    error: Error,
+    rules: &Rules<'_>,
+) -> Result<StateChange> {
+    let crash_count = invocation.crash_count + 1;
+    let is_poisoned = crash_count >= rules.max_crashes;
+    let transition = Transition::Lost {
+        budget_left: !is_poisoned && !invocation.request.terms.at_most_once,
+    };
+    match state.after(transition) {
+        Some(pending @ State::Pending { .. }) => Ok(StateChange {
+            state: pending,
+            crash_count,
+            due: rules.now,
+            event: Some(EventKind::RetryScheduled {
+                failure: error.clone(),
+                due: rules.now,
+            }),
+            last_failure: Some(error),
+            ..StateChange::unchanged(invocation)
+        }),
+        _ => {
+            let error = match is_poisoned && !is_cancel_requested(state) {
+                true => poisoned_by_workers(crash_count),
+                false => error,
+            };
+            end_attempt(invocation, state, transition, Err(error))
+        }
+    }
+}
+
+/// The end of an invocation with its attempt.
+fn end_attempt(
+    invocation: &Invocation,
+    state: State,
+    transition: Transition,
+    outcome: Outcome,
+) -> Result<StateChange> {
+    let state = terminal_after(invocation, state, transition)?;
+    let event = match (state, outcome) {
+        (State::Cancelled, Err(_)) => EventKind::Cancelled(cancelled()),
+        (state, outcome) => end_event(state, outcome),
+    };
+    Ok(StateChange {
         state,
         attempts: invocation.attempts + 1,
         crash_count: 0,
         event: Some(event),
-        ..Decision::as_it_is(invocation)
+        ..StateChange::unchanged(invocation)
+    })
+}
+
+/// The end of an invocation that has no attempt under way.
+fn end_without_attempt(
+    invocation: &Invocation,
+    state: State,
+    transition: Transition,
+    error: Error,
+) -> Result<StateChange> {
+    let state = terminal_after(invocation, state, transition)?;
+    Ok(StateChange {
+        state,
+        event: Some(end_event(state, Err(error))),
+        ..StateChange::unchanged(invocation)
+    })
+}
+
+fn end_event(state: State, outcome: Outcome) -> EventKind {
+    match (state, outcome) {
+        (_, Ok(reply)) => EventKind::Succeeded(reply),
+        (State::Cancelled, Err(error)) => EventKind::Cancelled(error),
+        (State::Expired, Err(error)) => EventKind::Expired(error),
+        (_, Err(error)) => EventKind::Failed(error),
     }
 }
 
+fn terminal_after(invocation: &Invocation, state: State, transition: Transition) -> Result<State> {
+    let next = state.after(transition).filter(|next| next.is_terminal());
+    next.ok_or_else(|| {
+        let cid = invocation.request.cid;
+        let message = format!("{cid} cannot end by {transition:?} in state {state:?}");
+        Error::internal(reason::TRANSITION_IMPOSSIBLE, message).with_retryable(false)
+    })
+}
+
+/// What ends an invocation that does not run, if anything does: a cancellation, its expiration or its deadline; or the
+/// timeout of an outcome that is awaited from outside. Returned with the state that it applies to.
+pub(in crate::engine) fn expiry(
+    invocation: &Invocation,
+    rules: &Rules<'_>,
+) -> Option<(State, Trigger)> {
+    let now = rules.now;
+    if invocation.cancel_requested {
+        return Some((invocation.state, Trigger::Cancelled));
+    }
+    let terms = &invocation.request.terms;
+    let passed = |time: Option<Timestamp>| time.filter(|time| *time <= now);
+    if let State::Pending { started: false } = invocation.state
+        && let Some(time) = passed(terms.expire_time)
+    {
+        return Some((invocation.state, Trigger::Expired(time)));
+    }
+    if let Some(time) = passed(terms.deadline) {
+        return Some((invocation.state, Trigger::DeadlinePassed(time)));
+    }
+    let is_late = invocation.waits_for_completion() && invocation.due <= now;
+    is_late.then(|| completion_timed_out(invocation, rules))
+}
+
+/// The timeout of an outcome that is awaited from outside: as that of any other attempt.
+pub(in crate::engine) fn completion_timed_out(
+    invocation: &Invocation,
+    rules: &Rules<'_>,
+) -> (State, Trigger) {
+    let error = attempt_timed_out(invocation, rules.attempt_timeout);
+    let result = AttemptResult::Outcome(Err(error));
+    (RUNNING, Trigger::AttemptEnded(result))
+}
+
+/// `DEADLINE_EXCEEDED`: an attempt gave no sign of life for its timeout.
+pub(in crate::engine) fn attempt_timed_out(invocation: &Invocation, timeout: Duration) -> Error {
+    let message = format!(
+        "service `{}` gave no sign of life for {} ms",
+        invocation.request.service,
+        timeout.as_millis()
+    );
+    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
+        .with_info("timeout_ms", timeout.as_millis())
+}
+
+/// `CANCELLED`.
 pub(in crate::engine) fn cancelled() -> Error {
     Error::cancelled(reason::CANCELLED, "the invocation was cancelled")
+}
+
+fn expired(time: Timestamp) -> Error {
+    let message = format!("the invocation had not started when it expired at {time}");
+    Error::deadline_exceeded(reason::EXPIRED, message)
+}
+
+/// `DEADLINE_EXCEEDED`, without a retry.
+pub(in crate::engine) fn deadline_passed(time: Timestamp) -> Error {
+    let message = format!("the invocation had not ended at its deadline, {time}");
+    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message).with_retryable(false)
+}
+
+/// `UNKNOWN` / `NODE_LOST`: a call that is attempted at most once may have run.
+pub(in crate::engine) fn node_lost() -> Error {
+    let message = "the node ended before the service answered; the call is attempted at most once";
+    Error::new(Kind::Unknown, reason::NODE_LOST, message).with_retryable(false)
+}
+
+/// `INTERNAL` / `POISONED`: the node crashed too often during this invocation.
+pub(in crate::engine) fn poisoned_by_node(crash_count: u32) -> Error {
+    let message = format!("the node crashed {crash_count} times during this invocation");
+    Error::internal(reason::POISONED, message)
+        .with_retryable(false)
+        .with_info("losses", crash_count)
+}
+
+fn poisoned_by_workers(crash_count: u32) -> Error {
+    let message = format!(
+        "its worker was lost {crash_count} times during an attempt, which may be the cause"
+    );
+    Error::internal(reason::POISONED, message).with_retryable(false)
+}
+
+/// Whether a caller cancels the running invocation.
+fn is_cancel_requested(state: State) -> bool {
+    let cancel_requested = true;
+    state == State::Running { cancel_requested }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::{Cid, ServiceName};
+    use crate::model::invocation::Request;
+    use crate::model::payload::Payload;
+
+    const NOW: Timestamp = Timestamp::constant(1_000, 0);
+
+    fn invocation() -> Invocation {
+        let service = ServiceName::parse("a").unwrap();
+        let request = Request::new(Cid::new(), service, Payload::empty(), NOW);
+        Invocation::accepted(request, 1)
+    }
+
+    fn change(state: State, trigger: Trigger) -> Result<StateChange> {
+        let rules = Rules {
+            retry_policy: &RetryPolicy::default(),
+            attempt_timeout: Duration::from_secs(900),
+            max_crashes: 2,
+            jitter: 0.5,
+            now: NOW,
+        };
+        transition(&invocation(), state, trigger, &rules)
+    }
+
+    #[test]
+    fn an_impossible_transition_is_an_error_and_not_a_failed_invocation() {
+        let pending = State::Pending { started: false };
+        let answered = AttemptResult::Outcome(Ok(Payload::empty().into()));
+        for (state, trigger) in [
+            (pending, Trigger::AttemptEnded(answered)),
+            (State::Succeeded, Trigger::Cancelled),
+            // The table keeps a running invocation running: nothing ends.
+            (RUNNING, Trigger::Expired(NOW)),
+        ] {
+            let error = change(state, trigger).unwrap_err();
+            assert_eq!(error.reason(), reason::TRANSITION_IMPOSSIBLE);
+        }
+    }
+
+    #[test]
+    fn a_failure_is_retried_with_backoff_and_a_lost_worker_at_once() {
+        let error = || Error::unavailable("GONE", "gone");
+        let failure = Trigger::AttemptEnded(AttemptResult::Outcome(Err(error())));
+        let retry = change(RUNNING, failure).unwrap();
+        assert_eq!(retry.state, State::Pending { started: true });
+        assert_eq!((retry.attempts, retry.crash_count), (1, 0));
+        assert!(retry.due > NOW);
+        let lost = Trigger::AttemptEnded(AttemptResult::WorkerLost(error()));
+        let retry = change(RUNNING, lost).unwrap();
+        assert_eq!((retry.attempts, retry.crash_count, retry.due), (0, 1, NOW));
+    }
+
+    #[test]
+    fn a_cancelled_attempt_ends_cancelled_whatever_its_result() {
+        let state = State::Running {
+            cancel_requested: true,
+        };
+        for result in [
+            AttemptResult::Outcome(Err(Error::unavailable("GONE", "gone"))),
+            AttemptResult::HandedBack,
+            AttemptResult::Halted,
+            AttemptResult::WorkerLost(Error::unavailable("GONE", "gone")),
+        ] {
+            let ended = change(state, Trigger::AttemptEnded(result)).unwrap();
+            assert_eq!(ended.state, State::Cancelled);
+            assert!(matches!(ended.event, Some(EventKind::Cancelled(_))));
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Running a handler: its hooks, its panics, and what becomes of it when nobody waits for it any more.
+//! An attempt: runs a handler with its hooks, catches its panics, and enforces the grace period when it is dropped.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Span;
 
-use crate::engine::durable::completion::Awaited;
 use crate::engine::execution::dispatch::Dispatch;
+use crate::engine::execution::pending_completions::CompletionFuture;
 use crate::model::error::{Error, Kind, Result};
 use crate::model::payload::{Payload, Reply};
 use crate::service::{CatchUnwind, Context, Definition, HandlerFuture, run};
 
-/// A handler under way, with an owner.
+/// A running handler. Await it.
 ///
-/// Await it. When it is dropped before it has ended (its caller went away, its deadline passed), the handler is asked
-/// to stop and goes on in a task of its own for the grace period; then it is dropped, and its hooks run. Nothing is
+/// When an attempt is dropped before it has ended (its caller left, its deadline passed), its handler is asked to stop
+/// and continues in a background task for the grace period; then the handler is dropped and its hooks run. Nothing is
 /// spawned on the ordinary path.
 #[derive(Debug)]
 pub(in crate::engine) struct Attempt(Stage);
@@ -26,19 +26,19 @@ pub(in crate::engine) struct Attempt(Stage);
 #[derive(Debug)]
 enum Stage {
     Running(Running),
-    /// The handler answered "later": its slot is free, its caller waits on.
-    Later(Awaited),
-    Over,
+    /// The handler answered "later": its permits are released, and its caller waits for the completion.
+    AwaitingCompletion(CompletionFuture),
+    Ended,
 }
 
 struct Running {
     future: HandlerFuture,
-    /// Ends the handler, not the hooks after it. `None` where there are no hooks.
+    /// Drops the handler, but not the hooks that run after it. `None` where there are no hooks.
     kill: Option<CancellationToken>,
-    /// Holds the slot, and with it the place in all limits.
+    /// Holds the permits.
     dispatch: Arc<Dispatch>,
     span: Span,
-    /// The node does not stop before it.
+    /// Keeps the node from stopping.
     _work: TaskTrackerToken,
 }
 
@@ -62,9 +62,9 @@ impl Attempt {
             cid = %dispatch.cid,
             service.name = definition.name().as_str(),
         );
-        let hooks = &dispatch.invoker.0.hooks;
+        let hooks = &dispatch.runtime().hooks;
         let (future, kill) = span.in_scope(|| run(definition, hooks, context, input));
-        let work = dispatch.invoker.0.work.token();
+        let work = dispatch.runtime().lifecycle.work_token();
         Self(Stage::Running(Running {
             future,
             kill,
@@ -73,24 +73,22 @@ impl Attempt {
             _work: work,
         }))
     }
-}
 
-impl Attempt {
-    /// Whether its handler runs in another process: it cannot be ended from here.
-    pub(in crate::engine) fn is_elsewhere(&self) -> bool {
-        matches!(&self.0, Stage::Running(running) if running.dispatch.slot.seat().is_some())
+    /// Whether a worker runs the handler: it cannot be dropped from here.
+    pub(in crate::engine) fn runs_at_worker(&self) -> bool {
+        matches!(&self.0, Stage::Running(running) if running.dispatch.permits.worker().is_some())
     }
 
-    /// Ends a handler that was asked to stop and did not: drops it and runs its hooks.
-    pub(in crate::engine) async fn end(mut self) {
-        if let Stage::Running(running) = self.over() {
-            let grace = running.dispatch.invoker.0.limits.grace;
+    /// Drops a handler that was asked to stop and did not, and runs its hooks.
+    pub(in crate::engine) async fn kill(mut self) {
+        if let Stage::Running(running) = self.take() {
+            let grace = running.dispatch.runtime().limits.grace;
             kill(running, grace).await;
         }
     }
 
-    fn over(&mut self) -> Stage {
-        std::mem::replace(&mut self.0, Stage::Over)
+    fn take(&mut self) -> Stage {
+        std::mem::replace(&mut self.0, Stage::Ended)
     }
 }
 
@@ -100,14 +98,15 @@ impl Future for Attempt {
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let outcome = match &mut self.0 {
             Stage::Running(running) => ready!(running.poll(cx)),
-            Stage::Later(awaited) => ready!(Pin::new(awaited).poll(cx)),
-            Stage::Over => return Poll::Pending,
+            Stage::AwaitingCompletion(completion) => ready!(Pin::new(completion).poll(cx)),
+            Stage::Ended => return Poll::Pending,
         };
-        if let Stage::Running(running) = self.over()
+        if let Stage::Running(running) = self.take()
             && outcome.is_ok()
-            && let Some(token) = running.dispatch.awaited()
+            && let Some(token) = running.dispatch.awaited_call_token()
         {
-            self.0 = Stage::Later(running.dispatch.invoker.0.laters.wait(token));
+            let completions = &running.dispatch.runtime().completions;
+            self.0 = Stage::AwaitingCompletion(completions.wait(token));
             return self.poll(cx);
         }
         Poll::Ready(outcome)
@@ -118,9 +117,9 @@ impl Running {
     fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<Reply>> {
         let _entered = self.span.enter();
         let outcome = ready!(Pin::new(&mut CatchUnwind(&mut self.future)).poll(cx));
-        // A failure that is handed on by one caller after another is logged once, where it leaves.
+        // A failure that nested calls pass on is logged once, by the outermost one.
         if let Err(error) = &outcome
-            && self.dispatch.callers.is_none()
+            && !self.dispatch.is_nested()
         {
             log_failure(error);
         }
@@ -130,24 +129,25 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.dispatch.slot.close();
-        self.dispatch.withdraw();
+        self.dispatch.permits.close();
+        self.dispatch.withdraw_token();
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let Stage::Running(running) = self.over() {
+        if let Stage::Running(running) = self.take() {
             running.dispatch.cancel.cancel();
-            let engine = &running.dispatch.invoker.0;
-            let grace = engine.limits.grace;
-            engine.tasks.clone().spawn("grace", linger(running, grace));
+            let runtime = running.dispatch.runtime();
+            let grace = runtime.limits.grace;
+            let tasks = runtime.lifecycle.tasks().clone();
+            tasks.spawn("grace", finish_within_grace(running, grace));
         }
     }
 }
 
-/// Lets a handler that nobody waits for end by itself, and ends it after the grace period.
-async fn linger(mut running: Running, grace: Duration) {
+/// Lets a cancelled handler end by itself within the grace period, and drops it afterwards.
+async fn finish_within_grace(mut running: Running, grace: Duration) {
     let mut ended = std::future::poll_fn(|cx| running.poll(cx).map(drop));
     if tokio::time::timeout(grace, Pin::new(&mut ended))
         .await
@@ -157,7 +157,7 @@ async fn linger(mut running: Running, grace: Duration) {
     }
 }
 
-/// Drops a handler; where it has hooks, they run.
+/// Drops a handler and runs its hooks, which have the grace period in turn.
 async fn kill(mut running: Running, grace: Duration) {
     let service = running.dispatch.service.clone();
     running.span.in_scope(|| {
@@ -166,12 +166,11 @@ async fn kill(mut running: Running, grace: Duration) {
     if let Some(kill) = running.kill.clone() {
         kill.cancel();
         let ended = std::future::poll_fn(|cx| running.poll(cx).map(drop));
-        // Hooks have as much time again.
         let _ = tokio::time::timeout(grace, ended).await;
     }
 }
 
-/// Logs what an operator has to look at; what a caller has to mend is the caller's to log.
+/// Logs failures that an operator has to fix as errors; those that a caller has to fix are debug output.
 fn log_failure(error: &Error) {
     let (reason, trace) = (error.reason(), error.trace());
     match error.kind() {

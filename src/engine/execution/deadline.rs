@@ -1,4 +1,4 @@
-//! Waiting for an attempt until something else comes first: its deadline, its caller's end, the node's.
+//! Deadlines of synchronous calls: a timer for the deadline, the end of the caller, and the halt of the node.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,94 +8,117 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::admission::concurrency::Permits;
 use crate::engine::execution::attempt::Attempt;
 use crate::engine::execution::dispatch::Dispatch;
 use crate::engine::routing::Route;
 use crate::model::error::{Error, Result, reason};
 use crate::model::payload::Reply;
 
-/// An attempt and its alarm. Most handlers answer without waiting for anything: the alarm is set only when one does.
-pub(in crate::engine) struct Watched<'a> {
+/// An attempt with a deadline. Most handlers return without waiting: the timer starts only when one waits.
+pub(in crate::engine) struct WithDeadline<'a> {
     attempt: Attempt,
-    bounds: Bounds<'a>,
-    alarm: Option<Pin<Box<dyn Future<Output = Error> + Send + 'a>>>,
+    limits: CallLimits<'a>,
+    timer: Option<Pin<Box<dyn Future<Output = Error> + Send + 'a>>>,
 }
 
-/// What ends the wait for an attempt.
+/// What ends the wait for an attempt before the attempt does.
 #[derive(Clone, Copy)]
-pub(in crate::engine) struct Bounds<'a> {
+pub(in crate::engine) struct CallLimits<'a> {
     pub(in crate::engine) route: &'a Route,
-    /// The deadline, with the timeout that it came from. `None` where somebody else's is earlier.
+    /// The deadline, and the timeout that it comes from. `None` where the deadline of the caller is earlier.
     pub(in crate::engine) deadline: Option<(Instant, Duration)>,
     pub(in crate::engine) caller: Caller<'a>,
 }
 
-/// Who waits.
+/// The caller that waits.
 #[derive(Clone, Copy)]
 pub(in crate::engine) enum Caller<'a> {
-    /// Somebody outside, until the node halts.
-    Outside(&'a CancellationToken),
-    /// A handler, until it is no longer wanted itself.
+    /// A caller outside of the node, until the node halts.
+    External(&'a CancellationToken),
+    /// A handler, until it is cancelled itself.
     Handler(&'a Arc<Dispatch>),
 }
 
-impl<'a> Watched<'a> {
-    pub(in crate::engine) fn new(attempt: Attempt, bounds: Bounds<'a>) -> Self {
+impl<'a> WithDeadline<'a> {
+    pub(in crate::engine) fn new(attempt: Attempt, limits: CallLimits<'a>) -> Self {
         Self {
             attempt,
-            bounds,
-            alarm: None,
+            limits,
+            timer: None,
         }
     }
 }
 
-impl Future for Watched<'_> {
+impl Future for WithDeadline<'_> {
     type Output = Result<Reply>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Poll::Ready(outcome) = Pin::new(&mut self.attempt).poll(cx) {
             return Poll::Ready(outcome);
         }
-        let bounds = self.bounds;
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(bounds.passed()));
-        Poll::Ready(Err(ready!(alarm.as_mut().poll(cx))))
+        let limits = self.limits;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(limits.exceeded()));
+        Poll::Ready(Err(ready!(timer.as_mut().poll(cx))))
     }
 }
 
-impl Bounds<'_> {
-    /// Resolves when there is nothing to wait for any more; answers why.
-    pub(in crate::engine) async fn passed(self) -> Error {
-        let late = async {
+impl CallLimits<'_> {
+    /// Acquires permits within the limits. Mostly they are free.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL`; `UNAVAILABLE` / `NO_WORKER`; as for [`exceeded`](Self::exceeded).
+    pub(in crate::engine) async fn acquire_permits(self) -> Result<Permits> {
+        match self.route.limit.try_acquire() {
+            Some(permits) => Ok(permits),
+            None => Box::pin(self.wait_for_permits()).await,
+        }
+    }
+
+    async fn wait_for_permits(self) -> Result<Permits> {
+        tokio::select! {
+            biased;
+            permits = self.route.limit.acquire(self.route.name()) => permits,
+            error = self.exceeded() => Err(error),
+        }
+    }
+
+    /// Resolves when the wait ends, with the reason.
+    pub(in crate::engine) async fn exceeded(self) -> Error {
+        let deadline = async {
             match self.deadline {
                 Some((deadline, timeout)) => {
                     tokio::time::sleep_until(deadline).await;
-                    too_late(self.route, timeout)
+                    timed_out(self.route, timeout)
                 }
                 None => std::future::pending().await,
             }
         };
-        let left = async {
+        let caller = async {
             match self.caller {
-                Caller::Outside(halting) => {
+                Caller::External(halting) => {
                     halting.cancelled().await;
                     let message = "the node stopped before the service answered";
                     Error::unavailable(reason::NODE_STOPPING, message)
                 }
                 Caller::Handler(caller) => {
                     caller.cancel.cancelled().await;
-                    caller.ended()
+                    caller.end_reason()
                 }
             }
         };
         tokio::select! {
             biased;
-            error = late => error,
-            error = left => error,
+            error = deadline => error,
+            error = caller => error,
         }
     }
 }
 
-fn too_late(route: &Route, timeout: Duration) -> Error {
+fn timed_out(route: &Route, timeout: Duration) -> Error {
     let message = format!(
         "service `{}` did not answer within {} ms",
         route.name(),

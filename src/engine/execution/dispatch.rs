@@ -1,5 +1,6 @@
-//! One hand-over of an attempt or a nested call to a handler: its slot, its deadline, its way back into the engine.
+//! A dispatch: one hand-over of an attempt or a nested call to a handler, and the platform that its context reaches.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -7,10 +8,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::codec::{payload, struct_pb};
-use crate::engine::Invoker;
-use crate::engine::admission::permits::Slot;
+use crate::engine::admission::permits::HeldPermits;
+use crate::engine::durable::accept::Parent;
+use crate::engine::execution::call_chain::{self, CallChain};
+use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::limits::Limits;
-use crate::engine::results::hub::{Live, Untold};
+use crate::engine::results::live::{ItemRejected, Live};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
@@ -19,117 +22,109 @@ use crate::model::invocation::{Outcome, Progress};
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::token::Token;
-use crate::service::output_invalid;
-use crate::service::{BoxFuture, Context, InvocationInfo, KnownService, Platform, WorkerPermit};
+use crate::service::{
+    BoxFuture, Context, InvocationInfo, KnownService, Platform, WorkerPermit, output_invalid,
+};
 
-/// How long the note of a progress may be, in bytes.
-const MAX_NOTE_BYTES: usize = 4 * 1024;
+/// The longest message of a progress report, in bytes. A longer one is cut.
+const MAX_PROGRESS_MESSAGE_BYTES: usize = 4 * 1024;
 
-/// A dispatch under way. Its slot is free when the handler has ended or its grace period is over, whoever still holds
-/// the context.
+/// The engine, as a dispatch reaches it. Implemented by the executor, which makes dispatches.
+pub(in crate::engine) trait Host: fmt::Debug + Send + Sync {
+    fn runtime(&self) -> &HandlerRuntime;
+
+    /// Invokes a service as part of the invocation of `parent`.
+    fn invoke_nested(
+        self: Arc<Self>,
+        call: Call,
+        parent: Arc<Dispatch>,
+    ) -> BoxFuture<'static, Result<Reply>>;
+}
+
+/// A dispatch under way. Its permits are released when the handler has ended or its grace period is over, even if its
+/// context is still held.
 #[derive(Debug)]
 pub(in crate::engine) struct Dispatch {
     this: Weak<Self>,
-    pub(in crate::engine) invoker: Invoker,
+    host: Arc<dyn Host>,
     pub(in crate::engine) service: ServiceName,
     pub(in crate::engine) cid: Cid,
     pub(in crate::engine) root: Cid,
     pub(in crate::engine) deadline: Option<Instant>,
     pub(in crate::engine) metadata: Arc<Metadata>,
+    /// Fires when the handler is asked to stop.
     pub(in crate::engine) cancel: CancellationToken,
-    pub(in crate::engine) slot: Slot,
-    /// The calls this one is nested in, innermost first.
-    pub(in crate::engine) callers: Option<Arc<Link>>,
-    /// What the handler tells goes here. `None` in nested and unstored calls: nobody listens.
+    pub(in crate::engine) permits: HeldPermits,
+    /// The calls that wait for this one, where it is nested.
+    callers: Option<Arc<CallChain>>,
+    /// Where items and progress go. `None` in nested calls and in those that are not stored: nothing can follow them.
     live: Option<Arc<Live>>,
-    /// What the outcome can be given with later, once the handler has asked for it.
-    token: OnceLock<Token>,
-    /// The same, once the handler has answered so.
-    later: OnceLock<Token>,
-}
-
-/// A call that waits for a nested one: a link of the chain of callers.
-#[derive(Debug)]
-pub(in crate::engine) struct Link {
-    service: ServiceName,
-    caller: Option<Arc<Self>>,
-    depth: u32,
+    /// The completion token, once the handler has asked for it.
+    offered_token: OnceLock<Token>,
+    /// The same token, once the handler has answered "later".
+    awaited_token: OnceLock<Token>,
 }
 
 impl Dispatch {
-    /// Makes a dispatch and the context its handler gets.
+    /// Makes a dispatch, and the context that its handler gets.
     pub(in crate::engine) fn new(
-        invoker: Invoker,
-        facts: InvocationInfo,
-        slot: Slot,
+        host: Arc<dyn Host>,
+        info: InvocationInfo,
+        permits: HeldPermits,
         cancel: CancellationToken,
-        callers: Option<Arc<Link>>,
+        callers: Option<Arc<CallChain>>,
         live: Option<Arc<Live>>,
     ) -> (Arc<Self>, Context) {
-        let states = Arc::clone(&invoker.0.states);
+        let states = Arc::clone(&host.runtime().states);
         let dispatch = Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
-            invoker,
-            service: facts.service.clone(),
-            cid: facts.cid,
-            root: facts.root,
-            deadline: facts.deadline,
-            metadata: Arc::clone(&facts.metadata),
+            host,
+            service: info.service.clone(),
+            cid: info.cid,
+            root: info.root,
+            deadline: info.deadline,
+            metadata: Arc::clone(&info.metadata),
             cancel: cancel.clone(),
-            slot,
+            permits,
             callers,
             live,
-            token: OnceLock::new(),
-            later: OnceLock::new(),
+            offered_token: OnceLock::new(),
+            awaited_token: OnceLock::new(),
         });
         let platform = Arc::clone(&dispatch);
-        let context = Context::new(facts, cancel, platform, states);
+        let context = Context::new(info, cancel, platform, states);
         (dispatch, context)
     }
 
-    /// This call, as the caller of a nested one.
+    pub(in crate::engine) fn runtime(&self) -> &HandlerRuntime {
+        self.host.runtime()
+    }
+
+    pub(in crate::engine) fn is_nested(&self) -> bool {
+        self.callers.is_some()
+    }
+
+    /// The chain of a nested call that this dispatch makes.
     ///
     /// # Errors
     ///
-    /// `FAILED_PRECONDITION` / `DEPTH_EXCEEDED` with the chain of names.
-    pub(in crate::engine) fn as_caller(&self, next: &str) -> Result<Arc<Link>> {
-        let limit = self.invoker.limits().depth;
-        let depth = self.callers.as_ref().map_or(0, |caller| caller.depth) + 1;
-        if depth > limit {
-            let chain = self.chain(next);
-            let message = format!("services invoke one another more than {limit} deep: {chain}");
-            return Err(Error::failed_precondition(reason::DEPTH_EXCEEDED, message)
-                .with_info("depth", limit)
-                .with_info("chain", chain));
+    /// `FAILED_PRECONDITION` / `DEPTH_EXCEEDED`.
+    pub(in crate::engine) fn extend_chain(&self, next: &str) -> Result<Arc<CallChain>> {
+        let max_depth = self.runtime().limits.depth;
+        CallChain::extend(self.callers.as_ref(), &self.service, next, max_depth)
+    }
+
+    /// This dispatch as the parent of what it has accepted.
+    fn as_parent(&self) -> Parent<'_> {
+        Parent {
+            cid: self.cid,
+            root: self.root,
+            metadata: &self.metadata,
         }
-        Ok(Arc::new(Link {
-            service: self.service.clone(),
-            caller: self.callers.clone(),
-            depth,
-        }))
     }
 
-    /// The names from the outermost call to this one.
-    fn names(&self) -> Vec<String> {
-        let links = std::iter::successors(self.callers.as_deref(), |link| link.caller.as_deref());
-        let mut names = vec![self.service.to_string()];
-        names.extend(links.map(|link| link.service.to_string()));
-        names.reverse();
-        names
-    }
-
-    /// The names from the outermost call to `next`; the middle of a long chain is left out.
-    fn chain(&self, next: &str) -> String {
-        const SHOWN: usize = 6;
-        let mut names = self.names();
-        names.push(next.to_owned());
-        if names.len() > SHOWN {
-            names.splice(SHOWN / 2..names.len() - SHOWN / 2, ["…".to_owned()]);
-        }
-        names.join(" → ")
-    }
-
-    /// Whether the handler is no longer wanted. A handler that never waits would not let its own alarm ring.
+    /// Whether the handler was asked to stop, or its deadline has passed: a handler that never yields does not let its
+    /// own timer fire.
     pub(in crate::engine) fn is_over(&self) -> bool {
         self.cancel.is_cancelled()
             || self
@@ -138,7 +133,7 @@ impl Dispatch {
     }
 
     /// Why a nested call ends when its caller does.
-    pub(in crate::engine) fn ended(&self) -> Error {
+    pub(in crate::engine) fn end_reason(&self) -> Error {
         match self.deadline {
             Some(deadline) if deadline <= Instant::now() => {
                 let message = "the deadline of the calling service passed";
@@ -147,53 +142,128 @@ impl Dispatch {
             _ => Error::cancelled(reason::CANCELLED, "the calling service was cancelled"),
         }
     }
+
+    /// Makes a completion token known. That of a stored invocation is known by its live state, and by the store later.
+    fn offer_token(&self, token: Token) -> Result<Token> {
+        let completions = &self.runtime().completions;
+        if self.live.is_none() {
+            completions.offer(token, self.cid, &self.service)?;
+        }
+        // Another task of the handler may have been first.
+        if let Err(token) = self.offered_token.set(token) {
+            completions.withdraw(token);
+        }
+        let token = self.offered_token.get().copied().unwrap_or(token);
+        if let Some(live) = &self.live {
+            live.set_completion_token(token);
+        }
+        Ok(token)
+    }
+
+    /// Voids the completion token at the end of the handler, unless it answered "later".
+    pub(in crate::engine) fn withdraw_token(&self) {
+        if let Some(token) = self.offered_token.get() {
+            self.runtime().completions.withdraw(*token);
+        }
+    }
+
+    /// The token whose outcome the caller waits for, where the handler answered "later" and the call is not stored.
+    pub(in crate::engine) fn awaited_call_token(&self) -> Option<Token> {
+        let token = self.awaited_token.get().copied();
+        token.filter(|_| self.live.is_none())
+    }
+
+    /// Progress within the limits. A value that cannot be carried is left out: progress has no caller to fail to.
+    fn limit_progress(&self, mut progress: Progress) -> Progress {
+        let limit = self.runtime().limits.item_bytes;
+        let encoded = progress.value.as_ref().map(struct_pb::encode_value);
+        match encoded {
+            Some(Err(error)) => {
+                tracing::warn!(%error, "progress value dropped: it cannot be encoded");
+                progress.value = None;
+            }
+            Some(Ok(bytes)) if bytes.len() > limit => {
+                let bytes = bytes.len();
+                tracing::warn!(bytes, limit, "progress value dropped: it is too large");
+                progress.value = None;
+            }
+            Some(Ok(_)) | None => {}
+        }
+        let end = progress
+            .message
+            .floor_char_boundary(MAX_PROGRESS_MESSAGE_BYTES);
+        progress.message.truncate(end);
+        progress
+    }
+
+    fn add_item(&self, item: Payload) -> Result<()> {
+        let Some(live) = &self.live else {
+            return Ok(());
+        };
+        // Encoded here, once: an item that cannot be encoded fails its handler and not its followers.
+        let item = payload::encode(item, Format::Dict).map_err(output_invalid)?;
+        let HandlerRuntime {
+            limits, clock, hub, ..
+        } = self.runtime();
+        let added = live.add_item(item, clock.now(), limits);
+        added.map_err(|rejected| match rejected {
+            ItemRejected::Ended => Error::cancelled(reason::CANCELLED, "the attempt has ended"),
+            ItemRejected::Limit => too_many_items(limits),
+        })?;
+        hub.notify(live.cid);
+        Ok(())
+    }
 }
 
 impl Platform for Dispatch {
     fn path(&self) -> Option<String> {
-        self.callers.is_some().then(|| self.names().join("/"))
+        let callers = self.callers.as_ref()?;
+        Some(call_chain::names(Some(callers), &self.service).join("/"))
     }
 
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>> {
-        let Some(this) = self.this.upgrade() else {
-            return Box::pin(std::future::ready(Err(self.ended())));
-        };
-        Box::pin(async move { this.invoker.invoke_nested(call, &this).await })
+        match self.this.upgrade() {
+            Some(this) => Arc::clone(&self.host).invoke_nested(call, this),
+            None => Box::pin(std::future::ready(Err(self.end_reason()))),
+        }
     }
 
     fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
-        let with_outcome = call
-            .durable
-            .as_ref()
-            .is_some_and(|asked| asked.with_outcome);
-        if let (true, Some(live)) = (with_outcome, &self.live) {
-            return Box::pin(self.invoker.accept_with_outcome(call, self, live));
+        let options = call.durable.as_ref();
+        let with_outcome = options.is_some_and(|options| options.with_outcome);
+        let acceptor = &self.runtime().acceptor;
+        match &self.live {
+            Some(live) if with_outcome => {
+                Box::pin(acceptor.accept_with_outcome(call, self.as_parent(), live))
+            }
+            _ => Box::pin(acceptor.accept(call, Some(self.as_parent()))),
         }
-        Box::pin(self.invoker.accept(call, Some(self)))
     }
 
     fn invoke_batch(&self, batch: Batch) -> BoxFuture<'_, Result<AcceptedGroup>> {
-        Box::pin(self.invoker.accept_batch(batch, Some(self)))
+        let batches = &self.runtime().batches;
+        Box::pin(batches.accept(batch, Some(self.as_parent())))
     }
 
     fn wait_for(&self, cid: Cid, at_most: Duration) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
-            let ended = async |at_most| {
-                let found = self.invoker.find(cid, at_most).await?;
+            let results = &self.runtime().results;
+            let has_ended = async |at_most| {
+                let found = results.find(cid, at_most).await?;
                 Ok(found.invocation.state.is_terminal())
             };
-            // Whoever only looks, or is late, need not give its slot away.
-            let has_ended = ended(Duration::ZERO).await?;
-            if has_ended || at_most.is_zero() {
-                return Ok(has_ended);
+            // An invocation that has ended is no reason to release the permits.
+            let ended = has_ended(Duration::ZERO).await?;
+            if ended || at_most.is_zero() {
+                return Ok(ended);
             }
             let wait = async {
                 tokio::select! {
-                    ended = ended(at_most) => ended,
-                    () = self.cancel.cancelled() => Err(self.ended()),
+                    ended = has_ended(at_most) => ended,
+                    () = self.cancel.cancelled() => Err(self.end_reason()),
                 }
             };
-            self.slot.lend(&self.cancel, wait).await
+            self.permits.release_during(&self.cancel, wait).await
         })
     }
 
@@ -201,133 +271,67 @@ impl Platform for Dispatch {
         &'a self,
         group: &'a AcceptedGroup,
     ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>> {
-        Box::pin(self.invoker.outcomes(group))
+        Box::pin(self.runtime().results.group_outcomes(group))
     }
 
     fn progress(&self, progress: Progress) {
         if let Some(live) = &self.live {
-            live.show(self.showable(progress), self.invoker.0.clock.now());
-            self.invoker.0.hub.ring(live.cid);
+            let progress = self.limit_progress(progress);
+            let HandlerRuntime { clock, hub, .. } = self.runtime();
+            live.report_progress(progress, clock.now());
+            hub.notify(live.cid);
         }
     }
 
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>> {
-        Box::pin(std::future::ready(self.tell_item(item)))
+        Box::pin(std::future::ready(self.add_item(item)))
     }
 
     fn later(&self) -> Result<Token> {
-        match self.token.get() {
+        match self.offered_token.get() {
             Some(token) => Ok(*token),
-            None => self.offer(Token::new()),
+            None => self.offer_token(Token::new()),
         }
     }
 
     fn answer_later(&self, token: Token) -> Result<()> {
-        if self.live.as_ref().is_some_and(|live| live.has_follow_ups()) {
+        let live = self.live.as_ref();
+        if live.is_some_and(|live| live.has_follow_ups()) {
             let message =
-                "what is to be accepted with the response cannot wait for one that comes later";
+                "follow-ups are accepted with a response: this invocation is completed later";
             return Err(Error::failed_precondition(reason::NOT_SUPPORTED, message));
         }
-        // A worker's token is that of its dispatch: it is known here only now.
-        if self.token.get().is_none() {
-            self.offer(token)?;
+        // The token of a worker's dispatch is not known here before.
+        if self.offered_token.get().is_none() {
+            self.offer_token(token)?;
         }
-        let _ = self.later.set(token);
+        let _ = self.awaited_token.set(token);
         Ok(())
     }
 
     fn answers_later(&self) -> Option<Token> {
-        self.later.get().copied()
+        self.awaited_token.get().copied()
     }
 
     fn seat(&self) -> Option<Arc<dyn WorkerPermit>> {
-        self.slot.seat()
+        self.permits.worker()
     }
 
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>> {
-        let services = self
-            .invoker
-            .services()
-            .into_iter()
-            .map(|facts| KnownService {
-                name: facts.definition.name().clone(),
-                description: facts.effective.description,
-            });
-        Box::pin(std::future::ready(Ok(services.collect())))
-    }
-}
-
-impl Dispatch {
-    /// Makes a token known. What is stored has its outcome given to the store.
-    fn offer(&self, token: Token) -> Result<Token> {
-        let laters = &self.invoker.0.laters;
-        if self.live.is_none() {
-            laters.offer(token, self.cid, &self.service)?;
-        }
-        if let Err(token) = self.token.set(token) {
-            laters.withdraw(token);
-        }
-        Ok(self.token.get().copied().unwrap_or(token))
-    }
-
-    /// The handler has ended: its token gives no outcome, unless it answered "later".
-    pub(in crate::engine) fn withdraw(&self) {
-        if let Some(token) = self.token.get() {
-            self.invoker.0.laters.withdraw(*token);
-        }
-    }
-
-    /// Where the outcome comes later and goes to a caller that waits: by which token.
-    pub(in crate::engine) fn awaited(&self) -> Option<Token> {
-        self.later.get().copied().filter(|_| self.live.is_none())
-    }
-
-    /// Progress that can be carried: a value that cannot be is left out, since progress has nobody to fail to.
-    fn showable(&self, mut progress: Progress) -> Progress {
-        let limit = self.invoker.limits().item_bytes;
-        let encoded = progress.value.as_ref().map(struct_pb::encode_value);
-        match encoded {
-            Some(Err(error)) => {
-                tracing::warn!(%error, "progress without its value: it cannot be carried");
-                progress.value = None;
-            }
-            Some(Ok(bytes)) if bytes.len() > limit => {
-                tracing::warn!(
-                    bytes = bytes.len(),
-                    limit,
-                    "progress without its value: it is too large"
-                );
-                progress.value = None;
-            }
-            Some(Ok(_)) | None => {}
-        }
-        progress
-            .message
-            .truncate(progress.message.floor_char_boundary(MAX_NOTE_BYTES));
-        progress
-    }
-
-    fn tell_item(&self, item: Payload) -> Result<()> {
-        let Some(live) = &self.live else {
-            return Ok(());
-        };
-        // Once, here: what cannot be carried is the handler's to hear of, not its followers'.
-        let item = payload::encode(item, Format::Dict).map_err(output_invalid)?;
-        let limits = self.invoker.limits();
-        let now = self.invoker.0.clock.now();
-        live.tell_item(item, now, limits)
-            .map_err(|untold| match untold {
-                Untold::Ended => Error::cancelled(reason::CANCELLED, "the attempt has ended"),
-                Untold::Limit => too_many_items(limits),
-            })?;
-        self.invoker.0.hub.ring(live.cid);
-        Ok(())
+        let routes = self.runtime().routes.all();
+        let services = routes.values().map(|route| KnownService {
+            name: route.name().clone(),
+            description: route.definition.service_options().description.clone(),
+        });
+        let mut services: Vec<_> = services.collect();
+        services.sort_by(|a, b| a.name.cmp(&b.name));
+        Box::pin(std::future::ready(Ok(services)))
     }
 }
 
 fn too_many_items(limits: &Limits) -> Error {
     let message = format!(
-        "an invocation emits at most {} items and {} bytes of them",
+        "an invocation emits at most {} items of {} bytes in all",
         limits.items, limits.item_bytes
     );
     Error::resource_exhausted(reason::ITEMS_LIMIT, message)

@@ -1,4 +1,4 @@
-//! Synchronous invocations: from outside, and nested in another one.
+//! Synchronous calls: from outside of the node, and nested in another call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,121 +7,117 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::codec::{payload, sio};
-use crate::engine::Invoker;
-use crate::engine::admission::cid_reservations::{self, Name};
-use crate::engine::admission::concurrency::Permits;
-use crate::engine::admission::permits::Slot;
-use crate::engine::execution::attempt::Attempt;
-use crate::engine::execution::deadline::{Bounds, Caller, Watched};
-use crate::engine::execution::dispatch::{Dispatch, Link};
-use crate::engine::execution::response_format::{Wanted, with_ignored};
+use crate::codec::sio;
+use crate::engine::admission::cid_reservations::{CidReservation, cid_in_use};
+use crate::engine::execution::call_chain::CallChain;
+use crate::engine::execution::deadline::{CallLimits, Caller, WithDeadline};
+use crate::engine::execution::dispatch::{Dispatch, Host};
+use crate::engine::execution::executor::{Executor, Start, SyncRequest};
+use crate::engine::execution::invoke_durable::invoke_durable;
+use crate::engine::execution::response_format::{ResponseFormat, with_ignored};
+use crate::engine::execution::runtime::HandlerRuntime;
+use crate::engine::execution::worker_dispatch::dispatch_to_worker;
 use crate::engine::routing::Route;
 use crate::engine::store::Stored;
 use crate::model::call::Call;
-use crate::model::error::{Error, Result};
+use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
 use crate::service::{Admitted, BoxFuture, InvocationInfo, output_invalid};
 
-/// A call on its way to a handler, for those who wait with it: on the heap, since it is handed from one future to the
-/// next, and each would have room of its own for it.
-pub(in crate::engine) struct Order {
-    pub(in crate::engine) facts: InvocationInfo,
-    pub(in crate::engine) callers: Option<Arc<Link>>,
-    pub(in crate::engine) input: Payload,
+/// A checked call from outside.
+enum Prepared<'a> {
+    /// It is stored first.
+    Durable(BoxFuture<'a, Result<(Cid, Reply)>>),
+    /// It is not stored.
+    External(Result<ExternalCall>),
 }
 
-/// What a caller from outside asks for.
-enum Asked<'a> {
-    /// An invocation that is stored.
-    Stored(BoxFuture<'a, Result<(Cid, Reply)>>),
-    /// One that is not.
-    Outside(Result<Outside>),
-}
-
-struct Outside {
-    brought: Option<Cid>,
+struct ExternalCall {
+    /// The CID that the caller brought, if it did.
+    caller_cid: Option<Cid>,
     route: Arc<Route>,
     timeout: Duration,
-    wanted: Wanted,
-    order: Box<Order>,
-    /// The node does not stop before it.
+    response_format: ResponseFormat,
+    request: Box<SyncRequest>,
+    /// Keeps the node from stopping.
     _work: TaskTrackerToken,
 }
 
-impl Invoker {
-    /// Invokes a service for a caller from outside and waits for its reply. Answers as well with the CID that it is of:
-    /// that of the first invocation, where `call` has an idempotency key that is known.
+impl Executor {
+    /// Invokes a service for a caller from outside, and waits. Returns the reply and the CID of its invocation: that of
+    /// the first one, where the idempotency key of the call is known.
     ///
-    /// `cid` is the CID of the call, which the caller brought if `call.cid` names it.
+    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it.
     ///
     /// # Errors
     ///
-    /// What the service answered; `NOT_FOUND` / `SERVICE_UNKNOWN`; `DEADLINE_EXCEEDED`; what a limit says. All of them
-    /// name the CID.
+    /// The failure of the service; `NOT_FOUND` / `SERVICE_UNKNOWN`; `DEADLINE_EXCEEDED`; `RESOURCE_EXHAUSTED` where a
+    /// limit is reached. All of them name the CID.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the invocation: its handler is asked to stop, and dropped after the grace period.
-    /// One that is stored ([`Call::background`]) goes on.
-    pub fn invoke(
-        &self,
+    /// Dropping the future cancels the call: its handler is asked to stop, and dropped after the grace period. A durable
+    /// call continues.
+    pub(in crate::engine) fn invoke(
+        self: &Arc<Self>,
         cid: Cid,
         call: Call,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
-        // Read before there is a future: it would keep the whole call for as long as it waits.
-        let asked = match call.is_stored() {
-            true => Asked::Stored(Box::pin(self.invoke_stored(Call {
-                cid: Some(cid),
-                ..call
-            }))),
-            false => Asked::Outside(self.ask(cid, call)),
+        // Prepared before there is a future, which would keep the whole call for as long as it waits.
+        let prepared = match call.is_stored() {
+            true => {
+                let cid = Some(cid);
+                let durable = invoke_durable(&self.runtime, Call { cid, ..call });
+                Prepared::Durable(Box::pin(durable))
+            }
+            false => Prepared::External(self.prepare(cid, call)),
         };
         async move {
-            let named = |error: Error| match error.cid() {
+            let outcome = match prepared {
+                Prepared::Durable(outcome) => outcome.await,
+                Prepared::External(Ok(call)) => {
+                    self.invoke_external(call).await.map(|reply| (cid, reply))
+                }
+                Prepared::External(Err(error)) => Err(error),
+            };
+            outcome.map_err(|error| match error.cid() {
                 Some(_) => error,
                 None => error.with_cid(cid),
-            };
-            let answered = match asked {
-                Asked::Stored(waits) => waits.await,
-                Asked::Outside(Ok(call)) => self.invoke_outside(call).await.map(|r| (cid, r)),
-                Asked::Outside(Err(error)) => Err(error),
-            };
-            answered.map_err(named)
+            })
         }
     }
 
-    fn ask(&self, cid: Cid, call: Call) -> Result<Outside> {
-        let refused = self.check_accepting();
-        refused.map_err(|error| error.with_info("service", &call.service))?;
-        let work = self.0.work.token();
-        let route = self.0.routes.find(&call.service)?;
-        let wanted = Wanted::of(&call);
+    fn prepare(&self, cid: Cid, call: Call) -> Result<ExternalCall> {
+        let lifecycle = &self.runtime.lifecycle;
+        let accepting = lifecycle.check_accepting();
+        accepting.map_err(|error| error.with_info("service", &call.service))?;
+        let work = lifecycle.work_token();
+        let route = self.runtime.routes.find(&call.service)?;
+        let response_format = ResponseFormat::new(call.response_format, &call.input);
         sio::check_format(route.definition.declaration(), call.response_format)?;
         let timeout = call.timeout.unwrap_or(route.options.timeout);
-        let facts = InvocationInfo {
+        let info = InvocationInfo {
             cid,
             service: route.name().clone(),
             attempt: 1,
             deadline: Instant::now().checked_add(timeout),
             metadata: call
                 .metadata
-                .unwrap_or_else(|| Arc::clone(&self.0.no_metadata)),
+                .unwrap_or_else(|| Arc::clone(&self.no_metadata)),
             parent: None,
             root: cid,
             asynchronous: false,
             last_progress: None,
             in_reply_to: None,
         };
-        Ok(Outside {
-            brought: call.cid,
+        Ok(ExternalCall {
+            caller_cid: call.cid,
             route,
             timeout,
-            wanted,
-            order: Box::new(Order {
-                facts,
+            response_format,
+            request: Box::new(SyncRequest {
+                info,
                 callers: None,
                 input: call.input,
             }),
@@ -129,53 +125,48 @@ impl Invoker {
         })
     }
 
-    async fn invoke_outside(&self, call: Outside) -> Result<Reply> {
-        let _name = match call.brought {
-            Some(brought) => Some(Box::pin(self.take_name(brought)).await?),
+    async fn invoke_external(self: &Arc<Self>, call: ExternalCall) -> Result<Reply> {
+        let _reservation = match call.caller_cid {
+            Some(cid) => Some(Box::pin(self.reserve(cid)).await?),
             None => None,
         };
-        let deadline = call.order.facts.deadline;
-        let bounds = Bounds {
+        let deadline = call.request.info.deadline;
+        let limits = CallLimits {
             route: &call.route,
             deadline: deadline.map(|deadline| (deadline, call.timeout)),
-            caller: Caller::Outside(&self.0.halting),
+            caller: Caller::External(self.runtime.lifecycle.halting()),
         };
-        // Not `run` for both: what waits for a worker is on the heap already.
-        let reply = if call.route.gate.pool().is_some() {
-            Box::pin(self.run_elsewhere(&call.route, bounds, call.order)).await?
+        // `run` would put the request on the heap again where a worker runs it.
+        let reply = if call.route.limit.pool().is_some() {
+            Box::pin(dispatch_to_worker(self, &call.route, limits, call.request)).await?
         } else {
-            let Order {
-                facts,
+            let SyncRequest {
+                info,
                 callers,
                 input,
-            } = *call.order;
-            self.run(&call.route, bounds, facts, callers, input).await?
+            } = *call.request;
+            self.run(&call.route, limits, info, callers, input).await?
         };
         reply.metadata.check().map_err(output_invalid)?;
-        call.wanted.write(&call.route, reply)
+        call.response_format.write(&call.route.definition, reply)
     }
 
-    /// Invokes a service as part of the invocation that `parent` is a dispatch of.
-    pub(in crate::engine) async fn invoke_nested(
-        &self,
-        call: Call,
-        parent: &Arc<Dispatch>,
-    ) -> Result<Reply> {
+    async fn invoke_in(self: &Arc<Self>, call: Call, parent: &Arc<Dispatch>) -> Result<Reply> {
         if parent.is_over() {
-            return Err(parent.ended());
+            return Err(parent.end_reason());
         }
-        let route = self.0.routes.find(&call.service)?;
-        let callers = parent.as_caller(&call.service)?;
+        let route = self.runtime.routes.find(&call.service)?;
+        let callers = parent.extend_chain(&call.service)?;
         let options = route.definition.service_options();
         let own_timeout = call.timeout.or(options.timeout);
-        let (deadline, shorter) = nested_deadline(parent.deadline, own_timeout);
-        let facts = InvocationInfo {
+        let (deadline, own_deadline) = nested_deadline(parent.deadline, own_timeout);
+        let info = InvocationInfo {
             cid: parent.cid,
             service: route.name().clone(),
             attempt: 1,
             deadline,
             metadata: match call.metadata {
-                Some(metadata) => with_trace_of(metadata, &parent.metadata)?,
+                Some(metadata) => metadata.with_trace_of(&parent.metadata)?,
                 None => Arc::clone(&parent.metadata),
             },
             parent: Some(parent.cid),
@@ -184,89 +175,86 @@ impl Invoker {
             last_progress: None,
             in_reply_to: None,
         };
-        let bounds = Bounds {
+        let limits = CallLimits {
             route: &route,
-            deadline: shorter,
+            deadline: own_deadline,
             caller: Caller::Handler(parent),
         };
-        let nested = self.run(&route, bounds, facts, Some(callers), call.input);
-        let reply = parent.slot.lend(&parent.cancel, nested).await?;
+        let nested = self.run(&route, limits, info, Some(callers), call.input);
+        let reply = parent
+            .permits
+            .release_during(&parent.cancel, nested)
+            .await?;
         match call.response_format {
-            // A handler reads the response as a value, unless it asks for something else.
+            // A handler reads the response as a value, unless it asks for a format.
             None => Ok(reply),
-            Some(_) => Wanted::asked(call.response_format).write(&route, reply),
+            Some(_) => ResponseFormat::new(call.response_format, &Payload::empty())
+                .write(&route.definition, reply),
         }
     }
 
-    /// Waits for a slot and runs the handler in it, both within `bounds`.
+    /// Acquires permits and runs the handler, both within `limits`.
     #[expect(
         clippy::manual_async_fn,
-        reason = "an `async fn` would have room twice for what it is given"
+        reason = "an `async fn` would have room for its arguments twice"
     )]
     fn run<'a>(
-        &'a self,
+        self: &'a Arc<Self>,
         route: &'a Arc<Route>,
-        bounds: Bounds<'a>,
-        facts: InvocationInfo,
-        callers: Option<Arc<Link>>,
+        limits: CallLimits<'a>,
+        info: InvocationInfo,
+        callers: Option<Arc<CallChain>>,
         input: Payload,
     ) -> impl Future<Output = Result<Reply>> + Send + 'a {
         async move {
-            if route.gate.pool().is_some() {
-                let order = Box::new(Order {
-                    facts,
+            if route.limit.pool().is_some() {
+                let request = Box::new(SyncRequest {
+                    info,
                     callers,
                     input,
                 });
-                return Box::pin(self.run_elsewhere(route, bounds, order)).await;
+                return Box::pin(dispatch_to_worker(self, route, limits, request)).await;
             }
-            let Admitted { input, ignored } = self.admit(route, input)?;
-            let permits = enter(route, bounds).await?;
-            let slot = Slot::new(Arc::clone(&route.gate), permits);
-            let cancel = CancellationToken::new();
-            let (dispatch, context) =
-                Dispatch::new(self.clone(), facts, slot, cancel, callers, None);
-            let attempt = Attempt::new(&route.definition, dispatch, context, input);
-            let reply = Watched::new(attempt, bounds).await?;
+            let Admitted { input, ignored } = self.runtime.admit(route, input)?;
+            let start = Start {
+                info,
+                permits: limits.acquire_permits().await?,
+                cancel: CancellationToken::new(),
+                callers,
+                live: None,
+            };
+            let (attempt, _) = self.start(route, &route.definition, start, input);
+            let reply = WithDeadline::new(attempt, limits).await?;
             Ok(with_ignored(reply, &ignored))
         }
     }
 
-    /// Checks an input once, where it enters.
-    pub(in crate::engine) fn admit(&self, route: &Route, input: Payload) -> Result<Admitted> {
-        // Hooks of the node see it before a handler that would read it.
-        if !self.0.hooks.is_empty() && route.definition.declaration().input.is_none() {
-            payload::scan(&input)?;
-        }
-        route.definition.admit(input)
-    }
-
-    /// Takes the CID that a caller brought for a synchronous call, while that call runs.
-    async fn take_name(&self, cid: Cid) -> Result<Name> {
-        let name = self.0.names.take_alone(cid)?;
-        match self.0.store.get(cid).await? {
-            Stored::Unknown => Ok(name),
-            Stored::Found(_) | Stored::Removed(_) => Err(cid_reservations::in_use(cid)),
+    /// Reserves the CID that a caller brought for a synchronous call, while that call runs.
+    async fn reserve(&self, cid: Cid) -> Result<CidReservation> {
+        let reservation = self.reservations.reserve_for_call(cid)?;
+        match self.store.get(cid).await? {
+            Stored::Unknown => Ok(reservation),
+            Stored::Found(_) | Stored::Removed(_) => Err(cid_in_use(cid)),
         }
     }
 }
 
-/// Metadata of a call's own, with the trace context of its caller unless it brings one.
-pub(in crate::engine) fn with_trace_of(
-    mut metadata: Arc<Metadata>,
-    caller: &Metadata,
-) -> Result<Arc<Metadata>> {
-    metadata.check()?;
-    if let Some(trace) = caller.get(TRACEPARENT)
-        && metadata.get(TRACEPARENT).is_none()
-    {
-        Arc::make_mut(&mut metadata).insert(TRACEPARENT, trace);
+impl Host for Executor {
+    fn runtime(&self) -> &HandlerRuntime {
+        &self.runtime
     }
-    Ok(metadata)
+
+    fn invoke_nested(
+        self: Arc<Self>,
+        call: Call,
+        parent: Arc<Dispatch>,
+    ) -> BoxFuture<'static, Result<Reply>> {
+        Box::pin(async move { self.invoke_in(call, &parent).await })
+    }
 }
 
-/// The deadline of a nested call; where it is before the parent's, which has a timer of its own, once more with the
-/// timeout it came from.
+/// The deadline of a nested call. Returned again, with its timeout, where it is before the parent's, which has a timer
+/// already.
 fn nested_deadline(
     parent: Option<Instant>,
     timeout: Option<Duration>,
@@ -276,21 +264,5 @@ fn nested_deadline(
         (Some((deadline, _)), Some(parent)) if parent <= deadline => (Some(parent), None),
         (Some((deadline, timeout)), _) => (Some(deadline), Some((deadline, timeout))),
         (None, parent) => (parent, None),
-    }
-}
-
-/// Takes a slot; mostly there is one.
-pub(in crate::engine) async fn enter(route: &Route, bounds: Bounds<'_>) -> Result<Permits> {
-    match route.gate.try_enter() {
-        Some(permits) => Ok(permits),
-        None => Box::pin(wait_for_slot(route, bounds)).await,
-    }
-}
-
-async fn wait_for_slot(route: &Route, bounds: Bounds<'_>) -> Result<Permits> {
-    tokio::select! {
-        biased;
-        permits = route.gate.enter(route.name()) => permits,
-        error = bounds.passed() => Err(error),
     }
 }

@@ -1,54 +1,52 @@
-//! The form in which a caller wants its answer.
+//! The format in which a caller gets its response: the one it asks for, or that of its input.
 
 use crate::codec::payload;
-use crate::engine::routing::Route;
-use crate::model::call::Call;
 use crate::model::error::{Result, reason};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::{IGNORED_KEY, Ignored};
+use crate::service::Definition;
 
-/// What an answer is written as.
+/// The format of a response.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::engine) struct Wanted {
+pub(in crate::engine) struct ResponseFormat {
     format: Format,
-    /// Whether the caller said so. Otherwise it is the format of the input, and JSON where that has no form for it.
-    asked: bool,
+    /// Whether a response that the format cannot represent is written as JSON instead.
+    falls_back_to_json: bool,
 }
 
-impl Wanted {
-    pub(in crate::engine) fn of(call: &Call) -> Self {
-        Self::new(call.response_format, &call.input)
-    }
-
-    pub(in crate::engine) fn new(asked: Option<Format>, input: &Payload) -> Self {
+impl ResponseFormat {
+    /// The format that a caller asks for, or that of its input. Only the latter falls back to JSON.
+    pub(in crate::engine) fn new(requested: Option<Format>, input: &Payload) -> Self {
         Self {
-            format: payload::answer_format(asked, input),
-            asked: asked.is_some(),
+            format: payload::answer_format(requested, input),
+            falls_back_to_json: requested.is_none(),
         }
     }
 
-    /// As it was asked for, and JSON where that has no form for it.
-    pub(in crate::engine) fn or_json(asked: Option<Format>, input: &Payload) -> Self {
+    /// The same, but a format that the caller asks for falls back to JSON too.
+    pub(in crate::engine) fn or_json(requested: Option<Format>, input: &Payload) -> Self {
         Self {
-            asked: false,
-            ..Self::new(asked, input)
+            falls_back_to_json: true,
+            ..Self::new(requested, input)
         }
     }
 
-    pub(in crate::engine) fn asked(asked: Option<Format>) -> Self {
-        Self::new(asked, &Payload::empty())
-    }
-
-    /// Writes documents here, where the declaration is known. Other forms are made where they are sent.
-    pub(in crate::engine) fn write(self, route: &Route, reply: Reply) -> Result<Reply> {
+    /// Writes a response as a document, where that is its format: the declaration says how. Other formats are encoded
+    /// where they are sent.
+    ///
+    /// # Errors
+    ///
+    /// `FORMAT_INVALID` where the format cannot represent the response.
+    pub(in crate::engine) fn write(self, definition: &Definition, reply: Reply) -> Result<Reply> {
         if self.format == Format::Dict {
             return Ok(reply);
         }
         let Reply { payload, metadata } = reply;
-        let spare = (!self.asked && self.format != Format::Json).then(|| payload.clone());
-        let payload = match (route.definition.write(payload, self.format), spare) {
+        let can_fall_back = self.falls_back_to_json && self.format != Format::Json;
+        let copy = can_fall_back.then(|| payload.clone());
+        let payload = match (definition.write(payload, self.format), copy) {
             (Err(error), Some(payload)) if error.reason() == reason::FORMAT_INVALID => {
-                route.definition.write(payload, Format::Json)?
+                definition.write(payload, Format::Json)?
             }
             (written, _) => written?,
         };
@@ -56,7 +54,7 @@ impl Wanted {
     }
 }
 
-/// A reply that names what was dropped of its input.
+/// Adds the names of input keys that were ignored to the metadata of a reply.
 pub(in crate::engine) fn with_ignored(mut reply: Reply, ignored: &Ignored) -> Reply {
     if !ignored.is_empty() {
         reply.metadata.insert(IGNORED_KEY, ignored.to_text());

@@ -1,246 +1,151 @@
-//! Services that workers serve: which declaration is in force, who takes which input, what follows where one is lost.
+//! Dispatch to workers: finds a worker whose declaration accepts the input, and retries where the worker did not run it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Invoker;
 use crate::engine::admission::concurrency::Permits;
-use crate::engine::admission::permits::Slot;
-use crate::engine::admission::worker_pool::WorkerService;
-use crate::engine::durable::commit::over;
-use crate::engine::execution::attempt::Attempt;
-use crate::engine::execution::deadline::{Bounds, Watched};
-use crate::engine::execution::dispatch::Dispatch;
-use crate::engine::execution::invoke::{Order, enter};
+use crate::engine::admission::worker_pool::no_worker;
+use crate::engine::execution::deadline::{CallLimits, WithDeadline};
+use crate::engine::execution::executor::{Executor, Start, SyncRequest};
 use crate::engine::execution::response_format::with_ignored;
-use crate::engine::routing::{Place, Route};
-use crate::engine::store::Stored;
+use crate::engine::execution::runtime::HandlerRuntime;
+use crate::engine::routing::Route;
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::Invocation;
 use crate::model::payload::{Payload, Reply};
 use crate::service::{Admitted, Definition, DispatchStatus, WorkerPermit};
 
-/// How long background work waits for a seat at a worker that takes it, while others would not.
-const FIT_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Leave for a handler that takes the input.
-struct Fitted {
-    permits: Permits,
-    admitted: Admitted,
-    /// Whether it took until another worker had a seat.
-    waited: bool,
+/// Permits to run a handler that accepts the input.
+pub(in crate::engine) struct Compatible {
+    pub(in crate::engine) permits: Permits,
+    pub(in crate::engine) admitted: Admitted,
+    /// Whether it took a wait until a worker that accepts the input had a free permit.
+    pub(in crate::engine) waited: bool,
 }
 
-impl Invoker {
-    /// Has workers serve services.
-    ///
-    /// # Errors
-    ///
-    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where the node itself serves one of that name: the others are served.
-    pub fn upsert_worker_routes(&self, offers: &[WorkerService]) -> Result<()> {
-        let place = Place {
-            limits: &self.0.limits,
-            handlers: &self.0.handlers,
-            now: self.0.clock.now(),
-        };
-        let put = self.0.routes.upsert_worker_routes(offers, &place);
-        self.0.changes.send_replace(());
-        // What the store holds of them may have waited for somebody to serve it.
-        for offered in offers {
-            if let Some(route) = self.0.routes.get(offered.definition.name().as_str()) {
-                self.wake(&route);
-            }
-        }
-        put
-    }
+/// Why no permits were acquired.
+pub(in crate::engine) enum NotAcquired {
+    /// No connected worker accepts the input.
+    NoCompatibleWorker,
+    /// Too many calls wait for a worker that accepts their input.
+    QueueFull(Error),
+    /// The input is invalid, or the caller stopped waiting.
+    Failed(Error),
+}
 
-    /// Has what no worker of a service took be looked at again: another one has come.
-    pub fn retry_deferred(&self, service: &ServiceName) {
-        if let Ok(route) = self.0.routes.find(service.as_str()) {
-            self.take_up_put_off(&route);
+impl NotAcquired {
+    fn into_error(self, route: &Route) -> Error {
+        match self {
+            Self::NoCompatibleWorker => no_compatible_worker(route),
+            Self::QueueFull(error) | Self::Failed(error) => error,
         }
     }
+}
 
-    /// Says that where a service is served has changed.
-    pub fn notify_service_changes(&self) {
-        self.0.changes.send_replace(());
+/// Admits an input by the declaration of the handler that will get it: of the worker whose permit there is, or of
+/// another worker that accepts it, once that has a free permit, unless `give_up` resolves first.
+pub(in crate::engine) async fn acquire_compatible(
+    runtime: &HandlerRuntime,
+    route: &Route,
+    permits: Permits,
+    input: Payload,
+    give_up: impl Future<Output = NotAcquired>,
+) -> Result<Compatible, NotAcquired> {
+    let at_once = |permits, admitted| Compatible {
+        permits,
+        admitted,
+        waited: false,
+    };
+    let Some(worker) = permits.worker() else {
+        let admitted = runtime.admit(route, input).map_err(NotAcquired::Failed)?;
+        return Ok(at_once(permits, admitted));
+    };
+    if let Ok(admitted) = worker.definition().admit(input.clone()) {
+        return Ok(at_once(permits, admitted));
     }
+    let accepts = |definition: &Definition| definition.admit(input.clone()).is_ok();
+    // Other calls may use the permits meanwhile.
+    drop(permits);
+    let permits = tokio::select! {
+        biased;
+        permits = route.limit.acquire_compatible(route.name(), &accepts) => {
+            permits.map_err(NotAcquired::QueueFull)?
+        }
+        error = give_up => return Err(error),
+    };
+    let acquired = permits.and_then(|permits| Some((permits.worker()?.clone(), permits)));
+    let (worker, permits) = acquired.ok_or(NotAcquired::NoCompatibleWorker)?;
+    let admitted = worker.definition().admit(input);
+    Ok(Compatible {
+        permits,
+        admitted: admitted.map_err(NotAcquired::Failed)?,
+        waited: true,
+    })
+}
 
-    /// Forgets a service that nobody serves any more.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `FAILED_PRECONDITION` / `SERVICE_IN_USE` where somebody serves it, or something
-    /// is pending.
-    pub fn forget_service(&self, name: &str) -> Result<ServiceName> {
-        let route = self.0.routes.find(name)?;
-        let name = route.name();
-        let message = match route.gate.pool() {
-            None => format!("`{name}` is served by the node itself"),
-            Some(pool) if pool.is_served() => format!("`{name}` is served: stop its workers first"),
-            Some(_) if self.0.store.pending(name) > 0 => {
-                format!("invocations of `{name}` are pending: cancel them first")
-            }
-            Some(_) => {
-                self.0.routes.remove(name);
-                route.lane.end();
-                self.0.changes.send_replace(());
-                return Ok(name.clone());
+/// Runs a synchronous call at a worker. It is dispatched again where the worker returned it or was lost, if it had not
+/// started or the service is idempotent.
+pub(in crate::engine) async fn dispatch_to_worker(
+    executor: &Arc<Executor>,
+    route: &Arc<Route>,
+    limits: CallLimits<'_>,
+    request: Box<SyncRequest>,
+) -> Result<Reply> {
+    let runtime = executor.runtime();
+    // The declaration in force comes first: callers know that one.
+    let mut admitted = runtime.admit(route, request.input.clone())?;
+    let ignored = std::mem::take(&mut admitted.ignored);
+    let mut admitted = Some(admitted);
+    let mut retries_left = runtime.limits.max_crashes;
+    loop {
+        let permits = limits.acquire_permits().await?;
+        let is_in_force =
+            |worker: &Arc<dyn WorkerPermit>| Arc::ptr_eq(worker.definition(), &route.definition);
+        let (permits, Admitted { input, .. }) = match admitted.take() {
+            // Most workers declare just that: the input is not checked twice.
+            Some(admitted) if permits.worker().is_some_and(is_in_force) => (permits, admitted),
+            _ => {
+                let input = request.input.clone();
+                let give_up = async { NotAcquired::Failed(limits.exceeded().await) };
+                let acquire = acquire_compatible(runtime, route, permits, input, give_up);
+                let acquired = Box::pin(acquire).await;
+                let acquired = acquired.map_err(|error| error.into_error(route))?;
+                (acquired.permits, acquired.admitted)
             }
         };
-        Err(Error::failed_precondition(reason::SERVICE_IN_USE, message))
-    }
-
-    /// Admits an input by the declaration of whoever is to handle it: of the worker whose seat there is, or of another
-    /// one that takes it, once that has a seat, unless `gives_up` comes first.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the input; `UNAVAILABLE` / `NO_COMPATIBLE_WORKER` where no worker takes it;
-    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL` where as many as may wait do.
-    async fn fit(
-        &self,
-        route: &Route,
-        permits: Permits,
-        input: Payload,
-        gives_up: impl Future<Output = Error>,
-    ) -> Result<Fitted> {
-        let at_once = |permits, admitted| Fitted {
+        let Some(worker) = permits.worker().cloned() else {
+            // The service is served by this process now.
+            return Err(no_worker(route.name()));
+        };
+        let definition = Arc::clone(worker.definition());
+        let start = Start {
+            info: request.info.clone(),
             permits,
-            admitted,
-            waited: false,
+            cancel: CancellationToken::new(),
+            callers: request.callers.clone(),
+            live: None,
         };
-        let Some(seat) = permits.seat() else {
-            let admitted = self.admit(route, input)?;
-            return Ok(at_once(permits, admitted));
-        };
-        if let Ok(admitted) = seat.definition().admit(input.clone()) {
-            return Ok(at_once(permits, admitted));
-        }
-        let takes = |definition: &Definition| definition.admit(input.clone()).is_ok();
-        // Whoever it fits may have the seat meanwhile, and the slot.
-        drop(permits);
-        let permits = tokio::select! {
-            biased;
-            permits = route.gate.enter_where(route.name(), &takes) => permits?,
-            error = gives_up => return Err(error),
-        };
-        let fitting = permits.and_then(|permits| Some((permits.seat()?.clone(), permits)));
-        let (seat, permits) = fitting.ok_or_else(|| no_compatible_worker(route))?;
-        Ok(Fitted {
-            permits,
-            admitted: seat.definition().admit(input)?,
-            waited: true,
-        })
-    }
-
-    /// The same for background work, which is put off where that takes long, and where its time is over meanwhile, or
-    /// somebody cancels it.
-    pub(in crate::engine) async fn fit_soon(
-        &self,
-        route: &Route,
-        permits: Permits,
-        invocation: &Invocation,
-    ) -> Result<(Permits, Admitted)> {
-        let gives_up = async {
-            tokio::select! {
-                () = tokio::time::sleep(FIT_PATIENCE) => {}
-                () = self.0.halting.cancelled() => {}
+        let (attempt, _) = executor.start(route, &definition, start, input);
+        let outcome = WithDeadline::new(attempt, limits).await;
+        let is_safe_to_retry = match worker.status() {
+            DispatchStatus::Open => false,
+            DispatchStatus::NotStarted => true,
+            DispatchStatus::HandedBack | DispatchStatus::Lost => {
+                definition.service_options().idempotent
             }
-            no_compatible_worker(route)
         };
-        let request = &invocation.request;
-        let fitted = self.fit(route, permits, request.input.clone(), gives_up);
-        let Fitted {
-            permits,
-            admitted,
-            waited,
-        } = fitted.await.map_err(|error| match error.reason() {
-            // In the store it waits without a limit.
-            reason::QUEUE_FULL => no_compatible_worker(route),
-            _ => error,
-        })?;
-        if waited && !self.is_still_wanted(request.cid).await? {
-            return Err(no_compatible_worker(route));
+        if !is_safe_to_retry || outcome.is_ok() || retries_left == 0 {
+            return Ok(with_ignored(outcome?, &ignored));
         }
-        Ok((permits, admitted))
-    }
-
-    /// Whether the time of what is pending is not over, and nobody cancels it.
-    async fn is_still_wanted(&self, cid: Cid) -> Result<bool> {
-        Ok(match self.0.store.get(cid).await? {
-            Stored::Found(found) => over(&found, self.0.clock.now()).is_none(),
-            Stored::Removed(_) | Stored::Unknown => false,
-        })
-    }
-
-    /// Runs a synchronous call at a worker; at another one where it was handed back, or lost and may run twice.
-    pub(in crate::engine) async fn run_elsewhere(
-        &self,
-        route: &Arc<Route>,
-        bounds: Bounds<'_>,
-        order: Box<Order>,
-    ) -> Result<Reply> {
-        // By the declaration in force first: that is what callers are told of.
-        let mut admitted = Some(self.admit(route, order.input.clone())?);
-        let ignored = admitted
-            .as_mut()
-            .map(|first| std::mem::take(&mut first.ignored));
-        let ignored = ignored.unwrap_or_default();
-        let mut tries_left = self.0.limits.max_crashes;
-        loop {
-            let permits = enter(route, bounds).await?;
-            let is_in_force =
-                |seat: &Arc<dyn WorkerPermit>| Arc::ptr_eq(seat.definition(), &route.definition);
-            let (permits, Admitted { input: fitting, .. }) = match admitted.take() {
-                // Mostly the worker declares just that: it is not checked twice.
-                Some(admitted) if permits.seat().is_some_and(is_in_force) => (permits, admitted),
-                _ => {
-                    let input = order.input.clone();
-                    let fit = self.fit(route, permits, input, bounds.passed());
-                    let fitted = Box::pin(fit).await?;
-                    (fitted.permits, fitted.admitted)
-                }
-            };
-            let Some(seat) = permits.seat().cloned() else {
-                // The node has come to serve it itself.
-                return Err(crate::engine::admission::worker_pool::no_worker(
-                    route.name(),
-                ));
-            };
-            let definition = Arc::clone(seat.definition());
-            let slot = Slot::new(Arc::clone(&route.gate), permits);
-            let cancel = CancellationToken::new();
-            let (dispatch, context) = Dispatch::new(
-                self.clone(),
-                order.facts.clone(),
-                slot,
-                cancel,
-                order.callers.clone(),
-                None,
-            );
-            let attempt = Attempt::new(&definition, dispatch, context, fitting);
-            let outcome = Watched::new(attempt, bounds).await;
-            let again = match seat.status() {
-                DispatchStatus::Open => false,
-                DispatchStatus::NotStarted => true,
-                DispatchStatus::HandedBack | DispatchStatus::Lost => {
-                    definition.service_options().idempotent
-                }
-            };
-            if !again || outcome.is_ok() || tries_left == 0 {
-                return Ok(with_ignored(outcome?, &ignored));
-            }
-            tries_left -= 1;
-        }
+        retries_left -= 1;
     }
 }
 
 /// `UNAVAILABLE` / `NO_COMPATIBLE_WORKER`.
-fn no_compatible_worker(route: &Route) -> Error {
-    let message = format!("no worker of `{}` takes this input now", route.name());
+pub(in crate::engine) fn no_compatible_worker(route: &Route) -> Error {
+    let message = format!(
+        "no connected worker of `{}` accepts this input",
+        route.name()
+    );
     Error::unavailable(reason::NO_COMPATIBLE_WORKER, message)
 }

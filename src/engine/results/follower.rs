@@ -1,4 +1,4 @@
-//! Following invocations: what was, then what comes, without a gap or a duplicate.
+//! Followers: a stream of the events of any number of invocations, past and future, without a gap or a duplicate.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -6,59 +6,60 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::results::group_members::Groups;
-use crate::engine::results::hub::{Hub, Inbox, Live, News, Version, version};
+use crate::engine::lifecycle::node_stopping;
+use crate::engine::results::group_members::FollowedGroups;
+use crate::engine::results::hub::{Hub, Mailbox};
+use crate::engine::results::live::{Live, ProgressVersion, Update, progress_version};
 use crate::engine::store::{Store, Stored, Tombstone};
-use crate::engine::{Invoker, stopping};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{Event, ProgressRecord};
 
-/// Something about an invocation that is followed.
+/// What a follower yields.
 #[derive(Clone, Debug)]
 pub enum FollowerEvent {
-    /// Something happened to it.
+    /// An event of an invocation.
     Event(Cid, Arc<Event>),
-    /// Its handler showed a sign of life.
+    /// Progress that a handler reported.
     Progress(Cid, Arc<ProgressRecord>),
-    /// It is not stored. Nothing more comes of it.
+    /// The invocation is not stored. It has no further events.
     NotFound {
         /// The CID.
         cid: Cid,
-        /// Why: `CID_UNKNOWN` or `RESULT_EXPIRED`.
+        /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`.
         error: Error,
-        /// What is left of it, if it was there.
+        /// What remains of an invocation that was removed.
         tombstone: Option<Tombstone>,
     },
 }
 
-/// What is to be followed.
+/// Which invocations to follow.
 #[derive(Clone, Debug, Default)]
 pub struct FollowRequest {
-    /// The invocations, each after the last sequence that was seen of it (0: from the beginning).
+    /// The invocations, each with the last sequence that the caller has seen of it (0: none).
     pub cids: Vec<(Cid, u64)>,
-    /// The last sequences that were seen of others: members of groups.
+    /// The last sequences that the caller has seen of other invocations: of members of groups.
     pub seen: HashMap<Cid, u64, RandomState>,
-    /// Whether a CID that is not known yet is waited for.
+    /// Whether to wait for a CID that is unknown yet, instead of yielding [`FollowerEvent::NotFound`].
     pub wait_for_accept: bool,
-    /// Whether the members of groups are followed to their ends as well.
+    /// Whether to follow the members of groups to their ends as well.
     pub members: bool,
 }
 
-/// Follows any number of invocations. Ends when all are terminal or not found.
+/// Follows any number of invocations. Ends when all of them are terminal or not found.
 #[derive(Debug)]
 pub struct Follower {
     hub: Arc<Hub>,
     store: Arc<dyn Store>,
-    inbox: Arc<Inbox>,
-    open: HashMap<Cid, Cursor, RandomState>,
-    /// Read, not answered yet: what one invocation had to tell.
+    mailbox: Arc<Mailbox>,
+    cursors: HashMap<Cid, Cursor, RandomState>,
+    /// Read and not yielded yet: the events of one invocation.
     ready: VecDeque<FollowerEvent>,
     wait_for_accept: bool,
     /// The groups that are followed with their members, where they are.
-    groups: Option<Groups>,
-    limit: usize,
-    /// Fires when the node will not do any more what is waited for.
+    groups: Option<FollowedGroups>,
+    max_cids: usize,
+    /// Fires when the node ends all followers.
     closing: CancellationToken,
 }
 
@@ -66,8 +67,8 @@ pub struct Follower {
 #[derive(Clone, Copy, Debug)]
 struct Cursor {
     sequence: u64,
-    progress: Version,
-    /// Whether only its end is told: nobody asked for it but by its group.
+    progress: ProgressVersion,
+    /// Whether only the end is yielded: the invocation is followed as a member of a group.
     end_only: bool,
 }
 
@@ -81,96 +82,101 @@ impl Cursor {
     }
 }
 
-impl Invoker {
-    /// Follows invocations.
+impl Follower {
+    /// Starts following.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `STREAM_LIMIT` for more CIDs than one stream may follow.
-    pub fn follow(&self, asked: FollowRequest) -> Result<Follower> {
+    /// `INVALID_ARGUMENT` / `STREAM_LIMIT` for more than `max_cids` CIDs.
+    pub(super) fn new(
+        request: FollowRequest,
+        hub: Arc<Hub>,
+        store: Arc<dyn Store>,
+        max_cids: usize,
+        closing: CancellationToken,
+    ) -> Result<Self> {
         let FollowRequest {
             cids,
             seen,
             wait_for_accept,
             members,
-        } = asked;
+        } = request;
         let cursors = cids.into_iter();
-        let open: HashMap<Cid, Cursor, RandomState> = cursors
+        let cursors: HashMap<Cid, Cursor, RandomState> = cursors
             .map(|(cid, sequence)| (cid, Cursor::after(sequence)))
             .collect();
-        let limit = self.limits().stream_cids;
-        if open.len() > limit {
-            return Err(too_many(limit));
+        if cursors.len() > max_cids {
+            return Err(too_many_cids(max_cids));
         }
-        let follower = Follower {
-            hub: Arc::clone(&self.0.hub),
-            store: Arc::clone(&self.0.store),
-            inbox: Arc::default(),
-            open,
+        let follower = Self {
+            hub,
+            store,
+            mailbox: Arc::default(),
+            cursors,
             ready: VecDeque::new(),
             wait_for_accept,
-            groups: members.then(|| Groups::after(seen)),
-            limit,
-            closing: self.0.closing.clone(),
+            groups: members.then(|| FollowedGroups::after(seen)),
+            max_cids,
+            closing,
         };
-        for cid in follower.open.keys() {
-            // Registered first, read afterwards: what happens in between rings again.
-            follower.hub.follow(*cid, &follower.inbox);
-            follower.inbox.ring(*cid, None);
+        for cid in follower.cursors.keys() {
+            // Subscribed before it is read: a change in between notifies again.
+            follower.hub.subscribe(*cid, &follower.mailbox);
+            follower.mailbox.notify(*cid, None);
         }
         Ok(follower)
     }
-}
 
-impl Follower {
-    /// The next thing to tell; `None` at the end.
+    /// The next event; `None` at the end.
     ///
     /// # Errors
     ///
-    /// `UNAVAILABLE` / `NODE_STOPPING`; what the store answers. Nothing is lost: the next call reads again.
+    /// `UNAVAILABLE` / `NODE_STOPPING`; the errors of the store. Nothing is lost: the next call reads again.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing that was not read; what was read is kept for the next call.
+    /// Dropping the future loses nothing: what was read is kept for the next call.
     pub async fn next(&mut self) -> Result<Option<FollowerEvent>> {
         loop {
-            if let Some(followed) = self.ready.pop_front() {
-                return Ok(Some(followed));
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(Some(event));
             }
-            if self.open.is_empty() {
+            if self.cursors.is_empty() {
                 return Ok(None);
             }
             let (cid, live) = tokio::select! {
                 biased;
-                next = self.inbox.next() => next,
-                () = self.closing.cancelled() => return Err(stopping()),
+                next = self.mailbox.next() => next,
+                () = self.closing.cancelled() => return Err(node_stopping()),
             };
-            let read = Rung {
-                inbox: &self.inbox,
+            let pending = PendingRead {
+                mailbox: &self.mailbox,
                 cid,
                 live,
-                read: false,
+                is_done: false,
             };
-            let cursor = self.open.get(&cid);
-            let is_new_group = self.groups.as_ref().is_some_and(|it| !it.has(cid));
-            let news = read_news(cursor, read, &self.hub, &*self.store, is_new_group);
-            if let Some(news) = news.await? {
-                self.take(cid, news)?;
+            let cursor = self.cursors.get(&cid);
+            let is_new_group = self.groups.as_ref().is_some_and(|it| !it.contains(cid));
+            let read = read(cursor, pending, &self.hub, &*self.store, is_new_group);
+            if let Some(read) = read.await? {
+                self.take(cid, read)?;
             }
         }
     }
 
-    fn take(&mut self, cid: Cid, news: Read) -> Result<()> {
-        match news {
-            Read::News(news, members) => {
+    fn take(&mut self, cid: Cid, read: Read) -> Result<()> {
+        match read {
+            Read::Update(update, members) => {
                 if let Some(members) = members {
                     self.follow_members(cid, members)?;
                 }
-                self.tell(cid, news);
+                self.queue(cid, update);
             }
-            // An ended invocation whose end was seen before: there is nothing to wait for.
-            Read::Over => self.close(cid),
-            Read::Missing { .. } if self.wait_for_accept && news.is_unknown() => {}
+            // The caller has seen the end of the invocation before.
+            Read::Seen => self.close(cid),
+            Read::Missing {
+                tombstone: None, ..
+            } if self.wait_for_accept => {}
             Read::Missing { error, tombstone } => {
                 self.ready.push_back(FollowerEvent::NotFound {
                     cid,
@@ -183,8 +189,8 @@ impl Follower {
         Ok(())
     }
 
-    fn tell(&mut self, cid: Cid, News { events, progress }: News) {
-        let Some(cursor) = self.open.get_mut(&cid) else {
+    fn queue(&mut self, cid: Cid, Update { events, progress }: Update) {
+        let Some(cursor) = self.cursors.get_mut(&cid) else {
             return;
         };
         let mut ended = false;
@@ -192,7 +198,7 @@ impl Follower {
             cursor.sequence = event.sequence;
             let is_last = event.kind.terminal_state().is_some();
             ended |= is_last;
-            // The end of a group is told after the last of its members.
+            // The end of a group comes after the end of its last member.
             let is_early = match &mut self.groups {
                 Some(groups) if is_last => groups.hold_back(cid, &event),
                 Some(_) | None => false,
@@ -203,9 +209,9 @@ impl Follower {
                 self.ready.push_back(FollowerEvent::Event(cid, event));
             }
         }
-        if let Some(shown) = progress.filter(|_| !ended && !cursor.end_only) {
-            cursor.progress = version(&shown);
-            self.ready.push_back(FollowerEvent::Progress(cid, shown));
+        if let Some(progress) = progress.filter(|_| !ended && !cursor.end_only) {
+            cursor.progress = progress_version(&progress);
+            self.ready.push_back(FollowerEvent::Progress(cid, progress));
         }
         if ended {
             self.close(cid);
@@ -217,35 +223,35 @@ impl Follower {
         let Some(groups) = &mut self.groups else {
             return Ok(());
         };
-        if self.open.len().saturating_add(members.len()) > self.limit {
-            return Err(too_many(self.limit));
+        if self.cursors.len().saturating_add(members.len()) > self.max_cids {
+            return Err(too_many_cids(self.max_cids));
         }
         for (_, member) in members {
-            groups.add(group, member);
-            if self.open.contains_key(&member) {
+            groups.add_member(group, member);
+            if self.cursors.contains_key(&member) {
                 continue;
             }
             let cursor = Cursor {
                 end_only: true,
                 ..Cursor::after(groups.seen(member))
             };
-            self.open.insert(member, cursor);
-            self.hub.follow(member, &self.inbox);
-            self.inbox.ring(member, None);
+            self.cursors.insert(member, cursor);
+            self.hub.subscribe(member, &self.mailbox);
+            self.mailbox.notify(member, None);
         }
         Ok(())
     }
 
     fn close(&mut self, cid: Cid) {
-        let closed = self.open.remove(&cid);
-        self.hub.unfollow(cid, &self.inbox);
+        let closed = self.cursors.remove(&cid);
+        self.hub.unsubscribe(cid, &self.mailbox);
         let Some(groups) = &mut self.groups else {
             return;
         };
         if let Some(cursor) = closed.filter(|cursor| !cursor.end_only) {
-            groups.note_seen(cid, cursor.sequence);
+            groups.set_seen(cid, cursor.sequence);
         }
-        if let Some((group, end)) = groups.close(cid) {
+        if let Some((group, end)) = groups.close_member(cid) {
             self.ready.push_back(FollowerEvent::Event(group, end));
             self.close(group);
         }
@@ -254,54 +260,43 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        for cid in self.open.keys() {
-            self.hub.unfollow(*cid, &self.inbox);
+        for cid in self.cursors.keys() {
+            self.hub.unsubscribe(*cid, &self.mailbox);
         }
     }
 }
 
-/// A CID taken out of the inbox: put back unless it was read, so that whoever is dropped in between loses nothing.
-struct Rung<'a> {
-    inbox: &'a Inbox,
+/// A CID that was taken out of the mailbox. It is put back unless it was read, so that a dropped future loses nothing.
+struct PendingRead<'a> {
+    mailbox: &'a Mailbox,
     cid: Cid,
     live: Option<Arc<Live>>,
-    read: bool,
+    is_done: bool,
 }
 
-impl Drop for Rung<'_> {
+impl Drop for PendingRead<'_> {
     fn drop(&mut self) {
-        if !self.read {
-            self.inbox.ring(self.cid, self.live.as_ref());
+        if !self.is_done {
+            self.mailbox.notify(self.cid, self.live.as_ref());
         }
     }
 }
 
 enum Read {
-    /// And, of a group that was not read before, its members.
-    News(News, Option<Vec<(u32, Cid)>>),
-    Over,
+    /// New events and progress; and the members of a group that was not read before.
+    Update(Update, Option<Vec<(u32, Cid)>>),
+    /// The invocation has ended, and the caller has seen its end.
+    Seen,
     Missing {
         error: Error,
         tombstone: Option<Tombstone>,
     },
 }
 
-impl Read {
-    fn is_unknown(&self) -> bool {
-        matches!(
-            self,
-            Self::Missing {
-                tombstone: None,
-                ..
-            }
-        )
-    }
-}
-
-/// Reads what is new: from the live invocation, or from the store where it does not run.
-async fn read_news(
+/// Reads what is new: from the live invocation while it runs, otherwise from the store.
+async fn read(
     cursor: Option<&Cursor>,
-    mut rung: Rung<'_>,
+    mut pending: PendingRead<'_>,
     hub: &Hub,
     store: &dyn Store,
     is_new_group: bool,
@@ -312,45 +307,47 @@ async fn read_news(
         ..
     }) = cursor
     else {
-        rung.read = true;
+        pending.is_done = true;
         return Ok(None);
     };
-    let live = rung.live.clone().or_else(|| hub.live(rung.cid));
+    let cid = pending.cid;
+    let live = pending.live.clone().or_else(|| hub.live(cid));
     let read = match live {
-        Some(live) => Read::News(live.since(sequence, seen), None),
-        None => match store.get(rung.cid).await? {
+        Some(live) => Read::Update(live.update_since(sequence, seen), None),
+        None => match store.get(cid).await? {
             Stored::Found(invocation) => {
                 let first = invocation
                     .events
                     .partition_point(|event| event.sequence <= sequence);
                 let events = invocation.events.get(first..).unwrap_or_default().to_vec();
                 if events.is_empty() && invocation.state.is_terminal() {
-                    Read::Over
+                    Read::Seen
                 } else {
                     let members = match is_new_group && invocation.request.group().is_some() {
-                        true => Some(store.members(rung.cid).await?),
+                        true => Some(store.members(cid).await?),
                         false => None,
                     };
-                    let progress = invocation.progress.filter(|shown| version(shown) > seen);
-                    Read::News(News { events, progress }, members)
+                    let progress = invocation.progress;
+                    let progress = progress.filter(|it| progress_version(it) > seen);
+                    Read::Update(Update { events, progress }, members)
                 }
             }
             Stored::Removed(tombstone) => Read::Missing {
-                error: result_expired(rung.cid, &tombstone),
+                error: result_expired(cid, &tombstone),
                 tombstone: Some(tombstone),
             },
             Stored::Unknown => Read::Missing {
-                error: cid_unknown(rung.cid),
+                error: cid_unknown(cid),
                 tombstone: None,
             },
         },
     };
-    rung.read = true;
+    pending.is_done = true;
     Ok(Some(read))
 }
 
 /// `INVALID_ARGUMENT` / `STREAM_LIMIT`.
-fn too_many(limit: usize) -> Error {
+fn too_many_cids(limit: usize) -> Error {
     let message = format!("one stream follows at most {limit} CIDs, members of groups included");
     Error::invalid_argument(reason::STREAM_LIMIT, message).with_info("stream_cids", limit)
 }

@@ -1,4 +1,4 @@
-//! The groups of a follower: each is told of with the ends of its members, and its own end comes last.
+//! Groups that a follower follows with their members: the end of a group is sent after the ends of its members.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,25 +8,25 @@ use foldhash::fast::RandomState;
 use crate::model::id::Cid;
 use crate::model::invocation::Event;
 
-/// The groups that one follower follows with their members.
+/// The groups of one follower.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct Groups {
-    followed: HashMap<Cid, Group, RandomState>,
-    /// The groups of members that have not been told of.
+pub(in crate::engine) struct FollowedGroups {
+    groups: HashMap<Cid, FollowedGroup, RandomState>,
+    /// The group of each member whose end was not sent.
     group_of: HashMap<Cid, Cid, RandomState>,
-    /// The last sequences that were seen of what is not followed, or not any more.
+    /// The last sequences that the caller has seen of CIDs that are not followed, or no longer.
     seen: HashMap<Cid, u64, RandomState>,
 }
 
 #[derive(Debug, Default)]
-struct Group {
-    /// How many members have not been told of.
-    left: usize,
-    /// Its end, until all of them have.
+struct FollowedGroup {
+    /// How many ends of members were not sent.
+    open_members: usize,
+    /// The end of the group, until they are.
     end: Option<Arc<Event>>,
 }
 
-impl Groups {
+impl FollowedGroups {
     pub(in crate::engine) fn after(seen: HashMap<Cid, u64, RandomState>) -> Self {
         Self {
             seen,
@@ -34,14 +34,14 @@ impl Groups {
         }
     }
 
-    /// Whether it is a group whose members are followed.
-    pub(in crate::engine) fn has(&self, cid: Cid) -> bool {
-        self.followed.contains_key(&cid)
+    /// Whether the members of a group are followed.
+    pub(in crate::engine) fn contains(&self, cid: Cid) -> bool {
+        self.groups.contains_key(&cid)
     }
 
-    /// Takes note of a member.
-    pub(in crate::engine) fn add(&mut self, group: Cid, member: Cid) {
-        self.followed.entry(group).or_default().left += 1;
+    /// Adds a member to a group.
+    pub(in crate::engine) fn add_member(&mut self, group: Cid, member: Cid) {
+        self.groups.entry(group).or_default().open_members += 1;
         self.group_of.insert(member, group);
     }
 
@@ -49,26 +49,26 @@ impl Groups {
         self.seen.get(&cid).copied().unwrap_or_default()
     }
 
-    pub(in crate::engine) fn note_seen(&mut self, cid: Cid, sequence: u64) {
+    pub(in crate::engine) fn set_seen(&mut self, cid: Cid, sequence: u64) {
         self.seen.insert(cid, sequence);
     }
 
-    /// Keeps the end of a group while members of it have not been told of; answers whether it does.
+    /// Keeps the end of a group while ends of its members were not sent; returns whether it does.
     pub(in crate::engine) fn hold_back(&mut self, cid: Cid, end: &Arc<Event>) -> bool {
-        let group = self.followed.get_mut(&cid);
-        let Some(group) = group.filter(|group| group.left > 0) else {
+        let group = self.groups.get_mut(&cid);
+        let Some(group) = group.filter(|group| group.open_members > 0) else {
             return false;
         };
         group.end = Some(Arc::clone(end));
         true
     }
 
-    /// A member has been told of: answers with its group and the end of that, where nothing else is left of it.
-    pub(in crate::engine) fn close(&mut self, member: Cid) -> Option<(Cid, Arc<Event>)> {
+    /// Notes that the end of a member was sent. Returns its group and the end of that, where no other member is open.
+    pub(in crate::engine) fn close_member(&mut self, member: Cid) -> Option<(Cid, Arc<Event>)> {
         let cid = self.group_of.remove(&member)?;
-        let group = self.followed.get_mut(&cid)?;
-        group.left = group.left.saturating_sub(1);
-        let end = group.end.take_if(|_| group.left == 0)?;
+        let group = self.groups.get_mut(&cid)?;
+        group.open_members = group.open_members.saturating_sub(1);
+        let end = group.end.take_if(|_| group.open_members == 0)?;
         Some((cid, end))
     }
 }

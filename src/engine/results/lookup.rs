@@ -1,88 +1,179 @@
-//! Looking at one invocation, and waiting for its end.
+//! Look-ups: one invocation as it stands, and waiting for its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
-use crate::engine::Invoker;
-use crate::engine::results::follower::{FollowRequest, FollowerEvent, cid_unknown, result_expired};
-use crate::engine::store::Stored;
-use crate::model::error::Result;
+use crate::engine::clock::Clock;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::results::follower::{
+    FollowRequest, Follower, FollowerEvent, cid_unknown, result_expired,
+};
+use crate::engine::results::hub::Hub;
+use crate::engine::routing::Routes;
+use crate::engine::store::{Store, Stored};
+use crate::model::batch::AcceptedGroup;
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::{Invocation, State};
+use crate::model::invocation::{Invocation, Outcome, State};
+
+/// How many members of a group are read at once: each may have megabytes.
+pub(in crate::engine) const CONCURRENT_READS: usize = 4;
 
 /// An invocation as it stands.
 #[derive(Clone, Debug)]
 pub struct InvocationView {
     /// The invocation.
     pub invocation: Invocation,
-    /// Whether it is due, where it is pending.
+    /// Whether it is pending and due.
     pub due: bool,
-    /// Whether nobody serves its service now.
+    /// Whether it is pending and neither this node nor a worker serves its service now.
     pub unserved: bool,
 }
 
-impl Invoker {
-    /// Looks at an invocation, at the latest when it has ended or `wait` is over.
+/// Reads invocations: from the store, and from memory while they run.
+#[derive(Debug)]
+pub(in crate::engine) struct Results {
+    hub: Arc<Hub>,
+    store: Arc<dyn Store>,
+    routes: Arc<Routes>,
+    clock: Clock,
+    lifecycle: Arc<Lifecycle>,
+    max_stream_cids: usize,
+}
+
+impl Results {
+    pub(in crate::engine) fn new(
+        hub: Arc<Hub>,
+        store: Arc<dyn Store>,
+        routes: Arc<Routes>,
+        clock: Clock,
+        lifecycle: Arc<Lifecycle>,
+        max_stream_cids: usize,
+    ) -> Self {
+        Self {
+            hub,
+            store,
+            routes,
+            clock,
+            lifecycle,
+            max_stream_cids,
+        }
+    }
+
+    /// Follows invocations.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; what the store answers.
-    pub async fn find(&self, cid: Cid, wait: Duration) -> Result<InvocationView> {
-        let found = self.look(cid).await?;
-        if found.invocation.state.is_terminal() || wait.is_zero() {
-            return Ok(found);
-        }
-        let until = Instant::now().checked_add(wait);
-        let mut follower = self.follow(FollowRequest {
-            cids: vec![(cid, found.invocation.sequence())],
-            ..FollowRequest::default()
-        })?;
-        let ended = async {
-            while let Some(followed) = follower.next().await? {
-                if let FollowerEvent::NotFound { error, .. } = followed {
-                    return Err(error);
-                }
-            }
-            Ok(())
-        };
-        match until {
-            // Whether it ended or the wait did: as it is now.
-            Some(until) => timeout_at(until, ended).await.unwrap_or(Ok(()))?,
-            None => ended.await?,
-        }
-        self.look(cid).await
+    /// `INVALID_ARGUMENT` / `STREAM_LIMIT` for more CIDs than one stream may follow.
+    pub(in crate::engine) fn follow(&self, request: FollowRequest) -> Result<Follower> {
+        Follower::new(
+            request,
+            Arc::clone(&self.hub),
+            Arc::clone(&self.store),
+            self.max_stream_cids,
+            self.lifecycle.closing().clone(),
+        )
     }
 
-    pub(in crate::engine) fn found(&self, invocation: Invocation) -> InvocationView {
-        let waits = matches!(invocation.state, State::Pending { .. });
-        let service = invocation.request.service.as_str();
-        InvocationView {
-            due: waits && invocation.due <= self.0.clock.now(),
-            unserved: waits
-                && !self
-                    .0
-                    .routes
-                    .find(service)
-                    .is_ok_and(|route| route.is_served()),
-            invocation,
-        }
-    }
-
-    pub(in crate::engine) async fn look(&self, cid: Cid) -> Result<InvocationView> {
-        // Before the store is read: what has ended in between is terminal there.
-        let live = self.0.hub.live(cid);
-        match self.0.store.get(cid).await? {
+    /// An invocation as it stands now.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; the errors of the store.
+    pub(in crate::engine) async fn get(&self, cid: Cid) -> Result<InvocationView> {
+        // Read before the store: an invocation that ends in between is terminal there.
+        let live = self.hub.live(cid);
+        match self.store.get(cid).await? {
             Stored::Found(mut invocation) => {
                 if let Some(live) = live
                     && !invocation.state.is_terminal()
                 {
                     live.overlay(&mut invocation);
                 }
-                Ok(self.found(*invocation))
+                Ok(self.view(*invocation))
             }
             Stored::Removed(tombstone) => Err(result_expired(cid, &tombstone)),
             Stored::Unknown => Err(cid_unknown(cid)),
         }
     }
+
+    /// An invocation once it has ended, or as it stands after `wait`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    pub(in crate::engine) async fn find(&self, cid: Cid, wait: Duration) -> Result<InvocationView> {
+        let view = self.get(cid).await?;
+        if view.invocation.state.is_terminal() || wait.is_zero() {
+            return Ok(view);
+        }
+        let until = Instant::now().checked_add(wait);
+        let mut follower = self.follow(FollowRequest {
+            cids: vec![(cid, view.invocation.sequence())],
+            ..FollowRequest::default()
+        })?;
+        let ended = async {
+            while let Some(event) = follower.next().await? {
+                if let FollowerEvent::NotFound { error, .. } = event {
+                    return Err(error);
+                }
+            }
+            Ok(())
+        };
+        match until {
+            // As it stands, whether it has ended or the wait has.
+            Some(until) => timeout_at(until, ended).await.unwrap_or(Ok(()))?,
+            None => ended.await?,
+        }
+        self.get(cid).await
+    }
+
+    /// The outcomes of the members of a group that has ended, in the order of their requests.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `NOT_ENDED`; as for [`get`](Self::get).
+    pub(in crate::engine) async fn group_outcomes(
+        &self,
+        group: &AcceptedGroup,
+    ) -> Result<Vec<(Cid, Outcome)>> {
+        let members = group.members.iter().copied();
+        let outcomes = futures_util::stream::iter(members).map(async |cid| {
+            let outcome = match self.get(cid).await {
+                Ok(view) => view.invocation.outcome(),
+                Err(error) if error.reason() == reason::RESULT_EXPIRED => Some(Err(error)),
+                Err(error) => return Err(error),
+            };
+            Ok((cid, outcome.unwrap_or_else(|| Err(not_ended(cid)))))
+        });
+        outcomes.buffered(CONCURRENT_READS).try_collect().await
+    }
+
+    /// A stored invocation as it stands, without another query.
+    pub(in crate::engine) fn overlay(&self, mut invocation: Invocation) -> InvocationView {
+        if let Some(live) = self.hub.live(invocation.request.cid)
+            && !invocation.state.is_terminal()
+        {
+            live.overlay(&mut invocation);
+        }
+        self.view(invocation)
+    }
+
+    fn view(&self, invocation: Invocation) -> InvocationView {
+        let is_pending = matches!(invocation.state, State::Pending { .. });
+        let route = self.routes.get(invocation.request.service.as_str());
+        InvocationView {
+            due: is_pending && invocation.due <= self.clock.now(),
+            unserved: is_pending && !route.is_some_and(|route| route.is_served()),
+            invocation,
+        }
+    }
+}
+
+fn not_ended(cid: Cid) -> Error {
+    let message = format!("{cid} has not ended yet");
+    Error::failed_precondition(reason::NOT_ENDED, message)
 }

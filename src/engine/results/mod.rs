@@ -1,6 +1,7 @@
-//! Result streams and look-ups: what callers read of an invocation.
+//! Results: live invocations, result streams and look-ups.
 
 pub(in crate::engine) mod follower;
 pub(in crate::engine) mod group_members;
 pub(in crate::engine) mod hub;
+pub(in crate::engine) mod live;
 pub(in crate::engine) mod lookup;

@@ -25,7 +25,7 @@ reasons! {
     CONNECT_FAILED
     /// The deadline passed before the service answered.
     DEADLINE_EXCEEDED
-    /// A service's declaration is wrong; the violations say where.
+    /// A declaration of a service is invalid; the violations say where.
     DECLARATION_INVALID
     /// Services invoke one another too deeply.
     DEPTH_EXCEEDED
@@ -121,4 +121,6 @@ reasons! {
     WORKER_REFUSED
     /// A value cannot be carried: too deep, too large, or no number.
     VALUE_INVALID
+    /// An invocation cannot change as asked in its state. A defect of the node.
+    TRANSITION_IMPOSSIBLE
 }

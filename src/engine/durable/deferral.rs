@@ -1,0 +1,100 @@
+//! Deferred invocations: no connected worker accepts their input. Retried when another worker connects, and every ten
+//! seconds.
+
+use std::sync::Arc;
+
+use crate::engine::durable::commit::{Committer, Source};
+use crate::engine::durable::transition::Trigger;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::results::lookup::Results;
+use crate::engine::routing::{Route, Routes};
+use crate::model::error::{Error, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{Invocation, State};
+
+/// Defers invocations and releases them.
+#[derive(Debug)]
+pub(in crate::engine) struct Deferrals {
+    routes: Arc<Routes>,
+    results: Arc<Results>,
+    committer: Arc<Committer>,
+    lifecycle: Arc<Lifecycle>,
+}
+
+impl Deferrals {
+    pub(in crate::engine) fn new(
+        routes: Arc<Routes>,
+        results: Arc<Results>,
+        committer: Arc<Committer>,
+        lifecycle: Arc<Lifecycle>,
+    ) -> Self {
+        Self {
+            routes,
+            results,
+            committer,
+            lifecycle,
+        }
+    }
+
+    /// Defers a claimed invocation.
+    pub(in crate::engine) async fn defer(
+        &self,
+        route: &Route,
+        invocation: &Invocation,
+        error: Error,
+    ) {
+        let cid = invocation.request.cid;
+        let remembered = route.scheduler.remember_deferred(cid);
+        let (state, trigger) = (invocation.state, Trigger::Deferred(error));
+        self.committer
+            .apply(route, invocation, state, trigger, Source::Claimed)
+            .await;
+        // A worker that connected meanwhile retried it before it was committed as deferred.
+        if remembered && !route.scheduler.is_deferred(cid) {
+            self.retry_one(route, cid).await;
+        }
+    }
+
+    /// Retries the deferred invocations of a service, in the background: another worker has connected.
+    pub(in crate::engine) fn retry_all(self: &Arc<Self>, service: &ServiceName) {
+        let Ok(route) = self.routes.find(service.as_str()) else {
+            return;
+        };
+        let deferred = route.scheduler.take_deferred();
+        if deferred.is_empty() {
+            return;
+        }
+        let deferrals = Arc::clone(self);
+        self.lifecycle.tasks().spawn("retry deferred", async move {
+            for cid in deferred {
+                deferrals.retry_one(&route, cid).await;
+            }
+        });
+    }
+
+    /// Releases an invocation if it is still deferred.
+    async fn retry_one(&self, route: &Route, cid: Cid) {
+        if let Ok(view) = self.results.get(cid).await
+            && is_deferred(&view.invocation)
+        {
+            self.release(route, &view.invocation).await;
+        }
+    }
+
+    /// Makes a held or deferred invocation due now; returns whether it still waited.
+    pub(in crate::engine) async fn release(&self, route: &Route, invocation: &Invocation) -> bool {
+        let (state, trigger) = (invocation.state, Trigger::Released);
+        let released = self
+            .committer
+            .apply(route, invocation, state, trigger, Source::Unclaimed)
+            .await;
+        route.scheduler.wake();
+        released
+    }
+}
+
+fn is_deferred(invocation: &Invocation) -> bool {
+    let failure = invocation.last_failure.as_ref();
+    matches!(invocation.state, State::Pending { .. })
+        && failure.is_some_and(|failure| failure.reason() == reason::NO_COMPATIBLE_WORKER)
+}

@@ -1,0 +1,87 @@
+//! The executor: starts handlers, for synchronous calls and for attempts of durable invocations.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::admission::cid_reservations::CidReservations;
+use crate::engine::admission::concurrency::Permits;
+use crate::engine::admission::permits::HeldPermits;
+use crate::engine::execution::attempt::Attempt;
+use crate::engine::execution::call_chain::CallChain;
+use crate::engine::execution::dispatch::{Dispatch, Host};
+use crate::engine::execution::runtime::HandlerRuntime;
+use crate::engine::results::live::Live;
+use crate::engine::routing::Route;
+use crate::engine::store::Store;
+use crate::model::metadata::Metadata;
+use crate::model::payload::Payload;
+use crate::service::{Definition, InvocationInfo};
+
+/// Starts handlers.
+#[derive(Debug)]
+pub(in crate::engine) struct Executor {
+    pub(super) runtime: HandlerRuntime,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) reservations: CidReservations,
+    /// The metadata of all calls that have none.
+    pub(super) no_metadata: Arc<Metadata>,
+}
+
+/// A call on its way to a handler. On the heap: it is passed from one future to the next, and each would have room for
+/// it.
+pub(in crate::engine) struct SyncRequest {
+    pub(in crate::engine) info: InvocationInfo,
+    pub(in crate::engine) callers: Option<Arc<CallChain>>,
+    pub(in crate::engine) input: Payload,
+}
+
+/// What a handler runs with, besides its definition and its input.
+pub(in crate::engine) struct Start {
+    pub(in crate::engine) info: InvocationInfo,
+    pub(in crate::engine) permits: Permits,
+    pub(in crate::engine) cancel: CancellationToken,
+    pub(in crate::engine) callers: Option<Arc<CallChain>>,
+    pub(in crate::engine) live: Option<Arc<Live>>,
+}
+
+impl Executor {
+    pub(in crate::engine) fn new(
+        runtime: HandlerRuntime,
+        store: Arc<dyn Store>,
+        reservations: CidReservations,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            runtime,
+            store,
+            reservations,
+            no_metadata: Arc::default(),
+        })
+    }
+
+    pub(in crate::engine) fn runtime(&self) -> &HandlerRuntime {
+        &self.runtime
+    }
+
+    /// Starts a handler. It runs while the attempt is polled.
+    pub(in crate::engine) fn start(
+        self: &Arc<Self>,
+        route: &Route,
+        definition: &Arc<Definition>,
+        start: Start,
+        input: Payload,
+    ) -> (Attempt, Arc<Dispatch>) {
+        let Start {
+            info,
+            permits,
+            cancel,
+            callers,
+            live,
+        } = start;
+        let permits = HeldPermits::new(Arc::clone(&route.limit), permits);
+        let host: Arc<dyn Host> = Arc::clone(self) as Arc<dyn Host>;
+        let (dispatch, context) = Dispatch::new(host, info, permits, cancel, callers, live);
+        let attempt = Attempt::new(definition, Arc::clone(&dispatch), context, input);
+        (attempt, dispatch)
+    }
+}

@@ -1,0 +1,348 @@
+//! Live invocations: the events of a running attempt that the store does not have yet.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::limits::Limits;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::Cid;
+use crate::model::invocation::{
+    Event, EventKind, Invocation, Progress, ProgressRecord, Request, SEQUENCES_PER_GENERATION,
+    State, Transition,
+};
+use crate::model::payload::Payload;
+use crate::model::token::Token;
+use crate::service::WorkerPermit;
+
+/// How many invocations one attempt may have accepted together with its response.
+const MAX_FOLLOW_UPS: usize = 1_000;
+
+/// A running invocation: its state, and its events, those included that are not stored yet.
+#[derive(Debug)]
+pub(in crate::engine) struct Live {
+    pub(in crate::engine) cid: Cid,
+    /// Fires when the handler is asked to stop, for any reason.
+    pub(in crate::engine) cancel: CancellationToken,
+    /// Fires when a caller cancels the invocation.
+    pub(in crate::engine) cancel_requested: CancellationToken,
+    /// Where a worker runs the attempt: its permit, which knows the token of the dispatch.
+    worker_permit: Option<Weak<dyn WorkerPermit>>,
+    /// The completion token that the handler in this process asked for.
+    completion_token: OnceLock<Token>,
+    state: Mutex<LiveState>,
+}
+
+#[derive(Debug)]
+struct LiveState {
+    state: State,
+    attempts: u32,
+    first_attempt_time: Timestamp,
+    next_sequence: u64,
+    events: Vec<Arc<Event>>,
+    /// How many of the events are stored.
+    stored_events: usize,
+    items: usize,
+    item_bytes: usize,
+    /// The last progress, of this attempt or an earlier one.
+    progress: Option<Arc<ProgressRecord>>,
+    /// When the handler last reported progress, or started.
+    last_sign_of_life: Instant,
+    /// The attempt has ended: later events are refused.
+    sealed: bool,
+    /// Invocations that are accepted together with the response.
+    follow_ups: Vec<Invocation>,
+}
+
+/// How far a follower has read the progress of an invocation: the attempt, and the number of the report in it.
+pub(in crate::engine) type ProgressVersion = (u32, u64);
+
+/// What is new of an invocation since a follower last read it.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Update {
+    pub(in crate::engine) events: Vec<Arc<Event>>,
+    pub(in crate::engine) progress: Option<Arc<ProgressRecord>>,
+}
+
+/// Why an item was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum ItemRejected {
+    /// The attempt has ended.
+    Ended,
+    /// The limit on the number of items or on their bytes is reached.
+    Limit,
+}
+
+impl Live {
+    /// Starts an attempt of a claimed invocation; `worker` is the permit of the worker that runs it, if one does.
+    pub(in crate::engine) fn start(
+        invocation: &Invocation,
+        worker: Option<&Arc<dyn WorkerPermit>>,
+        generation: u32,
+        now: Timestamp,
+    ) -> Self {
+        let attempt = invocation.attempts + 1;
+        let mut events = invocation.events.clone();
+        let sequence = next_sequence(invocation.sequence(), generation);
+        events.push(Arc::new(Event {
+            sequence,
+            attempt,
+            time: now,
+            kind: EventKind::Started {
+                worker: worker.map_or_else(String::new, |permit| permit.worker().to_owned()),
+            },
+        }));
+        let items = invocation
+            .events
+            .iter()
+            .filter_map(|event| match &event.kind {
+                EventKind::Item(item) => Some(item.weight()),
+                _ => None,
+            });
+        let (items, item_bytes) = items.fold((0, 0), |(n, bytes), weight| (n + 1, bytes + weight));
+        Self {
+            cid: invocation.request.cid,
+            cancel: CancellationToken::new(),
+            cancel_requested: CancellationToken::new(),
+            worker_permit: worker.map(Arc::downgrade),
+            completion_token: OnceLock::new(),
+            state: Mutex::new(LiveState {
+                state: State::Running {
+                    cancel_requested: false,
+                },
+                attempts: attempt,
+                first_attempt_time: invocation.first_attempt_time.unwrap_or(now),
+                next_sequence: sequence + 1,
+                stored_events: invocation.events.len(),
+                events,
+                items,
+                item_bytes,
+                progress: invocation.progress.clone(),
+                last_sign_of_life: Instant::now(),
+                sealed: false,
+                follow_ups: Vec::new(),
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LiveState> {
+        // Every change is one push or one assignment: the state is whole even after a panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the token that a handler in this process gives away to have its outcome completed from outside.
+    pub(in crate::engine) fn set_completion_token(&self, token: Token) {
+        let _ = self.completion_token.set(token);
+    }
+
+    /// Whether a token belongs to the attempt under way: its completion token, or the token of its dispatch at a
+    /// worker.
+    pub(in crate::engine) fn owns_token(&self, token: Token) -> bool {
+        let permit = self.worker_permit.as_ref().and_then(Weak::upgrade);
+        self.completion_token.get() == Some(&token)
+            || permit.is_some_and(|permit| permit.token() == Some(token))
+    }
+
+    /// Adds an item. A handler may keep its context beyond the end of the attempt and still try.
+    ///
+    /// # Errors
+    ///
+    /// [`ItemRejected`].
+    pub(in crate::engine) fn add_item(
+        &self,
+        item: Payload,
+        time: Timestamp,
+        limits: &Limits,
+    ) -> Result<(), ItemRejected> {
+        let weight = item.weight();
+        let mut state = self.lock();
+        if state.sealed {
+            return Err(ItemRejected::Ended);
+        }
+        let bytes = state.item_bytes.saturating_add(weight);
+        if state.items >= limits.items || bytes > limits.item_bytes {
+            return Err(ItemRejected::Limit);
+        }
+        state.items += 1;
+        state.item_bytes = bytes;
+        let event = state.make_event(EventKind::Item(item), time);
+        state.events.push(event);
+        Ok(())
+    }
+
+    /// Ends the attempt: later items and progress are refused. Returns the events to be stored, the last one included,
+    /// which followers do not see before it is [`publish`](Self::publish)ed.
+    pub(in crate::engine) fn seal(
+        &self,
+        last: Option<EventKind>,
+        time: Timestamp,
+    ) -> Vec<Arc<Event>> {
+        let mut state = self.lock();
+        state.sealed = true;
+        let stored = state.stored_events;
+        let mut events = state.events.get(stored..).unwrap_or_default().to_vec();
+        events.extend(last.map(|kind| state.make_event(kind, time)));
+        events
+    }
+
+    /// Shows the last event of the attempt to followers, once it is stored.
+    pub(in crate::engine) fn publish(&self, last: Arc<Event>) {
+        let mut state = self.lock();
+        let newest = state.events.last().map(|event| event.sequence);
+        if newest.is_some_and(|newest| newest < last.sequence) {
+            state.events.push(last);
+        }
+    }
+
+    /// Records progress, which is also a sign of life.
+    pub(in crate::engine) fn report_progress(&self, progress: Progress, time: Timestamp) {
+        let mut state = self.lock();
+        if state.sealed {
+            return;
+        }
+        let attempt = state.attempts;
+        let reports = match &state.progress {
+            Some(last) if last.attempt == attempt => last.number,
+            _ => 0,
+        };
+        state.last_sign_of_life = Instant::now();
+        state.progress = Some(Arc::new(ProgressRecord {
+            progress,
+            attempt,
+            number: reports + 1,
+            time,
+        }));
+    }
+
+    /// Keeps an invocation that is accepted together with the response. Returns the first request where this attempt
+    /// asked for it before, with the same CID or key.
+    ///
+    /// # Errors
+    ///
+    /// `CANCELLED` where the attempt has ended; `RESOURCE_EXHAUSTED` / `PENDING_LIMIT` beyond 1 000 of them.
+    pub(in crate::engine) fn add_follow_up(
+        &self,
+        next: Invocation,
+    ) -> Result<Option<Arc<Request>>> {
+        let mut state = self.lock();
+        if state.sealed {
+            return Err(Error::cancelled(reason::CANCELLED, "the attempt has ended"));
+        }
+        let mut earlier = state.follow_ups.iter();
+        if let Some(first) = earlier.find(|first| is_repeat(&first.request, &next.request)) {
+            return Ok(Some(Arc::clone(&first.request)));
+        }
+        if state.follow_ups.len() >= MAX_FOLLOW_UPS {
+            let message = format!("an attempt has at most {MAX_FOLLOW_UPS} follow-ups");
+            return Err(Error::resource_exhausted(reason::PENDING_LIMIT, message));
+        }
+        state.follow_ups.push(next);
+        Ok(None)
+    }
+
+    pub(in crate::engine) fn has_follow_ups(&self) -> bool {
+        !self.lock().follow_ups.is_empty()
+    }
+
+    pub(in crate::engine) fn take_follow_ups(&self) -> Vec<Invocation> {
+        std::mem::take(&mut self.lock().follow_ups)
+    }
+
+    /// Asks the handler to stop because a caller cancels the invocation; returns whether the attempt still runs.
+    pub(in crate::engine) fn request_cancel(&self) -> bool {
+        let mut state = self.lock();
+        if state.sealed {
+            return false;
+        }
+        state.state = state.state.after(Transition::Cancel).unwrap_or(state.state);
+        drop(state);
+        self.cancel_requested.cancel();
+        self.cancel.cancel();
+        true
+    }
+
+    pub(in crate::engine) fn last_sign_of_life(&self) -> Instant {
+        self.lock().last_sign_of_life
+    }
+
+    pub(in crate::engine) fn first_attempt_time(&self) -> Timestamp {
+        self.lock().first_attempt_time
+    }
+
+    pub(in crate::engine) fn state(&self) -> State {
+        self.lock().state
+    }
+
+    pub(in crate::engine) fn progress(&self) -> Option<Arc<ProgressRecord>> {
+        let state = self.lock();
+        state.progress.clone()
+    }
+
+    /// The events after a sequence, and the progress if it is newer than `seen`.
+    pub(in crate::engine) fn update_since(&self, sequence: u64, seen: ProgressVersion) -> Update {
+        let state = self.lock();
+        let first = state
+            .events
+            .partition_point(|event| event.sequence <= sequence);
+        let progress = state.progress.clone();
+        Update {
+            events: state.events.get(first..).unwrap_or_default().to_vec(),
+            progress: progress.filter(|progress| progress_version(progress) > seen),
+        }
+    }
+
+    /// Replaces what the store has of the invocation by what is live.
+    pub(in crate::engine) fn overlay(&self, invocation: &mut Invocation) {
+        let state = self.lock();
+        invocation.state = state.state;
+        invocation.attempts = state.attempts;
+        invocation.first_attempt_time = Some(state.first_attempt_time);
+        invocation.events.clone_from(&state.events);
+        if let Some(progress) = &state.progress {
+            invocation.progress = Some(Arc::clone(progress));
+        }
+    }
+}
+
+impl LiveState {
+    fn make_event(&mut self, kind: EventKind, time: Timestamp) -> Arc<Event> {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        Arc::new(Event {
+            sequence,
+            attempt: self.attempts,
+            time,
+            kind,
+        })
+    }
+}
+
+/// The version of a progress report.
+pub(in crate::engine) fn progress_version(progress: &ProgressRecord) -> ProgressVersion {
+    (progress.attempt, progress.number)
+}
+
+/// Whether one request repeats the other: the same CID or the same idempotency key.
+fn is_repeat(one: &Request, other: &Request) -> bool {
+    let (key, other_key) = (&one.terms.idempotency_key, &other.terms.idempotency_key);
+    one.cid == other.cid || (key.is_some() && key == other_key)
+}
+
+/// The sequence after `last`, in this generation of the store.
+pub(in crate::engine) fn next_sequence(last: u64, generation: u32) -> u64 {
+    (last + 1).max(u64::from(generation) * SEQUENCES_PER_GENERATION + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_rise_and_restart_with_each_generation() {
+        assert_eq!(next_sequence(0, 1), (1 << 32) + 1);
+        assert_eq!(next_sequence((1 << 32) + 1, 1), (1 << 32) + 2);
+        assert_eq!(next_sequence((1 << 32) + 7, 2), (2 << 32) + 1);
+    }
+}

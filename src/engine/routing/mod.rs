@@ -1,0 +1,273 @@
+//! Routing: from the name of a service to where it is served. Read with every call, changed rarely.
+
+mod route;
+mod service_info;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+use foldhash::fast::RandomState;
+use tokio::sync::{Semaphore, watch};
+
+use self::route::EffectiveOptions;
+pub(in crate::engine) use self::route::Route;
+pub(in crate::engine) use self::service_info::Discovery;
+pub use self::service_info::{ServiceInfo, ServiceStatus};
+use crate::engine::admission::concurrency::ConcurrencyLimit;
+use crate::engine::admission::worker_pool::{WorkerPool, WorkerService};
+use crate::engine::clock::Clock;
+use crate::engine::durable::wakeup::{SchedulerHandle, SchedulerStarts};
+use crate::engine::limits::Limits;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::{ServiceName, shortened};
+use crate::service::{Definition, Registry};
+
+type Table = HashMap<ServiceName, Arc<Route>, RandomState>;
+
+/// The routing table of a node.
+#[derive(Debug)]
+pub(in crate::engine) struct Routes {
+    table: ArcSwap<Table>,
+    /// Rises with each change of the table.
+    version: AtomicU64,
+    /// Notifies watchers of changes of the table, and of where services are served.
+    changes: watch::Sender<()>,
+    limits: Arc<Limits>,
+    clock: Clock,
+    /// Limits the handlers of all services together.
+    node_permits: Arc<Semaphore>,
+    scheduler_starts: SchedulerStarts,
+}
+
+impl Routes {
+    pub(in crate::engine) fn new(
+        registry: Registry,
+        limits: Arc<Limits>,
+        clock: Clock,
+        scheduler_starts: SchedulerStarts,
+    ) -> Self {
+        let routes = Self {
+            table: ArcSwap::default(),
+            version: AtomicU64::new(0),
+            changes: watch::Sender::new(()),
+            node_permits: Arc::new(Semaphore::new(limits.node_concurrency)),
+            limits,
+            clock,
+            scheduler_starts,
+        };
+        let table: Table = registry
+            .into_iter()
+            .map(|definition| {
+                let route = routes.local_route(definition);
+                (route.name().clone(), route)
+            })
+            .collect();
+        routes.table.store(Arc::new(table));
+        routes
+    }
+
+    /// Adds a service of this process.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS`.
+    pub(in crate::engine) fn add(&self, definition: Definition) -> Result<()> {
+        let route = self.local_route(definition);
+        let name = route.name();
+        let before = self.table.rcu(|table| {
+            let mut table = Table::clone(table);
+            table
+                .entry(name.clone())
+                .or_insert_with(|| Arc::clone(&route));
+            table
+        });
+        if before.contains_key(name) {
+            let message = format!("a service named `{name}` already exists");
+            return Err(Error::already_exists(reason::SERVICE_EXISTS, message));
+        }
+        self.note_table_change();
+        Ok(())
+    }
+
+    /// Inserts or updates the routes of services that workers serve. Waiting and running calls of a service continue.
+    /// A service of this process is not replaced, unless it is a demo service. All in one change: each copies the table.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where this process serves one of them; the others are inserted.
+    pub(in crate::engine) fn upsert_worker_routes(&self, services: &[WorkerService]) -> Result<()> {
+        let is_fixed = |known: Option<&Arc<Route>>| known.is_some_and(|it| !it.is_replaceable());
+        let before = self.table.rcu(|table| {
+            let mut table = Table::clone(table);
+            for WorkerService { definition, pool } in services {
+                let name = definition.name();
+                let known = table.get(name);
+                if !is_fixed(known) {
+                    let route = self.worker_route(Arc::clone(definition), pool, known);
+                    table.insert(name.clone(), Arc::new(route));
+                }
+            }
+            table
+        });
+        self.note_table_change();
+        let names = services.iter().map(|service| service.definition.name());
+        match names.into_iter().find(|name| is_fixed(before.get(*name))) {
+            Some(name) => {
+                let message = format!("`{name}` is served by the node itself");
+                Err(Error::already_exists(reason::SERVICE_EXISTS, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Removes a service.
+    pub(in crate::engine) fn remove(&self, name: &ServiceName) {
+        self.table.rcu(|table| {
+            let mut table = Table::clone(table);
+            table.remove(name);
+            table
+        });
+        self.note_table_change();
+    }
+
+    fn note_table_change(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+        self.notify_changes();
+    }
+
+    /// Notifies watchers that a service is served elsewhere than before.
+    pub(in crate::engine) fn notify_changes(&self) {
+        self.changes.send_replace(());
+    }
+
+    /// Notifies of changes: of the table, and of where services are served.
+    pub(in crate::engine) fn subscribe(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// The version of the table: the same number means the same services.
+    pub(in crate::engine) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// How many handlers of all services run.
+    pub(in crate::engine) fn running_handlers(&self) -> usize {
+        self.limits.node_concurrency - self.node_permits.available_permits()
+    }
+
+    /// The route of a service, if there is one.
+    pub(in crate::engine) fn get(&self, name: &str) -> Option<Arc<Route>> {
+        self.table.load().get(name).cloned()
+    }
+
+    /// The route of a service.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names.
+    #[inline]
+    pub(in crate::engine) fn find(&self, name: &str) -> Result<Arc<Route>> {
+        let table = self.table.load();
+        match table.get(name) {
+            Some(route) => Ok(Arc::clone(route)),
+            None => Err(service_unknown(name, &table)),
+        }
+    }
+
+    pub(in crate::engine) fn all(&self) -> Guard<Arc<Table>> {
+        self.table.load()
+    }
+
+    fn limit(
+        &self,
+        options: &EffectiveOptions,
+        pool: Option<Arc<dyn WorkerPool>>,
+    ) -> Arc<ConcurrencyLimit> {
+        let node = Arc::clone(&self.node_permits);
+        Arc::new(ConcurrencyLimit::new(
+            options.concurrency,
+            options.queue_length,
+            node,
+            pool,
+        ))
+    }
+
+    fn scheduler(&self, name: &ServiceName) -> Arc<SchedulerHandle> {
+        SchedulerHandle::new(name.clone(), self.scheduler_starts.clone())
+    }
+
+    fn local_route(&self, definition: Definition) -> Arc<Route> {
+        let options = EffectiveOptions::new(definition.service_options(), &self.limits);
+        Arc::new(Route {
+            limit: self.limit(&options, None),
+            scheduler: self.scheduler(definition.name()),
+            definition: Arc::new(definition),
+            options,
+            since: self.clock.now(),
+        })
+    }
+
+    /// A route to workers; `known` is the route that it replaces.
+    fn worker_route(
+        &self,
+        definition: Arc<Definition>,
+        pool: &Arc<dyn WorkerPool>,
+        known: Option<&Arc<Route>>,
+    ) -> Route {
+        let options = EffectiveOptions::new(definition.service_options(), &self.limits);
+        // Calls that wait keep their position where the limits are the same.
+        let same_limit = known.filter(|known| {
+            let before = &known.options;
+            known.limit.pool().is_some()
+                && before.concurrency == options.concurrency
+                && before.queue_length == options.queue_length
+        });
+        Route {
+            limit: match same_limit {
+                Some(known) => Arc::clone(&known.limit),
+                None => self.limit(&options, Some(Arc::clone(pool))),
+            },
+            scheduler: match known {
+                Some(known) => Arc::clone(&known.scheduler),
+                None => self.scheduler(definition.name()),
+            },
+            since: known.map_or_else(|| self.clock.now(), |known| known.since),
+            definition,
+            options,
+        }
+    }
+}
+
+/// `NOT_FOUND` / `SERVICE_UNKNOWN`: the service was never declared. Names the most similar ones that were.
+fn service_unknown(name: &str, table: &Table) -> Error {
+    /// How similar two names have to be (Jaro-Winkler), and how far from the best one.
+    const SIMILAR: f64 = 0.75;
+    const MARGIN: f64 = 0.05;
+    const MAX_NAMES: usize = 3;
+    let mut similar: Vec<(f64, &str)> = table
+        .keys()
+        .map(|known| (strsim::jaro_winkler(name, known.as_str()), known.as_str()))
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .collect();
+    similar.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(x.cmp(y)));
+    let best = similar.first().map_or(0.0, |(similarity, _)| *similarity);
+    similar.retain(|(similarity, _)| *similarity >= best - MARGIN);
+    let nearest: Vec<&str> = similar
+        .into_iter()
+        .take(MAX_NAMES)
+        .map(|(_, known)| known)
+        .collect();
+    let name = shortened(name);
+    if nearest.is_empty() {
+        let message = format!("there is no service named `{name}`; `cidery services` lists all");
+        return Error::not_found(reason::SERVICE_UNKNOWN, message);
+    }
+    let quoted: Vec<String> = nearest.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!(
+        "there is no service named `{name}`; did you mean {}?",
+        quoted.join(", ")
+    );
+    Error::not_found(reason::SERVICE_UNKNOWN, message).with_info("nearest", nearest.join(","))
+}

@@ -1,0 +1,117 @@
+//! One service as the engine serves it: its declaration, the options in force, its concurrency limit and scheduler.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::engine::admission::concurrency::ConcurrencyLimit;
+use crate::engine::admission::worker_pool::Location;
+use crate::engine::durable::wakeup::SchedulerHandle;
+use crate::engine::limits::Limits;
+use crate::model::id::ServiceName;
+use crate::model::invocation::{Request, RetryPolicy, State};
+use crate::model::service_options::ServiceOptions;
+use crate::service::Definition;
+
+/// A service, and what the engine keeps for it.
+#[derive(Debug)]
+pub(in crate::engine) struct Route {
+    pub(in crate::engine) definition: Arc<Definition>,
+    pub(in crate::engine) options: EffectiveOptions,
+    pub(in crate::engine) limit: Arc<ConcurrencyLimit>,
+    pub(in crate::engine) scheduler: Arc<SchedulerHandle>,
+    /// When the service was first served by this node.
+    pub(super) since: Timestamp,
+}
+
+/// The options in force: the service's own, and the node's where the service has none.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct EffectiveOptions {
+    pub(in crate::engine) timeout: Duration,
+    pub(in crate::engine) attempt_timeout: Duration,
+    pub(in crate::engine) retry_policy: RetryPolicy,
+    pub(in crate::engine) retention: Duration,
+    pub(in crate::engine) failure_retention: Duration,
+    pub(in crate::engine) pending_limit: usize,
+    pub(super) concurrency: usize,
+    pub(super) queue_length: usize,
+}
+
+impl EffectiveOptions {
+    pub(super) fn new(options: &ServiceOptions, limits: &Limits) -> Self {
+        Self {
+            timeout: options.timeout.unwrap_or(limits.timeout),
+            attempt_timeout: options.attempt_timeout.unwrap_or(limits.attempt_timeout),
+            retry_policy: options.retry_policy.clone().unwrap_or_default(),
+            retention: options.retention.unwrap_or(limits.retention),
+            failure_retention: options
+                .failure_retention
+                .unwrap_or(limits.failure_retention),
+            pending_limit: options.pending_limit.unwrap_or(limits.pending),
+            concurrency: options.concurrency.unwrap_or(limits.concurrency),
+            queue_length: options.queue_length.unwrap_or(limits.queue_length),
+        }
+    }
+
+    /// The options as callers see them, with `own` for those that the engine does not need.
+    pub(super) fn to_service_options(&self, own: &ServiceOptions) -> ServiceOptions {
+        ServiceOptions {
+            timeout: Some(self.timeout),
+            attempt_timeout: Some(self.attempt_timeout),
+            retry_policy: Some(self.retry_policy.clone()),
+            concurrency: Some(self.concurrency),
+            queue_length: Some(self.queue_length),
+            retention: Some(self.retention),
+            failure_retention: Some(self.failure_retention),
+            pending_limit: Some(self.pending_limit),
+            ..own.clone()
+        }
+    }
+}
+
+impl Route {
+    pub(in crate::engine) fn name(&self) -> &ServiceName {
+        self.definition.name()
+    }
+
+    /// How long an attempt of a request may run without a sign of life.
+    pub(in crate::engine) fn attempt_timeout(&self, request: &Request) -> Duration {
+        let own = request.attempt_timeout;
+        own.unwrap_or(self.options.attempt_timeout)
+    }
+
+    /// How long an invocation that ends in a state is kept, unless its terms say otherwise.
+    pub(in crate::engine) fn retention(&self, state: State) -> Duration {
+        match state {
+            State::Succeeded => self.options.retention,
+            _ => self.options.failure_retention,
+        }
+    }
+
+    /// Whether this node or a worker serves the service now.
+    pub(in crate::engine) fn is_served(&self) -> bool {
+        self.limit.pool().is_none_or(|pool| pool.is_served())
+    }
+
+    /// Whether workers may serve the service in place of this route.
+    pub(super) fn is_replaceable(&self) -> bool {
+        self.limit.pool().is_some() || self.definition.is_demo()
+    }
+
+    /// Where the service is served.
+    pub(super) fn locations(&self) -> Vec<Location> {
+        match self.limit.pool() {
+            Some(pool) => pool.locations(),
+            None => vec![Location {
+                worker_id: String::new(),
+                worker_name: String::new(),
+                build_id: String::new(),
+                definition: Arc::clone(&self.definition),
+                running: self.limit.running(),
+                since: self.since,
+                away: false,
+            }],
+        }
+    }
+}
