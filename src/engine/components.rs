@@ -18,7 +18,7 @@ use crate::engine::durable::groups::Groups;
 use crate::engine::durable::retention;
 use crate::engine::durable::run::Runner;
 use crate::engine::durable::scheduler::Schedulers;
-use crate::engine::durable::wakeup::SchedulerHandle;
+use crate::engine::durable::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::engine::execution::executor::Executor;
 use crate::engine::execution::pending_completions::PendingCompletions;
 use crate::engine::execution::runtime::HandlerRuntime;
@@ -71,13 +71,27 @@ pub(super) struct Engine {
     pub(super) deferrals: Arc<Deferrals>,
 }
 
+/// The components that most others use.
+struct Base {
+    store: Arc<dyn Store>,
+    limits: Arc<Limits>,
+    clock: Clock,
+    lifecycle: Arc<Lifecycle>,
+    hub: Arc<Hub>,
+    routes: Arc<Routes>,
+    results: Arc<Results>,
+    committer: Arc<Committer>,
+    reservations: CidReservations,
+    completions: Arc<PendingCompletions>,
+    group_wakeup: Arc<Notify>,
+}
+
 impl Engine {
-    /// Starts an engine: makes its components and their tasks.
+    /// Makes the components of an engine and starts their tasks.
     ///
     /// # Errors
     ///
-    /// `FAILED_PRECONDITION` / `STATE_MISSING` where a handler asks for state that is not there; the errors of the
-    /// store.
+    /// `FAILED_PRECONDITION` / `STATE_MISSING`; the errors of the store.
     pub(super) async fn start(parts: Parts, tasks: Tasks) -> Result<Self> {
         let Parts {
             registry,
@@ -89,163 +103,217 @@ impl Engine {
         } = parts;
         check_states(&registry, &states)?;
         limits.node_concurrency = limits.node_concurrency.clamp(1, MAX_HANDLERS);
+        let (scheduler_starts, starts) = mpsc::unbounded_channel();
+        let base = Base::new(registry, store, limits, clock, tasks, scheduler_starts);
+        let engine = base.engine(states, hooks);
+        base.start_tasks(&engine, starts).await?;
+        Ok(engine)
+    }
+}
+
+impl Base {
+    fn new(
+        registry: Registry,
+        store: Arc<dyn Store>,
+        limits: Limits,
+        clock: Clock,
+        tasks: Tasks,
+        scheduler_starts: SchedulerStarts,
+    ) -> Self {
         let limits = Arc::new(limits);
         let lifecycle = Arc::new(Lifecycle::new(tasks));
         let hub = Arc::new(Hub::default());
-        let reservations = CidReservations::default();
-        let completions = Arc::new(PendingCompletions::default());
         let group_wakeup = Arc::new(Notify::new());
-        let (scheduler_starts, starts) = mpsc::unbounded_channel();
-        let routes = Arc::new(Routes::new(
+        let routes = Routes::new(
             registry,
             Arc::clone(&limits),
             clock.clone(),
             scheduler_starts,
-        ));
-        let results = Arc::new(Results::new(
+        );
+        let routes = Arc::new(routes);
+        let results = Results::new(
             Arc::clone(&hub),
             Arc::clone(&store),
             Arc::clone(&routes),
             clock.clone(),
             Arc::clone(&lifecycle),
             limits.stream_cids,
-        ));
-        let committer = Arc::new(Committer::new(
+        );
+        let committer = Committer::new(
             Arc::clone(&store),
             Arc::clone(&hub),
             Arc::clone(&routes),
             clock.clone(),
             Arc::clone(&limits),
             Arc::clone(&group_wakeup),
+        );
+        Self {
+            store,
+            limits,
+            clock,
+            lifecycle,
+            hub,
+            routes,
+            results: Arc::new(results),
+            committer: Arc::new(committer),
+            reservations: CidReservations::default(),
+            completions: Arc::default(),
+            group_wakeup,
+        }
+    }
+
+    fn engine(&self, states: States, hooks: Vec<Arc<dyn ErasedHooks>>) -> Engine {
+        let acceptor = Arc::new(self.acceptor());
+        let batches = Arc::new(self.batches(&acceptor));
+        let deferrals = Arc::new(Deferrals::new(
+            Arc::clone(&self.routes),
+            Arc::clone(&self.results),
+            Arc::clone(&self.committer),
+            Arc::clone(&self.lifecycle),
         ));
-        let acceptor = Arc::new(Acceptor::new(
-            Arc::clone(&routes),
-            Arc::clone(&store),
-            Arc::clone(&hub),
-            reservations.clone(),
-            clock.clone(),
-            Arc::clone(&limits),
-            Arc::clone(&lifecycle),
-        ));
-        let batches = Arc::new(BatchAcceptor {
-            acceptor: Arc::clone(&acceptor),
-            routes: Arc::clone(&routes),
-            store: Arc::clone(&store),
-            hub: Arc::clone(&hub),
-            reservations: reservations.clone(),
-            clock: clock.clone(),
-            limits: Arc::clone(&limits),
-            lifecycle: Arc::clone(&lifecycle),
-            group_wakeup: Arc::clone(&group_wakeup),
-        });
         let runtime = HandlerRuntime {
             states: Arc::new(states),
             hooks,
-            limits: Arc::clone(&limits),
-            clock: clock.clone(),
-            lifecycle: Arc::clone(&lifecycle),
-            routes: Arc::clone(&routes),
-            hub: Arc::clone(&hub),
-            results: Arc::clone(&results),
+            limits: Arc::clone(&self.limits),
+            clock: self.clock.clone(),
+            lifecycle: Arc::clone(&self.lifecycle),
+            routes: Arc::clone(&self.routes),
+            hub: Arc::clone(&self.hub),
+            results: Arc::clone(&self.results),
             acceptor: Arc::clone(&acceptor),
             batches: Arc::clone(&batches),
-            completions: Arc::clone(&completions),
+            completions: Arc::clone(&self.completions),
         };
-        let executor = Executor::new(runtime, Arc::clone(&store), reservations);
-        let deferrals = Arc::new(Deferrals::new(
-            Arc::clone(&routes),
-            Arc::clone(&results),
-            Arc::clone(&committer),
-            Arc::clone(&lifecycle),
-        ));
-        let completer = Arc::new(Completer {
-            completions: Arc::clone(&completions),
-            results: Arc::clone(&results),
-            routes: Arc::clone(&routes),
-            hub: Arc::clone(&hub),
-            committer: Arc::clone(&committer),
-            limits: Arc::clone(&limits),
-            lifecycle: Arc::clone(&lifecycle),
-        });
-        let canceller = Arc::new(Canceller {
-            store: Arc::clone(&store),
-            hub: Arc::clone(&hub),
-            routes: Arc::clone(&routes),
-            results: Arc::clone(&results),
-            committer: Arc::clone(&committer),
-            lifecycle: Arc::clone(&lifecycle),
-        });
-        let admin = Arc::new(Admin {
-            store: Arc::clone(&store),
-            hub,
-            routes: Arc::clone(&routes),
-            results: Arc::clone(&results),
-            acceptor: Arc::clone(&acceptor),
-            deferrals: Arc::clone(&deferrals),
-            lifecycle: Arc::clone(&lifecycle),
-        });
-        let engine = Engine {
-            discovery: Discovery::new(Arc::clone(&routes), Arc::clone(&store), completions),
+        let reservations = self.reservations.clone();
+        Engine {
+            store: Arc::clone(&self.store),
+            limits: Arc::clone(&self.limits),
+            clock: self.clock.clone(),
+            lifecycle: Arc::clone(&self.lifecycle),
+            routes: Arc::clone(&self.routes),
+            discovery: Discovery::new(
+                Arc::clone(&self.routes),
+                Arc::clone(&self.store),
+                Arc::clone(&self.completions),
+            ),
+            executor: Executor::new(runtime, Arc::clone(&self.store), reservations),
+            results: Arc::clone(&self.results),
+            completer: Arc::new(self.completer()),
+            canceller: Arc::new(self.canceller()),
+            admin: Arc::new(self.admin(&acceptor, &deferrals)),
+            acceptor,
+            batches,
+            deferrals,
+        }
+    }
+
+    fn acceptor(&self) -> Acceptor {
+        Acceptor::new(
+            Arc::clone(&self.routes),
+            Arc::clone(&self.store),
+            Arc::clone(&self.hub),
+            self.reservations.clone(),
+            self.clock.clone(),
+            Arc::clone(&self.limits),
+            Arc::clone(&self.lifecycle),
+        )
+    }
+
+    fn batches(&self, acceptor: &Arc<Acceptor>) -> BatchAcceptor {
+        BatchAcceptor {
+            acceptor: Arc::clone(acceptor),
+            routes: Arc::clone(&self.routes),
+            store: Arc::clone(&self.store),
+            hub: Arc::clone(&self.hub),
+            reservations: self.reservations.clone(),
+            clock: self.clock.clone(),
+            limits: Arc::clone(&self.limits),
+            lifecycle: Arc::clone(&self.lifecycle),
+            group_wakeup: Arc::clone(&self.group_wakeup),
+        }
+    }
+
+    fn completer(&self) -> Completer {
+        Completer {
+            completions: Arc::clone(&self.completions),
+            results: Arc::clone(&self.results),
+            routes: Arc::clone(&self.routes),
+            hub: Arc::clone(&self.hub),
+            committer: Arc::clone(&self.committer),
+            limits: Arc::clone(&self.limits),
+            lifecycle: Arc::clone(&self.lifecycle),
+        }
+    }
+
+    fn canceller(&self) -> Canceller {
+        Canceller {
+            store: Arc::clone(&self.store),
+            hub: Arc::clone(&self.hub),
+            routes: Arc::clone(&self.routes),
+            results: Arc::clone(&self.results),
+            committer: Arc::clone(&self.committer),
+            lifecycle: Arc::clone(&self.lifecycle),
+        }
+    }
+
+    fn admin(&self, acceptor: &Arc<Acceptor>, deferrals: &Arc<Deferrals>) -> Admin {
+        Admin {
+            store: Arc::clone(&self.store),
+            hub: Arc::clone(&self.hub),
+            routes: Arc::clone(&self.routes),
+            results: Arc::clone(&self.results),
+            acceptor: Arc::clone(acceptor),
+            deferrals: Arc::clone(deferrals),
+            lifecycle: Arc::clone(&self.lifecycle),
+        }
+    }
+
+    fn schedulers(&self, engine: &Engine) -> Arc<Schedulers> {
+        let runner = Runner::new(
+            Arc::clone(&engine.executor),
+            Arc::clone(&self.store),
+            Arc::clone(&self.committer),
+            Arc::clone(&engine.deferrals),
+        );
+        Schedulers::new(
+            Arc::clone(&self.routes),
+            Arc::clone(&self.store),
+            Arc::clone(&self.committer),
+            Arc::new(runner),
+            self.clock.clone(),
+            Arc::clone(&self.lifecycle),
+        )
+    }
+
+    /// Starts the background tasks, each until the node drains.
+    async fn start_tasks(
+        self,
+        engine: &Engine,
+        starts: mpsc::UnboundedReceiver<Arc<SchedulerHandle>>,
+    ) -> Result<()> {
+        self.schedulers(engine).start(starts).await?;
+        engine.canceller.start();
+        let Self {
             store,
             limits,
             clock,
             lifecycle,
             routes,
-            executor,
-            acceptor,
-            batches,
-            results,
-            completer,
-            canceller,
-            admin,
-            deferrals,
-        };
-        engine.start_tasks(committer, group_wakeup, starts).await?;
-        Ok(engine)
-    }
-
-    /// Starts the background tasks.
-    async fn start_tasks(
-        &self,
-        committer: Arc<Committer>,
-        group_wakeup: Arc<Notify>,
-        starts: mpsc::UnboundedReceiver<Arc<SchedulerHandle>>,
-    ) -> Result<()> {
-        let (store, routes) = (&self.store, &self.routes);
-        let (clock, lifecycle) = (&self.clock, &self.lifecycle);
-        let runner = Arc::new(Runner::new(
-            Arc::clone(&self.executor),
-            Arc::clone(store),
-            Arc::clone(&committer),
-            Arc::clone(&self.deferrals),
-        ));
-        let schedulers = Schedulers::new(
-            Arc::clone(routes),
-            Arc::clone(store),
-            Arc::clone(&committer),
-            runner,
-            clock.clone(),
-            Arc::clone(lifecycle),
-        );
-        schedulers.start(starts).await?;
-        let groups = Arc::new(Groups {
-            store: Arc::clone(store),
+            committer,
+            group_wakeup,
+            ..
+        } = self;
+        retention::start(Arc::clone(&store), clock.clone(), &lifecycle);
+        let groups = Groups {
+            store: Arc::clone(&store),
             committer: Arc::clone(&committer),
             clock: clock.clone(),
-            limits: Arc::clone(&self.limits),
-            lifecycle: Arc::clone(lifecycle),
+            limits,
+            lifecycle: Arc::clone(&lifecycle),
             group_wakeup,
-        });
-        groups.start();
-        self.canceller.start();
-        retention::start(Arc::clone(store), clock.clone(), lifecycle);
-        let expiry = Expiry::new(
-            Arc::clone(store),
-            Arc::clone(routes),
-            committer,
-            clock.clone(),
-        );
-        expiry.start(lifecycle);
+        };
+        Arc::new(groups).start();
+        Expiry::new(store, routes, committer, clock).start(&lifecycle);
         Ok(())
     }
 }

@@ -70,8 +70,8 @@ impl Invoker {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the call: its handler is asked to stop, and dropped after the grace period. A durable
-    /// call ([`Call::durable`]) continues.
+    /// Dropping the future cancels the call: its handler is asked to stop, and dropped after the grace period. A
+    /// durable call ([`Call::durable`]) continues.
     pub fn invoke(
         &self,
         cid: Cid,

@@ -400,3 +400,43 @@ async fn what_does_not_come_in_time_ends_whoever_serves() {
     let found = ended(&node.client, cid).await;
     assert_eq!(failure(found).reason, "DEADLINE_EXCEEDED");
 }
+
+/// A handler that gives its token away, and answers "later" only when the test lets it.
+fn hesitant(tokens: UnboundedSender<Given>, go: Arc<tokio::sync::Notify>) -> Definition {
+    let handler = move |ctx: Context, _: Dict| {
+        let (tokens, go) = (tokens.clone(), Arc::clone(&go));
+        async move {
+            let later = ctx.later()?;
+            let _ = tokens.send((later.cid(), later.token()));
+            go.notified().await;
+            Ok::<_, Error>(later)
+        }
+    };
+    Definition::new("a.hesitant", handler).unwrap()
+}
+
+/// No poll and no timeout: on the paused clock a wait of any length would show.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_token_is_void_at_once_while_the_handler_runs() {
+    let (tokens, mut given) = unbounded_channel();
+    let go = Arc::new(tokio::sync::Notify::new());
+    let definition = hesitant(tokens, Arc::clone(&go));
+    let node = Node::builder().define(definition).start().await.unwrap();
+    let invoker = node.invoker();
+    let call = Call::new("a.hesitant", dict! {});
+    let cid = invoker.invoke_async(call).await.unwrap().cid;
+    let (_, token) = given.recv().await.unwrap();
+
+    let before = tokio::time::Instant::now();
+    let reply = || Ok(Payload::from(dict! { "n": 1 }).into());
+    let void = invoker.complete(cid, &"0".repeat(32), reply()).await;
+    assert_eq!(void.unwrap_err().reason(), "DISPATCH_VOID");
+    assert_eq!(before.elapsed(), Duration::ZERO);
+
+    // The right one waits for the handler, and is woken when it answers.
+    let mut complete = Box::pin(invoker.complete(cid, &token, reply()));
+    assert!(futures_util::poll!(&mut complete).is_pending());
+    go.notify_one();
+    assert!(complete.await.unwrap().is_terminal());
+    assert_eq!(before.elapsed(), Duration::ZERO);
+}

@@ -1,13 +1,13 @@
 //! Concurrency limits: one semaphore per service and one per node.
 //!
 //! Synchronous calls wait in a bounded queue (first in, first out); background work waits in the store. A handler that
-//! runs here needs a local permit: one of its service and one of the node. Where workers serve the service it also needs
-//! a permit of a worker.
+//! runs here needs a local permit: one of its service and one of the node. Where workers serve the service it also
+//! needs a permit of a worker.
 //!
-//! Lock order: a caller that waits for local permits holds no worker permit, and a caller that waits for a worker permit
-//! holds no local permits. A handler that returns from a nested call waits for its worker permit *with* its local
-//! permits in hand ([`HeldPermits`](super::permits::HeldPermits)): holding either while waiting for the other could
-//! deadlock.
+//! Lock order: a caller that waits for local permits holds no worker permit, and a caller that waits for a worker
+//! permit holds no local permits. A handler that returns from a nested call waits for its worker permit *with* its
+//! local permits in hand ([`HeldPermits`](super::permits::HeldPermits)): holding either while waiting for the other
+//! could deadlock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -321,8 +321,8 @@ pub(in crate::engine) mod tests {
         }
     }
 
-    /// A handler that returns from a nested call waits for its worker permit with its local permits in hand: no caller may
-    /// wait in the opposite order.
+    /// A handler that returns from a nested call waits for its worker permit with its local permits in hand: no caller
+    /// may wait in the opposite order.
     #[tokio::test]
     async fn waiting_for_local_permits_holds_no_worker_permit_and_the_reverse() {
         let (node, worker_permits) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));

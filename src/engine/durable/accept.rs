@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::codec::{payload, sio};
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations, cid_in_use};
 use crate::engine::clock::{Clock, later};
@@ -242,16 +244,19 @@ impl Acceptor {
         }
     }
 
-    /// The terms of an invocation that is accepted now.
+    /// The terms of an invocation that is accepted at `now`.
     ///
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` for a key that is too long; `NOT_FOUND` / `SERVICE_UNKNOWN` for a callback.
-    pub(in crate::engine) fn terms(&self, options: Option<Box<DurableOptions>>) -> Result<Terms> {
+    pub(in crate::engine) fn terms(
+        &self,
+        options: Option<Box<DurableOptions>>,
+        now: Timestamp,
+    ) -> Result<Terms> {
         let Some(options) = options else {
             return Ok(Terms::default());
         };
-        let now = self.clock.now();
         let start_time = options.start.map(|start| match start {
             Start::After(delay) => later(now, delay),
             Start::At(time) => time.max(now),
@@ -299,7 +304,8 @@ impl Acceptor {
             }
             None => call.metadata,
         };
-        let terms = self.terms(call.durable)?;
+        let now = self.clock.now();
+        let terms = self.terms(call.durable, now)?;
         let request = Request {
             cid,
             service: route.name().clone(),
@@ -309,7 +315,7 @@ impl Acceptor {
             attempt_timeout: call.timeout,
             parent: parent.map(|parent| parent.cid),
             root: parent.map_or(cid, |parent| parent.root),
-            accept_time: self.clock.now(),
+            accept_time: now,
             terms,
             grouping: None,
         };

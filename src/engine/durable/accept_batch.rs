@@ -275,10 +275,11 @@ impl BatchAcceptor {
         parent: Option<Parent<'_>>,
     ) -> Result<Invocation> {
         let input = payload::encode(Payload::Value(input), Format::Dict)?;
-        let mut request = Request::new(cid, ServiceName::none(), input, self.clock.now());
+        let now = self.clock.now();
+        let mut request = Request::new(cid, ServiceName::none(), input, now);
         request.parent = parent.map(|parent| parent.cid);
         request.root = parent.map_or(cid, |parent| parent.root);
-        request.terms = self.acceptor.terms(Some(Box::new(options)))?;
+        request.terms = self.acceptor.terms(Some(Box::new(options)), now)?;
         request.grouping = Some(Grouping::Group(group));
         Ok(self.acceptor.pending(request))
     }

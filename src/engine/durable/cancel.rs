@@ -119,8 +119,11 @@ impl Canceller {
             let mut failed = None;
             while let Some(cancelled) = cancelled.next().await {
                 // A member that has ended is no failure, and one that cannot be cancelled does not stop the others.
-                let error = cancelled.err();
-                failed = failed.or(error.filter(|error| error.reason() != reason::ENDED));
+                if let Err(error) = cancelled
+                    && error.reason() != reason::ENDED
+                {
+                    failed.get_or_insert(error);
+                }
             }
             match failed {
                 Some(error) => Err(error),

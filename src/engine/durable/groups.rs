@@ -54,8 +54,8 @@ impl Groups {
                     self.group_wakeup.notified().await;
                 }
                 Ok(Claim { invocations, .. }) => {
-                    // Concurrently, so that a small group does not wait for a large one. A claimed group is ended even if
-                    // the drain begins.
+                    // Concurrently, so that a small group does not wait for a large one. A claimed group is ended even
+                    // if the drain begins.
                     let ends = invocations.into_iter().map(|group| {
                         let end = Arc::clone(&self).end(group);
                         self.lifecycle.tasks().run_to_completion("group", end)

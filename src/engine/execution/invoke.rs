@@ -57,8 +57,8 @@ impl Executor {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the call: its handler is asked to stop, and dropped after the grace period. A durable
-    /// call continues.
+    /// Dropping the future cancels the call: its handler is asked to stop, and dropped after the grace period. A
+    /// durable call continues.
     pub(in crate::engine) fn invoke(
         self: &Arc<Self>,
         cid: Cid,

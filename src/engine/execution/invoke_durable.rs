@@ -1,8 +1,9 @@
 //! Durable synchronous calls: stored before they are dispatched, so that the outcome outlives the caller.
 //!
-//! There are two kinds. With `on_deadline = CONTINUE` the call is an asynchronous invocation whose caller waits. With an
-//! idempotency key alone it is attempted at most once, and not beyond the deadline of the caller: a caller that repeats
-//! the call gets the first outcome. A caller that disconnects cancels neither: it may return with its CID or its key.
+//! There are two kinds. With `on_deadline = CONTINUE` the call is an asynchronous invocation whose caller waits. With
+//! an idempotency key alone it is attempted at most once, and not beyond the deadline of the caller: a caller that
+//! repeats the call gets the first outcome. A caller that disconnects cancels neither: it may return with its CID or
+//! its key.
 
 use std::time::Duration;
 

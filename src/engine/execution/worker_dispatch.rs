@@ -1,4 +1,5 @@
-//! Dispatch to workers: finds a worker whose declaration accepts the input, and retries where the worker did not run it.
+//! Dispatch to workers: finds a worker whose declaration accepts the input, and retries where the worker did not run
+//! it.
 
 use std::sync::Arc;
 

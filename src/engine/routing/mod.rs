@@ -91,8 +91,8 @@ impl Routes {
         Ok(())
     }
 
-    /// Inserts or updates the routes of services that workers serve. Waiting and running calls of a service continue.
-    /// A service of this process is not replaced, unless it is a demo service. All in one change: each copies the table.
+    /// Inserts or updates the routes of services that workers serve. Waiting and running calls of a service continue. A
+    /// service of this process is not replaced, unless it is a demo service. All in one change: each copies the table.
     ///
     /// # Errors
     ///
