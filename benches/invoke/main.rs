@@ -27,6 +27,7 @@ mod baseline;
 mod durable;
 #[cfg(feature = "sqlite")]
 mod fan_out;
+mod instructions;
 mod load;
 mod nested;
 #[cfg(feature = "sqlite")]
@@ -80,6 +81,7 @@ fn main() {
         ["--fan-out"] => fan_out::measure(),
         #[cfg(feature = "sqlite")]
         ["--backlog", pending] => backlog::measure(pending.parse().unwrap()),
+        ["--count", kind, calls] => instructions::run(kind, calls.parse().unwrap()),
         ["--nested", calls] => drop(nested::run(calls.parse().unwrap())),
         ["--guard"] => nested::guard(),
         _ => {

@@ -1,10 +1,11 @@
 //! `ctx.invoke` in process: a handler that invokes another one again and again, a dict of six fields moved in and out.
 
-use std::process::Command;
 use std::time::Duration;
 
 use cidery::{Context, Dict, Input, Node, Payload, Result, Value, dict};
 use tokio::time::Instant;
+
+use super::instructions;
 
 const CALLS: u64 = 1_000_000;
 /// What a call may take, at most: a fifth above what was measured when this was written.
@@ -50,21 +51,10 @@ pub(crate) fn run(calls: u64) -> Duration {
 }
 
 /// Instructions of one call, counted by valgrind: what more calls cost more. `None` without valgrind.
-fn instructions() -> Option<u64> {
+fn nested_instructions() -> Option<u64> {
     let (few, many) = (1_000, 6_000);
+    let count = |calls: u64| instructions::count(&["--nested", &calls.to_string()]);
     Some((count(many)? - count(few)?) / (many - few))
-}
-
-fn count(calls: u64) -> Option<u64> {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--nested", &calls.to_string()])
-        .output()
-        .ok()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let line = said.lines().find(|line| line.contains("Collected :"))?;
-    line.rsplit(' ').next()?.parse().ok()
 }
 
 pub(crate) fn show() {
@@ -73,15 +63,20 @@ pub(crate) fn show() {
     times.sort_unstable();
     let nanos = times[2].as_nanos() / u128::from(CALLS);
     println!("\nctx.invoke in process: {nanos} ns a call (goal: under 1000)");
-    match instructions() {
+    match nested_instructions() {
         Some(instructions) => println!("                       {instructions} instructions a call"),
         None => println!("                       valgrind is not there: no instruction count"),
     }
 }
 
-/// Fails where a call takes more instructions than it may.
+/// Prints the instructions of each kind of call, and fails where `ctx.invoke` takes more than it may.
 pub(crate) fn guard() {
-    let instructions = instructions().expect("valgrind counts instructions: install it");
+    for kind in instructions::KINDS {
+        let instructions =
+            instructions::of(kind).expect("valgrind counts instructions: install it");
+        println!("{kind}: {instructions} instructions a call");
+    }
+    let instructions = nested_instructions().expect("valgrind counts instructions: install it");
     println!("ctx.invoke: {instructions} instructions a call, at most {MAX_INSTRUCTIONS}");
     assert!(
         instructions <= MAX_INSTRUCTIONS,

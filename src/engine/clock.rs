@@ -1,4 +1,4 @@
-//! Tells the time. Nothing else reads the wall clock.
+//! The clock: the only place that reads the wall-clock time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,19 +7,19 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Where instants come from.
+/// A source of wall-clock time.
 #[derive(Clone, Debug)]
 pub enum Clock {
-    /// The machine's clock.
+    /// The clock of the machine.
     System,
-    /// An instant, and the runtime's own time since then: stands still while the runtime's time is paused.
+    /// An instant, and the time of the tokio runtime since then, which tests can pause.
     Steady {
-        /// The instant.
+        /// The instant at which the clock was made.
         start: Timestamp,
-        /// The runtime's time at that instant.
+        /// The time of the runtime at that instant.
         since: Instant,
     },
-    /// Somebody moves it.
+    /// A clock that a test moves.
     Manual(ManualClock),
 }
 
@@ -28,7 +28,7 @@ pub enum Clock {
     reason = "the one place that reads the clock"
 )]
 impl Clock {
-    /// A clock that begins now and then follows the runtime's time.
+    /// A clock that starts at the current time and follows the time of the tokio runtime.
     #[must_use]
     pub fn steady() -> Self {
         Self::Steady {
@@ -37,7 +37,7 @@ impl Clock {
         }
     }
 
-    /// Now.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match self {
@@ -47,14 +47,14 @@ impl Clock {
         }
     }
 
-    /// The runtime's time at an instant. By a clock that is moved: where it were not.
+    /// The time of the runtime at an instant, as if a manual clock were not moved until then.
     #[must_use]
     pub fn instant(&self, time: Timestamp) -> Instant {
         let wait = time.duration_since(self.now());
         Instant::now() + Duration::try_from(wait).unwrap_or_default()
     }
 
-    /// Resolves at an instant.
+    /// Sleeps until an instant.
     pub(super) async fn sleep_until(&self, time: Timestamp) {
         match self {
             Self::System | Self::Steady { .. } => {
@@ -64,7 +64,7 @@ impl Clock {
         }
     }
 
-    /// Resolves after a while, and at once where the clock is moved.
+    /// Sleeps for a duration, and less where a manual clock is moved.
     pub(super) async fn pause(&self, pause: Duration) {
         match self {
             Self::System | Self::Steady { .. } => tokio::time::sleep(pause).await,
@@ -75,38 +75,38 @@ impl Clock {
     }
 }
 
-/// A clock that stands still until it is moved. All clones are one clock.
+/// A clock that stands still until it is moved. Clones share one time.
 ///
-/// Delays, backoffs, expirations, deadlines and retention follow it; how long a handler may run does not.
+/// Delays, backoff, expirations, deadlines and retention follow it; timeouts of handlers do not.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<watch::Sender<Timestamp>>);
 
 impl ManualClock {
-    /// A clock that stands at an instant.
+    /// A clock that starts at an instant.
     #[must_use]
     pub fn at(time: Timestamp) -> Self {
         Self(Arc::new(watch::Sender::new(time)))
     }
 
-    /// A clock that stands at this instant.
+    /// A clock that starts at the current time.
     #[must_use]
     pub fn new() -> Self {
         Self::at(Clock::System.now())
     }
 
-    /// What it says.
+    /// Its time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         *self.0.borrow()
     }
 
-    /// Moves it. What has become due begins at once, and may not have begun yet when this returns.
+    /// Moves it forward. Work that becomes due starts soon afterwards: it may not have started when this returns.
     pub fn advance(&self, by: Duration) {
         self.0.send_modify(|now| *now = later(*now, by));
     }
 
     async fn reaches(&self, time: Timestamp) {
-        // The sender is this clock's own: it does not end before.
+        // The clock owns the sender: the channel stays open.
         let _ = self.0.subscribe().wait_for(|now| *now >= time).await;
     }
 
@@ -121,7 +121,7 @@ impl Default for ManualClock {
     }
 }
 
-/// An instant later by a duration; the last instant there is where that is beyond it.
+/// An instant plus a duration, at most the last instant that can be represented.
 #[must_use]
 pub fn later(time: Timestamp, duration: Duration) -> Timestamp {
     SignedDuration::try_from(duration)

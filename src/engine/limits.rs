@@ -1,63 +1,65 @@
-//! Defaults and limits of a node, each one an option.
+//! Limits of a node: defaults of timeouts, concurrency, queue lengths, retention and sizes, each an option.
 
 use std::time::Duration;
 
 use crate::codec::limits::MAX_MESSAGE_BYTES;
 
-/// Defaults and limits. A service's own option beats the default of the same name, a call's own value beats both.
+/// Defaults and limits. An option of the service takes precedence over the default of the same name, and an option of
+/// the call over both.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How long a synchronous call may last. Default: 30 s.
+    /// The timeout of a synchronous call. Default: 30 s.
     pub timeout: Duration,
-    /// How long an attempt in the background may last since its last sign of life. Default: 15 min.
+    /// How long an attempt of a durable invocation may run without a sign of life (progress). Default: 15 min.
     pub attempt_timeout: Duration,
-    /// How long a cancelled handler has before it is dropped. Default: 5 s.
+    /// The grace period: how long a cancelled handler may still run before it is dropped. Default: 5 s.
     pub grace: Duration,
     /// How many handlers of one service run at once. Default: 256.
     pub concurrency: usize,
-    /// How many handlers run at once in all. Default: 4 096.
+    /// How many handlers of all services run at once. Default: 4 096.
     pub node_concurrency: usize,
-    /// How many synchronous calls wait for a handler of one service. Default: 1 024.
+    /// How many synchronous calls of one service wait for a permit. Default: 1 024.
     pub queue_length: usize,
-    /// How deeply services may invoke one another. Default: 32.
+    /// How deep nested calls may be. Default: 32.
     pub depth: u32,
-    /// How often the node may end in the middle of an attempt before an invocation is given up. Default: 5.
+    /// How often the node may crash, or a worker may be lost, during attempts of an invocation before it fails as
+    /// `POISONED`. Default: 5.
     pub max_crashes: u32,
     /// How many invocations of one service may be pending. Default: 1 000 000.
     pub pending: usize,
-    /// How many invocations may be pending in all. Default: 10 000 000.
+    /// How many invocations of all services may be pending. Default: 10 000 000.
     pub node_pending: usize,
-    /// How long outcomes are kept. Default: 24 h.
+    /// How long an invocation is kept after it succeeded. Default: 24 h.
     pub retention: Duration,
-    /// How long failures are kept. Default: 14 days.
+    /// How long an invocation is kept after it ended otherwise. Default: 14 days.
     pub failure_retention: Duration,
-    /// How long it is remembered at most that an outcome was kept. Default: 14 days.
+    /// How long the tombstone of a removed invocation is kept, at most. Default: 14 days.
     pub tombstone_retention: Duration,
     /// How many items an invocation may emit. Default: 10 000.
     pub items: usize,
     /// How many bytes of items an invocation may emit. Default: 16 MiB.
     pub item_bytes: usize,
-    /// How large a message may be, in and out. Default: 16 MiB.
+    /// The largest message, in and out, in bytes. Default: 16 MiB.
     pub message_bytes: usize,
-    /// How many connections there may be at once. Default: 10 000.
+    /// How many connections may be open at once. Default: 10 000.
     pub connections: usize,
-    /// How often a connection is asked whether it is still there (HTTP/2 PING); the answer may take as long again.
-    /// Default: 10 s.
+    /// The keep-alive interval: how often a connection gets an HTTP/2 PING. It is closed where the answer takes longer
+    /// than that again. Default: 10 s.
     pub ping_interval: Duration,
-    /// How long a request may take to arrive, once it has begun. Default: 30 s.
+    /// How long a request may take to arrive, from its first byte. Default: 30 s.
     pub request_timeout: Duration,
     /// How many CIDs one result stream may follow. Default: 100 000.
     pub stream_cids: usize,
     /// How many members a batch may have. Default: 10 000.
     pub batch: usize,
-    /// How many dispatches a worker takes at once, unless it says so. Default: 100.
+    /// How many dispatches a worker runs at once, unless its hello says otherwise. Default: 100.
     pub worker_in_flight: usize,
-    /// How long a worker that can resume may be away before its dispatches are void. Default: 20 s.
+    /// The lease: how long a worker that can resume may be disconnected before its dispatches are lost. Default: 20 s.
     pub worker_lease: Duration,
     /// How many workers may be connected. Default: 10 000.
     pub workers: usize,
-    /// How many services that workers announced are remembered; `cidery service forget` makes room. Default: 100 000.
+    /// How many services that workers declared are remembered; `cidery service forget` removes one. Default: 100 000.
     pub services: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Every background task, by name. The only caller of `spawn`.
+//! Background tasks: each has a name and is waited for at the end. The only caller of `spawn`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,20 +9,20 @@ use tracing::Instrument as _;
 
 use crate::service::BoxFuture;
 
-/// Spawns tasks and waits for them.
+/// Spawns background tasks, and waits for them when the node stops.
 #[derive(Clone, Debug)]
 pub struct Tasks {
     tracker: TaskTracker,
-    /// Kept, so that a guard which is dropped outside of the runtime can still hand over what it guards.
+    /// Kept so that a guard that is dropped outside of the runtime can still spawn.
     runtime: Handle,
 }
 
 impl Tasks {
-    /// Tasks of the runtime this is called in.
+    /// Tasks on the current runtime.
     ///
     /// # Panics
     ///
-    /// Outside of a runtime.
+    /// If there is no current runtime.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -31,13 +31,13 @@ impl Tasks {
         }
     }
 
-    /// Spawns a task. Its name is on its log lines.
+    /// Spawns a task. Its log lines carry its name.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let span = tracing::debug_span!("task", name);
         self.tracker.spawn_on(task.instrument(span), &self.runtime);
     }
 
-    /// Runs a task to its end, even where whoever waits for it goes away: then it is spawned, and not before.
+    /// Runs a task to its end, even if the returned future is dropped: only then is the task spawned.
     pub fn run_to_completion<T: Send + 'static>(
         &self,
         name: &'static str,
@@ -50,7 +50,7 @@ impl Tasks {
         }
     }
 
-    /// Waits until all tasks have ended. None may be spawned by those who wait; what is spawned by tasks is waited for.
+    /// Waits until all tasks have ended, those included that tasks spawn.
     pub async fn finished(&self) {
         self.tracker.close();
         self.tracker.wait().await;
@@ -63,10 +63,10 @@ impl Default for Tasks {
     }
 }
 
-/// A task that runs to its end, whether it is awaited or dropped.
-#[must_use = "it does nothing before it is awaited or dropped"]
+/// A task that runs to its end, awaited or dropped.
+#[must_use = "the task does not run before this is awaited or dropped"]
 pub struct RunToCompletion<T: Send + 'static> {
-    /// `None` once it has ended, and while it is polled: what panicked is not polled again.
+    /// `None` once the task has ended, and while it is polled: a task that panicked is not polled again.
     task: Option<BoxFuture<'static, T>>,
     name: &'static str,
     tasks: Tasks,
