@@ -31,10 +31,10 @@ from cidery import (
     Worker,
     new_cid,
 )
-from cidery import _protocol as protocol
-from cidery import _transport as transport
-from cidery._batch import Grouped, accept, join
-from cidery._results import Event, Followed
+from cidery._client import transport as transport
+from cidery._protocol import operations as protocol
+from cidery._protocol.batch import Grouped, accept, join
+from cidery._protocol.results import Event, Followed
 from cidery.testing import Node
 from cidery.v1 import invocation_pb2, outcome_pb2
 

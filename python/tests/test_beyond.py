@@ -27,10 +27,10 @@ from cidery import (
     service,
     testing,
 )
-from cidery._definition import Definition
-from cidery._elements import Dict, Int, List, Secret, Text
-from cidery._models import elements_of
-from cidery._sio import Type
+from cidery._service.definition import Definition
+from cidery._sio.constructors import Dict, Int, List, Secret, Text
+from cidery._sio.declaration import Type
+from cidery._sio.model_declarations import elements_of
 
 Serve = Callable[..., Worker]
 

@@ -29,9 +29,9 @@ from cidery import (
     Unknown,
     new_cid,
 )
-from cidery._again import Tries, may_be_said_again, never_began, told_apart
-from cidery._details import from_failure, to_failure
-from cidery._errors import BY_KIND
+from cidery._errors.exceptions import BY_KIND
+from cidery._errors.status_details import from_failure, to_failure
+from cidery._protocol.retry import Tries, may_be_said_again, never_began, told_apart
 from cidery.testing import Node
 
 

@@ -19,7 +19,7 @@ from cidery import (
     Violation,
     Worker,
 )
-from cidery._details import from_failure, to_failure
+from cidery._errors.status_details import from_failure, to_failure
 
 Serve = Callable[..., Worker]
 WAIT = 20.0

@@ -21,8 +21,8 @@ from cidery import (
     Worker,
     new_cid,
 )
-from cidery import _protocol as protocol
-from cidery._filter import Chosen, filter_of
+from cidery._protocol import operations as protocol
+from cidery._protocol.filters import Chosen, filter_of
 from cidery.testing import Node
 from cidery.v1 import invocation_pb2
 

@@ -44,8 +44,8 @@ from cidery import (
     new_cid,
     testing,
 )
-from cidery._definition import Definition
-from cidery._naming import automatic_name
+from cidery._service.definition import Definition
+from cidery._service.naming import automatic_name
 from cidery.testing import Node
 from cidery.zato._exceptions import BadRequest
 from cidery.zato._model import Model

@@ -45,10 +45,10 @@ from cidery import (
     new_cid,
     testing,
 )
-from cidery._protocol import Answer
+from cidery._protocol.operations import Answer
 from cidery.testing import Node
 from cidery.v1 import invocation_pb2, outcome_pb2
-from cidery.zato import _callbacks as callbacks
+from cidery.zato import _callback_inputs as callback_inputs
 from cidery.zato._service import Service as ModelService
 
 
@@ -353,10 +353,10 @@ def test_a_group_that_is_no_longer_kept_is_told_without_what_only_it_knew() -> N
 
 def test_a_group_is_looked_at_once_in_a_process() -> None:
     cid = new_cid()
-    first, second = callbacks._group(cid), callbacks._group(cid)
+    first, second = callback_inputs._group(cid), callback_inputs._group(cid)
     assert next(first).request.cid == cid
     found = outcome_pb2.Invocation(cid=cid, state=outcome_pb2.STATE_SUCCEEDED)
-    found.idempotency_key = callbacks.key_of("a.source", "a/cid")
+    found.idempotency_key = callback_inputs.key_of("a.source", "a/cid")
     response = invocation_pb2.GetInvocationResponse(invocation=found)
     with pytest.raises(StopIteration) as known:
         first.send(Answer(response))
@@ -367,12 +367,12 @@ def test_a_group_is_looked_at_once_in_a_process() -> None:
 
 
 def test_groups_are_not_kept_for_ever() -> None:
-    groups = callbacks._Groups()
-    for n in range(callbacks._MOST_GROUPS + 5):
-        groups.note(str(n), callbacks._Group(str(n)))
+    groups = callback_inputs._Groups()
+    for n in range(callback_inputs._MOST_GROUPS + 5):
+        groups.note(str(n), callback_inputs._Group(str(n)))
     assert groups.find("4") is None
-    assert groups.find("5") == callbacks._Group("5")
-    assert len(groups._known) == callbacks._MOST_GROUPS
+    assert groups.find("5") == callback_inputs._Group("5")
+    assert len(groups._known) == callback_inputs._MOST_GROUPS
 
 
 def test_a_name_that_leaves_no_room_in_the_key_is_left_out() -> None:

@@ -41,7 +41,7 @@ from cidery import (
 from cidery.testing import Node
 from cidery.zato._exceptions import BadRequest, ZatoException
 from cidery.zato._patterns import RETRY_SERVICE
-from cidery.zato._retried import InvokeRetry
+from cidery.zato._retry_service import InvokeRetry
 from cidery.zato._service import Service as ModelService
 
 

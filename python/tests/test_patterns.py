@@ -33,12 +33,12 @@ from cidery import (
     service,
     testing,
 )
-from cidery import _patterns as patterns
-from cidery import _protocol as protocol
-from cidery._batch import accept
-from cidery._context import Facts
-from cidery._dispatch import DispatchPlatform
-from cidery._protocol import Answer, Unary
+from cidery._protocol import operations as protocol
+from cidery._protocol.batch import accept
+from cidery._protocol.operations import Answer, Unary
+from cidery._service import patterns as patterns
+from cidery._service.context import Facts
+from cidery._worker.dispatch import DispatchPlatform
 from cidery.testing import Node, Trial
 
 Serve = Callable[..., Worker]

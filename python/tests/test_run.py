@@ -14,8 +14,8 @@ from running import Run
 
 from cidery import Client, EventKind, Internal, InvalidArgument
 from cidery.__main__ import parser
-from cidery._discover import files_of, module_name
-from cidery._run import RunOptions, _command
+from cidery._cli.discovery import files_of, module_name
+from cidery._cli.run import RunOptions, _command
 from cidery.testing import Node
 
 WAIT = 20.0

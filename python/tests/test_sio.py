@@ -44,11 +44,11 @@ from cidery import (
     Uuid,
     testing,
 )
-from cidery._check import Checked, check_input, check_output
-from cidery._definition import Definition
-from cidery._models import elements_of
-from cidery._sio import json_text, read_exact
-from cidery._value import normalized
+from cidery._service.definition import Definition
+from cidery._sio.declaration import json_text, read_exact
+from cidery._sio.model_declarations import elements_of
+from cidery._sio.validation import Checked, check_input, check_output
+from cidery._values.struct_pb import normalized
 from cidery.testing import Node
 from cidery.v1 import service_pb2
 

@@ -19,8 +19,8 @@ import pytest
 from google.protobuf.struct_pb2 import Value
 
 from cidery import Bunch, InvalidArgument
-from cidery._payload import plain
-from cidery._value import from_value, normalized, to_value
+from cidery._values.plain import plain
+from cidery._values.struct_pb import from_value, normalized, to_value
 
 FIXTURES = Path(__file__).parent.parent.parent / "tests" / "fixtures"
 

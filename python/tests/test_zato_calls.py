@@ -22,7 +22,7 @@ from cidery import Internal as InternalFailure
 from cidery import NotFound as NotFoundFailure
 from cidery import Service as OwnService
 from cidery.testing import Node
-from cidery.zato._call import Call
+from cidery.zato._arguments import Call
 from cidery.zato._exceptions import (
     NAMES,
     BadRequest,

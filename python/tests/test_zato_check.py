@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cidery._inspect import uses_of
+from cidery._cli.check import uses_of
 
 
 def listed(tmp_path: Path, source: str) -> list[str]:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from cidery import Client, Date, Dict, EventKind, Int, Internal, InvalidArgument, testing
-from cidery._inspect import uses_of
-from cidery._sio import Elements
-from cidery._worker import Worker
+from cidery._cli.check import uses_of
+from cidery._sio.declaration import Elements
+from cidery._worker.worker import Worker
 from cidery.zato import _typing
 from cidery.zato._model import Model
 from cidery.zato._service import Service

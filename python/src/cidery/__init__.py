@@ -1,31 +1,8 @@
 """Cidery: call any service by name, now or in the background, over gRPC, from any language."""
 
-from cidery._aio import AsyncClient
-from cidery._batch import AsyncGroup, Call, Group, Outcome
-from cidery._bunch import Bunch
-from cidery._calls import Accepted, Response
-from cidery._cid import new_cid
-from cidery._client import Client
-from cidery._elements import (
-    CSV,
-    UUID,
-    AsIs,
-    Bool,
-    Bytes,
-    Csv,
-    Date,
-    DateTime,
-    Decimal,
-    Dict,
-    DictList,
-    Float,
-    Int,
-    List,
-    Secret,
-    Text,
-    Uuid,
-)
-from cidery._errors import (
+from cidery._client.aio import AsyncClient
+from cidery._client.blocking import Client
+from cidery._errors.exceptions import (
     Aborted,
     AlreadyExists,
     Cancelled,
@@ -46,14 +23,45 @@ from cidery._errors import (
     Unknown,
     Violation,
 )
-from cidery._functions import service
-from cidery._kinds import Kind
-from cidery._later import Later
-from cidery._options import DataFormat, OnDeadline, OnExhausted, Options, RetryPolicy
-from cidery._results import Event, EventKind, Invocation, Progress, State
-from cidery._service import Service
-from cidery._sio import CsvOptions, Element, Elements, EmptyStrings, Sio, Type, UnknownKeys
-from cidery._worker import Worker
+from cidery._errors.kind import Kind
+from cidery._protocol.batch import AsyncGroup, Call, Group, Outcome
+from cidery._protocol.cid import new_cid
+from cidery._protocol.messages import Accepted, Response
+from cidery._protocol.options import DataFormat, OnDeadline, OnExhausted, Options, RetryPolicy
+from cidery._protocol.results import Event, EventKind, Invocation, Progress, State
+from cidery._service.decorator import service
+from cidery._service.service import Service
+from cidery._sio.constructors import (
+    CSV,
+    UUID,
+    AsIs,
+    Bool,
+    Bytes,
+    Csv,
+    Date,
+    DateTime,
+    Decimal,
+    Dict,
+    DictList,
+    Float,
+    Int,
+    List,
+    Secret,
+    Text,
+    Uuid,
+)
+from cidery._sio.declaration import (
+    CsvOptions,
+    Element,
+    Elements,
+    EmptyStrings,
+    Sio,
+    Type,
+    UnknownKeys,
+)
+from cidery._values.bunch import Bunch
+from cidery._values.later import Later
+from cidery._worker.worker import Worker
 
 __all__ = [
     "Aborted",

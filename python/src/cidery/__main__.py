@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from cidery._context import CidFilter
+from cidery._service.context import CidFilter
 
 _FORMAT = "%(asctime)s %(levelname)s %(service)s %(cid)s %(name)s: %(message)s"
 
@@ -16,10 +16,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Does what the arguments say; answers with the exit code."""
     parsed = parser().parse_args(arguments)
     if parsed.command == "check":
-        from cidery._inspect import check
+        from cidery._cli.check import check
 
         return check(parsed.paths)
-    from cidery._run import RunOptions, run
+    from cidery._cli.run import RunOptions, run
 
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(_FORMAT))

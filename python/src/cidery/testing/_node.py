@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cidery._client import Client
+from cidery._client.blocking import Client
 
 _SAYS = "listening on "
 

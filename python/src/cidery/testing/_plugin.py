@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cidery._client import Client
+from cidery._client.blocking import Client
 from cidery.testing._node import Node
 
 

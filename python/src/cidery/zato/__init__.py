@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from cidery.zato import _exceptions, _typing
-from cidery.zato._call import DATA_FORMAT
+from cidery.zato._arguments import DATA_FORMAT
 from cidery.zato._model import Model
 from cidery.zato._service import ELEMENTS, Service
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cidery._errors import (
+from cidery._errors.exceptions import (
     AlreadyExists,
     CideryError,
     Internal,
@@ -19,9 +19,9 @@ from cidery._errors import (
     Unavailable,
     Unimplemented,
 )
-from cidery._errors import NotFound as _NotFound
-from cidery._kinds import Kind
-from cidery._protocol import Steps
+from cidery._errors.exceptions import NotFound as _NotFound
+from cidery._errors.kind import Kind
+from cidery._protocol.operations import Steps
 
 # The fact that has a status which its kind alone does not say.
 _STATUS = "http_status"

@@ -7,13 +7,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from cidery._check import admitted
-from cidery._convert import converted
-from cidery._instances import instance
-from cidery._models import elements_of
-from cidery._payload import plain
-from cidery._sio import Sio, json_text
-from cidery._value import normalized
+from cidery._sio.conversion import converted
+from cidery._sio.declaration import Sio, json_text
+from cidery._sio.model_declarations import elements_of
+from cidery._sio.model_instances import instance
+from cidery._sio.validation import admitted
+from cidery._values.plain import plain
+from cidery._values.struct_pb import normalized
 
 
 class Model:

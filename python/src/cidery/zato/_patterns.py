@@ -11,12 +11,19 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cidery import _protocol as protocol
-from cidery._batch import accept
-from cidery._cid import new_cid
-from cidery._errors import CideryError
-from cidery._options import Options, RetryPolicy, Seconds, seconds, service_name, service_names
-from cidery.zato._callbacks import key_of
+from cidery._errors.exceptions import CideryError
+from cidery._protocol import operations as protocol
+from cidery._protocol.batch import accept
+from cidery._protocol.cid import new_cid
+from cidery._protocol.options import (
+    Options,
+    RetryPolicy,
+    Seconds,
+    seconds,
+    service_name,
+    service_names,
+)
+from cidery.zato._callback_inputs import key_of
 from cidery.zato._exceptions import ZatoException
 
 if TYPE_CHECKING:

@@ -10,25 +10,25 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cidery import _elements as elements
-from cidery._context import Told
-from cidery._convert import Input
-from cidery._definition import declared_by_class
-from cidery._errors import InvalidArgument, Violation
-from cidery._options import RetryPolicy
-from cidery._protocol import Steps
-from cidery._service import Service as CideryService
-from cidery._sio import Element, Elements, EmptyStrings, Sio, Type, UnknownKeys
+from cidery._errors.exceptions import InvalidArgument, Violation
+from cidery._protocol.operations import Steps
+from cidery._protocol.options import RetryPolicy
+from cidery._service.context import Told
+from cidery._service.definition import declared_by_class
+from cidery._service.service import Service as CideryService
+from cidery._sio import constructors as elements
+from cidery._sio.conversion import Input
+from cidery._sio.declaration import Element, Elements, EmptyStrings, Sio, Type, UnknownKeys
 from cidery.zato import _exceptions
-from cidery.zato._answer import Answer
-from cidery.zato._call import Call
-from cidery.zato._callbacks import translated
+from cidery.zato._arguments import Call
+from cidery.zato._callback_inputs import translated
 from cidery.zato._patterns import Patterns
+from cidery.zato._response import Answer
 from cidery.zato._rows import answers_rows
 
 if TYPE_CHECKING:
-    from cidery._context import Facts, Platform
-    from cidery._request import Outgoing, Request
+    from cidery._service.context import Facts, Platform
+    from cidery._service.request import Outgoing, Request
 
 _RESPONSE_ELEM = "response"
 _REQUIRED = "required where there is a payload at all"
@@ -120,7 +120,7 @@ class Service(CideryService):
     @classmethod
     def _beside(cls) -> list[Any]:
         """What is served wherever a service of the model is."""
-        from cidery.zato._retried import InvokeRetry
+        from cidery.zato._retry_service import InvokeRetry
 
         return [InvokeRetry]
 

@@ -1,0 +1,161 @@
+"""Finding the services of files and folders: modules are imported, their services collected."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cidery._service.service import Service
+
+_ROOTS = frozenset({"src", "source"})
+_NO_SERVICES = frozenset({"node_modules", "site-packages", "test", "tests", "venv"})
+
+
+def files_of(paths: Iterable[str | Path]) -> list[Path]:
+    """The Python files of files and folders, in order.
+
+    Of folders, what is hidden, tests, virtual environments and `setup.py` are left out: to import
+    them runs them. A file that is named itself is there whatever it is called.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"there is no `{path}`")
+        for file in _files_in(path) if path.is_dir() else [path]:
+            found[file.resolve()] = None
+    return list(found)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    found = []
+    for at, folders, files in os.walk(folder):
+        # What is taken out here is not walked into.
+        folders[:] = [name for name in folders if not _is_left_out(Path(at, name))]
+        found += [Path(at, name) for name in files if _may_have_services(name)]
+    return sorted(found)
+
+
+def _is_left_out(folder: Path) -> bool:
+    is_other = folder.name in _NO_SERVICES or folder.name.startswith((".", "__"))
+    return is_other or (folder / "pyvenv.cfg").exists()
+
+
+def _may_have_services(name: str) -> bool:
+    is_test = name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
+    is_left_out = is_test or name == "setup.py" or name.startswith((".", "__"))
+    return name.endswith(".py") and not is_left_out
+
+
+def module_name(file: Path) -> str:
+    """The name of a module by its path: from a `src` folder above it, else by its file alone."""
+    root = _root(file)
+    if file.parent.name == "services" or root is None:
+        return file.stem
+    return ".".join(file.resolve().relative_to(root).with_suffix("").parts)
+
+
+def _root(file: Path) -> Path | None:
+    """The `src` folder above it: what is in that imports itself from there."""
+    return next((above for above in file.resolve().parents if above.name in _ROOTS), None)
+
+
+def load(file: Path) -> ModuleType:
+    """Imports a file as a module, anew."""
+    name = module_name(file)
+    # Modules beside it can be imported by it, and those of its project by their whole names.
+    for folder in (file.parent, _root(file)):
+        if folder is not None and str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"`{file}` is no Python module")
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        # What ran before goes on.
+        if before is not None:
+            sys.modules[name] = before
+        else:
+            del sys.modules[name]
+        raise
+    _put(name, module)
+    return module
+
+
+def load_all(files: Iterable[Path]) -> Iterator[tuple[Path, ModuleType | Exception]]:
+    """Imports files anew, each once: those that import one another get what is new as well."""
+    files = list(files)
+    importlib.invalidate_caches()
+    before: dict[Path, ModuleType] = {}
+    for file in files:
+        if _is_loaded(file):
+            before[file] = _take(module_name(file))
+    for file in files:
+        if _is_loaded(file):
+            # Another one has imported it.
+            yield file, sys.modules[module_name(file)]
+            continue
+        found = _loaded(file)
+        if isinstance(found, Exception) and file in before:
+            _put(module_name(file), before[file])
+        yield file, found
+
+
+def _loaded(file: Path) -> ModuleType | Exception:
+    try:
+        return load(file)
+    except KeyboardInterrupt:
+        raise
+    except Exception as error:
+        return error
+    except BaseException as error:
+        # It ends itself, as a script does: that is not to end whoever looks for services.
+        return ImportError(f"`{file}` raises {error!r}")
+
+
+def _put(name: str, module: ModuleType) -> None:
+    """Has a module be found by its name, and in its package, as an import does."""
+    sys.modules[name] = module
+    package, _, last = name.rpartition(".")
+    if package in sys.modules and not hasattr(sys.modules[package], last):
+        setattr(sys.modules[package], last, module)
+
+
+def _take(name: str) -> ModuleType:
+    """Has a module be found no more."""
+    module = sys.modules.pop(name)
+    package, _, last = name.rpartition(".")
+    inside = vars(sys.modules[package]) if package in sys.modules else {}
+    if inside.get(last) is module:
+        del inside[last]
+    return module
+
+
+def _is_loaded(file: Path) -> bool:
+    found = getattr(sys.modules.get(module_name(file)), "__file__", None)
+    return found is not None and Path(found).resolve() == file
+
+
+def services_of(module: ModuleType) -> Iterator[Any]:
+    """The services that a module defines: classes with a `handle`, and decorated functions."""
+    for value in list(vars(module).values()):
+        made = getattr(value, "service_class", None)
+        if (isinstance(made, type) and made.__module__ == module.__name__) or (
+            isinstance(value, type)
+            and issubclass(value, Service)
+            and value.__module__ == module.__name__
+            and _has_handle(value)
+        ):
+            yield value
+
+
+def _has_handle(cls: type[Service]) -> bool:
+    return any("handle" in base.__dict__ for base in cls.__mro__ if base is not Service)

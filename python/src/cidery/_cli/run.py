@@ -1,0 +1,211 @@
+"""`python -m cidery run`: serves every service that it finds, and serves changed files anew."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from cidery._cli.discovery import files_of, load_all, module_name, services_of
+from cidery._cli.supervisor import Parent, Processes
+from cidery._errors.exceptions import CideryError, InvalidArgument
+from cidery._service.definition import Definition
+from cidery._worker.worker import Worker
+
+_log = logging.getLogger("cidery.run")
+_LOOK_EVERY = 0.3
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line says."""
+
+    paths: list[str]
+    node: str | None = None
+    name: str = ""
+    max_in_flight: int = 100
+    drain: float = 30.0
+    log_level: str = "info"
+    reload: bool = False
+    zato: bool = False
+    processes: int = 1
+    parent_fd: int | None = None
+    """Of one of several processes: what connects it with the one that started it."""
+
+
+class Runner:
+    """Serves the services of files, until it is asked to end."""
+
+    def __init__(self, options: RunOptions, parent: Parent | None = None) -> None:
+        self._options = options
+        self._parent = parent
+        self._asked = threading.Event()
+        self._worker: Worker | None = None
+        self._leaving: list[threading.Thread] = []
+
+    def ask(self, number: int, _: FrameType | None) -> None:
+        """Asks it to end."""
+        _log.info("asked to end by %s", signal.Signals(number).name)
+        self._asked.set()
+
+    def run(self) -> int:
+        """Serves; answers with the exit code."""
+        if self._options.reload:
+            # It is compared by whole seconds: what changed within one would be taken for the same.
+            sys.dont_write_bytecode = True
+        if self._options.zato:
+            from cidery import zato
+
+            zato.install()
+        stamps = self._stamps()
+        try:
+            self._worker = self._started(self._declared_well(), is_first=True)
+        except CideryError as error:
+            _log.error("%s", error)
+            for violation in error.violations:
+                _log.error("  %s (%s)", violation, violation.reason)
+            return error.kind.exit_code
+        self._say("serving")
+        if self._parent is not None:
+            self._parent.tell_serving()
+        while not self._asked.wait(_LOOK_EVERY if self._options.reload else None):
+            found = self._stamps()
+            if found != stamps:
+                stamps = found
+                self._reload()
+        self._worker.stop()
+        for leaving in self._leaving:
+            leaving.join()
+        return 0
+
+    def _services(self, *, strict: bool) -> Iterator[Any]:
+        names: dict[str, Path] = {}
+        for file, module in load_all(files_of(self._options.paths)):
+            if isinstance(module, Exception):
+                if strict and [Path(path).resolve() for path in self._options.paths] == [file]:
+                    raise module
+                # One bad module does not keep the others from being served, nor what it was before.
+                _log.error("`%s` cannot be imported", file, exc_info=module)
+                found_before = sys.modules.get(module_name(file))
+                if strict or found_before is None:
+                    continue
+                module = found_before
+            for found in services_of(module):
+                if found.service_name in names:
+                    other = names[found.service_name]
+                    _log.warning(
+                        "`%s` of %s is left out: %s has it already", found.service_name, file, other
+                    )
+                    continue
+                names[found.service_name] = file
+                yield found
+
+    def _declared_well(self) -> list[Any]:
+        """The services whose declarations can be read; what is wrong with the others is said."""
+        sound: list[Any] = []
+        refused: list[Exception] = []
+        for service in self._services(strict=True):
+            try:
+                Definition.of(service).to_proto()
+            except Exception as error:
+                refused.append(error)
+            else:
+                sound.append(service)
+        if refused and not sound:
+            last = refused.pop()
+            _say_refused(refused)
+            raise last
+        _say_refused(refused)
+        return sound
+
+    def _started(self, services: list[Any], *, is_first: bool) -> Worker:
+        """Serves them: at first without those that the node refuses, later all or none."""
+        if not services:
+            raise CideryError("there are no services in what was named", reason="NO_SERVICES")
+        options = self._options
+        worker = Worker(
+            *services,
+            node=options.node,
+            name=options.name,
+            max_in_flight=options.max_in_flight,
+            drain=options.drain,
+        )
+        try:
+            return worker.start()
+        except Exception as error:
+            # One that was not welcomed in time is not to be so later.
+            worker.stop(drain=0)
+            refused = worker._refused(error) if isinstance(error, InvalidArgument) else {}
+            if not refused:
+                raise
+            left = [service for service in services if service.service_name not in refused]
+            if not is_first or not 0 < len(left) < len(services):
+                said = "; ".join(refused.values())
+                raise InvalidArgument(said, reason="DECLARATION_INVALID") from error
+        _say_refused(refused.values())
+        return self._started(left, is_first=True)
+
+    def _reload(self) -> None:
+        """Serves what there is now; what runs ends where it began."""
+        try:
+            worker = self._started(list(self._services(strict=False)), is_first=False)
+        except Exception as error:
+            # Whatever it is: what is served is not to end by a file that is half written.
+            _log.error("not reloaded: %s: %s", type(error).__name__, error)
+            return
+        before, self._worker = self._worker, worker
+        if before is not None:
+            leaving = threading.Thread(target=before.stop, name="cidery-leaving")
+            leaving.start()
+            self._leaving = [*(t for t in self._leaving if t.is_alive()), leaving]
+        self._say("reloaded")
+
+    def _say(self, what: str) -> None:
+        assert self._worker is not None
+        names = self._worker.services
+        _log.info("%s %d services at %s: %s", what, len(names), self._worker.node, ", ".join(names))
+
+    def _stamps(self) -> dict[Path, tuple[int, int]]:
+        stamps = {}
+        # Some editors put a new file in the place of the old one: for a moment there is none.
+        with contextlib.suppress(OSError):
+            for file in files_of(self._options.paths):
+                with contextlib.suppress(OSError):
+                    status = file.stat()
+                    stamps[file] = (status.st_mtime_ns, status.st_size)
+        return stamps
+
+
+def _say_refused(refused: Iterable[object]) -> None:
+    for each in refused:
+        _log.error("not served: %s", each)
+
+
+def run(options: RunOptions) -> int:
+    """Serves, in this process or in several."""
+    if options.processes > 1:
+        return Processes(_command(options), options.name, options.processes).run()
+    parent = None if options.parent_fd is None else Parent(options.parent_fd)
+    runner = Runner(options, parent)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, runner.ask)
+    if parent is not None:
+        parent.watch()
+    return runner.run()
+
+
+def _command(options: RunOptions) -> list[str]:
+    command = [sys.executable, "-m", "cidery", "run", *options.paths]
+    command += ["--max-in-flight", str(options.max_in_flight), "--drain", str(options.drain)]
+    command += ["--log-level", options.log_level]
+    command += ["--node", options.node] if options.node else []
+    command += ["--reload"] if options.reload else []
+    command += ["--zato"] if options.zato else []
+    return command

@@ -1,0 +1,194 @@
+"""The client of a node for asyncio: the same as the blocking one, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc
+import grpc.aio
+
+from cidery._client import transport as transport
+from cidery._errors.exceptions import CideryError, Unavailable
+from cidery._protocol import operations as protocol
+from cidery._protocol.batch import AsyncGroup, Member, Terms, accept
+from cidery._protocol.options import NAMES, DataFormat, Options, Seconds, service_name, split_call
+from cidery._protocol.results import Event, Followed, Invocation, State
+from cidery._protocol.retry import TRIES
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from cidery._protocol.filters import Chosen
+    from cidery._protocol.messages import Accepted, Response
+    from cidery.v1 import discovery_pb2, invocation_pb2
+
+T = TypeVar("T")
+_NONE: frozenset[str] = frozenset()
+
+
+class AsyncClient:
+    """A client of a node, for asyncio. `Client` says what its methods and arguments are."""
+
+    def __init__(
+        self,
+        node: str | None = None,
+        *,
+        api_key: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        tries: int = TRIES,
+    ) -> None:
+        self.node = protocol.address(node)
+        options = protocol.CHANNEL_OPTIONS
+        self._channel = (
+            grpc.aio.secure_channel(self.node, credentials, options)
+            if credentials
+            else grpc.aio.insecure_channel(self.node, options)
+        )
+        self._stubs = protocol.Stubs(self._channel)
+        self._metadata = protocol.credentials(api_key)
+        self._tries = max(tries, 1)
+        self._options = Options()
+        self._reserved = NAMES
+
+    def with_options(self, **options: Any) -> AsyncClient:
+        """The same client with options for all its calls, whose keywords are all the payload."""
+        bound = AsyncClient.__new__(AsyncClient)
+        bound.__dict__.update(self.__dict__)
+        bound._options = self._options.updated(options)
+        bound._reserved = _NONE
+        return bound
+
+    async def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """Invokes a service and waits for its response."""
+        return (await self.call(service, payload, **inline)).payload
+
+    async def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response:
+        """As `invoke`, and answers with the CID and the metadata as well."""
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved)
+        return await self._run(protocol.invoke(service, payload, options))
+
+    async def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Accepted:
+        """Has a service run in the background; answers with the CID once that is on disk."""
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved)
+        return await self._run(protocol.invoke_async(service, payload, options))
+
+    async def invoke_batch(
+        self,
+        members: Iterable[Member],
+        *,
+        on_each: Any = None,
+        on_final: Any = None,
+        cid: str | None = None,
+        idempotency_key: str | None = None,
+        retention: Seconds | None = None,
+    ) -> AsyncGroup:
+        """Has many services run in the background: all of them, or none where one is refused."""
+        terms: Terms = {
+            "on_each": on_each,
+            "on_final": on_final,
+            "cid": cid,
+            "idempotency_key": idempotency_key,
+            "retention": retention,
+        }
+        return AsyncGroup(await self._run(accept(members, self._options, terms)), self._run)
+
+    async def result(self, cid: str, wait: Seconds | None = None) -> Any:
+        """Waits for an outcome: the response, or the failure, raised."""
+        return await self._run(protocol.result(cid, wait))
+
+    async def get(self, cid: str, wait: Seconds | None = None) -> Invocation:
+        """Looks at an invocation, at the latest when it has ended or `wait` is over."""
+        return await self._run(protocol.get(cid, wait))
+
+    async def find(self, service: Any, idempotency_key: str) -> Invocation:
+        """Looks at the invocation that was accepted with a key."""
+        name = service_name(service)
+        steps = protocol.get("", None, service=name, idempotency_key=idempotency_key)
+        return await self._run(steps)
+
+    async def complete(
+        self,
+        cid: str,
+        token: str,
+        payload: Any = None,
+        *,
+        error: CideryError | None = None,
+        data_format: DataFormat | str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> State:
+        """Gives the outcome of an invocation whose handler answers later; answers its state."""
+        steps = protocol.complete(cid, token, payload, error, data_format, metadata)
+        return await self._run(steps)
+
+    async def explain(self, cid: str) -> Invocation:
+        """Looks at an invocation with its input, its attempts and its children (`.message`)."""
+        return await self._run(protocol.get(cid, None, full=True))
+
+    def results(
+        self, cids: str | Iterable[str], *, wait_for_accept: bool = False
+    ) -> AsyncIterator[Event]:
+        """The events of invocations: what was, then what comes, until all have ended."""
+        cids = [cids] if isinstance(cids, str) else list(cids)
+        followed = Followed(cids, wait_for_accept=wait_for_accept)
+        return transport.follow_async(self._stubs, followed, self._metadata, self._tries)
+
+    async def invocations(self, *, limit: int = 100, **chosen: Unpack[Chosen]) -> list[Invocation]:
+        """Lists stored invocations, newest first: those that the keywords let through."""
+        return await self._run(protocol.invocations(chosen, limit))
+
+    async def cancel(
+        self, *cids: str, reason: str = "", dry_run: bool = False, **chosen: Unpack[Chosen]
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Cancels invocations; answers what became of each."""
+        return await self._run(protocol.cancel(cids, chosen, reason, dry_run))
+
+    async def retry(
+        self, *cids: str, payload: Any = None, dry_run: bool = False, **chosen: Unpack[Chosen]
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Runs ended invocations again, each under a new CID; answers what became of each."""
+        return await self._run(protocol.retry(cids, chosen, payload, dry_run))
+
+    async def purge(
+        self, *cids: str, dry_run: bool = False, **chosen: Unpack[Chosen]
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Removes ended invocations for good; answers what became of each."""
+        return await self._run(protocol.purge(cids, chosen, dry_run))
+
+    async def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
+        """Lists the services whose names begin with `prefix`."""
+        return await self._run(protocol.services(prefix))
+
+    async def describe(self, service: Any) -> discovery_pb2.ServiceDescription:
+        """Describes a service: its declaration, its options, where it is served."""
+        return await self._run(protocol.describe(service))
+
+    async def wait_for_ready(self, timeout: float = 10.0) -> AsyncClient:
+        """Waits until the node can be reached; `Unavailable` / `CONNECT_FAILED` where it cannot."""
+        try:
+            await asyncio.wait_for(self._channel.channel_ready(), timeout)
+        except asyncio.TimeoutError:
+            message = f"cannot reach a node at {self.node}"
+            raise Unavailable(message, reason="CONNECT_FAILED") from None
+        return self
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._channel.close(None)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run(self, steps: protocol.Steps[T]) -> T:
+        try:
+            unary = next(steps)
+            while True:
+                made = await transport.made_async(self._stubs, unary, self._metadata, self._tries)
+                unary = steps.send(made)
+        except StopIteration as done:
+            result: T = done.value
+            return result

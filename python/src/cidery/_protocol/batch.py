@@ -1,0 +1,257 @@
+"""Many invocations that are accepted at once, under the CID of a group, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+
+from cidery._errors.exceptions import CideryError, InvalidArgument, NotFound, Violation
+from cidery._protocol import operations as protocol
+from cidery._protocol.cid import new_cid
+from cidery._protocol.messages import invoke_async_request
+from cidery._protocol.options import (
+    NAMES,
+    Options,
+    duration,
+    service_name,
+    service_names,
+    split_call,
+)
+from cidery._protocol.results import Event, EventKind, State
+from cidery._protocol.retry import may_be_said_again
+from cidery.v1 import invocation_pb2, outcome_pb2
+
+if TYPE_CHECKING:
+    from cidery._protocol.options import Seconds
+
+_OF_THE_GROUP = ("once", "with_outcome")
+
+
+class Call:
+    """A member of a batch that has options of its own: `Call("x", {"a": 1}, delay=5)`.
+
+    As for `invoke_async`, keywords are the payload where there is no other, and options where
+    there is.
+    """
+
+    __slots__ = ("options", "payload", "service")
+
+    def __init__(self, service: Any, payload: Any = None, /, **inline: Any) -> None:
+        # What is wrong is said where it is written, not where it is sent.
+        _, self.payload = split_call(Options(), payload, inline, reserved=NAMES)
+        self.service = service_name(service)
+        self.options: dict[str, Any] = inline if payload is not None else {}
+        for name in _OF_THE_GROUP:
+            if self.options.get(name):
+                raise TypeError(f"`{name}` is no option of one member: all are accepted together")
+
+    def __repr__(self) -> str:
+        return f"Call({self.service!r}, {self.payload!r})"
+
+
+Member: TypeAlias = "Call | tuple[Any, Any]"
+"""A pair of a service and a payload, or a `Call`."""
+
+
+class Terms(TypedDict, total=False):
+    """What can be asked of a group."""
+
+    on_each: Any
+    on_final: Any
+    once: str | None
+    cid: str | None
+    idempotency_key: str | None
+    retention: Seconds | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a member of a group came to. A failure is an outcome as well."""
+
+    cid: str
+    service: str
+    state: State | None
+    """`None` where it is no longer kept, and nobody remembers."""
+    response: Any = None
+    """What the service answered, where it did."""
+    error: CideryError | None = None
+    """Why it failed, was cancelled, expired, or is no longer kept (`RESULT_EXPIRED`)."""
+    metadata: dict[str, str] = field(default_factory=dict, repr=False)
+    """What the service added to its answer."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a response."""
+        return self.error is None
+
+    def result(self) -> Any:
+        """The response, or the failure, raised."""
+        if self.error is not None:
+            raise self.error
+        return self.response
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """What is known of a group that was accepted."""
+
+    cid: str
+    members: tuple[str, ...]
+    services: tuple[str, ...]
+    already_accepted: bool
+
+
+class _Group:
+    """A group that was accepted."""
+
+    def __init__(self, grouped: Grouped, run: Callable[[protocol.Steps[Any]], Any]) -> None:
+        self._grouped = grouped
+        self._run = run
+
+    @property
+    def cid(self) -> str:
+        """The CID of the group: it is followed, looked at and cancelled by it."""
+        return self._grouped.cid
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The CIDs of the members, in the order of the requests."""
+        return self._grouped.members
+
+    @property
+    def already_accepted(self) -> bool:
+        """Whether it had been accepted before, by its CID or its key."""
+        return self._grouped.already_accepted
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(cid={self.cid!r}, members={len(self.members)})"
+
+
+class Group(_Group):
+    """A group that was accepted: its CID, and the CIDs of its members in request order."""
+
+    def join(self, timeout: Seconds | None = None) -> list[Outcome]:
+        """Waits until all members have ended; answers with their outcomes, in request order.
+
+        Failures are outcomes. Where `timeout` passes before, `DeadlineExceeded` / `STILL_RUNNING`,
+        and the members go on. A handler that waits gives its seat to others.
+
+        What all members answered is in memory at once, and nothing but that: they are read one
+        after another, as fast as they are taken. Nothing bounds it but how many members there are
+        and how large their responses (10 000 and 16 MiB, unless the node is told otherwise). Who
+        has no room for that reads `Client.results(group.cid)`, which holds one of them at a time,
+        or has each told to a service (`on_each`).
+        """
+        outcomes: list[Outcome] = self._run(join(self._grouped, timeout))
+        return outcomes
+
+
+class AsyncGroup(_Group):
+    """The same for asyncio."""
+
+    async def join(self, timeout: Seconds | None = None) -> list[Outcome]:
+        """Waits until all members have ended; answers with their outcomes, in request order."""
+        outcomes: list[Outcome] = await self._run(join(self._grouped, timeout))
+        return outcomes
+
+
+def accept(members: Iterable[Member], options: Options, terms: Terms) -> protocol.Steps[Grouped]:
+    """Has many services run in the background, all of them or none.
+
+    `options` are those of the members where they have none of their own, and its CID, its key and
+    its retention those of the group.
+    """
+    given = terms.get("cid") or options.cid
+    cid = given or new_cid()
+    requests = _requests(members, options.updated({"cid": None, "idempotency_key": None}))
+    request = invocation_pb2.InvokeBatchRequest(
+        requests=requests,
+        cid=cid,
+        idempotency_key=terms.get("idempotency_key") or options.idempotency_key or "",
+        on_each=service_names(terms.get("on_each")),
+        on_final=service_names(terms.get("on_final")),
+    )
+    retention = terms.get("retention")
+    retention = options.retention if retention is None else retention
+    if retention is not None:
+        request.retention.CopyFrom(duration(retention, "retention"))
+    answer = yield protocol.Unary("InvokeBatch", request, None, may_be_said_again, cid)
+    response = answer.message
+    # What an earlier try of this call had accepted is new to its caller.
+    first_try_was = not given and answer.tried > 1 and response.cid == cid
+    return Grouped(
+        cid=response.cid,
+        members=tuple(response.member_cids),
+        services=tuple(each.service for each in requests),
+        already_accepted=response.already_accepted and not first_try_was,
+    )
+
+
+def join(group: Grouped, timeout: Seconds | None) -> protocol.Steps[list[Outcome]]:
+    """Waits for the end of a group; answers with the outcomes of its members in their order."""
+    yield from protocol.ended(group.cid, timeout)
+    services = dict(zip(group.members, group.services, strict=True))
+    outcomes: dict[str, Outcome] = {}
+
+    def take(event: Event) -> None:
+        # At once: an event holds its response twice, as it came and as it is read.
+        if event.cid in services and event.kind.is_last:
+            outcomes[event.cid] = _outcome(event.cid, services[event.cid], event)
+
+    yield from protocol.follow(group.cid, take)
+    return [outcomes.get(cid) or _outcome(cid, services[cid], None) for cid in group.members]
+
+
+def _requests(
+    members: Iterable[Member], options: Options
+) -> list[invocation_pb2.InvokeAsyncRequest]:
+    if isinstance(members, (str, bytes, dict)):
+        raise TypeError(f"members are pairs of a service and a payload, or `Call`s: {members!r}")
+    return [_request(position, member, options) for position, member in enumerate(members)]
+
+
+def _request(position: int, member: Member, options: Options) -> invocation_pb2.InvokeAsyncRequest:
+    try:
+        call = _call(member)
+        own = options.updated(call.options)
+        return invoke_async_request(call.service, call.payload, own)
+    except TypeError as error:
+        raise TypeError(f"member {position}: {error}") from error
+    except InvalidArgument as error:
+        # As the node says it.
+        violations = [
+            Violation(f"/requests/{position}{each.path}", each.description, each.reason)
+            for each in error.violations
+        ]
+        raise InvalidArgument(reason=error.reason, violations=violations) from error
+
+
+def _call(member: Member) -> Call:
+    if isinstance(member, Call):
+        return member
+    if isinstance(member, (tuple, list)) and len(member) == 2:
+        return Call(*member)
+    raise TypeError(f"{member!r} is neither a pair of a service and a payload nor a `Call`")
+
+
+_STATES = {
+    EventKind.SUCCEEDED: State.SUCCEEDED,
+    EventKind.FAILED: State.FAILED,
+    EventKind.CANCELLED: State.CANCELLED,
+    EventKind.EXPIRED: State.EXPIRED,
+}
+
+
+def _outcome(cid: str, service: str, last: Event | None) -> Outcome:
+    if last is not None and last.kind in _STATES:
+        metadata = dict(last.message.succeeded.metadata)
+        return Outcome(cid, service, _STATES[last.kind], last.payload, last.error, metadata)
+    error, state = None, None
+    if last is not None:
+        error, number = last.error, last.message.not_found.state
+        state = State.from_proto(number) if number != outcome_pb2.STATE_UNSPECIFIED else None
+    if error is None:
+        message = f"the outcome of {cid} is no longer kept"
+        error = NotFound(message, reason="RESULT_EXPIRED", cid=cid)
+    return Outcome(cid, service, state, error=error)

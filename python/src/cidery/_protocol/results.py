@@ -1,0 +1,250 @@
+"""What becomes of invocations: their records, and the events of the result stream."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cidery._errors.exceptions import CideryError, NotFound
+from cidery._errors.status_details import from_failure
+from cidery._protocol.messages import get_value
+from cidery._values.struct_pb import from_value
+from cidery.v1 import invocation_pb2, outcome_pb2
+
+if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+
+class State(str, enum.Enum):
+    """Where an invocation stands. The last four are for ever."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it has ended."""
+        return self not in (State.PENDING, State.RUNNING)
+
+    @classmethod
+    def from_proto(cls, number: outcome_pb2.State) -> State:
+        """Reads the number of the contract."""
+        return cls(outcome_pb2.State.Name(number).removeprefix("STATE_"))
+
+
+class EventKind(str, enum.Enum):
+    """What happened to an invocation."""
+
+    ACCEPTED = "accepted"
+    STARTED = "started"
+    PROGRESS = "progress"
+    ITEM = "item"
+    RETRY_SCHEDULED = "retry_scheduled"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    NOT_FOUND = "not_found"
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing follows it."""
+        return self in _LAST
+
+
+_LAST = frozenset(
+    {
+        EventKind.SUCCEEDED,
+        EventKind.FAILED,
+        EventKind.CANCELLED,
+        EventKind.EXPIRED,
+        EventKind.NOT_FOUND,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A sign of life of a running handler."""
+
+    fraction: float | None = None
+    """From 0 to 1."""
+    message: str = ""
+    value: Any = None
+    """For programs: whatever the handler reports."""
+
+    @classmethod
+    def from_proto(cls, message: outcome_pb2.Progress) -> Progress:
+        """Reads it."""
+        return cls(
+            fraction=message.fraction if message.HasField("fraction") else None,
+            message=message.message,
+            value=from_value(message.value) if message.HasField("value") else None,
+        )
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of one invocation."""
+
+    cid: str
+    kind: EventKind
+    sequence: int
+    """Rises with each event of an invocation; 0 for progress and `not_found`."""
+    attempt: int
+    time: datetime.datetime | None
+    payload: Any = None
+    """The response, or the item."""
+    error: CideryError | None = None
+    """Why it failed, was cancelled, expired, is tried again, or is not found."""
+    progress: Progress | None = None
+    message: invocation_pb2.StreamResultsResponse = field(
+        default_factory=invocation_pb2.StreamResultsResponse, repr=False, compare=False
+    )
+    """As it came."""
+
+    @classmethod
+    def from_proto(cls, message: invocation_pb2.StreamResultsResponse) -> Event:
+        """Reads it."""
+        name = message.WhichOneof("event") or "progress"
+        body = getattr(message, name)
+        payload, progress = None, None
+        error: CideryError | None = None
+        if name == "item":
+            payload = get_value(body, "item")
+        elif name == "succeeded":
+            payload = get_value(body, "output")
+        elif name == "progress":
+            progress = Progress.from_proto(body.progress)
+        elif name == "not_found":
+            error = NotFound(body.message, reason=body.reason, cid=message.cid)
+        elif name not in ("accepted", "started"):
+            error = from_failure(body.failure, message.cid)
+        return cls(
+            cid=message.cid,
+            kind=EventKind(name),
+            sequence=message.sequence,
+            attempt=message.attempt,
+            time=_time(message, "event_time"),
+            payload=payload,
+            error=error,
+            progress=progress,
+            message=message,
+        )
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One accepted request to run a service."""
+
+    cid: str
+    service: str
+    state: State
+    attempt: int
+    pending_reason: str
+    """Why it waits: `DUE_LATER`, `NO_WORKER`, …; empty where it does not."""
+    cancel_requested: bool
+    waiting_for_completion: bool
+    """Whether its handler answered later, and nobody has given the outcome yet."""
+    payload: Any
+    """The response, once it succeeded."""
+    error: CideryError | None
+    """Why it failed, once it did; while another attempt follows, why the last one did."""
+    progress: Progress | None
+    parent_cid: str
+    root_cid: str
+    retry_of: str
+    in_reply_to: str
+    metadata: dict[str, str]
+    accept_time: datetime.datetime | None
+    end_time: datetime.datetime | None
+    message: outcome_pb2.Invocation = field(repr=False, compare=False)
+    """All of it, as it came."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has."""
+        return self.state.is_terminal
+
+    @classmethod
+    def from_proto(cls, message: outcome_pb2.Invocation) -> Invocation:
+        """Reads it."""
+        payload, error = None, None
+        if message.HasField("outcome"):
+            if message.outcome.HasField("failure"):
+                error = from_failure(message.outcome.failure, message.cid)
+            else:
+                payload = get_value(message.outcome, "outcome")
+        elif message.HasField("last_failure"):
+            error = from_failure(message.last_failure, message.cid)
+        reason = outcome_pb2.PendingReason.Name(message.pending_reason)
+        return cls(
+            cid=message.cid,
+            service=message.service,
+            state=State.from_proto(message.state),
+            attempt=message.attempt,
+            pending_reason=reason.removeprefix("PENDING_REASON_").replace("UNSPECIFIED", ""),
+            cancel_requested=message.cancel_requested,
+            waiting_for_completion=message.waiting_for_completion,
+            payload=payload,
+            error=error,
+            progress=Progress.from_proto(message.progress)
+            if message.HasField("progress")
+            else None,
+            parent_cid=message.parent_cid,
+            root_cid=message.root_cid,
+            retry_of=message.retry_of,
+            in_reply_to=message.in_reply_to,
+            metadata=dict(message.metadata),
+            accept_time=_time(message, "accept_time"),
+            end_time=_time(message, "end_time"),
+            message=message,
+        )
+
+
+class Followed:
+    """What was seen of a result stream: where it breaks it is opened again after that.
+
+    The stream of a group has events of its members, for which nobody asked: what was seen of them
+    counts as well, also once they have ended, or they would come again.
+    """
+
+    def __init__(self, cids: list[str], *, wait_for_accept: bool = False) -> None:
+        self._open = dict.fromkeys(cids)
+        self._seen: dict[str, int] = {}
+        self._wait = wait_for_accept
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can follow."""
+        return not self._open
+
+    def request(self) -> invocation_pb2.StreamResultsRequest:
+        """Asks for what was not seen yet."""
+        return invocation_pb2.StreamResultsRequest(
+            cids=list(self._open),
+            after_sequences=self._seen,
+            wait_for_accept=self._wait,
+        )
+
+    def note(self, message: invocation_pb2.StreamResultsResponse) -> Event:
+        """Takes an event down."""
+        event = Event.from_proto(message)
+        if event.sequence > self._seen.get(event.cid, 0):
+            self._seen[event.cid] = event.sequence
+        if event.kind.is_last:
+            self._open.pop(event.cid, None)
+        return event
+
+
+def _time(message: Any, name: str) -> datetime.datetime | None:
+    if not message.HasField(name):
+        return None
+    time: Timestamp = getattr(message, name)
+    return time.ToDatetime(tzinfo=datetime.timezone.utc)

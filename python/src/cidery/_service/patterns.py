@@ -1,0 +1,119 @@
+"""Patterns of handlers: many services at once in the background, one service again and again."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Coroutine, Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from cidery._errors.exceptions import CideryError
+from cidery._errors.kind import Kind
+from cidery._protocol import operations as protocol
+from cidery._protocol.batch import AsyncGroup, Group, Grouped, Outcome, accept
+from cidery._protocol.messages import invoke_request, read_response
+from cidery._protocol.options import Options, RetryPolicy, refuse_background, seconds, service_name
+from cidery._protocol.retry import never
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cidery._protocol.batch import Member, Terms
+    from cidery._protocol.options import Seconds
+    from cidery._service.service import Service
+
+RETRY_POLICY = RetryPolicy(max_attempts=5, initial_interval=0.1, multiplier=2.0, max_interval=2.0)
+"""How `invoke_with_retry` repeats a call unless it is told otherwise."""
+_MAX_ATTEMPTS = 10_000
+
+
+class FanOut:
+    """A fan-out of a handler that is a coroutine: awaited, it is an `AsyncGroup`.
+
+    It can be joined at once: `await self.fan_out(calls).join()`.
+    """
+
+    def __init__(self, fan_out: Coroutine[Any, Any, AsyncGroup]) -> None:
+        # Made at once, so that Python says it where nobody awaits it.
+        self._fan_out = fan_out
+
+    def __await__(self) -> Generator[Any, None, AsyncGroup]:
+        return self._fan_out.__await__()
+
+    async def join(self, timeout: Seconds | None = None) -> list[Outcome]:
+        """Has it accepted, and waits until all members have ended: `AsyncGroup.join`."""
+        group = await self._fan_out
+        return await group.join(timeout)
+
+
+def fan_out(service: Service, members: Iterable[Member], options: Options, terms: Terms) -> Any:
+    """A group, or with a coroutine what a group is awaited of."""
+    once = terms.pop("once", None)
+    if once is not None:
+        if terms.get("idempotency_key"):
+            raise TypeError("`once` makes an idempotency key: it is one or the other")
+        terms["idempotency_key"] = once_key(service, once)
+    if not service.is_async:
+        grouped: Grouped = service._run(accept(members, options, terms))
+        return Group(grouped, service._run)
+
+    async def fan_out() -> AsyncGroup:
+        grouped = await service._run(accept(members, options, terms))
+        return AsyncGroup(grouped, service._run)
+
+    return FanOut(fan_out())
+
+
+def once_key(service: Service, label: str) -> str:
+    """The key of what is accepted once, however often a handler is attempted."""
+    facts = service._facts
+    path = facts.path
+    # A path may be longer than a key.
+    where = hashlib.sha256(path.encode()).hexdigest()[:32] if path else service.service_name
+    return f"once/{facts.cid}/{where}/{label}"
+
+
+def with_retry(
+    service: Service, target: Any, payload: Any, options: Options
+) -> protocol.Steps[Any]:
+    """Invokes a service, again where a repeat may mend it and comes in time."""
+    policy = options.retry_policy or RETRY_POLICY
+    options = options.updated({"retry_policy": None})
+    refuse_background(options)
+    request = invoke_request(service_name(target), payload, options)
+    intervals = _intervals(policy)
+    while True:
+        try:
+            # What never began is repeated here, and by nobody else.
+            answer = yield protocol.Unary("Invoke", request, None, never)
+            return read_response(answer.message, options).payload
+        except CideryError as error:
+            pause = _pause(service, next(intervals, None), error)
+            if pause is None:
+                raise
+        yield from protocol.pause(pause)
+
+
+def _intervals(policy: RetryPolicy) -> Iterator[float]:
+    """The longest wait before each repeat."""
+    interval, longest = seconds(policy.initial_interval), seconds(policy.max_interval)
+    for _ in range(min(policy.max_attempts, _MAX_ATTEMPTS) - 1):
+        interval = min(interval, longest)
+        yield interval
+        interval *= max(policy.multiplier, 1.0)
+
+
+def _pause(service: Service, interval: float | None, error: CideryError) -> float | None:
+    """How long to wait before the next call; nothing where there is none."""
+    if interval is None or not _is_retried(error) or service._is_unwanted:
+        return None
+    pause = max(interval * random.random(), error.retry_after or 0.0)
+    left = service._facts.seconds_left
+    return pause if left is None or pause < left else None
+
+
+def _is_retried(error: CideryError) -> bool:
+    """Whether a repeat may help. What someone cancelled stays cancelled."""
+    if error.kind is Kind.CANCELLED:
+        return error.retryable is True
+    return error.is_retryable

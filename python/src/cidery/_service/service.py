@@ -1,0 +1,417 @@
+"""Services as their authors write them: a class with `handle`.
+
+Everything a handler can do is here: read what came in, invoke others, answer, tell how far it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cidery._errors.exceptions import Cancelled, NotFound, Unavailable, output_invalid
+from cidery._protocol import operations as protocol
+from cidery._protocol.cid import new_cid
+from cidery._protocol.messages import Accepted, invoke_async_request, invoke_request, read_response
+from cidery._protocol.options import NAMES, Options, refuse_background, service_name, split_call
+from cidery._protocol.results import Progress
+from cidery._protocol.retry import never_began
+from cidery._service import patterns as patterns
+from cidery._service.context import CidLogger, Facts, Platform, Told
+from cidery._service.driver import awaited, blocking
+from cidery._service.naming import automatic_name
+from cidery._service.request import Outgoing, Request
+from cidery._values.later import Later
+from cidery._values.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from typing_extensions import Unpack
+
+    from cidery._protocol.batch import Member, Terms
+    from cidery._protocol.options import RetryPolicy, Seconds
+    from cidery._sio.declaration import CsvOptions, Elements, EmptyStrings, UnknownKeys
+
+_NONE: frozenset[str] = frozenset()
+_CALLBACK = "-async-callback"
+
+
+class Service:
+    """A service: `handle` is what it does.
+
+    Its name is `name`, or by its module and class: `my-module.get-customer`. With `async def
+    handle` everything that asks the node for something is awaited.
+    """
+
+    name: ClassVar[str] = ""
+    service_name: ClassVar[str] = ""
+    """The name that it has in the end."""
+
+    # What it declares: elements, names, or a class with typed fields.
+    input: ClassVar[Any] = None
+    output: ClassVar[Any] = None
+    response_elem: ClassVar[str | None] = None
+    unknown_keys: ClassVar[UnknownKeys | None] = None
+    empty_strings: ClassVar[EmptyStrings | None] = None
+    csv: ClassVar[CsvOptions | None] = None
+
+    # What it asks of the nodes that serve it. A call's own value beats these.
+    description: ClassVar[str] = ""
+    idempotent: ClassVar[bool] = False
+    timeout: ClassVar[Seconds | None] = None
+    attempt_timeout: ClassVar[Seconds | None] = None
+    retry_policy: ClassVar[RetryPolicy | None] = None
+    concurrency: ClassVar[int] = 0
+    queue_length: ClassVar[int] = 0
+    retention: ClassVar[Seconds | None] = None
+    failure_retention: ClassVar[Seconds | None] = None
+    pending_limit: ClassVar[int] = 0
+
+    request: Request
+    response: Outgoing
+    logger: CidLogger
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A subclass of a service is another service.
+        name = cls.__dict__.get("name") or automatic_name(cls.__module__, cls.__name__)
+        cls.name = cls.service_name = name
+
+    def handle(self) -> Any:
+        """Does the work. What it answers is the response, unless that was set before."""
+        raise NotImplementedError(f"`{self.service_name}` has no `handle`")
+
+    # Hooks, in the order in which they run. The first two can stop it by raising.
+
+    def before_handle(self) -> Any:
+        """Runs first."""
+
+    def validate_input(self) -> Any:
+        """Runs before `handle`: raises what is wrong with the input."""
+
+    def validate_output(self) -> Any:
+        """Runs after `handle`: raises what is wrong with the response."""
+
+    def after_handle(self) -> Any:
+        """Runs after it, also after a failure (`self.error`); can change the response."""
+
+    def finalize_handle(self) -> Any:
+        """Runs last, whatever happened."""
+
+    # What it is told.
+
+    @Told
+    def cid(self) -> str:
+        """The CID of the invocation."""
+        return self._facts.cid
+
+    @Told
+    def in_reply_to(self) -> str:
+        """Of a callback: the CID of the invocation whose outcome it is; else empty."""
+        return self._facts.in_reply_to
+
+    @Told
+    def attempt(self) -> int:
+        """The number of the attempt, from 1."""
+        return self._facts.attempt
+
+    @Told
+    def metadata(self) -> dict[str, str]:
+        """What the caller sent along."""
+        return self._facts.metadata
+
+    @Told
+    def facts(self) -> Facts:
+        """All that is known of the invocation."""
+        return self._facts
+
+    @Told
+    def last_progress(self) -> Progress | None:
+        """The last progress of the attempt before."""
+        return self._facts.last_progress
+
+    @Told
+    def cancelled(self) -> threading.Event:
+        """Set once the outcome is not wanted any more: wait on it instead of sleeping."""
+        return self._platform.cancelled
+
+    @Told
+    def is_cancelled(self) -> bool:
+        """Whether the outcome is not wanted any more."""
+        return self._is_unwanted
+
+    @Told
+    def seconds_left(self) -> float | None:
+        """How long it has, still."""
+        return self._facts.seconds_left
+
+    @Told
+    def error(self) -> BaseException | None:
+        """Why it failed, for `after_handle` and `finalize_handle`."""
+        return self._error
+
+    # What it can ask for.
+
+    def with_options(self, **options: Any) -> Invoker:
+        """Invokes with options, and has all keywords be the payload."""
+        return Invoker(self, Options().updated(options))
+
+    def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """Invokes a service, by name or class, and waits for its response.
+
+        Keywords are the payload where there is no other, and options (`timeout`, …) where there
+        is. The response is a dict with dot access, mostly; a failure is raised.
+        """
+        options, payload = split_call(Options(), payload, inline, reserved=NAMES)
+        return self._run(self._invoke(service, payload, options))
+
+    def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """Has a service run in the background; answers with its CID.
+
+        `callback` (a service, or several) is invoked with the response; where none is named,
+        `<this service>-async-callback` is, if there is one. `once="label"` has it accepted once,
+        however often this handler is attempted; `with_outcome=True` together with this handler's
+        response, and not at all where it fails.
+        """
+        options, payload = split_call(Options(), payload, inline, reserved=NAMES)
+        return self._run(self._invoke_async(service, payload, options))
+
+    def fan_out(
+        self,
+        members: Iterable[Member],
+        *,
+        on_each: Any = None,
+        on_final: Any = None,
+        once: str | None = None,
+        cid: str | None = None,
+        idempotency_key: str | None = None,
+        retention: Seconds | None = None,
+    ) -> Any:
+        """Has many services run in the background, all of them or none: answers with a `Group`.
+
+        Members are pairs of a service and a payload, or `Call`s with options; the same service may
+        be there as often as wanted. `self.fan_out([...]).join()` waits for all of them and answers
+        with their outcomes in this order; the handler's seat is free meanwhile. `on_each` (a
+        service, or several) is invoked with the outcome of each member, `on_final` with all of
+        them. `once="label"` has the group accepted once, however often this handler is attempted.
+        """
+        terms: Terms = {
+            "on_each": on_each,
+            "on_final": on_final,
+            "once": once,
+            "cid": cid,
+            "idempotency_key": idempotency_key,
+            "retention": retention,
+        }
+        return patterns.fan_out(self, members, Options(), terms)
+
+    def parallel(self, members: Iterable[Member], **terms: Unpack[Terms]) -> Any:
+        """Has many services run in the background, each on its own.
+
+        The outcome of each goes to `on_each`. It is a `fan_out` that nobody needs to wait for.
+        """
+        return self.fan_out(members, **terms)
+
+    def invoke_with_retry(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """Invokes a service as `invoke` does, again where it fails in a way that a repeat may mend.
+
+        `retry_policy` says how often, and how long it waits in between; by default 5 calls in all,
+        after 100 ms, then twice as long each time, at most 2 s, each wait a random part of that.
+        No call begins after this handler's deadline. The last failure is raised.
+        """
+        options, payload = split_call(Options(), payload, inline, reserved=NAMES)
+        return self._run(patterns.with_retry(self, service, payload, options))
+
+    def progress(self, fraction: float | None = None, message: str = "", value: Any = None) -> None:
+        """Tells how far it is: a sign of life, from which its timeout runs anew."""
+        self._platform.progress(Progress(fraction, message, plain(value)))
+
+    def emit(self, item: Any) -> None:
+        """Gives an item out, to whoever follows the invocation."""
+        self._platform.emit(plain(item))
+
+    def later(self) -> Later:
+        """Has somebody else give the outcome: `return` what this answers.
+
+        Whoever gets its `cid` and `token` calls `Client.complete` with them.
+        """
+        return Later(self._facts.cid, self._platform.token)
+
+    def sleep(self, seconds: float = 1.0) -> Any:
+        """Waits; raises `Cancelled` as soon as the outcome is not wanted any more.
+
+        With `async def handle` it is awaited, and other coroutines run meanwhile.
+        """
+        if self.is_async:
+            return asyncio.sleep(seconds)
+        if self._platform.cancelled.wait(seconds):
+            raise Cancelled("the service was cancelled", reason="CANCELLED")
+        return None
+
+    # How it is run.
+
+    _facts: Facts
+    _platform: Platform
+    _error: BaseException | None
+    is_async: ClassVar[bool] = False
+
+    @classmethod
+    def _beside(cls) -> list[Any]:
+        """What is served wherever it is: another layer may need services of its own."""
+        return []
+
+    @classmethod
+    def _admit(cls, payload: Any) -> None:
+        """Refuses what no node could: it knows less of the rules of another layer."""
+
+    @classmethod
+    def _received(cls, declared: Elements | None, given: Any) -> Any:
+        """The input as handlers read it."""
+        return given
+
+    @property
+    def _is_unwanted(self) -> bool:
+        return self._platform.cancelled.is_set()
+
+    def _bind(self, facts: Facts, platform: Platform, request: Request, out: Outgoing) -> None:
+        self._facts = facts
+        self._platform = platform
+        self.request = request
+        self.response = out
+        self._error = None
+        extra = {"cid": facts.cid, "service": facts.service}
+        self.logger = CidLogger(logging.getLogger(self.service_name), extra)
+
+    def _invoke(self, service: Any, payload: Any, options: Options) -> protocol.Steps[Any]:
+        refuse_background(options)
+        request = invoke_request(service_name(service), payload, options)
+        answer = yield protocol.Unary("Invoke", request, None, never_began(request.service))
+        return read_response(answer.message, options).payload
+
+    def _invoke_async(self, service: Any, payload: Any, options: Options) -> protocol.Steps[Any]:
+        label = options.once
+        if label is not None:
+            key = patterns.once_key(self, label)
+            options = options.updated({"idempotency_key": key, "once": None})
+        if options.callback is None and (yield from self._has_convention()):
+            options = options.updated({"callback": self.service_name + _CALLBACK})
+        if options.with_outcome:
+            name, first = service_name(service), None
+            if options.idempotency_key:
+                # What was accepted before with the key has another CID than this would get.
+                key = options.idempotency_key
+                with contextlib.suppress(NotFound):
+                    first = yield from protocol.get("", None, service=name, idempotency_key=key)
+            options = options.updated({"cid": options.cid or new_cid()})
+            # The node says whether it is the same.
+            self._platform.follow_up(invoke_async_request(name, payload, options))
+            return Accepted(first.cid, True) if first else Accepted(options.cid or "")
+        return (yield from protocol.invoke_async(service, payload, options))
+
+    def _has_convention(self) -> protocol.Steps[bool]:
+        """Whether there is a callback for this service by its name."""
+        name = self.service_name + _CALLBACK
+        if self.service_name.endswith(_CALLBACK):
+            return False
+        if self._platform.serves(name):
+            return True
+        known = _Convention.of(name)
+        if known is None:
+            try:
+                yield from protocol.describe(name)
+                known = True
+            except (NotFound, Unavailable):
+                known = False
+            _Convention.note(name, known)
+        return known
+
+    def _run(self, steps: protocol.Steps[Any]) -> Any:
+        carry_out = awaited if self.is_async else blocking
+        return carry_out(self._platform, steps)
+
+
+class Invoker:
+    """Invokes on behalf of a handler, with options; all keywords are the payload."""
+
+    def __init__(self, service: Service, options: Options) -> None:
+        self._service = service
+        self._options = options
+
+    def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """As `Service.invoke`."""
+        options, payload = split_call(self._options, payload, inline, reserved=_NONE)
+        return self._service._run(self._service._invoke(service, payload, options))
+
+    def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """As `Service.invoke_async`."""
+        options, payload = split_call(self._options, payload, inline, reserved=_NONE)
+        return self._service._run(self._service._invoke_async(service, payload, options))
+
+    def fan_out(self, members: Iterable[Member], **terms: Unpack[Terms]) -> Any:
+        """As `Service.fan_out`: the options are those of members that have none of their own."""
+        return patterns.fan_out(self._service, members, self._options, terms)
+
+    def parallel(self, members: Iterable[Member], **terms: Unpack[Terms]) -> Any:
+        """As `Service.parallel`."""
+        return self.fan_out(members, **terms)
+
+    def invoke_with_retry(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """As `Service.invoke_with_retry`."""
+        options, payload = split_call(self._options, payload, inline, reserved=_NONE)
+        return self._service._run(patterns.with_retry(self._service, service, payload, options))
+
+
+class _Convention:
+    """Which callbacks there are by convention, for a while: asking each time costs a call."""
+
+    _known: ClassVar[dict[str, tuple[bool, float]]] = {}
+    _SECONDS = 5.0
+
+    @classmethod
+    def of(cls, name: str) -> bool | None:
+        known, since = cls._known.get(name, (False, float("-inf")))
+        return known if time.monotonic() - since < cls._SECONDS else None
+
+    @classmethod
+    def note(cls, name: str, known: bool) -> None:
+        cls._known[name] = (known, time.monotonic())
+
+
+def class_of(declared: Any) -> type[Service]:
+    """The class of a service that is given as one, or as a decorated function."""
+    found = getattr(declared, "service_class", declared)
+    if isinstance(found, type) and issubclass(found, Service):
+        return found
+    raise TypeError(f"{declared!r} is no service")
+
+
+def lifecycle(service: Service) -> Generator[Callable[[], Any], Any, Any]:
+    """The hooks and the handler in their order; ends with the response, or with the failure."""
+    outcome: BaseException | None = None
+    try:
+        yield service.before_handle
+        yield service.validate_input
+        returned = yield service.handle
+        if returned is not None:
+            service.response.payload = returned
+        # There is nothing to validate yet: the node does, once it comes.
+        if not service.response.comes_later:
+            yield service.validate_output
+    except BaseException as error:
+        outcome = service._error = error
+    for hook in (service.after_handle, service.finalize_handle):
+        try:
+            yield hook
+        except Exception:
+            service.logger.exception("hook `%s` failed", hook.__name__)
+    if outcome is not None:
+        raise outcome
+    try:
+        return service.response.finished()
+    except TypeError as error:
+        raise output_invalid(str(error)) from error

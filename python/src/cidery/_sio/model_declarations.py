@@ -1,0 +1,148 @@
+"""Classes with typed fields as declarations.
+
+`str int float bool Decimal date datetime UUID bytes list dict` mean the elements of those names;
+`T | None` and fields with defaults are optional; `Annotated[int, Int("").number(7)]` says more.
+What a declaration has no words for (what a dict of any keys is of, a tuple of several types, a
+class that contains itself) is kept beside it, for `_beyond.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import functools
+import types
+import typing
+import uuid
+from typing import Any
+
+from cidery._sio.declaration import _NOTHING, Element, Elements, Type
+from cidery._sio.local_checks import refuse_hidden_secrets
+from cidery._sio.model_fields import Field, fields_of, is_model, list_of, meant, origin_of
+from cidery._values.plain import plain
+
+_KINDS: dict[Any, Type] = {
+    str: Type.TEXT,
+    int: Type.INT,
+    float: Type.FLOAT,
+    bool: Type.BOOL,
+    decimal.Decimal: Type.DECIMAL,
+    datetime.date: Type.DATE,
+    datetime.datetime: Type.DATE_TIME,
+    uuid.UUID: Type.UUID,
+    bytes: Type.BYTES,
+    Any: Type.AS_IS,
+    object: Type.AS_IS,
+    list: Type.LIST,
+    tuple: Type.LIST,
+    set: Type.LIST,
+    frozenset: Type.LIST,
+    dict: Type.DICT,
+}
+# What an element is of. One that says none of it has what the hint beside it says.
+_PARTS = ("elements", "item", "texts", "each", "positions", "again")
+
+
+def elements_of(model: Any, *, is_output: bool = False) -> Elements:
+    """The declaration that a model, or a list of it, is: of what goes in, or of what comes out."""
+    item = list_of(model)
+    elements = _Reading(is_output).elements(model if item is None else item)
+    refuse_hidden_secrets(elements)
+    return Elements(elements, is_list=item is not None)
+
+
+def is_of_one(args: tuple[Any, ...]) -> bool:
+    """Whether a list, or a tuple, has items of one type."""
+    return all(arg == args[0] for arg in args if arg is not ...)
+
+
+class _Reading:
+    """What hints mean, inside of some models."""
+
+    def __init__(self, is_output: bool, inside: tuple[Any, ...] = ()) -> None:
+        self._is_output = is_output
+        self._inside = inside
+
+    def elements(self, model: Any) -> tuple[Element, ...]:
+        reading = _Reading(self._is_output, (*self._inside, model))
+        fields = fields_of(model, is_output=self._is_output)
+        return tuple(reading._field(field) for field in fields)
+
+    def _field(self, field: Field) -> Element:
+        element = self._element(field.hint, field.name)
+        if field.is_optional:
+            element = element.optional()
+        if field.default is not _NOTHING:
+            element = element.default(plain(field.default))
+        return element.description(field.description) if field.description else element
+
+    def _element(self, hint: Any, name: str) -> Element:
+        hint = meant(hint)
+        origin, args = origin_of(hint), typing.get_args(hint)
+        if origin is typing.Annotated:
+            return self._annotated(args, name)
+        if origin in (typing.Union, types.UnionType):
+            rest = [arg for arg in args if arg is not type(None)]
+            inside = self._element(rest[0], name) if len(rest) == 1 else Element(name)
+            return inside.optional() if len(rest) < len(args) else inside
+        if origin is typing.Literal:
+            return _one_of(name, args)
+        if origin in (list, tuple, set, frozenset) and args:
+            return self._list(args, name)
+        if origin is dict:
+            each = self._element(args[1], "") if len(args) > 1 else Element("")
+            is_any = each.kind is Type.AS_IS
+            return Element(name, Type.DICT, each=None if is_any else each)
+        if isinstance(hint, type) and issubclass(hint, enum.Enum):
+            return _one_of(name, tuple(member.value for member in hint))
+        if is_model(hint):
+            return self._dict(hint, name)
+        kind = _KINDS.get(hint)
+        if kind is None:
+            raise TypeError(f"`{name}`: {hint!r} is no type that can be declared")
+        return Element(name, kind)
+
+    def _annotated(self, args: tuple[Any, ...], name: str) -> Element:
+        inside = self._element(args[0], name)
+        said = [extra for extra in args[1:] if isinstance(extra, Element)]
+        if not said:
+            return inside
+        last = said[-1]
+        if last.kind is inside.kind and not any(getattr(last, part) for part in _PARTS):
+            last = dataclasses.replace(last, **{part: getattr(inside, part) for part in _PARTS})
+        is_optional = inside.is_optional or last.is_optional
+        return dataclasses.replace(last, name=name, is_optional=is_optional)
+
+    def _dict(self, model: Any, name: str) -> Element:
+        if model in self._inside:
+            # It has no end that could be written down.
+            again = functools.partial(_elements_again, model, self._is_output)
+            return Element(name, Type.DICT, again=again)
+        return Element(name, Type.DICT, elements=self.elements(model) or None)
+
+    def _list(self, args: tuple[Any, ...], name: str) -> Element:
+        items = [self._element(arg, "") for arg in args if arg is not ...]
+        item = items[0]
+        if len(items) > 1:
+            known = self._list(args[:1], name) if is_of_one(args) else Element(name, Type.LIST)
+            return dataclasses.replace(known, positions=tuple(items))
+        if item.kind is Type.DICT:
+            each = item if item.each or item.again else None
+            return Element(name, Type.DICT_LIST, elements=item.elements, each=each)
+        if item.is_optional:
+            return Element(name, Type.LIST, item=Element(""), each=item)
+        return Element(name, Type.LIST, item=item)
+
+
+@functools.lru_cache(maxsize=256)
+def _elements_again(model: Any, is_output: bool) -> tuple[Element, ...]:
+    return _Reading(is_output).elements(model)
+
+
+def _one_of(name: str, values: tuple[Any, ...]) -> Element:
+    """An enum, or a literal: what is not text has no words."""
+    if all(isinstance(value, str) for value in values):
+        return Element(name, Type.TEXT, texts=values)
+    return Element(name)

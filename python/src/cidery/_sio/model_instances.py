@@ -1,0 +1,136 @@
+"""Instances of models, made of an input that passed its declaration.
+
+What a model refuses beyond that is said of all of them at once, each with its path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from cidery._errors.exceptions import CideryError, InvalidArgument, Violation
+from cidery._sio.model_fields import (
+    fields_of,
+    is_model,
+    is_typed_dict,
+    list_of,
+    meant,
+    needs_argument,
+    origin_of,
+)
+from cidery._values.bunch import Bunch
+from cidery._values.plain import segment
+
+
+def instance(model: Any, value: Any) -> Any:
+    """A model, or a list of it, made of an input that passed its declaration."""
+    making = _Making()
+    item = list_of(model)
+    if item is None:
+        made = making.model(model, value, "")
+    else:
+        made = [making.model(item, each, segment("", i)) for i, each in enumerate(value)]
+    if making.violations:
+        raise InvalidArgument(reason="INPUT_INVALID", violations=making.violations)
+    return made
+
+
+class _Making:
+    """The values of fields, with the models and enums in them; `None` where one is refused."""
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+
+    def model(self, model: Any, value: Any, path: str) -> Any:
+        """A model, made of a dict that passed its declaration."""
+        before = len(self.violations)
+        hints = {field.name: field.hint for field in fields_of(model, is_output=False)}
+        made = {
+            name: self._value(hints[name], given, segment(path, name))
+            for name, given in value.items()
+            if name in hints
+        }
+        if len(self.violations) > before:
+            # It would complain about what is missing in it.
+            return None
+        return self._made(path, lambda: _constructed(model, value, made, hints))
+
+    def _made(self, path: str, make: Callable[[], Any]) -> Any:
+        try:
+            return make()
+        except Exception as error:
+            self.violations += _violations(error, path)
+            return None
+
+    def _value(self, hint: Any, value: Any, path: str) -> Any:
+        if value is None:
+            return None
+        hint = meant(hint)
+        origin, args = origin_of(hint), typing.get_args(hint)
+        if origin is typing.Annotated:
+            return self._value(args[0], value, path)
+        if origin in (typing.Union, types.UnionType):
+            rest = [arg for arg in args if arg is not type(None)]
+            return self._value(rest[0], value, path) if len(rest) == 1 else value
+        if origin in (list, tuple, set, frozenset) and args and isinstance(value, list):
+            is_fixed = origin is tuple and ... not in args
+            hints = args if is_fixed else args[:1] * len(value)
+            items = enumerate(zip(hints, value, strict=True))
+            made = [self._value(each, item, segment(path, i)) for i, (each, item) in items]
+            return self._made(path, lambda: origin(made))
+        if origin is dict and args and isinstance(value, dict):
+            return Bunch((k, self._value(args[1], v, segment(path, k))) for k, v in value.items())
+        if hint in (tuple, set, frozenset) and isinstance(value, list):
+            return self._made(path, lambda: hint(value))
+        if isinstance(hint, type) and issubclass(hint, enum.Enum):
+            return self._made(path, lambda: hint(value))
+        return self.model(hint, value, path) if is_model(hint) else value
+
+
+def _constructed(
+    model: Any, value: dict[str, Any], made: dict[str, Any], hints: dict[str, Any]
+) -> Any:
+    if hasattr(model, "model_validate"):
+        return model.model_validate({**value, **made})
+    if is_typed_dict(model):
+        return made
+    params = getattr(model, "__dataclass_params__", None)
+    if params is not None and not params.init:
+        return _filled(model, made)
+    for name in hints:
+        # `T | None` without a default: whoever leaves it out means `None`.
+        if name not in made and needs_argument(model, name):
+            made[name] = None
+    return model(**made)
+
+
+def _filled(model: Any, made: dict[str, Any]) -> Any:
+    """A model without a constructor, as those of the model system are: it is filled in."""
+    blank = model.__new__(model)
+    for field in dataclasses.fields(model):
+        if field.name in made:
+            setattr(blank, field.name, made[field.name])
+        elif field.default_factory is not dataclasses.MISSING:
+            setattr(blank, field.name, field.default_factory())
+        elif field.default is dataclasses.MISSING:
+            setattr(blank, field.name, None)
+    return blank
+
+
+def _violations(error: Exception, path: str) -> list[Violation]:
+    if isinstance(error, CideryError):
+        raise error
+    found = getattr(error, "errors", None)
+    if not callable(found):
+        return [Violation(path, str(error), "INVALID")]
+    return [Violation(_below(path, each["loc"]), each["msg"], "INVALID") for each in found()]
+
+
+def _below(path: str, steps: typing.Iterable[object]) -> str:
+    for step in steps:
+        path = segment(path, step)
+    return path

@@ -1,0 +1,154 @@
+"""Plain values to `google.protobuf.Struct` and `Value`, and back, by the rules of the contract.
+
+`Struct` has doubles only: integers beyond ±(2^53-1) and decimals become decimal texts, bytes
+become base64 texts; a double without a fraction within that range is read as an integer.
+"""
+
+from __future__ import annotations
+
+import base64
+import decimal
+import math
+from typing import Any
+
+from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
+
+from cidery._errors.exceptions import InvalidArgument, Violation
+from cidery._values.bunch import Bunch
+from cidery._values.plain import MAX_DEPTH, segment
+
+MAX_SAFE_INTEGER = 2**53 - 1
+_PATHLESS = frozenset((bool, int, bytes, type(None)))
+
+
+def to_value(value: Any) -> Value:
+    """Writes a plain value."""
+    out = Value()
+    fill_value(out, value)
+    return out
+
+
+def to_struct(value: dict[str, Any]) -> Struct:
+    """Writes a plain dict."""
+    out = Struct()
+    fill_struct(out, value)
+    return out
+
+
+def fill_value(out: Value, value: Any) -> None:
+    """Writes a plain value where it goes: a copy of a message costs as much as its making."""
+    _fill(out, value, "", 0)
+
+
+def fill_struct(out: Struct, value: dict[str, Any]) -> None:
+    """Writes a plain dict where it goes."""
+    _fill_dict(out, value, "", 1)
+
+
+def from_value(value: Value) -> Any:
+    """Reads a value; dicts are `Bunch`es."""
+    kind = value.WhichOneof("kind")
+    if kind == "string_value":
+        return value.string_value
+    if kind == "number_value":
+        return from_double(value.number_value)
+    if kind == "bool_value":
+        return value.bool_value
+    if kind == "struct_value":
+        return from_struct(value.struct_value)
+    if kind == "list_value":
+        return from_list(value.list_value)
+    return None
+
+
+def from_struct(struct: Struct) -> Bunch:
+    """Reads a dict."""
+    return Bunch((key, from_value(value)) for key, value in struct.fields.items())
+
+
+def from_list(items: ListValue) -> list[Any]:
+    """Reads a list."""
+    return [from_value(item) for item in items.values]
+
+
+def from_double(number: float) -> int | float:
+    """A double without a fraction, in the range where each has its own, is an integer."""
+    if abs(number) <= MAX_SAFE_INTEGER and number.is_integer():
+        # Negative zero has no integer.
+        return number if number == 0 and math.copysign(1, number) < 0 else int(number)
+    return number
+
+
+def normalized(value: Any) -> Any:
+    """What of a plain value comes out at the other end."""
+    return from_value(to_value(value))
+
+
+def base64_text(value: bytes) -> str:
+    """Bytes as `Struct` and JSON carry them."""
+    return base64.b64encode(value).decode("ascii")
+
+
+def _fill(out: Value, value: Any, path: str, depth: int) -> None:
+    if value is None:
+        out.null_value = NULL_VALUE
+    elif isinstance(value, bool):
+        out.bool_value = value
+    elif isinstance(value, str):
+        out.string_value = _text(value, path)
+    elif isinstance(value, int):
+        if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
+            out.number_value = value
+        else:
+            out.string_value = str(value)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise _refused(path, "NOT_FINITE", f"is {value}, which is not a number to carry")
+        out.number_value = value
+    elif isinstance(value, decimal.Decimal):
+        if not value.is_finite():
+            raise _refused(path, "NOT_FINITE", f"is {value}, which is not a number to carry")
+        out.string_value = decimal_text(value)
+    elif isinstance(value, bytes):
+        out.string_value = base64_text(value)
+    elif isinstance(value, list):
+        _check_depth(path, depth + 1)
+        items = out.list_value
+        # Said even where it is empty.
+        items.SetInParent()
+        for index, item in enumerate(value):
+            _fill(items.values.add(), item, f"{path}/{index}", depth + 1)
+    else:
+        out.struct_value.SetInParent()
+        _fill_dict(out.struct_value, value, path, depth + 1)
+
+
+def _fill_dict(out: Struct, value: dict[str, Any], path: str, depth: int) -> None:
+    _check_depth(path, depth)
+    fields = out.fields
+    for key, item in value.items():
+        # A path is only needed by what has parts, or cannot be carried.
+        step = path if type(item) in _PATHLESS else segment(path, key)
+        _fill(fields[_text(key, path)], item, step, depth)
+
+
+def decimal_text(value: decimal.Decimal) -> str:
+    """Every digit, in the notation of JSON."""
+    return str(value).replace("E+", "E").replace("E", "e")
+
+
+def _text(text: str, path: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _refused(path, "NOT_UTF8", "is text with a lone surrogate") from None
+    return text
+
+
+def _check_depth(path: str, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _refused(path, "TOO_DEEP", f"is nested deeper than {MAX_DEPTH} dicts and lists")
+
+
+def _refused(path: str, code: str, message: str) -> InvalidArgument:
+    return InvalidArgument(reason="VALUE_INVALID", violations=[Violation(path, message, code)])

@@ -1,0 +1,222 @@
+"""One dispatch: its facts, its way to the node, and what its handler comes to."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cidery._errors.exceptions import (
+    Cancelled,
+    FailedPrecondition,
+    InvalidArgument,
+    ResourceExhausted,
+)
+from cidery._errors.status_details import to_failure
+from cidery._protocol.messages import get_value, set_value
+from cidery._protocol.operations import Answer, Unary
+from cidery._protocol.options import DataFormat
+from cidery._protocol.results import Progress
+from cidery._service.context import Facts
+from cidery._service.definition import Definition, cannot_be_carried, failure_of
+from cidery._values.later import Later
+from cidery._values.struct_pb import to_value
+from cidery.v1 import worker_pb2
+
+if TYPE_CHECKING:
+    from cidery._service.service import Service
+    from cidery._worker.connection import Line
+    from cidery.v1 import invocation_pb2
+
+# What a node takes of one invocation.
+_MAX_ITEMS = 10_000
+_MAX_FOLLOW_UPS = 1_000
+_MAX_TRACE = 8 * 1024
+_making = threading.Lock()
+
+
+def facts_of(dispatch: worker_pb2.Dispatch) -> Facts:
+    """What a dispatch says."""
+    timeout = dispatch.timeout.ToNanoseconds() / 1e9 if dispatch.HasField("timeout") else None
+    has_progress = dispatch.HasField("last_progress")
+    return Facts(
+        cid=dispatch.cid,
+        service=dispatch.service,
+        raw=get_value(dispatch, "input", parse_json=False),
+        data_format=DataFormat.from_proto(dispatch.data_format),
+        attempt=dispatch.attempt,
+        until=None if timeout is None else time.monotonic() + timeout,
+        metadata=dict(dispatch.metadata),
+        parent_cid=dispatch.parent_cid,
+        path=dispatch.path,
+        root_cid=dispatch.root_cid or dispatch.cid,
+        in_reply_to=dispatch.in_reply_to,
+        in_reply_to_service=dispatch.in_reply_to_service,
+        in_reply_to_attempt=dispatch.in_reply_to_attempt,
+        asynchronous=dispatch.asynchronous,
+        last_progress=Progress.from_proto(dispatch.last_progress) if has_progress else None,
+        principal=dispatch.principal,
+        traceparent=dispatch.traceparent,
+    )
+
+
+class DispatchPlatform:
+    """One dispatch's way to the node."""
+
+    def __init__(self, line: Line, facts: Facts, token: str, served: frozenset[str]) -> None:
+        self._cancelled: threading.Event | None = None
+        self._is_cancelled = False
+        self.follow_ups: list[invocation_pb2.InvokeAsyncRequest] = []
+        self.token = token
+        self._line = line
+        self._facts = facts
+        self._served = served
+        self._items = 0
+        self._waiting: list[concurrent.futures.Future[Answer]] = []
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set once the outcome is not wanted any more."""
+        # Few ask for it, and to make one costs as much as many a handler.
+        with _making:
+            if self._cancelled is None:
+                self._cancelled = threading.Event()
+                if self._is_cancelled:
+                    self._cancelled.set()
+            return self._cancelled
+
+    def cancel(self) -> None:
+        """Tells the handler that its outcome is not wanted any more: nor is what only waits."""
+        with _making:
+            self._is_cancelled = True
+            if self._cancelled is not None:
+                self._cancelled.set()
+            waiting = list(self._waiting)
+        for future in waiting:
+            future.cancel()
+
+    def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
+        """Makes a nested call: the token says on whose behalf."""
+        if unary.method == "GetInvocation" and not unary.waits:
+            # Whoever only looks keeps its seat: it might wait long to have it back.
+            return self._line.call(unary)
+        left = self._facts.seconds_left
+        timeout = left if unary.method == "Invoke" else None
+        metadata = (*unary.metadata, ("cidery-dispatch", self.token))
+        named = dataclasses.replace(unary, timeout=timeout, metadata=metadata)
+        future = self._line.call(named)
+        if unary.waits:
+            self._wait(future)
+        return future
+
+    def _wait(self, future: concurrent.futures.Future[Answer]) -> None:
+        with _making:
+            self._waiting.append(future)
+            is_late = self._is_cancelled
+        if is_late:
+            future.cancel()
+        future.add_done_callback(self._waiting.remove)
+
+    def follow_up(self, request: invocation_pb2.InvokeAsyncRequest) -> None:
+        """Keeps it for the result: the node accepts both together."""
+        if len(self.follow_ups) >= _MAX_FOLLOW_UPS:
+            message = f"an attempt has at most {_MAX_FOLLOW_UPS} follow-ups"
+            raise ResourceExhausted(message, reason="PENDING_LIMIT")
+        self.follow_ups.append(request)
+
+    def serves(self, service: str) -> bool:
+        """Whether this worker serves a service."""
+        return service in self._served
+
+    def progress(self, progress: Progress) -> None:
+        """Tells how far it is."""
+        message = worker_pb2.DispatchProgress(token=self.token)
+        if progress.fraction is not None:
+            message.progress.fraction = progress.fraction
+        message.progress.message = progress.message
+        if progress.value is not None:
+            message.progress.value.CopyFrom(to_value(progress.value))
+        self._line.show(worker_pb2.ServeRequest(progress=message))
+
+    def emit(self, item: Any) -> None:
+        """Gives an item out."""
+        if self._is_cancelled:
+            raise Cancelled("the attempt has ended", reason="CANCELLED")
+        if self._items >= _MAX_ITEMS:
+            message = f"an invocation emits at most {_MAX_ITEMS} items"
+            raise ResourceExhausted(message, reason="ITEMS_LIMIT")
+        self._items += 1
+        sent = worker_pb2.DispatchItem(token=self.token)
+        set_value(sent, item)
+        self._line.item(sent)
+
+
+def answer(
+    definition: Definition, facts: Facts, platform: DispatchPlatform, token: str
+) -> worker_pb2.DispatchResult:
+    """Runs a handler that is a function."""
+    try:
+        payload, service = definition.run(facts, platform)
+        return succeeded(token, payload, service, platform)
+    except BaseException as error:
+        return failed(token, error, facts)
+
+
+async def answer_async(
+    definition: Definition, facts: Facts, platform: DispatchPlatform, token: str
+) -> worker_pb2.DispatchResult:
+    """Runs a handler that is a coroutine."""
+    try:
+        payload, service = await definition.run_async(facts, platform)
+        return succeeded(token, payload, service, platform)
+    except BaseException as error:
+        return failed(token, error, facts)
+
+
+def succeeded(
+    token: str, payload: Any, service: Service, platform: DispatchPlatform
+) -> worker_pb2.DispatchResult:
+    """The result of a handler that answered."""
+    if isinstance(payload, Later):
+        refuse_follow_ups(platform.follow_ups)
+        return worker_pb2.DispatchResult(token=token, later=worker_pb2.Later())
+    result = worker_pb2.DispatchResult(token=token, follow_ups=platform.follow_ups)
+    try:
+        set_value(result, payload, service.response.data_format)
+    except (TypeError, InvalidArgument) as error:
+        raise cannot_be_carried(error) from error
+    result.metadata.update(service.response.metadata)
+    return result
+
+
+def refuse_follow_ups(follow_ups: Sequence[Any]) -> None:
+    """An answer that comes later has none: nobody would keep them until then."""
+    if follow_ups:
+        message = "what is to be accepted with the response cannot wait for one that comes later"
+        raise FailedPrecondition(message, reason="NOT_SUPPORTED")
+
+
+def failed(token: str, error: BaseException, facts: Facts) -> worker_pb2.DispatchResult:
+    """The result of a handler that raised, whatever it is: a dispatch has to end."""
+    trace = ""
+    try:
+        found = failure_of(error, facts.service, facts.cid)
+        failure = to_failure(found)
+        if found is not error and not isinstance(found, Cancelled):
+            trace = traced(error)
+    except Exception as unwritten:
+        # A violation whose path is no text, for one. The log gets both.
+        failure = to_failure(failure_of(unwritten, facts.service, facts.cid))
+        trace = traced(unwritten)
+    return worker_pb2.DispatchResult(token=token, failure=failure, trace=trace)
+
+
+def traced(error: BaseException) -> str:
+    """The traceback, for the node's log and for `explain`: what the node keeps of it."""
+    text = "".join(traceback.format_exception(error)).rstrip()[-_MAX_TRACE:]
+    # An exception may say what is no text.
+    return text.encode(errors="replace").decode()

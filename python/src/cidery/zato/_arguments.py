@@ -1,0 +1,132 @@
+"""One call by the model's parameters: their names and order are those of its signatures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cidery._errors.exceptions import DeadlineExceeded, InvalidArgument
+from cidery._protocol.messages import read_json
+from cidery._protocol.operations import Steps
+from cidery._protocol.options import DataFormat, Options
+from cidery._sio.declaration import json_text
+from cidery._values.plain import plain
+from cidery.zato._patterns import is_nothing
+
+
+class DATA_FORMAT:  # noqa: N801
+    """How a payload is written."""
+
+    CSV = "csv"
+    DICT = "dict"
+    JSON = "json"
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is asked for. Labels and the like, which nothing depends on, are taken and left out."""
+
+    payload: Any
+    options: Options
+    skip_response_elem: bool = False
+    raise_timeout: bool = True
+
+    @classmethod
+    def waiting(
+        cls,
+        payload: Any = "",
+        channel: Any = "",
+        data_format: Any = None,
+        transport: Any = "",
+        serialize: Any = False,
+        as_bunch: Any = False,
+        timeout: Any = None,
+        raise_timeout: Any = True,
+        *,
+        cid: Any = None,
+        environ: Any = None,
+        set_response_func: Any = None,
+        skip_response_elem: Any = False,
+        target: Any = None,
+        wsgi_environ: Any = None,
+        zato_response_headers_container: Any = None,
+        **inline: Any,
+    ) -> Call:
+        """A call of `invoke`; all other keywords are the payload, where there is none."""
+        _refuse(set_response_func=set_response_func, target=target)
+        is_csv = data_format == DATA_FORMAT.CSV
+        options = Options(
+            timeout=timeout or None,
+            metadata=_metadata(environ),
+            data_format=DataFormat.CSV if is_csv else None,
+            # A node answers as it was asked; in the model the format is the payload's alone.
+            response_format=DataFormat.DICT if is_csv else None,
+        )
+        payload = inline if is_nothing(payload) else payload
+        return cls(
+            _parsed(payload, data_format), options, bool(skip_response_elem), bool(raise_timeout)
+        )
+
+    @classmethod
+    def in_background(
+        cls,
+        payload: Any = "",
+        channel: Any = "",
+        data_format: Any = None,
+        transport: Any = "",
+        expiration: Any = None,
+        to_json_string: Any = False,
+        cid: Any = None,
+        callback: Any = None,
+        zato_ctx: Any = None,
+        environ: Any = None,
+        **inline: Any,
+    ) -> Call:
+        """A call of `invoke_async`; other keywords, which the model refuses, are the payload."""
+        payload = inline if is_nothing(payload) else payload
+        payload = json_text(plain(payload)) if to_json_string else _parsed(payload, data_format)
+        options = Options(
+            cid=cid or None,
+            metadata=_metadata(environ),
+            data_format=DataFormat.CSV if data_format == DATA_FORMAT.CSV else None,
+            callback=callback,
+            expiration=expiration,
+        )
+        return cls(payload, options)
+
+    def read(self, steps: Steps[Any]) -> Steps[Any]:
+        """The response as it was asked for."""
+        try:
+            response = yield from steps
+        except DeadlineExceeded:
+            if self.raise_timeout:
+                raise
+            return None
+        if not self.skip_response_elem or not isinstance(response, dict):
+            return response
+        keys = [key for key in response if key != "_meta"]
+        is_wrapped = len(keys) == 1 and keys[0].startswith(("response", "zato"))
+        return response[keys[0]] if is_wrapped else response
+
+
+def _refuse(**given: Any) -> None:
+    """What is left out of the layer, and would be missed."""
+    for name, value in given.items():
+        if value:
+            raise TypeError(f"`{name}` of `invoke` is left out: docs/from-zato.md says what is")
+
+
+def _metadata(environ: Any) -> dict[str, str] | None:
+    return {key: str(value) for key, value in environ.items()} if environ else None
+
+
+def _parsed(payload: Any, data_format: Any) -> Any:
+    """Text that says it is JSON; what is not is refused, where the model takes it as it is."""
+    if data_format != DATA_FORMAT.JSON or not isinstance(payload, (str, bytes)):
+        return payload
+    try:
+        return read_json(payload)
+    except ValueError as error:
+        raise InvalidArgument(
+            f"the payload is no JSON: {error}", reason="DOCUMENT_MALFORMED"
+        ) from None
