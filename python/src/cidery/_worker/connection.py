@@ -267,7 +267,7 @@ class Line:
             raise Unavailable(message, reason="CONNECT_FAILED") from None
         except grpc.RpcError as error:
             raise told_apart(from_rpc(error)) from None
-        outgoing.joins = worker_pb2.CAPABILITY_SEVERAL in first.welcome.capabilities
+        outgoing.joins = worker_pb2.CAPABILITY_BATCHING in first.welcome.capabilities
         self._take_up(first.welcome, outgoing.outbox)
         if not self.welcomed.done():
             self.welcomed.set_result(None)

@@ -36,7 +36,7 @@ _CAPABILITIES = (
     worker_pb2.CAPABILITY_HAND_BACK,
     worker_pb2.CAPABILITY_DRAIN,
     worker_pb2.CAPABILITY_LATER,
-    worker_pb2.CAPABILITY_SEVERAL,
+    worker_pb2.CAPABILITY_BATCHING,
 )
 
 
