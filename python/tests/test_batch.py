@@ -34,7 +34,9 @@ from cidery import (
 from cidery._client import transport as transport
 from cidery._protocol import operations as protocol
 from cidery._protocol.batch import Grouped, accept, join
-from cidery._protocol.results import Event, Followed
+from cidery._protocol.result_cursor import Followed
+from cidery._protocol.results import Event
+from cidery._protocol.steps import Answer
 from cidery.testing import Node
 from cidery.v1 import invocation_pb2, outcome_pb2
 
@@ -228,7 +230,7 @@ def accepted(tried: int, *, already: bool, given: str | None = None) -> Grouped:
         cid=unary.request.cid, member_cids=[new_cid()], already_accepted=already
     )
     with pytest.raises(StopIteration) as end:
-        steps.send(protocol.Answer(response, tried))
+        steps.send(Answer(response, tried))
     made: Grouped = end.value.value
     return made
 
@@ -379,10 +381,10 @@ def test_an_outcome_that_goes_while_it_is_asked_for_has_its_state_still() -> Non
     gone = invocation_pb2.StreamResultsResponse(cid=members[1])
     gone.not_found.reason = "RESULT_EXPIRED"
     gone.not_found.state = outcome_pb2.STATE_EXPIRED
-    unary = steps.send(protocol.Answer(invocation_pb2.GetInvocationResponse(invocation=ended)))
+    unary = steps.send(Answer(invocation_pb2.GetInvocationResponse(invocation=ended)))
     unary.request.take(Event.from_proto(gone))
     with pytest.raises(StopIteration) as end:
-        steps.send(protocol.Answer(None))
+        steps.send(Answer(None))
     first, second = end.value.value
     assert (first.service, first.state, first.error.reason) == ("a", None, "RESULT_EXPIRED")
     assert (second.service, second.state) == ("b", State.EXPIRED)
@@ -394,7 +396,7 @@ def test_whoever_joins_keeps_of_each_member_only_what_it_came_to() -> None:
     steps = join(Grouped(new_cid(), members, ("a",) * 3, already_accepted=False), None)
     next(steps)
     ended = outcome_pb2.Invocation(state=outcome_pb2.STATE_SUCCEEDED)
-    unary = steps.send(protocol.Answer(invocation_pb2.GetInvocationResponse(invocation=ended)))
+    unary = steps.send(Answer(invocation_pb2.GetInvocationResponse(invocation=ended)))
     kept = []
     for cid in reversed(members):
         message = invocation_pb2.StreamResultsResponse(cid=cid)
@@ -405,7 +407,7 @@ def test_whoever_joins_keeps_of_each_member_only_what_it_came_to() -> None:
         del event
     assert [each() for each in kept] == [None] * 3, "events are kept, with what came"
     with pytest.raises(StopIteration) as end:
-        steps.send(protocol.Answer(None))
+        steps.send(Answer(None))
     assert [outcome.response for outcome in end.value.value] == list(members)
 
 

@@ -29,7 +29,7 @@ from cidery import (
 )
 from cidery._service.definition import Definition
 from cidery._sio.constructors import Dict, Int, List, Secret, Text
-from cidery._sio.declaration import Type
+from cidery._sio.element import Type
 from cidery._sio.model_declarations import elements_of
 
 Serve = Callable[..., Worker]

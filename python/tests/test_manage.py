@@ -23,6 +23,7 @@ from cidery import (
 )
 from cidery._protocol import operations as protocol
 from cidery._protocol.filters import Chosen, filter_of
+from cidery._protocol.steps import Answer
 from cidery.testing import Node
 from cidery.v1 import invocation_pb2
 
@@ -226,7 +227,7 @@ def test_all_pages_are_taken(name: str) -> None:
             seen.append(unary.request.page_token)
             change = invocation_pb2.InvocationChange(cid=new_cid())
             changes.append(change)
-            answer = protocol.Answer(response(changes=[change], next_page_token=token))
+            answer = Answer(response(changes=[change], next_page_token=token))
             unary = steps.send(answer)
     assert ended.value.value == changes
     assert seen == ["", "a", "b"]

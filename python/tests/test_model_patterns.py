@@ -45,7 +45,7 @@ from cidery import (
     new_cid,
     testing,
 )
-from cidery._protocol.operations import Answer
+from cidery._protocol.steps import Answer
 from cidery.testing import Node
 from cidery.v1 import invocation_pb2, outcome_pb2
 from cidery.zato import _callback_inputs as callback_inputs

@@ -35,7 +35,7 @@ from cidery import (
 )
 from cidery._protocol import operations as protocol
 from cidery._protocol.batch import accept
-from cidery._protocol.operations import Answer, Unary
+from cidery._protocol.steps import Answer, Unary
 from cidery._service import patterns as patterns
 from cidery._service.context import Facts
 from cidery._worker.dispatch import DispatchPlatform

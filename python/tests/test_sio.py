@@ -45,9 +45,9 @@ from cidery import (
     testing,
 )
 from cidery._service.definition import Definition
-from cidery._sio.declaration import json_text, read_exact
 from cidery._sio.model_declarations import elements_of
 from cidery._sio.validation import Checked, check_input, check_output
+from cidery._values.json_codec import json_text, read_exact
 from cidery._values.struct_pb import normalized
 from cidery.testing import Node
 from cidery.v1 import service_pb2

@@ -50,15 +50,8 @@ from cidery._sio.constructors import (
     Text,
     Uuid,
 )
-from cidery._sio.declaration import (
-    CsvOptions,
-    Element,
-    Elements,
-    EmptyStrings,
-    Sio,
-    Type,
-    UnknownKeys,
-)
+from cidery._sio.declaration import CsvOptions, Elements, Sio
+from cidery._sio.element import Element, EmptyStrings, Type, UnknownKeys
 from cidery._values.bunch import Bunch
 from cidery._values.later import Later
 from cidery._worker.worker import Worker

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from cidery._service.context import CidFilter
+from cidery._service.log_context import CidFilter
 
 _FORMAT = "%(asctime)s %(levelname)s %(service)s %(cid)s %(name)s: %(message)s"
 

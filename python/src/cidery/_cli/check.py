@@ -14,7 +14,8 @@ from pathlib import Path
 from cidery import zato
 from cidery._cli.discovery import files_of
 from cidery._protocol.options import DataFormat
-from cidery._service.request import Outgoing, Request
+from cidery._service.request import Request
+from cidery._service.response import Outgoing
 from cidery.zato._arguments import DATA_FORMAT
 from cidery.zato._service import Service
 

@@ -11,11 +11,14 @@ import grpc.aio
 
 from cidery._client import transport as transport
 from cidery._errors.exceptions import CideryError, Unavailable
+from cidery._protocol import channel
 from cidery._protocol import operations as protocol
 from cidery._protocol.batch import AsyncGroup, Member, Terms, accept
 from cidery._protocol.options import NAMES, DataFormat, Options, Seconds, service_name, split_call
-from cidery._protocol.results import Event, Followed, Invocation, State
+from cidery._protocol.result_cursor import Followed
+from cidery._protocol.results import Event, Invocation, State
 from cidery._protocol.retry import TRIES
+from cidery._protocol.steps import Steps
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -39,15 +42,15 @@ class AsyncClient:
         credentials: grpc.ChannelCredentials | None = None,
         tries: int = TRIES,
     ) -> None:
-        self.node = protocol.address(node)
-        options = protocol.CHANNEL_OPTIONS
+        self.node = channel.address(node)
+        options = channel.CHANNEL_OPTIONS
         self._channel = (
             grpc.aio.secure_channel(self.node, credentials, options)
             if credentials
             else grpc.aio.insecure_channel(self.node, options)
         )
-        self._stubs = protocol.Stubs(self._channel)
-        self._metadata = protocol.credentials(api_key)
+        self._stubs = channel.Stubs(self._channel)
+        self._metadata = channel.credentials(api_key)
         self._tries = max(tries, 1)
         self._options = Options()
         self._reserved = NAMES
@@ -183,7 +186,7 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _run(self, steps: protocol.Steps[T]) -> T:
+    async def _run(self, steps: Steps[T]) -> T:
         try:
             unary = next(steps)
             while True:

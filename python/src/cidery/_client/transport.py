@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 import grpc
 
 from cidery._errors.status_details import from_rpc
-from cidery._protocol.operations import FOLLOW, Answer
 from cidery._protocol.retry import Tries, may_be_said_again, told_apart
+from cidery._protocol.steps import FOLLOW, Answer
 
 if TYPE_CHECKING:
-    from cidery._protocol.operations import Stubs, Unary
-    from cidery._protocol.results import Event, Followed
+    from cidery._protocol.channel import Stubs
+    from cidery._protocol.result_cursor import Followed
+    from cidery._protocol.results import Event
+    from cidery._protocol.steps import Unary
 
 Metadata = tuple[tuple[str, str], ...]
 

@@ -20,6 +20,7 @@ from cidery._protocol.options import (
 )
 from cidery._protocol.results import Event, EventKind, State
 from cidery._protocol.retry import may_be_said_again
+from cidery._protocol.steps import Steps, Unary
 from cidery.v1 import invocation_pb2, outcome_pb2
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Grouped:
 class _Group:
     """A group that was accepted."""
 
-    def __init__(self, grouped: Grouped, run: Callable[[protocol.Steps[Any]], Any]) -> None:
+    def __init__(self, grouped: Grouped, run: Callable[[Steps[Any]], Any]) -> None:
         self._grouped = grouped
         self._run = run
 
@@ -156,7 +157,7 @@ class AsyncGroup(_Group):
         return outcomes
 
 
-def accept(members: Iterable[Member], options: Options, terms: Terms) -> protocol.Steps[Grouped]:
+def accept(members: Iterable[Member], options: Options, terms: Terms) -> Steps[Grouped]:
     """Has many services run in the background, all of them or none.
 
     `options` are those of the members where they have none of their own, and its CID, its key and
@@ -176,7 +177,7 @@ def accept(members: Iterable[Member], options: Options, terms: Terms) -> protoco
     retention = options.retention if retention is None else retention
     if retention is not None:
         request.retention.CopyFrom(duration(retention, "retention"))
-    answer = yield protocol.Unary("InvokeBatch", request, None, may_be_said_again, cid)
+    answer = yield Unary("InvokeBatch", request, None, may_be_said_again, cid)
     response = answer.message
     # What an earlier try of this call had accepted is new to its caller.
     first_try_was = not given and answer.tried > 1 and response.cid == cid
@@ -188,7 +189,7 @@ def accept(members: Iterable[Member], options: Options, terms: Terms) -> protoco
     )
 
 
-def join(group: Grouped, timeout: Seconds | None) -> protocol.Steps[list[Outcome]]:
+def join(group: Grouped, timeout: Seconds | None) -> Steps[list[Outcome]]:
     """Waits for the end of a group; answers with the outcomes of its members in their order."""
     yield from protocol.ended(group.cid, timeout)
     services = dict(zip(group.members, group.services, strict=True))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import decimal
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +15,7 @@ from cidery._protocol.options import (
     timestamp,
 )
 from cidery._values.bunch import Bunch
+from cidery._values.json_codec import read_json
 from cidery._values.plain import plain
 from cidery._values.struct_pb import fill_struct, fill_value, from_struct, from_value
 from cidery.v1 import invocation_pb2
@@ -77,17 +76,6 @@ def get_value(message: Any, oneof: str, *, parse_json: bool = True) -> Any:
             return read_json(message.document)
         return message.document.decode()
     return Bunch()
-
-
-def read_json(text: bytes | str) -> Any:
-    """Reads JSON; a number that a double does not hold is a `Decimal`."""
-    return Bunch.of(json.loads(text, parse_float=_number))
-
-
-def _number(text: str) -> float | decimal.Decimal:
-    number = float(text)
-    exact = decimal.Decimal(text)
-    return number if decimal.Decimal(repr(number)) == exact else exact
 
 
 def invoke_request(service: str, payload: Any, options: Options) -> invocation_pb2.InvokeRequest:

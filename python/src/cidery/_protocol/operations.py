@@ -7,10 +7,8 @@ the rest.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from cidery._errors.exceptions import CideryError, DeadlineExceeded
@@ -35,14 +33,13 @@ from cidery._protocol.options import (
     seconds,
     service_name,
 )
-from cidery._protocol.results import Event, Followed, Invocation, State
+from cidery._protocol.result_cursor import Followed
+from cidery._protocol.results import Event, Invocation, State
 from cidery._protocol.retry import may_be_said_again, never, never_began, never_sent
+from cidery._protocol.steps import FOLLOW, PAUSE, Follow, Steps, Unary
 from cidery.v1 import (
-    admin_pb2_grpc,
     discovery_pb2,
-    discovery_pb2_grpc,
     invocation_pb2,
-    invocation_pb2_grpc,
 )
 
 # How much later than the node's answer the transport gives up: a client that ends a call by itself
@@ -53,88 +50,8 @@ _LONGEST_TIMEOUT = 10 * 366 * 86_400.0
 # One request waits this long for an outcome; then it is asked again.
 _LONGEST_WAIT = 60.0
 _PAGE = 1_000
-DEFAULT_NODE = "127.0.0.1:24337"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Unary:
-    """A call that is to be made."""
-
-    method: str
-    request: Any
-    timeout: float | None
-    is_safe: Callable[[CideryError], bool]
-    cid: str | None = None
-    metadata: tuple[tuple[str, str], ...] = ()
-    waits: bool = False
-    """Whether it waits for something to happen: a handler that does gives its seat to others, and
-    waits no longer than its outcome is wanted."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of it, and how often it was tried."""
-
-    message: Any
-    tried: int = 1
-
-
-Steps = Generator[Unary, Answer, T]
-
-# Two calls that are none of one request and one answer. The request of the first is a `Follow`, and
-# it ends with the stream; the request of the second is how long it lasts, and only handlers make
-# it.
-FOLLOW = "StreamResults"
-PAUSE = "Pause"
-
-
-@dataclass(frozen=True)
-class Follow:
-    """A stream that is to be read to its end, and who takes each event as it comes."""
-
-    followed: Followed
-    take: Callable[[Event], None]
-
-
-class Stubs:
-    """The stubs of a channel, of either kind."""
-
-    def __init__(self, channel: Any) -> None:
-        self._stubs = (
-            invocation_pb2_grpc.InvocationServiceStub(channel),
-            discovery_pb2_grpc.DiscoveryServiceStub(channel),
-            admin_pb2_grpc.AdminServiceStub(channel),
-        )
-
-    def __getattr__(self, method: str) -> Any:
-        for stub in self._stubs:
-            if hasattr(stub, method):
-                found = getattr(stub, method)
-                setattr(self, method, found)
-                return found
-        raise AttributeError(method)
-
-
-def address(node: str | None) -> str:
-    """The address of the node: what is given, what `CIDERY_NODE` says, or the default."""
-    return node or os.environ.get("CIDERY_NODE") or DEFAULT_NODE
-
-
-def credentials(api_key: str | None) -> tuple[tuple[str, str], ...]:
-    """The metadata that says who calls."""
-    key = api_key or os.environ.get("CIDERY_API_KEY")
-    return (("authorization", f"Bearer {key}"),) if key else ()
-
-
-# Messages are as large as the node lets them be, not as gRPC does by default; what is in them may
-# be four times as large as what a node sends unless told otherwise.
-CHANNEL_OPTIONS = (
-    ("grpc.max_receive_message_length", 64 << 20),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-)
 
 
 def invoke(service: Any, payload: Any, options: Options) -> Steps[Response]:

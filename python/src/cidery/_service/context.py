@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextvars
-import logging
 import threading
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
     import concurrent.futures
 
-    from cidery._protocol.operations import Answer, Unary
     from cidery._protocol.options import DataFormat
     from cidery._protocol.results import Progress
+    from cidery._protocol.steps import Answer, Steps, Unary
     from cidery.v1 import invocation_pb2
 
 T = TypeVar("T")
-
-current_cid: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_cid", default="-")
-current_service: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_service", default="-")
 
 
 @dataclass(frozen=True)
@@ -102,24 +97,17 @@ class Told(Generic[T]):
         return self if service is None else self._read(service)
 
 
-class CidLogger(logging.LoggerAdapter):  # type: ignore[type-arg]
-    """A logger whose records carry `cid` and `service`."""
+class Caller(Protocol):
+    """A running handler on whose behalf nested calls are made: a `Service`."""
 
-    def process(
-        self, msg: Any, kwargs: MutableMapping[str, Any]
-    ) -> tuple[Any, MutableMapping[str, Any]]:
-        """Adds what the record carries."""
-        kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
-        return msg, kwargs
+    service_name: ClassVar[str]
+    is_async: ClassVar[bool]
+    _facts: Facts
+    _platform: Platform
 
+    @property
+    def _is_unwanted(self) -> bool:
+        """Whether the outcome is not wanted any more."""
 
-class CidFilter(logging.Filter):
-    """Gives every record `cid` and `service`: those of the handler that logs it, or `-`."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Adds them."""
-        if not hasattr(record, "cid"):
-            record.cid = current_cid.get()
-        if not hasattr(record, "service"):
-            record.service = current_service.get()
-        return True
+    def _run(self, steps: Steps[Any]) -> Any:
+        """Carries out an operation; awaited where the handler is a coroutine."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import inspect
@@ -12,33 +11,26 @@ import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cidery._errors.exceptions import (
-    Cancelled,
-    CideryError,
-    InvalidArgument,
-    output_invalid,
-    undeclared,
-)
-from cidery._protocol.messages import read_json
 from cidery._protocol.options import DataFormat, duration
-from cidery._service.context import current_cid, current_service
+from cidery._service.class_declaration import declared_by_class
 from cidery._service.driver import awaited, blocking
-from cidery._service.request import Outgoing, Request
+from cidery._service.log_context import LogContext
+from cidery._service.request import Request
+from cidery._service.response import Outgoing
 from cidery._service.service import Service, class_of, lifecycle
 from cidery._sio.conversion import converted
-from cidery._sio.declaration import CsvOptions, Elements, EmptyStrings, Sio, UnknownKeys
+from cidery._sio.declaration import Sio
 from cidery._sio.local_checks import beyond
-from cidery._sio.model_declarations import elements_of
-from cidery._sio.model_fields import is_model, list_of
 from cidery._sio.model_instances import instance
 from cidery._sio.validation import admitted, answered, check_input, check_output
 from cidery._values.bunch import Bunch
+from cidery._values.json_codec import read_json
 from cidery.v1 import service_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cidery._protocol.operations import Steps
+    from cidery._protocol.steps import Steps
     from cidery._service.context import Facts, Platform
 
 _log = logging.getLogger("cidery.worker")
@@ -148,7 +140,7 @@ class Definition:
 
     def run(self, facts: Facts, platform: Platform) -> tuple[Any, Service]:
         """Runs a handler that is a function: the response as a plain value."""
-        with _Named(facts):
+        with LogContext(facts):
             if self._translate is not None:
                 facts = blocking(platform, self._translate(facts))
             service = self.bound(facts, platform)
@@ -170,7 +162,7 @@ class Definition:
 
     async def run_async(self, facts: Facts, platform: Platform) -> tuple[Any, Service]:
         """Runs a handler that is a coroutine."""
-        with _Named(facts):
+        with LogContext(facts):
             if self._translate is not None:
                 facts = await awaited(platform, self._translate(facts))
             service = self.bound(facts, platform)
@@ -188,21 +180,6 @@ class Definition:
                         step = life.send(done)
             except StopIteration as end:
                 return self._answered(end.value), service
-
-
-class _Named:
-    """Has what a handler logs carry its CID."""
-
-    def __init__(self, facts: Facts) -> None:
-        self._facts = facts
-
-    def __enter__(self) -> None:
-        self._cid = current_cid.set(self._facts.cid)
-        self._service = current_service.set(self._facts.service)
-
-    def __exit__(self, *_: object) -> None:
-        current_cid.reset(self._cid)
-        current_service.reset(self._service)
 
 
 def named(cls: type[Service]) -> str:
@@ -232,69 +209,3 @@ def _refuse_hooks_never_awaited(cls: type[Service]) -> None:
 
 def _never_awaited(name: str) -> str:
     return f"`{name}` is a coroutine, and `handle` is a function: nobody would await it"
-
-
-def declared_by_class(cls: type[Service]) -> tuple[Sio, dict[str, Any]]:
-    """What `input` and `output`, or `class SimpleIO`, declare."""
-    simple_io = getattr(cls, "SimpleIO", None)
-    where: Any = cls if simple_io is None else simple_io
-    sides: dict[str, Elements | None] = {}
-    models: dict[str, Any] = {}
-    for side in _SIDES:
-        declared = getattr(where, side, None)
-        if simple_io is not None:
-            declared = by_requirement(simple_io, side, declared)
-        if is_model(declared) or list_of(declared):
-            models[side] = declared
-            sides[side] = elements_of(declared, is_output=side == "output")
-        else:
-            sides[side] = None if declared is None else Elements.of_any(declared)
-    sio = Sio(
-        input=sides["input"],
-        output=sides["output"],
-        response_elem=getattr(where, "response_elem", None) or "",
-        unknown_keys=getattr(where, "unknown_keys", None) or UnknownKeys.DROP,
-        csv=_csv_of(where),
-        empty_strings=getattr(where, "empty_strings", None) or EmptyStrings.REFUSE,
-    )
-    return sio, models
-
-
-def _csv_of(where: Any) -> CsvOptions | None:
-    csv = getattr(where, "csv", None)
-    return csv if isinstance(csv, CsvOptions) else None
-
-
-def by_requirement(simple_io: Any, side: str, declared: Any) -> Any:
-    """`input_required` and `input_optional`, as one declaration."""
-    required = getattr(simple_io, f"{side}_required", None)
-    optional = getattr(simple_io, f"{side}_optional", None)
-    if required is None and optional is None:
-        return declared
-    if declared is not None:
-        raise ValueError(
-            f"cannot provide `{side}_required` or `{side}_optional` if `{side}` is given"
-        )
-    must = Elements.of_any(required or ()).elements
-    names = {element.name for element in must}
-    may = [e.optional() for e in Elements.of_any(optional or ()).elements if e.name not in names]
-    return [*must, *may]
-
-
-def failure_of(error: BaseException, service: str, cid: str) -> CideryError:
-    """What callers get of what a handler raised. The traceback is for the log."""
-    if isinstance(error, CideryError):
-        return error
-    if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
-        return Cancelled("the service was cancelled", reason="CANCELLED")
-    # In the text as well: the format of a program's own log may not have them.
-    extra = {"cid": cid, "service": service}
-    _log.error("`%s` failed, CID %s", service, cid, exc_info=error, extra=extra)
-    return undeclared(error)
-
-
-def cannot_be_carried(error: TypeError | InvalidArgument) -> CideryError:
-    """What callers get of a response that no message can hold."""
-    if isinstance(error, InvalidArgument):
-        return output_invalid(error.message, error.violations)
-    return output_invalid(str(error))

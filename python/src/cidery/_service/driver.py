@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cidery._errors.exceptions import Cancelled
 
 if TYPE_CHECKING:
-    from cidery._protocol.operations import Steps, Unary
+    from cidery._protocol.steps import Steps, Unary
     from cidery._service.context import Platform
 
 

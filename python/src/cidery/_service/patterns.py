@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Coroutine, Generator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,15 @@ from cidery._protocol.batch import AsyncGroup, Group, Grouped, Outcome, accept
 from cidery._protocol.messages import invoke_request, read_response
 from cidery._protocol.options import Options, RetryPolicy, refuse_background, seconds, service_name
 from cidery._protocol.retry import never
+from cidery._protocol.steps import Steps, Unary
+from cidery._service.nested_calls import once_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cidery._protocol.batch import Member, Terms
     from cidery._protocol.options import Seconds
-    from cidery._service.service import Service
+    from cidery._service.context import Caller
 
 RETRY_POLICY = RetryPolicy(max_attempts=5, initial_interval=0.1, multiplier=2.0, max_interval=2.0)
 """How `invoke_with_retry` repeats a call unless it is told otherwise."""
@@ -46,36 +47,25 @@ class FanOut:
         return await group.join(timeout)
 
 
-def fan_out(service: Service, members: Iterable[Member], options: Options, terms: Terms) -> Any:
+def fan_out(caller: Caller, members: Iterable[Member], options: Options, terms: Terms) -> Any:
     """A group, or with a coroutine what a group is awaited of."""
     once = terms.pop("once", None)
     if once is not None:
         if terms.get("idempotency_key"):
             raise TypeError("`once` makes an idempotency key: it is one or the other")
-        terms["idempotency_key"] = once_key(service, once)
-    if not service.is_async:
-        grouped: Grouped = service._run(accept(members, options, terms))
-        return Group(grouped, service._run)
+        terms["idempotency_key"] = once_key(caller, once)
+    if not caller.is_async:
+        grouped: Grouped = caller._run(accept(members, options, terms))
+        return Group(grouped, caller._run)
 
     async def fan_out() -> AsyncGroup:
-        grouped = await service._run(accept(members, options, terms))
-        return AsyncGroup(grouped, service._run)
+        grouped = await caller._run(accept(members, options, terms))
+        return AsyncGroup(grouped, caller._run)
 
     return FanOut(fan_out())
 
 
-def once_key(service: Service, label: str) -> str:
-    """The key of what is accepted once, however often a handler is attempted."""
-    facts = service._facts
-    path = facts.path
-    # A path may be longer than a key.
-    where = hashlib.sha256(path.encode()).hexdigest()[:32] if path else service.service_name
-    return f"once/{facts.cid}/{where}/{label}"
-
-
-def with_retry(
-    service: Service, target: Any, payload: Any, options: Options
-) -> protocol.Steps[Any]:
+def with_retry(caller: Caller, target: Any, payload: Any, options: Options) -> Steps[Any]:
     """Invokes a service, again where a repeat may mend it and comes in time."""
     policy = options.retry_policy or RETRY_POLICY
     options = options.updated({"retry_policy": None})
@@ -85,10 +75,10 @@ def with_retry(
     while True:
         try:
             # What never began is repeated here, and by nobody else.
-            answer = yield protocol.Unary("Invoke", request, None, never)
+            answer = yield Unary("Invoke", request, None, never)
             return read_response(answer.message, options).payload
         except CideryError as error:
-            pause = _pause(service, next(intervals, None), error)
+            pause = _pause(caller, next(intervals, None), error)
             if pause is None:
                 raise
         yield from protocol.pause(pause)
@@ -103,12 +93,12 @@ def _intervals(policy: RetryPolicy) -> Iterator[float]:
         interval *= max(policy.multiplier, 1.0)
 
 
-def _pause(service: Service, interval: float | None, error: CideryError) -> float | None:
+def _pause(caller: Caller, interval: float | None, error: CideryError) -> float | None:
     """How long to wait before the next call; nothing where there is none."""
-    if interval is None or not _is_retried(error) or service._is_unwanted:
+    if interval is None or not _is_retried(error) or caller._is_unwanted:
         return None
     pause = max(interval * random.random(), error.retry_after or 0.0)
-    left = service._facts.seconds_left
+    left = caller._facts.seconds_left
     return pause if left is None or pause < left else None
 
 

@@ -6,25 +6,22 @@ Everything a handler can do is here: read what came in, invoke others, answer, t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cidery._errors.exceptions import Cancelled, NotFound, Unavailable, output_invalid
-from cidery._protocol import operations as protocol
-from cidery._protocol.cid import new_cid
-from cidery._protocol.messages import Accepted, invoke_async_request, invoke_request, read_response
-from cidery._protocol.options import NAMES, Options, refuse_background, service_name, split_call
+from cidery._errors.exceptions import Cancelled, output_invalid
+from cidery._protocol.options import NAMES, Options, split_call
 from cidery._protocol.results import Progress
-from cidery._protocol.retry import never_began
-from cidery._service import patterns as patterns
-from cidery._service.context import CidLogger, Facts, Platform, Told
+from cidery._protocol.steps import Steps
+from cidery._service import nested_calls, patterns
+from cidery._service.context import Facts, Platform, Told
 from cidery._service.driver import awaited, blocking
+from cidery._service.log_context import CidLogger
 from cidery._service.naming import automatic_name
-from cidery._service.request import Outgoing, Request
+from cidery._service.request import Request
+from cidery._service.response import Outgoing
 from cidery._values.later import Later
 from cidery._values.plain import plain
 
@@ -35,10 +32,10 @@ if TYPE_CHECKING:
 
     from cidery._protocol.batch import Member, Terms
     from cidery._protocol.options import RetryPolicy, Seconds
-    from cidery._sio.declaration import CsvOptions, Elements, EmptyStrings, UnknownKeys
+    from cidery._sio.declaration import CsvOptions, Elements
+    from cidery._sio.element import EmptyStrings, UnknownKeys
 
 _NONE: frozenset[str] = frozenset()
-_CALLBACK = "-async-callback"
 
 
 class Service:
@@ -168,7 +165,7 @@ class Service:
         is. The response is a dict with dot access, mostly; a failure is raised.
         """
         options, payload = split_call(Options(), payload, inline, reserved=NAMES)
-        return self._run(self._invoke(service, payload, options))
+        return self._run(nested_calls.invoke(self, service, payload, options))
 
     def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
         """Has a service run in the background; answers with its CID.
@@ -179,7 +176,7 @@ class Service:
         response, and not at all where it fails.
         """
         options, payload = split_call(Options(), payload, inline, reserved=NAMES)
-        return self._run(self._invoke_async(service, payload, options))
+        return self._run(nested_calls.invoke_async(self, service, payload, options))
 
     def fan_out(
         self,
@@ -260,10 +257,8 @@ class Service:
     _error: BaseException | None
     is_async: ClassVar[bool] = False
 
-    @classmethod
-    def _beside(cls) -> list[Any]:
-        """What is served wherever it is: another layer may need services of its own."""
-        return []
+    _companions: ClassVar[tuple[type[Service], ...]] = ()
+    """What is served wherever it is: another layer may need services of its own."""
 
     @classmethod
     def _admit(cls, payload: Any) -> None:
@@ -287,50 +282,7 @@ class Service:
         extra = {"cid": facts.cid, "service": facts.service}
         self.logger = CidLogger(logging.getLogger(self.service_name), extra)
 
-    def _invoke(self, service: Any, payload: Any, options: Options) -> protocol.Steps[Any]:
-        refuse_background(options)
-        request = invoke_request(service_name(service), payload, options)
-        answer = yield protocol.Unary("Invoke", request, None, never_began(request.service))
-        return read_response(answer.message, options).payload
-
-    def _invoke_async(self, service: Any, payload: Any, options: Options) -> protocol.Steps[Any]:
-        label = options.once
-        if label is not None:
-            key = patterns.once_key(self, label)
-            options = options.updated({"idempotency_key": key, "once": None})
-        if options.callback is None and (yield from self._has_convention()):
-            options = options.updated({"callback": self.service_name + _CALLBACK})
-        if options.with_outcome:
-            name, first = service_name(service), None
-            if options.idempotency_key:
-                # What was accepted before with the key has another CID than this would get.
-                key = options.idempotency_key
-                with contextlib.suppress(NotFound):
-                    first = yield from protocol.get("", None, service=name, idempotency_key=key)
-            options = options.updated({"cid": options.cid or new_cid()})
-            # The node says whether it is the same.
-            self._platform.follow_up(invoke_async_request(name, payload, options))
-            return Accepted(first.cid, True) if first else Accepted(options.cid or "")
-        return (yield from protocol.invoke_async(service, payload, options))
-
-    def _has_convention(self) -> protocol.Steps[bool]:
-        """Whether there is a callback for this service by its name."""
-        name = self.service_name + _CALLBACK
-        if self.service_name.endswith(_CALLBACK):
-            return False
-        if self._platform.serves(name):
-            return True
-        known = _Convention.of(name)
-        if known is None:
-            try:
-                yield from protocol.describe(name)
-                known = True
-            except (NotFound, Unavailable):
-                known = False
-            _Convention.note(name, known)
-        return known
-
-    def _run(self, steps: protocol.Steps[Any]) -> Any:
+    def _run(self, steps: Steps[Any]) -> Any:
         carry_out = awaited if self.is_async else blocking
         return carry_out(self._platform, steps)
 
@@ -345,12 +297,13 @@ class Invoker:
     def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
         """As `Service.invoke`."""
         options, payload = split_call(self._options, payload, inline, reserved=_NONE)
-        return self._service._run(self._service._invoke(service, payload, options))
+        return self._service._run(nested_calls.invoke(self._service, service, payload, options))
 
     def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
         """As `Service.invoke_async`."""
         options, payload = split_call(self._options, payload, inline, reserved=_NONE)
-        return self._service._run(self._service._invoke_async(service, payload, options))
+        call = nested_calls.invoke_async(self._service, service, payload, options)
+        return self._service._run(call)
 
     def fan_out(self, members: Iterable[Member], **terms: Unpack[Terms]) -> Any:
         """As `Service.fan_out`: the options are those of members that have none of their own."""
@@ -364,22 +317,6 @@ class Invoker:
         """As `Service.invoke_with_retry`."""
         options, payload = split_call(self._options, payload, inline, reserved=_NONE)
         return self._service._run(patterns.with_retry(self._service, service, payload, options))
-
-
-class _Convention:
-    """Which callbacks there are by convention, for a while: asking each time costs a call."""
-
-    _known: ClassVar[dict[str, tuple[bool, float]]] = {}
-    _SECONDS = 5.0
-
-    @classmethod
-    def of(cls, name: str) -> bool | None:
-        known, since = cls._known.get(name, (False, float("-inf")))
-        return known if time.monotonic() - since < cls._SECONDS else None
-
-    @classmethod
-    def note(cls, name: str, known: bool) -> None:
-        cls._known[name] = (known, time.monotonic())
 
 
 def class_of(declared: Any) -> type[Service]:

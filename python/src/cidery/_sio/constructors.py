@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cidery._sio.declaration import _NOTHING, Declared, Element, Type
+from cidery._sio.element import _NOTHING, Declared, Element, Type
 
 _EXTRA = frozenset({"description", "number", "one_of", "range", "unknown_keys"})
 

@@ -9,7 +9,8 @@ import re
 import uuid
 from typing import Any
 
-from cidery._sio.declaration import Element, Elements, Type
+from cidery._sio.declaration import Elements
+from cidery._sio.element import Element, Type
 from cidery._values.bunch import Bunch
 
 _FRACTION = re.compile(r"\.(\d+)")

@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 
 from cidery._errors.exceptions import InvalidArgument, Violation
-from cidery._sio.declaration import Element, Elements, Sio, Type
+from cidery._sio.declaration import Elements, Sio
+from cidery._sio.element import Element, Type
 from cidery._sio.validation import check_input, check_output
-from cidery._values.plain import segment
+from cidery._values.json_pointer import segment
 
 _MAX_ELEMENTS = 1_000
 _MAX_NAME_BYTES = 255

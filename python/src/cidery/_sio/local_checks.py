@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from cidery._sio.declaration import _NOTHING, Element, Elements, Sio, Type, UnknownKeys
+from cidery._sio.declaration import Elements, Sio
+from cidery._sio.element import _NOTHING, Element, Type, UnknownKeys
 
 
 def beyond(sio: Sio) -> Sio:

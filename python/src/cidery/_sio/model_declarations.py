@@ -18,7 +18,8 @@ import typing
 import uuid
 from typing import Any
 
-from cidery._sio.declaration import _NOTHING, Element, Elements, Type
+from cidery._sio.declaration import Elements
+from cidery._sio.element import _NOTHING, Element, Type
 from cidery._sio.local_checks import refuse_hidden_secrets
 from cidery._sio.model_fields import Field, fields_of, is_model, list_of, meant, origin_of
 from cidery._values.plain import plain

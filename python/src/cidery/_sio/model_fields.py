@@ -12,7 +12,7 @@ from collections import abc
 from collections.abc import Callable
 from typing import Any
 
-from cidery._sio.declaration import _NOTHING
+from cidery._sio.element import _NOTHING
 
 # Of several kinds of collection: the one that is made of what comes in.
 _ABSTRACT: dict[Any, type] = {

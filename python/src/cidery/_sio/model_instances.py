@@ -23,7 +23,7 @@ from cidery._sio.model_fields import (
     origin_of,
 )
 from cidery._values.bunch import Bunch
-from cidery._values.plain import segment
+from cidery._values.json_pointer import segment
 
 
 def instance(model: Any, value: Any) -> Any:

@@ -16,7 +16,7 @@ import re
 import uuid
 from typing import Any
 
-from cidery._sio.declaration import Element, Type
+from cidery._sio.element import Element, Type
 from cidery._values.struct_pb import MAX_SAFE_INTEGER, decimal_text
 
 _SPACE = " \t\n\r\x0c"

@@ -13,10 +13,11 @@ from typing import Any
 
 from cidery._errors.exceptions import InvalidArgument, Violation, output_invalid, summary
 from cidery._sio import scalars as scalar
-from cidery._sio.declaration import Element, Elements, EmptyStrings, Sio, Type, UnknownKeys
+from cidery._sio.declaration import Elements, Sio
+from cidery._sio.element import Element, EmptyStrings, Type, UnknownKeys
 from cidery._sio.local_checks import has_secret
 from cidery._sio.scalars import Fault
-from cidery._values.plain import segment
+from cidery._values.json_pointer import segment
 
 _MAX_VIOLATIONS = 1_000
 _MAX_IGNORED = 50

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from cidery._values.json_pointer import segment
 from cidery._values.later import Later
 
 MAX_DEPTH = 32
@@ -35,11 +36,6 @@ _NO_DATA = (
 def plain(value: Any) -> Any:
     """The value as dicts, lists, texts, numbers, booleans, bytes and `None`."""
     return _plain(value, "", ())
-
-
-def segment(path: str, key: object) -> str:
-    """One step further along a JSON pointer."""
-    return f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}"
 
 
 def _plain(value: Any, path: str, above: tuple[int, ...]) -> Any:

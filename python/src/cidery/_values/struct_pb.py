@@ -15,7 +15,8 @@ from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 
 from cidery._errors.exceptions import InvalidArgument, Violation
 from cidery._values.bunch import Bunch
-from cidery._values.plain import MAX_DEPTH, segment
+from cidery._values.json_pointer import segment
+from cidery._values.plain import MAX_DEPTH
 
 MAX_SAFE_INTEGER = 2**53 - 1
 _PATHLESS = frozenset((bool, int, bytes, type(None)))

@@ -14,7 +14,7 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +24,10 @@ import grpc.aio
 from cidery._client.transport import made_async
 from cidery._errors.exceptions import CideryError, Unavailable
 from cidery._errors.status_details import from_failure, from_rpc
-from cidery._protocol.operations import CHANNEL_OPTIONS, PAUSE, Answer, Stubs, Unary
+from cidery._protocol.channel import CHANNEL_OPTIONS, Stubs
 from cidery._protocol.retry import TRIES, told_apart
+from cidery._protocol.steps import PAUSE, Answer, Unary
+from cidery._worker.outbox import Outgoing, Request, Said
 from cidery.v1 import worker_pb2, worker_pb2_grpc
 
 _log = logging.getLogger("cidery.worker")
@@ -34,9 +36,6 @@ _WELCOME_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 5.0
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
-# How many results go into one message, and how many bytes of them, at most.
-_MOST = 64
-_MOST_BYTES = 64 * 1024
 # HTTP/2 PING: how often, and how long the answer may take.
 _KEEPALIVE = (
     ("grpc.keepalive_time_ms", 10_000),
@@ -45,10 +44,6 @@ _KEEPALIVE = (
     ("grpc.http2.max_pings_without_data", 0),
 )
 
-Request = worker_pb2.ServeRequest
-Result = worker_pb2.DispatchResult
-# Results are put into a message when it is sent: each copy of one costs time.
-Said = Request | Result
 _EOF: Any = getattr(grpc.aio, "EOF")  # noqa: B009
 
 
@@ -245,7 +240,7 @@ class Line:
         """Makes a stream, says hello, and does what the node says until it ends."""
         outbox: asyncio.Queue[Said | None] = asyncio.Queue()
         outbox.put_nowait(Request(hello=self._hello_again()))
-        outgoing = _Outgoing(outbox)
+        outgoing = Outgoing(outbox)
         stream = stub.Serve(outgoing.messages(), metadata=self._metadata)
         try:
             await self._served(stream, outgoing)
@@ -254,7 +249,7 @@ class Line:
             outbox.put_nowait(None)
         return True
 
-    async def _served(self, stream: Any, outgoing: _Outgoing) -> None:
+    async def _served(self, stream: Any, outgoing: Outgoing) -> None:
         try:
             first = await asyncio.wait_for(stream.read(), _WELCOME_TIMEOUT)
             if first is _EOF or not first.HasField("welcome"):
@@ -372,51 +367,3 @@ class Line:
             await asyncio.sleep(unary.request)
             return Answer(None)
         return await made_async(self._stubs, unary, self._metadata, TRIES)
-
-
-class _Outgoing:
-    """What goes to the node: results that wait go together, once it has said that it reads that.
-
-    A message of its own costs more than what is in it.
-    """
-
-    def __init__(self, outbox: asyncio.Queue[Said | None]) -> None:
-        self.outbox = outbox
-        self.joins = False
-
-    async def messages(self) -> AsyncIterator[Request]:
-        """All that is said, until nothing more is."""
-        said = await self.outbox.get()
-        while said is not None:
-            following: Said | None = _NOTHING
-            if isinstance(said, Request):
-                yield said
-            elif self.joins:
-                # What other handlers have answered meanwhile comes in.
-                await asyncio.sleep(0)
-                several, following = self._joined(said)
-                yield several
-            else:
-                yield Request(result=said)
-            said = await self.outbox.get() if following is _NOTHING else following
-
-    def _joined(self, first: Result) -> tuple[Request, Said | None]:
-        """The results that wait behind one, and what comes then and cannot go with them."""
-        results = [first]
-        left = _MOST_BYTES - first.ByteSize()
-        following: Said | None = _NOTHING
-        while not self.outbox.empty() and len(results) < _MOST:
-            following = self.outbox.get_nowait()
-            if not isinstance(following, Result):
-                break
-            left -= following.ByteSize()
-            if left < 0:
-                break
-            results.append(following)
-            following = _NOTHING
-        if len(results) == 1:
-            return Request(result=first), following
-        return Request(results=results), following
-
-
-_NOTHING = Request()

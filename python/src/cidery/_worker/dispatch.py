@@ -18,11 +18,12 @@ from cidery._errors.exceptions import (
 )
 from cidery._errors.status_details import to_failure
 from cidery._protocol.messages import get_value, set_value
-from cidery._protocol.operations import Answer, Unary
 from cidery._protocol.options import DataFormat
 from cidery._protocol.results import Progress
+from cidery._protocol.steps import Answer, Unary
 from cidery._service.context import Facts
-from cidery._service.definition import Definition, cannot_be_carried, failure_of
+from cidery._service.definition import Definition
+from cidery._service.failures import cannot_be_carried, failure_of
 from cidery._values.later import Later
 from cidery._values.struct_pb import to_value
 from cidery.v1 import worker_pb2

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cidery._errors.exceptions import CideryError, NotFound
 from cidery._errors.status_details import to_failure
-from cidery._protocol import operations as protocol
+from cidery._protocol import channel
 from cidery._service.decorator import F, service
 from cidery._service.definition import Definition, named
 from cidery._worker.connection import Line
@@ -58,7 +58,7 @@ class Worker:
         max_in_flight: int = 100,
         drain: float = 30.0,
     ) -> None:
-        self.node = protocol.address(node)
+        self.node = channel.address(node)
         self._api_key = api_key
         self._name = name or f"worker-{os.getpid()}"
         self._build_id = build_id
@@ -77,9 +77,9 @@ class Worker:
         if definition.name in self._definitions:
             raise ValueError(f"there are two services named `{definition.name}`")
         self._definitions[definition.name] = definition
-        for beside in definition.cls._beside():
-            if beside.service_name not in self._definitions:
-                self.add(beside)
+        for companion in definition.cls._companions:
+            if companion.service_name not in self._definitions:
+                self.add(companion)
         return self
 
     def service(self, name: str | None = None, **options: Any) -> Callable[[F], F]:
@@ -123,7 +123,7 @@ class Worker:
             build_id=self._build_id,
             max_message_bytes=_MAX_MESSAGE_BYTES,
         )
-        credentials = protocol.credentials(self._api_key)
+        credentials = channel.credentials(self._api_key)
         self._line = Line(self.node, hello, self._handle, credentials)
         self._line.start()
         self._line.welcomed.result(timeout)

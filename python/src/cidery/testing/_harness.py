@@ -16,11 +16,12 @@ from cidery._errors.exceptions import NotFound
 from cidery._errors.status_details import to_failure
 from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import get_value, set_value
-from cidery._protocol.operations import FOLLOW, PAUSE, Answer, Follow, Unary
 from cidery._protocol.options import DataFormat
 from cidery._protocol.results import Progress
+from cidery._protocol.steps import FOLLOW, PAUSE, Answer, Follow, Unary
 from cidery._service.context import Facts
-from cidery._service.definition import Definition, failure_of
+from cidery._service.definition import Definition
+from cidery._service.failures import failure_of
 from cidery._sio.declaration_check import audit
 from cidery._sio.validation import admitted, answered
 from cidery._values.bunch import Bunch

@@ -12,12 +12,14 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from cidery.zato import _exceptions, _typing
+from cidery.zato import _exceptions, _retry_service, _typing
 from cidery.zato._arguments import DATA_FORMAT
 from cidery.zato._model import Model
 from cidery.zato._service import ELEMENTS, Service
 
 _SERVICE: dict[str, Any] = {"Service": Service, "Model": Model, **ELEMENTS, **_typing.NAMES}
+
+Service._companions = (_retry_service.InvokeRetry,)
 
 LAYER: dict[str, dict[str, Any]] = {
     "zato": {},

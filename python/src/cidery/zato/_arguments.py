@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cidery._errors.exceptions import DeadlineExceeded, InvalidArgument
-from cidery._protocol.messages import read_json
-from cidery._protocol.operations import Steps
 from cidery._protocol.options import DataFormat, Options
-from cidery._sio.declaration import json_text
+from cidery._protocol.steps import Steps
+from cidery._values.json_codec import json_text, read_json
 from cidery._values.plain import plain
-from cidery.zato._patterns import is_nothing
 
 
 class DATA_FORMAT:  # noqa: N801
@@ -130,3 +128,10 @@ def _parsed(payload: Any, data_format: Any) -> Any:
         raise InvalidArgument(
             f"the payload is no JSON: {error}", reason="DOCUMENT_MALFORMED"
         ) from None
+
+
+def is_nothing(payload: Any) -> bool:
+    """Whether a payload counts as none."""
+    if payload is None:
+        return True
+    return isinstance(payload, (str, bytes, dict, list, tuple, int, float)) and not payload

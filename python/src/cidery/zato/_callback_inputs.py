@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import operations as protocol
+from cidery._protocol.steps import Steps
 
 if TYPE_CHECKING:
     from cidery._protocol.results import Invocation
@@ -27,7 +28,7 @@ def key_of(source: str, cid: str) -> str:
     return f"{_KEY}/{source}/{cid}"
 
 
-def translated(facts: Facts) -> protocol.Steps[Facts]:
+def translated(facts: Facts) -> Steps[Facts]:
     """The facts as the model's services read them."""
     told = facts.raw
     if not facts.in_reply_to or not isinstance(told, dict):
@@ -86,7 +87,7 @@ class _Groups:
 _groups = _Groups()
 
 
-def _group(cid: str) -> protocol.Steps[_Group]:
+def _group(cid: str) -> Steps[_Group]:
     known = _groups.find(cid)
     if known is None:
         try:

@@ -21,7 +21,7 @@ from cidery._errors.exceptions import (
 )
 from cidery._errors.exceptions import NotFound as _NotFound
 from cidery._errors.kind import Kind
-from cidery._protocol.operations import Steps
+from cidery._protocol.steps import Steps
 
 # The fact that has a status which its kind alone does not say.
 _STATUS = "http_status"

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from cidery._sio.conversion import converted
-from cidery._sio.declaration import Sio, json_text
+from cidery._sio.declaration import Sio
 from cidery._sio.model_declarations import elements_of
 from cidery._sio.model_instances import instance
 from cidery._sio.validation import admitted
+from cidery._values.json_codec import json_text
 from cidery._values.plain import plain
 from cidery._values.struct_pb import normalized
 

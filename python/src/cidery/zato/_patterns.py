@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import operations as protocol
@@ -23,11 +23,13 @@ from cidery._protocol.options import (
     service_name,
     service_names,
 )
+from cidery._protocol.steps import Steps
+from cidery._service import nested_calls
+from cidery._service.context import Caller
+from cidery._service.log_context import CidLogger
+from cidery.zato._arguments import is_nothing
 from cidery.zato._callback_inputs import key_of
 from cidery.zato._exceptions import ZatoException
-
-if TYPE_CHECKING:
-    from cidery.zato._service import Service
 
 RETRY_SERVICE = "zato.patterns.invoke-retry"
 _MAX_KEY_BYTES = 255
@@ -36,20 +38,33 @@ Targets: TypeAlias = "Mapping[Any, Any] | Iterable[tuple[Any, Any]]"
 """Services with their payloads; as pairs the same one may be there more than once."""
 
 
+class ZatoCaller(Caller, Protocol):
+    """A running service of Zato, on whose behalf the patterns make their calls."""
+
+    logger: CidLogger
+
+    @property
+    def cid(self) -> str:
+        """The CID of the invocation."""
+
+    def _calling(self, service: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Steps[Any]:
+        """A call of `invoke` by Zato's parameters."""
+
+
 class Patterns:
     """The patterns of one handler."""
 
-    def __init__(self, service: Service) -> None:
-        self.fanout = Fanout(service)
-        self.parallel = Parallel(service)
-        self.invoke_retry = InvokeRetry(service)
+    def __init__(self, caller: ZatoCaller) -> None:
+        self.fanout = Fanout(caller)
+        self.parallel = Parallel(caller)
+        self.invoke_retry = InvokeRetry(caller)
 
 
 class Fanout:
     """Invokes services in the background, and others with what they came to."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, caller: ZatoCaller) -> None:
+        self._caller = caller
 
     def invoke(
         self, targets: Targets, on_final: Any, on_target: Any = None, cid: str | None = None
@@ -58,26 +73,26 @@ class Fanout:
 
         Answers with a CID: the one that is given, of any form, or that of the group.
         """
-        return self._service._run(_fan_out(self._service, targets, on_target, on_final, cid))
+        return self._caller._run(_fan_out(self._caller, targets, on_target, on_final, cid))
 
 
 class Parallel:
     """Invokes services in the background, and others with what each of them came to."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, caller: ZatoCaller) -> None:
+        self._caller = caller
 
     def invoke(self, targets: Targets, on_target: Any, cid: str | None = None) -> Any:
         """Invokes the targets, and `on_target` with the outcome of each; answers with a CID."""
-        return self._service._run(_fan_out(self._service, targets, on_target, None, cid))
+        return self._caller._run(_fan_out(self._caller, targets, on_target, None, cid))
 
 
 def _fan_out(
-    service: Service, targets: Targets, on_target: Any, on_final: Any, cid: str | None
-) -> protocol.Steps[str]:
+    caller: ZatoCaller, targets: Targets, on_target: Any, on_final: Any, cid: str | None
+) -> Steps[str]:
     pairs = targets.items() if isinstance(targets, Mapping) else targets
     members = [(each, {} if is_nothing(payload) else payload) for each, payload in pairs]
-    named = _Named(service, cid)
+    named = _Named(caller, cid)
     grouped = yield from accept(
         members,
         Options(),
@@ -94,11 +109,11 @@ def _fan_out(
 class _Named:
     """What an invocation is known by: a CID of the node's, and a key that names one of any form."""
 
-    def __init__(self, service: Service, given: str | None) -> None:
+    def __init__(self, caller: ZatoCaller, given: str | None) -> None:
         self.given = given or ""
         is_cid = _is_cid(self.given)
         self.cid = self.given if is_cid else new_cid()
-        self.key: str | None = key_of(service.service_name, self.given or self.cid)
+        self.key: str | None = key_of(caller.service_name, self.given or self.cid)
         if len(self.key.encode()) > _MAX_KEY_BYTES and (is_cid or not given):
             # It only says who asked, and that has no room.
             self.key = None
@@ -111,18 +126,11 @@ def _is_cid(text: str) -> bool:
         return False
 
 
-def is_nothing(payload: Any) -> bool:
-    """Whether a payload counts as none."""
-    if payload is None:
-        return True
-    return isinstance(payload, (str, bytes, dict, list, tuple, int, float)) and not payload
-
-
 class InvokeRetry:
     """Invokes a service, again where it fails, so many times in all, so long apart."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, caller: ZatoCaller) -> None:
+        self._caller = caller
 
     def invoke(
         self,
@@ -143,11 +151,11 @@ class InvokeRetry:
         in the background, and the answer is their CID: `callback` is invoked with what they came
         to.
         """
-        terms = _Terms(self._service, target, args, kwargs, repeats, seconds, minutes, cid)
+        terms = _Terms(self._caller, target, args, kwargs, repeats, seconds, minutes, cid)
         if not async_fallback:
-            return self._service._run(terms.waiting())
+            return self._caller._run(terms.waiting())
         terms.call_back(callback, context)
-        return self._service._run(terms.waiting_once())
+        return self._caller._run(terms.waiting_once())
 
     def invoke_async(
         self,
@@ -165,9 +173,9 @@ class InvokeRetry:
 
         `callback` is invoked with what it came to, and with `context`.
         """
-        terms = _Terms(self._service, target, args, kwargs, repeats, seconds, minutes, cid)
+        terms = _Terms(self._caller, target, args, kwargs, repeats, seconds, minutes, cid)
         terms.call_back(callback, context)
-        return self._service._run(terms.in_background())
+        return self._caller._run(terms.in_background())
 
 
 class _Terms:
@@ -175,7 +183,7 @@ class _Terms:
 
     def __init__(
         self,
-        service: Service,
+        caller: ZatoCaller,
         target: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
@@ -184,12 +192,12 @@ class _Terms:
         in_minutes: float,
         cid: str | None,
     ) -> None:
-        self._service = service
+        self._caller = caller
         self._target = service_name(target)
         self._args = args
         self._kwargs = kwargs
         self._begun = now()
-        self._named = _Named(service, cid)
+        self._named = _Named(caller, cid)
         self._callbacks: list[str] = []
         self._context: Any = None
         if not repeats or repeats < 1:
@@ -213,7 +221,7 @@ class _Terms:
     def _refused(self, why: str) -> ValueError:
         return ValueError(f"Could not invoke `{self._target}`, {why}")
 
-    def waiting(self) -> protocol.Steps[Any]:
+    def waiting(self) -> Steps[Any]:
         """All calls, one after another."""
         number = 0
         while True:
@@ -223,10 +231,10 @@ class _Terms:
             except CideryError as error:
                 self._note(number, error)
                 if number >= self._repeats:
-                    raise ZatoException(self._service.cid, self._limit(number)) from error
+                    raise ZatoException(self._caller.cid, self._limit(number)) from error
             yield from protocol.pause(self._seconds)
 
-    def waiting_once(self) -> protocol.Steps[Any]:
+    def waiting_once(self) -> Steps[Any]:
         """The first call, and the others in the background."""
         yield from self._check_names()
         try:
@@ -235,28 +243,28 @@ class _Terms:
             self._note(1, error)
         return (yield from self._accept(begun=1))
 
-    def in_background(self) -> protocol.Steps[str]:
+    def in_background(self) -> Steps[str]:
         """All calls in the background."""
         yield from self._check_names()
         return (yield from self._accept(begun=0))
 
-    def _call(self) -> protocol.Steps[Any]:
-        return self._service._calling(self._target, self._args, self._kwargs)
+    def _call(self) -> Steps[Any]:
+        return self._caller._calling(self._target, self._args, self._kwargs)
 
-    def _check_names(self) -> protocol.Steps[None]:
+    def _check_names(self) -> Steps[None]:
         """A name that is not known is said now, and not some minutes later to nobody."""
         for name in (self._target, *self._callbacks):
             yield from protocol.describe(name)
 
-    def _accept(self, *, begun: int) -> protocol.Steps[str]:
+    def _accept(self, *, begun: int) -> Steps[str]:
         asked = {
             "target": self._target,
             "args": self._args,
             "kwargs": self._kwargs,
             "callbacks": self._callbacks,
             "context": self._context,
-            "source": self._service.service_name,
-            "orig_cid": self._service.cid,
+            "source": self._caller.service_name,
+            "orig_cid": self._caller.cid,
             "call_cid": self._named.given or self._named.cid,
             "seconds": self._seconds,
             "repeats": self._repeats,
@@ -277,21 +285,21 @@ class _Terms:
             callback=(),
             failure_callback=RETRY_SERVICE,
         )
-        cid = yield from self._service._invoke_async(RETRY_SERVICE, asked, options)
+        cid = yield from nested_calls.invoke_async(self._caller, RETRY_SERVICE, asked, options)
         return self._named.given or str(cid)
 
     def _note(self, number: int, error: CideryError) -> None:
-        if self._service._is_unwanted:
+        if self._caller._is_unwanted:
             raise error
         what = f"{self._what()}, {type(error).__name__}:`{error}`"
         message = f"({number}/{self._repeats}) Retry failed for:{what}"
-        self._service.logger.warning("%s", message)
+        self._caller.logger.warning("%s", message)
 
     def _limit(self, number: int) -> str:
         return f"({number}/{self._repeats}) Retry limit reached for:{self._what()}"
 
     def _what(self) -> str:
-        return f"`{self._target}`, retry_seconds:`{self._seconds}`, orig_cid:`{self._service.cid}`"
+        return f"`{self._target}`, retry_seconds:`{self._seconds}`, orig_cid:`{self._caller.cid}`"
 
 
 def now() -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from cidery._service.request import Outgoing
-from cidery._sio.declaration import Element, Elements, Type
+from cidery._service.response import Outgoing
+from cidery._sio.declaration import Elements
+from cidery._sio.element import Element, Type
 
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]\d\d:\d\d.*")
 

@@ -14,6 +14,7 @@ from cidery._errors.exceptions import BY_KIND, CideryError
 from cidery._protocol import operations as protocol
 from cidery._protocol.messages import get_value
 from cidery._protocol.options import Options, RetryPolicy
+from cidery._service import nested_calls
 from cidery.zato._patterns import RETRY_SERVICE, now
 from cidery.zato._service import Service
 
@@ -56,7 +57,9 @@ class InvokeRetry(Service):
 
     def _accept(self, callback: str, told: dict[str, Any], options: Options) -> None:
         # A callback of a callback by convention is none of the model's.
-        self._run(self._invoke_async(callback, told, options.updated({"callback": ()})))
+        self._run(
+            nested_calls.invoke_async(self, callback, told, options.updated({"callback": ()}))
+        )
 
     def _note(self, asked: Any, error: CideryError) -> None:
         number = asked.begun + self.attempt

@@ -11,14 +11,16 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cidery._errors.exceptions import InvalidArgument, Violation
-from cidery._protocol.operations import Steps
 from cidery._protocol.options import RetryPolicy
+from cidery._protocol.steps import Steps
+from cidery._service import nested_calls
+from cidery._service.class_declaration import declared_by_class
 from cidery._service.context import Told
-from cidery._service.definition import declared_by_class
 from cidery._service.service import Service as CideryService
 from cidery._sio import constructors as elements
 from cidery._sio.conversion import Input
-from cidery._sio.declaration import Element, Elements, EmptyStrings, Sio, Type, UnknownKeys
+from cidery._sio.declaration import Elements, Sio
+from cidery._sio.element import Element, EmptyStrings, Type, UnknownKeys
 from cidery.zato import _exceptions
 from cidery.zato._arguments import Call
 from cidery.zato._callback_inputs import translated
@@ -28,7 +30,8 @@ from cidery.zato._rows import answers_rows
 
 if TYPE_CHECKING:
     from cidery._service.context import Facts, Platform
-    from cidery._service.request import Outgoing, Request
+    from cidery._service.request import Request
+    from cidery._service.response import Outgoing
 
 _RESPONSE_ELEM = "response"
 _REQUIRED = "required where there is a payload at all"
@@ -95,7 +98,7 @@ class Service(CideryService):
     ) -> Any:
         """Has a service run in the background; answers with its CID."""
         call = Call.in_background(*args, **given)
-        return self._run(self._invoke_async(name, call.payload, call.options))
+        return self._run(nested_calls.invoke_async(self, name, call.payload, call.options))
 
     @Told
     def patterns(self) -> Patterns:
@@ -104,7 +107,9 @@ class Service(CideryService):
 
     def _calling(self, service: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Steps[Any]:
         call = Call.waiting(*args, **given)
-        return _exceptions.translated(call.read(self._invoke(service, call.payload, call.options)))
+        return _exceptions.translated(
+            call.read(nested_calls.invoke(self, service, call.payload, call.options))
+        )
 
     def _run(self, steps: Steps[Any]) -> Any:
         return super()._run(_exceptions.translated(steps))
@@ -116,13 +121,6 @@ class Service(CideryService):
     def _translated(cls, facts: Facts) -> Steps[Facts]:
         """Reads what a node tells of a fan-out as the model tells it."""
         return translated(facts)
-
-    @classmethod
-    def _beside(cls) -> list[Any]:
-        """What is served wherever a service of the model is."""
-        from cidery.zato._retry_service import InvokeRetry
-
-        return [InvokeRetry]
 
     @classmethod
     def _declare(cls, service: type[CideryService]) -> tuple[Sio, dict[str, Any]]:

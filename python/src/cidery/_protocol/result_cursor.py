@@ -1,0 +1,41 @@
+"""The cursor of a result stream: where to resume after the stream breaks."""
+
+from __future__ import annotations
+
+from cidery._protocol.results import Event
+from cidery.v1 import invocation_pb2
+
+
+class Followed:
+    """What was seen of a result stream: where it breaks it is opened again after that.
+
+    The stream of a group has events of its members, for which nobody asked: what was seen of them
+    counts as well, also once they have ended, or they would come again.
+    """
+
+    def __init__(self, cids: list[str], *, wait_for_accept: bool = False) -> None:
+        self._open = dict.fromkeys(cids)
+        self._seen: dict[str, int] = {}
+        self._wait = wait_for_accept
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can follow."""
+        return not self._open
+
+    def request(self) -> invocation_pb2.StreamResultsRequest:
+        """Asks for what was not seen yet."""
+        return invocation_pb2.StreamResultsRequest(
+            cids=list(self._open),
+            after_sequences=self._seen,
+            wait_for_accept=self._wait,
+        )
+
+    def note(self, message: invocation_pb2.StreamResultsResponse) -> Event:
+        """Takes an event down."""
+        event = Event.from_proto(message)
+        if event.sequence > self._seen.get(event.cid, 0):
+            self._seen[event.cid] = event.sequence
+        if event.kind.is_last:
+            self._open.pop(event.cid, None)
+        return event

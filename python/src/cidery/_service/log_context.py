@@ -1,0 +1,52 @@
+"""Log context: the CID and the service of the handler that logs, on each record."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cidery._service.context import Facts
+
+current_cid: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_cid", default="-")
+current_service: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_service", default="-")
+
+
+class CidLogger(logging.LoggerAdapter):  # type: ignore[type-arg]
+    """A logger whose records carry `cid` and `service`."""
+
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        """Adds what the record carries."""
+        kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
+        return msg, kwargs
+
+
+class CidFilter(logging.Filter):
+    """Gives every record `cid` and `service`: those of the handler that logs it, or `-`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Adds them."""
+        if not hasattr(record, "cid"):
+            record.cid = current_cid.get()
+        if not hasattr(record, "service"):
+            record.service = current_service.get()
+        return True
+
+
+class LogContext:
+    """Has what a handler logs carry its CID."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def __enter__(self) -> None:
+        self._cid = current_cid.set(self._facts.cid)
+        self._service = current_service.set(self._facts.service)
+
+    def __exit__(self, *_: object) -> None:
+        current_cid.reset(self._cid)
+        current_service.reset(self._service)

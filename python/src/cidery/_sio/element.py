@@ -1,0 +1,201 @@
+"""Elements: the declared fields of an input or an output, with their types and options."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from cidery._sio.inference import kind_name
+from cidery._values.json_codec import json_text, read_exact
+from cidery._values.plain import plain
+from cidery.v1 import service_pb2
+
+_NOTHING: Any = object()
+
+
+class Type(enum.Enum):
+    """The type of an element."""
+
+    AS_IS = "AsIs"
+    TEXT = "Text"
+    INT = "Int"
+    FLOAT = "Float"
+    DECIMAL = "Decimal"
+    BOOL = "Bool"
+    DATE = "Date"
+    DATE_TIME = "DateTime"
+    UUID = "Uuid"
+    BYTES = "Bytes"
+    LIST = "List"
+    DICT = "Dict"
+    DICT_LIST = "DictList"
+    CSV = "Csv"
+    SECRET = "Secret"
+
+
+class UnknownKeys(enum.Enum):
+    """What becomes of keys that are not declared."""
+
+    DROP = 1
+    """They are dropped; those of an input are named in the `cidery-ignored` metadata."""
+    KEEP = 2
+    """They are handed on."""
+    REFUSE = 3
+    """They are violations."""
+
+
+class EmptyStrings(enum.Enum):
+    """What becomes of empty texts."""
+
+    REFUSE = 1
+    """They are texts like any other: a violation where an element is no text."""
+    ABSENT = 2
+    """They count as absent, in elements of every type."""
+
+
+@dataclass(frozen=True)
+class Element:
+    """One declared element. Its methods answer with a changed copy.
+
+    A text is an element that takes any value: `"cust_id"` is required, `"-cust_id"` is not.
+    """
+
+    name: str
+    kind: Type = Type.AS_IS
+    is_optional: bool = False
+    default_value: Any = _NOTHING
+    elements: tuple[Element, ...] | None = None
+    item: Element | None = None
+    field_number: int = 0
+    about: str = ""
+    texts: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+    keys: UnknownKeys | None = None
+    is_bare: bool = False
+    # What the contract has no words for: a node is not told of it (`_beyond.py`).
+    each: Element | None = None
+    """What each value of a dict of any keys is, or each item of a list where that may be null."""
+    positions: tuple[Element, ...] = ()
+    """What the items of a list of just so many are, one by one."""
+    again: Callable[[], tuple[Element, ...]] | None = dataclasses.field(default=None, compare=False)
+    """The elements of a dict that contains itself."""
+
+    @classmethod
+    def of_any(cls, declared: Declared) -> Element:
+        """An element that is given as one, or by its name."""
+        if isinstance(declared, Element):
+            return declared
+        if isinstance(declared, str):
+            return dataclasses.replace(cls.named(declared), is_bare=True)
+        raise TypeError(f"an element is a text or made by `Int(...)` and the like: {declared!r}")
+
+    @classmethod
+    def named(cls, name: str, kind: Type = Type.AS_IS) -> Element:
+        """A required element; one whose name begins with `-` is optional."""
+        if len(name) > 1 and name.startswith("-"):
+            return cls(name[1:], kind, is_optional=True)
+        return cls(name, kind)
+
+    @property
+    def contained(self) -> tuple[Element, ...] | None:
+        """The declared elements of a dict, or of each dict of a list."""
+        return self.elements if self.again is None else self.again()
+
+    @property
+    def has_default(self) -> bool:
+        """Whether something is there where it is absent."""
+        return self.default_value is not _NOTHING
+
+    def optional(self) -> Element:
+        """It may be absent."""
+        return dataclasses.replace(self, is_optional=True)
+
+    def default(self, value: Any) -> Element:
+        """What is there where it is absent. Implies that it may be."""
+        return dataclasses.replace(self, default_value=plain(value), is_optional=True)
+
+    def description(self, text: str) -> Element:
+        """Says what it is, in a sentence."""
+        return dataclasses.replace(self, about=text)
+
+    def number(self, number: int) -> Element:
+        """Sets the field number of the typed method: from 1 to 2^29 - 1, not 19000 to 19999."""
+        return dataclasses.replace(self, field_number=number)
+
+    def one_of(self, *texts: str) -> Element:
+        """Allows these texts alone."""
+        return dataclasses.replace(self, texts=texts)
+
+    def range(self, minimum: int | None = None, maximum: int | None = None) -> Element:
+        """Allows these whole numbers alone."""
+        return dataclasses.replace(self, minimum=minimum, maximum=maximum)
+
+    def unknown_keys(self, policy: UnknownKeys) -> Element:
+        """Says what becomes of keys of this dict that are not declared."""
+        return dataclasses.replace(self, keys=policy)
+
+    def of(self, item: Declared | Type) -> Element:
+        """Declares what a list is of."""
+        if self.kind is not Type.LIST:
+            raise TypeError(f"`of` is not for `{self.kind.value}`")
+        if isinstance(item, Type):
+            return dataclasses.replace(self, item=Element("", item))
+        return dataclasses.replace(self, item=dataclasses.replace(Element.of_any(item), name=""))
+
+    def containing(self, *elements: Declared) -> Element:
+        """Declares the elements of a dict, or of each dict of a list."""
+        if self.kind not in (Type.DICT, Type.DICT_LIST):
+            raise TypeError(f"`containing` is not for `{self.kind.value}`")
+        declared = tuple(Element.of_any(element) for element in elements)
+        # A dict of nothing is any dict: on the wire the two are the same.
+        return dataclasses.replace(self, elements=declared or None)
+
+    def inferred(self) -> Element:
+        """A bare name has the type that it means in the model."""
+        if not self.is_bare:
+            return self
+        return dataclasses.replace(self, kind=Type(kind_name(self.name)), is_bare=False)
+
+    def to_proto(self) -> service_pb2.Element:
+        """As the contract writes it."""
+        return service_pb2.Element(
+            name=self.name,
+            type=f"ELEMENT_TYPE_{self.kind.name}",
+            optional=self.is_optional,
+            default_json=json_text(self.default_value) if self.has_default else "",
+            elements=[element.to_proto() for element in self.elements or ()],
+            item=self.item.to_proto() if self.item else None,
+            number=self.field_number,
+            description=self.about,
+            one_of=self.texts,
+            minimum="" if self.minimum is None else str(self.minimum),
+            maximum="" if self.maximum is None else str(self.maximum),
+            unknown_keys=f"UNKNOWN_KEYS_{self.keys.name if self.keys else 'UNSPECIFIED'}",
+        )
+
+    @classmethod
+    def from_proto(cls, message: service_pb2.Element) -> Element:
+        """Reads it."""
+        default = message.default_json
+        kind = service_pb2.ElementType.Name(message.type).removeprefix("ELEMENT_TYPE_")
+        return cls(
+            name=message.name,
+            kind=Type.AS_IS if kind == "UNSPECIFIED" else Type[kind],
+            is_optional=message.optional,
+            default_value=read_exact(default) if default else _NOTHING,
+            elements=tuple(map(cls.from_proto, message.elements)) or None,
+            item=cls.from_proto(message.item) if message.HasField("item") else None,
+            field_number=message.number,
+            about=message.description,
+            texts=tuple(message.one_of),
+            minimum=int(message.minimum) if message.minimum else None,
+            maximum=int(message.maximum) if message.maximum else None,
+            keys=UnknownKeys(message.unknown_keys) if message.unknown_keys else None,
+        )
+
+
+Declared: TypeAlias = "Element | str"
