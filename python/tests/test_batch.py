@@ -32,11 +32,11 @@ from cidery import (
     new_cid,
 )
 from cidery._client import transport as transport
-from cidery._protocol import operations as protocol
-from cidery._protocol.batch import Grouped, accept, join
-from cidery._protocol.result_cursor import Followed
+from cidery._protocol import operations
+from cidery._protocol.batch import AcceptedGroup, accept_batch, join
+from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event
-from cidery._protocol.steps import Answer
+from cidery._protocol.steps import Reply
 from cidery.testing import Node
 from cidery.v1 import invocation_pb2, outcome_pb2
 
@@ -219,19 +219,19 @@ def test_said_again_it_is_the_first_one(client: Client) -> None:
     assert caught.value.reason == "IDEMPOTENCY_MISMATCH"
 
 
-def accepted(tried: int, *, already: bool, given: str | None = None) -> Grouped:
+def accepted(tried: int, *, already: bool, given: str | None = None) -> AcceptedGroup:
     """What a call makes of the node's answer to its last try."""
-    steps = accept([("cidery.echo", {})], Options(), {"cid": given})
+    steps = accept_batch([("cidery.echo", {})], Options(), {"cid": given})
     unary = next(steps)
     assert unary.request.cid == unary.cid, "the CID is brought"
     assert unary.cid
-    assert unary.is_safe(CideryError(reason="CONNECT_FAILED"))
+    assert unary.is_retryable(CideryError(reason="CONNECT_FAILED"))
     response = invocation_pb2.InvokeBatchResponse(
         cid=unary.request.cid, member_cids=[new_cid()], already_accepted=already
     )
     with pytest.raises(StopIteration) as end:
-        steps.send(Answer(response, tried))
-    made: Grouped = end.value.value
+        steps.send(Reply(response, tried))
+    made: AcceptedGroup = end.value.value
     return made
 
 
@@ -311,21 +311,21 @@ def test_a_broken_stream_goes_on_after_what_was_seen_of_each_member(
 
 def test_what_was_seen_is_asked_for_no_more() -> None:
     group, member, other = new_cid(), new_cid(), new_cid()
-    followed = Followed([group, other])
+    followed = ResultCursor([group, other])
 
     def end(cid: str, sequence: int) -> None:
         message = invocation_pb2.StreamResultsResponse(cid=cid, sequence=sequence)
         message.succeeded.SetInParent()
-        followed.note(message)
+        followed.record(message)
 
     end(member, 7)
     end(other, 9)
     request = followed.request()
     assert list(request.cids) == [group]
     assert dict(request.after_sequences) == {member: 7, other: 9}
-    assert not followed.has_ended
+    assert not followed.is_finished
     end(group, 11)
-    assert followed.has_ended
+    assert followed.is_finished
 
 
 def test_a_group_is_joined_over_a_node_that_was_killed() -> None:
@@ -375,16 +375,16 @@ def test_an_outcome_that_is_no_longer_kept_is_said_so(client: Client) -> None:
 
 def test_an_outcome_that_goes_while_it_is_asked_for_has_its_state_still() -> None:
     members = new_cid(), new_cid()
-    steps = join(Grouped(new_cid(), members, ("a", "b"), already_accepted=False), None)
+    steps = join(AcceptedGroup(new_cid(), members, ("a", "b"), already_accepted=False), None)
     next(steps)
     ended = outcome_pb2.Invocation(state=outcome_pb2.STATE_SUCCEEDED)
     gone = invocation_pb2.StreamResultsResponse(cid=members[1])
     gone.not_found.reason = "RESULT_EXPIRED"
     gone.not_found.state = outcome_pb2.STATE_EXPIRED
-    unary = steps.send(Answer(invocation_pb2.GetInvocationResponse(invocation=ended)))
-    unary.request.take(Event.from_proto(gone))
+    unary = steps.send(Reply(invocation_pb2.GetInvocationResponse(invocation=ended)))
+    unary.request.on_event(Event.from_proto(gone))
     with pytest.raises(StopIteration) as end:
-        steps.send(Answer(None))
+        steps.send(Reply(None))
     first, second = end.value.value
     assert (first.service, first.state, first.error.reason) == ("a", None, "RESULT_EXPIRED")
     assert (second.service, second.state) == ("b", State.EXPIRED)
@@ -393,21 +393,21 @@ def test_an_outcome_that_goes_while_it_is_asked_for_has_its_state_still() -> Non
 
 def test_whoever_joins_keeps_of_each_member_only_what_it_came_to() -> None:
     members = tuple(new_cid() for _ in range(3))
-    steps = join(Grouped(new_cid(), members, ("a",) * 3, already_accepted=False), None)
+    steps = join(AcceptedGroup(new_cid(), members, ("a",) * 3, already_accepted=False), None)
     next(steps)
     ended = outcome_pb2.Invocation(state=outcome_pb2.STATE_SUCCEEDED)
-    unary = steps.send(Answer(invocation_pb2.GetInvocationResponse(invocation=ended)))
+    unary = steps.send(Reply(invocation_pb2.GetInvocationResponse(invocation=ended)))
     kept = []
     for cid in reversed(members):
         message = invocation_pb2.StreamResultsResponse(cid=cid)
         message.succeeded.value.string_value = cid
         event = Event.from_proto(message)
-        unary.request.take(event)
+        unary.request.on_event(event)
         kept.append(weakref.ref(event))
         del event
     assert [each() for each in kept] == [None] * 3, "events are kept, with what came"
     with pytest.raises(StopIteration) as end:
-        steps.send(Answer(None))
+        steps.send(Reply(None))
     assert [outcome.response for outcome in end.value.value] == list(members)
 
 
@@ -427,10 +427,10 @@ def test_a_stream_that_a_handler_reads_says_on_whose_behalf() -> None:
 
             return nothing()
 
-    (unary,) = protocol.follow(new_cid(), lambda event: None)
+    (unary,) = operations.follow(new_cid(), lambda event: None)
     unary = dataclasses.replace(unary, metadata=(("cidery-dispatch", "t"),))
-    transport.made(Recording(), unary, (("a", "b"),), 1)  # type: ignore[arg-type]
-    asyncio.run(transport.made_async(RecordingAsync(), unary, (("a", "b"),), 1))  # type: ignore[arg-type]
+    transport.call_with_retry(Recording(), unary, (("a", "b"),), 1)  # type: ignore[arg-type]
+    asyncio.run(transport.call_with_retry_async(RecordingAsync(), unary, (("a", "b"),), 1))  # type: ignore[arg-type]
     assert asked == [(("a", "b"), ("cidery-dispatch", "t"))] * 2
 
 

@@ -30,7 +30,7 @@ from cidery import (
 from cidery._service.definition import Definition
 from cidery._sio.constructors import Dict, Int, List, Secret, Text
 from cidery._sio.element import Type
-from cidery._sio.model_declarations import elements_of
+from cidery._sio.model_declarations import elements_of_model
 
 Serve = Callable[..., Worker]
 
@@ -355,7 +355,7 @@ def test_what_a_hint_says_holds_beside_what_is_annotated() -> None:
         ids: Annotated[list[int], List("", description="Of all.")]
         other: Annotated[list[int], List("").of(Text(""))]
 
-    counts, ids, other = elements_of(Noted).elements
+    counts, ids, other = elements_of_model(Noted).elements
     assert counts.each is not None
     assert ids.item is not None
     assert other.item is not None

@@ -29,9 +29,9 @@ from cidery import (
     Unknown,
     new_cid,
 )
-from cidery._errors.exceptions import BY_KIND
+from cidery._errors.exceptions import CLASS_BY_KIND
 from cidery._errors.status_details import from_failure, to_failure
-from cidery._protocol.retry import Tries, may_be_said_again, never_began, told_apart
+from cidery._protocol.retry import RetryState, classify, is_safe_to_retry, not_dispatched
 from cidery.testing import Node
 
 
@@ -315,7 +315,7 @@ def test_the_client_for_asyncio_does_the_same(node: Node) -> None:
 
 
 def errors() -> Iterator[Any]:
-    for kind, cls in BY_KIND.items():
+    for kind, cls in CLASS_BY_KIND.items():
         yield pytest.param(kind, cls, id=kind.name)
 
 
@@ -348,18 +348,18 @@ def test_the_table_of_kinds_is_the_nodes() -> None:
 
 def test_what_is_safe_is_tried_again_and_nothing_else() -> None:
     def count(error: CideryError, is_safe: Any) -> int:
-        tries = Tries(5, is_safe)
+        tries = RetryState(5, is_safe)
         with pytest.raises(CideryError):
             while True:
-                assert tries.pause(error) <= 2
-        return tries.tried
+                assert tries.next_delay(error) <= 2
+        return tries.attempts
 
     stopping = Unavailable(reason="NODE_STOPPING")
     by_handler = Unavailable(reason="DOWN")
-    lost = told_apart(Unavailable("Socket closed", reason="TRANSPORT"))
-    refused = told_apart(Unavailable("failed to connect to all addresses", reason="TRANSPORT"))
+    lost = classify(Unavailable("Socket closed", reason="TRANSPORT"))
+    refused = classify(Unavailable("failed to connect to all addresses", reason="TRANSPORT"))
     assert isinstance(lost, Unknown)
-    before = never_began("a.service")
+    before = not_dispatched("a.service")
     by_node = Unavailable(reason="NODE_STOPPING", facts={"service": "a.service"})
     nested = Unavailable(reason="NO_WORKER", facts={"service": "a.nested"})
     handed_on = Unavailable(reason="CONNECT_FAILED")
@@ -371,6 +371,6 @@ def test_what_is_safe_is_tried_again_and_nothing_else() -> None:
     assert count(stopping, before) == 1
     assert count(by_handler, before) == 1
     assert count(lost, before) == 1
-    assert count(stopping, may_be_said_again) == 5
-    assert count(lost, may_be_said_again) == 5
-    assert count(by_handler, may_be_said_again) == 1
+    assert count(stopping, is_safe_to_retry) == 5
+    assert count(lost, is_safe_to_retry) == 5
+    assert count(by_handler, is_safe_to_retry) == 1

@@ -51,7 +51,7 @@ class Approve(Service):
         return later
 
     def validate_output(self) -> None:
-        assert not self.response.comes_later
+        assert not self.response.is_later
 
 
 class ApproveAsync(Service):

@@ -21,9 +21,9 @@ from cidery import (
     Worker,
     new_cid,
 )
-from cidery._protocol import operations as protocol
-from cidery._protocol.filters import Chosen, filter_of
-from cidery._protocol.steps import Answer
+from cidery._protocol import operations
+from cidery._protocol.filters import FilterOptions, build_filter
+from cidery._protocol.steps import Reply
 from cidery.testing import Node
 from cidery.v1 import invocation_pb2
 
@@ -71,7 +71,7 @@ def test_each_keyword_restricts_what_is_listed(own: Client) -> None:
     done = own.invoke_async("cidery.echo", {"n": 9})
     own.result(done, WAIT)
     everything = {*waiting, gone, slow, done}
-    restricted: list[tuple[Chosen, set[str]]] = [
+    restricted: list[tuple[FilterOptions, set[str]]] = [
         ({}, everything),
         ({"services": "demo.fail"}, {gone}),
         ({"services": ["demo.fail", "cidery.echo"]}, everything - {slow}),
@@ -118,7 +118,7 @@ def test_what_one_has_invoked_is_found_by_it(own: Client) -> None:
 def test_what_waits_is_cancelled_by_what_it_has_in_common(own: Client) -> None:
     waiting = due_later(own, 3)
     other = own.invoke_async("demo.count", {"to": 1}, delay=3600)
-    chosen: Chosen = {"services": "cidery.echo", "states": "PENDING"}
+    chosen: FilterOptions = {"services": "cidery.echo", "states": "PENDING"}
     would = own.cancel(**chosen, dry_run=True)
     assert cids_of(would) == set(waiting)
     assert cids_of(own.invocations(states="PENDING")) == {*waiting, other}, "nothing was done"
@@ -144,7 +144,7 @@ def test_what_has_ended_is_removed_by_what_it_has_in_common(own: Client) -> None
     gone, slow = failed(own), too_slow(own)
     done = own.invoke_async("cidery.echo", {"n": 9})
     own.result(done, WAIT)
-    chosen: Chosen = {"states": "FAILED", "services": ["demo.fail", "demo.sleep"]}
+    chosen: FilterOptions = {"states": "FAILED", "services": ["demo.fail", "demo.sleep"]}
     assert cids_of(own.purge(**chosen, dry_run=True)) == {gone, slow}
     assert len(own.invocations()) == 4, "nothing was done"
     changes = own.purge(**chosen)
@@ -177,7 +177,7 @@ def test_what_cannot_be_removed_says_so_and_keeps_nothing_else(own: Client) -> N
 
 def test_what_does_not_say_which_is_refused(own: Client) -> None:
     waiting = due_later(own, 1)
-    empty: list[Chosen] = [{"services": []}, {"states": ()}, {"parent_cid": ""}]
+    empty: list[FilterOptions] = [{"services": []}, {"states": ()}, {"parent_cid": ""}]
     for chosen in empty:
         with pytest.raises(ValueError, match="is empty"):
             own.cancel(**chosen)
@@ -205,11 +205,11 @@ def test_what_does_not_say_which_is_refused(own: Client) -> None:
     assert own.get(waiting[0]).state is State.PENDING
 
 
-FAILED: Chosen = {"states": "FAILED"}
+FAILED: FilterOptions = {"states": "FAILED"}
 STEPS = {
-    "CancelInvocations": lambda: protocol.cancel((), FAILED, "", False),
-    "RetryInvocations": lambda: protocol.retry((), FAILED, None, False),
-    "PurgeInvocations": lambda: protocol.purge((), FAILED, False),
+    "CancelInvocations": lambda: operations.cancel((), FAILED, "", False),
+    "RetryInvocations": lambda: operations.retry((), FAILED, None, False),
+    "PurgeInvocations": lambda: operations.purge((), FAILED, False),
 }
 
 
@@ -223,11 +223,11 @@ def test_all_pages_are_taken(name: str) -> None:
     with pytest.raises(StopIteration) as ended:
         for token in tokens:
             assert unary.method == name
-            assert unary.request.filter == filter_of({"states": "FAILED"})
+            assert unary.request.filter == build_filter({"states": "FAILED"})
             seen.append(unary.request.page_token)
             change = invocation_pb2.InvocationChange(cid=new_cid())
             changes.append(change)
-            answer = Answer(response(changes=[change], next_page_token=token))
+            answer = Reply(response(changes=[change], next_page_token=token))
             unary = steps.send(answer)
     assert ended.value.value == changes
     assert seen == ["", "a", "b"]

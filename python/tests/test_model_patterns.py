@@ -45,7 +45,7 @@ from cidery import (
     new_cid,
     testing,
 )
-from cidery._protocol.steps import Answer
+from cidery._protocol.steps import Reply
 from cidery.testing import Node
 from cidery.v1 import invocation_pb2, outcome_pb2
 from cidery.zato import _callback_inputs as callback_inputs
@@ -353,13 +353,13 @@ def test_a_group_that_is_no_longer_kept_is_told_without_what_only_it_knew() -> N
 
 def test_a_group_is_looked_at_once_in_a_process() -> None:
     cid = new_cid()
-    first, second = callback_inputs._group(cid), callback_inputs._group(cid)
+    first, second = callback_inputs._get_group(cid), callback_inputs._get_group(cid)
     assert next(first).request.cid == cid
     found = outcome_pb2.Invocation(cid=cid, state=outcome_pb2.STATE_SUCCEEDED)
-    found.idempotency_key = callback_inputs.key_of("a.source", "a/cid")
+    found.idempotency_key = callback_inputs.idempotency_key("a.source", "a/cid")
     response = invocation_pb2.GetInvocationResponse(invocation=found)
     with pytest.raises(StopIteration) as known:
-        first.send(Answer(response))
+        first.send(Reply(response))
     assert (known.value.value.source, known.value.value.cid) == ("a.source", "a/cid")
     with pytest.raises(StopIteration) as again:
         next(second)
@@ -367,12 +367,12 @@ def test_a_group_is_looked_at_once_in_a_process() -> None:
 
 
 def test_groups_are_not_kept_for_ever() -> None:
-    groups = callback_inputs._Groups()
-    for n in range(callback_inputs._MOST_GROUPS + 5):
-        groups.note(str(n), callback_inputs._Group(str(n)))
-    assert groups.find("4") is None
-    assert groups.find("5") == callback_inputs._Group("5")
-    assert len(groups._known) == callback_inputs._MOST_GROUPS
+    groups = callback_inputs._GroupCache()
+    for n in range(callback_inputs._MAX_CACHED_GROUPS + 5):
+        groups.put(str(n), callback_inputs._FanOutGroup(str(n)))
+    assert groups.get("4") is None
+    assert groups.get("5") == callback_inputs._FanOutGroup("5")
+    assert len(groups._groups) == callback_inputs._MAX_CACHED_GROUPS
 
 
 def test_a_name_that_leaves_no_room_in_the_key_is_left_out() -> None:

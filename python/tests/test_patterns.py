@@ -33,11 +33,11 @@ from cidery import (
     service,
     testing,
 )
-from cidery._protocol import operations as protocol
-from cidery._protocol.batch import accept
-from cidery._protocol.steps import Answer, Unary
+from cidery._protocol import operations
+from cidery._protocol.batch import accept_batch
+from cidery._protocol.steps import Reply, UnaryCall
 from cidery._service import patterns as patterns
-from cidery._service.context import Facts
+from cidery._service.context import InvocationInfo
 from cidery._worker.dispatch import DispatchPlatform
 from cidery.testing import Node, Trial
 
@@ -212,29 +212,29 @@ def test_a_join_ends_with_whoever_waits(waits: Any, serve: Serve, client: Client
     client.cancel(services="demo.sleep", states="RUNNING")
 
 
-class KeptLine:
-    """What stands for the way to the node: it keeps the calls."""
+class FakeConnection:
+    """A connection that records the calls and never replies."""
 
     def __init__(self) -> None:
-        self.calls: list[Unary] = []
+        self.calls: list[UnaryCall] = []
 
-    def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
-        self.calls.append(unary)
+    def call(self, call: UnaryCall) -> concurrent.futures.Future[Reply]:
+        self.calls.append(call)
         return concurrent.futures.Future()
 
 
 def test_whoever_only_looks_keeps_its_seat() -> None:
-    line: Any = KeptLine()
-    facts = Facts(cid="c", service="s", raw={}, data_format=DataFormat.DICT)
-    platform = DispatchPlatform(line, facts, "token", frozenset())
-    platform.call(next(protocol.get("c", None)))
-    waits = platform.call(next(protocol.get("c", 5)))
-    accepts = platform.call(next(accept([], Options(), {})))
+    connection: Any = FakeConnection()
+    info = InvocationInfo(cid="c", service="s", raw={}, data_format=DataFormat.DICT)
+    platform = DispatchPlatform(connection, info, "token", frozenset())
+    platform.call(next(operations.get_invocation("c", None)))
+    waits = platform.call(next(operations.get_invocation("c", 5)))
+    accepts = platform.call(next(accept_batch([], Options(), {})))
     token = ("cidery-dispatch", "token")
-    assert [token in unary.metadata for unary in line.calls] == [False, True, True]
+    assert [token in call.metadata for call in connection.calls] == [False, True, True]
     # What waits ends with whoever waits, also where that comes a moment too late.
     platform.cancel()
-    late = platform.call(next(protocol.pause(5)))
+    late = platform.call(next(operations.sleep(5)))
     assert [each.cancelled() for each in (waits, accepts, late)] == [True, False, True]
 
 
@@ -378,7 +378,7 @@ def test_what_never_began_is_repeated_by_nobody_else(serve: Serve, client: Clien
 
 
 def intervals(policy: RetryPolicy) -> list[float]:
-    return [round(each, 6) for each in patterns._intervals(policy)]
+    return [round(each, 6) for each in patterns._backoff_intervals(policy)]
 
 
 def test_waits_grow_to_the_longest_and_end_with_the_calls() -> None:

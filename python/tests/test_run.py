@@ -14,7 +14,7 @@ from running import Run
 
 from cidery import Client, EventKind, Internal, InvalidArgument
 from cidery.__main__ import parser
-from cidery._cli.discovery import files_of, module_name
+from cidery._cli.discovery import find_files, module_name
 from cidery._cli.run import RunOptions, _command
 from cidery.testing import Node
 
@@ -402,7 +402,7 @@ def test_modules_are_named_by_their_path(tmp_path: Path) -> None:
 def test_hidden_files_are_left_out(tmp_path: Path) -> None:
     for name in ("a.py", ".b.py", "__init__.py", "c.txt"):
         (tmp_path / name).touch()
-    assert [file.name for file in files_of([tmp_path, tmp_path / "a.py"])] == ["a.py"]
+    assert [file.name for file in find_files([tmp_path, tmp_path / "a.py"])] == ["a.py"]
 
 
 def test_tests_and_virtual_environments_are_left_out(tmp_path: Path) -> None:
@@ -421,10 +421,10 @@ def test_tests_and_virtual_environments_are_left_out(tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert files_of([tmp_path]) == [tmp_path / "a.py", tmp_path / "crm" / "b.py"]
+    assert find_files([tmp_path]) == [tmp_path / "a.py", tmp_path / "crm" / "b.py"]
     # Whoever names one means it.
     tests = tmp_path / "tests"
-    assert files_of([tests, tmp_path / "setup.py"]) == [tests / "e.py", tmp_path / "setup.py"]
+    assert find_files([tests, tmp_path / "setup.py"]) == [tests / "e.py", tmp_path / "setup.py"]
 
 
 def test_a_project_under_src_imports_itself_by_its_whole_names(

@@ -45,10 +45,10 @@ from cidery import (
     testing,
 )
 from cidery._service.definition import Definition
-from cidery._sio.model_declarations import elements_of
-from cidery._sio.validation import Checked, check_input, check_output
-from cidery._values.json_codec import json_text, read_exact
-from cidery._values.struct_pb import normalized
+from cidery._sio.model_declarations import elements_of_model
+from cidery._sio.validation import ValidationResult, check_input, check_output
+from cidery._values.json_codec import parse_json_exact, to_json
+from cidery._values.struct_pb import round_trip
 from cidery.testing import Node
 from cidery.v1 import service_pb2
 
@@ -62,7 +62,7 @@ def declared(entry: dict[str, Any]) -> service_pb2.SimpleIo:
 
 
 def outcome(sio: Sio, case: dict[str, Any]) -> dict[str, Any]:
-    found: Checked
+    found: ValidationResult
     if "input" in case:
         found, elem = check_input(sio, case["input"]), ""
     else:
@@ -71,7 +71,7 @@ def outcome(sio: Sio, case: dict[str, Any]) -> dict[str, Any]:
         return {"violations": [[v.path, v.reason] for v in found.violations]}
     value = {elem: found.value} if elem else found.value
     # As text: the order is the declaration's.
-    came = {"becomes": json_text(value)}
+    came = {"becomes": to_json(value)}
     return {**came, "ignored": ",".join(found.ignored)} if found.ignored else came
 
 
@@ -86,7 +86,7 @@ CASES = [
 def test_the_corpus_holds(entry: dict[str, Any], case: dict[str, Any]) -> None:
     expected = {key: value for key, value in case.items() if key not in ("input", "output")}
     if "becomes" in expected:
-        expected["becomes"] = json_text(expected["becomes"])
+        expected["becomes"] = to_json(expected["becomes"])
     assert outcome(Sio.from_proto(declared(entry)), case) == expected
 
 
@@ -104,7 +104,7 @@ def test_a_node_says_of_the_corpus_what_the_check_says(node: Node, client: Clien
         def declare(_: Any, sio: Sio = sio) -> tuple[Sio, dict[str, Any]]:
             return sio, {}
 
-        body = {"name": name, "_declare": staticmethod(declare)}
+        body = {"name": name, "_read_declaration": staticmethod(declare)}
         services.append(type("OfOne", (OfCorpus,), body))
     compared = 0
     with cidery.Worker(*services, node=node.address):
@@ -113,7 +113,7 @@ def test_a_node_says_of_the_corpus_what_the_check_says(node: Node, client: Clien
             for case in entry["cases"]:
                 if "input" not in case:
                     continue
-                found = check_input(declarations[name], normalized(case["input"]))
+                found = check_input(declarations[name], round_trip(case["input"]))
                 expected = [(v.path, v.reason, v.description) for v in found.violations]
                 with pytest.raises(cidery.CideryError) as caught:
                     client.invoke(name, case["input"])
@@ -185,7 +185,7 @@ class Enums:
 
 
 FORMS: list[tuple[str, Sio]] = [
-    ("scalars", Sio(input=elements_of(Scalars))),
+    ("scalars", Sio(input=elements_of_model(Scalars))),
     (
         "scalars",
         Sio.declared(
@@ -202,8 +202,8 @@ FORMS: list[tuple[str, Sio]] = [
             ]
         ),
     ),
-    ("optional", Sio(input=elements_of(Optional))),
-    ("nested", Sio(input=elements_of(Order))),
+    ("optional", Sio(input=elements_of_model(Optional))),
+    ("nested", Sio(input=elements_of_model(Order))),
     ("strict", Sio(input=Elements((Int("cust_id", range=I64),), keys=UnknownKeys.REFUSE))),
     ("kept", Sio(input=Elements((Int("cust_id", range=I64),), keys=UnknownKeys.KEEP))),
     ("list", Sio(input=Elements((Int("id", range=I64), Text("-name")), is_list=True))),
@@ -238,7 +238,7 @@ def test_what_is_declared_in_python_is_what_is_declared_in_rust(name: str, sio: 
 def test_enums_are_texts_that_are_allowed() -> None:
     (entry,) = [entry for entry in CORPUS if entry["name"] == "enums"]
     by_name = {element.name: element for element in declared(entry).input.elements}
-    found = Sio(input=elements_of(Enums)).to_proto().input.elements
+    found = Sio(input=elements_of_model(Enums)).to_proto().input.elements
     assert {element.name: element for element in found} == by_name
 
 
@@ -272,10 +272,10 @@ def element_of(kind: str, of: str) -> Element:
 def test_the_table_of_types_holds(side: str, row: re.Match[str]) -> None:
     sio = Sio.declared(**{side: [element_of(row["kind"], row["of"].strip())]})
     check = check_input if side == "input" else check_output
-    found = check(sio, {"x": read_exact(row["given"])})
+    found = check(sio, {"x": parse_json_exact(row["given"])})
     if row["becomes"].startswith("`"):
         assert found.violations == []
-        becomes = json_text(found.value["x"])
+        becomes = to_json(found.value["x"])
         assert json.dumps(json.loads(becomes)) == json.dumps(json.loads(row["becomes"].strip("`")))
     else:
         code, _, path = row["becomes"].partition(" at ")
@@ -492,7 +492,7 @@ def test_a_default_factory_runs_for_each_call(model: Any, node: Node, client: Cl
         def handle(self) -> Any:
             return {"rid": self.request.input.rid, "tags": self.request.input.tags}
 
-    by_name = {element.name: element for element in elements_of(model).elements}
+    by_name = {element.name: element for element in elements_of_model(model).elements}
     assert by_name["rid"].is_optional
     assert not by_name["rid"].has_default
     assert by_name["tags"].default_value == []
@@ -598,7 +598,7 @@ def test_what_a_model_computes_comes_out_and_does_not_go_in(model: Any) -> None:
             return self.request.input
 
     assert testing.run(Counts, {"text": "four"}) == {"text": "four", "length": 4}
-    assert [element.name for element in elements_of(model).elements] == ["text"]
+    assert [element.name for element in elements_of_model(model).elements] == ["text"]
 
 
 class Renamed(pydantic.BaseModel):

@@ -20,7 +20,7 @@ from google.protobuf.struct_pb2 import Value
 
 from cidery import Bunch, InvalidArgument
 from cidery._values.plain import plain
-from cidery._values.struct_pb import from_value, normalized, to_value
+from cidery._values.struct_pb import from_value, round_trip, to_value
 
 FIXTURES = Path(__file__).parent.parent.parent / "tests" / "fixtures"
 
@@ -70,7 +70,7 @@ def nested(depth: int) -> Any:
 
 
 def test_values_are_as_deep_as_the_contract_says() -> None:
-    assert normalized(plain(nested(32))) == nested(32)
+    assert round_trip(plain(nested(32))) == nested(32)
     with pytest.raises(TypeError, match="nested deeper than 32"):
         plain(nested(33))
     with pytest.raises(InvalidArgument):
@@ -163,11 +163,11 @@ def test_what_contains_itself_is_a_type_error() -> None:
 
 def test_digits_and_bytes_are_texts_on_the_way() -> None:
     value = {"big": 2**53, "price": decimal.Decimal("1.10"), "content": b"\x00\xff"}
-    assert normalized(value) == {"big": "9007199254740992", "price": "1.10", "content": "AP8="}
+    assert round_trip(value) == {"big": "9007199254740992", "price": "1.10", "content": "AP8="}
 
 
 def test_responses_have_dot_access_at_every_level() -> None:
-    response = normalized({"my_response_elem": {"rows": [{"name": "a"}]}})
+    response = round_trip({"my_response_elem": {"rows": [{"name": "a"}]}})
     assert response.my_response_elem.rows[0].name == "a"
     assert response["my_response_elem"]["rows"][0]["name"] == "a"
     assert response.at("my_response_elem.rows.0.name") == "a"

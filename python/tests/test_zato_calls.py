@@ -22,7 +22,7 @@ from cidery import Internal as InternalFailure
 from cidery import NotFound as NotFoundFailure
 from cidery import Service as OwnService
 from cidery.testing import Node
-from cidery.zato._arguments import Call
+from cidery.zato._arguments import InvokeArguments
 from cidery.zato._exceptions import (
     NAMES,
     BadRequest,
@@ -174,8 +174,8 @@ def test_parameters_of_background_calls_have_an_order_of_their_own(
 def test_a_response_to_csv_is_the_object_that_it_is(does: Calls) -> None:
     asked = does(lambda self: self.invoke(Says, "a,b\r\n1,2\r\n", data_format="csv"))
     assert asked.raw == [{"a": "1", "b": "2"}]
-    assert Call.waiting("a\r\n", data_format="csv").options.response_format == "dict"
-    assert Call.waiting({"a": 1}).options == Options()
+    assert InvokeArguments.for_invoke("a\r\n", data_format="csv").options.response_format == "dict"
+    assert InvokeArguments.for_invoke({"a": 1}).options == Options()
 
 
 @pytest.mark.parametrize(

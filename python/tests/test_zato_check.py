@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from cidery._cli.check import uses_of
+from cidery._cli.check import find_uses
 
 
 def listed(tmp_path: Path, source: str) -> list[str]:
     """What one module uses."""
     module = tmp_path / "uses.py"
     module.write_text(source)
-    return [use.what for use in sorted(uses_of(module))]
+    return [use.description for use in sorted(find_uses(module))]
 
 
 USES = """
@@ -60,7 +60,9 @@ def test_a_base_class_in_another_file_counts_with_what_it_has(tmp_path: Path) ->
         "    def handle(self):\n"
         "        self.help(self.limit, self.made, self.cache)\n"
     )
-    assert [(use.file, use.what) for use in uses_of(base, own)] == [(str(own), "`self.cache`")]
+    assert [(use.file, use.description) for use in find_uses(base, own)] == [
+        (str(own), "`self.cache`")
+    ]
 
 
 def test_what_is_not_a_service_is_none(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cidery import Client, Date, Dict, EventKind, Int, Internal, InvalidArgument, testing
-from cidery._cli.check import uses_of
+from cidery._cli.check import find_uses
 from cidery._sio.declaration import Elements
 from cidery._worker.worker import Worker
 from cidery.zato import _typing
@@ -317,7 +317,7 @@ class DoesNot(Service):
 
 def test_a_generator_is_found_without_running_it(tmp_path: Path) -> None:
     (tmp_path / "yields.py").write_text(YIELDS)
-    assert [(use.line, use.what) for use in uses_of(tmp_path / "yields.py")] == [
+    assert [(use.line, use.description) for use in find_uses(tmp_path / "yields.py")] == [
         (5, "`handle`: a generator as the response"),
         (12, "`self.response.payload`: a generator as the response"),
     ]

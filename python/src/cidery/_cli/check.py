@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cidery import zato
-from cidery._cli.discovery import files_of
+from cidery._cli.discovery import find_files
 from cidery._protocol.options import DataFormat
 from cidery._service.request import Request
-from cidery._service.response import Outgoing
+from cidery._service.response import HandlerResponse
 from cidery.zato._arguments import DATA_FORMAT
 from cidery.zato._service import Service
 
 # What is called by the model and not by the layer.
-_HOOKS = frozenset(
+_UNSUPPORTED_HOOKS = frozenset(
     (
         "accept",
         "after_add_to_store",
@@ -36,7 +36,7 @@ _HOOKS = frozenset(
         "get_request_hash",
     )
 )
-_OF_REQUEST = frozenset(dir(Request)) | {
+_REQUEST_ATTRIBUTES = frozenset(dir(Request)) | {
     "cid",
     "data_format",
     "headers",
@@ -47,9 +47,9 @@ _OF_REQUEST = frozenset(dir(Request)) | {
     "raw_request",
     "text",
 }
-_OF_RESPONSE = frozenset(dir(Outgoing)) | {"metadata", "data_format"}
-_OF_PATTERNS = frozenset({"fanout", "invoke_retry", "parallel"})
-_OF_SIMPLE_IO = frozenset(
+_RESPONSE_ATTRIBUTES = frozenset(dir(HandlerResponse)) | {"metadata", "data_format"}
+_PATTERNS = frozenset({"fanout", "invoke_retry", "parallel"})
+_SIMPLE_IO_ATTRIBUTES = frozenset(
     (
         "csv",
         "empty_strings",
@@ -64,7 +64,7 @@ _OF_SIMPLE_IO = frozenset(
         "unknown_keys",
     )
 )
-_OF_SERVICE = (
+_SERVICE_ATTRIBUTES = (
     frozenset(dir(Service))
     | set(Service.__annotations__)
     | {
@@ -76,59 +76,65 @@ _OF_SERVICE = (
     }
 )
 # What a class declares by its attributes, and the layer does not read.
-_DECLARED = {"schema": "JSON Schema of the input"}
-_INSIDE = {"patterns": _OF_PATTERNS, "request": _OF_REQUEST, "response": _OF_RESPONSE}
-_INVOKES = frozenset(("self.invoke", "self.invoke_async"))
-_LEFT_OUT = frozenset(("set_response_func", "target"))
+_UNSUPPORTED_ATTRIBUTES = {"schema": "JSON Schema of the input"}
+_ATTRIBUTES_OF = {
+    "patterns": _PATTERNS,
+    "request": _REQUEST_ATTRIBUTES,
+    "response": _RESPONSE_ATTRIBUTES,
+}
+_INVOKE_METHODS = frozenset(("self.invoke", "self.invoke_async"))
+_UNSUPPORTED_ARGUMENTS = frozenset(("set_response_func", "target"))
 _FORMATS = frozenset(each.value for each in DataFormat)
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True, order=True)
-class Use:
+class UnsupportedUse:
     """One thing that is used beyond the layer."""
 
     file: str
     line: int
-    what: str
+    description: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.what}"
+        return f"{self.file}:{self.line}: {self.description}"
 
 
 def check(paths: list[str]) -> int:
     """Lists what the files use; answers 1 where there is anything, 2 where one cannot be read."""
-    modules, unread = [], []
+    modules, unreadable = [], []
     try:
-        for file in files_of(paths):
+        for file in find_files(paths):
             try:
-                modules.append(_Module.of(file))
+                modules.append(_SourceModule.of(file))
             except (OSError, SyntaxError, ValueError) as error:
-                unread.append(f"{file}: {error}")
+                unreadable.append(f"{file}: {error}")
     except FileNotFoundError as error:
-        unread.append(str(error))
-    uses = {use for module in modules for use in _uses(module, modules)}
+        unreadable.append(str(error))
+    uses = {use for module in modules for use in _find_module_uses(module, modules)}
     for use in sorted(uses):
         sys.stdout.write(f"{use}\n")
-    for line in unread:
+    for line in unreadable:
         sys.stderr.write(f"{line}\n")
-    return 2 if unread else int(bool(uses))
+    return 2 if unreadable else int(bool(uses))
 
 
-def uses_of(*files: Path) -> Iterator[Use]:
+def find_uses(*files: Path) -> Iterator[UnsupportedUse]:
     """What files that belong together use beyond the layer."""
-    modules = [_Module.of(file) for file in files]
+    modules = [_SourceModule.of(file) for file in files]
     for module in modules:
-        yield from _uses(module, modules)
+        yield from _find_module_uses(module, modules)
 
 
-def _uses(module: _Module, modules: list[_Module]) -> Iterator[Use]:
-    for line, what in _Reader(module, _Family(module, modules)).read():
-        yield Use(str(module.file), line, what)
+def _find_module_uses(
+    module: _SourceModule, modules: list[_SourceModule]
+) -> Iterator[UnsupportedUse]:
+    for line, description in _UseFinder(module, _ClassHierarchy(module, modules)).find():
+        yield UnsupportedUse(str(module.file), line, description)
 
 
 @dataclass(eq=False)
-class _Module:
+class _SourceModule:
     """One file: its classes, and what its names are imported as."""
 
     file: Path
@@ -138,7 +144,7 @@ class _Module:
     """The dotted name behind a name."""
 
     @classmethod
-    def of(cls, file: Path) -> _Module:
+    def of(cls, file: Path) -> _SourceModule:
         # Bytes: a file may say how it is encoded.
         module = cls(file, ast.parse(file.read_bytes(), str(file)))
         for node in ast.walk(module.tree):
@@ -159,10 +165,10 @@ class _Module:
         return self.imported.get(first, first) + dot + rest
 
 
-class _Family:
+class _ClassHierarchy:
     """What the classes of a module descend from, as far as the files that are read say it."""
 
-    def __init__(self, module: _Module, modules: Iterable[_Module]) -> None:
+    def __init__(self, module: _SourceModule, modules: Iterable[_SourceModule]) -> None:
         self._module = module
         self._modules = {each.file.stem: each for each in modules}
 
@@ -178,7 +184,7 @@ class _Family:
         ]
         return any(name in names for name in found)
 
-    def line(self, node: ast.ClassDef) -> list[tuple[_Module, ast.ClassDef]]:
+    def line(self, node: ast.ClassDef) -> list[tuple[_SourceModule, ast.ClassDef]]:
         """The class and those that it descends from."""
         line = [(self._module, node)]
         for module, cls in line:
@@ -188,39 +194,41 @@ class _Family:
                     line.append(found)
         return line
 
-    def _find(self, module: _Module, base: ast.expr) -> tuple[_Module, ast.ClassDef] | None:
+    def _find(
+        self, module: _SourceModule, base: ast.expr
+    ) -> tuple[_SourceModule, ast.ClassDef] | None:
         name = ast.unparse(base)
         if name in module.classes:
             return module, module.classes[name]
         owner, _, name = module.full_name(base).rpartition(".")
         other = self._modules.get(owner.rpartition(".")[2])
-        if other is None or name not in other.classes or _is_of_model(owner):
+        if other is None or name not in other.classes or _is_zato_module(owner):
             return None
         return other, other.classes[name]
 
 
-class _Reader:
-    def __init__(self, module: _Module, family: _Family) -> None:
+class _UseFinder:
+    def __init__(self, module: _SourceModule, hierarchy: _ClassHierarchy) -> None:
         self._module = module
-        self._family = family
+        self._hierarchy = hierarchy
 
-    def read(self) -> Iterator[tuple[int, str]]:
+    def find(self) -> Iterator[tuple[int, str]]:
         for node in ast.walk(self._module.tree):
             if isinstance(node, ast.ImportFrom) and node.module:
-                yield from self._imported(node)
+                yield from self._check_import(node)
             elif isinstance(node, ast.Import):
                 for alias in node.names:
-                    if _is_of_model(alias.name) and alias.name not in zato.LAYER:
+                    if _is_zato_module(alias.name) and alias.name not in zato.LAYER:
                         yield node.lineno, f"the module `{alias.name}`"
-            elif isinstance(node, ast.Attribute) and _named(node.value) == "DATA_FORMAT":
+            elif isinstance(node, ast.Attribute) and _name_of(node.value) == "DATA_FORMAT":
                 if not hasattr(DATA_FORMAT, node.attr):
                     yield node.lineno, f"`DATA_FORMAT.{node.attr}`"
             elif isinstance(node, ast.ClassDef):
-                yield from self._class(node)
+                yield from self._check_class(node)
 
-    def _imported(self, node: ast.ImportFrom) -> Iterator[tuple[int, str]]:
+    def _check_import(self, node: ast.ImportFrom) -> Iterator[tuple[int, str]]:
         module = node.module or ""
-        if not _is_of_model(module):
+        if not _is_zato_module(module):
             return
         if module not in zato.LAYER:
             yield node.lineno, f"the module `{module}`"
@@ -230,81 +238,87 @@ class _Reader:
             if alias.name not in zato.LAYER[module] and not is_module:
                 yield node.lineno, f"`{alias.name}` of `{module}`"
 
-    def _class(self, node: ast.ClassDef) -> Iterator[tuple[int, str]]:
+    def _check_class(self, node: ast.ClassDef) -> Iterator[tuple[int, str]]:
         if node.name == "SimpleIO":
-            yield from _simple_io(node)
-        elif self._family.is_a(node, "Service"):
-            yield from self._service(node)
-        elif self._family.is_a(node, "Model"):
+            yield from _check_simple_io(node)
+        elif self._hierarchy.is_a(node, "Service"):
+            yield from self._check_service(node)
+        elif self._hierarchy.is_a(node, "Model"):
             for statement in node.body:
                 if isinstance(statement, _Function) and statement.name == "after_created":
                     yield statement.lineno, "`Model.after_created`"
 
-    def _service(self, node: ast.ClassDef) -> Iterator[tuple[int, str]]:
+    def _check_service(self, node: ast.ClassDef) -> Iterator[tuple[int, str]]:
         for statement in node.body:
             if isinstance(statement, ast.ClassDef) and statement.name == "IO":
                 yield statement.lineno, "`class IO`: declarations of 4.1"
-            for name in _DECLARED.keys() & set(_assigned(statement)):
-                yield statement.lineno, f"`{name}`: {_DECLARED[name]}"
+            for name in _UNSUPPORTED_ATTRIBUTES.keys() & set(_assigned(statement)):
+                yield statement.lineno, f"`{name}`: {_UNSUPPORTED_ATTRIBUTES[name]}"
             if not isinstance(statement, _Function):
                 continue
-            if statement.name in _HOOKS:
+            if statement.name in _UNSUPPORTED_HOOKS:
                 yield statement.lineno, f"the hook `{statement.name}`"
             if statement.name.startswith("handle_"):
                 yield statement.lineno, f"`{statement.name}`: a handler for one HTTP verb"
             if statement.name == "handle" and _yields(statement):
                 yield statement.lineno, "`handle`: a generator as the response"
-        known = _OF_SERVICE.union(*(_own(cls) for _, cls in self._family.line(node)))
+        known = _SERVICE_ATTRIBUTES.union(
+            *(_defined_names(cls) for _, cls in self._hierarchy.line(node))
+        )
         for statement in node.body:
             local = _local_names(statement)
             for part in ast.walk(statement):
                 if isinstance(part, ast.Assign) and _assigns_generator(part):
                     yield part.lineno, "`self.response.payload`: a generator as the response"
                 if isinstance(part, ast.Call):
-                    yield from _call(part)
+                    yield from _check_call(part)
                 if isinstance(part, ast.Attribute):
-                    what = _attribute(part, known, local)
-                    if what:
-                        yield part.lineno, what
+                    description = _check_attribute(part, known, local)
+                    if description:
+                        yield part.lineno, description
 
 
-def _simple_io(node: ast.ClassDef) -> Iterator[tuple[int, str]]:
+def _check_simple_io(node: ast.ClassDef) -> Iterator[tuple[int, str]]:
     for statement in node.body:
         if isinstance(statement, ast.ClassDef):
             yield statement.lineno, f"`SimpleIO.{statement.name}`"
         for name in _assigned(statement):
-            if name not in _OF_SIMPLE_IO:
+            if name not in _SIMPLE_IO_ATTRIBUTES:
                 yield statement.lineno, f"`SimpleIO.{name}`"
 
 
-def _call(node: ast.Call) -> Iterator[tuple[int, str]]:
+def _check_call(node: ast.Call) -> Iterator[tuple[int, str]]:
     """What a call asks for that is left out."""
-    if ast.unparse(node.func) not in _INVOKES:
+    if ast.unparse(node.func) not in _INVOKE_METHODS:
         return
-    named = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
-    for name in sorted(_LEFT_OUT.intersection(named)):
+    keywords = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+    for name in sorted(_UNSUPPORTED_ARGUMENTS.intersection(keywords)):
         yield node.lineno, f"`{name}` of `{ast.unparse(node.func)}`"
     # Positions are those of the model's signatures.
-    service = _text(node.args[0] if node.args else named.get("name", named.get("zato_name")))
+    service = _string_of(
+        node.args[0] if node.args else keywords.get("name", keywords.get("zato_name"))
+    )
     if "@" in service:
         yield node.lineno, f"`{service}`: a service of one server"
-    data_format = _text(node.args[3] if len(node.args) > 3 else named.get("data_format"))
+    data_format = _string_of(node.args[3] if len(node.args) > 3 else keywords.get("data_format"))
     if data_format and data_format not in _FORMATS:
         yield node.lineno, f"the data format `{data_format}`"
 
 
-def _attribute(node: ast.Attribute, known: frozenset[str], local: dict[str, str]) -> str | None:
+def _check_attribute(
+    node: ast.Attribute, known: frozenset[str], local: dict[str, str]
+) -> str | None:
     first, *steps = ast.unparse(node).split(".")
     if not all(step.isidentifier() for step in steps):
         return None
-    of_self = local.get(first, first).split(".") + steps
-    if of_self[0] != "self":
+    path = local.get(first, first).split(".") + steps
+    if path[0] != "self":
         return None
-    if len(of_self) == 2:
-        return None if of_self[1] in known else f"`self.{of_self[1]}`"
-    inside = _INSIDE.get(of_self[1])
-    if len(of_self) == 3 and inside is not None and of_self[2] not in inside:
-        return f"`{'.'.join(of_self)}`"
+    if len(path) == 2:
+        return None if path[1] in known else f"`self.{path[1]}`"
+    allowed = _ATTRIBUTES_OF.get(path[1])
+    if len(path) == 3 and allowed is not None and path[2] not in allowed:
+        return f"`{'.'.join(path)}`"
     return None
 
 
@@ -312,32 +326,32 @@ def _local_names(function: ast.AST) -> dict[str, str]:
     """`request` for `self.request`, where a function says `request = self.request`."""
     names = {}
     for node in ast.walk(function):
-        if isinstance(node, ast.Assign) and ast.unparse(node.value) in _WRITTEN_OUT:
+        if isinstance(node, ast.Assign) and ast.unparse(node.value) in _ALIASED_EXPRESSIONS:
             for target in node.targets:
                 if isinstance(target, ast.Name):
                     names[target.id] = ast.unparse(node.value)
     return names
 
 
-_WRITTEN_OUT = frozenset({"self", *(f"self.{name}" for name in _INSIDE)})
+_ALIASED_EXPRESSIONS = frozenset({"self", *(f"self.{name}" for name in _ATTRIBUTES_OF)})
 
 
-def _own(node: ast.ClassDef) -> set[str]:
+def _defined_names(node: ast.ClassDef) -> set[str]:
     """The attributes that a class makes itself."""
-    own = {name for statement in node.body for name in _assigned(statement)}
-    own |= {s.name for s in node.body if isinstance(s, (*_Function, ast.ClassDef))}
+    names = {name for statement in node.body for name in _assigned(statement)}
+    names |= {s.name for s in node.body if isinstance(s, (*_Function, ast.ClassDef))}
     for part in ast.walk(node):
         is_set = isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store)
-        if is_set and _named(part.value) == "self":  # type: ignore[attr-defined]
-            own.add(part.attr)  # type: ignore[attr-defined]
-    return own
+        if is_set and _name_of(part.value) == "self":  # type: ignore[attr-defined]
+            names.add(part.attr)  # type: ignore[attr-defined]
+    return names
 
 
 def _assigned(statement: ast.stmt) -> Iterator[str]:
     """The names that a statement assigns to, annotated or not."""
     targets = [statement.target] if isinstance(statement, ast.AnnAssign) else []
     for target in getattr(statement, "targets", targets):
-        name = _named(target)
+        name = _name_of(target)
         if name:
             yield name
 
@@ -357,14 +371,14 @@ def _assigns_generator(node: ast.Assign) -> bool:
     return is_payload and isinstance(node.value, ast.GeneratorExp)
 
 
-def _named(node: ast.AST) -> str | None:
+def _name_of(node: ast.AST) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def _text(node: ast.AST | None) -> str:
+def _string_of(node: ast.AST | None) -> str:
     is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
     return node.value if is_text else ""  # type: ignore[union-attr]
 
 
-def _is_of_model(module: str) -> bool:
+def _is_zato_module(module: str) -> bool:
     return module == "zato" or module.startswith("zato.")

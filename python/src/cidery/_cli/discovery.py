@@ -12,11 +12,11 @@ from typing import Any
 
 from cidery._service.service import Service
 
-_ROOTS = frozenset({"src", "source"})
-_NO_SERVICES = frozenset({"node_modules", "site-packages", "test", "tests", "venv"})
+_SOURCE_ROOTS = frozenset({"src", "source"})
+_EXCLUDED_FOLDERS = frozenset({"node_modules", "site-packages", "test", "tests", "venv"})
 
 
-def files_of(paths: Iterable[str | Path]) -> list[Path]:
+def find_files(paths: Iterable[str | Path]) -> list[Path]:
     """The Python files of files and folders, in order.
 
     Of folders, what is hidden, tests, virtual environments and `setup.py` are left out: to import
@@ -35,83 +35,83 @@ def _files_in(folder: Path) -> list[Path]:
     found = []
     for at, folders, files in os.walk(folder):
         # What is taken out here is not walked into.
-        folders[:] = [name for name in folders if not _is_left_out(Path(at, name))]
+        folders[:] = [name for name in folders if not _is_excluded(Path(at, name))]
         found += [Path(at, name) for name in files if _may_have_services(name)]
     return sorted(found)
 
 
-def _is_left_out(folder: Path) -> bool:
-    is_other = folder.name in _NO_SERVICES or folder.name.startswith((".", "__"))
+def _is_excluded(folder: Path) -> bool:
+    is_other = folder.name in _EXCLUDED_FOLDERS or folder.name.startswith((".", "__"))
     return is_other or (folder / "pyvenv.cfg").exists()
 
 
 def _may_have_services(name: str) -> bool:
     is_test = name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
-    is_left_out = is_test or name == "setup.py" or name.startswith((".", "__"))
-    return name.endswith(".py") and not is_left_out
+    is_excluded = is_test or name == "setup.py" or name.startswith((".", "__"))
+    return name.endswith(".py") and not is_excluded
 
 
 def module_name(file: Path) -> str:
     """The name of a module by its path: from a `src` folder above it, else by its file alone."""
-    root = _root(file)
+    root = _source_root(file)
     if file.parent.name == "services" or root is None:
         return file.stem
     return ".".join(file.resolve().relative_to(root).with_suffix("").parts)
 
 
-def _root(file: Path) -> Path | None:
+def _source_root(file: Path) -> Path | None:
     """The `src` folder above it: what is in that imports itself from there."""
-    return next((above for above in file.resolve().parents if above.name in _ROOTS), None)
+    return next((above for above in file.resolve().parents if above.name in _SOURCE_ROOTS), None)
 
 
-def load(file: Path) -> ModuleType:
+def load_module(file: Path) -> ModuleType:
     """Imports a file as a module, anew."""
     name = module_name(file)
     # Modules beside it can be imported by it, and those of its project by their whole names.
-    for folder in (file.parent, _root(file)):
+    for folder in (file.parent, _source_root(file)):
         if folder is not None and str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"`{file}` is no Python module")
     module = importlib.util.module_from_spec(spec)
-    before = sys.modules.get(name)
+    previous = sys.modules.get(name)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except BaseException:
         # What ran before goes on.
-        if before is not None:
-            sys.modules[name] = before
+        if previous is not None:
+            sys.modules[name] = previous
         else:
             del sys.modules[name]
         raise
-    _put(name, module)
+    _register(name, module)
     return module
 
 
-def load_all(files: Iterable[Path]) -> Iterator[tuple[Path, ModuleType | Exception]]:
+def load_modules(files: Iterable[Path]) -> Iterator[tuple[Path, ModuleType | Exception]]:
     """Imports files anew, each once: those that import one another get what is new as well."""
     files = list(files)
     importlib.invalidate_caches()
-    before: dict[Path, ModuleType] = {}
+    previous: dict[Path, ModuleType] = {}
     for file in files:
         if _is_loaded(file):
-            before[file] = _take(module_name(file))
+            previous[file] = _unregister(module_name(file))
     for file in files:
         if _is_loaded(file):
             # Another one has imported it.
             yield file, sys.modules[module_name(file)]
             continue
-        found = _loaded(file)
-        if isinstance(found, Exception) and file in before:
-            _put(module_name(file), before[file])
+        found = _try_load(file)
+        if isinstance(found, Exception) and file in previous:
+            _register(module_name(file), previous[file])
         yield file, found
 
 
-def _loaded(file: Path) -> ModuleType | Exception:
+def _try_load(file: Path) -> ModuleType | Exception:
     try:
-        return load(file)
+        return load_module(file)
     except KeyboardInterrupt:
         raise
     except Exception as error:
@@ -121,7 +121,7 @@ def _loaded(file: Path) -> ModuleType | Exception:
         return ImportError(f"`{file}` raises {error!r}")
 
 
-def _put(name: str, module: ModuleType) -> None:
+def _register(name: str, module: ModuleType) -> None:
     """Has a module be found by its name, and in its package, as an import does."""
     sys.modules[name] = module
     package, _, last = name.rpartition(".")
@@ -129,7 +129,7 @@ def _put(name: str, module: ModuleType) -> None:
         setattr(sys.modules[package], last, module)
 
 
-def _take(name: str) -> ModuleType:
+def _unregister(name: str) -> ModuleType:
     """Has a module be found no more."""
     module = sys.modules.pop(name)
     package, _, last = name.rpartition(".")
@@ -144,11 +144,11 @@ def _is_loaded(file: Path) -> bool:
     return found is not None and Path(found).resolve() == file
 
 
-def services_of(module: ModuleType) -> Iterator[Any]:
+def find_services(module: ModuleType) -> Iterator[Any]:
     """The services that a module defines: classes with a `handle`, and decorated functions."""
     for value in list(vars(module).values()):
-        made = getattr(value, "service_class", None)
-        if (isinstance(made, type) and made.__module__ == module.__name__) or (
+        cls = getattr(value, "service_class", None)
+        if (isinstance(cls, type) and cls.__module__ == module.__name__) or (
             isinstance(value, type)
             and issubclass(value, Service)
             and value.__module__ == module.__name__

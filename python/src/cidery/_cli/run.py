@@ -13,14 +13,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from cidery._cli.discovery import files_of, load_all, module_name, services_of
-from cidery._cli.supervisor import Parent, Processes
+from cidery._cli.discovery import find_files, find_services, load_modules, module_name
+from cidery._cli.supervisor import ParentProcess, Supervisor
 from cidery._errors.exceptions import CideryError, InvalidArgument
 from cidery._service.definition import Definition
 from cidery._worker.worker import Worker
 
 _log = logging.getLogger("cidery.run")
-_LOOK_EVERY = 0.3
+_POLL_INTERVAL = 0.3
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ class RunOptions:
 class Runner:
     """Serves the services of files, until it is asked to end."""
 
-    def __init__(self, options: RunOptions, parent: Parent | None = None) -> None:
+    def __init__(self, options: RunOptions, parent: ParentProcess | None = None) -> None:
         self._options = options
         self._parent = parent
-        self._asked = threading.Event()
+        self._stop_requested = threading.Event()
         self._worker: Worker | None = None
-        self._leaving: list[threading.Thread] = []
+        self._draining: list[threading.Thread] = []
 
-    def ask(self, number: int, _: FrameType | None) -> None:
+    def request_stop(self, number: int, _: FrameType | None) -> None:
         """Asks it to end."""
         _log.info("asked to end by %s", signal.Signals(number).name)
-        self._asked.set()
+        self._stop_requested.set()
 
     def run(self) -> int:
         """Serves; answers with the exit code."""
@@ -64,30 +64,30 @@ class Runner:
             from cidery import zato
 
             zato.install()
-        stamps = self._stamps()
+        stamps = self._file_stamps()
         try:
-            self._worker = self._started(self._declared_well(), is_first=True)
+            self._worker = self._start_worker(self._valid_services(), is_first=True)
         except CideryError as error:
             _log.error("%s", error)
             for violation in error.violations:
                 _log.error("  %s (%s)", violation, violation.reason)
             return error.kind.exit_code
-        self._say("serving")
+        self._log_services("serving")
         if self._parent is not None:
-            self._parent.tell_serving()
-        while not self._asked.wait(_LOOK_EVERY if self._options.reload else None):
-            found = self._stamps()
+            self._parent.notify_serving()
+        while not self._stop_requested.wait(_POLL_INTERVAL if self._options.reload else None):
+            found = self._file_stamps()
             if found != stamps:
                 stamps = found
                 self._reload()
         self._worker.stop()
-        for leaving in self._leaving:
-            leaving.join()
+        for draining in self._draining:
+            draining.join()
         return 0
 
     def _services(self, *, strict: bool) -> Iterator[Any]:
         names: dict[str, Path] = {}
-        for file, module in load_all(files_of(self._options.paths)):
+        for file, module in load_modules(find_files(self._options.paths)):
             if isinstance(module, Exception):
                 if strict and [Path(path).resolve() for path in self._options.paths] == [file]:
                     raise module
@@ -97,7 +97,7 @@ class Runner:
                 if strict or found_before is None:
                     continue
                 module = found_before
-            for found in services_of(module):
+            for found in find_services(module):
                 if found.service_name in names:
                     other = names[found.service_name]
                     _log.warning(
@@ -107,9 +107,9 @@ class Runner:
                 names[found.service_name] = file
                 yield found
 
-    def _declared_well(self) -> list[Any]:
+    def _valid_services(self) -> list[Any]:
         """The services whose declarations can be read; what is wrong with the others is said."""
-        sound: list[Any] = []
+        valid: list[Any] = []
         refused: list[Exception] = []
         for service in self._services(strict=True):
             try:
@@ -117,15 +117,15 @@ class Runner:
             except Exception as error:
                 refused.append(error)
             else:
-                sound.append(service)
-        if refused and not sound:
+                valid.append(service)
+        if refused and not valid:
             last = refused.pop()
-            _say_refused(refused)
+            _log_refused(refused)
             raise last
-        _say_refused(refused)
-        return sound
+        _log_refused(refused)
+        return valid
 
-    def _started(self, services: list[Any], *, is_first: bool) -> Worker:
+    def _start_worker(self, services: list[Any], *, is_first: bool) -> Worker:
         """Serves them: at first without those that the node refuses, later all or none."""
         if not services:
             raise CideryError("there are no services in what was named", reason="NO_SERVICES")
@@ -142,48 +142,48 @@ class Runner:
         except Exception as error:
             # One that was not welcomed in time is not to be so later.
             worker.stop(drain=0)
-            refused = worker._refused(error) if isinstance(error, InvalidArgument) else {}
+            refused = worker._refused_services(error) if isinstance(error, InvalidArgument) else {}
             if not refused:
                 raise
-            left = [service for service in services if service.service_name not in refused]
-            if not is_first or not 0 < len(left) < len(services):
-                said = "; ".join(refused.values())
-                raise InvalidArgument(said, reason="DECLARATION_INVALID") from error
-        _say_refused(refused.values())
-        return self._started(left, is_first=True)
+            remaining = [service for service in services if service.service_name not in refused]
+            if not is_first or not 0 < len(remaining) < len(services):
+                message = "; ".join(refused.values())
+                raise InvalidArgument(message, reason="DECLARATION_INVALID") from error
+        _log_refused(refused.values())
+        return self._start_worker(remaining, is_first=True)
 
     def _reload(self) -> None:
         """Serves what there is now; what runs ends where it began."""
         try:
-            worker = self._started(list(self._services(strict=False)), is_first=False)
+            worker = self._start_worker(list(self._services(strict=False)), is_first=False)
         except Exception as error:
             # Whatever it is: what is served is not to end by a file that is half written.
             _log.error("not reloaded: %s: %s", type(error).__name__, error)
             return
-        before, self._worker = self._worker, worker
-        if before is not None:
-            leaving = threading.Thread(target=before.stop, name="cidery-leaving")
-            leaving.start()
-            self._leaving = [*(t for t in self._leaving if t.is_alive()), leaving]
-        self._say("reloaded")
+        previous, self._worker = self._worker, worker
+        if previous is not None:
+            draining = threading.Thread(target=previous.stop, name="cidery-drain")
+            draining.start()
+            self._draining = [*(t for t in self._draining if t.is_alive()), draining]
+        self._log_services("reloaded")
 
-    def _say(self, what: str) -> None:
+    def _log_services(self, what: str) -> None:
         assert self._worker is not None
         names = self._worker.services
         _log.info("%s %d services at %s: %s", what, len(names), self._worker.node, ", ".join(names))
 
-    def _stamps(self) -> dict[Path, tuple[int, int]]:
+    def _file_stamps(self) -> dict[Path, tuple[int, int]]:
         stamps = {}
         # Some editors put a new file in the place of the old one: for a moment there is none.
         with contextlib.suppress(OSError):
-            for file in files_of(self._options.paths):
+            for file in find_files(self._options.paths):
                 with contextlib.suppress(OSError):
                     status = file.stat()
                     stamps[file] = (status.st_mtime_ns, status.st_size)
         return stamps
 
 
-def _say_refused(refused: Iterable[object]) -> None:
+def _log_refused(refused: Iterable[object]) -> None:
     for each in refused:
         _log.error("not served: %s", each)
 
@@ -191,11 +191,11 @@ def _say_refused(refused: Iterable[object]) -> None:
 def run(options: RunOptions) -> int:
     """Serves, in this process or in several."""
     if options.processes > 1:
-        return Processes(_command(options), options.name, options.processes).run()
-    parent = None if options.parent_fd is None else Parent(options.parent_fd)
+        return Supervisor(_command(options), options.name, options.processes).run()
+    parent = None if options.parent_fd is None else ParentProcess(options.parent_fd)
     runner = Runner(options, parent)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, runner.ask)
+        signal.signal(number, runner.request_stop)
     if parent is not None:
         parent.watch()
     return runner.run()

@@ -11,24 +11,30 @@ import grpc.aio
 
 from cidery._client import transport as transport
 from cidery._errors.exceptions import CideryError, Unavailable
-from cidery._protocol import channel
-from cidery._protocol import operations as protocol
-from cidery._protocol.batch import AsyncGroup, Member, Terms, accept
-from cidery._protocol.options import NAMES, DataFormat, Options, Seconds, service_name, split_call
-from cidery._protocol.result_cursor import Followed
+from cidery._protocol import channel, operations
+from cidery._protocol.batch import AsyncGroup, BatchOptions, Member, accept_batch
+from cidery._protocol.options import (
+    OPTION_NAMES,
+    DataFormat,
+    Options,
+    Seconds,
+    service_name,
+    split_call,
+)
+from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
-from cidery._protocol.retry import TRIES
-from cidery._protocol.steps import Steps
+from cidery._protocol.retry import MAX_ATTEMPTS
+from cidery._protocol.steps import Operation
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from cidery._protocol.filters import Chosen
+    from cidery._protocol.filters import FilterOptions
     from cidery._protocol.messages import Accepted, Response
     from cidery.v1 import discovery_pb2, invocation_pb2
 
 T = TypeVar("T")
-_NONE: frozenset[str] = frozenset()
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 class AsyncClient:
@@ -40,7 +46,7 @@ class AsyncClient:
         *,
         api_key: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
-        tries: int = TRIES,
+        tries: int = MAX_ATTEMPTS,
     ) -> None:
         self.node = channel.address(node)
         options = channel.CHANNEL_OPTIONS
@@ -51,16 +57,16 @@ class AsyncClient:
         )
         self._stubs = channel.Stubs(self._channel)
         self._metadata = channel.credentials(api_key)
-        self._tries = max(tries, 1)
+        self._max_attempts = max(tries, 1)
         self._options = Options()
-        self._reserved = NAMES
+        self._reserved_names = OPTION_NAMES
 
     def with_options(self, **options: Any) -> AsyncClient:
         """The same client with options for all its calls, whose keywords are all the payload."""
         bound = AsyncClient.__new__(AsyncClient)
         bound.__dict__.update(self.__dict__)
         bound._options = self._options.updated(options)
-        bound._reserved = _NONE
+        bound._reserved_names = _NO_NAMES
         return bound
 
     async def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
@@ -69,13 +75,13 @@ class AsyncClient:
 
     async def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response:
         """As `invoke`, and answers with the CID and the metadata as well."""
-        options, payload = split_call(self._options, payload, inline, reserved=self._reserved)
-        return await self._run(protocol.invoke(service, payload, options))
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
+        return await self._drive(operations.invoke(service, payload, options))
 
     async def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Accepted:
         """Has a service run in the background; answers with the CID once that is on disk."""
-        options, payload = split_call(self._options, payload, inline, reserved=self._reserved)
-        return await self._run(protocol.invoke_async(service, payload, options))
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
+        return await self._drive(operations.invoke_async(service, payload, options))
 
     async def invoke_batch(
         self,
@@ -88,28 +94,32 @@ class AsyncClient:
         retention: Seconds | None = None,
     ) -> AsyncGroup:
         """Has many services run in the background: all of them, or none where one is refused."""
-        terms: Terms = {
+        batch_options: BatchOptions = {
             "on_each": on_each,
             "on_final": on_final,
             "cid": cid,
             "idempotency_key": idempotency_key,
             "retention": retention,
         }
-        return AsyncGroup(await self._run(accept(members, self._options, terms)), self._run)
+        return AsyncGroup(
+            await self._drive(accept_batch(members, self._options, batch_options)), self._drive
+        )
 
     async def result(self, cid: str, wait: Seconds | None = None) -> Any:
         """Waits for an outcome: the response, or the failure, raised."""
-        return await self._run(protocol.result(cid, wait))
+        return await self._drive(operations.get_result(cid, wait))
 
     async def get(self, cid: str, wait: Seconds | None = None) -> Invocation:
         """Looks at an invocation, at the latest when it has ended or `wait` is over."""
-        return await self._run(protocol.get(cid, wait))
+        return await self._drive(operations.get_invocation(cid, wait))
 
     async def find(self, service: Any, idempotency_key: str) -> Invocation:
         """Looks at the invocation that was accepted with a key."""
         name = service_name(service)
-        steps = protocol.get("", None, service=name, idempotency_key=idempotency_key)
-        return await self._run(steps)
+        operation = operations.get_invocation(
+            "", None, service=name, idempotency_key=idempotency_key
+        )
+        return await self._drive(operation)
 
     async def complete(
         self,
@@ -122,50 +132,56 @@ class AsyncClient:
         metadata: Mapping[str, str] | None = None,
     ) -> State:
         """Gives the outcome of an invocation whose handler answers later; answers its state."""
-        steps = protocol.complete(cid, token, payload, error, data_format, metadata)
-        return await self._run(steps)
+        operation = operations.complete(cid, token, payload, error, data_format, metadata)
+        return await self._drive(operation)
 
     async def explain(self, cid: str) -> Invocation:
         """Looks at an invocation with its input, its attempts and its children (`.message`)."""
-        return await self._run(protocol.get(cid, None, full=True))
+        return await self._drive(operations.get_invocation(cid, None, full=True))
 
     def results(
         self, cids: str | Iterable[str], *, wait_for_accept: bool = False
     ) -> AsyncIterator[Event]:
         """The events of invocations: what was, then what comes, until all have ended."""
         cids = [cids] if isinstance(cids, str) else list(cids)
-        followed = Followed(cids, wait_for_accept=wait_for_accept)
-        return transport.follow_async(self._stubs, followed, self._metadata, self._tries)
+        cursor = ResultCursor(cids, wait_for_accept=wait_for_accept)
+        return transport.follow_async(self._stubs, cursor, self._metadata, self._max_attempts)
 
-    async def invocations(self, *, limit: int = 100, **chosen: Unpack[Chosen]) -> list[Invocation]:
+    async def invocations(
+        self, *, limit: int = 100, **filters: Unpack[FilterOptions]
+    ) -> list[Invocation]:
         """Lists stored invocations, newest first: those that the keywords let through."""
-        return await self._run(protocol.invocations(chosen, limit))
+        return await self._drive(operations.list_invocations(filters, limit))
 
     async def cancel(
-        self, *cids: str, reason: str = "", dry_run: bool = False, **chosen: Unpack[Chosen]
+        self, *cids: str, reason: str = "", dry_run: bool = False, **filters: Unpack[FilterOptions]
     ) -> list[invocation_pb2.InvocationChange]:
         """Cancels invocations; answers what became of each."""
-        return await self._run(protocol.cancel(cids, chosen, reason, dry_run))
+        return await self._drive(operations.cancel(cids, filters, reason, dry_run))
 
     async def retry(
-        self, *cids: str, payload: Any = None, dry_run: bool = False, **chosen: Unpack[Chosen]
+        self,
+        *cids: str,
+        payload: Any = None,
+        dry_run: bool = False,
+        **filters: Unpack[FilterOptions],
     ) -> list[invocation_pb2.InvocationChange]:
         """Runs ended invocations again, each under a new CID; answers what became of each."""
-        return await self._run(protocol.retry(cids, chosen, payload, dry_run))
+        return await self._drive(operations.retry(cids, filters, payload, dry_run))
 
     async def purge(
-        self, *cids: str, dry_run: bool = False, **chosen: Unpack[Chosen]
+        self, *cids: str, dry_run: bool = False, **filters: Unpack[FilterOptions]
     ) -> list[invocation_pb2.InvocationChange]:
         """Removes ended invocations for good; answers what became of each."""
-        return await self._run(protocol.purge(cids, chosen, dry_run))
+        return await self._drive(operations.purge(cids, filters, dry_run))
 
     async def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
         """Lists the services whose names begin with `prefix`."""
-        return await self._run(protocol.services(prefix))
+        return await self._drive(operations.list_services(prefix))
 
     async def describe(self, service: Any) -> discovery_pb2.ServiceDescription:
         """Describes a service: its declaration, its options, where it is served."""
-        return await self._run(protocol.describe(service))
+        return await self._drive(operations.describe(service))
 
     async def wait_for_ready(self, timeout: float = 10.0) -> AsyncClient:
         """Waits until the node can be reached; `Unavailable` / `CONNECT_FAILED` where it cannot."""
@@ -186,12 +202,14 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _run(self, steps: Steps[T]) -> T:
+    async def _drive(self, operation: Operation[T]) -> T:
         try:
-            unary = next(steps)
+            call = next(operation)
             while True:
-                made = await transport.made_async(self._stubs, unary, self._metadata, self._tries)
-                unary = steps.send(made)
+                reply = await transport.call_with_retry_async(
+                    self._stubs, call, self._metadata, self._max_attempts
+                )
+                call = operation.send(reply)
         except StopIteration as done:
             result: T = done.value
             return result

@@ -9,24 +9,30 @@ import grpc
 
 from cidery._client import transport as transport
 from cidery._errors.exceptions import CideryError, Unavailable
-from cidery._protocol import channel
-from cidery._protocol import operations as protocol
-from cidery._protocol.batch import Group, Member, Terms, accept
-from cidery._protocol.options import NAMES, DataFormat, Options, Seconds, service_name, split_call
-from cidery._protocol.result_cursor import Followed
+from cidery._protocol import channel, operations
+from cidery._protocol.batch import BatchOptions, Group, Member, accept_batch
+from cidery._protocol.options import (
+    OPTION_NAMES,
+    DataFormat,
+    Options,
+    Seconds,
+    service_name,
+    split_call,
+)
+from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
-from cidery._protocol.retry import TRIES
-from cidery._protocol.steps import Steps
+from cidery._protocol.retry import MAX_ATTEMPTS
+from cidery._protocol.steps import Operation
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from cidery._protocol.filters import Chosen
+    from cidery._protocol.filters import FilterOptions
     from cidery._protocol.messages import Accepted, Response
     from cidery.v1 import discovery_pb2, invocation_pb2
 
 T = TypeVar("T")
-_NONE: frozenset[str] = frozenset()
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 class Client:
@@ -44,7 +50,7 @@ class Client:
         *,
         api_key: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
-        tries: int = TRIES,
+        tries: int = MAX_ATTEMPTS,
     ) -> None:
         self.node = channel.address(node)
         options = channel.CHANNEL_OPTIONS
@@ -55,9 +61,9 @@ class Client:
         )
         self._stubs = channel.Stubs(self._channel)
         self._metadata = channel.credentials(api_key)
-        self._tries = max(tries, 1)
+        self._max_attempts = max(tries, 1)
         self._options = Options()
-        self._reserved = NAMES
+        self._reserved_names = OPTION_NAMES
 
     def with_options(self, **options: Any) -> Client:
         """The same client, on the same connection, with options for all its calls.
@@ -67,7 +73,7 @@ class Client:
         bound = Client.__new__(Client)
         bound.__dict__.update(self.__dict__)
         bound._options = self._options.updated(options)
-        bound._reserved = _NONE
+        bound._reserved_names = _NO_NAMES
         return bound
 
     def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
@@ -80,13 +86,13 @@ class Client:
 
     def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response:
         """As `invoke`, and answers with the CID and the metadata as well."""
-        options, payload = split_call(self._options, payload, inline, reserved=self._reserved)
-        return self._run(protocol.invoke(service, payload, options))
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
+        return self._drive(operations.invoke(service, payload, options))
 
     def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Accepted:
         """Has a service run in the background; answers with the CID once that is on disk."""
-        options, payload = split_call(self._options, payload, inline, reserved=self._reserved)
-        return self._run(protocol.invoke_async(service, payload, options))
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
+        return self._drive(operations.invoke_async(service, payload, options))
 
     def invoke_batch(
         self,
@@ -106,31 +112,33 @@ class Client:
         several) is invoked with the outcome of each member, `on_final` with all of them. It is
         accepted once by its `cid` or `idempotency_key`, and kept for `retention` after its end.
         """
-        terms: Terms = {
+        batch_options: BatchOptions = {
             "on_each": on_each,
             "on_final": on_final,
             "cid": cid,
             "idempotency_key": idempotency_key,
             "retention": retention,
         }
-        return Group(self._run(accept(members, self._options, terms)), self._run)
+        return Group(self._drive(accept_batch(members, self._options, batch_options)), self._drive)
 
     def result(self, cid: str, wait: Seconds | None = None) -> Any:
         """Waits for an outcome: the response, or the failure, raised.
 
         Where `wait` passes before, `DeadlineExceeded` / `STILL_RUNNING`.
         """
-        return self._run(protocol.result(cid, wait))
+        return self._drive(operations.get_result(cid, wait))
 
     def get(self, cid: str, wait: Seconds | None = None) -> Invocation:
         """Looks at an invocation, at the latest when it has ended or `wait` is over."""
-        return self._run(protocol.get(cid, wait))
+        return self._drive(operations.get_invocation(cid, wait))
 
     def find(self, service: Any, idempotency_key: str) -> Invocation:
         """Looks at the invocation that was accepted with a key."""
         name = service_name(service)
-        steps = protocol.get("", None, service=name, idempotency_key=idempotency_key)
-        return self._run(steps)
+        operation = operations.get_invocation(
+            "", None, service=name, idempotency_key=idempotency_key
+        )
+        return self._drive(operation)
 
     def complete(
         self,
@@ -149,11 +157,11 @@ class Client:
         any other. A response that does not fit is refused, and another one can be given; the same
         one can be given again.
         """
-        return self._run(protocol.complete(cid, token, payload, error, data_format, metadata))
+        return self._drive(operations.complete(cid, token, payload, error, data_format, metadata))
 
     def explain(self, cid: str) -> Invocation:
         """Looks at an invocation with its input, its attempts and its children (`.message`)."""
-        return self._run(protocol.get(cid, None, full=True))
+        return self._drive(operations.get_invocation(cid, None, full=True))
 
     def results(
         self, cids: str | Iterable[str], *, wait_for_accept: bool = False
@@ -163,54 +171,60 @@ class Client:
         A stream that breaks is opened again after the last event that was seen.
         """
         cids = [cids] if isinstance(cids, str) else list(cids)
-        followed = Followed(cids, wait_for_accept=wait_for_accept)
-        return transport.follow(self._stubs, followed, self._metadata, self._tries)
+        cursor = ResultCursor(cids, wait_for_accept=wait_for_accept)
+        return transport.follow(self._stubs, cursor, self._metadata, self._max_attempts)
 
-    def invocations(self, *, limit: int = 100, **chosen: Unpack[Chosen]) -> list[Invocation]:
+    def invocations(
+        self, *, limit: int = 100, **filters: Unpack[FilterOptions]
+    ) -> list[Invocation]:
         """Lists stored invocations, newest first: those that the keywords let through.
 
         `services=`, `states=`, `pending_reasons=`, `failure_reasons=`, `accepted_after=`,
         `accepted_before=`, `ended_after=`, `ended_before=`, `parent_cid=`, `root_cid=`: each lets
         through what has one of its values, and what is left out does not restrict.
         """
-        return self._run(protocol.invocations(chosen, limit))
+        return self._drive(operations.list_invocations(filters, limit))
 
     def cancel(
-        self, *cids: str, reason: str = "", dry_run: bool = False, **chosen: Unpack[Chosen]
+        self, *cids: str, reason: str = "", dry_run: bool = False, **filters: Unpack[FilterOptions]
     ) -> list[invocation_pb2.InvocationChange]:
         """Cancels invocations, these or those that the keywords of `invocations` let through.
 
         Answers what became of each. By keywords they are taken page by page: where the connection
         is lost, some are cancelled and others are not. `dry_run` answers what would be done.
         """
-        return self._run(protocol.cancel(cids, chosen, reason, dry_run))
+        return self._drive(operations.cancel(cids, filters, reason, dry_run))
 
     def retry(
-        self, *cids: str, payload: Any = None, dry_run: bool = False, **chosen: Unpack[Chosen]
+        self,
+        *cids: str,
+        payload: Any = None,
+        dry_run: bool = False,
+        **filters: Unpack[FilterOptions],
     ) -> list[invocation_pb2.InvocationChange]:
         """Runs ended invocations again, chosen as for `cancel`, each under a new CID.
 
         Answers what became of each. `payload` is an edited input, for one of them.
         """
-        return self._run(protocol.retry(cids, chosen, payload, dry_run))
+        return self._drive(operations.retry(cids, filters, payload, dry_run))
 
     def purge(
-        self, *cids: str, dry_run: bool = False, **chosen: Unpack[Chosen]
+        self, *cids: str, dry_run: bool = False, **filters: Unpack[FilterOptions]
     ) -> list[invocation_pb2.InvocationChange]:
         """Removes ended invocations and their outcomes for good, chosen as for `cancel`.
 
         Answers what became of each: what has not ended stays, and its change says so (`failure`).
         Who asks for one that was removed is told `RESULT_EXPIRED`.
         """
-        return self._run(protocol.purge(cids, chosen, dry_run))
+        return self._drive(operations.purge(cids, filters, dry_run))
 
     def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
         """Lists the services whose names begin with `prefix`."""
-        return self._run(protocol.services(prefix))
+        return self._drive(operations.list_services(prefix))
 
     def describe(self, service: Any) -> discovery_pb2.ServiceDescription:
         """Describes a service: its declaration, its options, where it is served."""
-        return self._run(protocol.describe(service))
+        return self._drive(operations.describe(service))
 
     def wait_for_ready(self, timeout: float = 10.0) -> Client:
         """Waits until the node can be reached; `Unavailable` / `CONNECT_FAILED` where it cannot."""
@@ -231,12 +245,14 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self, steps: Steps[T]) -> T:
+    def _drive(self, operation: Operation[T]) -> T:
         try:
-            unary = next(steps)
+            call = next(operation)
             while True:
-                made = transport.made(self._stubs, unary, self._metadata, self._tries)
-                unary = steps.send(made)
+                reply = transport.call_with_retry(
+                    self._stubs, call, self._metadata, self._max_attempts
+                )
+                call = operation.send(reply)
         except StopIteration as done:
             result: T = done.value
             return result

@@ -13,83 +13,87 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from cidery._errors.status_details import from_rpc
-from cidery._protocol.retry import Tries, may_be_said_again, told_apart
-from cidery._protocol.steps import FOLLOW, Answer
+from cidery._errors.status_details import from_rpc_error
+from cidery._protocol.retry import RetryState, classify, is_safe_to_retry
+from cidery._protocol.steps import STREAM_RESULTS, Reply
 
 if TYPE_CHECKING:
     from cidery._protocol.channel import Stubs
-    from cidery._protocol.result_cursor import Followed
+    from cidery._protocol.result_cursor import ResultCursor
     from cidery._protocol.results import Event
-    from cidery._protocol.steps import Unary
+    from cidery._protocol.steps import UnaryCall
 
 Metadata = tuple[tuple[str, str], ...]
 
 
-def made(stubs: Stubs, unary: Unary, metadata: Metadata, times: int) -> Answer:
+def call_with_retry(stubs: Stubs, call: UnaryCall, metadata: Metadata, max_attempts: int) -> Reply:
     """What came of a call that is made so many times at most."""
-    metadata = (*metadata, *unary.metadata)
-    if unary.method == FOLLOW:
-        for event in follow(stubs, unary.request.followed, metadata, times):
-            unary.request.take(event)
-        return Answer(None)
-    tries = Tries(times, unary.is_safe)
-    method = getattr(stubs, unary.method)
+    metadata = (*metadata, *call.metadata)
+    if call.method == STREAM_RESULTS:
+        for event in follow(stubs, call.request.cursor, metadata, max_attempts):
+            call.request.on_event(event)
+        return Reply(None)
+    state = RetryState(max_attempts, call.is_retryable)
+    method = getattr(stubs, call.method)
     while True:
         try:
-            message = method(unary.request, timeout=unary.timeout, metadata=metadata)
-            return Answer(message, tries.tried)
+            message = method(call.request, timeout=call.timeout, metadata=metadata)
+            return Reply(message, state.attempts)
         except grpc.RpcError as error:
-            failure = told_apart(from_rpc(error, unary.cid))
-        time.sleep(tries.pause(failure))
+            failure = classify(from_rpc_error(error, call.cid))
+        time.sleep(state.next_delay(failure))
 
 
-async def made_async(stubs: Stubs, unary: Unary, metadata: Metadata, times: int) -> Answer:
+async def call_with_retry_async(
+    stubs: Stubs, call: UnaryCall, metadata: Metadata, max_attempts: int
+) -> Reply:
     """The same for asyncio."""
-    metadata = (*metadata, *unary.metadata)
-    if unary.method == FOLLOW:
-        async for event in follow_async(stubs, unary.request.followed, metadata, times):
-            unary.request.take(event)
-        return Answer(None)
-    tries = Tries(times, unary.is_safe)
-    method = getattr(stubs, unary.method)
+    metadata = (*metadata, *call.metadata)
+    if call.method == STREAM_RESULTS:
+        async for event in follow_async(stubs, call.request.cursor, metadata, max_attempts):
+            call.request.on_event(event)
+        return Reply(None)
+    state = RetryState(max_attempts, call.is_retryable)
+    method = getattr(stubs, call.method)
     while True:
         try:
-            message = await method(unary.request, timeout=unary.timeout, metadata=metadata)
-            return Answer(message, tries.tried)
+            message = await method(call.request, timeout=call.timeout, metadata=metadata)
+            return Reply(message, state.attempts)
         except grpc.RpcError as error:
-            failure = told_apart(from_rpc(error, unary.cid))
-        await asyncio.sleep(tries.pause(failure))
+            failure = classify(from_rpc_error(error, call.cid))
+        await asyncio.sleep(state.next_delay(failure))
 
 
-def follow(stubs: Stubs, followed: Followed, metadata: Metadata, times: int) -> Iterator[Event]:
+def follow(
+    stubs: Stubs, cursor: ResultCursor, metadata: Metadata, max_attempts: int
+) -> Iterator[Event]:
     """The events up to the last one, however often the stream breaks.
 
     `times` is how often in a row it is opened in all without an event that came.
     """
-    tries = Tries(times, may_be_said_again)
-    while not followed.has_ended:
+    state = RetryState(max_attempts, is_safe_to_retry)
+    while not cursor.is_finished:
         try:
-            for message in stubs.StreamResults(followed.request(), metadata=metadata):
-                tries = Tries(times, may_be_said_again)
-                yield followed.note(message)
+            for message in stubs.StreamResults(cursor.request(), metadata=metadata):
+                state = RetryState(max_attempts, is_safe_to_retry)
+                yield cursor.record(message)
             return
         except grpc.RpcError as error:
-            failure = told_apart(from_rpc(error))
-        time.sleep(tries.pause(failure))
+            failure = classify(from_rpc_error(error))
+        time.sleep(state.next_delay(failure))
 
 
 async def follow_async(
-    stubs: Stubs, followed: Followed, metadata: Metadata, times: int
+    stubs: Stubs, cursor: ResultCursor, metadata: Metadata, max_attempts: int
 ) -> AsyncIterator[Event]:
     """The same for asyncio."""
-    tries = Tries(times, may_be_said_again)
-    while not followed.has_ended:
+    state = RetryState(max_attempts, is_safe_to_retry)
+    while not cursor.is_finished:
         try:
-            async for message in stubs.StreamResults(followed.request(), metadata=metadata):
-                tries = Tries(times, may_be_said_again)
-                yield followed.note(message)
+            async for message in stubs.StreamResults(cursor.request(), metadata=metadata):
+                state = RetryState(max_attempts, is_safe_to_retry)
+                yield cursor.record(message)
             return
         except grpc.RpcError as error:
-            failure = told_apart(from_rpc(error))
-        await asyncio.sleep(tries.pause(failure))
+            failure = classify(from_rpc_error(error))
+        await asyncio.sleep(state.next_delay(failure))

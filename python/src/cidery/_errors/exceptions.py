@@ -63,7 +63,7 @@ class CideryError(Exception):
         self.violations = tuple(violations)
         """All that is wrong with the input."""
         # `NotFound(error)` is what Python's own exceptions take as well.
-        self.message = str(message or "") or summary(self.violations) or self.kind.name.lower()
+        self.message = str(message or "") or summarize(self.violations) or self.kind.name.lower()
         """For people."""
         self.reason = reason or self.kind.name
         """Stable, `UPPER_SNAKE_CASE`."""
@@ -107,7 +107,7 @@ class CideryError(Exception):
         return f"{text} (CID {self.cid})" if self.cid else text
 
 
-def summary(violations: Sequence[Violation]) -> str:
+def summarize(violations: Sequence[Violation]) -> str:
     """The first one, and how many there are besides."""
     if len(violations) <= 1:
         return "".join(str(violation) for violation in violations)
@@ -210,7 +210,7 @@ class Unknown(CideryError):
     kind = Kind.UNKNOWN
 
 
-BY_KIND: dict[Kind, type[CideryError]] = {
+CLASS_BY_KIND: dict[Kind, type[CideryError]] = {
     cls.kind: cls
     for cls in (
         Aborted,
@@ -243,7 +243,7 @@ def output_invalid(
     )
 
 
-def undeclared(_: BaseException) -> CideryError:
+def handler_failed(_: BaseException) -> CideryError:
     """What callers get of an exception that nobody declared: the log has the rest."""
     message = "the service failed; its log has the details"
     return Internal(message, reason="HANDLER_FAILED")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.any_pb2 import Any as AnyPb
 
-from cidery._errors.exceptions import BY_KIND, CideryError, Detail, Violation
+from cidery._errors.exceptions import CLASS_BY_KIND, CideryError, Detail, Violation
 from cidery._errors.kind import Kind
 from cidery.v1 import outcome_pb2
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
     import grpc
 
-_TYPES = "type.googleapis.com/google.rpc."
+_TYPE_URL_PREFIX = "type.googleapis.com/google.rpc."
 _DOMAIN = "cidery"
 _TRANSPORT = "TRANSPORT"
-_DETAILS_KEY = "grpc-status-details-bin"
-CID_KEY = "cidery-cid"
+_DETAILS_METADATA_KEY = "grpc-status-details-bin"
+CID_METADATA_KEY = "cidery-cid"
 
 # What fits a client's metadata, with the rest of the trailers.
 _MAX_VIOLATIONS = 50
 _MAX_VIOLATION_BYTES = 4 * 1024
 _MAX_TEXT_BYTES = 512
 
-_MESSAGES: dict[str, list[tuple[str, int, str]]] = {
+_MESSAGE_FIELDS: dict[str, list[tuple[str, int, str]]] = {
     # name: fields, each with its number and its type; "*" before the type means repeated.
     "AnyMessage": [("type_url", 1, "string"), ("value", 2, "bytes")],
-    "Span": [("seconds", 1, "int64"), ("nanos", 2, "int32")],
+    "Duration": [("seconds", 1, "int64"), ("nanos", 2, "int32")],
     "Status": [("code", 1, "int32"), ("message", 2, "string"), ("details", 3, "*AnyMessage")],
     "Entry": [("key", 1, "string"), ("value", 2, "string")],
     "ErrorInfo": [("reason", 1, "string"), ("domain", 2, "string"), ("metadata", 3, "*Entry")],
@@ -44,12 +44,12 @@ _MESSAGES: dict[str, list[tuple[str, int, str]]] = {
         ("reason", 3, "string"),
     ],
     "BadRequest": [("field_violations", 1, "*FieldViolation")],
-    "RetryInfo": [("retry_delay", 1, "Span")],
+    "RetryInfo": [("retry_delay", 1, "Duration")],
     "RequestInfo": [("request_id", 1, "string"), ("serving_data", 2, "string")],
 }
 
 
-def _classes() -> dict[str, Any]:
+def _build_message_classes() -> dict[str, Any]:
     field = descriptor_pb2.FieldDescriptorProto
     scalars = {
         "string": field.TYPE_STRING,
@@ -60,7 +60,7 @@ def _classes() -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(
         name="cidery/details.proto", package="cidery.details", syntax="proto3"
     )
-    for name, fields in _MESSAGES.items():
+    for name, fields in _MESSAGE_FIELDS.items():
         message = file.message_type.add(name=name)
         for field_name, number, kind in fields:
             added = message.field.add(name=field_name, number=number)
@@ -73,31 +73,31 @@ def _classes() -> dict[str, Any]:
     pool.Add(file)
     return {
         name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"cidery.details.{name}"))
-        for name in _MESSAGES
+        for name in _MESSAGE_FIELDS
     }
 
 
-_CLASSES = _classes()
+_MESSAGE_CLASSES = _build_message_classes()
 
 
-def from_rpc(error: grpc.RpcError, cid: str | None = None) -> CideryError:
+def from_rpc_error(error: grpc.RpcError, cid: str | None = None) -> CideryError:
     """Reads a status that a node answered, or the transport."""
     call: Any = error
     code = call.code().value[0]
     message = call.details() or ""
-    trailers = _pairs(call.trailing_metadata())
-    head = call.initial_metadata() if hasattr(call, "initial_metadata") and not trailers else ()
-    found = trailers.get(CID_KEY) or _pairs(head).get(CID_KEY) or cid
-    encoded = trailers.get(_DETAILS_KEY)
+    trailers = _metadata_dict(call.trailing_metadata())
+    initial = call.initial_metadata() if hasattr(call, "initial_metadata") and not trailers else ()
+    found = trailers.get(CID_METADATA_KEY) or _metadata_dict(initial).get(CID_METADATA_KEY) or cid
+    encoded = trailers.get(_DETAILS_METADATA_KEY)
     if not encoded:
         # No node says so: the connection does, or a server that is none of ours.
-        return BY_KIND[Kind.from_code(code)](message, reason=_TRANSPORT, cid=found)
-    status = _CLASSES["Status"].FromString(encoded)
+        return CLASS_BY_KIND[Kind.from_code(code)](message, reason=_TRANSPORT, cid=found)
+    status = _MESSAGE_CLASSES["Status"].FromString(encoded)
     details = [(any_.type_url, any_.value) for any_ in status.details]
     return _from_details(code, message, details, found)
 
 
-def _pairs(metadata: Any) -> dict[str, Any]:
+def _metadata_dict(metadata: Any) -> dict[str, Any]:
     # Of grpc.aio it is no mapping in all versions; everywhere it is a sequence of pairs.
     return {key: value for key, value in metadata or ()}  # noqa: C416
 
@@ -110,7 +110,7 @@ def from_failure(failure: outcome_pb2.Failure, cid: str | None = None) -> Cidery
     if failure.HasField("retryable"):
         error.retryable = failure.retryable
     if failure.HasField("retry_delay"):
-        error.retry_after = _seconds(failure.retry_delay)
+        error.retry_after = _duration_seconds(failure.retry_delay)
     return error
 
 
@@ -120,7 +120,7 @@ def to_failure(error: CideryError) -> outcome_pb2.Failure:
         code=f"CODE_{error.kind.name}",
         reason=error.reason,
         message=error.message,
-        details=_written(error),
+        details=_encode_details(error),
     )
     if error.retryable is not None:
         failure.retryable = error.retryable
@@ -134,25 +134,25 @@ def _from_details(
 ) -> CideryError:
     reason, facts, retryable, retry_after = "", {}, None, None
     violations: list[Violation] = []
-    others: list[Detail] = []
+    custom: list[Detail] = []
     for type_url, value in details:
-        name = type_url.removeprefix(_TYPES)
+        name = type_url.removeprefix(_TYPE_URL_PREFIX)
         if name == "ErrorInfo":
-            info = _CLASSES[name].FromString(value)
+            info = _MESSAGE_CLASSES[name].FromString(value)
             reason = info.reason
             facts = {entry.key: entry.value for entry in info.metadata}
-            mark = facts.pop("retryable", None)
-            retryable = None if mark is None else mark == "true"
+            marked = facts.pop("retryable", None)
+            retryable = None if marked is None else marked == "true"
         elif name == "BadRequest":
-            for found in _CLASSES[name].FromString(value).field_violations:
+            for found in _MESSAGE_CLASSES[name].FromString(value).field_violations:
                 violations.append(Violation(found.field, found.description, found.reason))
         elif name == "RetryInfo":
-            retry_after = _seconds(_CLASSES[name].FromString(value).retry_delay)
+            retry_after = _duration_seconds(_MESSAGE_CLASSES[name].FromString(value).retry_delay)
         elif name == "RequestInfo":
-            cid = cid or _CLASSES[name].FromString(value).request_id
+            cid = cid or _MESSAGE_CLASSES[name].FromString(value).request_id
         else:
-            others.append(Detail(type_url, value))
-    return BY_KIND[Kind.from_code(code)](
+            custom.append(Detail(type_url, value))
+    return CLASS_BY_KIND[Kind.from_code(code)](
         message,
         reason=reason,
         violations=violations,
@@ -160,14 +160,14 @@ def _from_details(
         retry_after=retry_after,
         cid=cid,
         facts=facts,
-        details=others,
+        details=custom,
     )
 
 
-def _written(error: CideryError) -> Iterable[AnyPb]:
-    fitting, size = [], 0
+def _encode_details(error: CideryError) -> Iterable[AnyPb]:
+    included, size = [], 0
     for violation in error.violations[:_MAX_VIOLATIONS]:
-        written = _CLASSES["FieldViolation"](
+        written = _MESSAGE_CLASSES["FieldViolation"](
             field=violation.path[:_MAX_TEXT_BYTES],
             description=violation.description[:_MAX_TEXT_BYTES],
             reason=violation.reason,
@@ -175,31 +175,33 @@ def _written(error: CideryError) -> Iterable[AnyPb]:
         size += written.ByteSize() + 4
         if size > _MAX_VIOLATION_BYTES:
             break
-        fitting.append(written)
+        included.append(written)
     facts = dict(error.facts)
-    omitted = len(error.violations) - len(fitting)
+    omitted = len(error.violations) - len(included)
     if omitted:
         facts["violations_omitted"] = str(omitted + error.violations_omitted)
     if error.retryable is not None:
         facts["retryable"] = "true" if error.retryable else "false"
-    entries = [_CLASSES["Entry"](key=key, value=value) for key, value in facts.items()]
-    yield _any(
+    entries = [_MESSAGE_CLASSES["Entry"](key=key, value=value) for key, value in facts.items()]
+    yield _pack(
         "ErrorInfo",
-        _CLASSES["ErrorInfo"](reason=error.reason, domain=_DOMAIN, metadata=entries),
+        _MESSAGE_CLASSES["ErrorInfo"](reason=error.reason, domain=_DOMAIN, metadata=entries),
     )
-    if fitting:
-        yield _any("BadRequest", _CLASSES["BadRequest"](field_violations=fitting))
+    if included:
+        yield _pack("BadRequest", _MESSAGE_CLASSES["BadRequest"](field_violations=included))
     if error.retry_after is not None:
         nanoseconds = round(error.retry_after * 1e9)
-        span = _CLASSES["Span"](seconds=nanoseconds // 10**9, nanos=nanoseconds % 10**9)
-        yield _any("RetryInfo", _CLASSES["RetryInfo"](retry_delay=span))
+        duration = _MESSAGE_CLASSES["Duration"](
+            seconds=nanoseconds // 10**9, nanos=nanoseconds % 10**9
+        )
+        yield _pack("RetryInfo", _MESSAGE_CLASSES["RetryInfo"](retry_delay=duration))
     for detail in error.details:
         yield AnyPb(type_url=detail.type_url, value=detail.value)
 
 
-def _any(name: str, message: Any) -> AnyPb:
-    return AnyPb(type_url=_TYPES + name, value=message.SerializeToString())
+def _pack(name: str, message: Any) -> AnyPb:
+    return AnyPb(type_url=_TYPE_URL_PREFIX + name, value=message.SerializeToString())
 
 
-def _seconds(span: Any) -> float:
-    return float(span.seconds + span.nanos / 1e9)
+def _duration_seconds(duration: Any) -> float:
+    return float(duration.seconds + duration.nanos / 1e9)

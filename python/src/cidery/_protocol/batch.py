@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from cidery._errors.exceptions import CideryError, InvalidArgument, NotFound, Violation
-from cidery._protocol import operations as protocol
+from cidery._protocol import operations
 from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import invoke_async_request
 from cidery._protocol.options import (
-    NAMES,
+    OPTION_NAMES,
     Options,
     duration,
     service_name,
@@ -19,14 +19,14 @@ from cidery._protocol.options import (
     split_call,
 )
 from cidery._protocol.results import Event, EventKind, State
-from cidery._protocol.retry import may_be_said_again
-from cidery._protocol.steps import Steps, Unary
+from cidery._protocol.retry import is_safe_to_retry
+from cidery._protocol.steps import Operation, UnaryCall
 from cidery.v1 import invocation_pb2, outcome_pb2
 
 if TYPE_CHECKING:
     from cidery._protocol.options import Seconds
 
-_OF_THE_GROUP = ("once", "with_outcome")
+_GROUP_ONLY = ("once", "with_outcome")
 
 
 class Call:
@@ -40,10 +40,10 @@ class Call:
 
     def __init__(self, service: Any, payload: Any = None, /, **inline: Any) -> None:
         # What is wrong is said where it is written, not where it is sent.
-        _, self.payload = split_call(Options(), payload, inline, reserved=NAMES)
+        _, self.payload = split_call(Options(), payload, inline, reserved=OPTION_NAMES)
         self.service = service_name(service)
         self.options: dict[str, Any] = inline if payload is not None else {}
-        for name in _OF_THE_GROUP:
+        for name in _GROUP_ONLY:
             if self.options.get(name):
                 raise TypeError(f"`{name}` is no option of one member: all are accepted together")
 
@@ -55,7 +55,7 @@ Member: TypeAlias = "Call | tuple[Any, Any]"
 """A pair of a service and a payload, or a `Call`."""
 
 
-class Terms(TypedDict, total=False):
+class BatchOptions(TypedDict, total=False):
     """What can be asked of a group."""
 
     on_each: Any
@@ -94,7 +94,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Grouped:
+class AcceptedGroup:
     """What is known of a group that was accepted."""
 
     cid: str
@@ -103,33 +103,33 @@ class Grouped:
     already_accepted: bool
 
 
-class _Group:
+class _BaseGroup:
     """A group that was accepted."""
 
-    def __init__(self, grouped: Grouped, run: Callable[[Steps[Any]], Any]) -> None:
-        self._grouped = grouped
-        self._run = run
+    def __init__(self, grouped: AcceptedGroup, drive: Callable[[Operation[Any]], Any]) -> None:
+        self._accepted = grouped
+        self._drive = drive
 
     @property
     def cid(self) -> str:
         """The CID of the group: it is followed, looked at and cancelled by it."""
-        return self._grouped.cid
+        return self._accepted.cid
 
     @property
     def members(self) -> tuple[str, ...]:
         """The CIDs of the members, in the order of the requests."""
-        return self._grouped.members
+        return self._accepted.members
 
     @property
     def already_accepted(self) -> bool:
         """Whether it had been accepted before, by its CID or its key."""
-        return self._grouped.already_accepted
+        return self._accepted.already_accepted
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(cid={self.cid!r}, members={len(self.members)})"
 
 
-class Group(_Group):
+class Group(_BaseGroup):
     """A group that was accepted: its CID, and the CIDs of its members in request order."""
 
     def join(self, timeout: Seconds | None = None) -> list[Outcome]:
@@ -144,63 +144,65 @@ class Group(_Group):
         has no room for that reads `Client.results(group.cid)`, which holds one of them at a time,
         or has each told to a service (`on_each`).
         """
-        outcomes: list[Outcome] = self._run(join(self._grouped, timeout))
+        outcomes: list[Outcome] = self._drive(join(self._accepted, timeout))
         return outcomes
 
 
-class AsyncGroup(_Group):
+class AsyncGroup(_BaseGroup):
     """The same for asyncio."""
 
     async def join(self, timeout: Seconds | None = None) -> list[Outcome]:
         """Waits until all members have ended; answers with their outcomes, in request order."""
-        outcomes: list[Outcome] = await self._run(join(self._grouped, timeout))
+        outcomes: list[Outcome] = await self._drive(join(self._accepted, timeout))
         return outcomes
 
 
-def accept(members: Iterable[Member], options: Options, terms: Terms) -> Steps[Grouped]:
+def accept_batch(
+    members: Iterable[Member], options: Options, batch_options: BatchOptions
+) -> Operation[AcceptedGroup]:
     """Has many services run in the background, all of them or none.
 
     `options` are those of the members where they have none of their own, and its CID, its key and
     its retention those of the group.
     """
-    given = terms.get("cid") or options.cid
+    given = batch_options.get("cid") or options.cid
     cid = given or new_cid()
     requests = _requests(members, options.updated({"cid": None, "idempotency_key": None}))
     request = invocation_pb2.InvokeBatchRequest(
         requests=requests,
         cid=cid,
-        idempotency_key=terms.get("idempotency_key") or options.idempotency_key or "",
-        on_each=service_names(terms.get("on_each")),
-        on_final=service_names(terms.get("on_final")),
+        idempotency_key=batch_options.get("idempotency_key") or options.idempotency_key or "",
+        on_each=service_names(batch_options.get("on_each")),
+        on_final=service_names(batch_options.get("on_final")),
     )
-    retention = terms.get("retention")
+    retention = batch_options.get("retention")
     retention = options.retention if retention is None else retention
     if retention is not None:
         request.retention.CopyFrom(duration(retention, "retention"))
-    answer = yield Unary("InvokeBatch", request, None, may_be_said_again, cid)
-    response = answer.message
+    reply = yield UnaryCall("InvokeBatch", request, None, is_safe_to_retry, cid)
+    response = reply.message
     # What an earlier try of this call had accepted is new to its caller.
-    first_try_was = not given and answer.tried > 1 and response.cid == cid
-    return Grouped(
+    accepted_by_retried_call = not given and reply.attempts > 1 and response.cid == cid
+    return AcceptedGroup(
         cid=response.cid,
         members=tuple(response.member_cids),
         services=tuple(each.service for each in requests),
-        already_accepted=response.already_accepted and not first_try_was,
+        already_accepted=response.already_accepted and not accepted_by_retried_call,
     )
 
 
-def join(group: Grouped, timeout: Seconds | None) -> Steps[list[Outcome]]:
+def join(group: AcceptedGroup, timeout: Seconds | None) -> Operation[list[Outcome]]:
     """Waits for the end of a group; answers with the outcomes of its members in their order."""
-    yield from protocol.ended(group.cid, timeout)
+    yield from operations.wait_until_ended(group.cid, timeout)
     services = dict(zip(group.members, group.services, strict=True))
     outcomes: dict[str, Outcome] = {}
 
-    def take(event: Event) -> None:
+    def on_event(event: Event) -> None:
         # At once: an event holds its response twice, as it came and as it is read.
         if event.cid in services and event.kind.is_last:
             outcomes[event.cid] = _outcome(event.cid, services[event.cid], event)
 
-    yield from protocol.follow(group.cid, take)
+    yield from operations.follow(group.cid, on_event)
     return [outcomes.get(cid) or _outcome(cid, services[cid], None) for cid in group.members]
 
 
@@ -214,7 +216,7 @@ def _requests(
 
 def _request(position: int, member: Member, options: Options) -> invocation_pb2.InvokeAsyncRequest:
     try:
-        call = _call(member)
+        call = _to_call(member)
         own = options.updated(call.options)
         return invoke_async_request(call.service, call.payload, own)
     except TypeError as error:
@@ -228,7 +230,7 @@ def _request(position: int, member: Member, options: Options) -> invocation_pb2.
         raise InvalidArgument(reason=error.reason, violations=violations) from error
 
 
-def _call(member: Member) -> Call:
+def _to_call(member: Member) -> Call:
     if isinstance(member, Call):
         return member
     if isinstance(member, (tuple, list)) and len(member) == 2:
@@ -244,13 +246,15 @@ _STATES = {
 }
 
 
-def _outcome(cid: str, service: str, last: Event | None) -> Outcome:
-    if last is not None and last.kind in _STATES:
-        metadata = dict(last.message.succeeded.metadata)
-        return Outcome(cid, service, _STATES[last.kind], last.payload, last.error, metadata)
+def _outcome(cid: str, service: str, terminal: Event | None) -> Outcome:
+    if terminal is not None and terminal.kind in _STATES:
+        metadata = dict(terminal.message.succeeded.metadata)
+        return Outcome(
+            cid, service, _STATES[terminal.kind], terminal.payload, terminal.error, metadata
+        )
     error, state = None, None
-    if last is not None:
-        error, number = last.error, last.message.not_found.state
+    if terminal is not None:
+        error, number = terminal.error, terminal.message.not_found.state
         state = State.from_proto(number) if number != outcome_pb2.STATE_UNSPECIFIED else None
     if error is None:
         message = f"the outcome of {cid} is no longer kept"

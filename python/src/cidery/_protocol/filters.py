@@ -15,7 +15,7 @@ from cidery._protocol.results import State
 from cidery.v1 import invocation_pb2, outcome_pb2
 
 
-class Chosen(TypedDict, total=False):
+class FilterOptions(TypedDict, total=False):
     """What invocations have in common. Of each field, one of the values that are given."""
 
     services: Any
@@ -36,13 +36,13 @@ class Chosen(TypedDict, total=False):
     group_cid: str
 
 
-def filter_of(chosen: Mapping[str, Any]) -> invocation_pb2.InvocationFilter | None:
+def build_filter(filters: Mapping[str, Any]) -> invocation_pb2.InvocationFilter | None:
     """The filter that keywords say; nothing where there are none."""
     given: dict[str, Any] = {}
-    for name, value in chosen.items():
-        if name not in _READ:
-            raise TypeError(f"`{name}`: invocations are not chosen by it, but by {_NAMES}")
-        given[name] = None if value is None else _READ[name](value)
+    for name, value in filters.items():
+        if name not in _CONVERTERS:
+            raise TypeError(f"`{name}`: invocations are not chosen by it, but by {_FILTER_NAMES}")
+        given[name] = None if value is None else _CONVERTERS[name](value)
         if not given[name]:
             raise ValueError(f"`{name}` is empty, and would let all through: leave it out")
     return invocation_pb2.InvocationFilter(**given) if given else None
@@ -61,7 +61,7 @@ def _reasons(given: Any) -> list[int]:
     return [value(f"PENDING_REASON_{each}") for each in _texts(given)]
 
 
-_READ: dict[str, Callable[[Any], Any]] = {
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "services": service_names,
     "states": _states,
     "pending_reasons": _reasons,
@@ -74,4 +74,4 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "root_cid": str,
     "group_cid": str,
 }
-_NAMES = ", ".join(f"`{name}`" for name in _READ)
+_FILTER_NAMES = ", ".join(f"`{name}`" for name in _CONVERTERS)

@@ -15,7 +15,7 @@ from cidery._protocol.options import (
     timestamp,
 )
 from cidery._values.bunch import Bunch
-from cidery._values.json_codec import read_json
+from cidery._values.json_codec import parse_json
 from cidery._values.plain import plain
 from cidery._values.struct_pb import fill_struct, fill_value, from_struct, from_value
 from cidery.v1 import invocation_pb2
@@ -45,15 +45,17 @@ class Accepted(str):
         return self
 
 
-def set_value(message: Any, value: Any, data_format: DataFormat | str | None = None) -> None:
+def set_payload(message: Any, value: Any, data_format: DataFormat | str | None = None) -> None:
     """Sets `payload`, `value` or `document` of any message that has the three."""
-    form = DataFormat(data_format) if data_format else None
+    parsed_format = DataFormat(data_format) if data_format else None
     value = plain(value)
-    if form not in (None, DataFormat.DICT) and isinstance(value, (str, bytes)):
+    if parsed_format not in (None, DataFormat.DICT) and isinstance(value, (str, bytes)):
         message.document = value.encode() if isinstance(value, str) else value
-        message.data_format = form.to_proto()
-    elif form in (DataFormat.CSV, DataFormat.TEXT):
-        raise TypeError(f"{form.name} is sent as text or bytes, not as a {type(value).__name__}")
+        message.data_format = parsed_format.to_proto()
+    elif parsed_format in (DataFormat.CSV, DataFormat.TEXT):
+        raise TypeError(
+            f"{parsed_format.name} is sent as text or bytes, not as a {type(value).__name__}"
+        )
     elif isinstance(value, dict):
         # Said even where it is empty.
         message.payload.SetInParent()
@@ -63,7 +65,7 @@ def set_value(message: Any, value: Any, data_format: DataFormat | str | None = N
         fill_value(message.value, value)
 
 
-def get_value(message: Any, oneof: str, *, parse_json: bool = True) -> Any:
+def get_payload(message: Any, oneof: str, *, decode_json: bool = True) -> Any:
     """Reads `payload`, `value` or `document`; nothing is the empty dict."""
     kind = message.WhichOneof(oneof)
     if kind == "payload":
@@ -72,8 +74,8 @@ def get_value(message: Any, oneof: str, *, parse_json: bool = True) -> Any:
         return from_value(message.value)
     if kind == "document":
         is_json = DataFormat.from_proto(message.data_format) in (DataFormat.JSON, DataFormat.DICT)
-        if is_json and parse_json:
-            return read_json(message.document)
+        if is_json and decode_json:
+            return parse_json(message.document)
         return message.document.decode()
     return Bunch()
 
@@ -81,7 +83,7 @@ def get_value(message: Any, oneof: str, *, parse_json: bool = True) -> Any:
 def invoke_request(service: str, payload: Any, options: Options) -> invocation_pb2.InvokeRequest:
     """A request to run a service and wait for it."""
     request = invocation_pb2.InvokeRequest(service=service)
-    _fill(request, payload, options)
+    _fill_common_fields(request, payload, options)
     if options.on_deadline and OnDeadline(options.on_deadline) is OnDeadline.CONTINUE:
         request.on_deadline = invocation_pb2.ON_DEADLINE_CONTINUE
     return request
@@ -99,7 +101,7 @@ def invoke_async_request(
         callbacks=service_names(options.callback),
         failure_callbacks=service_names(options.failure_callback),
     )
-    _fill(request, payload, options)
+    _fill_common_fields(request, payload, options)
     for name in ("delay", "expiration", "retention"):
         given = getattr(options, name)
         if given is not None:
@@ -115,8 +117,8 @@ def invoke_async_request(
     return request
 
 
-def _fill(request: Any, payload: Any, options: Options) -> None:
-    set_value(request, payload, options.data_format)
+def _fill_common_fields(request: Any, payload: Any, options: Options) -> None:
+    set_payload(request, payload, options.data_format)
     if options.response_format is not None:
         request.response_format = DataFormat(options.response_format).to_proto()
     if options.timeout is not None:
@@ -136,7 +138,7 @@ def read_response(response: invocation_pb2.InvokeResponse, options: Options) -> 
     return Response(
         cid=response.cid,
         # Who asks for a format wants the text of it.
-        payload=get_value(response, "output", parse_json=options.response_format is None),
+        payload=get_payload(response, "output", decode_json=options.response_format is None),
         metadata=dict(response.metadata),
         data_format=DataFormat.from_proto(response.data_format),
     )

@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 from cidery._errors.exceptions import CideryError, DeadlineExceeded
 from cidery._errors.status_details import to_failure
 from cidery._protocol.cid import new_cid
-from cidery._protocol.filters import filter_of
+from cidery._protocol.filters import build_filter
 from cidery._protocol.messages import (
     Accepted,
     Response,
     invoke_async_request,
     invoke_request,
     read_response,
-    set_value,
+    set_payload,
 )
 from cidery._protocol.options import (
     DataFormat,
@@ -29,14 +29,14 @@ from cidery._protocol.options import (
     Options,
     Seconds,
     duration,
-    refuse_background,
+    refuse_background_options,
     seconds,
     service_name,
 )
-from cidery._protocol.result_cursor import Followed
+from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
-from cidery._protocol.retry import may_be_said_again, never, never_began, never_sent
-from cidery._protocol.steps import FOLLOW, PAUSE, Follow, Steps, Unary
+from cidery._protocol.retry import is_connect_failure, is_safe_to_retry, never_retry, not_dispatched
+from cidery._protocol.steps import SLEEP, STREAM_RESULTS, FollowStream, Operation, UnaryCall
 from cidery.v1 import (
     discovery_pb2,
     invocation_pb2,
@@ -46,58 +46,58 @@ from cidery.v1 import (
 # never reads the status with its reason and CID.
 TRANSPORT_SLACK = 0.5
 # Ten years. What is much longer gRPC takes for a time that has passed.
-_LONGEST_TIMEOUT = 10 * 366 * 86_400.0
+_MAX_TIMEOUT = 10 * 366 * 86_400.0
 # One request waits this long for an outcome; then it is asked again.
-_LONGEST_WAIT = 60.0
-_PAGE = 1_000
+_MAX_WAIT = 60.0
+_PAGE_SIZE = 1_000
 
 T = TypeVar("T")
 
 
-def invoke(service: Any, payload: Any, options: Options) -> Steps[Response]:
+def invoke(service: Any, payload: Any, options: Options) -> Operation[Response]:
     """Invokes a service and waits for its response."""
-    refuse_background(options)
+    refuse_background_options(options)
     # Who loses the connection, or the time, can still ask what became of it.
     cid = options.cid or new_cid()
     options = options.updated({"cid": cid})
     request = invoke_request(service_name(service), payload, options)
     on_deadline = options.on_deadline and OnDeadline(options.on_deadline)
     # What is stored is accepted once, by its CID or key.
-    is_stored = on_deadline is OnDeadline.CONTINUE or options.idempotency_key
-    timeout = None if options.timeout is None else _of_transport(seconds(options.timeout))
-    is_safe = may_be_said_again if is_stored else never_began(request.service)
-    answer = yield Unary("Invoke", request, timeout, is_safe, cid)
-    return read_response(answer.message, options)
+    is_durable = on_deadline is OnDeadline.CONTINUE or options.idempotency_key
+    timeout = None if options.timeout is None else _transport_timeout(seconds(options.timeout))
+    is_retryable = is_safe_to_retry if is_durable else not_dispatched(request.service)
+    reply = yield UnaryCall("Invoke", request, timeout, is_retryable, cid)
+    return read_response(reply.message, options)
 
 
-def _of_transport(timeout: float) -> float | None:
+def _transport_timeout(timeout: float) -> float | None:
     # What is wrong with one that is negative is for the node to say.
-    return None if timeout > _LONGEST_TIMEOUT else max(timeout, 0.0) + TRANSPORT_SLACK
+    return None if timeout > _MAX_TIMEOUT else max(timeout, 0.0) + TRANSPORT_SLACK
 
 
 def invoke_async(
     service: Any, payload: Any, options: Options, dispatch: str = ""
-) -> Steps[Accepted]:
+) -> Operation[Accepted]:
     """Has a service run in the background and answers with the CID."""
-    is_ours = not options.cid
+    is_new_cid = not options.cid
     options = options.updated({"cid": options.cid or new_cid()})
     request = invoke_async_request(service_name(service), payload, options)
     metadata = (("cidery-dispatch", dispatch),) if dispatch else ()
-    answer = yield Unary("InvokeAsync", request, None, may_be_said_again, options.cid, metadata)
-    response = answer.message
+    reply = yield UnaryCall("InvokeAsync", request, None, is_safe_to_retry, options.cid, metadata)
+    response = reply.message
     # What an earlier try of this call had accepted is new to its caller.
-    first_try_was = is_ours and answer.tried > 1 and response.cid == options.cid
-    return Accepted(response.cid, response.already_accepted and not first_try_was)
+    accepted_by_retried_call = is_new_cid and reply.attempts > 1 and response.cid == options.cid
+    return Accepted(response.cid, response.already_accepted and not accepted_by_retried_call)
 
 
-def get(
+def get_invocation(
     cid: str,
     wait: Seconds | None,
     *,
     full: bool = False,
     service: str = "",
     idempotency_key: str = "",
-) -> Steps[Invocation]:
+) -> Operation[Invocation]:
     """Looks at an invocation, at the latest when it has ended or `wait` is over."""
     request = invocation_pb2.GetInvocationRequest(
         cid=cid,
@@ -106,39 +106,48 @@ def get(
         wait=duration(wait or 0.0, "wait"),
         view=invocation_pb2.INVOCATION_VIEW_FULL if full else invocation_pb2.INVOCATION_VIEW_BASIC,
     )
-    unary = Unary("GetInvocation", request, None, may_be_said_again, cid or None, waits=bool(wait))
+    unary = UnaryCall(
+        "GetInvocation", request, None, is_safe_to_retry, cid or None, blocks=bool(wait)
+    )
     return Invocation.from_proto((yield unary).message.invocation)
 
 
-def result(cid: str, wait: Seconds | None) -> Steps[Any]:
+def get_result(cid: str, wait: Seconds | None) -> Operation[Any]:
     """Waits for an outcome: the response, or the failure, raised."""
-    found = yield from ended(cid, wait)
+    found = yield from wait_until_ended(cid, wait)
     if found.error is not None:
         raise found.error
     return found.payload
 
 
-def ended(cid: str, wait: Seconds | None) -> Steps[Invocation]:
+def wait_until_ended(cid: str, wait: Seconds | None) -> Operation[Invocation]:
     """Waits for the end of an invocation."""
-    until = None if wait is None else time.monotonic() + seconds(wait)
+    deadline = None if wait is None else time.monotonic() + seconds(wait)
     while True:
-        left = _LONGEST_WAIT if until is None else until - time.monotonic()
-        found = yield from get(cid, max(0.0, min(left, _LONGEST_WAIT)))
+        remaining = _MAX_WAIT if deadline is None else deadline - time.monotonic()
+        found = yield from get_invocation(cid, max(0.0, min(remaining, _MAX_WAIT)))
         if found.has_ended:
             return found
-        if until is not None and time.monotonic() >= until:
+        if deadline is not None and time.monotonic() >= deadline:
             message = f"the invocation has not ended: it is {found.state.value}"
             raise DeadlineExceeded(message, reason="STILL_RUNNING", cid=cid)
 
 
-def follow(cid: str, take: Callable[[Event], None]) -> Steps[None]:
+def follow(cid: str, on_event: Callable[[Event], None]) -> Operation[None]:
     """Reads the events of an invocation, and of the members of a group, one after another."""
-    yield Unary(FOLLOW, Follow(Followed([cid]), take), None, may_be_said_again, cid, waits=True)
+    yield UnaryCall(
+        STREAM_RESULTS,
+        FollowStream(ResultCursor([cid]), on_event),
+        None,
+        is_safe_to_retry,
+        cid,
+        blocks=True,
+    )
 
 
-def pause(seconds: float) -> Steps[None]:
+def sleep(seconds: float) -> Operation[None]:
     """Waits, for as long as the outcome of the handler that does is wanted."""
-    yield Unary(PAUSE, seconds, None, never, waits=True)
+    yield UnaryCall(SLEEP, seconds, None, never_retry, blocks=True)
 
 
 def complete(
@@ -148,11 +157,11 @@ def complete(
     error: CideryError | None,
     data_format: DataFormat | str | None,
     metadata: Mapping[str, str] | None,
-) -> Steps[State]:
+) -> Operation[State]:
     """Gives the outcome of an invocation whose handler answers later."""
     request = invocation_pb2.CompleteInvocationRequest(cid=cid, token=token)
     if error is None:
-        set_value(request, {} if payload is None else payload, data_format)
+        set_payload(request, {} if payload is None else payload, data_format)
     elif payload is not None:
         raise TypeError("the outcome is a payload or an error, not both")
     elif data_format is not None:
@@ -160,17 +169,17 @@ def complete(
     else:
         request.failure.CopyFrom(to_failure(error))
     request.metadata.update(metadata or {})
-    answer = yield Unary("CompleteInvocation", request, None, may_be_said_again, cid)
-    return State.from_proto(answer.message.state)
+    reply = yield UnaryCall("CompleteInvocation", request, None, is_safe_to_retry, cid)
+    return State.from_proto(reply.message.state)
 
 
-def invocations(chosen: Mapping[str, Any], limit: int) -> Steps[list[Invocation]]:
+def list_invocations(filters: Mapping[str, Any], limit: int) -> Operation[list[Invocation]]:
     """Lists stored invocations, newest first."""
     found: list[Invocation] = []
-    request = invocation_pb2.ListInvocationsRequest(filter=filter_of(chosen))
+    request = invocation_pb2.ListInvocationsRequest(filter=build_filter(filters))
     while len(found) < limit:
-        request.page_size = min(limit - len(found), _PAGE)
-        page = (yield Unary("ListInvocations", request, None, may_be_said_again)).message
+        request.page_size = min(limit - len(found), _PAGE_SIZE)
+        page = (yield UnaryCall("ListInvocations", request, None, is_safe_to_retry)).message
         found += [Invocation.from_proto(message) for message in page.invocations]
         request.page_token = page.next_page_token
         if not request.page_token:
@@ -179,64 +188,64 @@ def invocations(chosen: Mapping[str, Any], limit: int) -> Steps[list[Invocation]
 
 
 def cancel(
-    cids: Iterable[str], chosen: Mapping[str, Any], reason: str, dry_run: bool
-) -> Steps[list[invocation_pb2.InvocationChange]]:
+    cids: Iterable[str], filters: Mapping[str, Any], reason: str, dry_run: bool
+) -> Operation[list[invocation_pb2.InvocationChange]]:
     """Cancels invocations."""
     request = invocation_pb2.CancelInvocationsRequest(
-        cids=list(cids), filter=filter_of(chosen), reason=reason, dry_run=dry_run
+        cids=list(cids), filter=build_filter(filters), reason=reason, dry_run=dry_run
     )
     return _all_pages("CancelInvocations", request)
 
 
 def retry(
-    cids: Iterable[str], chosen: Mapping[str, Any], payload: Any, dry_run: bool
-) -> Steps[list[invocation_pb2.InvocationChange]]:
+    cids: Iterable[str], filters: Mapping[str, Any], payload: Any, dry_run: bool
+) -> Operation[list[invocation_pb2.InvocationChange]]:
     """Runs ended invocations again."""
     request = invocation_pb2.RetryInvocationsRequest(
-        cids=list(cids), filter=filter_of(chosen), dry_run=dry_run
+        cids=list(cids), filter=build_filter(filters), dry_run=dry_run
     )
     if payload is not None:
-        set_value(request, payload)
+        set_payload(request, payload)
     return _all_pages("RetryInvocations", request)
 
 
 def purge(
-    cids: Iterable[str], chosen: Mapping[str, Any], dry_run: bool
-) -> Steps[list[invocation_pb2.InvocationChange]]:
+    cids: Iterable[str], filters: Mapping[str, Any], dry_run: bool
+) -> Operation[list[invocation_pb2.InvocationChange]]:
     """Removes ended invocations."""
     request = invocation_pb2.PurgeInvocationsRequest(
-        cids=list(cids), filter=filter_of(chosen), dry_run=dry_run
+        cids=list(cids), filter=build_filter(filters), dry_run=dry_run
     )
     return _all_pages("PurgeInvocations", request)
 
 
-def _all_pages(method: str, request: Any) -> Steps[list[invocation_pb2.InvocationChange]]:
+def _all_pages(method: str, request: Any) -> Operation[list[invocation_pb2.InvocationChange]]:
     """Changes invocations page by page."""
     changes: list[invocation_pb2.InvocationChange] = []
     while True:
-        page = (yield Unary(method, request, None, never_sent)).message
+        page = (yield UnaryCall(method, request, None, is_connect_failure)).message
         changes += page.changes
         request.page_token = page.next_page_token
         if not request.page_token:
             return changes
 
 
-def services(prefix: str) -> Steps[list[discovery_pb2.ServiceSummary]]:
+def list_services(prefix: str) -> Operation[list[discovery_pb2.ServiceSummary]]:
     """Lists the services whose names begin with `prefix`."""
     found: list[discovery_pb2.ServiceSummary] = []
     token = ""
     while True:
         request = discovery_pb2.ListServicesRequest(name_prefix=prefix, page_token=token)
-        page = (yield Unary("ListServices", request, None, may_be_said_again)).message
+        page = (yield UnaryCall("ListServices", request, None, is_safe_to_retry)).message
         found += page.services
         token = page.next_page_token
         if not token:
             return found
 
 
-def describe(service: Any) -> Steps[discovery_pb2.ServiceDescription]:
+def describe(service: Any) -> Operation[discovery_pb2.ServiceDescription]:
     """Describes a service."""
     request = discovery_pb2.GetServiceRequest(service=service_name(service))
-    answer = yield Unary("GetService", request, None, may_be_said_again)
-    description: discovery_pb2.ServiceDescription = answer.message.service
+    reply = yield UnaryCall("GetService", request, None, is_safe_to_retry)
+    description: discovery_pb2.ServiceDescription = reply.message.service
     return description

@@ -111,37 +111,41 @@ class Options:
 
     def updated(self, given: Mapping[str, Any]) -> Options:
         """These options and others; a `TypeError` for what is none."""
-        unknown = sorted(set(given) - NAMES)
+        unknown = sorted(set(given) - OPTION_NAMES)
         if unknown:
             names = ", ".join(f"`{name}`" for name in unknown)
             raise TypeError(f"{names}: no such option; with a payload, keywords are options")
         for name, value in given.items():
-            if value is not None and name in _KINDS and not isinstance(value, _KINDS[name]):
-                kinds = " or ".join(f"`{kind.__name__}`" for kind in _KINDS[name])
+            if (
+                value is not None
+                and name in _OPTION_TYPES
+                and not isinstance(value, _OPTION_TYPES[name])
+            ):
+                kinds = " or ".join(f"`{kind.__name__}`" for kind in _OPTION_TYPES[name])
                 raise TypeError(f"`{name}` is {value!r}, and no {kinds}")
         return dataclasses.replace(self, **given) if given else self
 
 
-NAMES = frozenset(field_.name for field_ in dataclasses.fields(Options))
+OPTION_NAMES = frozenset(field_.name for field_ in dataclasses.fields(Options))
 
-_DURATION = (float, int, datetime.timedelta)
+_DURATION_TYPES = (float, int, datetime.timedelta)
 # Of what protobuf would refuse, or take for something else, without saying which option it was.
-_KINDS: dict[str, tuple[type, ...]] = {
+_OPTION_TYPES: dict[str, tuple[type, ...]] = {
     "cid": (str,),
     "concurrency_key": (str,),
     "deadline": (datetime.datetime,),
-    "delay": _DURATION,
-    "expiration": _DURATION,
+    "delay": _DURATION_TYPES,
+    "expiration": _DURATION_TYPES,
     "idempotency_key": (str,),
     "metadata": (Mapping,),
     "once": (str,),
-    "retention": _DURATION,
+    "retention": _DURATION_TYPES,
     "retry_policy": (RetryPolicy,),
     "start_time": (datetime.datetime,),
-    "timeout": _DURATION,
+    "timeout": _DURATION_TYPES,
 }
 
-_BACKGROUND = NAMES - {
+_BACKGROUND_ONLY = OPTION_NAMES - {
     "timeout",
     "metadata",
     "cid",
@@ -171,9 +175,9 @@ def split_call(
     return options, dict(inline)
 
 
-def refuse_background(options: Options) -> None:
+def refuse_background_options(options: Options) -> None:
     """A call that waits has no options of calls in the background."""
-    for name in sorted(_BACKGROUND):
+    for name in sorted(_BACKGROUND_ONLY):
         if getattr(options, name):
             raise TypeError(f"`{name}` is an option of `invoke_async`, not of `invoke`")
 

@@ -6,7 +6,7 @@ from cidery._protocol.results import Event
 from cidery.v1 import invocation_pb2
 
 
-class Followed:
+class ResultCursor:
     """What was seen of a result stream: where it breaks it is opened again after that.
 
     The stream of a group has events of its members, for which nobody asked: what was seen of them
@@ -15,11 +15,11 @@ class Followed:
 
     def __init__(self, cids: list[str], *, wait_for_accept: bool = False) -> None:
         self._open = dict.fromkeys(cids)
-        self._seen: dict[str, int] = {}
-        self._wait = wait_for_accept
+        self._sequences: dict[str, int] = {}
+        self._wait_for_accept = wait_for_accept
 
     @property
-    def has_ended(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether nothing can follow."""
         return not self._open
 
@@ -27,15 +27,15 @@ class Followed:
         """Asks for what was not seen yet."""
         return invocation_pb2.StreamResultsRequest(
             cids=list(self._open),
-            after_sequences=self._seen,
-            wait_for_accept=self._wait,
+            after_sequences=self._sequences,
+            wait_for_accept=self._wait_for_accept,
         )
 
-    def note(self, message: invocation_pb2.StreamResultsResponse) -> Event:
+    def record(self, message: invocation_pb2.StreamResultsResponse) -> Event:
         """Takes an event down."""
         event = Event.from_proto(message)
-        if event.sequence > self._seen.get(event.cid, 0):
-            self._seen[event.cid] = event.sequence
+        if event.sequence > self._sequences.get(event.cid, 0):
+            self._sequences[event.cid] = event.sequence
         if event.kind.is_last:
             self._open.pop(event.cid, None)
         return event

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cidery._errors.exceptions import CideryError, NotFound
 from cidery._errors.status_details import from_failure
-from cidery._protocol.messages import get_value
+from cidery._protocol.messages import get_payload
 from cidery._values.struct_pb import from_value
 from cidery.v1 import invocation_pb2, outcome_pb2
 
@@ -55,10 +55,10 @@ class EventKind(str, enum.Enum):
     @property
     def is_last(self) -> bool:
         """Whether nothing follows it."""
-        return self in _LAST
+        return self in _TERMINAL
 
 
-_LAST = frozenset(
+_TERMINAL = frozenset(
     {
         EventKind.SUCCEEDED,
         EventKind.FAILED,
@@ -117,9 +117,9 @@ class Event:
         payload, progress = None, None
         error: CideryError | None = None
         if name == "item":
-            payload = get_value(body, "item")
+            payload = get_payload(body, "item")
         elif name == "succeeded":
-            payload = get_value(body, "output")
+            payload = get_payload(body, "output")
         elif name == "progress":
             progress = Progress.from_proto(body.progress)
         elif name == "not_found":
@@ -131,7 +131,7 @@ class Event:
             kind=EventKind(name),
             sequence=message.sequence,
             attempt=message.attempt,
-            time=_time(message, "event_time"),
+            time=_timestamp(message, "event_time"),
             payload=payload,
             error=error,
             progress=progress,
@@ -180,7 +180,7 @@ class Invocation:
             if message.outcome.HasField("failure"):
                 error = from_failure(message.outcome.failure, message.cid)
             else:
-                payload = get_value(message.outcome, "outcome")
+                payload = get_payload(message.outcome, "outcome")
         elif message.HasField("last_failure"):
             error = from_failure(message.last_failure, message.cid)
         reason = outcome_pb2.PendingReason.Name(message.pending_reason)
@@ -202,13 +202,13 @@ class Invocation:
             retry_of=message.retry_of,
             in_reply_to=message.in_reply_to,
             metadata=dict(message.metadata),
-            accept_time=_time(message, "accept_time"),
-            end_time=_time(message, "end_time"),
+            accept_time=_timestamp(message, "accept_time"),
+            end_time=_timestamp(message, "end_time"),
             message=message,
         )
 
 
-def _time(message: Any, name: str) -> datetime.datetime | None:
+def _timestamp(message: Any, name: str) -> datetime.datetime | None:
     if not message.HasField(name):
         return None
     time: Timestamp = getattr(message, name)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from cidery._sio.declaration import CsvOptions, Elements, Sio
 from cidery._sio.element import EmptyStrings, UnknownKeys
-from cidery._sio.model_declarations import elements_of
-from cidery._sio.model_fields import is_model, list_of
+from cidery._sio.model_declarations import elements_of_model
+from cidery._sio.model_fields import is_model, list_item_model
 
 if TYPE_CHECKING:
     from cidery._service.service import Service
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _SIDES = ("input", "output")
 
 
-def declared_by_class(cls: type[Service]) -> tuple[Sio, dict[str, Any]]:
+def read_class_declaration(cls: type[Service]) -> tuple[Sio, dict[str, Any]]:
     """What `input` and `output`, or `class SimpleIO`, declare."""
     simple_io = getattr(cls, "SimpleIO", None)
     where: Any = cls if simple_io is None else simple_io
@@ -24,10 +24,10 @@ def declared_by_class(cls: type[Service]) -> tuple[Sio, dict[str, Any]]:
     for side in _SIDES:
         declared = getattr(where, side, None)
         if simple_io is not None:
-            declared = by_requirement(simple_io, side, declared)
-        if is_model(declared) or list_of(declared):
+            declared = merge_required_and_optional(simple_io, side, declared)
+        if is_model(declared) or list_item_model(declared):
             models[side] = declared
-            sides[side] = elements_of(declared, is_output=side == "output")
+            sides[side] = elements_of_model(declared, is_output=side == "output")
         else:
             sides[side] = None if declared is None else Elements.of_any(declared)
     sio = Sio(
@@ -46,7 +46,7 @@ def _csv_of(where: Any) -> CsvOptions | None:
     return csv if isinstance(csv, CsvOptions) else None
 
 
-def by_requirement(simple_io: Any, side: str, declared: Any) -> Any:
+def merge_required_and_optional(simple_io: Any, side: str, declared: Any) -> Any:
     """`input_required` and `input_optional`, as one declaration."""
     required = getattr(simple_io, f"{side}_required", None)
     optional = getattr(simple_io, f"{side}_optional", None)

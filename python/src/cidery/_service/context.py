@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from cidery._protocol.options import DataFormat
     from cidery._protocol.results import Progress
-    from cidery._protocol.steps import Answer, Steps, Unary
+    from cidery._protocol.steps import Operation, Reply, UnaryCall
     from cidery.v1 import invocation_pb2
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Facts:
+class InvocationInfo:
     """What is known of an invocation before its handler runs."""
 
     cid: str
@@ -61,7 +61,7 @@ class Platform(Protocol):
     def token(self) -> str:
         """What names the dispatch: its outcome can be given by it from outside."""
 
-    def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
+    def call(self, call: UnaryCall) -> concurrent.futures.Future[Reply]:
         """Makes a nested call."""
 
     def follow_up(self, request: invocation_pb2.InvokeAsyncRequest) -> None:
@@ -77,7 +77,7 @@ class Platform(Protocol):
         """Gives an item out."""
 
 
-class Told(Generic[T]):
+class ReadOnly(Generic[T]):
     """Something that a service is told: read as an attribute.
 
     No property: who writes a service may have an attribute, or a method, of the same name.
@@ -88,12 +88,12 @@ class Told(Generic[T]):
         self.__doc__ = read.__doc__
 
     @overload
-    def __get__(self, service: None, owner: type) -> Told[T]: ...
+    def __get__(self, service: None, owner: type) -> ReadOnly[T]: ...
 
     @overload
     def __get__(self, service: object, owner: type) -> T: ...
 
-    def __get__(self, service: object | None, owner: type) -> Told[T] | T:
+    def __get__(self, service: object | None, owner: type) -> ReadOnly[T] | T:
         return self if service is None else self._read(service)
 
 
@@ -102,12 +102,12 @@ class Caller(Protocol):
 
     service_name: ClassVar[str]
     is_async: ClassVar[bool]
-    _facts: Facts
+    _info: InvocationInfo
     _platform: Platform
 
     @property
-    def _is_unwanted(self) -> bool:
+    def _is_cancelled(self) -> bool:
         """Whether the outcome is not wanted any more."""
 
-    def _run(self, steps: Steps[Any]) -> Any:
+    def _drive(self, operation: Operation[Any]) -> Any:
         """Carries out an operation; awaited where the handler is a coroutine."""

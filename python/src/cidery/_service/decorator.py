@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from cidery._service.naming import automatic_name
 from cidery._service.service import Service
-from cidery._sio.model_fields import is_model, list_of
+from cidery._sio.model_fields import is_model, list_item_model
 from cidery._values.later import Later
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,16 +31,16 @@ def service(name: str | None = None, **options: Any) -> Callable[[F], F]:
     """
 
     def decorate(function: F) -> F:
-        made = _made_of(function, name, options)
+        cls = _class_from_function(function, name, options)
         # The function stays what it is, and says which service it is.
-        function.service_class = made  # type: ignore[attr-defined]
-        function.service_name = made.service_name  # type: ignore[attr-defined]
+        function.service_class = cls  # type: ignore[attr-defined]
+        function.service_name = cls.service_name  # type: ignore[attr-defined]
         return function
 
     return decorate
 
 
-def _made_of(
+def _class_from_function(
     function: Callable[..., Any], name: str | None, options: dict[str, Any]
 ) -> type[Service]:
     hints = inspect.get_annotations(function, eval_str=True)
@@ -53,7 +53,7 @@ def _made_of(
         ("output", hints.get("return")),
     ):
         hint = _without_later(hint)
-        if side not in options and (is_model(hint) or list_of(hint)):
+        if side not in options and (is_model(hint) or list_item_model(hint)):
             options[side] = hint
 
     def arguments(self: Service) -> list[Any]:
@@ -80,6 +80,6 @@ def _made_of(
 
 def _without_later(hint: Any) -> Any:
     """What is left of `Model | Later`."""
-    rest = [each for each in typing.get_args(hint) if each is not Later]
+    others = [each for each in typing.get_args(hint) if each is not Later]
     is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
-    return rest[0] if is_union and len(rest) == 1 else hint
+    return others[0] if is_union and len(others) == 1 else hint

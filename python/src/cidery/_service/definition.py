@@ -12,26 +12,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cidery._protocol.options import DataFormat, duration
-from cidery._service.class_declaration import declared_by_class
-from cidery._service.driver import awaited, blocking
+from cidery._service.class_declaration import read_class_declaration
+from cidery._service.driver import drive, drive_async
 from cidery._service.log_context import LogContext
 from cidery._service.request import Request
-from cidery._service.response import Outgoing
-from cidery._service.service import Service, class_of, lifecycle
-from cidery._sio.conversion import converted
+from cidery._service.response import HandlerResponse
+from cidery._service.service import Service, lifecycle, service_class_of
+from cidery._sio.conversion import to_python_types
 from cidery._sio.declaration import Sio
-from cidery._sio.local_checks import beyond
-from cidery._sio.model_instances import instance
-from cidery._sio.validation import admitted, answered, check_input, check_output
+from cidery._sio.local_checks import local_part
+from cidery._sio.model_instances import build_instance
+from cidery._sio.validation import check_input, check_output, validated_input, validated_output
 from cidery._values.bunch import Bunch
-from cidery._values.json_codec import read_json
+from cidery._values.json_codec import parse_json
 from cidery.v1 import service_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cidery._protocol.steps import Steps
-    from cidery._service.context import Facts, Platform
+    from cidery._protocol.steps import Operation
+    from cidery._service.context import InvocationInfo, Platform
 
 _log = logging.getLogger("cidery.worker")
 _SIDES = ("input", "output")
@@ -51,12 +51,12 @@ class Definition:
     @classmethod
     def of(cls, declared: Any) -> Definition:
         """Reads what a class, or a decorated function, declares; raises with its name and place."""
-        service = class_of(declared)
+        service = service_class_of(declared)
         # Classes of the compatibility layer read their declarations by rules of their own.
-        make = getattr(service, "_declare", declared_by_class)
-        with _naming(service):
-            sio, models = make(service)
-            _refuse_hooks_never_awaited(service)
+        read = getattr(service, "_read_declaration", read_class_declaration)
+        with _with_location(service):
+            sio, models = read(service)
+            _refuse_unawaited_hooks(service)
         return cls(service, service.service_name, sio, models)
 
     @functools.cached_property
@@ -66,7 +66,7 @@ class Definition:
 
     def to_proto(self) -> service_pb2.ServiceDeclaration:
         """As the contract writes it; raises with its name and place what cannot be written."""
-        with _naming(self.cls):
+        with _with_location(self.cls):
             return self._proto()
 
     def _proto(self) -> service_pb2.ServiceDeclaration:
@@ -78,9 +78,9 @@ class Definition:
             pending_limit=cls.pending_limit,
         )
         for name in ("timeout", "attempt_timeout", "retention", "failure_retention"):
-            given = getattr(cls, name)
-            if given is not None:
-                getattr(options, name).CopyFrom(duration(given, name))
+            value = getattr(cls, name)
+            if value is not None:
+                getattr(options, name).CopyFrom(duration(value, name))
         if cls.retry_policy is not None:
             options.retry_policy.CopyFrom(cls.retry_policy.to_proto())
         document = (cls.__dict__.get("__doc__") or "").strip().partition("\n")[0]
@@ -92,97 +92,99 @@ class Definition:
         )
 
     @functools.cached_property
-    def _beyond(self) -> Sio:
+    def _local_sio(self) -> Sio:
         """What of the declaration no node checks."""
-        return beyond(self.sio)
+        return local_part(self.sio)
 
-    def _admitted(self, payload: Any) -> Any:
+    def _check_local_input(self, payload: Any) -> Any:
         """What came in, checked as far as no node did."""
-        if self._beyond.input is None:
+        if self._local_sio.input is None:
             return payload
-        found = check_input(self._beyond, payload)
+        found = check_input(self._local_sio, payload)
         # By the whole declaration: it knows whether something that is quoted may be a secret.
-        return admitted(self.sio, payload).value if found.violations else found.value
+        return validated_input(self.sio, payload).value if found.violations else found.value
 
-    def _answered(self, value: Any) -> Any:
+    def _check_local_output(self, value: Any) -> Any:
         """What goes out, checked as far as no node does; documents are the handler's own."""
-        if not isinstance(value, (dict, list)) or self._beyond.output is None:
+        if not isinstance(value, (dict, list)) or self._local_sio.output is None:
             return value
-        found = check_output(self._beyond, value)
+        found = check_output(self._local_sio, value)
         # What a node would find goes with it: it does not get to see the value.
-        return answered(self.sio, value).value if found.violations else found.value
+        return validated_output(self.sio, value).value if found.violations else found.value
 
     @functools.cached_property
-    def _translate(self) -> Callable[[Facts], Steps[Facts]] | None:
+    def _translate_info(self) -> Callable[[InvocationInfo], Operation[InvocationInfo]] | None:
         """Classes of the compatibility layer are told some things in words of their own."""
-        translate: Callable[[Facts], Steps[Facts]] | None = getattr(self.cls, "_translated", None)
+        translate: Callable[[InvocationInfo], Operation[InvocationInfo]] | None = getattr(
+            self.cls, "_translate_info", None
+        )
         return translate
 
-    def bound(self, facts: Facts, platform: Platform) -> Service:
+    def instantiate(self, info: InvocationInfo, platform: Platform) -> Service:
         """A handler for one invocation."""
-        payload = facts.raw
-        if facts.data_format is DataFormat.JSON and isinstance(payload, (str, bytes)):
-            payload = read_json(payload)
-        self.cls._admit(payload)
-        given = converted(self.sio.input, self._admitted(payload))
-        given = self.cls._received(self.sio.input, given)
+        payload = info.raw
+        if info.data_format is DataFormat.JSON and isinstance(payload, (str, bytes)):
+            payload = parse_json(payload)
+        self.cls._check_payload(payload)
+        value = to_python_types(self.sio.input, self._check_local_input(payload))
+        value = self.cls._convert_input(self.sio.input, value)
         model = self.models.get("input")
         if model is not None:
-            given = instance(model, given)
+            value = build_instance(model, value)
         service = self.cls.__new__(self.cls)
         service.is_async = self.is_async  # type: ignore[misc]
-        request = Request(facts, Bunch.of(payload), given)
-        service._bind(facts, platform, request, Outgoing(self.sio.output))
+        request = Request(info, Bunch.of(payload), value)
+        service._bind(info, platform, request, HandlerResponse(self.sio.output))
         init = self.cls.__init__
         if init is not object.__init__:
             init(service)
         return service
 
-    def run(self, facts: Facts, platform: Platform) -> tuple[Any, Service]:
+    def run(self, info: InvocationInfo, platform: Platform) -> tuple[Any, Service]:
         """Runs a handler that is a function: the response as a plain value."""
-        with LogContext(facts):
-            if self._translate is not None:
-                facts = blocking(platform, self._translate(facts))
-            service = self.bound(facts, platform)
-            life = lifecycle(service)
+        with LogContext(info):
+            if self._translate_info is not None:
+                info = drive(platform, self._translate_info(info))
+            service = self.instantiate(info, platform)
+            steps = lifecycle(service)
             try:
-                step = next(life)
+                hook = next(steps)
                 while True:
                     try:
-                        done = step()
-                        if type(done) is types.CoroutineType:
-                            done.close()
-                            raise TypeError(_never_awaited(step.__name__))
+                        result = hook()
+                        if type(result) is types.CoroutineType:
+                            result.close()
+                            raise TypeError(_unawaited_message(hook.__name__))
                     except BaseException as error:
-                        step = life.throw(error)
+                        hook = steps.throw(error)
                     else:
-                        step = life.send(done)
+                        hook = steps.send(result)
             except StopIteration as end:
-                return self._answered(end.value), service
+                return self._check_local_output(end.value), service
 
-    async def run_async(self, facts: Facts, platform: Platform) -> tuple[Any, Service]:
+    async def run_async(self, info: InvocationInfo, platform: Platform) -> tuple[Any, Service]:
         """Runs a handler that is a coroutine."""
-        with LogContext(facts):
-            if self._translate is not None:
-                facts = await awaited(platform, self._translate(facts))
-            service = self.bound(facts, platform)
-            life = lifecycle(service)
+        with LogContext(info):
+            if self._translate_info is not None:
+                info = await drive_async(platform, self._translate_info(info))
+            service = self.instantiate(info, platform)
+            steps = lifecycle(service)
             try:
-                step = next(life)
+                hook = next(steps)
                 while True:
                     try:
-                        done = step()
-                        if inspect.isawaitable(done):
-                            done = await done
+                        result = hook()
+                        if inspect.isawaitable(result):
+                            result = await result
                     except BaseException as error:
-                        step = life.throw(error)
+                        hook = steps.throw(error)
                     else:
-                        step = life.send(done)
+                        hook = steps.send(result)
             except StopIteration as end:
-                return self._answered(end.value), service
+                return self._check_local_output(end.value), service
 
 
-def named(cls: type[Service]) -> str:
+def describe_class(cls: type[Service]) -> str:
     """A service by its name, its class and its file, for whoever has to look for it."""
     where = f"{cls.__module__}.{cls.__qualname__}"
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
@@ -190,22 +192,22 @@ def named(cls: type[Service]) -> str:
 
 
 @contextlib.contextmanager
-def _naming(cls: type[Service]) -> Iterator[None]:
+def _with_location(cls: type[Service]) -> Iterator[None]:
     """Has whatever is wrong with a declaration say whose it is."""
     try:
         yield
     except Exception as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{named(cls)}: {error}") from error
+        raise kind(f"{describe_class(cls)}: {error}") from error
 
 
-def _refuse_hooks_never_awaited(cls: type[Service]) -> None:
+def _refuse_unawaited_hooks(cls: type[Service]) -> None:
     if inspect.iscoroutinefunction(cls.handle):
         return
     for name in _HOOKS:
         if inspect.iscoroutinefunction(getattr(cls, name)):
-            raise TypeError(_never_awaited(name))
+            raise TypeError(_unawaited_message(name))
 
 
-def _never_awaited(name: str) -> str:
+def _unawaited_message(name: str) -> str:
     return f"`{name}` is a coroutine, and `handle` is a function: nobody would await it"

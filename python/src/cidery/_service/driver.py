@@ -9,41 +9,41 @@ from typing import TYPE_CHECKING, Any
 from cidery._errors.exceptions import Cancelled
 
 if TYPE_CHECKING:
-    from cidery._protocol.steps import Steps, Unary
+    from cidery._protocol.steps import Operation, UnaryCall
     from cidery._service.context import Platform
 
 
-def blocking(platform: Platform, steps: Steps[Any]) -> Any:
+def drive(platform: Platform, operation: Operation[Any]) -> Any:
     """Carries out steps, and waits for each."""
     try:
-        unary = next(steps)
+        call = next(operation)
         while True:
-            unary = _carried_out(platform, steps, unary)
+            call = _send_reply(platform, operation, call)
     except StopIteration as done:
         return done.value
 
 
-def _carried_out(platform: Platform, steps: Steps[Any], unary: Unary) -> Unary:
+def _send_reply(platform: Platform, operation: Operation[Any], call: UnaryCall) -> UnaryCall:
     try:
-        answer = platform.call(unary).result()
+        reply = platform.call(call).result()
     except concurrent.futures.CancelledError:
         # It only waited, and the outcome is not wanted any more.
-        return steps.throw(Cancelled("the service was cancelled", reason="CANCELLED"))
+        return operation.throw(Cancelled("the service was cancelled", reason="CANCELLED"))
     except Exception as error:
-        return steps.throw(error)
-    return steps.send(answer)
+        return operation.throw(error)
+    return operation.send(reply)
 
 
-async def awaited(platform: Platform, steps: Steps[Any]) -> Any:
+async def drive_async(platform: Platform, operation: Operation[Any]) -> Any:
     """Carries out steps, and awaits each."""
     try:
-        unary = next(steps)
+        call = next(operation)
         while True:
             try:
-                answer = await asyncio.wrap_future(platform.call(unary))
+                reply = await asyncio.wrap_future(platform.call(call))
             except Exception as error:
-                unary = steps.throw(error)
+                call = operation.throw(error)
             else:
-                unary = steps.send(answer)
+                call = operation.send(reply)
     except StopIteration as done:
         return done.value

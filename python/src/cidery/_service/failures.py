@@ -9,14 +9,14 @@ from cidery._errors.exceptions import (
     Cancelled,
     CideryError,
     InvalidArgument,
+    handler_failed,
     output_invalid,
-    undeclared,
 )
 
 _log = logging.getLogger("cidery.worker")
 
 
-def failure_of(error: BaseException, service: str, cid: str) -> CideryError:
+def failure_from_exception(error: BaseException, service: str, cid: str) -> CideryError:
     """What callers get of what a handler raised. The traceback is for the log."""
     if isinstance(error, CideryError):
         return error
@@ -25,10 +25,10 @@ def failure_of(error: BaseException, service: str, cid: str) -> CideryError:
     # In the text as well: the format of a program's own log may not have them.
     extra = {"cid": cid, "service": service}
     _log.error("`%s` failed, CID %s", service, cid, exc_info=error, extra=extra)
-    return undeclared(error)
+    return handler_failed(error)
 
 
-def cannot_be_carried(error: TypeError | InvalidArgument) -> CideryError:
+def output_not_serializable(error: TypeError | InvalidArgument) -> CideryError:
     """What callers get of a response that no message can hold."""
     if isinstance(error, InvalidArgument):
         return output_invalid(error.message, error.violations)

@@ -8,7 +8,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cidery._service.context import Facts
+    from cidery._service.context import InvocationInfo
 
 current_cid: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_cid", default="-")
 current_service: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_service", default="-")
@@ -40,13 +40,13 @@ class CidFilter(logging.Filter):
 class LogContext:
     """Has what a handler logs carry its CID."""
 
-    def __init__(self, facts: Facts) -> None:
-        self._facts = facts
+    def __init__(self, info: InvocationInfo) -> None:
+        self._info = info
 
     def __enter__(self) -> None:
-        self._cid = current_cid.set(self._facts.cid)
-        self._service = current_service.set(self._facts.service)
+        self._cid_token = current_cid.set(self._info.cid)
+        self._service_token = current_service.set(self._info.service)
 
     def __exit__(self, *_: object) -> None:
-        current_cid.reset(self._cid)
-        current_service.reset(self._service)
+        current_cid.reset(self._cid_token)
+        current_service.reset(self._service_token)

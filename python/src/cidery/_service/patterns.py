@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from cidery._errors.exceptions import CideryError
 from cidery._errors.kind import Kind
-from cidery._protocol import operations as protocol
-from cidery._protocol.batch import AsyncGroup, Group, Grouped, Outcome, accept
+from cidery._protocol import operations
+from cidery._protocol.batch import AcceptedGroup, AsyncGroup, Group, Outcome, accept_batch
 from cidery._protocol.messages import invoke_request, read_response
-from cidery._protocol.options import Options, RetryPolicy, refuse_background, seconds, service_name
-from cidery._protocol.retry import never
-from cidery._protocol.steps import Steps, Unary
+from cidery._protocol.options import (
+    Options,
+    RetryPolicy,
+    refuse_background_options,
+    seconds,
+    service_name,
+)
+from cidery._protocol.retry import never_retry
+from cidery._protocol.steps import Operation, UnaryCall
 from cidery._service.nested_calls import once_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cidery._protocol.batch import Member, Terms
+    from cidery._protocol.batch import BatchOptions, Member
     from cidery._protocol.options import Seconds
     from cidery._service.context import Caller
 
@@ -47,44 +53,46 @@ class FanOut:
         return await group.join(timeout)
 
 
-def fan_out(caller: Caller, members: Iterable[Member], options: Options, terms: Terms) -> Any:
+def fan_out(
+    caller: Caller, members: Iterable[Member], options: Options, batch_options: BatchOptions
+) -> Any:
     """A group, or with a coroutine what a group is awaited of."""
-    once = terms.pop("once", None)
+    once = batch_options.pop("once", None)
     if once is not None:
-        if terms.get("idempotency_key"):
+        if batch_options.get("idempotency_key"):
             raise TypeError("`once` makes an idempotency key: it is one or the other")
-        terms["idempotency_key"] = once_key(caller, once)
+        batch_options["idempotency_key"] = once_key(caller, once)
     if not caller.is_async:
-        grouped: Grouped = caller._run(accept(members, options, terms))
-        return Group(grouped, caller._run)
+        accepted: AcceptedGroup = caller._drive(accept_batch(members, options, batch_options))
+        return Group(accepted, caller._drive)
 
     async def fan_out() -> AsyncGroup:
-        grouped = await caller._run(accept(members, options, terms))
-        return AsyncGroup(grouped, caller._run)
+        accepted = await caller._drive(accept_batch(members, options, batch_options))
+        return AsyncGroup(accepted, caller._drive)
 
     return FanOut(fan_out())
 
 
-def with_retry(caller: Caller, target: Any, payload: Any, options: Options) -> Steps[Any]:
+def with_retry(caller: Caller, target: Any, payload: Any, options: Options) -> Operation[Any]:
     """Invokes a service, again where a repeat may mend it and comes in time."""
     policy = options.retry_policy or RETRY_POLICY
     options = options.updated({"retry_policy": None})
-    refuse_background(options)
+    refuse_background_options(options)
     request = invoke_request(service_name(target), payload, options)
-    intervals = _intervals(policy)
+    intervals = _backoff_intervals(policy)
     while True:
         try:
             # What never began is repeated here, and by nobody else.
-            answer = yield Unary("Invoke", request, None, never)
-            return read_response(answer.message, options).payload
+            reply = yield UnaryCall("Invoke", request, None, never_retry)
+            return read_response(reply.message, options).payload
         except CideryError as error:
-            pause = _pause(caller, next(intervals, None), error)
-            if pause is None:
+            delay = _retry_delay(caller, next(intervals, None), error)
+            if delay is None:
                 raise
-        yield from protocol.pause(pause)
+        yield from operations.sleep(delay)
 
 
-def _intervals(policy: RetryPolicy) -> Iterator[float]:
+def _backoff_intervals(policy: RetryPolicy) -> Iterator[float]:
     """The longest wait before each repeat."""
     interval, longest = seconds(policy.initial_interval), seconds(policy.max_interval)
     for _ in range(min(policy.max_attempts, _MAX_ATTEMPTS) - 1):
@@ -93,16 +101,16 @@ def _intervals(policy: RetryPolicy) -> Iterator[float]:
         interval *= max(policy.multiplier, 1.0)
 
 
-def _pause(caller: Caller, interval: float | None, error: CideryError) -> float | None:
+def _retry_delay(caller: Caller, interval: float | None, error: CideryError) -> float | None:
     """How long to wait before the next call; nothing where there is none."""
-    if interval is None or not _is_retried(error) or caller._is_unwanted:
+    if interval is None or not _is_retryable(error) or caller._is_cancelled:
         return None
-    pause = max(interval * random.random(), error.retry_after or 0.0)
-    left = caller._facts.seconds_left
-    return pause if left is None or pause < left else None
+    delay = max(interval * random.random(), error.retry_after or 0.0)
+    remaining = caller._info.seconds_left
+    return delay if remaining is None or delay < remaining else None
 
 
-def _is_retried(error: CideryError) -> bool:
+def _is_retryable(error: CideryError) -> bool:
     """Whether a repeat may help. What someone cancelled stays cancelled."""
     if error.kind is Kind.CANCELLED:
         return error.retryable is True

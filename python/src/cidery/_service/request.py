@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 from cidery._values.bunch import Bunch
 
 if TYPE_CHECKING:
-    from cidery._service.context import Facts
+    from cidery._service.context import InvocationInfo
 
 
 class Request:
     """What came in."""
 
-    def __init__(self, facts: Facts, payload: Any, input_: Any) -> None:
-        self.cid = facts.cid
-        self.raw = facts.raw
+    def __init__(self, info: InvocationInfo, payload: Any, input_: Any) -> None:
+        self.cid = info.cid
+        self.raw = info.raw
         """Exactly as it came."""
-        self.raw_request = self.text = facts.raw
+        self.raw_request = self.text = info.raw
         self.payload = payload
         """The parsed input: a dict, mostly."""
         self.input = input_
         """The declared input: a dict with dot access, or an instance of the declared model."""
-        self.data_format = facts.data_format
-        self.metadata = facts.metadata
-        self.headers = facts.metadata
+        self.data_format = info.data_format
+        self.metadata = info.metadata
+        self.headers = info.metadata
 
     def to_bunch(self) -> Any:
         """The payload with dot access."""

@@ -126,7 +126,7 @@ class ResponsePayload:
         return rows
 
 
-class Outgoing:
+class HandlerResponse:
     """What goes out."""
 
     def __init__(self, declared: Elements | None = None) -> None:
@@ -159,11 +159,11 @@ class Outgoing:
             self._payload = value
 
     @property
-    def comes_later(self) -> bool:
+    def is_later(self) -> bool:
         """Whether somebody else gives it."""
         return isinstance(self._payload, Later)
 
-    def finished(self) -> Any:
+    def final_payload(self) -> Any:
         """The response as a plain value, or `Later`. A `TypeError` names what cannot be carried."""
         payload = self._payload
         if isinstance(payload, Later):
@@ -173,14 +173,14 @@ class Outgoing:
             if not payload and self._declared is not None and self._declared.is_list:
                 payload = []
         elif self._declared is not None and not self._declared.is_list:
-            payload = _by_names(self._declared, payload)
+            payload = _declared_attributes(self._declared, payload)
         return plain(payload)
 
 
-def _by_names(declared: Elements, value: Any) -> Any:
+def _declared_attributes(declared: Elements, value: Any) -> Any:
     """Of an object that says nothing of itself: the attributes that are declared."""
-    known = (str, bytes, int, float, list, tuple, dict, type(None))
-    if isinstance(value, known) or any(
+    plain_types = (str, bytes, int, float, list, tuple, dict, type(None))
+    if isinstance(value, plain_types) or any(
         hasattr(value, name)
         for name in ("to_dict", "model_dump", "__dataclass_fields__", "__attrs_attrs__")
     ):

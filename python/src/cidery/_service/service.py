@@ -12,16 +12,16 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cidery._errors.exceptions import Cancelled, output_invalid
-from cidery._protocol.options import NAMES, Options, split_call
+from cidery._protocol.options import OPTION_NAMES, Options, split_call
 from cidery._protocol.results import Progress
-from cidery._protocol.steps import Steps
+from cidery._protocol.steps import Operation
 from cidery._service import nested_calls, patterns
-from cidery._service.context import Facts, Platform, Told
-from cidery._service.driver import awaited, blocking
+from cidery._service.context import InvocationInfo, Platform, ReadOnly
+from cidery._service.driver import drive, drive_async
 from cidery._service.log_context import CidLogger
 from cidery._service.naming import automatic_name
 from cidery._service.request import Request
-from cidery._service.response import Outgoing
+from cidery._service.response import HandlerResponse
 from cidery._values.later import Later
 from cidery._values.plain import plain
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from cidery._protocol.batch import Member, Terms
+    from cidery._protocol.batch import BatchOptions, Member
     from cidery._protocol.options import RetryPolicy, Seconds
     from cidery._sio.declaration import CsvOptions, Elements
     from cidery._sio.element import EmptyStrings, UnknownKeys
 
-_NONE: frozenset[str] = frozenset()
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 class Service:
@@ -70,7 +70,7 @@ class Service:
     pending_limit: ClassVar[int] = 0
 
     request: Request
-    response: Outgoing
+    response: HandlerResponse
     logger: CidLogger
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -102,52 +102,52 @@ class Service:
 
     # What it is told.
 
-    @Told
+    @ReadOnly
     def cid(self) -> str:
         """The CID of the invocation."""
-        return self._facts.cid
+        return self._info.cid
 
-    @Told
+    @ReadOnly
     def in_reply_to(self) -> str:
         """Of a callback: the CID of the invocation whose outcome it is; else empty."""
-        return self._facts.in_reply_to
+        return self._info.in_reply_to
 
-    @Told
+    @ReadOnly
     def attempt(self) -> int:
         """The number of the attempt, from 1."""
-        return self._facts.attempt
+        return self._info.attempt
 
-    @Told
+    @ReadOnly
     def metadata(self) -> dict[str, str]:
         """What the caller sent along."""
-        return self._facts.metadata
+        return self._info.metadata
 
-    @Told
-    def facts(self) -> Facts:
+    @ReadOnly
+    def facts(self) -> InvocationInfo:
         """All that is known of the invocation."""
-        return self._facts
+        return self._info
 
-    @Told
+    @ReadOnly
     def last_progress(self) -> Progress | None:
         """The last progress of the attempt before."""
-        return self._facts.last_progress
+        return self._info.last_progress
 
-    @Told
+    @ReadOnly
     def cancelled(self) -> threading.Event:
         """Set once the outcome is not wanted any more: wait on it instead of sleeping."""
         return self._platform.cancelled
 
-    @Told
+    @ReadOnly
     def is_cancelled(self) -> bool:
         """Whether the outcome is not wanted any more."""
-        return self._is_unwanted
+        return self._is_cancelled
 
-    @Told
+    @ReadOnly
     def seconds_left(self) -> float | None:
         """How long it has, still."""
-        return self._facts.seconds_left
+        return self._info.seconds_left
 
-    @Told
+    @ReadOnly
     def error(self) -> BaseException | None:
         """Why it failed, for `after_handle` and `finalize_handle`."""
         return self._error
@@ -164,8 +164,8 @@ class Service:
         Keywords are the payload where there is no other, and options (`timeout`, …) where there
         is. The response is a dict with dot access, mostly; a failure is raised.
         """
-        options, payload = split_call(Options(), payload, inline, reserved=NAMES)
-        return self._run(nested_calls.invoke(self, service, payload, options))
+        options, payload = split_call(Options(), payload, inline, reserved=OPTION_NAMES)
+        return self._drive(nested_calls.invoke(self, service, payload, options))
 
     def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
         """Has a service run in the background; answers with its CID.
@@ -175,8 +175,8 @@ class Service:
         however often this handler is attempted; `with_outcome=True` together with this handler's
         response, and not at all where it fails.
         """
-        options, payload = split_call(Options(), payload, inline, reserved=NAMES)
-        return self._run(nested_calls.invoke_async(self, service, payload, options))
+        options, payload = split_call(Options(), payload, inline, reserved=OPTION_NAMES)
+        return self._drive(nested_calls.invoke_async(self, service, payload, options))
 
     def fan_out(
         self,
@@ -197,7 +197,7 @@ class Service:
         service, or several) is invoked with the outcome of each member, `on_final` with all of
         them. `once="label"` has the group accepted once, however often this handler is attempted.
         """
-        terms: Terms = {
+        batch_options: BatchOptions = {
             "on_each": on_each,
             "on_final": on_final,
             "once": once,
@@ -205,14 +205,14 @@ class Service:
             "idempotency_key": idempotency_key,
             "retention": retention,
         }
-        return patterns.fan_out(self, members, Options(), terms)
+        return patterns.fan_out(self, members, Options(), batch_options)
 
-    def parallel(self, members: Iterable[Member], **terms: Unpack[Terms]) -> Any:
+    def parallel(self, members: Iterable[Member], **batch_options: Unpack[BatchOptions]) -> Any:
         """Has many services run in the background, each on its own.
 
         The outcome of each goes to `on_each`. It is a `fan_out` that nobody needs to wait for.
         """
-        return self.fan_out(members, **terms)
+        return self.fan_out(members, **batch_options)
 
     def invoke_with_retry(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
         """Invokes a service as `invoke` does, again where it fails in a way that a repeat may mend.
@@ -221,8 +221,8 @@ class Service:
         after 100 ms, then twice as long each time, at most 2 s, each wait a random part of that.
         No call begins after this handler's deadline. The last failure is raised.
         """
-        options, payload = split_call(Options(), payload, inline, reserved=NAMES)
-        return self._run(patterns.with_retry(self, service, payload, options))
+        options, payload = split_call(Options(), payload, inline, reserved=OPTION_NAMES)
+        return self._drive(patterns.with_retry(self, service, payload, options))
 
     def progress(self, fraction: float | None = None, message: str = "", value: Any = None) -> None:
         """Tells how far it is: a sign of life, from which its timeout runs anew."""
@@ -237,7 +237,7 @@ class Service:
 
         Whoever gets its `cid` and `token` calls `Client.complete` with them.
         """
-        return Later(self._facts.cid, self._platform.token)
+        return Later(self._info.cid, self._platform.token)
 
     def sleep(self, seconds: float = 1.0) -> Any:
         """Waits; raises `Cancelled` as soon as the outcome is not wanted any more.
@@ -252,7 +252,7 @@ class Service:
 
     # How it is run.
 
-    _facts: Facts
+    _info: InvocationInfo
     _platform: Platform
     _error: BaseException | None
     is_async: ClassVar[bool] = False
@@ -261,30 +261,32 @@ class Service:
     """What is served wherever it is: another layer may need services of its own."""
 
     @classmethod
-    def _admit(cls, payload: Any) -> None:
+    def _check_payload(cls, payload: Any) -> None:
         """Refuses what no node could: it knows less of the rules of another layer."""
 
     @classmethod
-    def _received(cls, declared: Elements | None, given: Any) -> Any:
+    def _convert_input(cls, declared: Elements | None, given: Any) -> Any:
         """The input as handlers read it."""
         return given
 
     @property
-    def _is_unwanted(self) -> bool:
+    def _is_cancelled(self) -> bool:
         return self._platform.cancelled.is_set()
 
-    def _bind(self, facts: Facts, platform: Platform, request: Request, out: Outgoing) -> None:
-        self._facts = facts
+    def _bind(
+        self, facts: InvocationInfo, platform: Platform, request: Request, response: HandlerResponse
+    ) -> None:
+        self._info = facts
         self._platform = platform
         self.request = request
-        self.response = out
+        self.response = response
         self._error = None
         extra = {"cid": facts.cid, "service": facts.service}
         self.logger = CidLogger(logging.getLogger(self.service_name), extra)
 
-    def _run(self, steps: Steps[Any]) -> Any:
-        carry_out = awaited if self.is_async else blocking
-        return carry_out(self._platform, steps)
+    def _drive(self, operation: Operation[Any]) -> Any:
+        drive_operation = drive_async if self.is_async else drive
+        return drive_operation(self._platform, operation)
 
 
 class Invoker:
@@ -296,30 +298,30 @@ class Invoker:
 
     def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
         """As `Service.invoke`."""
-        options, payload = split_call(self._options, payload, inline, reserved=_NONE)
-        return self._service._run(nested_calls.invoke(self._service, service, payload, options))
+        options, payload = split_call(self._options, payload, inline, reserved=_NO_NAMES)
+        return self._service._drive(nested_calls.invoke(self._service, service, payload, options))
 
     def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
         """As `Service.invoke_async`."""
-        options, payload = split_call(self._options, payload, inline, reserved=_NONE)
+        options, payload = split_call(self._options, payload, inline, reserved=_NO_NAMES)
         call = nested_calls.invoke_async(self._service, service, payload, options)
-        return self._service._run(call)
+        return self._service._drive(call)
 
-    def fan_out(self, members: Iterable[Member], **terms: Unpack[Terms]) -> Any:
+    def fan_out(self, members: Iterable[Member], **batch_options: Unpack[BatchOptions]) -> Any:
         """As `Service.fan_out`: the options are those of members that have none of their own."""
-        return patterns.fan_out(self._service, members, self._options, terms)
+        return patterns.fan_out(self._service, members, self._options, batch_options)
 
-    def parallel(self, members: Iterable[Member], **terms: Unpack[Terms]) -> Any:
+    def parallel(self, members: Iterable[Member], **batch_options: Unpack[BatchOptions]) -> Any:
         """As `Service.parallel`."""
-        return self.fan_out(members, **terms)
+        return self.fan_out(members, **batch_options)
 
     def invoke_with_retry(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
         """As `Service.invoke_with_retry`."""
-        options, payload = split_call(self._options, payload, inline, reserved=_NONE)
-        return self._service._run(patterns.with_retry(self._service, service, payload, options))
+        options, payload = split_call(self._options, payload, inline, reserved=_NO_NAMES)
+        return self._service._drive(patterns.with_retry(self._service, service, payload, options))
 
 
-def class_of(declared: Any) -> type[Service]:
+def service_class_of(declared: Any) -> type[Service]:
     """The class of a service that is given as one, or as a decorated function."""
     found = getattr(declared, "service_class", declared)
     if isinstance(found, type) and issubclass(found, Service):
@@ -337,7 +339,7 @@ def lifecycle(service: Service) -> Generator[Callable[[], Any], Any, Any]:
         if returned is not None:
             service.response.payload = returned
         # There is nothing to validate yet: the node does, once it comes.
-        if not service.response.comes_later:
+        if not service.response.is_later:
             yield service.validate_output
     except BaseException as error:
         outcome = service._error = error
@@ -349,6 +351,6 @@ def lifecycle(service: Service) -> Generator[Callable[[], Any], Any, Any]:
     if outcome is not None:
         raise outcome
     try:
-        return service.response.finished()
+        return service.response.final_payload()
     except TypeError as error:
         raise output_invalid(str(error)) from error

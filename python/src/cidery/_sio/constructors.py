@@ -7,100 +7,102 @@ from __future__ import annotations
 
 from typing import Any
 
-from cidery._sio.element import _NOTHING, Declared, Element, Type
+from cidery._sio.element import MISSING, Declared, Element, Type
 
-_EXTRA = frozenset({"description", "number", "one_of", "range", "unknown_keys"})
+_OPTIONS = frozenset({"description", "number", "one_of", "range", "unknown_keys"})
 
 
-def _element(name: str, kind: Type, default: Any, options: dict[str, Any]) -> Element:
+def _build(name: str, kind: Type, default: Any, options: dict[str, Any]) -> Element:
     element = Element.named(name, kind)
-    if default is not _NOTHING:
+    if default is not MISSING:
         element = element.default(default)
-    unknown = sorted(set(options) - _EXTRA)
+    unknown = sorted(set(options) - _OPTIONS)
     if unknown:
         raise TypeError(f"`{kind.value}` has no option `{unknown[0]}`")
     for option, value in options.items():
-        spread = option in ("one_of", "range")
-        element = getattr(element, option)(*value) if spread else getattr(element, option)(value)
+        is_variadic = option in ("one_of", "range")
+        element = (
+            getattr(element, option)(*value) if is_variadic else getattr(element, option)(value)
+        )
     return element
 
 
-def AsIs(name: str, *, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def AsIs(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """An element that takes any value, whatever its name says."""
-    return _element(name, Type.AS_IS, default, options)
+    return _build(name, Type.AS_IS, default, options)
 
 
-def Bool(name: str, *, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def Bool(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """True or false."""
-    return _element(name, Type.BOOL, default, options)
+    return _build(name, Type.BOOL, default, options)
 
 
-def Bytes(name: str, *, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def Bytes(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """Bytes, as base64 where they are text."""
-    return _element(name, Type.BYTES, default, options)
+    return _build(name, Type.BYTES, default, options)
 
 
-def Csv(name: str, *, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def Csv(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """A list of texts, written with commas between them."""
-    return _element(name, Type.CSV, default, options)
+    return _build(name, Type.CSV, default, options)
 
 
-def Date(name: str, *, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def Date(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """A calendar date: handlers get a `datetime.date`."""
-    return _element(name, Type.DATE, default, options)
+    return _build(name, Type.DATE, default, options)
 
 
-def DateTime(name: str, *, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def DateTime(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """An instant: handlers get a `datetime.datetime` in UTC."""
-    return _element(name, Type.DATE_TIME, default, options)
+    return _build(name, Type.DATE_TIME, default, options)
 
 
-def Decimal(name: str, *, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def Decimal(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """A decimal number, every digit kept: handlers get a `decimal.Decimal`."""
-    return _element(name, Type.DECIMAL, default, options)
+    return _build(name, Type.DECIMAL, default, options)
 
 
-def Dict(name: str, *elements: Declared, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def Dict(name: str, *elements: Declared, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """A dict, of these elements where there are any."""
-    return _element(name, Type.DICT, default, options).containing(*elements)
+    return _build(name, Type.DICT, default, options).containing(*elements)
 
 
-def DictList(name: str, *elements: Declared, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def DictList(name: str, *elements: Declared, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """A list of dicts, of these elements where there are any."""
-    return _element(name, Type.DICT_LIST, default, options).containing(*elements)
+    return _build(name, Type.DICT_LIST, default, options).containing(*elements)
 
 
-def Float(name: str, *, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def Float(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """A double."""
-    return _element(name, Type.FLOAT, default, options)
+    return _build(name, Type.FLOAT, default, options)
 
 
-def Int(name: str, *, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def Int(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """A whole number of any size."""
-    return _element(name, Type.INT, default, options)
+    return _build(name, Type.INT, default, options)
 
 
 def List(  # noqa: N802
-    name: str, of: Declared | Type | None = None, *, default: Any = _NOTHING, **options: Any
+    name: str, of: Declared | Type | None = None, *, default: Any = MISSING, **options: Any
 ) -> Element:
     """A list, of what is declared: `List("ids", Type.INT)`."""
-    element = _element(name, Type.LIST, default, options)
+    element = _build(name, Type.LIST, default, options)
     return element if of is None else element.of(of)
 
 
-def Secret(name: str, *, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def Secret(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """A text that is never logged and masked in listings."""
-    return _element(name, Type.SECRET, default, options)
+    return _build(name, Type.SECRET, default, options)
 
 
-def Text(name: str, *, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def Text(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """A text."""
-    return _element(name, Type.TEXT, default, options)
+    return _build(name, Type.TEXT, default, options)
 
 
-def Uuid(name: str, *, default: Any = _NOTHING, **options: Any) -> Element:  # noqa: N802
+def Uuid(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
     """A UUID: handlers get a `uuid.UUID`."""
-    return _element(name, Type.UUID, default, options)
+    return _build(name, Type.UUID, default, options)
 
 
 # As the model spells them.

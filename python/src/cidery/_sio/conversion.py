@@ -13,7 +13,7 @@ from cidery._sio.declaration import Elements
 from cidery._sio.element import Element, Type
 from cidery._values.bunch import Bunch
 
-_FRACTION = re.compile(r"\.(\d+)")
+_FRACTION_OF_SECOND = re.compile(r"\.(\d+)")
 
 
 class Input(Bunch):
@@ -27,7 +27,7 @@ class Input(Bunch):
     _declared: frozenset[str]
 
     @classmethod
-    def declaring(cls, names: frozenset[str], values: dict[str, Any]) -> Input:
+    def with_declared(cls, names: frozenset[str], values: dict[str, Any]) -> Input:
         """An input with names that may be absent."""
         self = cls(values)
         object.__setattr__(self, "_declared", names)
@@ -46,16 +46,16 @@ class Input(Bunch):
             raise AttributeError(message) from None
 
     def __copy__(self) -> Input:
-        return Input.declaring(self._declared, dict(self))
+        return Input.with_declared(self._declared, dict(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Input:
-        return Input.declaring(self._declared, dict(super().__deepcopy__(memo)))
+        return Input.with_declared(self._declared, dict(super().__deepcopy__(memo)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Input.declaring, (self._declared, dict(self)))
+        return (Input.with_declared, (self._declared, dict(self)))
 
 
-def converted(declared: Elements | None, value: Any) -> Any:
+def to_python_types(declared: Elements | None, value: Any) -> Any:
     """The input of a handler, by its declaration."""
     if declared is None:
         return Bunch.of(value)
@@ -75,7 +75,7 @@ def _dict(elements: tuple[Element, ...], value: Any) -> Any:
     for key, item in value.items():
         if key not in names:
             values[key] = Bunch.of(item)
-    return Input.declaring(names, values)
+    return Input.with_declared(names, values)
 
 
 def _value(element: Element, value: Any) -> Any:
@@ -93,7 +93,7 @@ def _value(element: Element, value: Any) -> Any:
         if element.kind is Type.DICT:
             return _dict(elements, value)
         return [_dict(elements, each) for each in value]
-    convert = _CONVERTED.get(element.kind)
+    convert = _CONVERTERS.get(element.kind)
     return Bunch.of(value) if convert is None else convert(value)
 
 
@@ -103,17 +103,17 @@ def _date(text: str) -> Any:
 
 
 def _date_time(text: str) -> datetime.datetime:
-    found = _FRACTION.search(text)
+    found = _FRACTION_OF_SECOND.search(text)
     micros = int(found[1][:6].ljust(6, "0")) if found else 0
-    moment = datetime.datetime.fromisoformat(f"{text[:19]}+00:00")
-    return moment.replace(microsecond=micros)
+    instant = datetime.datetime.fromisoformat(f"{text[:19]}+00:00")
+    return instant.replace(microsecond=micros)
 
 
 def _bytes(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else base64.b64decode(value)
 
 
-_CONVERTED: dict[Type, Any] = {
+_CONVERTERS: dict[Type, Any] = {
     Type.INT: int,
     Type.FLOAT: float,
     Type.DECIMAL: decimal.Decimal,

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from cidery._sio.inference import kind_name
-from cidery._values.json_codec import json_text, read_exact
+from cidery._sio.inference import inferred_type_name
+from cidery._values.json_codec import parse_json_exact, to_json
 from cidery._values.plain import plain
 from cidery.v1 import service_pb2
 
-_NOTHING: Any = object()
+MISSING: Any = object()
 
 
 class Type(enum.Enum):
@@ -66,7 +66,7 @@ class Element:
     name: str
     kind: Type = Type.AS_IS
     is_optional: bool = False
-    default_value: Any = _NOTHING
+    default_value: Any = MISSING
     elements: tuple[Element, ...] | None = None
     item: Element | None = None
     field_number: int = 0
@@ -81,7 +81,9 @@ class Element:
     """What each value of a dict of any keys is, or each item of a list where that may be null."""
     positions: tuple[Element, ...] = ()
     """What the items of a list of just so many are, one by one."""
-    again: Callable[[], tuple[Element, ...]] | None = dataclasses.field(default=None, compare=False)
+    recursive_elements: Callable[[], tuple[Element, ...]] | None = dataclasses.field(
+        default=None, compare=False
+    )
     """The elements of a dict that contains itself."""
 
     @classmethod
@@ -103,12 +105,12 @@ class Element:
     @property
     def contained(self) -> tuple[Element, ...] | None:
         """The declared elements of a dict, or of each dict of a list."""
-        return self.elements if self.again is None else self.again()
+        return self.elements if self.recursive_elements is None else self.recursive_elements()
 
     @property
     def has_default(self) -> bool:
         """Whether something is there where it is absent."""
-        return self.default_value is not _NOTHING
+        return self.default_value is not MISSING
 
     def optional(self) -> Element:
         """It may be absent."""
@@ -158,7 +160,7 @@ class Element:
         """A bare name has the type that it means in the model."""
         if not self.is_bare:
             return self
-        return dataclasses.replace(self, kind=Type(kind_name(self.name)), is_bare=False)
+        return dataclasses.replace(self, kind=Type(inferred_type_name(self.name)), is_bare=False)
 
     def to_proto(self) -> service_pb2.Element:
         """As the contract writes it."""
@@ -166,7 +168,7 @@ class Element:
             name=self.name,
             type=f"ELEMENT_TYPE_{self.kind.name}",
             optional=self.is_optional,
-            default_json=json_text(self.default_value) if self.has_default else "",
+            default_json=to_json(self.default_value) if self.has_default else "",
             elements=[element.to_proto() for element in self.elements or ()],
             item=self.item.to_proto() if self.item else None,
             number=self.field_number,
@@ -186,7 +188,7 @@ class Element:
             name=message.name,
             kind=Type.AS_IS if kind == "UNSPECIFIED" else Type[kind],
             is_optional=message.optional,
-            default_value=read_exact(default) if default else _NOTHING,
+            default_value=parse_json_exact(default) if default else MISSING,
             elements=tuple(map(cls.from_proto, message.elements)) or None,
             item=cls.from_proto(message.item) if message.HasField("item") else None,
             field_number=message.number,

@@ -21,10 +21,10 @@ _SECRETS = frozenset(
 )
 
 
-def kind_name(name: str) -> str:
+def inferred_type_name(name: str) -> str:
     """The name of the type that a name means.
 
-    >>> [kind_name(name) for name in ("cust_id", "is_active", "token", "idea")]
+    >>> [inferred_type_name(name) for name in ("cust_id", "is_active", "token", "idea")]
     ['Int', 'Bool', 'Secret', 'Text']
     """
     if name in _SECRETS:

@@ -9,55 +9,55 @@ from __future__ import annotations
 import dataclasses
 
 from cidery._sio.declaration import Elements, Sio
-from cidery._sio.element import _NOTHING, Element, Type, UnknownKeys
+from cidery._sio.element import MISSING, Element, Type, UnknownKeys
 
 
-def beyond(sio: Sio) -> Sio:
+def local_part(sio: Sio) -> Sio:
     """The part of a declaration that no node checks; a side without such a part takes anything."""
-    return dataclasses.replace(sio, input=_side(sio.input), output=_side(sio.output))
+    return dataclasses.replace(sio, input=_local_side(sio.input), output=_local_side(sio.output))
 
 
-def _side(side: Elements | None) -> Elements | None:
-    elements = _all_of(side.elements) if side is not None else ()
+def _local_side(side: Elements | None) -> Elements | None:
+    elements = _local_elements(side.elements) if side is not None else ()
     if side is None or not elements:
         return None
     return dataclasses.replace(side, elements=elements, keys=UnknownKeys.KEEP)
 
 
-def _all_of(elements: tuple[Element, ...]) -> tuple[Element, ...]:
-    return tuple(found for found in map(_of, elements) if found is not None)
+def _local_elements(elements: tuple[Element, ...]) -> tuple[Element, ...]:
+    return tuple(found for found in map(_local_element, elements) if found is not None)
 
 
-def _of(element: Element) -> Element | None:
-    if not is_beyond(element):
-        inside = _all_of(element.elements or ())
-        item = _of(element.item) if element.item is not None else None
+def _local_element(element: Element) -> Element | None:
+    if not needs_local_check(element):
+        inside = _local_elements(element.elements or ())
+        item = _local_element(element.item) if element.item is not None else None
         if not inside and item is None:
             return None
         elements = inside or None
         element = dataclasses.replace(element, elements=elements, item=item, keys=UnknownKeys.KEEP)
     # Whether it has to be there is what a node knows.
-    return dataclasses.replace(element, is_optional=True, default_value=_NOTHING)
+    return dataclasses.replace(element, is_optional=True, default_value=MISSING)
 
 
-def is_beyond(element: Element) -> bool:
+def needs_local_check(element: Element) -> bool:
     """Whether it says itself what a node is not told of."""
-    return bool(element.each or element.positions or element.again)
+    return bool(element.each or element.positions or element.recursive_elements)
 
 
 def refuse_hidden_secrets(elements: tuple[Element, ...]) -> None:
     """A node cannot mask what it is not told of: a `TypeError` names it."""
     for element in elements:
         hidden = [*([element.each] if element.each else ()), *element.positions]
-        hidden += element.again() if element.again is not None else ()
-        if has_secret(tuple(hidden)):
+        hidden += element.recursive_elements() if element.recursive_elements is not None else ()
+        if contains_secret(tuple(hidden)):
             message = "what it is of has a secret, which a node would not know and not mask"
             raise TypeError(f"`{element.name}`: {message}")
         refuse_hidden_secrets(element.elements or ())
         refuse_hidden_secrets((element.item,) if element.item else ())
 
 
-def has_secret(elements: tuple[Element, ...]) -> bool:
+def contains_secret(elements: tuple[Element, ...]) -> bool:
     """Whether a secret is among these, or in them."""
     for element in elements:
         inside = (
@@ -66,6 +66,6 @@ def has_secret(elements: tuple[Element, ...]) -> bool:
             *([element.each] if element.each else ()),
             *element.positions,
         )
-        if element.kind is Type.SECRET or has_secret(inside):
+        if element.kind is Type.SECRET or contains_secret(inside):
             return True
     return False

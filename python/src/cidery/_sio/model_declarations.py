@@ -19,12 +19,19 @@ import uuid
 from typing import Any
 
 from cidery._sio.declaration import Elements
-from cidery._sio.element import _NOTHING, Element, Type
+from cidery._sio.element import MISSING, Element, Type
 from cidery._sio.local_checks import refuse_hidden_secrets
-from cidery._sio.model_fields import Field, fields_of, is_model, list_of, meant, origin_of
+from cidery._sio.model_fields import (
+    ModelField,
+    concrete_origin,
+    fields_of,
+    is_model,
+    list_item_model,
+    resolve_hint,
+)
 from cidery._values.plain import plain
 
-_KINDS: dict[Any, Type] = {
+_ELEMENT_TYPES: dict[Any, Type] = {
     str: Type.TEXT,
     int: Type.INT,
     float: Type.FLOAT,
@@ -43,45 +50,45 @@ _KINDS: dict[Any, Type] = {
     dict: Type.DICT,
 }
 # What an element is of. One that says none of it has what the hint beside it says.
-_PARTS = ("elements", "item", "texts", "each", "positions", "again")
+_CONTENT_FIELDS = ("elements", "item", "texts", "each", "positions", "recursive_elements")
 
 
-def elements_of(model: Any, *, is_output: bool = False) -> Elements:
+def elements_of_model(model: Any, *, is_output: bool = False) -> Elements:
     """The declaration that a model, or a list of it, is: of what goes in, or of what comes out."""
-    item = list_of(model)
-    elements = _Reading(is_output).elements(model if item is None else item)
+    item = list_item_model(model)
+    elements = _ModelReader(is_output).elements(model if item is None else item)
     refuse_hidden_secrets(elements)
     return Elements(elements, is_list=item is not None)
 
 
-def is_of_one(args: tuple[Any, ...]) -> bool:
+def has_one_item_type(args: tuple[Any, ...]) -> bool:
     """Whether a list, or a tuple, has items of one type."""
     return all(arg == args[0] for arg in args if arg is not ...)
 
 
-class _Reading:
+class _ModelReader:
     """What hints mean, inside of some models."""
 
     def __init__(self, is_output: bool, inside: tuple[Any, ...] = ()) -> None:
         self._is_output = is_output
-        self._inside = inside
+        self._enclosing = inside
 
     def elements(self, model: Any) -> tuple[Element, ...]:
-        reading = _Reading(self._is_output, (*self._inside, model))
+        reader = _ModelReader(self._is_output, (*self._enclosing, model))
         fields = fields_of(model, is_output=self._is_output)
-        return tuple(reading._field(field) for field in fields)
+        return tuple(reader._field(field) for field in fields)
 
-    def _field(self, field: Field) -> Element:
+    def _field(self, field: ModelField) -> Element:
         element = self._element(field.hint, field.name)
         if field.is_optional:
             element = element.optional()
-        if field.default is not _NOTHING:
+        if field.default is not MISSING:
             element = element.default(plain(field.default))
         return element.description(field.description) if field.description else element
 
     def _element(self, hint: Any, name: str) -> Element:
-        hint = meant(hint)
-        origin, args = origin_of(hint), typing.get_args(hint)
+        hint = resolve_hint(hint)
+        origin, args = concrete_origin(hint), typing.get_args(hint)
         if origin is typing.Annotated:
             return self._annotated(args, name)
         if origin in (typing.Union, types.UnionType):
@@ -89,7 +96,7 @@ class _Reading:
             inside = self._element(rest[0], name) if len(rest) == 1 else Element(name)
             return inside.optional() if len(rest) < len(args) else inside
         if origin is typing.Literal:
-            return _one_of(name, args)
+            return _enum_element(name, args)
         if origin in (list, tuple, set, frozenset) and args:
             return self._list(args, name)
         if origin is dict:
@@ -97,40 +104,48 @@ class _Reading:
             is_any = each.kind is Type.AS_IS
             return Element(name, Type.DICT, each=None if is_any else each)
         if isinstance(hint, type) and issubclass(hint, enum.Enum):
-            return _one_of(name, tuple(member.value for member in hint))
+            return _enum_element(name, tuple(member.value for member in hint))
         if is_model(hint):
             return self._dict(hint, name)
-        kind = _KINDS.get(hint)
+        kind = _ELEMENT_TYPES.get(hint)
         if kind is None:
             raise TypeError(f"`{name}`: {hint!r} is no type that can be declared")
         return Element(name, kind)
 
     def _annotated(self, args: tuple[Any, ...], name: str) -> Element:
         inside = self._element(args[0], name)
-        said = [extra for extra in args[1:] if isinstance(extra, Element)]
-        if not said:
+        annotations = [extra for extra in args[1:] if isinstance(extra, Element)]
+        if not annotations:
             return inside
-        last = said[-1]
-        if last.kind is inside.kind and not any(getattr(last, part) for part in _PARTS):
-            last = dataclasses.replace(last, **{part: getattr(inside, part) for part in _PARTS})
-        is_optional = inside.is_optional or last.is_optional
-        return dataclasses.replace(last, name=name, is_optional=is_optional)
+        annotation = annotations[-1]
+        if annotation.kind is inside.kind and not any(
+            getattr(annotation, part) for part in _CONTENT_FIELDS
+        ):
+            annotation = dataclasses.replace(
+                annotation, **{part: getattr(inside, part) for part in _CONTENT_FIELDS}
+            )
+        is_optional = inside.is_optional or annotation.is_optional
+        return dataclasses.replace(annotation, name=name, is_optional=is_optional)
 
     def _dict(self, model: Any, name: str) -> Element:
-        if model in self._inside:
+        if model in self._enclosing:
             # It has no end that could be written down.
-            again = functools.partial(_elements_again, model, self._is_output)
-            return Element(name, Type.DICT, again=again)
+            recursive_elements = functools.partial(
+                _elements_of_recursive_model, model, self._is_output
+            )
+            return Element(name, Type.DICT, recursive_elements=recursive_elements)
         return Element(name, Type.DICT, elements=self.elements(model) or None)
 
     def _list(self, args: tuple[Any, ...], name: str) -> Element:
         items = [self._element(arg, "") for arg in args if arg is not ...]
         item = items[0]
         if len(items) > 1:
-            known = self._list(args[:1], name) if is_of_one(args) else Element(name, Type.LIST)
-            return dataclasses.replace(known, positions=tuple(items))
+            element = (
+                self._list(args[:1], name) if has_one_item_type(args) else Element(name, Type.LIST)
+            )
+            return dataclasses.replace(element, positions=tuple(items))
         if item.kind is Type.DICT:
-            each = item if item.each or item.again else None
+            each = item if item.each or item.recursive_elements else None
             return Element(name, Type.DICT_LIST, elements=item.elements, each=each)
         if item.is_optional:
             return Element(name, Type.LIST, item=Element(""), each=item)
@@ -138,11 +153,11 @@ class _Reading:
 
 
 @functools.lru_cache(maxsize=256)
-def _elements_again(model: Any, is_output: bool) -> tuple[Element, ...]:
-    return _Reading(is_output).elements(model)
+def _elements_of_recursive_model(model: Any, is_output: bool) -> tuple[Element, ...]:
+    return _ModelReader(is_output).elements(model)
 
 
-def _one_of(name: str, values: tuple[Any, ...]) -> Element:
+def _enum_element(name: str, values: tuple[Any, ...]) -> Element:
     """An enum, or a literal: what is not text has no words."""
     if all(isinstance(value, str) for value in values):
         return Element(name, Type.TEXT, texts=values)

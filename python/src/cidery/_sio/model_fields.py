@@ -12,10 +12,10 @@ from collections import abc
 from collections.abc import Callable
 from typing import Any
 
-from cidery._sio.element import _NOTHING
+from cidery._sio.element import MISSING
 
 # Of several kinds of collection: the one that is made of what comes in.
-_ABSTRACT: dict[Any, type] = {
+_CONCRETE_TYPES: dict[Any, type] = {
     abc.Collection: list,
     abc.Iterable: list,
     abc.Mapping: dict,
@@ -26,17 +26,17 @@ _ABSTRACT: dict[Any, type] = {
     abc.Set: set,
 }
 # Factories that make the same each time: what they make can be announced.
-_CONSTANT = (list, dict, set, frozenset, tuple, str, int, float, bool, bytes)
+_CONSTANT_FACTORIES = (list, dict, set, frozenset, tuple, str, int, float, bool, bytes)
 
 
 @dataclasses.dataclass(frozen=True)
-class Field:
+class ModelField:
     """One field."""
 
     name: str
     """What callers call it."""
     hint: Any
-    default: Any = _NOTHING
+    default: Any = MISSING
     is_optional: bool = False
     description: str = ""
 
@@ -56,7 +56,7 @@ def is_typed_dict(declared: Any) -> bool:
     return typing.is_typeddict(declared) or hasattr(declared, "__required_keys__")
 
 
-def list_of(declared: Any) -> Any:
+def list_item_model(declared: Any) -> Any:
     """The model of `list[Model]`, or nothing."""
     if typing.get_origin(declared) is list:
         (item,) = typing.get_args(declared)
@@ -64,7 +64,7 @@ def list_of(declared: Any) -> Any:
     return None
 
 
-def meant(hint: Any) -> Any:
+def resolve_hint(hint: Any) -> Any:
     """The hint behind names for it, and behind what only says whether it has to be there."""
     while True:
         if getattr(typing.get_origin(hint), "_name", "") in ("Required", "NotRequired"):
@@ -77,28 +77,30 @@ def meant(hint: Any) -> Any:
             return hint
 
 
-def origin_of(hint: Any) -> Any:
+def concrete_origin(hint: Any) -> Any:
     """What a hint with arguments is made of: a list for `Sequence[int]`, a dict for `Mapping`."""
     origin = typing.get_origin(hint)
-    return _ABSTRACT.get(origin, origin)
+    return _CONCRETE_TYPES.get(origin, origin)
 
 
-def fields_of(model: Any, *, is_output: bool) -> list[Field]:
+def fields_of(model: Any, *, is_output: bool) -> list[ModelField]:
     """The fields that callers fill, or those that they get."""
     if hasattr(model, "model_fields"):
-        return _of_pydantic(model, is_output)
+        return _pydantic_fields(model, is_output)
     hints = typing.get_type_hints(model, include_extras=True)
     if dataclasses.is_dataclass(model):
         fields = [field for field in dataclasses.fields(model) if field.init or is_output]
-        return [_dataclass(field, hints[field.name]) for field in fields]
+        return [_dataclass_field(field, hints[field.name]) for field in fields]
     if hasattr(model, "__attrs_attrs__"):
         attributes = [each for each in model.__attrs_attrs__ if each.init or is_output]
-        return [_attrs(each, hints.get(each.name, Any)) for each in attributes]
+        return [_attrs_field(each, hints.get(each.name, Any)) for each in attributes]
     required = getattr(model, "__required_keys__", frozenset(hints))
-    return [Field(name, hint, is_optional=name not in required) for name, hint in hints.items()]
+    return [
+        ModelField(name, hint, is_optional=name not in required) for name, hint in hints.items()
+    ]
 
 
-def needs_argument(model: Any, name: str) -> bool:
+def requires_argument(model: Any, name: str) -> bool:
     """Whether nothing can be made without a field: its class has no default for it."""
     for field in dataclasses.fields(model) if dataclasses.is_dataclass(model) else ():
         if field.name == name:
@@ -116,65 +118,69 @@ def _attrs_nothing() -> Any:
     return attr.NOTHING
 
 
-def _of_pydantic(model: Any, is_output: bool) -> list[Field]:
+def _pydantic_fields(model: Any, is_output: bool) -> list[ModelField]:
     fields = model.model_fields.items()
     if not is_output:
-        return [_pydantic(_name_of_input(name, field), field) for name, field in fields]
+        return [_pydantic_field(_input_name(name, field), field) for name, field in fields]
     computed = getattr(model, "model_computed_fields", {}).items()
     return [
         *(
-            _pydantic(field.serialization_alias or name, field)
+            _pydantic_field(field.serialization_alias or name, field)
             for name, field in fields
             if not field.exclude
         ),
         *(
-            Field(each.alias or name, each.return_type, description=each.description or "")
+            ModelField(each.alias or name, each.return_type, description=each.description or "")
             for name, each in computed
         ),
     ]
 
 
-def _name_of_input(name: str, field: Any) -> str:
+def _input_name(name: str, field: Any) -> str:
     alias = field.validation_alias
     texts = [each for each in getattr(alias, "choices", [alias]) if isinstance(each, str)]
     return texts[0] if texts else name
 
 
-def _dataclass(field: Any, hint: Any) -> Field:
+def _dataclass_field(field: Any, hint: Any) -> ModelField:
     description = str(field.metadata.get("description", ""))
     if field.default_factory is not dataclasses.MISSING:
-        return _by_factory(field.name, hint, field.default_factory, description)
-    return _field(field.name, hint, field.default, dataclasses.MISSING, description)
+        return _field_with_factory(field.name, hint, field.default_factory, description)
+    return _field_with_default(field.name, hint, field.default, dataclasses.MISSING, description)
 
 
-def _attrs(attribute: Any, hint: Any) -> Field:
+def _attrs_field(attribute: Any, hint: Any) -> ModelField:
     default = attribute.default
     if hasattr(default, "factory") and hasattr(default, "takes_self"):
-        return _by_factory(attribute.name, hint, default.factory, "")
-    return _field(attribute.name, hint, default, _attrs_nothing(), "")
+        return _field_with_factory(attribute.name, hint, default.factory, "")
+    return _field_with_default(attribute.name, hint, default, _attrs_nothing(), "")
 
 
-def _pydantic(name: str, field: Any) -> Field:
+def _pydantic_field(name: str, field: Any) -> ModelField:
     hint = field.annotation
     if field.metadata:
         hint = operator.getitem(typing.Annotated, (hint, *field.metadata))
     description = field.description or ""
     if field.is_required():
-        return Field(name, hint, description=description)
+        return ModelField(name, hint, description=description)
     if field.default_factory is not None:
-        return _by_factory(name, hint, field.default_factory, description)
-    return _field(name, hint, field.get_default(), _NOTHING, description)
+        return _field_with_factory(name, hint, field.default_factory, description)
+    return _field_with_default(name, hint, field.get_default(), MISSING, description)
 
 
-def _by_factory(name: str, hint: Any, factory: Callable[..., Any], description: str) -> Field:
+def _field_with_factory(
+    name: str, hint: Any, factory: Callable[..., Any], description: str
+) -> ModelField:
     """A field whose default the model makes for each call: a new id, the time."""
-    is_constant = any(factory is each for each in _CONSTANT)
-    return Field(name, hint, factory() if is_constant else _NOTHING, True, description)
+    is_constant = any(factory is each for each in _CONSTANT_FACTORIES)
+    return ModelField(name, hint, factory() if is_constant else MISSING, True, description)
 
 
-def _field(name: str, hint: Any, default: Any, missing: Any, description: str) -> Field:
+def _field_with_default(
+    name: str, hint: Any, default: Any, missing: Any, description: str
+) -> ModelField:
     if default is missing:
-        return Field(name, hint, description=description)
+        return ModelField(name, hint, description=description)
     # A default of `None` is what is there when nothing is.
-    value = _NOTHING if default is None else default
-    return Field(name, hint, value, True, description)
+    value = MISSING if default is None else default
+    return ModelField(name, hint, value, True, description)

@@ -14,32 +14,32 @@ from typing import Any
 
 from cidery._errors.exceptions import CideryError, InvalidArgument, Violation
 from cidery._sio.model_fields import (
+    concrete_origin,
     fields_of,
     is_model,
     is_typed_dict,
-    list_of,
-    meant,
-    needs_argument,
-    origin_of,
+    list_item_model,
+    requires_argument,
+    resolve_hint,
 )
 from cidery._values.bunch import Bunch
-from cidery._values.json_pointer import segment
+from cidery._values.json_pointer import join_pointer
 
 
-def instance(model: Any, value: Any) -> Any:
+def build_instance(model: Any, value: Any) -> Any:
     """A model, or a list of it, made of an input that passed its declaration."""
-    making = _Making()
-    item = list_of(model)
+    builder = _InstanceBuilder()
+    item = list_item_model(model)
     if item is None:
-        made = making.model(model, value, "")
+        built = builder.model(model, value, "")
     else:
-        made = [making.model(item, each, segment("", i)) for i, each in enumerate(value)]
-    if making.violations:
-        raise InvalidArgument(reason="INPUT_INVALID", violations=making.violations)
-    return made
+        built = [builder.model(item, each, join_pointer("", i)) for i, each in enumerate(value)]
+    if builder.violations:
+        raise InvalidArgument(reason="INPUT_INVALID", violations=builder.violations)
+    return built
 
 
-class _Making:
+class _InstanceBuilder:
     """The values of fields, with the models and enums in them; `None` where one is refused."""
 
     def __init__(self) -> None:
@@ -49,17 +49,17 @@ class _Making:
         """A model, made of a dict that passed its declaration."""
         before = len(self.violations)
         hints = {field.name: field.hint for field in fields_of(model, is_output=False)}
-        made = {
-            name: self._value(hints[name], given, segment(path, name))
+        built = {
+            name: self._value(hints[name], given, join_pointer(path, name))
             for name, given in value.items()
             if name in hints
         }
         if len(self.violations) > before:
             # It would complain about what is missing in it.
             return None
-        return self._made(path, lambda: _constructed(model, value, made, hints))
+        return self._try_build(path, lambda: _construct(model, value, built, hints))
 
-    def _made(self, path: str, make: Callable[[], Any]) -> Any:
+    def _try_build(self, path: str, make: Callable[[], Any]) -> Any:
         try:
             return make()
         except Exception as error:
@@ -69,8 +69,8 @@ class _Making:
     def _value(self, hint: Any, value: Any, path: str) -> Any:
         if value is None:
             return None
-        hint = meant(hint)
-        origin, args = origin_of(hint), typing.get_args(hint)
+        hint = resolve_hint(hint)
+        origin, args = concrete_origin(hint), typing.get_args(hint)
         if origin is typing.Annotated:
             return self._value(args[0], value, path)
         if origin in (typing.Union, types.UnionType):
@@ -80,45 +80,47 @@ class _Making:
             is_fixed = origin is tuple and ... not in args
             hints = args if is_fixed else args[:1] * len(value)
             items = enumerate(zip(hints, value, strict=True))
-            made = [self._value(each, item, segment(path, i)) for i, (each, item) in items]
-            return self._made(path, lambda: origin(made))
+            built = [self._value(each, item, join_pointer(path, i)) for i, (each, item) in items]
+            return self._try_build(path, lambda: origin(built))
         if origin is dict and args and isinstance(value, dict):
-            return Bunch((k, self._value(args[1], v, segment(path, k))) for k, v in value.items())
+            return Bunch(
+                (k, self._value(args[1], v, join_pointer(path, k))) for k, v in value.items()
+            )
         if hint in (tuple, set, frozenset) and isinstance(value, list):
-            return self._made(path, lambda: hint(value))
+            return self._try_build(path, lambda: hint(value))
         if isinstance(hint, type) and issubclass(hint, enum.Enum):
-            return self._made(path, lambda: hint(value))
+            return self._try_build(path, lambda: hint(value))
         return self.model(hint, value, path) if is_model(hint) else value
 
 
-def _constructed(
-    model: Any, value: dict[str, Any], made: dict[str, Any], hints: dict[str, Any]
+def _construct(
+    model: Any, value: dict[str, Any], built: dict[str, Any], hints: dict[str, Any]
 ) -> Any:
     if hasattr(model, "model_validate"):
-        return model.model_validate({**value, **made})
+        return model.model_validate({**value, **built})
     if is_typed_dict(model):
-        return made
+        return built
     params = getattr(model, "__dataclass_params__", None)
     if params is not None and not params.init:
-        return _filled(model, made)
+        return _fill(model, built)
     for name in hints:
         # `T | None` without a default: whoever leaves it out means `None`.
-        if name not in made and needs_argument(model, name):
-            made[name] = None
-    return model(**made)
+        if name not in built and requires_argument(model, name):
+            built[name] = None
+    return model(**built)
 
 
-def _filled(model: Any, made: dict[str, Any]) -> Any:
+def _fill(model: Any, built: dict[str, Any]) -> Any:
     """A model without a constructor, as those of the model system are: it is filled in."""
-    blank = model.__new__(model)
+    instance = model.__new__(model)
     for field in dataclasses.fields(model):
-        if field.name in made:
-            setattr(blank, field.name, made[field.name])
+        if field.name in built:
+            setattr(instance, field.name, built[field.name])
         elif field.default_factory is not dataclasses.MISSING:
-            setattr(blank, field.name, field.default_factory())
+            setattr(instance, field.name, field.default_factory())
         elif field.default is dataclasses.MISSING:
-            setattr(blank, field.name, None)
-    return blank
+            setattr(instance, field.name, None)
+    return instance
 
 
 def _violations(error: Exception, path: str) -> list[Violation]:
@@ -127,10 +129,12 @@ def _violations(error: Exception, path: str) -> list[Violation]:
     found = getattr(error, "errors", None)
     if not callable(found):
         return [Violation(path, str(error), "INVALID")]
-    return [Violation(_below(path, each["loc"]), each["msg"], "INVALID") for each in found()]
+    return [
+        Violation(_extend_pointer(path, each["loc"]), each["msg"], "INVALID") for each in found()
+    ]
 
 
-def _below(path: str, steps: typing.Iterable[object]) -> str:
+def _extend_pointer(path: str, steps: typing.Iterable[object]) -> str:
     for step in steps:
-        path = segment(path, step)
+        path = join_pointer(path, step)
     return path

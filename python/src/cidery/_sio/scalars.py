@@ -17,23 +17,23 @@ import uuid
 from typing import Any
 
 from cidery._sio.element import Element, Type
-from cidery._values.struct_pb import MAX_SAFE_INTEGER, decimal_text
+from cidery._values.struct_pb import MAX_SAFE_INTEGER, decimal_to_text
 
-_SPACE = " \t\n\r\x0c"
-_WHOLE = re.compile(r"[+-]?[0-9]+")
+_WHITESPACE = " \t\n\r\x0c"
+_INTEGER = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"([0-9]{4}|-[0-9]{6})-([0-9]{2})-([0-9]{2})")
-_INSTANT = re.compile(
+_TIMESTAMP = re.compile(
     r"(?P<day>-?[0-9]{4,6}-[0-9]{2}-[0-9]{2})[Tt ](?P<time>[0-9]{2}:[0-9]{2}:[0-9]{2})"
     r"(\.(?P<fraction>[0-9]+))?(?P<zone>[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TRUE = frozenset(("true", "yes", "on", "y", "t", "1"))
 _FALSE = frozenset(("false", "no", "off", "n", "f", "0"))
-_SHOWN = 60
+_MAX_QUOTED_CHARS = 60
 
 
-class Fault(Exception):
+class InvalidValue(Exception):
     """What is wrong with a value."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -42,35 +42,35 @@ class Fault(Exception):
         self.message = message
 
 
-def read(element: Element, value: Any) -> Any:
+def parse_scalar(element: Element, value: Any) -> Any:
     """Reads a value of an element whose type is no list and no dict."""
-    reader = _READERS.get(element.kind)
-    return value if reader is None else reader(element, value)
+    parse = _PARSERS.get(element.kind)
+    return value if parse is None else parse(element, value)
 
 
-def is_not(value: Any, wanted: str) -> Fault:
+def wrong_type(value: Any, expected: str) -> InvalidValue:
     """`{value} is not {wanted}`."""
-    return Fault("WRONG_TYPE", f"{shown(value)} is not {wanted}")
+    return InvalidValue("WRONG_TYPE", f"{describe_value(value)} is not {expected}")
 
 
-def shown(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """A value in the words of whoever sent it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, decimal.Decimal)):
-        return _short(number_text(value))
+        return _truncate(number_to_text(value))
     if isinstance(value, float):
-        return number_text(value)
+        return number_to_text(value)
     if isinstance(value, str):
-        return f"the text {_quoted(value)}"
+        return f"the text {_quote(value)}"
     names = {type(None): "null", bytes: "bytes", list: "a list"}
     return names.get(type(value), "a dict")
 
 
-def number_text(value: int | float | decimal.Decimal) -> str:
+def number_to_text(value: int | float | decimal.Decimal) -> str:
     """The shortest text of a number, as the node writes it: `0.00001`, `1e300`."""
     if isinstance(value, decimal.Decimal):
-        return decimal_text(value)
+        return decimal_to_text(value)
     if not isinstance(value, float):
         return str(value)
     if value != 0 and not 1e-5 <= abs(value) < 1e16:
@@ -82,50 +82,50 @@ def number_text(value: int | float | decimal.Decimal) -> str:
     return text
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+def _truncate(text: str) -> str:
+    return text if len(text) <= _MAX_QUOTED_CHARS else text[:_MAX_QUOTED_CHARS] + "…"
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(_short(text), ensure_ascii=False)
+def _quote(text: str) -> str:
+    return json.dumps(_truncate(text), ensure_ascii=False)
 
 
-def _malformed(text: str, form: str) -> Fault:
-    return Fault("MALFORMED", f"the text {_quoted(text)} is not {form}")
+def _malformed(text: str, expected: str) -> InvalidValue:
+    return InvalidValue("MALFORMED", f"the text {_quote(text)} is not {expected}")
 
 
-def _as_text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, decimal.Decimal)):
-        return number_text(value)
+        return number_to_text(value)
     if isinstance(value, float) and math.isfinite(value):
-        return number_text(value)
-    raise is_not(value, "text")
+        return number_to_text(value)
+    raise wrong_type(value, "text")
 
 
-def _text(element: Element, value: Any) -> str:
-    text = _as_text(value)
+def _parse_text(element: Element, value: Any) -> str:
+    text = _to_text(value)
     if element.texts and text not in element.texts:
-        named = [f"`{_short(text)}`" for text in element.texts[:20]]
-        named += ["…"] if len(element.texts) > 20 else []
-        allowed = ", ".join(named)
-        raise Fault("NOT_ONE_OF", f"the text {_quoted(text)} is none of {allowed}")
+        quoted = [f"`{_truncate(text)}`" for text in element.texts[:20]]
+        quoted += ["…"] if len(element.texts) > 20 else []
+        allowed = ", ".join(quoted)
+        raise InvalidValue("NOT_ONE_OF", f"the text {_quote(text)} is none of {allowed}")
     return text
 
 
-def _secret(_: Element, value: Any) -> str:
+def _parse_secret(_: Element, value: Any) -> str:
     try:
-        return _as_text(value)
-    except Fault:
+        return _to_text(value)
+    except InvalidValue:
         # What was sent is not shown.
-        raise Fault("WRONG_TYPE", "is not text") from None
+        raise InvalidValue("WRONG_TYPE", "is not text") from None
 
 
-def _int(element: Element, value: Any) -> int:
-    number = _whole(value)
+def _parse_int(element: Element, value: Any) -> int:
+    number = _parse_integer(value)
     least, most = element.minimum, element.maximum
     if (least is None or number >= least) and (most is None or number <= most):
         return number
@@ -133,124 +133,124 @@ def _int(element: Element, value: Any) -> int:
         bound = f"from {least} to {most}"
     else:
         bound = f"of at least {least}" if most is None else f"of at most {most}"
-    raise Fault("OUT_OF_RANGE", f"{shown(number)} is not a whole number {bound}")
+    raise InvalidValue("OUT_OF_RANGE", f"{describe_value(number)} is not a whole number {bound}")
 
 
-def _whole(value: Any) -> int:
+def _parse_integer(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, (str, decimal.Decimal)):
-        text = value.strip(_SPACE) if isinstance(value, str) else decimal_text(value)
-        if _WHOLE.fullmatch(text):
+        text = value.strip(_WHITESPACE) if isinstance(value, str) else decimal_to_text(value)
+        if _INTEGER.fullmatch(text):
             return int(text)
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
         if abs(value) <= MAX_SAFE_INTEGER:
             return int(value)
-        message = f"{number_text(value)} is a double beyond 2^53, which may have lost digits"
-        raise Fault("OUT_OF_RANGE", f"{message}: send it as text")
-    raise is_not(value, "a whole number")
+        message = f"{number_to_text(value)} is a double beyond 2^53, which may have lost digits"
+        raise InvalidValue("OUT_OF_RANGE", f"{message}: send it as text")
+    raise wrong_type(value, "a whole number")
 
 
-def _float(_: Element, value: Any) -> float:
+def _parse_float(_: Element, value: Any) -> float:
     number: float | None = None
     if isinstance(value, (int, float, decimal.Decimal)) and not isinstance(value, bool):
         try:
             number = float(value)
         except OverflowError:
             number = math.inf
-    elif isinstance(value, str) and _DECIMAL.fullmatch(value.strip(_SPACE)):
-        number = float(value.strip(_SPACE))
+    elif isinstance(value, str) and _DECIMAL.fullmatch(value.strip(_WHITESPACE)):
+        number = float(value.strip(_WHITESPACE))
     if number is None:
-        raise is_not(value, "a number")
+        raise wrong_type(value, "a number")
     if not math.isfinite(number):
-        raise Fault("OUT_OF_RANGE", f"{shown(value)} is beyond what a double holds")
+        raise InvalidValue("OUT_OF_RANGE", f"{describe_value(value)} is beyond what a double holds")
     return number
 
 
-def _decimal(_: Element, value: Any) -> str:
-    if isinstance(value, str) and _DECIMAL.fullmatch(value.strip(_SPACE)):
-        return value.strip(_SPACE).removeprefix("+")
+def _parse_decimal(_: Element, value: Any) -> str:
+    if isinstance(value, str) and _DECIMAL.fullmatch(value.strip(_WHITESPACE)):
+        return value.strip(_WHITESPACE).removeprefix("+")
     is_number = isinstance(value, (int, float, decimal.Decimal)) and not isinstance(value, bool)
     if is_number and math.isfinite(value):
-        return number_text(value)
-    raise is_not(value, "a decimal number")
+        return number_to_text(value)
+    raise wrong_type(value, "a decimal number")
 
 
-def _bool(_: Element, value: Any) -> bool:
+def _parse_bool(_: Element, value: Any) -> bool:
     if isinstance(value, bool):
         return value
     if isinstance(value, int) and value in (0, 1):
         return value == 1
     if isinstance(value, str):
-        text = value.strip(_SPACE).lower()
+        text = value.strip(_WHITESPACE).lower()
         if text in _TRUE or text in _FALSE:
             return text in _TRUE
-    raise is_not(value, "true or false")
+    raise wrong_type(value, "true or false")
 
 
-def _date(_: Element, value: Any) -> str:
-    form = "a date such as 2026-01-31"
+def _parse_date(_: Element, value: Any) -> str:
+    expected = "a date such as 2026-01-31"
     if not isinstance(value, str):
-        raise is_not(value, form)
-    text = value.strip(_SPACE)
-    if not _is_day(text):
-        raise _malformed(text, form)
+        raise wrong_type(value, expected)
+    text = value.strip(_WHITESPACE)
+    if not _is_date(text):
+        raise _malformed(text, expected)
     return text
 
 
-def _is_day(text: str) -> bool:
+def _is_date(text: str) -> bool:
     found = _DATE.fullmatch(text)
     if not found:
         return False
     year, month, day = (int(part) for part in found.groups())
     # Years before the first repeat the calendar of those that Python knows.
-    known = year if 1 <= year <= 9999 else (year - 1) % 400 + 1
+    calendar_year = year if 1 <= year <= 9999 else (year - 1) % 400 + 1
     try:
-        datetime.date(known, month, day)
+        datetime.date(calendar_year, month, day)
     except ValueError:
         return False
     return -9999 <= year <= 9999
 
 
-def _date_time(_: Element, value: Any) -> str:
-    form = "an instant such as 2026-01-31T12:00:00Z (RFC 3339, with `Z` or an offset)"
+def _parse_date_time(_: Element, value: Any) -> str:
+    expected = "an instant such as 2026-01-31T12:00:00Z (RFC 3339, with `Z` or an offset)"
     if not isinstance(value, str):
-        raise is_not(value, form)
-    text = value.strip(_SPACE)
-    found = _INSTANT.fullmatch(text)
-    if not found or not _is_day(found["day"]):
-        raise _malformed(text, form)
+        raise wrong_type(value, expected)
+    text = value.strip(_WHITESPACE)
+    found = _TIMESTAMP.fullmatch(text)
+    if not found or not _is_date(found["day"]):
+        raise _malformed(text, expected)
     if found["day"].startswith(("-", "0000")):
-        raise Fault("OUT_OF_RANGE", f"{text} is before the year 1")
+        raise InvalidValue("OUT_OF_RANGE", f"{text} is before the year 1")
     zone = "+00:00" if found["zone"] in "Zz" else found["zone"]
     try:
-        moment = datetime.datetime.fromisoformat(f"{found['day']}T{found['time']}{zone}")
+        instant = datetime.datetime.fromisoformat(f"{found['day']}T{found['time']}{zone}")
     except ValueError:
-        raise _malformed(text, form) from None
+        raise _malformed(text, expected) from None
     try:
-        moment = moment.astimezone(datetime.timezone.utc)
+        instant = instant.astimezone(datetime.timezone.utc)
     except OverflowError:
-        raise Fault("OUT_OF_RANGE", f"{text} is outside the years 1 to 9999") from None
+        raise InvalidValue("OUT_OF_RANGE", f"{text} is outside the years 1 to 9999") from None
     # Nanoseconds, of which Python has a thousandth.
     fraction = (found["fraction"] or "")[:9].rstrip("0")
-    return f"{moment:%Y-%m-%dT%H:%M:%S}".zfill(19) + (f".{fraction}Z" if fraction else "Z")
+    return f"{instant:%Y-%m-%dT%H:%M:%S}".zfill(19) + (f".{fraction}Z" if fraction else "Z")
 
 
-def _uuid(_: Element, value: Any) -> str:
+def _parse_uuid(_: Element, value: Any) -> str:
     if not isinstance(value, str):
-        raise is_not(value, "a UUID")
-    text = value.strip(_SPACE)
+        raise wrong_type(value, "a UUID")
+    text = value.strip(_WHITESPACE)
     if not _UUID.fullmatch(text):
         raise _malformed(text, "a UUID")
     return str(uuid.UUID(text))
 
 
-def _bytes(_: Element, value: Any) -> bytes:
+def _parse_bytes(_: Element, value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):
-        raise is_not(value, "bytes")
-    text = value.strip(_SPACE)
+        raise wrong_type(value, "bytes")
+    text = value.strip(_WHITESPACE)
     if "-" in text or "_" in text:
         if "+" in text or "/" in text:
             raise _malformed(value, "base64 (RFC 4648)")
@@ -268,15 +268,15 @@ def _bytes(_: Element, value: Any) -> bytes:
     return decoded
 
 
-_READERS = {
-    Type.TEXT: _text,
-    Type.SECRET: _secret,
-    Type.INT: _int,
-    Type.FLOAT: _float,
-    Type.DECIMAL: _decimal,
-    Type.BOOL: _bool,
-    Type.DATE: _date,
-    Type.DATE_TIME: _date_time,
-    Type.UUID: _uuid,
-    Type.BYTES: _bytes,
+_PARSERS = {
+    Type.TEXT: _parse_text,
+    Type.SECRET: _parse_secret,
+    Type.INT: _parse_int,
+    Type.FLOAT: _parse_float,
+    Type.DECIMAL: _parse_decimal,
+    Type.BOOL: _parse_bool,
+    Type.DATE: _parse_date,
+    Type.DATE_TIME: _parse_date_time,
+    Type.UUID: _parse_uuid,
+    Type.BYTES: _parse_bytes,
 }

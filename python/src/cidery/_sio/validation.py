@@ -11,13 +11,13 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
-from cidery._errors.exceptions import InvalidArgument, Violation, output_invalid, summary
-from cidery._sio import scalars as scalar
+from cidery._errors.exceptions import InvalidArgument, Violation, output_invalid, summarize
+from cidery._sio import scalars
 from cidery._sio.declaration import Elements, Sio
 from cidery._sio.element import Element, EmptyStrings, Type, UnknownKeys
-from cidery._sio.local_checks import has_secret
-from cidery._sio.scalars import Fault
-from cidery._values.json_pointer import segment
+from cidery._sio.local_checks import contains_secret
+from cidery._sio.scalars import InvalidValue
+from cidery._values.json_pointer import join_pointer
 
 _MAX_VIOLATIONS = 1_000
 _MAX_IGNORED = 50
@@ -25,7 +25,7 @@ _TEXT = Element("", Type.TEXT)
 
 
 @dataclasses.dataclass
-class Checked:
+class ValidationResult:
     """What came of a check: a value, or violations."""
 
     value: Any = None
@@ -41,66 +41,66 @@ class Checked:
         return {"violations_omitted": str(self.omitted)} if self.omitted else {}
 
 
-def check_input(sio: Sio, value: Any) -> Checked:
+def check_input(sio: Sio, value: Any) -> ValidationResult:
     """Checks a plain input. Anything goes where none is declared."""
     return _check(sio, sio.input, value, is_output=False)
 
 
-def check_output(sio: Sio, value: Any) -> Checked:
+def check_output(sio: Sio, value: Any) -> ValidationResult:
     """Checks a plain output, before it is wrapped in `response_elem`."""
     return _check(sio, sio.output, value, is_output=True)
 
 
-def admitted(sio: Sio, value: Any) -> Checked:
+def validated_input(sio: Sio, value: Any) -> ValidationResult:
     """Checks an input; raises `INPUT_INVALID` with all that is wrong with it."""
-    found = check_input(sio, value)
-    if found.violations:
+    result = check_input(sio, value)
+    if result.violations:
         raise InvalidArgument(
-            reason="INPUT_INVALID", violations=found.violations, facts=found.facts
+            reason="INPUT_INVALID", violations=result.violations, facts=result.facts
         )
-    return found
+    return result
 
 
-def answered(sio: Sio, value: Any) -> Checked:
+def validated_output(sio: Sio, value: Any) -> ValidationResult:
     """Checks an output; raises `OUTPUT_INVALID` with all that is wrong with it."""
-    found = check_output(sio, value)
-    if found.violations:
-        message = f"the service broke its own declaration: {summary(found.violations)}"
-        raise output_invalid(message, found.violations, found.facts)
-    return found
+    result = check_output(sio, value)
+    if result.violations:
+        message = f"the service broke its own declaration: {summarize(result.violations)}"
+        raise output_invalid(message, result.violations, result.facts)
+    return result
 
 
-def _check(sio: Sio, declared: Elements | None, value: Any, *, is_output: bool) -> Checked:
+def _check(sio: Sio, declared: Elements | None, value: Any, *, is_output: bool) -> ValidationResult:
     if declared is None:
-        return Checked(value)
-    walk = _Walk(sio, is_output)
+        return ValidationResult(value)
+    validator = _Validator(sio, is_output)
     unknown = declared.keys or sio.unknown_keys
-    check = walk.dict_list if declared.is_list else walk.dict_of
-    walk.found.value = check(declared.elements, unknown, value)
-    return walk.found
+    check = validator.dict_list if declared.is_list else validator.dict_of
+    validator.result.value = check(declared.elements, unknown, value)
+    return validator.result
 
 
-class _Walk:
+class _Validator:
     """The walk over a value and its declaration."""
 
     def __init__(self, sio: Sio, is_output: bool) -> None:
         self.sio = sio
         self.is_output = is_output
         self.path: list[str | int] = []
-        self.found = Checked()
+        self.result = ValidationResult()
         sides = [side.elements for side in (sio.input, sio.output) if side]
-        self.has_secrets = any(has_secret(elements) for elements in sides)
+        self.has_secrets = any(contains_secret(elements) for elements in sides)
 
     def dict_of(self, elements: tuple[Element, ...], unknown: UnknownKeys, value: Any) -> Any:
         if not isinstance(value, dict):
-            return self.is_not(value, "a dict")
+            return self.add_wrong_type(value, "a dict")
         out = {}
         for element in elements:
             self.path.append(element.name)
-            found = self.element(element, value)
+            result = self.element(element, value)
             self.path.pop()
-            if found:
-                out[element.name] = found[0]
+            if result:
+                out[element.name] = result[0]
         declared = {element.name for element in elements}
         for key, item in value.items():
             if key not in declared:
@@ -121,7 +121,7 @@ class _Walk:
         if not element.is_optional:
             is_null = is_there and value is None
             message = "is required, and is null" if is_null else "is required"
-            self.fault(Fault("MISSING", message))
+            self.add_violation(InvalidValue("MISSING", message))
         return None
 
     def value(self, element: Element, value: Any) -> Any:
@@ -151,13 +151,13 @@ class _Walk:
     def tuple_of(self, positions: tuple[Element, ...], value: Any) -> Any:
         if isinstance(value, list) and len(value) != len(positions):
             message = f"has {len(value)} items, not {len(positions)}"
-            return self.fault(Fault("OUT_OF_RANGE", message))
+            return self.add_violation(InvalidValue("OUT_OF_RANGE", message))
         left = iter(positions)
         return self.items(value, "a list", lambda value: self.item(next(left), value))
 
     def dict_of_any(self, each: Element | None, value: Any) -> Any:
         if not isinstance(value, dict):
-            return self.is_not(value, "a dict")
+            return self.add_wrong_type(value, "a dict")
         if each is None:
             return value
         out = {}
@@ -171,7 +171,7 @@ class _Walk:
         if value is None and element.is_optional:
             return None
         if value is None and element.kind is not Type.AS_IS:
-            return self.fault(Fault("WRONG_TYPE", "is null"))
+            return self.add_violation(InvalidValue("WRONG_TYPE", "is null"))
         return self.value(element, value)
 
     def dict_list(
@@ -180,13 +180,13 @@ class _Walk:
         def each(item: Any) -> Any:
             if elements is not None:
                 return self.dict_of(elements, unknown, item)
-            return item if isinstance(item, dict) else self.is_not(item, "a dict")
+            return item if isinstance(item, dict) else self.add_wrong_type(item, "a dict")
 
         return self.items(value, "a list of dicts", each)
 
     def items(self, value: Any, wanted: str, each: Callable[[Any], Any]) -> Any:
         if not isinstance(value, list):
-            return self.is_not(value, wanted)
+            return self.add_wrong_type(value, wanted)
         out = []
         for index, item in enumerate(value):
             self.path.append(index)
@@ -205,7 +205,7 @@ class _Walk:
             text = self.scalar(_TEXT, item)
             if self.is_output and isinstance(text, str) and "," in text:
                 message = "has a comma, which is what separates the texts"
-                return self.fault(Fault("OUT_OF_RANGE", message))
+                return self.add_violation(InvalidValue("OUT_OF_RANGE", message))
             return text
 
         items = self.items(value, "a list of texts, or one text with commas", each)
@@ -213,14 +213,14 @@ class _Walk:
             return items
         if items == [""]:
             message = "is one empty text, which cannot be told from no text"
-            return self.fault(Fault("OUT_OF_RANGE", message))
+            return self.add_violation(InvalidValue("OUT_OF_RANGE", message))
         return ",".join(item or "" for item in items)
 
     def scalar(self, element: Element, value: Any) -> Any:
         try:
-            return scalar.read(element, value)
-        except Fault as fault:
-            return self.fault(fault)
+            return scalars.parse_scalar(element, value)
+        except InvalidValue as invalid:
+            return self.add_violation(invalid)
 
     def unknown(
         self, declared: set[str], policy: UnknownKeys, key: str, value: Any, out: dict[str, Any]
@@ -228,39 +228,39 @@ class _Walk:
         if policy is UnknownKeys.KEEP:
             out[key] = value
         elif policy is UnknownKeys.REFUSE:
-            near = _nearest(key, declared)
-            hint = f"; did you mean `{near}`?" if near else ""
+            closest = _closest_name(key, declared)
+            hint = f"; did you mean `{closest}`?" if closest else ""
             self.path.append(key)
-            self.fault(Fault("UNKNOWN_KEY", f"is not declared{hint}"))
+            self.add_violation(InvalidValue("UNKNOWN_KEY", f"is not declared{hint}"))
             self.path.pop()
         elif not self.is_output:
             steps = ["*" if isinstance(step, int) else step for step in self.path]
             name = self.pointer([*steps, key]).removeprefix("/")
-            ignored = self.found.ignored
+            ignored = self.result.ignored
             if name not in ignored and len(ignored) < _MAX_IGNORED:
                 ignored.append(name)
 
-    def is_not(self, value: Any, wanted: str) -> None:
+    def add_wrong_type(self, value: Any, wanted: str) -> None:
         # A text may be what holds the secret.
         if isinstance(value, str) and self.has_secrets:
             value = "***"
-        self.fault(scalar.is_not(value, wanted))
+        self.add_violation(scalars.wrong_type(value, wanted))
 
-    def fault(self, fault: Fault) -> None:
-        if len(self.found.violations) >= _MAX_VIOLATIONS:
-            self.found.omitted += 1
+    def add_violation(self, invalid: InvalidValue) -> None:
+        if len(self.result.violations) >= _MAX_VIOLATIONS:
+            self.result.omitted += 1
             return
-        violation = Violation(self.pointer(self.path), fault.message, fault.code)
-        self.found.violations.append(violation)
+        violation = Violation(self.pointer(self.path), invalid.message, invalid.code)
+        self.result.violations.append(violation)
 
     @staticmethod
     def pointer(steps: list[Any]) -> str:
         path = ""
         for step in steps:
-            path = segment(path, step)
+            path = join_pointer(path, step)
         return path
 
 
-def _nearest(key: str, declared: set[str]) -> str | None:
-    found = difflib.get_close_matches(key, sorted(declared), 1, 0.75)
-    return found[0] if found else None
+def _closest_name(key: str, declared: set[str]) -> str | None:
+    result = difflib.get_close_matches(key, sorted(declared), 1, 0.75)
+    return result[0] if result else None

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-_NOTHING: Any = object()
+_MISSING: Any = object()
 
 
 class Bunch(dict[str, Any]):
@@ -30,12 +30,12 @@ class Bunch(dict[str, Any]):
     def of(cls, value: Any) -> Any:
         """The same value, with every dict in it a `Bunch`."""
         if isinstance(value, dict):
-            made = cls(value)
+            bunch = cls(value)
             for key, item in value.items():
                 # Most are scalars: those are there already.
                 if isinstance(item, (dict, list)):
-                    made[key] = cls.of(item)
-            return made
+                    bunch[key] = cls.of(item)
+            return bunch
         if isinstance(value, list):
             return [cls.of(item) for item in value]
         return value
@@ -45,8 +45,8 @@ class Bunch(dict[str, Any]):
             return self[name]
         except KeyError:
             pass
-        if name in _METHODS:
-            return functools.partial(_METHODS[name], self)
+        if name in _DYNAMIC_METHODS:
+            return functools.partial(_DYNAMIC_METHODS[name], self)
         raise AttributeError(f"no such key `{name}` among {sorted(self)}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -74,14 +74,14 @@ class Bunch(dict[str, Any]):
 # Not methods of the class: a key of that name must be read by dot as any other.
 
 
-def _at(bunch: Bunch, path: str, default: Any = _NOTHING) -> Any:
+def _at(bunch: Bunch, path: str, default: Any = _MISSING) -> Any:
     """What is at a dotted path, `role_list.0.name`; a `KeyError` where there is nothing."""
     found: Any = bunch
     for step in path.split("."):
         try:
             found = found[int(step)] if isinstance(found, list) else found[step]
         except (LookupError, TypeError, ValueError):
-            if default is not _NOTHING:
+            if default is not _MISSING:
                 return default
             raise KeyError(f"there is nothing at `{path}`: no `{step}`") from None
     return found
@@ -95,7 +95,7 @@ def _require_any(bunch: Bunch, *names: str) -> Any:
     raise ValueError(f"at least one of `{', '.join(names)}` is required")
 
 
-_METHODS: dict[str, Callable[..., Any]] = {
+_DYNAMIC_METHODS: dict[str, Callable[..., Any]] = {
     "at": _at,
     "deepcopy": copy.deepcopy,
     "require_any": _require_any,

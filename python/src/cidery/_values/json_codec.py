@@ -7,15 +7,15 @@ import json
 from typing import Any
 
 from cidery._values.bunch import Bunch
-from cidery._values.struct_pb import base64_text
+from cidery._values.struct_pb import bytes_to_base64
 
 
-def read_json(text: bytes | str) -> Any:
+def parse_json(text: bytes | str) -> Any:
     """Reads JSON; dicts are `Bunch`es."""
-    return Bunch.of(read_exact(text))
+    return Bunch.of(parse_json_exact(text))
 
 
-def read_exact(text: str | bytes) -> Any:
+def parse_json_exact(text: str | bytes) -> Any:
     """Reads JSON with every digit: a number that a double does not hold is a `Decimal`."""
     return json.loads(text, parse_float=_parse_number)
 
@@ -26,10 +26,10 @@ def _parse_number(text: str) -> float | decimal.Decimal:
     return number if decimal.Decimal(repr(number)) == exact else exact
 
 
-def json_text(value: Any) -> str:
+def to_json(value: Any) -> str:
     """Writes a plain value as JSON."""
 
     def other(value: Any) -> str:
-        return base64_text(value) if isinstance(value, bytes) else str(value)
+        return bytes_to_base64(value) if isinstance(value, bytes) else str(value)
 
     return json.dumps(value, default=other, ensure_ascii=False, allow_nan=False)

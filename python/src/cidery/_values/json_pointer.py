@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def segment(path: str, key: object) -> str:
+def join_pointer(path: str, key: object) -> str:
     """One step further along a JSON pointer."""
     return f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}"

@@ -15,14 +15,14 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from cidery._values.json_pointer import segment
+from cidery._values.json_pointer import join_pointer
 from cidery._values.later import Later
 
 MAX_DEPTH = 32
 
-_AS_THEY_ARE = (str, int, float, bool, type(None), bytes, decimal.Decimal)
-_EXACT = frozenset(_AS_THEY_ARE)
-_NO_DATA = (
+_PLAIN_SCALARS = (str, int, float, bool, type(None), bytes, decimal.Decimal)
+_PLAIN_TYPES = frozenset(_PLAIN_SCALARS)
+_NOT_SERIALIZABLE = (
     type,
     types.FunctionType,
     types.BuiltinFunctionType,
@@ -35,40 +35,40 @@ _NO_DATA = (
 
 def plain(value: Any) -> Any:
     """The value as dicts, lists, texts, numbers, booleans, bytes and `None`."""
-    return _plain(value, "", ())
+    return _to_plain(value, "", ())
 
 
-def _plain(value: Any, path: str, above: tuple[int, ...]) -> Any:
-    if type(value) in _EXACT:
+def _to_plain(value: Any, path: str, ancestors: tuple[int, ...]) -> Any:
+    if type(value) in _PLAIN_TYPES:
         return value
     # What is a dict is no scalar: it need not be asked about all of those.
-    simple = None if isinstance(value, dict) else _simple(value)
-    if simple is not None:
-        return simple[0]
-    if id(value) in above:
-        raise TypeError(f"{_at(path)} contains itself")
-    if len(above) >= MAX_DEPTH:
-        raise TypeError(f"{_at(path)} is nested deeper than {MAX_DEPTH} dicts and lists")
-    above = (*above, id(value))
-    made_of = _made_of(value, path)
-    if isinstance(made_of, list):
-        return [_plain(item, f"{path}/{i}", above) for i, item in enumerate(made_of)]
+    scalar = None if isinstance(value, dict) else _scalar(value)
+    if scalar is not None:
+        return scalar[0]
+    if id(value) in ancestors:
+        raise TypeError(f"{_location(path)} contains itself")
+    if len(ancestors) >= MAX_DEPTH:
+        raise TypeError(f"{_location(path)} is nested deeper than {MAX_DEPTH} dicts and lists")
+    ancestors = (*ancestors, id(value))
+    members = _members(value, path)
+    if isinstance(members, list):
+        return [_to_plain(item, f"{path}/{i}", ancestors) for i, item in enumerate(members)]
     plain_dict = {}
-    for key, item in made_of.items():
+    for key, item in members.items():
         if isinstance(key, enum.Enum):
             key = key.value
         if not isinstance(key, str):
-            raise TypeError(f"{_at(path)} has the key {key!r}, which is not text")
-        if type(item) not in _EXACT:
-            item = _plain(item, segment(path, key), above)
+            raise TypeError(f"{_location(path)} has the key {key!r}, which is not text")
+        if type(item) not in _PLAIN_TYPES:
+            item = _to_plain(item, join_pointer(path, key), ancestors)
         plain_dict[str(key)] = item
     return plain_dict
 
 
-def _simple(value: Any) -> tuple[Any] | None:
+def _scalar(value: Any) -> tuple[Any] | None:
     """A scalar that is not one already; in a tuple, since it may be `None`."""
     if isinstance(value, enum.Enum):
-        return (_plain(value.value, "", ()),)
+        return (_to_plain(value.value, "", ()),)
     if isinstance(value, (datetime.date, datetime.time)):
         return (value.isoformat(),)
     if isinstance(value, uuid.UUID):
@@ -86,12 +86,12 @@ def _simple(value: Any) -> tuple[Any] | None:
     return None
 
 
-def _made_of(value: Any, path: str) -> Mapping[Any, Any] | list[Any]:
+def _members(value: Any, path: str) -> Mapping[Any, Any] | list[Any]:
     """One level of an object: what it is made of."""
     if isinstance(value, Mapping):
         return value
-    if isinstance(value, _NO_DATA):
-        raise TypeError(f"{_at(path)} is {_named(value)}, which cannot be carried")
+    if isinstance(value, _NOT_SERIALIZABLE):
+        raise TypeError(f"{_location(path)} is {_type_of(value)}, which cannot be carried")
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {name: getattr(value, name) for name in value._fields}
     if isinstance(value, Collection) and not hasattr(value, "to_dict"):
@@ -105,33 +105,35 @@ def _made_of(value: Any, path: str) -> Mapping[Any, Any] | list[Any]:
         if callable(getattr(value, method, None)):
             # Whoever gives a field another name means it for what is sent.
             is_pydantic = method == "model_dump" and hasattr(type(value), "model_fields")
-            made_of = getattr(value, method)(**({"by_alias": True} if is_pydantic else {}))
-            if not isinstance(made_of, Mapping):
-                raise TypeError(f"{_at(path)}: `{method}()` of {_named(value)} is not a dict")
-            return made_of
-    return _public(value, path)
+            members = getattr(value, method)(**({"by_alias": True} if is_pydantic else {}))
+            if not isinstance(members, Mapping):
+                raise TypeError(
+                    f"{_location(path)}: `{method}()` of {_type_of(value)} is not a dict"
+                )
+            return members
+    return _public_attributes(value, path)
 
 
-def _public(value: Any, path: str) -> Mapping[str, Any]:
+def _public_attributes(value: Any, path: str) -> Mapping[str, Any]:
     names = list(getattr(value, "__dict__", {}))
     for cls in type(value).__mro__:
         slots = cls.__dict__.get("__slots__", ())
         names += [slots] if isinstance(slots, str) else list(slots)
-    public = {
+    attributes = {
         name: getattr(value, name)
         for name in names
         if not name.startswith("_") and hasattr(value, name)
     }
-    if not public and type(value).__module__ == "builtins":
-        raise TypeError(f"{_at(path)} is {_named(value)}, which cannot be carried")
-    if not public and not hasattr(value, "__dict__"):
-        raise TypeError(f"{_at(path)} is {_named(value)}, which cannot be carried")
-    return public
+    if not attributes and type(value).__module__ == "builtins":
+        raise TypeError(f"{_location(path)} is {_type_of(value)}, which cannot be carried")
+    if not attributes and not hasattr(value, "__dict__"):
+        raise TypeError(f"{_location(path)} is {_type_of(value)}, which cannot be carried")
+    return attributes
 
 
-def _named(value: Any) -> str:
+def _type_of(value: Any) -> str:
     return f"of type `{type(value).__qualname__}`"
 
 
-def _at(path: str) -> str:
+def _location(path: str) -> str:
     return f"`{path}`" if path else "the payload"

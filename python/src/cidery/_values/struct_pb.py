@@ -15,11 +15,11 @@ from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 
 from cidery._errors.exceptions import InvalidArgument, Violation
 from cidery._values.bunch import Bunch
-from cidery._values.json_pointer import segment
+from cidery._values.json_pointer import join_pointer
 from cidery._values.plain import MAX_DEPTH
 
 MAX_SAFE_INTEGER = 2**53 - 1
-_PATHLESS = frozenset((bool, int, bytes, type(None)))
+_TYPES_WITHOUT_PATH = frozenset((bool, int, bytes, type(None)))
 
 
 def to_value(value: Any) -> Value:
@@ -80,12 +80,12 @@ def from_double(number: float) -> int | float:
     return number
 
 
-def normalized(value: Any) -> Any:
+def round_trip(value: Any) -> Any:
     """What of a plain value comes out at the other end."""
     return from_value(to_value(value))
 
 
-def base64_text(value: bytes) -> str:
+def bytes_to_base64(value: bytes) -> str:
     """Bytes as `Struct` and JSON carry them."""
     return base64.b64encode(value).decode("ascii")
 
@@ -96,7 +96,7 @@ def _fill(out: Value, value: Any, path: str, depth: int) -> None:
     elif isinstance(value, bool):
         out.bool_value = value
     elif isinstance(value, str):
-        out.string_value = _text(value, path)
+        out.string_value = _checked_text(value, path)
     elif isinstance(value, int):
         if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
             out.number_value = value
@@ -104,14 +104,14 @@ def _fill(out: Value, value: Any, path: str, depth: int) -> None:
             out.string_value = str(value)
     elif isinstance(value, float):
         if not math.isfinite(value):
-            raise _refused(path, "NOT_FINITE", f"is {value}, which is not a number to carry")
+            raise _invalid(path, "NOT_FINITE", f"is {value}, which is not a number to carry")
         out.number_value = value
     elif isinstance(value, decimal.Decimal):
         if not value.is_finite():
-            raise _refused(path, "NOT_FINITE", f"is {value}, which is not a number to carry")
-        out.string_value = decimal_text(value)
+            raise _invalid(path, "NOT_FINITE", f"is {value}, which is not a number to carry")
+        out.string_value = decimal_to_text(value)
     elif isinstance(value, bytes):
-        out.string_value = base64_text(value)
+        out.string_value = bytes_to_base64(value)
     elif isinstance(value, list):
         _check_depth(path, depth + 1)
         items = out.list_value
@@ -129,27 +129,27 @@ def _fill_dict(out: Struct, value: dict[str, Any], path: str, depth: int) -> Non
     fields = out.fields
     for key, item in value.items():
         # A path is only needed by what has parts, or cannot be carried.
-        step = path if type(item) in _PATHLESS else segment(path, key)
-        _fill(fields[_text(key, path)], item, step, depth)
+        item_path = path if type(item) in _TYPES_WITHOUT_PATH else join_pointer(path, key)
+        _fill(fields[_checked_text(key, path)], item, item_path, depth)
 
 
-def decimal_text(value: decimal.Decimal) -> str:
+def decimal_to_text(value: decimal.Decimal) -> str:
     """Every digit, in the notation of JSON."""
     return str(value).replace("E+", "E").replace("E", "e")
 
 
-def _text(text: str, path: str) -> str:
+def _checked_text(text: str, path: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _refused(path, "NOT_UTF8", "is text with a lone surrogate") from None
+        raise _invalid(path, "NOT_UTF8", "is text with a lone surrogate") from None
     return text
 
 
 def _check_depth(path: str, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise _refused(path, "TOO_DEEP", f"is nested deeper than {MAX_DEPTH} dicts and lists")
+        raise _invalid(path, "TOO_DEEP", f"is nested deeper than {MAX_DEPTH} dicts and lists")
 
 
-def _refused(path: str, code: str, message: str) -> InvalidArgument:
+def _invalid(path: str, code: str, message: str) -> InvalidArgument:
     return InvalidArgument(reason="VALUE_INVALID", violations=[Violation(path, message, code)])

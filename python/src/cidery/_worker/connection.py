@@ -21,21 +21,21 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from cidery._client.transport import made_async
+from cidery._client.transport import call_with_retry_async
 from cidery._errors.exceptions import CideryError, Unavailable
-from cidery._errors.status_details import from_failure, from_rpc
+from cidery._errors.status_details import from_failure, from_rpc_error
 from cidery._protocol.channel import CHANNEL_OPTIONS, Stubs
-from cidery._protocol.retry import TRIES, told_apart
-from cidery._protocol.steps import PAUSE, Answer, Unary
-from cidery._worker.outbox import Outgoing, Request, Said
+from cidery._protocol.retry import MAX_ATTEMPTS, classify
+from cidery._protocol.steps import SLEEP, Reply, UnaryCall
+from cidery._worker.outbox import Outbound, Outbox, Request
 from cidery.v1 import worker_pb2, worker_pb2_grpc
 
 _log = logging.getLogger("cidery.worker")
 
 _WELCOME_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 5.0
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
+_INITIAL_BACKOFF = 0.1
+_MAX_BACKOFF = 5.0
 # HTTP/2 PING: how often, and how long the answer may take.
 _KEEPALIVE = (
     ("grpc.keepalive_time_ms", 10_000),
@@ -48,7 +48,7 @@ _EOF: Any = getattr(grpc.aio, "EOF")  # noqa: B009
 
 
 @dataclass
-class Running:
+class InFlightDispatch:
     """A dispatch under way."""
 
     cancel: Callable[[], None]
@@ -56,14 +56,14 @@ class Running:
     """What it has emitted: the node may not have it."""
 
 
-class Line:
+class Connection:
     """The stream, made again whenever it breaks. All that changes, changes in its thread."""
 
     def __init__(
         self,
         node: str,
         hello: worker_pb2.Hello,
-        handle: Callable[[worker_pb2.Dispatch, Line], Callable[[], None]],
+        handle: Callable[[worker_pb2.Dispatch, Connection], Callable[[], None]],
         metadata: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._node = node
@@ -71,21 +71,21 @@ class Line:
         self._handle = handle
         self._metadata = metadata
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="cidery-line", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="cidery-connection", daemon=True)
         self.welcomed: concurrent.futures.Future[None] = concurrent.futures.Future()
         """Done once the node has welcomed the worker, or said why not."""
         self.worker_id = ""
         self._session = ""
-        self._running: dict[str, Running] = {}
-        self._results: dict[str, tuple[Running, worker_pb2.DispatchResult]] = {}
-        self._outbox: asyncio.Queue[Said | None] | None = None
+        self._in_flight: dict[str, InFlightDispatch] = {}
+        self._results: dict[str, tuple[InFlightDispatch, worker_pb2.DispatchResult]] = {}
+        self._outbox: Outbox | None = None
         self._is_draining = False
         # The node has said that no dispatch follows.
         self._is_drained = False
         self._is_closed = False
         # What other threads have to say.
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
-        self._is_woken = False
+        self._wakeup_scheduled = False
         self._idle = threading.Event()
         self._idle.set()
 
@@ -96,7 +96,7 @@ class Line:
     @property
     def in_flight(self) -> int:
         """How many dispatches are under way."""
-        return len(self._running)
+        return len(self._in_flight)
 
     @property
     def is_alive(self) -> bool:
@@ -109,47 +109,47 @@ class Line:
 
     # From other threads.
 
-    def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
+    def call(self, call: UnaryCall) -> concurrent.futures.Future[Reply]:
         """Makes a nested call."""
-        return asyncio.run_coroutine_threadsafe(self._called(unary), self._loop)
+        return asyncio.run_coroutine_threadsafe(self._call(call), self._loop)
 
-    def show(self, request: Request) -> None:
+    def send_progress(self, request: Request) -> None:
         """Says something that is of no use later."""
-        self._post(lambda: self._say(request))
+        self._post(lambda: self._send(request))
 
-    def item(self, item: worker_pb2.DispatchItem) -> None:
+    def send_item(self, item: worker_pb2.DispatchItem) -> None:
         """Sends an item, and keeps it: where the stream breaks it is sent again."""
 
-        def tell() -> None:
-            running = self._running.get(item.token)
-            if running is not None:
-                running.items.append(item)
-                item.number = len(running.items)
-                self._say(Request(item=item))
+        def action() -> None:
+            in_flight = self._in_flight.get(item.token)
+            if in_flight is not None:
+                in_flight.items.append(item)
+                item.number = len(in_flight.items)
+                self._send(Request(item=item))
 
-        self._post(tell)
+        self._post(action)
 
-    def end(self, result: worker_pb2.DispatchResult) -> None:
+    def send_result(self, result: worker_pb2.DispatchResult) -> None:
         """Sends the result of a dispatch."""
 
-        def tell() -> None:
+        def action() -> None:
             # Handed back, or void: nobody wants it.
-            running = self._running.pop(result.token, None)
-            if running is not None:
-                self._results[result.token] = (running, result)
-                self._say(result)
-            self._note_idle()
+            in_flight = self._in_flight.pop(result.token, None)
+            if in_flight is not None:
+                self._results[result.token] = (in_flight, result)
+                self._send(result)
+            self._update_idle()
 
-        self._post(tell)
+        self._post(action)
 
     def drain(self) -> None:
         """Takes nothing new."""
 
-        def tell() -> None:
+        def action() -> None:
             self._is_draining = True
-            self._say(Request(drain=worker_pb2.WorkerDrain()))
+            self._send(Request(drain=worker_pb2.WorkerDrain()))
 
-        self._post(tell)
+        self._post(action)
 
     def wait_idle(self, timeout: float) -> bool:
         """Waits until nothing is under way, and nothing more can come.
@@ -161,39 +161,39 @@ class Line:
     def hand_back(self) -> None:
         """Gives back what is under way, and stops it."""
 
-        def tell() -> None:
-            running, self._running = self._running, {}
-            if running:
-                self._say(Request(hand_back=worker_pb2.HandBack(tokens=list(running))))
-            for each in running.values():
+        def action() -> None:
+            in_flight, self._in_flight = self._in_flight, {}
+            if in_flight:
+                self._send(Request(hand_back=worker_pb2.HandBack(tokens=list(in_flight))))
+            for each in in_flight.values():
                 each.cancel()
-            self._note_idle()
+            self._update_idle()
 
-        self._post(tell)
+        self._post(action)
 
     def close(self) -> None:
         """Ends the stream, for good."""
 
-        def tell() -> None:
+        def action() -> None:
             self._is_closed = True
             if self._outbox is not None:
-                self._outbox.put_nowait(None)
+                self._outbox.close()
             self._wake.set()
 
-        self._post(tell)
+        self._post(action)
 
-    def _post(self, tell: Callable[[], None]) -> None:
-        self._posted.append(tell)
+    def _post(self, action: Callable[[], None]) -> None:
+        self._posted.append(action)
         # Whoever is first wakes the loop, for all who come before it looks.
-        if not self._is_woken:
-            self._is_woken = True
+        if not self._wakeup_scheduled:
+            self._wakeup_scheduled = True
             # The loop is closed once the worker has stopped: then nobody listens.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._hear_posted)
+                self._loop.call_soon_threadsafe(self._run_posted)
 
-    def _hear_posted(self) -> None:
+    def _run_posted(self) -> None:
         # Before it looks: what is posted from now on wakes the loop again.
-        self._is_woken = False
+        self._wakeup_scheduled = False
         while self._posted:
             self._posted.popleft()()
 
@@ -219,37 +219,38 @@ class Line:
         async with grpc.aio.insecure_channel(self._node, options) as channel:
             self._stubs = Stubs(channel)
             stub = worker_pb2_grpc.WorkerServiceStub(channel)
-            pause = _FIRST_PAUSE
+            backoff = _INITIAL_BACKOFF
             while not self._is_closed:
                 try:
-                    if await self._connected(stub):
-                        pause = _FIRST_PAUSE
+                    if await self._open_stream(stub):
+                        backoff = _INITIAL_BACKOFF
                 except CideryError as error:
                     if not self.welcomed.done():
                         self.welcomed.set_exception(error)
                         return
                     _log.warning("the worker is not connected; trying again: %s", error)
                 self._outbox = None
-                self._note_idle()
+                self._update_idle()
                 if not self._is_closed:
                     with contextlib.suppress(asyncio.TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), pause * random.uniform(0.5, 1.0))
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                        await asyncio.wait_for(
+                            self._wake.wait(), backoff * random.uniform(0.5, 1.0)
+                        )
+                backoff = min(backoff * 2, _MAX_BACKOFF)
 
-    async def _connected(self, stub: Any) -> bool:
+    async def _open_stream(self, stub: Any) -> bool:
         """Makes a stream, says hello, and does what the node says until it ends."""
-        outbox: asyncio.Queue[Said | None] = asyncio.Queue()
-        outbox.put_nowait(Request(hello=self._hello_again()))
-        outgoing = Outgoing(outbox)
-        stream = stub.Serve(outgoing.messages(), metadata=self._metadata)
+        outbox = Outbox()
+        outbox.put(Request(hello=self._build_hello()))
+        stream = stub.Serve(outbox.messages(), metadata=self._metadata)
         try:
-            await self._served(stream, outgoing)
+            await self._serve_stream(stream, outbox)
         finally:
-            # What sends would wait for ever.
-            outbox.put_nowait(None)
+            # Ends `messages`, which waits for the next message otherwise.
+            outbox.close()
         return True
 
-    async def _served(self, stream: Any, outgoing: Outgoing) -> None:
+    async def _serve_stream(self, stream: Any, outbox: Outbox) -> None:
         try:
             first = await asyncio.wait_for(stream.read(), _WELCOME_TIMEOUT)
             if first is _EOF or not first.HasField("welcome"):
@@ -261,21 +262,21 @@ class Line:
             message = "the node did not welcome the worker in time"
             raise Unavailable(message, reason="CONNECT_FAILED") from None
         except grpc.RpcError as error:
-            raise told_apart(from_rpc(error)) from None
-        outgoing.joins = worker_pb2.CAPABILITY_BATCHING in first.welcome.capabilities
-        self._take_up(first.welcome, outgoing.outbox)
+            raise classify(from_rpc_error(error)) from None
+        outbox.batches_results = worker_pb2.CAPABILITY_BATCHING in first.welcome.capabilities
+        self._resume(first.welcome, outbox)
         if not self.welcomed.done():
             self.welcomed.set_result(None)
-        await self._listen(stream)
+        await self._read_messages(stream)
 
-    def _hello_again(self) -> worker_pb2.Hello:
+    def _build_hello(self) -> worker_pb2.Hello:
         hello = worker_pb2.Hello()
         hello.CopyFrom(self._hello)
         hello.session = self._session
-        hello.tokens.extend([*self._running, *self._results])
+        hello.tokens.extend([*self._in_flight, *self._results])
         return hello
 
-    def _take_up(self, welcome: worker_pb2.Welcome, outbox: asyncio.Queue[Said | None]) -> None:
+    def _resume(self, welcome: worker_pb2.Welcome, outbox: Outbox) -> None:
         """Goes on with what the node still has; everything else is void."""
         self.worker_id = welcome.worker_id
         self._session = welcome.session
@@ -284,20 +285,20 @@ class Line:
         kept = set(welcome.tokens)
         for token in [token for token in self._results if token not in kept]:
             del self._results[token]
-        for token in [token for token in self._running if token not in kept]:
-            self._running.pop(token).cancel()
-        for running in [*self._running.values(), *(r for r, _ in self._results.values())]:
-            for item in running.items:
-                self._say(Request(item=item))
+        for token in [token for token in self._in_flight if token not in kept]:
+            self._in_flight.pop(token).cancel()
+        for in_flight in [*self._in_flight.values(), *(r for r, _ in self._results.values())]:
+            for item in in_flight.items:
+                self._send(Request(item=item))
         for _, result in self._results.values():
-            self._say(result)
+            self._send(result)
         if self._is_draining:
-            self._say(Request(drain=worker_pb2.WorkerDrain()))
+            self._send(Request(drain=worker_pb2.WorkerDrain()))
         if self._is_closed:
-            outbox.put_nowait(None)
-        self._note_idle()
+            outbox.close()
+        self._update_idle()
 
-    async def _listen(self, stream: Any) -> None:
+    async def _read_messages(self, stream: Any) -> None:
         closing: asyncio.TimerHandle | None = None
         try:
             while True:
@@ -307,12 +308,12 @@ class Line:
                 message = await stream.read()
                 if message is _EOF:
                     break
-                self._hear(message)
+                self._handle_message(message)
             if not self._is_closed:
                 _log.warning("the node ended the worker's stream")
         except grpc.RpcError as error:
             if not self._is_closed:
-                _log.warning("the worker's stream broke: %s", from_rpc(error))
+                _log.warning("the worker's stream broke: %s", from_rpc_error(error))
         except asyncio.CancelledError:
             if not stream.cancelled():
                 raise
@@ -320,50 +321,50 @@ class Line:
             if closing is not None:
                 closing.cancel()
 
-    def _hear(self, message: worker_pb2.ServeResponse) -> None:
+    def _handle_message(self, message: worker_pb2.ServeResponse) -> None:
         for dispatch in message.dispatches:
-            self._take(dispatch)
+            self._accept_dispatch(dispatch)
         kind = message.WhichOneof("message")
         if kind == "dispatch":
-            self._take(message.dispatch)
+            self._accept_dispatch(message.dispatch)
         elif kind == "received":
             for token in message.received.tokens:
                 self._results.pop(token, None)
         elif kind == "cancel":
-            running = self._running.get(message.cancel.token)
-            if running is not None:
-                running.cancel()
+            in_flight = self._in_flight.get(message.cancel.token)
+            if in_flight is not None:
+                in_flight.cancel()
         elif kind == "refused":
             self._results.pop(message.refused.token, None)
             _log.warning("the node refused something: %s", from_failure(message.refused.failure))
         elif kind == "drained":
             self._is_drained = True
-            self._note_idle()
+            self._update_idle()
         elif kind == "drain":
             _log.info("the node stops: the worker will look for it again")
 
-    def _take(self, dispatch: worker_pb2.Dispatch) -> None:
+    def _accept_dispatch(self, dispatch: worker_pb2.Dispatch) -> None:
         token = dispatch.token
-        if token in self._running or token in self._results:
+        if token in self._in_flight or token in self._results:
             # Sent again though it had arrived.
             return
         self._idle.clear()
-        self._running[token] = Running(lambda: None)
-        self._running[token].cancel = self._handle(dispatch, self)
+        self._in_flight[token] = InFlightDispatch(lambda: None)
+        self._in_flight[token].cancel = self._handle(dispatch, self)
 
-    def _say(self, request: Said) -> None:
+    def _send(self, message: Outbound) -> None:
         if self._outbox is not None:
-            self._outbox.put_nowait(request)
+            self._outbox.put(message)
 
-    def _note_idle(self) -> None:
+    def _update_idle(self) -> None:
         may_get_more = self._outbox is not None and not self._is_drained
-        if self._running or may_get_more:
+        if self._in_flight or may_get_more:
             self._idle.clear()
         else:
             self._idle.set()
 
-    async def _called(self, unary: Unary) -> Answer:
-        if unary.method == PAUSE:
-            await asyncio.sleep(unary.request)
-            return Answer(None)
-        return await made_async(self._stubs, unary, self._metadata, TRIES)
+    async def _call(self, call: UnaryCall) -> Reply:
+        if call.method == SLEEP:
+            await asyncio.sleep(call.request)
+            return Reply(None)
+        return await call_with_retry_async(self._stubs, call, self._metadata, MAX_ATTEMPTS)

@@ -17,37 +17,37 @@ from cidery._errors.exceptions import (
     ResourceExhausted,
 )
 from cidery._errors.status_details import to_failure
-from cidery._protocol.messages import get_value, set_value
+from cidery._protocol.messages import get_payload, set_payload
 from cidery._protocol.options import DataFormat
 from cidery._protocol.results import Progress
-from cidery._protocol.steps import Answer, Unary
-from cidery._service.context import Facts
+from cidery._protocol.steps import Reply, UnaryCall
+from cidery._service.context import InvocationInfo
 from cidery._service.definition import Definition
-from cidery._service.failures import cannot_be_carried, failure_of
+from cidery._service.failures import failure_from_exception, output_not_serializable
 from cidery._values.later import Later
 from cidery._values.struct_pb import to_value
 from cidery.v1 import worker_pb2
 
 if TYPE_CHECKING:
     from cidery._service.service import Service
-    from cidery._worker.connection import Line
+    from cidery._worker.connection import Connection
     from cidery.v1 import invocation_pb2
 
 # What a node takes of one invocation.
 _MAX_ITEMS = 10_000
 _MAX_FOLLOW_UPS = 1_000
 _MAX_TRACE = 8 * 1024
-_making = threading.Lock()
+_lock = threading.Lock()
 
 
-def facts_of(dispatch: worker_pb2.Dispatch) -> Facts:
+def info_from_dispatch(dispatch: worker_pb2.Dispatch) -> InvocationInfo:
     """What a dispatch says."""
     timeout = dispatch.timeout.ToNanoseconds() / 1e9 if dispatch.HasField("timeout") else None
     has_progress = dispatch.HasField("last_progress")
-    return Facts(
+    return InvocationInfo(
         cid=dispatch.cid,
         service=dispatch.service,
-        raw=get_value(dispatch, "input", parse_json=False),
+        raw=get_payload(dispatch, "input", decode_json=False),
         data_format=DataFormat.from_proto(dispatch.data_format),
         attempt=dispatch.attempt,
         until=None if timeout is None else time.monotonic() + timeout,
@@ -68,22 +68,24 @@ def facts_of(dispatch: worker_pb2.Dispatch) -> Facts:
 class DispatchPlatform:
     """One dispatch's way to the node."""
 
-    def __init__(self, line: Line, facts: Facts, token: str, served: frozenset[str]) -> None:
+    def __init__(
+        self, connection: Connection, info: InvocationInfo, token: str, served: frozenset[str]
+    ) -> None:
         self._cancelled: threading.Event | None = None
         self._is_cancelled = False
         self.follow_ups: list[invocation_pb2.InvokeAsyncRequest] = []
         self.token = token
-        self._line = line
-        self._facts = facts
+        self._connection = connection
+        self._info = info
         self._served = served
         self._items = 0
-        self._waiting: list[concurrent.futures.Future[Answer]] = []
+        self._blocking_calls: list[concurrent.futures.Future[Reply]] = []
 
     @property
     def cancelled(self) -> threading.Event:
         """Set once the outcome is not wanted any more."""
         # Few ask for it, and to make one costs as much as many a handler.
-        with _making:
+        with _lock:
             if self._cancelled is None:
                 self._cancelled = threading.Event()
                 if self._is_cancelled:
@@ -92,35 +94,35 @@ class DispatchPlatform:
 
     def cancel(self) -> None:
         """Tells the handler that its outcome is not wanted any more: nor is what only waits."""
-        with _making:
+        with _lock:
             self._is_cancelled = True
             if self._cancelled is not None:
                 self._cancelled.set()
-            waiting = list(self._waiting)
-        for future in waiting:
+            blocking_calls = list(self._blocking_calls)
+        for future in blocking_calls:
             future.cancel()
 
-    def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
+    def call(self, call: UnaryCall) -> concurrent.futures.Future[Reply]:
         """Makes a nested call: the token says on whose behalf."""
-        if unary.method == "GetInvocation" and not unary.waits:
+        if call.method == "GetInvocation" and not call.blocks:
             # Whoever only looks keeps its seat: it might wait long to have it back.
-            return self._line.call(unary)
-        left = self._facts.seconds_left
-        timeout = left if unary.method == "Invoke" else None
-        metadata = (*unary.metadata, ("cidery-dispatch", self.token))
-        named = dataclasses.replace(unary, timeout=timeout, metadata=metadata)
-        future = self._line.call(named)
-        if unary.waits:
-            self._wait(future)
+            return self._connection.call(call)
+        remaining = self._info.seconds_left
+        timeout = remaining if call.method == "Invoke" else None
+        metadata = (*call.metadata, ("cidery-dispatch", self.token))
+        nested = dataclasses.replace(call, timeout=timeout, metadata=metadata)
+        future = self._connection.call(nested)
+        if call.blocks:
+            self._track_blocking(future)
         return future
 
-    def _wait(self, future: concurrent.futures.Future[Answer]) -> None:
-        with _making:
-            self._waiting.append(future)
-            is_late = self._is_cancelled
-        if is_late:
+    def _track_blocking(self, future: concurrent.futures.Future[Reply]) -> None:
+        with _lock:
+            self._blocking_calls.append(future)
+            is_cancelled = self._is_cancelled
+        if is_cancelled:
             future.cancel()
-        future.add_done_callback(self._waiting.remove)
+        future.add_done_callback(self._blocking_calls.remove)
 
     def follow_up(self, request: invocation_pb2.InvokeAsyncRequest) -> None:
         """Keeps it for the result: the node accepts both together."""
@@ -141,7 +143,7 @@ class DispatchPlatform:
         message.progress.message = progress.message
         if progress.value is not None:
             message.progress.value.CopyFrom(to_value(progress.value))
-        self._line.show(worker_pb2.ServeRequest(progress=message))
+        self._connection.send_progress(worker_pb2.ServeRequest(progress=message))
 
     def emit(self, item: Any) -> None:
         """Gives an item out."""
@@ -152,33 +154,33 @@ class DispatchPlatform:
             raise ResourceExhausted(message, reason="ITEMS_LIMIT")
         self._items += 1
         sent = worker_pb2.DispatchItem(token=self.token)
-        set_value(sent, item)
-        self._line.item(sent)
+        set_payload(sent, item)
+        self._connection.send_item(sent)
 
 
-def answer(
-    definition: Definition, facts: Facts, platform: DispatchPlatform, token: str
+def run_handler(
+    definition: Definition, info: InvocationInfo, platform: DispatchPlatform, token: str
 ) -> worker_pb2.DispatchResult:
     """Runs a handler that is a function."""
     try:
-        payload, service = definition.run(facts, platform)
-        return succeeded(token, payload, service, platform)
+        payload, service = definition.run(info, platform)
+        return success_result(token, payload, service, platform)
     except BaseException as error:
-        return failed(token, error, facts)
+        return failure_result(token, error, info)
 
 
-async def answer_async(
-    definition: Definition, facts: Facts, platform: DispatchPlatform, token: str
+async def run_handler_async(
+    definition: Definition, info: InvocationInfo, platform: DispatchPlatform, token: str
 ) -> worker_pb2.DispatchResult:
     """Runs a handler that is a coroutine."""
     try:
-        payload, service = await definition.run_async(facts, platform)
-        return succeeded(token, payload, service, platform)
+        payload, service = await definition.run_async(info, platform)
+        return success_result(token, payload, service, platform)
     except BaseException as error:
-        return failed(token, error, facts)
+        return failure_result(token, error, info)
 
 
-def succeeded(
+def success_result(
     token: str, payload: Any, service: Service, platform: DispatchPlatform
 ) -> worker_pb2.DispatchResult:
     """The result of a handler that answered."""
@@ -187,9 +189,9 @@ def succeeded(
         return worker_pb2.DispatchResult(token=token, later=worker_pb2.Later())
     result = worker_pb2.DispatchResult(token=token, follow_ups=platform.follow_ups)
     try:
-        set_value(result, payload, service.response.data_format)
+        set_payload(result, payload, service.response.data_format)
     except (TypeError, InvalidArgument) as error:
-        raise cannot_be_carried(error) from error
+        raise output_not_serializable(error) from error
     result.metadata.update(service.response.metadata)
     return result
 
@@ -201,22 +203,24 @@ def refuse_follow_ups(follow_ups: Sequence[Any]) -> None:
         raise FailedPrecondition(message, reason="NOT_SUPPORTED")
 
 
-def failed(token: str, error: BaseException, facts: Facts) -> worker_pb2.DispatchResult:
+def failure_result(
+    token: str, error: BaseException, info: InvocationInfo
+) -> worker_pb2.DispatchResult:
     """The result of a handler that raised, whatever it is: a dispatch has to end."""
     trace = ""
     try:
-        found = failure_of(error, facts.service, facts.cid)
+        found = failure_from_exception(error, info.service, info.cid)
         failure = to_failure(found)
         if found is not error and not isinstance(found, Cancelled):
-            trace = traced(error)
+            trace = format_traceback(error)
     except Exception as unwritten:
         # A violation whose path is no text, for one. The log gets both.
-        failure = to_failure(failure_of(unwritten, facts.service, facts.cid))
-        trace = traced(unwritten)
+        failure = to_failure(failure_from_exception(unwritten, info.service, info.cid))
+        trace = format_traceback(unwritten)
     return worker_pb2.DispatchResult(token=token, failure=failure, trace=trace)
 
 
-def traced(error: BaseException) -> str:
+def format_traceback(error: BaseException) -> str:
     """The traceback, for the node's log and for `explain`: what the node keeps of it."""
     text = "".join(traceback.format_exception(error)).rstrip()[-_MAX_TRACE:]
     # An exception may say what is no text.

@@ -9,16 +9,16 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cidery._worker.dispatch import answer_async, failed
+from cidery._worker.dispatch import failure_result, run_handler_async
 
 if TYPE_CHECKING:
-    from cidery._service.context import Facts
+    from cidery._service.context import InvocationInfo
     from cidery._service.definition import Definition
-    from cidery._worker.connection import Line
+    from cidery._worker.connection import Connection
     from cidery._worker.dispatch import DispatchPlatform
 
 
-class Coroutines:
+class HandlerLoop:
     """Runs coroutines."""
 
     def __init__(self) -> None:
@@ -26,27 +26,27 @@ class Coroutines:
         self._lock = threading.Lock()
         # What begins next.
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
-        self._is_woken = False
+        self._wakeup_scheduled = False
 
     def run(
         self,
         definition: Definition,
-        facts: Facts,
+        info: InvocationInfo,
         platform: DispatchPlatform,
         token: str,
-        line: Line,
+        connection: Connection,
     ) -> Callable[[], None]:
         """Runs a coroutine, and tells the line of its end; answers with how to cancel it."""
-        loop = self._started()
+        loop = self._ensure_loop()
         tasks: list[asyncio.Task[None]] = []
 
         async def run() -> None:
-            line.end(await answer_async(definition, facts, platform, token))
+            connection.send_result(await run_handler_async(definition, info, platform, token))
 
         def ended(task: asyncio.Task[None]) -> None:
             # It was cancelled before it began.
             if task.cancelled():
-                line.end(failed(token, asyncio.CancelledError(), facts))
+                connection.send_result(failure_result(token, asyncio.CancelledError(), info))
 
         def start() -> None:
             task = loop.create_task(run())
@@ -58,14 +58,14 @@ class Coroutines:
                 task.cancel()
 
         self._posted.append(start)
-        if not self._is_woken:
-            self._is_woken = True
+        if not self._wakeup_scheduled:
+            self._wakeup_scheduled = True
             loop.call_soon_threadsafe(self._begin_posted)
-        return lambda: _soon(loop, cancel)
+        return lambda: _call_soon(loop, cancel)
 
     def _begin_posted(self) -> None:
         # Before it looks: what is posted from now on wakes the loop again.
-        self._is_woken = False
+        self._wakeup_scheduled = False
         while self._posted:
             self._posted.popleft()()
 
@@ -75,28 +75,28 @@ class Coroutines:
             loop, self._loop = self._loop, None
         # What has not begun was handed back; and nothing is to wait for the loop that ends.
         self._posted.clear()
-        self._is_woken = False
+        self._wakeup_scheduled = False
         if loop is not None:
-            _soon(loop, loop.stop)
+            _call_soon(loop, loop.stop)
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+    def _ensure_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
                 loop = self._loop = asyncio.new_event_loop()
                 thread = threading.Thread(
-                    target=_forever, args=(loop,), name="cidery-handlers", daemon=True
+                    target=_run_loop, args=(loop,), name="cidery-handlers", daemon=True
                 )
                 thread.start()
             return self._loop
 
 
-def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
     # The loop is closed once the worker has stopped.
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(call)
 
 
-def _forever(loop: asyncio.AbstractEventLoop) -> None:
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     loop.run_forever()
     loop.close()

@@ -1,4 +1,4 @@
-"""The outbox of a worker's stream: batches results that wait together."""
+"""The outbox of a worker's stream: a queue of messages, and the batching of results."""
 
 from __future__ import annotations
 
@@ -7,59 +7,69 @@ from collections.abc import AsyncIterator
 
 from cidery.v1 import worker_pb2
 
-# How many results go into one message, and how many bytes of them, at most.
-_MOST = 64
-_MOST_BYTES = 64 * 1024
+# A batch holds at most this many results, and this many bytes of them.
+_MAX_BATCH = 64
+_MAX_BATCH_BYTES = 64 * 1024
 
 Request = worker_pb2.ServeRequest
 Result = worker_pb2.DispatchResult
-# Results are put into a message when it is sent: each copy of one costs time.
-Said = Request | Result
+# Results are wrapped in a request when they are sent: copying a message costs time.
+Outbound = Request | Result
 
 
-class Outgoing:
-    """What goes to the node: results that wait go together, once it has said that it reads that.
+class Outbox:
+    """The messages for the node, in order. Not thread-safe: the connection's loop owns it.
 
-    A message of its own costs more than what is in it.
+    Results that wait together are sent in one message: a message of its own costs more than its
+    content.
     """
 
-    def __init__(self, outbox: asyncio.Queue[Said | None]) -> None:
-        self.outbox = outbox
-        self.joins = False
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Outbound | None] = asyncio.Queue()
+        self.batches_results = False
+        """Whether the node reads batches: its welcome says so."""
+
+    def put(self, message: Outbound) -> None:
+        """Appends a message."""
+        self._queue.put_nowait(message)
+
+    def close(self) -> None:
+        """Ends `messages` after the messages that are queued."""
+        self._queue.put_nowait(None)
 
     async def messages(self) -> AsyncIterator[Request]:
-        """All that is said, until nothing more is."""
-        said = await self.outbox.get()
-        while said is not None:
-            following: Said | None = _NOTHING
-            if isinstance(said, Request):
-                yield said
-            elif self.joins:
-                # What other handlers have answered meanwhile comes in.
+        """The messages to send, until the outbox is closed."""
+        message = await self._queue.get()
+        while message is not None:
+            next_message: Outbound | None = _UNKNOWN
+            if isinstance(message, Request):
+                yield message
+            elif self.batches_results:
+                # Lets results that other handlers have just posted join the batch.
                 await asyncio.sleep(0)
-                several, following = self._joined(said)
-                yield several
+                batch, next_message = self._batch(message)
+                yield batch
             else:
-                yield Request(result=said)
-            said = await self.outbox.get() if following is _NOTHING else following
+                yield Request(result=message)
+            message = await self._queue.get() if next_message is _UNKNOWN else next_message
 
-    def _joined(self, first: Result) -> tuple[Request, Said | None]:
-        """The results that wait behind one, and what comes then and cannot go with them."""
+    def _batch(self, first: Result) -> tuple[Request, Outbound | None]:
+        """A batch of the results that wait, and the message after it if one was taken already."""
         results = [first]
-        left = _MOST_BYTES - first.ByteSize()
-        following: Said | None = _NOTHING
-        while not self.outbox.empty() and len(results) < _MOST:
-            following = self.outbox.get_nowait()
-            if not isinstance(following, Result):
+        bytes_left = _MAX_BATCH_BYTES - first.ByteSize()
+        next_message: Outbound | None = _UNKNOWN
+        while not self._queue.empty() and len(results) < _MAX_BATCH:
+            next_message = self._queue.get_nowait()
+            if not isinstance(next_message, Result):
                 break
-            left -= following.ByteSize()
-            if left < 0:
+            bytes_left -= next_message.ByteSize()
+            if bytes_left < 0:
                 break
-            results.append(following)
-            following = _NOTHING
+            results.append(next_message)
+            next_message = _UNKNOWN
         if len(results) == 1:
-            return Request(result=first), following
-        return Request(results=results), following
+            return Request(result=first), next_message
+        return Request(results=results), next_message
 
 
-_NOTHING = Request()
+_UNKNOWN = Request()

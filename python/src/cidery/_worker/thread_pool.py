@@ -13,37 +13,37 @@ from collections.abc import Callable
 Job = Callable[[], None]
 
 
-class Threads:
+class ThreadPool:
     """Runs jobs, each in a thread of its own."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._idle = 0
+        self._idle_threads = 0
         self._lock = threading.Lock()
 
-    def run(self, job: Job) -> None:
+    def submit(self, job: Job) -> None:
         """Runs a job, in an idle thread or a new one."""
         with self._lock:
-            is_new = self._idle == 0
+            is_new = self._idle_threads == 0
             if not is_new:
-                self._idle -= 1
+                self._idle_threads -= 1
         self._jobs.put(job)
         if is_new:
-            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            threading.Thread(target=self._run_jobs, name=self._name, daemon=True).start()
 
     def close(self) -> None:
         """Ends the idle threads; the others end with what they do."""
         with self._lock:
-            idle, self._idle = self._idle, 0
+            idle, self._idle_threads = self._idle_threads, 0
         for _ in range(idle):
             self._jobs.put(None)
 
-    def _work(self) -> None:
+    def _run_jobs(self) -> None:
         while True:
             job = self._jobs.get()
             if job is None:
                 return
             job()
             with self._lock:
-                self._idle += 1
+                self._idle_threads += 1

@@ -15,11 +15,11 @@ from cidery._errors.exceptions import CideryError, NotFound
 from cidery._errors.status_details import to_failure
 from cidery._protocol import channel
 from cidery._service.decorator import F, service
-from cidery._service.definition import Definition, named
-from cidery._worker.connection import Line
-from cidery._worker.dispatch import DispatchPlatform, answer, facts_of
-from cidery._worker.handler_loop import Coroutines
-from cidery._worker.thread_pool import Threads
+from cidery._service.definition import Definition, describe_class
+from cidery._worker.connection import Connection
+from cidery._worker.dispatch import DispatchPlatform, info_from_dispatch, run_handler
+from cidery._worker.handler_loop import HandlerLoop
+from cidery._worker.thread_pool import ThreadPool
 from cidery.v1 import worker_pb2
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _log = logging.getLogger("cidery.worker")
 
 # How large a message it takes: what a node sends at most, and its envelope.
 _MAX_MESSAGE_BYTES = 17 << 20
-_OF_SERVICE = re.compile(r"/services/(\d+)(/.*)?$")
+_SERVICE_PATH = re.compile(r"/services/(\d+)(/.*)?$")
 _CAPABILITIES = (
     worker_pb2.CAPABILITY_RESUME,
     worker_pb2.CAPABILITY_CANCEL,
@@ -65,9 +65,9 @@ class Worker:
         self._max_in_flight = max(max_in_flight, 1)
         self._drain = drain
         self._definitions: dict[str, Definition] = {}
-        self._line: Line | None = None
-        self._threads = Threads("cidery-handler")
-        self._coroutines = Coroutines()
+        self._connection: Connection | None = None
+        self._threads = ThreadPool("cidery-handler")
+        self._handler_loop = HandlerLoop()
         for each in services:
             self.add(each)
 
@@ -86,9 +86,9 @@ class Worker:
         """Makes a service of a function, and adds it."""
 
         def decorate(function: F) -> F:
-            made = service(name, **options)(function)
-            self.add(made)
-            return made
+            decorated = service(name, **options)(function)
+            self.add(decorated)
+            return decorated
 
         return decorate
 
@@ -100,12 +100,12 @@ class Worker:
     @property
     def id(self) -> str:
         """The id that the node gave it: another one after it could not come back in time."""
-        return self._line.worker_id if self._line else ""
+        return self._connection.worker_id if self._connection else ""
 
     @property
     def in_flight(self) -> int:
         """How many dispatches it has now."""
-        return self._line.in_flight if self._line else 0
+        return self._connection.in_flight if self._connection else 0
 
     def start(self, timeout: float = 30.0) -> Worker:
         """Connects and serves. Returns once the node has welcomed it; raises what it says else.
@@ -113,7 +113,7 @@ class Worker:
         A connection that is lost later is made again, and what was handed over is kept meanwhile.
         One that serves already goes on; one that was stopped serves again.
         """
-        if self._line is not None and self._line.is_alive:
+        if self._connection is not None and self._connection.is_alive:
             return self
         hello = worker_pb2.Hello(
             name=self._name,
@@ -124,35 +124,38 @@ class Worker:
             max_message_bytes=_MAX_MESSAGE_BYTES,
         )
         credentials = channel.credentials(self._api_key)
-        self._line = Line(self.node, hello, self._handle, credentials)
-        self._line.start()
-        self._line.welcomed.result(timeout)
+        self._connection = Connection(self.node, hello, self._handle, credentials)
+        self._connection.start()
+        self._connection.welcomed.result(timeout)
         return self
 
     def stop(self, drain: float | None = None) -> None:
         """Stops: it takes nothing new, and gives running handlers time to end."""
-        line = self._line
-        if line is not None and line.is_alive:
-            line.drain()
-            if not line.wait_idle(self._drain if drain is None else drain):
-                line.hand_back()
-            line.close()
-            line.join(timeout=10.0)
+        connection = self._connection
+        if connection is not None and connection.is_alive:
+            connection.drain()
+            if not connection.wait_idle(self._drain if drain is None else drain):
+                connection.hand_back()
+            connection.close()
+            connection.join(timeout=10.0)
         self._threads.close()
-        self._coroutines.close()
+        self._handler_loop.close()
 
     def run(self) -> None:
         """Serves until the process is asked to end (SIGTERM, SIGINT), then stops as `stop` does."""
-        asked = threading.Event()
+        stop_requested = threading.Event()
 
-        def ask(number: int, _: FrameType | None) -> None:
+        def request_stop(number: int, _: FrameType | None) -> None:
             _log.info("asked to end by %s", signal.Signals(number).name)
-            asked.set()
+            stop_requested.set()
 
-        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {
+            number: signal.signal(number, request_stop)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
         try:
             self.start()
-            asked.wait()
+            stop_requested.wait()
             self.stop()
         finally:
             for number, handler in before.items():
@@ -164,35 +167,37 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _refused(self, error: CideryError) -> dict[str, str]:
+    def _refused_services(self, error: CideryError) -> dict[str, str]:
         """Of what a node says of the hello: the services that it refuses, by name, and why."""
         names = list(self._definitions)
         found: dict[str, list[str]] = {}
         for violation in error.violations:
-            match = _OF_SERVICE.match(violation.path)
+            match = _SERVICE_PATH.match(violation.path)
             if match and int(match[1]) < len(names):
-                said = str(dataclasses.replace(violation, path=match[2] or ""))
-                found.setdefault(names[int(match[1])], []).append(said)
+                reasons = str(dataclasses.replace(violation, path=match[2] or ""))
+                found.setdefault(names[int(match[1])], []).append(reasons)
         return {
-            name: f"{named(self._definitions[name].cls)}: {'; '.join(said)}"
-            for name, said in found.items()
+            name: f"{describe_class(self._definitions[name].cls)}: {'; '.join(reasons)}"
+            for name, reasons in found.items()
         }
 
-    def _handle(self, dispatch: worker_pb2.Dispatch, line: Line) -> Callable[[], None]:
+    def _handle(self, dispatch: worker_pb2.Dispatch, connection: Connection) -> Callable[[], None]:
         """Runs the handler of a dispatch; answers with how to cancel it."""
         token = dispatch.token
         definition = self._definitions.get(dispatch.service)
         if definition is None:
             message = f"this worker does not serve `{dispatch.service}`"
             failure = to_failure(NotFound(message, reason="SERVICE_UNKNOWN"))
-            line.end(worker_pb2.DispatchResult(token=token, failure=failure))
+            connection.send_result(worker_pb2.DispatchResult(token=token, failure=failure))
             return lambda: None
-        facts = facts_of(dispatch)
-        platform = DispatchPlatform(line, facts, token, frozenset(self._definitions))
+        info = info_from_dispatch(dispatch)
+        platform = DispatchPlatform(connection, info, token, frozenset(self._definitions))
         if not definition.is_async:
-            self._threads.run(lambda: line.end(answer(definition, facts, platform, token)))
+            self._threads.submit(
+                lambda: connection.send_result(run_handler(definition, info, platform, token))
+            )
             return platform.cancel
-        stop = self._coroutines.run(definition, facts, platform, token, line)
+        stop = self._handler_loop.run(definition, info, platform, token, connection)
 
         def cancel() -> None:
             platform.cancel()

@@ -15,19 +15,19 @@ from typing import Any
 from cidery._errors.exceptions import NotFound
 from cidery._errors.status_details import to_failure
 from cidery._protocol.cid import new_cid
-from cidery._protocol.messages import get_value, set_value
+from cidery._protocol.messages import get_payload, set_payload
 from cidery._protocol.options import DataFormat
 from cidery._protocol.results import Progress
-from cidery._protocol.steps import FOLLOW, PAUSE, Answer, Follow, Unary
-from cidery._service.context import Facts
+from cidery._protocol.steps import SLEEP, STREAM_RESULTS, FollowStream, Reply, UnaryCall
+from cidery._service.context import InvocationInfo
 from cidery._service.definition import Definition
-from cidery._service.failures import failure_of
-from cidery._sio.declaration_check import audit
-from cidery._sio.validation import admitted, answered
+from cidery._service.failures import failure_from_exception
+from cidery._sio.declaration_check import check_declaration
+from cidery._sio.validation import validated_input, validated_output
 from cidery._values.bunch import Bunch
 from cidery._values.later import Later
 from cidery._values.plain import plain
-from cidery._values.struct_pb import normalized
+from cidery._values.struct_pb import round_trip
 from cidery._worker.dispatch import refuse_follow_ups
 from cidery.v1 import discovery_pb2, invocation_pb2, outcome_pb2
 
@@ -103,15 +103,15 @@ def trial(
 ) -> Trial:
     """As `run`, and answers with all that came of it."""
     definition = Definition.of(service)
-    audit(definition.sio)
-    given = normalized(plain({} if payload is None else payload))
-    found = admitted(definition.sio, given)
+    check_declaration(definition.sio)
+    given = round_trip(plain({} if payload is None else payload))
+    found = validated_input(definition.sio, given)
     cid = cid or new_cid()
-    facts = Facts(
+    info = InvocationInfo(
         cid=cid,
         service=definition.name,
         # What is not declared is as the caller sent it, the rest as the declaration has it.
-        raw=normalized(found.value),
+        raw=round_trip(found.value),
         data_format=DataFormat.DICT,
         attempt=attempt,
         metadata=dict(metadata or {}),
@@ -120,28 +120,28 @@ def trial(
         last_progress=last_progress,
     )
     out = Trial(ignored=found.ignored)
-    platform = _Platform(invokes or {}, out)
+    platform = FakePlatform(invokes or {}, out)
     if definition.is_async:
-        response, out.service = asyncio.run(definition.run_async(facts, platform))
+        response, out.service = asyncio.run(definition.run_async(info, platform))
     else:
-        response, out.service = definition.run(facts, platform)
+        response, out.service = definition.run(info, platform)
     if isinstance(response, Later):
         refuse_follow_ups([each for each in out.invoked_async if each.with_outcome])
         out.later = response
         return out
-    wrapped = answered(definition.sio, response).value
+    wrapped = validated_output(definition.sio, response).value
     if definition.sio.response_elem:
         wrapped = {definition.sio.response_elem: wrapped}
-    out.payload = normalized(wrapped)
+    out.payload = round_trip(wrapped)
     out.metadata = out.service.response.metadata
     return out
 
 
-class _Unanswered(TypeError):
+class _NoAnswerConfigured(TypeError):
     """The test says nothing that could be answered."""
 
 
-class _Platform:
+class FakePlatform:
     """What stands for the node."""
 
     def __init__(self, invokes: Mapping[str, Any], out: Trial) -> None:
@@ -150,30 +150,30 @@ class _Platform:
         self.token = new_cid().replace("-", "")
         self._invokes = invokes
         self._out = out
-        self._ended: dict[str, list[invocation_pb2.StreamResultsResponse]] = {}
-        self._answers: dict[str, Callable[[Any], Any]] = {
-            "GetInvocation": self._look_at_group,
+        self._terminal_events: dict[str, list[invocation_pb2.StreamResultsResponse]] = {}
+        self._methods: dict[str, Callable[[Any], Any]] = {
+            "GetInvocation": self._get_group,
             "GetService": self._describe,
             "Invoke": self._invoke,
-            "InvokeAsync": self._note_async,
-            "InvokeBatch": self._note_group,
-            FOLLOW: self._follow_group,
+            "InvokeAsync": self._record_async,
+            "InvokeBatch": self._record_group,
+            STREAM_RESULTS: self._follow_group,
             # A test does not wait.
-            PAUSE: lambda _: None,
+            SLEEP: lambda _: None,
         }
 
-    def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
+    def call(self, call: UnaryCall) -> concurrent.futures.Future[Reply]:
         """Answers what the test says."""
-        future: concurrent.futures.Future[Answer] = concurrent.futures.Future()
+        future: concurrent.futures.Future[Reply] = concurrent.futures.Future()
         try:
-            future.set_result(Answer(self._answers[unary.method](unary.request)))
+            future.set_result(Reply(self._methods[call.method](call.request)))
         except Exception as error:
             future.set_exception(error)
         return future
 
     def follow_up(self, request: invocation_pb2.InvokeAsyncRequest) -> None:
         """Records it."""
-        self._note_async(request, with_outcome=True)
+        self._record_async(request, with_outcome=True)
 
     def serves(self, service: str) -> bool:
         """Whether the test names a service."""
@@ -185,75 +185,77 @@ class _Platform:
 
     def emit(self, item: Any) -> None:
         """Records it."""
-        self._out.items.append(normalized(item))
+        self._out.items.append(round_trip(item))
 
     def _invoke(self, request: invocation_pb2.InvokeRequest) -> invocation_pb2.InvokeResponse:
         self._check_known(request.service)
-        payload = get_value(request, "input")
+        payload = get_payload(request, "input")
         self._out.invoked.append(Invoked(request.service, payload, request=request))
         response = invocation_pb2.InvokeResponse()
-        set_value(response, self._answered(request.service, payload))
+        set_payload(response, self._answer(request.service, payload))
         return response
 
-    def _answered(self, service: str, payload: Any) -> Any:
+    def _answer(self, service: str, payload: Any) -> Any:
         """What a service answers by what the test says."""
         self._check_known(service)
         answer = self._invokes[service]
         if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, type) or hasattr(answer, "service_class"):
-            tried = trial(answer, payload, invokes=self._invokes)
-            if tried.later is not None:
+            nested = trial(answer, payload, invokes=self._invokes)
+            if nested.later is not None:
                 message = f"`{service}` answers later: `invokes` says what it answers then"
-                raise _Unanswered(message)
-            return tried.payload
+                raise _NoAnswerConfigured(message)
+            return nested.payload
         return answer(Bunch.of(payload)) if callable(answer) else answer
 
     def _describe(self, request: discovery_pb2.GetServiceRequest) -> Any:
         self._check_known(request.service)
         return discovery_pb2.GetServiceResponse()
 
-    def _note_async(
+    def _record_async(
         self, request: invocation_pb2.InvokeAsyncRequest, *, with_outcome: bool = False
     ) -> invocation_pb2.InvokeAsyncResponse:
-        noted = _noted(request, with_outcome)
-        self._out.invoked_async.append(noted)
-        return invocation_pb2.InvokeAsyncResponse(cid=noted.cid)
+        recorded = _recorded(request, with_outcome)
+        self._out.invoked_async.append(recorded)
+        return invocation_pb2.InvokeAsyncResponse(cid=recorded.cid)
 
-    def _note_group(
+    def _record_group(
         self, request: invocation_pb2.InvokeBatchRequest
     ) -> invocation_pb2.InvokeBatchResponse:
-        members = tuple(_noted(member, False) for member in request.requests)
+        members = tuple(_recorded(member, False) for member in request.requests)
         on_each, on_final = tuple(request.on_each), tuple(request.on_final)
         self._out.groups.append(InvokedGroup(request.cid, members, on_each, on_final, request))
         cids = [member.cid for member in members]
         return invocation_pb2.InvokeBatchResponse(cid=request.cid, member_cids=cids)
 
-    def _look_at_group(
+    def _get_group(
         self, request: invocation_pb2.GetInvocationRequest
     ) -> invocation_pb2.GetInvocationResponse:
         group = self._group(request.cid)
         found = outcome_pb2.Invocation(cid=group.cid, state=outcome_pb2.STATE_SUCCEEDED)
         return invocation_pb2.GetInvocationResponse(invocation=found)
 
-    def _follow_group(self, follow: Follow) -> None:
-        (cid,) = follow.followed.request().cids
-        if cid not in self._ended:
-            self._ended[cid] = [self._end(member) for member in self._group(cid).members]
-        for end in self._ended[cid]:
-            follow.take(follow.followed.note(end))
+    def _follow_group(self, follow: FollowStream) -> None:
+        (cid,) = follow.cursor.request().cids
+        if cid not in self._terminal_events:
+            self._terminal_events[cid] = [
+                self._terminal_event(member) for member in self._group(cid).members
+            ]
+        for event in self._terminal_events[cid]:
+            follow.on_event(follow.cursor.record(event))
 
-    def _end(self, member: Invoked) -> invocation_pb2.StreamResultsResponse:
+    def _terminal_event(self, member: Invoked) -> invocation_pb2.StreamResultsResponse:
         """The last event of a member: a failure is an outcome."""
-        end = invocation_pb2.StreamResultsResponse(cid=member.cid)
+        event = invocation_pb2.StreamResultsResponse(cid=member.cid)
         try:
-            set_value(end.succeeded, self._answered(member.service, member.payload))
-        except _Unanswered:
+            set_payload(event.succeeded, self._answer(member.service, member.payload))
+        except _NoAnswerConfigured:
             raise
         except Exception as error:
-            failure = failure_of(error, member.service, member.cid)
-            end.failed.failure.CopyFrom(to_failure(failure))
-        return end
+            failure = failure_from_exception(error, member.service, member.cid)
+            event.failed.failure.CopyFrom(to_failure(failure))
+        return event
 
     def _group(self, cid: str) -> InvokedGroup:
         for group in self._out.groups:
@@ -267,8 +269,8 @@ class _Platform:
             raise NotFound(message, reason="SERVICE_UNKNOWN")
 
 
-def _noted(request: invocation_pb2.InvokeAsyncRequest, with_outcome: bool) -> Invoked:
+def _recorded(request: invocation_pb2.InvokeAsyncRequest, with_outcome: bool) -> Invoked:
     cid = request.cid or new_cid()
-    payload = get_value(request, "input")
+    payload = get_payload(request, "input")
     callbacks = tuple(request.callbacks)
     return Invoked(request.service, payload, cid, callbacks, with_outcome, request)

@@ -17,7 +17,7 @@ from cidery.zato._arguments import DATA_FORMAT
 from cidery.zato._model import Model
 from cidery.zato._service import ELEMENTS, Service
 
-_SERVICE: dict[str, Any] = {"Service": Service, "Model": Model, **ELEMENTS, **_typing.NAMES}
+_SERVICE_NAMES: dict[str, Any] = {"Service": Service, "Model": Model, **ELEMENTS, **_typing.NAMES}
 
 Service._companions = (_retry_service.InvokeRetry,)
 
@@ -30,7 +30,7 @@ LAYER: dict[str, dict[str, Any]] = {
     "zato.common.marshal_.api": {"Model": Model},
     "zato.common.typing_": _typing.NAMES,
     "zato.server": {},
-    "zato.server.service": _SERVICE,
+    "zato.server.service": _SERVICE_NAMES,
 }
 """The modules that there are, and the names in each."""
 
@@ -50,18 +50,18 @@ class _Finder(MetaPathFinder, Loader):
         vars(module).update(LAYER[module.__name__])
 
 
-_finder = _Finder()
+_FINDER = _Finder()
 
 
 def install() -> None:
     """Has `zato.server.service` and the like mean this layer, in this process."""
-    if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
 
 
 def uninstall() -> None:
     """Takes it back."""
-    if _finder in sys.meta_path:
-        sys.meta_path.remove(_finder)
+    if _FINDER in sys.meta_path:
+        sys.meta_path.remove(_FINDER)
     for name in LAYER:
         sys.modules.pop(name, None)

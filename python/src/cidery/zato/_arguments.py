@@ -7,8 +7,8 @@ from typing import Any
 
 from cidery._errors.exceptions import DeadlineExceeded, InvalidArgument
 from cidery._protocol.options import DataFormat, Options
-from cidery._protocol.steps import Steps
-from cidery._values.json_codec import json_text, read_json
+from cidery._protocol.steps import Operation
+from cidery._values.json_codec import parse_json, to_json
 from cidery._values.plain import plain
 
 
@@ -21,7 +21,7 @@ class DATA_FORMAT:  # noqa: N801
 
 
 @dataclass(frozen=True)
-class Call:
+class InvokeArguments:
     """What is asked for. Labels and the like, which nothing depends on, are taken and left out."""
 
     payload: Any
@@ -30,7 +30,7 @@ class Call:
     raise_timeout: bool = True
 
     @classmethod
-    def waiting(
+    def for_invoke(
         cls,
         payload: Any = "",
         channel: Any = "",
@@ -49,9 +49,9 @@ class Call:
         wsgi_environ: Any = None,
         zato_response_headers_container: Any = None,
         **inline: Any,
-    ) -> Call:
+    ) -> InvokeArguments:
         """A call of `invoke`; all other keywords are the payload, where there is none."""
-        _refuse(set_response_func=set_response_func, target=target)
+        _refuse_unsupported(set_response_func=set_response_func, target=target)
         is_csv = data_format == DATA_FORMAT.CSV
         options = Options(
             timeout=timeout or None,
@@ -60,13 +60,16 @@ class Call:
             # A node answers as it was asked; in the model the format is the payload's alone.
             response_format=DataFormat.DICT if is_csv else None,
         )
-        payload = inline if is_nothing(payload) else payload
+        payload = inline if is_empty(payload) else payload
         return cls(
-            _parsed(payload, data_format), options, bool(skip_response_elem), bool(raise_timeout)
+            _parse_payload(payload, data_format),
+            options,
+            bool(skip_response_elem),
+            bool(raise_timeout),
         )
 
     @classmethod
-    def in_background(
+    def for_invoke_async(
         cls,
         payload: Any = "",
         channel: Any = "",
@@ -79,10 +82,12 @@ class Call:
         zato_ctx: Any = None,
         environ: Any = None,
         **inline: Any,
-    ) -> Call:
+    ) -> InvokeArguments:
         """A call of `invoke_async`; other keywords, which the model refuses, are the payload."""
-        payload = inline if is_nothing(payload) else payload
-        payload = json_text(plain(payload)) if to_json_string else _parsed(payload, data_format)
+        payload = inline if is_empty(payload) else payload
+        payload = (
+            to_json(plain(payload)) if to_json_string else _parse_payload(payload, data_format)
+        )
         options = Options(
             cid=cid or None,
             metadata=_metadata(environ),
@@ -92,10 +97,10 @@ class Call:
         )
         return cls(payload, options)
 
-    def read(self, steps: Steps[Any]) -> Steps[Any]:
+    def read(self, operation: Operation[Any]) -> Operation[Any]:
         """The response as it was asked for."""
         try:
-            response = yield from steps
+            response = yield from operation
         except DeadlineExceeded:
             if self.raise_timeout:
                 raise
@@ -107,7 +112,7 @@ class Call:
         return response[keys[0]] if is_wrapped else response
 
 
-def _refuse(**given: Any) -> None:
+def _refuse_unsupported(**given: Any) -> None:
     """What is left out of the layer, and would be missed."""
     for name, value in given.items():
         if value:
@@ -118,19 +123,19 @@ def _metadata(environ: Any) -> dict[str, str] | None:
     return {key: str(value) for key, value in environ.items()} if environ else None
 
 
-def _parsed(payload: Any, data_format: Any) -> Any:
+def _parse_payload(payload: Any, data_format: Any) -> Any:
     """Text that says it is JSON; what is not is refused, where the model takes it as it is."""
     if data_format != DATA_FORMAT.JSON or not isinstance(payload, (str, bytes)):
         return payload
     try:
-        return read_json(payload)
+        return parse_json(payload)
     except ValueError as error:
         raise InvalidArgument(
             f"the payload is no JSON: {error}", reason="DOCUMENT_MALFORMED"
         ) from None
 
 
-def is_nothing(payload: Any) -> bool:
+def is_empty(payload: Any) -> bool:
     """Whether a payload counts as none."""
     if payload is None:
         return True

@@ -12,38 +12,41 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from cidery._errors.exceptions import CideryError
-from cidery._protocol import operations as protocol
-from cidery._protocol.steps import Steps
+from cidery._protocol import operations
+from cidery._protocol.steps import Operation
 
 if TYPE_CHECKING:
     from cidery._protocol.results import Invocation
-    from cidery._service.context import Facts
+    from cidery._service.context import InvocationInfo
 
-_KEY = "zato"
-_MOST_GROUPS = 1_000
+_KEY_PREFIX = "zato"
+_MAX_CACHED_GROUPS = 1_000
 
 
-def key_of(source: str, cid: str) -> str:
+def idempotency_key(source: str, cid: str) -> str:
     """The idempotency key of what a service asks for under a CID of any form: it names both."""
-    return f"{_KEY}/{source}/{cid}"
+    return f"{_KEY_PREFIX}/{source}/{cid}"
 
 
-def translated(facts: Facts) -> Steps[Facts]:
+def translate_info(info: InvocationInfo) -> Operation[InvocationInfo]:
     """The facts as the model's services read them."""
-    told = facts.raw
-    if not facts.in_reply_to or not isinstance(told, dict):
-        return facts
-    if told.get("cid") == facts.in_reply_to and {"group_cid", "position", "state"} <= told.keys():
-        group = yield from _group(told["group_cid"])
-        return dataclasses.replace(facts, raw=_of_target(told, group))
-    if told.get("group_cid") == facts.in_reply_to and "outcomes" in told:
-        group = yield from _group(told["group_cid"])
-        return dataclasses.replace(facts, raw=_of_all(told, group, facts.service))
-    return facts
+    received = info.raw
+    if not info.in_reply_to or not isinstance(received, dict):
+        return info
+    if (
+        received.get("cid") == info.in_reply_to
+        and {"group_cid", "position", "state"} <= received.keys()
+    ):
+        group = yield from _get_group(received["group_cid"])
+        return dataclasses.replace(info, raw=_target_payload(received, group))
+    if received.get("group_cid") == info.in_reply_to and "outcomes" in received:
+        group = yield from _get_group(received["group_cid"])
+        return dataclasses.replace(info, raw=_final_payload(received, group, info.service))
+    return info
 
 
 @dataclasses.dataclass(frozen=True)
-class _Group:
+class _FanOutGroup:
     """What is known of a fan-out beyond what is told."""
 
     cid: str
@@ -54,70 +57,70 @@ class _Group:
     accept_time: datetime.datetime | None = None
 
     @classmethod
-    def of(cls, found: Invocation) -> _Group:
+    def of(cls, found: Invocation) -> _FanOutGroup:
         kind, _, rest = found.message.idempotency_key.partition("/")
         source, _, cid = rest.partition("/")
         return cls(
-            cid=cid if kind == _KEY and cid else found.cid,
-            source=source if kind == _KEY else "",
+            cid=cid if kind == _KEY_PREFIX and cid else found.cid,
+            source=source if kind == _KEY_PREFIX else "",
             on_target=tuple(found.message.group.on_each),
             on_final=tuple(found.message.group.on_final),
             accept_time=found.accept_time,
         )
 
 
-class _Groups:
+class _GroupCache:
     """The groups that were looked at last."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Group] = {}
+        self._groups: dict[str, _FanOutGroup] = {}
         self._lock = threading.Lock()
 
-    def find(self, cid: str) -> _Group | None:
+    def get(self, cid: str) -> _FanOutGroup | None:
         with self._lock:
-            return self._known.get(cid)
+            return self._groups.get(cid)
 
-    def note(self, cid: str, group: _Group) -> None:
+    def put(self, cid: str, group: _FanOutGroup) -> None:
         with self._lock:
-            while len(self._known) >= _MOST_GROUPS:
-                del self._known[next(iter(self._known))]
-            self._known[cid] = group
+            while len(self._groups) >= _MAX_CACHED_GROUPS:
+                del self._groups[next(iter(self._groups))]
+            self._groups[cid] = group
 
 
-_groups = _Groups()
+_GROUP_CACHE = _GroupCache()
 
 
-def _group(cid: str) -> Steps[_Group]:
-    known = _groups.find(cid)
-    if known is None:
+def _get_group(cid: str) -> Operation[_FanOutGroup]:
+    group = _GROUP_CACHE.get(cid)
+    if group is None:
         try:
-            known = _Group.of((yield from protocol.get(cid, None)))
+            group = _FanOutGroup.of((yield from operations.get_invocation(cid, None)))
         except CideryError:
             # What is told counts more than what is not known.
-            return _Group(cid)
-        _groups.note(cid, known)
-    return known
+            return _FanOutGroup(cid)
+        _GROUP_CACHE.put(cid, group)
+    return group
 
 
-def _of_target(told: dict[str, Any], group: _Group) -> dict[str, Any]:
-    error = told.get("error")
-    ok = told["state"] == "SUCCEEDED"
+def _target_payload(received: dict[str, Any], group: _FanOutGroup) -> dict[str, Any]:
+    error = received.get("error")
+    ok = received["state"] == "SUCCEEDED"
     payload = {
         "phase": "on-target",
         "cid": group.cid,
         "source": group.source,
-        "target": told["service"],
+        "target": received["service"],
         "ok": ok,
-        "response": told.get("response"),
+        "response": received.get("response"),
         "exception": None if error is None else f"{error['reason']}: {error['message']}",
-        "req_ts_utc": _time(told["accept_time"]).isoformat(),
-        "resp_ts_utc": _time(told["end_time"]).isoformat(),
+        "req_ts_utc": _time(received["accept_time"]).isoformat(),
+        "resp_ts_utc": _time(received["end_time"]).isoformat(),
     }
-    return _with_truncated(payload, told)
+    return _copy_truncated(payload, received)
 
 
-def _of_all(told: dict[str, Any], group: _Group, service: str) -> dict[str, Any]:
-    outcomes = told["outcomes"]
+def _final_payload(received: dict[str, Any], group: _FanOutGroup, service: str) -> dict[str, Any]:
+    outcomes = received["outcomes"]
     at = group.accept_time and group.accept_time.replace(tzinfo=None)
     if at is None and outcomes:
         # They were all accepted at once.
@@ -128,14 +131,14 @@ def _of_all(told: dict[str, Any], group: _Group, service: str) -> dict[str, Any]
         "req_ts_utc": at,
         "on_target": list(group.on_target),
         "on_final": list(group.on_final) or [service],
-        "data": [_of_target(outcome, group) for outcome in outcomes],
+        "data": [_target_payload(outcome, group) for outcome in outcomes],
     }
-    return _with_truncated(payload, told)
+    return _copy_truncated(payload, received)
 
 
-def _with_truncated(payload: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+def _copy_truncated(payload: dict[str, Any], received: dict[str, Any]) -> dict[str, Any]:
     """Says that something had no room, where it had none."""
-    if told.get("truncated"):
+    if received.get("truncated"):
         payload["truncated"] = True
     return payload
 

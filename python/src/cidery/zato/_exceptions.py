@@ -21,10 +21,10 @@ from cidery._errors.exceptions import (
 )
 from cidery._errors.exceptions import NotFound as _NotFound
 from cidery._errors.kind import Kind
-from cidery._protocol.steps import Steps
+from cidery._protocol.steps import Operation
 
 # The fact that has a status which its kind alone does not say.
-_STATUS = "http_status"
+_STATUS_FACT = "http_status"
 
 
 class ZatoException(CideryError):
@@ -47,13 +47,13 @@ class StatusAwareException(ZatoException):
         self, cid: Any = None, msg: Any = None, status: Any = None, *_: Any, **__: Any
     ) -> None:
         # Those with a status of their own have something else here: `needs_msg`, a challenge.
-        is_said = type(status) is int and 100 <= status <= 599
-        if is_said:
+        is_status = type(status) is int and 100 <= status <= 599
+        if is_status:
             vars(self)["kind"] = _kind_of(status)
         super().__init__(cid, msg)
-        if is_said:
+        if is_status:
             self.status = status
-            self.facts[_STATUS] = str(status)
+            self.facts[_STATUS_FACT] = str(status)
 
 
 class HTTPException(StatusAwareException):
@@ -155,36 +155,36 @@ def _kind_of(status: int) -> Kind:
     return _class_of(status).kind
 
 
-def translated(steps: Steps[Any]) -> Steps[Any]:
+def translate_failures(operation: Operation[Any]) -> Operation[Any]:
     """The same steps: a failure of a service that they invoke is one of the model's."""
     try:
-        return (yield from steps)
+        return (yield from operation)
     except CideryError as error:
-        found = of_model(error)
-        if found is error:
+        translated = to_zato_exception(error)
+        if translated is error:
             raise
-        raise found.with_traceback(error.__traceback__) from error.__cause__
+        raise translated.with_traceback(error.__traceback__) from error.__cause__
 
 
-def of_model(error: CideryError) -> CideryError:
+def to_zato_exception(error: CideryError) -> CideryError:
     """A failure by the model's name for its kind; as it is, where the model has none.
 
     Timeouts and cancelling are no exceptions of the model's: `except Reportable` is not for them.
     """
     if isinstance(error, ZatoException) or error.kind not in _BY_KIND:
         return error
-    said = error.facts.get(_STATUS, "")
-    cls = _class_of(int(said)) if said.isdigit() else _BY_KIND[error.kind]
+    status = error.facts.get(_STATUS_FACT, "")
+    cls = _class_of(int(status)) if status.isdigit() else _BY_KIND[error.kind]
     if cls.kind is not error.kind:
         # Whoever wrote that status meant something else by it.
         cls = _BY_KIND[error.kind]
-    named = cls.__new__(cls)
-    vars(named).update(vars(error))
-    named.args = error.args
-    named.msg = error.message
-    if said.isdigit():
-        named.status = int(said)
-    return named
+    translated = cls.__new__(cls)
+    vars(translated).update(vars(error))
+    translated.args = error.args
+    translated.msg = error.message
+    if status.isdigit():
+        translated.status = int(status)
+    return translated
 
 
 NAMES: dict[str, Any] = {

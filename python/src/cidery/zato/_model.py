@@ -7,14 +7,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from cidery._sio.conversion import converted
+from cidery._sio.conversion import to_python_types
 from cidery._sio.declaration import Sio
-from cidery._sio.model_declarations import elements_of
-from cidery._sio.model_instances import instance
-from cidery._sio.validation import admitted
-from cidery._values.json_codec import json_text
+from cidery._sio.model_declarations import elements_of_model
+from cidery._sio.model_instances import build_instance
+from cidery._sio.validation import validated_input
+from cidery._values.json_codec import to_json
 from cidery._values.plain import plain
-from cidery._values.struct_pb import normalized
+from cidery._values.struct_pb import round_trip
 
 
 class Model:
@@ -23,9 +23,9 @@ class Model:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Any:
         """An instance made of a dict, which is checked as an input is."""
-        sio = Sio(input=elements_of(cls))
-        given = admitted(sio, normalized(plain(data))).value
-        return instance(cls, converted(sio.input, given))
+        sio = Sio(input=elements_of_model(cls))
+        given = validated_input(sio, round_trip(plain(data))).value
+        return build_instance(cls, to_python_types(sio.input, given))
 
     def __getitem__(self, name: str) -> Any:
         return getattr(self, name, None)
@@ -44,7 +44,7 @@ class Model:
 
     def to_json(self) -> str:
         """All fields, as JSON."""
-        return json_text(self.to_dict())
+        return to_json(self.to_dict())
 
     def clone(self) -> Any:
         """A copy."""

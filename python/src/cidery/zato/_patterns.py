@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from cidery._errors.exceptions import CideryError
-from cidery._protocol import operations as protocol
-from cidery._protocol.batch import accept
+from cidery._protocol import operations
+from cidery._protocol.batch import accept_batch
 from cidery._protocol.cid import new_cid
 from cidery._protocol.options import (
     Options,
@@ -23,12 +23,12 @@ from cidery._protocol.options import (
     service_name,
     service_names,
 )
-from cidery._protocol.steps import Steps
+from cidery._protocol.steps import Operation
 from cidery._service import nested_calls
 from cidery._service.context import Caller
 from cidery._service.log_context import CidLogger
-from cidery.zato._arguments import is_nothing
-from cidery.zato._callback_inputs import key_of
+from cidery.zato._arguments import is_empty
+from cidery.zato._callback_inputs import idempotency_key
 from cidery.zato._exceptions import ZatoException
 
 RETRY_SERVICE = "zato.patterns.invoke-retry"
@@ -47,7 +47,9 @@ class ZatoCaller(Caller, Protocol):
     def cid(self) -> str:
         """The CID of the invocation."""
 
-    def _calling(self, service: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Steps[Any]:
+    def _invoke_operation(
+        self, service: Any, args: tuple[Any, ...], given: dict[str, Any]
+    ) -> Operation[Any]:
         """A call of `invoke` by Zato's parameters."""
 
 
@@ -73,7 +75,7 @@ class Fanout:
 
         Answers with a CID: the one that is given, of any form, or that of the group.
         """
-        return self._caller._run(_fan_out(self._caller, targets, on_target, on_final, cid))
+        return self._caller._drive(_fan_out(self._caller, targets, on_target, on_final, cid))
 
 
 class Parallel:
@@ -84,36 +86,36 @@ class Parallel:
 
     def invoke(self, targets: Targets, on_target: Any, cid: str | None = None) -> Any:
         """Invokes the targets, and `on_target` with the outcome of each; answers with a CID."""
-        return self._caller._run(_fan_out(self._caller, targets, on_target, None, cid))
+        return self._caller._drive(_fan_out(self._caller, targets, on_target, None, cid))
 
 
 def _fan_out(
     caller: ZatoCaller, targets: Targets, on_target: Any, on_final: Any, cid: str | None
-) -> Steps[str]:
+) -> Operation[str]:
     pairs = targets.items() if isinstance(targets, Mapping) else targets
-    members = [(each, {} if is_nothing(payload) else payload) for each, payload in pairs]
-    named = _Named(caller, cid)
-    grouped = yield from accept(
+    members = [(each, {} if is_empty(payload) else payload) for each, payload in pairs]
+    ids = _CallIds(caller, cid)
+    accepted = yield from accept_batch(
         members,
         Options(),
         {
             "on_each": on_target,
             "on_final": on_final,
-            "cid": named.cid,
-            "idempotency_key": named.key,
+            "cid": ids.cid,
+            "idempotency_key": ids.key,
         },
     )
-    return named.given or grouped.cid
+    return ids.given or accepted.cid
 
 
-class _Named:
+class _CallIds:
     """What an invocation is known by: a CID of the node's, and a key that names one of any form."""
 
     def __init__(self, caller: ZatoCaller, given: str | None) -> None:
         self.given = given or ""
         is_cid = _is_cid(self.given)
         self.cid = self.given if is_cid else new_cid()
-        self.key: str | None = key_of(caller.service_name, self.given or self.cid)
+        self.key: str | None = idempotency_key(caller.service_name, self.given or self.cid)
         if len(self.key.encode()) > _MAX_KEY_BYTES and (is_cid or not given):
             # It only says who asked, and that has no room.
             self.key = None
@@ -151,11 +153,11 @@ class InvokeRetry:
         in the background, and the answer is their CID: `callback` is invoked with what they came
         to.
         """
-        terms = _Terms(self._caller, target, args, kwargs, repeats, seconds, minutes, cid)
+        retry_call = _RetryCall(self._caller, target, args, kwargs, repeats, seconds, minutes, cid)
         if not async_fallback:
-            return self._caller._run(terms.waiting())
-        terms.call_back(callback, context)
-        return self._caller._run(terms.waiting_once())
+            return self._caller._drive(retry_call.run())
+        retry_call.set_callbacks(callback, context)
+        return self._caller._drive(retry_call.run_once_then_async())
 
     def invoke_async(
         self,
@@ -173,12 +175,12 @@ class InvokeRetry:
 
         `callback` is invoked with what it came to, and with `context`.
         """
-        terms = _Terms(self._caller, target, args, kwargs, repeats, seconds, minutes, cid)
-        terms.call_back(callback, context)
-        return self._caller._run(terms.in_background())
+        retry_call = _RetryCall(self._caller, target, args, kwargs, repeats, seconds, minutes, cid)
+        retry_call.set_callbacks(callback, context)
+        return self._caller._drive(retry_call.run_async())
 
 
-class _Terms:
+class _RetryCall:
     """What is asked for by one call of `invoke_retry`."""
 
     def __init__(
@@ -196,32 +198,32 @@ class _Terms:
         self._target = service_name(target)
         self._args = args
         self._kwargs = kwargs
-        self._begun = now()
-        self._named = _Named(caller, cid)
+        self._request_time = utc_now()
+        self._ids = _CallIds(caller, cid)
         self._callbacks: list[str] = []
         self._context: Any = None
         if not repeats or repeats < 1:
-            raise self._refused(f"`repeats` was not provided ({repeats})")
+            raise self._invalid(f"`repeats` was not provided ({repeats})")
         self._repeats = repeats
         if in_seconds and in_minutes:
             only_one = f"only one of seconds:`{in_seconds}` and minutes:`{in_minutes}`"
-            raise self._refused(f"{only_one} can be given")
+            raise self._invalid(f"{only_one} can be given")
         if not in_seconds and not in_minutes:
             exactly_one = f"exactly one of seconds:`{in_seconds}` or minutes:`{in_minutes}`"
-            raise self._refused(f"{exactly_one} must be given")
+            raise self._invalid(f"{exactly_one} must be given")
         self._seconds = seconds(in_seconds) or in_minutes * 60
 
-    def call_back(self, callback: Any, context: Any) -> None:
+    def set_callbacks(self, callback: Any, context: Any) -> None:
         """Who is to be told, and what else."""
         if not callback:
-            raise self._refused(f"`callback` was not provided ({callback})")
+            raise self._invalid(f"`callback` was not provided ({callback})")
         self._callbacks = service_names(callback)
         self._context = context
 
-    def _refused(self, why: str) -> ValueError:
+    def _invalid(self, why: str) -> ValueError:
         return ValueError(f"Could not invoke `{self._target}`, {why}")
 
-    def waiting(self) -> Steps[Any]:
+    def run(self) -> Operation[Any]:
         """All calls, one after another."""
         number = 0
         while True:
@@ -229,35 +231,35 @@ class _Terms:
             try:
                 return (yield from self._call())
             except CideryError as error:
-                self._note(number, error)
+                self._log_failure(number, error)
                 if number >= self._repeats:
-                    raise ZatoException(self._caller.cid, self._limit(number)) from error
-            yield from protocol.pause(self._seconds)
+                    raise ZatoException(self._caller.cid, self._limit_message(number)) from error
+            yield from operations.sleep(self._seconds)
 
-    def waiting_once(self) -> Steps[Any]:
+    def run_once_then_async(self) -> Operation[Any]:
         """The first call, and the others in the background."""
         yield from self._check_names()
         try:
             return (yield from self._call())
         except CideryError as error:
-            self._note(1, error)
-        return (yield from self._accept(begun=1))
+            self._log_failure(1, error)
+        return (yield from self._accept_retries(begun=1))
 
-    def in_background(self) -> Steps[str]:
+    def run_async(self) -> Operation[str]:
         """All calls in the background."""
         yield from self._check_names()
-        return (yield from self._accept(begun=0))
+        return (yield from self._accept_retries(begun=0))
 
-    def _call(self) -> Steps[Any]:
-        return self._caller._calling(self._target, self._args, self._kwargs)
+    def _call(self) -> Operation[Any]:
+        return self._caller._invoke_operation(self._target, self._args, self._kwargs)
 
-    def _check_names(self) -> Steps[None]:
+    def _check_names(self) -> Operation[None]:
         """A name that is not known is said now, and not some minutes later to nobody."""
         for name in (self._target, *self._callbacks):
-            yield from protocol.describe(name)
+            yield from operations.describe(name)
 
-    def _accept(self, *, begun: int) -> Steps[str]:
-        asked = {
+    def _accept_retries(self, *, begun: int) -> Operation[str]:
+        request = {
             "target": self._target,
             "args": self._args,
             "kwargs": self._kwargs,
@@ -265,15 +267,15 @@ class _Terms:
             "context": self._context,
             "source": self._caller.service_name,
             "orig_cid": self._caller.cid,
-            "call_cid": self._named.given or self._named.cid,
+            "call_cid": self._ids.given or self._ids.cid,
             "seconds": self._seconds,
             "repeats": self._repeats,
             "begun": begun,
-            "req_ts_utc": self._begun,
+            "req_ts_utc": self._request_time,
         }
         options = Options(
-            cid=self._named.cid,
-            idempotency_key=self._named.key,
+            cid=self._ids.cid,
+            idempotency_key=self._ids.key,
             delay=self._seconds if begun else None,
             retry_policy=RetryPolicy(
                 max_attempts=max(self._repeats - begun, 1),
@@ -285,24 +287,24 @@ class _Terms:
             callback=(),
             failure_callback=RETRY_SERVICE,
         )
-        cid = yield from nested_calls.invoke_async(self._caller, RETRY_SERVICE, asked, options)
-        return self._named.given or str(cid)
+        cid = yield from nested_calls.invoke_async(self._caller, RETRY_SERVICE, request, options)
+        return self._ids.given or str(cid)
 
-    def _note(self, number: int, error: CideryError) -> None:
-        if self._caller._is_unwanted:
+    def _log_failure(self, number: int, error: CideryError) -> None:
+        if self._caller._is_cancelled:
             raise error
-        what = f"{self._what()}, {type(error).__name__}:`{error}`"
+        what = f"{self._description()}, {type(error).__name__}:`{error}`"
         message = f"({number}/{self._repeats}) Retry failed for:{what}"
         self._caller.logger.warning("%s", message)
 
-    def _limit(self, number: int) -> str:
-        return f"({number}/{self._repeats}) Retry limit reached for:{self._what()}"
+    def _limit_message(self, number: int) -> str:
+        return f"({number}/{self._repeats}) Retry limit reached for:{self._description()}"
 
-    def _what(self) -> str:
+    def _description(self) -> str:
         return f"`{self._target}`, retry_seconds:`{self._seconds}`, orig_cid:`{self._caller.cid}`"
 
 
-def now() -> str:
+def utc_now() -> str:
     """The time as the model says it: in UTC, without saying so."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return now.replace(tzinfo=None).isoformat()
+    utc_now = datetime.datetime.now(datetime.timezone.utc)
+    return utc_now.replace(tzinfo=None).isoformat()

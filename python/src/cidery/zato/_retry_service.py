@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from cidery._errors.exceptions import BY_KIND, CideryError
-from cidery._protocol import operations as protocol
-from cidery._protocol.messages import get_value
+from cidery._errors.exceptions import CLASS_BY_KIND, CideryError
+from cidery._protocol import operations
+from cidery._protocol.messages import get_payload
 from cidery._protocol.options import Options, RetryPolicy
 from cidery._service import nested_calls
-from cidery.zato._patterns import RETRY_SERVICE, now
+from cidery.zato._patterns import RETRY_SERVICE, utc_now
 from cidery.zato._service import Service
 
 
@@ -29,50 +29,50 @@ class InvokeRetry(Service):
     def handle(self) -> None:
         """Makes one call; or tells that there was none that went well."""
         if self.in_reply_to:
-            self._tell_of_failure()
+            self._report_failure()
             return
-        asked = self.request.payload
+        request = self.request.payload
         try:
-            response = self.invoke(asked.target, *asked.args, **asked.kwargs)
+            response = self.invoke(request.target, *request.args, **request.kwargs)
         except CideryError as error:
-            if self._is_unwanted:
+            if self._is_cancelled:
                 raise
-            self._note(asked, error)
-            if asked.begun + self.attempt >= asked.repeats:
+            self._log_failure(request, error)
+            if request.begun + self.attempt >= request.repeats:
                 raise
-            raise _again(error, asked.seconds) from error
-        told = _told(asked, now(), ok=True, response=response)
-        for callback in asked.callbacks:
-            self._accept(callback, told, Options(with_outcome=True))
+            raise _retryable_after(error, request.seconds) from error
+        payload = _callback_payload(request, utc_now(), ok=True, response=response)
+        for callback in request.callbacks:
+            self._invoke_callback(callback, payload, Options(with_outcome=True))
         if response is not None:
             self.response.payload = response
 
-    def _tell_of_failure(self) -> None:
-        found = self._run(protocol.get(self.in_reply_to, None, full=True))
-        asked = get_value(found.message.input, "input")
+    def _report_failure(self) -> None:
+        found = self._drive(operations.get_invocation(self.in_reply_to, None, full=True))
+        request = get_payload(found.message.input, "input")
         at = found.end_time.replace(tzinfo=None).isoformat()
-        told = _told(asked, at, ok=False, exception=str(found.error))
-        for number, callback in enumerate(asked.callbacks):
-            self._accept(callback, told, Options(once=f"callback/{number}"))
+        payload = _callback_payload(request, at, ok=False, exception=str(found.error))
+        for number, callback in enumerate(request.callbacks):
+            self._invoke_callback(callback, payload, Options(once=f"callback/{number}"))
 
-    def _accept(self, callback: str, told: dict[str, Any], options: Options) -> None:
+    def _invoke_callback(self, callback: str, payload: dict[str, Any], options: Options) -> None:
         # A callback of a callback by convention is none of the model's.
-        self._run(
-            nested_calls.invoke_async(self, callback, told, options.updated({"callback": ()}))
+        self._drive(
+            nested_calls.invoke_async(self, callback, payload, options.updated({"callback": ()}))
         )
 
-    def _note(self, asked: Any, error: CideryError) -> None:
-        number = asked.begun + self.attempt
+    def _log_failure(self, request: Any, error: CideryError) -> None:
+        number = request.begun + self.attempt
         self.logger.warning(
             "(%d/%d) Retry failed for:`%s`, retry_seconds:`%s`, orig_cid:`%s`, %s:`%s`",
-            *(number, asked.repeats, asked.target, asked.seconds, asked.orig_cid),
+            *(number, request.repeats, request.target, request.seconds, request.orig_cid),
             *(type(error).__name__, error),
         )
 
 
-def _again(error: CideryError, after: float) -> CideryError:
+def _retryable_after(error: CideryError, after: float) -> CideryError:
     """The same failure, to be repeated whatever it is, and not before."""
-    return BY_KIND[error.kind](
+    return CLASS_BY_KIND[error.kind](
         error.message,
         reason=error.reason,
         violations=error.violations,
@@ -83,19 +83,19 @@ def _again(error: CideryError, after: float) -> CideryError:
     )
 
 
-def _told(
-    asked: Any, at: str, *, ok: bool, response: Any = None, exception: str | None = None
+def _callback_payload(
+    request: Any, at: str, *, ok: bool, response: Any = None, exception: str | None = None
 ) -> dict[str, Any]:
     return {
         "ok": ok,
-        "orig_cid": asked.orig_cid,
-        "call_cid": asked.call_cid,
-        "source": asked.source,
-        "target": asked.target,
-        "retry_seconds": asked.seconds,
-        "retry_repeats": asked.repeats,
-        "context": asked.context,
-        "req_ts_utc": asked.req_ts_utc,
+        "orig_cid": request.orig_cid,
+        "call_cid": request.call_cid,
+        "source": request.source,
+        "target": request.target,
+        "retry_seconds": request.seconds,
+        "retry_repeats": request.repeats,
+        "context": request.context,
+        "req_ts_utc": request.req_ts_utc,
         "resp_ts_utc": at,
         "response": response,
         "exception": exception,
