@@ -227,7 +227,7 @@ def test_a_document_is_held_to_what_is_declared(serve: Serve, client: Client) ->
         assert wrong.value.reason == "OUTPUT_INVALID"
     with pytest.raises(TypeError, match="CSV is sent as text"):
         client.complete(cid, token, {"n": 1}, data_format="csv")
-    with pytest.raises(TypeError, match="an error has none"):
+    with pytest.raises(TypeError, match="not to an error"):
         client.complete(cid, token, error=NotFound("gone"), data_format="json")
     assert client.complete(cid, token, '{"n": "1"}', data_format="json") is State.SUCCEEDED
     assert client.result(cid, WAIT) == {"n": 1}, "it is read as the declaration says"
@@ -257,7 +257,7 @@ def test_what_is_accepted_with_the_response_cannot_wait(serve: Serve, client: Cl
     assert caught.value.reason == "NOT_SUPPORTED"
     with pytest.raises(FailedPrecondition):
         client.result(client.invoke_async(Hasty), WAIT)
-    with pytest.raises(CideryError, match=r"`/later`.*cannot be carried"):
+    with pytest.raises(CideryError, match=r"`/later`.*cannot be serialized"):
         client.invoke(Nested)
 
 
@@ -306,7 +306,7 @@ def test_without_a_node_it_is_held_to_the_same() -> None:
     with pytest.raises(FailedPrecondition):
         testing.trial(Hasty)
     assert testing.trial(Calls, invokes={"x": {"n": 1}}).later is None
-    with pytest.raises(TypeError, match="`x` answers later"):
+    with pytest.raises(TypeError, match="`x` returns `Later`"):
         testing.trial(Calls, invokes={"x": Approve})
 
 

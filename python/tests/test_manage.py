@@ -186,7 +186,7 @@ def test_what_does_not_say_which_is_refused(own: Client) -> None:
     wrong: Any = own.cancel
     with pytest.raises(ValueError, match="is empty"):
         wrong(accepted_after=None)
-    with pytest.raises(TypeError, match=r"`service`: .* but by `services`"):
+    with pytest.raises(TypeError, match=r"`service`: .* filters are `services`"):
         wrong(service="cidery.echo")
     with pytest.raises(ValueError, match="PAUSE"):
         own.cancel(pending_reasons="PAUSE")

@@ -272,7 +272,7 @@ def test_what_could_be_meant_either_way_is_refused() -> None:
         def handle(self) -> Any:
             return self.fan_out([], once="a", idempotency_key="b")
 
-    with pytest.raises(TypeError, match="one or the other"):
+    with pytest.raises(TypeError, match="one of the two"):
         testing.run(Both)
 
 
@@ -441,7 +441,7 @@ def test_a_member_without_a_node_can_be_another_service() -> None:
         [True, {}, None],
         [False, None, "HANDLER_FAILED"],
     ]
-    with pytest.raises(TypeError, match=r"`a\.one` answers later"):
+    with pytest.raises(TypeError, match=r"`a\.one` returns `Later`"):
         testing.run(Sums, invokes={**invokes, "a.one": AnswersLater})
 
 

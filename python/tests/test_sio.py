@@ -459,7 +459,7 @@ def test_two_ways_to_declare_one_side_are_refused() -> None:
 
 def test_what_is_no_element_is_refused() -> None:
     wrong: Any = [5]
-    with pytest.raises(TypeError, match="an element is a text"):
+    with pytest.raises(TypeError, match="an element is a name"):
         Sio.declared(wrong)
 
 

@@ -70,7 +70,7 @@ def test_what_it_invokes_can_fail_or_be_another_service() -> None:
     assert testing.run(Order, {"cust_id": 1}, invokes={"crm.lookup": Lookup}).order.name == "1"
     with pytest.raises(Aborted):
         testing.run(Order, {"cust_id": 1}, invokes={"crm.lookup": Aborted("again")})
-    with pytest.raises(NotFound, match="`invokes` says what it answers"):
+    with pytest.raises(NotFound, match="give its response in `invokes`"):
         testing.run(Order, {"cust_id": 1})
 
 

@@ -1,6 +1,6 @@
-"""`python -m cidery check`: what a module of the model uses beyond the layer of `--zato`.
+"""`python -m cidery check`: lists what a Zato module uses beyond the layer of `--zato`.
 
-It is read, not run: nothing of it is imported.
+A static analysis: the module is not imported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cidery._service.response import HandlerResponse
 from cidery.zato._arguments import DATA_FORMAT
 from cidery.zato._service import Service
 
-# What is called by the model and not by the layer.
+# Hooks of Zato that the layer does not call.
 _UNSUPPORTED_HOOKS = frozenset(
     (
         "accept",
@@ -75,7 +75,7 @@ _SERVICE_ATTRIBUTES = (
         "SimpleIO",
     }
 )
-# What a class declares by its attributes, and the layer does not read.
+# Class attributes of Zato that the layer ignores.
 _UNSUPPORTED_ATTRIBUTES = {"schema": "JSON Schema of the input"}
 _ATTRIBUTES_OF = {
     "patterns": _PATTERNS,
@@ -90,7 +90,7 @@ _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True, order=True)
 class UnsupportedUse:
-    """One thing that is used beyond the layer."""
+    """A use of a feature that the layer does not support."""
 
     file: str
     line: int
@@ -101,7 +101,7 @@ class UnsupportedUse:
 
 
 def check(paths: list[str]) -> int:
-    """Lists what the files use; answers 1 where there is anything, 2 where one cannot be read."""
+    """Prints the unsupported uses; returns 1 if there are any, 2 if a file cannot be read."""
     modules, unreadable = [], []
     try:
         for file in find_files(paths):
@@ -120,7 +120,7 @@ def check(paths: list[str]) -> int:
 
 
 def find_uses(*files: Path) -> Iterator[UnsupportedUse]:
-    """What files that belong together use beyond the layer."""
+    """The unsupported uses in files of one project."""
     modules = [_SourceModule.of(file) for file in files]
     for module in modules:
         yield from _find_module_uses(module, modules)
@@ -135,17 +135,17 @@ def _find_module_uses(
 
 @dataclass(eq=False)
 class _SourceModule:
-    """One file: its classes, and what its names are imported as."""
+    """A source file: its classes and imports."""
 
     file: Path
     tree: ast.Module
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
     imported: dict[str, str] = field(default_factory=dict)
-    """The dotted name behind a name."""
+    """The full name behind each imported name."""
 
     @classmethod
     def of(cls, file: Path) -> _SourceModule:
-        # Bytes: a file may say how it is encoded.
+        # Bytes, since a file may declare its encoding.
         module = cls(file, ast.parse(file.read_bytes(), str(file)))
         for node in ast.walk(module.tree):
             if isinstance(node, ast.ClassDef):
@@ -160,21 +160,21 @@ class _SourceModule:
         return module
 
     def full_name(self, node: ast.expr) -> str:
-        """The dotted name of an expression, by the imports; a class of the file has none."""
+        """The full name of an expression, resolved by the imports."""
         first, dot, rest = ast.unparse(node).partition(".")
         return self.imported.get(first, first) + dot + rest
 
 
 class _ClassHierarchy:
-    """What the classes of a module descend from, as far as the files that are read say it."""
+    """The base classes of the classes of a module, within the files that are read."""
 
     def __init__(self, module: _SourceModule, modules: Iterable[_SourceModule]) -> None:
         self._module = module
         self._modules = {each.file.stem: each for each in modules}
 
     def is_a(self, node: ast.ClassDef, base: str) -> bool:
-        """Whether a class descends from `Service` or `Model`."""
-        # The bare name is that of `from zato.server.service import *`.
+        """Whether a class derives from `Service` or `Model`."""
+        # The bare name is imported by `from zato.server.service import *`.
         names = (base, f"zato.server.service.{base}", f"zato.common.marshal_.api.{base}")
         found = [
             module.full_name(each)
@@ -185,7 +185,7 @@ class _ClassHierarchy:
         return any(name in names for name in found)
 
     def line(self, node: ast.ClassDef) -> list[tuple[_SourceModule, ast.ClassDef]]:
-        """The class and those that it descends from."""
+        """A class and its base classes."""
         line = [(self._module, node)]
         for module, cls in line:
             for base in cls.bases:
@@ -288,13 +288,13 @@ def _check_simple_io(node: ast.ClassDef) -> Iterator[tuple[int, str]]:
 
 
 def _check_call(node: ast.Call) -> Iterator[tuple[int, str]]:
-    """What a call asks for that is left out."""
+    """The unsupported arguments of a call."""
     if ast.unparse(node.func) not in _INVOKE_METHODS:
         return
     keywords = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
     for name in sorted(_UNSUPPORTED_ARGUMENTS.intersection(keywords)):
         yield node.lineno, f"`{name}` of `{ast.unparse(node.func)}`"
-    # Positions are those of the model's signatures.
+    # Positions follow Zato's signatures.
     service = _string_of(
         node.args[0] if node.args else keywords.get("name", keywords.get("zato_name"))
     )
@@ -323,7 +323,7 @@ def _check_attribute(
 
 
 def _local_names(function: ast.AST) -> dict[str, str]:
-    """`request` for `self.request`, where a function says `request = self.request`."""
+    """Local aliases, such as `request` for `self.request`."""
     names = {}
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and ast.unparse(node.value) in _ALIASED_EXPRESSIONS:
@@ -337,7 +337,7 @@ _ALIASED_EXPRESSIONS = frozenset({"self", *(f"self.{name}" for name in _ATTRIBUT
 
 
 def _defined_names(node: ast.ClassDef) -> set[str]:
-    """The attributes that a class makes itself."""
+    """The attributes that a class itself defines."""
     names = {name for statement in node.body for name in _assigned(statement)}
     names |= {s.name for s in node.body if isinstance(s, (*_Function, ast.ClassDef))}
     for part in ast.walk(node):
@@ -357,7 +357,7 @@ def _assigned(statement: ast.stmt) -> Iterator[str]:
 
 
 def _yields(function: ast.AST) -> bool:
-    """Whether it does so itself: a function within it may."""
+    """Whether a function yields, nested functions aside."""
     for node in ast.iter_child_nodes(function):
         if isinstance(node, (ast.Yield, ast.YieldFrom)):
             return True

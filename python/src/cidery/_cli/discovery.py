@@ -1,4 +1,4 @@
-"""Finding the services of files and folders: modules are imported, their services collected."""
+"""Service discovery: imports the modules of files and folders, and collects their services."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _EXCLUDED_FOLDERS = frozenset({"node_modules", "site-packages", "test", "tests",
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
     """The Python files of files and folders, in order.
 
-    Of folders, what is hidden, tests, virtual environments and `setup.py` are left out: to import
-    them runs them. A file that is named itself is there whatever it is called.
+    Excludes hidden files, tests, virtual environments and `setup.py` of folders, since importing
+    runs them. A file that is named explicitly is never excluded.
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         if not path.exists():
-            raise FileNotFoundError(f"there is no `{path}`")
+            raise FileNotFoundError(f"`{path}` does not exist")
         for file in _files_in(path) if path.is_dir() else [path]:
             found[file.resolve()] = None
     return list(found)
@@ -34,7 +34,7 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
 def _files_in(folder: Path) -> list[Path]:
     found = []
     for at, folders, files in os.walk(folder):
-        # What is taken out here is not walked into.
+        # `os.walk` does not enter removed folders.
         folders[:] = [name for name in folders if not _is_excluded(Path(at, name))]
         found += [Path(at, name) for name in files if _may_have_services(name)]
     return sorted(found)
@@ -52,7 +52,7 @@ def _may_have_services(name: str) -> bool:
 
 
 def module_name(file: Path) -> str:
-    """The name of a module by its path: from a `src` folder above it, else by its file alone."""
+    """The name of a module by its path: below a `src` folder, else the name of the file alone."""
     root = _source_root(file)
     if file.parent.name == "services" or root is None:
         return file.stem
@@ -60,27 +60,27 @@ def module_name(file: Path) -> str:
 
 
 def _source_root(file: Path) -> Path | None:
-    """The `src` folder above it: what is in that imports itself from there."""
+    """The `src` folder above a file: the root of its project's imports."""
     return next((above for above in file.resolve().parents if above.name in _SOURCE_ROOTS), None)
 
 
 def load_module(file: Path) -> ModuleType:
-    """Imports a file as a module, anew."""
+    """Imports a file as a module, and replaces a loaded one."""
     name = module_name(file)
-    # Modules beside it can be imported by it, and those of its project by their whole names.
+    # The module can import its siblings, and modules of its project by their full names.
     for folder in (file.parent, _source_root(file)):
         if folder is not None and str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"`{file}` is no Python module")
+        raise ImportError(f"`{file}` is not a Python module")
     module = importlib.util.module_from_spec(spec)
     previous = sys.modules.get(name)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        # What ran before goes on.
+        # Restores the previous module.
         if previous is not None:
             sys.modules[name] = previous
         else:
@@ -91,7 +91,7 @@ def load_module(file: Path) -> ModuleType:
 
 
 def load_modules(files: Iterable[Path]) -> Iterator[tuple[Path, ModuleType | Exception]]:
-    """Imports files anew, each once: those that import one another get what is new as well."""
+    """Reloads files, each once, so that modules that import one another get the new versions."""
     files = list(files)
     importlib.invalidate_caches()
     previous: dict[Path, ModuleType] = {}
@@ -100,7 +100,7 @@ def load_modules(files: Iterable[Path]) -> Iterator[tuple[Path, ModuleType | Exc
             previous[file] = _unregister(module_name(file))
     for file in files:
         if _is_loaded(file):
-            # Another one has imported it.
+            # Another file imported it already.
             yield file, sys.modules[module_name(file)]
             continue
         found = _try_load(file)
@@ -117,12 +117,12 @@ def _try_load(file: Path) -> ModuleType | Exception:
     except Exception as error:
         return error
     except BaseException as error:
-        # It ends itself, as a script does: that is not to end whoever looks for services.
+        # A script that exits must not end the discovery.
         return ImportError(f"`{file}` raises {error!r}")
 
 
 def _register(name: str, module: ModuleType) -> None:
-    """Has a module be found by its name, and in its package, as an import does."""
+    """Makes a module importable by its name, and as an attribute of its package."""
     sys.modules[name] = module
     package, _, last = name.rpartition(".")
     if package in sys.modules and not hasattr(sys.modules[package], last):
@@ -130,7 +130,7 @@ def _register(name: str, module: ModuleType) -> None:
 
 
 def _unregister(name: str) -> ModuleType:
-    """Has a module be found no more."""
+    """Undoes `_register`."""
     module = sys.modules.pop(name)
     package, _, last = name.rpartition(".")
     inside = vars(sys.modules[package]) if package in sys.modules else {}
@@ -145,7 +145,7 @@ def _is_loaded(file: Path) -> bool:
 
 
 def find_services(module: ModuleType) -> Iterator[Any]:
-    """The services that a module defines: classes with a `handle`, and decorated functions."""
+    """The services that a module defines: classes with `handle`, and decorated functions."""
     for value in list(vars(module).values()):
         cls = getattr(value, "service_class", None)
         if (isinstance(cls, type) and cls.__module__ == module.__name__) or (

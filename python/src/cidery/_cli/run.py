@@ -1,4 +1,4 @@
-"""`python -m cidery run`: serves every service that it finds, and serves changed files anew."""
+"""`python -m cidery run`: serves the services of files, and reloads changed ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _POLL_INTERVAL = 0.3
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the command line says."""
+    """The options of the command line."""
 
     paths: list[str]
     node: str | None = None
@@ -37,11 +37,11 @@ class RunOptions:
     zato: bool = False
     processes: int = 1
     parent_fd: int | None = None
-    """Of one of several processes: what connects it with the one that started it."""
+    """For a worker process of a supervisor: the socket to its parent."""
 
 
 class Runner:
-    """Serves the services of files, until it is asked to end."""
+    """Serves the services of files until it is stopped."""
 
     def __init__(self, options: RunOptions, parent: ParentProcess | None = None) -> None:
         self._options = options
@@ -51,14 +51,14 @@ class Runner:
         self._draining: list[threading.Thread] = []
 
     def request_stop(self, number: int, _: FrameType | None) -> None:
-        """Asks it to end."""
-        _log.info("asked to end by %s", signal.Signals(number).name)
+        """Handles a signal: stops after the drain."""
+        _log.info("received %s: stopping", signal.Signals(number).name)
         self._stop_requested.set()
 
     def run(self) -> int:
-        """Serves; answers with the exit code."""
+        """Serves until stopped; returns the exit code."""
         if self._options.reload:
-            # It is compared by whole seconds: what changed within one would be taken for the same.
+            # The cache compares times by whole seconds, and would miss a change within one.
             sys.dont_write_bytecode = True
         if self._options.zato:
             from cidery import zato
@@ -91,7 +91,8 @@ class Runner:
             if isinstance(module, Exception):
                 if strict and [Path(path).resolve() for path in self._options.paths] == [file]:
                     raise module
-                # One bad module does not keep the others from being served, nor what it was before.
+                # A module that cannot be imported keeps its previous version, and the others are
+                # served.
                 _log.error("`%s` cannot be imported", file, exc_info=module)
                 found_before = sys.modules.get(module_name(file))
                 if strict or found_before is None:
@@ -101,14 +102,17 @@ class Runner:
                 if found.service_name in names:
                     other = names[found.service_name]
                     _log.warning(
-                        "`%s` of %s is left out: %s has it already", found.service_name, file, other
+                        "`%s` of %s is not served: %s defines it already",
+                        found.service_name,
+                        file,
+                        other,
                     )
                     continue
                 names[found.service_name] = file
                 yield found
 
     def _valid_services(self) -> list[Any]:
-        """The services whose declarations can be read; what is wrong with the others is said."""
+        """The services with a valid declaration; the errors of the others are logged."""
         valid: list[Any] = []
         refused: list[Exception] = []
         for service in self._services(strict=True):
@@ -126,9 +130,9 @@ class Runner:
         return valid
 
     def _start_worker(self, services: list[Any], *, is_first: bool) -> Worker:
-        """Serves them: at first without those that the node refuses, later all or none."""
+        """Starts a worker: at first without the services that the node refuses, later with all."""
         if not services:
-            raise CideryError("there are no services in what was named", reason="NO_SERVICES")
+            raise CideryError("no services found in the given paths", reason="NO_SERVICES")
         options = self._options
         worker = Worker(
             *services,
@@ -140,7 +144,7 @@ class Runner:
         try:
             return worker.start()
         except Exception as error:
-            # One that was not welcomed in time is not to be so later.
+            # A worker that was not welcomed in time must not connect later.
             worker.stop(drain=0)
             refused = worker._refused_services(error) if isinstance(error, InvalidArgument) else {}
             if not refused:
@@ -153,11 +157,11 @@ class Runner:
         return self._start_worker(remaining, is_first=True)
 
     def _reload(self) -> None:
-        """Serves what there is now; what runs ends where it began."""
+        """Starts a worker with the current files; the previous one drains."""
         try:
             worker = self._start_worker(list(self._services(strict=False)), is_first=False)
         except Exception as error:
-            # Whatever it is: what is served is not to end by a file that is half written.
+            # No error in a file may end the running worker: it may be written only in part.
             _log.error("not reloaded: %s: %s", type(error).__name__, error)
             return
         previous, self._worker = self._worker, worker
@@ -174,7 +178,7 @@ class Runner:
 
     def _file_stamps(self) -> dict[Path, tuple[int, int]]:
         stamps = {}
-        # Some editors put a new file in the place of the old one: for a moment there is none.
+        # Editors replace files, so that a file may be missing for an instant.
         with contextlib.suppress(OSError):
             for file in find_files(self._options.paths):
                 with contextlib.suppress(OSError):
@@ -189,7 +193,7 @@ def _log_refused(refused: Iterable[object]) -> None:
 
 
 def run(options: RunOptions) -> int:
-    """Serves, in this process or in several."""
+    """Serves in this process, or in several."""
     if options.processes > 1:
         return Supervisor(_command(options), options.name, options.processes).run()
     parent = None if options.parent_fd is None else ParentProcess(options.parent_fd)

@@ -1,7 +1,7 @@
-"""Several worker processes, for handlers that burn CPU: one process looks after the others.
+"""A supervisor of worker processes, for CPU-bound handlers.
 
-A socket connects it with each of them: by that it hears that they serve, and they that it is gone,
-however it ended.
+A socket connects it with each worker process: over it a worker reports that it serves, and its end
+tells the worker that the supervisor has exited.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ _SERVING = b"s"
 
 
 class ParentProcess:
-    """The process that started this one."""
+    """The supervisor, as seen by a worker process."""
 
     def __init__(self, fd: int) -> None:
         os.set_inheritable(fd, False)
         self._socket = socket.socket(fileno=fd)
 
     def notify_serving(self) -> None:
-        """Tells it that this one serves."""
-        # Where it is gone, `watch` says so.
+        """Reports that this process serves."""
+        # `watch` handles a supervisor that has exited.
         with contextlib.suppress(OSError):
             self._socket.send(_SERVING)
 
     def watch(self) -> None:
-        """Has this one be asked to end once it is gone."""
+        """Terminates this process when the supervisor exits."""
         threading.Thread(target=self._watch, name="cidery-parent", daemon=True).start()
 
     def _watch(self) -> None:
-        # It says nothing: this waits for its end.
+        # The supervisor never writes: this returns when the socket is closed.
         with contextlib.suppress(OSError):
             self._socket.recv(1)
-        _log.warning("the process that started this one is gone")
+        _log.warning("the supervisor has exited")
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Supervisor:
-    """Keeps so many processes serving, until it is asked to end."""
+    """Keeps a number of worker processes running until it is stopped."""
 
     def __init__(self, command: list[str], name: str, count: int) -> None:
         name = name or f"worker-{os.getpid()}"
@@ -61,7 +61,8 @@ class Supervisor:
         self._exit_code = 0
 
     def run(self) -> int:
-        """Serves; answers with the exit code: that of a process that could not start, or 0."""
+        """Supervises until stopped; returns the exit code: 0, or that of a process that could not
+        start."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         threads = [threading.Thread(target=child.supervise) for child in self._children]
@@ -73,19 +74,19 @@ class Supervisor:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it was asked to end."""
+        """Whether it was asked to stop."""
         return self._stop_requested.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Waits, unless it is asked to end."""
+        """Waits, unless it is asked to stop."""
         self._stop_requested.wait(seconds)
 
     def record_serving(self) -> None:
-        """Notes that one of them serves: what was named can be served."""
+        """Records that a process serves: the services are valid."""
         self._has_served.set()
 
     def give_up_on(self, code: int) -> bool:
-        """Whether it ends, since one ended with a code before any served: all would."""
+        """Stops all if a process failed before any has served: the others would fail as well."""
         if code <= 0 or self._has_served.is_set():
             return False
         self._exit_code = max(self._exit_code, code)
@@ -94,7 +95,7 @@ class Supervisor:
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._stop()
-        _log.info("asked to end by %s", signal.Signals(number).name)
+        _log.info("received %s: stopping", signal.Signals(number).name)
 
     def _stop(self) -> None:
         self._stop_requested.set()
@@ -103,7 +104,7 @@ class Supervisor:
 
 
 class _ChildProcess:
-    """One of them: started again whenever it ends without being told to."""
+    """A worker process, restarted with backoff when it exits."""
 
     def __init__(self, command: list[str], name: str, supervisor: Supervisor) -> None:
         self._command = command
@@ -112,12 +113,12 @@ class _ChildProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def terminate(self) -> None:
-        """Asks it to end."""
+        """Sends SIGTERM."""
         if self._process is not None:
             self._process.terminate()
 
     def supervise(self) -> None:
-        """Starts it, and starts it again after a pause that grows while it does not stay."""
+        """Starts the process, and restarts it with exponential backoff."""
         backoff = _INITIAL_BACKOFF
         while not self._supervisor.is_stopping:
             began = time.monotonic()
@@ -126,7 +127,7 @@ class _ChildProcess:
                 return
             if time.monotonic() - began > _MAX_BACKOFF:
                 backoff = _INITIAL_BACKOFF
-            _log.error("`%s` ended with %d; started again in %g seconds", self._name, code, backoff)
+            _log.error("`%s` exited with code %d; restarting in %g s", self._name, code, backoff)
             self._supervisor.wait(backoff)
             backoff = min(backoff * 2, _MAX_BACKOFF)
 
@@ -142,7 +143,7 @@ class _ChildProcess:
                     _log.error("`%s` cannot be started: %s", self._name, error)
                     return 1
             _log.info("`%s` is process %d", self._name, self._process.pid)
-            # It was asked to end before there was anything to ask.
+            # The stop was requested before the process existed.
             if self._supervisor.is_stopping:
                 self.terminate()
             if ours.recv(1) == _SERVING:

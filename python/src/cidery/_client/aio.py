@@ -1,4 +1,4 @@
-"""The client of a node for asyncio: the same as the blocking one, awaited."""
+"""The asyncio client: the same operations as the blocking one, awaited."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 
 class AsyncClient:
-    """A client of a node, for asyncio. `Client` says what its methods and arguments are."""
+    """A client of a node for asyncio. See `Client` for its methods and arguments."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class AsyncClient:
         self._reserved_names = OPTION_NAMES
 
     def with_options(self, **options: Any) -> AsyncClient:
-        """The same client with options for all its calls, whose keywords are all the payload."""
+        """The same client with default options; all keywords of its calls are the payload."""
         bound = AsyncClient.__new__(AsyncClient)
         bound.__dict__.update(self.__dict__)
         bound._options = self._options.updated(options)
@@ -74,12 +74,12 @@ class AsyncClient:
         return (await self.call(service, payload, **inline)).payload
 
     async def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response:
-        """As `invoke`, and answers with the CID and the metadata as well."""
+        """Like `invoke`, and returns the CID and the metadata as well."""
         options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
         return await self._drive(operations.invoke(service, payload, options))
 
     async def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Accepted:
-        """Has a service run in the background; answers with the CID once that is on disk."""
+        """Invokes a service in the background; returns its CID once the request is on disk."""
         options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
         return await self._drive(operations.invoke_async(service, payload, options))
 
@@ -93,7 +93,7 @@ class AsyncClient:
         idempotency_key: str | None = None,
         retention: Seconds | None = None,
     ) -> AsyncGroup:
-        """Has many services run in the background: all of them, or none where one is refused."""
+        """Invokes many services in the background: accepts all of them or none."""
         batch_options: BatchOptions = {
             "on_each": on_each,
             "on_final": on_final,
@@ -106,15 +106,15 @@ class AsyncClient:
         )
 
     async def result(self, cid: str, wait: Seconds | None = None) -> Any:
-        """Waits for an outcome: the response, or the failure, raised."""
+        """Waits for an outcome; returns the response or raises the failure."""
         return await self._drive(operations.get_result(cid, wait))
 
     async def get(self, cid: str, wait: Seconds | None = None) -> Invocation:
-        """Looks at an invocation, at the latest when it has ended or `wait` is over."""
+        """Fetches an invocation, once it has ended or `wait` has passed."""
         return await self._drive(operations.get_invocation(cid, wait))
 
     async def find(self, service: Any, idempotency_key: str) -> Invocation:
-        """Looks at the invocation that was accepted with a key."""
+        """Fetches the invocation that was accepted with an idempotency key."""
         name = service_name(service)
         operation = operations.get_invocation(
             "", None, service=name, idempotency_key=idempotency_key
@@ -131,18 +131,18 @@ class AsyncClient:
         data_format: DataFormat | str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> State:
-        """Gives the outcome of an invocation whose handler answers later; answers its state."""
+        """Gives the outcome of an invocation that waits for completion; returns its state."""
         operation = operations.complete(cid, token, payload, error, data_format, metadata)
         return await self._drive(operation)
 
     async def explain(self, cid: str) -> Invocation:
-        """Looks at an invocation with its input, its attempts and its children (`.message`)."""
+        """Fetches an invocation with its input, attempts and children (`.message`)."""
         return await self._drive(operations.get_invocation(cid, None, full=True))
 
     def results(
         self, cids: str | Iterable[str], *, wait_for_accept: bool = False
     ) -> AsyncIterator[Event]:
-        """The events of invocations: what was, then what comes, until all have ended."""
+        """Streams the events of invocations, past ones first, until all have ended."""
         cids = [cids] if isinstance(cids, str) else list(cids)
         cursor = ResultCursor(cids, wait_for_accept=wait_for_accept)
         return transport.follow_async(self._stubs, cursor, self._metadata, self._max_attempts)
@@ -150,13 +150,13 @@ class AsyncClient:
     async def invocations(
         self, *, limit: int = 100, **filters: Unpack[FilterOptions]
     ) -> list[Invocation]:
-        """Lists stored invocations, newest first: those that the keywords let through."""
+        """Lists stored invocations that match the filter, newest first."""
         return await self._drive(operations.list_invocations(filters, limit))
 
     async def cancel(
         self, *cids: str, reason: str = "", dry_run: bool = False, **filters: Unpack[FilterOptions]
     ) -> list[invocation_pb2.InvocationChange]:
-        """Cancels invocations; answers what became of each."""
+        """Cancels invocations; returns the change of each."""
         return await self._drive(operations.cancel(cids, filters, reason, dry_run))
 
     async def retry(
@@ -166,25 +166,26 @@ class AsyncClient:
         dry_run: bool = False,
         **filters: Unpack[FilterOptions],
     ) -> list[invocation_pb2.InvocationChange]:
-        """Runs ended invocations again, each under a new CID; answers what became of each."""
+        """Retries ended invocations, each under a new CID; returns the change of each."""
         return await self._drive(operations.retry(cids, filters, payload, dry_run))
 
     async def purge(
         self, *cids: str, dry_run: bool = False, **filters: Unpack[FilterOptions]
     ) -> list[invocation_pb2.InvocationChange]:
-        """Removes ended invocations for good; answers what became of each."""
+        """Removes ended invocations permanently; returns the change of each."""
         return await self._drive(operations.purge(cids, filters, dry_run))
 
     async def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
-        """Lists the services whose names begin with `prefix`."""
+        """Lists the services whose names start with `prefix`."""
         return await self._drive(operations.list_services(prefix))
 
     async def describe(self, service: Any) -> discovery_pb2.ServiceDescription:
-        """Describes a service: its declaration, its options, where it is served."""
+        """Describes a service: its declaration, its options, and where it is served."""
         return await self._drive(operations.describe(service))
 
     async def wait_for_ready(self, timeout: float = 10.0) -> AsyncClient:
-        """Waits until the node can be reached; `Unavailable` / `CONNECT_FAILED` where it cannot."""
+        """Waits until the node is reachable; raises `Unavailable` / `CONNECT_FAILED` after
+        `timeout`."""
         try:
             await asyncio.wait_for(self._channel.channel_ready(), timeout)
         except asyncio.TimeoutError:

@@ -1,4 +1,4 @@
-"""The blocking client of a node."""
+"""The blocking client."""
 
 from __future__ import annotations
 
@@ -36,12 +36,11 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 
 class Client:
-    """A client of a node. Safe to share between threads; not across a fork.
+    """A client of a node. Thread-safe; not usable across a fork.
 
-    `node` is `host:port`; by default what `CIDERY_NODE` says, then `127.0.0.1:24337`. `api_key` is
-    by default what `CIDERY_API_KEY` says. `tries` is how often a call is made in all that failed
-    and does no harm when it is repeated: it failed before it was dispatched, or it is accepted once
-    by its CID or key.
+    `node` is `host:port`, by default `CIDERY_NODE`, else `127.0.0.1:24337`. `api_key` is
+    `CIDERY_API_KEY` by default. `tries` is the maximum number of attempts of a call that is safe to
+    retry: one that failed before it was dispatched, or that is accepted once by its CID or key.
     """
 
     def __init__(
@@ -66,9 +65,9 @@ class Client:
         self._reserved_names = OPTION_NAMES
 
     def with_options(self, **options: Any) -> Client:
-        """The same client, on the same connection, with options for all its calls.
+        """The same client, on the same connection, with default options for all its calls.
 
-        All keywords of its calls are the payload, whatever they are called.
+        All keywords of its calls are the payload, whatever their names.
         """
         bound = Client.__new__(Client)
         bound.__dict__.update(self.__dict__)
@@ -77,20 +76,20 @@ class Client:
         return bound
 
     def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
-        """Invokes a service and waits for its response: a dict with dot access, mostly.
+        """Invokes a service and waits for its response, usually a dict with dot access.
 
-        Keywords are the payload where there is no other, and options (`timeout`, `cid`, …) where
-        there is. What the service answered as a failure is raised.
+        Keywords are options (`timeout`, `cid`, …) with a payload argument, and the payload without
+        one. A failure of the service is raised.
         """
         return self.call(service, payload, **inline).payload
 
     def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response:
-        """As `invoke`, and answers with the CID and the metadata as well."""
+        """Like `invoke`, and returns the CID and the metadata as well."""
         options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
         return self._drive(operations.invoke(service, payload, options))
 
     def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Accepted:
-        """Has a service run in the background; answers with the CID once that is on disk."""
+        """Invokes a service in the background; returns its CID once the request is on disk."""
         options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
         return self._drive(operations.invoke_async(service, payload, options))
 
@@ -104,13 +103,13 @@ class Client:
         idempotency_key: str | None = None,
         retention: Seconds | None = None,
     ) -> Group:
-        """Has many services run in the background: all of them, or none where one is refused.
+        """Invokes many services in the background: accepts all of them or none.
 
-        Members are pairs of a service and a payload, or `Call`s with options; the same service may
-        be there as often as wanted, at most 10 000 in all. The group has a CID of its own: it is
-        followed and cancelled by it, and `join()` waits for the outcomes. `on_each` (a service, or
-        several) is invoked with the outcome of each member, `on_final` with all of them. It is
-        accepted once by its `cid` or `idempotency_key`, and kept for `retention` after its end.
+        Members are pairs of a service and a payload, or `Call`s with options, at most 10 000; a
+        service may occur more than once. The group has a CID of its own: it is followed and
+        cancelled by it, and `join()` waits for the outcomes. `on_each` (a service, or several) is
+        invoked with the outcome of each member, `on_final` with all outcomes. The group is accepted
+        once by its `cid` or `idempotency_key`, and kept for `retention` after its end.
         """
         batch_options: BatchOptions = {
             "on_each": on_each,
@@ -122,18 +121,18 @@ class Client:
         return Group(self._drive(accept_batch(members, self._options, batch_options)), self._drive)
 
     def result(self, cid: str, wait: Seconds | None = None) -> Any:
-        """Waits for an outcome: the response, or the failure, raised.
+        """Waits for an outcome; returns the response or raises the failure.
 
-        Where `wait` passes before, `DeadlineExceeded` / `STILL_RUNNING`.
+        If `wait` passes first, raises `DeadlineExceeded` / `STILL_RUNNING`.
         """
         return self._drive(operations.get_result(cid, wait))
 
     def get(self, cid: str, wait: Seconds | None = None) -> Invocation:
-        """Looks at an invocation, at the latest when it has ended or `wait` is over."""
+        """Fetches an invocation, once it has ended or `wait` has passed."""
         return self._drive(operations.get_invocation(cid, wait))
 
     def find(self, service: Any, idempotency_key: str) -> Invocation:
-        """Looks at the invocation that was accepted with a key."""
+        """Fetches the invocation that was accepted with an idempotency key."""
         name = service_name(service)
         operation = operations.get_invocation(
             "", None, service=name, idempotency_key=idempotency_key
@@ -150,25 +149,25 @@ class Client:
         data_format: DataFormat | str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> State:
-        """Gives the outcome of an invocation whose handler answers later; answers its state then.
+        """Gives the outcome of an invocation that waits for completion; returns its state.
 
-        `cid` and `token` are those that the handler got. `payload` is the response, in
-        `data_format` where it is text or bytes; `error` is the failure, which is retried or not as
-        any other. A response that does not fit is refused, and another one can be given; the same
-        one can be given again.
+        `cid` and `token` are those of the handler's `Later`. `payload` is the response, in
+        `data_format` if it is a string or bytes; `error` is the failure, which is retried like any
+        other. A response that violates the declaration is refused, and another one can be given;
+        repeating the same outcome has no effect.
         """
         return self._drive(operations.complete(cid, token, payload, error, data_format, metadata))
 
     def explain(self, cid: str) -> Invocation:
-        """Looks at an invocation with its input, its attempts and its children (`.message`)."""
+        """Fetches an invocation with its input, attempts and children (`.message`)."""
         return self._drive(operations.get_invocation(cid, None, full=True))
 
     def results(
         self, cids: str | Iterable[str], *, wait_for_accept: bool = False
     ) -> Iterator[Event]:
-        """The events of invocations: what was, then what comes, until all have ended.
+        """Streams the events of invocations, past ones first, until all have ended.
 
-        A stream that breaks is opened again after the last event that was seen.
+        A broken stream is reopened after the last event seen.
         """
         cids = [cids] if isinstance(cids, str) else list(cids)
         cursor = ResultCursor(cids, wait_for_accept=wait_for_accept)
@@ -177,21 +176,21 @@ class Client:
     def invocations(
         self, *, limit: int = 100, **filters: Unpack[FilterOptions]
     ) -> list[Invocation]:
-        """Lists stored invocations, newest first: those that the keywords let through.
+        """Lists stored invocations that match the filter, newest first.
 
-        `services=`, `states=`, `pending_reasons=`, `failure_reasons=`, `accepted_after=`,
-        `accepted_before=`, `ended_after=`, `ended_before=`, `parent_cid=`, `root_cid=`: each lets
-        through what has one of its values, and what is left out does not restrict.
+        Filter keywords: `services=`, `states=`, `pending_reasons=`, `failure_reasons=`,
+        `accepted_after=`, `accepted_before=`, `ended_after=`, `ended_before=`, `parent_cid=`,
+        `root_cid=`. Each matches any of its values; an omitted one does not restrict.
         """
         return self._drive(operations.list_invocations(filters, limit))
 
     def cancel(
         self, *cids: str, reason: str = "", dry_run: bool = False, **filters: Unpack[FilterOptions]
     ) -> list[invocation_pb2.InvocationChange]:
-        """Cancels invocations, these or those that the keywords of `invocations` let through.
+        """Cancels invocations, by CID or by the filter keywords of `invocations`.
 
-        Answers what became of each. By keywords they are taken page by page: where the connection
-        is lost, some are cancelled and others are not. `dry_run` answers what would be done.
+        Returns the change of each. With a filter they are cancelled page by page: if the connection
+        is lost, some are cancelled and others are not. `dry_run` only returns what would change.
         """
         return self._drive(operations.cancel(cids, filters, reason, dry_run))
 
@@ -202,32 +201,33 @@ class Client:
         dry_run: bool = False,
         **filters: Unpack[FilterOptions],
     ) -> list[invocation_pb2.InvocationChange]:
-        """Runs ended invocations again, chosen as for `cancel`, each under a new CID.
+        """Retries ended invocations, selected as for `cancel`, each under a new CID.
 
-        Answers what became of each. `payload` is an edited input, for one of them.
+        Returns the change of each. `payload` is an edited input for a single invocation.
         """
         return self._drive(operations.retry(cids, filters, payload, dry_run))
 
     def purge(
         self, *cids: str, dry_run: bool = False, **filters: Unpack[FilterOptions]
     ) -> list[invocation_pb2.InvocationChange]:
-        """Removes ended invocations and their outcomes for good, chosen as for `cancel`.
+        """Removes ended invocations and their outcomes permanently, selected as for `cancel`.
 
-        Answers what became of each: what has not ended stays, and its change says so (`failure`).
-        Who asks for one that was removed is told `RESULT_EXPIRED`.
+        Returns the change of each; one that has not ended is kept, and its change has a `failure`.
+        Fetching a removed one fails with `RESULT_EXPIRED`.
         """
         return self._drive(operations.purge(cids, filters, dry_run))
 
     def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
-        """Lists the services whose names begin with `prefix`."""
+        """Lists the services whose names start with `prefix`."""
         return self._drive(operations.list_services(prefix))
 
     def describe(self, service: Any) -> discovery_pb2.ServiceDescription:
-        """Describes a service: its declaration, its options, where it is served."""
+        """Describes a service: its declaration, its options, and where it is served."""
         return self._drive(operations.describe(service))
 
     def wait_for_ready(self, timeout: float = 10.0) -> Client:
-        """Waits until the node can be reached; `Unavailable` / `CONNECT_FAILED` where it cannot."""
+        """Waits until the node is reachable; raises `Unavailable` / `CONNECT_FAILED` after
+        `timeout`."""
         try:
             grpc.channel_ready_future(self._channel).result(timeout)
         except grpc.FutureTimeoutError:

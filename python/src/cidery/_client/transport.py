@@ -1,7 +1,7 @@
-"""Carrying out what is asked over a channel, once more where that does no harm.
+"""The transport: makes calls over a channel with retries, blocking and for asyncio.
 
-A call that failed is made again; a result stream that broke is opened again, after the last event
-that was seen. Each is there for threads and for asyncio.
+A failed call is repeated where that is safe; a broken result stream is reopened after the last
+event seen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 def call_with_retry(stubs: Stubs, call: UnaryCall, metadata: Metadata, max_attempts: int) -> Reply:
-    """What came of a call that is made so many times at most."""
+    """Makes a call, at most `max_attempts` times."""
     metadata = (*metadata, *call.metadata)
     if call.method == STREAM_RESULTS:
         for event in follow(stubs, call.request.cursor, metadata, max_attempts):
@@ -47,7 +47,7 @@ def call_with_retry(stubs: Stubs, call: UnaryCall, metadata: Metadata, max_attem
 async def call_with_retry_async(
     stubs: Stubs, call: UnaryCall, metadata: Metadata, max_attempts: int
 ) -> Reply:
-    """The same for asyncio."""
+    """Makes a call, at most `max_attempts` times, for asyncio."""
     metadata = (*metadata, *call.metadata)
     if call.method == STREAM_RESULTS:
         async for event in follow_async(stubs, call.request.cursor, metadata, max_attempts):
@@ -67,9 +67,9 @@ async def call_with_retry_async(
 def follow(
     stubs: Stubs, cursor: ResultCursor, metadata: Metadata, max_attempts: int
 ) -> Iterator[Event]:
-    """The events up to the last one, however often the stream breaks.
+    """Streams events up to the last one; reopens the stream when it breaks.
 
-    `times` is how often in a row it is opened in all without an event that came.
+    `max_attempts` limits consecutive attempts without an event.
     """
     state = RetryState(max_attempts, is_safe_to_retry)
     while not cursor.is_finished:
@@ -86,7 +86,7 @@ def follow(
 async def follow_async(
     stubs: Stubs, cursor: ResultCursor, metadata: Metadata, max_attempts: int
 ) -> AsyncIterator[Event]:
-    """The same for asyncio."""
+    """Streams events up to the last one, for asyncio."""
     state = RetryState(max_attempts, is_safe_to_retry)
     while not cursor.is_finished:
         try:

@@ -1,4 +1,4 @@
-"""Failures: one class for each kind of the one table, raised by clients and by handlers alike."""
+"""The exception classes: one for each kind of failure, raised by clients and by handlers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing that is wrong with an input."""
+    """A violation of a declaration: one invalid field of an input or an output."""
 
     path: str
-    """Where: a JSON pointer, `/role_list/0/name`; empty for the whole."""
+    """A JSON pointer to the field, such as `/role_list/0/name`; empty for the whole value."""
     description: str
-    """What, for people."""
+    """The description for people."""
     reason: str = "INVALID"
-    """What, for programs: stable, `UPPER_SNAKE_CASE`."""
+    """The reason for programs: stable, `UPPER_SNAKE_CASE`."""
 
     def __str__(self) -> str:
         return f"`{self.path}`: {self.description}" if self.path else self.description
@@ -28,17 +28,17 @@ class Violation:
 
 @dataclass(frozen=True)
 class Detail:
-    """A protobuf message that is handed on as it is."""
+    """A protobuf message in the details of a failure, passed through unchanged."""
 
     type_url: str
     value: bytes
 
 
 class CideryError(Exception):
-    """A failure, described once for programs and once for people.
+    """A failure: a kind, a stable reason, and a message for people.
 
-    Match on the class or on `reason`; the message may change at any time. Raised in a handler it
-    travels to whoever called, through any number of services.
+    Match on the class or on `reason`; the message may change at any time. An error that a handler
+    raises reaches its caller unchanged, through any number of nested calls.
 
     >>> from cidery import NotFound
     >>> error = NotFound("there is no customer 7", reason="CUSTOMER_UNKNOWN")
@@ -61,22 +61,22 @@ class CideryError(Exception):
         details: Iterable[Detail] = (),
     ) -> None:
         self.violations = tuple(violations)
-        """All that is wrong with the input."""
-        # `NotFound(error)` is what Python's own exceptions take as well.
+        """All violations of the declaration, not only the first one."""
+        # Accepts an exception as the message, as Python's own exceptions do: `NotFound(error)`.
         self.message = str(message or "") or summarize(self.violations) or self.kind.name.lower()
-        """For people."""
+        """The message for people."""
         self.reason = reason or self.kind.name
-        """Stable, `UPPER_SNAKE_CASE`."""
+        """The reason for programs: stable, `UPPER_SNAKE_CASE`."""
         self.retryable = retryable
-        """What the handler said about repeats, if it said anything."""
+        """Whether a retry may succeed, where the handler specified it."""
         self.retry_after = retry_after
-        """When a repeat may help, at the earliest, in seconds."""
+        """The minimum delay before a retry, in seconds."""
         self.cid = cid
-        """The invocation that failed."""
+        """The CID of the invocation that failed."""
         self.facts = {key: str(value) for key, value in (facts or {}).items()}
-        """Facts for programs: the name of a limit and its value, for one."""
+        """Facts for programs, such as the name of a limit and its value."""
         self.details = tuple(details)
-        """Protobuf messages of the handler's own, handed on as they are."""
+        """Protobuf messages that the handler attached, passed through unchanged."""
         super().__init__(self.message)
 
     @property
@@ -86,20 +86,20 @@ class CideryError(Exception):
 
     @property
     def violations_omitted(self) -> int:
-        """How many violations there are beyond `violations`."""
+        """The number of violations beyond `violations`."""
         count = self.facts.get("violations_omitted", "")
         return int(count) if count.isdigit() else 0
 
     @property
     def is_retryable(self) -> bool:
-        """Whether the same request, sent again, may succeed."""
+        """Whether a retry of the same request may succeed."""
         if self.retryable is not None:
             return self.retryable
         return self.retry_after is not None or self.kind.retry is not Retry.NO
 
     @property
     def has_no_side_effects(self) -> bool:
-        """Whether the request certainly had no effect, so that a repeat is safe."""
+        """Whether the request is certain to have had no effect, so that a retry is safe."""
         return self.kind.retry is Retry.YES
 
     def __str__(self) -> str:
@@ -108,74 +108,74 @@ class CideryError(Exception):
 
 
 def summarize(violations: Sequence[Violation]) -> str:
-    """The first one, and how many there are besides."""
+    """The first violation, and the number of further ones."""
     if len(violations) <= 1:
         return "".join(str(violation) for violation in violations)
     return f"{violations[0]}, and {len(violations) - 1} more"
 
 
 class Aborted(CideryError):
-    """Another one was faster; start again from the reading."""
+    """A conflict with a concurrent change; restart from reading the current state."""
 
     kind = Kind.ABORTED
 
 
 class AlreadyExists(CideryError):
-    """Something to be made exists."""
+    """The resource to create exists already."""
 
     kind = Kind.ALREADY_EXISTS
 
 
 class Cancelled(CideryError):
-    """Cancelled, by the caller or by someone who may."""
+    """The invocation was cancelled."""
 
     kind = Kind.CANCELLED
 
 
 class DataLoss(CideryError):
-    """Data is lost."""
+    """Data is lost or corrupt."""
 
     kind = Kind.DATA_LOSS
 
 
 class DeadlineExceeded(CideryError):
-    """Time ran out."""
+    """The deadline passed."""
 
     kind = Kind.DEADLINE_EXCEEDED
 
 
 class FailedPrecondition(CideryError):
-    """The state of the system does not allow it."""
+    """The state of the system does not allow the operation."""
 
     kind = Kind.FAILED_PRECONDITION
 
 
 class Internal(CideryError):
-    """A defect."""
+    """An internal error."""
 
     kind = Kind.INTERNAL
 
 
 class InvalidArgument(CideryError):
-    """The input is wrong, whatever the state of the system."""
+    """The input is invalid, whatever the state of the system."""
 
     kind = Kind.INVALID_ARGUMENT
 
 
 class NotFound(CideryError):
-    """Something asked for does not exist."""
+    """The requested resource does not exist."""
 
     kind = Kind.NOT_FOUND
 
 
 class OutOfRange(CideryError):
-    """Past the valid range."""
+    """A value is outside of the valid range."""
 
     kind = Kind.OUT_OF_RANGE
 
 
 class PermissionDenied(CideryError):
-    """The caller may not."""
+    """The caller has no permission."""
 
     kind = Kind.PERMISSION_DENIED
 
@@ -187,25 +187,25 @@ class ResourceExhausted(CideryError):
 
 
 class Unauthenticated(CideryError):
-    """Nobody knows who the caller is."""
+    """The caller is not authenticated."""
 
     kind = Kind.UNAUTHENTICATED
 
 
 class Unavailable(CideryError):
-    """Cannot be had right now; repeat it."""
+    """The service is not available now; retry later."""
 
     kind = Kind.UNAVAILABLE
 
 
 class Unimplemented(CideryError):
-    """Not done here."""
+    """The operation is not implemented."""
 
     kind = Kind.UNIMPLEMENTED
 
 
 class Unknown(CideryError):
-    """Nobody can say how it ended: a worker was lost."""
+    """The outcome is unknown, as after the loss of a worker."""
 
     kind = Kind.UNKNOWN
 
@@ -236,14 +236,14 @@ CLASS_BY_KIND: dict[Kind, type[CideryError]] = {
 def output_invalid(
     message: str, violations: Iterable[Violation] = (), facts: Mapping[str, str] | None = None
 ) -> Internal:
-    """What callers get of a response that is none. The same code would answer it again: it is not
-    retried."""
+    """The failure for an output that violates its declaration. It is not retried: the same code
+    would return the same output."""
     return Internal(
         message, reason="OUTPUT_INVALID", violations=violations, facts=facts, retryable=False
     )
 
 
 def handler_failed(_: BaseException) -> CideryError:
-    """What callers get of an exception that nobody declared: the log has the rest."""
+    """The failure for an undeclared exception of a handler. The details are in the log."""
     message = "the service failed; its log has the details"
     return Internal(message, reason="HANDLER_FAILED")

@@ -1,5 +1,5 @@
-"""The one table of failure kinds, as the node has it: code, HTTP status, exit code, and whether a
-repeat may help. Everything that depends on a kind is read from here."""
+"""The table of failure kinds: gRPC code, HTTP status, exit code, and whether a retry may succeed.
+Equal to the table of the node; everything that depends on a kind reads it here."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import enum
 
 
 class Retry(enum.Enum):
-    """Whether a repeat of the same request may help."""
+    """Whether a retry of the same request may succeed."""
 
     NO = "no"
-    """The caller must mend something first."""
+    """No: the caller must fix the request first."""
     YES = "yes"
-    """It may, and nothing happened the first time."""
+    """Yes: the failed request had no effect."""
     IF_IDEMPOTENT = "if idempotent"
-    """It may, but the first time may have had effects."""
+    """Only if the request is idempotent: the failed request may have had effects."""
 
 
 class Kind(enum.Enum):
-    """The kind of a failure: the gRPC status codes, less `OK`."""
+    """The kind of a failure: the gRPC status codes without `OK`."""
 
     CANCELLED = (1, 499, 1, Retry.IF_IDEMPOTENT)
     UNKNOWN = (2, 500, 2, Retry.IF_IDEMPOTENT)
@@ -49,17 +49,17 @@ class Kind(enum.Enum):
 
     @property
     def exit_code(self) -> int:
-        """The exit code of a command: 1 where its user can mend it, else 2."""
+        """The exit code of a command: 1 for errors that the user can fix, else 2."""
         return self.value[2]
 
     @property
     def retry(self) -> Retry:
-        """Whether a repeat may help."""
+        """Whether a retry may succeed."""
         return self.value[3]
 
     @classmethod
     def from_code(cls, code: int) -> Kind:
-        """The kind with a gRPC status code; `UNKNOWN` for numbers that gRPC does not know."""
+        """The kind of a gRPC status code; `UNKNOWN` for codes that gRPC does not define."""
         return _BY_CODE.get(code, cls.UNKNOWN)
 
 

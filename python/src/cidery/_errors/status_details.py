@@ -1,7 +1,7 @@
-"""Failures on the wire: `google.rpc` details and `cidery.v1.Failure`, both ways.
+"""Encoding of failures: `google.rpc` status details and `cidery.v1.Failure`, in both directions.
 
-The `google.rpc` messages are declared here, in a pool of their own, so that they neither need
-another package nor collide with one.
+The `google.rpc` messages are declared here in a descriptor pool of their own: no other package is
+needed, and none can conflict.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _TRANSPORT = "TRANSPORT"
 _DETAILS_METADATA_KEY = "grpc-status-details-bin"
 CID_METADATA_KEY = "cidery-cid"
 
-# What fits a client's metadata, with the rest of the trailers.
+# Limits that keep the trailers within the metadata size that clients accept.
 _MAX_VIOLATIONS = 50
 _MAX_VIOLATION_BYTES = 4 * 1024
 _MAX_TEXT_BYTES = 512
 
 _MESSAGE_FIELDS: dict[str, list[tuple[str, int, str]]] = {
-    # name: fields, each with its number and its type; "*" before the type means repeated.
+    # Name: fields, each with its number and type; "*" before the type means repeated.
     "AnyMessage": [("type_url", 1, "string"), ("value", 2, "bytes")],
     "Duration": [("seconds", 1, "int64"), ("nanos", 2, "int32")],
     "Status": [("code", 1, "int32"), ("message", 2, "string"), ("details", 3, "*AnyMessage")],
@@ -81,7 +81,7 @@ _MESSAGE_CLASSES = _build_message_classes()
 
 
 def from_rpc_error(error: grpc.RpcError, cid: str | None = None) -> CideryError:
-    """Reads a status that a node answered, or the transport."""
+    """Decodes the status of a failed call: from a node, or from the transport."""
     call: Any = error
     code = call.code().value[0]
     message = call.details() or ""
@@ -90,7 +90,7 @@ def from_rpc_error(error: grpc.RpcError, cid: str | None = None) -> CideryError:
     found = trailers.get(CID_METADATA_KEY) or _metadata_dict(initial).get(CID_METADATA_KEY) or cid
     encoded = trailers.get(_DETAILS_METADATA_KEY)
     if not encoded:
-        # No node says so: the connection does, or a server that is none of ours.
+        # A status without details comes from the transport, or from a server that is not a node.
         return CLASS_BY_KIND[Kind.from_code(code)](message, reason=_TRANSPORT, cid=found)
     status = _MESSAGE_CLASSES["Status"].FromString(encoded)
     details = [(any_.type_url, any_.value) for any_ in status.details]
@@ -98,12 +98,12 @@ def from_rpc_error(error: grpc.RpcError, cid: str | None = None) -> CideryError:
 
 
 def _metadata_dict(metadata: Any) -> dict[str, Any]:
-    # Of grpc.aio it is no mapping in all versions; everywhere it is a sequence of pairs.
+    # grpc.aio returns a mapping in some versions only; in all of them it iterates over pairs.
     return {key: value for key, value in metadata or ()}  # noqa: C416
 
 
 def from_failure(failure: outcome_pb2.Failure, cid: str | None = None) -> CideryError:
-    """Reads a failure that a node or a worker wrote."""
+    """Decodes a failure message of a node or a worker."""
     details = [(any_.type_url, any_.value) for any_ in failure.details]
     error = _from_details(failure.code, failure.message, details, cid)
     error.reason = failure.reason or error.reason
@@ -115,7 +115,7 @@ def from_failure(failure: outcome_pb2.Failure, cid: str | None = None) -> Cidery
 
 
 def to_failure(error: CideryError) -> outcome_pb2.Failure:
-    """Writes a failure, with what fits of its violations."""
+    """Encodes a failure, with as many violations as the limits allow."""
     failure = outcome_pb2.Failure(
         code=f"CODE_{error.kind.name}",
         reason=error.reason,

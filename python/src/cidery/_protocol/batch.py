@@ -1,4 +1,4 @@
-"""Many invocations that are accepted at once, under the CID of a group, and what they come to."""
+"""Batches: many invocations that are accepted at once as a group, and their outcomes."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ _GROUP_ONLY = ("once", "with_outcome")
 
 
 class Call:
-    """A member of a batch that has options of its own: `Call("x", {"a": 1}, delay=5)`.
+    """A member of a batch with options of its own: `Call("x", {"a": 1}, delay=5)`.
 
-    As for `invoke_async`, keywords are the payload where there is no other, and options where
-    there is.
+    As for `invoke_async`, keywords are options with a payload argument, and the payload without
+    one.
     """
 
     __slots__ = ("options", "payload", "service")
 
     def __init__(self, service: Any, payload: Any = None, /, **inline: Any) -> None:
-        # What is wrong is said where it is written, not where it is sent.
+        # Validates here, so that the traceback shows the invalid call.
         _, self.payload = split_call(Options(), payload, inline, reserved=OPTION_NAMES)
         self.service = service_name(service)
         self.options: dict[str, Any] = inline if payload is not None else {}
         for name in _GROUP_ONLY:
             if self.options.get(name):
-                raise TypeError(f"`{name}` is no option of one member: all are accepted together")
+                raise TypeError(f"`{name}` is not an option of a member: a group is accepted whole")
 
     def __repr__(self) -> str:
         return f"Call({self.service!r}, {self.payload!r})"
@@ -56,7 +56,7 @@ Member: TypeAlias = "Call | tuple[Any, Any]"
 
 
 class BatchOptions(TypedDict, total=False):
-    """What can be asked of a group."""
+    """The options of a batch."""
 
     on_each: Any
     on_final: Any
@@ -68,26 +68,26 @@ class BatchOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a member of a group came to. A failure is an outcome as well."""
+    """The outcome of a member of a group: a response or a failure."""
 
     cid: str
     service: str
     state: State | None
-    """`None` where it is no longer kept, and nobody remembers."""
+    """The final state; `None` where the outcome is no longer kept and the state is unknown."""
     response: Any = None
-    """What the service answered, where it did."""
+    """The response of a member that succeeded."""
     error: CideryError | None = None
-    """Why it failed, was cancelled, expired, or is no longer kept (`RESULT_EXPIRED`)."""
+    """Why the member failed, was cancelled, expired, or is no longer kept (`RESULT_EXPIRED`)."""
     metadata: dict[str, str] = field(default_factory=dict, repr=False)
-    """What the service added to its answer."""
+    """Metadata that the service added to its response."""
 
     @property
     def ok(self) -> bool:
-        """Whether there is a response."""
+        """Whether the member succeeded."""
         return self.error is None
 
     def result(self) -> Any:
-        """The response, or the failure, raised."""
+        """Returns the response, or raises the failure."""
         if self.error is not None:
             raise self.error
         return self.response
@@ -95,7 +95,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class AcceptedGroup:
-    """What is known of a group that was accepted."""
+    """A group as the node accepted it."""
 
     cid: str
     members: tuple[str, ...]
@@ -104,7 +104,7 @@ class AcceptedGroup:
 
 
 class _BaseGroup:
-    """A group that was accepted."""
+    """What `Group` and `AsyncGroup` share."""
 
     def __init__(self, grouped: AcceptedGroup, drive: Callable[[Operation[Any]], Any]) -> None:
         self._accepted = grouped
@@ -112,17 +112,17 @@ class _BaseGroup:
 
     @property
     def cid(self) -> str:
-        """The CID of the group: it is followed, looked at and cancelled by it."""
+        """The CID of the group: it is followed, fetched and cancelled by it."""
         return self._accepted.cid
 
     @property
     def members(self) -> tuple[str, ...]:
-        """The CIDs of the members, in the order of the requests."""
+        """The CIDs of the members, in request order."""
         return self._accepted.members
 
     @property
     def already_accepted(self) -> bool:
-        """Whether it had been accepted before, by its CID or its key."""
+        """Whether the group had been accepted before with the same CID or key."""
         return self._accepted.already_accepted
 
     def __repr__(self) -> str:
@@ -130,29 +130,26 @@ class _BaseGroup:
 
 
 class Group(_BaseGroup):
-    """A group that was accepted: its CID, and the CIDs of its members in request order."""
+    """An accepted group: its CID, and the CIDs of its members in request order."""
 
     def join(self, timeout: Seconds | None = None) -> list[Outcome]:
-        """Waits until all members have ended; answers with their outcomes, in request order.
+        """Waits for all members; returns their outcomes in request order.
 
-        Failures are outcomes. Where `timeout` passes before, `DeadlineExceeded` / `STILL_RUNNING`,
-        and the members go on. A handler that waits gives its seat to others.
+        Failures are outcomes. If `timeout` passes first, raises `DeadlineExceeded` /
+        `STILL_RUNNING`, and the members keep running. A handler that waits releases its permit.
 
-        What all members answered is in memory at once, and nothing but that: they are read one
-        after another, as fast as they are taken. Nothing bounds it but how many members there are
-        and how large their responses (10 000 and 16 MiB, unless the node is told otherwise). Who
-        has no room for that reads `Client.results(group.cid)`, which holds one of them at a time,
-        or has each told to a service (`on_each`).
+        All outcomes are in memory at once: by default at most 10 000 members of 16 MiB each. To
+        process them one by one, read `Client.results(group.cid)`, or name a service in `on_each`.
         """
         outcomes: list[Outcome] = self._drive(join(self._accepted, timeout))
         return outcomes
 
 
 class AsyncGroup(_BaseGroup):
-    """The same for asyncio."""
+    """An accepted group, for asyncio."""
 
     async def join(self, timeout: Seconds | None = None) -> list[Outcome]:
-        """Waits until all members have ended; answers with their outcomes, in request order."""
+        """Waits for all members; returns their outcomes in request order."""
         outcomes: list[Outcome] = await self._drive(join(self._accepted, timeout))
         return outcomes
 
@@ -160,10 +157,9 @@ class AsyncGroup(_BaseGroup):
 def accept_batch(
     members: Iterable[Member], options: Options, batch_options: BatchOptions
 ) -> Operation[AcceptedGroup]:
-    """Has many services run in the background, all of them or none.
+    """Accepts a batch: all of its members or none.
 
-    `options` are those of the members where they have none of their own, and its CID, its key and
-    its retention those of the group.
+    `options` are the defaults of the members; their CID, key and retention are those of the group.
     """
     given = batch_options.get("cid") or options.cid
     cid = given or new_cid()
@@ -181,7 +177,7 @@ def accept_batch(
         request.retention.CopyFrom(duration(retention, "retention"))
     reply = yield UnaryCall("InvokeBatch", request, None, is_safe_to_retry, cid)
     response = reply.message
-    # What an earlier try of this call had accepted is new to its caller.
+    # An earlier attempt of this call may have been accepted: not a repetition for the caller.
     accepted_by_retried_call = not given and reply.attempts > 1 and response.cid == cid
     return AcceptedGroup(
         cid=response.cid,
@@ -192,13 +188,13 @@ def accept_batch(
 
 
 def join(group: AcceptedGroup, timeout: Seconds | None) -> Operation[list[Outcome]]:
-    """Waits for the end of a group; answers with the outcomes of its members in their order."""
+    """Waits for the end of a group; returns the outcomes of its members in request order."""
     yield from operations.wait_until_ended(group.cid, timeout)
     services = dict(zip(group.members, group.services, strict=True))
     outcomes: dict[str, Outcome] = {}
 
     def on_event(event: Event) -> None:
-        # At once: an event holds its response twice, as it came and as it is read.
+        # Converted at once: an event holds its response both encoded and decoded.
         if event.cid in services and event.kind.is_last:
             outcomes[event.cid] = _outcome(event.cid, services[event.cid], event)
 
@@ -222,7 +218,7 @@ def _request(position: int, member: Member, options: Options) -> invocation_pb2.
     except TypeError as error:
         raise TypeError(f"member {position}: {error}") from error
     except InvalidArgument as error:
-        # As the node says it.
+        # With the path that a node reports.
         violations = [
             Violation(f"/requests/{position}{each.path}", each.description, each.reason)
             for each in error.violations

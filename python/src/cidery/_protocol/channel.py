@@ -11,7 +11,7 @@ DEFAULT_NODE = "127.0.0.1:24337"
 
 
 class Stubs:
-    """The stubs of a channel, of either kind."""
+    """The stubs of a channel, blocking or asyncio."""
 
     def __init__(self, channel: Any) -> None:
         self._stubs = (
@@ -30,18 +30,18 @@ class Stubs:
 
 
 def address(node: str | None) -> str:
-    """The address of the node: what is given, what `CIDERY_NODE` says, or the default."""
+    """The address of the node: the argument, `CIDERY_NODE`, or the default."""
     return node or os.environ.get("CIDERY_NODE") or DEFAULT_NODE
 
 
 def credentials(api_key: str | None) -> tuple[tuple[str, str], ...]:
-    """The metadata that says who calls."""
+    """The metadata that authenticates the caller."""
     key = api_key or os.environ.get("CIDERY_API_KEY")
     return (("authorization", f"Bearer {key}"),) if key else ()
 
 
-# Messages are as large as the node lets them be, not as gRPC does by default; what is in them may
-# be four times as large as what a node sends unless told otherwise.
+# The node limits the size of messages, not gRPC's defaults. A decoded message may be four times as
+# large as the payload limit of the node.
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.max_send_message_length", -1),

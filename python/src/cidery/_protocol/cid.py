@@ -8,7 +8,7 @@ import uuid
 
 
 def new_cid() -> str:
-    """Makes a CID: its first 48 bits are the time in milliseconds.
+    """Generates a CID; its first 48 bits are the time in milliseconds.
 
     >>> len(new_cid()), new_cid()[14]
     (36, '7')

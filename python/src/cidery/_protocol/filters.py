@@ -1,7 +1,7 @@
-"""Which stored invocations: keywords named like the fields of the contract's filter.
+"""Filters of stored invocations: keywords named like the fields of the contract's filter.
 
-What is left out does not restrict; what is empty would not either, and is refused, so that nobody
-cancels everything by a list that happens to be empty.
+An omitted keyword does not restrict. An empty one is refused: it would match everything, and an
+accidentally empty list must not cancel all invocations.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from cidery.v1 import invocation_pb2, outcome_pb2
 
 
 class FilterOptions(TypedDict, total=False):
-    """What invocations have in common. Of each field, one of the values that are given."""
+    """The keywords of a filter. A field matches any of its values."""
 
     services: Any
-    """Names or classes; where it is one, it may stand alone."""
+    """Names or classes; a single one needs no list."""
     states: State | str | Iterable[State | str]
     pending_reasons: str | Iterable[str]
-    """Why they wait: `DUE_LATER`, `NO_WORKER`, …"""
+    """Why they are pending: `DUE_LATER`, `NO_WORKER`, …"""
     failure_reasons: str | Iterable[str]
     accepted_after: datetime.datetime
-    """At or after it, as `ended_after`."""
+    """Inclusive, like `ended_after`."""
     accepted_before: datetime.datetime
     ended_after: datetime.datetime
     ended_before: datetime.datetime
     parent_cid: str
-    """Invoked by this one."""
+    """The CID of the direct parent."""
     root_cid: str
-    """Invoked by this one, or by one that it invoked."""
+    """The CID of the root of the call chain."""
     group_cid: str
 
 
 def build_filter(filters: Mapping[str, Any]) -> invocation_pb2.InvocationFilter | None:
-    """The filter that keywords say; nothing where there are none."""
+    """Builds a filter from keywords; `None` without any."""
     given: dict[str, Any] = {}
     for name, value in filters.items():
         if name not in _CONVERTERS:
-            raise TypeError(f"`{name}`: invocations are not chosen by it, but by {_FILTER_NAMES}")
+            raise TypeError(f"`{name}`: unknown filter; the filters are {_FILTER_NAMES}")
         given[name] = None if value is None else _CONVERTERS[name](value)
         if not given[name]:
-            raise ValueError(f"`{name}` is empty, and would let all through: leave it out")
+            raise ValueError(f"`{name}` is empty and would match everything: omit it")
     return invocation_pb2.InvocationFilter(**given) if given else None
 
 

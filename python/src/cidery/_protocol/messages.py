@@ -1,4 +1,4 @@
-"""Calls on the wire: requests out of Python values, responses back."""
+"""Requests and responses: encoding from Python values, and decoding."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from cidery.v1 import invocation_pb2
 
 @dataclass(frozen=True)
 class Response:
-    """What a service answered, with what came along."""
+    """The response of a service, with its CID and metadata."""
 
     cid: str
     payload: Any
-    """A dict with dot access, a list or a scalar; text where a document was asked for."""
+    """A dict with dot access, a list or a scalar; a string if a format was requested."""
     metadata: dict[str, str]
     data_format: DataFormat
 
 
 class Accepted(str):
-    """The CID of an invocation that was accepted: a text, and whether it had been before."""
+    """The CID of an accepted invocation: a string, and whether it was accepted before."""
 
     __slots__ = ("already_accepted",)
     already_accepted: bool
 
     def __new__(cls, cid: str, already_accepted: bool = False) -> Accepted:
-        """Makes one."""
+        """Creates one."""
         self = super().__new__(cls, cid)
         self.already_accepted = already_accepted
         return self
 
 
 def set_payload(message: Any, value: Any, data_format: DataFormat | str | None = None) -> None:
-    """Sets `payload`, `value` or `document` of any message that has the three."""
+    """Sets `payload`, `value` or `document` of a message that has these three fields."""
     parsed_format = DataFormat(data_format) if data_format else None
     value = plain(value)
     if parsed_format not in (None, DataFormat.DICT) and isinstance(value, (str, bytes)):
@@ -57,7 +57,7 @@ def set_payload(message: Any, value: Any, data_format: DataFormat | str | None =
             f"{parsed_format.name} is sent as text or bytes, not as a {type(value).__name__}"
         )
     elif isinstance(value, dict):
-        # Said even where it is empty.
+        # Sets the field of an empty dict as well.
         message.payload.SetInParent()
         fill_struct(message.payload, value)
     else:
@@ -66,7 +66,7 @@ def set_payload(message: Any, value: Any, data_format: DataFormat | str | None =
 
 
 def get_payload(message: Any, oneof: str, *, decode_json: bool = True) -> Any:
-    """Reads `payload`, `value` or `document`; nothing is the empty dict."""
+    """Reads `payload`, `value` or `document`; without any, an empty dict."""
     kind = message.WhichOneof(oneof)
     if kind == "payload":
         return from_struct(message.payload)
@@ -81,7 +81,7 @@ def get_payload(message: Any, oneof: str, *, decode_json: bool = True) -> Any:
 
 
 def invoke_request(service: str, payload: Any, options: Options) -> invocation_pb2.InvokeRequest:
-    """A request to run a service and wait for it."""
+    """Builds a request of a synchronous invocation."""
     request = invocation_pb2.InvokeRequest(service=service)
     _fill_common_fields(request, payload, options)
     if options.on_deadline and OnDeadline(options.on_deadline) is OnDeadline.CONTINUE:
@@ -92,7 +92,7 @@ def invoke_request(service: str, payload: Any, options: Options) -> invocation_p
 def invoke_async_request(
     service: str, payload: Any, options: Options
 ) -> invocation_pb2.InvokeAsyncRequest:
-    """A request to run a service in the background."""
+    """Builds a request of an asynchronous invocation."""
     if options.on_deadline is not None:
         raise TypeError("`on_deadline` is an option of `invoke`, not of `invoke_async`")
     request = invocation_pb2.InvokeAsyncRequest(
@@ -125,7 +125,7 @@ def _fill_common_fields(request: Any, payload: Any, options: Options) -> None:
         request.timeout.CopyFrom(duration(options.timeout, "timeout"))
     for key, text in (options.metadata or {}).items():
         if not isinstance(key, str) or not isinstance(text, str):
-            raise TypeError(f"`metadata` has {key!r}: {text!r}, and both are to be texts")
+            raise TypeError(f"`metadata` has {key!r}: {text!r}, and both must be strings")
         request.metadata[key] = text
     if options.cid:
         request.cid = options.cid
@@ -134,10 +134,10 @@ def _fill_common_fields(request: Any, payload: Any, options: Options) -> None:
 
 
 def read_response(response: invocation_pb2.InvokeResponse, options: Options) -> Response:
-    """Reads what a service answered."""
+    """Decodes the response of a service."""
     return Response(
         cid=response.cid,
-        # Who asks for a format wants the text of it.
+        # A caller that requests a format gets the text.
         payload=get_payload(response, "output", decode_json=options.response_format is None),
         metadata=dict(response.metadata),
         data_format=DataFormat.from_proto(response.data_format),

@@ -1,8 +1,7 @@
-"""What a client says and how it understands the answers, without any I/O.
+"""The operations of a client, without I/O.
 
-Each method is a generator: it yields the calls that are to be made and is sent their answers. The
-blocking client and the one for asyncio carry the calls out, each in its own way, and share all
-the rest.
+Each is a generator: it yields the calls to make and is sent their replies. `Client`, `AsyncClient`
+and handlers drive the same operations in their own way.
 """
 
 from __future__ import annotations
@@ -42,12 +41,12 @@ from cidery.v1 import (
     invocation_pb2,
 )
 
-# How much later than the node's answer the transport gives up: a client that ends a call by itself
-# never reads the status with its reason and CID.
+# The transport's timeout exceeds that of the node: a client that ends a call itself never reads the
+# status with its reason and CID.
 TRANSPORT_SLACK = 0.5
-# Ten years. What is much longer gRPC takes for a time that has passed.
+# Ten years. gRPC overflows with much longer timeouts and treats them as past.
 _MAX_TIMEOUT = 10 * 366 * 86_400.0
-# One request waits this long for an outcome; then it is asked again.
+# A request waits at most this long for an outcome, and is then repeated.
 _MAX_WAIT = 60.0
 _PAGE_SIZE = 1_000
 
@@ -57,12 +56,12 @@ T = TypeVar("T")
 def invoke(service: Any, payload: Any, options: Options) -> Operation[Response]:
     """Invokes a service and waits for its response."""
     refuse_background_options(options)
-    # Who loses the connection, or the time, can still ask what became of it.
+    # Always sends a CID: a caller that loses the connection can fetch the outcome by it.
     cid = options.cid or new_cid()
     options = options.updated({"cid": cid})
     request = invoke_request(service_name(service), payload, options)
     on_deadline = options.on_deadline and OnDeadline(options.on_deadline)
-    # What is stored is accepted once, by its CID or key.
+    # A durable call is accepted once by its CID or key, so a retry is safe.
     is_durable = on_deadline is OnDeadline.CONTINUE or options.idempotency_key
     timeout = None if options.timeout is None else _transport_timeout(seconds(options.timeout))
     is_retryable = is_safe_to_retry if is_durable else not_dispatched(request.service)
@@ -71,21 +70,21 @@ def invoke(service: Any, payload: Any, options: Options) -> Operation[Response]:
 
 
 def _transport_timeout(timeout: float) -> float | None:
-    # What is wrong with one that is negative is for the node to say.
+    # The node reports negative timeouts.
     return None if timeout > _MAX_TIMEOUT else max(timeout, 0.0) + TRANSPORT_SLACK
 
 
 def invoke_async(
     service: Any, payload: Any, options: Options, dispatch: str = ""
 ) -> Operation[Accepted]:
-    """Has a service run in the background and answers with the CID."""
+    """Invokes a service in the background; returns its CID."""
     is_new_cid = not options.cid
     options = options.updated({"cid": options.cid or new_cid()})
     request = invoke_async_request(service_name(service), payload, options)
     metadata = (("cidery-dispatch", dispatch),) if dispatch else ()
     reply = yield UnaryCall("InvokeAsync", request, None, is_safe_to_retry, options.cid, metadata)
     response = reply.message
-    # What an earlier try of this call had accepted is new to its caller.
+    # An earlier attempt of this call may have been accepted: not a repetition for the caller.
     accepted_by_retried_call = is_new_cid and reply.attempts > 1 and response.cid == options.cid
     return Accepted(response.cid, response.already_accepted and not accepted_by_retried_call)
 
@@ -98,7 +97,7 @@ def get_invocation(
     service: str = "",
     idempotency_key: str = "",
 ) -> Operation[Invocation]:
-    """Looks at an invocation, at the latest when it has ended or `wait` is over."""
+    """Fetches an invocation, once it has ended or `wait` has passed."""
     request = invocation_pb2.GetInvocationRequest(
         cid=cid,
         service=service,
@@ -113,7 +112,7 @@ def get_invocation(
 
 
 def get_result(cid: str, wait: Seconds | None) -> Operation[Any]:
-    """Waits for an outcome: the response, or the failure, raised."""
+    """Waits for an outcome; returns the response or raises the failure."""
     found = yield from wait_until_ended(cid, wait)
     if found.error is not None:
         raise found.error
@@ -134,7 +133,7 @@ def wait_until_ended(cid: str, wait: Seconds | None) -> Operation[Invocation]:
 
 
 def follow(cid: str, on_event: Callable[[Event], None]) -> Operation[None]:
-    """Reads the events of an invocation, and of the members of a group, one after another."""
+    """Reads the events of an invocation, or of a group and its members, in order."""
     yield UnaryCall(
         STREAM_RESULTS,
         FollowStream(ResultCursor([cid]), on_event),
@@ -146,7 +145,7 @@ def follow(cid: str, on_event: Callable[[Event], None]) -> Operation[None]:
 
 
 def sleep(seconds: float) -> Operation[None]:
-    """Waits, for as long as the outcome of the handler that does is wanted."""
+    """Sleeps until the time has passed or the handler is cancelled."""
     yield UnaryCall(SLEEP, seconds, None, never_retry, blocks=True)
 
 
@@ -158,14 +157,14 @@ def complete(
     data_format: DataFormat | str | None,
     metadata: Mapping[str, str] | None,
 ) -> Operation[State]:
-    """Gives the outcome of an invocation whose handler answers later."""
+    """Gives the outcome of an invocation that waits for completion."""
     request = invocation_pb2.CompleteInvocationRequest(cid=cid, token=token)
     if error is None:
         set_payload(request, {} if payload is None else payload, data_format)
     elif payload is not None:
         raise TypeError("the outcome is a payload or an error, not both")
     elif data_format is not None:
-        raise TypeError("`data_format` is of a payload, and an error has none")
+        raise TypeError("`data_format` applies to a payload, not to an error")
     else:
         request.failure.CopyFrom(to_failure(error))
     request.metadata.update(metadata or {})
@@ -200,7 +199,7 @@ def cancel(
 def retry(
     cids: Iterable[str], filters: Mapping[str, Any], payload: Any, dry_run: bool
 ) -> Operation[list[invocation_pb2.InvocationChange]]:
-    """Runs ended invocations again."""
+    """Retries ended invocations."""
     request = invocation_pb2.RetryInvocationsRequest(
         cids=list(cids), filter=build_filter(filters), dry_run=dry_run
     )
@@ -220,7 +219,7 @@ def purge(
 
 
 def _all_pages(method: str, request: Any) -> Operation[list[invocation_pb2.InvocationChange]]:
-    """Changes invocations page by page."""
+    """Applies a change to invocations page by page."""
     changes: list[invocation_pb2.InvocationChange] = []
     while True:
         page = (yield UnaryCall(method, request, None, is_connect_failure)).message
@@ -231,7 +230,7 @@ def _all_pages(method: str, request: Any) -> Operation[list[invocation_pb2.Invoc
 
 
 def list_services(prefix: str) -> Operation[list[discovery_pb2.ServiceSummary]]:
-    """Lists the services whose names begin with `prefix`."""
+    """Lists the services whose names start with `prefix`."""
     found: list[discovery_pb2.ServiceSummary] = []
     token = ""
     while True:

@@ -1,4 +1,4 @@
-"""What a call can ask for beyond its input, the same words as in the contract and in Rust."""
+"""The options of a call, named as in the contract and in the Rust SDK."""
 
 from __future__ import annotations
 
@@ -19,55 +19,55 @@ Seconds: TypeAlias = "float | datetime.timedelta"
 
 
 class DataFormat(str, enum.Enum):
-    """How a value is written."""
+    """How a value is encoded."""
 
     DICT = "dict"
-    """A dict, a list or a scalar, as it is."""
+    """A dict, a list or a scalar, without encoding."""
     JSON = "json"
     CSV = "csv"
     TEXT = "text"
 
     def to_proto(self) -> int:
-        """The number of the contract."""
+        """The value of the contract's enum."""
         return int(outcome_pb2.DataFormat.Value(f"DATA_FORMAT_{self.name}"))
 
     @classmethod
     def from_proto(cls, number: int) -> DataFormat:
-        """Reads the number of the contract; `DICT` where none is said."""
+        """Decodes the contract's enum; `DICT` where it is unspecified."""
         return cls[outcome_pb2.DataFormat.Name(number)[12:]] if number else cls.DICT
 
 
 class OnDeadline(str, enum.Enum):
-    """What happens to a call that waits when its deadline passes."""
+    """What happens to a synchronous call when its deadline passes."""
 
     CANCEL = "cancel"
-    """It is cancelled with its caller."""
+    """It is cancelled."""
     CONTINUE = "continue"
-    """It was accepted durably before it began, and goes on; its outcome is there by its CID."""
+    """It is stored before it runs, and continues; the outcome is fetched by its CID."""
 
 
 class OnExhausted(str, enum.Enum):
-    """What happens to an invocation in the background when no attempt is left."""
+    """What happens to a background invocation when no attempt is left."""
 
     FAIL = "fail"
     """It fails."""
     HOLD = "hold"
-    """It stays pending until someone retries or cancels it."""
+    """It stays pending until an operator retries or cancels it."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How failed attempts are repeated: after `initial_interval`, then `multiplier` times longer
-    each time, at most `max_interval`, each wait a random part of that."""
+    """Exponential backoff with full jitter: the delay before a retry is random, up to
+    `initial_interval` at first, multiplied by `multiplier` each time, at most `max_interval`."""
 
     max_attempts: int = 25
-    """How many attempts there are in all, the first one included."""
+    """The maximum number of attempts, including the first one."""
     initial_interval: Seconds = 0.5
     multiplier: float = 2.0
     max_interval: Seconds = 600.0
 
     def to_proto(self) -> invocation_pb2.RetryPolicy:
-        """As the contract writes it."""
+        """Encodes it for the contract."""
         return invocation_pb2.RetryPolicy(
             max_attempts=self.max_attempts,
             initial_interval=duration(self.initial_interval, "initial_interval"),
@@ -78,19 +78,19 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class Options:
-    """The options of one call."""
+    """The options of a call."""
 
     timeout: Seconds | None = None
-    """How long to wait; in the background, how long an attempt may last since its last sign of
-    life."""
+    """The time to wait; in the background, the timeout of an attempt, which each progress report
+    restarts."""
     metadata: Mapping[str, str] | None = None
     cid: str | None = None
     idempotency_key: str | None = None
     on_deadline: OnDeadline | str | None = None
     data_format: DataFormat | str | None = None
-    """Of an input that is text or bytes. A dict sent as JSON is simply a dict."""
+    """The format of an input that is a string or bytes. A dict needs none."""
     response_format: DataFormat | str | None = None
-    # From here on, of calls in the background.
+    # Options of background calls.
     delay: Seconds | None = None
     start_time: datetime.datetime | None = None
     expiration: Seconds | None = None
@@ -99,22 +99,23 @@ class Options:
     on_exhausted: OnExhausted | str | None = None
     concurrency_key: str | None = None
     callback: Any = None
-    """The service, or the services, invoked with the response: names or classes."""
+    """The service or services to invoke with the response: names or classes."""
     failure_callback: Any = None
-    """The service, or the services, invoked with the failure."""
+    """The service or services to invoke with the failure."""
     retention: Seconds | None = None
-    # From here on, of calls that a handler makes.
+    # Options of calls that a handler makes.
     once: str | None = None
-    """Has the child accepted once, however often the handler is attempted; tells it from others."""
+    """A label of this call: its invocation is accepted once, however often the handler is retried.
+    """
     with_outcome: bool = False
-    """Accepts it together with the handler's response, and not at all where that fails."""
+    """Accepts the invocation together with the handler's response, or not at all if it fails."""
 
     def updated(self, given: Mapping[str, Any]) -> Options:
-        """These options and others; a `TypeError` for what is none."""
+        """These options with changes; a `TypeError` for an unknown option."""
         unknown = sorted(set(given) - OPTION_NAMES)
         if unknown:
             names = ", ".join(f"`{name}`" for name in unknown)
-            raise TypeError(f"{names}: no such option; with a payload, keywords are options")
+            raise TypeError(f"{names}: unknown option; with a payload, keywords are options")
         for name, value in given.items():
             if (
                 value is not None
@@ -122,14 +123,14 @@ class Options:
                 and not isinstance(value, _OPTION_TYPES[name])
             ):
                 kinds = " or ".join(f"`{kind.__name__}`" for kind in _OPTION_TYPES[name])
-                raise TypeError(f"`{name}` is {value!r}, and no {kinds}")
+                raise TypeError(f"`{name}` is {value!r}, not a {kinds}")
         return dataclasses.replace(self, **given) if given else self
 
 
 OPTION_NAMES = frozenset(field_.name for field_ in dataclasses.fields(Options))
 
 _DURATION_TYPES = (float, int, datetime.timedelta)
-# Of what protobuf would refuse, or take for something else, without saying which option it was.
+# Option types that protobuf would reject without naming the option, or convert silently.
 _OPTION_TYPES: dict[str, tuple[type, ...]] = {
     "cid": (str,),
     "concurrency_key": (str,),
@@ -159,9 +160,10 @@ _BACKGROUND_ONLY = OPTION_NAMES - {
 def split_call(
     options: Options, payload: Any, inline: Mapping[str, Any], *, reserved: frozenset[str]
 ) -> tuple[Options, Any]:
-    """The options and the payload of a call: keywords are the payload where there is no other.
+    """Splits the arguments of a call into options and payload.
 
-    A keyword that is one of `reserved` could be meant either way, and is refused without a payload.
+    Keywords are options with a payload argument, and the payload without one. Without a payload
+    argument a keyword of `reserved` is ambiguous, and refused.
     """
     if payload is not None:
         return options.updated(inline), payload
@@ -176,14 +178,14 @@ def split_call(
 
 
 def refuse_background_options(options: Options) -> None:
-    """A call that waits has no options of calls in the background."""
+    """Raises a `TypeError` for options of background calls."""
     for name in sorted(_BACKGROUND_ONLY):
         if getattr(options, name):
             raise TypeError(f"`{name}` is an option of `invoke_async`, not of `invoke`")
 
 
 def duration(value: Seconds, name: str = "the time") -> Duration:
-    """Seconds or a `timedelta`, as the contract writes it; `name` is what it is called."""
+    """Encodes seconds or a `timedelta`; `name` is the name of the option."""
     out = Duration()
     if isinstance(value, datetime.timedelta):
         out.FromTimedelta(value)
@@ -192,26 +194,26 @@ def duration(value: Seconds, name: str = "the time") -> Duration:
     elif math.isfinite(value):
         out.FromNanoseconds(round(value * 1_000_000_000))
     else:
-        raise ValueError(f"`{name}` is {value}: leave it out where there is no limit")
+        raise ValueError(f"`{name}` is {value}: omit it for no limit")
     return out
 
 
 def seconds(value: Seconds) -> float:
-    """Seconds, of either."""
+    """Converts seconds or a `timedelta` to seconds."""
     return value.total_seconds() if isinstance(value, datetime.timedelta) else float(value)
 
 
 def timestamp(value: datetime.datetime) -> Timestamp:
-    """An instant, as the contract writes it. Without a time zone nobody knows which one it is."""
+    """Encodes an instant; a `datetime` without a time zone is refused as ambiguous."""
     if value.tzinfo is None:
-        raise TypeError(f"{value!r} has no time zone, and is no instant without one")
+        raise TypeError(f"{value!r} has no time zone, which an instant needs")
     out = Timestamp()
     out.FromDatetime(value)
     return out
 
 
 def service_name(service: Any) -> str:
-    """The name of a service that is given by name, as a class or as a decorated function."""
+    """The name of a service: a name, a class or a decorated function."""
     if isinstance(service, str):
         return service
     name = getattr(service, "service_name", None)

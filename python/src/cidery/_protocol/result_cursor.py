@@ -7,10 +7,10 @@ from cidery.v1 import invocation_pb2
 
 
 class ResultCursor:
-    """What was seen of a result stream: where it breaks it is opened again after that.
+    """The position in a result stream: a broken stream is reopened after the last event seen.
 
-    The stream of a group has events of its members, for which nobody asked: what was seen of them
-    counts as well, also once they have ended, or they would come again.
+    The stream of a group has events of its members as well. Their positions are kept even after
+    they have ended, or the node would send their events again.
     """
 
     def __init__(self, cids: list[str], *, wait_for_accept: bool = False) -> None:
@@ -20,11 +20,11 @@ class ResultCursor:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing can follow."""
+        """Whether no event can follow."""
         return not self._open
 
     def request(self) -> invocation_pb2.StreamResultsRequest:
-        """Asks for what was not seen yet."""
+        """The request for events after this position."""
         return invocation_pb2.StreamResultsRequest(
             cids=list(self._open),
             after_sequences=self._sequences,
@@ -32,7 +32,7 @@ class ResultCursor:
         )
 
     def record(self, message: invocation_pb2.StreamResultsResponse) -> Event:
-        """Takes an event down."""
+        """Decodes an event and advances the position."""
         event = Event.from_proto(message)
         if event.sequence > self._sequences.get(event.cid, 0):
             self._sequences[event.cid] = event.sequence

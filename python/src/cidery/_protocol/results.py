@@ -1,4 +1,4 @@
-"""What becomes of invocations: their records, and the events of the result stream."""
+"""Invocations and events: the records of the store and the result stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class State(str, enum.Enum):
-    """Where an invocation stands. The last four are for ever."""
+    """The state of an invocation. The last four are terminal."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -29,17 +29,17 @@ class State(str, enum.Enum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether it has ended."""
+        """Whether the state is final."""
         return self not in (State.PENDING, State.RUNNING)
 
     @classmethod
     def from_proto(cls, number: outcome_pb2.State) -> State:
-        """Reads the number of the contract."""
+        """Decodes the contract's enum."""
         return cls(outcome_pb2.State.Name(number).removeprefix("STATE_"))
 
 
 class EventKind(str, enum.Enum):
-    """What happened to an invocation."""
+    """The kind of an event."""
 
     ACCEPTED = "accepted"
     STARTED = "started"
@@ -54,7 +54,7 @@ class EventKind(str, enum.Enum):
 
     @property
     def is_last(self) -> bool:
-        """Whether nothing follows it."""
+        """Whether it is the last event of its invocation."""
         return self in _TERMINAL
 
 
@@ -71,17 +71,17 @@ _TERMINAL = frozenset(
 
 @dataclass(frozen=True)
 class Progress:
-    """A sign of life of a running handler."""
+    """A progress report of a running handler."""
 
     fraction: float | None = None
     """From 0 to 1."""
     message: str = ""
     value: Any = None
-    """For programs: whatever the handler reports."""
+    """A value for programs."""
 
     @classmethod
     def from_proto(cls, message: outcome_pb2.Progress) -> Progress:
-        """Reads it."""
+        """Decodes it from the contract."""
         return cls(
             fraction=message.fraction if message.HasField("fraction") else None,
             message=message.message,
@@ -91,27 +91,27 @@ class Progress:
 
 @dataclass(frozen=True)
 class Event:
-    """One event of one invocation."""
+    """An event of an invocation."""
 
     cid: str
     kind: EventKind
     sequence: int
-    """Rises with each event of an invocation; 0 for progress and `not_found`."""
+    """Increases with each event of an invocation; 0 for progress and `not_found`."""
     attempt: int
     time: datetime.datetime | None
     payload: Any = None
-    """The response, or the item."""
+    """The response or the item."""
     error: CideryError | None = None
-    """Why it failed, was cancelled, expired, is tried again, or is not found."""
+    """Why it failed, was cancelled, expired, is retried, or was not found."""
     progress: Progress | None = None
     message: invocation_pb2.StreamResultsResponse = field(
         default_factory=invocation_pb2.StreamResultsResponse, repr=False, compare=False
     )
-    """As it came."""
+    """The message itself."""
 
     @classmethod
     def from_proto(cls, message: invocation_pb2.StreamResultsResponse) -> Event:
-        """Reads it."""
+        """Decodes it from the contract."""
         name = message.WhichOneof("event") or "progress"
         body = getattr(message, name)
         payload, progress = None, None
@@ -141,21 +141,21 @@ class Event:
 
 @dataclass(frozen=True)
 class Invocation:
-    """One accepted request to run a service."""
+    """An accepted request to run a service."""
 
     cid: str
     service: str
     state: State
     attempt: int
     pending_reason: str
-    """Why it waits: `DUE_LATER`, `NO_WORKER`, …; empty where it does not."""
+    """Why it is pending: `DUE_LATER`, `NO_WORKER`, …; else empty."""
     cancel_requested: bool
     waiting_for_completion: bool
-    """Whether its handler answered later, and nobody has given the outcome yet."""
+    """Whether its handler returned `Later` and the outcome is not given yet."""
     payload: Any
-    """The response, once it succeeded."""
+    """The response of an invocation that succeeded."""
     error: CideryError | None
-    """Why it failed, once it did; while another attempt follows, why the last one did."""
+    """The failure of an invocation that failed, or of the last attempt while it is retried."""
     progress: Progress | None
     parent_cid: str
     root_cid: str
@@ -165,16 +165,16 @@ class Invocation:
     accept_time: datetime.datetime | None
     end_time: datetime.datetime | None
     message: outcome_pb2.Invocation = field(repr=False, compare=False)
-    """All of it, as it came."""
+    """The message itself."""
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has."""
+        """Whether it has ended."""
         return self.state.is_terminal
 
     @classmethod
     def from_proto(cls, message: outcome_pb2.Invocation) -> Invocation:
-        """Reads it."""
+        """Decodes it from the contract."""
         payload, error = None, None
         if message.HasField("outcome"):
             if message.outcome.HasField("failure"):

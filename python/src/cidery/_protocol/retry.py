@@ -1,6 +1,6 @@
-"""Doing something again that failed and does no harm when it is done twice: what may be, and when.
+"""Retries with exponential backoff: which failures are safe to retry, and when.
 
-The rules are those of the Rust client.
+The rules are equal to those of the Rust client.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _MAX_BACKOFF = 2.0
 _NOT_DISPATCHED_REASONS = frozenset({"NODE_STOPPING", "NO_WORKER", "QUEUE_FULL"})
 _TRANSIENT_REASONS = _NOT_DISPATCHED_REASONS | {"CONNECT_FAILED", "PENDING_LIMIT"}
 _TRANSPORT_KINDS = frozenset({Kind.UNAVAILABLE, Kind.UNKNOWN, Kind.INTERNAL, Kind.CANCELLED})
-# How gRPC says that it has not sent anything. A connection that breaks later is as `UNAVAILABLE`
-# to it, and the call may have had effects.
+# The messages of gRPC for calls that were not sent. A connection that breaks later has the same
+# code, `UNAVAILABLE`, but the call may have had effects.
 _CONNECT_FAILURE_TEXTS = (
     "failed to connect",
     "connections to all",
@@ -32,12 +32,12 @@ _CONNECT_FAILURE_TEXTS = (
 
 
 class ConnectFailed(Unavailable):
-    """The node was not reached. It never says so itself: a handler that hands on such a failure has
-    run."""
+    """The node could not be reached. A class of its own, since a handler may fail with the same
+    reason after it has run."""
 
 
 def classify(error: CideryError) -> CideryError:
-    """A failure of the transport, by whether anything was sent."""
+    """Classifies a transport failure by whether the request was sent."""
     if error.reason != "TRANSPORT" or error.kind is not Kind.UNAVAILABLE:
         return error
     message = error.message.lower()
@@ -47,16 +47,15 @@ def classify(error: CideryError) -> CideryError:
 
 
 def is_connect_failure(error: CideryError) -> bool:
-    """Whether the node was not reached."""
+    """Whether the node could not be reached."""
     return isinstance(error, ConnectFailed)
 
 
 def not_dispatched(service: str) -> Callable[[CideryError], bool]:
-    """Whether a call of a service failed before it was dispatched: the node said so of that
-    service, or was not reached.
+    """A predicate: whether a call of a service failed before it was dispatched.
 
-    A handler may hand on what became of its own calls: the node names the service that its answer
-    is about.
+    The node reports the service that it could not dispatch, since a handler may fail with the same
+    reason because of a nested call.
     """
 
     def predicate(error: CideryError) -> bool:
@@ -69,22 +68,22 @@ def not_dispatched(service: str) -> Callable[[CideryError], bool]:
 
 
 def never_retry(_: CideryError) -> bool:
-    """Whoever makes the call repeats it, if anybody does."""
+    """A predicate that refuses each retry: the caller of the operation retries itself."""
     return False
 
 
 def is_transport_failure(error: CideryError) -> bool:
-    """Whether the connection failed, and not what it was used for."""
+    """Whether the transport failed, and not the call."""
     return error.kind in _TRANSPORT_KINDS and error.reason == "TRANSPORT"
 
 
 def is_safe_to_retry(error: CideryError) -> bool:
-    """Whether what has a name of its own may be said again: it is accepted once."""
+    """Whether a failure is safe to retry for calls that are accepted once, by their CID or key."""
     return error.reason in _TRANSIENT_REASONS or is_transport_failure(error)
 
 
 class RetryState:
-    """The tries of one call: how long to wait before the next one, if there is one."""
+    """The attempts of one call and the backoff between them."""
 
     def __init__(self, max_attempts: int, is_retryable: Callable[[CideryError], bool]) -> None:
         self.attempts = 1
@@ -93,7 +92,7 @@ class RetryState:
         self._backoff = _INITIAL_BACKOFF
 
     def next_delay(self, error: CideryError) -> float:
-        """The seconds before the next try; raises the failure where there is none."""
+        """The delay before the next attempt in seconds; raises the failure if there is none."""
         if not self._is_retryable(error) or self.attempts >= self._max_attempts:
             raise error
         self.attempts += 1

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class UnaryCall:
-    """A call that is to be made."""
+    """A call to make."""
 
     method: str
     request: Any
@@ -24,13 +24,13 @@ class UnaryCall:
     cid: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
     blocks: bool = False
-    """Whether it waits for something to happen: a handler that does gives its seat to others, and
-    waits no longer than its outcome is wanted."""
+    """Whether the call waits for an event: a handler releases its permit meanwhile, and the call is
+    cancelled with the handler."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of it, and how often it was tried."""
+    """The reply to a call, and the number of attempts that it took."""
 
     message: Any
     attempts: int = 1
@@ -38,8 +38,8 @@ class Reply:
 
 Operation = Generator[UnaryCall, Reply, T]
 
-# Two calls that are none of one request and one answer. The request of the first is a `Follow`, and
-# it ends with the stream; the request of the second is how long it lasts, and only handlers make
+# Two methods that are not unary calls of the node. `STREAM_RESULTS` has a `FollowStream` as its
+# request and replies when the stream ends; `SLEEP` has a number of seconds, and only handlers use
 # it.
 STREAM_RESULTS = "StreamResults"
 SLEEP = "Sleep"
@@ -47,7 +47,7 @@ SLEEP = "Sleep"
 
 @dataclass(frozen=True)
 class FollowStream:
-    """A stream that is to be read to its end, and who takes each event as it comes."""
+    """A stream to read to its end, with a callback for each event."""
 
     cursor: ResultCursor
     on_event: Callable[[Event], None]

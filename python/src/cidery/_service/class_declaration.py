@@ -16,7 +16,7 @@ _SIDES = ("input", "output")
 
 
 def read_class_declaration(cls: type[Service]) -> tuple[Sio, dict[str, Any]]:
-    """What `input` and `output`, or `class SimpleIO`, declare."""
+    """Reads the declaration of a class: `input` and `output`, or `class SimpleIO`."""
     simple_io = getattr(cls, "SimpleIO", None)
     where: Any = cls if simple_io is None else simple_io
     sides: dict[str, Elements | None] = {}
@@ -47,7 +47,7 @@ def _csv_of(where: Any) -> CsvOptions | None:
 
 
 def merge_required_and_optional(simple_io: Any, side: str, declared: Any) -> Any:
-    """`input_required` and `input_optional`, as one declaration."""
+    """Merges `input_required` and `input_optional` (or `output_…`) into one declaration."""
     required = getattr(simple_io, f"{side}_required", None)
     optional = getattr(simple_io, f"{side}_optional", None)
     if required is None and optional is None:

@@ -1,4 +1,4 @@
-"""What a handler is told of its invocation, and what it can ask of the platform."""
+"""The context of a handler: its invocation, and its access to the platform."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class InvocationInfo:
-    """What is known of an invocation before its handler runs."""
+    """An invocation as it is known before its handler runs."""
 
     cid: str
     service: str
     raw: Any
-    """The input as it came: a dict, a list, a scalar; text of a document."""
+    """The input before parsing: a dict, a list or a scalar; the text of a document."""
     data_format: DataFormat
     attempt: int = 1
     until: float | None = None
-    """When the handler must have answered, on the monotonic clock."""
+    """The deadline of the handler, on the monotonic clock."""
     metadata: dict[str, str] = field(default_factory=dict)
     parent_cid: str = ""
     root_cid: str = ""
@@ -41,46 +41,47 @@ class InvocationInfo:
     last_progress: Progress | None = None
     principal: str = ""
     path: str = ""
-    """Of a nested call: the services from the invocation's own to this one."""
+    """For a nested call: the services from the root of the call chain to this one."""
     traceparent: str = ""
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the handler has, still."""
+        """The time until the deadline."""
         return None if self.until is None else max(0.0, self.until - time.monotonic())
 
 
 class Platform(Protocol):
-    """One dispatch's way to the node, or what stands for it in a test."""
+    """The access of a handler to the platform: a dispatch, or a fake in tests."""
 
     @property
     def cancelled(self) -> threading.Event:
-        """Set once the outcome is not wanted any more."""
+        """Set when the handler is cancelled."""
 
     @property
     def token(self) -> str:
-        """What names the dispatch: its outcome can be given by it from outside."""
+        """The token of the dispatch: it authorizes giving the outcome later."""
 
     def call(self, call: UnaryCall) -> concurrent.futures.Future[Reply]:
         """Makes a nested call."""
 
     def follow_up(self, request: invocation_pb2.InvokeAsyncRequest) -> None:
-        """Keeps it, to be accepted together with the outcome."""
+        """Stores a follow-up, which is accepted together with the outcome."""
 
     def serves(self, service: str) -> bool:
         """Whether this process serves a service."""
 
     def progress(self, progress: Progress) -> None:
-        """Tells how far it is."""
+        """Reports progress."""
 
     def emit(self, item: Any) -> None:
-        """Gives an item out."""
+        """Emits an item."""
 
 
 class ReadOnly(Generic[T]):
-    """Something that a service is told: read as an attribute.
+    """A read-only attribute of a service.
 
-    No property: who writes a service may have an attribute, or a method, of the same name.
+    Unlike a property it can be shadowed: the author of a service may define an attribute or a
+    method of the same name.
     """
 
     def __init__(self, read: Callable[[Any], T]) -> None:
@@ -107,7 +108,7 @@ class Caller(Protocol):
 
     @property
     def _is_cancelled(self) -> bool:
-        """Whether the outcome is not wanted any more."""
+        """Whether the handler is cancelled."""
 
     def _drive(self, operation: Operation[Any]) -> Any:
-        """Carries out an operation; awaited where the handler is a coroutine."""
+        """Drives an operation; returns an awaitable if the handler is a coroutine."""

@@ -1,4 +1,4 @@
-"""Services made of functions, by a decorator."""
+"""The `service` decorator: services from functions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def service(name: str | None = None, **options: Any) -> Callable[[F], F]:
-    """Makes a service of a function.
+    """Declares a function as a service.
 
-    A parameter that is called `ctx` gets the service (`ctx.invoke`, `ctx.cid`, …), another one
-    the input. What is annotated with a class with typed fields is declared by it.
+    A parameter named `ctx` gets the service (`ctx.invoke`, `ctx.cid`, …), another one the input. A
+    parameter or a result that is annotated with a model declares it.
 
     >>> from cidery import service, testing
     >>> @service("greet.hello", input="name", output="greeting")
@@ -32,7 +32,7 @@ def service(name: str | None = None, **options: Any) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         cls = _class_from_function(function, name, options)
-        # The function stays what it is, and says which service it is.
+        # The function stays callable, and refers to its service.
         function.service_class = cls  # type: ignore[attr-defined]
         function.service_name = cls.service_name  # type: ignore[attr-defined]
         return function
@@ -79,7 +79,7 @@ def _class_from_function(
 
 
 def _without_later(hint: Any) -> Any:
-    """What is left of `Model | Later`."""
+    """The other type of `Model | Later`."""
     others = [each for each in typing.get_args(hint) if each is not Later]
     is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
     return others[0] if is_union and len(others) == 1 else hint

@@ -1,4 +1,4 @@
-"""A service as a worker announces and runs it: its declaration, and its handler's life."""
+"""Definitions: a service as a worker announces and runs it."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ _HOOKS = ("before_handle", "validate_input", "validate_output", "after_handle", 
 
 @dataclass(frozen=True)
 class Definition:
-    """One service."""
+    """A service: its class and its declaration."""
 
     cls: type[Service]
     name: str
     sio: Sio
     models: dict[str, Any]
-    """The classes that the sides are declared by, where they are."""
+    """The models that declare the input and the output, where they do."""
 
     @classmethod
     def of(cls, declared: Any) -> Definition:
-        """Reads what a class, or a decorated function, declares; raises with its name and place."""
+        """Reads a class or a decorated function; errors name the service and its location."""
         service = service_class_of(declared)
-        # Classes of the compatibility layer read their declarations by rules of their own.
+        # Services of Zato have declaration rules of their own.
         read = getattr(service, "_read_declaration", read_class_declaration)
         with _with_location(service):
             sio, models = read(service)
@@ -61,11 +61,11 @@ class Definition:
 
     @functools.cached_property
     def is_async(self) -> bool:
-        """Whether its handler is a coroutine."""
+        """Whether the handler is a coroutine."""
         return inspect.iscoroutinefunction(self.cls.handle)
 
     def to_proto(self) -> service_pb2.ServiceDeclaration:
-        """As the contract writes it; raises with its name and place what cannot be written."""
+        """Encodes it for the contract; errors name the service and its location."""
         with _with_location(self.cls):
             return self._proto()
 
@@ -93,35 +93,35 @@ class Definition:
 
     @functools.cached_property
     def _local_sio(self) -> Sio:
-        """What of the declaration no node checks."""
+        """The part of the declaration that no node validates."""
         return local_part(self.sio)
 
     def _check_local_input(self, payload: Any) -> Any:
-        """What came in, checked as far as no node did."""
+        """Validates the part of the input that no node validates."""
         if self._local_sio.input is None:
             return payload
         found = check_input(self._local_sio, payload)
-        # By the whole declaration: it knows whether something that is quoted may be a secret.
+        # By the whole declaration: it knows whether a quoted value may be a secret.
         return validated_input(self.sio, payload).value if found.violations else found.value
 
     def _check_local_output(self, value: Any) -> Any:
-        """What goes out, checked as far as no node does; documents are the handler's own."""
+        """Validates the part of the output that no node validates; documents are not validated."""
         if not isinstance(value, (dict, list)) or self._local_sio.output is None:
             return value
         found = check_output(self._local_sio, value)
-        # What a node would find goes with it: it does not get to see the value.
+        # Adds the violations that the node would find: the value is never sent to it.
         return validated_output(self.sio, value).value if found.violations else found.value
 
     @functools.cached_property
     def _translate_info(self) -> Callable[[InvocationInfo], Operation[InvocationInfo]] | None:
-        """Classes of the compatibility layer are told some things in words of their own."""
+        """The hook of Zato's services that translates the input of callbacks."""
         translate: Callable[[InvocationInfo], Operation[InvocationInfo]] | None = getattr(
             self.cls, "_translate_info", None
         )
         return translate
 
     def instantiate(self, info: InvocationInfo, platform: Platform) -> Service:
-        """A handler for one invocation."""
+        """Creates the handler of an invocation."""
         payload = info.raw
         if info.data_format is DataFormat.JSON and isinstance(payload, (str, bytes)):
             payload = parse_json(payload)
@@ -141,7 +141,7 @@ class Definition:
         return service
 
     def run(self, info: InvocationInfo, platform: Platform) -> tuple[Any, Service]:
-        """Runs a handler that is a function: the response as a plain value."""
+        """Runs a handler that is a function; returns the response as a plain value."""
         with LogContext(info):
             if self._translate_info is not None:
                 info = drive(platform, self._translate_info(info))
@@ -185,7 +185,7 @@ class Definition:
 
 
 def describe_class(cls: type[Service]) -> str:
-    """A service by its name, its class and its file, for whoever has to look for it."""
+    """Describes a service in error messages: its name, its class and its file."""
     where = f"{cls.__module__}.{cls.__qualname__}"
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
     return f"`{cls.service_name}` (`{where}`{f' in {file}' if file else ''})"
@@ -193,7 +193,7 @@ def describe_class(cls: type[Service]) -> str:
 
 @contextlib.contextmanager
 def _with_location(cls: type[Service]) -> Iterator[None]:
-    """Has whatever is wrong with a declaration say whose it is."""
+    """Prefixes errors of a declaration with its service."""
     try:
         yield
     except Exception as error:
@@ -210,4 +210,4 @@ def _refuse_unawaited_hooks(cls: type[Service]) -> None:
 
 
 def _unawaited_message(name: str) -> str:
-    return f"`{name}` is a coroutine, and `handle` is a function: nobody would await it"
+    return f"`{name}` is a coroutine and `handle` is a function: it would never be awaited"

@@ -1,4 +1,4 @@
-"""Carrying out what a handler does step by step: in a thread, or on a loop."""
+"""The drivers of operations for handlers: blocking, and for coroutines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def drive(platform: Platform, operation: Operation[Any]) -> Any:
-    """Carries out steps, and waits for each."""
+    """Drives an operation, and blocks on each call."""
     try:
         call = next(operation)
         while True:
@@ -27,7 +27,7 @@ def _send_reply(platform: Platform, operation: Operation[Any], call: UnaryCall) 
     try:
         reply = platform.call(call).result()
     except concurrent.futures.CancelledError:
-        # It only waited, and the outcome is not wanted any more.
+        # The call was cancelled together with the handler.
         return operation.throw(Cancelled("the service was cancelled", reason="CANCELLED"))
     except Exception as error:
         return operation.throw(error)
@@ -35,7 +35,7 @@ def _send_reply(platform: Platform, operation: Operation[Any], call: UnaryCall) 
 
 
 async def drive_async(platform: Platform, operation: Operation[Any]) -> Any:
-    """Carries out steps, and awaits each."""
+    """Drives an operation, and awaits each call."""
     try:
         call = next(operation)
         while True:

@@ -1,4 +1,4 @@
-"""Failures of handlers: what callers get of an exception, and what the log gets."""
+"""Failures of handlers: what the caller gets, and what is logged."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _log = logging.getLogger("cidery.worker")
 
 
 def failure_from_exception(error: BaseException, service: str, cid: str) -> CideryError:
-    """What callers get of what a handler raised. The traceback is for the log."""
+    """The failure that the caller gets for an exception. The traceback is only logged."""
     if isinstance(error, CideryError):
         return error
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
         return Cancelled("the service was cancelled", reason="CANCELLED")
-    # In the text as well: the format of a program's own log may not have them.
+    # The message has both as well: the log format of a program may omit the fields.
     extra = {"cid": cid, "service": service}
     _log.error("`%s` failed, CID %s", service, cid, exc_info=error, extra=extra)
     return handler_failed(error)
 
 
 def output_not_serializable(error: TypeError | InvalidArgument) -> CideryError:
-    """What callers get of a response that no message can hold."""
+    """The failure for a response that cannot be encoded."""
     if isinstance(error, InvalidArgument):
         return output_invalid(error.message, error.violations)
     return output_invalid(str(error))

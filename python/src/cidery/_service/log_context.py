@@ -1,4 +1,4 @@
-"""Log context: the CID and the service of the handler that logs, on each record."""
+"""The log context: the CID and the service of the handler, on each log record."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class CidLogger(logging.LoggerAdapter):  # type: ignore[type-arg]
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
-        """Adds what the record carries."""
+        """Adds the fields to a record."""
         kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
         return msg, kwargs
 
 
 class CidFilter(logging.Filter):
-    """Gives every record `cid` and `service`: those of the handler that logs it, or `-`."""
+    """Sets `cid` and `service` on every record: those of the current handler, or `-`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Adds them."""
+        """Sets the fields."""
         if not hasattr(record, "cid"):
             record.cid = current_cid.get()
         if not hasattr(record, "service"):
@@ -38,7 +38,7 @@ class CidFilter(logging.Filter):
 
 
 class LogContext:
-    """Has what a handler logs carry its CID."""
+    """Sets the log context while a handler runs."""
 
     def __init__(self, info: InvocationInfo) -> None:
         self._info = info

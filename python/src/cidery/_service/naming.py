@@ -1,4 +1,4 @@
-"""The name of a service that says none: its module and its class, by the model's rule."""
+"""Default names of services: module and class, by Zato's rule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _EDGE = re.compile(r"([a-z0-9])([A-Z])")
 
 
 def automatic_name(module: str, class_name: str) -> str:
-    """`<module>.<class>`, with dashes.
+    """The default name: `<module>.<class>`, with dashes.
 
     >>> automatic_name("my_module", "GetCustomer")
     'my-module.get-customer'

@@ -1,4 +1,4 @@
-"""Nested calls: what a handler invokes, on behalf of its own invocation."""
+"""Nested calls: the invocations that a handler makes."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def invoke_async(caller: Caller, service: Any, payload: Any, options: Options) -
     if options.with_outcome:
         name, accepted_before = service_name(service), None
         if options.idempotency_key:
-            # What was accepted before with the key has another CID than this would get.
+            # The key may have been accepted before, under another CID.
             key = options.idempotency_key
             with contextlib.suppress(NotFound):
                 accepted_before = yield from operations.get_invocation(
                     "", None, service=name, idempotency_key=key
                 )
         options = options.updated({"cid": options.cid or new_cid()})
-        # The node says whether it is the same.
+        # The node compares both requests.
         caller._platform.follow_up(invoke_async_request(name, payload, options))
         return (
             Accepted(accepted_before.cid, True) if accepted_before else Accepted(options.cid or "")
@@ -59,7 +59,7 @@ def invoke_async(caller: Caller, service: Any, payload: Any, options: Options) -
 
 
 def _has_default_callback(caller: Caller) -> Operation[bool]:
-    """Whether there is a callback for this service by its name."""
+    """Whether a service with the default callback name of this service exists."""
     name = caller.service_name + _DEFAULT_CALLBACK_SUFFIX
     if caller.service_name.endswith(_DEFAULT_CALLBACK_SUFFIX):
         return False
@@ -77,7 +77,7 @@ def _has_default_callback(caller: Caller) -> Operation[bool]:
 
 
 class _DefaultCallbacks:
-    """Which callbacks there are by convention, for a while: asking each time costs a call."""
+    """A cache of default callbacks, since a lookup costs a call."""
 
     _cache: ClassVar[dict[str, tuple[bool, float]]] = {}
     _TTL_SECONDS = 5.0
@@ -93,9 +93,9 @@ class _DefaultCallbacks:
 
 
 def once_key(caller: Caller, once_label: str) -> str:
-    """The key of what is accepted once, however often a handler is attempted."""
+    """The idempotency key of a call with a `once` label: equal in each attempt of the handler."""
     info = caller._info
     path = info.path
-    # A path may be longer than a key.
+    # A path may exceed the length limit of a key.
     where = hashlib.sha256(path.encode()).hexdigest()[:32] if path else caller.service_name
     return f"once/{info.cid}/{where}/{once_label}"

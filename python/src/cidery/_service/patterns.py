@@ -1,4 +1,4 @@
-"""Patterns of handlers: many services at once in the background, one service again and again."""
+"""Patterns for handlers: fan-out and retries."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
     from cidery._service.context import Caller
 
 RETRY_POLICY = RetryPolicy(max_attempts=5, initial_interval=0.1, multiplier=2.0, max_interval=2.0)
-"""How `invoke_with_retry` repeats a call unless it is told otherwise."""
+"""The default retry policy of `invoke_with_retry`."""
 _MAX_ATTEMPTS = 10_000
 
 
 class FanOut:
-    """A fan-out of a handler that is a coroutine: awaited, it is an `AsyncGroup`.
+    """A fan-out of a coroutine handler: awaiting it returns an `AsyncGroup`.
 
-    It can be joined at once: `await self.fan_out(calls).join()`.
+    It can be joined directly: `await self.fan_out(calls).join()`.
     """
 
     def __init__(self, fan_out: Coroutine[Any, Any, AsyncGroup]) -> None:
-        # Made at once, so that Python says it where nobody awaits it.
+        # Created at once, so that Python warns about a coroutine that is never awaited.
         self._fan_out = fan_out
 
     def __await__(self) -> Generator[Any, None, AsyncGroup]:
         return self._fan_out.__await__()
 
     async def join(self, timeout: Seconds | None = None) -> list[Outcome]:
-        """Has it accepted, and waits until all members have ended: `AsyncGroup.join`."""
+        """Accepts the batch and waits for all members, like `AsyncGroup.join`."""
         group = await self._fan_out
         return await group.join(timeout)
 
@@ -56,11 +56,11 @@ class FanOut:
 def fan_out(
     caller: Caller, members: Iterable[Member], options: Options, batch_options: BatchOptions
 ) -> Any:
-    """A group, or with a coroutine what a group is awaited of."""
+    """A `Group`, or a `FanOut` if the handler is a coroutine."""
     once = batch_options.pop("once", None)
     if once is not None:
         if batch_options.get("idempotency_key"):
-            raise TypeError("`once` makes an idempotency key: it is one or the other")
+            raise TypeError("`once` sets the idempotency key: give one of the two")
         batch_options["idempotency_key"] = once_key(caller, once)
     if not caller.is_async:
         accepted: AcceptedGroup = caller._drive(accept_batch(members, options, batch_options))
@@ -74,7 +74,7 @@ def fan_out(
 
 
 def with_retry(caller: Caller, target: Any, payload: Any, options: Options) -> Operation[Any]:
-    """Invokes a service, again where a repeat may mend it and comes in time."""
+    """Invokes a service; retries failures that a retry may fix before the deadline."""
     policy = options.retry_policy or RETRY_POLICY
     options = options.updated({"retry_policy": None})
     refuse_background_options(options)
@@ -82,7 +82,7 @@ def with_retry(caller: Caller, target: Any, payload: Any, options: Options) -> O
     intervals = _backoff_intervals(policy)
     while True:
         try:
-            # What never began is repeated here, and by nobody else.
+            # This loop retries, the transport does not.
             reply = yield UnaryCall("Invoke", request, None, never_retry)
             return read_response(reply.message, options).payload
         except CideryError as error:
@@ -93,7 +93,7 @@ def with_retry(caller: Caller, target: Any, payload: Any, options: Options) -> O
 
 
 def _backoff_intervals(policy: RetryPolicy) -> Iterator[float]:
-    """The longest wait before each repeat."""
+    """The maximum delay before each retry."""
     interval, longest = seconds(policy.initial_interval), seconds(policy.max_interval)
     for _ in range(min(policy.max_attempts, _MAX_ATTEMPTS) - 1):
         interval = min(interval, longest)
@@ -102,7 +102,7 @@ def _backoff_intervals(policy: RetryPolicy) -> Iterator[float]:
 
 
 def _retry_delay(caller: Caller, interval: float | None, error: CideryError) -> float | None:
-    """How long to wait before the next call; nothing where there is none."""
+    """The delay before the next attempt; `None` if there is none."""
     if interval is None or not _is_retryable(error) or caller._is_cancelled:
         return None
     delay = max(interval * random.random(), error.retry_after or 0.0)
@@ -111,7 +111,7 @@ def _retry_delay(caller: Caller, interval: float | None, error: CideryError) -> 
 
 
 def _is_retryable(error: CideryError) -> bool:
-    """Whether a repeat may help. What someone cancelled stays cancelled."""
+    """Whether a retry may succeed. A cancelled call stays cancelled."""
     if error.kind is Kind.CANCELLED:
         return error.retryable is True
     return error.is_retryable

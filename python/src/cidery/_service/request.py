@@ -1,4 +1,4 @@
-"""`self.request` and `self.response`: what came in, and what goes out."""
+"""`self.request`: the input of a handler."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 class Request:
-    """What came in."""
+    """The input of a handler, in all its forms."""
 
     def __init__(self, info: InvocationInfo, payload: Any, input_: Any) -> None:
         self.cid = info.cid
         self.raw = info.raw
-        """Exactly as it came."""
+        """The input before parsing."""
         self.raw_request = self.text = info.raw
         self.payload = payload
-        """The parsed input: a dict, mostly."""
+        """The parsed input, usually a dict."""
         self.input = input_
         """The declared input: a dict with dot access, or an instance of the declared model."""
         self.data_format = info.data_format

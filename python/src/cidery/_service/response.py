@@ -1,4 +1,4 @@
-"""`self.response`: what a handler answers."""
+"""`self.response`: the response of a handler."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from cidery._values.plain import plain
 
 
 class ResponsePayload:
-    """What goes out, put together by attributes, items and rows.
+    """A response that is built by attributes, items and rows.
 
-    Without a declared output whatever is read is there to be filled: `payload.a.b = 1` makes
-    `{"a": {"b": 1}}`. With one, names that are not declared are refused.
+    Without a declared output, reading a missing attribute creates it when it is filled:
+    `payload.a.b = 1` builds `{"a": {"b": 1}}`. With one, undeclared names are refused.
     """
 
     __slots__ = ("_attach", "_data", "_declared", "_rows")
@@ -67,11 +67,11 @@ class ResponsePayload:
         return f"ResponsePayload({self.contents()!r})"
 
     def append(self, row: Any) -> None:
-        """Adds a row: the output is a list."""
+        """Appends a row: the output is a list."""
         self._list().append(row)
 
     def extend(self, rows: Any) -> None:
-        """Adds rows."""
+        """Appends rows."""
         self._list().extend(rows)
 
     def update(self, *values: Mapping[str, Any], **more: Any) -> None:
@@ -81,7 +81,7 @@ class ResponsePayload:
                 self._set(key, value)
 
     def contents(self) -> Any:
-        """What is in it: a dict, or a list where rows were added."""
+        """The content: a dict, or a list if rows were appended."""
         if self._rows is not None:
             return self._rows
         return {
@@ -104,7 +104,7 @@ class ResponsePayload:
         self._data[name] = value
         attach = self._attach
         if attach is not None:
-            # What was only read is not there; what is filled is.
+            # Attaches itself to its parent: only reading it does not.
             parent, key = attach
             object.__setattr__(self, "_attach", None)
             parent._set(key, self)
@@ -127,16 +127,16 @@ class ResponsePayload:
 
 
 class HandlerResponse:
-    """What goes out."""
+    """The response of a handler: its payload and its metadata."""
 
     def __init__(self, declared: Elements | None = None) -> None:
         self._declared = declared
         self._payload: Any = ResponsePayload(declared)
         self._is_set = False
         self.metadata: dict[str, str] = {}
-        """Added to the answer."""
+        """Metadata that is added to the response."""
         self.data_format: Any = None
-        """Of a response that is text: `csv`, `json`, `text`. Default: it is a value."""
+        """The format of a response that is text: `csv`, `json`, `text`. Default: a value."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -145,7 +145,7 @@ class HandlerResponse:
 
     @property
     def payload(self) -> Any:
-        """The response: set it, or set its attributes and items, or append to it."""
+        """The payload: assign it, set its attributes and items, or append to it."""
         return self._payload
 
     @payload.setter
@@ -160,11 +160,11 @@ class HandlerResponse:
 
     @property
     def is_later(self) -> bool:
-        """Whether somebody else gives it."""
+        """Whether the outcome is given later."""
         return isinstance(self._payload, Later)
 
     def final_payload(self) -> Any:
-        """The response as a plain value, or `Later`. A `TypeError` names what cannot be carried."""
+        """The payload as a plain value, or `Later`; raises a `TypeError` if it has none."""
         payload = self._payload
         if isinstance(payload, Later):
             return payload
@@ -178,7 +178,7 @@ class HandlerResponse:
 
 
 def _declared_attributes(declared: Elements, value: Any) -> Any:
-    """Of an object that says nothing of itself: the attributes that are declared."""
+    """The declared attributes of an object that has no fields or conversion of its own."""
     plain_types = (str, bytes, int, float, list, tuple, dict, type(None))
     if isinstance(value, plain_types) or any(
         hasattr(value, name)

@@ -1,6 +1,6 @@
-"""Services as their authors write them: a class with `handle`.
+"""The base class of services.
 
-Everything a handler can do is here: read what came in, invoke others, answer, tell how far it is.
+It is the API of a handler: input, nested calls, response, progress.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 
 class Service:
-    """A service: `handle` is what it does.
+    """A service: `handle` implements it.
 
-    Its name is `name`, or by its module and class: `my-module.get-customer`. With `async def
-    handle` everything that asks the node for something is awaited.
+    Its name is `name`, or `my-module.get-customer` by its module and class. With `async def handle`
+    all calls to the node are awaited.
     """
 
     name: ClassVar[str] = ""
     service_name: ClassVar[str] = ""
-    """The name that it has in the end."""
+    """The name of the service, explicit or by default."""
 
-    # What it declares: elements, names, or a class with typed fields.
+    # The declaration: elements, names, or a class with typed fields.
     input: ClassVar[Any] = None
     output: ClassVar[Any] = None
     response_elem: ClassVar[str | None] = None
@@ -57,7 +57,7 @@ class Service:
     empty_strings: ClassVar[EmptyStrings | None] = None
     csv: ClassVar[CsvOptions | None] = None
 
-    # What it asks of the nodes that serve it. A call's own value beats these.
+    # The options of the service. An option of a call takes precedence.
     description: ClassVar[str] = ""
     idempotent: ClassVar[bool] = False
     timeout: ClassVar[Seconds | None] = None
@@ -75,32 +75,33 @@ class Service:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # A subclass of a service is another service.
+        # A subclass of a service is a service of its own, with a name of its own.
         name = cls.__dict__.get("name") or automatic_name(cls.__module__, cls.__name__)
         cls.name = cls.service_name = name
 
     def handle(self) -> Any:
-        """Does the work. What it answers is the response, unless that was set before."""
+        """Handles the invocation. The returned value is the response, unless it is `None`."""
         raise NotImplementedError(f"`{self.service_name}` has no `handle`")
 
-    # Hooks, in the order in which they run. The first two can stop it by raising.
+    # Hooks, in the order in which they run. The first two can refuse the input by raising.
 
     def before_handle(self) -> Any:
         """Runs first."""
 
     def validate_input(self) -> Any:
-        """Runs before `handle`: raises what is wrong with the input."""
+        """Runs before `handle`; raises for an invalid input."""
 
     def validate_output(self) -> Any:
-        """Runs after `handle`: raises what is wrong with the response."""
+        """Runs after `handle`; raises for an invalid response."""
 
     def after_handle(self) -> Any:
-        """Runs after it, also after a failure (`self.error`); can change the response."""
+        """Runs after `validate_output`, also after a failure (`self.error`); can change the
+        response."""
 
     def finalize_handle(self) -> Any:
-        """Runs last, whatever happened."""
+        """Runs last, always."""
 
-    # What it is told.
+    # Read-only attributes.
 
     @ReadOnly
     def cid(self) -> str:
@@ -109,7 +110,7 @@ class Service:
 
     @ReadOnly
     def in_reply_to(self) -> str:
-        """Of a callback: the CID of the invocation whose outcome it is; else empty."""
+        """For a callback: the CID of the invocation that it is called for; else empty."""
         return self._info.in_reply_to
 
     @ReadOnly
@@ -119,61 +120,61 @@ class Service:
 
     @ReadOnly
     def metadata(self) -> dict[str, str]:
-        """What the caller sent along."""
+        """The metadata of the call."""
         return self._info.metadata
 
     @ReadOnly
     def facts(self) -> InvocationInfo:
-        """All that is known of the invocation."""
+        """The invocation in full."""
         return self._info
 
     @ReadOnly
     def last_progress(self) -> Progress | None:
-        """The last progress of the attempt before."""
+        """The last progress of the previous attempt."""
         return self._info.last_progress
 
     @ReadOnly
     def cancelled(self) -> threading.Event:
-        """Set once the outcome is not wanted any more: wait on it instead of sleeping."""
+        """Set when the handler is cancelled; wait on it instead of sleeping."""
         return self._platform.cancelled
 
     @ReadOnly
     def is_cancelled(self) -> bool:
-        """Whether the outcome is not wanted any more."""
+        """Whether the handler is cancelled."""
         return self._is_cancelled
 
     @ReadOnly
     def seconds_left(self) -> float | None:
-        """How long it has, still."""
+        """The time until the deadline."""
         return self._info.seconds_left
 
     @ReadOnly
     def error(self) -> BaseException | None:
-        """Why it failed, for `after_handle` and `finalize_handle`."""
+        """The failure, for `after_handle` and `finalize_handle`."""
         return self._error
 
-    # What it can ask for.
+    # Nested calls, progress and async completion.
 
     def with_options(self, **options: Any) -> Invoker:
-        """Invokes with options, and has all keywords be the payload."""
+        """An invoker with default options; all keywords of its calls are the payload."""
         return Invoker(self, Options().updated(options))
 
     def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
         """Invokes a service, by name or class, and waits for its response.
 
-        Keywords are the payload where there is no other, and options (`timeout`, …) where there
-        is. The response is a dict with dot access, mostly; a failure is raised.
+        Keywords are options (`timeout`, …) with a payload argument, and the payload without one.
+        The response is usually a dict with dot access; a failure is raised.
         """
         options, payload = split_call(Options(), payload, inline, reserved=OPTION_NAMES)
         return self._drive(nested_calls.invoke(self, service, payload, options))
 
     def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
-        """Has a service run in the background; answers with its CID.
+        """Invokes a service in the background; returns its CID.
 
-        `callback` (a service, or several) is invoked with the response; where none is named,
-        `<this service>-async-callback` is, if there is one. `once="label"` has it accepted once,
-        however often this handler is attempted; `with_outcome=True` together with this handler's
-        response, and not at all where it fails.
+        `callback` (a service, or several) is invoked with the response; the default is `<this
+        service>-async-callback` if that service exists. `once="label"` accepts the call once,
+        however often this handler is retried; `with_outcome=True` accepts it together with the
+        response of this handler, or not at all if the handler fails.
         """
         options, payload = split_call(Options(), payload, inline, reserved=OPTION_NAMES)
         return self._drive(nested_calls.invoke_async(self, service, payload, options))
@@ -189,13 +190,13 @@ class Service:
         idempotency_key: str | None = None,
         retention: Seconds | None = None,
     ) -> Any:
-        """Has many services run in the background, all of them or none: answers with a `Group`.
+        """Invokes many services in the background; returns a `Group`. Accepts all or none.
 
-        Members are pairs of a service and a payload, or `Call`s with options; the same service may
-        be there as often as wanted. `self.fan_out([...]).join()` waits for all of them and answers
-        with their outcomes in this order; the handler's seat is free meanwhile. `on_each` (a
-        service, or several) is invoked with the outcome of each member, `on_final` with all of
-        them. `once="label"` has the group accepted once, however often this handler is attempted.
+        Members are pairs of a service and a payload, or `Call`s with options; a service may occur
+        more than once. `self.fan_out([...]).join()` waits for all outcomes and returns them in
+        request order; the handler releases its permit meanwhile. `on_each` (a service, or several)
+        is invoked with the outcome of each member, `on_final` with all outcomes. `once="label"`
+        accepts the group once, however often this handler is retried.
         """
         batch_options: BatchOptions = {
             "on_each": on_each,
@@ -208,39 +209,39 @@ class Service:
         return patterns.fan_out(self, members, Options(), batch_options)
 
     def parallel(self, members: Iterable[Member], **batch_options: Unpack[BatchOptions]) -> Any:
-        """Has many services run in the background, each on its own.
+        """Invokes many services in the background, without a common end.
 
-        The outcome of each goes to `on_each`. It is a `fan_out` that nobody needs to wait for.
+        Each outcome goes to `on_each`. The same as `fan_out`, for callers that do not join.
         """
         return self.fan_out(members, **batch_options)
 
     def invoke_with_retry(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
-        """Invokes a service as `invoke` does, again where it fails in a way that a repeat may mend.
+        """Invokes a service like `invoke`, and retries failures that a retry may fix.
 
-        `retry_policy` says how often, and how long it waits in between; by default 5 calls in all,
-        after 100 ms, then twice as long each time, at most 2 s, each wait a random part of that.
-        No call begins after this handler's deadline. The last failure is raised.
+        `retry_policy` sets the number of attempts and the backoff; the default is 5 attempts with
+        full jitter, from 100 ms, doubling up to 2 s. No attempt begins after the deadline of this
+        handler. The last failure is raised.
         """
         options, payload = split_call(Options(), payload, inline, reserved=OPTION_NAMES)
         return self._drive(patterns.with_retry(self, service, payload, options))
 
     def progress(self, fraction: float | None = None, message: str = "", value: Any = None) -> None:
-        """Tells how far it is: a sign of life, from which its timeout runs anew."""
+        """Reports progress, which restarts the timeout of the attempt."""
         self._platform.progress(Progress(fraction, message, plain(value)))
 
     def emit(self, item: Any) -> None:
-        """Gives an item out, to whoever follows the invocation."""
+        """Emits an item to the followers of the invocation."""
         self._platform.emit(plain(item))
 
     def later(self) -> Later:
-        """Has somebody else give the outcome: `return` what this answers.
+        """Defers the outcome: return the result of this method from `handle`.
 
-        Whoever gets its `cid` and `token` calls `Client.complete` with them.
+        The process that gets its `cid` and `token` gives the outcome by `Client.complete`.
         """
         return Later(self._info.cid, self._platform.token)
 
     def sleep(self, seconds: float = 1.0) -> Any:
-        """Waits; raises `Cancelled` as soon as the outcome is not wanted any more.
+        """Sleeps; raises `Cancelled` as soon as the handler is cancelled.
 
         With `async def handle` it is awaited, and other coroutines run meanwhile.
         """
@@ -250,7 +251,7 @@ class Service:
             raise Cancelled("the service was cancelled", reason="CANCELLED")
         return None
 
-    # How it is run.
+    # Internals, used by the definition and the nested calls.
 
     _info: InvocationInfo
     _platform: Platform
@@ -258,15 +259,15 @@ class Service:
     is_async: ClassVar[bool] = False
 
     _companions: ClassVar[tuple[type[Service], ...]] = ()
-    """What is served wherever it is: another layer may need services of its own."""
+    """Services that a worker serves along with this one."""
 
     @classmethod
     def _check_payload(cls, payload: Any) -> None:
-        """Refuses what no node could: it knows less of the rules of another layer."""
+        """A hook of Zato's services: refuses a payload by rules that no node knows."""
 
     @classmethod
     def _convert_input(cls, declared: Elements | None, given: Any) -> Any:
-        """The input as handlers read it."""
+        """A hook of Zato's services: changes the converted input."""
         return given
 
     @property
@@ -290,47 +291,47 @@ class Service:
 
 
 class Invoker:
-    """Invokes on behalf of a handler, with options; all keywords are the payload."""
+    """Makes nested calls with default options; all keywords of its calls are the payload."""
 
     def __init__(self, service: Service, options: Options) -> None:
         self._service = service
         self._options = options
 
     def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
-        """As `Service.invoke`."""
+        """Like `Service.invoke`."""
         options, payload = split_call(self._options, payload, inline, reserved=_NO_NAMES)
         return self._service._drive(nested_calls.invoke(self._service, service, payload, options))
 
     def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
-        """As `Service.invoke_async`."""
+        """Like `Service.invoke_async`."""
         options, payload = split_call(self._options, payload, inline, reserved=_NO_NAMES)
         call = nested_calls.invoke_async(self._service, service, payload, options)
         return self._service._drive(call)
 
     def fan_out(self, members: Iterable[Member], **batch_options: Unpack[BatchOptions]) -> Any:
-        """As `Service.fan_out`: the options are those of members that have none of their own."""
+        """Like `Service.fan_out`; the options are defaults of the members."""
         return patterns.fan_out(self._service, members, self._options, batch_options)
 
     def parallel(self, members: Iterable[Member], **batch_options: Unpack[BatchOptions]) -> Any:
-        """As `Service.parallel`."""
+        """Like `Service.parallel`."""
         return self.fan_out(members, **batch_options)
 
     def invoke_with_retry(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
-        """As `Service.invoke_with_retry`."""
+        """Like `Service.invoke_with_retry`."""
         options, payload = split_call(self._options, payload, inline, reserved=_NO_NAMES)
         return self._service._drive(patterns.with_retry(self._service, service, payload, options))
 
 
 def service_class_of(declared: Any) -> type[Service]:
-    """The class of a service that is given as one, or as a decorated function."""
+    """The class of a service that is given as a class or as a decorated function."""
     found = getattr(declared, "service_class", declared)
     if isinstance(found, type) and issubclass(found, Service):
         return found
-    raise TypeError(f"{declared!r} is no service")
+    raise TypeError(f"{declared!r} is not a service")
 
 
 def lifecycle(service: Service) -> Generator[Callable[[], Any], Any, Any]:
-    """The hooks and the handler in their order; ends with the response, or with the failure."""
+    """The lifecycle of a handler: yields its hooks in order; returns the response or raises."""
     outcome: BaseException | None = None
     try:
         yield service.before_handle
@@ -338,7 +339,7 @@ def lifecycle(service: Service) -> Generator[Callable[[], Any], Any, Any]:
         returned = yield service.handle
         if returned is not None:
             service.response.payload = returned
-        # There is nothing to validate yet: the node does, once it comes.
+        # A response that is given later is validated by the node.
         if not service.response.is_later:
             yield service.validate_output
     except BaseException as error:

@@ -1,6 +1,6 @@
-"""The elements of Simple IO by the names that the model's people write: `Int("age", default=18)`.
+"""Constructors of elements, one for each type: `Int("age", default=18)`.
 
-Each is a function that looks like a type, since that is what it stands for.
+Their names are capitalized like types, as in Zato.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ def _build(name: str, kind: Type, default: Any, options: dict[str, Any]) -> Elem
 
 
 def AsIs(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
-    """An element that takes any value, whatever its name says."""
+    """An element of any type; its name implies none."""
     return _build(name, Type.AS_IS, default, options)
 
 
 def Bool(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
-    """True or false."""
+    """A boolean."""
     return _build(name, Type.BOOL, default, options)
 
 
 def Bytes(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
-    """Bytes, as base64 where they are text."""
+    """Bytes, encoded as base64 in strings."""
     return _build(name, Type.BYTES, default, options)
 
 
 def Csv(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
-    """A list of texts, written with commas between them."""
+    """A list of strings, encoded as one string with commas."""
     return _build(name, Type.CSV, default, options)
 
 
@@ -58,45 +58,45 @@ def DateTime(name: str, *, default: Any = MISSING, **options: Any) -> Element:  
 
 
 def Decimal(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
-    """A decimal number, every digit kept: handlers get a `decimal.Decimal`."""
+    """A decimal number without loss of digits: handlers get a `decimal.Decimal`."""
     return _build(name, Type.DECIMAL, default, options)
 
 
 def Dict(name: str, *elements: Declared, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
-    """A dict, of these elements where there are any."""
+    """A dict, with these elements or with any keys."""
     return _build(name, Type.DICT, default, options).containing(*elements)
 
 
 def DictList(name: str, *elements: Declared, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
-    """A list of dicts, of these elements where there are any."""
+    """A list of dicts, with these elements or with any keys."""
     return _build(name, Type.DICT_LIST, default, options).containing(*elements)
 
 
 def Float(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
-    """A double."""
+    """A double-precision number."""
     return _build(name, Type.FLOAT, default, options)
 
 
 def Int(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
-    """A whole number of any size."""
+    """An integer of any size."""
     return _build(name, Type.INT, default, options)
 
 
 def List(  # noqa: N802
     name: str, of: Declared | Type | None = None, *, default: Any = MISSING, **options: Any
 ) -> Element:
-    """A list, of what is declared: `List("ids", Type.INT)`."""
+    """A list, with items of any type or of the given one: `List("ids", Type.INT)`."""
     element = _build(name, Type.LIST, default, options)
     return element if of is None else element.of(of)
 
 
 def Secret(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
-    """A text that is never logged and masked in listings."""
+    """A string that is never logged and is masked in listings."""
     return _build(name, Type.SECRET, default, options)
 
 
 def Text(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # noqa: N802
-    """A text."""
+    """A string."""
     return _build(name, Type.TEXT, default, options)
 
 
@@ -105,6 +105,6 @@ def Uuid(name: str, *, default: Any = MISSING, **options: Any) -> Element:  # no
     return _build(name, Type.UUID, default, options)
 
 
-# As the model spells them.
+# Zato's spellings.
 CSV = Csv
 UUID = Uuid

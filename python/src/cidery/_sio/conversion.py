@@ -1,4 +1,4 @@
-"""Inputs that passed their declaration, as the types that Python has for them."""
+"""Conversion of validated inputs to Python types, such as `Decimal`, `date` and `UUID`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _FRACTION_OF_SECOND = re.compile(r"\.(\d+)")
 class Input(Bunch):
     """A declared input: a dict with dot access.
 
-    What is declared and absent reads as `None` by dot, and is not there for `in`, `get` and
-    `[...]`; a name that is not declared is an `AttributeError`.
+    A declared key that is absent reads as `None` by dot, and is absent for `in`, `get` and `[...]`.
+    A name that is not declared raises an `AttributeError`.
     """
 
     __slots__ = ("_declared",)
@@ -28,7 +28,7 @@ class Input(Bunch):
 
     @classmethod
     def with_declared(cls, names: frozenset[str], values: dict[str, Any]) -> Input:
-        """An input with names that may be absent."""
+        """Creates an input with the names of its declared elements."""
         self = cls(values)
         object.__setattr__(self, "_declared", names)
         return self
@@ -56,7 +56,7 @@ class Input(Bunch):
 
 
 def to_python_types(declared: Elements | None, value: Any) -> Any:
-    """The input of a handler, by its declaration."""
+    """Converts a validated input by its declaration."""
     if declared is None:
         return Bunch.of(value)
     if declared.is_list:
@@ -98,7 +98,7 @@ def _value(element: Element, value: Any) -> Any:
 
 
 def _date(text: str) -> Any:
-    # Years that Python has not stay the text that they are.
+    # Years that `datetime.date` does not support stay strings.
     return datetime.date.fromisoformat(text) if len(text) == 10 else text
 
 

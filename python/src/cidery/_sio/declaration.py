@@ -1,7 +1,7 @@
-"""Simple IO: the declared input and output of a service, as it is announced to a node.
+"""Simple IO: the declared input and output of a service, as announced to a node.
 
-The node checks by it; a worker only converts. The check that is here (`_check.py`) is for tests
-without a node, and says the same.
+The node validates by it, and the worker converts. `validation` implements the same rules for tests
+without a node.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ class Elements:
 
     @classmethod
     def of_any(cls, declared: Declared | Iterable[Declared] | Elements) -> Elements:
-        """The elements of a side that is given as one element, or as several."""
+        """The elements of a declaration: one element or several, by name or as objects."""
         if isinstance(declared, Elements):
             return declared
         if isinstance(declared, (str, Element)):
             declared = [declared]
         if not isinstance(declared, Iterable):
             raise TypeError(
-                f"{declared!r} declares no elements: names do, elements, or a class with typed"
+                f"{declared!r} is not a declaration: give names, elements, or a class with typed"
                 " fields"
             )
         return cls(tuple(Element.of_any(element) for element in declared))
 
     def to_proto(self) -> service_pb2.Elements:
-        """As the contract writes it."""
+        """Encodes it for the contract."""
         return service_pb2.Elements(
             elements=[element.to_proto() for element in self.elements],
             list=self.is_list,
@@ -47,7 +47,7 @@ class Elements:
 
     @classmethod
     def from_proto(cls, message: service_pb2.Elements) -> Elements:
-        """Reads it."""
+        """Decodes it from the contract."""
         return cls(
             elements=tuple(map(Element.from_proto, message.elements)),
             is_list=message.list,
@@ -57,7 +57,7 @@ class Elements:
 
 @dataclass(frozen=True)
 class CsvOptions:
-    """How CSV documents are read and written."""
+    """How CSV documents are parsed and written."""
 
     header: bool = True
     delimiter: str = ","
@@ -66,14 +66,14 @@ class CsvOptions:
 
 @dataclass(frozen=True)
 class Sio:
-    """What a service declares of its input and output."""
+    """The declaration of a service: its input and its output."""
 
     input: Elements | None = None
-    """What goes in. `None`: any value."""
+    """The input. `None`: any value."""
     output: Elements | None = None
-    """What comes out. `None`: any value."""
+    """The output. `None`: any value."""
     response_elem: str = ""
-    """The key that the output is wrapped in, if it is."""
+    """The key that wraps the output; empty for none."""
     unknown_keys: UnknownKeys = UnknownKeys.DROP
     empty_strings: EmptyStrings = EmptyStrings.REFUSE
     csv: CsvOptions | None = None
@@ -85,7 +85,7 @@ class Sio:
         output: Declared | Sequence[Declared] | Elements | None = None,
         **options: Any,
     ) -> Sio:
-        """Makes one of elements; `()` is a side without any, `None` one that takes anything."""
+        """Creates a declaration from elements; `()` declares no elements, `None` any value."""
         return cls(
             input=None if input is None else Elements.of_any(input),
             output=None if output is None else Elements.of_any(output),
@@ -93,7 +93,7 @@ class Sio:
         )
 
     def inferred(self) -> Sio:
-        """With the types that bare names mean in the model."""
+        """Infers the types of bare names by Zato's rules."""
 
         def side(elements: Elements | None) -> Elements | None:
             if elements is None:
@@ -104,7 +104,7 @@ class Sio:
         return dataclasses.replace(self, input=side(self.input), output=side(self.output))
 
     def to_proto(self) -> service_pb2.SimpleIo:
-        """As the contract writes it."""
+        """Encodes it for the contract."""
         csv = self.csv
         return service_pb2.SimpleIo(
             input=self.input.to_proto() if self.input is not None else None,
@@ -121,7 +121,7 @@ class Sio:
 
     @classmethod
     def from_proto(cls, message: service_pb2.SimpleIo) -> Sio:
-        """Reads it."""
+        """Decodes it from the contract."""
         csv = message.csv
         return cls(
             input=Elements.from_proto(message.input) if message.HasField("input") else None,

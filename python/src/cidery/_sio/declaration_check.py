@@ -1,6 +1,6 @@
-"""Whether a declaration is sound in itself: everything that is wrong with it at once.
+"""Validation of a declaration itself: all violations at once.
 
-For tests without a node; a node refuses the worker's hello with the same violations.
+For tests without a node; a node refuses a worker's hello with the same violations.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MAX_NUMBER = 2**29 - 1
 
 
 def check_declaration(sio: Sio) -> None:
-    """Raises what is wrong with a declaration: `DECLARATION_INVALID`."""
+    """Raises `DECLARATION_INVALID` with all violations of a declaration."""
     violations: list[Violation] = []
     for side, elements in (("input", sio.input), ("output", sio.output)):
         if elements is not None:
@@ -98,7 +98,7 @@ class _DeclarationChecker:
             self._check_default(element, at)
 
     def _check_unused_options(self, element: Element, at: str) -> None:
-        """What is declared and would not be looked at."""
+        """Reports options that have no effect on the element's type."""
         name = element.kind.value
         has_range = element.minimum is not None or element.maximum is not None
         if has_range and element.kind is not Type.INT:
@@ -110,7 +110,7 @@ class _DeclarationChecker:
             self.add_violation(at, "INVALID", message)
 
     def _check_default(self, element: Element, at: str) -> None:
-        # As the one element of a declaration that it is required in.
+        # Validates the default as the value of a required element.
         required = dataclasses.replace(
             element, name="default", is_optional=False, default_value=Element("").default_value
         )

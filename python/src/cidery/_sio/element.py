@@ -37,30 +37,30 @@ class Type(enum.Enum):
 
 
 class UnknownKeys(enum.Enum):
-    """What becomes of keys that are not declared."""
+    """The policy for keys that are not declared."""
 
     DROP = 1
-    """They are dropped; those of an input are named in the `cidery-ignored` metadata."""
+    """Dropped; those of an input are listed in the `cidery-ignored` metadata."""
     KEEP = 2
-    """They are handed on."""
+    """Kept."""
     REFUSE = 3
-    """They are violations."""
+    """Refused as violations."""
 
 
 class EmptyStrings(enum.Enum):
-    """What becomes of empty texts."""
+    """The policy for empty strings."""
 
     REFUSE = 1
-    """They are texts like any other: a violation where an element is no text."""
+    """Values like any other: a violation where the element is not a string."""
     ABSENT = 2
-    """They count as absent, in elements of every type."""
+    """Treated as absent, whatever the type of the element."""
 
 
 @dataclass(frozen=True)
 class Element:
-    """One declared element. Its methods answer with a changed copy.
+    """One declared element. Its methods return a changed copy.
 
-    A text is an element that takes any value: `"cust_id"` is required, `"-cust_id"` is not.
+    A string stands for an element of any type: `"cust_id"` is required, `"-cust_id"` is optional.
     """
 
     name: str
@@ -76,11 +76,11 @@ class Element:
     maximum: int | None = None
     keys: UnknownKeys | None = None
     is_bare: bool = False
-    # What the contract has no words for: a node is not told of it (`_beyond.py`).
+    # Beyond the contract: not announced to the node, and checked by the SDK (`local_checks`).
     each: Element | None = None
-    """What each value of a dict of any keys is, or each item of a list where that may be null."""
+    """The values of a dict with any keys, or the items of a list that may be null."""
     positions: tuple[Element, ...] = ()
-    """What the items of a list of just so many are, one by one."""
+    """The items of a tuple, one by one."""
     recursive_elements: Callable[[], tuple[Element, ...]] | None = dataclasses.field(
         default=None, compare=False
     )
@@ -88,16 +88,16 @@ class Element:
 
     @classmethod
     def of_any(cls, declared: Declared) -> Element:
-        """An element that is given as one, or by its name."""
+        """An element that is given as an object or by its name."""
         if isinstance(declared, Element):
             return declared
         if isinstance(declared, str):
             return dataclasses.replace(cls.named(declared), is_bare=True)
-        raise TypeError(f"an element is a text or made by `Int(...)` and the like: {declared!r}")
+        raise TypeError(f"an element is a name or an object such as `Int(...)`, not {declared!r}")
 
     @classmethod
     def named(cls, name: str, kind: Type = Type.AS_IS) -> Element:
-        """A required element; one whose name begins with `-` is optional."""
+        """A required element; a name that begins with `-` declares an optional one."""
         if len(name) > 1 and name.startswith("-"):
             return cls(name[1:], kind, is_optional=True)
         return cls(name, kind)
@@ -109,19 +109,19 @@ class Element:
 
     @property
     def has_default(self) -> bool:
-        """Whether something is there where it is absent."""
+        """Whether it has a default value."""
         return self.default_value is not MISSING
 
     def optional(self) -> Element:
-        """It may be absent."""
+        """Makes it optional."""
         return dataclasses.replace(self, is_optional=True)
 
     def default(self, value: Any) -> Element:
-        """What is there where it is absent. Implies that it may be."""
+        """Sets the value where it is absent, and makes it optional."""
         return dataclasses.replace(self, default_value=plain(value), is_optional=True)
 
     def description(self, text: str) -> Element:
-        """Says what it is, in a sentence."""
+        """Sets the description, one sentence."""
         return dataclasses.replace(self, about=text)
 
     def number(self, number: int) -> Element:
@@ -129,19 +129,19 @@ class Element:
         return dataclasses.replace(self, field_number=number)
 
     def one_of(self, *texts: str) -> Element:
-        """Allows these texts alone."""
+        """Allows only these strings."""
         return dataclasses.replace(self, texts=texts)
 
     def range(self, minimum: int | None = None, maximum: int | None = None) -> Element:
-        """Allows these whole numbers alone."""
+        """Allows only integers within these bounds."""
         return dataclasses.replace(self, minimum=minimum, maximum=maximum)
 
     def unknown_keys(self, policy: UnknownKeys) -> Element:
-        """Says what becomes of keys of this dict that are not declared."""
+        """Sets the policy for keys of this dict that are not declared."""
         return dataclasses.replace(self, keys=policy)
 
     def of(self, item: Declared | Type) -> Element:
-        """Declares what a list is of."""
+        """Sets the type of the items of a list."""
         if self.kind is not Type.LIST:
             raise TypeError(f"`of` is not for `{self.kind.value}`")
         if isinstance(item, Type):
@@ -149,21 +149,21 @@ class Element:
         return dataclasses.replace(self, item=dataclasses.replace(Element.of_any(item), name=""))
 
     def containing(self, *elements: Declared) -> Element:
-        """Declares the elements of a dict, or of each dict of a list."""
+        """Sets the elements of a dict, or of each dict of a list."""
         if self.kind not in (Type.DICT, Type.DICT_LIST):
             raise TypeError(f"`containing` is not for `{self.kind.value}`")
         declared = tuple(Element.of_any(element) for element in elements)
-        # A dict of nothing is any dict: on the wire the two are the same.
+        # No elements mean any keys: both are encoded in the same way.
         return dataclasses.replace(self, elements=declared or None)
 
     def inferred(self) -> Element:
-        """A bare name has the type that it means in the model."""
+        """Infers the type of a bare name by Zato's rules."""
         if not self.is_bare:
             return self
         return dataclasses.replace(self, kind=Type(inferred_type_name(self.name)), is_bare=False)
 
     def to_proto(self) -> service_pb2.Element:
-        """As the contract writes it."""
+        """Encodes it for the contract."""
         return service_pb2.Element(
             name=self.name,
             type=f"ELEMENT_TYPE_{self.kind.name}",
@@ -181,7 +181,7 @@ class Element:
 
     @classmethod
     def from_proto(cls, message: service_pb2.Element) -> Element:
-        """Reads it."""
+        """Decodes it from the contract."""
         default = message.default_json
         kind = service_pb2.ElementType.Name(message.type).removeprefix("ELEMENT_TYPE_")
         return cls(

@@ -1,4 +1,4 @@
-"""The types of bare names, by the rules of the model's version 3.2."""
+"""Type inference from bare names, by the rules of Zato 3.2."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECRETS = frozenset(
 
 
 def inferred_type_name(name: str) -> str:
-    """The name of the type that a name means.
+    """The name of the type that the name of an element implies.
 
     >>> [inferred_type_name(name) for name in ("cust_id", "is_active", "token", "idea")]
     ['Int', 'Bool', 'Secret', 'Text']

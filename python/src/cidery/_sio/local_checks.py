@@ -1,7 +1,7 @@
-"""What a declaration says beyond the contract, which a node is not told of: the SDK checks it.
+"""Local checks: the part of a declaration that the contract cannot express and the SDK validates.
 
-What each value of a dict of any keys is, the items of a tuple one by one, items that may be null,
-dicts that contain themselves. A node takes any dict and any list there.
+The values of a dict with any keys, the items of a tuple, items that may be null, and dicts that
+contain themselves. For a node each of these is any dict or any list.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cidery._sio.element import MISSING, Element, Type, UnknownKeys
 
 
 def local_part(sio: Sio) -> Sio:
-    """The part of a declaration that no node checks; a side without such a part takes anything."""
+    """The part of a declaration that no node validates; a side without one accepts any value."""
     return dataclasses.replace(sio, input=_local_side(sio.input), output=_local_side(sio.output))
 
 
@@ -36,29 +36,29 @@ def _local_element(element: Element) -> Element | None:
             return None
         elements = inside or None
         element = dataclasses.replace(element, elements=elements, item=item, keys=UnknownKeys.KEEP)
-    # Whether it has to be there is what a node knows.
+    # The node checks whether it is present.
     return dataclasses.replace(element, is_optional=True, default_value=MISSING)
 
 
 def needs_local_check(element: Element) -> bool:
-    """Whether it says itself what a node is not told of."""
+    """Whether the element itself has a part that no node validates."""
     return bool(element.each or element.positions or element.recursive_elements)
 
 
 def refuse_hidden_secrets(elements: tuple[Element, ...]) -> None:
-    """A node cannot mask what it is not told of: a `TypeError` names it."""
+    """Raises a `TypeError` for a secret in such a part: a node could not mask it."""
     for element in elements:
         hidden = [*([element.each] if element.each else ()), *element.positions]
         hidden += element.recursive_elements() if element.recursive_elements is not None else ()
         if contains_secret(tuple(hidden)):
-            message = "what it is of has a secret, which a node would not know and not mask"
+            message = "its values contain a secret, which a node could not mask"
             raise TypeError(f"`{element.name}`: {message}")
         refuse_hidden_secrets(element.elements or ())
         refuse_hidden_secrets((element.item,) if element.item else ())
 
 
 def contains_secret(elements: tuple[Element, ...]) -> bool:
-    """Whether a secret is among these, or in them."""
+    """Whether an element, or one within it, is a secret."""
     for element in elements:
         inside = (
             *(element.elements or ()),

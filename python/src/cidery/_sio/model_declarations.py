@@ -1,9 +1,9 @@
-"""Classes with typed fields as declarations.
+"""Declarations from models: classes with typed fields.
 
-`str int float bool Decimal date datetime UUID bytes list dict` mean the elements of those names;
-`T | None` and fields with defaults are optional; `Annotated[int, Int("").number(7)]` says more.
-What a declaration has no words for (what a dict of any keys is of, a tuple of several types, a
-class that contains itself) is kept beside it, for `_beyond.py`.
+`str int float bool Decimal date datetime UUID bytes list dict` declare the elements of those types;
+`T | None` and fields with defaults are optional; `Annotated[int, Int("").number(7)]` sets options.
+What the contract cannot express (values of a dict with any keys, tuples of several types, a class
+that contains itself) is kept for `local_checks`.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ _ELEMENT_TYPES: dict[Any, Type] = {
     frozenset: Type.LIST,
     dict: Type.DICT,
 }
-# What an element is of. One that says none of it has what the hint beside it says.
+# The content of an element. An annotation without any keeps that of its hint.
 _CONTENT_FIELDS = ("elements", "item", "texts", "each", "positions", "recursive_elements")
 
 
 def elements_of_model(model: Any, *, is_output: bool = False) -> Elements:
-    """The declaration that a model, or a list of it, is: of what goes in, or of what comes out."""
+    """The elements of a model, or of a list of one, as an input or as an output."""
     item = list_item_model(model)
     elements = _ModelReader(is_output).elements(model if item is None else item)
     refuse_hidden_secrets(elements)
@@ -62,12 +62,12 @@ def elements_of_model(model: Any, *, is_output: bool = False) -> Elements:
 
 
 def has_one_item_type(args: tuple[Any, ...]) -> bool:
-    """Whether a list, or a tuple, has items of one type."""
+    """Whether all items of a list or a tuple have one type."""
     return all(arg == args[0] for arg in args if arg is not ...)
 
 
 class _ModelReader:
-    """What hints mean, inside of some models."""
+    """Converts hints to elements; `enclosing` are the models around them."""
 
     def __init__(self, is_output: bool, inside: tuple[Any, ...] = ()) -> None:
         self._is_output = is_output
@@ -109,7 +109,7 @@ class _ModelReader:
             return self._dict(hint, name)
         kind = _ELEMENT_TYPES.get(hint)
         if kind is None:
-            raise TypeError(f"`{name}`: {hint!r} is no type that can be declared")
+            raise TypeError(f"`{name}`: {hint!r} is not a type that can be declared")
         return Element(name, kind)
 
     def _annotated(self, args: tuple[Any, ...], name: str) -> Element:
@@ -129,7 +129,7 @@ class _ModelReader:
 
     def _dict(self, model: Any, name: str) -> Element:
         if model in self._enclosing:
-            # It has no end that could be written down.
+            # A recursive class has no finite declaration.
             recursive_elements = functools.partial(
                 _elements_of_recursive_model, model, self._is_output
             )
@@ -158,7 +158,7 @@ def _elements_of_recursive_model(model: Any, is_output: bool) -> tuple[Element, 
 
 
 def _enum_element(name: str, values: tuple[Any, ...]) -> Element:
-    """An enum, or a literal: what is not text has no words."""
+    """An enum or a literal; one with values other than strings is an element of any type."""
     if all(isinstance(value, str) for value in values):
         return Element(name, Type.TEXT, texts=values)
     return Element(name)

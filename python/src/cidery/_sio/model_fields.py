@@ -1,7 +1,4 @@
-"""Classes with typed fields, whichever library made them: what their fields are.
-
-Dataclasses, pydantic and attrs models, typed dicts.
-"""
+"""The fields of models: dataclasses, pydantic and attrs classes, typed dicts."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from typing import Any
 
 from cidery._sio.element import MISSING
 
-# Of several kinds of collection: the one that is made of what comes in.
+# The concrete type for an abstract collection type.
 _CONCRETE_TYPES: dict[Any, type] = {
     abc.Collection: list,
     abc.Iterable: list,
@@ -25,16 +22,16 @@ _CONCRETE_TYPES: dict[Any, type] = {
     abc.Sequence: list,
     abc.Set: set,
 }
-# Factories that make the same each time: what they make can be announced.
+# Factories with a constant result, which can be announced as a default.
 _CONSTANT_FACTORIES = (list, dict, set, frozenset, tuple, str, int, float, bool, bytes)
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelField:
-    """One field."""
+    """A field of a model."""
 
     name: str
-    """What callers call it."""
+    """The name on the wire."""
     hint: Any
     default: Any = MISSING
     is_optional: bool = False
@@ -52,12 +49,12 @@ def is_model(declared: Any) -> bool:
 
 
 def is_typed_dict(declared: Any) -> bool:
-    """Whether it is a typed dict: one of `typing_extensions` is none to `typing`."""
+    """Whether it is a typed dict; `typing` does not recognize those of `typing_extensions`."""
     return typing.is_typeddict(declared) or hasattr(declared, "__required_keys__")
 
 
 def list_item_model(declared: Any) -> Any:
-    """The model of `list[Model]`, or nothing."""
+    """The model of `list[Model]`; `None` for others."""
     if typing.get_origin(declared) is list:
         (item,) = typing.get_args(declared)
         return item if is_model(item) else None
@@ -65,7 +62,7 @@ def list_item_model(declared: Any) -> Any:
 
 
 def resolve_hint(hint: Any) -> Any:
-    """The hint behind names for it, and behind what only says whether it has to be there."""
+    """The hint behind type aliases, `NewType`, `Required` and `NotRequired`."""
     while True:
         if getattr(typing.get_origin(hint), "_name", "") in ("Required", "NotRequired"):
             (hint,) = typing.get_args(hint)
@@ -78,13 +75,13 @@ def resolve_hint(hint: Any) -> Any:
 
 
 def concrete_origin(hint: Any) -> Any:
-    """What a hint with arguments is made of: a list for `Sequence[int]`, a dict for `Mapping`."""
+    """The concrete type of a hint: `list` for `Sequence[int]`, `dict` for `Mapping`."""
     origin = typing.get_origin(hint)
     return _CONCRETE_TYPES.get(origin, origin)
 
 
 def fields_of(model: Any, *, is_output: bool) -> list[ModelField]:
-    """The fields that callers fill, or those that they get."""
+    """The fields of a model as an input, or as an output."""
     if hasattr(model, "model_fields"):
         return _pydantic_fields(model, is_output)
     hints = typing.get_type_hints(model, include_extras=True)
@@ -101,7 +98,7 @@ def fields_of(model: Any, *, is_output: bool) -> list[ModelField]:
 
 
 def requires_argument(model: Any, name: str) -> bool:
-    """Whether nothing can be made without a field: its class has no default for it."""
+    """Whether the constructor requires the field: its class has no default for it."""
     for field in dataclasses.fields(model) if dataclasses.is_dataclass(model) else ():
         if field.name == name:
             missing = dataclasses.MISSING
@@ -171,7 +168,7 @@ def _pydantic_field(name: str, field: Any) -> ModelField:
 def _field_with_factory(
     name: str, hint: Any, factory: Callable[..., Any], description: str
 ) -> ModelField:
-    """A field whose default the model makes for each call: a new id, the time."""
+    """A field with a default factory: the worker calls it for each invocation."""
     is_constant = any(factory is each for each in _CONSTANT_FACTORIES)
     return ModelField(name, hint, factory() if is_constant else MISSING, True, description)
 
@@ -181,6 +178,6 @@ def _field_with_default(
 ) -> ModelField:
     if default is missing:
         return ModelField(name, hint, description=description)
-    # A default of `None` is what is there when nothing is.
+    # A default of `None` means that the field is absent.
     value = MISSING if default is None else default
     return ModelField(name, hint, value, True, description)

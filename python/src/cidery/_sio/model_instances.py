@@ -1,6 +1,6 @@
-"""Instances of models, made of an input that passed its declaration.
+"""Instances of models, built from validated inputs.
 
-What a model refuses beyond that is said of all of them at once, each with its path.
+What a model itself refuses becomes violations: all of them at once, each with its path.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cidery._values.json_pointer import join_pointer
 
 
 def build_instance(model: Any, value: Any) -> Any:
-    """A model, or a list of it, made of an input that passed its declaration."""
+    """Builds a model, or a list of models, from a validated input."""
     builder = _InstanceBuilder()
     item = list_item_model(model)
     if item is None:
@@ -40,13 +40,13 @@ def build_instance(model: Any, value: Any) -> Any:
 
 
 class _InstanceBuilder:
-    """The values of fields, with the models and enums in them; `None` where one is refused."""
+    """Converts values to the types of the hints; `None` for a value that is refused."""
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
 
     def model(self, model: Any, value: Any, path: str) -> Any:
-        """A model, made of a dict that passed its declaration."""
+        """Builds a model from a validated dict."""
         before = len(self.violations)
         hints = {field.name: field.hint for field in fields_of(model, is_output=False)}
         built = {
@@ -55,7 +55,7 @@ class _InstanceBuilder:
             if name in hints
         }
         if len(self.violations) > before:
-            # It would complain about what is missing in it.
+            # The constructor would report the refused fields as missing.
             return None
         return self._try_build(path, lambda: _construct(model, value, built, hints))
 
@@ -104,14 +104,14 @@ def _construct(
     if params is not None and not params.init:
         return _fill(model, built)
     for name in hints:
-        # `T | None` without a default: whoever leaves it out means `None`.
+        # A field of type `T | None` without a default is `None` where it is absent.
         if name not in built and requires_argument(model, name):
             built[name] = None
     return model(**built)
 
 
 def _fill(model: Any, built: dict[str, Any]) -> Any:
-    """A model without a constructor, as those of the model system are: it is filled in."""
+    """Builds a model without a constructor, as Zato's models are, by setting its attributes."""
     instance = model.__new__(model)
     for field in dataclasses.fields(model):
         if field.name in built:

@@ -1,7 +1,7 @@
-"""One value of one type that is no dict and no list: what is accepted, and what it becomes.
+"""Parsing of scalar values by the type of their element.
 
-Nothing is guessed: a text is taken where it says exactly one value of the type, and no digit is
-dropped. The rules are those of the node, one by one.
+Nothing is guessed: a string is accepted if it denotes exactly one value of the type, and no digit
+is lost. The rules are equal to those of the node.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MAX_QUOTED_CHARS = 60
 
 
 class InvalidValue(Exception):
-    """What is wrong with a value."""
+    """A value that violates the type of its element."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -43,18 +43,18 @@ class InvalidValue(Exception):
 
 
 def parse_scalar(element: Element, value: Any) -> Any:
-    """Reads a value of an element whose type is no list and no dict."""
+    """Parses a value of a scalar type."""
     parse = _PARSERS.get(element.kind)
     return value if parse is None else parse(element, value)
 
 
 def wrong_type(value: Any, expected: str) -> InvalidValue:
-    """`{value} is not {wanted}`."""
+    """The violation for a value of another type."""
     return InvalidValue("WRONG_TYPE", f"{describe_value(value)} is not {expected}")
 
 
 def describe_value(value: Any) -> str:
-    """A value in the words of whoever sent it."""
+    """Describes a value in an error message, in the terms of JSON."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, decimal.Decimal)):
@@ -68,7 +68,7 @@ def describe_value(value: Any) -> str:
 
 
 def number_to_text(value: int | float | decimal.Decimal) -> str:
-    """The shortest text of a number, as the node writes it: `0.00001`, `1e300`."""
+    """The shortest text of a number, equal to that of the node: `0.00001`, `1e300`."""
     if isinstance(value, decimal.Decimal):
         return decimal_to_text(value)
     if not isinstance(value, float):
@@ -120,7 +120,7 @@ def _parse_secret(_: Element, value: Any) -> str:
     try:
         return _to_text(value)
     except InvalidValue:
-        # What was sent is not shown.
+        # A message about a secret never contains its value.
         raise InvalidValue("WRONG_TYPE", "is not text") from None
 
 
@@ -203,7 +203,7 @@ def _is_date(text: str) -> bool:
     if not found:
         return False
     year, month, day = (int(part) for part in found.groups())
-    # Years before the first repeat the calendar of those that Python knows.
+    # Years before 1 repeat the 400-year cycle of the calendar that Python supports.
     calendar_year = year if 1 <= year <= 9999 else (year - 1) % 400 + 1
     try:
         datetime.date(calendar_year, month, day)
@@ -231,7 +231,7 @@ def _parse_date_time(_: Element, value: Any) -> str:
         instant = instant.astimezone(datetime.timezone.utc)
     except OverflowError:
         raise InvalidValue("OUT_OF_RANGE", f"{text} is outside the years 1 to 9999") from None
-    # Nanoseconds, of which Python has a thousandth.
+    # Nanoseconds: `datetime` holds only microseconds.
     fraction = (found["fraction"] or "")[:9].rstrip("0")
     return f"{instant:%Y-%m-%dT%H:%M:%S}".zfill(19) + (f".{fraction}Z" if fraction else "Z")
 
@@ -263,7 +263,7 @@ def _parse_bytes(_: Element, value: Any) -> bytes:
     except (binascii.Error, ValueError):
         raise _malformed(value, "base64 (RFC 4648)") from None
     if base64.b64encode(decoded).decode().rstrip("=") != unpadded:
-        # Bits after the last byte: another text for the same bytes.
+        # The bits after the last byte are not zero: the encoding is not canonical.
         raise _malformed(value, "base64 (RFC 4648)")
     return decoded
 

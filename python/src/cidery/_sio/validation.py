@@ -1,7 +1,7 @@
-"""Values against their declaration: everything that is wrong at once, each with its path.
+"""Validation of values against a declaration: all violations at once, each with its path.
 
-For tests without a node, and for what a node is not told of (`_beyond.py`). A node does the same,
-and a service that it runs has passed it.
+Used by tests without a node, and for the part that no node validates (`local_checks`). A node
+validates by the same rules before it dispatches.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ _TEXT = Element("", Type.TEXT)
 
 @dataclasses.dataclass
 class ValidationResult:
-    """What came of a check: a value, or violations."""
+    """The result of a validation: a value, or violations."""
 
     value: Any = None
     ignored: list[str] = dataclasses.field(default_factory=list)
-    """The keys that are not declared and were dropped; `*` stands for any index of a list."""
+    """Keys that were dropped since they are not declared; `*` stands for any index of a list."""
     violations: list[Violation] = dataclasses.field(default_factory=list)
     omitted: int = 0
-    """How many violations there are beyond those."""
+    """The number of violations beyond those."""
 
     @property
     def facts(self) -> dict[str, str]:
-        """What a failure says beside the violations."""
+        """The facts of a failure with these violations."""
         return {"violations_omitted": str(self.omitted)} if self.omitted else {}
 
 
 def check_input(sio: Sio, value: Any) -> ValidationResult:
-    """Checks a plain input. Anything goes where none is declared."""
+    """Validates a plain input. Without a declaration any value is valid."""
     return _check(sio, sio.input, value, is_output=False)
 
 
 def check_output(sio: Sio, value: Any) -> ValidationResult:
-    """Checks a plain output, before it is wrapped in `response_elem`."""
+    """Validates a plain output, before it is wrapped in `response_elem`."""
     return _check(sio, sio.output, value, is_output=True)
 
 
 def validated_input(sio: Sio, value: Any) -> ValidationResult:
-    """Checks an input; raises `INPUT_INVALID` with all that is wrong with it."""
+    """Validates an input; raises `INPUT_INVALID` with all violations."""
     result = check_input(sio, value)
     if result.violations:
         raise InvalidArgument(
@@ -62,7 +62,7 @@ def validated_input(sio: Sio, value: Any) -> ValidationResult:
 
 
 def validated_output(sio: Sio, value: Any) -> ValidationResult:
-    """Checks an output; raises `OUTPUT_INVALID` with all that is wrong with it."""
+    """Validates an output; raises `OUTPUT_INVALID` with all violations."""
     result = check_output(sio, value)
     if result.violations:
         message = f"the service broke its own declaration: {summarize(result.violations)}"
@@ -81,7 +81,7 @@ def _check(sio: Sio, declared: Elements | None, value: Any, *, is_output: bool) 
 
 
 class _Validator:
-    """The walk over a value and its declaration."""
+    """Walks a value and its declaration, and collects violations."""
 
     def __init__(self, sio: Sio, is_output: bool) -> None:
         self.sio = sio
@@ -108,7 +108,7 @@ class _Validator:
         return out
 
     def element(self, element: Element, given: dict[str, Any]) -> tuple[Any] | None:
-        """The value of an element, in a tuple; nothing where it is absent."""
+        """The value of an element, in a tuple; `None` where it is absent."""
         is_there = element.name in given
         value = given.get(element.name)
         absent = not is_there or (value is None and element.kind is not Type.AS_IS)
@@ -195,7 +195,7 @@ class _Validator:
         return out
 
     def csv(self, value: Any) -> Any:
-        """Texts: a list for handlers, one text with commas for callers."""
+        """Strings: a list for handlers, one string with commas for callers."""
         if isinstance(value, str):
             if self.is_output:
                 return value
@@ -241,7 +241,7 @@ class _Validator:
                 ignored.append(name)
 
     def add_wrong_type(self, value: Any, wanted: str) -> None:
-        # A text may be what holds the secret.
+        # A string may contain the secret.
         if isinstance(value, str) and self.has_secrets:
             value = "***"
         self.add_violation(scalars.wrong_type(value, wanted))

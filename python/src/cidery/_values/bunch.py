@@ -1,4 +1,4 @@
-"""Dicts with dot access: what responses and inputs are read as."""
+"""`Bunch`: a dict whose keys are attributes as well."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Bunch(dict[str, Any]):
     """A dict whose keys are attributes as well, at every level.
 
     A key that is also the name of a method of `dict` (`items`, `keys`, …) is read by `[...]`.
-    `at("a.0.b")` reads a dotted path, `deepcopy()` copies, `require_any("a", "b")` reads the first
-    that is there; keys of these names win.
+    `at("a.0.b")` reads a dotted path, `deepcopy()` copies, and `require_any("a", "b")` returns the
+    first key with a value; a key of one of these names takes precedence.
 
     >>> response = Bunch.of({"customer": {"name": "Ann", "phones": [{"no": "1"}]}})
     >>> response.customer.name, response["customer"].phones[0].no
@@ -28,11 +28,11 @@ class Bunch(dict[str, Any]):
 
     @classmethod
     def of(cls, value: Any) -> Any:
-        """The same value, with every dict in it a `Bunch`."""
+        """Converts every dict within a value to a `Bunch`."""
         if isinstance(value, dict):
             bunch = cls(value)
             for key, item in value.items():
-                # Most are scalars: those are there already.
+                # Scalars, which are most items, are copied already.
                 if isinstance(item, (dict, list)):
                     bunch[key] = cls.of(item)
             return bunch
@@ -71,11 +71,11 @@ class Bunch(dict[str, Any]):
         return (type(self), (dict(self),))
 
 
-# Not methods of the class: a key of that name must be read by dot as any other.
+# Not methods of the class: a key of the same name takes precedence.
 
 
 def _at(bunch: Bunch, path: str, default: Any = _MISSING) -> Any:
-    """What is at a dotted path, `role_list.0.name`; a `KeyError` where there is nothing."""
+    """The value at a dotted path, such as `role_list.0.name`; a `KeyError` without one."""
     found: Any = bunch
     for step in path.split("."):
         try:
@@ -88,7 +88,7 @@ def _at(bunch: Bunch, path: str, default: Any = _MISSING) -> Any:
 
 
 def _require_any(bunch: Bunch, *names: str) -> Any:
-    """The first of these that is there; a `ValueError` where none is."""
+    """The value of the first of these keys that has one; a `ValueError` without any."""
     for name in names:
         if bunch.get(name) not in (None, ""):
             return bunch[name]

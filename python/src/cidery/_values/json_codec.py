@@ -1,4 +1,4 @@
-"""JSON for values: every digit is kept, also of numbers that a double does not hold."""
+"""JSON encoding and decoding without loss of digits."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cidery._values.struct_pb import bytes_to_base64
 
 
 def parse_json(text: bytes | str) -> Any:
-    """Reads JSON; dicts are `Bunch`es."""
+    """Decodes JSON; dicts become `Bunch`es."""
     return Bunch.of(parse_json_exact(text))
 
 
 def parse_json_exact(text: str | bytes) -> Any:
-    """Reads JSON with every digit: a number that a double does not hold is a `Decimal`."""
+    """Decodes JSON; a number that a double cannot represent becomes a `Decimal`."""
     return json.loads(text, parse_float=_parse_number)
 
 
@@ -27,7 +27,7 @@ def _parse_number(text: str) -> float | decimal.Decimal:
 
 
 def to_json(value: Any) -> str:
-    """Writes a plain value as JSON."""
+    """Encodes a plain value as JSON."""
 
     def other(value: Any) -> str:
         return bytes_to_base64(value) if isinstance(value, bytes) else str(value)

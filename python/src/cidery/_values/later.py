@@ -1,26 +1,27 @@
-"""Handlers that answer later: a webhook, a person or another system gives the outcome, by a token.
+"""`Later`: the result of a handler whose outcome is given later, by `Client.complete`.
 
-Nothing here imports the rest, so that whatever carries payloads can refuse to carry this.
+Imports nothing, so that the encoding of payloads can refuse it.
 """
 
 from __future__ import annotations
 
 
 class Later:
-    """That a handler answers later.
+    """Async completion: the handler returns, and another process gives the outcome.
 
-    It gives `cid` and `token` to whoever will call `Client.complete` with them, and returns this:
-    its slot is free from then on, and its caller waits on. In the background that survives
-    restarts; it ends when the attempt's timeout, which begins anew, or the deadline passes.
+    A handler passes `cid` and `token` to the process that will call `Client.complete`, and returns
+    this object. Its permit is released, and its caller keeps waiting. In the background the
+    invocation survives restarts; it ends when the timeout of the attempt, which restarts when the
+    handler returns, or the deadline passes.
     """
 
     __slots__ = ("cid", "token")
 
     def __init__(self, cid: str, token: str) -> None:
         self.cid = cid
-        """The invocation."""
+        """The CID of the invocation."""
         self.token = token
-        """What the outcome is given with. A secret: whoever has it decides the outcome."""
+        """The completion token. A secret: it authorizes giving the outcome."""
 
     def __repr__(self) -> str:
         return f"Later(cid={self.cid!r})"

@@ -1,6 +1,7 @@
-"""Any Python object as a payload: what it is made of, as dicts, lists and scalars.
+"""Conversion of any Python object to a plain value: dicts, lists and scalars.
 
-What cannot be carried is a `TypeError` that names the path to it; nothing is turned into null.
+An object that cannot be converted raises a `TypeError` with its path; nothing becomes null
+silently.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ _NOT_SERIALIZABLE = (
 
 
 def plain(value: Any) -> Any:
-    """The value as dicts, lists, texts, numbers, booleans, bytes and `None`."""
+    """Converts an object to dicts, lists, strings, numbers, booleans, bytes and `None`."""
     return _to_plain(value, "", ())
 
 
 def _to_plain(value: Any, path: str, ancestors: tuple[int, ...]) -> Any:
     if type(value) in _PLAIN_TYPES:
         return value
-    # What is a dict is no scalar: it need not be asked about all of those.
+    # A dict is never a scalar: skips those checks.
     scalar = None if isinstance(value, dict) else _scalar(value)
     if scalar is not None:
         return scalar[0]
@@ -66,7 +67,7 @@ def _to_plain(value: Any, path: str, ancestors: tuple[int, ...]) -> Any:
 
 
 def _scalar(value: Any) -> tuple[Any] | None:
-    """A scalar that is not one already; in a tuple, since it may be `None`."""
+    """Converts a scalar to a plain one, in a tuple since it may be `None`; `None` for others."""
     if isinstance(value, enum.Enum):
         return (_to_plain(value.value, "", ()),)
     if isinstance(value, (datetime.date, datetime.time)):
@@ -87,11 +88,11 @@ def _scalar(value: Any) -> tuple[Any] | None:
 
 
 def _members(value: Any, path: str) -> Mapping[Any, Any] | list[Any]:
-    """One level of an object: what it is made of."""
+    """One level of an object: its items or its fields."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, _NOT_SERIALIZABLE):
-        raise TypeError(f"{_location(path)} is {_type_of(value)}, which cannot be carried")
+        raise TypeError(f"{_location(path)} is {_type_of(value)}, which cannot be serialized")
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {name: getattr(value, name) for name in value._fields}
     if isinstance(value, Collection) and not hasattr(value, "to_dict"):
@@ -103,7 +104,7 @@ def _members(value: Any, path: str) -> Mapping[Any, Any] | list[Any]:
         return {a.name: getattr(value, a.name) for a in type(value).__attrs_attrs__}
     for method in ("to_dict", "model_dump"):
         if callable(getattr(value, method, None)):
-            # Whoever gives a field another name means it for what is sent.
+            # Aliases of a pydantic model are the names on the wire.
             is_pydantic = method == "model_dump" and hasattr(type(value), "model_fields")
             members = getattr(value, method)(**({"by_alias": True} if is_pydantic else {}))
             if not isinstance(members, Mapping):
@@ -125,9 +126,9 @@ def _public_attributes(value: Any, path: str) -> Mapping[str, Any]:
         if not name.startswith("_") and hasattr(value, name)
     }
     if not attributes and type(value).__module__ == "builtins":
-        raise TypeError(f"{_location(path)} is {_type_of(value)}, which cannot be carried")
+        raise TypeError(f"{_location(path)} is {_type_of(value)}, which cannot be serialized")
     if not attributes and not hasattr(value, "__dict__"):
-        raise TypeError(f"{_location(path)} is {_type_of(value)}, which cannot be carried")
+        raise TypeError(f"{_location(path)} is {_type_of(value)}, which cannot be serialized")
     return attributes
 
 

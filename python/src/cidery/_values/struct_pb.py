@@ -1,7 +1,7 @@
-"""Plain values to `google.protobuf.Struct` and `Value`, and back, by the rules of the contract.
+"""Encoding of plain values as `google.protobuf.Struct` and `Value`, and decoding.
 
-`Struct` has doubles only: integers beyond ±(2^53-1) and decimals become decimal texts, bytes
-become base64 texts; a double without a fraction within that range is read as an integer.
+`Struct` has doubles only. Integers beyond ±(2^53-1) and decimals are encoded as decimal strings,
+bytes as base64; a double without a fraction within that range is decoded as an integer.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ _TYPES_WITHOUT_PATH = frozenset((bool, int, bytes, type(None)))
 
 
 def to_value(value: Any) -> Value:
-    """Writes a plain value."""
+    """Encodes a plain value."""
     out = Value()
     fill_value(out, value)
     return out
 
 
 def to_struct(value: dict[str, Any]) -> Struct:
-    """Writes a plain dict."""
+    """Encodes a plain dict."""
     out = Struct()
     fill_struct(out, value)
     return out
 
 
 def fill_value(out: Value, value: Any) -> None:
-    """Writes a plain value where it goes: a copy of a message costs as much as its making."""
+    """Encodes a plain value into a message in place, which avoids a copy."""
     _fill(out, value, "", 0)
 
 
 def fill_struct(out: Struct, value: dict[str, Any]) -> None:
-    """Writes a plain dict where it goes."""
+    """Encodes a plain dict into a message in place."""
     _fill_dict(out, value, "", 1)
 
 
 def from_value(value: Value) -> Any:
-    """Reads a value; dicts are `Bunch`es."""
+    """Decodes a value; dicts become `Bunch`es."""
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         return value.string_value
@@ -63,30 +63,30 @@ def from_value(value: Value) -> Any:
 
 
 def from_struct(struct: Struct) -> Bunch:
-    """Reads a dict."""
+    """Decodes a dict."""
     return Bunch((key, from_value(value)) for key, value in struct.fields.items())
 
 
 def from_list(items: ListValue) -> list[Any]:
-    """Reads a list."""
+    """Decodes a list."""
     return [from_value(item) for item in items.values]
 
 
 def from_double(number: float) -> int | float:
-    """A double without a fraction, in the range where each has its own, is an integer."""
+    """Decodes a number: an integer where a double represents each integer exactly."""
     if abs(number) <= MAX_SAFE_INTEGER and number.is_integer():
-        # Negative zero has no integer.
+        # Negative zero stays a float: no integer represents it.
         return number if number == 0 and math.copysign(1, number) < 0 else int(number)
     return number
 
 
 def round_trip(value: Any) -> Any:
-    """What of a plain value comes out at the other end."""
+    """Encodes and decodes a plain value: the value that the receiver gets."""
     return from_value(to_value(value))
 
 
 def bytes_to_base64(value: bytes) -> str:
-    """Bytes as `Struct` and JSON carry them."""
+    """Encodes bytes as `Struct` and JSON carry them."""
     return base64.b64encode(value).decode("ascii")
 
 
@@ -115,7 +115,7 @@ def _fill(out: Value, value: Any, path: str, depth: int) -> None:
     elif isinstance(value, list):
         _check_depth(path, depth + 1)
         items = out.list_value
-        # Said even where it is empty.
+        # Sets the field of an empty list as well.
         items.SetInParent()
         for index, item in enumerate(value):
             _fill(items.values.add(), item, f"{path}/{index}", depth + 1)
@@ -128,13 +128,13 @@ def _fill_dict(out: Struct, value: dict[str, Any], path: str, depth: int) -> Non
     _check_depth(path, depth)
     fields = out.fields
     for key, item in value.items():
-        # A path is only needed by what has parts, or cannot be carried.
+        # Only containers, strings and floats can fail and need a path.
         item_path = path if type(item) in _TYPES_WITHOUT_PATH else join_pointer(path, key)
         _fill(fields[_checked_text(key, path)], item, item_path, depth)
 
 
 def decimal_to_text(value: decimal.Decimal) -> str:
-    """Every digit, in the notation of JSON."""
+    """The digits of a decimal in the notation of JSON."""
     return str(value).replace("E+", "E").replace("E", "e")
 
 

@@ -1,8 +1,8 @@
-"""The stream of a worker: connects, answers, comes back with its session.
+"""The connection of a worker: its stream, with reconnects and session resumption.
 
-It has an event loop and a thread of its own, and nothing of the user's runs there: a handler that
-burns CPU does not keep it from answering. A result is kept until the node says that it has it: a
-stream that breaks may lose what was on its way.
+It has an event loop and a thread of its own, on which no handler runs: a CPU-bound handler cannot
+delay heartbeats. A result is kept until the node acknowledges it, since a broken stream may lose
+messages in transit.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _WELCOME_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 5.0
 _INITIAL_BACKOFF = 0.1
 _MAX_BACKOFF = 5.0
-# HTTP/2 PING: how often, and how long the answer may take.
+# The interval of HTTP/2 keepalive pings, and the timeout of their acknowledgements.
 _KEEPALIVE = (
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -49,15 +49,15 @@ _EOF: Any = getattr(grpc.aio, "EOF")  # noqa: B009
 
 @dataclass
 class InFlightDispatch:
-    """A dispatch under way."""
+    """A dispatch whose handler runs."""
 
     cancel: Callable[[], None]
     items: list[worker_pb2.DispatchItem] = field(default_factory=list)
-    """What it has emitted: the node may not have it."""
+    """The emitted items, which are sent again if the stream breaks."""
 
 
 class Connection:
-    """The stream, made again whenever it breaks. All that changes, changes in its thread."""
+    """The stream to a node, reopened when it breaks. Its state belongs to its own thread."""
 
     def __init__(
         self,
@@ -73,52 +73,52 @@ class Connection:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="cidery-connection", daemon=True)
         self.welcomed: concurrent.futures.Future[None] = concurrent.futures.Future()
-        """Done once the node has welcomed the worker, or said why not."""
+        """Completes when the node welcomes the worker, or refuses it."""
         self.worker_id = ""
         self._session = ""
         self._in_flight: dict[str, InFlightDispatch] = {}
         self._results: dict[str, tuple[InFlightDispatch, worker_pb2.DispatchResult]] = {}
         self._outbox: Outbox | None = None
         self._is_draining = False
-        # The node has said that no dispatch follows.
+        # Whether the node has acknowledged the drain: no dispatch follows.
         self._is_drained = False
         self._is_closed = False
-        # What other threads have to say.
+        # Actions that other threads post to the loop.
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
         self._wakeup_scheduled = False
         self._idle = threading.Event()
         self._idle.set()
 
     def start(self) -> None:
-        """Begins to serve."""
+        """Starts the thread."""
         self._thread.start()
 
     @property
     def in_flight(self) -> int:
-        """How many dispatches are under way."""
+        """The number of dispatches in flight."""
         return len(self._in_flight)
 
     @property
     def is_alive(self) -> bool:
-        """Whether it serves, or tries to."""
+        """Whether it is connected or reconnects."""
         return self._thread.is_alive()
 
     def join(self, timeout: float | None = None) -> None:
-        """Waits until it has ended."""
+        """Waits for the end of the thread."""
         self._thread.join(timeout)
 
-    # From other threads.
+    # Called from other threads.
 
     def call(self, call: UnaryCall) -> concurrent.futures.Future[Reply]:
         """Makes a nested call."""
         return asyncio.run_coroutine_threadsafe(self._call(call), self._loop)
 
     def send_progress(self, request: Request) -> None:
-        """Says something that is of no use later."""
+        """Sends a progress report; it is dropped while there is no stream."""
         self._post(lambda: self._send(request))
 
     def send_item(self, item: worker_pb2.DispatchItem) -> None:
-        """Sends an item, and keeps it: where the stream breaks it is sent again."""
+        """Sends an item, and keeps it in case the stream breaks."""
 
         def action() -> None:
             in_flight = self._in_flight.get(item.token)
@@ -133,7 +133,7 @@ class Connection:
         """Sends the result of a dispatch."""
 
         def action() -> None:
-            # Handed back, or void: nobody wants it.
+            # The dispatch was handed back or is void: the result is discarded.
             in_flight = self._in_flight.pop(result.token, None)
             if in_flight is not None:
                 self._results[result.token] = (in_flight, result)
@@ -143,7 +143,7 @@ class Connection:
         self._post(action)
 
     def drain(self) -> None:
-        """Takes nothing new."""
+        """Tells the node to send no more dispatches."""
 
         def action() -> None:
             self._is_draining = True
@@ -152,14 +152,14 @@ class Connection:
         self._post(action)
 
     def wait_idle(self, timeout: float) -> bool:
-        """Waits until nothing is under way, and nothing more can come.
+        """Waits until no dispatch is in flight and the node has acknowledged the drain.
 
-        What was on its way when the worker said that it drains would be lost otherwise.
+        Dispatches that were in transit when the drain began are waited for as well.
         """
         return self._idle.wait(timeout)
 
     def hand_back(self) -> None:
-        """Gives back what is under way, and stops it."""
+        """Hands the dispatches in flight back to the node, and cancels their handlers."""
 
         def action() -> None:
             in_flight, self._in_flight = self._in_flight, {}
@@ -172,7 +172,7 @@ class Connection:
         self._post(action)
 
     def close(self) -> None:
-        """Ends the stream, for good."""
+        """Closes the stream permanently."""
 
         def action() -> None:
             self._is_closed = True
@@ -184,20 +184,20 @@ class Connection:
 
     def _post(self, action: Callable[[], None]) -> None:
         self._posted.append(action)
-        # Whoever is first wakes the loop, for all who come before it looks.
+        # The first of several posts wakes the loop for all of them.
         if not self._wakeup_scheduled:
             self._wakeup_scheduled = True
-            # The loop is closed once the worker has stopped: then nobody listens.
+            # The loop is closed once the worker has stopped.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._run_posted)
 
     def _run_posted(self) -> None:
-        # Before it looks: what is posted from now on wakes the loop again.
+        # Reset first: an action that is posted from now on wakes the loop again.
         self._wakeup_scheduled = False
         while self._posted:
             self._posted.popleft()()
 
-    # In its own thread.
+    # Called in the connection's own thread.
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -228,7 +228,7 @@ class Connection:
                     if not self.welcomed.done():
                         self.welcomed.set_exception(error)
                         return
-                    _log.warning("the worker is not connected; trying again: %s", error)
+                    _log.warning("the worker is not connected; reconnecting: %s", error)
                 self._outbox = None
                 self._update_idle()
                 if not self._is_closed:
@@ -239,7 +239,7 @@ class Connection:
                 backoff = min(backoff * 2, _MAX_BACKOFF)
 
     async def _open_stream(self, stub: Any) -> bool:
-        """Makes a stream, says hello, and does what the node says until it ends."""
+        """Opens a stream, sends the hello, and handles messages until the stream ends."""
         outbox = Outbox()
         outbox.put(Request(hello=self._build_hello()))
         stream = stub.Serve(outbox.messages(), metadata=self._metadata)
@@ -254,7 +254,7 @@ class Connection:
         try:
             first = await asyncio.wait_for(stream.read(), _WELCOME_TIMEOUT)
             if first is _EOF or not first.HasField("welcome"):
-                # Its status says why.
+                # Raises the status of the stream, which has the reason.
                 await stream.code()
                 raise Unavailable("the node did not welcome the worker", reason="CONNECT_FAILED")
         except asyncio.TimeoutError:
@@ -277,7 +277,7 @@ class Connection:
         return hello
 
     def _resume(self, welcome: worker_pb2.Welcome, outbox: Outbox) -> None:
-        """Goes on with what the node still has; everything else is void."""
+        """Resumes the session: keeps what the node still knows, and discards the rest."""
         self.worker_id = welcome.worker_id
         self._session = welcome.session
         self._outbox = outbox
@@ -303,7 +303,7 @@ class Connection:
         try:
             while True:
                 if self._is_closed and closing is None:
-                    # Its end is read, so that the node has all that was sent.
+                    # Reads the stream to its end, so that the node receives all that was sent.
                     closing = self._loop.call_later(_CLOSE_TIMEOUT, stream.cancel)
                 message = await stream.read()
                 if message is _EOF:
@@ -336,17 +336,17 @@ class Connection:
                 in_flight.cancel()
         elif kind == "refused":
             self._results.pop(message.refused.token, None)
-            _log.warning("the node refused something: %s", from_failure(message.refused.failure))
+            _log.warning("the node refused a message: %s", from_failure(message.refused.failure))
         elif kind == "drained":
             self._is_drained = True
             self._update_idle()
         elif kind == "drain":
-            _log.info("the node stops: the worker will look for it again")
+            _log.info("the node is shutting down; the worker will reconnect")
 
     def _accept_dispatch(self, dispatch: worker_pb2.Dispatch) -> None:
         token = dispatch.token
         if token in self._in_flight or token in self._results:
-            # Sent again though it had arrived.
+            # The node sends a dispatch again that had arrived.
             return
         self._idle.clear()
         self._in_flight[token] = InFlightDispatch(lambda: None)

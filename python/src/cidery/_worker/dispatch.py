@@ -1,4 +1,4 @@
-"""One dispatch: its facts, its way to the node, and what its handler comes to."""
+"""A dispatch: running its handler, its access to the platform, and its result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cidery._worker.connection import Connection
     from cidery.v1 import invocation_pb2
 
-# What a node takes of one invocation.
+# The limits of a node per invocation.
 _MAX_ITEMS = 10_000
 _MAX_FOLLOW_UPS = 1_000
 _MAX_TRACE = 8 * 1024
@@ -41,7 +41,7 @@ _lock = threading.Lock()
 
 
 def info_from_dispatch(dispatch: worker_pb2.Dispatch) -> InvocationInfo:
-    """What a dispatch says."""
+    """Decodes a dispatch."""
     timeout = dispatch.timeout.ToNanoseconds() / 1e9 if dispatch.HasField("timeout") else None
     has_progress = dispatch.HasField("last_progress")
     return InvocationInfo(
@@ -66,7 +66,7 @@ def info_from_dispatch(dispatch: worker_pb2.Dispatch) -> InvocationInfo:
 
 
 class DispatchPlatform:
-    """One dispatch's way to the node."""
+    """The access of one dispatch to the platform."""
 
     def __init__(
         self, connection: Connection, info: InvocationInfo, token: str, served: frozenset[str]
@@ -83,8 +83,8 @@ class DispatchPlatform:
 
     @property
     def cancelled(self) -> threading.Event:
-        """Set once the outcome is not wanted any more."""
-        # Few ask for it, and to make one costs as much as many a handler.
+        """Set when the handler is cancelled."""
+        # Created on demand: few handlers use it, and creating an event is expensive.
         with _lock:
             if self._cancelled is None:
                 self._cancelled = threading.Event()
@@ -93,7 +93,7 @@ class DispatchPlatform:
             return self._cancelled
 
     def cancel(self) -> None:
-        """Tells the handler that its outcome is not wanted any more: nor is what only waits."""
+        """Cancels the dispatch, with its nested calls that block."""
         with _lock:
             self._is_cancelled = True
             if self._cancelled is not None:
@@ -103,9 +103,9 @@ class DispatchPlatform:
             future.cancel()
 
     def call(self, call: UnaryCall) -> concurrent.futures.Future[Reply]:
-        """Makes a nested call: the token says on whose behalf."""
+        """Makes a nested call on behalf of the dispatch, by its token."""
         if call.method == "GetInvocation" and not call.blocks:
-            # Whoever only looks keeps its seat: it might wait long to have it back.
+            # A call that does not block keeps the permit: getting it back might take long.
             return self._connection.call(call)
         remaining = self._info.seconds_left
         timeout = remaining if call.method == "Invoke" else None
@@ -125,7 +125,7 @@ class DispatchPlatform:
         future.add_done_callback(self._blocking_calls.remove)
 
     def follow_up(self, request: invocation_pb2.InvokeAsyncRequest) -> None:
-        """Keeps it for the result: the node accepts both together."""
+        """Stores a follow-up for the result: the node accepts both together."""
         if len(self.follow_ups) >= _MAX_FOLLOW_UPS:
             message = f"an attempt has at most {_MAX_FOLLOW_UPS} follow-ups"
             raise ResourceExhausted(message, reason="PENDING_LIMIT")
@@ -136,7 +136,7 @@ class DispatchPlatform:
         return service in self._served
 
     def progress(self, progress: Progress) -> None:
-        """Tells how far it is."""
+        """Reports progress."""
         message = worker_pb2.DispatchProgress(token=self.token)
         if progress.fraction is not None:
             message.progress.fraction = progress.fraction
@@ -146,7 +146,7 @@ class DispatchPlatform:
         self._connection.send_progress(worker_pb2.ServeRequest(progress=message))
 
     def emit(self, item: Any) -> None:
-        """Gives an item out."""
+        """Emits an item."""
         if self._is_cancelled:
             raise Cancelled("the attempt has ended", reason="CANCELLED")
         if self._items >= _MAX_ITEMS:
@@ -183,7 +183,7 @@ async def run_handler_async(
 def success_result(
     token: str, payload: Any, service: Service, platform: DispatchPlatform
 ) -> worker_pb2.DispatchResult:
-    """The result of a handler that answered."""
+    """The result of a handler that returned."""
     if isinstance(payload, Later):
         refuse_follow_ups(platform.follow_ups)
         return worker_pb2.DispatchResult(token=token, later=worker_pb2.Later())
@@ -197,16 +197,16 @@ def success_result(
 
 
 def refuse_follow_ups(follow_ups: Sequence[Any]) -> None:
-    """An answer that comes later has none: nobody would keep them until then."""
+    """Refuses follow-ups of an outcome that is given later: they are not stored until then."""
     if follow_ups:
-        message = "what is to be accepted with the response cannot wait for one that comes later"
+        message = "follow-ups cannot be accepted with a response that is given later"
         raise FailedPrecondition(message, reason="NOT_SUPPORTED")
 
 
 def failure_result(
     token: str, error: BaseException, info: InvocationInfo
 ) -> worker_pb2.DispatchResult:
-    """The result of a handler that raised, whatever it is: a dispatch has to end."""
+    """The result of a handler that raised any exception: every dispatch needs a result."""
     trace = ""
     try:
         found = failure_from_exception(error, info.service, info.cid)
@@ -214,14 +214,14 @@ def failure_result(
         if found is not error and not isinstance(found, Cancelled):
             trace = format_traceback(error)
     except Exception as unwritten:
-        # A violation whose path is no text, for one. The log gets both.
+        # For example a violation whose path is not a string. Both exceptions are logged.
         failure = to_failure(failure_from_exception(unwritten, info.service, info.cid))
         trace = format_traceback(unwritten)
     return worker_pb2.DispatchResult(token=token, failure=failure, trace=trace)
 
 
 def format_traceback(error: BaseException) -> str:
-    """The traceback, for the node's log and for `explain`: what the node keeps of it."""
+    """Formats a traceback for the node's log and `explain`, up to the node's limit."""
     text = "".join(traceback.format_exception(error)).rstrip()[-_MAX_TRACE:]
-    # An exception may say what is no text.
+    # The message of an exception may contain lone surrogates.
     return text.encode(errors="replace").decode()

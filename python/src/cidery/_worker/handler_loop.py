@@ -1,4 +1,4 @@
-"""The loop for handlers that are coroutines, in a thread of its own: it blocks no stream."""
+"""The event loop of coroutine handlers, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class HandlerLoop:
-    """Runs coroutines."""
+    """Runs coroutine handlers on one event loop."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
-        # What begins next.
+        # Handlers to start, posted by the connection's thread.
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
         self._wakeup_scheduled = False
 
@@ -36,7 +36,8 @@ class HandlerLoop:
         token: str,
         connection: Connection,
     ) -> Callable[[], None]:
-        """Runs a coroutine, and tells the line of its end; answers with how to cancel it."""
+        """Starts a handler, whose result goes to the connection; returns a function that cancels
+        it."""
         loop = self._ensure_loop()
         tasks: list[asyncio.Task[None]] = []
 
@@ -44,7 +45,7 @@ class HandlerLoop:
             connection.send_result(await run_handler_async(definition, info, platform, token))
 
         def ended(task: asyncio.Task[None]) -> None:
-            # It was cancelled before it began.
+            # The task was cancelled before it started.
             if task.cancelled():
                 connection.send_result(failure_result(token, asyncio.CancelledError(), info))
 
@@ -64,16 +65,16 @@ class HandlerLoop:
         return lambda: _call_soon(loop, cancel)
 
     def _begin_posted(self) -> None:
-        # Before it looks: what is posted from now on wakes the loop again.
+        # Reset first: a handler that is posted from now on wakes the loop again.
         self._wakeup_scheduled = False
         while self._posted:
             self._posted.popleft()()
 
     def close(self) -> None:
-        """Ends the loop; what runs later has another one."""
+        """Stops the loop; a handler that is started later gets a new one."""
         with self._lock:
             loop, self._loop = self._loop, None
-        # What has not begun was handed back; and nothing is to wait for the loop that ends.
+        # Posted handlers were handed back to the node.
         self._posted.clear()
         self._wakeup_scheduled = False
         if loop is not None:

@@ -1,7 +1,7 @@
-"""Threads for handlers: as many as there are handlers under way, used again when they are idle.
+"""A thread pool without an upper limit, for handlers that are functions.
 
-Not `ThreadPoolExecutor`: a handler that waits for a nested call still holds its thread, so a fixed
-number locks a chain of services up; and a handler that does not end must not keep the process.
+Not a `ThreadPoolExecutor`: a handler keeps its thread while it waits for a nested call, so a fixed
+size deadlocks a chain of services; and its threads would block the exit of the process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Job = Callable[[], None]
 
 
 class ThreadPool:
-    """Runs jobs, each in a thread of its own."""
+    """Runs jobs, each in a thread of its own; idle threads are reused."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -23,7 +23,7 @@ class ThreadPool:
         self._lock = threading.Lock()
 
     def submit(self, job: Job) -> None:
-        """Runs a job, in an idle thread or a new one."""
+        """Runs a job in an idle thread, or in a new one."""
         with self._lock:
             is_new = self._idle_threads == 0
             if not is_new:
@@ -33,7 +33,7 @@ class ThreadPool:
             threading.Thread(target=self._run_jobs, name=self._name, daemon=True).start()
 
     def close(self) -> None:
-        """Ends the idle threads; the others end with what they do."""
+        """Ends the idle threads; the others end after their jobs."""
         with self._lock:
             idle, self._idle_threads = self._idle_threads, 0
         for _ in range(idle):

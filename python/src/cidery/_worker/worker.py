@@ -1,4 +1,4 @@
-"""A worker: serves the services of this process to a node."""
+"""The worker: serves the services of this process to a node."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("cidery.worker")
 
-# How large a message it takes: what a node sends at most, and its envelope.
+# The largest message that it accepts: the payload limit of a node, and an envelope.
 _MAX_MESSAGE_BYTES = 17 << 20
 _SERVICE_PATH = re.compile(r"/services/(\d+)(/.*)?$")
 _CAPABILITIES = (
@@ -43,9 +43,9 @@ _CAPABILITIES = (
 class Worker:
     """Serves services to a node.
 
-    `node` is `host:port`, by default what `CIDERY_NODE` says. `max_in_flight` is how many
-    dispatches it takes at once; one that waits for a nested call does not count. `drain` is how
-    long running handlers have when it stops; what has not ended by then is handed back.
+    `node` is `host:port`, by default `CIDERY_NODE`. `max_in_flight` limits concurrent dispatches;
+    one that waits for a nested call does not count. `drain` is the time that running handlers have
+    when the worker stops; dispatches that are unfinished by then are handed back to the node.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Worker:
             self.add(each)
 
     def add(self, declared: Any) -> Worker:
-        """Adds a service: a class, or a decorated function."""
+        """Adds a service: a class or a decorated function."""
         definition = Definition.of(declared)
         if definition.name in self._definitions:
             raise ValueError(f"there are two services named `{definition.name}`")
@@ -83,7 +83,7 @@ class Worker:
         return self
 
     def service(self, name: str | None = None, **options: Any) -> Callable[[F], F]:
-        """Makes a service of a function, and adds it."""
+        """Declares a function as a service, and adds it."""
 
         def decorate(function: F) -> F:
             decorated = service(name, **options)(function)
@@ -94,24 +94,24 @@ class Worker:
 
     @property
     def services(self) -> list[str]:
-        """The names of its services."""
+        """The names of the services, sorted."""
         return sorted(self._definitions)
 
     @property
     def id(self) -> str:
-        """The id that the node gave it: another one after it could not come back in time."""
+        """The id that the node assigned; it changes when the session could not be resumed."""
         return self._connection.worker_id if self._connection else ""
 
     @property
     def in_flight(self) -> int:
-        """How many dispatches it has now."""
+        """The number of dispatches in flight."""
         return self._connection.in_flight if self._connection else 0
 
     def start(self, timeout: float = 30.0) -> Worker:
-        """Connects and serves. Returns once the node has welcomed it; raises what it says else.
+        """Connects and serves. Returns once the node has welcomed the worker; raises its refusal.
 
-        A connection that is lost later is made again, and what was handed over is kept meanwhile.
-        One that serves already goes on; one that was stopped serves again.
+        A lost connection is reopened, and the dispatches in flight are kept. Starting a running
+        worker has no effect; a stopped one can be started again.
         """
         if self._connection is not None and self._connection.is_alive:
             return self
@@ -130,7 +130,7 @@ class Worker:
         return self
 
     def stop(self, drain: float | None = None) -> None:
-        """Stops: it takes nothing new, and gives running handlers time to end."""
+        """Stops: accepts no dispatches, and waits for running handlers up to the drain time."""
         connection = self._connection
         if connection is not None and connection.is_alive:
             connection.drain()
@@ -142,11 +142,11 @@ class Worker:
         self._handler_loop.close()
 
     def run(self) -> None:
-        """Serves until the process is asked to end (SIGTERM, SIGINT), then stops as `stop` does."""
+        """Serves until SIGTERM or SIGINT, then stops like `stop`."""
         stop_requested = threading.Event()
 
         def request_stop(number: int, _: FrameType | None) -> None:
-            _log.info("asked to end by %s", signal.Signals(number).name)
+            _log.info("received %s: stopping", signal.Signals(number).name)
             stop_requested.set()
 
         before = {
@@ -168,7 +168,7 @@ class Worker:
         self.stop()
 
     def _refused_services(self, error: CideryError) -> dict[str, str]:
-        """Of what a node says of the hello: the services that it refuses, by name, and why."""
+        """The services that the node refused, by name, with the violations."""
         names = list(self._definitions)
         found: dict[str, list[str]] = {}
         for violation in error.violations:
@@ -182,7 +182,7 @@ class Worker:
         }
 
     def _handle(self, dispatch: worker_pb2.Dispatch, connection: Connection) -> Callable[[], None]:
-        """Runs the handler of a dispatch; answers with how to cancel it."""
+        """Runs the handler of a dispatch; returns a function that cancels it."""
         token = dispatch.token
         definition = self._definitions.get(dispatch.service)
         if definition is None:

@@ -1,6 +1,6 @@
-"""Running a service without a node: its input is checked as a node checks it, its output as well.
+"""The test harness: runs a service without a node, and validates its input and output.
 
-What it invokes answers what the test says.
+Nested calls are answered by the test.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from cidery.v1 import discovery_pb2, invocation_pb2, outcome_pb2
 
 @dataclass(frozen=True)
 class Invoked:
-    """One service that was invoked."""
+    """A nested call that the service made."""
 
     service: str
     payload: Any
     cid: str = ""
-    """In the background: under which CID."""
+    """The CID of a background call."""
     callbacks: tuple[str, ...] = ()
     with_outcome: bool = False
     request: Any = field(default=None, repr=False, compare=False)
@@ -47,11 +47,11 @@ class Invoked:
 
 @dataclass(frozen=True)
 class InvokedGroup:
-    """Services that were invoked at once."""
+    """A batch that the service made."""
 
     cid: str
     members: tuple[Invoked, ...]
-    """In the order of the requests: recorded, and run once their outcomes are asked for."""
+    """In request order; they run when their outcomes are requested."""
     on_each: tuple[str, ...] = ()
     on_final: tuple[str, ...] = ()
     request: Any = field(default=None, repr=False, compare=False)
@@ -59,19 +59,19 @@ class InvokedGroup:
 
 @dataclass
 class Trial:
-    """All that came of running a service."""
+    """The result of a run: the response, and the calls that the service made."""
 
     payload: Any = None
-    """The response, as a caller gets it."""
+    """The response as a caller gets it."""
     metadata: dict[str, str] = field(default_factory=dict)
     invoked: list[Invoked] = field(default_factory=list)
-    """What it waited for."""
+    """The synchronous calls."""
     invoked_async: list[Invoked] = field(default_factory=list)
-    """What it had run in the background: recorded, not run."""
+    """The background calls: recorded, not run."""
     groups: list[InvokedGroup] = field(default_factory=list)
-    """What it had run at once: run where it was joined, and nobody is told of the outcomes."""
+    """The batches; their members run when the service joins them, and no callback is invoked."""
     later: Later | None = None
-    """Set where somebody else gives the response: there is no `payload` yet."""
+    """Set if the outcome is given later: there is no `payload`."""
     items: list[Any] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
@@ -81,10 +81,10 @@ class Trial:
 
 
 def run(service: Any, payload: Any = None, /, **options: Any) -> Any:
-    """Runs a service and answers with its response, as a caller gets it.
+    """Runs a service and returns its response as a caller gets it.
 
-    `invokes` says what the services that it invokes answer: a value, an exception, a function of
-    the payload, or another service. Failures are raised, as they were raised in the service.
+    `invokes` maps the services that it invokes to a response, an exception, a function of the
+    payload, or another service. An exception of the service is raised unchanged.
     """
     return trial(service, payload, **options).payload
 
@@ -101,7 +101,7 @@ def trial(
     attempt: int = 1,
     last_progress: Progress | None = None,
 ) -> Trial:
-    """As `run`, and answers with all that came of it."""
+    """Like `run`, and returns the calls as well."""
     definition = Definition.of(service)
     check_declaration(definition.sio)
     given = round_trip(plain({} if payload is None else payload))
@@ -110,7 +110,7 @@ def trial(
     info = InvocationInfo(
         cid=cid,
         service=definition.name,
-        # What is not declared is as the caller sent it, the rest as the declaration has it.
+        # Undeclared keys stay as the caller sent them; the others are validated.
         raw=round_trip(found.value),
         data_format=DataFormat.DICT,
         attempt=attempt,
@@ -138,15 +138,15 @@ def trial(
 
 
 class _NoAnswerConfigured(TypeError):
-    """The test says nothing that could be answered."""
+    """`invokes` has no response for a service."""
 
 
 class FakePlatform:
-    """What stands for the node."""
+    """The platform of a test."""
 
     def __init__(self, invokes: Mapping[str, Any], out: Trial) -> None:
         self.cancelled = threading.Event()
-        # As long as a node's.
+        # As long as the token of a node.
         self.token = new_cid().replace("-", "")
         self._invokes = invokes
         self._out = out
@@ -158,12 +158,12 @@ class FakePlatform:
             "InvokeAsync": self._record_async,
             "InvokeBatch": self._record_group,
             STREAM_RESULTS: self._follow_group,
-            # A test does not wait.
+            # A test does not sleep.
             SLEEP: lambda _: None,
         }
 
     def call(self, call: UnaryCall) -> concurrent.futures.Future[Reply]:
-        """Answers what the test says."""
+        """Answers a nested call as `invokes` specifies."""
         future: concurrent.futures.Future[Reply] = concurrent.futures.Future()
         try:
             future.set_result(Reply(self._methods[call.method](call.request)))
@@ -176,7 +176,7 @@ class FakePlatform:
         self._record_async(request, with_outcome=True)
 
     def serves(self, service: str) -> bool:
-        """Whether the test names a service."""
+        """Whether `invokes` has a service."""
         return service in self._invokes
 
     def progress(self, progress: Progress) -> None:
@@ -196,7 +196,7 @@ class FakePlatform:
         return response
 
     def _answer(self, service: str, payload: Any) -> Any:
-        """What a service answers by what the test says."""
+        """The response of a service by `invokes`."""
         self._check_known(service)
         answer = self._invokes[service]
         if isinstance(answer, BaseException):
@@ -204,7 +204,7 @@ class FakePlatform:
         if isinstance(answer, type) or hasattr(answer, "service_class"):
             nested = trial(answer, payload, invokes=self._invokes)
             if nested.later is not None:
-                message = f"`{service}` answers later: `invokes` says what it answers then"
+                message = f"`{service}` returns `Later`: give its response in `invokes`"
                 raise _NoAnswerConfigured(message)
             return nested.payload
         return answer(Bunch.of(payload)) if callable(answer) else answer
@@ -246,7 +246,7 @@ class FakePlatform:
             follow.on_event(follow.cursor.record(event))
 
     def _terminal_event(self, member: Invoked) -> invocation_pb2.StreamResultsResponse:
-        """The last event of a member: a failure is an outcome."""
+        """The terminal event of a member of a batch: a success or a failure."""
         event = invocation_pb2.StreamResultsResponse(cid=member.cid)
         try:
             set_payload(event.succeeded, self._answer(member.service, member.payload))
@@ -265,7 +265,7 @@ class FakePlatform:
 
     def _check_known(self, service: str) -> None:
         if service not in self._invokes:
-            message = f"there is no service named `{service}`: `invokes` says what it answers"
+            message = f"unknown service `{service}`: give its response in `invokes`"
             raise NotFound(message, reason="SERVICE_UNKNOWN")
 
 

@@ -1,7 +1,7 @@
-"""The compatibility layer of `--zato`: the model's imports resolve to this SDK.
+"""The compatibility layer of `--zato`: Zato's imports resolve to this SDK.
 
-`install()` adds an import hook for the modules that are in `LAYER`, and for nothing else: what a
-module uses beyond them fails to be imported, and `python -m cidery check` lists it.
+`install()` adds an import hook for the modules of `LAYER` only: importing any other Zato module
+fails, and `python -m cidery check` lists it.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ LAYER: dict[str, dict[str, Any]] = {
     "zato.server": {},
     "zato.server.service": _SERVICE_NAMES,
 }
-"""The modules that there are, and the names in each."""
+"""The modules of the layer, and the names in each."""
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds the modules of the layer."""
+    """The import hook for the modules of the layer."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """The module, where it is one of the layer's."""
+        """The spec of a module of the layer; `None` for others."""
         if fullname not in LAYER:
             return None
         is_package = any(name.startswith(f"{fullname}.") for name in LAYER)
         return ModuleSpec(fullname, self, is_package=is_package)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fills it."""
+        """Fills the module."""
         vars(module).update(LAYER[module.__name__])
 
 
@@ -54,13 +54,13 @@ _FINDER = _Finder()
 
 
 def install() -> None:
-    """Has `zato.server.service` and the like mean this layer, in this process."""
+    """Installs the import hook in this process."""
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
 
 
 def uninstall() -> None:
-    """Takes it back."""
+    """Removes the import hook."""
     if _FINDER in sys.meta_path:
         sys.meta_path.remove(_FINDER)
     for name in LAYER:

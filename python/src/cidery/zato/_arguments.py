@@ -1,4 +1,4 @@
-"""One call by the model's parameters: their names and order are those of its signatures."""
+"""The arguments of Zato's `invoke` and `invoke_async`, in the order of its signatures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cidery._values.plain import plain
 
 
 class DATA_FORMAT:  # noqa: N801
-    """How a payload is written."""
+    """The data formats of Zato."""
 
     CSV = "csv"
     DICT = "dict"
@@ -22,7 +22,7 @@ class DATA_FORMAT:  # noqa: N801
 
 @dataclass(frozen=True)
 class InvokeArguments:
-    """What is asked for. Labels and the like, which nothing depends on, are taken and left out."""
+    """The arguments of a call. Labels such as `channel` are accepted and ignored."""
 
     payload: Any
     options: Options
@@ -50,14 +50,15 @@ class InvokeArguments:
         zato_response_headers_container: Any = None,
         **inline: Any,
     ) -> InvokeArguments:
-        """A call of `invoke`; all other keywords are the payload, where there is none."""
+        """Parses the arguments of `invoke`; other keywords are the payload if there is no other."""
         _refuse_unsupported(set_response_func=set_response_func, target=target)
         is_csv = data_format == DATA_FORMAT.CSV
         options = Options(
             timeout=timeout or None,
             metadata=_metadata(environ),
             data_format=DataFormat.CSV if is_csv else None,
-            # A node answers as it was asked; in the model the format is the payload's alone.
+            # In Zato the format applies to the payload only; a node applies it to the response as
+            # well.
             response_format=DataFormat.DICT if is_csv else None,
         )
         payload = inline if is_empty(payload) else payload
@@ -83,7 +84,8 @@ class InvokeArguments:
         environ: Any = None,
         **inline: Any,
     ) -> InvokeArguments:
-        """A call of `invoke_async`; other keywords, which the model refuses, are the payload."""
+        """Parses the arguments of `invoke_async`; other keywords, which Zato refuses, are the
+        payload."""
         payload = inline if is_empty(payload) else payload
         payload = (
             to_json(plain(payload)) if to_json_string else _parse_payload(payload, data_format)
@@ -98,7 +100,7 @@ class InvokeArguments:
         return cls(payload, options)
 
     def read(self, operation: Operation[Any]) -> Operation[Any]:
-        """The response as it was asked for."""
+        """Applies `raise_timeout` and `skip_response_elem` to the response."""
         try:
             response = yield from operation
         except DeadlineExceeded:
@@ -113,10 +115,10 @@ class InvokeArguments:
 
 
 def _refuse_unsupported(**given: Any) -> None:
-    """What is left out of the layer, and would be missed."""
+    """Refuses arguments that the layer does not support, and whose effect would be missed."""
     for name, value in given.items():
         if value:
-            raise TypeError(f"`{name}` of `invoke` is left out: docs/from-zato.md says what is")
+            raise TypeError(f"`{name}` of `invoke` is not supported: see docs/from-zato.md")
 
 
 def _metadata(environ: Any) -> dict[str, str] | None:
@@ -124,19 +126,19 @@ def _metadata(environ: Any) -> dict[str, str] | None:
 
 
 def _parse_payload(payload: Any, data_format: Any) -> Any:
-    """Text that says it is JSON; what is not is refused, where the model takes it as it is."""
+    """Parses a payload that is declared as JSON; Zato accepts malformed JSON as a string."""
     if data_format != DATA_FORMAT.JSON or not isinstance(payload, (str, bytes)):
         return payload
     try:
         return parse_json(payload)
     except ValueError as error:
         raise InvalidArgument(
-            f"the payload is no JSON: {error}", reason="DOCUMENT_MALFORMED"
+            f"the payload is not valid JSON: {error}", reason="DOCUMENT_MALFORMED"
         ) from None
 
 
 def is_empty(payload: Any) -> bool:
-    """Whether a payload counts as none."""
+    """Whether a payload counts as absent."""
     if payload is None:
         return True
     return isinstance(payload, (str, bytes, dict, list, tuple, int, float)) and not payload

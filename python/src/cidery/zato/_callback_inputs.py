@@ -1,7 +1,7 @@
-"""What a service of the model is told of a fan-out, out of what a node tells.
+"""The inputs of Zato's fan-out callbacks, translated from those of a node.
 
-A node tells neither who fanned out nor which names were given: both are read from the group, once
-in a process. Where that cannot be read, for it is no longer kept, they are left out.
+A node sends neither the service that fanned out nor the given names: both are read from the group,
+which is cached. They are left empty if the group is no longer kept.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _MAX_CACHED_GROUPS = 1_000
 
 
 def idempotency_key(source: str, cid: str) -> str:
-    """The idempotency key of what a service asks for under a CID of any form: it names both."""
+    """The idempotency key of a call with a CID of any form: it contains the service and the CID."""
     return f"{_KEY_PREFIX}/{source}/{cid}"
 
 
 def translate_info(info: InvocationInfo) -> Operation[InvocationInfo]:
-    """The facts as the model's services read them."""
+    """Translates the input of a callback."""
     received = info.raw
     if not info.in_reply_to or not isinstance(received, dict):
         return info
@@ -47,10 +47,10 @@ def translate_info(info: InvocationInfo) -> Operation[InvocationInfo]:
 
 @dataclasses.dataclass(frozen=True)
 class _FanOutGroup:
-    """What is known of a fan-out beyond what is told."""
+    """What a callback gets of a fan-out beyond the input from the node."""
 
     cid: str
-    """What whoever fanned out knows it by."""
+    """The CID that the caller of the fan-out knows."""
     source: str = ""
     on_target: tuple[str, ...] = ()
     on_final: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class _FanOutGroup:
 
 
 class _GroupCache:
-    """The groups that were looked at last."""
+    """A cache of the most recent groups."""
 
     def __init__(self) -> None:
         self._groups: dict[str, _FanOutGroup] = {}
@@ -96,7 +96,7 @@ def _get_group(cid: str) -> Operation[_FanOutGroup]:
         try:
             group = _FanOutGroup.of((yield from operations.get_invocation(cid, None)))
         except CideryError:
-            # What is told counts more than what is not known.
+            # Translates without the group rather than failing the callback.
             return _FanOutGroup(cid)
         _GROUP_CACHE.put(cid, group)
     return group
@@ -123,7 +123,7 @@ def _final_payload(received: dict[str, Any], group: _FanOutGroup, service: str) 
     outcomes = received["outcomes"]
     at = group.accept_time and group.accept_time.replace(tzinfo=None)
     if at is None and outcomes:
-        # They were all accepted at once.
+        # All members were accepted at the same time.
         at = _time(outcomes[0]["accept_time"])
     payload = {
         "phase": "on-final",
@@ -137,13 +137,13 @@ def _final_payload(received: dict[str, Any], group: _FanOutGroup, service: str) 
 
 
 def _copy_truncated(payload: dict[str, Any], received: dict[str, Any]) -> dict[str, Any]:
-    """Says that something had no room, where it had none."""
+    """Copies the mark of an input that was truncated."""
     if received.get("truncated"):
         payload["truncated"] = True
     return payload
 
 
 def _time(text: str) -> datetime.datetime:
-    """An instant as the model has it: in UTC, without saying so."""
+    """An instant in Zato's form: a naive `datetime` in UTC."""
     whole, _, fraction = text.removesuffix("Z").partition(".")
     return datetime.datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}")

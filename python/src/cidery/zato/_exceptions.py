@@ -1,7 +1,7 @@
-"""The model's exceptions, each the kind of failure that its HTTP status means.
+"""Zato's exceptions, each with the kind of failure of its HTTP status.
 
-What a service of the model is told of the services that it invokes is told by these: each is one
-of this SDK's own classes as well, so that either name catches it.
+Failures of nested calls are raised as these classes. Each derives from a class of this SDK as well,
+so that either can be caught.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from cidery._errors.exceptions import NotFound as _NotFound
 from cidery._errors.kind import Kind
 from cidery._protocol.steps import Operation
 
-# The fact that has a status which its kind alone does not say.
+# The fact with the exact HTTP status, where the kind does not imply it.
 _STATUS_FACT = "http_status"
 
 
 class ZatoException(CideryError):
-    """A failure of no other kind."""
+    """A failure without a more specific class."""
 
     kind = Kind.INTERNAL
 
@@ -39,14 +39,14 @@ class ZatoException(CideryError):
 
 
 class StatusAwareException(ZatoException):
-    """One with an HTTP status, which says what kind of failure it is."""
+    """A failure with an HTTP status, which determines its kind."""
 
     status: int = 500
 
     def __init__(
         self, cid: Any = None, msg: Any = None, status: Any = None, *_: Any, **__: Any
     ) -> None:
-        # Those with a status of their own have something else here: `needs_msg`, a challenge.
+        # Subclasses with a fixed status pass other arguments here: `needs_msg`, a challenge.
         is_status = type(status) is int and 100 <= status <= 599
         if is_status:
             vars(self)["kind"] = _kind_of(status)
@@ -57,17 +57,17 @@ class StatusAwareException(ZatoException):
 
 
 class HTTPException(StatusAwareException):
-    """One that says what an HTTP status says."""
+    """A failure with an HTTP status."""
 
 
 class Reportable(HTTPException):
-    """One whose message is for callers: `Reportable(cid, msg, status)`."""
+    """A failure whose message is for callers: `Reportable(cid, msg, status)`."""
 
     kind = Kind.INVALID_ARGUMENT
     status = 400
 
 
-# This SDK's class comes first in each: it says the kind.
+# The class of this SDK is the first base: it determines the kind.
 
 
 class BadRequest(InvalidArgument, Reportable):
@@ -156,7 +156,7 @@ def _kind_of(status: int) -> Kind:
 
 
 def translate_failures(operation: Operation[Any]) -> Operation[Any]:
-    """The same steps: a failure of a service that they invoke is one of the model's."""
+    """The same operation; failures of nested calls are raised as Zato's exceptions."""
     try:
         return (yield from operation)
     except CideryError as error:
@@ -167,16 +167,16 @@ def translate_failures(operation: Operation[Any]) -> Operation[Any]:
 
 
 def to_zato_exception(error: CideryError) -> CideryError:
-    """A failure by the model's name for its kind; as it is, where the model has none.
+    """Converts a failure to Zato's class for its kind; unchanged if there is none.
 
-    Timeouts and cancelling are no exceptions of the model's: `except Reportable` is not for them.
+    Timeouts and cancellation stay as they are: in Zato, `except Reportable` does not catch them.
     """
     if isinstance(error, ZatoException) or error.kind not in _BY_KIND:
         return error
     status = error.facts.get(_STATUS_FACT, "")
     cls = _class_of(int(status)) if status.isdigit() else _BY_KIND[error.kind]
     if cls.kind is not error.kind:
-        # Whoever wrote that status meant something else by it.
+        # The status contradicts the kind: another program uses the fact differently.
         cls = _BY_KIND[error.kind]
     translated = cls.__new__(cls)
     vars(translated).update(vars(error))

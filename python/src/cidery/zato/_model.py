@@ -1,4 +1,4 @@
-"""`Model`: classes with typed fields, and what they can do in the model."""
+"""`Model`: Zato's base class of models."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from cidery._values.struct_pb import round_trip
 
 
 class Model:
-    """A class with typed fields, made a dataclass by whoever declares it."""
+    """A base class of dataclasses."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Any:
-        """An instance made of a dict, which is checked as an input is."""
+        """Creates an instance from a dict, which is validated like an input."""
         sio = Sio(input=elements_of_model(cls))
         given = validated_input(sio, round_trip(plain(data))).value
         return build_instance(cls, to_python_types(sio.input, given))
@@ -34,19 +34,19 @@ class Model:
         return hasattr(self, name)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """A field, or the default."""
+        """The value of a field, or the default."""
         return getattr(self, name, default)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields."""
+        """All fields as a dict."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
         return {f.name: plain(getattr(self, f.name)) for f in fields if hasattr(self, f.name)}
 
     def to_json(self) -> str:
-        """All fields, as JSON."""
+        """All fields as JSON."""
         return to_json(self.to_dict())
 
     def clone(self) -> Any:
         """A copy."""
-        # Not by its constructor: one that is filled in afterwards has none with arguments.
+        # Not by the constructor: a model may have none that takes its fields.
         return copy.copy(self)

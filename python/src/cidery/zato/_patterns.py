@@ -1,7 +1,7 @@
-"""`self.patterns`: fan-out, parallel execution and invoke-retry, by the model's names and forms.
+"""`self.patterns`: fan-out, parallel execution and invoke-retry, with Zato's names and signatures.
 
-The first two are batches of the node. Invoke-retry in the background is an invocation of a service
-of this layer, `RETRY_SERVICE`, that invokes the target, once in each of its attempts.
+The first two are batches. Invoke-retry in the background is an invocation of a service of this
+layer, `RETRY_SERVICE`, which invokes the target once in each of its attempts.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ RETRY_SERVICE = "zato.patterns.invoke-retry"
 _MAX_KEY_BYTES = 255
 
 Targets: TypeAlias = "Mapping[Any, Any] | Iterable[tuple[Any, Any]]"
-"""Services with their payloads; as pairs the same one may be there more than once."""
+"""Services with their payloads; with pairs a service may occur more than once."""
 
 
 class ZatoCaller(Caller, Protocol):
-    """A running service of Zato, on whose behalf the patterns make their calls."""
+    """A running service of Zato on whose behalf the patterns make calls."""
 
     logger: CidLogger
 
@@ -50,11 +50,11 @@ class ZatoCaller(Caller, Protocol):
     def _invoke_operation(
         self, service: Any, args: tuple[Any, ...], given: dict[str, Any]
     ) -> Operation[Any]:
-        """A call of `invoke` by Zato's parameters."""
+        """The operation of `invoke` with Zato's parameters."""
 
 
 class Patterns:
-    """The patterns of one handler."""
+    """The patterns of a handler."""
 
     def __init__(self, caller: ZatoCaller) -> None:
         self.fanout = Fanout(caller)
@@ -63,7 +63,7 @@ class Patterns:
 
 
 class Fanout:
-    """Invokes services in the background, and others with what they came to."""
+    """Invokes services in the background, with callbacks for each outcome and for all outcomes."""
 
     def __init__(self, caller: ZatoCaller) -> None:
         self._caller = caller
@@ -71,21 +71,21 @@ class Fanout:
     def invoke(
         self, targets: Targets, on_final: Any, on_target: Any = None, cid: str | None = None
     ) -> Any:
-        """Invokes the targets, `on_target` with the outcome of each, `on_final` with all of them.
+        """Invokes the targets; `on_target` gets each outcome, `on_final` all of them.
 
-        Answers with a CID: the one that is given, of any form, or that of the group.
+        Returns a CID: the given one, in any form, or that of the group.
         """
         return self._caller._drive(_fan_out(self._caller, targets, on_target, on_final, cid))
 
 
 class Parallel:
-    """Invokes services in the background, and others with what each of them came to."""
+    """Invokes services in the background, with callbacks for each outcome."""
 
     def __init__(self, caller: ZatoCaller) -> None:
         self._caller = caller
 
     def invoke(self, targets: Targets, on_target: Any, cid: str | None = None) -> Any:
-        """Invokes the targets, and `on_target` with the outcome of each; answers with a CID."""
+        """Invokes the targets; `on_target` gets each outcome. Returns a CID."""
         return self._caller._drive(_fan_out(self._caller, targets, on_target, None, cid))
 
 
@@ -109,7 +109,7 @@ def _fan_out(
 
 
 class _CallIds:
-    """What an invocation is known by: a CID of the node's, and a key that names one of any form."""
+    """The ids of a call: the CID for the node, and a key that contains a CID of any form."""
 
     def __init__(self, caller: ZatoCaller, given: str | None) -> None:
         self.given = given or ""
@@ -117,7 +117,7 @@ class _CallIds:
         self.cid = self.given if is_cid else new_cid()
         self.key: str | None = idempotency_key(caller.service_name, self.given or self.cid)
         if len(self.key.encode()) > _MAX_KEY_BYTES and (is_cid or not given):
-            # It only says who asked, and that has no room.
+            # The key only identifies the caller here, and exceeds the limit.
             self.key = None
 
 
@@ -129,7 +129,7 @@ def _is_cid(text: str) -> bool:
 
 
 class InvokeRetry:
-    """Invokes a service, again where it fails, so many times in all, so long apart."""
+    """Invokes a service, and retries failures at a fixed interval."""
 
     def __init__(self, caller: ZatoCaller) -> None:
         self._caller = caller
@@ -147,11 +147,11 @@ class InvokeRetry:
         cid: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Invokes a service and waits for its response; raises `ZatoException` at the end.
+        """Invokes a service and waits for its response; raises `ZatoException` after the last
+        attempt.
 
-        With `async_fallback` it waits for the first call only. Where that fails the others are made
-        in the background, and the answer is their CID: `callback` is invoked with what they came
-        to.
+        With `async_fallback` only the first attempt is synchronous. If it fails, the retries run in
+        the background and their CID is returned; `callback` gets the outcome.
         """
         retry_call = _RetryCall(self._caller, target, args, kwargs, repeats, seconds, minutes, cid)
         if not async_fallback:
@@ -171,9 +171,9 @@ class InvokeRetry:
         cid: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Invokes a service in the background; answers with a CID.
+        """Invokes a service in the background; returns a CID.
 
-        `callback` is invoked with what it came to, and with `context`.
+        `callback` gets the outcome and `context`.
         """
         retry_call = _RetryCall(self._caller, target, args, kwargs, repeats, seconds, minutes, cid)
         retry_call.set_callbacks(callback, context)
@@ -181,7 +181,7 @@ class InvokeRetry:
 
 
 class _RetryCall:
-    """What is asked for by one call of `invoke_retry`."""
+    """One call of `invoke_retry`: its arguments and attempts."""
 
     def __init__(
         self,
@@ -214,7 +214,7 @@ class _RetryCall:
         self._seconds = seconds(in_seconds) or in_minutes * 60
 
     def set_callbacks(self, callback: Any, context: Any) -> None:
-        """Who is to be told, and what else."""
+        """Sets the callbacks and the context that they get."""
         if not callback:
             raise self._invalid(f"`callback` was not provided ({callback})")
         self._callbacks = service_names(callback)
@@ -224,7 +224,7 @@ class _RetryCall:
         return ValueError(f"Could not invoke `{self._target}`, {why}")
 
     def run(self) -> Operation[Any]:
-        """All calls, one after another."""
+        """All attempts, synchronously."""
         number = 0
         while True:
             number += 1
@@ -237,7 +237,7 @@ class _RetryCall:
             yield from operations.sleep(self._seconds)
 
     def run_once_then_async(self) -> Operation[Any]:
-        """The first call, and the others in the background."""
+        """The first attempt synchronously, the others in the background."""
         yield from self._check_names()
         try:
             return (yield from self._call())
@@ -246,7 +246,7 @@ class _RetryCall:
         return (yield from self._accept_retries(begun=1))
 
     def run_async(self) -> Operation[str]:
-        """All calls in the background."""
+        """All attempts in the background."""
         yield from self._check_names()
         return (yield from self._accept_retries(begun=0))
 
@@ -254,7 +254,7 @@ class _RetryCall:
         return self._caller._invoke_operation(self._target, self._args, self._kwargs)
 
     def _check_names(self) -> Operation[None]:
-        """A name that is not known is said now, and not some minutes later to nobody."""
+        """Checks that all services exist before anything is accepted."""
         for name in (self._target, *self._callbacks):
             yield from operations.describe(name)
 
@@ -283,7 +283,7 @@ class _RetryCall:
                 multiplier=1.0,
                 max_interval=self._seconds,
             ),
-            # None by convention, and itself where no attempt is left: it knows whom to tell.
+            # No default callback. The retry service invokes the callbacks itself when it fails.
             callback=(),
             failure_callback=RETRY_SERVICE,
         )
@@ -305,6 +305,6 @@ class _RetryCall:
 
 
 def utc_now() -> str:
-    """The time as the model says it: in UTC, without saying so."""
+    """The current time in Zato's form: naive, in UTC."""
     utc_now = datetime.datetime.now(datetime.timezone.utc)
     return utc_now.replace(tzinfo=None).isoformat()

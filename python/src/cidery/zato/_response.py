@@ -1,4 +1,4 @@
-"""`self.response` of the model: what goes out, as the model takes it."""
+"""`self.response` of Zato's services."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ]\d\d:\d\d.*")
 
 
 class ZatoResponse(HandlerResponse):
-    """What goes out: a date may be given as an instant, in which case its time is left out."""
+    """A response in which a date may be given as an instant; its time is dropped."""
 
     def final_payload(self) -> Any:
-        """The response as a plain value, or `Later`."""
+        """The payload as a plain value, or `Later`."""
         return _truncate_dates(self._declared, super().final_payload())
 
 

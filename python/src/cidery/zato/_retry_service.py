@@ -1,9 +1,9 @@
 """The service behind `self.patterns.invoke_retry` in the background.
 
-It is invoked durably, and invokes the target once in each of its attempts: the node repeats it, by
-the policy that it was asked with. Whoever is to be told is told together with its outcome: by
-itself where the target answered, by a callback of the node's where no attempt is left, for
-whatever reason.
+It is durable, and invokes the target once in each of its attempts; the node retries it by the
+policy of the call. When the target succeeds, the callbacks are accepted together with the outcome.
+When no attempt is left, the node invokes this service as the failure callback, which then invokes
+the callbacks.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from cidery.zato._service import Service
 
 
 class InvokeRetry(Service):
-    """Invokes a service until it answers, for `self.patterns.invoke_retry`."""
+    """Invokes a target until it succeeds, for `self.patterns.invoke_retry`."""
 
     name = RETRY_SERVICE
-    # Of the callback: what is asked for has a policy of its own.
+    # The policy of the failure callback; a call of `invoke_retry` has its own.
     retry_policy: ClassVar[RetryPolicy | None] = RetryPolicy()
 
     def handle(self) -> None:
-        """Makes one call; or tells that there was none that went well."""
+        """Makes one attempt, or reports the failure after the last one."""
         if self.in_reply_to:
             self._report_failure()
             return
@@ -56,7 +56,7 @@ class InvokeRetry(Service):
             self._invoke_callback(callback, payload, Options(once=f"callback/{number}"))
 
     def _invoke_callback(self, callback: str, payload: dict[str, Any], options: Options) -> None:
-        # A callback of a callback by convention is none of the model's.
+        # Disables default callbacks, which Zato does not have here.
         self._drive(
             nested_calls.invoke_async(self, callback, payload, options.updated({"callback": ()}))
         )
@@ -71,7 +71,7 @@ class InvokeRetry(Service):
 
 
 def _retryable_after(error: CideryError, after: float) -> CideryError:
-    """The same failure, to be repeated whatever it is, and not before."""
+    """The same failure, marked as retryable after a delay."""
     return CLASS_BY_KIND[error.kind](
         error.message,
         reason=error.reason,

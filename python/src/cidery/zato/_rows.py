@@ -1,7 +1,7 @@
-"""Whether a service answers rows: the model does not declare it, its handlers just do so.
+"""Detection of services that return rows: Zato does not declare it.
 
-A node has to know before. It is read from the source of the class: what is set of
-`self.response.payload` in its methods, and through local names for it.
+A node needs to know it from the declaration. It is derived from the source of the class: from what
+its methods assign to `self.response.payload`, directly or by local aliases.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _DICT_OPERATIONS = frozenset({f"{_PAYLOAD}.update"})
 
 
 def returns_rows(service: type[Any]) -> bool:
-    """Whether what is declared of the output is of each row: `output_repeated` says so, or a
-    class that fills `payload[:]`, or appends to it, and sets nothing else of it."""
+    """Whether the declared output describes a row: `output_repeated`, or a class that only appends
+    to its payload or assigns `payload[:]`."""
     simple_io = getattr(service, "SimpleIO", None)
     if getattr(simple_io, "output_repeated", False):
         return True
@@ -30,7 +30,7 @@ def returns_rows(service: type[Any]) -> bool:
 
 
 def _methods(service: type[Any]) -> list[Any]:
-    """The methods of a class, with those of the project's own base classes."""
+    """The methods of a class, including those of its base classes in the project."""
     found: dict[str, Any] = {}
     for cls in reversed(service.__mro__):
         if not cls.__module__.startswith("cidery."):
@@ -39,11 +39,11 @@ def _methods(service: type[Any]) -> list[Any]:
 
 
 def _payload_operations(function: Any) -> Iterator[str]:
-    """What one method does with the payload, as texts with local names written out."""
+    """The operations of a method on the payload, with aliases resolved."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, SyntaxError, TypeError):
-        # Made by other code: nothing can be read of it.
+        # Generated code has no source to analyze.
         return
     resolve = _alias_resolver(tree)
     for node in ast.walk(tree):
@@ -65,7 +65,7 @@ def _targets(node: ast.AST) -> list[ast.expr]:
 
 
 def _alias_resolver(tree: ast.AST) -> Any:
-    """Writes an expression as text, with `p` of `p = self.response.payload` written out."""
+    """A function that formats an expression with local aliases of the payload resolved."""
     names: dict[str, str] = {}
 
     def resolve(node: ast.expr) -> str:
@@ -76,7 +76,7 @@ def _alias_resolver(tree: ast.AST) -> Any:
         return names[name] + rest if is_alias else text
 
     assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
-    # In their order: `response = self.response`, then `payload = response.payload`.
+    # In source order: `response = self.response`, then `payload = response.payload`.
     for node in sorted(assigned, key=lambda node: node.lineno):
         if resolve(node.value) in _ALIASED:
             names.update(

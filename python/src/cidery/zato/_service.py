@@ -1,8 +1,8 @@
-"""`Service` as the model's modules mean it: the same service, with the model's rules of reading.
+"""`Service` with Zato's semantics.
 
-Where they differ from those of `cidery.Service`: bare names mean types; required input is not
-enforced where there is no payload at all; a `class SimpleIO` without `response_elem` wraps its
-response in `response`; the reserved words of `invoke` are options; exceptions are not retried.
+Differences from `cidery.Service`: bare names imply types; required input is enforced only if there
+is a payload; a `class SimpleIO` without `response_elem` wraps its response in `response`; the
+parameter names of `invoke` are reserved; exceptions are not retried.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cidery._service.response import HandlerResponse
 
 _RESPONSE_ELEM = "response"
-_REQUIRED = "required where there is a payload at all"
+_REQUIRED = "required if there is a payload"
 _TEXT_TYPES = (Type.TEXT, Type.SECRET)
 
 
@@ -64,39 +64,39 @@ ELEMENTS: dict[str, Any] = {
 
 
 class Service(CideryService):
-    """A service of the model."""
+    """A service of Zato."""
 
-    # As in the model: an exception ends it.
+    # An exception ends the invocation, as in Zato.
     retry_policy: ClassVar[RetryPolicy | None] = RetryPolicy(max_attempts=1)
     _required: ClassVar[tuple[str, ...]] = ()
 
     @ReadOnly
     def environ(self) -> dict[str, str]:
-        """What the caller sent along."""
+        """The metadata of the call."""
         return self.metadata
 
     @ReadOnly
     def data_format(self) -> str:
-        """How the input was written."""
+        """The format of the input."""
         return self.request.data_format.value
 
     @classmethod
     def get_name(cls) -> str:
-        """Its name."""
+        """The name of the service."""
         return cls.service_name
 
-    # The parameters are the model's: `zato_name=` and `name=` are no payload there.
+    # Zato's signatures: `zato_name=` and `name=` are not part of the payload.
 
     def invoke(  # type: ignore[override]
         self, zato_name: Any, *args: Any, **given: Any
     ) -> Any:
-        """Invokes a service by the model's parameters; other keywords are the payload."""
+        """Invokes a service with Zato's parameters; other keywords are the payload."""
         return self._drive(self._invoke_operation(zato_name, args, given))
 
     def invoke_async(  # type: ignore[override]
         self, name: Any, *args: Any, **given: Any
     ) -> Any:
-        """Has a service run in the background; answers with its CID."""
+        """Invokes a service in the background; returns its CID."""
         arguments = InvokeArguments.for_invoke_async(*args, **given)
         return self._drive(
             nested_calls.invoke_async(self, name, arguments.payload, arguments.options)
@@ -104,7 +104,7 @@ class Service(CideryService):
 
     @ReadOnly
     def patterns(self) -> Patterns:
-        """Fan-out, parallel execution, and one service again and again."""
+        """Fan-out, parallel execution and invoke-retry."""
         return Patterns(self)
 
     def _invoke_operation(
@@ -125,17 +125,17 @@ class Service(CideryService):
 
     @classmethod
     def _translate_info(cls, info: InvocationInfo) -> Operation[InvocationInfo]:
-        """Reads what a node tells of a fan-out as the model tells it."""
+        """Translates the input of a fan-out callback to Zato's form."""
         return translate_info(info)
 
     @classmethod
     def _read_declaration(cls, service: type[CideryService]) -> tuple[Sio, dict[str, Any]]:
-        """Reads a declaration by the model's rules."""
+        """Reads a declaration by Zato's rules."""
         sio, models = read_class_declaration(service)
         sio = sio.inferred()
         simple_io = getattr(service, "SimpleIO", None)
         if simple_io is not None and not hasattr(simple_io, "response_elem"):
-            # A `Model` goes out as it is.
+            # A `Model` is not wrapped.
             is_wrapped = sio.output and "output" not in models
             sio = dataclasses.replace(sio, response_elem=_RESPONSE_ELEM if is_wrapped else "")
         if sio.output is not None and returns_rows(service):
@@ -143,20 +143,20 @@ class Service(CideryService):
             sio = dataclasses.replace(sio, output=rows)
         given = sio.input
         if given is not None:
-            # A node enforces what is required, always; here it depends on whether there is a
-            # payload, which no declaration can say but in words.
+            # Announced as optional: a node always enforces what is required, and the condition
+            # cannot be declared.
             service._required = tuple(  # type: ignore[attr-defined]
                 element.name for element in given.elements if not element.is_optional
             )
             optional = tuple(map(_optional_with_note, given.elements))
-            # A key that is not declared is a payload as well, and is dropped only then.
+            # Undeclared keys are dropped after the check for a payload, which they count towards.
             kept = dataclasses.replace(given, elements=optional, keys=UnknownKeys.KEEP)
             sio = dataclasses.replace(sio, input=kept)
         return dataclasses.replace(sio, empty_strings=EmptyStrings.ABSENT), models
 
     @classmethod
     def _check_payload(cls, payload: Any) -> None:
-        """Enforces what is required, where there is a payload."""
+        """Enforces required elements if there is a payload."""
         if not isinstance(payload, dict) or not payload:
             return
         missing = [name for name in cls._required if name not in payload]
@@ -166,7 +166,7 @@ class Service(CideryService):
 
     @classmethod
     def _convert_input(cls, declared: Elements | None, given: Any) -> Any:
-        """What is not declared is dropped; a text that is absent reads as the empty text."""
+        """Drops undeclared keys; an absent string reads as an empty one."""
         if isinstance(given, Input) and declared is not None:
             names = {element.name for element in declared.elements}
             for name in [name for name in given if name not in names]:
@@ -178,7 +178,7 @@ class Service(CideryService):
 
 
 def _optional_with_note(element: Element) -> Element:
-    """Optional for a node; whoever reads its declaration is told what holds."""
+    """An optional element whose description states the condition for callers."""
     if element.is_optional:
         return element
     about = f"{element.about} ({_REQUIRED})" if element.about else _REQUIRED

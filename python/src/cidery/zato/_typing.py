@@ -1,4 +1,4 @@
-"""The names that the model has for types."""
+"""Zato's names for types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Optional, Union
 
 
 def _field_factory(make: Callable[[], Any]) -> Callable[[], Any]:
-    """A field of a dataclass that begins empty: `names: strlist = list_field()`."""
+    """A factory of dataclass fields with an empty default: `names: strlist = list_field()`."""
     return lambda: dataclasses.field(default_factory=make)
 
 
