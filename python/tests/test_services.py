@@ -60,7 +60,7 @@ def test_a_class_is_called_by_the_client(serve: Serve, client: Client) -> None:
     assert [(v.path, v.reason) for v in caught.value.violations] == [("/cust_id", "MISSING")]
 
 
-def test_its_declaration_and_options_are_announced(serve: Serve, client: Client) -> None:
+def test_declaration_and_options_are_announced(serve: Serve, client: Client) -> None:
     serve(GetCustomer, name="crm", build_id="b1")
     described = client.describe(GetCustomer)
     assert described.declaration.description == "Finds a customer."
@@ -87,10 +87,12 @@ class Inner(Service):
         return await self.invoke(Outer, depth=depth - 1)
 
 
-def test_a_chain_over_a_worker_of_one_does_not_lock_up(serve: Serve, client: Client) -> None:
+def test_a_chain_over_a_worker_with_one_permit_does_not_deadlock(
+    serve: Serve, client: Client
+) -> None:
     serve(Outer, Inner, max_in_flight=1)
     cids = client.invoke(Outer, {"depth": 5}, timeout=WAIT).cids
-    # A nested call is part of its caller's invocation.
+    # A nested call has the CID of its caller.
     assert len(cids) == 7
     assert len(set(cids)) == 1
 
@@ -117,7 +119,7 @@ class Fails(Service):
         return self.invoke("py.fails", how=how.removeprefix("nested "))
 
 
-def test_a_declared_failure_travels_whole_through_any_number_of_services(
+def test_a_declared_failure_passes_unchanged_through_nested_calls(
     serve: Serve, client: Client
 ) -> None:
     serve(Fails)
@@ -130,7 +132,7 @@ def test_a_declared_failure_travels_whole_through_any_number_of_services(
         assert error.is_retryable
 
 
-def test_an_undeclared_exception_is_internal_and_its_traceback_is_in_the_log(
+def test_an_undeclared_exception_is_internal_and_logged(
     serve: Serve, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     serve(Fails)
@@ -138,7 +140,7 @@ def test_an_undeclared_exception_is_internal_and_its_traceback_is_in_the_log(
         client.invoke(Fails, how="undeclared")
     assert caught.value.reason == "HANDLER_FAILED"
     assert "secret detail" not in str(caught.value)
-    # gRPC logs errors of its own: late events of a loop that an earlier worker has closed.
+    # gRPC logs late events of an event loop that an earlier worker closed.
     wanted = "cidery.worker", logging.ERROR
     (record,) = [each for each in caplog.records if (each.name, each.levelno) == wanted]
     cid = caught.value.cid
@@ -150,7 +152,7 @@ def test_an_undeclared_exception_is_internal_and_its_traceback_is_in_the_log(
 
 
 @pytest.mark.parametrize("how", ["output", "nan"])
-def test_a_response_that_cannot_be_carried_is_said_with_its_path(
+def test_a_response_that_cannot_be_serialized_is_refused_with_its_path(
     how: str, serve: Serve, client: Client
 ) -> None:
     serve(Fails)
@@ -190,7 +192,7 @@ def test_functions_are_services(serve: Serve, client: Client) -> None:
         client.invoke(add_up, numbers=["x"])
 
 
-def test_a_worker_adds_functions_by_itself(node: Node, client: Client) -> None:
+def test_a_worker_declares_functions(node: Node, client: Client) -> None:
     worker = Worker(node=node.address)
 
     @worker.service("py.added")
@@ -221,7 +223,7 @@ def children(client: Client, cid: str) -> list[str]:
     return list(client.explain(cid).message.child_cids)
 
 
-def test_a_child_runs_under_the_cid_that_was_answered(serve: Serve, client: Client) -> None:
+def test_a_child_runs_under_the_returned_cid(serve: Serve, client: Client) -> None:
     serve(Parent)
     cid = client.invoke_async(Parent, {})
     child = client.result(cid, WAIT).child
@@ -231,7 +233,7 @@ def test_a_child_runs_under_the_cid_that_was_answered(serve: Serve, client: Clie
     assert children(client, cid) == [child]
 
 
-def test_a_child_with_a_label_is_accepted_once(serve: Serve, client: Client) -> None:
+def test_a_child_with_a_once_label_is_accepted_once(serve: Serve, client: Client) -> None:
     serve(Parent)
     policy = RetryPolicy(max_attempts=3, initial_interval=0.01)
     options = {"retry_policy": policy}
@@ -243,9 +245,7 @@ def test_a_child_with_a_label_is_accepted_once(serve: Serve, client: Client) -> 
     assert len(children(client, often)) == 3
 
 
-def test_a_follow_up_is_accepted_with_the_outcome_and_not_without(
-    serve: Serve, client: Client
-) -> None:
+def test_a_follow_up_is_accepted_only_with_the_outcome(serve: Serve, client: Client) -> None:
     serve(Parent)
     policy = RetryPolicy(max_attempts=3, initial_interval=0.01)
     payload = {"with_outcome": True, "fail_before": 2}
@@ -265,7 +265,7 @@ class Counts(Service):
         return {"total": 3}
 
 
-def test_items_and_progress_have_readers(serve: Serve, client: Client) -> None:
+def test_items_and_progress_reach_followers(serve: Serve, client: Client) -> None:
     serve(Counts)
     cid = client.invoke_async(Counts)
     events = list(client.results(cid))
@@ -324,7 +324,7 @@ def test_a_handler_is_cancelled(waits: type[Service], serve: Serve, client: Clie
         assert WaitsAsync.ended == [cid, f"{cid} True"]
 
 
-def test_a_caller_that_is_out_of_time_cancels_the_handler(serve: Serve, client: Client) -> None:
+def test_a_passed_deadline_cancels_the_handler(serve: Serve, client: Client) -> None:
     serve(Waits)
     with pytest.raises(DeadlineExceeded):
         client.invoke(Waits, {}, timeout=0.2)
@@ -382,7 +382,7 @@ HOOKS = ["before_handle", "validate_input", "validate_output", "after_handle", "
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_that_nobody_would_await_is_refused(hook: str) -> None:
+def test_a_coroutine_hook_of_a_function_handler_is_refused(hook: str) -> None:
     class Skips(Service):
         def handle(self) -> Any:
             return {}
@@ -395,7 +395,7 @@ def test_a_hook_that_nobody_would_await_is_refused(hook: str) -> None:
         Worker(Skips)
 
 
-def test_a_hook_that_turns_out_to_be_a_coroutine_fails_the_call() -> None:
+def test_a_hook_that_returns_a_coroutine_fails_the_call() -> None:
     async def refuses() -> None:
         raise InvalidArgument("refused")
 
@@ -427,7 +427,7 @@ class Naps(Service):
     woken: asyncio.Event
 
 
-def test_a_coroutine_that_sleeps_lets_others_run(serve: Serve, client: Client) -> None:
+def test_a_sleeping_coroutine_lets_others_run(serve: Serve, client: Client) -> None:
     Naps.woken = asyncio.Event()
     serve(Naps)
     cid = client.invoke_async(Naps)
@@ -452,7 +452,7 @@ class Burns(Service):
 BURNING = threading.Event()
 
 
-def test_a_handler_that_burns_cpu_loses_neither_the_stream_nor_other_calls(
+def test_a_cpu_bound_handler_delays_neither_the_stream_nor_other_calls(
     serve: Serve, client: Client
 ) -> None:
     worker = serve(Burns, GetCustomer)
@@ -480,7 +480,7 @@ class Gated(Service):
 ENTERED, OPEN = threading.Event(), threading.Event()
 
 
-def test_a_worker_that_stops_lets_what_runs_end(node: Node, client: Client) -> None:
+def test_a_stopping_worker_finishes_running_handlers(node: Node, client: Client) -> None:
     ENTERED.clear()
     OPEN.clear()
     worker = Worker(Gated, node=node.address).start()
@@ -493,7 +493,7 @@ def test_a_worker_that_stops_lets_what_runs_end(node: Node, client: Client) -> N
     assert client.result(cid, WAIT) == {"attempt": 1}
 
 
-def test_what_does_not_end_in_time_is_handed_back_and_not_counted(
+def test_an_unfinished_dispatch_is_handed_back_and_not_counted_as_an_attempt(
     node: Node, client: Client
 ) -> None:
     ENTERED.clear()
@@ -504,11 +504,11 @@ def test_what_does_not_end_in_time_is_handed_back_and_not_counted(
     worker.stop(drain=0.05)
     OPEN.set()
     with Worker(Gated, node=node.address):
-        # What was handed back is no attempt.
+        # A dispatch that was handed back does not count as an attempt.
         assert client.result(cid, WAIT) == {"attempt": 1}
 
 
-def test_a_worker_comes_back_to_a_node_that_was_restarted() -> None:
+def test_a_worker_reconnects_to_a_restarted_node() -> None:
     with Node() as node, node.client(tries=60) as client, Worker(Counts, node=node.address):
         assert client.invoke(Counts) == {"total": 3}
         node.kill()
@@ -519,12 +519,12 @@ def test_a_worker_comes_back_to_a_node_that_was_restarted() -> None:
                 assert client.invoke(Counts) == {"total": 3}
                 break
             except CideryError as error:
-                # The node is back before the worker is.
+                # The node restarts before the worker reconnects.
                 assert error.reason in ("NO_WORKER", "TRANSPORT", "CONNECT_FAILED"), error
                 assert time.monotonic() < until
 
 
-def test_a_worker_that_is_refused_says_why(node: Node) -> None:
+def test_a_refused_worker_raises_the_reason(node: Node) -> None:
     class Wrong(Service):
         name = "py.wrong"
         input = Int("a"), Int("a")
@@ -552,7 +552,7 @@ class Talks(Service):
         return {"metadata": self.metadata, "left": self.seconds_left}
 
 
-def test_metadata_and_deadlines_come_in_and_go_out(serve: Serve, client: Client) -> None:
+def test_metadata_and_deadlines_are_propagated(serve: Serve, client: Client) -> None:
     serve(Talks)
     response = client.call(Talks, {}, metadata={"who": "test"}, timeout=5)
     assert response.payload.metadata == {"who": "test"}
@@ -568,9 +568,7 @@ class Large(Service):
         return {"text": self.request.payload.text * self.request.payload.times}
 
 
-def test_large_messages_go_through_and_one_that_is_too_large_fails_alone(
-    serve: Serve, client: Client
-) -> None:
+def test_large_messages_pass_and_an_oversized_one_fails_alone(serve: Serve, client: Client) -> None:
     serve(Large)
     text = "x" * (6 << 20)
     assert client.invoke(Large, text=text, times=1).text == text
@@ -588,7 +586,9 @@ class Rows(Service):
         self.response.payload.append({"a": "3"})
 
 
-def test_documents_are_rows_for_handlers_and_text_for_callers(serve: Serve, client: Client) -> None:
+def test_csv_documents_are_rows_for_handlers_and_text_for_callers(
+    serve: Serve, client: Client
+) -> None:
     serve(Rows)
     assert client.invoke(Rows, "a\r\n1\r\n", data_format="csv") == "a\r\n1\r\n3\r\n"
 
@@ -606,7 +606,7 @@ def test_a_handler_can_answer_with_a_document(serve: Serve, client: Client) -> N
     assert client.invoke(Writes) == "a;b"
 
 
-def test_a_failure_in_the_background_is_kept(serve: Serve, client: Client) -> None:
+def test_a_background_failure_is_stored(serve: Serve, client: Client) -> None:
     serve(Fails)
     cid = client.invoke_async(Fails, how="undeclared")
     with pytest.raises(Internal):

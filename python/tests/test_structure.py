@@ -1,6 +1,6 @@
 """The structure of the SDK: no import cycles, one direction between packages, small folders.
 
-All imports count: those inside functions and those for type checkers only as well.
+All imports count, also those inside functions and those for type checkers only.
 """
 
 from __future__ import annotations

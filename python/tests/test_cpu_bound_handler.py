@@ -1,4 +1,4 @@
-"""A handler that burns CPU for a minute: longer than the heartbeats of a worker and its lease."""
+"""A handler that is CPU-bound for a minute, longer than heartbeats and the lease of a worker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Run
+from run_process import Run
 
 from cidery import Client, EventKind, State
 from cidery.testing import Node
@@ -15,7 +15,7 @@ from cidery.v1 import admin_pb2
 NAME = "burning"
 WAIT = 60.0
 SECONDS = 60
-# What is far below what is answered in that time, and far beyond what a worker answers that hangs.
+# Far below the calls that a healthy worker handles, and far above those of a blocked one.
 ROUNDS = 20
 
 MODULE = '''
@@ -62,7 +62,7 @@ class Count(Service):
 
 
 def worker_of(client: Client) -> Any:
-    """What the node's listing says of the worker: which one it is, since when it is connected."""
+    """The id and the connect time of the worker, as listed by the node."""
     listed = client._stubs.ListWorkers(admin_pb2.ListWorkersRequest()).workers
     (found,) = [worker for worker in listed if worker.name == NAME]
     assert not found.draining
@@ -70,7 +70,7 @@ def worker_of(client: Client) -> Any:
 
 
 @pytest.mark.slow
-def test_a_minute_of_cpu_costs_neither_the_stream_nor_other_calls(
+def test_a_minute_of_cpu_delays_neither_the_stream_nor_other_calls(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "burning.py").write_text(MODULE)
@@ -79,7 +79,7 @@ def test_a_minute_of_cpu_costs_neither_the_stream_nor_other_calls(
         run.wait_for("serving 4 services")
         before = worker_of(client)
         burning = client.invoke_async("burning.burn", seconds=SECONDS)
-        # It has begun, and what it has emitted since then has arrived.
+        # The handler runs, and its items arrive.
         assert any(event.kind is EventKind.ITEM for event in client.results(burning))
         rounds = 0
         while True:
@@ -91,7 +91,7 @@ def test_a_minute_of_cpu_costs_neither_the_stream_nor_other_calls(
             items = [event.payload for event in events if event.kind is EventKind.ITEM]
             assert (items, client.result(cid)) == ([0, 1, 2], {"to": 3})
             assert worker_of(client) == before, "it had to connect again"
-            # Only what was answered before the burning ended was answered beside it.
+            # Counts only calls that finished while the handler ran.
             if client.get(burning).state is not State.RUNNING:
                 break
             rounds += 1

@@ -1,4 +1,4 @@
-"""What a declaration says beyond the contract: checked by the SDK, on the way in and out."""
+"""Local checks: the part of a declaration that only the SDK validates."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class CountedByTypedDict(TypedDict):
 
 
 class Answers(Service):
-    """Answers what it is told to."""
+    """Returns its input."""
 
     name = "beyond.answers"
     input = "answer"
@@ -140,11 +140,11 @@ WRONG: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 
 
 def found(error: CideryError) -> list[tuple[str, str]]:
-    # A dict that has travelled is in no order.
+    # Dicts are unordered on the wire.
     return sorted((violation.path, violation.reason) for violation in error.violations)
 
 
-def test_an_output_is_what_it_is_declared_to_be(serve: Serve, client: Client) -> None:
+def test_a_valid_output_is_accepted(serve: Serve, client: Client) -> None:
     serve(Answers, AnswersAsync)
     assert client.invoke(Answers, {"answer": RIGHT}) == BECOMES
     assert client.invoke(AnswersAsync, {"answer": RIGHT}) == {"stock": BECOMES}
@@ -152,7 +152,7 @@ def test_an_output_is_what_it_is_declared_to_be(serve: Serve, client: Client) ->
 
 
 @pytest.mark.parametrize(("wrong", "violations"), WRONG)
-def test_an_output_that_is_not_is_refused_with_the_paths(
+def test_an_invalid_output_is_refused_with_paths(
     wrong: dict[str, Any], violations: list[tuple[str, str]], serve: Serve, client: Client
 ) -> None:
     serve(Answers, AnswersAsync)
@@ -171,7 +171,7 @@ def test_an_output_that_is_not_is_refused_with_the_paths(
 
 
 @pytest.mark.parametrize(("wrong", "violations"), WRONG)
-def test_an_input_that_is_not_is_refused_with_the_paths(
+def test_an_invalid_input_is_refused_with_paths(
     wrong: dict[str, Any], violations: list[tuple[str, str]], serve: Serve, client: Client
 ) -> None:
     serve(Takes)
@@ -183,7 +183,7 @@ def test_an_input_that_is_not_is_refused_with_the_paths(
 
 
 class Uncarried(Service):
-    """Answers what no message can hold, in either way to find out."""
+    """Returns values that cannot be serialized."""
 
     name = "beyond.uncarried"
 
@@ -192,9 +192,7 @@ class Uncarried(Service):
 
 
 @pytest.mark.parametrize("nan", [True, False])
-def test_a_response_that_is_none_is_not_tried_again(
-    nan: bool, serve: Serve, client: Client
-) -> None:
+def test_an_invalid_output_is_not_retried(nan: bool, serve: Serve, client: Client) -> None:
     serve(Uncarried)
     cid = client.invoke_async(Uncarried, nan=nan)
     with pytest.raises(Internal, match="OUTPUT_INVALID"):
@@ -202,7 +200,9 @@ def test_a_response_that_is_none_is_not_tried_again(
     assert client.get(cid).attempt == 1
 
 
-def test_what_a_node_would_find_is_said_with_it(serve: Serve, client: Client) -> None:
+def test_violations_of_the_node_are_reported_together_with_local_ones(
+    serve: Serve, client: Client
+) -> None:
     serve(Answers)
     with pytest.raises(Internal) as caught:
         client.invoke(Answers, {"answer": {"counts": {"pen": "x"}, "rows": 5}})
@@ -214,7 +214,7 @@ def test_what_a_node_would_find_is_said_with_it(serve: Serve, client: Client) ->
 
 
 @pytest.mark.parametrize("model", [CountedByPydantic, CountedByAttrs, CountedByTypedDict, _Counted])
-def test_whatever_the_class_is_made_by(model: Any) -> None:
+def test_all_model_libraries_are_checked(model: Any) -> None:
     class Counts(Service):
         output = list[model]
 
@@ -227,7 +227,7 @@ def test_whatever_the_class_is_made_by(model: Any) -> None:
     assert found(caught.value) == [("/1/counts/b", "WRONG_TYPE")]
 
 
-def test_a_function_that_says_what_it_answers_is_held_to_it() -> None:
+def test_the_annotated_result_of_a_function_is_checked() -> None:
     @service("beyond.counts")
     def counts(ctx: Service) -> Stock:
         return Stock("Rome", counts=dict(ctx.request.payload))
@@ -238,7 +238,7 @@ def test_a_function_that_says_what_it_answers_is_held_to_it() -> None:
     assert found(caught.value) == [("/counts/a", "WRONG_TYPE")]
 
 
-def test_keys_that_are_not_declared_are_refused_there_as_well() -> None:
+def test_undeclared_keys_are_refused_in_local_checks() -> None:
     class Strict(Service):
         input = output = Stock
         unknown_keys = UnknownKeys.REFUSE
@@ -251,7 +251,7 @@ def test_keys_that_are_not_declared_are_refused_there_as_well() -> None:
     assert found(caught.value) == [("/prices/pen/much", "UNKNOWN_KEY")]
 
 
-def test_what_is_too_much_to_be_said_is_counted() -> None:
+def test_violations_beyond_the_limit_are_counted() -> None:
     many = {str(n): "x" for n in range(1_200)}
     with pytest.raises(InvalidArgument) as caught:
         testing.run(Takes, {"shop": "Rome", "counts": many})
@@ -331,7 +331,7 @@ class CartsByPydantic(pydantic.BaseModel):
 
 
 @pytest.mark.parametrize("model", [Carts, CartsByPydantic])
-def test_what_models_refuse_inside_of_others_is_said_of_all_with_its_path(model: Any) -> None:
+def test_nested_models_report_all_violations_with_paths(model: Any) -> None:
     class Takes(Service):
         input = model
 
@@ -348,7 +348,7 @@ def test_what_models_refuse_inside_of_others_is_said_of_all_with_its_path(model:
     ]
 
 
-def test_what_a_hint_says_holds_beside_what_is_annotated() -> None:
+def test_an_annotation_keeps_the_content_of_its_hint() -> None:
     @dataclasses.dataclass
     class Noted:
         counts: Annotated[dict[str, int], Dict("", description="By article.")]
@@ -389,7 +389,7 @@ class OpensVault(Service):
         return {}
 
 
-def test_a_text_that_may_be_a_secret_is_not_quoted(serve: Serve, client: Client) -> None:
+def test_a_string_that_may_be_a_secret_is_not_quoted(serve: Serve, client: Client) -> None:
     serve(OpensVault)
     for run in (client.invoke, testing.run):
         with pytest.raises(InvalidArgument) as caught:
@@ -404,7 +404,7 @@ class KnownLogins:
     logins: list[Login]
 
 
-def test_a_secret_that_no_node_would_know_of_is_refused() -> None:
+def test_a_secret_that_no_node_could_mask_is_refused() -> None:
     class Stores(Service):
         input = Logins
 
@@ -417,7 +417,7 @@ def test_a_secret_that_no_node_would_know_of_is_refused() -> None:
     assert Definition.of(StoresKnown).sio.input is not None
 
 
-def test_a_declaration_is_audited_there_as_well() -> None:
+def test_the_local_part_of_a_declaration_is_validated() -> None:
     @dataclasses.dataclass
     class Empty:
         counts: dict[str, Annotated[int, Int("", range=(5, 1))]]
@@ -443,7 +443,7 @@ class Mixed(TypedDict):
     ids: abc.Set[int]
 
 
-def test_hints_are_read_by_what_they_mean() -> None:
+def test_hints_are_resolved_to_types() -> None:
     class Takes(Service):
         input = output = Mixed
 

@@ -1,4 +1,4 @@
-"""The examples of the model's page on invoking services, with their imports, as they are."""
+"""The examples of Zato's documentation on invoking services, unchanged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import Run
+from run_process import Run
 
 from cidery import Client, InvalidArgument
 from cidery.testing import Node
@@ -38,13 +38,11 @@ def test_a_dict_that_is_sent_as_json_is_a_dict(page: Run, client: Client) -> Non
     assert client.invoke("as-json.as-text").customer_id == 123
 
 
-def test_the_request_can_be_given_in_place(page: Run, client: Client) -> None:
+def test_inline_parameters_are_the_payload(page: Run, client: Client) -> None:
     assert client.invoke("inline-parameters.my-service").customer_id == 123
 
 
-def test_a_background_service_runs_under_the_cid_that_was_answered(
-    page: Run, client: Client
-) -> None:
+def test_a_background_service_runs_under_the_returned_cid(page: Run, client: Client) -> None:
     cid = client.invoke("in-background.my-service").cid
     assert client.result(cid, wait=20).cid == cid
     assert page.wait_for(f"customer_id: 123, cid: {cid}")
@@ -56,14 +54,14 @@ def test_a_wrapped_response_is_read_by_index_and_by_dot(page: Run, client: Clien
     assert answered == {"by_index": "Alexis Smith", "by_dot": "Alexis Smith"}
 
 
-def test_required_input_is_enforced_where_there_is_a_payload(page: Run, client: Client) -> None:
+def test_required_input_is_enforced_with_a_payload(page: Run, client: Client) -> None:
     with pytest.raises(InvalidArgument) as caught:
         client.invoke("invoking.my-service2", {"other": 1})
     (violation,) = caught.value.violations
     assert (violation.path, violation.reason) == ("/cust_id", "MISSING")
 
 
-def test_nothing_on_the_page_is_beyond_the_layer() -> None:
+def test_the_page_uses_only_supported_features() -> None:
     command = [sys.executable, "-m", "cidery", "check", str(PAGE)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (0, "")
@@ -99,7 +97,7 @@ class Uses(Service):
 """
 
 
-def test_what_a_module_uses_beyond_the_layer_is_listed_without_running_it(tmp_path: Path) -> None:
+def test_unsupported_uses_are_listed_without_running_the_module(tmp_path: Path) -> None:
     module = tmp_path / "uses.py"
     module.write_text(BEYOND)
     command = [sys.executable, "-m", "cidery", "check", str(module)]

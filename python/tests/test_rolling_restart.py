@@ -1,4 +1,4 @@
-"""Workers that stop in order while they are called: nobody notices."""
+"""Rolling restarts: workers that stop under load fail no call."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Step(Service):
 
 
 class Load:
-    """Calls without a pause, from several threads; keeps what failed."""
+    """Calls continuously from several threads, and records failures."""
 
     def __init__(self, node: Node) -> None:
         self.answered: collections.Counter[int] = collections.Counter()
@@ -60,7 +60,7 @@ class Load:
                 self.answered[caller] = number + 1
 
 
-def test_workers_that_stop_one_after_another_fail_nobody(node: Node) -> None:
+def test_a_rolling_restart_of_workers_fails_no_call(node: Node) -> None:
     began = time.monotonic()
     workers = [Worker(Step, node=node.address).start() for _ in range(WORKERS)]
     load = Load(node)
@@ -86,9 +86,7 @@ class StepAsync(Service):
         return {"n": self.request.payload.n}
 
 
-def test_a_worker_that_is_started_twice_is_one_and_can_serve_again(
-    node: Node, client: Client
-) -> None:
+def test_a_worker_can_be_started_twice_and_restarted(node: Node, client: Client) -> None:
     worker = Worker(Step, StepAsync, node=node.address, name=new_cid())
 
     def listed() -> list[Any]:
@@ -103,7 +101,7 @@ def test_a_worker_that_is_started_twice_is_one_and_can_serve_again(
                 assert client.invoke(step, n=1) == {"n": 1}
 
 
-def test_a_worker_that_nobody_calls_stops_at_once(node: Node) -> None:
+def test_an_idle_worker_stops_at_once(node: Node) -> None:
     worker = Worker(Step, node=node.address).start()
     began = time.monotonic()
     worker.stop(DRAIN)
@@ -111,7 +109,7 @@ def test_a_worker_that_nobody_calls_stops_at_once(node: Node) -> None:
 
 
 class Scripted(worker_pb2_grpc.WorkerServiceServicer):
-    """What stands for a node: it does what a test says once the worker drains."""
+    """A fake node, which runs a function of the test when the worker drains."""
 
     def __init__(self, *turns: Callable[[Scripted], Iterator[Response]]) -> None:
         self.heard: queue.SimpleQueue[worker_pb2.DispatchResult] = queue.SimpleQueue()
@@ -148,7 +146,7 @@ def says_nothing(_: Scripted) -> Iterator[Response]:
 
 
 def is_late(_: Scripted) -> Iterator[Response]:
-    """A dispatch was on its way when the worker said that it drains."""
+    """A dispatch is in transit when the worker drains."""
     time.sleep(0.2)
     dispatch = worker_pb2.Dispatch(token="t", cid=new_cid(), service=Step.name, attempt=1)
     dispatch.payload.update({"n": 1})
@@ -156,7 +154,7 @@ def is_late(_: Scripted) -> Iterator[Response]:
     yield Response(drained=worker_pb2.Drained())
 
 
-def test_what_was_on_its_way_when_it_drained_is_answered() -> None:
+def test_a_dispatch_in_transit_at_the_drain_is_answered() -> None:
     scripted = Scripted(is_late)
     with scripted.served() as address:
         Worker(Step, node=address).start().stop(DRAIN)
@@ -173,7 +171,7 @@ class Gated(Service):
         self.go_on.wait(DRAIN)
 
 
-def test_what_one_stream_said_does_not_hold_for_the_next() -> None:
+def test_the_drain_of_one_stream_does_not_apply_to_the_next() -> None:
     def gives_and_breaks(_: Scripted) -> Iterator[Response]:
         dispatch = worker_pb2.Dispatch(token="g", cid=new_cid(), service=Gated.name, attempt=1)
         yield Response(dispatch=dispatch)
@@ -183,14 +181,14 @@ def test_what_one_stream_said_does_not_hold_for_the_next() -> None:
     scripted = Scripted(gives_and_breaks, is_late)
     with scripted.served() as address:
         worker = Worker(Step, Gated, node=address).start()
-        # Its session is void on the new stream, and so is what it runs.
+        # The new stream has a new session, which voids the dispatches in flight.
         worker.stop(DRAIN)
         assert scripted.heard.get(timeout=DRAIN).token == "t"
         assert scripted.streams == 2
         Gated.go_on.set()
 
 
-def test_a_node_that_does_not_answer_is_waited_for_no_longer_than_said() -> None:
+def test_a_drain_ends_at_its_timeout_if_the_node_does_not_answer() -> None:
     scripted = Scripted(says_nothing)
     with scripted.served() as address:
         worker = Worker(Step, node=address).start()

@@ -1,7 +1,7 @@
-"""What the model documents of fan-out and parallel execution, line by line of its inventory.
+"""What Zato documents of fan-out and parallel execution, by the lines of the inventory.
 
-Each test is named by the line that it is about. Where the model's code falls short of what it
-documents, the documentation is what is held here.
+The names of the tests start with the line of the inventory. Where Zato's code differs from its
+documentation, the tests follow the documentation.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import patterned
 import pytest
-from patterned import (
+import zato_pattern_services
+from run_process import Run
+from zato_pattern_services import (
     SERVED,
     WAIT,
     Calling,
@@ -33,7 +34,6 @@ from patterned import (
     of_source,
     runs_in,
 )
-from running import Run
 
 from cidery import (
     AlreadyExists,
@@ -60,7 +60,7 @@ def worker(node: Node) -> Iterator[Worker]:
 
 @pytest.fixture(params=[Calling, CallingAsync], ids=["function", "coroutine"])
 def both(request: pytest.FixtureRequest, worker: Worker, client: Client) -> Calls:
-    """Runs a function in a handler, and answers with what it answered: in either kind."""
+    """Runs a function as a handler, in a thread or as a coroutine; returns its result."""
     return runs_in(request.param, client)
 
 
@@ -71,7 +71,7 @@ def does(worker: Worker, client: Client) -> Calls:
 
 @pytest.fixture(autouse=True)
 def silence() -> None:
-    patterned.silence()
+    zato_pattern_services.silence()
 
 
 TWO = {"patterns.model.target": {"a": 1}, "patterns.model.other-target": {"b": 2}}
@@ -88,7 +88,7 @@ def test_line_112_there_are_three_patterns() -> None:
 # Fan-out and parallel execution.
 
 
-def test_line_116_all_targets_run_and_then_those_who_are_told(both: Calls, client: Client) -> None:
+def test_line_116_all_targets_run_before_their_callbacks(both: Calls, client: Client) -> None:
     cid = both(lambda self: self.patterns.fanout.invoke(TWO, HearsAll.name))
     (told,) = Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == cid)
     assert [each["target"] for each in told["data"]] == list(TWO)
@@ -96,7 +96,7 @@ def test_line_116_all_targets_run_and_then_those_who_are_told(both: Calls, clien
     assert client.get(cid, wait=WAIT).payload.succeeded == 2
 
 
-def test_line_116_each_of_several_is_told_of_each_target_and_at_the_end(does: Calls) -> None:
+def test_line_116_several_callbacks_get_each_outcome_and_all_outcomes(does: Calls) -> None:
     def fans_out(self: Any) -> Any:
         each, final = [Hears, HearsAsWell.name, HearsAsync], [HearsAll.name, HearsAllAsWell]
         return self.patterns.fanout.invoke(TWO, final, each)
@@ -118,7 +118,7 @@ def test_line_117_targets_run_in_parallel(both: Calls, client: Client) -> None:
 
 
 @pytest.mark.parametrize("own", ["1632-5754-5628-5197", "", "a cid of my own, with /"])
-def test_line_118_a_cid_can_be_given_and_is_what_callbacks_are_told(own: str, does: Calls) -> None:
+def test_line_118_callbacks_get_the_given_cid(own: str, does: Calls) -> None:
     own = own and f"{own} {new_cid()}"
     given = own or new_cid()
     answered = does(
@@ -130,7 +130,7 @@ def test_line_118_a_cid_can_be_given_and_is_what_callbacks_are_told(own: str, do
     assert len(told["data"]) == 2
 
 
-def test_line_118_the_same_cid_again_is_the_same_fan_out_or_refused(
+def test_line_118_a_repeated_cid_is_the_same_fan_out_or_refused(
     does: Calls, client: Client
 ) -> None:
     own = f"twice {new_cid()}"
@@ -145,7 +145,7 @@ def test_line_118_the_same_cid_again_is_the_same_fan_out_or_refused(
     assert caught.value.reason == "IDEMPOTENCY_MISMATCH"
 
 
-def test_line_119_what_was_begun_outlives_workers_and_node() -> None:
+def test_line_119_a_fan_out_outlives_workers_and_node() -> None:
     with Node() as node, node.client(tries=60) as client:
         with Worker(*SERVED, node=node.address):
             pass
@@ -162,18 +162,16 @@ def test_line_119_what_was_begun_outlives_workers_and_node() -> None:
             Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == cid)
 
 
-def test_line_121_what_is_told_of_a_target_is_what_is_documented(
-    does: Calls, client: Client
-) -> None:
+def test_line_121_on_target_gets_the_documented_input(does: Calls, client: Client) -> None:
     before = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     cid = does(lambda self: self.patterns.parallel.invoke({Target: {"a": 1}}, Hears))
     (told,) = Hears.of(Hears, 1, of_cid(cid))
     requested = datetime.datetime.fromisoformat(told.pop("req_ts_utc"))
     answered = datetime.datetime.fromisoformat(told.pop("resp_ts_utc"))
-    # The clocks of this process and of the node are the same one.
+    # This process and the node share a clock.
     assert before <= requested <= answered <= before + datetime.timedelta(seconds=WAIT)
     (member,) = client.invocations(group_cid=cid)
-    # A target knows nothing of all this.
+    # A target gets only its own payload.
     response = {"got": {"a": 1}, "cid": member.cid, "environ": {}}
     assert told == {
         "source": Calling.name,
@@ -188,7 +186,7 @@ def test_line_121_what_is_told_of_a_target_is_what_is_documented(
     assert in_reply_to == member.cid
 
 
-def test_line_121_a_failure_is_told_with_its_text(does: Calls) -> None:
+def test_line_121_on_target_gets_the_text_of_a_failure(does: Calls) -> None:
     def fans_out(self: Any) -> Any:
         targets = [(Target, {"bad": 1}), (Target, {"breaks": 1})]
         return self.patterns.parallel.invoke(targets, Hears)
@@ -202,7 +200,7 @@ def test_line_121_a_failure_is_told_with_its_text(does: Calls) -> None:
     assert {(p["ok"], p["response"]) for p in told} == {(False, None)}
 
 
-def test_line_121_what_is_told_at_the_end_is_what_is_documented(does: Calls) -> None:
+def test_line_121_on_final_gets_the_documented_input(does: Calls) -> None:
     cid = does(lambda self: self.patterns.fanout.invoke(TWO, HearsAll, Hears))
     (told,) = Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == cid)
     each = {payload["target"]: payload for payload in Hears.of(Hears, 2, of_cid(cid))}
@@ -210,13 +208,13 @@ def test_line_121_what_is_told_at_the_end_is_what_is_documented(does: Calls) -> 
     assert isinstance(told["req_ts_utc"], datetime.datetime)
     assert (told["phase"], told["source"]) == ("on-final", Calling.name)
     assert (told["on_target"], told["on_final"]) == ([Hears.name], [HearsAll.name])
-    # The dicts are those that each was told with, in the order in which the targets were given.
+    # The dicts equal the inputs of `on_target`, in the order of the targets.
     assert told["data"] == [each[target] for target in TWO]
     first = datetime.datetime.fromisoformat(told["data"][0]["req_ts_utc"])
     assert abs(first - told["req_ts_utc"]) < datetime.timedelta(seconds=1)
 
 
-def test_line_121_whoever_is_told_can_declare_what_it_reads(does: Calls, client: Client) -> None:
+def test_line_121_a_callback_can_declare_its_input(does: Calls, client: Client) -> None:
     cid = does(lambda self: self.patterns.parallel.invoke({Target: {}}, HearsWithRequired))
     (member,) = client.invocations(group_cid=client.get(cid, wait=WAIT).cid)
     (callback,) = [c for c in client.invocations(limit=1_000) if c.in_reply_to == member.cid]
@@ -225,7 +223,7 @@ def test_line_121_whoever_is_told_can_declare_what_it_reads(does: Calls, client:
         client.result(client.invoke_async(HearsWithRequired, {"phase": "x"}), WAIT)
 
 
-def test_line_121_targets_start_at_once_and_the_same_one_may_be_there_twice(does: Calls) -> None:
+def test_line_121_targets_start_at_once_and_may_repeat(does: Calls) -> None:
     def fans_out(self: Any) -> Any:
         targets = ((Target.name, {"n": n}) for n in range(20))
         return self.patterns.fanout.invoke(targets, HearsAll)
@@ -238,13 +236,13 @@ def test_line_121_targets_start_at_once_and_the_same_one_may_be_there_twice(does
 
 
 @pytest.mark.parametrize("payload", ["", None, {}, 0])
-def test_line_55_a_payload_that_is_nothing_is_the_empty_dict(payload: Any, does: Calls) -> None:
+def test_line_55_an_absent_payload_is_the_empty_dict(payload: Any, does: Calls) -> None:
     cid = does(lambda self: self.patterns.parallel.invoke({Target: payload}, Hears))
     (told,) = Hears.of(Hears, 1, of_cid(cid))
     assert told["response"]["got"] == {}
 
 
-def test_line_123_a_target_that_fails_at_once_keeps_none_from_running(does: Calls) -> None:
+def test_line_123_a_failing_target_does_not_affect_the_others(does: Calls) -> None:
     def fans_out(self: Any) -> Any:
         targets = [(Target, {"bad": 1}), (OtherTarget, {}), (Target, {"a": 1})]
         return self.patterns.fanout.invoke(targets, HearsAll)
@@ -268,7 +266,7 @@ def test_line_123_an_unknown_name_is_refused_and_nothing_runs(does: Calls, clien
     assert len(client.invocations(limit=1_000)) == before
 
 
-def test_line_123_without_targets_it_is_over_at_once(does: Calls) -> None:
+def test_line_123_a_fan_out_without_targets_ends_at_once(does: Calls) -> None:
     does(lambda self: self.patterns.fanout.invoke({}, HearsAll, Hears))
     (told,) = Hears.of(HearsAll, 1, of_source(Calling.name))
     assert (told["data"], told["on_target"]) == ([], [Hears.name])
@@ -286,7 +284,7 @@ def test_line_123_two_in_one_request_do_not_collide(does: Calls) -> None:
         assert told["response"]["got"] == {"n": n}
 
 
-def test_line_123_whoever_wants_to_wait_joins(does: Calls) -> None:
+def test_line_123_a_fan_out_can_be_joined(does: Calls) -> None:
     def waits(self: Any) -> Any:
         outcomes = self.fan_out([(Target, {"a": 1}), (Target, {"bad": 1})]).join()
         return [outcome.ok for outcome in outcomes]
@@ -294,10 +292,10 @@ def test_line_123_whoever_wants_to_wait_joins(does: Calls) -> None:
     assert does(waits) == [True, False]
 
 
-# What is told by others than `self.patterns`.
+# Callbacks of other callers than `self.patterns`.
 
 
-def test_what_a_batch_of_a_client_tells_is_read_the_same_way(
+def test_callbacks_of_a_client_batch_are_translated_in_the_same_way(
     worker: Worker, client: Client
 ) -> None:
     group = client.invoke_batch([(Target, {"a": 1})], on_each=Hears, on_final=HearsAll)
@@ -307,11 +305,11 @@ def test_what_a_batch_of_a_client_tells_is_read_the_same_way(
     assert final["on_final"] == [HearsAll.name]
 
 
-def test_a_payload_that_only_looks_like_it_is_left_alone(worker: Worker, client: Client) -> None:
+def test_a_similar_payload_is_not_translated(worker: Worker, client: Client) -> None:
     looks = {**TOLD, "cid": new_cid()}
     final = {"group_cid": new_cid(), "outcomes": []}
     for payload in (looks, final, {**looks, "cid": ""}, {**final, "group_cid": ""}):
-        # As it is sent, and as a response.
+        # As an input and as a response.
         client.result(client.invoke_async(Hears, payload), WAIT)
         client.result(client.invoke_async(Echo, payload, callback=HearsAll), WAIT)
         expected = dict(payload)
@@ -330,7 +328,7 @@ TOLD = {
 }
 
 
-def test_a_group_that_is_no_longer_kept_is_told_without_what_only_it_knew() -> None:
+def test_callbacks_of_a_removed_group_lack_its_fields() -> None:
     class Told(ModelService):
         name = "patterns.model.told"
 
@@ -351,7 +349,7 @@ def test_a_group_that_is_no_longer_kept_is_told_without_what_only_it_knew() -> N
     assert (told.data[0].response, told.data[0].truncated) == (None, True)
 
 
-def test_a_group_is_looked_at_once_in_a_process() -> None:
+def test_a_group_is_fetched_once_per_process() -> None:
     cid = new_cid()
     first, second = callback_inputs._get_group(cid), callback_inputs._get_group(cid)
     assert next(first).request.cid == cid
@@ -366,7 +364,7 @@ def test_a_group_is_looked_at_once_in_a_process() -> None:
     assert again.value.value is known.value.value
 
 
-def test_groups_are_not_kept_for_ever() -> None:
+def test_the_group_cache_is_bounded() -> None:
     groups = callback_inputs._GroupCache()
     for n in range(callback_inputs._MAX_CACHED_GROUPS + 5):
         groups.put(str(n), callback_inputs._FanOutGroup(str(n)))
@@ -375,7 +373,7 @@ def test_groups_are_not_kept_for_ever() -> None:
     assert len(groups._groups) == callback_inputs._MAX_CACHED_GROUPS
 
 
-def test_a_name_that_leaves_no_room_in_the_key_is_left_out() -> None:
+def test_a_name_that_exceeds_the_key_limit_is_omitted() -> None:
     class Long(ModelService):
         name = "a" * 230
 
@@ -420,7 +418,7 @@ class Final(Service):
 """
 
 
-def test_a_module_as_it_is_documented_runs_unchanged(
+def test_a_module_of_the_documentation_runs_unchanged(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "documented.py").write_text(MODULE)

@@ -1,4 +1,4 @@
-"""A worker whose stream breaks comes back to its session, and loses nothing."""
+"""Session resumption: a worker whose stream breaks loses nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Long(Service):
         return {"attempt": self.attempt, "nested": self.invoke("cidery.echo", {"a": 1})}
 
 
-def test_what_runs_goes_on_when_the_stream_breaks(node: Node, client: Client) -> None:
+def test_running_handlers_continue_when_the_stream_breaks(node: Node, client: Client) -> None:
     proxy = Proxy(node.address)
     worker = Worker(Long, node=proxy.address).start()
     try:
@@ -36,7 +36,7 @@ def test_what_runs_goes_on_when_the_stream_breaks(node: Node, client: Client) ->
         cid = client.invoke_async(Long)
         assert Long.begun.wait(WAIT)
         proxy.cut()
-        # What it invokes would fail with the connection: it may have begun.
+        # A nested call would fail with the connection, since it may have been dispatched.
         assert proxy.again.wait(WAIT)
         Long.cut.set()
         events = list(client.results(cid))
@@ -51,19 +51,17 @@ def test_what_runs_goes_on_when_the_stream_breaks(node: Node, client: Client) ->
         proxy.close()
 
 
-def test_a_stream_that_broke_leaves_nothing_behind(
-    node: Node, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_broken_stream_leaks_no_tasks(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     proxy = Proxy(node.address)
     worker = Worker(Long, node=proxy.address).start()
     try:
         proxy.cut()
         assert proxy.again.wait(WAIT)
-        # What waits for ever is found when it is collected.
+        # Tasks that never finish are reported when they are collected.
         gc.collect()
     finally:
         worker.stop()
         proxy.close()
-    # Of tasks alone: gRPC logs a late event of a loop that an earlier worker has closed.
+    # Only messages about tasks: gRPC logs late events of a loop that an earlier worker closed.
     told = [record.getMessage() for record in caplog.records if record.name == "asyncio"]
     assert [message for message in told if message.startswith("Task ")] == []

@@ -1,4 +1,4 @@
-"""The services in Python that docs/patterns.md shows, as they stand there."""
+"""The Python services of docs/patterns.md, as printed there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 @pytest.fixture
 def page() -> dict[str, Any]:
-    """What the page defines."""
+    """The definitions of the page."""
     namespace: dict[str, Any] = {"__name__": "patterns_page"}
     for block in BLOCKS:
         exec(compile(block, str(PAGE), "exec"), namespace)
@@ -41,7 +41,7 @@ def test_three_services_run_at_once(page: dict[str, Any]) -> None:
     assert group.on_each == ("crm.welcomed",)
 
 
-def test_what_fails_once_is_invoked_again(page: dict[str, Any]) -> None:
+def test_a_failed_call_is_retried(page: dict[str, Any]) -> None:
     answers = [Unavailable("it restarts"), {"cust_name": "Ann"}]
 
     def lookup(_: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Handlers that answer later: the outcome comes from outside."""
+"""Async completion: another process gives the outcome."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def waits(client: Client, cid: str) -> None:
 
 
 @pytest.mark.parametrize("approves", ALL)
-def test_the_outcome_comes_from_outside(approves: Any, serve: Serve, client: Client) -> None:
+def test_another_process_gives_the_outcome(approves: Any, serve: Serve, client: Client) -> None:
     worker = serve(approves)
     cid = client.invoke_async(approves)
     later = GIVEN.get(timeout=WAIT)
@@ -115,7 +115,7 @@ def test_the_outcome_comes_from_outside(approves: Any, serve: Serve, client: Cli
 
 
 @pytest.mark.parametrize("approves", ALL)
-def test_a_caller_that_waits_gets_it(approves: Any, serve: Serve, client: Client) -> None:
+def test_a_waiting_caller_gets_the_response(approves: Any, serve: Serve, client: Client) -> None:
     serve(approves)
     answered: list[Any] = []
     calling = threading.Thread(target=lambda: answered.append(client.call(approves)))
@@ -130,7 +130,7 @@ def test_a_caller_that_waits_gets_it(approves: Any, serve: Serve, client: Client
     assert (response.cid, response.payload, response.metadata) == (later.cid, {"n": 2}, metadata)
 
 
-def test_a_caller_that_waits_gets_the_failure(serve: Serve, client: Client) -> None:
+def test_a_waiting_caller_gets_the_failure(serve: Serve, client: Client) -> None:
     serve(Approve)
     raised: list[CideryError] = []
 
@@ -149,7 +149,7 @@ def test_a_caller_that_waits_gets_the_failure(serve: Serve, client: Client) -> N
     assert (raised[0].reason, raised[0].message) == ("REJECTED", "not today")
 
 
-def test_a_token_that_is_wrong_gives_nothing(serve: Serve, client: Client) -> None:
+def test_a_wrong_token_is_refused(serve: Serve, client: Client) -> None:
     serve(Approve)
     cid = client.invoke_async(Approve)
     later = GIVEN.get(timeout=WAIT)
@@ -166,7 +166,7 @@ def test_a_token_that_is_wrong_gives_nothing(serve: Serve, client: Client) -> No
     assert client.complete(cid, later.token, {"n": 1}) is State.SUCCEEDED
 
 
-def test_a_failure_that_is_given_is_a_failed_attempt(serve: Serve, client: Client) -> None:
+def test_a_given_failure_is_a_failed_attempt(serve: Serve, client: Client) -> None:
     serve(Approve)
     cid = client.invoke_async(Approve)
     closed = Unavailable("come back", reason="BANK_CLOSED")
@@ -184,7 +184,7 @@ def test_a_failure_that_is_given_is_a_failed_attempt(serve: Serve, client: Clien
 
 
 class Writes(Service):
-    """Declares nothing: what is given is answered as it is."""
+    """Declares no output: any outcome is accepted."""
 
     name = "later.writes"
     retry_policy = RetryPolicy(max_attempts=1)
@@ -217,7 +217,7 @@ def test_the_outcome_can_be_a_document(
     assert client.result(cid, WAIT) == answered
 
 
-def test_a_document_is_held_to_what_is_declared(serve: Serve, client: Client) -> None:
+def test_a_document_is_validated_by_the_declaration(serve: Serve, client: Client) -> None:
     serve(Approve)
     cid = client.invoke_async(Approve)
     token = GIVEN.get(timeout=WAIT).token
@@ -250,7 +250,7 @@ class Nested(Service):
         return {"later": self.later()}
 
 
-def test_what_is_accepted_with_the_response_cannot_wait(serve: Serve, client: Client) -> None:
+def test_follow_ups_are_refused_with_a_deferred_response(serve: Serve, client: Client) -> None:
     serve(Hasty, Nested)
     with pytest.raises(FailedPrecondition) as caught:
         client.invoke(Hasty)
@@ -261,7 +261,7 @@ def test_what_is_accepted_with_the_response_cannot_wait(serve: Serve, client: Cl
         client.invoke(Nested)
 
 
-def test_what_waits_is_given_after_worker_and_node_are_gone() -> None:
+def test_a_deferred_outcome_survives_worker_and_node() -> None:
     with Node() as node, node.client(tries=60) as client:
         with Worker(Approve, node=node.address):
             cid = client.invoke_async(Approve)
@@ -274,7 +274,7 @@ def test_what_waits_is_given_after_worker_and_node_are_gone() -> None:
         assert kinds == [EventKind.ACCEPTED, EventKind.STARTED, EventKind.SUCCEEDED]
 
 
-def test_the_client_for_asyncio_gives_it_as_well(node: Node, serve: Serve) -> None:
+def test_the_asyncio_client_gives_an_outcome(node: Node, serve: Serve) -> None:
     serve(ApproveAsync)
 
     async def calls() -> None:
@@ -293,7 +293,7 @@ def test_the_client_for_asyncio_gives_it_as_well(node: Node, serve: Serve) -> No
 
 
 @pytest.mark.parametrize("approves", ALL)
-def test_without_a_node_it_is_there_to_be_asserted(approves: Any) -> None:
+def test_the_harness_exposes_the_deferred_outcome(approves: Any) -> None:
     trial = testing.trial(approves)
     later = GIVEN.get(timeout=WAIT)
     assert trial.later is later
@@ -302,7 +302,7 @@ def test_without_a_node_it_is_there_to_be_asserted(approves: Any) -> None:
     assert later.token not in repr(later)
 
 
-def test_without_a_node_it_is_held_to_the_same() -> None:
+def test_the_harness_checks_a_deferred_outcome() -> None:
     with pytest.raises(FailedPrecondition):
         testing.trial(Hasty)
     assert testing.trial(Calls, invokes={"x": {"n": 1}}).later is None

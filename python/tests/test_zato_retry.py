@@ -1,7 +1,7 @@
-"""What the model documents of invoke-retry, line by line of the inventory of its behavior.
+"""What Zato documents of invoke-retry, by the lines of the inventory of its behavior.
 
-Each test is named by the line that it is about. Where the model's code falls short of what it
-documents, the documentation is what is held here.
+The names of the tests start with the line of the inventory. Where Zato's code differs from its
+documentation, the tests follow the documentation.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import patterned
 import pytest
-from patterned import (
+import zato_pattern_services
+from zato_pattern_services import (
     SERVED,
     WAIT,
     Calling,
@@ -53,7 +53,7 @@ def worker(node: Node) -> Iterator[Worker]:
 
 @pytest.fixture(params=[Calling, CallingAsync], ids=["function", "coroutine"])
 def both(request: pytest.FixtureRequest, worker: Worker, client: Client) -> Calls:
-    """Runs a function in a handler, and answers with what it answered: in either kind."""
+    """Runs a function as a handler, in a thread or as a coroutine; returns its result."""
     return runs_in(request.param, client)
 
 
@@ -64,7 +64,7 @@ def does(worker: Worker, client: Client) -> Calls:
 
 @pytest.fixture(autouse=True)
 def silence() -> None:
-    patterned.silence()
+    zato_pattern_services.silence()
 
 
 def test_line_127_the_first_success_is_the_response(both: Calls) -> None:
@@ -72,12 +72,12 @@ def test_line_127_the_first_success_is_the_response(both: Calls) -> None:
         return self.patterns.invoke_retry.invoke(Flaky.name, {"a": 1}, repeats=3, seconds=0.01)
 
     assert both(call)["calls"] == 1
-    # Also on a repeat.
+    # Also on a retry.
     Flaky.failures, Flaky.calls = 2, []
     assert both(call)["calls"] == 3
 
 
-def test_line_127_the_number_of_calls_is_that_of_all_and_they_are_so_long_apart(
+def test_line_127_repeats_counts_all_attempts_at_a_fixed_interval(
     does: Calls, caplog: pytest.LogCaptureFixture
 ) -> None:
     Flaky.failures = 9
@@ -103,7 +103,7 @@ def test_line_127_the_number_of_calls_is_that_of_all_and_they_are_so_long_apart(
     assert all(", InternalServerError:`HANDLER_FAILED" in line for line in logged)
 
 
-def test_line_127_minutes_are_seconds_and_arguments_are_those_of_invoke(does: Calls) -> None:
+def test_line_127_minutes_are_converted_and_arguments_passed_to_invoke(does: Calls) -> None:
     Flaky.failures = 1
 
     def call(self: Any) -> Any:
@@ -120,7 +120,7 @@ def test_line_127_minutes_are_seconds_and_arguments_are_those_of_invoke(does: Ca
     assert does(inline)["got"] == {"a": 1}
 
 
-def test_line_127_a_wait_ends_with_whoever_waits(worker: Worker, client: Client) -> None:
+def test_line_127_a_wait_ends_when_the_handler_is_cancelled(worker: Worker, client: Client) -> None:
     Flaky.failures = 9
     Calling.does = staticmethod(
         lambda self: self.patterns.invoke_retry.invoke(Flaky, repeats=3, seconds=60)
@@ -159,20 +159,20 @@ def said(call: Callable[[Any], Any]) -> str:
 
 
 @pytest.mark.parametrize(("given", "why"), WRONG)
-def test_line_128_what_is_missing_is_said(given: Any, why: str) -> None:
+def test_line_128_a_missing_argument_is_reported(given: Any, why: str) -> None:
     expected = f"Could not invoke `t`, {why}"
     assert said(lambda retry: retry.invoke("t", **given)) == expected
     assert said(lambda retry: retry.invoke_async("t", callback="c", **given)) == expected
 
 
 @pytest.mark.parametrize(("given", "why"), WRONG_CALLBACK)
-def test_line_128_in_the_background_somebody_has_to_be_told(given: Any, why: str) -> None:
+def test_line_128_a_background_retry_needs_a_callback(given: Any, why: str) -> None:
     expected = f"Could not invoke `t`, {why}"
     assert said(lambda retry: retry.invoke("t", async_fallback=True, **given)) == expected
     assert said(lambda retry: retry.invoke_async("t", **given)) == expected
 
 
-def test_line_128_names_have_to_be_known(both: Calls) -> None:
+def test_line_128_unknown_names_are_refused(both: Calls) -> None:
     given = {"repeats": 2, "seconds": 1}
     calls = [
         lambda self: self.patterns.invoke_retry.invoke_async("no.such", callback=Hears, **given),
@@ -187,9 +187,7 @@ def test_line_128_names_have_to_be_known(both: Calls) -> None:
         assert caught.value.reason == "SERVICE_UNKNOWN"
 
 
-def test_line_128_after_a_first_failure_it_goes_on_in_the_background(
-    both: Calls, client: Client
-) -> None:
+def test_line_128_async_fallback_continues_in_the_background(both: Calls, client: Client) -> None:
     Flaky.failures = 2
 
     def call(self: Any) -> Any:
@@ -204,13 +202,13 @@ def test_line_128_after_a_first_failure_it_goes_on_in_the_background(
     first, second, third = Flaky.calls
     assert second - first >= 0.2
     assert third - second >= 0.2
-    # Where the first one goes well, that is all.
+    # If the first attempt succeeds, there is no background retry.
     Flaky.failures, Flaky.calls = 0, []
     assert both(call)["calls"] == 1
 
 
 @pytest.mark.parametrize("own", [None, "uuid", "1632-5754-5628-5197"])
-def test_lines_129_130_all_in_the_background_and_its_callback(
+def test_lines_129_130_a_background_retry_invokes_its_callback(
     own: str | None, both: Calls, client: Client
 ) -> None:
     Flaky.failures = 2
@@ -243,13 +241,13 @@ def test_lines_129_130_all_in_the_background_and_its_callback(
     }
     assert orig_cid not in ("", cid)
     if given is None or own == "uuid":
-        # The CID that was answered is the target's, and has its response.
+        # The returned CID is that of the target, and has its response.
         assert response == {"calls": 3, "cid": cid}
         assert client.result(cid, WAIT) == response
         assert client.get(cid).attempt == 3
 
 
-def test_line_130_where_it_never_goes_well_that_is_told_with_its_text(
+def test_line_130_the_callback_gets_the_text_of_the_last_failure(
     does: Calls, client: Client
 ) -> None:
     Flaky.failures = 9
@@ -271,7 +269,7 @@ def test_line_130_where_it_never_goes_well_that_is_told_with_its_text(
     assert (caught.value.retryable, caught.value.retry_after) == (None, None)
 
 
-def test_line_130_it_is_told_as_well_where_it_was_cancelled(does: Calls, client: Client) -> None:
+def test_line_130_the_callback_gets_a_cancellation(does: Calls, client: Client) -> None:
     Flaky.failures = 9
 
     def call(self: Any) -> Any:
@@ -285,7 +283,7 @@ def test_line_130_it_is_told_as_well_where_it_was_cancelled(does: Calls, client:
     assert (told["ok"], len(Flaky.calls)) == (False, 1)
 
 
-def test_line_131_what_failed_in_the_background_is_logged(
+def test_line_131_a_failed_background_attempt_is_logged(
     does: Calls, caplog: pytest.LogCaptureFixture
 ) -> None:
     Flaky.failures = 1
@@ -305,7 +303,7 @@ def test_line_131_what_failed_in_the_background_is_logged(
     assert vars(record)["cid"] == cid
 
 
-def test_line_132_it_survives_a_restart() -> None:
+def test_line_132_a_background_retry_survives_a_restart() -> None:
     Flaky.failures = 1
     with Node() as node, node.client(tries=60) as client:
         with Worker(*SERVED, node=node.address):
@@ -325,12 +323,12 @@ def test_line_132_it_survives_a_restart() -> None:
         assert client.get(cid, wait=WAIT).attempt == 2
 
 
-def test_it_needs_no_service_of_the_users_own(worker: Worker) -> None:
+def test_a_background_retry_needs_no_service_of_the_user(worker: Worker) -> None:
     assert worker.services.count(RETRY_SERVICE) == 1
     assert RETRY_SERVICE not in Worker(node="127.0.0.1:9").services
 
 
-def test_without_a_node_it_is_recorded() -> None:
+def test_the_harness_records_a_background_retry() -> None:
     class Asks(ModelService):
         def handle(self) -> Any:
             return self.patterns.invoke_retry.invoke_async(
@@ -346,7 +344,7 @@ def test_without_a_node_it_is_recorded() -> None:
     assert (policy.max_attempts, policy.initial_interval.seconds) == (2, 60)
     assert (policy.multiplier, policy.max_interval.seconds) == (1.0, 60)
     assert (asked.callbacks, list(asked.request.failure_callbacks)) == ((), [RETRY_SERVICE])
-    # What it does then.
+    # Running it.
     convention = f"{RETRY_SERVICE}-async-callback"
     invokes = {"a.target": {"m": 1}, "a.callback": {}, convention: {}}
     trial = testing.trial(InvokeRetry, asked.payload, invokes=invokes)
@@ -361,7 +359,7 @@ def test_without_a_node_it_is_recorded() -> None:
         assert (again.kind, again.retryable, again.retry_after) == (error.kind, True, 60)
 
 
-def test_a_wait_without_a_node_is_none() -> None:
+def test_the_harness_does_not_wait_between_retries() -> None:
     class Waits(ModelService):
         def handle(self) -> Any:
             return self.patterns.invoke_retry.invoke("a", repeats=3, minutes=60)

@@ -1,7 +1,7 @@
-"""What the model documents of invoking services, line by line of the inventory of its behavior.
+"""What Zato documents of invoking services, by the lines of the inventory of its behavior.
 
-Each test is named by the line that it is about. Where the model's code falls short of what it
-documents, the documentation is what is held here.
+The names of the tests start with the line of the inventory. Where Zato's code differs from its
+documentation, the tests follow the documentation.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class ConventionCallback(Done):
 
 
 class Calling(ModelService):
-    """Does what the test says, as a handler."""
+    """Runs a function of the test as a handler."""
 
     name = "model.calling"
     does: Callable[[Any], Any] = staticmethod(lambda service: None)
@@ -161,7 +161,7 @@ def worker(node: Node) -> Iterator[Worker]:
 
 @pytest.fixture
 def does(worker: Worker, client: Client) -> Calls:
-    """Runs a function in a handler, and answers with what it answered."""
+    """Runs a function as a handler; returns its result."""
 
     def does(function: Callable[[Any], Any]) -> Any:
         Calling.does = staticmethod(function)
@@ -170,10 +170,10 @@ def does(worker: Worker, client: Client) -> Calls:
     return does
 
 
-# 0. The right side of ten facts.
+# 0. Improvements on Zato.
 
 
-def test_line_24_a_background_call_does_not_wait_and_outlives_its_worker(
+def test_line_24_a_background_call_returns_at_once_and_outlives_its_worker(
     node: Node, client: Client
 ) -> None:
     class Later(Service):
@@ -190,14 +190,12 @@ def test_line_24_a_background_call_does_not_wait_and_outlives_its_worker(
         assert client.result(cid, WAIT) == {"ran": True}
 
 
-def test_line_25_the_cid_that_is_answered_is_the_targets(does: Calls, client: Client) -> None:
+def test_line_25_the_returned_cid_is_that_of_the_target(does: Calls, client: Client) -> None:
     cid = does(lambda self: self.invoke_async("model.sees", {"a": 1}))
     assert client.result(cid, WAIT).cid == cid
 
 
-def test_line_26_a_callback_has_a_cid_and_knows_whom_it_answers(
-    does: Calls, client: Client
-) -> None:
+def test_line_26_a_callback_has_a_cid_and_in_reply_to(does: Calls, client: Client) -> None:
     CALLED.clear()
     cid = does(lambda self: self.invoke_async("model.echo", {"n": 1}, callback="model.done"))
     name, own, in_reply_to, payload = callback_of(client, cid)
@@ -207,7 +205,7 @@ def test_line_26_a_callback_has_a_cid_and_knows_whom_it_answers(
 
 
 def callback_of(client: Client, cid: str) -> tuple[str, str, str, Any]:
-    """What the callback of an invocation was called with: it is there once that has ended."""
+    """The input of the callback of an invocation, once that has ended."""
     client.result(cid, WAIT)
     events = client.invocations(limit=1_000)
     (callback,) = [found for found in events if found.in_reply_to == cid]
@@ -235,7 +233,7 @@ class Typed:
     rows: list[int]
 
 
-def test_lines_30_31_233_types_of_models_hold() -> None:
+def test_lines_30_31_233_types_of_model_fields_are_enforced() -> None:
     class UsesTyped(Service):
         input = Typed
 
@@ -289,16 +287,16 @@ def made(model: Any, **fields: Any) -> Any:
     return blank
 
 
-def test_line_56_keywords_are_the_payload_where_there_is_none(does: Calls) -> None:
+def test_line_56_keywords_are_the_payload_without_a_payload_argument(does: Calls) -> None:
     assert does(lambda self: self.invoke("model.echo", a=1, b=2)) == {"a": 1, "b": 2}
     assert does(lambda self: self.invoke("model.echo", {}, a=1)) == {"a": 1}
     assert does(lambda self: self.invoke("model.echo", {"a": 1}, b=2)) == {"a": 1}
 
 
-def test_lines_57_58_what_is_a_parameter_of_invoke_is_no_payload(does: Calls) -> None:
+def test_lines_57_58_parameters_of_invoke_are_not_payload(does: Calls) -> None:
     sent = does(lambda self: self.invoke("model.echo", a=1, skip_response_elem=True))
     assert sent == {"a": 1}
-    # And in a service that is not the model's no name is reserved.
+    # A service of the SDK reserves no names.
     assert testing.run(Free, {}, invokes={"x": lambda payload: payload}) == {"timeout": 5}
 
 
@@ -307,7 +305,7 @@ class Free(Service):
         return self.with_options().invoke("x", timeout=5)
 
 
-def test_line_59_text_that_says_it_is_json_is_read_and_bad_json_refused(does: Calls) -> None:
+def test_line_59_json_text_is_parsed_and_malformed_json_refused(does: Calls) -> None:
     assert does(lambda self: self.invoke("model.echo", '{"a": 1}', data_format="json")).a == 1
     assert does(lambda self: self.invoke("model.echo", {"a": 1}, data_format="json")).a == 1
     with pytest.raises(InvalidArgument) as caught:
@@ -315,12 +313,12 @@ def test_line_59_text_that_says_it_is_json_is_read_and_bad_json_refused(does: Ca
     assert caught.value.reason == "DOCUMENT_MALFORMED"
 
 
-def test_lines_60_to_63_labels_are_taken(does: Calls) -> None:
+def test_lines_60_to_63_labels_are_accepted(does: Calls) -> None:
     given = {"channel": "invoke", "transport": "x", "serialize": True, "as_bunch": True}
     assert does(lambda self: self.invoke("model.echo", {"a": {"b": 1}}, **given)).a.b == 1
 
 
-def test_line_64_a_response_can_be_read_without_what_it_is_wrapped_in(does: Calls) -> None:
+def test_line_64_skip_response_elem_unwraps_the_response(does: Calls) -> None:
     assert does(lambda self: self.invoke(Wrapped)) == {"response": {"a": "1"}}
     assert does(lambda self: self.invoke(Wrapped, skip_response_elem=True)) == {"a": "1"}
     unwrapped = does(lambda self: self.invoke(Echo, {"x": 1}, skip_response_elem=True))
@@ -338,21 +336,21 @@ def test_line_65_a_timeout_is_an_exception_that_can_be_caught(does: Calls) -> No
     assert does(catches) == "DeadlineExceeded"
 
 
-def test_line_66_or_none_where_that_was_asked_for(does: Calls) -> None:
+def test_line_66_raise_timeout_false_returns_none(does: Calls) -> None:
     assert does(lambda self: self.invoke(Slow, timeout=0.1, raise_timeout=False)) is None
 
 
-def test_line_68_a_call_that_waits_has_its_callers_cid(does: Calls) -> None:
+def test_line_68_a_synchronous_call_has_the_cid_of_its_caller(does: Calls) -> None:
     own, nested = does(lambda self: [self.cid, self.invoke(Sees).cid])
     assert own == nested
 
 
-def test_line_69_the_environ_is_what_was_sent_along(does: Calls) -> None:
+def test_line_69_the_environ_is_sent_as_metadata(does: Calls) -> None:
     seen = does(lambda self: self.invoke(Sees, {"a": 1}, environ={"who": "me"}))
     assert seen.environ == {"who": "me"}
 
 
-def test_line_73_nothing_set_is_an_empty_response(worker: Worker, client: Client) -> None:
+def test_line_73_an_unset_response_is_empty(worker: Worker, client: Client) -> None:
     assert client.invoke("model.done") == {}
 
 
@@ -370,13 +368,13 @@ def test_line_82_recursion_ends_also_where_it_is_direct(worker: Worker, client: 
     assert caught.value.reason == "DEPTH_EXCEEDED"
 
 
-def test_line_83_what_the_target_raised_reaches_the_caller(does: Calls) -> None:
+def test_line_83_an_exception_of_the_target_reaches_the_caller(does: Calls) -> None:
     with pytest.raises(InvalidArgument) as caught:
         does(lambda self: self.invoke(Fails, {"bad": 1}))
     assert caught.value.message == "that is bad"
 
 
-def test_lines_85_86_inputs_and_outputs_are_checked_all_at_once() -> None:
+def test_lines_85_86_all_violations_of_inputs_and_outputs_are_reported() -> None:
     class Both(Service):
         input = Int("a"), Int("b")
         output = Int("c"), Int("d")
@@ -404,7 +402,9 @@ def test_line_97_the_environ_of_a_background_call_arrives(does: Calls, client: C
     assert client.result(cid, WAIT).environ == {"who": "me"}
 
 
-def test_line_98_what_has_not_started_in_time_expires(does: Calls, client: Client) -> None:
+def test_line_98_an_invocation_that_has_not_started_in_time_expires(
+    does: Calls, client: Client
+) -> None:
     cid = does(lambda self: self.invoke_async("model.sees", {"a": 1}, expiration=60))
     assert client.get(cid).message.HasField("expire_time")
     client.result(cid, WAIT)
@@ -415,9 +415,7 @@ def test_line_100_a_payload_can_be_sent_as_a_json_string(does: Calls, client: Cl
     assert client.result(cid, WAIT).payload == '{"a": 1}'
 
 
-def test_line_101_callbacks_are_one_or_several_or_by_convention(
-    does: Calls, client: Client
-) -> None:
+def test_line_101_callbacks_are_one_or_several_or_the_default(does: Calls, client: Client) -> None:
     def several(self: Any) -> Any:
         return self.invoke_async("model.echo", {"a": 1}, callback=["model.done", "cidery.echo"])
 
@@ -428,7 +426,7 @@ def test_line_101_callbacks_are_one_or_several_or_by_convention(
     CALLED.clear()
     cid = client.invoke("model.convention").cid
     name, _, _, payload = callback_of(client, cid)
-    # And its payload is the target's response.
+    # Its payload is the response of the target.
     assert (name, payload["payload"]) == ("model.convention-async-callback", {"x": 1})
 
 
@@ -443,7 +441,7 @@ def test_line_103_a_callback_without_a_response_gets_the_empty_dict(
     assert [called[3] for called in CALLED if called[2] == cid] == [{}]
 
 
-def test_line_105_a_callback_that_fails_leaves_the_others_alone(
+def test_line_105_a_failing_callback_does_not_affect_the_others(
     does: Calls, client: Client
 ) -> None:
     def several(self: Any) -> Any:
@@ -463,7 +461,7 @@ def callback_of_named(client: Client, cid: str, name: str) -> State:
     return client.get(found.cid, wait=WAIT).state
 
 
-def test_line_106_a_service_can_call_itself_back(worker: Worker, client: Client) -> None:
+def test_line_106_a_service_can_be_its_own_callback(worker: Worker, client: Client) -> None:
     def by_itself(self: Any) -> Any:
         if self.in_reply_to:
             return self.in_reply_to
@@ -477,7 +475,7 @@ def test_line_106_a_service_can_call_itself_back(worker: Worker, client: Client)
     assert client.result(callback.cid, WAIT) == {"did": cid}
 
 
-def test_line_144_what_a_handler_logs_carries_its_cid(
+def test_line_144_log_records_of_a_handler_carry_its_cid(
     does: Calls, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -496,7 +494,7 @@ def test_line_147_a_child_knows_its_parent(does: Calls, client: Client) -> None:
 
 
 def run_model(simple_io: dict[str, Any], payload: Any, answers: Any = None) -> Any:
-    """Runs a service of the model with a declaration; answers with its input."""
+    """Runs a Zato service with a declaration; returns its input."""
 
     class Declared(ModelService):
         SimpleIO = type("SimpleIO", (), simple_io)
@@ -549,12 +547,12 @@ def test_line_163_hyphens_inside_a_name_stay_and_order_is_that_of_the_declaratio
             return {"aa": 1, "first-name": 2, "zz": 3}
 
     assert testing.run(Ordered) == {"aa": 1, "first-name": 2, "zz": 3}
-    # A dict on the wire has no order: it comes from the declaration.
+    # Dicts are unordered on the wire: the order is that of the declaration.
     declared = Definition.of(Ordered).to_proto().sio.output.elements
     assert [element.name for element in declared] == ["zz", "first-name", "aa"]
 
 
-def test_lines_169_to_172_bare_names_mean_types() -> None:
+def test_lines_169_to_172_bare_names_imply_types() -> None:
     names = "is_active", "cust_id", "-password", "name"
     read = run_model({"input": names}, {"is_active": "yes", "cust_id": "7", "name": 5})
     assert (read.is_active, read.cust_id, read.name) == (True, 7, "5")
@@ -587,7 +585,7 @@ TYPES: list[Any] = [
 
 
 @pytest.mark.parametrize(("line", "element", "given", "read"), TYPES)
-def test_lines_178_to_191_elements_read_what_they_say(
+def test_lines_178_to_191_elements_parse_inputs_of_their_type(
     line: int, element: Any, given: Any, read: Any
 ) -> None:
     assert run_model({"input": element}, {"x": given})["x"] == read
@@ -619,7 +617,7 @@ WRITTEN: list[Any] = [
 
 
 @pytest.mark.parametrize(("line", "element", "answered", "written"), WRITTEN)
-def test_lines_178_to_191_elements_write_what_they_say(
+def test_lines_178_to_191_elements_write_outputs_of_their_type(
     line: int, element: Any, answered: Any, written: Any
 ) -> None:
     class Writes(ModelService):
@@ -631,7 +629,7 @@ def test_lines_178_to_191_elements_write_what_they_say(
     assert testing.run(Writes) == {"x": written}
 
 
-def test_line_160_a_simple_io_says_what_its_response_is_wrapped_in() -> None:
+def test_line_160_a_simple_io_declares_its_response_element() -> None:
     class Wraps(ModelService):
         class SimpleIO:
             output = "name"
@@ -643,7 +641,7 @@ def test_line_160_a_simple_io_says_what_its_response_is_wrapped_in() -> None:
     assert testing.run(Wraps) == {"customer": {"name": "Ann"}}
 
 
-def test_line_192_a_secret_is_a_text_that_no_failure_shows() -> None:
+def test_line_192_a_secret_is_not_shown_in_failures() -> None:
     declared = Secret("token"), Int("n")
     assert run_model({"input": declared}, {"token": "hush", "n": 1}).token == "hush"
     with pytest.raises(InvalidArgument) as caught:
@@ -653,7 +651,7 @@ def test_line_192_a_secret_is_a_text_that_no_failure_shows() -> None:
     assert "hush" not in said[0]
 
 
-def test_line_204_what_is_missing_is_said_all_at_once_with_paths() -> None:
+def test_line_204_all_missing_elements_are_reported_with_paths() -> None:
     with pytest.raises(InvalidArgument) as caught:
         run_model({"input": ("b", "a")}, {"c": 1})
     assert [(v.path, v.reason) for v in caught.value.violations] == [
@@ -666,14 +664,14 @@ def test_line_205_required_and_empty_is_accepted() -> None:
     assert run_model({"input": "a"}, {"a": ""}).a == ""
 
 
-def test_lines_206_207_defaults_hold_for_all_types() -> None:
+def test_lines_206_207_all_types_have_defaults() -> None:
     declared = (Int("-a", default=5), Bool("-b", default=True), "-c", Int("-d"))
     read = run_model({"input": declared}, {})
     assert (read.a, read.b, read.c, read.d) == (5, True, "", None)
     assert "d" not in read
 
 
-def test_line_209_keys_that_are_not_declared_are_dropped() -> None:
+def test_line_209_undeclared_keys_are_dropped() -> None:
     assert dict(run_model({"input": "a"}, {"a": "1", "zz": 2})) == {"a": "1"}
 
 
@@ -690,7 +688,7 @@ def test_lines_218_219_a_required_output_that_is_missing_fails_and_an_optional_o
         run_model({"output": "a"}, {}, answers={})
 
 
-def test_line_220_an_output_that_is_not_declared_is_dropped_or_refused() -> None:
+def test_line_220_an_undeclared_output_is_dropped_or_refused() -> None:
     class Answers(Service):
         output = "a"
 
@@ -704,7 +702,7 @@ def test_line_220_an_output_that_is_not_declared_is_dropped_or_refused() -> None
     assert testing.run(Answers) == {"a": 1}
 
 
-def test_line_221_an_input_says_what_it_has() -> None:
+def test_line_221_an_input_is_inspectable() -> None:
     read = run_model({"input": ("a", "-b")}, {"a": "1"})
     with pytest.raises(AttributeError):
         _ = read.zz
@@ -728,7 +726,7 @@ def test_line_225_the_response_element_of_the_declaration_wins(client: Client) -
     assert testing.run(Wrapped) == {"response": {"a": "1"}}
 
 
-def test_line_227_a_wrapped_response_has_dot_access_without_asking(does: Calls) -> None:
+def test_line_227_a_wrapped_response_has_dot_access_by_default(does: Calls) -> None:
     assert does(lambda self: self.invoke(Wrapped).response.a) == "1"
 
 
@@ -754,7 +752,7 @@ class UsesUser(ModelService):
         return {"names": names, "main": user.main.name if user.main else None}
 
 
-def test_lines_234_to_240_models_nest_and_say_where_they_are_wrong() -> None:
+def test_lines_234_to_240_nested_models_report_violations_with_paths() -> None:
     given = {"user_id": "1", "role_list": [{"name": "a"}], "main": {"name": "b"}}
     assert testing.run(UsesUser, given) == {"names": ["a"], "main": "b"}
     with pytest.raises(InvalidArgument) as caught:
@@ -765,7 +763,7 @@ def test_lines_234_to_240_models_nest_and_say_where_they_are_wrong() -> None:
     assert [v.path for v in caught.value.violations] == ["/role_list"]
 
 
-def test_line_244_models_are_dicts_and_json() -> None:
+def test_line_244_models_convert_to_dicts_and_json() -> None:
     role = made(Role, name="a")
     assert (role.to_dict(), role.to_json()) == ({"name": "a"}, '{"name": "a"}')
     assert (role["name"], role.get("zz"), "name" in role) == ("a", None, True)
@@ -774,13 +772,13 @@ def test_line_244_models_are_dicts_and_json() -> None:
 # 4. Requests and responses.
 
 
-def test_lines_271_to_276_a_request_is_there_in_all_its_forms() -> None:
+def test_lines_271_to_276_a_request_has_all_its_forms() -> None:
     read = testing.trial(Echo, {"a": {"b": 1}}).service.request
     assert read.payload == read.raw == read.raw_request == read.text == {"a": {"b": 1}}
     assert read.input.a.b == read.to_bunch().a.b == 1
 
 
-def test_line_281_a_response_that_is_not_declared_takes_any_shape() -> None:
+def test_line_281_an_undeclared_response_takes_any_shape() -> None:
     class Free(Service):
         def handle(self) -> None:
             self.response.payload.abc.hello.world = 123
@@ -789,7 +787,7 @@ def test_line_281_a_response_that_is_not_declared_takes_any_shape() -> None:
     assert testing.run(Free) == {"abc": {"hello": {"world": 123}}}
 
 
-def test_line_282_what_is_assigned_is_a_dict_a_list_a_scalar_or_any_object() -> None:
+def test_line_282_a_payload_is_assigned_from_any_object() -> None:
     class Row:
         def __init__(self) -> None:
             self.a, self.not_declared = 1, object()
@@ -818,7 +816,7 @@ def test_line_283_rows_are_assigned_or_appended() -> None:
     assert testing.run(Rows) == [{"a": 1}, {"a": 2}]
 
 
-def test_line_287_each_invocation_has_an_instance_of_its_own() -> None:
+def test_line_287_each_invocation_has_its_own_instance() -> None:
     first, second = (testing.trial(Echo, {"a": 1}).service for _ in range(2))
     assert first is not second
 
@@ -837,11 +835,11 @@ def test_line_287_each_invocation_has_an_instance_of_its_own() -> None:
         ("my_mod", "My_Service", "my-mod.my_service"),
     ],
 )
-def test_line_312_services_name_themselves(module: str, name: str, expected: str) -> None:
+def test_line_312_services_have_default_names(module: str, name: str, expected: str) -> None:
     assert automatic_name(module, name) == expected
 
 
-def test_line_312_a_name_that_is_given_wins_and_is_not_inherited() -> None:
+def test_line_312_an_explicit_name_takes_precedence_and_is_not_inherited() -> None:
     class Named(Service):
         name = "given.name"
 
@@ -854,10 +852,10 @@ def test_line_312_a_name_that_is_given_wins_and_is_not_inherited() -> None:
     )
 
 
-# 12. Where to be better: what is not above.
+# 12. Further improvements on Zato.
 
 
-def test_line_437_a_timeout_of_the_caller_bounds_what_it_invokes(
+def test_line_437_the_timeout_of_a_caller_bounds_its_nested_calls(
     does: Calls, client: Client
 ) -> None:
     Calling.does = staticmethod(lambda self: self.invoke(Slow))
@@ -865,7 +863,7 @@ def test_line_437_a_timeout_of_the_caller_bounds_what_it_invokes(
         client.invoke(Calling, {}, timeout=0.2)
 
 
-def test_line_437_limits_per_service_hold(node: Node, client: Client) -> None:
+def test_line_437_limits_per_service_are_enforced(node: Node, client: Client) -> None:
     class Narrow(Slow):
         name = "model.narrow"
         concurrency = 1
@@ -889,7 +887,7 @@ def client_that_tries_once(node: Node) -> Client:
     return Client(node.address, tries=1)
 
 
-def test_line_437_an_exception_of_the_models_services_is_not_retried(
+def test_line_437_an_exception_of_a_zato_service_is_not_retried(
     worker: Worker, client: Client
 ) -> None:
     cid = client.invoke_async(Fails, {})

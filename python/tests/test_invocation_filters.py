@@ -1,4 +1,4 @@
-"""Listing, cancelling, running again and removing by what invocations have in common."""
+"""Listing, cancelling, retrying and purging invocations by filters."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def cids_of(found: Any) -> set[str]:
     return {each.cid for each in found}
 
 
-def test_each_keyword_restricts_what_is_listed(own: Client) -> None:
+def test_each_filter_keyword_restricts_the_list(own: Client) -> None:
     waiting = due_later(own, 2)
     gone, slow = failed(own), too_slow(own)
     middle = datetime.datetime.now(datetime.timezone.utc)
@@ -94,7 +94,7 @@ def test_each_keyword_restricts_what_is_listed(own: Client) -> None:
 
 
 class Passes(Service):
-    """Has itself run in the background, so many times."""
+    """Invokes itself in the background a number of times."""
 
     name = "manage.passes"
     retry_policy = ONCE
@@ -104,7 +104,7 @@ class Passes(Service):
         return {"child": self.invoke_async(Passes, {"times": times - 1}) if times else ""}
 
 
-def test_what_one_has_invoked_is_found_by_it(own: Client) -> None:
+def test_children_are_found_by_parent_and_root(own: Client) -> None:
     with Worker(Passes, node=own.node):
         first = own.invoke_async(Passes, times=2)
         second = own.result(first, WAIT).child
@@ -115,7 +115,7 @@ def test_what_one_has_invoked_is_found_by_it(own: Client) -> None:
     assert cids_of(own.invocations(services=Passes)) == {first, second, third}
 
 
-def test_what_waits_is_cancelled_by_what_it_has_in_common(own: Client) -> None:
+def test_pending_invocations_are_cancelled_by_filter(own: Client) -> None:
     waiting = due_later(own, 3)
     other = own.invoke_async("demo.count", {"to": 1}, delay=3600)
     chosen: FilterOptions = {"services": "cidery.echo", "states": "PENDING"}
@@ -128,7 +128,7 @@ def test_what_waits_is_cancelled_by_what_it_has_in_common(own: Client) -> None:
     assert cids_of(own.cancel(other, waiting[0])) == {other, waiting[0]}
 
 
-def test_what_failed_is_run_again_by_what_it_has_in_common(own: Client) -> None:
+def test_failed_invocations_are_retried_by_filter(own: Client) -> None:
     gone, slow = failed(own), too_slow(own)
     after = datetime.datetime.now(datetime.timezone.utc)
     (would,) = own.retry(failure_reasons="DEMO_FAILED", dry_run=True)
@@ -139,7 +139,7 @@ def test_what_failed_is_run_again_by_what_it_has_in_common(own: Client) -> None:
     assert cids_of(changes) == {gone, slow}
 
 
-def test_what_has_ended_is_removed_by_what_it_has_in_common(own: Client) -> None:
+def test_ended_invocations_are_purged_by_filter(own: Client) -> None:
     (waiting,) = due_later(own, 1)
     gone, slow = failed(own), too_slow(own)
     done = own.invoke_async("cidery.echo", {"n": 9})
@@ -159,7 +159,7 @@ def test_what_has_ended_is_removed_by_what_it_has_in_common(own: Client) -> None
     assert change.failure.reason == "RESULT_EXPIRED", "it cannot be run again either"
 
 
-def test_what_cannot_be_removed_says_so_and_keeps_nothing_else(own: Client) -> None:
+def test_an_invocation_that_cannot_be_purged_does_not_affect_others(own: Client) -> None:
     (waiting,) = due_later(own, 1)
     done = own.invoke_async("cidery.echo", {"n": 9})
     own.result(done, WAIT)
@@ -167,7 +167,7 @@ def test_what_cannot_be_removed_says_so_and_keeps_nothing_else(own: Client) -> N
     found = {c.cid: c.failure.reason for c in own.purge(waiting, done, unknown)}
     assert found == {waiting: "NOT_ENDED", done: "", unknown: "CID_UNKNOWN"}
     assert cids_of(own.invocations()) == {waiting}
-    # By what they have in common as well: what waits is among them, and stays.
+    # Also by a filter: it matches pending invocations, which are kept.
     (change,) = own.purge(services="cidery.echo")
     assert (change.cid, change.failure.reason) == (waiting, "NOT_ENDED")
     (again,) = own.purge(done)
@@ -175,7 +175,7 @@ def test_what_cannot_be_removed_says_so_and_keeps_nothing_else(own: Client) -> N
     assert own.get(waiting).state is State.PENDING
 
 
-def test_what_does_not_say_which_is_refused(own: Client) -> None:
+def test_empty_and_unknown_filters_are_refused(own: Client) -> None:
     waiting = due_later(own, 1)
     empty: list[FilterOptions] = [{"services": []}, {"states": ()}, {"parent_cid": ""}]
     for chosen in empty:
@@ -214,7 +214,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_all_pages_are_taken(name: str) -> None:
+def test_all_pages_are_processed(name: str) -> None:
     response = getattr(invocation_pb2, f"{name}Response")
     steps = STEPS[name]()
     tokens, changes = ["a", "b", ""], []
@@ -233,7 +233,7 @@ def test_all_pages_are_taken(name: str) -> None:
     assert seen == ["", "a", "b"]
 
 
-def test_the_client_for_asyncio_does_the_same(own: Client) -> None:
+def test_the_asyncio_client_behaves_like_the_blocking_one(own: Client) -> None:
     waiting = due_later(own, 2)
     gone = failed(own)
 

@@ -1,4 +1,4 @@
-"""Failures that handlers raise and nobody can say: calls end all the same, and the log has why."""
+"""Failures of handlers: calls end even if one cannot be encoded, and the log has the reason."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WAIT = 20.0
 
 class Unsayable(NotFound):
     def __init__(self) -> None:
-        """Sets nothing that a failure has."""
+        """A failure without the attributes of its base class."""
 
 
 UNSAYABLE: dict[str, Callable[[], NotFound | InvalidArgument | Aborted]] = {
@@ -70,7 +70,7 @@ class StammersAsync(Service):
 
 @pytest.mark.parametrize("what", UNSAYABLE)
 @pytest.mark.parametrize("stammers", [Stammers, StammersAsync])
-def test_a_failure_that_cannot_be_said_ends_the_call_all_the_same(
+def test_a_failure_that_cannot_be_encoded_still_ends_the_call(
     stammers: type[Service],
     what: str,
     serve: Serve,
@@ -81,11 +81,11 @@ def test_a_failure_that_cannot_be_said_ends_the_call_all_the_same(
     with pytest.raises(Internal) as caught:
         client.invoke(stammers, what=what)
     assert caught.value.reason == "HANDLER_FAILED"
-    # gRPC logs errors of its own: late events of a loop that an earlier worker has closed.
+    # gRPC logs late events of an event loop that an earlier worker closed.
     wanted = "cidery.worker", logging.ERROR
     (record,) = [each for each in caplog.records if (each.name, each.levelno) == wanted]
     assert vars(record)["cid"] == caught.value.cid
-    # What was raised, and why it could not be said.
+    # Both exceptions are logged: the handler's and that of the encoding.
     assert type(UNSAYABLE[what]()).__name__ in caplog.text
     assert "During handling of the above exception" in caplog.text
     with pytest.raises(Internal):
@@ -93,13 +93,15 @@ def test_a_failure_that_cannot_be_said_ends_the_call_all_the_same(
     assert worker.in_flight == 0
 
 
-def test_a_failure_can_be_made_of_an_exception_and_its_facts_of_numbers() -> None:
+def test_a_failure_accepts_an_exception_as_message_and_numbers_as_facts() -> None:
     error = NotFound(cast(Any, KeyError("a")), facts=cast(Any, {"limit": 5}))
     assert (error.message, error.facts) == ("'a'", {"limit": "5"})
     assert from_failure(to_failure(error)).facts["limit"] == "5"
 
 
-def test_a_traceback_is_explained_and_not_answered(serve: Serve, client: Client) -> None:
+def test_a_traceback_is_shown_by_explain_and_not_sent_to_the_caller(
+    serve: Serve, client: Client
+) -> None:
     with serve(Smokes):
         cid = client.invoke_async("py.smokes", declared=False)
         with pytest.raises(Internal) as caught:
@@ -108,7 +110,7 @@ def test_a_traceback_is_explained_and_not_answered(serve: Serve, client: Client)
         (attempt,) = client.explain(cid).message.attempts
         assert "ValueError: the disk is on fire" in attempt.trace
         assert "in handle" in attempt.trace
-        # What is declared is answered, and needs no explanation.
+        # A declared failure has no traceback.
         cid = client.invoke_async("py.smokes", declared=True)
         with pytest.raises(NotFound):
             client.result(cid, wait=WAIT)

@@ -1,4 +1,4 @@
-"""Services of the model that use patterns, and those that are told of them."""
+"""Services of Zato that use patterns, and their callbacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Calls = Callable[..., Any]
 
 
 class Hears(ModelService):
-    """Keeps what it was invoked with."""
+    """Records its inputs."""
 
     name = "patterns.model.hears"
     heard: list[Any] = []
@@ -31,7 +31,7 @@ class Hears(ModelService):
 
     @staticmethod
     def of(service: Any, count: int, found_by: Callable[[Any], bool]) -> list[Any]:
-        """The payloads that a service heard and that are meant, once there are so many."""
+        """Waits for a number of recorded inputs that match."""
 
         def found() -> list[Any]:
             return [p for name, _, p in Hears.heard if name == service.name and found_by(p)]
@@ -61,7 +61,7 @@ class HearsAllAsWell(Hears):
 
 
 class HearsWithRequired(Hears):
-    """Declares what it reads, and with it that it is there."""
+    """Declares its input as required."""
 
     name = "patterns.model.hears-with-required"
 
@@ -94,7 +94,7 @@ class OtherTarget(Target):
 
 
 class Flaky(ModelService):
-    """Fails as often as a test says."""
+    """Fails a configured number of times."""
 
     name = "patterns.model.flaky"
     failures = 0
@@ -110,7 +110,7 @@ class Flaky(ModelService):
 
 
 class Calling(ModelService):
-    """Does what the test says, as a handler."""
+    """Runs a function of the test as a handler."""
 
     name = "patterns.model.calling"
     does: Calls = staticmethod(lambda service: None)
@@ -159,7 +159,7 @@ def of_source(source: str) -> Callable[[Any], bool]:
 
 
 def silence() -> None:
-    """Nothing was heard, and nothing fails."""
+    """Resets the recorded inputs and failures."""
     with Hears.more:
         Hears.heard.clear()
     Flaky.failures, Flaky.calls = 0, []

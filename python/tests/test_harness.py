@@ -1,4 +1,4 @@
-"""`cidery.testing`: services without a node, and the fixtures with one."""
+"""`cidery.testing`: the harness without a node, and the fixtures with one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Order(Service):
         self.response.metadata["served-by"] = "test"
 
 
-def test_what_a_service_does_is_there_to_be_asserted() -> None:
+def test_the_calls_of_a_service_are_recorded() -> None:
     trial = testing.trial(
         Order,
         {"cust_id": "7", "zz": 1},
@@ -60,7 +60,7 @@ def test_what_a_service_does_is_there_to_be_asserted() -> None:
     assert trial.progress == [Progress(0.5, "half", {"n": 1})]
 
 
-def test_what_it_invokes_can_fail_or_be_another_service() -> None:
+def test_nested_calls_can_fail_or_run_another_service() -> None:
     class Lookup(Service):
         name = "crm.lookup"
 
@@ -74,13 +74,13 @@ def test_what_it_invokes_can_fail_or_be_another_service() -> None:
         testing.run(Order, {"cust_id": 1})
 
 
-def test_an_input_that_does_not_fit_is_refused() -> None:
+def test_an_invalid_input_is_refused() -> None:
     with pytest.raises(InvalidArgument) as caught:
         testing.run(Order, {"cust_id": []})
     assert [(v.path, v.reason) for v in caught.value.violations] == [("/cust_id", "WRONG_TYPE")]
 
 
-def test_an_exception_that_nobody_declared_comes_as_it_is() -> None:
+def test_an_undeclared_exception_is_raised_unchanged() -> None:
     class Breaks(Service):
         def handle(self) -> None:
             raise ZeroDivisionError
@@ -89,7 +89,7 @@ def test_an_exception_that_nobody_declared_comes_as_it_is() -> None:
         testing.run(Breaks)
 
 
-def test_coroutines_run_as_well() -> None:
+def test_coroutine_handlers_run() -> None:
     @service(input=Int("n"))
     async def doubles(ctx: Service, request: Any) -> Any:
         await asyncio.sleep(0)
@@ -99,13 +99,11 @@ def test_coroutines_run_as_well() -> None:
     assert testing.run(doubles, {"n": 2}, invokes={"x": lambda payload: payload}) == {"n": 4}
 
 
-def test_the_fixtures_run_a_node_of_this_test_alone(
-    cidery_node: Node, cidery_client: Client
-) -> None:
+def test_the_fixtures_run_a_node_for_one_test(cidery_node: Node, cidery_client: Client) -> None:
     assert cidery_client.node == cidery_node.address
     assert cidery_client.invocations() == []
     cid = cidery_client.invoke_async("cidery.echo", {"a": 1})
     cidery_node.kill()
     cidery_node.start()
-    # What was accepted is on disk.
+    # The accepted invocation is on disk.
     assert cidery_client.with_options().result(cid, wait=20) == {"a": 1}

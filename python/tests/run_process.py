@@ -1,4 +1,4 @@
-"""`python -m cidery run` as a process of its own, and what it logs."""
+"""`python -m cidery run` as a process, with its log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TIMEOUT = 20.0
 
 
 class Run:
-    """A worker process; its log is read as it comes."""
+    """A worker process whose log is read continuously."""
 
     def __init__(self, node: str, *arguments: str | Path) -> None:
         command = [sys.executable, "-W", "error", "-m", "cidery", "run", "--node", node]
@@ -24,7 +24,7 @@ class Run:
         self._reader.start()
 
     def wait_for(self, text: str, *, times: int = 1) -> str:
-        """Waits until it has logged a text, so many times; answers with the last such line."""
+        """Waits for a number of log lines with a text; returns the last one."""
         found: list[str] = []
 
         def is_there() -> bool:
@@ -37,12 +37,12 @@ class Run:
         return found[-1]
 
     def stop(self) -> int:
-        """Asks it to end; answers with its exit code."""
+        """Sends SIGTERM; returns the exit code."""
         self.process.terminate()
         return self.end()
 
     def end(self) -> int:
-        """Waits for its end."""
+        """Waits until the process has exited."""
         try:
             code = self.process.wait(TIMEOUT)
         finally:
@@ -53,7 +53,7 @@ class Run:
         return code
 
     def wait_for_all(self) -> None:
-        """Waits until nobody can log any more: it has ended, and all that it started."""
+        """Waits until the process and its children have exited."""
         self._reader.join(TIMEOUT)
         assert not self._reader.is_alive(), f"something still runs:\n{''.join(self.lines)}"
 
