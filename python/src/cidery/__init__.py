@@ -1,4 +1,9 @@
-"""Cidery: call any service by name, now or in the background, over gRPC, from any language."""
+"""Cidery: call any service by name, now or in the background, over gRPC, from any language.
+
+The public API is `__all__`, `cidery.testing` and `cidery.zato`. The private packages import one
+another in one direction: `v1`, `_errors`, `_values`, `_sio`, `_protocol`, `_client`, `_service`,
+`_worker`, `zato`, `testing`, `_cli`. README.md describes them; `tests/test_structure.py` checks it.
+"""
 
 from cidery._client.aio import AsyncClient
 from cidery._client.blocking import Client
