@@ -19,7 +19,7 @@ import pytest
 from google.protobuf.struct_pb2 import Value
 
 from cidery import Bunch, InvalidArgument
-from cidery._values.plain import plain
+from cidery._values.plain import to_plain
 from cidery._values.struct_pb import from_value, round_trip, to_value
 
 FIXTURES = Path(__file__).parent.parent.parent / "tests" / "fixtures"
@@ -38,7 +38,7 @@ CORPUS = json.loads((FIXTURES / "values.json").read_text(), parse_float=exact)
 def test_the_corpus_round_trips(entry: dict[str, Any]) -> None:
     wire = Value.FromString(bytes.fromhex(entry["wire"]))
     # Maps are unordered on the wire.
-    assert to_value(plain(entry["value"])) == wire
+    assert to_value(to_plain(entry["value"])) == wire
     assert len(to_value(entry["value"]).SerializeToString()) == len(entry["wire"]) // 2
     back = from_value(wire)
     assert back == entry["back"]
@@ -70,9 +70,9 @@ def nested(depth: int) -> Any:
 
 
 def test_nesting_is_limited_as_in_the_contract() -> None:
-    assert round_trip(plain(nested(32))) == nested(32)
+    assert round_trip(to_plain(nested(32))) == nested(32)
     with pytest.raises(TypeError, match="nested deeper than 32"):
-        plain(nested(33))
+        to_plain(nested(33))
     with pytest.raises(InvalidArgument):
         to_value(nested(33))
 
@@ -141,7 +141,7 @@ OBJECTS = [
 
 @pytest.mark.parametrize(("value", "expected"), OBJECTS, ids=lambda value: type(value).__name__)
 def test_any_object_converts_to_a_payload(value: Any, expected: Any) -> None:
-    assert plain(value) == expected
+    assert to_plain(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -149,16 +149,16 @@ def test_any_object_converts_to_a_payload(value: Any, expected: Any) -> None:
 )
 def test_an_object_that_cannot_be_serialized_is_a_type_error_with_its_path(value: Any) -> None:
     with pytest.raises(TypeError, match="`/list/1`"):
-        plain({"list": [1, value]})
+        to_plain({"list": [1, value]})
 
 
 def test_a_recursive_object_is_a_type_error() -> None:
     loop: dict[str, Any] = {}
     loop["again"] = [loop]
     with pytest.raises(TypeError, match="`/again/0` contains itself"):
-        plain(loop)
+        to_plain(loop)
     # A repeated object is not a cycle.
-    assert plain([loop_free := [1], loop_free]) == [[1], [1]]
+    assert to_plain([loop_free := [1], loop_free]) == [[1], [1]]
 
 
 def test_large_numbers_and_bytes_are_encoded_as_strings() -> None:
