@@ -178,21 +178,21 @@ class _ClassHierarchy:
         names = (base, f"zato.server.service.{base}", f"zato.common.marshal_.api.{base}")
         found = [
             module.full_name(each)
-            for module, cls in self.line(node)
+            for module, cls in self.ancestry(node)
             for each in cls.bases
             if ast.unparse(each) not in module.classes
         ]
         return any(name in names for name in found)
 
-    def line(self, node: ast.ClassDef) -> list[tuple[_SourceModule, ast.ClassDef]]:
+    def ancestry(self, node: ast.ClassDef) -> list[tuple[_SourceModule, ast.ClassDef]]:
         """A class and its base classes."""
-        line = [(self._module, node)]
-        for module, cls in line:
+        ancestry = [(self._module, node)]
+        for module, cls in ancestry:
             for base in cls.bases:
                 found = self._find(module, base)
-                if found is not None and found not in line:
-                    line.append(found)
-        return line
+                if found is not None and found not in ancestry:
+                    ancestry.append(found)
+        return ancestry
 
     def _find(
         self, module: _SourceModule, base: ast.expr
@@ -263,7 +263,7 @@ class _UseFinder:
             if statement.name == "handle" and _yields(statement):
                 yield statement.lineno, "`handle`: a generator as the response"
         known = _SERVICE_ATTRIBUTES.union(
-            *(_defined_names(cls) for _, cls in self._hierarchy.line(node))
+            *(_defined_names(cls) for _, cls in self._hierarchy.ancestry(node))
         )
         for statement in node.body:
             local = _local_names(statement)

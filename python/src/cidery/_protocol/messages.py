@@ -16,7 +16,7 @@ from cidery._protocol.options import (
 )
 from cidery._values.bunch import Bunch
 from cidery._values.json_codec import parse_json
-from cidery._values.plain import plain
+from cidery._values.plain import to_plain
 from cidery._values.struct_pb import fill_struct, fill_value, from_struct, from_value
 from cidery.v1 import invocation_pb2
 
@@ -48,7 +48,7 @@ class Accepted(str):
 def set_payload(message: Any, value: Any, data_format: DataFormat | str | None = None) -> None:
     """Sets `payload`, `value` or `document` of a message that has these three fields."""
     parsed_format = DataFormat(data_format) if data_format else None
-    value = plain(value)
+    value = to_plain(value)
     if parsed_format not in (None, DataFormat.DICT) and isinstance(value, (str, bytes)):
         message.document = value.encode() if isinstance(value, str) else value
         message.data_format = parsed_format.to_proto()

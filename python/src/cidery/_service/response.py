@@ -8,7 +8,7 @@ from typing import Any
 from cidery._sio.declaration import Elements
 from cidery._sio.element import Type
 from cidery._values.later import Later
-from cidery._values.plain import plain
+from cidery._values.plain import to_plain
 
 
 class ResponsePayload:
@@ -174,7 +174,7 @@ class HandlerResponse:
                 payload = []
         elif self._declared is not None and not self._declared.is_list:
             payload = _declared_attributes(self._declared, payload)
-        return plain(payload)
+        return to_plain(payload)
 
 
 def _declared_attributes(declared: Elements, value: Any) -> Any:

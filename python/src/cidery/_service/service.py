@@ -23,7 +23,7 @@ from cidery._service.naming import automatic_name
 from cidery._service.request import Request
 from cidery._service.response import HandlerResponse
 from cidery._values.later import Later
-from cidery._values.plain import plain
+from cidery._values.plain import to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -227,11 +227,11 @@ class Service:
 
     def progress(self, fraction: float | None = None, message: str = "", value: Any = None) -> None:
         """Reports progress, which restarts the timeout of the attempt."""
-        self._platform.progress(Progress(fraction, message, plain(value)))
+        self._platform.progress(Progress(fraction, message, to_plain(value)))
 
     def emit(self, item: Any) -> None:
         """Emits an item to the followers of the invocation."""
-        self._platform.emit(plain(item))
+        self._platform.emit(to_plain(item))
 
     def later(self) -> Later:
         """Defers the outcome: return the result of this method from `handle`.

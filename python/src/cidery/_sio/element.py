@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from cidery._sio.inference import inferred_type_name
 from cidery._values.json_codec import parse_json_exact, to_json
-from cidery._values.plain import plain
+from cidery._values.plain import to_plain
 from cidery.v1 import service_pb2
 
 MISSING: Any = object()
@@ -118,7 +118,7 @@ class Element:
 
     def default(self, value: Any) -> Element:
         """Sets the value where it is absent, and makes it optional."""
-        return dataclasses.replace(self, default_value=plain(value), is_optional=True)
+        return dataclasses.replace(self, default_value=to_plain(value), is_optional=True)
 
     def description(self, text: str) -> Element:
         """Sets the description, one sentence."""

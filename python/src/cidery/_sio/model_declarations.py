@@ -29,7 +29,7 @@ from cidery._sio.model_fields import (
     list_item_model,
     resolve_hint,
 )
-from cidery._values.plain import plain
+from cidery._values.plain import to_plain
 
 _ELEMENT_TYPES: dict[Any, Type] = {
     str: Type.TEXT,
@@ -83,7 +83,7 @@ class _ModelReader:
         if field.is_optional:
             element = element.optional()
         if field.default is not MISSING:
-            element = element.default(plain(field.default))
+            element = element.default(to_plain(field.default))
         return element.description(field.description) if field.description else element
 
     def _element(self, hint: Any, name: str) -> Element:

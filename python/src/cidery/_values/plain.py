@@ -34,7 +34,7 @@ _NOT_SERIALIZABLE = (
 )
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Converts an object to dicts, lists, strings, numbers, booleans, bytes and `None`."""
     return _to_plain(value, "", ())
 

@@ -61,10 +61,10 @@ class HandlerLoop:
         self._posted.append(start)
         if not self._wakeup_scheduled:
             self._wakeup_scheduled = True
-            loop.call_soon_threadsafe(self._begin_posted)
+            loop.call_soon_threadsafe(self._start_posted)
         return lambda: _call_soon(loop, cancel)
 
-    def _begin_posted(self) -> None:
+    def _start_posted(self) -> None:
         # Reset first: a handler that is posted from now on wakes the loop again.
         self._wakeup_scheduled = False
         while self._posted:

@@ -26,7 +26,7 @@ from cidery._sio.declaration_check import check_declaration
 from cidery._sio.validation import validated_input, validated_output
 from cidery._values.bunch import Bunch
 from cidery._values.later import Later
-from cidery._values.plain import plain
+from cidery._values.plain import to_plain
 from cidery._values.struct_pb import round_trip
 from cidery._worker.dispatch import refuse_follow_ups
 from cidery.v1 import discovery_pb2, invocation_pb2, outcome_pb2
@@ -104,7 +104,7 @@ def trial(
     """Like `run`, and returns the calls as well."""
     definition = Definition.of(service)
     check_declaration(definition.sio)
-    given = round_trip(plain({} if payload is None else payload))
+    given = round_trip(to_plain({} if payload is None else payload))
     found = validated_input(definition.sio, given)
     cid = cid or new_cid()
     info = InvocationInfo(

@@ -9,7 +9,7 @@ from cidery._errors.exceptions import DeadlineExceeded, InvalidArgument
 from cidery._protocol.options import DataFormat, Options
 from cidery._protocol.steps import Operation
 from cidery._values.json_codec import parse_json, to_json
-from cidery._values.plain import plain
+from cidery._values.plain import to_plain
 
 
 class DATA_FORMAT:  # noqa: N801
@@ -88,7 +88,7 @@ class InvokeArguments:
         payload."""
         payload = inline if is_empty(payload) else payload
         payload = (
-            to_json(plain(payload)) if to_json_string else _parse_payload(payload, data_format)
+            to_json(to_plain(payload)) if to_json_string else _parse_payload(payload, data_format)
         )
         options = Options(
             cid=cid or None,

@@ -13,7 +13,7 @@ from cidery._sio.model_declarations import elements_of_model
 from cidery._sio.model_instances import build_instance
 from cidery._sio.validation import validated_input
 from cidery._values.json_codec import to_json
-from cidery._values.plain import plain
+from cidery._values.plain import to_plain
 from cidery._values.struct_pb import round_trip
 
 
@@ -24,7 +24,7 @@ class Model:
     def from_dict(cls, data: Mapping[str, Any]) -> Any:
         """Creates an instance from a dict, which is validated like an input."""
         sio = Sio(input=elements_of_model(cls))
-        given = validated_input(sio, round_trip(plain(data))).value
+        given = validated_input(sio, round_trip(to_plain(data))).value
         return build_instance(cls, to_python_types(sio.input, given))
 
     def __getitem__(self, name: str) -> Any:
@@ -40,7 +40,7 @@ class Model:
     def to_dict(self) -> dict[str, Any]:
         """All fields as a dict."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        return {f.name: plain(getattr(self, f.name)) for f in fields if hasattr(self, f.name)}
+        return {f.name: to_plain(getattr(self, f.name)) for f in fields if hasattr(self, f.name)}
 
     def to_json(self) -> str:
         """All fields as JSON."""
