@@ -27,6 +27,7 @@ _DEFAULT_CALLBACK_SUFFIX = "-async-callback"
 
 
 def invoke(caller: Caller, service: Any, payload: Any, options: Options) -> Operation[Any]:
+    """Invokes a service and waits for its response."""
     refuse_background_options(options)
     request = invoke_request(service_name(service), payload, options)
     reply = yield UnaryCall("Invoke", request, None, not_dispatched(request.service))
@@ -34,6 +35,7 @@ def invoke(caller: Caller, service: Any, payload: Any, options: Options) -> Oper
 
 
 def invoke_async(caller: Caller, service: Any, payload: Any, options: Options) -> Operation[Any]:
+    """Invokes a service in the background, or stores a follow-up; returns its CID."""
     once_label = options.once
     if once_label is not None:
         key = once_key(caller, once_label)
