@@ -1,4 +1,4 @@
-"""What all tests share: one node with the demo services, and workers beside it."""
+"""Fixtures: a node with the demo services, shared by all tests, and workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A way to a node that can be cut."""
+"""A TCP proxy whose connections can be cut."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 
 
 class Proxy:
-    """Hands bytes on, both ways, until it is cut; then again."""
+    """Forwards bytes in both directions; accepts new connections after a cut."""
 
     def __init__(self, target: str) -> None:
         host, _, port = target.rpartition(":")
@@ -19,7 +19,7 @@ class Proxy:
         self._open: list[socket.socket] = []
         self.connections = 0
         self.again = threading.Event()
-        """Set once there was a second connection."""
+        """Set after the second connection."""
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -32,7 +32,7 @@ class Proxy:
             self._open.clear()
 
     def close(self) -> None:
-        """Ends it."""
+        """Stops the proxy."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

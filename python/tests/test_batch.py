@@ -1,4 +1,4 @@
-"""Groups: many invocations that are accepted at once, against a real node."""
+"""Batches and groups, against a real node."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ from cidery import (
     Worker,
     new_cid,
 )
-from cidery import _protocol as protocol
-from cidery import _transport as transport
-from cidery._batch import Grouped, accept, join
-from cidery._results import Event, Followed
+from cidery._client import transport as transport
+from cidery._protocol import operations
+from cidery._protocol.batch import AcceptedGroup, accept_batch, join
+from cidery._protocol.result_cursor import ResultCursor
+from cidery._protocol.results import Event
+from cidery._protocol.steps import Reply
 from cidery.testing import Node
 from cidery.v1 import invocation_pb2, outcome_pb2
 
@@ -48,7 +50,7 @@ MIXED: list[Any] = [
 
 
 class Hear(Service):
-    """Keeps what it was invoked with."""
+    """Records its inputs."""
 
     name = "batch.hear"
     heard: list[Any] = []
@@ -61,7 +63,7 @@ class Hear(Service):
 
     @classmethod
     def of(cls, group: str, count: int) -> list[Any]:
-        """What it heard of a group, once that is so much."""
+        """Waits for a number of recorded inputs of a group."""
 
         def found() -> list[Any]:
             return [each for each in cls.heard if each.group_cid == group]
@@ -72,7 +74,7 @@ class Hear(Service):
 
 
 class Held(Service):
-    """Ends once the test lets it, one for each permit."""
+    """Finishes when the test releases a semaphore."""
 
     name = "batch.held"
     gate = threading.Semaphore(0)
@@ -113,7 +115,7 @@ def test_outcomes_come_in_the_order_of_requests_and_failures_are_outcomes(client
     assert (found.state, found.service, found.payload.failed) == (State.SUCCEEDED, "", 1)
 
 
-def test_each_outcome_is_told_to_whoever_wants_each(serve: Serve, client: Client) -> None:
+def test_on_each_gets_each_outcome(serve: Serve, client: Client) -> None:
     serve(Hear)
     group = client.invoke_batch(MIXED, on_each=[Hear])
     group.join(WAIT)
@@ -124,14 +126,14 @@ def test_each_outcome_is_told_to_whoever_wants_each(serve: Serve, client: Client
     assert heard[1].error.code == "NOT_FOUND"
 
 
-def test_all_outcomes_are_told_once_and_in_order(serve: Serve, client: Client) -> None:
+def test_on_final_gets_all_outcomes_once_and_in_order(serve: Serve, client: Client) -> None:
     serve(Hear)
     group = client.invoke_batch(MIXED, on_final=Hear)
     group.join(WAIT)
     (heard,) = Hear.of(group.cid, 1)
     assert [each.cid for each in heard.outcomes] == list(group.members)
     assert (heard.members, heard.succeeded, heard.failed) == (3, 2, 1)
-    # One without members ends at once.
+    # A group without members ends at once.
     empty = client.invoke_batch([], on_final=Hear)
     assert empty.join(WAIT) == []
     assert empty.members == ()
@@ -139,7 +141,7 @@ def test_all_outcomes_are_told_once_and_in_order(serve: Serve, client: Client) -
     assert (heard.members, heard.outcomes) == (0, [])
 
 
-def test_it_is_accepted_as_a_whole_or_not_at_all(cidery_client: Client) -> None:
+def test_a_batch_is_accepted_as_a_whole_or_not_at_all(cidery_client: Client) -> None:
     client = cidery_client
     echo: Any = ("cidery.echo", {})
     with pytest.raises(NotFound) as unknown:
@@ -154,9 +156,9 @@ def test_it_is_accepted_as_a_whole_or_not_at_all(cidery_client: Client) -> None:
     assert client.invocations() == []
 
 
-def test_what_cannot_be_carried_is_named_with_its_place(client: Client) -> None:
+def test_an_invalid_payload_is_reported_with_the_position_of_its_member(client: Client) -> None:
     echo: Any = ("cidery.echo", {})
-    with pytest.raises(TypeError, match=r"member 1: `/a` .*cannot be carried"):
+    with pytest.raises(TypeError, match=r"member 1: `/a` .*cannot be serialized"):
         client.invoke_batch([echo, ("cidery.echo", {"a": object()})])
     with pytest.raises(InvalidArgument) as caught:
         client.invoke_batch([echo, ("cidery.echo", {"a": [float("nan")]})])
@@ -193,17 +195,17 @@ def test_members_have_options_of_their_own(client: Client) -> None:
     assert kept == datetime.timedelta(hours=1)
 
 
-def test_a_member_has_no_option_that_only_the_group_can_have() -> None:
+def test_a_member_refuses_options_of_the_group() -> None:
     for options in ({"once": "x"}, {"with_outcome": True}):
-        with pytest.raises(TypeError, match="is no option of one member"):
+        with pytest.raises(TypeError, match="is not an option of a member"):
             Call("cidery.echo", {}, **options)
-    with pytest.raises(TypeError, match="no such option"):
+    with pytest.raises(TypeError, match="unknown option"):
         Call("cidery.echo", {}, dleay=5)
     with pytest.raises(TypeError, match="`delay` without a payload is ambiguous"):
         Call("cidery.echo", delay=5)
 
 
-def test_said_again_it_is_the_first_one(client: Client) -> None:
+def test_a_repeated_batch_returns_the_first_group(client: Client) -> None:
     key = new_cid()
     first = client.invoke_batch(MIXED, idempotency_key=key)
     again = client.invoke_batch(MIXED, idempotency_key=key)
@@ -217,23 +219,23 @@ def test_said_again_it_is_the_first_one(client: Client) -> None:
     assert caught.value.reason == "IDEMPOTENCY_MISMATCH"
 
 
-def accepted(tried: int, *, already: bool, given: str | None = None) -> Grouped:
-    """What a call makes of the node's answer to its last try."""
-    steps = accept([("cidery.echo", {})], Options(), {"cid": given})
+def accepted(tried: int, *, already: bool, given: str | None = None) -> AcceptedGroup:
+    """The result of a call whose last attempt gets a given response."""
+    steps = accept_batch([("cidery.echo", {})], Options(), {"cid": given})
     unary = next(steps)
     assert unary.request.cid == unary.cid, "the CID is brought"
     assert unary.cid
-    assert unary.is_safe(CideryError(reason="CONNECT_FAILED"))
+    assert unary.is_retryable(CideryError(reason="CONNECT_FAILED"))
     response = invocation_pb2.InvokeBatchResponse(
         cid=unary.request.cid, member_cids=[new_cid()], already_accepted=already
     )
     with pytest.raises(StopIteration) as end:
-        steps.send(protocol.Answer(response, tried))
-    made: Grouped = end.value.value
+        steps.send(Reply(response, tried))
+    made: AcceptedGroup = end.value.value
     return made
 
 
-def test_a_call_that_is_repeated_after_its_answer_was_lost_is_new_to_its_caller() -> None:
+def test_a_retried_call_is_not_reported_as_already_accepted() -> None:
     cid = new_cid()
     assert not accepted(2, already=True).already_accepted
     assert accepted(1, already=True).already_accepted
@@ -255,7 +257,7 @@ def test_a_group_is_cancelled_with_its_members(serve: Serve, client: Client) -> 
     assert client.get(group.cid).payload.cancelled == 5
 
 
-def test_a_wait_that_is_over_says_that_it_goes_on(serve: Serve, client: Client) -> None:
+def test_a_wait_that_times_out_fails_with_still_running(serve: Serve, client: Client) -> None:
     serve(Held)
     group = client.invoke_batch(held(2))
     began = time.monotonic()
@@ -267,7 +269,7 @@ def test_a_wait_that_is_over_says_that_it_goes_on(serve: Serve, client: Client) 
     assert [o.response.n for o in group.join(datetime.timedelta(seconds=WAIT))] == [0, 1]
 
 
-def test_whoever_comes_late_is_told_the_same(client: Client) -> None:
+def test_a_late_follower_gets_the_same_outcomes(client: Client) -> None:
     group = client.invoke_batch(MIXED)
     followed = list(client.results(group.cid))
     assert [event.cid for event in followed[:1] + followed[-1:]] == [group.cid] * 2
@@ -280,7 +282,7 @@ def test_whoever_comes_late_is_told_the_same(client: Client) -> None:
 
 
 @pytest.mark.parametrize("also_members", [False, True])
-def test_a_broken_stream_goes_on_after_what_was_seen_of_each_member(
+def test_a_broken_stream_resumes_after_the_last_event_of_each_member(
     also_members: bool, node: Node, serve: Serve, client: Client
 ) -> None:
     serve(Held)
@@ -307,26 +309,26 @@ def test_a_broken_stream_goes_on_after_what_was_seen_of_each_member(
     assert ended[-1] == group.cid
 
 
-def test_what_was_seen_is_asked_for_no_more() -> None:
+def test_a_resumed_stream_does_not_repeat_events() -> None:
     group, member, other = new_cid(), new_cid(), new_cid()
-    followed = Followed([group, other])
+    followed = ResultCursor([group, other])
 
     def end(cid: str, sequence: int) -> None:
         message = invocation_pb2.StreamResultsResponse(cid=cid, sequence=sequence)
         message.succeeded.SetInParent()
-        followed.note(message)
+        followed.record(message)
 
     end(member, 7)
     end(other, 9)
     request = followed.request()
     assert list(request.cids) == [group]
     assert dict(request.after_sequences) == {member: 7, other: 9}
-    assert not followed.has_ended
+    assert not followed.is_finished
     end(group, 11)
-    assert followed.has_ended
+    assert followed.is_finished
 
 
-def test_a_group_is_joined_over_a_node_that_was_killed() -> None:
+def test_a_join_survives_a_crash_of_the_node() -> None:
     with Node() as node, node.client(tries=60) as client:
         with Worker(Held, node=node.address):
             group = client.invoke_batch(held(3))
@@ -339,7 +341,7 @@ def test_a_group_is_joined_over_a_node_that_was_killed() -> None:
             node.kill()
             node.start()
             assert client.get(group.cid).state is State.RUNNING
-            # Attempts that a crash lost run again.
+            # Attempts that were lost in the crash are repeated.
             Held.gate.release(8)
             joins.join(WAIT * 3)
         assert [outcome.response.n for outcome in joined] == [0, 1, 2]
@@ -357,7 +359,7 @@ def test_a_thousand_members_keep_their_order(client: Client) -> None:
     assert len({outcome.cid for outcome in outcomes}) == 1_000
 
 
-def test_an_outcome_that_is_no_longer_kept_is_said_so(client: Client) -> None:
+def test_an_outcome_past_its_retention_is_result_expired(client: Client) -> None:
     group = client.invoke_batch(MIXED)
     group.join(WAIT)
     client.purge(group.members[0])
@@ -371,45 +373,45 @@ def test_an_outcome_that_is_no_longer_kept_is_said_so(client: Client) -> None:
     assert gone.value.reason == "RESULT_EXPIRED"
 
 
-def test_an_outcome_that_goes_while_it_is_asked_for_has_its_state_still() -> None:
+def test_an_outcome_removed_during_a_join_keeps_its_state() -> None:
     members = new_cid(), new_cid()
-    steps = join(Grouped(new_cid(), members, ("a", "b"), already_accepted=False), None)
+    steps = join(AcceptedGroup(new_cid(), members, ("a", "b"), already_accepted=False), None)
     next(steps)
     ended = outcome_pb2.Invocation(state=outcome_pb2.STATE_SUCCEEDED)
     gone = invocation_pb2.StreamResultsResponse(cid=members[1])
     gone.not_found.reason = "RESULT_EXPIRED"
     gone.not_found.state = outcome_pb2.STATE_EXPIRED
-    unary = steps.send(protocol.Answer(invocation_pb2.GetInvocationResponse(invocation=ended)))
-    unary.request.take(Event.from_proto(gone))
+    unary = steps.send(Reply(invocation_pb2.GetInvocationResponse(invocation=ended)))
+    unary.request.on_event(Event.from_proto(gone))
     with pytest.raises(StopIteration) as end:
-        steps.send(protocol.Answer(None))
+        steps.send(Reply(None))
     first, second = end.value.value
     assert (first.service, first.state, first.error.reason) == ("a", None, "RESULT_EXPIRED")
     assert (second.service, second.state) == ("b", State.EXPIRED)
     assert second.error.reason == "RESULT_EXPIRED"
 
 
-def test_whoever_joins_keeps_of_each_member_only_what_it_came_to() -> None:
+def test_a_join_keeps_only_the_outcome_of_each_member() -> None:
     members = tuple(new_cid() for _ in range(3))
-    steps = join(Grouped(new_cid(), members, ("a",) * 3, already_accepted=False), None)
+    steps = join(AcceptedGroup(new_cid(), members, ("a",) * 3, already_accepted=False), None)
     next(steps)
     ended = outcome_pb2.Invocation(state=outcome_pb2.STATE_SUCCEEDED)
-    unary = steps.send(protocol.Answer(invocation_pb2.GetInvocationResponse(invocation=ended)))
+    unary = steps.send(Reply(invocation_pb2.GetInvocationResponse(invocation=ended)))
     kept = []
     for cid in reversed(members):
         message = invocation_pb2.StreamResultsResponse(cid=cid)
         message.succeeded.value.string_value = cid
         event = Event.from_proto(message)
-        unary.request.take(event)
+        unary.request.on_event(event)
         kept.append(weakref.ref(event))
         del event
     assert [each() for each in kept] == [None] * 3, "events are kept, with what came"
     with pytest.raises(StopIteration) as end:
-        steps.send(protocol.Answer(None))
+        steps.send(Reply(None))
     assert [outcome.response for outcome in end.value.value] == list(members)
 
 
-def test_a_stream_that_a_handler_reads_says_on_whose_behalf() -> None:
+def test_a_stream_of_a_handler_carries_its_dispatch_token() -> None:
     asked: list[Any] = []
 
     class Recording:
@@ -425,14 +427,14 @@ def test_a_stream_that_a_handler_reads_says_on_whose_behalf() -> None:
 
             return nothing()
 
-    (unary,) = protocol.follow(new_cid(), lambda event: None)
+    (unary,) = operations.follow(new_cid(), lambda event: None)
     unary = dataclasses.replace(unary, metadata=(("cidery-dispatch", "t"),))
-    transport.made(Recording(), unary, (("a", "b"),), 1)  # type: ignore[arg-type]
-    asyncio.run(transport.made_async(RecordingAsync(), unary, (("a", "b"),), 1))  # type: ignore[arg-type]
+    transport.call_with_retry(Recording(), unary, (("a", "b"),), 1)  # type: ignore[arg-type]
+    asyncio.run(transport.call_with_retry_async(RecordingAsync(), unary, (("a", "b"),), 1))  # type: ignore[arg-type]
     assert asked == [(("a", "b"), ("cidery-dispatch", "t"))] * 2
 
 
-def test_the_client_for_asyncio_does_the_same(node: Node) -> None:
+def test_the_asyncio_client_behaves_like_the_blocking_one(node: Node) -> None:
     async def calls() -> None:
         async with AsyncClient(node.address) as client:
             group = await client.invoke_batch(MIXED, idempotency_key=new_cid())
@@ -451,7 +453,7 @@ def test_the_client_for_asyncio_does_the_same(node: Node) -> None:
     asyncio.run(calls())
 
 
-def test_what_is_known_of_a_group_says_so(client: Client) -> None:
+def test_a_group_has_a_readable_repr(client: Client) -> None:
     group = client.invoke_batch([Call("cidery.echo", {}, retry_policy=RetryPolicy(1))])
     assert repr(group) == f"Group(cid='{group.cid}', members=1)"
     (outcome,) = group.join(WAIT)

@@ -29,9 +29,9 @@ from cidery import (
     Unknown,
     new_cid,
 )
-from cidery._again import Tries, may_be_said_again, never_began, told_apart
-from cidery._details import from_failure, to_failure
-from cidery._errors import BY_KIND
+from cidery._errors.exceptions import CLASS_BY_KIND
+from cidery._errors.status_details import from_failure, to_failure
+from cidery._protocol.retry import RetryState, classify, is_safe_to_retry, not_dispatched
 from cidery.testing import Node
 
 
@@ -50,17 +50,17 @@ def test_a_response_comes_with_the_cid_that_the_client_brought(client: Client) -
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"timeout": "5"}, "`timeout` is '5', and no `float` or `int` or `timedelta`"),
+        ({"timeout": "5"}, "`timeout` is '5', not a `float` or `int` or `timedelta`"),
         ({"cid": uuid.UUID(int=1)}, "`cid` is UUID"),
-        ({"idempotency_key": 5}, "`idempotency_key` is 5, and no `str`"),
-        ({"metadata": [1]}, r"`metadata` is \[1\], and no `Mapping`"),
-        ({"metadata": {"a": 1}}, "`metadata` has 'a': 1, and both are to be texts"),
-        ({"retry_policy": {"max_attempts": 3}}, "`retry_policy` is .*, and no `RetryPolicy`"),
-        ({"start_time": "2026-01-31"}, "`start_time` is '2026-01-31', and no `datetime`"),
-        ({"concurrency_key": b"x"}, "`concurrency_key` is b'x', and no `str`"),
+        ({"idempotency_key": 5}, "`idempotency_key` is 5, not a `str`"),
+        ({"metadata": [1]}, r"`metadata` is \[1\], not a `Mapping`"),
+        ({"metadata": {"a": 1}}, "`metadata` has 'a': 1, and both must be strings"),
+        ({"retry_policy": {"max_attempts": 3}}, "`retry_policy` is .*, not a `RetryPolicy`"),
+        ({"start_time": "2026-01-31"}, "`start_time` is '2026-01-31', not a `datetime`"),
+        ({"concurrency_key": b"x"}, "`concurrency_key` is b'x', not a `str`"),
     ],
 )
-def test_an_option_of_the_wrong_type_is_named(
+def test_an_option_of_the_wrong_type_is_refused_by_name(
     options: dict[str, Any], said: str, client: Client
 ) -> None:
     with pytest.raises(TypeError, match=said):
@@ -69,35 +69,35 @@ def test_an_option_of_the_wrong_type_is_named(
         client.with_options(**options).invoke_async("cidery.echo")
 
 
-def test_a_time_is_one_that_can_be_measured(client: Client) -> None:
+def test_a_timeout_must_be_finite_and_not_negative(client: Client) -> None:
     for timeout in (math.inf, math.nan):
-        with pytest.raises(ValueError, match=r"`timeout` is (inf|nan): leave it out"):
+        with pytest.raises(ValueError, match=r"`timeout` is (inf|nan): omit it"):
             client.invoke("cidery.echo", {}, timeout=timeout)
     with pytest.raises(InvalidArgument, match="not negative"):
         client.invoke("cidery.echo", {}, timeout=-1)
-    # Longer than gRPC can count: it would take it for over.
+    # Longer than gRPC supports: it would treat the deadline as passed.
     assert client.invoke("cidery.echo", {}, timeout=10**10) == {}
     with pytest.raises(TypeError, match="`initial_interval` is '1': neither a number of seconds"):
         RetryPolicy(initial_interval="1").to_proto()  # type: ignore[arg-type]
 
 
-def test_a_keyword_that_is_an_option_is_not_guessed(client: Client) -> None:
+def test_an_ambiguous_keyword_is_refused(client: Client) -> None:
     with pytest.raises(TypeError, match="`timeout` without a payload is ambiguous"):
         client.invoke("cidery.echo", timeout=1)
     assert client.with_options().invoke("cidery.echo", timeout=1) == {"timeout": 1}
     assert client.invoke("cidery.echo", {"a": 1}, timeout=5) == {"a": 1}
-    with pytest.raises(TypeError, match="`tmeout`: no such option"):
+    with pytest.raises(TypeError, match="`tmeout`: unknown option"):
         client.invoke("cidery.echo", {"a": 1}, tmeout=5)
     with pytest.raises(TypeError, match="`delay` is an option of `invoke_async`"):
         client.invoke("cidery.echo", {}, delay=5)
 
 
-def test_any_value_comes_back_as_it_went(client: Client) -> None:
+def test_values_round_trip(client: Client) -> None:
     for value in ([1, [2.5]], "text", 7, True, {"a": {"b": [None]}}):
         assert client.invoke("cidery.echo", value) == value
 
 
-def test_violations_come_all_at_once(client: Client) -> None:
+def test_all_violations_are_reported_at_once(client: Client) -> None:
     with pytest.raises(InvalidArgument) as caught:
         client.invoke("customer.get", cust_id="x")
     error = caught.value
@@ -114,20 +114,20 @@ def test_an_unknown_service_is_not_found(client: Client) -> None:
     assert caught.value.reason == "SERVICE_UNKNOWN"
 
 
-def test_a_services_own_failure_keeps_its_kind(client: Client) -> None:
+def test_a_failure_of_a_service_keeps_its_kind(client: Client) -> None:
     with pytest.raises(FailedPrecondition) as caught:
         client.invoke("demo.fail", code="FAILED_PRECONDITION", message="no")
     assert caught.value.message == "no"
 
 
-def test_time_that_is_over_is_said_by_the_node_with_the_cid(client: Client) -> None:
+def test_the_node_reports_a_passed_deadline_with_the_cid(client: Client) -> None:
     cid = new_cid()
     with pytest.raises(DeadlineExceeded) as caught:
         client.invoke("demo.sleep", {"seconds": 30}, timeout=0.2, cid=cid)
     assert (caught.value.reason, caught.value.cid) == ("DEADLINE_EXCEEDED", cid)
 
 
-def test_a_call_can_outlive_its_caller(client: Client) -> None:
+def test_a_call_with_on_deadline_continue_outlives_its_caller(client: Client) -> None:
     with pytest.raises(DeadlineExceeded) as caught:
         client.invoke("demo.sleep", {"seconds": 0.5}, timeout=0.1, on_deadline="continue")
     assert caught.value.reason == "STILL_RUNNING"
@@ -135,7 +135,7 @@ def test_a_call_can_outlive_its_caller(client: Client) -> None:
     client.result(caught.value.cid, wait=20)
 
 
-def test_a_document_goes_in_and_comes_out(client: Client) -> None:
+def test_documents_are_sent_and_received(client: Client) -> None:
     answered = client.invoke("cidery.echo", '{"n": 1.10}', data_format="json")
     assert answered == {"n": 1.1}
     text = client.invoke("cidery.echo", {"n": 1}, response_format="json")
@@ -153,14 +153,14 @@ def test_the_outcome_of_a_background_call_is_fetched_by_its_cid(client: Client) 
     assert client.explain(cid).message.input.payload["cust_id"] == 1
 
 
-def test_a_failure_in_the_background_is_raised_where_it_is_fetched(client: Client) -> None:
+def test_a_background_failure_is_raised_when_it_is_fetched(client: Client) -> None:
     cid = client.invoke_async("demo.fail", code="NOT_FOUND", message="gone")
     with pytest.raises(NotFound) as caught:
         client.result(cid, wait=20)
     assert caught.value.cid == cid
 
 
-def test_a_wait_that_is_over_says_that_it_goes_on(client: Client) -> None:
+def test_a_wait_that_times_out_fails_with_still_running(client: Client) -> None:
     cid = client.invoke_async("demo.sleep", seconds=30)
     with pytest.raises(DeadlineExceeded) as caught:
         client.result(cid, wait=0.1)
@@ -180,7 +180,7 @@ def test_the_same_key_is_accepted_once(client: Client) -> None:
     assert client.find("customer.get", key).cid == first
 
 
-def test_all_terms_of_a_background_call_arrive(client: Client) -> None:
+def test_all_options_of_a_background_call_are_sent(client: Client) -> None:
     soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
     cid = client.invoke_async(
         "customer.get",
@@ -207,7 +207,7 @@ def test_all_terms_of_a_background_call_arrive(client: Client) -> None:
         client.invoke_async("customer.get", {"cust_id": 1}, deadline=soon.replace(tzinfo=None))
 
 
-def test_a_failed_invocation_is_run_again_with_an_edited_input(client: Client) -> None:
+def test_a_failed_invocation_is_retried_with_an_edited_input(client: Client) -> None:
     cid = client.invoke_async("demo.fail", code="NOT_FOUND", message="gone")
     with pytest.raises(NotFound):
         client.result(cid, wait=20)
@@ -216,7 +216,7 @@ def test_a_failed_invocation_is_run_again_with_an_edited_input(client: Client) -
     client.cancel(change.new_cid)
 
 
-def test_events_come_from_the_first_to_the_last(client: Client) -> None:
+def test_events_are_streamed_in_order(client: Client) -> None:
     cid = client.invoke_async("demo.count", to=3)
     events = [e for e in client.results(cid) if e.kind is not EventKind.PROGRESS]
     names = [event.kind.value for event in events]
@@ -227,7 +227,7 @@ def test_events_come_from_the_first_to_the_last(client: Client) -> None:
     assert sequences == sorted(set(sequences))
 
 
-def test_a_cid_that_is_not_known_is_one_event(client: Client) -> None:
+def test_an_unknown_cid_yields_one_event(client: Client) -> None:
     known, unknown = client.invoke_async("customer.get", cust_id=1), new_cid()
     last = {event.cid: event for event in client.results([known, unknown]) if event.kind.is_last}
     assert last[known].kind is EventKind.SUCCEEDED
@@ -242,7 +242,7 @@ def test_services_are_listed_and_described(client: Client) -> None:
     assert client.describe("customer.get").typed_method == "customer.Service/Get"
 
 
-def test_a_stream_of_results_goes_on_after_the_node_came_back() -> None:
+def test_a_result_stream_resumes_after_a_restart_of_the_node() -> None:
     with Node(demo=True) as node, node.client(tries=60) as client:
         cid = client.invoke_async("demo.sleep", seconds=1.5)
         done = client.invoke_async("demo.count", to=2)
@@ -271,7 +271,7 @@ def test_a_stream_of_results_goes_on_after_the_node_came_back() -> None:
         assert len(stored) == len(set(stored)), "an event came twice"
 
 
-def test_a_node_that_cannot_be_reached_is_said_so() -> None:
+def test_an_unreachable_node_fails_with_connect_failed() -> None:
     with Client("127.0.0.1:9", tries=2) as client:
         with pytest.raises(Unavailable) as caught:
             client.invoke("customer.get", cust_id=1)
@@ -293,7 +293,7 @@ def test_the_address_and_the_key_come_from_the_environment(
         assert client.invoke("customer.get", cust_id=1)
 
 
-def test_the_client_for_asyncio_does_the_same(node: Node) -> None:
+def test_the_asyncio_client_behaves_like_the_blocking_one(node: Node) -> None:
     async def calls() -> None:
         async with AsyncClient(node.address) as client:
             await client.wait_for_ready()
@@ -315,12 +315,12 @@ def test_the_client_for_asyncio_does_the_same(node: Node) -> None:
 
 
 def errors() -> Iterator[Any]:
-    for kind, cls in BY_KIND.items():
+    for kind, cls in CLASS_BY_KIND.items():
         yield pytest.param(kind, cls, id=kind.name)
 
 
 @pytest.mark.parametrize(("kind", "cls"), list(errors()))
-def test_every_kind_travels_whole(kind: Kind, cls: type[CideryError]) -> None:
+def test_every_kind_round_trips(kind: Kind, cls: type[CideryError]) -> None:
     error = cls("why", reason="BECAUSE", retryable=True, retry_after=1.5)
     again = from_failure(to_failure(error))
     assert type(again) is cls
@@ -334,7 +334,7 @@ def grpc_code(kind: Kind) -> int:
     return code
 
 
-def test_the_table_of_kinds_is_the_nodes() -> None:
+def test_the_table_of_kinds_equals_that_of_the_node() -> None:
     retryable = {kind.name for kind in Kind if kind.retry.value == "yes"}
     assert retryable == {"RESOURCE_EXHAUSTED", "UNAVAILABLE"}
     assert {kind.name for kind in Kind if kind.exit_code == 2} == {
@@ -346,31 +346,31 @@ def test_the_table_of_kinds_is_the_nodes() -> None:
     assert [Kind.from_code(code).code for code in range(1, 17)] == list(range(1, 17))
 
 
-def test_what_is_safe_is_tried_again_and_nothing_else() -> None:
+def test_only_safe_failures_are_retried() -> None:
     def count(error: CideryError, is_safe: Any) -> int:
-        tries = Tries(5, is_safe)
+        tries = RetryState(5, is_safe)
         with pytest.raises(CideryError):
             while True:
-                assert tries.pause(error) <= 2
-        return tries.tried
+                assert tries.next_delay(error) <= 2
+        return tries.attempts
 
     stopping = Unavailable(reason="NODE_STOPPING")
     by_handler = Unavailable(reason="DOWN")
-    lost = told_apart(Unavailable("Socket closed", reason="TRANSPORT"))
-    refused = told_apart(Unavailable("failed to connect to all addresses", reason="TRANSPORT"))
+    lost = classify(Unavailable("Socket closed", reason="TRANSPORT"))
+    refused = classify(Unavailable("failed to connect to all addresses", reason="TRANSPORT"))
     assert isinstance(lost, Unknown)
-    before = never_began("a.service")
+    before = not_dispatched("a.service")
     by_node = Unavailable(reason="NODE_STOPPING", facts={"service": "a.service"})
     nested = Unavailable(reason="NO_WORKER", facts={"service": "a.nested"})
     handed_on = Unavailable(reason="CONNECT_FAILED")
     assert count(by_node, before) == 5
     assert count(refused, before) == 5
-    # What became of a nested call is the handler's to tell: it has run.
+    # The failure of a nested call: the handler has run.
     assert count(nested, before) == 1
     assert count(handed_on, before) == 1
     assert count(stopping, before) == 1
     assert count(by_handler, before) == 1
     assert count(lost, before) == 1
-    assert count(stopping, may_be_said_again) == 5
-    assert count(lost, may_be_said_again) == 5
-    assert count(by_handler, may_be_said_again) == 1
+    assert count(stopping, is_safe_to_retry) == 5
+    assert count(lost, is_safe_to_retry) == 5
+    assert count(by_handler, is_safe_to_retry) == 1

@@ -1,5 +1,4 @@
-"""A fan-out: members run at the same time; and as many as there can be, of which some fail, over a
-node that is killed, and for who comes late."""
+"""A fan-out: concurrent members, and the maximum number of members across a crash of the node."""
 
 from __future__ import annotations
 
@@ -14,17 +13,17 @@ from cidery import Call, Client, Event, NotFound, Outcome, RetryPolicy, Service,
 from cidery.testing import Node
 
 MEMBERS = 10_000
-# Every so many of them fail, and so many end before the node is killed.
+# Every tenth member fails; the node is killed after 500 outcomes.
 FAILING = 10
 BEFORE = 500
 WAIT = 120.0
-# So many that wait for one another.
+# The number of members that wait for one another.
 PARTIES = 20
 Serve = Callable[..., Worker]
 
 
 class Member(Service):
-    """Answers, or fails, and the more so only once it is let: so that the middle is the middle."""
+    """Returns or fails; members of the second half wait for the crash."""
 
     name = "fan-out.member"
     begun = 0
@@ -44,7 +43,7 @@ class Member(Service):
 
 
 class Fans(Service):
-    """Has all of them run, and answers with what they came to."""
+    """Runs all members and returns their outcomes."""
 
     name = "fan-out.fans"
     groups: list[str] = []
@@ -59,7 +58,7 @@ class Fans(Service):
 
 
 class Hears(Service):
-    """Keeps what it is told."""
+    """Records its inputs."""
 
     name = "fan-out.hears"
     told: list[Any] = []
@@ -71,7 +70,7 @@ class Hears(Service):
 
 
 def said(outcome: Outcome) -> Any:
-    """What a member came to, as short as it can be told."""
+    """The outcome of a member in a compact form."""
     return outcome.response.n if outcome.error is None else outcome.error.message
 
 
@@ -80,7 +79,7 @@ STATES = [State.FAILED if n % FAILING == 0 else State.SUCCEEDED for n in range(M
 
 
 class Follows:
-    """Follows a group from its beginning, in a thread of its own."""
+    """Follows a group from its start, in a thread."""
 
     def __init__(self, client: Client, group: str) -> None:
         self.events: list[Event] = []
@@ -101,7 +100,7 @@ class Follows:
 
 
 def check_events(events: list[Event], group: str, members: list[str]) -> None:
-    """The end of each member, once, and then that of the group."""
+    """The terminal events: of each member once, then of the group."""
     ends = [event for event in events if event.kind.is_last]
     assert collections.Counter(event.cid for event in ends) == collections.Counter(
         [*members, group]
@@ -112,7 +111,7 @@ def check_events(events: list[Event], group: str, members: list[str]) -> None:
 
 
 class Meets(Service):
-    """Ends once all members are there."""
+    """Finishes when all members run."""
 
     name = "fan-out.meets"
     barrier = threading.Barrier(PARTIES)
@@ -132,7 +131,7 @@ class MeetsAsync(Service):
 
 
 @pytest.mark.parametrize("meets", [Meets, MeetsAsync])
-def test_members_run_at_the_same_time(meets: Any, serve: Serve, client: Client) -> None:
+def test_members_run_concurrently(meets: Any, serve: Serve, client: Client) -> None:
     serve(meets, max_in_flight=PARTIES)
     never = RetryPolicy(max_attempts=1)
     group = client.invoke_batch([Call(meets, {}, retry_policy=never)] * PARTIES)
@@ -142,13 +141,13 @@ def test_members_run_at_the_same_time(meets: Any, serve: Serve, client: Client) 
 @pytest.fixture
 def lets_members_end() -> Iterator[None]:
     yield
-    # Or they keep a worker that stops because of what failed.
+    # Otherwise they would block the worker from stopping after a failure.
     Member.goes_on.set()
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("lets_members_end")
-def test_ten_thousand_have_one_outcome_each_though_the_node_is_killed() -> None:
+def test_ten_thousand_members_have_one_outcome_each_after_a_crash() -> None:
     with Node() as node, node.client(tries=100) as client:
         with Worker(Member, Fans, Hears, node=node.address):
             cid = client.invoke_async(Fans)
@@ -167,14 +166,14 @@ def test_ten_thousand_have_one_outcome_each_though_the_node_is_killed() -> None:
             assert [each for _, each in answered] == EXPECTED
             assert set(Fans.groups) == {group}, "an attempt had a group of its own"
             check_events(follows.ended(), group, members)
-            # Whoever comes late is told the same.
+            # A late follower gets the same events.
             check_events(list(client.results(group)), group, members)
             assert len(client.invocations(group_cid=group, limit=2 * MEMBERS)) == MEMBERS
         check_told(group, members)
 
 
 def check_told(group: str, members: list[str]) -> None:
-    """All of it was told once, in the order of the requests."""
+    """All outcomes, once and in request order."""
     (told,) = Hears.told
     assert (told.group_cid, told.members, told.truncated) == (group, MEMBERS, False)
     assert (told.failed, told.succeeded) == (STATES.count(State.FAILED), 9 * MEMBERS // 10)

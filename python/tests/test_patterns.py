@@ -1,4 +1,4 @@
-"""Patterns of handlers: fan-out with a join, parallel, one call again and again."""
+"""Patterns of handlers: fan-out and join, parallel, retries."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from cidery import (
     service,
     testing,
 )
-from cidery import _patterns as patterns
-from cidery import _protocol as protocol
-from cidery._batch import accept
-from cidery._context import Facts
-from cidery._dispatch import DispatchPlatform
-from cidery._protocol import Answer, Unary
+from cidery._protocol import operations
+from cidery._protocol.batch import accept_batch
+from cidery._protocol.steps import Reply, UnaryCall
+from cidery._service import patterns as patterns
+from cidery._service.context import InvocationInfo
+from cidery._worker.dispatch import DispatchPlatform
 from cidery.testing import Node, Trial
 
 Serve = Callable[..., Worker]
@@ -51,7 +51,7 @@ def half(name: str, depth: int) -> list[Any]:
 
 
 class AddUp(Service):
-    """Fans out to itself, down to nothing, and adds up: it needs its seat to be free."""
+    """A recursive fan-out with a sum: it deadlocks unless a join releases its permit."""
 
     name = "patterns.add-up"
 
@@ -94,12 +94,12 @@ ADD_UP = [pytest.param(each, id=each.service_name) for each in ALL]
 
 
 @pytest.mark.parametrize("adds_up", ADD_UP)
-def test_whoever_joins_gives_its_seat_to_others(adds_up: Any, serve: Serve, client: Client) -> None:
+def test_a_join_releases_its_permit(adds_up: Any, serve: Serve, client: Client) -> None:
     serve(adds_up, max_in_flight=1)
     assert client.invoke(adds_up, {"depth": 3}, timeout=WAIT) == 8
     cid = client.invoke_async(adds_up, depth=2)
     assert client.result(cid, WAIT) == 4
-    # Its group is its child, and has two members.
+    # The group is a child of the invocation, and has two members.
     (group,) = (c for c in client.invocations(parent_cid=cid) if c.message.HasField("group"))
     assert group.message.group.members == 2
     assert len(client.invocations(group_cid=group.cid)) == 2
@@ -119,9 +119,7 @@ class Twice(Service):
         return [outcome.response for outcome in group.join()]
 
 
-def test_a_group_is_accepted_once_however_often_its_handler_is_attempted(
-    serve: Serve, client: Client
-) -> None:
+def test_a_group_with_once_is_accepted_once_across_attempts(serve: Serve, client: Client) -> None:
     serve(Twice)
     cid = client.invoke_async(Twice)
     assert client.result(cid, WAIT) == [{"n": 1}]
@@ -152,7 +150,7 @@ class Outlives(Service):
         return [outcome.response.n for outcome in group.join()]
 
 
-def test_a_join_goes_on_in_the_next_attempt_where_the_node_was_killed() -> None:
+def test_a_join_continues_in_the_next_attempt_after_a_crash() -> None:
     with Node() as node, node.client(tries=60) as client, Worker(Slow, Outlives, node=node.address):
         cid = client.invoke_async(Outlives)
         assert Outlives.joins.wait(WAIT)
@@ -194,7 +192,9 @@ class WaitsLongAsync(Service):
 
 
 @pytest.mark.parametrize("waits", [WaitsLong, WaitsLongAsync])
-def test_a_join_ends_with_whoever_waits(waits: Any, serve: Serve, client: Client) -> None:
+def test_a_join_ends_when_its_handler_is_cancelled(
+    waits: Any, serve: Serve, client: Client
+) -> None:
     serve(waits)
     cid = client.invoke_async(waits)
     while not client.invocations(parent_cid=cid):
@@ -212,29 +212,29 @@ def test_a_join_ends_with_whoever_waits(waits: Any, serve: Serve, client: Client
     client.cancel(services="demo.sleep", states="RUNNING")
 
 
-class KeptLine:
-    """What stands for the way to the node: it keeps the calls."""
+class FakeConnection:
+    """A connection that records the calls and never replies."""
 
     def __init__(self) -> None:
-        self.calls: list[Unary] = []
+        self.calls: list[UnaryCall] = []
 
-    def call(self, unary: Unary) -> concurrent.futures.Future[Answer]:
-        self.calls.append(unary)
+    def call(self, call: UnaryCall) -> concurrent.futures.Future[Reply]:
+        self.calls.append(call)
         return concurrent.futures.Future()
 
 
-def test_whoever_only_looks_keeps_its_seat() -> None:
-    line: Any = KeptLine()
-    facts = Facts(cid="c", service="s", raw={}, data_format=DataFormat.DICT)
-    platform = DispatchPlatform(line, facts, "token", frozenset())
-    platform.call(next(protocol.get("c", None)))
-    waits = platform.call(next(protocol.get("c", 5)))
-    accepts = platform.call(next(accept([], Options(), {})))
+def test_a_call_that_does_not_block_keeps_the_permit() -> None:
+    connection: Any = FakeConnection()
+    info = InvocationInfo(cid="c", service="s", raw={}, data_format=DataFormat.DICT)
+    platform = DispatchPlatform(connection, info, "token", frozenset())
+    platform.call(next(operations.get_invocation("c", None)))
+    waits = platform.call(next(operations.get_invocation("c", 5)))
+    accepts = platform.call(next(accept_batch([], Options(), {})))
     token = ("cidery-dispatch", "token")
-    assert [token in unary.metadata for unary in line.calls] == [False, True, True]
-    # What waits ends with whoever waits, also where that comes a moment too late.
+    assert [token in call.metadata for call in connection.calls] == [False, True, True]
+    # Blocking calls end with the handler, also those that start after the cancellation.
     platform.cancel()
-    late = platform.call(next(protocol.pause(5)))
+    late = platform.call(next(operations.sleep(5)))
     assert [each.cancelled() for each in (waits, accepts, late)] == [True, False, True]
 
 
@@ -256,7 +256,7 @@ class Goes(Service):
         return self.with_options(metadata={"who": "me"}).parallel(calls, on_each=Hears).cid
 
 
-def test_what_runs_in_parallel_is_told_as_it_ends(serve: Serve, client: Client) -> None:
+def test_parallel_outcomes_are_delivered_as_they_arrive(serve: Serve, client: Client) -> None:
     serve(Goes, Hears)
     group = client.invoke(Goes)
     for _ in range(3):
@@ -267,16 +267,16 @@ def test_what_runs_in_parallel_is_told_as_it_ends(serve: Serve, client: Client) 
     assert [member.metadata for member in members] == [{"who": "me"}] * 3
 
 
-def test_what_could_be_meant_either_way_is_refused() -> None:
+def test_ambiguous_arguments_are_refused() -> None:
     class Both(Service):
         def handle(self) -> Any:
             return self.fan_out([], once="a", idempotency_key="b")
 
-    with pytest.raises(TypeError, match="one or the other"):
+    with pytest.raises(TypeError, match="one of the two"):
         testing.run(Both)
 
 
-# Again and again.
+# Retries.
 
 
 class Flaky(Service):
@@ -312,9 +312,7 @@ def patient(ctx: Service, _: Any) -> Any:
 
 
 @pytest.mark.parametrize("asks", [Patient, PatientAsync, patient])
-def test_a_service_is_invoked_again_until_it_answers(
-    asks: Any, serve: Serve, client: Client
-) -> None:
+def test_a_service_is_retried_until_it_responds(asks: Any, serve: Serve, client: Client) -> None:
     serve(asks, Flaky, max_in_flight=1)
 
     def outcome(*fails: Exception) -> tuple[Any, int]:
@@ -326,11 +324,11 @@ def test_a_service_is_invoked_again_until_it_answers(
 
     busy = Unavailable("busy", reason="BUSY")
     assert outcome(busy, KeyError("undeclared")) == ({"calls": 3, "got": {"a": 1}}, 3)
-    # What its caller has to mend is not repeated, unless it says so itself.
+    # A failure that the caller must fix is not retried, unless it is marked as retryable.
     assert outcome(NotFound("gone")) == (NotFound, 1)
     assert outcome(NotFound("gone", retryable=True))[1] == 2
     assert outcome(Unavailable("no", retryable=False)) == (Unavailable, 1)
-    # Nor is what someone cancelled, nor anything more often than was said.
+    # Neither are cancellations, nor anything beyond the maximum of attempts.
     assert outcome(Cancelled("stop")) == (Cancelled, 1)
     assert outcome(busy, busy, busy, busy) == (Unavailable, 3)
 
@@ -345,14 +343,14 @@ class Hurries(Service):
             return {"reason": error.reason, "in_time": (self.seconds_left or 0) > 0}
 
 
-def test_no_call_begins_that_would_come_too_late(serve: Serve, client: Client) -> None:
+def test_no_attempt_begins_after_the_deadline(serve: Serve, client: Client) -> None:
     serve(Hurries, Flaky)
     Flaky.calls, Flaky.fails = 0, [Unavailable("later", reason="LATER", retry_after=60.0)]
     assert client.invoke(Hurries, {}, timeout=5) == {"reason": "LATER", "in_time": True}
     assert Flaky.calls == 1
 
 
-def test_a_pause_ends_with_whoever_waits(serve: Serve, client: Client) -> None:
+def test_a_backoff_ends_when_the_handler_is_cancelled(serve: Serve, client: Client) -> None:
     serve(Hurries, Flaky)
     Flaky.calls, Flaky.fails = 0, [Unavailable("later", retry_after=60.0)]
     cid = client.invoke_async(Hurries)
@@ -361,27 +359,27 @@ def test_a_pause_ends_with_whoever_waits(serve: Serve, client: Client) -> None:
     time.sleep(0.1)
     began = time.monotonic()
     client.cancel(cid)
-    # It answers with what it was told, and that it was cancelled.
+    # The handler observes the cancellation.
     assert client.result(cid, WAIT).reason == "CANCELLED"
     assert time.monotonic() - began < WAIT / 2
 
 
-def test_what_never_began_is_repeated_by_nobody_else(serve: Serve, client: Client) -> None:
+def test_only_the_retry_loop_repeats_undispatched_calls(serve: Serve, client: Client) -> None:
     serve(Patient)
     Worker(Flaky, node=client.node).start().stop()
     with Client(client.node, tries=1) as once, pytest.raises(Unavailable) as caught:
         began = time.monotonic()
         once.invoke(Patient, {}, timeout=WAIT)
     assert caught.value.reason == "NO_WORKER"
-    # Three calls, a thousandth of a second apart.
+    # Three attempts, 1 ms apart.
     assert time.monotonic() - began < 0.5
 
 
 def intervals(policy: RetryPolicy) -> list[float]:
-    return [round(each, 6) for each in patterns._intervals(policy)]
+    return [round(each, 6) for each in patterns._backoff_intervals(policy)]
 
 
-def test_waits_grow_to_the_longest_and_end_with_the_calls() -> None:
+def test_backoff_grows_to_its_maximum_and_ends_with_the_attempts() -> None:
     assert intervals(patterns.RETRY_POLICY) == [0.1, 0.2, 0.4, 0.8]
     assert intervals(RetryPolicy(7, 1.0, 3.0, 10.0)) == [1.0, 3.0, 9.0, 10.0, 10.0, 10.0]
     assert intervals(RetryPolicy(3, 1.0, 0.1, 10.0)) == [1.0, 1.0]
@@ -389,7 +387,7 @@ def test_waits_grow_to_the_longest_and_end_with_the_calls() -> None:
     assert len(intervals(RetryPolicy(20_000, 1.0, 10.0, 5.0))) == 9_999
 
 
-# Without a node.
+# The test harness.
 
 
 class Sums(Service):
@@ -417,7 +415,7 @@ ANSWERS: dict[str, Any] = {"a.one": lambda payload: payload.n + 1, "b.two": Abor
 EXPECTED = [[True, 2, None], [False, None, "ABORTED"], [False, None, "SERVICE_UNKNOWN"]]
 
 
-def test_a_fan_out_without_a_node_has_the_outcomes_that_the_test_says() -> None:
+def test_the_harness_answers_the_members_of_a_fan_out() -> None:
     trial = testing.trial(Sums, invokes=ANSWERS)
     assert trial.payload == EXPECTED
     (group,) = trial.groups
@@ -431,7 +429,7 @@ def test_a_fan_out_without_a_node_has_the_outcomes_that_the_test_says() -> None:
     assert testing.run(SumsAsync, invokes=ANSWERS) == EXPECTED
 
 
-def test_a_member_without_a_node_can_be_another_service() -> None:
+def test_the_harness_runs_members_that_are_services() -> None:
     invokes = {"a.one": AddUp, "b.two": {}, "c.three": KeyError("x")}
     assert testing.run(AddUpFrom, {"depth": 0}, invokes={"patterns.add-up": AddUp}) == [1]
     trial = testing.trial(AddUpFrom, {"depth": 1}, invokes={"patterns.add-up": AddUp})
@@ -441,7 +439,7 @@ def test_a_member_without_a_node_can_be_another_service() -> None:
         [True, {}, None],
         [False, None, "HANDLER_FAILED"],
     ]
-    with pytest.raises(TypeError, match=r"`a\.one` answers later"):
+    with pytest.raises(TypeError, match=r"`a\.one` returns `Later`"):
         testing.run(Sums, invokes={**invokes, "a.one": AnswersLater})
 
 
@@ -456,7 +454,7 @@ class AnswersLater(Service):
         return self.later()
 
 
-def test_a_fan_out_that_nobody_joins_is_recorded_and_not_run() -> None:
+def test_the_harness_records_a_fan_out_that_is_not_joined() -> None:
     ran: list[Any] = []
 
     class GoesOn(Service):
@@ -468,7 +466,7 @@ def test_a_fan_out_that_nobody_joins_is_recorded_and_not_run() -> None:
     assert [member.service for member in trial.groups[0].members] == ["a", "a"]
 
 
-def test_members_without_a_node_are_run_once_however_often_they_are_joined() -> None:
+def test_the_harness_runs_members_once_across_joins() -> None:
     ran: list[Any] = []
 
     class JoinsTwice(Service):
@@ -480,7 +478,7 @@ def test_members_without_a_node_are_run_once_however_often_they_are_joined() -> 
     assert len(ran) == 2
 
 
-def test_a_retry_without_a_node_does_not_wait() -> None:
+def test_the_harness_retries_without_backoff() -> None:
     def answer(_: Any) -> Any:
         error = next(answers)
         if error is not None:
@@ -495,7 +493,7 @@ def test_a_retry_without_a_node_does_not_wait() -> None:
         testing.run(Patient, invokes={Flaky.name: FailedPrecondition("no")})
 
 
-def test_a_fan_out_that_is_not_awaited_is_said_by_python() -> None:
+def test_python_warns_about_a_fan_out_that_is_not_awaited() -> None:
     class Forgets(Service):
         async def handle(self) -> None:
             self.fan_out([("a", {})])
@@ -508,7 +506,7 @@ def test_a_fan_out_that_is_not_awaited_is_said_by_python() -> None:
     assert any("was never awaited" in str(each.message) for each in said)
 
 
-def test_the_states_of_outcomes_are_those_of_invocations() -> None:
+def test_outcomes_have_the_states_of_invocations() -> None:
     class States(Service):
         def handle(self) -> Any:
             return [o.state is State.SUCCEEDED for o in self.fan_out([("a", {}), ("b", {})]).join()]
@@ -537,7 +535,7 @@ class Order(Service):
         return {"cids": [self.invoke(each).cid for each in (Item, Mid, Item)]}
 
 
-def test_once_is_once_for_each_place_in_an_invocation(serve: Serve, client: Client) -> None:
+def test_a_once_label_is_scoped_to_the_call_path(serve: Serve, client: Client) -> None:
     serve(Item, Mid, Order)
     first, through, again = client.result(client.invoke_async(Order), WAIT).cids
     assert first == again != through

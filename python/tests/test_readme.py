@@ -1,4 +1,4 @@
-"""The README's examples, as they are."""
+"""The examples of the README, as printed there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Run
+from run_process import Run
 
 from cidery import Client
 from cidery.testing import Node
@@ -26,7 +26,7 @@ FILES = {found[1]: block for block in BLOCKS if (found := FILE.match(block))}
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the files are, from where they can be imported as well."""
+    """The folder of the example files, which is importable."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
@@ -58,9 +58,7 @@ def test_every_example_runs(served: Node) -> None:
     namespace["client"].close()
 
 
-def test_the_test_that_it_shows_passes(
-    written: Path, cidery_node: Node, cidery_client: Client
-) -> None:
+def test_the_example_test_passes(written: Path, cidery_node: Node, cidery_client: Client) -> None:
     [example] = [block for block in BLOCKS if "cidery_node" in block]
     namespace: dict[str, Any] = {"__name__": "readme"}
     exec(compile(example, str(README), "exec"), namespace)
@@ -68,7 +66,7 @@ def test_the_test_that_it_shows_passes(
     test(cidery_node, cidery_client)
 
 
-def test_the_calls_by_grpcurl_are_answered(served: Node) -> None:
+def test_the_grpcurl_examples_work(served: Node) -> None:
     grpcurl = os.environ.get("CIDERY_GRPCURL") or shutil.which("grpcurl")
     if grpcurl is None:
         pytest.skip("needs grpcurl: CIDERY_GRPCURL")
@@ -84,6 +82,6 @@ def test_the_calls_by_grpcurl_are_answered(served: Node) -> None:
         assert "customer 1" in json.dumps(answered)
 
 
-def test_every_link_leads_somewhere() -> None:
+def test_every_link_resolves() -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", README.read_text()):
         assert (README.parent / link).exists(), link

@@ -1,4 +1,4 @@
-"""The service in Python that the project's README shows, as it stands there."""
+"""The Python service of the project's README, as printed there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def my_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def test_the_service_of_the_readme_does_what_it_says(my_module: ModuleType) -> None:
+def test_the_service_of_the_readme_works(my_module: ModuleType) -> None:
     invokes = {"customer.get": {"cust_name": "Alexis Smith"}}
     trial = testing.trial(my_module.Greet, {"cust_id": 7}, invokes=invokes)
     assert my_module.Greet.service_name == "my-module.greet"

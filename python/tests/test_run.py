@@ -1,4 +1,4 @@
-"""`python -m cidery run`: finding, serving, reloading, leaving."""
+"""`python -m cidery run`: discovery, reload, processes, shutdown."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
-from running import Run
+from run_process import Run
 
 from cidery import Client, EventKind, Internal, InvalidArgument
 from cidery.__main__ import parser
-from cidery._discover import files_of, module_name
-from cidery._run import RunOptions, _command
+from cidery._cli.discovery import find_files, module_name
+from cidery._cli.run import RunOptions, _command
 from cidery.testing import Node
 
 WAIT = 20.0
@@ -45,6 +47,13 @@ class Base(Service):
 """
 
 
+def wait_for_response(client: Client, service: str, expected: Any) -> None:
+    """Waits for a response of the new worker: until the previous one drains, both get calls."""
+    deadline = time.monotonic() + WAIT
+    while client.invoke(service) != expected:
+        assert time.monotonic() < deadline
+
+
 def test_services_of_a_file_are_found_and_served(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
@@ -59,7 +68,7 @@ def test_services_of_a_file_are_found_and_served(
     assert run.stop() == 0
 
 
-def test_a_changed_file_is_served_anew_and_what_runs_ends_where_it_began(
+def test_a_changed_file_is_reloaded_and_running_calls_finish_with_the_old_code(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
     module = tmp_path / "my_module.py"
@@ -72,8 +81,8 @@ def test_a_changed_file_is_served_anew_and_what_runs_ends_where_it_began(
     next(event for event in events if event.kind is EventKind.ITEM)
     module.write_text(FIRST.replace('"version": 1', '"version": 2'))
     run.wait_for("reloaded")
-    assert client.invoke("my-module.get-version") == {"version": 2}
-    # What cannot be imported is said, and what is served goes on.
+    wait_for_response(client, "my-module.get-version", {"version": 2})
+    # An import error is logged, and the served version continues.
     module.write_text("raise ValueError('half written')")
     run.wait_for("ValueError: half written")
     run.wait_for("reloaded", times=2)
@@ -84,7 +93,7 @@ def test_a_changed_file_is_served_anew_and_what_runs_ends_where_it_began(
     assert run.stop() == 0
 
 
-def test_what_a_changed_file_is_imported_by_is_served_anew(
+def test_importers_of_a_changed_file_are_reloaded(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "a_service.py").write_text(
@@ -98,18 +107,18 @@ def test_what_a_changed_file_is_imported_by_is_served_anew(
     assert client.invoke("a-service.get") == {"version": 1}
     common.write_text("VERSION = 2")
     run.wait_for("reloaded")
-    assert client.invoke("a-service.get") == {"version": 2}
+    wait_for_response(client, "a-service.get", {"version": 2})
     assert run.stop() == 0
 
 
 def put(file: Path, text: str) -> None:
-    """Writes a file at once: nobody sees it half written."""
+    """Replaces a file atomically."""
     written = file.with_suffix(".new")
     written.write_text(text)
     written.replace(file)
 
 
-def test_what_goes_wrong_while_files_are_read_again_leaves_what_is_served(
+def test_a_failed_reload_keeps_the_served_services(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
     module = tmp_path / "my_module.py"
@@ -121,18 +130,18 @@ def test_what_goes_wrong_while_files_are_read_again_leaves_what_is_served(
     next(event for event in client.results(cid) if event.kind is EventKind.ITEM)
     put(module, FIRST.replace("GetVersion(Service):", "A(Service):\n    input = 5"))
     run.wait_for("not reloaded: TypeError: `my-module.a` (`my_module.A` in ")
-    # As some editors do it: the file is not there for a while.
+    # Some editors replace a file: it is missing for an instant.
     module.rename(tmp_path / "away")
     run.wait_for("not reloaded: FileNotFoundError")
     assert client.invoke("my-module.get-version") == {"version": 1}
     put(module, FIRST.replace('"version": 1', '"version": 2'))
     run.wait_for("reloaded 3 services")
-    # And what ends itself ends nothing else.
+    # A module that exits does not end the worker.
     put(module, "raise SystemExit(3)")
     run.wait_for("raises SystemExit(3)")
     run.wait_for("reloaded 3 services", times=2)
     assert client.invoke("my-module.get-version") == {"version": 2}
-    # What only the node refuses.
+    # A declaration that only the node refuses.
     put(module, REFUSED)
     line = run.wait_for("DECLARATION_INVALID: `bad.refused` (`my_module.Refused` in ")
     assert "`/sio/input/a/default`: " in line
@@ -144,7 +153,7 @@ def test_what_goes_wrong_while_files_are_read_again_leaves_what_is_served(
     assert run.stop() == 0
 
 
-def test_it_drains_when_it_is_asked_to_end(node: Node, client: Client, tmp_path: Path) -> None:
+def test_a_signal_drains_the_worker(node: Node, client: Client, tmp_path: Path) -> None:
     (tmp_path / "my_module.py").write_text(FIRST)
     run = Run(node.address, tmp_path)
     run.wait_for("serving")
@@ -152,7 +161,7 @@ def test_it_drains_when_it_is_asked_to_end(node: Node, client: Client, tmp_path:
     cid = client.invoke_async("gate.pass", path=str(gate))
     next(event for event in client.results(cid) if event.kind is EventKind.ITEM)
     run.process.terminate()
-    run.wait_for("asked to end by SIGTERM")
+    run.wait_for("received SIGTERM")
     gate.touch()
     assert run.end() == 0
     assert client.result(cid, WAIT) == {"version": 1}
@@ -168,15 +177,13 @@ def test_several_processes_serve_together(node: Node, client: Client, tmp_path: 
     assert run.stop() == 0
 
 
-def test_a_process_that_ends_by_itself_is_started_again(
-    node: Node, client: Client, tmp_path: Path
-) -> None:
+def test_a_crashed_worker_process_is_restarted(node: Node, client: Client, tmp_path: Path) -> None:
     (tmp_path / "my_module.py").write_text(FIRST)
     run = Run(node.address, tmp_path, "--processes", "2", "--name", "kept")
     run.wait_for("serving", times=2)
     for count, pause in ((1, "0.5"), (2, "1")):
         os.kill(int(run.wait_for("`kept-2` is process ", times=count).split()[-1]), signal.SIGKILL)
-        run.wait_for(f"`kept-2` ended with -9; started again in {pause} seconds")
+        run.wait_for(f"`kept-2` exited with code -9; restarting in {pause} s")
         run.wait_for("serving", times=2 + count)
     assert client.invoke("my-module.get-version") == {"version": 1}
     described = client.describe("my-module.get-version")
@@ -185,21 +192,21 @@ def test_a_process_that_ends_by_itself_is_started_again(
     run.wait_for_all()
 
 
-def test_processes_end_when_the_one_that_started_them_is_gone(node: Node, tmp_path: Path) -> None:
+def test_worker_processes_end_with_their_supervisor(node: Node, tmp_path: Path) -> None:
     (tmp_path / "my_module.py").write_text(FIRST)
     run = Run(node.address, tmp_path, "--processes", "2")
     run.wait_for("serving", times=2)
     run.process.kill()
     run.wait_for_all()
     assert run.end() == -signal.SIGKILL
-    assert sum("the process that started this one is gone" in line for line in run.lines) == 2
+    assert sum("the supervisor has exited" in line for line in run.lines) == 2
 
 
-def test_several_processes_that_have_nothing_to_serve_end_with_the_reason(node: Node) -> None:
+def test_worker_processes_without_services_exit_with_the_reason(node: Node) -> None:
     run = Run(node.address, "/not/there", "--processes", "2")
     assert run.end() == 1
-    assert any("there is no `/not/there`" in line for line in run.lines)
-    assert not any("started again" in line for line in run.lines)
+    assert any("`/not/there` does not exist" in line for line in run.lines)
+    assert not any("restarting in" in line for line in run.lines)
 
 
 FAILING = """
@@ -218,7 +225,7 @@ class FailsAsync(Service):
 
 
 @pytest.mark.parametrize("name", ["run.fails", "run.fails-async"])
-def test_why_a_handler_failed_is_in_the_log_by_the_cid_of_the_answer(
+def test_a_failed_handler_is_logged_with_the_cid_of_its_response(
     name: str, node: Node, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "failing.py").write_text(FAILING)
@@ -232,7 +239,7 @@ def test_why_a_handler_failed_is_in_the_log_by_the_cid_of_the_answer(
     assert f" ERROR {name} {caught.value.cid} cidery.worker: " in line
     run.wait_for("KeyError: 'secret detail'")
     assert run.stop() == 0
-    # Its traceback follows it, down to the line that raised.
+    # The traceback follows, down to the line that raised.
     told = run.lines[run.lines.index(line) + 1 :]
     assert told[0] == "Traceback (most recent call last):\n"
     assert 'raise KeyError("secret detail")' in "".join(told)
@@ -240,6 +247,7 @@ def test_why_a_handler_failed_is_in_the_log_by_the_cid_of_the_answer(
 
 OWN_PROGRAM = """
 import sys
+import time
 from cidery import Worker, service
 
 @service("own.fails")
@@ -252,7 +260,7 @@ with Worker(fails, node=sys.argv[1]):
 """
 
 
-def test_a_program_that_sets_up_no_log_tells_it_as_well(node: Node, client: Client) -> None:
+def test_a_program_without_a_log_configuration_logs_failures(node: Node, client: Client) -> None:
     command = [sys.executable, "-W", "error", "-c", OWN_PROGRAM, node.address]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
@@ -266,7 +274,7 @@ def test_a_program_that_sets_up_no_log_tells_it_as_well(node: Node, client: Clie
     assert told.endswith("KeyError: 'secret detail'\n")
 
 
-def test_one_bad_module_does_not_keep_the_others_from_being_served(
+def test_a_broken_module_does_not_affect_the_others(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "bad_module.py").write_text("import what_is_not_there")
@@ -308,9 +316,7 @@ class Hurries(Service):
 """
 
 
-def test_a_bad_declaration_keeps_only_its_own_service_from_being_served(
-    node: Node, tmp_path: Path
-) -> None:
+def test_an_invalid_declaration_affects_only_its_service(node: Node, tmp_path: Path) -> None:
     (tmp_path / "my_module.py").write_text(FIRST)
     (tmp_path / "refused.py").write_text(REFUSED)
     (tmp_path / "unreadable.py").write_text(UNREADABLE)
@@ -326,7 +332,7 @@ def test_a_bad_declaration_keeps_only_its_own_service_from_being_served(
     assert run.stop() == 0
 
 
-def test_where_nothing_is_left_to_serve_it_says_whose_declarations_are_bad(
+def test_invalid_declarations_are_reported_if_no_service_is_left(
     node: Node, tmp_path: Path
 ) -> None:
     module = tmp_path / "refused.py"
@@ -339,7 +345,7 @@ def test_where_nothing_is_left_to_serve_it_says_whose_declarations_are_bad(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x = 1", "there are no services"),
+        ("x = 1", "no services found"),
         ("def", "SyntaxError"),
         (
             "from cidery import Service\nclass A(Service):\n    input = 5\n"
@@ -348,7 +354,7 @@ def test_where_nothing_is_left_to_serve_it_says_whose_declarations_are_bad(
         ),
     ],
 )
-def test_what_cannot_be_served_ends_it_with_a_reason(
+def test_nothing_to_serve_exits_with_a_reason(
     text: str, said: str, node: Node, tmp_path: Path
 ) -> None:
     module = tmp_path / "my_module.py"
@@ -358,10 +364,10 @@ def test_what_cannot_be_served_ends_it_with_a_reason(
     assert any(said in line for line in run.lines)
 
 
-def test_a_path_that_is_not_there_is_said(node: Node) -> None:
+def test_a_missing_path_is_reported(node: Node) -> None:
     run = Run(node.address, "/not/there")
     assert run.end() == 1
-    assert any("there is no `/not/there`" in line for line in run.lines)
+    assert any("`/not/there` does not exist" in line for line in run.lines)
 
 
 def test_the_help_names_every_option() -> None:
@@ -374,7 +380,7 @@ def test_the_help_names_every_option() -> None:
         assert f"(default: {defaults[option]})" in " ".join(shown.split())
 
 
-def test_each_of_several_processes_is_told_all_that_was_said() -> None:
+def test_worker_processes_get_all_options() -> None:
     said = [
         *("run", "a.py", "b", "--node", "127.0.0.1:1", "--reload", "--zato", "--drain", "1.5"),
         *("--max-in-flight", "3", "--log-level", "warning", "--processes", "4", "--name", "n"),
@@ -388,24 +394,24 @@ def test_each_of_several_processes_is_told_all_that_was_said() -> None:
     command = _command(asked)
     assert command[:3] == [sys.executable, "-m", "cidery"]
     handed_on = vars(parser().parse_args(command[3:]))
-    # Their names and numbers are given by whoever starts them.
+    # The supervisor sets the names.
     expected = {**options, "processes": 1, "name": ""}
     assert {key: handed_on[key] for key in expected} == expected
 
 
-def test_modules_are_named_by_their_path(tmp_path: Path) -> None:
+def test_modules_have_names_by_their_path(tmp_path: Path) -> None:
     assert module_name(tmp_path / "my_module.py") == "my_module"
     assert module_name(tmp_path / "src" / "crm" / "customer.py") == "crm.customer"
     assert module_name(tmp_path / "src" / "services" / "my_module.py") == "my_module"
 
 
-def test_hidden_files_are_left_out(tmp_path: Path) -> None:
+def test_hidden_files_are_excluded(tmp_path: Path) -> None:
     for name in ("a.py", ".b.py", "__init__.py", "c.txt"):
         (tmp_path / name).touch()
-    assert [file.name for file in files_of([tmp_path, tmp_path / "a.py"])] == ["a.py"]
+    assert [file.name for file in find_files([tmp_path, tmp_path / "a.py"])] == ["a.py"]
 
 
-def test_tests_and_virtual_environments_are_left_out(tmp_path: Path) -> None:
+def test_tests_and_virtual_environments_are_excluded(tmp_path: Path) -> None:
     for name in (
         "a.py",
         "crm/b.py",
@@ -421,13 +427,13 @@ def test_tests_and_virtual_environments_are_left_out(tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert files_of([tmp_path]) == [tmp_path / "a.py", tmp_path / "crm" / "b.py"]
-    # Whoever names one means it.
+    assert find_files([tmp_path]) == [tmp_path / "a.py", tmp_path / "crm" / "b.py"]
+    # A file that is named explicitly is not excluded.
     tests = tmp_path / "tests"
-    assert files_of([tests, tmp_path / "setup.py"]) == [tests / "e.py", tmp_path / "setup.py"]
+    assert find_files([tests, tmp_path / "setup.py"]) == [tests / "e.py", tmp_path / "setup.py"]
 
 
-def test_a_project_under_src_imports_itself_by_its_whole_names(
+def test_a_project_below_src_imports_itself_by_full_names(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
     crm = tmp_path / "src" / "crm"
@@ -446,5 +452,5 @@ def test_a_project_under_src_imports_itself_by_its_whole_names(
     assert client.invoke("crm.customer.get") == {"versions": [1, 1, 1]}
     models.write_text("VERSION = 20")
     run.wait_for("reloaded")
-    assert client.invoke("crm.customer.get") == {"versions": [20, 20, 20]}
+    wait_for_response(client, "crm.customer.get", {"versions": [20, 20, 20]})
     assert run.stop() == 0

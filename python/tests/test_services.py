@@ -16,13 +16,11 @@ from cidery import (
     Aborted,
     CideryError,
     Client,
-    DeadlineExceeded,
     EventKind,
     FailedPrecondition,
     Int,
     Internal,
     InvalidArgument,
-    NotFound,
     RetryPolicy,
     Service,
     State,
@@ -30,7 +28,6 @@ from cidery import (
     Violation,
     Worker,
     service,
-    testing,
 )
 from cidery.testing import Node
 
@@ -60,7 +57,7 @@ def test_a_class_is_called_by_the_client(serve: Serve, client: Client) -> None:
     assert [(v.path, v.reason) for v in caught.value.violations] == [("/cust_id", "MISSING")]
 
 
-def test_its_declaration_and_options_are_announced(serve: Serve, client: Client) -> None:
+def test_declaration_and_options_are_announced(serve: Serve, client: Client) -> None:
     serve(GetCustomer, name="crm", build_id="b1")
     described = client.describe(GetCustomer)
     assert described.declaration.description == "Finds a customer."
@@ -87,10 +84,12 @@ class Inner(Service):
         return await self.invoke(Outer, depth=depth - 1)
 
 
-def test_a_chain_over_a_worker_of_one_does_not_lock_up(serve: Serve, client: Client) -> None:
+def test_a_chain_over_a_worker_with_one_permit_does_not_deadlock(
+    serve: Serve, client: Client
+) -> None:
     serve(Outer, Inner, max_in_flight=1)
     cids = client.invoke(Outer, {"depth": 5}, timeout=WAIT).cids
-    # A nested call is part of its caller's invocation.
+    # A nested call has the CID of its caller.
     assert len(cids) == 7
     assert len(set(cids)) == 1
 
@@ -117,7 +116,7 @@ class Fails(Service):
         return self.invoke("py.fails", how=how.removeprefix("nested "))
 
 
-def test_a_declared_failure_travels_whole_through_any_number_of_services(
+def test_a_declared_failure_passes_unchanged_through_nested_calls(
     serve: Serve, client: Client
 ) -> None:
     serve(Fails)
@@ -130,7 +129,7 @@ def test_a_declared_failure_travels_whole_through_any_number_of_services(
         assert error.is_retryable
 
 
-def test_an_undeclared_exception_is_internal_and_its_traceback_is_in_the_log(
+def test_an_undeclared_exception_is_internal_and_logged(
     serve: Serve, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     serve(Fails)
@@ -138,7 +137,7 @@ def test_an_undeclared_exception_is_internal_and_its_traceback_is_in_the_log(
         client.invoke(Fails, how="undeclared")
     assert caught.value.reason == "HANDLER_FAILED"
     assert "secret detail" not in str(caught.value)
-    # gRPC logs errors of its own: late events of a loop that an earlier worker has closed.
+    # gRPC logs late events of an event loop that an earlier worker closed.
     wanted = "cidery.worker", logging.ERROR
     (record,) = [each for each in caplog.records if (each.name, each.levelno) == wanted]
     cid = caught.value.cid
@@ -150,7 +149,7 @@ def test_an_undeclared_exception_is_internal_and_its_traceback_is_in_the_log(
 
 
 @pytest.mark.parametrize("how", ["output", "nan"])
-def test_a_response_that_cannot_be_carried_is_said_with_its_path(
+def test_a_response_that_cannot_be_serialized_is_refused_with_its_path(
     how: str, serve: Serve, client: Client
 ) -> None:
     serve(Fails)
@@ -190,7 +189,7 @@ def test_functions_are_services(serve: Serve, client: Client) -> None:
         client.invoke(add_up, numbers=["x"])
 
 
-def test_a_worker_adds_functions_by_itself(node: Node, client: Client) -> None:
+def test_a_worker_declares_functions(node: Node, client: Client) -> None:
     worker = Worker(node=node.address)
 
     @worker.service("py.added")
@@ -221,7 +220,7 @@ def children(client: Client, cid: str) -> list[str]:
     return list(client.explain(cid).message.child_cids)
 
 
-def test_a_child_runs_under_the_cid_that_was_answered(serve: Serve, client: Client) -> None:
+def test_a_child_runs_under_the_returned_cid(serve: Serve, client: Client) -> None:
     serve(Parent)
     cid = client.invoke_async(Parent, {})
     child = client.result(cid, WAIT).child
@@ -231,7 +230,7 @@ def test_a_child_runs_under_the_cid_that_was_answered(serve: Serve, client: Clie
     assert children(client, cid) == [child]
 
 
-def test_a_child_with_a_label_is_accepted_once(serve: Serve, client: Client) -> None:
+def test_a_child_with_a_once_label_is_accepted_once(serve: Serve, client: Client) -> None:
     serve(Parent)
     policy = RetryPolicy(max_attempts=3, initial_interval=0.01)
     options = {"retry_policy": policy}
@@ -243,9 +242,7 @@ def test_a_child_with_a_label_is_accepted_once(serve: Serve, client: Client) -> 
     assert len(children(client, often)) == 3
 
 
-def test_a_follow_up_is_accepted_with_the_outcome_and_not_without(
-    serve: Serve, client: Client
-) -> None:
+def test_a_follow_up_is_accepted_only_with_the_outcome(serve: Serve, client: Client) -> None:
     serve(Parent)
     policy = RetryPolicy(max_attempts=3, initial_interval=0.01)
     payload = {"with_outcome": True, "fail_before": 2}
@@ -265,7 +262,7 @@ class Counts(Service):
         return {"total": 3}
 
 
-def test_items_and_progress_have_readers(serve: Serve, client: Client) -> None:
+def test_items_and_progress_reach_followers(serve: Serve, client: Client) -> None:
     serve(Counts)
     cid = client.invoke_async(Counts)
     events = list(client.results(cid))
@@ -275,197 +272,6 @@ def test_items_and_progress_have_readers(serve: Serve, client: Client) -> None:
     assert found.progress is not None
     assert (found.progress.fraction, found.progress.message) == (1.0, "3 of 3")
     assert found.progress.value == {"n": 3}
-
-
-class Waits(Service):
-    name = "py.waits"
-
-    def handle(self) -> Any:
-        self.emit("begun")
-        self.sleep(WAIT)
-
-
-class WaitsAsync(Service):
-    name = "py.waits-async"
-    ended: list[str] = []
-
-    async def handle(self) -> Any:
-        self.emit("begun")
-        try:
-            await asyncio.sleep(WAIT)
-        except asyncio.CancelledError:
-            self.ended.append(self.cid)
-            raise
-
-    def finalize_handle(self) -> None:
-        self.ended.append(f"{self.cid} {self.is_cancelled}")
-
-
-class NapsLong(Service):
-    name = "py.naps-long"
-
-    async def handle(self) -> Any:
-        self.emit("begun")
-        await self.sleep(WAIT)
-
-
-@pytest.mark.parametrize("waits", [Waits, WaitsAsync, NapsLong])
-def test_a_handler_is_cancelled(waits: type[Service], serve: Serve, client: Client) -> None:
-    worker = serve(waits)
-    cid = client.invoke_async(waits)
-    began = time.monotonic()
-    for event in client.results(cid):
-        if event.kind is EventKind.ITEM:
-            client.cancel(cid)
-    assert client.get(cid).state is State.CANCELLED
-    assert time.monotonic() - began < 4, "it was not stopped, it ran out"
-    assert worker.in_flight == 0
-    if waits is WaitsAsync:
-        assert WaitsAsync.ended == [cid, f"{cid} True"]
-
-
-def test_a_caller_that_is_out_of_time_cancels_the_handler(serve: Serve, client: Client) -> None:
-    serve(Waits)
-    with pytest.raises(DeadlineExceeded):
-        client.invoke(Waits, {}, timeout=0.2)
-
-
-class Hooked(Service):
-    name = "py.hooked"
-    output = "said", "-error"
-
-    def before_handle(self) -> None:
-        self.order = ["before"]
-
-    def validate_input(self) -> None:
-        self.order.append("validate input")
-        if "refuse" in self.request.payload:
-            raise InvalidArgument("refused", reason="REFUSED")
-
-    def handle(self) -> None:
-        self.order.append("handle")
-        if "fail" in self.request.payload:
-            raise NotFound("gone")
-
-    def validate_output(self) -> None:
-        self.order.append("validate output")
-        self.response.payload.said = []
-
-    def after_handle(self) -> None:
-        self.order.append("after")
-        self.response.payload.said = list(self.order)
-        LAST[:] = self.order
-
-    def finalize_handle(self) -> None:
-        LAST.append(f"finally {type(self.error).__name__}")
-        raise RuntimeError("what fails here is logged")
-
-
-LAST: list[str] = []
-
-
-def test_hooks_run_in_their_order_also_after_a_failure(serve: Serve, client: Client) -> None:
-    serve(Hooked)
-    said = ["before", "validate input", "handle", "validate output", "after"]
-    assert client.invoke(Hooked) == {"said": said}
-    assert [*said, "finally NoneType"] == LAST
-    with pytest.raises(NotFound):
-        client.invoke(Hooked, fail=1)
-    assert LAST == ["before", "validate input", "handle", "after", "finally NotFound"]
-    with pytest.raises(InvalidArgument) as caught:
-        client.invoke(Hooked, refuse=1)
-    assert caught.value.reason == "REFUSED"
-    assert LAST == ["before", "validate input", "after", "finally InvalidArgument"]
-
-
-HOOKS = ["before_handle", "validate_input", "validate_output", "after_handle", "finalize_handle"]
-
-
-@pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_that_nobody_would_await_is_refused(hook: str) -> None:
-    class Skips(Service):
-        def handle(self) -> Any:
-            return {}
-
-    async def refuses(_: Service) -> None:
-        raise InvalidArgument("refused")
-
-    setattr(Skips, hook, refuses)
-    with pytest.raises(TypeError, match=f"Skips`.*`{hook}` is a coroutine"):
-        Worker(Skips)
-
-
-def test_a_hook_that_turns_out_to_be_a_coroutine_fails_the_call() -> None:
-    async def refuses() -> None:
-        raise InvalidArgument("refused")
-
-    class Hides(Service):
-        def validate_input(self) -> Any:
-            return refuses()
-
-        def handle(self) -> Any:
-            raise AssertionError("what is to be validated first is not handled")
-
-    with pytest.raises(TypeError, match="`validate_input` is a coroutine"):
-        testing.run(Hides)
-
-
-class Naps(Service):
-    name = "py.naps"
-
-    async def handle(self) -> Any:
-        if "wakes" in self.request.payload:
-            Naps.woken.set()
-            return {}
-        self.emit("begun")
-        nap = asyncio.ensure_future(self.sleep(WAIT))
-        await Naps.woken.wait()
-        nap.cancel()
-        await self.sleep(0)
-        return {"slept": True}
-
-    woken: asyncio.Event
-
-
-def test_a_coroutine_that_sleeps_lets_others_run(serve: Serve, client: Client) -> None:
-    Naps.woken = asyncio.Event()
-    serve(Naps)
-    cid = client.invoke_async(Naps)
-    for event in client.results(cid):
-        if event.kind is EventKind.ITEM:
-            client.invoke(Naps, {"wakes": True}, timeout=5)
-    assert client.result(cid, WAIT) == {"slept": True}
-
-
-class Burns(Service):
-    name = "py.burns"
-
-    def handle(self) -> Any:
-        BURNING.set()
-        until = time.monotonic() + 3
-        number = 0
-        while time.monotonic() < until:
-            number += 1
-        return {"number": number}
-
-
-BURNING = threading.Event()
-
-
-def test_a_handler_that_burns_cpu_loses_neither_the_stream_nor_other_calls(
-    serve: Serve, client: Client
-) -> None:
-    worker = serve(Burns, GetCustomer)
-    cid = client.invoke_async(Burns)
-    assert BURNING.wait(WAIT)
-    answered = 0
-    while client.get(cid).state is State.RUNNING:
-        assert client.invoke(GetCustomer, {"cust_id": 1}, timeout=2)
-        answered += 1
-    assert answered > 3
-    assert client.result(cid, WAIT).number > 0
-    assert client.get(cid).attempt == 1
-    assert worker.id
 
 
 class Gated(Service):
@@ -480,7 +286,7 @@ class Gated(Service):
 ENTERED, OPEN = threading.Event(), threading.Event()
 
 
-def test_a_worker_that_stops_lets_what_runs_end(node: Node, client: Client) -> None:
+def test_a_stopping_worker_finishes_running_handlers(node: Node, client: Client) -> None:
     ENTERED.clear()
     OPEN.clear()
     worker = Worker(Gated, node=node.address).start()
@@ -493,7 +299,7 @@ def test_a_worker_that_stops_lets_what_runs_end(node: Node, client: Client) -> N
     assert client.result(cid, WAIT) == {"attempt": 1}
 
 
-def test_what_does_not_end_in_time_is_handed_back_and_not_counted(
+def test_an_unfinished_dispatch_is_handed_back_and_not_counted_as_an_attempt(
     node: Node, client: Client
 ) -> None:
     ENTERED.clear()
@@ -504,11 +310,11 @@ def test_what_does_not_end_in_time_is_handed_back_and_not_counted(
     worker.stop(drain=0.05)
     OPEN.set()
     with Worker(Gated, node=node.address):
-        # What was handed back is no attempt.
+        # A dispatch that was handed back does not count as an attempt.
         assert client.result(cid, WAIT) == {"attempt": 1}
 
 
-def test_a_worker_comes_back_to_a_node_that_was_restarted() -> None:
+def test_a_worker_reconnects_to_a_restarted_node() -> None:
     with Node() as node, node.client(tries=60) as client, Worker(Counts, node=node.address):
         assert client.invoke(Counts) == {"total": 3}
         node.kill()
@@ -519,12 +325,12 @@ def test_a_worker_comes_back_to_a_node_that_was_restarted() -> None:
                 assert client.invoke(Counts) == {"total": 3}
                 break
             except CideryError as error:
-                # The node is back before the worker is.
+                # The node restarts before the worker reconnects.
                 assert error.reason in ("NO_WORKER", "TRANSPORT", "CONNECT_FAILED"), error
                 assert time.monotonic() < until
 
 
-def test_a_worker_that_is_refused_says_why(node: Node) -> None:
+def test_a_refused_worker_raises_the_reason(node: Node) -> None:
     class Wrong(Service):
         name = "py.wrong"
         input = Int("a"), Int("a")
@@ -552,7 +358,7 @@ class Talks(Service):
         return {"metadata": self.metadata, "left": self.seconds_left}
 
 
-def test_metadata_and_deadlines_come_in_and_go_out(serve: Serve, client: Client) -> None:
+def test_metadata_and_deadlines_are_propagated(serve: Serve, client: Client) -> None:
     serve(Talks)
     response = client.call(Talks, {}, metadata={"who": "test"}, timeout=5)
     assert response.payload.metadata == {"who": "test"}
@@ -568,9 +374,7 @@ class Large(Service):
         return {"text": self.request.payload.text * self.request.payload.times}
 
 
-def test_large_messages_go_through_and_one_that_is_too_large_fails_alone(
-    serve: Serve, client: Client
-) -> None:
+def test_large_messages_pass_and_an_oversized_one_fails_alone(serve: Serve, client: Client) -> None:
     serve(Large)
     text = "x" * (6 << 20)
     assert client.invoke(Large, text=text, times=1).text == text
@@ -588,7 +392,9 @@ class Rows(Service):
         self.response.payload.append({"a": "3"})
 
 
-def test_documents_are_rows_for_handlers_and_text_for_callers(serve: Serve, client: Client) -> None:
+def test_csv_documents_are_rows_for_handlers_and_text_for_callers(
+    serve: Serve, client: Client
+) -> None:
     serve(Rows)
     assert client.invoke(Rows, "a\r\n1\r\n", data_format="csv") == "a\r\n1\r\n3\r\n"
 
@@ -606,7 +412,7 @@ def test_a_handler_can_answer_with_a_document(serve: Serve, client: Client) -> N
     assert client.invoke(Writes) == "a;b"
 
 
-def test_a_failure_in_the_background_is_kept(serve: Serve, client: Client) -> None:
+def test_a_background_failure_is_stored(serve: Serve, client: Client) -> None:
     serve(Fails)
     cid = client.invoke_async(Fails, how="undeclared")
     with pytest.raises(Internal):

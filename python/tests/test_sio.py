@@ -1,4 +1,4 @@
-"""Declarations mean in Python what they mean in Rust: over the corpus that both share."""
+"""Declarations behave in Python as in Rust: the shared corpus."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ from cidery import (
     Uuid,
     testing,
 )
-from cidery._check import Checked, check_input, check_output
-from cidery._definition import Definition
-from cidery._models import elements_of
-from cidery._sio import json_text, read_exact
-from cidery._value import normalized
+from cidery._service.definition import Definition
+from cidery._sio.model_declarations import elements_of_model
+from cidery._sio.validation import ValidationResult, check_input, check_output
+from cidery._values.json_codec import parse_json_exact, to_json
+from cidery._values.struct_pb import round_trip
 from cidery.testing import Node
 from cidery.v1 import service_pb2
 
@@ -62,7 +62,7 @@ def declared(entry: dict[str, Any]) -> service_pb2.SimpleIo:
 
 
 def outcome(sio: Sio, case: dict[str, Any]) -> dict[str, Any]:
-    found: Checked
+    found: ValidationResult
     if "input" in case:
         found, elem = check_input(sio, case["input"]), ""
     else:
@@ -70,8 +70,8 @@ def outcome(sio: Sio, case: dict[str, Any]) -> dict[str, Any]:
     if found.violations:
         return {"violations": [[v.path, v.reason] for v in found.violations]}
     value = {elem: found.value} if elem else found.value
-    # As text: the order is the declaration's.
-    came = {"becomes": json_text(value)}
+    # Compared as text, in declaration order.
+    came = {"becomes": to_json(value)}
     return {**came, "ignored": ",".join(found.ignored)} if found.ignored else came
 
 
@@ -83,15 +83,15 @@ CASES = [
 
 
 @pytest.mark.parametrize(("entry", "case"), CASES)
-def test_the_corpus_holds(entry: dict[str, Any], case: dict[str, Any]) -> None:
+def test_the_corpus_passes(entry: dict[str, Any], case: dict[str, Any]) -> None:
     expected = {key: value for key, value in case.items() if key not in ("input", "output")}
     if "becomes" in expected:
-        expected["becomes"] = json_text(expected["becomes"])
+        expected["becomes"] = to_json(expected["becomes"])
     assert outcome(Sio.from_proto(declared(entry)), case) == expected
 
 
-def test_a_node_says_of_the_corpus_what_the_check_says(node: Node, client: Client) -> None:
-    """Word for word, so that a test without a node shows what callers will see."""
+def test_a_node_agrees_with_the_local_validation_on_the_corpus(node: Node, client: Client) -> None:
+    """Compares messages literally: the harness shows what callers will see."""
 
     class OfCorpus(Service):
         def handle(self) -> None:
@@ -104,7 +104,7 @@ def test_a_node_says_of_the_corpus_what_the_check_says(node: Node, client: Clien
         def declare(_: Any, sio: Sio = sio) -> tuple[Sio, dict[str, Any]]:
             return sio, {}
 
-        body = {"name": name, "_declare": staticmethod(declare)}
+        body = {"name": name, "_read_declaration": staticmethod(declare)}
         services.append(type("OfOne", (OfCorpus,), body))
     compared = 0
     with cidery.Worker(*services, node=node.address):
@@ -113,12 +113,12 @@ def test_a_node_says_of_the_corpus_what_the_check_says(node: Node, client: Clien
             for case in entry["cases"]:
                 if "input" not in case:
                     continue
-                found = check_input(declarations[name], normalized(case["input"]))
+                found = check_input(declarations[name], round_trip(case["input"]))
                 expected = [(v.path, v.reason, v.description) for v in found.violations]
                 with pytest.raises(cidery.CideryError) as caught:
                     client.invoke(name, case["input"])
                 said = [(v.path, v.reason, v.description) for v in caught.value.violations]
-                # Keys that are not declared come in no order.
+                # Undeclared keys are unordered.
                 assert sorted(said) == sorted(expected)
                 assert isinstance(caught.value, InvalidArgument if expected else cidery.Aborted)
                 compared += 1
@@ -185,7 +185,7 @@ class Enums:
 
 
 FORMS: list[tuple[str, Sio]] = [
-    ("scalars", Sio(input=elements_of(Scalars))),
+    ("scalars", Sio(input=elements_of_model(Scalars))),
     (
         "scalars",
         Sio.declared(
@@ -202,8 +202,8 @@ FORMS: list[tuple[str, Sio]] = [
             ]
         ),
     ),
-    ("optional", Sio(input=elements_of(Optional))),
-    ("nested", Sio(input=elements_of(Order))),
+    ("optional", Sio(input=elements_of_model(Optional))),
+    ("nested", Sio(input=elements_of_model(Order))),
     ("strict", Sio(input=Elements((Int("cust_id", range=I64),), keys=UnknownKeys.REFUSE))),
     ("kept", Sio(input=Elements((Int("cust_id", range=I64),), keys=UnknownKeys.KEEP))),
     ("list", Sio(input=Elements((Int("id", range=I64), Text("-name")), is_list=True))),
@@ -230,15 +230,15 @@ FORMS: list[tuple[str, Sio]] = [
 
 
 @pytest.mark.parametrize(("name", "sio"), FORMS, ids=lambda v: v if isinstance(v, str) else "")
-def test_what_is_declared_in_python_is_what_is_declared_in_rust(name: str, sio: Sio) -> None:
+def test_declarations_of_python_equal_those_of_rust(name: str, sio: Sio) -> None:
     (entry,) = [entry for entry in CORPUS if entry["name"] == name]
     assert sio.to_proto() == declared(entry)
 
 
-def test_enums_are_texts_that_are_allowed() -> None:
+def test_enums_are_strings_with_allowed_values() -> None:
     (entry,) = [entry for entry in CORPUS if entry["name"] == "enums"]
     by_name = {element.name: element for element in declared(entry).input.elements}
-    found = Sio(input=elements_of(Enums)).to_proto().input.elements
+    found = Sio(input=elements_of_model(Enums)).to_proto().input.elements
     assert {element.name: element for element in found} == by_name
 
 
@@ -246,7 +246,7 @@ ROW = re.compile(r"^\| (?P<kind>[A-Z]\w+)(?P<of>[^|]*) \| `(?P<given>.*)` \| (?P
 
 
 def rows() -> list[Any]:
-    """The tables of docs/sio.md, each row of which is a test of the node as well."""
+    """The tables of docs/sio.md; the node's tests read the same rows."""
     text = (ROOT / "docs" / "sio.md").read_text()
     inputs, _, outputs = text.partition("### The way out")
     found = []
@@ -269,13 +269,13 @@ def element_of(kind: str, of: str) -> Element:
 
 
 @pytest.mark.parametrize(("side", "row"), rows())
-def test_the_table_of_types_holds(side: str, row: re.Match[str]) -> None:
+def test_the_table_of_types_in_the_docs_passes(side: str, row: re.Match[str]) -> None:
     sio = Sio.declared(**{side: [element_of(row["kind"], row["of"].strip())]})
     check = check_input if side == "input" else check_output
-    found = check(sio, {"x": read_exact(row["given"])})
+    found = check(sio, {"x": parse_json_exact(row["given"])})
     if row["becomes"].startswith("`"):
         assert found.violations == []
-        becomes = json_text(found.value["x"])
+        becomes = to_json(found.value["x"])
         assert json.dumps(json.loads(becomes)) == json.dumps(json.loads(row["becomes"].strip("`")))
     else:
         code, _, path = row["becomes"].partition(" at ")
@@ -283,13 +283,11 @@ def test_the_table_of_types_holds(side: str, row: re.Match[str]) -> None:
         assert (violation.reason, violation.path) == (code, "/x" + path.strip("`"))
 
 
-def test_there_are_rows_to_test() -> None:
+def test_the_docs_have_rows_to_test() -> None:
     assert len(rows()) > 100
 
 
-def test_everything_that_is_wrong_with_a_declaration_is_said_at_once(
-    node: Node, client: Client
-) -> None:
+def test_all_violations_of_a_declaration_are_reported_at_once(node: Node, client: Client) -> None:
     class Wrong(Service):
         input = (
             Int("a", default="x"),
@@ -319,7 +317,7 @@ def test_everything_that_is_wrong_with_a_declaration_is_said_at_once(
         ("/output/l/default/1", "WRONG_TYPE"),
         ("/csv", "INVALID"),
     ]
-    # And a node says the same.
+    # A node reports the same violations.
     with pytest.raises(InvalidArgument) as there:
         cidery.Worker(Wrong, node=node.address).start()
     before = "/services/0/sio"
@@ -345,7 +343,7 @@ class Everything(Service):
         return {}
 
 
-def test_handlers_get_the_types_that_python_has() -> None:
+def test_handlers_get_python_types() -> None:
     given = {
         "number": str(2**70),
         "price": "1.10",
@@ -383,7 +381,7 @@ class Placed(Service):
         return order
 
 
-def test_models_come_in_and_go_out_as_they_are() -> None:
+def test_models_are_inputs_and_outputs() -> None:
     given = {
         "order_id": 1,
         "customer": {"name": "Ann"},
@@ -406,7 +404,7 @@ class UsesLimited(Service):
         raise AssertionError("the input does not fit")
 
 
-def test_what_a_model_refuses_beyond_its_declaration_is_a_violation() -> None:
+def test_a_value_refused_by_a_model_is_a_violation() -> None:
     with pytest.raises(InvalidArgument) as caught:
         testing.run(UsesLimited, {"name": "Alexis"})
     assert caught.value.reason == "INPUT_INVALID"
@@ -414,7 +412,7 @@ def test_what_a_model_refuses_beyond_its_declaration_is_a_violation() -> None:
     assert (violation.path, violation.reason) == ("/name", "INVALID")
 
 
-def test_a_name_that_is_not_declared_cannot_be_read() -> None:
+def test_an_undeclared_name_cannot_be_read() -> None:
     read = testing.trial(Strict, {"first-name": "a"}).service.request.input
     assert read["first-name"] == "a"
     assert read.get("age", 5) == 5
@@ -429,7 +427,7 @@ class Strict(Service):
         pass
 
 
-def test_required_and_optional_can_be_said_apart() -> None:
+def test_required_and_optional_elements_can_be_declared_separately() -> None:
     class Apart(Service):
         class SimpleIO:
             input_required = "b", Int("a")
@@ -457,163 +455,7 @@ def test_two_ways_to_declare_one_side_are_refused() -> None:
         Definition.of(Both)
 
 
-def test_what_is_no_element_is_refused() -> None:
+def test_an_invalid_element_is_refused() -> None:
     wrong: Any = [5]
-    with pytest.raises(TypeError, match="an element is a text"):
+    with pytest.raises(TypeError, match="an element is a name"):
         Sio.declared(wrong)
-
-
-@dataclasses.dataclass
-class Stamped:
-    rid: uuid.UUID = dataclasses.field(default_factory=uuid.uuid4)
-    at: datetime.datetime = dataclasses.field(default_factory=datetime.datetime.now)
-    tags: list[str] = dataclasses.field(default_factory=list)
-
-
-class StampedByPydantic(pydantic.BaseModel):
-    rid: uuid.UUID = pydantic.Field(default_factory=uuid.uuid4)
-    at: datetime.datetime = pydantic.Field(default_factory=datetime.datetime.now)
-    tags: list[str] = pydantic.Field(default_factory=list)
-
-
-@attrs.define
-class StampedByAttrs:
-    rid: uuid.UUID = attrs.field(factory=uuid.uuid4)
-    at: datetime.datetime = attrs.field(factory=datetime.datetime.now)
-    tags: list[str] = attrs.field(factory=list)
-
-
-@pytest.mark.parametrize("model", [Stamped, StampedByPydantic, StampedByAttrs])
-def test_a_default_factory_runs_for_each_call(model: Any, node: Node, client: Client) -> None:
-    class Stamps(Service):
-        name = f"sio.{model.__name__.lower()}"
-        input = model
-
-        def handle(self) -> Any:
-            return {"rid": self.request.input.rid, "tags": self.request.input.tags}
-
-    by_name = {element.name: element for element in elements_of(model).elements}
-    assert by_name["rid"].is_optional
-    assert not by_name["rid"].has_default
-    assert by_name["tags"].default_value == []
-    with cidery.Worker(Stamps, node=node.address):
-        first, second = (client.invoke(Stamps) for _ in range(2))
-        assert first.rid != second.rid
-        assert first.tags == []
-        given = str(uuid.uuid4())
-        assert client.invoke(Stamps, rid=given).rid == given
-
-
-class Item(pydantic.BaseModel):
-    count: int
-
-
-@dataclasses.dataclass
-class Shelf:
-    pair: tuple[datetime.date, int, Person]
-    same: tuple[int, int]
-    items: dict[str, Item]
-    days: dict[str, datetime.date | None]
-
-
-class FillsShelf(Service):
-    input = Shelf
-
-    def handle(self) -> Any:
-        return {}
-
-
-SHELF = {
-    "pair": ["2026-01-31", "7", {"name": "Ann"}],
-    "same": [1, 2],
-    "items": {"a": {"count": "1"}, "b": {"count": 2}},
-    "days": {"a/b": "2026-01-31", "none": None},
-}
-
-
-def test_tuples_and_dicts_of_types_are_read_as_these() -> None:
-    read = testing.trial(FillsShelf, SHELF).service.request.input
-    day = datetime.date(2026, 1, 31)
-    assert read == Shelf(
-        pair=(day, 7, Person("Ann")),
-        same=(1, 2),
-        items={"a": Item(count=1), "b": Item(count=2)},
-        days={"a/b": day, "none": None},
-    )
-
-
-@pytest.mark.parametrize(
-    ("wrong", "violations"),
-    [
-        ({"pair": ["x", "y", {}]}, ["/pair/0", "/pair/1", "/pair/2/name"]),
-        ({"pair": ["2026-01-31", 7]}, ["/pair"]),
-        ({"same": [1, 2, 3]}, ["/same"]),
-        ({"items": {"a": {}, "b": 2}}, ["/items/a/count", "/items/b"]),
-        ({"days": {"a/b": "x"}}, ["/days/a~1b"]),
-    ],
-)
-def test_tuples_and_dicts_of_other_types_are_violations(
-    wrong: dict[str, Any], violations: list[str]
-) -> None:
-    with pytest.raises(InvalidArgument) as caught:
-        testing.run(FillsShelf, {**SHELF, **wrong})
-    assert caught.value.reason == "INPUT_INVALID"
-    # A dict that has travelled is in no order.
-    assert sorted(violation.path for violation in caught.value.violations) == violations
-
-
-@dataclasses.dataclass
-class Counted:
-    text: str
-    length: int = dataclasses.field(init=False)
-
-    def __post_init__(self) -> None:
-        self.length = len(self.text)
-
-
-@attrs.define
-class CountedByAttrs:
-    text: str
-    length: int = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.length = len(self.text)
-
-
-class CountedByPydantic(pydantic.BaseModel):
-    text: str
-
-    @pydantic.computed_field  # type: ignore[prop-decorator]
-    @property
-    def length(self) -> int:
-        return len(self.text)
-
-
-@pytest.mark.parametrize("model", [Counted, CountedByAttrs, CountedByPydantic])
-def test_what_a_model_computes_comes_out_and_does_not_go_in(model: Any) -> None:
-    class Counts(Service):
-        input = output = model
-
-        def handle(self) -> Any:
-            return self.request.input
-
-    assert testing.run(Counts, {"text": "four"}) == {"text": "four", "length": 4}
-    assert [element.name for element in elements_of(model).elements] == ["text"]
-
-
-class Renamed(pydantic.BaseModel):
-    cust_name: str = pydantic.Field(alias="custName")
-    cust_id: int = pydantic.Field(
-        validation_alias=pydantic.AliasChoices("custId", "id"), serialization_alias="customer"
-    )
-
-
-def test_a_field_with_another_name_comes_and_goes_by_that() -> None:
-    class Renames(Service):
-        input = output = Renamed
-
-        def handle(self) -> Any:
-            return self.request.input
-
-    answered = testing.run(Renames, {"custName": "Ann", "custId": 7})
-    assert answered == {"custName": "Ann", "customer": 7}

@@ -1,4 +1,4 @@
-"""Values, over the corpus that all languages share, and Python objects as payloads."""
+"""Encoding of values: the corpus shared by all languages, and Python objects."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ import pytest
 from google.protobuf.struct_pb2 import Value
 
 from cidery import Bunch, InvalidArgument
-from cidery._payload import plain
-from cidery._value import from_value, normalized, to_value
+from cidery._values.plain import to_plain
+from cidery._values.struct_pb import from_value, round_trip, to_value
 
 FIXTURES = Path(__file__).parent.parent.parent / "tests" / "fixtures"
 
@@ -35,10 +35,10 @@ CORPUS = json.loads((FIXTURES / "values.json").read_text(), parse_float=exact)
 
 
 @pytest.mark.parametrize("entry", CORPUS, ids=lambda entry: entry["name"])
-def test_the_corpus_is_written_and_read(entry: dict[str, Any]) -> None:
+def test_the_corpus_round_trips(entry: dict[str, Any]) -> None:
     wire = Value.FromString(bytes.fromhex(entry["wire"]))
-    # The order of a map on the wire means nothing.
-    assert to_value(plain(entry["value"])) == wire
+    # Maps are unordered on the wire.
+    assert to_value(to_plain(entry["value"])) == wire
     assert len(to_value(entry["value"]).SerializeToString()) == len(entry["wire"]) // 2
     back = from_value(wire)
     assert back == entry["back"]
@@ -48,7 +48,7 @@ def test_the_corpus_is_written_and_read(entry: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, decimal.Decimal("NaN")])
-def test_what_is_no_number_is_refused_with_the_path(number: Any) -> None:
+def test_a_number_that_is_not_finite_is_refused_with_its_path(number: Any) -> None:
     with pytest.raises(InvalidArgument) as caught:
         to_value({"a": [1, {"b/c": number}]})
     (violation,) = caught.value.violations
@@ -69,10 +69,10 @@ def nested(depth: int) -> Any:
     return value
 
 
-def test_values_are_as_deep_as_the_contract_says() -> None:
-    assert normalized(plain(nested(32))) == nested(32)
+def test_nesting_is_limited_as_in_the_contract() -> None:
+    assert round_trip(to_plain(nested(32))) == nested(32)
     with pytest.raises(TypeError, match="nested deeper than 32"):
-        plain(nested(33))
+        to_plain(nested(33))
     with pytest.raises(InvalidArgument):
         to_value(nested(33))
 
@@ -140,34 +140,34 @@ OBJECTS = [
 
 
 @pytest.mark.parametrize(("value", "expected"), OBJECTS, ids=lambda value: type(value).__name__)
-def test_any_object_is_a_payload(value: Any, expected: Any) -> None:
-    assert plain(value) == expected
+def test_any_object_converts_to_a_payload(value: Any, expected: Any) -> None:
+    assert to_plain(value) == expected
 
 
 @pytest.mark.parametrize(
     "value", [object(), print, int, (n for n in [1]), {1: 2}, 1j, iter([])], ids=repr
 )
-def test_what_cannot_be_carried_is_a_type_error_with_the_path(value: Any) -> None:
+def test_an_object_that_cannot_be_serialized_is_a_type_error_with_its_path(value: Any) -> None:
     with pytest.raises(TypeError, match="`/list/1`"):
-        plain({"list": [1, value]})
+        to_plain({"list": [1, value]})
 
 
-def test_what_contains_itself_is_a_type_error() -> None:
+def test_a_recursive_object_is_a_type_error() -> None:
     loop: dict[str, Any] = {}
     loop["again"] = [loop]
     with pytest.raises(TypeError, match="`/again/0` contains itself"):
-        plain(loop)
-    # The same object twice is no loop.
-    assert plain([loop_free := [1], loop_free]) == [[1], [1]]
+        to_plain(loop)
+    # A repeated object is not a cycle.
+    assert to_plain([loop_free := [1], loop_free]) == [[1], [1]]
 
 
-def test_digits_and_bytes_are_texts_on_the_way() -> None:
+def test_large_numbers_and_bytes_are_encoded_as_strings() -> None:
     value = {"big": 2**53, "price": decimal.Decimal("1.10"), "content": b"\x00\xff"}
-    assert normalized(value) == {"big": "9007199254740992", "price": "1.10", "content": "AP8="}
+    assert round_trip(value) == {"big": "9007199254740992", "price": "1.10", "content": "AP8="}
 
 
 def test_responses_have_dot_access_at_every_level() -> None:
-    response = normalized({"my_response_elem": {"rows": [{"name": "a"}]}})
+    response = round_trip({"my_response_elem": {"rows": [{"name": "a"}]}})
     assert response.my_response_elem.rows[0].name == "a"
     assert response["my_response_elem"]["rows"][0]["name"] == "a"
     assert response.at("my_response_elem.rows.0.name") == "a"

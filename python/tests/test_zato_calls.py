@@ -1,4 +1,4 @@
-"""What services of the model ask of others, and what they are told, as docs/from-zato.md says."""
+"""Nested calls and exceptions of Zato's services, as in docs/from-zato.md."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cidery import Internal as InternalFailure
 from cidery import NotFound as NotFoundFailure
 from cidery import Service as OwnService
 from cidery.testing import Node
-from cidery.zato._call import Call
+from cidery.zato._arguments import InvokeArguments
 from cidery.zato._exceptions import (
     NAMES,
     BadRequest,
@@ -103,7 +103,7 @@ def worker(node: Node) -> Iterator[Worker]:
 
 @pytest.fixture
 def does(worker: Worker, client: Client) -> Calls:
-    """Runs a function in a handler, and answers with what it answered."""
+    """Runs a function as a handler; returns its result."""
 
     def does(function: Callable[[Any], Any]) -> Any:
         Calling.does = staticmethod(function)
@@ -112,7 +112,7 @@ def does(worker: Worker, client: Client) -> Calls:
     return does
 
 
-def test_the_payload_is_a_parameter_with_a_name(does: Calls, client: Client) -> None:
+def test_payload_is_a_named_parameter(does: Calls, client: Client) -> None:
     assert does(lambda self: self.invoke(Echo, payload={"a": 1})) == {"a": 1}
     assert does(lambda self: self.invoke(zato_name=Echo.name, payload={"a": 1})) == {"a": 1}
     cid = does(lambda self: self.invoke_async(name=Echo.name, payload={"a": 1}))
@@ -126,7 +126,7 @@ def test_the_payload_is_a_parameter_with_a_name(does: Calls, client: Client) -> 
         sent(lambda self: self.invoke("x", {"a": 1}, payload={"b": 1}))
 
 
-def test_only_parameters_of_invoke_are_no_payload_of_invoke() -> None:
+def test_only_parameters_of_invoke_are_excluded_from_the_payload() -> None:
     given: dict[str, Any] = {"expiration": 5, "callback": "x", "job_type": "full-time"}
     given |= {"name": "Ann", "to_json_string": True, "zato_ctx": 1, "channel_params": {}}
     assert sent(lambda self: self.invoke("x", **given)) == given
@@ -139,7 +139,7 @@ def invoking(*args: Any, **given: Any) -> Callable[[Any], Any]:
 
 
 def sent(function: Callable[[Any], Any]) -> Any:
-    """What reaches the service `x`."""
+    """The input of the service `x`."""
 
     class Sends(Service):
         def handle(self) -> None:
@@ -149,15 +149,13 @@ def sent(function: Callable[[Any], Any]) -> Any:
     return invoked.payload
 
 
-def test_what_is_left_out_of_invoke_is_refused_and_not_ignored() -> None:
+def test_unsupported_parameters_of_invoke_are_refused() -> None:
     for given in ({"set_response_func": print}, {"target": "server2"}):
-        with pytest.raises(TypeError, match="is left out"):
+        with pytest.raises(TypeError, match="is not supported"):
             sent(invoking("x", a=1, **given))
 
 
-def test_parameters_of_background_calls_have_an_order_of_their_own(
-    does: Calls, client: Client
-) -> None:
+def test_parameters_of_background_calls_have_their_own_order(does: Calls, client: Client) -> None:
     cid = new_cid()
     given = ("invoke-async", "dict", "", 30, False, cid, Echo.name, None, {"who": "me"})
     assert does(lambda self: self.invoke_async(Says, {"a": 1}, *given)) == cid
@@ -171,11 +169,11 @@ def test_parameters_of_background_calls_have_an_order_of_their_own(
         sent(lambda self: self.invoke_async(*range(12)))
 
 
-def test_a_response_to_csv_is_the_object_that_it_is(does: Calls) -> None:
+def test_the_response_to_a_csv_request_is_an_object(does: Calls) -> None:
     asked = does(lambda self: self.invoke(Says, "a,b\r\n1,2\r\n", data_format="csv"))
     assert asked.raw == [{"a": "1", "b": "2"}]
-    assert Call.waiting("a\r\n", data_format="csv").options.response_format == "dict"
-    assert Call.waiting({"a": 1}).options == Options()
+    assert InvokeArguments.for_invoke("a\r\n", data_format="csv").options.response_format == "dict"
+    assert InvokeArguments.for_invoke({"a": 1}).options == Options()
 
 
 @pytest.mark.parametrize(
@@ -191,7 +189,7 @@ def test_a_response_to_csv_is_the_object_that_it_is(does: Calls) -> None:
         "Unauthorized",
     ],
 )
-def test_what_a_target_raises_is_caught_by_the_models_name(does: Calls, name: str) -> None:
+def test_an_exception_of_a_target_is_caught_by_its_zato_class(does: Calls, name: str) -> None:
     cls = NAMES[name]
 
     def catches(self: Any) -> Any:
@@ -206,7 +204,7 @@ def test_what_a_target_raises_is_caught_by_the_models_name(does: Calls, name: st
     assert does(catches) == ["that is it", cls.status, True, own.__name__]
 
 
-def test_an_unknown_service_is_not_found_by_either_name(does: Calls) -> None:
+def test_an_unknown_service_is_not_found_by_either_class(does: Calls) -> None:
     def catches(self: Any) -> Any:
         found = []
         for invoke in (self.invoke, self.invoke_async):
@@ -219,11 +217,11 @@ def test_an_unknown_service_is_not_found_by_either_name(does: Calls) -> None:
     assert does(catches) == [["SERVICE_UNKNOWN", 404, True]] * 2
 
 
-def test_a_coroutine_catches_it_as_well(worker: Worker, client: Client) -> None:
+def test_a_coroutine_catches_zato_exceptions(worker: Worker, client: Client) -> None:
     assert client.invoke(CallingAsync) == {"msg": "bad"}
 
 
-def test_a_status_says_what_kind_of_failure_it_is(does: Calls, client: Client) -> None:
+def test_a_status_determines_the_kind_of_failure(does: Calls, client: Client) -> None:
     assert Reportable("c", "x", 409).kind is AlreadyExists.kind
     assert (Reportable("c", "x", 409).cid, Reportable("c", "x").status) == ("c", 400)
     with pytest.raises(AlreadyExists) as caught:
@@ -242,11 +240,11 @@ def test_a_status_says_what_kind_of_failure_it_is(does: Calls, client: Client) -
                 found.append([error.status, error.msg, which.index(True), sum(which)])
         return found
 
-    # Those that have no name are none of another name.
+    # A status without a class of its own.
     assert does(catches) == [[409, "x", 0, 2], [422, "x", 4, 1], [502, "x", 5, 1]]
 
 
-def test_a_failure_of_a_service_of_this_sdk_has_the_models_name_too(does: Calls) -> None:
+def test_a_failure_of_an_sdk_service_has_a_zato_class(does: Calls) -> None:
     def catches(self: Any) -> Any:
         try:
             self.invoke(RaisesOwn)
@@ -256,30 +254,28 @@ def test_a_failure_of_a_service_of_this_sdk_has_the_models_name_too(does: Calls)
     assert does(catches) == ["CUSTOMER_KNOWN", "there is one", 409]
 
 
-def test_what_fails_twice_over_travels_as_what_it_is(does: Calls, client: Client) -> None:
+def test_a_failure_passed_on_twice_keeps_its_status(does: Calls, client: Client) -> None:
     Calling.does = staticmethod(lambda self: self.invoke(Raises, msg="x", status=422))
     with pytest.raises(InvalidArgument) as caught:
         client.invoke(Calling)
     assert caught.value.facts == {"http_status": "422"}
 
 
-def test_whoever_describes_a_service_is_told_what_it_requires(
-    worker: Worker, client: Client
-) -> None:
+def test_a_description_states_the_required_elements(worker: Worker, client: Client) -> None:
     a, b = client.describe(Requires).declaration.sio.input.elements
-    assert (a.description, b.description) == ("required where there is a payload at all", "")
+    assert (a.description, b.description) == ("required if there is a payload", "")
     assert client.invoke(Requires) == {"a": ""}
     with pytest.raises(InvalidArgument) as caught:
         client.invoke(Requires, {"b": "x"})
     assert [violation.path for violation in caught.value.violations] == ["/a"]
 
 
-def test_a_service_says_its_name() -> None:
+def test_get_name_returns_the_name() -> None:
     assert Echo.get_name() == "zato.calls.echo"
 
 
 class HasNames(OwnService):
-    """Has attributes of its own, by names that this SDK has as well."""
+    """Defines attributes whose names the SDK uses as well."""
 
     name = "zato.calls.has-names"
 
@@ -301,7 +297,7 @@ class HasNames(OwnService):
 
 
 @pytest.mark.parametrize("base", [OwnService, Service])
-def test_names_of_the_sdk_are_left_to_whoever_writes_a_service(base: Any) -> None:
+def test_services_may_define_attributes_with_names_of_the_sdk(base: Any) -> None:
     class Own(HasNames, base):  # type: ignore[misc]
         pass
 

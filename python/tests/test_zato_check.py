@@ -1,4 +1,4 @@
-"""`python -m cidery check`: what modules of the model use beyond the layer, as it is written."""
+"""`python -m cidery check`: unsupported uses in the source of Zato modules."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from cidery._inspect import uses_of
+from cidery._cli.check import find_uses
 
 
 def listed(tmp_path: Path, source: str) -> list[str]:
-    """What one module uses."""
+    """The unsupported uses of a module."""
     module = tmp_path / "uses.py"
     module.write_text(source)
-    return [use.what for use in sorted(uses_of(module))]
+    return [use.description for use in sorted(find_uses(module))]
 
 
 USES = """
@@ -40,12 +40,12 @@ FOUND = ["the hook `accept`", "`self.kvdb`", "`self.response.status_code`"]
         "class C(ZS):\n    pass\nclass B(C):\n    pass\nclass A(B):",
     ],
 )
-def test_a_service_is_one_however_it_names_its_base(tmp_path: Path, head: str) -> None:
+def test_a_service_is_recognized_by_any_name_of_its_base(tmp_path: Path, head: str) -> None:
     found = [each for each in listed(tmp_path, head + USES) if "`*`" not in each]
     assert found == FOUND
 
 
-def test_a_base_class_in_another_file_counts_with_what_it_has(tmp_path: Path) -> None:
+def test_attributes_of_a_base_class_in_another_file_are_known(tmp_path: Path) -> None:
     base, own = tmp_path / "base.py", tmp_path / "own.py"
     base.write_text(
         "from zato.server.service import Service\n"
@@ -60,17 +60,19 @@ def test_a_base_class_in_another_file_counts_with_what_it_has(tmp_path: Path) ->
         "    def handle(self):\n"
         "        self.help(self.limit, self.made, self.cache)\n"
     )
-    assert [(use.file, use.what) for use in uses_of(base, own)] == [(str(own), "`self.cache`")]
+    assert [(use.file, use.description) for use in find_uses(base, own)] == [
+        (str(own), "`self.cache`")
+    ]
 
 
-def test_what_is_not_a_service_is_none(tmp_path: Path) -> None:
+def test_other_classes_are_not_services(tmp_path: Path) -> None:
     source = (
         "class Service:\n    pass\nclass A(Service):\n    def accept(self):\n        self.kvdb\n"
     )
     assert listed(tmp_path, source) == []
 
 
-def test_local_names_stand_for_what_they_are(tmp_path: Path) -> None:
+def test_local_aliases_are_resolved(tmp_path: Path) -> None:
     source = """
 from zato.server.service import Service
 class A(Service):
@@ -84,7 +86,7 @@ class A(Service):
     assert listed(tmp_path, source) == ["`self.request.http`", "`self.response.content_type`"]
 
 
-def test_calls_say_what_they_ask_for(tmp_path: Path) -> None:
+def test_unsupported_arguments_are_listed(tmp_path: Path) -> None:
     source = """
 from zato.server.service import Service
 class A(Service):
@@ -105,7 +107,7 @@ class A(Service):
     ]
 
 
-def test_declarations_say_what_is_left_out(tmp_path: Path) -> None:
+def test_unsupported_declarations_are_listed(tmp_path: Path) -> None:
     source = """
 from zato.server.service import Model, Service
 class A(Service):
@@ -131,7 +133,7 @@ class Customer(Model):
     ]
 
 
-def test_a_file_that_cannot_be_read_keeps_no_other_from_being_listed(tmp_path: Path) -> None:
+def test_an_unreadable_file_does_not_affect_the_others(tmp_path: Path) -> None:
     cookie, latin, syntax = (tmp_path / name for name in ("a.py", "b.py", "c.py"))
     source = "from zato.server.service import Service, Nope\nNAME = '\xe9'\n"
     cookie.write_bytes(f"# -*- coding: latin-1 -*-\n{source}".encode("latin-1"))

@@ -1,4 +1,4 @@
-"""What becomes of `self.response.payload` under `--zato`, as docs/from-zato.md says it."""
+"""`self.response.payload` under `--zato`, as in docs/from-zato.md."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from cidery import Client, Date, Dict, EventKind, Int, Internal, InvalidArgument, testing
-from cidery._inspect import uses_of
-from cidery._sio import Elements
-from cidery._worker import Worker
+from cidery._cli.check import find_uses
+from cidery._sio.declaration import Elements
+from cidery._worker.worker import Worker
 from cidery.zato import _typing
 from cidery.zato._model import Model
 from cidery.zato._service import Service
@@ -24,7 +24,7 @@ WAIT = 20.0
 
 
 def answered(handle: Handle, output: Any = None) -> Any:
-    """What a service answers that handles so."""
+    """The response of a service with this handler."""
     body: dict[str, Any] = {"name": "zato.responses", "handle": handle}
     if output is not None:
         body["output"] = output
@@ -32,7 +32,7 @@ def answered(handle: Handle, output: Any = None) -> Any:
 
 
 def refused(handle: Handle, output: Any = None) -> str:
-    """Why a response is none."""
+    """The message for an invalid response."""
     with pytest.raises(Internal) as caught:
         answered(handle, output)
     assert caught.value.reason == "OUTPUT_INVALID"
@@ -48,7 +48,7 @@ def assigns(*values: Any) -> Handle:
 
 
 @pytest.mark.parametrize("output", [None, ("-a", "-b")])
-def test_what_is_assigned_last_replaces_what_was_before(output: Any) -> None:
+def test_the_last_assignment_replaces_earlier_ones(output: Any) -> None:
     def after_an_attribute(self: Service) -> None:
         self.response.payload.a = "1"
         self.response.payload = {"b": "2"}
@@ -65,7 +65,7 @@ def test_what_is_assigned_last_replaces_what_was_before(output: Any) -> None:
 
 
 @pytest.mark.parametrize("output", [None, ("a", "b", "c")])
-def test_attributes_items_and_updates_add_to_it(output: Any) -> None:
+def test_attributes_items_and_updates_add_to_the_payload(output: Any) -> None:
     def handle(self: Service) -> None:
         self.response.payload = {"a": "1"}
         self.response.payload.b = "2"
@@ -74,7 +74,7 @@ def test_attributes_items_and_updates_add_to_it(output: Any) -> None:
     assert answered(handle, output) == {"a": "1", "b": "2", "c": "3"}
 
 
-def test_what_is_assigned_is_copied() -> None:
+def test_an_assigned_dict_is_copied() -> None:
     def handle(self: Service) -> None:
         given = {"a": 1}
         self.response.payload = given
@@ -83,7 +83,7 @@ def test_what_is_assigned_is_copied() -> None:
     assert answered(handle) == {"a": 1}
 
 
-def test_nothing_that_is_assigned_is_the_response() -> None:
+def test_an_assigned_none_is_the_response() -> None:
     assert answered(assigns({"a": "1"}, None)) is None
     assert "null is not a dict" in refused(assigns({"a": "1"}, None), ("a",))
 
@@ -93,7 +93,7 @@ class Row(Model):
     n: int
 
 
-def test_rows_are_filled_in_whatever_declares_them() -> None:
+def test_rows_are_returned_by_any_declaration() -> None:
     def rows(self: Service) -> None:
         self.response.payload[:] = ({"n": n} for n in range(2))
         self.response.payload.append({"n": 2})
@@ -106,7 +106,7 @@ def test_rows_are_filled_in_whatever_declares_them() -> None:
         assert "is not a dict" in refused(assigns(value), ("n",))
 
 
-def test_rows_of_the_model_are_declared_by_their_elements() -> None:
+def test_rows_of_zato_are_declared_by_their_elements() -> None:
     class Repeated(Service):
         class SimpleIO:
             output = Int("n"), "-name"
@@ -146,7 +146,7 @@ def test_rows_of_the_model_are_declared_by_their_elements() -> None:
     assert [violation.path for violation in caught.value.violations] == ["/0/n"]
 
 
-def test_rows_are_seen_through_local_names_and_methods() -> None:
+def test_rows_are_detected_through_aliases_and_methods() -> None:
     class ByName(Service):
         output = Int("n")
 
@@ -177,7 +177,7 @@ def test_rows_are_seen_through_local_names_and_methods() -> None:
     assert testing.run(Updates) == {"n": 1}
 
 
-def test_a_model_goes_out_as_it_is_from_a_simple_io_too() -> None:
+def test_a_model_of_a_simple_io_is_not_wrapped() -> None:
     class ByModel(Service):
         class SimpleIO:
             input = Row
@@ -215,7 +215,7 @@ def test_a_date_may_be_given_as_an_instant() -> None:
     assert answered(in_models, Days) == {"days": {"a": day}, "others": [None, day]}
 
 
-def test_models_are_copied_and_made_of_dicts() -> None:
+def test_models_are_cloned_and_created_from_dicts() -> None:
     row = Row.from_dict({"n": "7", "more": 1})
     assert isinstance(row, Row)
     copied = row.clone()
@@ -226,7 +226,7 @@ def test_models_are_copied_and_made_of_dicts() -> None:
     assert [violation.path for violation in caught.value.violations] == ["/n"]
 
 
-def test_the_models_names_of_types_declare_what_they_mean() -> None:
+def test_zatos_type_names_declare_their_types() -> None:
     names = _typing.NAMES
     fields: list[Any] = [("a", names["strlistnone"]), ("b", names["union_"][str, int], None)]
     fields += [("c", names["dictnone"], None), ("d", names["list_"], names["list_field"]())]
@@ -243,7 +243,7 @@ class Says:
         vars(self).update(methods)
 
 
-def test_objects_say_what_they_are_made_of() -> None:
+def test_objects_convert_to_dicts() -> None:
     class AsDict(Says):
         def asdict(self) -> Any:
             return {"a": "said"}
@@ -264,7 +264,7 @@ def generates(self: Service) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("output", [None, ("a",)])
-def test_a_generator_is_no_response(output: Any) -> None:
+def test_a_generator_is_refused_as_a_response(output: Any) -> None:
     assert "the payload is of type `generator`" in refused(generates, output)
     assigned = ({"a": n} for n in range(2))
     assert "the payload is of type `generator`" in refused(assigns(assigned), output)
@@ -282,7 +282,9 @@ class Emits(Service):
         self.response.payload.total = 3
 
 
-def test_a_response_in_parts_is_emitted(serve: Callable[..., Worker], client: Client) -> None:
+def test_a_response_in_parts_is_emitted_as_items(
+    serve: Callable[..., Worker], client: Client
+) -> None:
     serve(Emits)
     cid = client.invoke_async(Emits)
     for _ in range(2):  # As it comes, and when it has ended.
@@ -317,7 +319,7 @@ class DoesNot(Service):
 
 def test_a_generator_is_found_without_running_it(tmp_path: Path) -> None:
     (tmp_path / "yields.py").write_text(YIELDS)
-    assert [(use.line, use.what) for use in uses_of(tmp_path / "yields.py")] == [
+    assert [(use.line, use.description) for use in find_uses(tmp_path / "yields.py")] == [
         (5, "`handle`: a generator as the response"),
         (12, "`self.response.payload`: a generator as the response"),
     ]

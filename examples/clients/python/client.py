@@ -1,6 +1,6 @@
-"""A client made from nothing but proto/: invokes a service, to wait, in the background, or following its events.
+"""A client generated from proto/: invokes a service synchronously, asynchronously, or following its events.
 
-`run NODE SERVICE JSON sync|async|stream` starts it. A failure is `REASON CODE`, and the status 3.
+Usage: `run NODE SERVICE JSON sync|async|stream`. A failure prints `REASON CODE` and exits with status 3.
 """
 
 import json
@@ -27,7 +27,7 @@ def show(answer, oneof):
 
 
 def reason(error):
-    """The reason of a call that failed, out of the details of its status."""
+    """The reason of a failed call, from the details of its status."""
     trailers = dict(error.trailing_metadata() or ())
     status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
     for detail in status.details:

@@ -1,4 +1,4 @@
-"""A worker made from nothing but proto/: serves python.echo, python.greet, python.fail and python.nested."""
+"""A worker generated from proto/: serves python.echo, python.greet, python.fail and python.nested."""
 
 import queue
 import sys
@@ -14,7 +14,7 @@ def echo(dispatch):
 
 
 def nested(dispatch):
-    """Invokes another service: the token says on whose behalf."""
+    """Invokes another service; the token of the dispatch authorizes the nested call."""
     request = invocation_pb2.InvokeRequest(service="customer.get", payload={"cust_id": 1})
     return {"payload": invocations.Invoke(request, metadata=[("cidery-dispatch", dispatch.token)]).payload}
 

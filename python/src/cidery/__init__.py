@@ -1,31 +1,13 @@
-"""Cidery: call any service by name, now or in the background, over gRPC, from any language."""
+"""Cidery: call any service by name, now or in the background, over gRPC, from any language.
 
-from cidery._aio import AsyncClient
-from cidery._batch import AsyncGroup, Call, Group, Outcome
-from cidery._bunch import Bunch
-from cidery._calls import Accepted, Response
-from cidery._cid import new_cid
-from cidery._client import Client
-from cidery._elements import (
-    CSV,
-    UUID,
-    AsIs,
-    Bool,
-    Bytes,
-    Csv,
-    Date,
-    DateTime,
-    Decimal,
-    Dict,
-    DictList,
-    Float,
-    Int,
-    List,
-    Secret,
-    Text,
-    Uuid,
-)
-from cidery._errors import (
+The public API is `__all__`, `cidery.testing` and `cidery.zato`. The private packages import one
+another in one direction: `v1`, `_errors`, `_values`, `_sio`, `_protocol`, `_client`, `_service`,
+`_worker`, `zato`, `testing`, `_cli`. README.md describes them; `tests/test_structure.py` checks it.
+"""
+
+from cidery._client.aio import AsyncClient
+from cidery._client.blocking import Client
+from cidery._errors.exceptions import (
     Aborted,
     AlreadyExists,
     Cancelled,
@@ -46,14 +28,38 @@ from cidery._errors import (
     Unknown,
     Violation,
 )
-from cidery._functions import service
-from cidery._kinds import Kind
-from cidery._later import Later
-from cidery._options import DataFormat, OnDeadline, OnExhausted, Options, RetryPolicy
-from cidery._results import Event, EventKind, Invocation, Progress, State
-from cidery._service import Service
-from cidery._sio import CsvOptions, Element, Elements, EmptyStrings, Sio, Type, UnknownKeys
-from cidery._worker import Worker
+from cidery._errors.kind import Kind
+from cidery._protocol.batch import AsyncGroup, Call, Group, Outcome
+from cidery._protocol.cid import new_cid
+from cidery._protocol.messages import Accepted, Response
+from cidery._protocol.options import DataFormat, OnDeadline, OnExhausted, Options, RetryPolicy
+from cidery._protocol.results import Event, EventKind, Invocation, Progress, State
+from cidery._service.decorator import service
+from cidery._service.service import Service
+from cidery._sio.constructors import (
+    CSV,
+    UUID,
+    AsIs,
+    Bool,
+    Bytes,
+    Csv,
+    Date,
+    DateTime,
+    Decimal,
+    Dict,
+    DictList,
+    Float,
+    Int,
+    List,
+    Secret,
+    Text,
+    Uuid,
+)
+from cidery._sio.declaration import CsvOptions, Elements, Sio
+from cidery._sio.element import Element, EmptyStrings, Type, UnknownKeys
+from cidery._values.bunch import Bunch
+from cidery._values.later import Later
+from cidery._worker.worker import Worker
 
 __all__ = [
     "Aborted",

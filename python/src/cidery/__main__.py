@@ -7,19 +7,19 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from cidery._context import CidFilter
+from cidery._service.log_context import CidFilter
 
 _FORMAT = "%(asctime)s %(levelname)s %(service)s %(cid)s %(name)s: %(message)s"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Does what the arguments say; answers with the exit code."""
+    """Parses the arguments and runs the command; returns the exit code."""
     parsed = parser().parse_args(arguments)
     if parsed.command == "check":
-        from cidery._inspect import check
+        from cidery._cli.check import check
 
         return check(parsed.paths)
-    from cidery._run import RunOptions, run
+    from cidery._cli.run import RunOptions, run
 
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(_FORMAT))
@@ -42,28 +42,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Reads the command line."""
+    """Builds the argument parser."""
     parser = argparse.ArgumentParser(prog="python -m cidery", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="serve every service that is found")
-    run.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a folder")
+    run = commands.add_parser("run", help="serve the services of files and folders")
+    run.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
     run.add_argument("--node", help="host:port (default: CIDERY_NODE, then 127.0.0.1:24337)")
-    run.add_argument("--reload", action="store_true", help="serve changed files anew")
-    run.add_argument("--zato", action="store_true", help="serve the model's modules unchanged")
-    processes = "how many workers, each a process (default: %(default)s)"
+    run.add_argument("--reload", action="store_true", help="reload files when they change")
+    run.add_argument("--zato", action="store_true", help="serve modules of Zato unchanged")
+    processes = "number of worker processes (default: %(default)s)"
     run.add_argument("--processes", type=_positive, default=1, metavar="N", help=processes)
-    in_flight = "how many calls each handles at once (default: %(default)s)"
+    in_flight = "maximum concurrent calls of each worker (default: %(default)s)"
     run.add_argument("--max-in-flight", type=_positive, default=100, metavar="N", help=in_flight)
-    run.add_argument("--name", default="", help="what the worker is called, for people")
-    drain = "how long what runs may take to end, when it is asked to (default: %(default)s)"
+    run.add_argument("--name", default="", help="name of the worker, for people")
+    drain = "time that running calls have to finish on shutdown (default: %(default)s)"
     run.add_argument("--drain", type=float, default=30.0, metavar="SECONDS", help=drain)
     levels = ["debug", "info", "warning", "error"]
-    log_level = "what is logged, at least (default: %(default)s)"
+    log_level = "minimum level of log messages (default: %(default)s)"
     run.add_argument("--log-level", default="info", choices=levels, help=log_level)
-    # Of a process that another one started by `--processes`.
+    # Set for the worker processes that `--processes` starts.
     run.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
-    check = commands.add_parser("check", help="list what a module uses beyond the layer of --zato")
-    check.add_argument("paths", nargs="+", metavar="PATH", help="a file, or a folder")
+    check = commands.add_parser(
+        "check", help="list what modules of Zato use beyond the layer of --zato"
+    )
+    check.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The types of groups: `mypy --strict` checks what is asserted, and the tests run it."""
+"""The types of groups: `mypy --strict` checks the assertions, and the tests run them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_groups_of_the_client_have_their_types(client: Client) -> None:
         client.invoke_batch(["cidery.echo"])  # type: ignore[list-item]
 
 
-def test_groups_of_the_client_for_asyncio_have_theirs(client: Client) -> None:
+def test_groups_of_the_asyncio_client_have_their_types(client: Client) -> None:
     async def calls() -> None:
         async with AsyncClient(client.node) as other:
             group = await other.invoke_batch([("cidery.echo", {})], on_each=[], retention=60)

@@ -1,6 +1,6 @@
-"""The types of the public names: `mypy --strict` checks what is asserted, and the tests run it.
+"""The types of the public names: `mypy --strict` checks the assertions, and the tests run them.
 
-Where a line says which error it is ignored for, mypy has to find that error: it says so otherwise.
+A line with `type: ignore[code]` asserts that mypy reports this error there.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ WAIT = 20.0
 
 
 class Declared(Service):
-    """Declares everything that can be declared."""
+    """Declares every option."""
 
     name = "types.declared"
     input = Int("count"), "-note"
@@ -61,7 +61,7 @@ class Declared(Service):
         assert_type(self.seconds_left, float | None)
         assert_type(self.last_progress, Progress | None)
         assert_type(self.later(), Later)
-        # What is declared when it runs is `Any` to a checker.
+        # Attributes declared at run time are `Any` to a type checker.
         assert_type(self.request.input.count, Any)
         self.response.payload.said = "x" * self.request.input.count
 
@@ -115,7 +115,7 @@ def test_decorated_functions_keep_their_types() -> None:
     assert_type(doubled(2), int)
 
 
-def test_what_clients_answer_with(served: Worker, client: Client) -> None:
+def test_results_of_clients_have_their_types(served: Worker, client: Client) -> None:
     assert_type(client.invoke(Declared, count=2), Any)
     response = client.call("types.declared", {"count": 2}, timeout=5)
     assert_type(response, Response)
@@ -138,7 +138,7 @@ def test_what_clients_answer_with(served: Worker, client: Client) -> None:
         client.invoke(payload={}, service="types.declared")  # type: ignore[call-arg]
 
 
-def test_what_chooses_invocations(client: Client) -> None:
+def test_filters_have_their_types(client: Client) -> None:
     assert_type(client.invocations(services=Declared, states="FAILED"), list[Invocation])
     assert_type(client.cancel(services="types.echo", dry_run=True), Changes)
     assert_type(client.retry(services=echo, dry_run=True), Changes)
@@ -149,7 +149,7 @@ def test_what_chooses_invocations(client: Client) -> None:
         client.purge(ended_before="yesterday")  # type: ignore[arg-type]
 
 
-def test_what_errors_say(client: Client) -> None:
+def test_attributes_of_errors_have_their_types(client: Client) -> None:
     try:
         client.invoke("customer.get", cust_id="x")
     except InvalidArgument as error:
@@ -166,7 +166,7 @@ def test_what_errors_say(client: Client) -> None:
         NotFound("gone", "GONE")  # type: ignore[call-arg]
 
 
-def test_the_client_for_asyncio_is_awaited(served: Worker) -> None:
+def test_the_asyncio_client_is_awaited(served: Worker) -> None:
     async def calls() -> None:
         async with AsyncClient(served.node) as client:
             assert_type(client, AsyncClient)
@@ -183,7 +183,9 @@ def test_the_client_for_asyncio_is_awaited(served: Worker) -> None:
     asyncio.run(calls())
 
 
-def test_the_fixtures_and_trials(cidery_node: testing.Node, cidery_client: Client) -> None:
+def test_fixtures_and_trials_have_their_types(
+    cidery_node: testing.Node, cidery_client: Client
+) -> None:
     assert_type(cidery_node.address, str)
     assert_type(cidery_node.client(), Client)
     assert_type(testing.run(Declared, {"count": 1}), Any)

@@ -1,4 +1,4 @@
-"""A real node for tests: its binary, on a port of its own, with a store that goes with it."""
+"""A node for tests: starts the binary on a free port, with a temporary store."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cidery._client import Client
+from cidery._client.blocking import Client
 
 _SAYS = "listening on "
 
 
 def binary() -> str:
-    """Where the node's binary is: `CIDERY_BINARY`, where pip put it, or on the path."""
+    """The path of the node's binary: `CIDERY_BINARY`, beside the interpreter, or on `PATH`."""
     beside = Path(sysconfig.get_path("scripts")) / "cidery"
     found = os.environ.get("CIDERY_BINARY") or (str(beside) if beside.exists() else None)
     found = found or shutil.which("cidery")
     if found is None:
-        raise FileNotFoundError("there is no `cidery` on the path, and no CIDERY_BINARY")
+        raise FileNotFoundError("`cidery` is not on PATH, and CIDERY_BINARY is not set")
     return found
 
 
 class Node:
-    """A node that runs until it is stopped, or killed and started again on the same store.
+    """A node that runs until it is stopped; it can be killed and restarted on the same store.
 
-    `arguments` go to `cidery serve`; `demo` adds the demo services.
+    `arguments` are passed to `cidery serve`; `demo` adds the demo services.
     """
 
     def __init__(self, *arguments: str, demo: bool = False) -> None:
@@ -41,9 +41,9 @@ class Node:
         self.start()
 
     def start(self) -> Node:
-        """Starts it, on the address that it had before."""
+        """Starts the node; after a restart it listens on the same address."""
         command = [self._binary, "serve", "--listen", self.address, "--data-dir", self._folder.name]
-        # What it logs goes where the tests' own output goes.
+        # Its log goes to the standard error of the tests.
         self._process = subprocess.Popen(
             [*command, *self._arguments], stdout=subprocess.PIPE, text=True
         )
@@ -51,20 +51,20 @@ class Node:
         line = self._process.stdout.readline().strip()
         if not line.startswith(_SAYS):
             self.kill()
-            raise RuntimeError(f"the node did not start; it said {line!r}")
+            raise RuntimeError(f"the node did not start; its output was {line!r}")
         self.address = line.removeprefix(_SAYS)
         return self
 
     def client(self, **options: Any) -> Client:
-        """A client of it."""
+        """A client of the node."""
         return Client(self.address, **options)
 
     def kill(self) -> None:
-        """Ends it as a crash does."""
+        """Kills the process, as a crash does."""
         self._end(kill=True)
 
     def stop(self) -> None:
-        """Ends it, and its store."""
+        """Stops the node, and removes its store."""
         self._end(kill=False)
         self._folder.cleanup()
 

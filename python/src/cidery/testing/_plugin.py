@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures with a real node."""
+"""The pytest plugin: fixtures with a node."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from cidery._client import Client
+from cidery._client.blocking import Client
 from cidery.testing._node import Node
 
 
 @pytest.fixture
 def cidery_node() -> Iterator[Node]:
-    """A node with an empty store, of this test alone."""
+    """A node with an empty store, for one test."""
     with Node() as node:
         yield node
 

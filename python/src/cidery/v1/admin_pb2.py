@@ -26,7 +26,7 @@ from cidery.v1 import worker_pb2 as cidery_dot_v1_dot_worker__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63idery/v1/admin.proto\x12\tcidery.v1\x1a\x16\x63idery/v1/worker.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\x8b\x02\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08services\x18\x03 \x01(\x04\x12\x0f\n\x07workers\x18\x04 \x01(\x04\x12\x0f\n\x07running\x18\x05 \x01(\x04\x12\x0f\n\x07pending\x18\x06 \x01(\x04\x12\r\n\x05store\x18\x07 \x01(\t\x12$\n\x10store_size_bytes\x18\x08 \x01(\x04R\nstoreBytes\x12\x19\n\x11store_bytes_limit\x18\t \x01(\x04\x12\x12\n\ngeneration\x18\n \x01(\x04\x12\x0c\n\x04held\x18\x0b \x01(\x08\";\n\x12ListWorkersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x13ListWorkersResponse\x12\"\n\x07workers\x18\x01 \x03(\x0b\x32\x11.cidery.v1.Worker\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfd\x01\n\x06Worker\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08\x62uild_id\x18\x03 \x01(\t\x12\x10\n\x08services\x18\x04 \x03(\t\x12+\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x15.cidery.v1.Capability\x12\x11\n\tin_flight\x18\x06 \x01(\r\x12\x15\n\rmax_in_flight\x18\x07 \x01(\r\x12\x30\n\x0c\x63onnect_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04peer\x18\t \x01(\t\x12\x10\n\x08\x64raining\x18\n \x01(\x08\x12\x0c\n\x04\x61way\x18\x0b \x01(\x08\"6\n\x13PauseServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x16\n\x14PauseServiceResponse\"\'\n\x14ResumeServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"\x17\n\x15ResumeServiceResponse\"\'\n\x14\x46orgetServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"\x17\n\x15\x46orgetServiceResponse\"\"\n\x12\x42\x61\x63kupStoreRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"2\n\x13\x42\x61\x63kupStoreResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x32\xeb\x03\n\x0c\x41\x64minService\x12\x46\n\tGetStatus\x12\x1b.cidery.v1.GetStatusRequest\x1a\x1c.cidery.v1.GetStatusResponse\x12L\n\x0bListWorkers\x12\x1d.cidery.v1.ListWorkersRequest\x1a\x1e.cidery.v1.ListWorkersResponse\x12O\n\x0cPauseService\x12\x1e.cidery.v1.PauseServiceRequest\x1a\x1f.cidery.v1.PauseServiceResponse\x12R\n\rResumeService\x12\x1f.cidery.v1.ResumeServiceRequest\x1a .cidery.v1.ResumeServiceResponse\x12R\n\rForgetService\x12\x1f.cidery.v1.ForgetServiceRequest\x1a .cidery.v1.ForgetServiceResponse\x12L\n\x0b\x42\x61\x63kupStore\x12\x1d.cidery.v1.BackupStoreRequest\x1a\x1e.cidery.v1.BackupStoreResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63idery/v1/admin.proto\x12\tcidery.v1\x1a\x16\x63idery/v1/worker.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xff\x01\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08services\x18\x03 \x01(\x04\x12\x0f\n\x07workers\x18\x04 \x01(\x04\x12\x0f\n\x07running\x18\x05 \x01(\x04\x12\x0f\n\x07pending\x18\x06 \x01(\x04\x12\r\n\x05store\x18\x07 \x01(\t\x12\x18\n\x10store_size_bytes\x18\x08 \x01(\x04\x12\x19\n\x11store_bytes_limit\x18\t \x01(\x04\x12\x12\n\ngeneration\x18\n \x01(\x04\x12\x0c\n\x04held\x18\x0b \x01(\x08\";\n\x12ListWorkersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x13ListWorkersResponse\x12\"\n\x07workers\x18\x01 \x03(\x0b\x32\x11.cidery.v1.Worker\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfd\x01\n\x06Worker\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08\x62uild_id\x18\x03 \x01(\t\x12\x10\n\x08services\x18\x04 \x03(\t\x12+\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x15.cidery.v1.Capability\x12\x11\n\tin_flight\x18\x06 \x01(\r\x12\x15\n\rmax_in_flight\x18\x07 \x01(\r\x12\x30\n\x0c\x63onnect_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04peer\x18\t \x01(\t\x12\x10\n\x08\x64raining\x18\n \x01(\x08\x12\x0c\n\x04\x61way\x18\x0b \x01(\x08\"6\n\x13PauseServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x16\n\x14PauseServiceResponse\"\'\n\x14ResumeServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"\x17\n\x15ResumeServiceResponse\"\'\n\x14\x46orgetServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"\x17\n\x15\x46orgetServiceResponse\"\"\n\x12\x42\x61\x63kupStoreRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"2\n\x13\x42\x61\x63kupStoreResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x32\xeb\x03\n\x0c\x41\x64minService\x12\x46\n\tGetStatus\x12\x1b.cidery.v1.GetStatusRequest\x1a\x1c.cidery.v1.GetStatusResponse\x12L\n\x0bListWorkers\x12\x1d.cidery.v1.ListWorkersRequest\x1a\x1e.cidery.v1.ListWorkersResponse\x12O\n\x0cPauseService\x12\x1e.cidery.v1.PauseServiceRequest\x1a\x1f.cidery.v1.PauseServiceResponse\x12R\n\rResumeService\x12\x1f.cidery.v1.ResumeServiceRequest\x1a .cidery.v1.ResumeServiceResponse\x12R\n\rForgetService\x12\x1f.cidery.v1.ForgetServiceRequest\x1a .cidery.v1.ForgetServiceResponse\x12L\n\x0b\x42\x61\x63kupStore\x12\x1d.cidery.v1.BackupStoreRequest\x1a\x1e.cidery.v1.BackupStoreResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,29 +36,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=93
   _globals['_GETSTATUSREQUEST']._serialized_end=111
   _globals['_GETSTATUSRESPONSE']._serialized_start=114
-  _globals['_GETSTATUSRESPONSE']._serialized_end=381
-  _globals['_LISTWORKERSREQUEST']._serialized_start=383
-  _globals['_LISTWORKERSREQUEST']._serialized_end=442
-  _globals['_LISTWORKERSRESPONSE']._serialized_start=444
-  _globals['_LISTWORKERSRESPONSE']._serialized_end=526
-  _globals['_WORKER']._serialized_start=529
-  _globals['_WORKER']._serialized_end=782
-  _globals['_PAUSESERVICEREQUEST']._serialized_start=784
-  _globals['_PAUSESERVICEREQUEST']._serialized_end=838
-  _globals['_PAUSESERVICERESPONSE']._serialized_start=840
-  _globals['_PAUSESERVICERESPONSE']._serialized_end=862
-  _globals['_RESUMESERVICEREQUEST']._serialized_start=864
-  _globals['_RESUMESERVICEREQUEST']._serialized_end=903
-  _globals['_RESUMESERVICERESPONSE']._serialized_start=905
-  _globals['_RESUMESERVICERESPONSE']._serialized_end=928
-  _globals['_FORGETSERVICEREQUEST']._serialized_start=930
-  _globals['_FORGETSERVICEREQUEST']._serialized_end=969
-  _globals['_FORGETSERVICERESPONSE']._serialized_start=971
-  _globals['_FORGETSERVICERESPONSE']._serialized_end=994
-  _globals['_BACKUPSTOREREQUEST']._serialized_start=996
-  _globals['_BACKUPSTOREREQUEST']._serialized_end=1030
-  _globals['_BACKUPSTORERESPONSE']._serialized_start=1032
-  _globals['_BACKUPSTORERESPONSE']._serialized_end=1082
-  _globals['_ADMINSERVICE']._serialized_start=1085
-  _globals['_ADMINSERVICE']._serialized_end=1576
+  _globals['_GETSTATUSRESPONSE']._serialized_end=369
+  _globals['_LISTWORKERSREQUEST']._serialized_start=371
+  _globals['_LISTWORKERSREQUEST']._serialized_end=430
+  _globals['_LISTWORKERSRESPONSE']._serialized_start=432
+  _globals['_LISTWORKERSRESPONSE']._serialized_end=514
+  _globals['_WORKER']._serialized_start=517
+  _globals['_WORKER']._serialized_end=770
+  _globals['_PAUSESERVICEREQUEST']._serialized_start=772
+  _globals['_PAUSESERVICEREQUEST']._serialized_end=826
+  _globals['_PAUSESERVICERESPONSE']._serialized_start=828
+  _globals['_PAUSESERVICERESPONSE']._serialized_end=850
+  _globals['_RESUMESERVICEREQUEST']._serialized_start=852
+  _globals['_RESUMESERVICEREQUEST']._serialized_end=891
+  _globals['_RESUMESERVICERESPONSE']._serialized_start=893
+  _globals['_RESUMESERVICERESPONSE']._serialized_end=916
+  _globals['_FORGETSERVICEREQUEST']._serialized_start=918
+  _globals['_FORGETSERVICEREQUEST']._serialized_end=957
+  _globals['_FORGETSERVICERESPONSE']._serialized_start=959
+  _globals['_FORGETSERVICERESPONSE']._serialized_end=982
+  _globals['_BACKUPSTOREREQUEST']._serialized_start=984
+  _globals['_BACKUPSTOREREQUEST']._serialized_end=1018
+  _globals['_BACKUPSTORERESPONSE']._serialized_start=1020
+  _globals['_BACKUPSTORERESPONSE']._serialized_end=1070
+  _globals['_ADMINSERVICE']._serialized_start=1073
+  _globals['_ADMINSERVICE']._serialized_end=1564
 # @@protoc_insertion_point(module_scope)

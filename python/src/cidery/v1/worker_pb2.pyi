@@ -21,14 +21,14 @@ class Capability(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAPABILITY_HAND_BACK: _ClassVar[Capability]
     CAPABILITY_LATER: _ClassVar[Capability]
     CAPABILITY_DRAIN: _ClassVar[Capability]
-    CAPABILITY_SEVERAL: _ClassVar[Capability]
+    CAPABILITY_BATCHING: _ClassVar[Capability]
 CAPABILITY_UNSPECIFIED: Capability
 CAPABILITY_RESUME: Capability
 CAPABILITY_CANCEL: Capability
 CAPABILITY_HAND_BACK: Capability
 CAPABILITY_LATER: Capability
 CAPABILITY_DRAIN: Capability
-CAPABILITY_SEVERAL: Capability
+CAPABILITY_BATCHING: Capability
 
 class ServeRequest(_message.Message):
     __slots__ = ("hello", "result", "progress", "item", "hand_back", "drain", "results")

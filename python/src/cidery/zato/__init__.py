@@ -1,7 +1,7 @@
-"""The compatibility layer of `--zato`: the model's imports resolve to this SDK.
+"""The compatibility layer of `--zato`: Zato's imports resolve to this SDK.
 
-`install()` adds an import hook for the modules that are in `LAYER`, and for nothing else: what a
-module uses beyond them fails to be imported, and `python -m cidery check` lists it.
+`install()` adds an import hook for the modules of `LAYER` only: importing any other Zato module
+fails, and `python -m cidery check` lists it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from cidery.zato import _exceptions, _typing
-from cidery.zato._call import DATA_FORMAT
+from cidery.zato import _exceptions, _retry_service, _typing
+from cidery.zato._arguments import DATA_FORMAT
 from cidery.zato._model import Model
 from cidery.zato._service import ELEMENTS, Service
 
-_SERVICE: dict[str, Any] = {"Service": Service, "Model": Model, **ELEMENTS, **_typing.NAMES}
+_SERVICE_NAMES: dict[str, Any] = {"Service": Service, "Model": Model, **ELEMENTS, **_typing.NAMES}
+
+Service._companions = (_retry_service.InvokeRetry,)
 
 LAYER: dict[str, dict[str, Any]] = {
     "zato": {},
@@ -28,38 +30,38 @@ LAYER: dict[str, dict[str, Any]] = {
     "zato.common.marshal_.api": {"Model": Model},
     "zato.common.typing_": _typing.NAMES,
     "zato.server": {},
-    "zato.server.service": _SERVICE,
+    "zato.server.service": _SERVICE_NAMES,
 }
-"""The modules that there are, and the names in each."""
+"""The modules of the layer, and the names in each."""
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds the modules of the layer."""
+    """The import hook for the modules of the layer."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """The module, where it is one of the layer's."""
+        """The spec of a module of the layer; `None` for others."""
         if fullname not in LAYER:
             return None
         is_package = any(name.startswith(f"{fullname}.") for name in LAYER)
         return ModuleSpec(fullname, self, is_package=is_package)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fills it."""
+        """Fills the module."""
         vars(module).update(LAYER[module.__name__])
 
 
-_finder = _Finder()
+_FINDER = _Finder()
 
 
 def install() -> None:
-    """Has `zato.server.service` and the like mean this layer, in this process."""
-    if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)
+    """Installs the import hook in this process."""
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
 
 
 def uninstall() -> None:
-    """Takes it back."""
-    if _finder in sys.meta_path:
-        sys.meta_path.remove(_finder)
+    """Removes the import hook."""
+    if _FINDER in sys.meta_path:
+        sys.meta_path.remove(_FINDER)
     for name in LAYER:
         sys.modules.pop(name, None)

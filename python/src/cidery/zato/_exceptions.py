@@ -1,14 +1,14 @@
-"""The model's exceptions, each the kind of failure that its HTTP status means.
+"""Zato's exceptions, each with the kind of failure of its HTTP status.
 
-What a service of the model is told of the services that it invokes is told by these: each is one
-of this SDK's own classes as well, so that either name catches it.
+Failures of nested calls are raised as these classes. Each derives from a class of this SDK as well,
+so that either can be caught.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from cidery._errors import (
+from cidery._errors.exceptions import (
     AlreadyExists,
     CideryError,
     Internal,
@@ -19,16 +19,16 @@ from cidery._errors import (
     Unavailable,
     Unimplemented,
 )
-from cidery._errors import NotFound as _NotFound
-from cidery._kinds import Kind
-from cidery._protocol import Steps
+from cidery._errors.exceptions import NotFound as _NotFound
+from cidery._errors.kind import Kind
+from cidery._protocol.steps import Operation
 
-# The fact that has a status which its kind alone does not say.
-_STATUS = "http_status"
+# The fact with the exact HTTP status, where the kind does not imply it.
+_STATUS_FACT = "http_status"
 
 
 class ZatoException(CideryError):
-    """A failure of no other kind."""
+    """A failure without a more specific class."""
 
     kind = Kind.INTERNAL
 
@@ -39,35 +39,35 @@ class ZatoException(CideryError):
 
 
 class StatusAwareException(ZatoException):
-    """One with an HTTP status, which says what kind of failure it is."""
+    """A failure with an HTTP status, which determines its kind."""
 
     status: int = 500
 
     def __init__(
         self, cid: Any = None, msg: Any = None, status: Any = None, *_: Any, **__: Any
     ) -> None:
-        # Those with a status of their own have something else here: `needs_msg`, a challenge.
-        is_said = type(status) is int and 100 <= status <= 599
-        if is_said:
+        # Subclasses with a fixed status pass other arguments here: `needs_msg`, a challenge.
+        is_status = type(status) is int and 100 <= status <= 599
+        if is_status:
             vars(self)["kind"] = _kind_of(status)
         super().__init__(cid, msg)
-        if is_said:
+        if is_status:
             self.status = status
-            self.facts[_STATUS] = str(status)
+            self.facts[_STATUS_FACT] = str(status)
 
 
 class HTTPException(StatusAwareException):
-    """One that says what an HTTP status says."""
+    """A failure with an HTTP status."""
 
 
 class Reportable(HTTPException):
-    """One whose message is for callers: `Reportable(cid, msg, status)`."""
+    """A failure whose message is for callers: `Reportable(cid, msg, status)`."""
 
     kind = Kind.INVALID_ARGUMENT
     status = 400
 
 
-# This SDK's class comes first in each: it says the kind.
+# The class of this SDK is the first base: it determines the kind.
 
 
 class BadRequest(InvalidArgument, Reportable):
@@ -155,36 +155,36 @@ def _kind_of(status: int) -> Kind:
     return _class_of(status).kind
 
 
-def translated(steps: Steps[Any]) -> Steps[Any]:
-    """The same steps: a failure of a service that they invoke is one of the model's."""
+def translate_failures(operation: Operation[Any]) -> Operation[Any]:
+    """The same operation; failures of nested calls are raised as Zato's exceptions."""
     try:
-        return (yield from steps)
+        return (yield from operation)
     except CideryError as error:
-        found = of_model(error)
-        if found is error:
+        translated = to_zato_exception(error)
+        if translated is error:
             raise
-        raise found.with_traceback(error.__traceback__) from error.__cause__
+        raise translated.with_traceback(error.__traceback__) from error.__cause__
 
 
-def of_model(error: CideryError) -> CideryError:
-    """A failure by the model's name for its kind; as it is, where the model has none.
+def to_zato_exception(error: CideryError) -> CideryError:
+    """Converts a failure to Zato's class for its kind; unchanged if there is none.
 
-    Timeouts and cancelling are no exceptions of the model's: `except Reportable` is not for them.
+    Timeouts and cancellation stay as they are: in Zato, `except Reportable` does not catch them.
     """
     if isinstance(error, ZatoException) or error.kind not in _BY_KIND:
         return error
-    said = error.facts.get(_STATUS, "")
-    cls = _class_of(int(said)) if said.isdigit() else _BY_KIND[error.kind]
+    status = error.facts.get(_STATUS_FACT, "")
+    cls = _class_of(int(status)) if status.isdigit() else _BY_KIND[error.kind]
     if cls.kind is not error.kind:
-        # Whoever wrote that status meant something else by it.
+        # The status contradicts the kind: another program uses the fact differently.
         cls = _BY_KIND[error.kind]
-    named = cls.__new__(cls)
-    vars(named).update(vars(error))
-    named.args = error.args
-    named.msg = error.message
-    if said.isdigit():
-        named.status = int(said)
-    return named
+    translated = cls.__new__(cls)
+    vars(translated).update(vars(error))
+    translated.args = error.args
+    translated.msg = error.message
+    if status.isdigit():
+        translated.status = int(status)
+    return translated
 
 
 NAMES: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""`self.patterns`: fan-out, parallel execution and invoke-retry, by the model's names and forms.
+"""`self.patterns`: fan-out, parallel execution and invoke-retry, with Zato's names and signatures.
 
-The first two are batches of the node. Invoke-retry in the background is an invocation of a service
-of this layer, `RETRY_SERVICE`, that invokes the target, once in each of its attempts.
+The first two are batches. Invoke-retry in the background is an invocation of a service of this
+layer, `RETRY_SERVICE`, which invokes the target once in each of its attempts.
 """
 
 from __future__ import annotations
@@ -9,91 +9,115 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from cidery import _protocol as protocol
-from cidery._batch import accept
-from cidery._cid import new_cid
-from cidery._errors import CideryError
-from cidery._options import Options, RetryPolicy, Seconds, seconds, service_name, service_names
-from cidery.zato._callbacks import key_of
+from cidery._errors.exceptions import CideryError
+from cidery._protocol import operations
+from cidery._protocol.batch import accept_batch
+from cidery._protocol.cid import new_cid
+from cidery._protocol.options import (
+    Options,
+    RetryPolicy,
+    Seconds,
+    seconds,
+    service_name,
+    service_names,
+)
+from cidery._protocol.steps import Operation
+from cidery._service import nested_calls
+from cidery._service.context import Caller
+from cidery._service.log_context import CidLogger
+from cidery.zato._arguments import is_empty
+from cidery.zato._callback_inputs import idempotency_key
 from cidery.zato._exceptions import ZatoException
-
-if TYPE_CHECKING:
-    from cidery.zato._service import Service
 
 RETRY_SERVICE = "zato.patterns.invoke-retry"
 _MAX_KEY_BYTES = 255
 
 Targets: TypeAlias = "Mapping[Any, Any] | Iterable[tuple[Any, Any]]"
-"""Services with their payloads; as pairs the same one may be there more than once."""
+"""Services with their payloads; with pairs a service may occur more than once."""
+
+
+class ZatoCaller(Caller, Protocol):
+    """A running service of Zato on whose behalf the patterns make calls."""
+
+    logger: CidLogger
+
+    @property
+    def cid(self) -> str:
+        """The CID of the invocation."""
+
+    def _invoke_operation(
+        self, service: Any, args: tuple[Any, ...], given: dict[str, Any]
+    ) -> Operation[Any]:
+        """The operation of `invoke` with Zato's parameters."""
 
 
 class Patterns:
-    """The patterns of one handler."""
+    """The patterns of a handler."""
 
-    def __init__(self, service: Service) -> None:
-        self.fanout = Fanout(service)
-        self.parallel = Parallel(service)
-        self.invoke_retry = InvokeRetry(service)
+    def __init__(self, caller: ZatoCaller) -> None:
+        self.fanout = Fanout(caller)
+        self.parallel = Parallel(caller)
+        self.invoke_retry = InvokeRetry(caller)
 
 
 class Fanout:
-    """Invokes services in the background, and others with what they came to."""
+    """Invokes services in the background, with callbacks for each outcome and for all outcomes."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, caller: ZatoCaller) -> None:
+        self._caller = caller
 
     def invoke(
         self, targets: Targets, on_final: Any, on_target: Any = None, cid: str | None = None
     ) -> Any:
-        """Invokes the targets, `on_target` with the outcome of each, `on_final` with all of them.
+        """Invokes the targets; `on_target` gets each outcome, `on_final` all of them.
 
-        Answers with a CID: the one that is given, of any form, or that of the group.
+        Returns a CID: the given one, in any form, or that of the group.
         """
-        return self._service._run(_fan_out(self._service, targets, on_target, on_final, cid))
+        return self._caller._drive(_fan_out(self._caller, targets, on_target, on_final, cid))
 
 
 class Parallel:
-    """Invokes services in the background, and others with what each of them came to."""
+    """Invokes services in the background, with callbacks for each outcome."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, caller: ZatoCaller) -> None:
+        self._caller = caller
 
     def invoke(self, targets: Targets, on_target: Any, cid: str | None = None) -> Any:
-        """Invokes the targets, and `on_target` with the outcome of each; answers with a CID."""
-        return self._service._run(_fan_out(self._service, targets, on_target, None, cid))
+        """Invokes the targets; `on_target` gets each outcome. Returns a CID."""
+        return self._caller._drive(_fan_out(self._caller, targets, on_target, None, cid))
 
 
 def _fan_out(
-    service: Service, targets: Targets, on_target: Any, on_final: Any, cid: str | None
-) -> protocol.Steps[str]:
+    caller: ZatoCaller, targets: Targets, on_target: Any, on_final: Any, cid: str | None
+) -> Operation[str]:
     pairs = targets.items() if isinstance(targets, Mapping) else targets
-    members = [(each, {} if is_nothing(payload) else payload) for each, payload in pairs]
-    named = _Named(service, cid)
-    grouped = yield from accept(
+    members = [(each, {} if is_empty(payload) else payload) for each, payload in pairs]
+    ids = _CallIds(caller, cid)
+    accepted = yield from accept_batch(
         members,
         Options(),
         {
             "on_each": on_target,
             "on_final": on_final,
-            "cid": named.cid,
-            "idempotency_key": named.key,
+            "cid": ids.cid,
+            "idempotency_key": ids.key,
         },
     )
-    return named.given or grouped.cid
+    return ids.given or accepted.cid
 
 
-class _Named:
-    """What an invocation is known by: a CID of the node's, and a key that names one of any form."""
+class _CallIds:
+    """The ids of a call: the CID for the node, and a key that contains a CID of any form."""
 
-    def __init__(self, service: Service, given: str | None) -> None:
+    def __init__(self, caller: ZatoCaller, given: str | None) -> None:
         self.given = given or ""
         is_cid = _is_cid(self.given)
         self.cid = self.given if is_cid else new_cid()
-        self.key: str | None = key_of(service.service_name, self.given or self.cid)
+        self.key: str | None = idempotency_key(caller.service_name, self.given or self.cid)
         if len(self.key.encode()) > _MAX_KEY_BYTES and (is_cid or not given):
-            # It only says who asked, and that has no room.
+            # The key only identifies the caller here, and exceeds the limit.
             self.key = None
 
 
@@ -104,18 +128,11 @@ def _is_cid(text: str) -> bool:
         return False
 
 
-def is_nothing(payload: Any) -> bool:
-    """Whether a payload counts as none."""
-    if payload is None:
-        return True
-    return isinstance(payload, (str, bytes, dict, list, tuple, int, float)) and not payload
-
-
 class InvokeRetry:
-    """Invokes a service, again where it fails, so many times in all, so long apart."""
+    """Invokes a service, and retries failures at a fixed interval."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, caller: ZatoCaller) -> None:
+        self._caller = caller
 
     def invoke(
         self,
@@ -130,17 +147,17 @@ class InvokeRetry:
         cid: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Invokes a service and waits for its response; raises `ZatoException` at the end.
+        """Invokes a service and waits for its response; raises `ZatoException` after the last
+        attempt.
 
-        With `async_fallback` it waits for the first call only. Where that fails the others are made
-        in the background, and the answer is their CID: `callback` is invoked with what they came
-        to.
+        With `async_fallback` only the first attempt is synchronous. If it fails, the retries run in
+        the background and their CID is returned; `callback` gets the outcome.
         """
-        terms = _Terms(self._service, target, args, kwargs, repeats, seconds, minutes, cid)
+        retry_call = _RetryCall(self._caller, target, args, kwargs, repeats, seconds, minutes, cid)
         if not async_fallback:
-            return self._service._run(terms.waiting())
-        terms.call_back(callback, context)
-        return self._service._run(terms.waiting_once())
+            return self._caller._drive(retry_call.run())
+        retry_call.set_callbacks(callback, context)
+        return self._caller._drive(retry_call.run_once_then_async())
 
     def invoke_async(
         self,
@@ -154,21 +171,21 @@ class InvokeRetry:
         cid: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Invokes a service in the background; answers with a CID.
+        """Invokes a service in the background; returns a CID.
 
-        `callback` is invoked with what it came to, and with `context`.
+        `callback` gets the outcome and `context`.
         """
-        terms = _Terms(self._service, target, args, kwargs, repeats, seconds, minutes, cid)
-        terms.call_back(callback, context)
-        return self._service._run(terms.in_background())
+        retry_call = _RetryCall(self._caller, target, args, kwargs, repeats, seconds, minutes, cid)
+        retry_call.set_callbacks(callback, context)
+        return self._caller._drive(retry_call.run_async())
 
 
-class _Terms:
-    """What is asked for by one call of `invoke_retry`."""
+class _RetryCall:
+    """One call of `invoke_retry`: its arguments and attempts."""
 
     def __init__(
         self,
-        service: Service,
+        caller: ZatoCaller,
         target: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
@@ -177,88 +194,88 @@ class _Terms:
         in_minutes: float,
         cid: str | None,
     ) -> None:
-        self._service = service
+        self._caller = caller
         self._target = service_name(target)
         self._args = args
         self._kwargs = kwargs
-        self._begun = now()
-        self._named = _Named(service, cid)
+        self._request_time = utc_now()
+        self._ids = _CallIds(caller, cid)
         self._callbacks: list[str] = []
         self._context: Any = None
         if not repeats or repeats < 1:
-            raise self._refused(f"`repeats` was not provided ({repeats})")
+            raise self._invalid(f"`repeats` was not provided ({repeats})")
         self._repeats = repeats
         if in_seconds and in_minutes:
             only_one = f"only one of seconds:`{in_seconds}` and minutes:`{in_minutes}`"
-            raise self._refused(f"{only_one} can be given")
+            raise self._invalid(f"{only_one} can be given")
         if not in_seconds and not in_minutes:
             exactly_one = f"exactly one of seconds:`{in_seconds}` or minutes:`{in_minutes}`"
-            raise self._refused(f"{exactly_one} must be given")
+            raise self._invalid(f"{exactly_one} must be given")
         self._seconds = seconds(in_seconds) or in_minutes * 60
 
-    def call_back(self, callback: Any, context: Any) -> None:
-        """Who is to be told, and what else."""
+    def set_callbacks(self, callback: Any, context: Any) -> None:
+        """Sets the callbacks and the context that they get."""
         if not callback:
-            raise self._refused(f"`callback` was not provided ({callback})")
+            raise self._invalid(f"`callback` was not provided ({callback})")
         self._callbacks = service_names(callback)
         self._context = context
 
-    def _refused(self, why: str) -> ValueError:
+    def _invalid(self, why: str) -> ValueError:
         return ValueError(f"Could not invoke `{self._target}`, {why}")
 
-    def waiting(self) -> protocol.Steps[Any]:
-        """All calls, one after another."""
+    def run(self) -> Operation[Any]:
+        """All attempts, synchronously."""
         number = 0
         while True:
             number += 1
             try:
                 return (yield from self._call())
             except CideryError as error:
-                self._note(number, error)
+                self._log_failure(number, error)
                 if number >= self._repeats:
-                    raise ZatoException(self._service.cid, self._limit(number)) from error
-            yield from protocol.pause(self._seconds)
+                    raise ZatoException(self._caller.cid, self._limit_message(number)) from error
+            yield from operations.sleep(self._seconds)
 
-    def waiting_once(self) -> protocol.Steps[Any]:
-        """The first call, and the others in the background."""
+    def run_once_then_async(self) -> Operation[Any]:
+        """The first attempt synchronously, the others in the background."""
         yield from self._check_names()
         try:
             return (yield from self._call())
         except CideryError as error:
-            self._note(1, error)
-        return (yield from self._accept(begun=1))
+            self._log_failure(1, error)
+        return (yield from self._accept_retries(begun=1))
 
-    def in_background(self) -> protocol.Steps[str]:
-        """All calls in the background."""
+    def run_async(self) -> Operation[str]:
+        """All attempts in the background."""
         yield from self._check_names()
-        return (yield from self._accept(begun=0))
+        return (yield from self._accept_retries(begun=0))
 
-    def _call(self) -> protocol.Steps[Any]:
-        return self._service._calling(self._target, self._args, self._kwargs)
+    def _call(self) -> Operation[Any]:
+        return self._caller._invoke_operation(self._target, self._args, self._kwargs)
 
-    def _check_names(self) -> protocol.Steps[None]:
-        """A name that is not known is said now, and not some minutes later to nobody."""
+    def _check_names(self) -> Operation[None]:
+        """Checks that all services exist before anything is accepted."""
         for name in (self._target, *self._callbacks):
-            yield from protocol.describe(name)
+            yield from operations.describe(name)
 
-    def _accept(self, *, begun: int) -> protocol.Steps[str]:
-        asked = {
+    def _accept_retries(self, *, begun: int) -> Operation[str]:
+        request = {
             "target": self._target,
             "args": self._args,
             "kwargs": self._kwargs,
             "callbacks": self._callbacks,
             "context": self._context,
-            "source": self._service.service_name,
-            "orig_cid": self._service.cid,
-            "call_cid": self._named.given or self._named.cid,
+            "source": self._caller.service_name,
+            "orig_cid": self._caller.cid,
+            "call_cid": self._ids.given or self._ids.cid,
             "seconds": self._seconds,
             "repeats": self._repeats,
             "begun": begun,
-            "req_ts_utc": self._begun,
+            "req_ts_utc": self._request_time,
         }
         options = Options(
-            cid=self._named.cid,
-            idempotency_key=self._named.key,
+            cid=self._ids.cid,
+            idempotency_key=self._ids.key,
             delay=self._seconds if begun else None,
             retry_policy=RetryPolicy(
                 max_attempts=max(self._repeats - begun, 1),
@@ -266,28 +283,28 @@ class _Terms:
                 multiplier=1.0,
                 max_interval=self._seconds,
             ),
-            # None by convention, and itself where no attempt is left: it knows whom to tell.
+            # No default callback. The retry service invokes the callbacks itself when it fails.
             callback=(),
             failure_callback=RETRY_SERVICE,
         )
-        cid = yield from self._service._invoke_async(RETRY_SERVICE, asked, options)
-        return self._named.given or str(cid)
+        cid = yield from nested_calls.invoke_async(self._caller, RETRY_SERVICE, request, options)
+        return self._ids.given or str(cid)
 
-    def _note(self, number: int, error: CideryError) -> None:
-        if self._service._is_unwanted:
+    def _log_failure(self, number: int, error: CideryError) -> None:
+        if self._caller._is_cancelled:
             raise error
-        what = f"{self._what()}, {type(error).__name__}:`{error}`"
+        what = f"{self._description()}, {type(error).__name__}:`{error}`"
         message = f"({number}/{self._repeats}) Retry failed for:{what}"
-        self._service.logger.warning("%s", message)
+        self._caller.logger.warning("%s", message)
 
-    def _limit(self, number: int) -> str:
-        return f"({number}/{self._repeats}) Retry limit reached for:{self._what()}"
+    def _limit_message(self, number: int) -> str:
+        return f"({number}/{self._repeats}) Retry limit reached for:{self._description()}"
 
-    def _what(self) -> str:
-        return f"`{self._target}`, retry_seconds:`{self._seconds}`, orig_cid:`{self._service.cid}`"
+    def _description(self) -> str:
+        return f"`{self._target}`, retry_seconds:`{self._seconds}`, orig_cid:`{self._caller.cid}`"
 
 
-def now() -> str:
-    """The time as the model says it: in UTC, without saying so."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return now.replace(tzinfo=None).isoformat()
+def utc_now() -> str:
+    """The current time in Zato's form: naive, in UTC."""
+    utc_now = datetime.datetime.now(datetime.timezone.utc)
+    return utc_now.replace(tzinfo=None).isoformat()

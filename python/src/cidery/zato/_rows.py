@@ -1,7 +1,7 @@
-"""Whether a service answers rows: the model does not declare it, its handlers just do so.
+"""Detection of services that return rows: Zato does not declare it.
 
-A node has to know before. It is read from the source of the class: what is set of
-`self.response.payload` in its methods, and through local names for it.
+A node needs to know it from the declaration. It is derived from the source of the class: from what
+its methods assign to `self.response.payload`, directly or by local aliases.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from collections.abc import Iterator
 from typing import Any
 
 _PAYLOAD = "self.response.payload"
-_NAMED = ("self", "self.response", _PAYLOAD)
-_OF_ROWS = frozenset({f"{_PAYLOAD}.append", f"{_PAYLOAD}.extend", f"{_PAYLOAD}[:]"})
-_OF_DICTS = frozenset({f"{_PAYLOAD}.update"})
+_ALIASED = ("self", "self.response", _PAYLOAD)
+_ROW_OPERATIONS = frozenset({f"{_PAYLOAD}.append", f"{_PAYLOAD}.extend", f"{_PAYLOAD}[:]"})
+_DICT_OPERATIONS = frozenset({f"{_PAYLOAD}.update"})
 
 
-def answers_rows(service: type[Any]) -> bool:
-    """Whether what is declared of the output is of each row: `output_repeated` says so, or a
-    class that fills `payload[:]`, or appends to it, and sets nothing else of it."""
+def returns_rows(service: type[Any]) -> bool:
+    """Whether the declared output describes a row: `output_repeated`, or a class that only appends
+    to its payload or assigns `payload[:]`."""
     simple_io = getattr(service, "SimpleIO", None)
     if getattr(simple_io, "output_repeated", False):
         return True
-    done = {text for function in _functions(service) for text in _done(function)}
-    return bool(done & _OF_ROWS) and not done - _OF_ROWS
+    operations = {text for function in _methods(service) for text in _payload_operations(function)}
+    return bool(operations & _ROW_OPERATIONS) and not operations - _ROW_OPERATIONS
 
 
-def _functions(service: type[Any]) -> list[Any]:
-    """The methods of a class, with those of the project's own base classes."""
+def _methods(service: type[Any]) -> list[Any]:
+    """The methods of a class, including those of its base classes in the project."""
     found: dict[str, Any] = {}
     for cls in reversed(service.__mro__):
         if not cls.__module__.startswith("cidery."):
@@ -38,21 +38,21 @@ def _functions(service: type[Any]) -> list[Any]:
     return [each for each in found.values() if isinstance(each, types.FunctionType)]
 
 
-def _done(function: Any) -> Iterator[str]:
-    """What one method does with the payload, as texts with local names written out."""
+def _payload_operations(function: Any) -> Iterator[str]:
+    """The operations of a method on the payload, with aliases resolved."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, SyntaxError, TypeError):
-        # Made by other code: nothing can be read of it.
+        # Generated code has no source to analyze.
         return
-    written = _written_out(tree)
+    resolve = _alias_resolver(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            text = written(node.func)
-            if text in _OF_ROWS | _OF_DICTS:
+            text = resolve(node.func)
+            if text in _ROW_OPERATIONS | _DICT_OPERATIONS:
                 yield text
         for target in _targets(node):
-            text = written(target)
+            text = resolve(target)
             if text.startswith(_PAYLOAD):
                 yield text
 
@@ -64,11 +64,11 @@ def _targets(node: ast.AST) -> list[ast.expr]:
     return [node.target] if is_one else []  # type: ignore[attr-defined]
 
 
-def _written_out(tree: ast.AST) -> Any:
-    """Writes an expression as text, with `p` of `p = self.response.payload` written out."""
+def _alias_resolver(tree: ast.AST) -> Any:
+    """A function that formats an expression with local aliases of the payload resolved."""
     names: dict[str, str] = {}
 
-    def written(node: ast.expr) -> str:
+    def resolve(node: ast.expr) -> str:
         text = ast.unparse(node)
         end = next((i for i, sign in enumerate(text) if sign in ".[("), len(text))
         name, rest = text[:end], text[end:]
@@ -76,10 +76,10 @@ def _written_out(tree: ast.AST) -> Any:
         return names[name] + rest if is_alias else text
 
     assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
-    # In their order: `response = self.response`, then `payload = response.payload`.
+    # In source order: `response = self.response`, then `payload = response.payload`.
     for node in sorted(assigned, key=lambda node: node.lineno):
-        if written(node.value) in _NAMED:
+        if resolve(node.value) in _ALIASED:
             names.update(
-                {t.id: written(node.value) for t in node.targets if isinstance(t, ast.Name)}
+                {t.id: resolve(node.value) for t in node.targets if isinstance(t, ast.Name)}
             )
-    return written
+    return resolve

@@ -1,4 +1,4 @@
-"""The names that the model has for types."""
+"""Zato's names for types."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Optional, Union
 
 
-def _filled_in(make: Callable[[], Any]) -> Callable[[], Any]:
-    """A field of a dataclass that begins empty: `names: strlist = list_field()`."""
+def _field_factory(make: Callable[[], Any]) -> Callable[[], Any]:
+    """A factory of dataclass fields with an empty default: `names: strlist = list_field()`."""
     return lambda: dataclasses.field(default_factory=make)
 
 
@@ -33,7 +33,7 @@ NAMES: dict[str, Any] = {
     "datetime_": datetime.datetime,
     "datetimez": datetime.datetime,
     "dict_": dict,
-    "dict_field": _filled_in(dict),
+    "dict_field": _field_factory(dict),
     "dictlist": list[dict[str, Any]],
     "dictnone": Optional[dict[str, Any]],
     "dtnone": Optional[datetime.datetime],
@@ -50,14 +50,14 @@ NAMES: dict[str, Any] = {
     "iterable_": Iterable,
     "iterator_": Iterator,
     "list_": list,
-    "list_field": _filled_in(list),
+    "list_field": _field_factory(list),
     "listnone": Optional[list[Any]],
     "literal_": typing.Literal,
     "module_": types.ModuleType,
     "noreturn": typing.NoReturn,
     "optional": Optional,
     "set_": set,
-    "set_field": _filled_in(set),
+    "set_field": _field_factory(set),
     "strdict": dict[str, str],
     "strdictnone": Optional[dict[str, str]],
     "strintdict": dict[str, int],

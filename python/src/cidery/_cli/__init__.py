@@ -1,0 +1,1 @@
+"""The command line: `python -m cidery run` and `python -m cidery check`."""

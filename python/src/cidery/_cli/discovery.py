@@ -1,0 +1,161 @@
+"""Service discovery: imports the modules of files and folders, and collects their services."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cidery._service.service import Service
+
+_SOURCE_ROOTS = frozenset({"src", "source"})
+_EXCLUDED_FOLDERS = frozenset({"node_modules", "site-packages", "test", "tests", "venv"})
+
+
+def find_files(paths: Iterable[str | Path]) -> list[Path]:
+    """The Python files of files and folders, in order.
+
+    Excludes hidden files, tests, virtual environments and `setup.py` of folders, since importing
+    runs them. A file that is named explicitly is never excluded.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"`{path}` does not exist")
+        for file in _files_in(path) if path.is_dir() else [path]:
+            found[file.resolve()] = None
+    return list(found)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    found = []
+    for at, folders, files in os.walk(folder):
+        # `os.walk` does not enter removed folders.
+        folders[:] = [name for name in folders if not _is_excluded(Path(at, name))]
+        found += [Path(at, name) for name in files if _may_have_services(name)]
+    return sorted(found)
+
+
+def _is_excluded(folder: Path) -> bool:
+    is_other = folder.name in _EXCLUDED_FOLDERS or folder.name.startswith((".", "__"))
+    return is_other or (folder / "pyvenv.cfg").exists()
+
+
+def _may_have_services(name: str) -> bool:
+    is_test = name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py"
+    is_excluded = is_test or name == "setup.py" or name.startswith((".", "__"))
+    return name.endswith(".py") and not is_excluded
+
+
+def module_name(file: Path) -> str:
+    """The name of a module by its path: below a `src` folder, else the name of the file alone."""
+    root = _source_root(file)
+    if file.parent.name == "services" or root is None:
+        return file.stem
+    return ".".join(file.resolve().relative_to(root).with_suffix("").parts)
+
+
+def _source_root(file: Path) -> Path | None:
+    """The `src` folder above a file: the root of its project's imports."""
+    return next((above for above in file.resolve().parents if above.name in _SOURCE_ROOTS), None)
+
+
+def load_module(file: Path) -> ModuleType:
+    """Imports a file as a module, and replaces a loaded one."""
+    name = module_name(file)
+    # The module can import its siblings, and modules of its project by their full names.
+    for folder in (file.parent, _source_root(file)):
+        if folder is not None and str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"`{file}` is not a Python module")
+    module = importlib.util.module_from_spec(spec)
+    previous = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        # Restores the previous module.
+        if previous is not None:
+            sys.modules[name] = previous
+        else:
+            del sys.modules[name]
+        raise
+    _register(name, module)
+    return module
+
+
+def load_modules(files: Iterable[Path]) -> Iterator[tuple[Path, ModuleType | Exception]]:
+    """Reloads files, each once, so that modules that import one another get the new versions."""
+    files = list(files)
+    importlib.invalidate_caches()
+    previous: dict[Path, ModuleType] = {}
+    for file in files:
+        if _is_loaded(file):
+            previous[file] = _unregister(module_name(file))
+    for file in files:
+        if _is_loaded(file):
+            # Another file imported it already.
+            yield file, sys.modules[module_name(file)]
+            continue
+        found = _try_load(file)
+        if isinstance(found, Exception) and file in previous:
+            _register(module_name(file), previous[file])
+        yield file, found
+
+
+def _try_load(file: Path) -> ModuleType | Exception:
+    try:
+        return load_module(file)
+    except KeyboardInterrupt:
+        raise
+    except Exception as error:
+        return error
+    except BaseException as error:
+        # A script that exits must not end the discovery.
+        return ImportError(f"`{file}` raises {error!r}")
+
+
+def _register(name: str, module: ModuleType) -> None:
+    """Makes a module importable by its name, and as an attribute of its package."""
+    sys.modules[name] = module
+    package, _, last = name.rpartition(".")
+    if package in sys.modules and not hasattr(sys.modules[package], last):
+        setattr(sys.modules[package], last, module)
+
+
+def _unregister(name: str) -> ModuleType:
+    """Undoes `_register`."""
+    module = sys.modules.pop(name)
+    package, _, last = name.rpartition(".")
+    inside = vars(sys.modules[package]) if package in sys.modules else {}
+    if inside.get(last) is module:
+        del inside[last]
+    return module
+
+
+def _is_loaded(file: Path) -> bool:
+    found = getattr(sys.modules.get(module_name(file)), "__file__", None)
+    return found is not None and Path(found).resolve() == file
+
+
+def find_services(module: ModuleType) -> Iterator[Any]:
+    """The services that a module defines: classes with `handle`, and decorated functions."""
+    for value in list(vars(module).values()):
+        cls = getattr(value, "service_class", None)
+        if (isinstance(cls, type) and cls.__module__ == module.__name__) or (
+            isinstance(value, type)
+            and issubclass(value, Service)
+            and value.__module__ == module.__name__
+            and _has_handle(value)
+        ):
+            yield value
+
+
+def _has_handle(cls: type[Service]) -> bool:
+    return any("handle" in base.__dict__ for base in cls.__mro__ if base is not Service)

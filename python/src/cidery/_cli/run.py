@@ -1,0 +1,215 @@
+"""`python -m cidery run`: serves the services of files, and reloads changed ones."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from cidery._cli.discovery import find_files, find_services, load_modules, module_name
+from cidery._cli.supervisor import ParentProcess, Supervisor
+from cidery._errors.exceptions import CideryError, InvalidArgument
+from cidery._service.definition import Definition
+from cidery._worker.worker import Worker
+
+_log = logging.getLogger("cidery.run")
+_POLL_INTERVAL = 0.3
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of the command line."""
+
+    paths: list[str]
+    node: str | None = None
+    name: str = ""
+    max_in_flight: int = 100
+    drain: float = 30.0
+    log_level: str = "info"
+    reload: bool = False
+    zato: bool = False
+    processes: int = 1
+    parent_fd: int | None = None
+    """For a worker process of a supervisor: the socket to its parent."""
+
+
+class Runner:
+    """Serves the services of files until it is stopped."""
+
+    def __init__(self, options: RunOptions, parent: ParentProcess | None = None) -> None:
+        self._options = options
+        self._parent = parent
+        self._stop_requested = threading.Event()
+        self._worker: Worker | None = None
+        self._draining: list[threading.Thread] = []
+
+    def request_stop(self, number: int, _: FrameType | None) -> None:
+        """Handles a signal: stops after the drain."""
+        _log.info("received %s: stopping", signal.Signals(number).name)
+        self._stop_requested.set()
+
+    def run(self) -> int:
+        """Serves until stopped; returns the exit code."""
+        if self._options.reload:
+            # The cache compares times by whole seconds, and would miss a change within one.
+            sys.dont_write_bytecode = True
+        if self._options.zato:
+            from cidery import zato
+
+            zato.install()
+        stamps = self._file_stamps()
+        try:
+            self._worker = self._start_worker(self._valid_services(), is_first=True)
+        except CideryError as error:
+            _log.error("%s", error)
+            for violation in error.violations:
+                _log.error("  %s (%s)", violation, violation.reason)
+            return error.kind.exit_code
+        self._log_services("serving")
+        if self._parent is not None:
+            self._parent.notify_serving()
+        while not self._stop_requested.wait(_POLL_INTERVAL if self._options.reload else None):
+            found = self._file_stamps()
+            if found != stamps:
+                stamps = found
+                self._reload()
+        self._worker.stop()
+        for draining in self._draining:
+            draining.join()
+        return 0
+
+    def _services(self, *, strict: bool) -> Iterator[Any]:
+        names: dict[str, Path] = {}
+        for file, module in load_modules(find_files(self._options.paths)):
+            if isinstance(module, Exception):
+                if strict and [Path(path).resolve() for path in self._options.paths] == [file]:
+                    raise module
+                # A module that cannot be imported keeps its previous version, and the others are
+                # served.
+                _log.error("`%s` cannot be imported", file, exc_info=module)
+                found_before = sys.modules.get(module_name(file))
+                if strict or found_before is None:
+                    continue
+                module = found_before
+            for found in find_services(module):
+                if found.service_name in names:
+                    other = names[found.service_name]
+                    _log.warning(
+                        "`%s` of %s is not served: %s defines it already",
+                        found.service_name,
+                        file,
+                        other,
+                    )
+                    continue
+                names[found.service_name] = file
+                yield found
+
+    def _valid_services(self) -> list[Any]:
+        """The services with a valid declaration; the errors of the others are logged."""
+        valid: list[Any] = []
+        refused: list[Exception] = []
+        for service in self._services(strict=True):
+            try:
+                Definition.of(service).to_proto()
+            except Exception as error:
+                refused.append(error)
+            else:
+                valid.append(service)
+        if refused and not valid:
+            last = refused.pop()
+            _log_refused(refused)
+            raise last
+        _log_refused(refused)
+        return valid
+
+    def _start_worker(self, services: list[Any], *, is_first: bool) -> Worker:
+        """Starts a worker: at first without the services that the node refuses, later with all."""
+        if not services:
+            raise CideryError("no services found in the given paths", reason="NO_SERVICES")
+        options = self._options
+        worker = Worker(
+            *services,
+            node=options.node,
+            name=options.name,
+            max_in_flight=options.max_in_flight,
+            drain=options.drain,
+        )
+        try:
+            return worker.start()
+        except Exception as error:
+            # A worker that was not welcomed in time must not connect later.
+            worker.stop(drain=0)
+            refused = worker._refused_services(error) if isinstance(error, InvalidArgument) else {}
+            if not refused:
+                raise
+            remaining = [service for service in services if service.service_name not in refused]
+            if not is_first or not 0 < len(remaining) < len(services):
+                message = "; ".join(refused.values())
+                raise InvalidArgument(message, reason="DECLARATION_INVALID") from error
+        _log_refused(refused.values())
+        return self._start_worker(remaining, is_first=True)
+
+    def _reload(self) -> None:
+        """Starts a worker with the current files; the previous one drains."""
+        try:
+            worker = self._start_worker(list(self._services(strict=False)), is_first=False)
+        except Exception as error:
+            # No error in a file may end the running worker: it may be written only in part.
+            _log.error("not reloaded: %s: %s", type(error).__name__, error)
+            return
+        previous, self._worker = self._worker, worker
+        if previous is not None:
+            draining = threading.Thread(target=previous.stop, name="cidery-drain")
+            draining.start()
+            self._draining = [*(t for t in self._draining if t.is_alive()), draining]
+        self._log_services("reloaded")
+
+    def _log_services(self, what: str) -> None:
+        assert self._worker is not None
+        names = self._worker.services
+        _log.info("%s %d services at %s: %s", what, len(names), self._worker.node, ", ".join(names))
+
+    def _file_stamps(self) -> dict[Path, tuple[int, int]]:
+        stamps = {}
+        # Editors replace files, so that a file may be missing for an instant.
+        with contextlib.suppress(OSError):
+            for file in find_files(self._options.paths):
+                with contextlib.suppress(OSError):
+                    status = file.stat()
+                    stamps[file] = (status.st_mtime_ns, status.st_size)
+        return stamps
+
+
+def _log_refused(refused: Iterable[object]) -> None:
+    for each in refused:
+        _log.error("not served: %s", each)
+
+
+def run(options: RunOptions) -> int:
+    """Serves in this process, or in several."""
+    if options.processes > 1:
+        return Supervisor(_command(options), options.name, options.processes).run()
+    parent = None if options.parent_fd is None else ParentProcess(options.parent_fd)
+    runner = Runner(options, parent)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, runner.request_stop)
+    if parent is not None:
+        parent.watch()
+    return runner.run()
+
+
+def _command(options: RunOptions) -> list[str]:
+    command = [sys.executable, "-m", "cidery", "run", *options.paths]
+    command += ["--max-in-flight", str(options.max_in_flight), "--drain", str(options.drain)]
+    command += ["--log-level", options.log_level]
+    command += ["--node", options.node] if options.node else []
+    command += ["--reload"] if options.reload else []
+    command += ["--zato"] if options.zato else []
+    return command

@@ -1,0 +1,1 @@
+"""The clients: blocking and asyncio, over the same operations."""

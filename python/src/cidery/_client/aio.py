@@ -1,0 +1,216 @@
+"""The asyncio client: the same operations as the blocking one, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc
+import grpc.aio
+
+from cidery._client import transport as transport
+from cidery._errors.exceptions import CideryError, Unavailable
+from cidery._protocol import channel, operations
+from cidery._protocol.batch import AsyncGroup, BatchOptions, Member, accept_batch
+from cidery._protocol.options import (
+    OPTION_NAMES,
+    DataFormat,
+    Options,
+    Seconds,
+    service_name,
+    split_call,
+)
+from cidery._protocol.result_cursor import ResultCursor
+from cidery._protocol.results import Event, Invocation, State
+from cidery._protocol.retry import MAX_ATTEMPTS
+from cidery._protocol.steps import Operation
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from cidery._protocol.filters import FilterOptions
+    from cidery._protocol.messages import Accepted, Response
+    from cidery.v1 import discovery_pb2, invocation_pb2
+
+T = TypeVar("T")
+_NO_NAMES: frozenset[str] = frozenset()
+
+
+class AsyncClient:
+    """A client of a node for asyncio. See `Client` for its methods and arguments."""
+
+    def __init__(
+        self,
+        node: str | None = None,
+        *,
+        api_key: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        tries: int = MAX_ATTEMPTS,
+    ) -> None:
+        self.node = channel.address(node)
+        options = channel.CHANNEL_OPTIONS
+        self._channel = (
+            grpc.aio.secure_channel(self.node, credentials, options)
+            if credentials
+            else grpc.aio.insecure_channel(self.node, options)
+        )
+        self._stubs = channel.Stubs(self._channel)
+        self._metadata = channel.credentials(api_key)
+        self._max_attempts = max(tries, 1)
+        self._options = Options()
+        self._reserved_names = OPTION_NAMES
+
+    def with_options(self, **options: Any) -> AsyncClient:
+        """The same client with default options; all keywords of its calls are the payload."""
+        bound = AsyncClient.__new__(AsyncClient)
+        bound.__dict__.update(self.__dict__)
+        bound._options = self._options.updated(options)
+        bound._reserved_names = _NO_NAMES
+        return bound
+
+    async def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """Invokes a service and waits for its response."""
+        return (await self.call(service, payload, **inline)).payload
+
+    async def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response:
+        """Like `invoke`, and returns the CID and the metadata as well."""
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
+        return await self._drive(operations.invoke(service, payload, options))
+
+    async def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Accepted:
+        """Invokes a service in the background; returns its CID once the request is on disk."""
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
+        return await self._drive(operations.invoke_async(service, payload, options))
+
+    async def invoke_batch(
+        self,
+        members: Iterable[Member],
+        *,
+        on_each: Any = None,
+        on_final: Any = None,
+        cid: str | None = None,
+        idempotency_key: str | None = None,
+        retention: Seconds | None = None,
+    ) -> AsyncGroup:
+        """Invokes many services in the background: accepts all of them or none."""
+        batch_options: BatchOptions = {
+            "on_each": on_each,
+            "on_final": on_final,
+            "cid": cid,
+            "idempotency_key": idempotency_key,
+            "retention": retention,
+        }
+        return AsyncGroup(
+            await self._drive(accept_batch(members, self._options, batch_options)), self._drive
+        )
+
+    async def result(self, cid: str, wait: Seconds | None = None) -> Any:
+        """Waits for an outcome; returns the response or raises the failure."""
+        return await self._drive(operations.get_result(cid, wait))
+
+    async def get(self, cid: str, wait: Seconds | None = None) -> Invocation:
+        """Fetches an invocation, once it has ended or `wait` has passed."""
+        return await self._drive(operations.get_invocation(cid, wait))
+
+    async def find(self, service: Any, idempotency_key: str) -> Invocation:
+        """Fetches the invocation that was accepted with an idempotency key."""
+        name = service_name(service)
+        operation = operations.get_invocation(
+            "", None, service=name, idempotency_key=idempotency_key
+        )
+        return await self._drive(operation)
+
+    async def complete(
+        self,
+        cid: str,
+        token: str,
+        payload: Any = None,
+        *,
+        error: CideryError | None = None,
+        data_format: DataFormat | str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> State:
+        """Gives the outcome of an invocation that waits for completion; returns its state."""
+        operation = operations.complete(cid, token, payload, error, data_format, metadata)
+        return await self._drive(operation)
+
+    async def explain(self, cid: str) -> Invocation:
+        """Fetches an invocation with its input, attempts and children (`.message`)."""
+        return await self._drive(operations.get_invocation(cid, None, full=True))
+
+    def results(
+        self, cids: str | Iterable[str], *, wait_for_accept: bool = False
+    ) -> AsyncIterator[Event]:
+        """Streams the events of invocations, past ones first, until all have ended."""
+        cids = [cids] if isinstance(cids, str) else list(cids)
+        cursor = ResultCursor(cids, wait_for_accept=wait_for_accept)
+        return transport.follow_async(self._stubs, cursor, self._metadata, self._max_attempts)
+
+    async def invocations(
+        self, *, limit: int = 100, **filters: Unpack[FilterOptions]
+    ) -> list[Invocation]:
+        """Lists stored invocations that match the filter, newest first."""
+        return await self._drive(operations.list_invocations(filters, limit))
+
+    async def cancel(
+        self, *cids: str, reason: str = "", dry_run: bool = False, **filters: Unpack[FilterOptions]
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Cancels invocations; returns the change of each."""
+        return await self._drive(operations.cancel(cids, filters, reason, dry_run))
+
+    async def retry(
+        self,
+        *cids: str,
+        payload: Any = None,
+        dry_run: bool = False,
+        **filters: Unpack[FilterOptions],
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Retries ended invocations, each under a new CID; returns the change of each."""
+        return await self._drive(operations.retry(cids, filters, payload, dry_run))
+
+    async def purge(
+        self, *cids: str, dry_run: bool = False, **filters: Unpack[FilterOptions]
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Removes ended invocations permanently; returns the change of each."""
+        return await self._drive(operations.purge(cids, filters, dry_run))
+
+    async def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
+        """Lists the services whose names start with `prefix`."""
+        return await self._drive(operations.list_services(prefix))
+
+    async def describe(self, service: Any) -> discovery_pb2.ServiceDescription:
+        """Describes a service: its declaration, its options, and where it is served."""
+        return await self._drive(operations.describe(service))
+
+    async def wait_for_ready(self, timeout: float = 10.0) -> AsyncClient:
+        """Waits until the node is reachable; raises `Unavailable` / `CONNECT_FAILED` after
+        `timeout`."""
+        try:
+            await asyncio.wait_for(self._channel.channel_ready(), timeout)
+        except asyncio.TimeoutError:
+            message = f"cannot reach a node at {self.node}"
+            raise Unavailable(message, reason="CONNECT_FAILED") from None
+        return self
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._channel.close(None)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _drive(self, operation: Operation[T]) -> T:
+        try:
+            call = next(operation)
+            while True:
+                reply = await transport.call_with_retry_async(
+                    self._stubs, call, self._metadata, self._max_attempts
+                )
+                call = operation.send(reply)
+        except StopIteration as done:
+            result: T = done.value
+            return result

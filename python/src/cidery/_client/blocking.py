@@ -1,0 +1,258 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc
+
+from cidery._client import transport as transport
+from cidery._errors.exceptions import CideryError, Unavailable
+from cidery._protocol import channel, operations
+from cidery._protocol.batch import BatchOptions, Group, Member, accept_batch
+from cidery._protocol.options import (
+    OPTION_NAMES,
+    DataFormat,
+    Options,
+    Seconds,
+    service_name,
+    split_call,
+)
+from cidery._protocol.result_cursor import ResultCursor
+from cidery._protocol.results import Event, Invocation, State
+from cidery._protocol.retry import MAX_ATTEMPTS
+from cidery._protocol.steps import Operation
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from cidery._protocol.filters import FilterOptions
+    from cidery._protocol.messages import Accepted, Response
+    from cidery.v1 import discovery_pb2, invocation_pb2
+
+T = TypeVar("T")
+_NO_NAMES: frozenset[str] = frozenset()
+
+
+class Client:
+    """A client of a node. Thread-safe; not usable across a fork.
+
+    `node` is `host:port`, by default `CIDERY_NODE`, else `127.0.0.1:24337`. `api_key` is
+    `CIDERY_API_KEY` by default. `tries` is the maximum number of attempts of a call that is safe to
+    retry: one that failed before it was dispatched, or that is accepted once by its CID or key.
+    """
+
+    def __init__(
+        self,
+        node: str | None = None,
+        *,
+        api_key: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        tries: int = MAX_ATTEMPTS,
+    ) -> None:
+        self.node = channel.address(node)
+        options = channel.CHANNEL_OPTIONS
+        self._channel = (
+            grpc.secure_channel(self.node, credentials, options)
+            if credentials
+            else grpc.insecure_channel(self.node, options)
+        )
+        self._stubs = channel.Stubs(self._channel)
+        self._metadata = channel.credentials(api_key)
+        self._max_attempts = max(tries, 1)
+        self._options = Options()
+        self._reserved_names = OPTION_NAMES
+
+    def with_options(self, **options: Any) -> Client:
+        """The same client, on the same connection, with default options for all its calls.
+
+        All keywords of its calls are the payload, whatever their names.
+        """
+        bound = Client.__new__(Client)
+        bound.__dict__.update(self.__dict__)
+        bound._options = self._options.updated(options)
+        bound._reserved_names = _NO_NAMES
+        return bound
+
+    def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
+        """Invokes a service and waits for its response, usually a dict with dot access.
+
+        Keywords are options (`timeout`, `cid`, …) with a payload argument, and the payload without
+        one. A failure of the service is raised.
+        """
+        return self.call(service, payload, **inline).payload
+
+    def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response:
+        """Like `invoke`, and returns the CID and the metadata as well."""
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
+        return self._drive(operations.invoke(service, payload, options))
+
+    def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Accepted:
+        """Invokes a service in the background; returns its CID once the request is on disk."""
+        options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
+        return self._drive(operations.invoke_async(service, payload, options))
+
+    def invoke_batch(
+        self,
+        members: Iterable[Member],
+        *,
+        on_each: Any = None,
+        on_final: Any = None,
+        cid: str | None = None,
+        idempotency_key: str | None = None,
+        retention: Seconds | None = None,
+    ) -> Group:
+        """Invokes many services in the background: accepts all of them or none.
+
+        Members are pairs of a service and a payload, or `Call`s with options, at most 10 000; a
+        service may occur more than once. The group has a CID of its own: it is followed and
+        cancelled by it, and `join()` waits for the outcomes. `on_each` (a service, or several) is
+        invoked with the outcome of each member, `on_final` with all outcomes. The group is accepted
+        once by its `cid` or `idempotency_key`, and kept for `retention` after its end.
+        """
+        batch_options: BatchOptions = {
+            "on_each": on_each,
+            "on_final": on_final,
+            "cid": cid,
+            "idempotency_key": idempotency_key,
+            "retention": retention,
+        }
+        return Group(self._drive(accept_batch(members, self._options, batch_options)), self._drive)
+
+    def result(self, cid: str, wait: Seconds | None = None) -> Any:
+        """Waits for an outcome; returns the response or raises the failure.
+
+        If `wait` passes first, raises `DeadlineExceeded` / `STILL_RUNNING`.
+        """
+        return self._drive(operations.get_result(cid, wait))
+
+    def get(self, cid: str, wait: Seconds | None = None) -> Invocation:
+        """Fetches an invocation, once it has ended or `wait` has passed."""
+        return self._drive(operations.get_invocation(cid, wait))
+
+    def find(self, service: Any, idempotency_key: str) -> Invocation:
+        """Fetches the invocation that was accepted with an idempotency key."""
+        name = service_name(service)
+        operation = operations.get_invocation(
+            "", None, service=name, idempotency_key=idempotency_key
+        )
+        return self._drive(operation)
+
+    def complete(
+        self,
+        cid: str,
+        token: str,
+        payload: Any = None,
+        *,
+        error: CideryError | None = None,
+        data_format: DataFormat | str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> State:
+        """Gives the outcome of an invocation that waits for completion; returns its state.
+
+        `cid` and `token` are those of the handler's `Later`. `payload` is the response, in
+        `data_format` if it is a string or bytes; `error` is the failure, which is retried like any
+        other. A response that violates the declaration is refused, and another one can be given;
+        repeating the same outcome has no effect.
+        """
+        return self._drive(operations.complete(cid, token, payload, error, data_format, metadata))
+
+    def explain(self, cid: str) -> Invocation:
+        """Fetches an invocation with its input, attempts and children (`.message`)."""
+        return self._drive(operations.get_invocation(cid, None, full=True))
+
+    def results(
+        self, cids: str | Iterable[str], *, wait_for_accept: bool = False
+    ) -> Iterator[Event]:
+        """Streams the events of invocations, past ones first, until all have ended.
+
+        A broken stream is reopened after the last event seen.
+        """
+        cids = [cids] if isinstance(cids, str) else list(cids)
+        cursor = ResultCursor(cids, wait_for_accept=wait_for_accept)
+        return transport.follow(self._stubs, cursor, self._metadata, self._max_attempts)
+
+    def invocations(
+        self, *, limit: int = 100, **filters: Unpack[FilterOptions]
+    ) -> list[Invocation]:
+        """Lists stored invocations that match the filter, newest first.
+
+        Filter keywords: `services=`, `states=`, `pending_reasons=`, `failure_reasons=`,
+        `accepted_after=`, `accepted_before=`, `ended_after=`, `ended_before=`, `parent_cid=`,
+        `root_cid=`. Each matches any of its values; an omitted one does not restrict.
+        """
+        return self._drive(operations.list_invocations(filters, limit))
+
+    def cancel(
+        self, *cids: str, reason: str = "", dry_run: bool = False, **filters: Unpack[FilterOptions]
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Cancels invocations, by CID or by the filter keywords of `invocations`.
+
+        Returns the change of each. With a filter they are cancelled page by page: if the connection
+        is lost, some are cancelled and others are not. `dry_run` only returns what would change.
+        """
+        return self._drive(operations.cancel(cids, filters, reason, dry_run))
+
+    def retry(
+        self,
+        *cids: str,
+        payload: Any = None,
+        dry_run: bool = False,
+        **filters: Unpack[FilterOptions],
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Retries ended invocations, selected as for `cancel`, each under a new CID.
+
+        Returns the change of each. `payload` is an edited input for a single invocation.
+        """
+        return self._drive(operations.retry(cids, filters, payload, dry_run))
+
+    def purge(
+        self, *cids: str, dry_run: bool = False, **filters: Unpack[FilterOptions]
+    ) -> list[invocation_pb2.InvocationChange]:
+        """Removes ended invocations and their outcomes permanently, selected as for `cancel`.
+
+        Returns the change of each; one that has not ended is kept, and its change has a `failure`.
+        Fetching a removed one fails with `RESULT_EXPIRED`.
+        """
+        return self._drive(operations.purge(cids, filters, dry_run))
+
+    def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
+        """Lists the services whose names start with `prefix`."""
+        return self._drive(operations.list_services(prefix))
+
+    def describe(self, service: Any) -> discovery_pb2.ServiceDescription:
+        """Describes a service: its declaration, its options, and where it is served."""
+        return self._drive(operations.describe(service))
+
+    def wait_for_ready(self, timeout: float = 10.0) -> Client:
+        """Waits until the node is reachable; raises `Unavailable` / `CONNECT_FAILED` after
+        `timeout`."""
+        try:
+            grpc.channel_ready_future(self._channel).result(timeout)
+        except grpc.FutureTimeoutError:
+            message = f"cannot reach a node at {self.node}"
+            raise Unavailable(message, reason="CONNECT_FAILED") from None
+        return self
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _drive(self, operation: Operation[T]) -> T:
+        try:
+            call = next(operation)
+            while True:
+                reply = transport.call_with_retry(
+                    self._stubs, call, self._metadata, self._max_attempts
+                )
+                call = operation.send(reply)
+        except StopIteration as done:
+            result: T = done.value
+            return result

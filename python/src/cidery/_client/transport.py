@@ -1,0 +1,99 @@
+"""The transport: makes calls over a channel with retries, blocking and for asyncio.
+
+A failed call is repeated where that is safe; a broken result stream is reopened after the last
+event seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
+
+import grpc
+
+from cidery._errors.status_details import from_rpc_error
+from cidery._protocol.retry import RetryState, classify, is_safe_to_retry
+from cidery._protocol.steps import STREAM_RESULTS, Reply
+
+if TYPE_CHECKING:
+    from cidery._protocol.channel import Stubs
+    from cidery._protocol.result_cursor import ResultCursor
+    from cidery._protocol.results import Event
+    from cidery._protocol.steps import UnaryCall
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+def call_with_retry(stubs: Stubs, call: UnaryCall, metadata: Metadata, max_attempts: int) -> Reply:
+    """Makes a call, at most `max_attempts` times."""
+    metadata = (*metadata, *call.metadata)
+    if call.method == STREAM_RESULTS:
+        for event in follow(stubs, call.request.cursor, metadata, max_attempts):
+            call.request.on_event(event)
+        return Reply(None)
+    state = RetryState(max_attempts, call.is_retryable)
+    method = getattr(stubs, call.method)
+    while True:
+        try:
+            message = method(call.request, timeout=call.timeout, metadata=metadata)
+            return Reply(message, state.attempts)
+        except grpc.RpcError as error:
+            failure = classify(from_rpc_error(error, call.cid))
+        time.sleep(state.next_delay(failure))
+
+
+async def call_with_retry_async(
+    stubs: Stubs, call: UnaryCall, metadata: Metadata, max_attempts: int
+) -> Reply:
+    """Makes a call, at most `max_attempts` times, for asyncio."""
+    metadata = (*metadata, *call.metadata)
+    if call.method == STREAM_RESULTS:
+        async for event in follow_async(stubs, call.request.cursor, metadata, max_attempts):
+            call.request.on_event(event)
+        return Reply(None)
+    state = RetryState(max_attempts, call.is_retryable)
+    method = getattr(stubs, call.method)
+    while True:
+        try:
+            message = await method(call.request, timeout=call.timeout, metadata=metadata)
+            return Reply(message, state.attempts)
+        except grpc.RpcError as error:
+            failure = classify(from_rpc_error(error, call.cid))
+        await asyncio.sleep(state.next_delay(failure))
+
+
+def follow(
+    stubs: Stubs, cursor: ResultCursor, metadata: Metadata, max_attempts: int
+) -> Iterator[Event]:
+    """Streams events up to the last one; reopens the stream when it breaks.
+
+    `max_attempts` limits consecutive attempts without an event.
+    """
+    state = RetryState(max_attempts, is_safe_to_retry)
+    while not cursor.is_finished:
+        try:
+            for message in stubs.StreamResults(cursor.request(), metadata=metadata):
+                state = RetryState(max_attempts, is_safe_to_retry)
+                yield cursor.record(message)
+            return
+        except grpc.RpcError as error:
+            failure = classify(from_rpc_error(error))
+        time.sleep(state.next_delay(failure))
+
+
+async def follow_async(
+    stubs: Stubs, cursor: ResultCursor, metadata: Metadata, max_attempts: int
+) -> AsyncIterator[Event]:
+    """Streams events up to the last one, for asyncio."""
+    state = RetryState(max_attempts, is_safe_to_retry)
+    while not cursor.is_finished:
+        try:
+            async for message in stubs.StreamResults(cursor.request(), metadata=metadata):
+                state = RetryState(max_attempts, is_safe_to_retry)
+                yield cursor.record(message)
+            return
+        except grpc.RpcError as error:
+            failure = classify(from_rpc_error(error))
+        await asyncio.sleep(state.next_delay(failure))

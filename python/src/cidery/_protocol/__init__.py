@@ -1,0 +1,1 @@
+"""The protocol without I/O: options, requests, responses, results, retries and batches."""

@@ -1,0 +1,231 @@
+"""The options of a call, named as in the contract and in the Rust SDK."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from cidery.v1 import invocation_pb2, outcome_pb2
+
+Seconds: TypeAlias = "float | datetime.timedelta"
+
+
+class DataFormat(str, enum.Enum):
+    """How a value is encoded."""
+
+    DICT = "dict"
+    """A dict, a list or a scalar, without encoding."""
+    JSON = "json"
+    CSV = "csv"
+    TEXT = "text"
+
+    def to_proto(self) -> int:
+        """The value of the contract's enum."""
+        return int(outcome_pb2.DataFormat.Value(f"DATA_FORMAT_{self.name}"))
+
+    @classmethod
+    def from_proto(cls, number: int) -> DataFormat:
+        """Decodes the contract's enum; `DICT` where it is unspecified."""
+        return cls[outcome_pb2.DataFormat.Name(number)[12:]] if number else cls.DICT
+
+
+class OnDeadline(str, enum.Enum):
+    """What happens to a synchronous call when its deadline passes."""
+
+    CANCEL = "cancel"
+    """It is cancelled."""
+    CONTINUE = "continue"
+    """It is stored before it runs, and continues; the outcome is fetched by its CID."""
+
+
+class OnExhausted(str, enum.Enum):
+    """What happens to a background invocation when no attempt is left."""
+
+    FAIL = "fail"
+    """It fails."""
+    HOLD = "hold"
+    """It stays pending until an operator retries or cancels it."""
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Exponential backoff with full jitter: the delay before a retry is random, up to
+    `initial_interval` at first, multiplied by `multiplier` each time, at most `max_interval`."""
+
+    max_attempts: int = 25
+    """The maximum number of attempts, including the first one."""
+    initial_interval: Seconds = 0.5
+    multiplier: float = 2.0
+    max_interval: Seconds = 600.0
+
+    def to_proto(self) -> invocation_pb2.RetryPolicy:
+        """Encodes it for the contract."""
+        return invocation_pb2.RetryPolicy(
+            max_attempts=self.max_attempts,
+            initial_interval=duration(self.initial_interval, "initial_interval"),
+            multiplier=self.multiplier,
+            max_interval=duration(self.max_interval, "max_interval"),
+        )
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a call."""
+
+    timeout: Seconds | None = None
+    """The time to wait; in the background, the timeout of an attempt, which each progress report
+    restarts."""
+    metadata: Mapping[str, str] | None = None
+    cid: str | None = None
+    idempotency_key: str | None = None
+    on_deadline: OnDeadline | str | None = None
+    data_format: DataFormat | str | None = None
+    """The format of an input that is a string or bytes. A dict needs none."""
+    response_format: DataFormat | str | None = None
+    # Options of background calls.
+    delay: Seconds | None = None
+    start_time: datetime.datetime | None = None
+    expiration: Seconds | None = None
+    deadline: datetime.datetime | None = None
+    retry_policy: RetryPolicy | None = None
+    on_exhausted: OnExhausted | str | None = None
+    concurrency_key: str | None = None
+    callback: Any = None
+    """The service or services to invoke with the response: names or classes."""
+    failure_callback: Any = None
+    """The service or services to invoke with the failure."""
+    retention: Seconds | None = None
+    # Options of calls that a handler makes.
+    once: str | None = None
+    """A label of this call: its invocation is accepted once, however often the handler is retried.
+    """
+    with_outcome: bool = False
+    """Accepts the invocation together with the handler's response, or not at all if it fails."""
+
+    def updated(self, given: Mapping[str, Any]) -> Options:
+        """These options with changes; a `TypeError` for an unknown option."""
+        unknown = sorted(set(given) - OPTION_NAMES)
+        if unknown:
+            names = ", ".join(f"`{name}`" for name in unknown)
+            raise TypeError(f"{names}: unknown option; with a payload, keywords are options")
+        for name, value in given.items():
+            if (
+                value is not None
+                and name in _OPTION_TYPES
+                and not isinstance(value, _OPTION_TYPES[name])
+            ):
+                kinds = " or ".join(f"`{kind.__name__}`" for kind in _OPTION_TYPES[name])
+                raise TypeError(f"`{name}` is {value!r}, not a {kinds}")
+        return dataclasses.replace(self, **given) if given else self
+
+
+OPTION_NAMES = frozenset(field_.name for field_ in dataclasses.fields(Options))
+
+_DURATION_TYPES = (float, int, datetime.timedelta)
+# Option types that protobuf would reject without naming the option, or convert silently.
+_OPTION_TYPES: dict[str, tuple[type, ...]] = {
+    "cid": (str,),
+    "concurrency_key": (str,),
+    "deadline": (datetime.datetime,),
+    "delay": _DURATION_TYPES,
+    "expiration": _DURATION_TYPES,
+    "idempotency_key": (str,),
+    "metadata": (Mapping,),
+    "once": (str,),
+    "retention": _DURATION_TYPES,
+    "retry_policy": (RetryPolicy,),
+    "start_time": (datetime.datetime,),
+    "timeout": _DURATION_TYPES,
+}
+
+_BACKGROUND_ONLY = OPTION_NAMES - {
+    "timeout",
+    "metadata",
+    "cid",
+    "idempotency_key",
+    "on_deadline",
+    "data_format",
+    "response_format",
+}
+
+
+def split_call(
+    options: Options, payload: Any, inline: Mapping[str, Any], *, reserved: frozenset[str]
+) -> tuple[Options, Any]:
+    """Splits the arguments of a call into options and payload.
+
+    Keywords are options with a payload argument, and the payload without one. Without a payload
+    argument a keyword of `reserved` is ambiguous, and refused.
+    """
+    if payload is not None:
+        return options.updated(inline), payload
+    ambiguous = sorted(reserved & set(inline))
+    if ambiguous:
+        name = ambiguous[0]
+        raise TypeError(
+            f"`{name}` without a payload is ambiguous: say `({{...}}, {name}=...)` or"
+            f" `with_options({name}=...)` for the option, `{{{name!r}: ...}}` for the payload"
+        )
+    return options, dict(inline)
+
+
+def refuse_background_options(options: Options) -> None:
+    """Raises a `TypeError` for options of background calls."""
+    for name in sorted(_BACKGROUND_ONLY):
+        if getattr(options, name):
+            raise TypeError(f"`{name}` is an option of `invoke_async`, not of `invoke`")
+
+
+def duration(value: Seconds, name: str = "the time") -> Duration:
+    """Encodes seconds or a `timedelta`; `name` is the name of the option."""
+    out = Duration()
+    if isinstance(value, datetime.timedelta):
+        out.FromTimedelta(value)
+    elif not isinstance(value, (int, float)):
+        raise TypeError(f"`{name}` is {value!r}: neither a number of seconds nor a `timedelta`")
+    elif math.isfinite(value):
+        out.FromNanoseconds(round(value * 1_000_000_000))
+    else:
+        raise ValueError(f"`{name}` is {value}: omit it for no limit")
+    return out
+
+
+def seconds(value: Seconds) -> float:
+    """Converts seconds or a `timedelta` to seconds."""
+    return value.total_seconds() if isinstance(value, datetime.timedelta) else float(value)
+
+
+def timestamp(value: datetime.datetime) -> Timestamp:
+    """Encodes an instant; a `datetime` without a time zone is refused as ambiguous."""
+    if value.tzinfo is None:
+        raise TypeError(f"{value!r} has no time zone, which an instant needs")
+    out = Timestamp()
+    out.FromDatetime(value)
+    return out
+
+
+def service_name(service: Any) -> str:
+    """The name of a service: a name, a class or a decorated function."""
+    if isinstance(service, str):
+        return service
+    name = getattr(service, "service_name", None)
+    if isinstance(name, str):
+        return name
+    raise TypeError(f"{service!r} is neither a service nor the name of one")
+
+
+def service_names(services: Any) -> list[str]:
+    """The names of one service or of several."""
+    if services is None:
+        return []
+    if isinstance(services, str) or not isinstance(services, Iterable):
+        return [service_name(services)]
+    return [service_name(service) for service in services]

@@ -1,0 +1,215 @@
+"""Invocations and events: the records of the store and the result stream."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cidery._errors.exceptions import CideryError, NotFound
+from cidery._errors.status_details import from_failure
+from cidery._protocol.messages import get_payload
+from cidery._values.struct_pb import from_value
+from cidery.v1 import invocation_pb2, outcome_pb2
+
+if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+
+class State(str, enum.Enum):
+    """The state of an invocation. The last four are terminal."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the state is final."""
+        return self not in (State.PENDING, State.RUNNING)
+
+    @classmethod
+    def from_proto(cls, number: outcome_pb2.State) -> State:
+        """Decodes the contract's enum."""
+        return cls(outcome_pb2.State.Name(number).removeprefix("STATE_"))
+
+
+class EventKind(str, enum.Enum):
+    """The kind of an event."""
+
+    ACCEPTED = "accepted"
+    STARTED = "started"
+    PROGRESS = "progress"
+    ITEM = "item"
+    RETRY_SCHEDULED = "retry_scheduled"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    NOT_FOUND = "not_found"
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it is the last event of its invocation."""
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset(
+    {
+        EventKind.SUCCEEDED,
+        EventKind.FAILED,
+        EventKind.CANCELLED,
+        EventKind.EXPIRED,
+        EventKind.NOT_FOUND,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A progress report of a running handler."""
+
+    fraction: float | None = None
+    """From 0 to 1."""
+    message: str = ""
+    value: Any = None
+    """A value for programs."""
+
+    @classmethod
+    def from_proto(cls, message: outcome_pb2.Progress) -> Progress:
+        """Decodes it from the contract."""
+        return cls(
+            fraction=message.fraction if message.HasField("fraction") else None,
+            message=message.message,
+            value=from_value(message.value) if message.HasField("value") else None,
+        )
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event of an invocation."""
+
+    cid: str
+    kind: EventKind
+    sequence: int
+    """Increases with each event of an invocation; 0 for progress and `not_found`."""
+    attempt: int
+    time: datetime.datetime | None
+    payload: Any = None
+    """The response or the item."""
+    error: CideryError | None = None
+    """Why it failed, was cancelled, expired, is retried, or was not found."""
+    progress: Progress | None = None
+    message: invocation_pb2.StreamResultsResponse = field(
+        default_factory=invocation_pb2.StreamResultsResponse, repr=False, compare=False
+    )
+    """The message itself."""
+
+    @classmethod
+    def from_proto(cls, message: invocation_pb2.StreamResultsResponse) -> Event:
+        """Decodes it from the contract."""
+        name = message.WhichOneof("event") or "progress"
+        body = getattr(message, name)
+        payload, progress = None, None
+        error: CideryError | None = None
+        if name == "item":
+            payload = get_payload(body, "item")
+        elif name == "succeeded":
+            payload = get_payload(body, "output")
+        elif name == "progress":
+            progress = Progress.from_proto(body.progress)
+        elif name == "not_found":
+            error = NotFound(body.message, reason=body.reason, cid=message.cid)
+        elif name not in ("accepted", "started"):
+            error = from_failure(body.failure, message.cid)
+        return cls(
+            cid=message.cid,
+            kind=EventKind(name),
+            sequence=message.sequence,
+            attempt=message.attempt,
+            time=_timestamp(message, "event_time"),
+            payload=payload,
+            error=error,
+            progress=progress,
+            message=message,
+        )
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """An accepted request to run a service."""
+
+    cid: str
+    service: str
+    state: State
+    attempt: int
+    pending_reason: str
+    """Why it is pending: `DUE_LATER`, `NO_WORKER`, …; else empty."""
+    cancel_requested: bool
+    waiting_for_completion: bool
+    """Whether its handler returned `Later` and the outcome is not given yet."""
+    payload: Any
+    """The response of an invocation that succeeded."""
+    error: CideryError | None
+    """The failure of an invocation that failed, or of the last attempt while it is retried."""
+    progress: Progress | None
+    parent_cid: str
+    root_cid: str
+    retry_of: str
+    in_reply_to: str
+    metadata: dict[str, str]
+    accept_time: datetime.datetime | None
+    end_time: datetime.datetime | None
+    message: outcome_pb2.Invocation = field(repr=False, compare=False)
+    """The message itself."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended."""
+        return self.state.is_terminal
+
+    @classmethod
+    def from_proto(cls, message: outcome_pb2.Invocation) -> Invocation:
+        """Decodes it from the contract."""
+        payload, error = None, None
+        if message.HasField("outcome"):
+            if message.outcome.HasField("failure"):
+                error = from_failure(message.outcome.failure, message.cid)
+            else:
+                payload = get_payload(message.outcome, "outcome")
+        elif message.HasField("last_failure"):
+            error = from_failure(message.last_failure, message.cid)
+        reason = outcome_pb2.PendingReason.Name(message.pending_reason)
+        return cls(
+            cid=message.cid,
+            service=message.service,
+            state=State.from_proto(message.state),
+            attempt=message.attempt,
+            pending_reason=reason.removeprefix("PENDING_REASON_").replace("UNSPECIFIED", ""),
+            cancel_requested=message.cancel_requested,
+            waiting_for_completion=message.waiting_for_completion,
+            payload=payload,
+            error=error,
+            progress=Progress.from_proto(message.progress)
+            if message.HasField("progress")
+            else None,
+            parent_cid=message.parent_cid,
+            root_cid=message.root_cid,
+            retry_of=message.retry_of,
+            in_reply_to=message.in_reply_to,
+            metadata=dict(message.metadata),
+            accept_time=_timestamp(message, "accept_time"),
+            end_time=_timestamp(message, "end_time"),
+            message=message,
+        )
+
+
+def _timestamp(message: Any, name: str) -> datetime.datetime | None:
+    if not message.HasField(name):
+        return None
+    time: Timestamp = getattr(message, name)
+    return time.ToDatetime(tzinfo=datetime.timezone.utc)

@@ -1,0 +1,102 @@
+"""Retries with exponential backoff: which failures are safe to retry, and when.
+
+The rules are equal to those of the Rust client.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from cidery._errors.exceptions import CLASS_BY_KIND, CideryError, Unavailable
+from cidery._errors.kind import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_ATTEMPTS = 8  # For some five seconds, as long as a node restarts.
+_INITIAL_BACKOFF = 0.1
+_MAX_BACKOFF = 2.0
+
+_NOT_DISPATCHED_REASONS = frozenset({"NODE_STOPPING", "NO_WORKER", "QUEUE_FULL"})
+_TRANSIENT_REASONS = _NOT_DISPATCHED_REASONS | {"CONNECT_FAILED", "PENDING_LIMIT"}
+_TRANSPORT_KINDS = frozenset({Kind.UNAVAILABLE, Kind.UNKNOWN, Kind.INTERNAL, Kind.CANCELLED})
+# The messages of gRPC for calls that were not sent. A connection that breaks later has the same
+# code, `UNAVAILABLE`, but the call may have had effects.
+_CONNECT_FAILURE_TEXTS = (
+    "failed to connect",
+    "connections to all",
+    "dns resolution",
+    "name resolution",
+)
+
+
+class ConnectFailed(Unavailable):
+    """The node could not be reached. A class of its own, since a handler may fail with the same
+    reason after it has run."""
+
+
+def classify(error: CideryError) -> CideryError:
+    """Classifies a transport failure by whether the request was sent."""
+    if error.reason != "TRANSPORT" or error.kind is not Kind.UNAVAILABLE:
+        return error
+    message = error.message.lower()
+    if any(text in message for text in _CONNECT_FAILURE_TEXTS):
+        return ConnectFailed(error.message, reason="CONNECT_FAILED", cid=error.cid)
+    return CLASS_BY_KIND[Kind.UNKNOWN](error.message, reason="TRANSPORT", cid=error.cid)
+
+
+def is_connect_failure(error: CideryError) -> bool:
+    """Whether the node could not be reached."""
+    return isinstance(error, ConnectFailed)
+
+
+def not_dispatched(service: str) -> Callable[[CideryError], bool]:
+    """A predicate: whether a call of a service failed before it was dispatched.
+
+    The node reports the service that it could not dispatch, since a handler may fail with the same
+    reason because of a nested call.
+    """
+
+    def predicate(error: CideryError) -> bool:
+        is_reported = (
+            error.reason in _NOT_DISPATCHED_REASONS and error.facts.get("service") == service
+        )
+        return is_reported or is_connect_failure(error)
+
+    return predicate
+
+
+def never_retry(_: CideryError) -> bool:
+    """A predicate that refuses each retry: the caller of the operation retries itself."""
+    return False
+
+
+def is_transport_failure(error: CideryError) -> bool:
+    """Whether the transport failed, and not the call."""
+    return error.kind in _TRANSPORT_KINDS and error.reason == "TRANSPORT"
+
+
+def is_safe_to_retry(error: CideryError) -> bool:
+    """Whether a failure is safe to retry for calls that are accepted once, by their CID or key."""
+    return error.reason in _TRANSIENT_REASONS or is_transport_failure(error)
+
+
+class RetryState:
+    """The attempts of one call and the backoff between them."""
+
+    def __init__(self, max_attempts: int, is_retryable: Callable[[CideryError], bool]) -> None:
+        self.attempts = 1
+        self._max_attempts = max_attempts
+        self._is_retryable = is_retryable
+        self._backoff = _INITIAL_BACKOFF
+
+    def next_delay(self, error: CideryError) -> float:
+        """The delay before the next attempt in seconds; raises the failure if there is none."""
+        if not self._is_retryable(error) or self.attempts >= self._max_attempts:
+            raise error
+        self.attempts += 1
+        requested = min(error.retry_after or 0.0, _MAX_BACKOFF)
+        delay = max(self._backoff * random.uniform(0.5, 1.0), requested)
+        self._backoff = min(self._backoff * 2, _MAX_BACKOFF)
+        return delay

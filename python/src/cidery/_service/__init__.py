@@ -1,0 +1,1 @@
+"""Services: the base class, the decorator, and how one invocation runs."""

@@ -1,0 +1,213 @@
+"""Definitions: a service as a worker announces and runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import logging
+import sys
+import types
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cidery._protocol.options import DataFormat, duration
+from cidery._service.class_declaration import read_class_declaration
+from cidery._service.driver import drive, drive_async
+from cidery._service.log_context import LogContext
+from cidery._service.request import Request
+from cidery._service.response import HandlerResponse
+from cidery._service.service import Service, lifecycle, service_class_of
+from cidery._sio.conversion import to_python_types
+from cidery._sio.declaration import Sio
+from cidery._sio.local_checks import local_part
+from cidery._sio.model_instances import build_instance
+from cidery._sio.validation import check_input, check_output, validated_input, validated_output
+from cidery._values.bunch import Bunch
+from cidery._values.json_codec import parse_json
+from cidery.v1 import service_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cidery._protocol.steps import Operation
+    from cidery._service.context import InvocationInfo, Platform
+
+_log = logging.getLogger("cidery.worker")
+_SIDES = ("input", "output")
+_HOOKS = ("before_handle", "validate_input", "validate_output", "after_handle", "finalize_handle")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A service: its class and its declaration."""
+
+    cls: type[Service]
+    name: str
+    sio: Sio
+    models: dict[str, Any]
+    """The models that declare the input and the output, where they do."""
+
+    @classmethod
+    def of(cls, declared: Any) -> Definition:
+        """Reads a class or a decorated function; errors name the service and its location."""
+        service = service_class_of(declared)
+        # Services of Zato have declaration rules of their own.
+        read = getattr(service, "_read_declaration", read_class_declaration)
+        with _with_location(service):
+            sio, models = read(service)
+            _refuse_unawaited_hooks(service)
+        return cls(service, service.service_name, sio, models)
+
+    @functools.cached_property
+    def is_async(self) -> bool:
+        """Whether the handler is a coroutine."""
+        return inspect.iscoroutinefunction(self.cls.handle)
+
+    def to_proto(self) -> service_pb2.ServiceDeclaration:
+        """Encodes it for the contract; errors name the service and its location."""
+        with _with_location(self.cls):
+            return self._proto()
+
+    def _proto(self) -> service_pb2.ServiceDeclaration:
+        cls = self.cls
+        options = service_pb2.ServiceOptions(
+            idempotent=cls.idempotent,
+            concurrency=cls.concurrency,
+            queue_length=cls.queue_length,
+            pending_limit=cls.pending_limit,
+        )
+        for name in ("timeout", "attempt_timeout", "retention", "failure_retention"):
+            value = getattr(cls, name)
+            if value is not None:
+                getattr(options, name).CopyFrom(duration(value, name))
+        if cls.retry_policy is not None:
+            options.retry_policy.CopyFrom(cls.retry_policy.to_proto())
+        document = (cls.__dict__.get("__doc__") or "").strip().partition("\n")[0]
+        return service_pb2.ServiceDeclaration(
+            name=self.name,
+            description=cls.description or document,
+            sio=self.sio.to_proto(),
+            options=options,
+        )
+
+    @functools.cached_property
+    def _local_sio(self) -> Sio:
+        """The part of the declaration that no node validates."""
+        return local_part(self.sio)
+
+    def _check_local_input(self, payload: Any) -> Any:
+        """Validates the part of the input that no node validates."""
+        if self._local_sio.input is None:
+            return payload
+        found = check_input(self._local_sio, payload)
+        # By the whole declaration: it knows whether a quoted value may be a secret.
+        return validated_input(self.sio, payload).value if found.violations else found.value
+
+    def _check_local_output(self, value: Any) -> Any:
+        """Validates the part of the output that no node validates; documents are not validated."""
+        if not isinstance(value, (dict, list)) or self._local_sio.output is None:
+            return value
+        found = check_output(self._local_sio, value)
+        # Adds the violations that the node would find: the value is never sent to it.
+        return validated_output(self.sio, value).value if found.violations else found.value
+
+    @functools.cached_property
+    def _translate_info(self) -> Callable[[InvocationInfo], Operation[InvocationInfo]] | None:
+        """The hook of Zato's services that translates the input of callbacks."""
+        translate: Callable[[InvocationInfo], Operation[InvocationInfo]] | None = getattr(
+            self.cls, "_translate_info", None
+        )
+        return translate
+
+    def instantiate(self, info: InvocationInfo, platform: Platform) -> Service:
+        """Creates the handler of an invocation."""
+        payload = info.raw
+        if info.data_format is DataFormat.JSON and isinstance(payload, (str, bytes)):
+            payload = parse_json(payload)
+        self.cls._check_payload(payload)
+        value = to_python_types(self.sio.input, self._check_local_input(payload))
+        value = self.cls._convert_input(self.sio.input, value)
+        model = self.models.get("input")
+        if model is not None:
+            value = build_instance(model, value)
+        service = self.cls.__new__(self.cls)
+        service.is_async = self.is_async  # type: ignore[misc]
+        request = Request(info, Bunch.of(payload), value)
+        service._bind(info, platform, request, HandlerResponse(self.sio.output))
+        init = self.cls.__init__
+        if init is not object.__init__:
+            init(service)
+        return service
+
+    def run(self, info: InvocationInfo, platform: Platform) -> tuple[Any, Service]:
+        """Runs a handler that is a function; returns the response as a plain value."""
+        with LogContext(info):
+            if self._translate_info is not None:
+                info = drive(platform, self._translate_info(info))
+            service = self.instantiate(info, platform)
+            steps = lifecycle(service)
+            try:
+                hook = next(steps)
+                while True:
+                    try:
+                        result = hook()
+                        if type(result) is types.CoroutineType:
+                            result.close()
+                            raise TypeError(_unawaited_message(hook.__name__))
+                    except BaseException as error:
+                        hook = steps.throw(error)
+                    else:
+                        hook = steps.send(result)
+            except StopIteration as end:
+                return self._check_local_output(end.value), service
+
+    async def run_async(self, info: InvocationInfo, platform: Platform) -> tuple[Any, Service]:
+        """Runs a handler that is a coroutine."""
+        with LogContext(info):
+            if self._translate_info is not None:
+                info = await drive_async(platform, self._translate_info(info))
+            service = self.instantiate(info, platform)
+            steps = lifecycle(service)
+            try:
+                hook = next(steps)
+                while True:
+                    try:
+                        result = hook()
+                        if inspect.isawaitable(result):
+                            result = await result
+                    except BaseException as error:
+                        hook = steps.throw(error)
+                    else:
+                        hook = steps.send(result)
+            except StopIteration as end:
+                return self._check_local_output(end.value), service
+
+
+def describe_class(cls: type[Service]) -> str:
+    """Describes a service in error messages: its name, its class and its file."""
+    where = f"{cls.__module__}.{cls.__qualname__}"
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return f"`{cls.service_name}` (`{where}`{f' in {file}' if file else ''})"
+
+
+@contextlib.contextmanager
+def _with_location(cls: type[Service]) -> Iterator[None]:
+    """Prefixes errors of a declaration with its service."""
+    try:
+        yield
+    except Exception as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{describe_class(cls)}: {error}") from error
+
+
+def _refuse_unawaited_hooks(cls: type[Service]) -> None:
+    if inspect.iscoroutinefunction(cls.handle):
+        return
+    for name in _HOOKS:
+        if inspect.iscoroutinefunction(getattr(cls, name)):
+            raise TypeError(_unawaited_message(name))
+
+
+def _unawaited_message(name: str) -> str:
+    return f"`{name}` is a coroutine and `handle` is a function: it would never be awaited"

@@ -1,0 +1,1 @@
+"""The worker: the connection to a node, dispatches, and the threads that run handlers."""

@@ -1,0 +1,206 @@
+"""The worker: serves the services of this process to a node."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cidery._errors.exceptions import CideryError, NotFound
+from cidery._errors.status_details import to_failure
+from cidery._protocol import channel
+from cidery._service.decorator import F, service
+from cidery._service.definition import Definition, describe_class
+from cidery._worker.connection import Connection
+from cidery._worker.dispatch import DispatchPlatform, info_from_dispatch, run_handler
+from cidery._worker.handler_loop import HandlerLoop
+from cidery._worker.thread_pool import ThreadPool
+from cidery.v1 import worker_pb2
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_log = logging.getLogger("cidery.worker")
+
+# The largest message that it accepts: the payload limit of a node, and an envelope.
+_MAX_MESSAGE_BYTES = 17 << 20
+_SERVICE_PATH = re.compile(r"/services/(\d+)(/.*)?$")
+_CAPABILITIES = (
+    worker_pb2.CAPABILITY_RESUME,
+    worker_pb2.CAPABILITY_CANCEL,
+    worker_pb2.CAPABILITY_HAND_BACK,
+    worker_pb2.CAPABILITY_DRAIN,
+    worker_pb2.CAPABILITY_LATER,
+    worker_pb2.CAPABILITY_BATCHING,
+)
+
+
+class Worker:
+    """Serves services to a node.
+
+    `node` is `host:port`, by default `CIDERY_NODE`. `max_in_flight` limits concurrent dispatches;
+    one that waits for a nested call does not count. `drain` is the time that running handlers have
+    when the worker stops; dispatches that are unfinished by then are handed back to the node.
+    """
+
+    def __init__(
+        self,
+        *services: Any,
+        node: str | None = None,
+        api_key: str | None = None,
+        name: str = "",
+        build_id: str = "",
+        max_in_flight: int = 100,
+        drain: float = 30.0,
+    ) -> None:
+        self.node = channel.address(node)
+        self._api_key = api_key
+        self._name = name or f"worker-{os.getpid()}"
+        self._build_id = build_id
+        self._max_in_flight = max(max_in_flight, 1)
+        self._drain = drain
+        self._definitions: dict[str, Definition] = {}
+        self._connection: Connection | None = None
+        self._threads = ThreadPool("cidery-handler")
+        self._handler_loop = HandlerLoop()
+        for each in services:
+            self.add(each)
+
+    def add(self, declared: Any) -> Worker:
+        """Adds a service: a class or a decorated function."""
+        definition = Definition.of(declared)
+        if definition.name in self._definitions:
+            raise ValueError(f"there are two services named `{definition.name}`")
+        self._definitions[definition.name] = definition
+        for companion in definition.cls._companions:
+            if companion.service_name not in self._definitions:
+                self.add(companion)
+        return self
+
+    def service(self, name: str | None = None, **options: Any) -> Callable[[F], F]:
+        """Declares a function as a service, and adds it."""
+
+        def decorate(function: F) -> F:
+            decorated = service(name, **options)(function)
+            self.add(decorated)
+            return decorated
+
+        return decorate
+
+    @property
+    def services(self) -> list[str]:
+        """The names of the services, sorted."""
+        return sorted(self._definitions)
+
+    @property
+    def id(self) -> str:
+        """The id that the node assigned; it changes when the session could not be resumed."""
+        return self._connection.worker_id if self._connection else ""
+
+    @property
+    def in_flight(self) -> int:
+        """The number of dispatches in flight."""
+        return self._connection.in_flight if self._connection else 0
+
+    def start(self, timeout: float = 30.0) -> Worker:
+        """Connects and serves. Returns once the node has welcomed the worker; raises its refusal.
+
+        A lost connection is reopened, and the dispatches in flight are kept. Starting a running
+        worker has no effect; a stopped one can be started again.
+        """
+        if self._connection is not None and self._connection.is_alive:
+            return self
+        hello = worker_pb2.Hello(
+            name=self._name,
+            services=[definition.to_proto() for definition in self._definitions.values()],
+            max_in_flight=self._max_in_flight,
+            capabilities=_CAPABILITIES,
+            build_id=self._build_id,
+            max_message_bytes=_MAX_MESSAGE_BYTES,
+        )
+        credentials = channel.credentials(self._api_key)
+        self._connection = Connection(self.node, hello, self._handle, credentials)
+        self._connection.start()
+        self._connection.welcomed.result(timeout)
+        return self
+
+    def stop(self, drain: float | None = None) -> None:
+        """Stops: accepts no dispatches, and waits for running handlers up to the drain time."""
+        connection = self._connection
+        if connection is not None and connection.is_alive:
+            connection.drain()
+            if not connection.wait_idle(self._drain if drain is None else drain):
+                connection.hand_back()
+            connection.close()
+            connection.join(timeout=10.0)
+        self._threads.close()
+        self._handler_loop.close()
+
+    def run(self) -> None:
+        """Serves until SIGTERM or SIGINT, then stops like `stop`."""
+        stop_requested = threading.Event()
+
+        def request_stop(number: int, _: FrameType | None) -> None:
+            _log.info("received %s: stopping", signal.Signals(number).name)
+            stop_requested.set()
+
+        before = {
+            number: signal.signal(number, request_stop)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            self.start()
+            stop_requested.wait()
+            self.stop()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def __enter__(self) -> Worker:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _refused_services(self, error: CideryError) -> dict[str, str]:
+        """The services that the node refused, by name, with the violations."""
+        names = list(self._definitions)
+        found: dict[str, list[str]] = {}
+        for violation in error.violations:
+            match = _SERVICE_PATH.match(violation.path)
+            if match and int(match[1]) < len(names):
+                reasons = str(dataclasses.replace(violation, path=match[2] or ""))
+                found.setdefault(names[int(match[1])], []).append(reasons)
+        return {
+            name: f"{describe_class(self._definitions[name].cls)}: {'; '.join(reasons)}"
+            for name, reasons in found.items()
+        }
+
+    def _handle(self, dispatch: worker_pb2.Dispatch, connection: Connection) -> Callable[[], None]:
+        """Runs the handler of a dispatch; returns a function that cancels it."""
+        token = dispatch.token
+        definition = self._definitions.get(dispatch.service)
+        if definition is None:
+            message = f"this worker does not serve `{dispatch.service}`"
+            failure = to_failure(NotFound(message, reason="SERVICE_UNKNOWN"))
+            connection.send_result(worker_pb2.DispatchResult(token=token, failure=failure))
+            return lambda: None
+        info = info_from_dispatch(dispatch)
+        platform = DispatchPlatform(connection, info, token, frozenset(self._definitions))
+        if not definition.is_async:
+            self._threads.submit(
+                lambda: connection.send_result(run_handler(definition, info, platform, token))
+            )
+            return platform.cancel
+        stop = self._handler_loop.run(definition, info, platform, token, connection)
+
+        def cancel() -> None:
+            platform.cancel()
+            stop()
+
+        return cancel

@@ -1,0 +1,109 @@
+"""`cidery.testing`: the harness without a node, and the fixtures with one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from cidery import (
+    Aborted,
+    Client,
+    Int,
+    InvalidArgument,
+    NotFound,
+    Progress,
+    Service,
+    Text,
+    service,
+    testing,
+)
+from cidery.testing import Node
+
+
+class Order(Service):
+    input = Int("cust_id"), "-note"
+    output = Text("name")
+    response_elem = "order"
+
+    def handle(self) -> None:
+        self.progress(0.5, "half", {"n": 1})
+        self.emit({"n": 1})
+        found = self.invoke("crm.lookup", cust_id=self.request.input.cust_id)
+        self.invoke_async("audit.record", {"cid": self.cid}, callback="audit.done", once="audit")
+        self.invoke_async("mail.send", {"to": found.name}, with_outcome=True)
+        self.response.payload.name = found.name
+        self.response.metadata["served-by"] = "test"
+
+
+def test_the_calls_of_a_service_are_recorded() -> None:
+    trial = testing.trial(
+        Order,
+        {"cust_id": "7", "zz": 1},
+        invokes={"crm.lookup": lambda payload: {"name": f"customer {payload.cust_id}"}},
+        cid="01890f5a-7b3c-7def-8123-456789abcdef",
+    )
+    assert trial.payload.order.name == "customer 7"
+    assert trial.metadata == {"served-by": "test"}
+    assert trial.ignored == ["zz"]
+    assert [(i.service, i.payload) for i in trial.invoked] == [("crm.lookup", {"cust_id": 7})]
+    audit, mail = trial.invoked_async
+    assert (audit.service, audit.callbacks, audit.with_outcome) == (
+        "audit.record",
+        ("audit.done",),
+        False,
+    )
+    assert audit.request.idempotency_key.endswith(f"/{Order.service_name}/audit")
+    assert (mail.payload, mail.with_outcome) == ({"to": "customer 7"}, True)
+    assert trial.items == [{"n": 1}]
+    assert trial.progress == [Progress(0.5, "half", {"n": 1})]
+
+
+def test_nested_calls_can_fail_or_run_another_service() -> None:
+    class Lookup(Service):
+        name = "crm.lookup"
+
+        def handle(self) -> Any:
+            return {"name": self.request.payload.cust_id}
+
+    assert testing.run(Order, {"cust_id": 1}, invokes={"crm.lookup": Lookup}).order.name == "1"
+    with pytest.raises(Aborted):
+        testing.run(Order, {"cust_id": 1}, invokes={"crm.lookup": Aborted("again")})
+    with pytest.raises(NotFound, match="give its response in `invokes`"):
+        testing.run(Order, {"cust_id": 1})
+
+
+def test_an_invalid_input_is_refused() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        testing.run(Order, {"cust_id": []})
+    assert [(v.path, v.reason) for v in caught.value.violations] == [("/cust_id", "WRONG_TYPE")]
+
+
+def test_an_undeclared_exception_is_raised_unchanged() -> None:
+    class Breaks(Service):
+        def handle(self) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        testing.run(Breaks)
+
+
+def test_coroutine_handlers_run() -> None:
+    @service(input=Int("n"))
+    async def doubles(ctx: Service, request: Any) -> Any:
+        await asyncio.sleep(0)
+        told = await ctx.invoke("x", n=request.n)
+        return {"n": told.n * 2}
+
+    assert testing.run(doubles, {"n": 2}, invokes={"x": lambda payload: payload}) == {"n": 4}
+
+
+def test_the_fixtures_run_a_node_for_one_test(cidery_node: Node, cidery_client: Client) -> None:
+    assert cidery_client.node == cidery_node.address
+    assert cidery_client.invocations() == []
+    cid = cidery_client.invoke_async("cidery.echo", {"a": 1})
+    cidery_node.kill()
+    cidery_node.start()
+    # The accepted invocation is on disk.
+    assert cidery_client.with_options().result(cid, wait=20) == {"a": 1}
