@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use super::Output;
+use super::args::Output;
 use crate::codec::{json, payload};
 use crate::model::error::{Error, Kind, Result};
 use crate::model::payload::{Format, Payload};

@@ -38,13 +38,13 @@ pub(super) fn dispatch_token(transport: &MetadataMap) -> Option<&str> {
 }
 
 /// The status of an RPC that this version does not do yet.
-pub(super) fn not_yet(rpc: &str) -> Status {
+pub(super) fn unimplemented(rpc: &str) -> Status {
     let message = format!("`{rpc}` is not supported by this version yet");
     to_status(&Error::unimplemented(reason::NOT_SUPPORTED, message))
 }
 
 /// The CID that a caller brought, if any.
-pub(super) fn brought_cid(field: &str, text: &str) -> Result<Option<Cid>> {
+pub(super) fn parse_optional_cid(field: &str, text: &str) -> Result<Option<Cid>> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -56,7 +56,7 @@ pub(super) fn brought_cid(field: &str, text: &str) -> Result<Option<Cid>> {
 
 /// A CID that a caller has to name.
 pub(super) fn required_cid(field: &str, text: &str) -> Result<Cid> {
-    brought_cid(field, text)?.ok_or_else(|| {
+    parse_optional_cid(field, text)?.ok_or_else(|| {
         let violation = Violation::new(format!("/{field}"), "MISSING", "is required");
         Error::violations(reason::REQUEST_INVALID, vec![violation])
     })
@@ -140,7 +140,7 @@ pub(super) fn too_large(bytes: usize, limit: usize) -> Error {
 }
 
 /// Turns our failures into statuses.
-pub(super) fn answered<T>(result: Result<T>) -> Result<T, Status> {
+pub(super) fn into_status<T>(result: Result<T>) -> Result<T, Status> {
     result.map_err(|error| to_status(&error))
 }
 

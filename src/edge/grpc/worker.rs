@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::request::answered;
+use super::request::into_status;
 use crate::codec::convert::{PayloadOneof as _, progress_from_proto};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
@@ -180,14 +180,14 @@ impl WorkerService for WorkerApi {
             .get::<std::net::SocketAddr>()
             .map(ToString::to_string);
         let mut said = request.into_inner();
-        let hello = answered(self.hello(&mut said).await)?;
+        let hello = into_status(self.hello(&mut said).await)?;
         let joined = self.workers.join(hello, peer.unwrap_or_default()).await;
         let Connected {
             session,
             stream,
             outgoing,
             rhythm,
-        } = answered(joined)?;
+        } = into_status(joined)?;
         let (workers, invoker) = (self.workers.clone(), self.invoker.clone());
         let listens = listen(workers, invoker, session, stream, said, rhythm);
         self.invoker.tasks().spawn("worker", listens);

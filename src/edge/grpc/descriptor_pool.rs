@@ -1,4 +1,4 @@
-//! The files that reflection serves, by name and by what they declare.
+//! The descriptor pool of reflection: `.proto` files by name and by the symbols they declare.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,11 +9,11 @@ use tonic_reflection::pb::{v1, v1alpha};
 use crate::codec::proto::DESCRIPTORS;
 use crate::model::error::{Error, Result, reason};
 
-/// All files that reflection serves, by name and by what they declare.
+/// All files that reflection serves.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Files {
+pub(super) struct DescriptorPool {
     files: HashMap<String, File>,
-    /// Fully qualified names of services, methods, messages, fields, enums: where they are declared.
+    /// The file of each symbol, by its fully qualified name: services, methods, messages, fields and enums.
     symbols: HashMap<String, String>,
     pub(super) services: BTreeSet<String>,
 }
@@ -24,11 +24,11 @@ struct File {
     imports: Vec<String>,
 }
 
-impl Files {
-    /// The files of the contract: our own services, health, reflection itself, the well-known types, and `google/rpc`
-    /// for the details of failures.
-    pub(super) fn of_the_api() -> Result<Self> {
-        let mut files = Self::default();
+impl DescriptorPool {
+    /// The built-in files: the services of a node, health, reflection, the well-known types, and `google/rpc` for the
+    /// details of failures.
+    pub(super) fn built_in() -> Result<Self> {
+        let mut pool = Self::default();
         for set in [
             DESCRIPTORS,
             tonic_types::pb::FILE_DESCRIPTOR_SET,
@@ -38,21 +38,21 @@ impl Files {
             let set = FileDescriptorSet::decode(set)
                 .map_err(|error| Error::internal(reason::TRANSPORT, error.to_string()))?;
             for file in set.file {
-                files.add(&file, file.encode_to_vec());
+                pool.add(&file, file.encode_to_vec());
             }
         }
-        Ok(files)
+        Ok(pool)
     }
 
-    /// Adds a file in its encoded form, which may say more than is indexed here.
+    /// Adds an encoded file. Fields that the index does not read are kept.
     pub(super) fn add_encoded(&mut self, encoded: &[u8]) {
         match FileDescriptorProto::decode(encoded) {
             Ok(file) => self.add(&file, encoded.to_vec()),
-            Err(error) => tracing::error!(%error, "a descriptor of our own cannot be read"),
+            Err(error) => tracing::error!(%error, "cannot decode a generated descriptor"),
         }
     }
 
-    /// Adds a file, unless one of its name is there: two sets that both bring `any.proto` must not clash.
+    /// Adds a file, unless one of that name exists: two descriptor sets may both include `any.proto`.
     fn add(&mut self, file: &FileDescriptorProto, encoded: Vec<u8>) {
         let name = file.name().to_owned();
         if self.files.contains_key(&name) {
@@ -105,14 +105,14 @@ impl Files {
             .insert(format!("{prefix}{}", declared.name()), file.to_owned());
     }
 
-    /// A file and all it imports, importers first.
+    /// A file and all its imports, importing files first.
     pub(super) fn with_imports(&self, name: &str) -> Option<Vec<Vec<u8>>> {
         let mut names = vec![name];
         let mut found = Vec::new();
         let mut next = 0;
         while let Some(name) = names.get(next) {
             let file = self.files.get(*name);
-            // Only the file that was asked for must be there.
+            // Only the requested file must exist.
             if next == 0 && file.is_none() {
                 return None;
             }
@@ -128,7 +128,8 @@ impl Files {
         Some(found)
     }
 
-    pub(super) fn declaring(&self, symbol: &str) -> Option<Vec<Vec<u8>>> {
+    /// The file that declares a symbol, and all it imports.
+    pub(super) fn containing_symbol(&self, symbol: &str) -> Option<Vec<Vec<u8>>> {
         let symbol = symbol.trim_start_matches('.');
         self.with_imports(self.symbols.get(symbol)?)
     }
@@ -139,8 +140,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_api_is_whole_with_all_it_imports() {
-        let files = Files::of_the_api().unwrap();
+    fn the_built_in_files_include_all_their_imports() {
+        let pool = DescriptorPool::built_in().unwrap();
         for service in [
             "cidery.v1.InvocationService",
             "cidery.v1.DiscoveryService",
@@ -150,16 +151,19 @@ mod tests {
             "grpc.reflection.v1.ServerReflection",
             "grpc.reflection.v1alpha.ServerReflection",
         ] {
-            assert!(files.services.contains(service), "{service}");
+            assert!(pool.services.contains(service), "{service}");
         }
-        for file in files.files.values() {
+        for file in pool.files.values() {
             for import in &file.imports {
-                assert!(files.files.contains_key(import), "{import} is missing");
+                assert!(pool.files.contains_key(import), "{import} is missing");
             }
         }
-        assert!(files.declaring("google.rpc.BadRequest").is_some());
-        assert!(files.declaring("google.protobuf.Struct").is_some());
-        assert!(files.declaring("cidery.v1.InvokeRequest.payload").is_some());
-        assert!(files.declaring("nothing").is_none());
+        assert!(pool.containing_symbol("google.rpc.BadRequest").is_some());
+        assert!(pool.containing_symbol("google.protobuf.Struct").is_some());
+        assert!(
+            pool.containing_symbol("cidery.v1.InvokeRequest.payload")
+                .is_some()
+        );
+        assert!(pool.containing_symbol("nothing").is_none());
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::follow::follow;
-use super::input::{DocumentFormat, InputArgs};
-use super::printer::{Printer, Tone};
-use super::{NodeArgs, duration};
+use crate::app::cli::args::{NodeArgs, duration};
+use crate::app::cli::follow::follow;
+use crate::app::cli::input::{DocumentFormat, InputArgs};
+use crate::app::cli::printer::{Printer, Tone};
 use crate::model::call::{Call, DurableOptions, OnDeadline, Start};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
@@ -17,7 +17,7 @@ use crate::model::sio::{IGNORED_KEY, Ignored};
 
 /// Invokes a service and prints its response.
 #[derive(Args, Debug)]
-pub(super) struct Invoke {
+pub(in crate::app::cli) struct Invoke {
     /// The service.
     name: String,
     #[command(flatten)]
@@ -87,7 +87,7 @@ fn key_value(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 impl Invoke {
-    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let metadata: Metadata = self.metadata.into_iter().collect();
         let input = self.input.payload()?;
         let format = self.response_format.map(DocumentFormat::format);

@@ -1,10 +1,10 @@
-//! `InvokeBatch`: many invocations at once.
+//! `InvokeBatch`: accepts a batch of asynchronous invocations.
 
 use tonic::metadata::MetadataMap;
 
-use super::request::{self, brought_cid};
 use crate::codec::convert::duration_from_proto;
 use crate::codec::proto::v1;
+use crate::edge::grpc::request::{self, parse_optional_cid};
 use crate::engine::Invoker;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::Call;
@@ -12,7 +12,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::remote::hub::Workers;
 use crate::remote::wire::{self, given};
 
-/// Accepts a batch, for a caller from outside or for the handler of a worker.
+/// Accepts a batch, of an external caller or of a worker's handler.
 pub(super) async fn accept(
     invoker: &Invoker,
     workers: &Workers,
@@ -21,7 +21,7 @@ pub(super) async fn accept(
 ) -> Result<AcceptedGroup> {
     invoker.check_batch_size(message.requests.len())?;
     let batch = Batch {
-        cid: brought_cid("cid", &message.cid)?,
+        cid: parse_optional_cid("cid", &message.cid)?,
         idempotency_key: given(message.idempotency_key),
         on_each: message.on_each,
         on_final: message.on_final,
@@ -34,7 +34,7 @@ pub(super) async fn accept(
     }
 }
 
-/// Reads the requests, with what is wrong with all of them.
+/// Decodes the requests. Violations of all of them are collected.
 fn calls(requests: Vec<v1::InvokeAsyncRequest>, transport: &MetadataMap) -> Result<Vec<Call>> {
     let (mut calls, mut violations) = (Vec::with_capacity(requests.len()), Vec::new());
     for (position, request) in requests.into_iter().enumerate() {
@@ -53,7 +53,7 @@ fn calls(requests: Vec<v1::InvokeAsyncRequest>, transport: &MetadataMap) -> Resu
 }
 
 fn call(mut message: v1::InvokeAsyncRequest, transport: &MetadataMap) -> Result<Call> {
-    let cid = brought_cid("cid", &message.cid)?;
-    let sent = request::metadata(std::mem::take(&mut message.metadata), transport)?;
-    wire::async_call(cid, message, sent)
+    let cid = parse_optional_cid("cid", &message.cid)?;
+    let metadata = request::metadata(std::mem::take(&mut message.metadata), transport)?;
+    wire::async_call(cid, message, metadata)
 }

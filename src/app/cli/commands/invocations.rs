@@ -1,11 +1,11 @@
 //! `cidery invocations`.
 
 use clap::Args;
-use prost_types::Timestamp;
 
-use super::NodeArgs;
-use super::filter::FilterArgs;
-use super::printer::Printer;
+use crate::app::cli::args::NodeArgs;
+use crate::app::cli::filter::FilterArgs;
+use crate::app::cli::names::{reason_name, service_name, state_name, time_value};
+use crate::app::cli::printer::Printer;
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::proto::v1;
 use crate::dict;
@@ -14,7 +14,7 @@ use crate::model::value::Value;
 
 /// Lists stored invocations, newest first.
 #[derive(Args, Debug)]
-pub(super) struct Invocations {
+pub(in crate::app::cli) struct Invocations {
     #[command(flatten)]
     filter: FilterArgs,
     /// How many at most.
@@ -25,7 +25,7 @@ pub(super) struct Invocations {
 }
 
 impl Invocations {
-    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let filter = self.filter.filter()?;
         let client = self.node.connect().await?;
         let found = client.invocations(filter, self.limit).await?;
@@ -53,21 +53,9 @@ fn as_json(invocation: &v1::Invocation) -> Value {
         "attempt": i64::from(invocation.attempt),
         "accepted": time_value(invocation.accept_time.as_ref()),
         "ended": time_value(invocation.end_time.as_ref()),
-        "why": why(invocation),
+        "why": reason_name(invocation),
     }
     .into()
-}
-
-/// An instant, as programs read it; null where there is none.
-pub(super) fn time_value(time: Option<&Timestamp>) -> Value {
-    let time = time.and_then(timestamp_from_proto);
-    time.map_or(Value::Null, |time| Value::Text(time.to_string()))
-}
-
-/// The name of a state, as people read it.
-pub(super) fn state_name(state: i32) -> String {
-    let state = v1::State::try_from(state).unwrap_or_default();
-    state.as_str_name().trim_start_matches("STATE_").to_owned()
 }
 
 fn row(invocation: &v1::Invocation) -> [String; 6] {
@@ -83,39 +71,6 @@ fn row(invocation: &v1::Invocation) -> [String; 6] {
         accepted
             .map(|time| format!("{time:.0}"))
             .unwrap_or_default(),
-        why(invocation),
+        reason_name(invocation),
     ]
-}
-
-/// The name of the service, as people read it: a group has none.
-pub(super) fn service_name(invocation: &v1::Invocation) -> &str {
-    match invocation.group {
-        Some(_) => "(group)",
-        None => &invocation.service,
-    }
-}
-
-/// Why it waits, or why it failed.
-pub(super) fn why(invocation: &v1::Invocation) -> String {
-    let pending = v1::PendingReason::try_from(invocation.pending_reason).unwrap_or_default();
-    if pending != v1::PendingReason::Unspecified {
-        return pending
-            .as_str_name()
-            .trim_start_matches("PENDING_REASON_")
-            .to_owned();
-    }
-    if invocation.waiting_for_completion {
-        return "WAITING_FOR_COMPLETION".to_owned();
-    }
-    if invocation.cancel_requested {
-        return "CANCEL_REQUESTED".to_owned();
-    }
-    match invocation
-        .outcome
-        .as_ref()
-        .and_then(|outcome| outcome.outcome.as_ref())
-    {
-        Some(v1::outcome::Outcome::Failure(failure)) => failure.reason.clone(),
-        _ => String::new(),
-    }
 }

@@ -2,15 +2,15 @@
 
 use clap::Args;
 
-use super::NodeArgs;
-use super::printer::Printer;
+use crate::app::cli::args::NodeArgs;
+use crate::app::cli::printer::Printer;
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::error::Result;
 
 /// Lists the services of a node.
 #[derive(Args, Debug)]
-pub(super) struct Services {
+pub(in crate::app::cli) struct Services {
     /// Only names that begin with this.
     #[arg(default_value = "")]
     prefix: String,
@@ -19,7 +19,7 @@ pub(super) struct Services {
 }
 
 impl Services {
-    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let services = self.node.connect().await?.services(&self.prefix).await?;
         if printer.is_json() {
             for service in services {

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::NodeArgs;
-use super::invocations::{service_name, state_name, time_value, why};
-use super::printer::Printer;
+use crate::app::cli::args::NodeArgs;
+use crate::app::cli::names::{reason_name, service_name, state_name, time_value};
+use crate::app::cli::printer::Printer;
 use crate::codec::convert::{
     PayloadOneof as _, failure_from_proto, format_from_proto, timestamp_from_proto,
 };
@@ -20,7 +20,7 @@ use crate::remote::Client;
 /// Tells the whole story of an invocation: its acceptance, each attempt, its outcome, what it
 /// came from and what it made.
 #[derive(Args, Debug)]
-pub(super) struct Explain {
+pub(in crate::app::cli) struct Explain {
     /// The invocation.
     cid: Cid,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub(super) struct Explain {
 }
 
 impl Explain {
-    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let client = self.node.connect().await?;
         let invocation = client.explain(self.cid).await?;
         let filter = v1::InvocationFilter {
@@ -87,7 +87,7 @@ fn for_people(
     children: &[v1::Invocation],
     members: &[v1::Invocation],
 ) {
-    let waits = why(invocation);
+    let waits = reason_name(invocation);
     let state = state_name(invocation.state);
     let waits = match waits.as_str() {
         "" => String::new(),
@@ -125,7 +125,7 @@ fn for_people(
         ));
         for member in members {
             let (place, state) = (member.group_position, state_name(member.state));
-            let why = Some(why(member)).filter(|why| *why != state);
+            let why = Some(reason_name(member)).filter(|why| *why != state);
             let why = why.unwrap_or_default();
             let line = format!(
                 "  {place}  {}  {}  {state} {why}",
@@ -201,7 +201,7 @@ fn for_programs(
             "cid": member.cid.as_str(),
             "service": member.service.as_str(),
             "state": state_name(member.state),
-            "why": text(&why(member)),
+            "why": text(&reason_name(member)),
         })
     });
     let group = invocation.group.as_ref().map(|group| {
@@ -217,7 +217,7 @@ fn for_programs(
         "cid": invocation.cid.as_str(),
         "service": text(&invocation.service),
         "state": state_name(invocation.state),
-        "why": text(&why(invocation)),
+        "why": text(&reason_name(invocation)),
         "input": input(invocation).unwrap_or_default(),
         "accept_time": time_value(invocation.accept_time.as_ref()),
         "end_time": time_value(invocation.end_time.as_ref()),
@@ -301,7 +301,7 @@ fn story(invocation: &v1::Invocation) -> Vec<(String, String)> {
         ));
     } else {
         let due = at(invocation.start_time.as_ref());
-        match (why(invocation).as_str(), invocation.state()) {
+        match (reason_name(invocation).as_str(), invocation.state()) {
             ("HELD", _) => story.push((String::new(), "is held: retry or cancel it".to_owned())),
             (_, v1::State::Pending) => story.push((due, "is due".to_owned())),
             _ if invocation.waiting_for_completion => {

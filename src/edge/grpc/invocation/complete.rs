@@ -1,4 +1,4 @@
-//! `CompleteInvocation`: the outcome of an invocation comes from outside.
+//! `CompleteInvocation`: async completion by an external caller.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use crate::model::payload::{Payload, Reply};
 use crate::remote::hub::Workers;
 use crate::remote::wire;
 
-/// How long an outcome waits for a worker to say that it answers later.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How often is looked for that.
-const PAUSE: Duration = Duration::from_millis(2);
+/// How long a completion waits for the worker to return the dispatch as "later".
+const DISPATCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the dispatch is checked meanwhile.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Gives the outcome.
+/// Completes an invocation with an outcome.
 ///
 /// # Errors
 ///
@@ -47,10 +47,10 @@ pub(super) async fn complete(
             metadata: metadata_from_proto(message.metadata)?,
         }),
     };
-    // A handler may give its token away before its worker says "later".
-    let until = Instant::now() + PATIENCE;
+    // A handler may hand out its token before its worker returns the dispatch: until then the attempt still runs.
+    let until = Instant::now() + DISPATCH_TIMEOUT;
     while workers.context(&token).is_ok() && Instant::now() < until {
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     let state = invoker.complete(cid, &token, outcome).await?;
     Ok(v1::CompleteInvocationResponse {

@@ -2,13 +2,13 @@
 
 use clap::{Args, Subcommand};
 
-use super::NodeArgs;
-use super::printer::{Printer, Tone};
+use crate::app::cli::args::NodeArgs;
+use crate::app::cli::printer::{Printer, Tone};
 use crate::model::error::Result;
 
 /// Looks after one service.
 #[derive(Args, Debug)]
-pub(super) struct Service {
+pub(in crate::app::cli) struct Service {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -25,7 +25,7 @@ enum Verb {
 }
 
 impl Service {
-    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let Verb::Forget { name, node } = self.verb;
         node.connect().await?.forget_service(&name).await?;
         printer.note(Tone::Good, &format!("{name}  forgotten"));

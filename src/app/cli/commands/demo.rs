@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::LogArgs;
-use super::follow::show;
-use super::printer::{Printer, Tone};
-use super::serve::Signals;
+use crate::app::cli::args::LogArgs;
+use crate::app::cli::follow::show;
+use crate::app::cli::printer::{Printer, Tone};
+use crate::app::shutdown::Signals;
 use crate::app::{Node, telemetry};
 use crate::codec::{json, payload};
 use crate::dict;
@@ -20,7 +20,7 @@ use crate::remote::Client;
 
 /// Runs a node with services to play with, invokes them over gRPC as any client would, and stays up.
 #[derive(Args, Debug)]
-pub(super) struct Demo {
+pub(in crate::app::cli) struct Demo {
     /// Where to listen. Port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:24337", value_name = "HOST:PORT")]
     listen: SocketAddr,
@@ -32,7 +32,7 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         telemetry::init(self.log.log_format, &self.log.log);
         let mut signals = Signals::new()?;
         let node = Node::builder().listen(self.listen).demo().start().await?;

@@ -3,18 +3,22 @@
 use clap::Args;
 use clap_complete::Shell;
 
-use super::printer::Printer;
+use crate::app::cli::printer::Printer;
 use crate::model::error::Result;
 
 /// Writes a completion script: `cidery completions bash > /etc/bash_completion.d/cidery`.
 #[derive(Args, Debug)]
-pub(super) struct Completions {
+pub(in crate::app::cli) struct Completions {
     /// The shell.
     shell: Shell,
 }
 
 impl Completions {
-    pub(super) fn run(&self, printer: &Printer, command: &mut clap::Command) -> Result<()> {
+    pub(in crate::app::cli) fn run(
+        &self,
+        printer: &Printer,
+        command: &mut clap::Command,
+    ) -> Result<()> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, command, "cidery", &mut script);
         printer.data(String::from_utf8_lossy(&script).trim_end());

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::follow::{follow, outcome};
-use super::printer::Printer;
-use super::{NodeArgs, duration};
+use crate::app::cli::args::{NodeArgs, duration};
+use crate::app::cli::follow::{follow, outcome};
+use crate::app::cli::printer::Printer;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 
 /// Prints what an invocation came to.
 #[derive(Args, Debug)]
-pub(super) struct ShowResult {
+pub(in crate::app::cli) struct ShowResult {
     /// The invocation.
     cid: Cid,
     /// Show what happened and what happens until it has ended.
@@ -26,7 +26,7 @@ pub(super) struct ShowResult {
 }
 
 impl ShowResult {
-    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let client = self.node.connect().await?;
         if self.follow {
             return follow(&client, self.cid, printer).await;

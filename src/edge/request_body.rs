@@ -1,4 +1,4 @@
-//! Request bodies with a time limit: half a request and then silence would otherwise wait for ever.
+//! Request bodies with a read timeout: without one, a caller that sends half a request would hold it forever.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,12 +13,13 @@ use tonic::Status;
 use crate::codec::status::to_status;
 use crate::model::error::{Error, reason};
 
-/// A request's body. The timer is made when the first frame has to be waited for: most requests arrive whole.
+/// The body of a request. The timer starts with the first frame that is not ready: most requests arrive whole and need
+/// none.
 #[derive(Debug)]
 pub(super) struct RequestBody {
     inner: Incoming,
     timer: Timer,
-    /// How long the request may take to arrive.
+    /// How long the whole body may take to arrive.
     timeout: Duration,
 }
 
@@ -30,7 +31,7 @@ enum Timer {
 }
 
 impl RequestBody {
-    /// A body that has to arrive in time; `None` for that of a stream which lasts.
+    /// Wraps a body. `None`: no timeout, for long-lived streams.
     pub(super) fn new(inner: Incoming, timeout: Option<Duration>) -> Self {
         Self {
             inner,
@@ -49,7 +50,7 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
-            return Poll::Ready(frame.map(|frame| frame.map_err(|error| broken(&error))));
+            return Poll::Ready(frame.map(|frame| frame.map_err(|error| aborted(&error))));
         }
         if matches!(self.timer, Timer::Unarmed) {
             self.timer = Timer::Armed(Box::pin(tokio::time::sleep(self.timeout)));
@@ -58,7 +59,7 @@ impl Body for RequestBody {
             Timer::Armed(sleep) => {
                 ready!(sleep.as_mut().poll(cx));
                 self.timer = Timer::Off;
-                Poll::Ready(Some(Err(incomplete(self.timeout))))
+                Poll::Ready(Some(Err(timed_out(self.timeout))))
             }
             Timer::Off | Timer::Unarmed => Poll::Pending,
         }
@@ -73,12 +74,12 @@ impl Body for RequestBody {
     }
 }
 
-fn broken(error: &hyper::Error) -> Status {
-    let message = format!("the request broke off: {error}");
+fn aborted(error: &hyper::Error) -> Status {
+    let message = format!("the request was aborted: {error}");
     to_status(&Error::cancelled(reason::REQUEST_INCOMPLETE, message))
 }
 
-fn incomplete(timeout: Duration) -> Status {
+fn timed_out(timeout: Duration) -> Status {
     let ms = timeout.as_millis();
     let message = format!("the request did not arrive within {ms} ms");
     let error = Error::deadline_exceeded(reason::REQUEST_INCOMPLETE, message);

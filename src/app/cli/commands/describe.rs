@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::NodeArgs;
-use super::printer::Printer;
+use crate::app::cli::args::NodeArgs;
+use crate::app::cli::printer::Printer;
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::json;
 use crate::codec::proto::v1;
@@ -15,7 +15,7 @@ use crate::model::value::{Dict, Value};
 
 /// Describes a service: what it does, what goes in and comes out, its options, how to call it.
 #[derive(Args, Debug)]
-pub(super) struct Describe {
+pub(in crate::app::cli) struct Describe {
     /// The service.
     name: String,
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub(super) struct Describe {
 }
 
 impl Describe {
-    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let service = self.node.connect().await?.describe(&self.name).await?;
         let facts = facts(&service);
         if printer.is_json() {

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::printer::{Printer, Tone};
-use super::{LogArgs, bytes, duration};
+#[cfg(feature = "sqlite")]
+use crate::app::cli::args::bytes;
+use crate::app::cli::args::{LogArgs, duration};
+use crate::app::cli::printer::{Printer, Tone};
+use crate::app::shutdown::Signals;
 use crate::app::{Node, NodeHandle, telemetry};
-use crate::model::error::{Error, Result};
+use crate::model::error::Result;
 
 /// Runs a node until it is told to stop (SIGTERM, SIGINT); a second signal ends it at once.
 #[derive(Args, Debug)]
-pub(super) struct Serve {
+pub(in crate::app::cli) struct Serve {
     /// Where to listen. Port 0 takes a free one.
     #[arg(
         long,
@@ -62,7 +65,7 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         telemetry::init(self.log.log_format, &self.log.log);
         let mut builder = Node::builder().listen(self.listen).drain(self.drain);
         #[cfg(feature = "sqlite")]
@@ -118,39 +121,4 @@ fn announce(node: &NodeHandle, printer: &Printer) {
         &format!("  cidery invoke cidery.ping{options}"),
     );
     printer.note(Tone::Quiet, &format!("  grpcurl -plaintext {address} list"));
-}
-
-/// The signals that stop a node.
-pub(super) struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    pub(super) fn new() -> Result<Self> {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let terminate = signal(SignalKind::terminate()).map_err(|error| {
-                Error::internal("SIGNALS_FAILED", "cannot wait for signals").with_source(error)
-            })?;
-            Ok(Self { terminate })
-        }
-        #[cfg(not(unix))]
-        Ok(Self {})
-    }
-
-    /// The name of the next one.
-    pub(super) async fn next(&mut self) -> &'static str {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = tokio::signal::ctrl_c() => "SIGINT",
-        }
-        #[cfg(not(unix))]
-        {
-            let _ = tokio::signal::ctrl_c().await;
-            "Ctrl-C"
-        }
-    }
 }

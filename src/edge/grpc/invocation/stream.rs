@@ -1,4 +1,4 @@
-//! The result stream: `StreamResults`.
+//! `StreamResults`: a server stream of the events of invocations.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -19,12 +19,12 @@ use crate::engine::{FollowRequest, Follower, FollowerEvent, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 
-/// What one call of `StreamResults` answers with.
+/// The response stream of one `StreamResults` call.
 pub struct ResultStream {
-    /// CIDs that are none: one event each, before everything else.
+    /// One `not_found` event for each malformed CID, sent before all others.
     invalid: VecDeque<v1::StreamResultsResponse>,
     next: Option<NextFuture>,
-    /// Rings at the caller's deadline, for callers that do not look at it themselves.
+    /// The caller's deadline, enforced here for clients that do not enforce it themselves.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -34,7 +34,7 @@ impl std::fmt::Debug for ResultStream {
     }
 }
 
-fn too_late() -> Status {
+fn deadline_exceeded() -> Status {
     let message = "the deadline of the stream passed; resume it with `after_sequences`";
     to_status(&Error::deadline_exceeded(
         reason::DEADLINE_EXCEEDED,
@@ -57,17 +57,20 @@ impl ResultStream {
             wait_for_accept,
         } = message;
         if cids.is_empty() {
-            let violation = Violation::new("/cids", "MISSING", "name at least one CID");
+            let violation = Violation::new("/cids", "MISSING", "must have at least one CID");
             return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
         }
         let limit = invoker.limits().stream_cids;
         if cids.len() > limit {
-            let message = format!("{} CIDs on one stream; the limit is {limit}", cids.len());
+            let message = format!(
+                "{} CIDs on one stream, more than the limit of {limit}",
+                cids.len()
+            );
             return Err(Error::invalid_argument(reason::STREAM_LIMIT, message)
                 .with_info("stream_cids", limit));
         }
         let (cids, invalid) = parse(cids, &after_sequences);
-        // Of members of groups; what is no CID is nobody's.
+        // Sequences of group members too; malformed CIDs are skipped.
         let seen = after_sequences.iter();
         let seen = seen.filter_map(|(text, seen)| Some((Cid::parse(text).ok()?, *seen)));
         let follower = invoker.follow(FollowRequest {
@@ -84,7 +87,7 @@ impl ResultStream {
     }
 }
 
-/// The CIDs with where to begin, and a `not_found` for each that is none.
+/// The CIDs with the sequence to resume after, and a `not_found` event for each malformed one.
 fn parse(
     cids: Vec<String>,
     after: &HashMap<String, u64>,
@@ -150,7 +153,7 @@ impl Stream for ResultStream {
             if let Some(deadline) = &mut self.deadline {
                 ready!(deadline.as_mut().poll(cx));
                 self.next = None;
-                return Poll::Ready(Some(Err(too_late())));
+                return Poll::Ready(Some(Err(deadline_exceeded())));
             }
             return Poll::Pending;
         };

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::NodeArgs;
-use super::printer::Printer;
+use crate::app::cli::args::NodeArgs;
+use crate::app::cli::printer::Printer;
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::proto::v1;
 use crate::dict;
@@ -11,13 +11,13 @@ use crate::model::error::Result;
 
 /// Lists the workers that are connected to a node.
 #[derive(Args, Debug)]
-pub(super) struct Workers {
+pub(in crate::app::cli) struct Workers {
     #[command(flatten)]
     node: NodeArgs,
 }
 
 impl Workers {
-    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let workers = self.node.connect().await?.workers().await?;
         if printer.is_json() {
             for worker in workers {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::NodeArgs;
-use super::printer::{Printer, Tone};
+use crate::app::cli::args::NodeArgs;
+use crate::app::cli::printer::{Printer, Tone};
 use crate::codec::convert::sio_from_proto;
 use crate::codec::typed::{Directory, ProtoFile, proto_file};
 use crate::model::error::{Error, Result, reason};
@@ -16,33 +16,33 @@ use crate::model::sio::Sio;
 const API: [(&str, &str); 6] = [
     (
         "cidery/v1/admin.proto",
-        include_str!("../../../proto/cidery/v1/admin.proto"),
+        include_str!("../../../../proto/cidery/v1/admin.proto"),
     ),
     (
         "cidery/v1/discovery.proto",
-        include_str!("../../../proto/cidery/v1/discovery.proto"),
+        include_str!("../../../../proto/cidery/v1/discovery.proto"),
     ),
     (
         "cidery/v1/invocation.proto",
-        include_str!("../../../proto/cidery/v1/invocation.proto"),
+        include_str!("../../../../proto/cidery/v1/invocation.proto"),
     ),
     (
         "cidery/v1/outcome.proto",
-        include_str!("../../../proto/cidery/v1/outcome.proto"),
+        include_str!("../../../../proto/cidery/v1/outcome.proto"),
     ),
     (
         "cidery/v1/service.proto",
-        include_str!("../../../proto/cidery/v1/service.proto"),
+        include_str!("../../../../proto/cidery/v1/service.proto"),
     ),
     (
         "cidery/v1/worker.proto",
-        include_str!("../../../proto/cidery/v1/worker.proto"),
+        include_str!("../../../../proto/cidery/v1/worker.proto"),
     ),
 ];
 
 /// Writes what a node serves for other tools.
 #[derive(Args, Debug)]
-pub(super) struct Export {
+pub(in crate::app::cli) struct Export {
     #[command(subcommand)]
     what: What,
 }
@@ -74,7 +74,7 @@ struct Proto {
 }
 
 impl Export {
-    pub(super) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let What::Proto(proto) = self.what;
         proto.run(printer).await
     }
