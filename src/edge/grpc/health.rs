@@ -16,7 +16,7 @@ use crate::codec::proto::health::health_server::Health;
 use crate::engine::Invoker;
 use crate::model::error::Result;
 
-/// How often a watch polls the status, for changes that send no notification (a failing disk).
+/// How often a watch polls the status, for changes without a notification, such as a failing disk.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Whether the node serves. Its start and stop set it.
@@ -58,15 +58,17 @@ impl HealthApi {
 
     /// The status of a service, or of the node for the empty name. An unknown name is an error.
     fn status(&self, service: &str) -> Result<ServingStatus> {
-        if !service.is_empty() {
-            self.invoker.service(service)?;
-        }
+        let is_served = service.is_empty() || self.invoker.service(service)?.is_served;
+        Ok(self.combine(is_served))
+    }
+
+    /// A service serves while the node itself does, and its handler runs in the node or a worker is connected for it.
+    fn combine(&self, is_served: bool) -> ServingStatus {
         let is_store_healthy = self.invoker.store().health().is_ok();
-        Ok(if is_store_healthy && *self.serving.0.borrow() {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        })
+        match is_served && is_store_healthy && *self.serving.0.borrow() {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        }
     }
 
     async fn send_changes(
@@ -127,14 +129,11 @@ impl Health for HealthApi {
         &self,
         _: Request<health::HealthListRequest>,
     ) -> Result<Response<health::HealthListResponse>, Status> {
-        let names = self.invoker.services();
-        let names = names
-            .iter()
-            .map(|service| service.definition.name().as_str());
-        let mut statuses = HashMap::new();
-        for name in names.chain([""]) {
-            statuses.insert(name.to_owned(), response(into_status(self.status(name))?));
-        }
+        let mut statuses = HashMap::from([(String::new(), response(self.combine(true)))]);
+        statuses.extend(self.invoker.services().into_iter().map(|service| {
+            let name = service.definition.name().to_string();
+            (name, response(self.combine(service.is_served)))
+        }));
         Ok(Response::new(health::HealthListResponse { statuses }))
     }
 
