@@ -346,6 +346,16 @@ impl Invoker {
         route.is_some_and(|route| route.gate.pool().is_none() && !route.gives_way())
     }
 
+    /// The definition of a service, without its status.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the nearest names.
+    pub fn definition(&self, name: &str) -> Result<Arc<Definition>> {
+        let route = self.0.routes.find(name)?;
+        Ok(Arc::clone(&route.definition))
+    }
+
     /// One service.
     ///
     /// # Errors

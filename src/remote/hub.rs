@@ -123,7 +123,7 @@ impl Workers {
         let mut waiting = Vec::new();
         for service in invoker.store().services_with_pending().await? {
             // Whoever served it is not here yet, or never again: its work can be listed, cancelled, and expires.
-            if invoker.service(service.as_str()).is_err() {
+            if invoker.definition(service.as_str()).is_err() {
                 let declaration = v1::ServiceDeclaration {
                     name: service.to_string(),
                     ..v1::ServiceDeclaration::default()

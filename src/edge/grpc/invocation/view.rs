@@ -25,10 +25,10 @@ pub(super) fn to_proto(
 /// Masks the secrets of an outcome: lists show them masked, `GetInvocation` of a single CID does not.
 pub(super) fn mask_outcome(invoker: &Invoker, found: &mut InvocationView) {
     let service = found.invocation.request.service.as_str();
-    let Ok(service) = invoker.service(service) else {
+    let Ok(definition) = invoker.definition(service) else {
         return;
     };
-    let sio = service.definition.declaration();
+    let sio = definition.declaration();
     if let Some(last) = found.invocation.events.last_mut()
         && sio.has_secrets()
         && let EventKind::Succeeded(reply) = &mut Arc::make_mut(last).kind
@@ -41,10 +41,10 @@ pub(super) fn mask_outcome(invoker: &Invoker, found: &mut InvocationView) {
 /// Masks the secrets of an input: only the handler reads them.
 fn mask_input(invoker: &Invoker, found: &mut InvocationView) {
     let request = &mut found.invocation.request;
-    let Ok(service) = invoker.service(request.service.as_str()) else {
+    let Ok(definition) = invoker.definition(request.service.as_str()) else {
         return;
     };
-    let sio = service.definition.declaration();
+    let sio = definition.declaration();
     if sio.has_secrets() {
         let masked = sio::masked_input(sio, request.input.clone());
         Arc::make_mut(request).input = masked;
