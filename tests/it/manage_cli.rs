@@ -194,6 +194,36 @@ async fn operators_see_groups_and_their_members() {
     assert!(json.contains("\"ended\":2"), "{json}");
 }
 
+/// The full view and `explain` distinguish callbacks from the invocations that the handler made.
+#[tokio::test(flavor = "multi_thread")]
+async fn callbacks_are_listed_apart_from_children() {
+    use cidery::model::call::Call;
+    let server = Server::start(&[]);
+    let client = cidery::Client::connect(&server.address).await.unwrap();
+    let mut call = Call::new("invoking.in-background", ());
+    call.durable().callbacks = vec!["cidery.echo".to_owned()];
+    let cid = client.invoke_async(call).await.unwrap().cid;
+    crate::support::ended(&client, cid).await;
+    let invocation = client.explain(cid).await.unwrap();
+    let [child] = invocation.child_cids.as_slice() else {
+        panic!("{:?}", invocation.child_cids);
+    };
+    let [callback] = invocation.callback_cids.as_slice() else {
+        panic!("{:?}", invocation.callback_cids);
+    };
+    let history = stdout(&server.run(&["explain", &cid.to_string()]));
+    let (_, lists) = history.split_once("\nchildren:\n").unwrap();
+    let (children, callbacks) = lists.split_once("\ncallbacks:\n").unwrap();
+    assert!(
+        children.contains(child) && !children.contains(callback),
+        "{history}"
+    );
+    assert!(
+        callbacks.contains(callback) && !callbacks.contains(child),
+        "{history}"
+    );
+}
+
 /// A service that nobody serves any more is remembered, also by the next node, until somebody forgets it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_is_forgotten_when_an_operator_says_so() {

@@ -134,16 +134,29 @@ fn for_people(
             printer.data(line.trim_end());
         }
     }
-    if !children.is_empty() {
-        printer.data("\nmade:");
-        for child in children {
-            let state = state_name(child.state);
-            let why = match child.in_reply_to.as_str() {
-                "" => "",
-                _ => "  callback",
-            };
-            printer.data(&format!("  {}  {}  {state}{why}", child.cid, child.service));
-        }
+    let is_callback = |child: &&v1::Invocation| !child.in_reply_to.is_empty();
+    print_list(
+        printer,
+        "children",
+        children.iter().filter(|child| !is_callback(child)),
+    );
+    print_list(printer, "callbacks", children.iter().filter(is_callback));
+}
+
+/// Prints invocations under a title, unless there are none.
+fn print_list<'a>(
+    printer: &Printer,
+    title: &str,
+    invocations: impl Iterator<Item = &'a v1::Invocation>,
+) {
+    let mut invocations = invocations.peekable();
+    if invocations.peek().is_some() {
+        printer.data(&format!("\n{title}:"));
+    }
+    for invocation in invocations {
+        let (cid, service) = (&invocation.cid, &invocation.service);
+        let state = state_name(invocation.state);
+        printer.data(&format!("  {cid}  {service}  {state}"));
     }
 }
 

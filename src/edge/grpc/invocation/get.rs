@@ -74,12 +74,29 @@ pub(super) async fn get(
     };
     let mut invocation = view::to_proto(invoker, found, full)?;
     if full {
-        let children = invoker.children(cid, MAX_CHILDREN).await?;
+        let (children, callbacks) = children(invoker, cid).await?;
         invocation.child_cids = children.iter().map(Cid::to_string).collect();
+        invocation.callback_cids = callbacks.iter().map(Cid::to_string).collect();
     }
     Ok(v1::GetInvocationResponse {
         invocation: Some(invocation),
     })
+}
+
+/// The invocations that the handler made, and the callbacks that were invoked with the outcome.
+async fn children(invoker: &Invoker, cid: Cid) -> Result<(Vec<Cid>, Vec<Cid>)> {
+    let (mut children, mut callbacks) = (Vec::new(), Vec::new());
+    for child in invoker.children(cid, MAX_CHILDREN).await? {
+        let is_callback = match invoker.store().get(child).await? {
+            Stored::Found(found) => found.request.terms.in_reply_to.is_some(),
+            _ => false,
+        };
+        match is_callback {
+            true => callbacks.push(child),
+            false => children.push(child),
+        }
+    }
+    Ok((children, callbacks))
 }
 
 /// Answers with one page of invocations. Secrets in their outcomes are masked.
