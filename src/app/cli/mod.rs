@@ -1,5 +1,6 @@
-//! The command line, `cidery VERB`: parses arguments and runs one command. Data is written to standard output, everything
-//! else to standard error.
+//! The command line, `cidery VERB`: parses arguments and runs one command.
+//!
+//! Data is written to standard output, everything else to standard error.
 
 mod args;
 mod commands;

@@ -1,4 +1,4 @@
-//! `cidery demo`: a node, and a client that shows what it can do.
+//! `cidery demo`: a node with demo services, and a client that calls them.
 
 use std::net::SocketAddr;
 
@@ -18,13 +18,13 @@ use crate::model::payload::Format;
 use crate::model::value::{Dict, Value};
 use crate::remote::Client;
 
-/// Runs a node with services to play with, invokes them over gRPC as any client would, and stays up.
+/// Run a node with demo services, invoke them over gRPC, and keep the node running.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Demo {
-    /// Where to listen. Port 0 takes a free one.
+    /// Address to listen on. Port 0: any free port.
     #[arg(long, default_value = "127.0.0.1:24337", value_name = "HOST:PORT")]
     listen: SocketAddr,
-    /// Ends when everything has been shown.
+    /// Exit after the demonstration.
     #[arg(long)]
     exit: bool,
     #[command(flatten)]
@@ -42,16 +42,19 @@ impl Demo {
             .unwrap_or_default();
         printer.data(&format!("listening on {address}"));
         let client = Client::connect(&address).await?;
-        let shown = Show { client, printer }.everything().await;
-        if shown.is_ok() {
-            lines_to_try(&address, printer);
+        let outcome = Show { client, printer }.everything().await;
+        if outcome.is_ok() {
+            print_examples(&address, printer);
             if !self.exit {
-                printer.note(Tone::Heading, "\nThe node stays up; Ctrl-C ends it.");
+                printer.note(
+                    Tone::Heading,
+                    "\nThe node keeps running; press Ctrl-C to stop it.",
+                );
                 signals.next().await;
             }
         }
         node.stop().await;
-        shown
+        outcome
     }
 }
 
@@ -66,7 +69,7 @@ impl Show<'_> {
         self.invoke("A typed service", "customer.get", dict! { "cust_id": 1 })
             .await?;
         self.invoke(
-            "A service that invokes another one and logs what it gets",
+            "A service that invokes another one and logs the response",
             "invoking.list-security",
             dict! {},
         )
@@ -83,13 +86,13 @@ impl Show<'_> {
         )
         .await?;
         self.follow(
-            "Items and progress of a service in the background",
+            "Items and progress of an asynchronous invocation",
             "demo.count",
             dict! { "to": 3 },
         )
         .await?;
         self.follow(
-            "A service that fails once and is tried again",
+            "A service that fails once and is retried",
             "demo.flaky",
             dict! { "failures": 1 },
         )
@@ -120,9 +123,9 @@ impl Show<'_> {
         Ok(value)
     }
 
-    /// The target of an asynchronous call runs under the CID that its caller was given.
+    /// The invoked service runs under the CID that its caller received.
     async fn in_background(&self) -> Result<()> {
-        let title = "A service that has another one run in the background";
+        let title = "A service that invokes another one asynchronously";
         let value = self
             .invoke(title, "invoking.in-background", dict! {})
             .await?;
@@ -140,7 +143,7 @@ impl Show<'_> {
         self.events(accepted.cid).await
     }
 
-    /// Shows the events of an invocation, by the names they have in the contract.
+    /// Prints the events of an invocation by their names in the proto.
     async fn events(&self, cid: Cid) -> Result<()> {
         self.printer.data(&format!("-> StreamResults {cid}"));
         let mut results = self.client.results(cid).await?;
@@ -158,7 +161,7 @@ impl Show<'_> {
     }
 
     async fn failure(&self) -> Result<()> {
-        self.heading("A name that nobody serves");
+        self.heading("An unknown service");
         self.request("Invoke", "customer.gte", &dict! {});
         match self
             .client
@@ -191,7 +194,7 @@ fn event_name(event: &crate::codec::proto::v1::stream_results_response::Event) -
     }
 }
 
-fn lines_to_try(address: &str, printer: &Printer) {
+fn print_examples(address: &str, printer: &Printer) {
     printer.data("\n== Try it yourself");
     for line in [
         format!("grpcurl -plaintext {address} list"),

@@ -13,10 +13,10 @@ use crate::dict;
 use crate::model::error::Result;
 use crate::model::value::{Dict, Value};
 
-/// Describes a service: what it does, what goes in and comes out, its options, how to call it.
+/// Describe a service: its input and output, its options, and examples of calls.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Describe {
-    /// The service.
+    /// Name of the service.
     name: String,
     #[command(flatten)]
     node: NodeArgs,
@@ -25,13 +25,13 @@ pub(in crate::app::cli) struct Describe {
 impl Describe {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let service = self.node.connect().await?.describe(&self.name).await?;
-        let facts = facts(&service);
+        let properties = properties(&service);
         if printer.is_json() {
-            printer.line(&Value::Dict(for_programs(facts, &service)));
+            printer.line(&Value::Dict(to_json(properties, &service)));
             return Ok(());
         }
-        let width = facts.keys().map(str::len).max().unwrap_or_default();
-        for (key, value) in facts.iter() {
+        let width = properties.keys().map(str::len).max().unwrap_or_default();
+        for (key, value) in properties.iter() {
             let text = value.as_text().map_or_else(|| plain(value), str::to_owned);
             printer.data(&format!("{key:width$}  {text}"));
         }
@@ -40,11 +40,11 @@ impl Describe {
             .unwrap_or_default()
             .sio
             .unwrap_or_default();
-        show_side(printer, "Input", sio.input.as_ref());
-        show_side(printer, "Output", sio.output.as_ref());
+        print_elements(printer, "Input", sio.input.as_ref());
+        print_elements(printer, "Output", sio.output.as_ref());
         printer.data("\nTry it:");
         for example in service.examples {
-            // Not indented: it is to be pasted as it is.
+            // Not indented, so that it can be pasted as it is.
             printer.data(&format!("\n# {}\n{}", example.tool, example.text));
         }
         Ok(())
@@ -55,11 +55,11 @@ fn plain(value: &Value) -> String {
     json::write(value).unwrap_or_default()
 }
 
-fn facts(service: &v1::ServiceDescription) -> Dict {
+fn properties(service: &v1::ServiceDescription) -> Dict {
     let declaration = service.declaration.clone().unwrap_or_default();
     let options = service.effective_options.unwrap_or_default();
     let retry = options.retry_policy.unwrap_or_default();
-    let mut facts = dict! {
+    let mut properties = dict! {
         "name": declaration.name,
         "description": declaration.description,
         "health": v1::ServiceHealth::try_from(service.health)
@@ -68,20 +68,20 @@ fn facts(service: &v1::ServiceDescription) -> Dict {
             .trim_start_matches("SERVICE_HEALTH_"),
     };
     if service.typed_method.is_empty() {
-        facts.insert(
+        properties.insert(
             "typed method",
             format!("none: {}", service.typed_method_note),
         );
     } else {
-        facts.insert("typed method", service.typed_method.as_str());
+        properties.insert("typed method", service.typed_method.as_str());
     }
     let sio = declaration.sio.unwrap_or_default();
     if !sio.response_elem.is_empty() {
-        facts.insert("response elem", sio.response_elem);
+        properties.insert("response elem", sio.response_elem);
     }
     match v1::UnknownKeys::try_from(sio.unknown_keys) {
-        Ok(v1::UnknownKeys::Keep) => drop(facts.insert("unknown keys", "kept")),
-        Ok(v1::UnknownKeys::Refuse) => drop(facts.insert("unknown keys", "refused")),
+        Ok(v1::UnknownKeys::Keep) => drop(properties.insert("unknown keys", "kept")),
+        Ok(v1::UnknownKeys::Refuse) => drop(properties.insert("unknown keys", "refused")),
         _ => {}
     }
     if let Some(csv) = sio.csv {
@@ -91,15 +91,15 @@ fn facts(service: &v1::ServiceDescription) -> Dict {
             "with a header"
         };
         let (delimiter, quote) = (csv.delimiter, csv.quote);
-        facts.insert(
+        properties.insert(
             "csv",
-            format!("{header}, `{delimiter}` between cells, `{quote}` around them"),
+            format!("{header}, delimiter `{delimiter}`, quote `{quote}`"),
         );
     }
-    let places = service.locations.iter().map(location).collect::<Vec<_>>();
-    facts.insert("served by", places.join(", "));
+    let locations = service.locations.iter().map(location).collect::<Vec<_>>();
+    properties.insert("served by", locations.join(", "));
     if sio.empty_strings == i32::from(v1::EmptyStrings::Absent) {
-        facts.insert("empty strings", "count as absent");
+        properties.insert("empty strings", "treated as absent");
     }
     for (key, value) in dict! {
         "running": service.running,
@@ -115,9 +115,9 @@ fn facts(service: &v1::ServiceDescription) -> Dict {
         "failure retention": time(options.failure_retention),
         "idempotent": options.idempotent,
     } {
-        facts.insert(key, value);
+        properties.insert(key, value);
     }
-    facts
+    properties
 }
 
 fn location(location: &v1::ServiceLocation) -> String {
@@ -141,22 +141,22 @@ fn location(location: &v1::ServiceLocation) -> String {
     format!("{place}{build}, declaration {hash}{since}, {running} running{away}")
 }
 
-/// What programs want beside the facts: the schemas, and the calls.
-fn for_programs(mut facts: Dict, service: &v1::ServiceDescription) -> Dict {
+/// JSON output: the properties, the schemas and the examples.
+fn to_json(mut properties: Dict, service: &v1::ServiceDescription) -> Dict {
     let schema = |text: &str| json::read(text.as_bytes()).unwrap_or_default();
-    facts.insert("input schema", schema(&service.input_schema));
-    facts.insert("output schema", schema(&service.output_schema));
+    properties.insert("input schema", schema(&service.input_schema));
+    properties.insert("output schema", schema(&service.output_schema));
     let examples = service.examples.iter();
     let examples: Dict = examples
         .map(|example| (example.tool.as_str(), Value::from(example.text.as_str())))
         .collect();
-    facts.insert("examples", examples);
-    facts
+    properties.insert("examples", examples);
+    properties
 }
 
-/// The elements of one side as a table, nested ones under their dict.
-fn show_side(printer: &Printer, title: &str, side: Option<&v1::Elements>) {
-    let Some(side) = side else {
+/// Prints the elements of the input or output as a table, nested ones below their dict.
+fn print_elements(printer: &Printer, title: &str, elements: Option<&v1::Elements>) {
+    let Some(side) = elements else {
         printer.data(&format!("\n{title}: any value"));
         return;
     };
@@ -193,7 +193,7 @@ fn add_rows(rows: &mut Vec<[String; 5]>, elements: &[v1::Element], level: usize)
     }
 }
 
-/// What is declared of an element beside what has a column.
+/// The declared properties of an element that have no column of their own.
 fn notes(element: &v1::Element) -> String {
     let mut notes = element.description.clone();
     let policy = match v1::UnknownKeys::try_from(element.unknown_keys) {
@@ -225,7 +225,7 @@ fn type_of(element: &v1::Element) -> String {
     let whole_range = [i64::MIN.to_string(), i64::MAX.to_string()];
     match (element.minimum.as_str(), element.maximum.as_str()) {
         ("", "") => {}
-        // What every whole number of 64 bits is in says nothing.
+        // The full range of 64-bit integers is no restriction.
         (least, most) if [least, most] == whole_range.each_ref().map(String::as_str) => {}
         (least, most) => text.push_str(&format!(" ({least}..{most})")),
     }

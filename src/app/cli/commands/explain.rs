@@ -17,11 +17,10 @@ use crate::model::payload::Format;
 use crate::model::value::Value;
 use crate::remote::Client;
 
-/// Tells the whole story of an invocation: its acceptance, each attempt, its outcome, what it
-/// came from and what it made.
+/// Show the history of an invocation: its acceptance, attempts, outcome, origin and children.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Explain {
-    /// The invocation.
+    /// CID of the invocation.
     cid: Cid,
     #[command(flatten)]
     node: NodeArgs,
@@ -35,26 +34,26 @@ impl Explain {
             parent_cid: self.cid.to_string(),
             ..v1::InvocationFilter::default()
         };
-        let mut children = client.invocations(filter, CHILDREN).await?;
+        let mut children = client.invocations(filter, MAX_CHILDREN).await?;
         children.reverse();
         let members = match &invocation.group {
             Some(group) => members(&client, self.cid, group.members).await?,
             None => Vec::new(),
         };
         match printer.is_json() {
-            true => printer.line(&for_programs(&invocation, &children, &members)),
-            false => for_people(printer, &invocation, &children, &members),
+            true => printer.line(&to_json(&invocation, &children, &members)),
+            false => print_text(printer, &invocation, &children, &members),
         }
         Ok(())
     }
 }
 
-/// How many of those that it made, or of its members, are shown.
-const CHILDREN: usize = 100;
+/// How many children, or members of a group, are shown.
+const MAX_CHILDREN: usize = 100;
 
-/// The members of a group, in their order; of a large one those that ended without a response.
+/// The members of a group in order; of a large group only those that ended without a response.
 async fn members(client: &Client, group: Cid, members: u32) -> Result<Vec<v1::Invocation>> {
-    let is_large = usize::try_from(members).is_ok_and(|members| members > CHILDREN);
+    let is_large = usize::try_from(members).is_ok_and(|members| members > MAX_CHILDREN);
     let failed = [v1::State::Failed, v1::State::Cancelled, v1::State::Expired];
     let filter = v1::InvocationFilter {
         group_cid: group.to_string(),
@@ -64,71 +63,69 @@ async fn members(client: &Client, group: Cid, members: u32) -> Result<Vec<v1::In
         },
         ..v1::InvocationFilter::default()
     };
-    let mut members = client.invocations(filter, CHILDREN).await?;
+    let mut members = client.invocations(filter, MAX_CHILDREN).await?;
     members.reverse();
     Ok(members)
 }
 
-/// What it came from, and how it is known.
+/// The origin of an invocation, and its keys.
 fn origin(invocation: &v1::Invocation) -> impl Iterator<Item = (&'static str, &str)> {
-    let facts = [
+    let labels = [
         ("parent", invocation.parent_cid.as_str()),
         ("in reply to", &invocation.in_reply_to),
         ("retry of", &invocation.retry_of),
         ("member of", &invocation.group_cid),
         ("idempotency key", &invocation.idempotency_key),
     ];
-    facts.into_iter().filter(|(_, fact)| !fact.is_empty())
+    labels.into_iter().filter(|(_, value)| !value.is_empty())
 }
 
-fn for_people(
+fn print_text(
     printer: &Printer,
     invocation: &v1::Invocation,
     children: &[v1::Invocation],
     members: &[v1::Invocation],
 ) {
-    let waits = reason_name(invocation);
+    let reason = reason_name(invocation);
     let state = state_name(invocation.state);
-    let waits = match waits.as_str() {
+    let reason = match reason.as_str() {
         "" => String::new(),
-        waits => format!(" ({waits})"),
+        reason => format!(" ({reason})"),
     };
     let (cid, service) = (&invocation.cid, service_name(invocation));
-    printer.data(&format!("{cid}  {service}  {state}{waits}"));
-    for (key, fact) in origin(invocation) {
-        printer.data(&format!("{key}: {fact}"));
+    printer.data(&format!("{cid}  {service}  {state}{reason}"));
+    for (key, value) in origin(invocation) {
+        printer.data(&format!("{key}: {value}"));
     }
-    // That of a group is the platform's own.
+    // The input of a group is internal.
     if invocation.group.is_none() {
-        printer.data(&format!("input: {}", shown_input(invocation)));
+        printer.data(&format!("input: {}", input_text(invocation)));
     }
     printer.data("");
-    let rows: Vec<_> = story(invocation)
+    let rows: Vec<_> = timeline(invocation)
         .into_iter()
         .map(|(when, what)| [when, what])
         .collect();
     printer.table(["WHEN", "WHAT"], &rows);
-    traces(printer, invocation);
+    print_traces(printer, invocation);
     if let Some(group) = &invocation.group {
         let (all, ended) = (group.members, group.ended);
-        let left_out = match usize::try_from(all).is_ok_and(|all| all > CHILDREN) {
+        let note = match usize::try_from(all).is_ok_and(|all| all > MAX_CHILDREN) {
             true if members.is_empty() => {
                 format!(" (`cidery invocations --group {cid}` lists them)")
             }
             true => {
-                format!(" (`cidery invocations --group {cid}` lists them); without a response:")
+                format!(" (`cidery invocations --group {cid}` lists them); not succeeded:")
             }
             false => String::new(),
         };
-        printer.data(&format!(
-            "\nmembers: {all}, of which {ended} have ended{left_out}"
-        ));
+        printer.data(&format!("\nmembers: {all}, {ended} ended{note}"));
         for member in members {
-            let (place, state) = (member.group_position, state_name(member.state));
-            let why = Some(reason_name(member)).filter(|why| *why != state);
-            let why = why.unwrap_or_default();
+            let (position, state) = (member.group_position, state_name(member.state));
+            let reason = Some(reason_name(member)).filter(|reason| *reason != state);
+            let reason = reason.unwrap_or_default();
             let line = format!(
-                "  {place}  {}  {}  {state} {why}",
+                "  {position}  {}  {}  {state} {reason}",
                 member.cid, member.service
             );
             printer.data(line.trim_end());
@@ -160,31 +157,31 @@ fn print_list<'a>(
     }
 }
 
-/// How attempts failed; those that failed alike, one after the other, together.
-fn traces(printer: &Printer, invocation: &v1::Invocation) {
+/// Prints the traces of failed attempts. Consecutive attempts with the same trace are grouped.
+fn print_traces(printer: &Printer, invocation: &v1::Invocation) {
     let attempts = invocation.attempts.iter();
     let traced: Vec<_> = attempts.filter(|one| !one.trace.is_empty()).collect();
-    for alike in traced.chunk_by(|one, next| one.trace == next.trace) {
-        let (Some(first), Some(last)) = (alike.first(), alike.last()) else {
+    for group in traced.chunk_by(|one, next| one.trace == next.trace) {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else {
             continue;
         };
         let which = match (first.number, last.number) {
             (first, last) if first == last => format!("attempt {first}"),
             (first, last) => format!("attempts {first} to {last}"),
         };
-        printer.data(&format!("\nhow {which} failed:"));
+        printer.data(&format!("\n{which} failed:"));
         for line in first.trace.lines() {
             printer.data(&format!("  {line}"));
         }
     }
 }
 
-fn for_programs(
+fn to_json(
     invocation: &v1::Invocation,
     children: &[v1::Invocation],
     members: &[v1::Invocation],
 ) -> Value {
-    let text = |text: &str| match text {
+    let or_null = |text: &str| match text {
         "" => Value::Null,
         text => Value::from(text),
     };
@@ -192,12 +189,12 @@ fn for_programs(
         let failure = attempt.failure.as_ref();
         Value::from(dict! {
             "number": i64::from(attempt.number),
-            "worker": text(&attempt.worker),
+            "worker": or_null(&attempt.worker),
             "start_time": time_value(attempt.start_time.as_ref()),
             "end_time": time_value(attempt.end_time.as_ref()),
-            "reason": text(failure.map_or("", |failure| &failure.reason)),
-            "message": text(failure.map_or("", |failure| &failure.message)),
-            "trace": text(&attempt.trace),
+            "reason": or_null(failure.map_or("", |failure| &failure.reason)),
+            "message": or_null(failure.map_or("", |failure| &failure.message)),
+            "trace": or_null(&attempt.trace),
         })
     });
     let children = children.iter().map(|child| {
@@ -205,7 +202,7 @@ fn for_programs(
             "cid": child.cid.as_str(),
             "service": child.service.as_str(),
             "state": state_name(child.state),
-            "in_reply_to": text(&child.in_reply_to),
+            "in_reply_to": or_null(&child.in_reply_to),
         })
     });
     let members = members.iter().map(|member| {
@@ -214,7 +211,7 @@ fn for_programs(
             "cid": member.cid.as_str(),
             "service": member.service.as_str(),
             "state": state_name(member.state),
-            "why": text(&reason_name(member)),
+            "why": or_null(&reason_name(member)),
         })
     });
     let group = invocation.group.as_ref().map(|group| {
@@ -228,26 +225,26 @@ fn for_programs(
     });
     dict! {
         "cid": invocation.cid.as_str(),
-        "service": text(&invocation.service),
+        "service": or_null(&invocation.service),
         "state": state_name(invocation.state),
-        "why": text(&reason_name(invocation)),
+        "why": or_null(&reason_name(invocation)),
         "input": input(invocation).unwrap_or_default(),
         "accept_time": time_value(invocation.accept_time.as_ref()),
         "end_time": time_value(invocation.end_time.as_ref()),
         "purge_time": time_value(invocation.purge_time.as_ref()),
         "attempts": attempts.collect::<Vec<_>>(),
-        "parent_cid": text(&invocation.parent_cid),
-        "in_reply_to": text(&invocation.in_reply_to),
-        "retry_of": text(&invocation.retry_of),
-        "idempotency_key": text(&invocation.idempotency_key),
-        "group_cid": text(&invocation.group_cid),
+        "parent_cid": or_null(&invocation.parent_cid),
+        "in_reply_to": or_null(&invocation.in_reply_to),
+        "retry_of": or_null(&invocation.retry_of),
+        "idempotency_key": or_null(&invocation.idempotency_key),
+        "group_cid": or_null(&invocation.group_cid),
         "group": group,
         "made": children.collect::<Vec<_>>(),
     }
     .into()
 }
 
-/// What it got; `None` where that cannot be read.
+/// The input; `None` where it cannot be decoded.
 fn input(invocation: &v1::Invocation) -> Option<Value> {
     let Some(input) = invocation.input.clone() else {
         return Some(dict! {}.into());
@@ -259,10 +256,10 @@ fn input(invocation: &v1::Invocation) -> Option<Value> {
     payload::decode(payload?).ok()
 }
 
-fn shown_input(invocation: &v1::Invocation) -> String {
+fn input_text(invocation: &v1::Invocation) -> String {
     input(invocation)
         .and_then(|value| json::write(&value).ok())
-        .unwrap_or_else(|| "(cannot be shown)".to_owned())
+        .unwrap_or_else(|| "(cannot be decoded)".to_owned())
 }
 
 fn at(time: Option<&prost_types::Timestamp>) -> String {
@@ -271,15 +268,15 @@ fn at(time: Option<&prost_types::Timestamp>) -> String {
         .unwrap_or_default()
 }
 
-/// What happened, in order.
-fn story(invocation: &v1::Invocation) -> Vec<(String, String)> {
-    let mut story = vec![(at(invocation.accept_time.as_ref()), "accepted".to_owned())];
+/// The events of an invocation in order, with their times.
+fn timeline(invocation: &v1::Invocation) -> Vec<(String, String)> {
+    let mut timeline = vec![(at(invocation.accept_time.as_ref()), "accepted".to_owned())];
     for attempt in &invocation.attempts {
         let place = match attempt.worker.as_str() {
             "" => "the node",
             worker => worker,
         };
-        story.push((
+        timeline.push((
             at(attempt.start_time.as_ref()),
             format!("attempt {} started on {place}", attempt.number),
         ));
@@ -292,10 +289,10 @@ fn story(invocation: &v1::Invocation) -> Vec<(String, String)> {
                     error.reason()
                 )
             }
-            None if attempt.end_time.is_some() => format!("attempt {} answered", attempt.number),
+            None if attempt.end_time.is_some() => format!("attempt {} succeeded", attempt.number),
             None => continue,
         };
-        story.push((at(attempt.end_time.as_ref()), ended));
+        timeline.push((at(attempt.end_time.as_ref()), ended));
     }
     if invocation.end_time.is_some() {
         let ended = state_name(invocation.state).to_lowercase();
@@ -307,24 +304,21 @@ fn story(invocation: &v1::Invocation) -> Vec<(String, String)> {
             Some(v1::outcome::Outcome::Failure(failure)) => format!(": {}", failure.message),
             _ => String::new(),
         };
-        story.push((at(invocation.end_time.as_ref()), ended + &why));
-        story.push((
+        timeline.push((at(invocation.end_time.as_ref()), ended + &why));
+        timeline.push((
             at(invocation.purge_time.as_ref()),
-            "will be removed".to_owned(),
+            "to be removed".to_owned(),
         ));
     } else {
         let due = at(invocation.start_time.as_ref());
         match (reason_name(invocation).as_str(), invocation.state()) {
-            ("HELD", _) => story.push((String::new(), "is held: retry or cancel it".to_owned())),
-            (_, v1::State::Pending) => story.push((due, "is due".to_owned())),
+            ("HELD", _) => timeline.push((String::new(), "held: retry or cancel it".to_owned())),
+            (_, v1::State::Pending) => timeline.push((due, "due".to_owned())),
             _ if invocation.waiting_for_completion => {
-                story.push((
-                    due,
-                    "is over, unless its outcome has come by then".to_owned(),
-                ));
+                timeline.push((due, "times out unless it is completed before".to_owned()));
             }
             _ => {}
         }
     }
-    story
+    timeline
 }

@@ -12,7 +12,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::sio::Sio;
 
-/// Our own contract, as it was when this binary was built.
+/// The `.proto` files of Cidery that this binary was built with.
 const API: [(&str, &str); 6] = [
     (
         "cidery/v1/admin.proto",
@@ -40,7 +40,7 @@ const API: [(&str, &str); 6] = [
     ),
 ];
 
-/// Writes what a node serves for other tools.
+/// Export service definitions.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Export {
     #[command(subcommand)]
@@ -49,24 +49,24 @@ pub(in crate::app::cli) struct Export {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Write .proto files with the typed methods of a node's services, for generators of clients.
+    /// Write .proto files with the typed methods of a node's services, for client generators.
     Proto(Proto),
 }
 
-/// Writes `.proto` files.
+/// Write `.proto` files.
 #[derive(Args, Debug)]
 struct Proto {
-    /// Only this service; can be given several times. Default: all that have a typed method.
+    /// Only this service (repeatable). Default: all services with a typed method.
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
-    /// Write Cidery's own contract as well, from this binary. Without --service, that is all that is written where no
-    /// node is running.
+    /// Also write Cidery's own .proto files. They are part of this binary: without --service, no running node is
+    /// needed.
     #[arg(long)]
     api: bool,
-    /// The import path of generated Go code: sets `go_package` in every file.
+    /// Import path of generated Go code; sets `go_package` in each file.
     #[arg(long, value_name = "PATH")]
     go_package: Option<String>,
-    /// The folder to write to.
+    /// Output directory.
     #[arg(long, default_value = ".", value_name = "FOLDER")]
     out: PathBuf,
     #[command(flatten)]
@@ -88,20 +88,23 @@ impl Proto {
             files.extend(API.map(|(path, text)| api_file(path, text, go_package)));
         }
         match self.typed(printer).await {
-            // The contract needs no node.
+            // Cidery's own files need no node.
             Err(error)
                 if self.api
                     && self.services.is_empty()
                     && error.reason() == reason::CONNECT_FAILED =>
             {
-                printer.note(Tone::Warning, &format!("only the contract: {error}"));
+                printer.note(
+                    Tone::Warning,
+                    &format!("only Cidery's own files are written: {error}"),
+                );
             }
             typed => files.extend(typed?),
         }
         if files.is_empty() {
             printer.note(
                 Tone::Warning,
-                "no service has a typed method; `cidery describe NAME` says why",
+                "no service has a typed method; `cidery describe NAME` shows why",
             );
         }
         for file in files {
@@ -116,18 +119,18 @@ impl Proto {
         let client = self.node.connect().await?;
         let mut described = Vec::new();
         for summary in client.services("").await? {
-            let wanted = self.services.contains(&summary.name);
-            let is_left_out = !self.services.is_empty() && !wanted;
-            if is_left_out || (!wanted && summary.typed_method.is_empty()) {
+            let is_selected = self.services.contains(&summary.name);
+            let is_excluded = !self.services.is_empty() && !is_selected;
+            if is_excluded || (!is_selected && summary.typed_method.is_empty()) {
                 continue;
             }
             let service = match client.describe(&summary.name).await {
                 Ok(service) => service,
-                // It went in between.
+                // It was removed after the list was read.
                 Err(error) if error.reason() == reason::SERVICE_UNKNOWN => continue,
                 Err(error) => return Err(error),
             };
-            if wanted && service.typed_method.is_empty() {
+            if is_selected && service.typed_method.is_empty() {
                 let note = &service.typed_method_note;
                 let message = format!("`{}` has no typed method: {note}", summary.name);
                 return Err(Error::failed_precondition(reason::NO_TYPED_METHOD, message));
@@ -144,7 +147,7 @@ impl Proto {
         }
         for name in &self.services {
             if !described.iter().any(|(known, ..)| known.as_str() == name) {
-                // With the nearest names.
+                // Fails, with similar names.
                 client.describe(name).await?;
             }
         }
@@ -161,13 +164,13 @@ impl Proto {
     }
 }
 
-/// A file of the contract, with the import path of its Go code.
+/// One of Cidery's own files, with the import path of its Go code.
 fn api_file(path: &str, text: &str, go_package: Option<&str>) -> ProtoFile {
     let mut out = String::with_capacity(text.len() + 80);
     let mut option =
         go_package.map(|go| format!("option go_package = \"{go}/cidery/v1;ciderypb\";\n\n"));
     for line in text.split_inclusive('\n') {
-        // Behind the imports, where it usually is.
+        // After the imports, the usual position.
         let is_head = ["syntax", "package", "import", "\n"]
             .iter()
             .any(|word| line.starts_with(word));

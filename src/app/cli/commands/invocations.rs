@@ -12,12 +12,12 @@ use crate::dict;
 use crate::model::error::Result;
 use crate::model::value::Value;
 
-/// Lists stored invocations, newest first.
+/// List stored invocations, newest first.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Invocations {
     #[command(flatten)]
     filter: FilterArgs,
-    /// How many at most.
+    /// Maximum number of invocations.
     #[arg(long, default_value_t = 20, value_name = "NUMBER")]
     limit: usize,
     #[command(flatten)]
@@ -31,7 +31,7 @@ impl Invocations {
         let found = client.invocations(filter, self.limit).await?;
         if printer.is_json() {
             for invocation in &found {
-                printer.line(&as_json(invocation));
+                printer.line(&to_json(invocation));
             }
             return Ok(());
         }
@@ -44,8 +44,8 @@ impl Invocations {
     }
 }
 
-/// What a program may want to know of it: times in full, numbers as numbers.
-fn as_json(invocation: &v1::Invocation) -> Value {
+/// JSON output, with full times.
+fn to_json(invocation: &v1::Invocation) -> Value {
     dict! {
         "cid": invocation.cid.as_str(),
         "service": invocation.service.as_str(),

@@ -10,15 +10,15 @@ use crate::app::cli::printer::Printer;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 
-/// Prints what an invocation came to.
+/// Get the result of an invocation.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct ShowResult {
-    /// The invocation.
+    /// CID of the invocation.
     cid: Cid,
-    /// Show what happened and what happens until it has ended.
+    /// Show all events until the end.
     #[arg(long, conflicts_with = "wait")]
     follow: bool,
-    /// Wait for its end, at most this long.
+    /// Wait for the end, at most this long.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     wait: Option<Duration>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `cidery serve`.
+//! `cidery serve`: runs a node.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::app::shutdown::Signals;
 use crate::app::{Node, NodeHandle, telemetry};
 use crate::model::error::Result;
 
-/// Runs a node until it is told to stop (SIGTERM, SIGINT); a second signal ends it at once.
+/// Run a node until SIGTERM or SIGINT; a second signal stops it at once.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Serve {
-    /// Where to listen. Port 0 takes a free one.
+    /// Address to listen on. Port 0: any free port.
     #[arg(
         long,
         env = "CIDERY_LISTEN",
@@ -24,7 +24,7 @@ pub(in crate::app::cli) struct Serve {
         value_name = "HOST:PORT"
     )]
     listen: SocketAddr,
-    /// Where invocations are kept: made where there is none.
+    /// Data directory (created if missing).
     #[cfg(feature = "sqlite")]
     #[arg(
         long,
@@ -33,31 +33,31 @@ pub(in crate::app::cli) struct Serve {
         value_name = "FOLDER"
     )]
     data_dir: std::path::PathBuf,
-    /// How large the store may become: new work is refused beyond seven eighths of that. Default: 64GiB.
+    /// Maximum size of the store; new work is refused beyond 7/8 of it. Default: 64GiB.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_parser = bytes, value_name = "SIZE")]
     store_limit: Option<u64>,
-    /// How much of the disk is left to others. Default: 64MiB.
+    /// Minimum free disk space. Default: 64MiB.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_parser = bytes, value_name = "SIZE")]
     keep_free: Option<u64>,
-    /// Keeps invocations in memory: they are gone when the node ends.
+    /// Keep invocations in memory only; they are lost when the node stops.
     #[cfg(feature = "sqlite")]
     #[arg(long, conflicts_with = "data_dir")]
     in_memory: bool,
-    /// Adds services to play with.
+    /// Add the demo services.
     #[arg(long)]
     demo: bool,
-    /// Allows addresses that others can reach: there is no authentication yet.
+    /// Allow addresses other than loopback; there is no authentication yet.
     #[arg(long)]
     insecure: bool,
-    /// How often a connection is asked whether it is still there; the answer may take as long again. Default: 10s.
+    /// Keep-alive interval, and timeout, of connections. Default: 10s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     ping_interval: Option<Duration>,
-    /// How long a worker that can resume may be away before its work is done elsewhere. Default: 20s.
+    /// Grace period for a disconnected worker that can resume, before its work is reassigned. Default: 20s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     worker_lease: Option<Duration>,
-    /// How long running handlers have when the node stops.
+    /// How long running handlers have to finish when the node stops.
     #[arg(long, value_parser = duration, default_value = "30s", value_name = "DURATION")]
     drain: Duration,
     #[command(flatten)]
@@ -98,13 +98,13 @@ impl Serve {
         tracing::info!(signal, "stopping");
         tokio::select! {
             () = node.stop() => tracing::info!("stopped"),
-            signal = signals.next() => tracing::warn!(signal, "stopped at once"),
+            signal = signals.next() => tracing::warn!(signal, "second signal: stopping at once"),
         }
         Ok(())
     }
 }
 
-/// The bound address is the first line of standard output; the lines to try are for people.
+/// Prints the bound address as the first line of standard output, and examples to standard error.
 fn announce(node: &NodeHandle, printer: &Printer) {
     let Some(address) = node.address() else {
         return;

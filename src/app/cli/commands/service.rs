@@ -6,7 +6,7 @@ use crate::app::cli::args::NodeArgs;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::model::error::Result;
 
-/// Looks after one service.
+/// Manage services.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Service {
     #[command(subcommand)]
@@ -15,9 +15,9 @@ pub(in crate::app::cli) struct Service {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Forget a service that nobody serves any more.
+    /// Forget a service that no worker serves any more.
     Forget {
-        /// The service.
+        /// Name of the service.
         name: String,
         #[command(flatten)]
         node: NodeArgs,

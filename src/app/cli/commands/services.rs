@@ -8,10 +8,10 @@ use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::error::Result;
 
-/// Lists the services of a node.
+/// List the services of a node.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Services {
-    /// Only names that begin with this.
+    /// Only names with this prefix.
     #[arg(default_value = "")]
     prefix: String,
     #[command(flatten)]
@@ -39,12 +39,12 @@ impl Services {
             return Ok(());
         }
         let rows = services.into_iter().map(|service| {
-            let (health, place) = (health(&service), place(&service));
+            let (health, location) = (health(&service), location(&service));
             let (running, pending) = (service.running.to_string(), service.pending.to_string());
             [
                 service.name,
                 health,
-                place,
+                location,
                 running,
                 pending,
                 service.description,
@@ -64,8 +64,8 @@ impl Services {
     }
 }
 
-/// Where it is served: the node, or workers.
-fn place(service: &v1::ServiceSummary) -> String {
+/// Where the service is served: by the node, or by workers.
+fn location(service: &v1::ServiceSummary) -> String {
     let shown = service.workers.iter().take(3).cloned().collect::<Vec<_>>();
     let all = usize::try_from(service.locations).unwrap_or_default();
     match (shown.len(), all) {

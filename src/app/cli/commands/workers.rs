@@ -9,7 +9,7 @@ use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::error::Result;
 
-/// Lists the workers that are connected to a node.
+/// List the workers that are connected to a node.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Workers {
     #[command(flatten)]
