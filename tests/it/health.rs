@@ -1,4 +1,4 @@
-//! Health: Check, Watch and List; the node and each service by name.
+//! `grpc.health.v1`: Check, Watch and List, of the node and of each service.
 
 use cidery::codec::proto::health::health_check_response::ServingStatus;
 use cidery::codec::proto::health::health_client::HealthClient;
@@ -21,7 +21,7 @@ fn of(service: &str) -> HealthCheckRequest {
 }
 
 #[tokio::test]
-async fn the_node_and_each_service_are_checked_by_name() {
+async fn the_node_and_each_service_have_a_status() {
     let node = TestNode::demo().await;
     let mut health = client(&node).await;
     for name in ["", "customer.get"] {
@@ -72,7 +72,7 @@ async fn a_service_serves_only_while_a_worker_is_connected() {
 }
 
 #[tokio::test]
-async fn who_watches_sees_services_come_and_the_node_go() {
+async fn a_watch_reports_added_services_and_the_shutdown() {
     let node = TestNode::demo().await;
     let mut health = client(&node).await;
     let mut service = health.watch(of("later")).await.unwrap().into_inner();

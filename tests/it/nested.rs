@@ -51,7 +51,7 @@ async fn what_is_asked_over_a_cut_is_asked_again() {
     until("the worker has noticed", || cable.refused() > 0).await;
     open.add_permits(1);
     until("connections are refused", || cable.refused() > 3).await;
-    cable.mend();
+    cable.restore();
     let found = ended(&node.client, cid).await;
     let events = node.events(follow(cid)).await;
     assert_eq!(names(&events), ["accepted", "started", "succeeded"]);
@@ -349,7 +349,7 @@ async fn how_it_failed_is_explained_and_not_answered() {
         let explain = ["explain", &cid.to_string(), "--node", &address];
         let output = cidery().args(explain).output().unwrap();
         let shown = stdout(&output);
-        assert!(shown.contains("how attempts 1 to 2 failed:"), "{shown}");
+        assert!(shown.contains("attempts 1 to 2 failed:"), "{shown}");
         assert!(shown.contains(secret), "{shown}");
     }
 }

@@ -85,7 +85,7 @@ impl Parting {
         });
         let calling: Vec<_> = calls.collect();
         until("all run", || worker.in_flight() == calling.len()).await;
-        cable.lead_to(next.address());
+        cable.redirect_to(next.address());
         Self {
             last,
             next,
@@ -161,7 +161,7 @@ async fn a_worker_serves_the_next_node_while_the_last_one_stops() {
     let following = spawn(async move { ended(&followed, cid).await.state() });
     until("both run", || worker.in_flight() == 2).await;
 
-    cable.lead_to(next.address());
+    cable.redirect_to(next.address());
     let stopping = spawn(last.handle.stop());
     served(&next.client).await;
     until("it has heard so", || worker.id() != id).await;

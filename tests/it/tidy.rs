@@ -124,7 +124,7 @@ fn libraries_stay_in_their_rooms() {
         ),
         ("hyper", &["src/edge/", "src/remote/client/sent.rs"]),
         ("h2", &["src/remote/client/sent.rs"]),
-        ("axum", &["src/edge/", "src/app/node.rs"]),
+        ("axum", &["src/edge/", "src/app/node/builder.rs"]),
         ("clap", &["src/app/"]),
     ];
     let mut faults = Vec::new();

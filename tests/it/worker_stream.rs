@@ -137,7 +137,7 @@ async fn it_gets_no_more_than_it_announced() {
     for _ in 0..10 {
         tokens.push(worker.dispatch().await.token);
     }
-    worker.hears_nothing().await;
+    worker.assert_silent().await;
     for answered in 0..25 {
         worker.answer(&tokens[answered], &dict! {});
         if tokens.len() < 25 {
@@ -237,7 +237,7 @@ async fn a_late_answer_is_refused_and_frees_the_seat() {
         other => panic!("no cancel but {other:?}"),
     }
     let next = call(&node, dict! {});
-    worker.hears_nothing().await;
+    worker.assert_silent().await;
     // The grace period is over as well by then: nobody waits for it.
     tokio::time::sleep(Duration::from_millis(200)).await;
     worker.answer(&dispatch.token, &dict! {});
@@ -362,7 +362,7 @@ async fn a_worker_that_comes_back_keeps_what_it_has() {
     let mut worker = Bare::connect(node.address(), again).await;
     assert_eq!(worker.welcome.worker_id, id);
     assert_eq!(worker.welcome.tokens, std::slice::from_ref(&dispatch.token));
-    worker.hears_nothing().await;
+    worker.assert_silent().await;
     worker.answer(&dispatch.token, &dict! {});
     calling.await.unwrap().unwrap();
 }
@@ -547,7 +547,7 @@ async fn work_goes_to_workers_that_take_it() {
             .name,
         "m"
     );
-    new.hears_nothing().await;
+    new.assert_silent().await;
     let waits = v1::PendingReason::NoCompatibleWorker;
     while node
         .client

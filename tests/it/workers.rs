@@ -483,7 +483,7 @@ async fn a_cut_of_the_connection_repeats_no_work() {
     open.add_permits(10);
     until("half have ended", || worker.in_flight() == 11).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    cable.mend();
+    cable.restore();
     open.add_permits(11);
     for cid in cids {
         let events = node.events(follow(cid)).await;
@@ -544,7 +544,7 @@ async fn calls_wait_for_a_worker_that_is_away() {
     }
     let client = node.client.clone();
     let waiting = crate::support::raw::spawn(async move { client.invoke(call(PATIENCE)).await });
-    cable.mend();
+    cable.restore();
     let (_, reply) = waiting.await.unwrap().unwrap();
     let answer = payload::decode(reply.payload).unwrap();
     assert_eq!(answer["n"], Value::from(1));
