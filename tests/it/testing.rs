@@ -5,7 +5,7 @@ use std::time::Duration;
 use cidery::model::call::{Call, DurableOptions, Start};
 use cidery::model::invocation::Progress;
 use cidery::sio::{Int, Sio};
-use cidery::testing::{Asked, Run, TestNode};
+use cidery::testing::{PlatformCall, Run, TestNode};
 use cidery::{
     Cid, Context, Definition, Dict, Error, Later, Node, Result, RetryPolicy, State, Value, dict,
 };
@@ -92,8 +92,8 @@ async fn a_handler_runs_without_a_node() {
         Definition::new("a.handler", handler).unwrap().sio(sio)
     };
     let run = || Run::define(definition()).unwrap().state(2_i64).attempt(3);
-    let answered = run().metadata("who", "Ann").answer("crm.lookup", |asked| {
-        assert_eq!(asked, Value::Dict(dict! { "id": 7 }));
+    let answered = run().metadata("who", "Ann").answer("crm.lookup", |calls| {
+        assert_eq!(calls, Value::Dict(dict! { "id": 7 }));
         Ok(dict! { "n": 10 }.into())
     });
     let ran = answered.run(dict! { "id": "7" }).await;
@@ -103,11 +103,11 @@ async fn a_handler_runs_without_a_node() {
         (&60.into(), &"Ann".into())
     );
     assert_eq!(ran.items(), [Value::Dict(dict! { "n": 1 })]);
-    let names = ran.asked().into_iter().map(|asked| match asked {
-        Asked::Invoked(call) | Asked::Accepted(call) => call.service.into_owned(),
-        Asked::Batch(_) => "batch".to_owned(),
-        Asked::Item(_) => "item".to_owned(),
-        Asked::Progress(_) => "progress".to_owned(),
+    let names = ran.calls().into_iter().map(|calls| match calls {
+        PlatformCall::Invoke(call) | PlatformCall::InvokeAsync(call) => call.service.into_owned(),
+        PlatformCall::InvokeBatch(_) => "batch".to_owned(),
+        PlatformCall::Item(_) => "item".to_owned(),
+        PlatformCall::Progress(_) => "progress".to_owned(),
     });
     let names: Vec<_> = names.collect();
     assert_eq!(names, ["crm.lookup", "progress", "item", "audit.record"]);
