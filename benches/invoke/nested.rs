@@ -1,4 +1,4 @@
-//! `ctx.invoke` in process: a handler that invokes another one again and again, a dict of six fields moved in and out.
+//! `ctx.invoke` in process: a handler that invokes another one in a loop, with a dict of six fields in and out.
 
 use std::process::Command;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use cidery::{Context, Dict, Input, Node, Payload, Result, Value, dict};
 use tokio::time::Instant;
 
 const CALLS: u64 = 1_000_000;
-/// What a call may take, at most: a fifth above what was measured when this was written.
+/// Maximum instructions of a call, for `--guard`.
 const MAX_INSTRUCTIONS: u64 = 6_000;
 
 async fn caller(ctx: Context, Input(calls): Input<u64>) -> Result<u64> {
@@ -26,7 +26,7 @@ async fn caller(ctx: Context, Input(calls): Input<u64>) -> Result<u64> {
     Ok(u64::try_from(begun.elapsed().as_nanos()).unwrap())
 }
 
-/// Makes this many calls on one thread; answers with how long all of them took.
+/// Makes this many calls on one thread; returns their total duration.
 pub(crate) fn run(calls: u64) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -49,7 +49,8 @@ pub(crate) fn run(calls: u64) -> Duration {
     })
 }
 
-/// Instructions of one call, counted by valgrind: what more calls cost more. `None` without valgrind.
+/// Instructions of one call, counted by valgrind as the difference between two numbers of calls. `None` without
+/// valgrind.
 fn instructions() -> Option<u64> {
     let (few, many) = (1_000, 6_000);
     Some((count(many)? - count(few)?) / (many - few))
@@ -79,12 +80,12 @@ pub(crate) fn show() {
     }
 }
 
-/// Fails where a call takes more instructions than it may.
+/// Fails if a call takes more instructions than the maximum.
 pub(crate) fn guard() {
-    let instructions = instructions().expect("valgrind counts instructions: install it");
-    println!("ctx.invoke: {instructions} instructions a call, at most {MAX_INSTRUCTIONS}");
+    let instructions = instructions().expect("valgrind is required to count instructions");
+    println!("ctx.invoke: {instructions} instructions per call, at most {MAX_INSTRUCTIONS}");
     assert!(
         instructions <= MAX_INSTRUCTIONS,
-        "ctx.invoke has become slower"
+        "ctx.invoke takes more instructions than allowed"
     );
 }

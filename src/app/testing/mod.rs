@@ -3,7 +3,7 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use cidery::service::{Call, Start};
+//! use cidery::model::call::{Call, Start};
 //! use cidery::testing::{Run, TestNode};
 //! use cidery::{Context, Node, Result, dict};
 //!
