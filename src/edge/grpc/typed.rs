@@ -78,7 +78,7 @@ impl Service<Request<Body>> for TypedApi {
         let catalog = self.catalog.current();
         let found = catalog.directory.at(request.uri().path());
         let (true, Some(found)) = (is_grpc, found) else {
-            // As tonic answers it; the status mapping adds the reason.
+            // The same status as from tonic; the status mapping adds the reason.
             let unknown = Status::new(Code::Unimplemented, "");
             return Box::pin(std::future::ready(Ok(unknown.into_http())));
         };

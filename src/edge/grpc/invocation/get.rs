@@ -50,7 +50,7 @@ pub(super) async fn requested_cid(
     })
 }
 
-/// Answers with an invocation, after waiting for its end if the request says so.
+/// Returns an invocation, after waiting for its end if the request says so.
 pub(super) async fn get(
     invoker: &Invoker,
     workers: &Workers,
@@ -59,7 +59,7 @@ pub(super) async fn get(
     transport: &MetadataMap,
 ) -> Result<v1::GetInvocationResponse> {
     let wait = duration_from_proto("/wait", message.wait)?.unwrap_or(Duration::ZERO);
-    // The answer is sent within the caller's own deadline.
+    // The response is sent within the deadline of the caller.
     let wait = request::timeout(Some(wait), transport)?.unwrap_or(wait);
     let view: v1::InvocationView = request::known("/view", message.view)?;
     let full = view == v1::InvocationView::Full;
@@ -99,7 +99,7 @@ async fn children(invoker: &Invoker, cid: Cid) -> Result<(Vec<Cid>, Vec<Cid>)> {
     Ok((children, callbacks))
 }
 
-/// Answers with one page of invocations. Secrets in their outcomes are masked.
+/// Returns one page of invocations. Secrets in their outcomes are masked.
 pub(super) async fn list(
     invoker: &Invoker,
     message: v1::ListInvocationsRequest,
