@@ -21,7 +21,7 @@ use crate::model::call::Call;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::payload::Payload;
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::{
     Definition, ErasedHooks, Handler, Hooks, Registry, Response, Service, States, builtin,
 };
@@ -251,7 +251,7 @@ impl NodeBuilder {
             clock: self.clock,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
-        let workers = Workers::start(&invoker).await?;
+        let workers = WorkerRegistry::start(&invoker).await?;
         let serving = Serving::new();
         let ends = Ends::default();
         let mut address = None;
@@ -331,7 +331,7 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr> {
 #[derive(Debug)]
 pub struct NodeHandle {
     invoker: Invoker,
-    workers: Workers,
+    workers: WorkerRegistry,
     serving: Serving,
     ends: Ends,
     tasks: Tasks,
@@ -386,7 +386,7 @@ impl NodeHandle {
     /// back. When handlers have ended, followers and watchers end, and at last the connections.
     pub async fn stop(self) {
         self.serving.set(false);
-        self.workers.take_no_more();
+        self.workers.stop_admission();
         self.ends.close.cancel();
         // What callers sent before they heard of it is still taken: nobody fails who waits for a connection.
         self.ends.callers.close();

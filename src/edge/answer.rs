@@ -26,7 +26,7 @@ use crate::edge::grpc::{self, Catalog, InvocationApi, STREAMS_THAT_LAST, Serving
 use crate::engine::Invoker;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 
 /// The prefix of the paths that are called most: they do without the router.
 const INVOCATION: &str = "/cidery.v1.InvocationService/";
@@ -50,9 +50,9 @@ impl Front {
     /// # Errors
     ///
     /// `INTERNAL` where the descriptors that are built in cannot be read.
-    pub fn new(
+    pub(crate) fn new(
         invoker: &Invoker,
-        workers: &Workers,
+        workers: &WorkerRegistry,
         serving: &Serving,
         address: Option<SocketAddr>,
         host: Router,

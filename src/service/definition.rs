@@ -81,7 +81,8 @@ impl Definition {
         })
     }
 
-    /// A service that is handled elsewhere, in the [`WorkerPermit`](crate::service::WorkerPermit) that each dispatch of it has.
+    /// A service that is handled elsewhere, in the [`WorkerPermit`](crate::service::WorkerPermit) that each dispatch of
+    /// it has.
     #[must_use]
     pub fn elsewhere(name: ServiceName, sio: Sio, options: ServiceOptions) -> Self {
         Self {

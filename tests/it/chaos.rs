@@ -107,7 +107,7 @@ struct Had {
 
 /// Submits in the background and waits for calls, in turns.
 async fn load(address: String, service: String, tries: u32, stop: Arc<AtomicBool>) -> Had {
-    let client = Client::connect(&address).await.unwrap().tries(tries);
+    let client = Client::connect(&address).await.unwrap().max_attempts(tries);
     let mut had = Had::default();
     while !stop.load(Ordering::Relaxed) {
         let call = Call::new(service.clone(), dict! { "n": had.accepted.len() as u64 });
@@ -259,7 +259,7 @@ async fn wake_too_late(program: Option<Program>, service: &str) {
     worker.signal("CONT");
     let log = BufReader::new(server.child.stderr.take().unwrap());
     let refused = log.lines().map(Result::unwrap);
-    let mut refused = refused.filter(|line| line.contains("refused what a worker sent"));
+    let mut refused = refused.filter(|line| line.contains("refused a message of a worker"));
     let late = move || (refused.by_ref().take(CALLS).count(), refused);
     let late = tokio::task::spawn_blocking(late);
     let (late, mut refused) = tokio::time::timeout(PATIENCE, late).await.unwrap().unwrap();

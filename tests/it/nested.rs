@@ -73,7 +73,10 @@ async fn a_call_that_reaches_no_node_has_a_cid() {
     let node = TestNode::demo().await;
     let client = Client::connect(&node.address().to_string()).await.unwrap();
     node.handle.stop().await;
-    let error = client.tries(2).invoke(Call::new("cidery.echo", ())).await;
+    let error = client
+        .max_attempts(2)
+        .invoke(Call::new("cidery.echo", ()))
+        .await;
     let error = error.unwrap_err();
     assert_eq!(error.reason(), "TRANSPORT");
     assert!(error.cid().is_some(), "{error:?}");

@@ -73,7 +73,7 @@ async fn several_go_in_one_message() {
         let mut hello = hello("a.task");
         hello.max_in_flight = 100;
         if several {
-            hello.capabilities = vec![v1::Capability::Several.into()];
+            hello.capabilities = vec![v1::Capability::Batching.into()];
         }
         let capabilities = hello.capabilities.clone();
         let mut worker = Bare::connect(node.address(), hello).await;

@@ -13,7 +13,7 @@ use crate::dict;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::value::Value;
-use crate::remote::client::Chosen;
+use crate::remote::client::Selector;
 
 /// Cancels invocations: at once where they wait, after their handlers have stopped where they run.
 #[derive(Args, Debug)]
@@ -47,9 +47,9 @@ struct Which {
 }
 
 impl Which {
-    fn chosen(self) -> Result<Chosen> {
+    fn chosen(self) -> Result<Selector> {
         match (self.cids.is_empty(), self.filter.is_empty()) {
-            (false, true) => Ok(Chosen::Cids(self.cids)),
+            (false, true) => Ok(Selector::Cids(self.cids)),
             (true, false) => Ok(self.filter.filter()?.into()),
             (true, true) => Err(unclear(
                 "say which invocations: CIDs, or what they have in common",
@@ -80,7 +80,7 @@ impl Retry {
         let client = node.connect().await?;
         let changes = match (input, chosen) {
             (None, chosen) => client.retry(chosen, dry_run).await?,
-            (Some(input), Chosen::Cids(cids)) if !dry_run && cids.len() == 1 => {
+            (Some(input), Selector::Cids(cids)) if !dry_run && cids.len() == 1 => {
                 let cid = cids
                     .first()
                     .copied()

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::request::answered;
+use super::request::into_status;
 use crate::codec::proto::health;
 use crate::codec::proto::health::health_check_response::ServingStatus;
 use crate::codec::proto::health::health_server::Health;
@@ -120,7 +120,7 @@ impl Health for HealthApi {
         &self,
         request: Request<health::HealthCheckRequest>,
     ) -> Result<Response<health::HealthCheckResponse>, Status> {
-        let status = answered(self.status(&request.into_inner().service))?;
+        let status = into_status(self.status(&request.into_inner().service))?;
         Ok(Response::new(response(status)))
     }
 
@@ -132,7 +132,7 @@ impl Health for HealthApi {
         let names = names.iter().map(|facts| facts.definition.name().as_str());
         let mut statuses = HashMap::new();
         for name in names.chain([""]) {
-            statuses.insert(name.to_owned(), response(answered(self.status(name))?));
+            statuses.insert(name.to_owned(), response(into_status(self.status(name))?));
         }
         Ok(Response::new(health::HealthListResponse { statuses }))
     }

@@ -10,71 +10,45 @@ use tonic::{Request, Response, Status};
 use super::batch;
 use super::complete::complete;
 use super::manage;
-use super::request::{self, answered, brought_cid, required_cid, with_cid, with_ignored};
+use super::request::{self, into_status, with_cid, with_ignored};
 use super::results::ResultStream;
 use crate::codec::convert::{
-    PayloadOneof as _, duration_from_proto, format_from_proto, format_of, invocation_to_proto,
-    metadata_to_proto,
+    PayloadOneof as _, async_call_from_proto, call_from_proto, duration_from_proto,
+    enum_from_proto, format_of, invocation_to_proto, metadata_to_proto, parse_optional_cid,
+    parse_required_cid,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
 use crate::codec::{payload, sio};
 use crate::engine::store::Stored;
 use crate::engine::{InvocationView, Invoker};
-use crate::model::call::{Accepted, Call, DurableOptions, OnDeadline};
+use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{EventKind, HELD, State};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
-use crate::remote::hub::Workers;
-use crate::remote::wire::{self, asked_for};
+use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::{BoxFuture, Context, output_invalid};
 
 /// Invokes services for gRPC callers.
 #[derive(Clone, Debug)]
 pub struct InvocationApi {
     invoker: Invoker,
-    workers: Workers,
+    workers: WorkerRegistry,
 }
 
 impl InvocationApi {
     /// Answers for an invoker.
     #[must_use]
-    pub fn new(invoker: Invoker, workers: Workers) -> Self {
+    pub(crate) fn new(invoker: Invoker, workers: WorkerRegistry) -> Self {
         Self { invoker, workers }
     }
 
-    /// Reads a request: the call, and the format it is answered in.
-    fn call(
-        cid: Cid,
-        message: v1::InvokeRequest,
-        transport: &MetadataMap,
-    ) -> Result<(Call, Format)> {
-        let on_deadline: v1::OnDeadline = request::known("/on_deadline", message.on_deadline)?;
-        let input = request::input(message.input, message.data_format)?;
-        let asked = format_from_proto("/response_format", message.response_format)?;
-        let format = payload::answer_format(asked, &input);
-        let timeout = duration_from_proto("/timeout", message.timeout)?;
-        let background = DurableOptions {
-            idempotency_key: (!message.idempotency_key.is_empty())
-                .then_some(message.idempotency_key),
-            on_deadline: match on_deadline {
-                v1::OnDeadline::Unspecified | v1::OnDeadline::Cancel => OnDeadline::Cancel,
-                v1::OnDeadline::Continue => OnDeadline::Continue,
-            },
-            ..DurableOptions::default()
-        };
-        let call = Call {
-            service: message.service.into(),
-            input,
-            cid: (!message.cid.is_empty()).then_some(cid),
-            timeout: request::timeout(timeout, transport)?,
-            metadata: request::metadata(message.metadata, transport)?,
-            response_format: asked,
-            durable: asked_for(background),
-        };
-        Ok((call, format))
+    fn call(cid: Option<Cid>, message: v1::InvokeRequest, transport: &MetadataMap) -> Result<Call> {
+        let mut call = call_from_proto(cid, message, request::traceparent(transport))?;
+        call.timeout = request::timeout(call.timeout, transport)?;
+        Ok(call)
     }
 
     /// What a request asks for, the format it is answered in, and on behalf of which handler, if it is of one.
@@ -83,11 +57,13 @@ impl InvocationApi {
         request: Request<v1::InvokeRequest>,
     ) -> Result<(Cid, Call, Format, Option<Context>), Status> {
         let (transport, _, message) = request.into_parts();
-        let cid = answered(brought_cid("cid", &message.cid))?.unwrap_or_else(Cid::new);
-        let call = Self::call(cid, message, &transport);
-        let (call, format) = answered(call.map_err(|error| error.with_cid(cid)))?;
+        let given_cid = into_status(parse_optional_cid("cid", &message.cid))?;
+        let cid = given_cid.unwrap_or_else(Cid::new);
+        let call = Self::call(given_cid, message, &transport);
+        let call = into_status(call.map_err(|error| error.with_cid(cid)))?;
+        let format = payload::answer_format(call.response_format, &call.input);
         let caller = request::dispatch_token(&transport).map(|token| self.workers.context(token));
-        Ok((cid, call, format, answered(caller.transpose())?))
+        Ok((cid, call, format, into_status(caller.transpose())?))
     }
 
     fn answer(
@@ -95,10 +71,10 @@ impl InvocationApi {
         format: Format,
         invoked: Result<(Cid, Reply)>,
     ) -> Result<Response<v1::InvokeResponse>, Status> {
-        let (cid, reply) = answered(invoked)?;
+        let (cid, reply) = into_status(invoked)?;
         let ignored = reply.metadata.get(IGNORED_KEY).map(str::to_owned);
         let response = self.invoke_response(cid, reply, format);
-        let response = answered(response.map_err(|error| error.with_cid(cid)))?;
+        let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
         let mut response = with_cid(cid, response);
         with_ignored(&mut response, ignored.as_deref());
         Ok(response)
@@ -136,11 +112,10 @@ impl InvocationApi {
     async fn invoke_async(
         &self,
         cid: Option<Cid>,
-        mut message: v1::InvokeAsyncRequest,
+        message: v1::InvokeAsyncRequest,
         transport: &MetadataMap,
     ) -> Result<Accepted> {
-        let sent = request::metadata(std::mem::take(&mut message.metadata), transport)?;
-        let call = wire::async_call(cid, message, sent)?;
+        let call = async_call_from_proto(cid, message, request::traceparent(transport))?;
         match request::dispatch_token(transport) {
             None => self.invoker.invoke_async(call).await,
             Some(token) => {
@@ -159,7 +134,7 @@ impl InvocationApi {
         let wait = duration_from_proto("/wait", message.wait)?.unwrap_or(Duration::ZERO);
         // What is known is answered in time for the caller to read it.
         let wait = request::timeout(Some(wait), transport)?.unwrap_or(wait);
-        let view: v1::InvocationView = request::known("/view", message.view)?;
+        let view: v1::InvocationView = enum_from_proto("/view", message.view)?;
         let full = view == v1::InvocationView::Full;
         let found = match request::dispatch_token(transport) {
             None => self.invoker.find(cid, wait).await?,
@@ -187,7 +162,7 @@ impl InvocationApi {
         &self,
         message: v1::ListInvocationsRequest,
     ) -> Result<v1::ListInvocationsResponse> {
-        let view: v1::InvocationView = request::known("/view", message.view)?;
+        let view: v1::InvocationView = enum_from_proto("/view", message.view)?;
         let full = view == v1::InvocationView::Full;
         let (found, next_page_token) = manage::list(&self.invoker, &message).await?;
         let invocations = found.into_iter().map(|mut found| {
@@ -261,7 +236,7 @@ pub(super) fn pending_reason(found: &InvocationView) -> v1::PendingReason {
 impl InvocationApi {
     /// The CID that `GetInvocation` asks for, by itself or by a service and an idempotency key.
     async fn asked_cid(&self, message: &v1::GetInvocationRequest) -> Result<Cid> {
-        if let Some(cid) = brought_cid("cid", &message.cid)? {
+        if let Some(cid) = parse_optional_cid("cid", &message.cid)? {
             return Ok(cid);
         }
         if message.service.is_empty() || message.idempotency_key.is_empty() {
@@ -325,9 +300,9 @@ impl InvocationService for InvocationApi {
         request: Request<v1::InvokeAsyncRequest>,
     ) -> Result<Response<v1::InvokeAsyncResponse>, Status> {
         let (transport, _, message) = request.into_parts();
-        let brought = answered(brought_cid("cid", &message.cid))?;
+        let brought = into_status(parse_optional_cid("cid", &message.cid))?;
         let accepted = Self::invoke_async(self, brought, message, &transport).await;
-        let accepted = answered(accepted.map_err(|error| match brought {
+        let accepted = into_status(accepted.map_err(|error| match brought {
             Some(cid) => error.with_cid(cid),
             None => error,
         }))?;
@@ -346,9 +321,9 @@ impl InvocationService for InvocationApi {
         request: Request<v1::StreamResultsRequest>,
     ) -> Result<Response<ResultStream>, Status> {
         let (transport, _, message) = request.into_parts();
-        let timeout = answered(request::timeout(None, &transport))?;
+        let timeout = into_status(request::timeout(None, &transport))?;
         let stream = ResultStream::new(&self.invoker, message, timeout);
-        Ok(Response::new(answered(stream)?))
+        Ok(Response::new(into_status(stream)?))
     }
 
     async fn get_invocation(
@@ -356,9 +331,9 @@ impl InvocationService for InvocationApi {
         request: Request<v1::GetInvocationRequest>,
     ) -> Result<Response<v1::GetInvocationResponse>, Status> {
         let (transport, _, message) = request.into_parts();
-        let cid = answered(self.asked_cid(&message).await)?;
+        let cid = into_status(self.asked_cid(&message).await)?;
         let response = self.get(cid, message, &transport).await;
-        let response = answered(response.map_err(|error| error.with_cid(cid)))?;
+        let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
         Ok(with_cid(cid, response))
     }
 
@@ -368,7 +343,7 @@ impl InvocationService for InvocationApi {
     ) -> Result<Response<v1::InvokeBatchResponse>, Status> {
         let (transport, _, message) = request.into_parts();
         let accepted = batch::accept(&self.invoker, &self.workers, message, &transport).await;
-        let accepted = answered(accepted)?;
+        let accepted = into_status(accepted)?;
         let response = v1::InvokeBatchResponse {
             cid: accepted.cid.to_string(),
             member_cids: accepted.members.iter().map(Cid::to_string).collect(),
@@ -384,7 +359,7 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::ListInvocationsRequest>,
     ) -> Result<Response<v1::ListInvocationsResponse>, Status> {
-        answered(self.list(request.into_inner()).await).map(Response::new)
+        into_status(self.list(request.into_inner()).await).map(Response::new)
     }
 
     async fn cancel_invocations(
@@ -392,7 +367,7 @@ impl InvocationService for InvocationApi {
         request: Request<v1::CancelInvocationsRequest>,
     ) -> Result<Response<v1::CancelInvocationsResponse>, Status> {
         let answer = manage::cancel(&self.invoker, request.into_inner()).await;
-        answered(answer).map(Response::new)
+        into_status(answer).map(Response::new)
     }
 
     async fn retry_invocations(
@@ -400,7 +375,7 @@ impl InvocationService for InvocationApi {
         request: Request<v1::RetryInvocationsRequest>,
     ) -> Result<Response<v1::RetryInvocationsResponse>, Status> {
         let answer = manage::retry(&self.invoker, request.into_inner()).await;
-        answered(answer).map(Response::new)
+        into_status(answer).map(Response::new)
     }
 
     async fn purge_invocations(
@@ -408,7 +383,7 @@ impl InvocationService for InvocationApi {
         request: Request<v1::PurgeInvocationsRequest>,
     ) -> Result<Response<v1::PurgeInvocationsResponse>, Status> {
         let answer = manage::purge(&self.invoker, request.into_inner()).await;
-        answered(answer).map(Response::new)
+        into_status(answer).map(Response::new)
     }
 
     async fn complete_invocation(
@@ -416,9 +391,9 @@ impl InvocationService for InvocationApi {
         request: Request<v1::CompleteInvocationRequest>,
     ) -> Result<Response<v1::CompleteInvocationResponse>, Status> {
         let message = request.into_inner();
-        let cid = answered(required_cid("cid", &message.cid))?;
+        let cid = into_status(parse_required_cid("cid", &message.cid))?;
         let response = complete(&self.invoker, &self.workers, cid, message).await;
-        let response = answered(response.map_err(|error| error.with_cid(cid)))?;
+        let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
         Ok(with_cid(cid, response))
     }
 }

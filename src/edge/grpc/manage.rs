@@ -1,13 +1,13 @@
 //! Listing, cancelling and retrying stored invocations, by CIDs or by filter.
 
 use super::invocation::pending_reason;
-use super::request;
-use crate::codec::convert::{failure_to_proto, state_to_proto, timestamp_from_proto};
+use crate::codec::convert::{
+    failure_to_proto, filter_from_proto, input_from_proto, page_size_from_proto, state_to_proto,
+};
 use crate::codec::proto::v1;
-use crate::engine::store::Filter;
 use crate::engine::{InvocationPage, InvocationView, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::id::{Cid, ServiceName};
+use crate::model::id::Cid;
 use crate::model::invocation::State;
 use crate::model::payload::Payload;
 
@@ -22,64 +22,6 @@ const MAX_PAGE: usize = 1_000;
 struct Selection {
     cids: Vec<Cid>,
     next_page_token: String,
-}
-
-/// Reads a filter.
-///
-/// # Errors
-///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID`.
-pub(super) fn filter(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
-    let filter = filter.unwrap_or_default();
-    let time = |field: &str, time: Option<prost_types::Timestamp>| {
-        time.map(|time| {
-            timestamp_from_proto(&time).ok_or_else(|| {
-                let path = format!("/filter/{field}");
-                let violation = Violation::new(path, "OUT_OF_RANGE", "is no instant");
-                Error::violations(reason::REQUEST_INVALID, vec![violation])
-            })
-        })
-        .transpose()
-    };
-    for reason in filter.pending_reasons {
-        let _: v1::PendingReason = request::known("/filter/pending_reasons", reason)?;
-    }
-    let mut states = Vec::new();
-    for state in filter.states {
-        states.extend(states_of(request::known("/filter/states", state)?));
-    }
-    let services = filter.services.iter().map(|name| ServiceName::parse(name));
-    Ok(Filter {
-        services: services.collect::<Result<_>>()?,
-        states,
-        cids: Vec::new(),
-        awaited: false,
-        accepted_after: time("accepted_after", filter.accepted_after)?,
-        accepted_before: time("accepted_before", filter.accepted_before)?,
-        ended_after: time("ended_after", filter.ended_after)?,
-        ended_before: time("ended_before", filter.ended_before)?,
-        failure_reasons: filter.failure_reasons,
-        root: request::brought_cid("filter/root_cid", &filter.root_cid)?,
-        parent: request::brought_cid("filter/parent_cid", &filter.parent_cid)?,
-        group: request::brought_cid("filter/group_cid", &filter.group_cid)?,
-    })
-}
-
-/// The states that one of the contract stands for.
-fn states_of(state: v1::State) -> Vec<State> {
-    match state {
-        v1::State::Unspecified => Vec::new(),
-        v1::State::Pending => [false, true]
-            .map(|started| State::Pending { started })
-            .into(),
-        v1::State::Running => vec![State::Running {
-            cancel_requested: false,
-        }],
-        v1::State::Succeeded => vec![State::Succeeded],
-        v1::State::Failed => vec![State::Failed],
-        v1::State::Cancelled => vec![State::Cancelled],
-        v1::State::Expired => vec![State::Expired],
-    }
 }
 
 /// Reads a page token.
@@ -98,12 +40,12 @@ fn page_token(token: &str) -> Result<Option<u64>> {
 ///
 /// # Errors
 ///
-/// As for [`filter`], and what the store answers.
+/// As for [`filter_from_proto`], and what the store answers.
 pub(super) async fn list(
     invoker: &Invoker,
     message: &v1::ListInvocationsRequest,
 ) -> Result<(Vec<InvocationView>, String)> {
-    let size = request::page_size(message.page_size, DEFAULT_PAGE, MAX_PAGE)?;
+    let size = page_size_from_proto(message.page_size, DEFAULT_PAGE, MAX_PAGE)?;
     let before = page_token(&message.page_token)?;
     let page = page(invoker, message.filter.clone(), before, size).await?;
     Ok((
@@ -124,7 +66,7 @@ async fn page(
         .as_ref()
         .map(|filter| (filter.states.clone(), filter.pending_reasons.clone()))
         .unwrap_or_default();
-    let mut page = invoker.list(filter(by)?, before, size).await?;
+    let mut page = invoker.list(filter_from_proto(by)?, before, size).await?;
     page.found.retain(|found| {
         let state = i32::from(state_to_proto(found.invocation.shown_state()));
         let reason = i32::from(pending_reason(found));
@@ -274,7 +216,7 @@ pub(super) async fn retry(
         return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
     }
     let input = match has_input {
-        true => Some(request::input(message.input, message.data_format)?),
+        true => Some(input_from_proto(message.input, message.data_format)?),
         false => None,
     };
     let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;

@@ -35,7 +35,7 @@ use crate::codec::proto::v1::discovery_service_server::DiscoveryServiceServer;
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
 use crate::engine::Invoker;
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 
 /// The methods whose requests are streams that last: they have no time in which they must have arrived.
 pub(super) const STREAMS_THAT_LAST: [&str; 3] = [
@@ -50,7 +50,7 @@ const WORKER_SLACK: usize = 4;
 /// The service that is called most.
 pub(super) fn invocation_service(
     invoker: &Invoker,
-    workers: &Workers,
+    workers: &WorkerRegistry,
 ) -> InvocationServiceServer<InvocationApi> {
     InvocationServiceServer::new(InvocationApi::new(invoker.clone(), workers.clone()))
         .max_decoding_message_size(invoker.limits().message_bytes)
@@ -61,7 +61,7 @@ pub(super) fn invocation_service(
 /// All others.
 pub(super) fn other_services(
     invoker: &Invoker,
-    workers: &Workers,
+    workers: &WorkerRegistry,
     serving: &Serving,
     catalog: &Catalog,
     address: Option<SocketAddr>,
@@ -84,6 +84,10 @@ pub(super) fn other_services(
 }
 
 /// What has all paths that no other service has.
-pub(super) fn typed_methods(invoker: &Invoker, workers: &Workers, catalog: &Catalog) -> TypedApi {
+pub(super) fn typed_methods(
+    invoker: &Invoker,
+    workers: &WorkerRegistry,
+    catalog: &Catalog,
+) -> TypedApi {
     TypedApi::new(invoker.clone(), workers.clone(), catalog.clone())
 }
