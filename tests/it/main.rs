@@ -16,6 +16,7 @@ mod discovery;
 mod examples;
 mod failed_sync;
 mod fan_out;
+mod filters;
 mod formats;
 mod full_disk;
 mod fuzz;

@@ -3,17 +3,21 @@
 use super::field::{enum_from_proto, parse_optional_cid};
 use super::time::optional_timestamp_from_proto;
 use crate::codec::proto::v1;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::ServiceName;
 use crate::model::invocation::{Filter, State};
+
+/// The most values in one list of a filter. Every value is a parameter of a query of the store.
+const MAX_VALUES: usize = 1_000;
 
 /// Converts a filter. An absent filter matches every invocation.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID`.
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list with more than 1 000 values.
 pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
     let filter = filter.unwrap_or_default();
+    check_lists(&filter)?;
     let time = |field: &str, time| optional_timestamp_from_proto(&format!("/filter/{field}"), time);
     for reason in filter.pending_reasons {
         let _: v1::PendingReason = enum_from_proto("/filter/pending_reasons", reason)?;
@@ -37,6 +41,25 @@ pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter>
         parent: parse_optional_cid("filter/parent_cid", &filter.parent_cid)?,
         group: parse_optional_cid("filter/group_cid", &filter.group_cid)?,
     })
+}
+
+fn check_lists(filter: &v1::InvocationFilter) -> Result<()> {
+    let lists = [
+        ("/filter/services", filter.services.len()),
+        ("/filter/states", filter.states.len()),
+        ("/filter/pending_reasons", filter.pending_reasons.len()),
+        ("/filter/failure_reasons", filter.failure_reasons.len()),
+    ];
+    let too_long = lists.into_iter().filter(|(_, values)| *values > MAX_VALUES);
+    let violations = too_long.map(|(field, values)| {
+        let message = format!("has {values} values; the limit is {MAX_VALUES}");
+        Violation::new(field, "TOO_MANY", message)
+    });
+    let violations: Vec<_> = violations.collect();
+    match violations.is_empty() {
+        true => Ok(()),
+        false => Err(Error::violations(reason::REQUEST_INVALID, violations)),
+    }
 }
 
 /// The states of the model that a state of the contract matches.
