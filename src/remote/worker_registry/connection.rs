@@ -1,28 +1,34 @@
-//! The stream of a session, and the table of the dispatches that the worker has.
+//! The stream of a session, and the dispatches that the worker has.
 
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
 use tokio::sync::mpsc;
 
-use super::in_flight::InFlight;
-use crate::model::token::Token;
+use super::dispatch_table::DispatchTable;
 use crate::remote::protocol::messages::Outbound;
 
 /// The state of a session that its lock protects.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Connection {
     /// The queue of the stream; `None` while the worker is away.
     pub(super) outbox: Option<mpsc::Sender<Outbound>>,
     /// Counts the streams. The end of an earlier stream is ignored.
     pub(super) stream: u64,
     pub(super) has_ended: bool,
-    pub(super) dispatches: HashMap<Token, InFlight, RandomState>,
+    pub(super) dispatches: DispatchTable,
     /// Tokens of results that were received and not yet acknowledged.
     pub(super) received: Vec<String>,
 }
 
 impl Connection {
+    pub(super) fn new(dispatches: DispatchTable) -> Self {
+        Self {
+            outbox: None,
+            stream: 0,
+            has_ended: false,
+            dispatches,
+            received: Vec::new(),
+        }
+    }
+
     /// Whether the stream is gone while the session lasts.
     pub(super) fn is_away(&self) -> bool {
         self.outbox.is_none() && !self.has_ended

@@ -8,6 +8,7 @@ mod connection;
 mod declarations;
 mod dispatch;
 mod dispatch_message;
+mod dispatch_table;
 mod hello;
 mod in_flight;
 mod lease;

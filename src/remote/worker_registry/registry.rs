@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::declarations::{Declaration, ServiceTable};
+use super::dispatch_table::DispatchIndex;
 use super::hello;
 use super::member::PoolMember;
 use super::session::Session;
@@ -31,6 +32,8 @@ pub(crate) struct WorkerRegistry(Arc<Inner>);
 struct Inner {
     invoker: Invoker,
     table: Mutex<Table>,
+    /// The dispatches of all sessions, by token.
+    dispatches: Arc<DispatchIndex>,
     /// Held while the declarations in force are updated, until the engine has them.
     update: Mutex<()>,
     /// No new worker is admitted.
@@ -66,6 +69,7 @@ impl WorkerRegistry {
         let registry = Self(Arc::new(Inner {
             invoker: invoker.clone(),
             table: Mutex::default(),
+            dispatches: Arc::default(),
             update: Mutex::default(),
             is_stopping: AtomicBool::new(false),
         }));
@@ -147,8 +151,8 @@ impl WorkerRegistry {
             inner.invoker.store().announce(stored).await?;
         }
         let services = declarations.iter().map(|it| it.definition.name().clone());
-        let session = Session::new(info, services.collect(), inner.invoker.clone());
-        let session = Arc::new(session);
+        let (invoker, index) = (inner.invoker.clone(), Arc::clone(&inner.dispatches));
+        let session = Arc::new(Session::new(info, services.collect(), invoker, index));
         // Before it is admitted: the welcome is sent before the first dispatch.
         let number = session.connect(outbox, &tokens).unwrap_or_default();
         inner.admit(&session, declarations)?;
@@ -221,12 +225,7 @@ impl WorkerRegistry {
     ///
     /// `FAILED_PRECONDITION` / `DISPATCH_VOID` where the dispatch has ended, or never existed.
     pub(crate) fn context(&self, token: &str) -> Result<Context> {
-        let context = Token::parse(token).and_then(|token| {
-            let sessions = self.0.sessions();
-            sessions
-                .iter()
-                .find_map(|session| session.context_of(token))
-        });
+        let context = Token::parse(token).and_then(|token| self.0.dispatches.find(token));
         context.ok_or_else(|| {
             let message = "the dispatch that makes this call has ended, or never existed";
             Error::failed_precondition(reason::DISPATCH_VOID, message)
@@ -385,5 +384,56 @@ impl Inner {
         for service in session.services() {
             self.invoker.retry_deferred(service);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::engine::clock::Clock;
+    use crate::engine::tasks::Tasks;
+    use crate::engine::{Limits, Parts};
+    use crate::service::{Registry, States};
+    use crate::store::MemoryStore;
+
+    async fn registry() -> WorkerRegistry {
+        let parts = Parts {
+            registry: Registry::new(),
+            states: States::default(),
+            hooks: Vec::new(),
+            store: Arc::new(MemoryStore::new()),
+            limits: Limits::default(),
+            clock: Clock::System,
+        };
+        let invoker = Invoker::start(parts, Tasks::new()).await.unwrap();
+        WorkerRegistry::start(&invoker).await.unwrap()
+    }
+
+    fn hello(service: &str) -> v1::Hello {
+        v1::Hello {
+            services: vec![v1::ServiceDeclaration {
+                name: service.to_owned(),
+                ..v1::ServiceDeclaration::default()
+            }],
+            ..v1::Hello::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_nested_call_finds_its_dispatch_without_the_other_sessions() {
+        let registry = registry().await;
+        let stream = registry.register(hello("a.task"), String::new()).await;
+        let session = stream.unwrap().session;
+        let (found, wait) = mpsc::channel();
+        let _held = session.connection();
+        std::thread::spawn(move || {
+            let context = registry.context(&Token::new().to_string());
+            found.send(context.map(drop)).unwrap();
+        });
+        let found = wait.recv_timeout(Duration::from_secs(10));
+        let void = found.expect("the look-up waits for the lock of a session");
+        assert_eq!(void.unwrap_err().reason(), reason::DISPATCH_VOID);
     }
 }

@@ -33,7 +33,7 @@ impl Session {
             if self.can_resume() {
                 connection.received.push(result.token.clone());
             }
-            let in_flight = connection.dispatches.remove(&token);
+            let in_flight = connection.dispatches.remove(token);
             (in_flight, connection.received.len())
         };
         // A worker keeps a result until it is acknowledged, and drains only after that.
@@ -123,7 +123,7 @@ impl Session {
         }
         for text in tokens {
             let token = Token::parse(text);
-            let in_flight = token.and_then(|token| self.connection().dispatches.remove(&token));
+            let in_flight = token.and_then(|token| self.connection().dispatches.remove(token));
             let Some(InFlight {
                 state, reply_to, ..
             }) = in_flight

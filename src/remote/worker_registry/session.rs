@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::connection::Connection;
 use super::dispatch_message::{EncodedInput, dispatch_to_proto};
+use super::dispatch_table::{DispatchIndex, DispatchTable};
 use super::in_flight::{Cancellation, DispatchState, InFlight, WorkerReply, worker_lost};
 use super::worker_info::WorkerInfo;
 use crate::codec::convert::{duration_to_proto, timestamp_to_proto};
@@ -56,7 +57,12 @@ pub(crate) enum ItemReceipt {
 }
 
 impl Session {
-    pub(super) fn new(info: WorkerInfo, services: Vec<ServiceName>, invoker: Invoker) -> Self {
+    pub(super) fn new(
+        info: WorkerInfo,
+        services: Vec<ServiceName>,
+        invoker: Invoker,
+        index: Arc<DispatchIndex>,
+    ) -> Self {
         let id = uuid::Uuid::now_v7().to_string();
         Self {
             label: format!("{} ({id})", info.name),
@@ -69,7 +75,7 @@ impl Session {
             invoker,
             is_open: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
-            connection: Mutex::default(),
+            connection: Mutex::new(Connection::new(DispatchTable::new(index))),
         }
     }
 
@@ -189,7 +195,7 @@ impl Session {
         let dispatch = to_worker(v1::serve_response::Message::Dispatch(dispatch));
         let is_sent = outbox.try_send(dispatch).is_ok();
         if !is_sent {
-            dispatches.remove(&token);
+            dispatches.remove(token);
         }
         is_sent
     }
@@ -200,7 +206,7 @@ impl Session {
         let Connection {
             outbox, dispatches, ..
         } = &mut *connection;
-        if let Some(in_flight) = dispatches.get_mut(&token)
+        if let Some(in_flight) = dispatches.get_mut(token)
             && in_flight.cancellation == Cancellation::None
         {
             in_flight.cancel(token, outbox.as_ref(), self.can_cancel());
@@ -215,16 +221,14 @@ impl Session {
         } = &mut *connection;
         for (token, in_flight) in dispatches.iter_mut() {
             if matches!(in_flight.cancellation, Cancellation::Pending(_)) {
-                in_flight.send_cancel(*token, outbox.as_ref(), self.can_cancel());
+                in_flight.send_cancel(token, outbox.as_ref(), self.can_cancel());
             }
         }
     }
 
     /// Voids the token of a dispatch: what the worker still sends for it is refused.
     pub(super) fn void(&self, token: Token) {
-        if let Some(in_flight) = self.connection().dispatches.get_mut(&token) {
-            in_flight.reply_to = None;
-        }
+        self.connection().dispatches.void(token);
     }
 
     /// Attaches a stream: the first one, or the next one after the stream before was lost. `tokens` name the dispatches
@@ -240,12 +244,11 @@ impl Session {
         let _ = outbox.try_send(to_worker(welcome));
         // A dispatch that the worker does not have never arrived. It is sent again, unless its outcome is unwanted.
         let Connection { dispatches, .. } = &mut *connection;
-        dispatches
-            .retain(|token, in_flight| tokens.contains(token) || in_flight.reply_to.is_some());
+        dispatches.remove_void(&tokens);
         for (token, in_flight) in dispatches.iter() {
-            if let (false, Some(input)) = (tokens.contains(token), in_flight.input.clone())
+            if let (false, Some(input)) = (tokens.contains(&token), in_flight.input.clone())
                 && let Ok(dispatch) =
-                    dispatch_to_proto(*token, &in_flight.context, input, self.invoker.now())
+                    dispatch_to_proto(token, &in_flight.context, input, self.invoker.now())
             {
                 let dispatch = v1::serve_response::Message::Dispatch(dispatch);
                 let _ = outbox.try_send(to_worker(dispatch));
@@ -254,7 +257,7 @@ impl Session {
         // A cancellation that was sent on the stream before may not have arrived.
         for (token, in_flight) in dispatches.iter_mut() {
             if in_flight.cancellation != Cancellation::None {
-                in_flight.cancel(*token, Some(&outbox), self.can_cancel());
+                in_flight.cancel(token, Some(&outbox), self.can_cancel());
             }
         }
         connection.outbox = Some(outbox);
@@ -264,7 +267,8 @@ impl Session {
     }
 
     fn welcome(&self, connection: &Connection) -> v1::Welcome {
-        let tokens = connection.dispatches.keys().map(ToString::to_string);
+        let tokens = connection.dispatches.iter();
+        let tokens = tokens.map(|(token, _)| token.to_string());
         v1::Welcome {
             worker_id: self.id.clone(),
             session: match self.can_resume() {
@@ -322,13 +326,12 @@ impl Session {
             let mut connection = self.connection();
             connection.has_ended = true;
             self.is_open.store(false, Ordering::Release);
-            let dispatches = std::mem::take(&mut connection.dispatches);
-            (connection.outbox.take(), dispatches)
+            (connection.outbox.take(), connection.dispatches.take())
         };
         if let (Some(outbox), Some(error)) = (outbox, status) {
             let _ = outbox.try_send(Err(to_status(&error)));
         }
-        for in_flight in dispatches.into_values() {
+        for in_flight in dispatches {
             in_flight.state.set_status(DispatchStatus::Lost);
             if let Some(reply_to) = in_flight.reply_to {
                 let _ = reply_to.send(Err(worker_lost(&self.info.name)));
@@ -361,7 +364,8 @@ impl Session {
             Cancellation::None => false,
             Cancellation::Pending(when) | Cancellation::Sent(when) => when.elapsed() > grace,
         };
-        !connection.dispatches.is_empty() && connection.dispatches.values().all(is_overdue)
+        let mut dispatches = connection.dispatches.iter();
+        !connection.dispatches.is_empty() && dispatches.all(|(_, it)| is_overdue(it))
     }
 
     /// Sends what could not be sent before: cancellations, and acknowledgements of results.
@@ -385,8 +389,7 @@ impl Session {
             return ItemReceipt::Void;
         };
         let mut connection = self.connection();
-        let in_flight = connection.dispatches.get_mut(&token);
-        let Some(in_flight) = in_flight.filter(|it| it.reply_to.is_some()) else {
+        let Some(in_flight) = connection.dispatches.valid(token) else {
             return ItemReceipt::Void;
         };
         let is_new = item.number == 0 || item.number > in_flight.last_item;
@@ -403,9 +406,8 @@ impl Session {
     }
 
     pub(super) fn context_of(&self, token: Token) -> Option<Context> {
-        let connection = self.connection();
-        let in_flight = connection.dispatches.get(&token)?;
-        in_flight.reply_to.as_ref()?;
+        let mut connection = self.connection();
+        let in_flight = connection.dispatches.valid(token)?;
         Some(in_flight.context.clone())
     }
 }
