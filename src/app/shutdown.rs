@@ -10,7 +10,7 @@ use crate::engine::Invoker;
 use crate::engine::tasks::Tasks;
 #[cfg(feature = "cli")]
 use crate::model::error::{Error, Result};
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 
 /// How long running handlers have to finish by default.
 pub(in crate::app) const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,14 +28,14 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// 5. Streams end, then connections of workers. Connections that are still open at the end are aborted.
 pub(in crate::app) async fn stop(
     invoker: &Invoker,
-    workers: &Workers,
+    workers: &WorkerRegistry,
     serving: &Serving,
     shutdown: &Shutdown,
     tasks: &Tasks,
     drain_timeout: Duration,
 ) {
     serving.set(false);
-    workers.take_no_more();
+    workers.stop_admission();
     shutdown.stop_accepting.cancel();
     shutdown.callers.close();
     let _ = tokio::time::timeout(DRAIN_NOTICE, shutdown.callers.wait()).await;

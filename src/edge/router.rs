@@ -22,7 +22,7 @@ use crate::edge::request_body::RequestBody;
 use crate::edge::status_mapping::StatusMapper;
 use crate::engine::Invoker;
 use crate::model::error::Result;
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 
 /// The path prefix of `InvocationService`: its methods are called most and bypass the router.
 const INVOCATION_PREFIX: &str = "/cidery.v1.InvocationService/";
@@ -45,9 +45,9 @@ impl PortService {
     /// # Errors
     ///
     /// `INTERNAL` where the built-in descriptors cannot be decoded.
-    pub fn new(
+    pub(crate) fn new(
         invoker: &Invoker,
-        workers: &Workers,
+        workers: &WorkerRegistry,
         serving: &Serving,
         address: Option<SocketAddr>,
         host_routes: Router,

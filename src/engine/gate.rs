@@ -90,7 +90,7 @@ impl Gate {
     pub(super) fn try_enter(&self) -> Option<Permits> {
         let here = self.try_enter_here()?;
         let seat = match &self.pool {
-            Some(pool) => Some(pool.try_seat(&any)?),
+            Some(pool) => Some(pool.try_acquire(&any)?),
             None => None,
         };
         Some(Permits { here, seat })
@@ -125,7 +125,7 @@ impl Gate {
                 return permits;
             }
             if let Some(pool) = &self.pool {
-                pool.served().await;
+                pool.wait_served().await;
             }
         }
     }
@@ -149,14 +149,14 @@ impl Gate {
             return Some(Permits { here, seat: None });
         };
         loop {
-            let seat = pool.seat(takes).await?;
+            let seat = pool.acquire(takes).await?;
             if let Some(here) = self.try_enter_here() {
                 let seat = Some(seat);
                 return Some(Permits { here, seat });
             }
             drop(seat);
             let here = self.enter_here().await;
-            if let Some(seat) = pool.try_seat(takes) {
+            if let Some(seat) = pool.try_acquire(takes) {
                 let seat = Some(seat);
                 return Some(Permits { here, seat });
             }
@@ -259,29 +259,29 @@ pub(super) mod tests {
         fn worker(&self) -> &str {
             "one"
         }
-        fn run(self: Arc<Self>, _: Context, _: Payload) -> HandlerFuture {
+        fn dispatch(self: Arc<Self>, _: Context, _: Payload) -> HandlerFuture {
             unreachable!()
         }
-        fn lend(&self) {}
-        fn try_take_back(&self) -> bool {
+        fn release(&self) {}
+        fn try_reacquire(&self) -> bool {
             true
         }
-        fn take_back(&self) -> BoxFuture<'_, ()> {
+        fn reacquire(&self) -> BoxFuture<'_, ()> {
             Box::pin(async {})
         }
     }
 
     impl WorkerPool for OneSeat {
-        fn try_seat(&self, _: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>> {
+        fn try_acquire(&self, _: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>> {
             let permit = Arc::clone(&self.0).try_acquire_owned().ok()?;
             Some(Arc::new(Seated(permit)))
         }
-        fn seat<'a>(&'a self, _: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>> {
+        fn acquire<'a>(&'a self, _: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>> {
             Box::pin(async {
                 Some(Arc::new(Seated(acquire(&self.0).await)) as Arc<dyn WorkerPermit>)
             })
         }
-        fn served(&self) -> BoxFuture<'_, ()> {
+        fn wait_served(&self) -> BoxFuture<'_, ()> {
             Box::pin(async {})
         }
         fn is_served(&self) -> bool {

@@ -21,13 +21,13 @@ pub(super) fn any(_: &Definition) -> bool {
 pub trait WorkerPool: fmt::Debug + Send + Sync {
     /// A seat at the worker that has most to spare, without waiting for one. Only of workers whose declaration passes
     /// `takes`.
-    fn try_seat(&self, takes: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>>;
+    fn try_acquire(&self, takes: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>>;
 
     /// Waits for a seat at a worker whose declaration passes `takes`; `None` once there is none. Cancel safe.
-    fn seat<'a>(&'a self, takes: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>>;
+    fn acquire<'a>(&'a self, takes: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>>;
 
     /// Waits until somebody serves the service. Cancel safe.
-    fn served(&self) -> BoxFuture<'_, ()>;
+    fn wait_served(&self) -> BoxFuture<'_, ()>;
 
     /// Whether somebody serves it now.
     fn is_served(&self) -> bool {

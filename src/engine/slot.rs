@@ -86,16 +86,16 @@ impl Slot {
         if self.lock().nested > 0 {
             return;
         }
-        if !seat.try_take_back() {
+        if !seat.try_reacquire() {
             tokio::select! {
                 biased;
-                () = seat.take_back() => {}
+                () = seat.reacquire() => {}
                 () = unwanted.cancelled() => {}
             }
         }
         // Another nested call may have begun meanwhile: it needs the seat to be free.
         if self.lock().nested > 0 {
-            seat.lend();
+            seat.release();
         }
     }
 
@@ -196,7 +196,7 @@ impl<'a> Away<'a> {
         };
         drop(permits);
         if let Some(seat) = seat {
-            seat.lend();
+            seat.release();
         }
         slot.stop_returning();
         Self {
@@ -218,7 +218,7 @@ impl Drop for Away<'_> {
         // Whoever gave the nested call up, or did not wait for the slot, cannot wait here: the handler takes a slot if
         // there is one, and runs beside the others otherwise.
         if let Some(seat) = self.slot.seat().filter(|_| self.slot.lock().nested == 0) {
-            seat.try_take_back();
+            seat.try_reacquire();
         }
         if self.slot.is_wanted() && !self.slot.try_take_back() {
             // Others who wait go on waiting, with their own wakers.

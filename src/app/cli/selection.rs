@@ -12,7 +12,7 @@ use crate::dict;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::value::Value;
-use crate::remote::client::Chosen;
+use crate::remote::client::Selector;
 
 /// Invocations, by CIDs or by filter.
 #[derive(Args, Debug)]
@@ -35,9 +35,9 @@ impl SelectionArgs {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `REQUEST_INVALID` unless there are either CIDs or a filter.
-    pub(super) fn selected(self) -> Result<Chosen> {
+    pub(super) fn selected(self) -> Result<Selector> {
         match (self.cids.is_empty(), self.filter.is_empty()) {
-            (false, true) => Ok(Chosen::Cids(self.cids)),
+            (false, true) => Ok(Selector::Cids(self.cids)),
             (true, false) => Ok(self.filter.filter()?.into()),
             (true, true) => Err(usage_error("give CIDs or filter options")),
             (false, false) => Err(usage_error("CIDs and filter options cannot be combined")),

@@ -18,7 +18,7 @@ use crate::engine::store::Store;
 use crate::engine::tasks::Tasks;
 use crate::engine::{Invoker, Limits, Parts};
 use crate::model::error::{Error, Result, reason};
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, Service, States, builtin};
 use crate::store::MemoryStore;
 
@@ -218,7 +218,7 @@ impl NodeBuilder {
             clock: self.clock,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
-        let workers = Workers::start(&invoker).await?;
+        let workers = WorkerRegistry::start(&invoker).await?;
         let serving = Serving::new();
         let shutdown = Shutdown::default();
         let mut address = None;

@@ -13,14 +13,14 @@ use crate::model::call::Call;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::Payload;
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::Response;
 
 /// A running node: invokes services, and stops.
 #[derive(Debug)]
 pub struct NodeHandle {
     pub(in crate::app) invoker: Invoker,
-    pub(in crate::app) workers: Workers,
+    pub(in crate::app) workers: WorkerRegistry,
     pub(in crate::app) serving: Serving,
     pub(in crate::app) shutdown: Shutdown,
     pub(in crate::app) tasks: Tasks,

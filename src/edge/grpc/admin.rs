@@ -2,11 +2,12 @@
 
 use tonic::{Request, Response, Status};
 
-use super::request::{self, into_status, unimplemented};
+use super::request::{into_status, unimplemented};
+use crate::codec::convert::page_size_from_proto;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_server::AdminService;
 use crate::model::error::Result;
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
@@ -14,16 +15,16 @@ const MAX_PAGE: usize = 1_000;
 /// The implementation of `AdminService`.
 #[derive(Clone, Debug)]
 pub(super) struct AdminApi {
-    workers: Workers,
+    workers: WorkerRegistry,
 }
 
 impl AdminApi {
-    pub(super) fn new(workers: Workers) -> Self {
+    pub(super) fn new(workers: WorkerRegistry) -> Self {
         Self { workers }
     }
 
     fn list(&self, request: &v1::ListWorkersRequest) -> Result<v1::ListWorkersResponse> {
-        let size = request::page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
+        let size = page_size_from_proto(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
         // The token is the key of the last worker of the previous page: it stays valid while workers connect and
         // disconnect.
         let key = |worker: &v1::Worker| format!("{}/{}", worker.name, worker.id);
@@ -78,7 +79,11 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ForgetServiceRequest>,
     ) -> Result<Response<v1::ForgetServiceResponse>, Status> {
-        into_status(self.workers.forget(&request.get_ref().service).await)?;
+        into_status(
+            self.workers
+                .forget_service(&request.get_ref().service)
+                .await,
+        )?;
         Ok(Response::new(v1::ForgetServiceResponse {}))
     }
 

@@ -6,15 +6,17 @@ use tonic::{Request, Response, Status};
 
 use super::catalog::{Catalog, Snapshot};
 use super::examples;
-use super::request::{into_status, page_size};
-use crate::codec::convert::timestamp_to_proto;
+use super::request::into_status;
+use crate::codec::convert::{
+    declaration_hash, page_size_from_proto, service_options_to_proto, timestamp_to_proto,
+};
 use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryService;
 use crate::engine::{Invoker, Location, ServiceInfo};
 use crate::model::error::Result;
 use crate::model::value::Value;
-use crate::remote::wire;
+use crate::remote::protocol::declaration::declaration_to_proto;
 
 const DEFAULT_PAGE: usize = 1_000;
 const MAX_PAGE: usize = 10_000;
@@ -38,7 +40,7 @@ impl DiscoveryApi {
     }
 
     fn list(&self, request: &v1::ListServicesRequest) -> Result<v1::ListServicesResponse> {
-        let page = page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
+        let page = page_size_from_proto(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
         let catalog = self.catalog.current();
         // The token is the last name of the previous page: it stays valid while services are added and removed.
         let mut rest = self.invoker.services().into_iter().filter(|service| {
@@ -114,8 +116,8 @@ fn description(
         output_schema: schema(sio.output_schema()),
         typed_method: typed.map(|method| method.path()).unwrap_or_default(),
         typed_method_note: catalog.directory.note(&name).unwrap_or_default().to_owned(),
-        declaration: Some(wire::declaration_to_proto(&service.definition)),
-        effective_options: Some(wire::options_to_proto(&service.effective)),
+        declaration: Some(declaration_to_proto(&service.definition)),
+        effective_options: Some(service_options_to_proto(&service.effective)),
         health: health(service).into(),
         locations: service.locations.iter().map(location).collect(),
         running: count(service.status.running),
@@ -133,12 +135,12 @@ fn health(service: &ServiceInfo) -> v1::ServiceHealth {
 }
 
 fn location(location: &Location) -> v1::ServiceLocation {
-    let declaration = wire::declaration_to_proto(&location.definition);
+    let declaration = declaration_to_proto(&location.definition);
     v1::ServiceLocation {
         worker_id: location.worker_id.clone(),
         worker_name: location.worker_name.clone(),
         build_id: location.build_id.clone(),
-        declaration_hash: wire::declaration_hash(&declaration),
+        declaration_hash: declaration_hash(&declaration),
         running: count(location.running),
         since_time: Some(timestamp_to_proto(location.since)),
         away: location.away,

@@ -31,7 +31,7 @@ use crate::codec::proto::v1::discovery_service_server::DiscoveryServiceServer;
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
 use crate::engine::Invoker;
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 
 /// Methods whose request streams are long-lived: they have no request timeout.
 pub(super) const LONG_LIVED_STREAMS: [&str; 3] = [
@@ -47,7 +47,7 @@ const WORKER_MESSAGE_FACTOR: usize = 4;
 /// `InvocationService`, on the fast path.
 pub(super) fn invocation_service(
     invoker: &Invoker,
-    workers: &Workers,
+    workers: &WorkerRegistry,
 ) -> InvocationServiceServer<InvocationApi> {
     InvocationServiceServer::new(InvocationApi::new(invoker.clone(), workers.clone()))
         .max_decoding_message_size(invoker.limits().message_bytes)
@@ -58,7 +58,7 @@ pub(super) fn invocation_service(
 /// All other gRPC services.
 pub(super) fn other_services(
     invoker: &Invoker,
-    workers: &Workers,
+    workers: &WorkerRegistry,
     serving: &Serving,
     catalog: &Catalog,
     address: Option<SocketAddr>,
@@ -81,6 +81,10 @@ pub(super) fn other_services(
 }
 
 /// The fallback for all other paths: typed methods.
-pub(super) fn typed_methods(invoker: &Invoker, workers: &Workers, catalog: &Catalog) -> TypedApi {
+pub(super) fn typed_methods(
+    invoker: &Invoker,
+    workers: &WorkerRegistry,
+    catalog: &Catalog,
+) -> TypedApi {
     TypedApi::new(invoker.clone(), workers.clone(), catalog.clone())
 }

@@ -19,7 +19,8 @@ use tower_service::Service;
 
 use super::catalog::Catalog;
 use super::invocation::invoke_nested;
-use super::request::{self, DISPATCH_KEY, into_status, parse_optional_cid, with_cid, with_ignored};
+use super::request::{self, DISPATCH_KEY, into_status, with_cid, with_ignored};
+use crate::codec::convert::parse_optional_cid;
 use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::status::CID_KEY;
@@ -32,7 +33,7 @@ use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::{self, output_invalid};
 
 /// The options of a call, sent as metadata.
@@ -47,12 +48,12 @@ const RESERVED_PREFIX: &str = "cidery-";
 #[derive(Clone, Debug)]
 pub(in crate::edge) struct TypedApi {
     invoker: Invoker,
-    workers: Workers,
+    workers: WorkerRegistry,
     catalog: Catalog,
 }
 
 impl TypedApi {
-    pub(super) fn new(invoker: Invoker, workers: Workers, catalog: Catalog) -> Self {
+    pub(super) fn new(invoker: Invoker, workers: WorkerRegistry, catalog: Catalog) -> Self {
         Self {
             invoker,
             workers,
@@ -98,7 +99,7 @@ impl Service<Request<Body>> for TypedApi {
 /// One call of a typed method.
 struct TypedMethod {
     invoker: Invoker,
-    workers: Workers,
+    workers: WorkerRegistry,
     found: Found,
 }
 
@@ -220,6 +221,7 @@ impl TypedMethod {
             let key =
                 key.ok_or_else(|| malformed(IDEMPOTENCY_KEY, "must be non-empty ASCII text"))?;
             call.durable().idempotency_key = Some(key.to_owned());
+            call.is_durable = is_sync;
         }
         if let Some(value) = headers.get(ON_DEADLINE_KEY) {
             let on_deadline = match value.as_bytes() {
@@ -228,8 +230,9 @@ impl TypedMethod {
                 b"continue" => Ok(OnDeadline::Continue),
                 _ => Err("must be `cancel` or `continue`"),
             };
-            call.durable().on_deadline =
-                on_deadline.map_err(|message| malformed(ON_DEADLINE_KEY, message))?;
+            let on_deadline = on_deadline.map_err(|message| malformed(ON_DEADLINE_KEY, message))?;
+            call.is_durable |= on_deadline == OnDeadline::Continue;
+            call.durable().on_deadline = on_deadline;
         }
         let metadata = metadata(headers)?;
         call.metadata = (!metadata.is_empty()).then(|| Arc::new(metadata));

@@ -131,6 +131,7 @@ impl Invoke {
             timeout: self.timeout,
             metadata: (!metadata.is_empty()).then(|| metadata.into()),
             response_format: format,
+            is_durable: false,
             durable: is_durable.then(|| Box::new(options)),
         };
         let client = self.node.connect().await?;

@@ -6,7 +6,7 @@ use crate::app::cli::input::DocumentArgs;
 use crate::app::cli::printer::Printer;
 use crate::app::cli::selection::{SelectionArgs, print_changes, usage_error};
 use crate::model::error::Result;
-use crate::remote::client::Chosen;
+use crate::remote::client::Selector;
 
 /// Retry failed, cancelled or expired invocations under new CIDs; release held ones.
 #[derive(Args, Debug)]
@@ -25,7 +25,7 @@ impl Retry {
         let client = node.connect().await?;
         let changes = match (input, selected) {
             (None, selected) => client.retry(selected, dry_run).await?,
-            (Some(input), Chosen::Cids(cids)) if !dry_run && cids.len() == 1 => {
+            (Some(input), Selector::Cids(cids)) if !dry_run && cids.len() == 1 => {
                 let cid = cids
                     .first()
                     .copied()

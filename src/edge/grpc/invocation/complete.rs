@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::codec::convert::{
-    PayloadOneof as _, failure_from_proto, metadata_from_proto, state_to_proto,
+    PayloadOneof as _, document_format_from_proto, failure_from_proto, metadata_from_proto,
+    state_to_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::complete_invocation_request::Outcome;
@@ -13,8 +14,7 @@ use crate::engine::Invoker;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 use crate::model::payload::{Payload, Reply};
-use crate::remote::hub::Workers;
-use crate::remote::wire;
+use crate::remote::worker_registry::WorkerRegistry;
 
 /// How long a completion waits for the worker to return the dispatch as "later".
 const DISPATCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// As for [`Invoker::complete`].
 pub(super) async fn complete(
     invoker: &Invoker,
-    workers: &Workers,
+    workers: &WorkerRegistry,
     cid: Cid,
     message: v1::CompleteInvocationRequest,
 ) -> Result<v1::CompleteInvocationResponse> {
@@ -37,7 +37,7 @@ pub(super) async fn complete(
         let violation = Violation::new("/token", "MISSING", "is required");
         return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
     }
-    let format = wire::format_of_document(message.data_format)?;
+    let format = document_format_from_proto(message.data_format)?;
     let outcome = match message.outcome {
         Some(Outcome::Failure(failure)) => Err(failure_from_proto(failure)),
         payload => Ok(Reply {

@@ -6,14 +6,16 @@ use tonic::metadata::MetadataMap;
 
 use super::filter;
 use super::view;
-use crate::codec::convert::duration_from_proto;
+use crate::codec::convert::{
+    duration_from_proto, enum_from_proto, page_size_from_proto, parse_optional_cid,
+};
 use crate::codec::proto::v1;
-use crate::edge::grpc::request::{self, parse_optional_cid};
+use crate::edge::grpc::request;
 use crate::engine::Invoker;
 use crate::engine::store::Stored;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
@@ -53,7 +55,7 @@ pub(super) async fn requested_cid(
 /// Returns an invocation, after waiting for its end if the request says so.
 pub(super) async fn get(
     invoker: &Invoker,
-    workers: &Workers,
+    workers: &WorkerRegistry,
     cid: Cid,
     message: v1::GetInvocationRequest,
     transport: &MetadataMap,
@@ -61,7 +63,7 @@ pub(super) async fn get(
     let wait = duration_from_proto("/wait", message.wait)?.unwrap_or(Duration::ZERO);
     // The response is sent within the deadline of the caller.
     let wait = request::timeout(Some(wait), transport)?.unwrap_or(wait);
-    let view: v1::InvocationView = request::known("/view", message.view)?;
+    let view: v1::InvocationView = enum_from_proto("/view", message.view)?;
     let full = view == v1::InvocationView::Full;
     let found = match request::dispatch_token(transport) {
         None => invoker.find(cid, wait).await?,
@@ -104,9 +106,9 @@ pub(super) async fn list(
     invoker: &Invoker,
     message: v1::ListInvocationsRequest,
 ) -> Result<v1::ListInvocationsResponse> {
-    let view: v1::InvocationView = request::known("/view", message.view)?;
+    let view: v1::InvocationView = enum_from_proto("/view", message.view)?;
     let full = view == v1::InvocationView::Full;
-    let size = request::page_size(message.page_size, DEFAULT_PAGE, MAX_PAGE)?;
+    let size = page_size_from_proto(message.page_size, DEFAULT_PAGE, MAX_PAGE)?;
     let before = filter::parse_page_token(&message.page_token)?;
     let page = filter::page(invoker, message.filter, before, size).await?;
     let invocations = page.found.into_iter().map(|mut found| {

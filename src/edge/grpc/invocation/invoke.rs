@@ -4,63 +4,45 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use crate::codec::convert::{
-    PayloadOneof as _, duration_from_proto, format_from_proto, format_of, metadata_to_proto,
+    PayloadOneof as _, async_call_from_proto, call_from_proto, format_of, metadata_to_proto,
+    parse_optional_cid,
 };
 use crate::codec::payload;
 use crate::codec::proto::v1;
-use crate::edge::grpc::request::{self, into_status, parse_optional_cid, with_cid, with_ignored};
+use crate::edge::grpc::request::{self, into_status, with_cid, with_ignored};
 use crate::engine::Invoker;
-use crate::model::call::{Accepted, Call, DurableOptions, OnDeadline};
+use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
-use crate::remote::hub::Workers;
-use crate::remote::wire::{self, asked_for};
+use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::{Context, output_invalid};
 
 /// Decodes a synchronous request: its CID, the call, the format of the response, and the context of the calling
 /// handler where a worker's handler makes a nested call.
 pub(super) fn read(
-    workers: &Workers,
+    workers: &WorkerRegistry,
     request: Request<v1::InvokeRequest>,
 ) -> Result<(Cid, Call, Format, Option<Context>), Status> {
     let (transport, _, message) = request.into_parts();
-    let cid = into_status(parse_optional_cid("cid", &message.cid))?.unwrap_or_else(Cid::new);
-    let call = read_call(cid, message, &transport);
-    let (call, format) = into_status(call.map_err(|error| error.with_cid(cid)))?;
+    let requested_cid = into_status(parse_optional_cid("cid", &message.cid))?;
+    let cid = requested_cid.unwrap_or_else(Cid::new);
+    let call = read_call(requested_cid, message, &transport);
+    let call = into_status(call.map_err(|error| error.with_cid(cid)))?;
+    let format = payload::answer_format(call.response_format, &call.input);
     let caller = request::dispatch_token(&transport).map(|token| workers.context(token));
     Ok((cid, call, format, into_status(caller.transpose())?))
 }
 
 fn read_call(
-    cid: Cid,
+    cid: Option<Cid>,
     message: v1::InvokeRequest,
     transport: &MetadataMap,
-) -> Result<(Call, Format)> {
-    let on_deadline: v1::OnDeadline = request::known("/on_deadline", message.on_deadline)?;
-    let input = request::input(message.input, message.data_format)?;
-    let requested_format = format_from_proto("/response_format", message.response_format)?;
-    let format = payload::answer_format(requested_format, &input);
-    let timeout = duration_from_proto("/timeout", message.timeout)?;
-    let options = DurableOptions {
-        idempotency_key: (!message.idempotency_key.is_empty()).then_some(message.idempotency_key),
-        on_deadline: match on_deadline {
-            v1::OnDeadline::Unspecified | v1::OnDeadline::Cancel => OnDeadline::Cancel,
-            v1::OnDeadline::Continue => OnDeadline::Continue,
-        },
-        ..DurableOptions::default()
-    };
-    let call = Call {
-        service: message.service.into(),
-        input,
-        cid: (!message.cid.is_empty()).then_some(cid),
-        timeout: request::timeout(timeout, transport)?,
-        metadata: request::metadata(message.metadata, transport)?,
-        response_format: requested_format,
-        durable: asked_for(options),
-    };
-    Ok((call, format))
+) -> Result<Call> {
+    let mut call = call_from_proto(cid, message, request::traceparent(transport))?;
+    call.timeout = request::timeout(call.timeout, transport)?;
+    Ok(call)
 }
 
 /// Encodes the reply of a synchronous invocation, with its CID and the ignored input keys as response headers.
@@ -99,13 +81,12 @@ fn encode(invoker: &Invoker, cid: Cid, reply: Reply, format: Format) -> Result<v
 /// Accepts an asynchronous invocation, of an external caller or of a worker's handler.
 pub(super) async fn invoke_async(
     invoker: &Invoker,
-    workers: &Workers,
+    workers: &WorkerRegistry,
     cid: Option<Cid>,
-    mut message: v1::InvokeAsyncRequest,
+    message: v1::InvokeAsyncRequest,
     transport: &MetadataMap,
 ) -> Result<Accepted> {
-    let metadata = request::metadata(std::mem::take(&mut message.metadata), transport)?;
-    let call = wire::async_call(cid, message, metadata)?;
+    let call = async_call_from_proto(cid, message, request::traceparent(transport))?;
     match request::dispatch_token(transport) {
         None => invoker.invoke_async(call).await,
         Some(token) => {

@@ -2,9 +2,8 @@
 //! or by filter.
 
 use super::filter;
-use crate::codec::convert::{failure_to_proto, state_to_proto};
+use crate::codec::convert::{failure_to_proto, input_from_proto, state_to_proto};
 use crate::codec::proto::v1;
-use crate::edge::grpc::request;
 use crate::engine::{InvocationView, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
@@ -172,7 +171,7 @@ pub(super) async fn retry(
         return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
     }
     let input = match has_input {
-        true => Some(request::input(message.input, message.data_format)?),
+        true => Some(input_from_proto(message.input, message.data_format)?),
         false => None,
     };
     let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;

@@ -14,26 +14,27 @@ use tonic::{Request, Response, Status};
 
 pub(super) use self::invoke::invoke_nested;
 use self::stream::ResultStream;
-use super::request::{self, into_status, parse_optional_cid, required_cid, with_cid, with_ignored};
+use super::request::{self, into_status, with_cid, with_ignored};
+use crate::codec::convert::{parse_optional_cid, parse_required_cid};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
 use crate::engine::Invoker;
 use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::BoxFuture;
 
 /// The implementation of `InvocationService`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct InvocationApi {
     invoker: Invoker,
-    workers: Workers,
+    workers: WorkerRegistry,
 }
 
 impl InvocationApi {
     /// Creates the service of a node.
     #[must_use]
-    pub fn new(invoker: Invoker, workers: Workers) -> Self {
+    pub(crate) fn new(invoker: Invoker, workers: WorkerRegistry) -> Self {
         Self { invoker, workers }
     }
 }
@@ -165,7 +166,7 @@ impl InvocationService for InvocationApi {
         request: Request<v1::CompleteInvocationRequest>,
     ) -> Result<Response<v1::CompleteInvocationResponse>, Status> {
         let message = request.into_inner();
-        let cid = into_status(required_cid("cid", &message.cid))?;
+        let cid = into_status(parse_required_cid("cid", &message.cid))?;
         let response = complete::complete(&self.invoker, &self.workers, cid, message).await;
         let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
         Ok(with_cid(cid, response))

@@ -1,8 +1,8 @@
-//! A node that stops, and another one in its place: workers serve the next one before the last one has ended.
+//! Restarts of a node: workers connect to the next node before the last one has stopped, and clients do not notice.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use cidery::model::call::Call;
 use cidery::{Client, Node, Worker, WorkerHandle, dict};
@@ -15,7 +15,7 @@ use crate::support::proxy::Proxy;
 use crate::support::raw::spawn;
 use crate::support::{Folder, TestNode, ended, until};
 
-/// Serves `a.waits`, which answers when `gate` has room, and invokes another service before it does.
+/// Serves `a.waits`, which waits for a permit of `gate`, and makes a nested call before it answers.
 async fn serve(address: &str, gate: &Arc<Semaphore>) -> WorkerHandle {
     let gate = Arc::clone(gate);
     let waits = move |ctx: cidery::Context| {
@@ -30,14 +30,13 @@ async fn serve(address: &str, gate: &Arc<Semaphore>) -> WorkerHandle {
     builder.connect(address).await.unwrap()
 }
 
-async fn served(client: &Client) {
-    let there = async || client.workers().await.unwrap().len() == 1;
-    while !there().await {
+async fn wait_for_worker(client: &Client) {
+    while client.workers().await.unwrap().len() != 1 {
         tokio::task::yield_now().await;
     }
 }
 
-/// A runtime of a worker's own: as a process does, it ends with whatever still runs in it.
+/// The runtime of a worker. It ends like a process: with all tasks that still run.
 struct Process(Option<tokio::runtime::Runtime>);
 
 impl Process {
@@ -47,8 +46,8 @@ impl Process {
         Self(Some(runtime.unwrap()))
     }
 
-    async fn run<T: Send + 'static>(&self, what: impl Future<Output = T> + Send + 'static) -> T {
-        let running = self.0.as_ref().unwrap().spawn(what);
+    async fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
+        let running = self.0.as_ref().unwrap().spawn(task);
         running.await.unwrap()
     }
 }
@@ -59,18 +58,18 @@ impl Drop for Process {
     }
 }
 
-/// Two nodes with a worker of the first one, which has as many calls as this; new connections lead to the second one.
-struct Parting {
+/// Two nodes, and a worker of the first one that runs some calls. New connections lead to the second node.
+struct Restart {
     last: TestNode,
     next: TestNode,
     process: Process,
     worker: WorkerHandle,
     gate: Arc<Semaphore>,
-    calling: Vec<tokio::task::JoinHandle<cidery::Result<()>>>,
+    calls: Vec<tokio::task::JoinHandle<cidery::Result<()>>>,
 }
 
-impl Parting {
-    async fn begin(calls: usize) -> Self {
+impl Restart {
+    async fn start(calls: usize) -> Self {
         let node = async || TestNode::start(Node::builder().demo()).await;
         let (last, next) = (node().await, node().await);
         let cable = Proxy::to(last.address()).await;
@@ -83,8 +82,8 @@ impl Parting {
             let client = last.client.clone();
             spawn(async move { client.invoke(Call::new("a.waits", ())).await.map(drop) })
         });
-        let calling: Vec<_> = calls.collect();
-        until("all run", || worker.in_flight() == calling.len()).await;
+        let calls: Vec<_> = calls.collect();
+        until("all run", || worker.in_flight() == calls.len()).await;
         cable.redirect_to(next.address());
         Self {
             last,
@@ -92,51 +91,55 @@ impl Parting {
             process,
             worker,
             gate,
-            calling,
+            calls,
         }
     }
 }
 
-async fn all_are_answered(calling: Vec<tokio::task::JoinHandle<cidery::Result<()>>>) {
-    for calling in calling {
-        calling.await.unwrap().unwrap();
+async fn assert_answered(calls: Vec<tokio::task::JoinHandle<cidery::Result<()>>>) {
+    for call in calls {
+        call.await.unwrap().unwrap();
     }
 }
 
-/// As when a machine is shut down: the node is told to stop, then its worker, then the handlers end.
+/// As when a machine is shut down: the node stops, then its worker, then the handlers end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_that_stops_meanwhile_loses_nothing() {
+async fn a_worker_that_stops_with_its_node_loses_no_call() {
     for _ in 0..8 {
-        let all = Parting::begin(100).await;
+        let all = Restart::start(100).await;
         let id = all.worker.id();
         let stopping = spawn(all.last.handle.stop());
-        until("it parts", || all.worker.id() != id).await;
+        until("the session is detached", || all.worker.id() != id).await;
         let gate = Arc::clone(&all.gate);
         let stopped = async {
             all.process.run(all.worker.stop()).await;
             drop(all.process);
         };
         tokio::join!(stopped, async { gate.add_permits(100) });
-        all_are_answered(all.calling).await;
+        assert_answered(all.calls).await;
         stopping.await.unwrap();
         assert!(all.next.client.workers().await.unwrap().is_empty());
     }
 }
 
-/// A worker that stops says hello to nobody, whatever becomes of its node.
+/// A worker that drains connects to no other node when its own node stops.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_stops_takes_nothing_new() {
-    let all = Parting::begin(1).await;
+async fn a_draining_worker_connects_to_no_other_node() {
+    let all = Restart::start(1).await;
     let draining = async || all.last.client.workers().await.unwrap()[0].draining;
     let stopped = spawn(all.worker.stop());
     while !draining().await {
         tokio::task::yield_now().await;
     }
     let stopping = spawn(all.last.handle.stop());
-    // Long enough for a worker that would look for the next one.
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    // A worker that connects does so within its first backoff of 100 ms, which these polls outlast.
+    const POLLS: usize = 1_000;
+    for _ in 0..POLLS {
+        let known = all.next.client.services("a.waits").await.unwrap();
+        assert!(known.is_empty(), "{known:?}");
+    }
     all.gate.add_permits(1);
-    all_are_answered(all.calling).await;
+    assert_answered(all.calls).await;
     stopped.await.unwrap();
     stopping.await.unwrap();
     let known = all.next.client.services("a.waits").await.unwrap();
@@ -163,9 +166,12 @@ async fn a_worker_serves_the_next_node_while_the_last_one_stops() {
 
     cable.redirect_to(next.address());
     let stopping = spawn(last.handle.stop());
-    served(&next.client).await;
-    until("it has heard so", || worker.id() != id).await;
-    // Nothing was cut off: what the last node handed over is answered to it, with what it invokes in turn.
+    wait_for_worker(&next.client).await;
+    until("the worker is connected to the next node", || {
+        worker.id() != id
+    })
+    .await;
+    // The dispatches of the last node continue, and make their nested calls there.
     assert_eq!(worker.in_flight(), 2);
     gate.add_permits(3);
     calling.await.unwrap().unwrap();
@@ -177,9 +183,9 @@ async fn a_worker_serves_the_next_node_while_the_last_one_stops() {
     assert!(next.client.workers().await.unwrap().is_empty());
 }
 
-/// A node that stops takes no other worker, not even on a connection that there is.
+/// A node that stops admits no worker, not even on an established connection.
 #[tokio::test]
-async fn a_node_that_stops_takes_no_new_worker() {
+async fn a_node_that_stops_admits_no_worker() {
     let node = TestNode::start(Node::builder().demo()).await;
     let mut worker = Bare::connect(node.address(), hello("a.task")).await;
     let caller = node.client.clone();
@@ -197,9 +203,9 @@ async fn a_node_that_stops_takes_no_new_worker() {
     stopping.await.unwrap();
 }
 
-/// Any gRPC client that waits for the connection to be ready does not notice that its node is restarted.
+/// For any gRPC client with `wait_for_ready`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_for_the_connection_does_not_notice_a_restart() {
+async fn a_client_that_waits_for_its_connection_does_not_notice_a_restart() {
     let Some(python) = tool("CIDERY_PYTHON", "a client that waits for its connection") else {
         return;
     };
@@ -212,19 +218,25 @@ async fn who_waits_for_the_connection_does_not_notice_a_restart() {
     let mut command = Command::new(python);
     command.arg(script).arg(stubs.path()).arg(&address);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let client = command.spawn().unwrap();
+    let mut client = command.spawn().unwrap();
+    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    let mut wait_for_answers = || {
+        for line in lines.by_ref().take(20) {
+            assert_eq!(line.unwrap(), "answered");
+        }
+    };
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        wait_for_answers();
         server.signal("TERM");
         server.child.wait().unwrap();
         drop(server);
         let again = ["--data-dir", data.to_str().unwrap(), "--listen", &address];
         server = Server::start(&again);
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    // Its input ends with the wait for it.
-    let said = client.wait_with_output().unwrap();
-    let said = String::from_utf8(said.stdout).unwrap();
-    let answered: usize = said.trim().parse().unwrap_or_else(|_| panic!("{said}"));
-    assert!(answered > 20, "only {answered} were answered");
+    // More than the answers that were printed before the last restart and are not read yet.
+    wait_for_answers();
+    wait_for_answers();
+    drop(client.stdin.take());
+    assert!(lines.all(|line| line.unwrap() == "answered"));
+    assert!(client.wait().unwrap().success());
 }
