@@ -30,8 +30,8 @@ const MAX_CONCURRENT_STREAMS: u32 = 10_000;
 /// HTTP/2 flow-control windows. Large messages on few streams need more than the protocol's default of 64 KiB.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-/// How long a connected client has to send its first bytes once the node drains. A client that has sent a request gets a
-/// refusal and retries on another node; one that is cut off cannot know whether the request was handled.
+/// How long a connected client has to send its first bytes once the node drains. A client that has sent a request gets
+/// a refusal and retries on another node; one that is cut off cannot know whether the request was handled.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How many connections the system's accept queue may hold when the listener closes.
 const ACCEPT_QUEUE: usize = 4_096;

@@ -76,8 +76,8 @@ impl TestNode {
     ///
     /// # Errors
     ///
-    /// The failure of the invocation; `NOT_FOUND` / `CID_UNKNOWN`; `DEADLINE_EXCEEDED` where it has not ended, for example
-    /// because it is due later by the manual clock.
+    /// The failure of the invocation; `NOT_FOUND` / `CID_UNKNOWN`; `DEADLINE_EXCEEDED` where it has not ended, for
+    /// example because it is due later by the manual clock.
     pub async fn outcome(&self, cid: Cid) -> Result<Response> {
         let found = self
             .node
