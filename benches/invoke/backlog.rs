@@ -1,5 +1,5 @@
-//! A million pending invocations of one service: what they cost in memory and disk, whether acceptance stays as cheap,
-//! how soon a killed node serves again, how fast they are worked off, and whether another service notices.
+//! A backlog of a million pending invocations of one service: memory, disk, acceptance rate, recovery time after a
+//! kill, drain rate, and the latency of another service meanwhile.
 
 use std::fs;
 use std::path::Path;
@@ -19,18 +19,18 @@ use crate::outcome::accepted_and_followed;
 use crate::server::{Server, serve_echo};
 
 const CALLERS: usize = 64;
-/// How many accepts are measured at each size.
-const SAMPLE: usize = 20_000;
-/// How many are accepted each second at least: what is pending is due no sooner than all of it is accepted.
-const ACCEPTED: u64 = 8_000;
-/// What is measured between acceptance and work takes at most this long.
-const BETWEEN: Duration = Duration::from_secs(25);
-/// How long the disk is watched afterwards.
-const GIVEN_BACK: Duration = Duration::from_secs(120);
-/// How long outcomes are kept here.
+/// How many acceptances are measured at each size of the backlog.
+const SAMPLE_SIZE: usize = 20_000;
+/// Lower bound of the acceptance rate per second: invocations become due only after all are accepted.
+const MIN_ACCEPT_RATE: u64 = 8_000;
+/// Upper bound of the duration of the measurements between acceptance and drain.
+const MEASURING_TIME: Duration = Duration::from_secs(25);
+/// How long to wait afterwards for free pages to return to the disk.
+const VACUUM_TIME: Duration = Duration::from_secs(120);
+/// Retention of the outcomes.
 const RETENTION: Duration = Duration::from_secs(20);
 
-/// A node on a store in a folder, with two services.
+/// A node with two services on a store in a folder.
 pub(crate) fn serve(folder: &str) {
     let store = SqliteStore::open(Path::new(folder)).unwrap();
     serve_echo(|node| {
@@ -39,20 +39,23 @@ pub(crate) fn serve(folder: &str) {
     });
 }
 
-/// Measures with this many.
+/// Measures with this many pending invocations.
 pub(crate) fn measure(pending: usize) {
     let folder = folder("backlog", std::process::id());
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let filled = Duration::from_secs(pending as u64 / ACCEPTED);
-    let due = SystemTime::now() + filled + BETWEEN;
+    let filled = Duration::from_secs(pending as u64 / MIN_ACCEPT_RATE);
+    let due = SystemTime::now() + filled + MEASURING_TIME;
     println!("{pending} pending invocations of one service, {CALLERS} callers");
     let server = start(&folder);
     runtime.block_on(async {
-        others("before", &server).await;
+        measure_other_service("before", &server).await;
         fill(&server, pending, due).await;
         show("resident memory, MB", memory(&server));
-        show("bytes of disk for each", bytes_for_each(&folder, pending));
-        others("with all pending", &server).await;
+        show(
+            "bytes of disk per invocation",
+            bytes_per_invocation(&folder, pending),
+        );
+        measure_other_service("with all pending", &server).await;
     });
     let begun = Instant::now();
     drop(server);
@@ -65,18 +68,21 @@ pub(crate) fn measure(pending: usize) {
             "SIGKILL to an answer, ms",
             begun.elapsed().as_secs_f64() * 1e3,
         );
-        show("resident memory then, MB", memory(&server));
+        show("resident memory afterwards, MB", memory(&server));
         drain(&server, &client, pending, due).await;
-        show("resident memory then, MB", memory(&server));
-        show("bytes of disk for each", bytes_for_each(&folder, pending));
+        show("resident memory afterwards, MB", memory(&server));
+        show(
+            "bytes of disk per invocation",
+            bytes_per_invocation(&folder, pending),
+        );
         removed(&client).await;
         show(
             "bytes of disk after retention",
-            bytes_for_each(&folder, pending),
+            bytes_per_invocation(&folder, pending),
         );
-        // Free pages are given back little by little.
-        tokio::time::sleep(GIVEN_BACK).await;
-        let left = bytes_for_each(&folder, pending);
+        // Free pages return to the disk in small steps.
+        tokio::time::sleep(VACUUM_TIME).await;
+        let left = bytes_per_invocation(&folder, pending);
         show("bytes of disk two minutes later", left);
     });
     drop(server);
@@ -96,9 +102,9 @@ async fn fill(server: &Server, pending: usize, due: SystemTime) {
     let load = Load::with_bodies(&server.address, ACCEPT, CALLERS, vec![body]).await;
     let mut accepted = 0;
     for size in [1_000, pending / 10, pending] {
-        load.run(server, size.saturating_sub(accepted + SAMPLE))
+        load.run(server, size.saturating_sub(accepted + SAMPLE_SIZE))
             .await;
-        accepted = accepted.max(size.saturating_sub(SAMPLE));
+        accepted = accepted.max(size.saturating_sub(SAMPLE_SIZE));
         let Round {
             per_second, cpu, ..
         } = load.run(server, (size - accepted).max(1_000)).await;
@@ -108,8 +114,8 @@ async fn fill(server: &Server, pending: usize, due: SystemTime) {
     }
 }
 
-/// What the calls of another service take, one caller at a time.
-async fn others(when: &str, server: &Server) {
+/// Measures the latency of another service, with one caller.
+async fn measure_other_service(when: &str, server: &Server) {
     let load = Load::with_bodies(
         &server.address,
         load::INVOKE,
@@ -133,7 +139,7 @@ async fn drain(server: &Server, client: &Client, pending: usize, due: SystemTime
     tokio::time::sleep(until).await;
     let begun = Instant::now();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    others("while they are worked off", server).await;
+    measure_other_service("while the backlog drains", server).await;
     while left(client).await > 0 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -185,7 +191,7 @@ fn request(service: &str, due: Option<SystemTime>) -> Bytes {
     request.encode_to_vec().into()
 }
 
-/// What is resident, in MB (`VmRSS`).
+/// Resident memory in MB (`VmRSS`).
 fn memory(server: &Server) -> f64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS"));
@@ -199,7 +205,7 @@ fn memory(server: &Server) -> f64 {
     kib * 1024.0 / 1e6
 }
 
-fn bytes_for_each(folder: &Path, count: usize) -> f64 {
+fn bytes_per_invocation(folder: &Path, count: usize) -> f64 {
     let size = |file: &str| fs::metadata(folder.join(file)).map_or(0, |file| file.len());
     #[expect(clippy::cast_precision_loss, reason = "these are small numbers")]
     let bytes = (size("cidery.db") + size("cidery.db-wal")) as f64 / count as f64;

@@ -1,4 +1,4 @@
-//! The baseline: the least that a tonic service can be which gets a `Struct` and answers with it.
+//! The baseline: a minimal tonic unary echo of a `Struct`.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -75,7 +75,7 @@ pub(crate) fn serve() {
     serve_unary(Echo);
 }
 
-/// Serves a method on a free port, and says where.
+/// Serves a method on a free port and prints the address.
 pub(crate) fn serve_unary<T>(method: T)
 where
     T: UnaryService<Message, Response = Message> + NamedService + Clone + Send + Sync + 'static,
@@ -85,7 +85,7 @@ where
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap());
-        // As `Server::serve` does; with a listener of one's own it has to be asked for.
+        // `Server::serve` sets it; with a custom listener it must be set here.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = Server::builder().add_service(Unary(method));
         server.serve_with_incoming(incoming).await.unwrap();

@@ -1,6 +1,6 @@
-//! `InvokeAsync` on the embedded store, beside the least that durable acceptance can be: a tonic handler before an
-//! append-only log, one thread that writes what waits for it together, `fdatasync`, then the answers. The invocations
-//! are due in an hour: what is measured is acceptance. Both logs are on the same disk.
+//! `InvokeAsync` on the embedded store. The baseline is a tonic handler in front of an append-only log: one thread with
+//! group commit, `fdatasync`, then the responses. The invocations are due in an hour, so that only acceptance is
+//! measured. Both are on the same disk.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -23,9 +23,9 @@ use crate::server::{Server, serve_echo};
 
 const PATH: &str = "/bench.Log/Append";
 pub(crate) const ACCEPT: &str = "/cidery.v1.InvocationService/InvokeAsync";
-/// How much waits for the log, and how much is written together, at most.
-const QUEUE: usize = 65_536;
-const GROUP: usize = 1_024;
+/// Capacity of the queue of the log, and the maximum size of a commit group.
+const QUEUE_CAPACITY: usize = 65_536;
+const MAX_GROUP: usize = 1_024;
 
 const ROUNDS: usize = 5;
 
@@ -95,13 +95,13 @@ pub(crate) fn accept_request(seconds: Option<i64>) -> bytes::Bytes {
     request.encode_to_vec().into()
 }
 
-/// Where a server keeps what it accepts: beside the build, so that it is a disk.
+/// The data directory of a server, beside the build so that it is on a disk.
 pub(crate) fn folder(kind: &str, process: u32) -> PathBuf {
     let target = std::env::current_exe().unwrap();
     target.with_file_name(format!("bench-{kind}-{process}"))
 }
 
-/// A node on the embedded store.
+/// A node with the embedded store.
 pub(crate) fn serve() {
     let store = SqliteStore::open(folder("durable", std::process::id())).unwrap();
     serve_echo(|node| node.store(store));
@@ -115,7 +115,7 @@ struct Log(SyncSender<Waiting>);
 pub(crate) fn write(mut log: File, waiting: &Receiver<Waiting>) {
     while let Ok(first) = waiting.recv() {
         let group: Vec<Waiting> = std::iter::once(first)
-            .chain(waiting.try_iter().take(GROUP - 1))
+            .chain(waiting.try_iter().take(MAX_GROUP - 1))
             .collect();
         let bytes: Vec<u8> = group
             .iter()
@@ -159,7 +159,7 @@ pub(crate) fn serve_log() {
     let folder = folder("log", std::process::id());
     fs::create_dir_all(&folder).unwrap();
     let file = File::create(folder.join("log")).unwrap();
-    let (log, waiting) = sync_channel(QUEUE);
+    let (log, waiting) = sync_channel(QUEUE_CAPACITY);
     std::thread::spawn(move || write(file, &waiting));
     serve_unary(Log(log));
 }

@@ -1,5 +1,5 @@
-//! A fan-out of 10 000 on the embedded store: one `InvokeBatch`, beside as many `InvokeAsync` by 64 callers, each until
-//! the last outcome is there.
+//! A fan-out of 10 000 on the embedded store: one `InvokeBatch`, compared with 10 000 `InvokeAsync` by 64 callers, each
+//! until the last outcome.
 
 use cidery::codec::proto::v1;
 use cidery::model::batch::Batch;
@@ -20,7 +20,7 @@ fn call() -> Call {
     Call::new("echo", name)
 }
 
-/// Shows medians, in milliseconds.
+/// Prints medians in milliseconds.
 pub(crate) fn measure() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let server = Server::start("durable");
@@ -48,7 +48,7 @@ pub(crate) fn measure() {
         ("InvokeBatch", accepted, joined),
         ("InvokeAsync, 64 callers", singly, followed),
     ] {
-        // The first round of each warms it up.
+        // The first round of each is a warm-up.
         let millis = |times: &[std::time::Duration]| {
             median_of(times[1..].iter().map(|time| time.as_secs_f64() * 1e3))
         };

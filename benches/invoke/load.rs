@@ -1,4 +1,4 @@
-//! The client: the same for both servers. It sends bytes that were encoded once and does not decode what comes back.
+//! The load generator, the same for both servers: it sends pre-encoded bytes and does not decode responses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ use crate::server::Server;
 pub(crate) const INVOKE: &str = "/cidery.v1.InvocationService/Invoke";
 const CONNECTIONS: usize = 4;
 
-/// What one round showed.
+/// The result of one round.
 pub(crate) struct Round {
     pub(crate) per_second: f64,
     pub(crate) cpu: Duration,
@@ -31,7 +31,7 @@ pub(crate) struct Round {
 pub(crate) struct Load {
     channels: Vec<Channel>,
     path: PathAndQuery,
-    /// What callers send: the first the first, and so on, and from the beginning again.
+    /// The requests of the callers, assigned round-robin.
     bodies: Vec<Bytes>,
     callers: usize,
 }
@@ -111,7 +111,7 @@ impl Load {
     }
 }
 
-/// Calls of any kind, over a few connections.
+/// Calls of any method over several connections.
 pub(crate) struct Calls {
     channels: Vec<Channel>,
     callers: usize,
@@ -125,7 +125,7 @@ impl Calls {
         }
     }
 
-    /// Makes them, and measures each.
+    /// Makes the calls and measures the latency of each.
     pub(crate) async fn run<F>(
         &self,
         server: &Server,
@@ -161,7 +161,7 @@ async fn connect(address: &str) -> Vec<Channel> {
     channels
 }
 
-/// Takes one of those that are left.
+/// Takes one of the remaining calls.
 fn take(left: &AtomicUsize) -> bool {
     let less = |n: usize| n.checked_sub(1);
     left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
@@ -197,14 +197,14 @@ async fn call_until_none_left(
         let answer = grpc.unary(request, path.clone(), AsBytes).await.unwrap();
         assert!(
             answer.into_inner() > 35,
-            "the answer does not hold a dict or a CID"
+            "the response has no dict or no CID"
         );
         latencies.push(begun.elapsed());
     }
     latencies
 }
 
-/// Bytes out, and the number of bytes that came back.
+/// A codec that sends bytes and returns the length of the response.
 struct AsBytes;
 
 impl Codec for AsBytes {

@@ -1,24 +1,21 @@
-//! `cargo bench --bench invoke`: what the platform costs.
+//! `cargo bench --bench invoke`: latency, throughput and CPU per call, compared with baselines.
 //!
-//! `Invoke` of an in-process service (a dict in, a dict out) beside a hand-written tonic echo of the same
-//! `prost_types::Struct`: two server processes, one client, A B A B, medians. CPU is that of the server process per
-//! call, because client and server share the machine. Then `ctx.invoke` in process, in nanoseconds and, where valgrind
-//! is there, in instructions. Then `InvokeAsync` on disk, and from it to the outcome (`-- --durable` for these alone).
-//! Through a worker process: `-- --relay`, in Python: `-- --python`; by the number of workers and services: `--
-//! --workers`.
+//! `Invoke` of an in-process service (a dict in, a dict out), compared with a hand-written tonic echo of the same
+//! `prost_types::Struct`: two server processes, one client, alternating (A B A B), medians. CPU is that of the server
+//! process per call, because client and server share the machine. Then `ctx.invoke` in process, in nanoseconds and,
+//! with valgrind, in instructions. Then `InvokeAsync` on disk, and from it to the outcome (`-- --durable` for these alone).
+//! Through a worker process: `-- --relay`; in Python: `-- --python`; by the number of workers and services:
+//! `-- --workers`.
 //! A fan-out of 10 000: `-- --fan-out`. `-- --backlog 1000000` measures a node with that many pending invocations.
 
-#![expect(clippy::print_stdout, reason = "a bench shows what it measured")]
+#![expect(clippy::print_stdout, reason = "a bench prints its results")]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a bench that cannot run should not"
+    reason = "a bench that cannot run fails"
 )]
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a bench that cannot run should not"
-)]
-#![expect(clippy::disallowed_methods, reason = "nothing here outlives the bench")]
+#![expect(clippy::indexing_slicing, reason = "a bench that cannot run fails")]
+#![expect(clippy::disallowed_methods, reason = "no task outlives the bench")]
 
 #[cfg(feature = "sqlite")]
 mod backlog;
@@ -42,7 +39,7 @@ use std::time::Duration;
 use self::load::{Load, Round};
 use self::server::Server;
 
-/// How many calls a round makes, and how many rounds there are for each server.
+/// Calls per round, rounds per server, and concurrent callers.
 const CALLS: usize = 30_000;
 const ROUNDS: usize = 5;
 const CALLERS: usize = 64;
@@ -105,7 +102,7 @@ fn compare() {
     runtime.block_on(async {
         let our_load = Load::new(&ours.address, load::INVOKE, CALLERS).await;
         let baseline_load = Load::new(&baseline.address, baseline::PATH, CALLERS).await;
-        // The first round of each warms it up.
+        // The first round of each is a warm-up.
         our_load.run(&ours, CALLS / 4).await;
         baseline_load.run(&baseline, CALLS / 4).await;
         for _ in 0..ROUNDS {
@@ -124,17 +121,17 @@ fn compare() {
     .show(&a, &b);
 }
 
-/// What one comparison showed: medians, and ratios.
+/// The table of one comparison: medians and ratios.
 struct Table {
     title: &'static str,
-    /// Callers, rounds, and calls in each.
+    /// Callers, rounds, and calls per round.
     sizes: (usize, usize, usize),
     against: &'static str,
-    /// What is counted each second.
+    /// The unit of the rate.
     done: &'static str,
-    /// Whose CPU it is.
+    /// The process whose CPU is measured.
     whose: &'static str,
-    /// Of the rate, of the CPU, of the 99th percentile.
+    /// Goals for the rate, the CPU, and the 99th percentile.
     goals: (&'static str, &'static str, &'static str),
 }
 

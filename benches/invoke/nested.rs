@@ -1,4 +1,4 @@
-//! `ctx.invoke` in process: a handler that invokes another one again and again, a dict of six fields moved in and out.
+//! `ctx.invoke` in process: a handler that invokes another one in a loop, with a dict of six fields in and out.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::instructions;
 
 const CALLS: u64 = 1_000_000;
-/// What a call may take, at most: a fifth above what was measured when this was written.
+/// Maximum instructions of a call, for `--guard`.
 const MAX_INSTRUCTIONS: u64 = 6_000;
 
 async fn caller(ctx: Context, Input(calls): Input<u64>) -> Result<u64> {
@@ -27,7 +27,7 @@ async fn caller(ctx: Context, Input(calls): Input<u64>) -> Result<u64> {
     Ok(u64::try_from(begun.elapsed().as_nanos()).unwrap())
 }
 
-/// Makes this many calls on one thread; answers with how long all of them took.
+/// Makes this many calls on one thread; returns their total duration.
 pub(crate) fn run(calls: u64) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -50,7 +50,8 @@ pub(crate) fn run(calls: u64) -> Duration {
     })
 }
 
-/// Instructions of one call, counted by valgrind: what more calls cost more. `None` without valgrind.
+/// Instructions of one call, counted by valgrind as the difference between two numbers of calls. `None` without
+/// valgrind.
 fn nested_instructions() -> Option<u64> {
     let (few, many) = (1_000, 6_000);
     let count = |calls: u64| instructions::count(&["--nested", &calls.to_string()]);
@@ -69,17 +70,16 @@ pub(crate) fn show() {
     }
 }
 
-/// Prints the instructions of each kind of call, and fails where `ctx.invoke` takes more than it may.
+/// Prints the instructions of each kind of call, and fails if `ctx.invoke` takes more than the maximum.
 pub(crate) fn guard() {
     for kind in instructions::KINDS {
-        let instructions =
-            instructions::of(kind).expect("valgrind counts instructions: install it");
-        println!("{kind}: {instructions} instructions a call");
+        let instructions = instructions::of(kind).expect("valgrind is required to count instructions");
+        println!("{kind}: {instructions} instructions per call");
     }
-    let instructions = nested_instructions().expect("valgrind counts instructions: install it");
-    println!("ctx.invoke: {instructions} instructions a call, at most {MAX_INSTRUCTIONS}");
+    let instructions = nested_instructions().expect("valgrind is required to count instructions");
+    println!("ctx.invoke: {instructions} instructions per call, at most {MAX_INSTRUCTIONS}");
     assert!(
         instructions <= MAX_INSTRUCTIONS,
-        "ctx.invoke has become slower"
+        "ctx.invoke takes more instructions than allowed"
     );
 }

@@ -1,6 +1,6 @@
-//! From `InvokeAsync` to the outcome by `StreamResults`, on the embedded store, beside the least that this can be: a
-//! tonic handler that appends the request to a log, syncs it and answers with a number, an echo in the background whose
-//! outcome is appended and synced as well, and a second call that waits for it.
+//! From `InvokeAsync` to the outcome by `StreamResults`, on the embedded store. The baseline is a tonic handler that
+//! appends the request to a log, syncs it and returns a number, a background echo whose outcome is appended and synced
+//! as well, and a second call that waits for it.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -27,7 +27,7 @@ use crate::server::Server;
 
 const STREAM: &str = "/cidery.v1.InvocationService/StreamResults";
 const RUN: &str = "/bench.Run/Run";
-const QUEUE: usize = 65_536;
+const QUEUE_CAPACITY: usize = 65_536;
 const ROUNDS: usize = 5;
 
 /// Compares at 1, 64 and 256 callers.
@@ -48,15 +48,11 @@ fn at(callers: usize, calls: usize) {
         let baseline_calls = Calls::connect(&baseline.address, callers).await;
         our_calls.run(&ours, calls / 4, our_call).await;
         baseline_calls
-            .run(&baseline, calls / 4, appended_and_awaited)
+            .run(&baseline, calls / 4, append_and_wait)
             .await;
         for _ in 0..ROUNDS {
             a.push(our_calls.run(&ours, calls, our_call).await);
-            b.push(
-                baseline_calls
-                    .run(&baseline, calls, appended_and_awaited)
-                    .await,
-            );
+            b.push(baseline_calls.run(&baseline, calls, append_and_wait).await);
         }
     });
     Table {
@@ -73,7 +69,7 @@ fn at(callers: usize, calls: usize) {
     }
 }
 
-/// Has it accepted, and follows it to its end.
+/// Submits an invocation and follows it to its end.
 pub(crate) async fn accepted_and_followed(channel: Channel, request: Bytes) {
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.unwrap();
@@ -92,10 +88,10 @@ pub(crate) async fn accepted_and_followed(channel: Channel, request: Bytes) {
     while let Some(event) = stream.message().await.unwrap() {
         last = event;
     }
-    assert!(last.len() > 100, "the last event does not hold a dict");
+    assert!(last.len() > 100, "the last event has no dict");
 }
 
-async fn appended_and_awaited(channel: Channel) {
+async fn append_and_wait(channel: Channel) {
     let mut grpc = Grpc::new(channel);
     let mut message = Message {
         service: "echo".to_owned(),
@@ -108,13 +104,10 @@ async fn appended_and_awaited(channel: Channel) {
         let answer = grpc.unary(request, path, RawCodec).await.unwrap();
         message = Message::decode(answer.into_inner()).unwrap();
     }
-    assert!(
-        message.payload.is_some(),
-        "the outcome does not hold a dict"
-    );
+    assert!(message.payload.is_some(), "the outcome has no dict");
 }
 
-/// The outcomes by number; a watch, since who waits may come first.
+/// The outcomes by number. A watch channel, because the waiting call may arrive first.
 type Outcomes = Arc<Mutex<HashMap<String, watch::Sender<Option<Message>>>>>;
 
 #[derive(Clone)]
@@ -182,7 +175,7 @@ pub(crate) fn serve_run() {
     let folder = folder("log", std::process::id());
     fs::create_dir_all(&folder).unwrap();
     let file = File::create(folder.join("log")).unwrap();
-    let (log, waiting) = sync_channel(QUEUE);
+    let (log, waiting) = sync_channel(QUEUE_CAPACITY);
     std::thread::spawn(move || write(file, &waiting));
     let outcomes = Outcomes::default();
     serve_unary(Run { log, outcomes });

@@ -1,7 +1,7 @@
-//! `Invoke` through a Python worker of the SDK, beside grpcio's own bidirectional echo: the leanest thing that a Python
-//! process can do with a stream. Both are bounded by the interpreter.
+//! `Invoke` through a worker of the Python SDK. The baseline is a minimal bidirectional echo with grpcio. Both are
+//! bounded by the interpreter.
 //!
-//! `CIDERY_SDK` names the programs of an environment with grpcio: `eval "$(scripts/tools sdk)"`.
+//! `CIDERY_SDK` is the `bin` folder of a virtual environment with grpcio: `eval "$(scripts/tools sdk)"`.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! `Invoke` through a Rust worker process, beside the leanest relay: a tonic unary method that hands the same `Struct`
-//! to another process over a bidirectional stream and waits for it to come back.
+//! `Invoke` through a Rust worker process. The baseline is a minimal relay: a tonic unary method that sends the same
+//! `Struct` to another process over a bidirectional stream and waits for the reply.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -29,7 +29,7 @@ use crate::{CALLERS, CALLS, ROUNDS, Table};
 
 const STREAM: &str = "/bench.Echo/Serve";
 
-/// A call under way to the other process, or back.
+/// A call on the stream, in either direction.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Frame {
     #[prost(uint64, tag = "1")]
@@ -41,7 +41,7 @@ struct Frame {
 type Outgoing = mpsc::UnboundedSender<Result<Frame, Status>>;
 
 #[derive(Debug, Default)]
-struct UnderWay {
+struct InFlight {
     outbox: Option<Outgoing>,
     number: u64,
     waiting: HashMap<u64, oneshot::Sender<Frame>>,
@@ -49,7 +49,7 @@ struct UnderWay {
 
 /// The relay: both of its methods.
 #[derive(Clone, Default)]
-struct Relay(Arc<Mutex<UnderWay>>);
+struct Relay(Arc<Mutex<InFlight>>);
 
 impl UnaryService<Message> for Relay {
     type Response = Message;

@@ -1,4 +1,4 @@
-//! Server processes, and the CPU time they take.
+//! Server processes and their CPU time.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cidery::{Dict, Node, NodeBuilder};
 
-/// This program, run as a server.
+/// A server process, usually this program with `--serve`.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
@@ -23,7 +23,7 @@ impl Server {
         Self::spawn(command.args(arguments))
     }
 
-    /// Starts a program, which says on its first line that it serves, and where.
+    /// Starts a program that prints its address on the first line once it serves.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut address = String::new();
@@ -56,12 +56,12 @@ impl Drop for Server {
     }
 }
 
-/// A node with an echo that reads its input: a dict in, a dict out.
+/// A node with an echo service that decodes its input: a dict in, a dict out.
 pub(crate) fn serve_cidery() {
     serve_echo(|node| node);
 }
 
-/// The same, changed in some way.
+/// As above, with a changed builder.
 pub(crate) fn serve_echo(change: impl FnOnce(NodeBuilder) -> NodeBuilder) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! `Invoke` against the number of worker processes and of services that each of them serves.
+//! `Invoke` by the number of worker processes and of services per worker.
 
 use cidery::{Dict, Worker};
 
@@ -8,14 +8,14 @@ use crate::{CALLERS, CALLS};
 
 const WORKERS: [usize; 4] = [1, 2, 4, 8];
 const SERVICES: [usize; 3] = [1, 10, 100];
-/// Rounds of each, of which the median counts.
+/// Rounds of each; the median is reported.
 const ROUNDS: usize = 3;
 
 fn names(services: usize) -> Vec<String> {
     (0..services).map(|n| format!("echo-{n}")).collect()
 }
 
-/// Shows calls per second for each.
+/// Prints calls per second for each combination.
 pub(crate) fn compare() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     println!(

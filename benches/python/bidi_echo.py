@@ -1,4 +1,4 @@
-"""The leanest bidirectional echo that grpcio can do: what comes is sent back. Prints where it listens."""
+"""A minimal bidirectional echo with grpcio. Prints its address."""
 
 import sys
 from concurrent import futures

@@ -1,4 +1,4 @@
-"""The same echo as services of the SDK: one runs in threads, one in the event loop. Says when it serves."""
+"""The same echo as two services of the SDK, one in threads, one in the event loop. Prints a line once it serves."""
 
 import sys
 import threading

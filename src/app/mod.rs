@@ -1,8 +1,9 @@
-//! The process: the node with its life, the command line, logs.
+//! The process: a node and its shutdown, the command line, logs, and the test kit.
 
 #[cfg(feature = "cli")]
 pub mod cli;
 mod node;
+mod shutdown;
 #[cfg(feature = "cli")]
 pub mod telemetry;
 pub mod testing;

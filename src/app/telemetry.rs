@@ -1,4 +1,4 @@
-//! Logs for people and for machines. Only the command line installs them: a host that embeds a node brings its own.
+//! Logging: the tracing subscriber of the command line. A host that embeds a node installs its own subscriber.
 
 use std::io::IsTerminal as _;
 
@@ -6,28 +6,28 @@ use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable.
     #[default]
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Checks a filter in the syntax of `tracing`: `info,cidery=debug`.
+/// Validates a log filter in the syntax of `tracing`: `info,cidery=debug`.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// The message of the parse error.
 pub fn filter(text: &str) -> Result<String, String> {
     EnvFilter::try_new(text)
         .map(|_| text.to_owned())
         .map_err(|error| error.to_string())
 }
 
-/// Writes log lines to standard error from now on, those that pass a [`filter`].
+/// Installs a subscriber that writes log lines to standard error, filtered by a [`filter`].
 pub fn init(format: LogFormat, filter: &str) {
     let filter = EnvFilter::new(filter);
     let builder = tracing_subscriber::fmt()
@@ -35,7 +35,7 @@ pub fn init(format: LogFormat, filter: &str) {
         .with_span_events(FmtSpan::NONE)
         .with_target(false)
         .with_writer(std::io::stderr);
-    // Somebody may have installed a subscriber already: then theirs stays.
+    // An error means that a subscriber is installed already; it stays.
     let _ = match format {
         LogFormat::Human => builder
             .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())

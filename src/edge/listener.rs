@@ -1,4 +1,4 @@
-//! The one connection loop: accepts connections and serves HTTP/1 and HTTP/2 on them, everything on one port.
+//! The TCP listener: accepts connections up to a limit, serves HTTP/1 and HTTP/2 on them, and drains them at shutdown.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,34 +17,32 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::edge::preface;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
 
-/// The streams of workers.
+/// The path of worker streams.
 const WORKER_STREAM: &str = "/cidery.v1.WorkerService/Serve";
-/// Larger than our own limit on metadata (8 KiB), which we can answer with a reason; above this it is HTTP 431.
+/// Larger than the node's own limit on metadata (8 KiB), which is answered with a reason. Beyond this: HTTP 431.
 const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
-/// Calls at once on one connection.
-const MAX_STREAMS: u32 = 10_000;
-/// What may be under way towards us: large messages on few streams need more than the protocol's default of 64 KiB.
+/// How many concurrent HTTP/2 streams one connection may have.
+const MAX_CONCURRENT_STREAMS: u32 = 10_000;
+/// HTTP/2 flow-control windows. Large messages on few streams need more than the protocol's default of 64 KiB.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-/// How long a caller has to begin to speak, and how often to look whether the rest of a preface has come.
-const PREFACE_TIMEOUT: Duration = Duration::from_secs(30);
-const PREFACE_PAUSE: Duration = Duration::from_millis(10);
-/// How long a caller that has connected has to begin to speak once no more are accepted: whoever has is told that its
-/// call is not taken, and repeats it elsewhere; whoever is cut off cannot know.
-const LAST_MOMENT: Duration = Duration::from_millis(500);
-/// How many connections the system may have accepted by then.
-const BACKLOG: usize = 4_096;
-/// How long to wait before accepting again after the system refused to (too many open files, for one).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a connected client has to send its first bytes once the node drains. A client that has sent a request gets
+/// a refusal and retries on another node; one that is cut off cannot know whether the request was handled.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How many connections the system's accept queue may hold when the listener closes.
+const ACCEPT_QUEUE: usize = 4_096;
+/// How long to wait before the next accept after an error (too many open files, for example).
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Binds an address.
 ///
 /// # Errors
 ///
-/// `UNAVAILABLE` / `BIND_FAILED` with what the system says.
+/// `UNAVAILABLE` / `BIND_FAILED` with the error of the system.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
         let message = format!("cannot listen on {address}: {error}");
@@ -52,38 +50,39 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// When connections end.
+/// The steps of a graceful shutdown of the listener and its connections, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Ends {
-    /// No more are accepted, and then `stop` fires. Whoever waits for a connection finds the next node.
-    pub close: CancellationToken,
-    /// Those there are finish their calls; those of workers stay until `rest`. Not before the socket is closed: whoever
-    /// is told to go connects again at once, and would be cut off with it.
-    pub stop: CancellationToken,
-    /// Those of workers finish their calls as well.
-    pub rest: CancellationToken,
-    /// Counts those of callers, so that somebody can wait until they have heard of it.
+pub struct Shutdown {
+    /// Closes the listener; new clients connect to another node. Once it is closed, `drain_callers` fires.
+    pub stop_accepting: CancellationToken,
+    /// Lets connections of callers finish their calls and close; those with a worker stream stay until `drain_workers`.
+    /// Fires only after the listener is closed: a client that is asked to leave reconnects at once, and the new
+    /// connection would be lost with the listener.
+    pub drain_callers: CancellationToken,
+    /// Lets connections with a worker stream finish their calls and close.
+    pub drain_workers: CancellationToken,
+    /// Tracks connections that have not been told to drain yet.
     pub callers: TaskTracker,
-    /// Those there are end at once.
-    pub sever: CancellationToken,
+    /// Closes all connections at once.
+    pub abort: CancellationToken,
 }
 
-/// What connections are served under.
+/// Limits of connections.
 #[derive(Clone, Copy, Debug)]
-pub struct Connections {
-    /// How many at once, at most.
-    pub at_once: usize,
-    /// HTTP/2 PING: how often, and how long the answer may take. A process that is frozen is lost like a dead one.
+pub struct ConnectionLimits {
+    /// How many connections are open at once, at most.
+    pub max_connections: usize,
+    /// The interval of HTTP/2 keep-alive PINGs, and their timeout. It detects a frozen peer like a dead one.
     pub ping_interval: Duration,
 }
 
-/// Serves connections until told to stop. Returns once no more are accepted.
+/// Accepts and serves connections until `shutdown.stop_accepting` fires.
 pub async fn serve<S, B>(
     listener: TcpListener,
     service: S,
     tasks: Tasks,
-    connections: Connections,
-    ends: Ends,
+    limits: ConnectionLimits,
+    shutdown: Shutdown,
 ) where
     S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
         + Clone
@@ -94,84 +93,64 @@ pub async fn serve<S, B>(
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let places = Arc::new(Semaphore::new(
-        connections.at_once.clamp(1, Semaphore::MAX_PERMITS),
+    let permits = Arc::new(Semaphore::new(
+        limits.max_connections.clamp(1, Semaphore::MAX_PERMITS),
     ));
-    let begin = |place, stream, peer| {
-        let ping = connections.ping_interval;
-        let connection = connection(stream, peer, service.clone(), ping, ends.clone());
+    let spawn_connection = |permit, stream, peer| {
+        let ping = limits.ping_interval;
+        let connection = serve_connection(stream, peer, service.clone(), ping, shutdown.clone());
         tasks.spawn("connection", async move {
             connection.await;
-            drop::<Option<OwnedSemaphorePermit>>(place);
+            drop::<Option<OwnedSemaphorePermit>>(permit);
         });
     };
     loop {
         let accepted = tokio::select! {
-            () = ends.close.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            () = shutdown.stop_accepting.cancelled() => break,
+            accepted = accept(&listener, &permits) => accepted,
         };
         match accepted {
-            Ok((place, stream, peer)) => begin(place, stream, peer),
+            Ok((permit, stream, peer)) => spawn_connection(permit, stream, peer),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
-    // Those that the system has accepted already would be cut off with it, and the runtime may not have heard of them.
+    // Connections in the system's accept queue would be reset with the listener, and the runtime may not have seen them.
     if let Ok(listener) = listener.into_std() {
-        let accepted = std::iter::from_fn(|| listener.accept().ok()).take(BACKLOG);
+        let accepted = std::iter::from_fn(|| listener.accept().ok()).take(ACCEPT_QUEUE);
         for (stream, peer) in accepted {
             let stream = stream
                 .set_nonblocking(true)
                 .and_then(|()| TcpStream::from_std(stream));
             if let Ok(stream) = stream {
-                begin(None, stream, peer);
+                spawn_connection(None, stream, peer);
             }
         }
     }
-    ends.stop.cancel();
+    shutdown.drain_callers.cancel();
 }
 
-/// Waits for a place first: those who wait beyond it wait in the system's queue.
+/// Acquires a connection permit, then accepts. Without a permit, clients wait in the system's accept queue.
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
 ) -> std::io::Result<(Option<OwnedSemaphorePermit>, TcpStream, SocketAddr)> {
-    let place = Arc::clone(places).acquire_owned().await.ok();
+    let permit = Arc::clone(permits).acquire_owned().await.ok();
     let (stream, peer) = listener.accept().await?;
-    Ok((place, stream, peer))
+    Ok((permit, stream, peer))
 }
 
-/// Whether a caller has begun to speak in time: hyper would wait for ever for the rest of an HTTP/2 preface.
-async fn has_begun(stream: &TcpStream) -> bool {
-    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    let mut seen = [0; PREFACE.len()];
-    let begun = async {
-        loop {
-            match stream.peek(&mut seen).await {
-                Ok(0) | Err(_) => return false,
-                Ok(n) if n == PREFACE.len() => return true,
-                Ok(n) if !PREFACE.starts_with(seen.get(..n).unwrap_or_default()) => return true,
-                // Half a preface stays readable: looking at it again at once would show the same.
-                Ok(_) => tokio::time::sleep(PREFACE_PAUSE).await,
-            }
-        }
-    };
-    tokio::time::timeout(PREFACE_TIMEOUT, begun)
-        .await
-        .unwrap_or(false)
-}
-
-/// Tells worker streams where they come from, and the connection that it has one. All other requests go without.
+/// Adds the peer address to the requests of worker streams, and marks their connection.
 #[derive(Clone)]
-struct Peered<S> {
+struct WithPeer<S> {
     service: S,
     peer: SocketAddr,
     has_worker: Arc<AtomicBool>,
 }
 
-impl<S> tower_service::Service<Request<Incoming>> for Peered<S>
+impl<S> tower_service::Service<Request<Incoming>> for WithPeer<S>
 where
     S: tower_service::Service<Request<Incoming>>,
 {
@@ -192,12 +171,13 @@ where
     }
 }
 
-async fn connection<S, B>(
+/// Serves one connection to its end.
+async fn serve_connection<S, B>(
     stream: TcpStream,
     peer: SocketAddr,
     service: S,
     ping: Duration,
-    ends: Ends,
+    shutdown: Shutdown,
 ) where
     S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
         + Clone
@@ -207,19 +187,19 @@ async fn connection<S, B>(
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut caller = Some(ends.callers.token());
-    let begun = tokio::select! {
-        begun = has_begun(&stream) => begun,
+    let mut caller = Some(shutdown.callers.token());
+    let received = tokio::select! {
+        received = preface::is_received(&stream) => received,
         () = async {
-            ends.stop.cancelled().await;
-            tokio::time::sleep(LAST_MOMENT).await;
+            shutdown.drain_callers.cancelled().await;
+            tokio::time::sleep(FIRST_BYTE_TIMEOUT).await;
         } => false,
     };
-    if !begun {
-        tracing::debug!(%peer, "connection ended before it began");
+    if !received {
+        tracing::debug!(%peer, "connection closed before its first request");
         return;
     }
-    // Small answers must not wait for the acknowledgement of the one before.
+    // Without this, Nagle's algorithm delays small responses until the previous one is acknowledged.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
@@ -230,31 +210,31 @@ async fn connection<S, B>(
         .keep_alive_interval(ping)
         .keep_alive_timeout(ping)
         .max_header_list_size(MAX_HEADER_LIST_BYTES)
-        .max_concurrent_streams(MAX_STREAMS)
+        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     builder.http1().timer(TokioTimer::new());
     let has_worker = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(Peered {
+    let service = TowerToHyperService::new(WithPeer {
         service,
         peer,
         has_worker: Arc::clone(&has_worker),
     });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let finished = async {
+    let drained = async {
         tokio::select! {
             biased;
             served = connection.as_mut() => return served,
-            () = ends.stop.cancelled() => {}
+            () = shutdown.drain_callers.cancelled() => {}
         }
-        // What a worker's handlers invoke comes on the connection of its stream: on another one it may come to another
-        // node, which knows nothing of the dispatch.
+        // A worker's nested calls use the connection of its stream: a new connection may reach another node, which does
+        // not know the dispatch.
         if has_worker.load(Ordering::Acquire) {
             drop(caller.take());
             tokio::select! {
                 biased;
                 served = connection.as_mut() => return served,
-                () = ends.rest.cancelled() => {}
+                () = shutdown.drain_workers.cancelled() => {}
             }
         }
         connection.as_mut().graceful_shutdown();
@@ -262,8 +242,8 @@ async fn connection<S, B>(
     };
     let served = tokio::select! {
         biased;
-        served = finished => served,
-        () = ends.sever.cancelled() => return,
+        served = drained => served,
+        () = shutdown.abort.cancelled() => return,
     };
     if let Err(error) = served {
         tracing::debug!(%peer, %error, "connection ended");

@@ -1,8 +1,10 @@
-//! How callers come in: the connection loop, and the gRPC services on it.
+//! The network edge: the listener, HTTP routing on one port, status mapping, and the gRPC services.
 
-mod answer;
-mod body;
 pub mod grpc;
 pub mod listener;
+mod preface;
+mod request_body;
+mod router;
+mod status_mapping;
 
-pub use self::answer::{Front, Wrap};
+pub use self::router::{PortService, WrapRouter};

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
+pub use crate::model::invocation::Filter;
 use crate::model::invocation::{
     AsyncCompletion, Event, Invocation, ProgressRecord, Request, State, failure_of,
 };
@@ -153,35 +154,6 @@ pub enum Acceptance {
     Removed(Tombstone),
     /// Of a group: this member was accepted before, by its CID or its key.
     MemberKnown(Cid),
-}
-
-/// Which invocations are meant. What is empty, or not there, lets all through.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Of one of these services.
-    pub services: Vec<ServiceName>,
-    /// In one of these states, as the store has them: what runs is pending there.
-    pub states: Vec<State>,
-    /// Or, whatever their state, these.
-    pub cids: Vec<Cid>,
-    /// Or waiting for an outcome from outside, or, as a group, for its members.
-    pub awaited: bool,
-    /// Accepted at or after this instant.
-    pub accepted_after: Option<Timestamp>,
-    /// Accepted before this instant.
-    pub accepted_before: Option<Timestamp>,
-    /// Ended at or after this instant.
-    pub ended_after: Option<Timestamp>,
-    /// Ended before this instant.
-    pub ended_before: Option<Timestamp>,
-    /// Failed for one of these reasons, the last time it was attempted.
-    pub failure_reasons: Vec<String>,
-    /// Invoked by this one.
-    pub parent: Option<Cid>,
-    /// Invoked by this one, or by one that it invoked, and so on.
-    pub root: Option<Cid>,
-    /// A member of this group.
-    pub group: Option<Cid>,
 }
 
 /// A page of invocations.

@@ -27,7 +27,10 @@ pub struct Call {
     pub metadata: Option<Arc<Metadata>>,
     /// The format the response is wanted in. Default: that of the input.
     pub response_format: Option<Format>,
-    /// What is asked of it beyond that. `None`: nothing; a caller that waits is answered without anything stored.
+    /// Whether a synchronous call is recorded before it is dispatched: it has an idempotency key, or `on_deadline` is
+    /// `CONTINUE`. Set where a request is converted; a client leaves it `false`.
+    pub is_durable: bool,
+    /// Options of a call that is recorded. `None`: none is given.
     pub durable: Option<Box<DurableOptions>>,
 }
 
@@ -93,17 +96,12 @@ impl Call {
             timeout: None,
             metadata: None,
             response_format: None,
+            is_durable: false,
             durable: None,
         }
     }
 
-    /// Whether it is stored though its caller waits for it: it has an idempotency key, or outlives its caller.
-    pub(crate) fn is_stored(&self) -> bool {
-        let asked = self.durable.as_deref();
-        asked.is_some_and(|asked| *asked != DurableOptions::default())
-    }
-
-    /// What is asked of it in the background.
+    /// Its options as a recorded call, to be changed.
     pub fn durable(&mut self) -> &mut DurableOptions {
         self.durable.get_or_insert_default()
     }

@@ -1,18 +1,9 @@
-//! Other processes: clients of a node, and workers.
+//! Other processes: clients of a node, and workers, on either side of their streams.
 
-mod again;
 pub mod client;
-mod dispatched;
-mod handed;
-pub mod hub;
-mod introduced;
-mod offer;
-mod outcomes;
-mod sent;
-pub mod session;
-pub mod several;
-pub mod wire;
+pub(crate) mod protocol;
 pub mod worker;
+pub(crate) mod worker_registry;
 
 pub use self::client::Client;
 pub use self::worker::{Worker, WorkerBuilder, WorkerHandle};

@@ -81,13 +81,14 @@ impl Definition {
         })
     }
 
-    /// A service that is handled elsewhere, in the [`WorkerPermit`](crate::service::Seat) that each dispatch of it has.
+    /// A service that is handled elsewhere, in the [`WorkerPermit`](crate::service::WorkerPermit) that each dispatch of
+    /// it has.
     #[must_use]
     pub fn elsewhere(name: ServiceName, sio: Sio, options: ServiceOptions) -> Self {
         Self {
             name,
             handler: Arc::new(|context, input| match context.platform().seat() {
-                Some(seat) => seat.run(context, input),
+                Some(seat) => seat.dispatch(context, input),
                 None => {
                     let message = format!(
                         "`{}` is handled elsewhere, and nowhere now",

@@ -42,14 +42,14 @@ pub trait WorkerPermit: fmt::Debug + Send + Sync {
 
     /// Hands a dispatch over; resolves with its outcome. Where it is dropped before that the outcome is not wanted any
     /// more: the worker is told, and what it still answers is refused.
-    fn run(self: Arc<Self>, context: Context, input: Payload) -> HandlerFuture;
+    fn dispatch(self: Arc<Self>, context: Context, input: Payload) -> HandlerFuture;
 
     /// Gives the seat to others while the handler waits for a nested call.
-    fn lend(&self);
+    fn release(&self);
 
     /// Takes it back without waiting, if there is one.
-    fn try_take_back(&self) -> bool;
+    fn try_reacquire(&self) -> bool;
 
     /// Takes it back.
-    fn take_back(&self) -> BoxFuture<'_, ()>;
+    fn reacquire(&self) -> BoxFuture<'_, ()>;
 }

@@ -1,4 +1,4 @@
-//! Bad input: the right status with a reason and a CID, and the node healthy afterwards.
+//! Invalid input: the status has the right code, a reason and a CID, and the node stays healthy.
 
 use bytes::{Bytes, BytesMut};
 use cidery::codec::proto::v1;
@@ -10,13 +10,13 @@ use crate::support::raw::{Answer, INVOKE, Raw, answer, framed};
 
 async fn node() -> TestNode {
     async fn panics() {
-        panic!("as it was told");
+        panic!("on purpose");
     }
     let builder = Node::builder().demo().service("panics", panics);
     TestNode::start(builder.service("nan", async || f64::NAN)).await
 }
 
-/// A request whose payload is these bytes, whatever they are.
+/// A request with these bytes as its payload.
 fn with_payload(service: &str, payload: Vec<u8>) -> Bytes {
     let request = v1::InvokeRequest {
         service: service.to_owned(),
@@ -62,7 +62,7 @@ fn one_entry(value: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn payloads_that_cannot_be_carried() {
+async fn invalid_payloads_are_refused() {
     let node = node().await;
     let mut raw = Raw::connect(node.address()).await;
     let mut nan = vec![0x11];
@@ -74,7 +74,7 @@ async fn payloads_that_cannot_be_carried() {
         (one_entry(&[0x1a, 2, 0xff, 0xfe]), "NOT_UTF8"),
         (one_entry(&[]), "NO_KIND"),
     ];
-    // The same for a service that reads its input and for one that only passes it on.
+    // For a service that decodes its input, and for one that only forwards it.
     for service in ["customer.get", "cidery.echo"] {
         for (payload, code) in &payloads {
             let answer = raw
@@ -92,7 +92,7 @@ async fn payloads_that_cannot_be_carried() {
 }
 
 #[tokio::test]
-async fn payloads_that_cannot_be_carried_are_not_accepted_either() {
+async fn invalid_payloads_are_not_accepted_asynchronously() {
     let node = node().await;
     let mut raw = Raw::connect(node.address()).await;
     let path = "/cidery.v1.InvocationService/InvokeAsync";
@@ -103,7 +103,7 @@ async fn payloads_that_cannot_be_carried_are_not_accepted_either() {
 }
 
 #[tokio::test]
-async fn what_the_transport_refuses_has_a_reason_and_a_cid() {
+async fn transport_failures_have_a_reason_and_a_cid() {
     let node =
         TestNode::start(Node::builder().limits(|limits| limits.message_bytes = 10_000)).await;
     let mut raw = Raw::connect(node.address()).await;
@@ -143,7 +143,7 @@ async fn what_the_transport_refuses_has_a_reason_and_a_cid() {
 }
 
 #[tokio::test]
-async fn metadata_has_a_limit() {
+async fn metadata_size_is_limited() {
     let node = node().await;
     let mut raw = Raw::connect(node.address()).await;
     let large = v1::InvokeRequest {
@@ -169,15 +169,15 @@ fn document(bytes: &'static [u8]) -> Option<v1::invoke_request::Input> {
     )))
 }
 
-/// Changes a good request into a bad one.
-type Spoil = fn(&mut v1::InvokeRequest);
+/// Makes a valid request invalid.
+type Corrupt = fn(&mut v1::InvokeRequest);
 
-async fn check_spoilt(cases: &[(Spoil, Kind, &str)]) {
+async fn check_corrupted(cases: &[(Corrupt, Kind, &str)]) {
     let node = node().await;
     let mut raw = Raw::connect(node.address()).await;
-    for (spoil, kind, reason) in cases {
+    for (corrupt, kind, reason) in cases {
         let mut request = ping();
-        spoil(&mut request);
+        corrupt(&mut request);
         let answer = raw
             .call(INVOKE, &[], framed(&request.encode_to_vec()))
             .await;
@@ -187,8 +187,8 @@ async fn check_spoilt(cases: &[(Spoil, Kind, &str)]) {
 }
 
 #[tokio::test]
-async fn requests_that_ask_for_what_there_is_not() {
-    check_spoilt(&[
+async fn unknown_services_options_and_names_are_refused() {
+    check_corrupted(&[
         (
             |r| r.service = "no.such".to_owned(),
             Kind::NotFound,
@@ -229,8 +229,8 @@ async fn requests_that_ask_for_what_there_is_not() {
 }
 
 #[tokio::test]
-async fn formats_that_are_none_or_do_not_fit() {
-    check_spoilt(&[
+async fn unknown_or_mismatched_formats_are_refused() {
+    check_corrupted(&[
         (
             |r| r.data_format = 99,
             Kind::InvalidArgument,
@@ -274,9 +274,9 @@ async fn formats_that_are_none_or_do_not_fit() {
     .await;
 }
 
-/// Protobuf would merge the two; ours must not drop the first in silence.
+/// Protobuf would merge them; the codec must not silently drop the first.
 #[tokio::test]
-async fn an_input_that_comes_twice() {
+async fn a_duplicate_input_is_refused() {
     let node = node().await;
     let mut raw = Raw::connect(node.address()).await;
     let mut request = ping();
@@ -288,9 +288,9 @@ async fn an_input_that_comes_twice() {
     assert_refused(&answer, Kind::InvalidArgument, "MALFORMED_MESSAGE");
 }
 
-/// Its size is looked at before its keys are: many keys cost no more than few.
+/// The size is checked before the keys, so that many keys cost no more than few.
 #[tokio::test]
-async fn a_million_keys_of_metadata() {
+async fn a_million_metadata_keys_are_refused() {
     let node = node().await;
     let mut request = ping();
     request.metadata = (0..1_000_000)
@@ -304,18 +304,18 @@ async fn a_million_keys_of_metadata() {
     node.assert_healthy().await;
 }
 
-/// A handler's failure of any size reaches a client with default limits.
+/// A client with default limits receives a failure of any size.
 #[tokio::test]
-async fn a_failure_with_many_facts_fits() {
-    async fn talkative() -> cidery::Result<()> {
+async fn a_failure_with_many_details_is_truncated_to_fit() {
+    async fn verbose() -> cidery::Result<()> {
         let error = cidery::Error::aborted("R".repeat(10_000), "m".repeat(10_000));
         Err((0..1_000).fold(error, |error, n| {
             error.with_info(format!("k{n}"), "v".repeat(100))
         }))
     }
-    let node = TestNode::start(Node::builder().service("talkative", talkative)).await;
+    let node = TestNode::start(Node::builder().service("verbose", verbose)).await;
     let mut raw = Raw::connect(node.address()).await;
-    let answer = raw.call(INVOKE, &[], to_service("talkative")).await;
+    let answer = raw.call(INVOKE, &[], to_service("verbose")).await;
     let bytes: usize = answer
         .headers
         .iter()
@@ -325,7 +325,7 @@ async fn a_failure_with_many_facts_fits() {
 }
 
 #[tokio::test]
-async fn rpcs_that_come_later_say_so() {
+async fn unsupported_methods_are_unimplemented() {
     let node = node().await;
     let mut raw = Raw::connect(node.address()).await;
     for method in [
@@ -342,7 +342,7 @@ async fn rpcs_that_come_later_say_so() {
 }
 
 #[tokio::test]
-async fn handlers_that_panic_or_answer_with_what_cannot_be_carried() {
+async fn panics_and_invalid_outputs_are_failures() {
     let node = node().await;
     let mut raw = Raw::connect(node.address()).await;
     let panicked = raw.call(INVOKE, &[], to_service("panics")).await;
@@ -354,7 +354,7 @@ async fn handlers_that_panic_or_answer_with_what_cannot_be_carried() {
 }
 
 #[tokio::test]
-async fn a_response_larger_than_the_limit_is_refused_before_it_is_sent() {
+async fn an_oversized_response_is_refused_before_it_is_sent() {
     let builder = Node::builder()
         .service("large", async || "x".repeat(20_000))
         .limits(|limits| limits.message_bytes = 10_000);
@@ -365,9 +365,9 @@ async fn a_response_larger_than_the_limit_is_refused_before_it_is_sent() {
     assert_eq!(answer.error().fact("message_bytes"), Some("10000"));
 }
 
-/// The time in which a request must arrive is real time here: the test asks for the shortest one.
+/// The request timeout runs in real time here, so the test sets a short one.
 #[tokio::test]
-async fn half_a_request_and_then_silence() {
+async fn an_incomplete_request_times_out() {
     let builder = Node::builder().limits(|limits| {
         limits.request_timeout = std::time::Duration::from_millis(50);
     });
@@ -382,9 +382,9 @@ async fn half_a_request_and_then_silence() {
     node.assert_healthy().await;
 }
 
-/// What is no gRPC at all is answered as HTTP.
+/// A request that is not gRPC gets an HTTP response.
 #[tokio::test]
-async fn http_that_is_no_grpc() {
+async fn plain_http_gets_an_http_response() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let node = node().await;
     let mut stream = tokio::net::TcpStream::connect(node.address())

@@ -1,9 +1,9 @@
 //! Worker processes are killed, frozen (also beyond their lease) and woken at random under load, in each language.
 //!
-//! Workers and the node are also restarted in order. Nothing accepted is lost, each invocation has one outcome, every
+//! Rolling restarts of workers and the node. Nothing accepted is lost, each invocation has one outcome, and every
 //! synchronous caller gets an answer.
 //!
-//! `CIDERY_CRASH_ROUNDS` says how often something happens to a worker (default: 2 rounds), for Rust times four.
+//! `CIDERY_CRASH_ROUNDS` is the number of rounds (default: 2), for Rust times four.
 
 use std::io::{BufRead as _, BufReader};
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use crate::support::binary::Server;
 use crate::support::programs::{Program, Role, Running, java, node, rust};
 use crate::support::{Folder, PATIENCE, names};
 
-/// How many processes serve.
+/// The number of worker processes.
 const WORKERS: usize = 3;
-/// How soon a worker that is frozen is lost: it does not answer a ping, and does not come back in time.
+/// A frozen worker is lost soon: it does not answer a ping, and its lease expires.
 const PATIENT: [&str; 4] = ["--ping-interval", "250ms", "--worker-lease", "500ms"];
 
-/// What may become of a call whose worker is killed or frozen in the middle. None waits for its own deadline: it is
-/// told when its worker is lost, within the lease.
+/// The failures of calls whose worker is killed or frozen. No call waits for its own deadline: it fails when its worker
+/// is lost, within the lease.
 const LOST: [&str; 3] = ["WORKER_LOST", "NO_WORKER", "QUEUE_FULL"];
 
 /// Processes of one program.
@@ -44,13 +44,13 @@ impl<'p> Workers<'p> {
         }
     }
 
-    /// Kills one, and starts another in its place.
+    /// Replaces a worker that ended.
     fn replace(&mut self, one: usize) {
         self.running[one] = self.program.start(&self.address);
     }
 
-    /// Starts those again that have ended, as whoever looks after processes does.
-    fn spawn_until_drain(&mut self) {
+    /// Restarts the workers that ended, as a process supervisor does.
+    fn restart_ended(&mut self) {
         for one in 0..self.running.len() {
             if self.running[one].has_ended() {
                 self.replace(one);
@@ -58,9 +58,9 @@ impl<'p> Workers<'p> {
         }
     }
 
-    /// Freezes one until the node has lost it, and wakes it: what it had runs elsewhere, what it still answers is late.
+    /// Freezes a worker until the node has lost it, and wakes it: its dispatches run elsewhere, and its results are late.
     async fn freeze(&mut self, one: usize, client: &Client) {
-        // One that has just been started may not serve yet: nobody would lose it.
+        // The node cannot lose a worker that is not connected yet.
         self.serve(client).await;
         let ids = async || {
             let workers = client.workers().await.unwrap();
@@ -84,11 +84,11 @@ impl<'p> Workers<'p> {
         self.running[one].signal("CONT");
     }
 
-    /// Waits until all of them serve.
+    /// Waits until all workers are connected.
     async fn serve(&mut self, client: &Client) {
         let served = async {
             while client.workers().await.map_or(0, |workers| workers.len()) < WORKERS {
-                self.spawn_until_drain();
+                self.restart_ended();
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -96,38 +96,41 @@ impl<'p> Workers<'p> {
     }
 }
 
-/// What a client had, until it was told to stop.
+/// What a client counted until it stopped.
 #[derive(Default)]
-struct Had {
+struct Outcomes {
     accepted: Vec<Cid>,
     answered: usize,
-    /// Why calls failed.
+    /// The reasons of failed calls.
     failed: Vec<String>,
 }
 
-/// Submits in the background and waits for calls, in turns.
-async fn load(address: String, service: String, tries: u32, stop: Arc<AtomicBool>) -> Had {
-    let client = Client::connect(&address).await.unwrap().tries(tries);
-    let mut had = Had::default();
+/// Alternates between background and synchronous calls.
+async fn load(address: String, service: String, tries: u32, stop: Arc<AtomicBool>) -> Outcomes {
+    let client = Client::connect(&address).await.unwrap().max_attempts(tries);
+    let mut outcomes = Outcomes::default();
     while !stop.load(Ordering::Relaxed) {
-        let call = Call::new(service.clone(), dict! { "n": had.accepted.len() as u64 });
+        let call = Call::new(
+            service.clone(),
+            dict! { "n": outcomes.accepted.len() as u64 },
+        );
         if let Ok(one) = client.invoke_async(call).await {
-            had.accepted.push(one.cid);
+            outcomes.accepted.push(one.cid);
         }
         let call = Call::new(service.clone(), dict! {});
         let answer = tokio::time::timeout(PATIENCE * 2, client.invoke(call)).await;
-        match answer.expect("a caller has no answer") {
-            Ok(_) => had.answered += 1,
-            Err(error) => had.failed.push(error.reason().to_owned()),
+        match answer.expect("a caller got no answer") {
+            Ok(_) => outcomes.answered += 1,
+            Err(error) => outcomes.failed.push(error.reason().to_owned()),
         }
     }
-    had
+    outcomes
 }
 
-/// Clients at work, until they are told to stop.
+/// Clients that run until they are stopped.
 struct Load {
     stop: Arc<AtomicBool>,
-    clients: JoinSet<Had>,
+    clients: JoinSet<Outcomes>,
 }
 
 impl Load {
@@ -141,19 +144,20 @@ impl Load {
         Self { stop, clients: all }
     }
 
-    async fn end(self) -> Had {
+    async fn end(self) -> Outcomes {
         self.stop.store(true, Ordering::Relaxed);
         let all = self.clients.join_all().await;
-        all.into_iter().fold(Had::default(), |mut sum, had| {
-            sum.accepted.extend(had.accepted);
-            sum.answered += had.answered;
-            sum.failed.extend(had.failed);
-            sum
-        })
+        all.into_iter()
+            .fold(Outcomes::default(), |mut sum, outcomes| {
+                sum.accepted.extend(outcomes.accepted);
+                sum.answered += outcomes.answered;
+                sum.failed.extend(outcomes.failed);
+                sum
+            })
     }
 }
 
-/// Each of them succeeded, once; answers how many of them were attempted more than once.
+/// Asserts that each invocation succeeded once; returns how many had more than one attempt.
 async fn assert_succeeded_once(server: &Server, accepted: &[Cid], of: &str) -> usize {
     assert!(accepted.len() > 20, "only {} were accepted", accepted.len());
     let of_each = stories(server, accepted.iter()).await;
@@ -170,8 +174,8 @@ async fn assert_succeeded_once(server: &Server, accepted: &[Cid], of: &str) -> u
     repeated
 }
 
-/// Workers of one program come and go, and at last the node does.
-async fn come_and_go(program: Option<Program>, rounds: usize, service: &str) {
+/// Workers of one program are killed, frozen and replaced, and at last the node is restarted.
+async fn lose_workers(program: Option<Program>, rounds: usize, service: &str) {
     let Some(program) = program else { return };
     let (folder, seed) = (Folder::new("chaos"), fastrand::u64(..));
     let mut random = fastrand::Rng::with_seed(seed);
@@ -186,7 +190,7 @@ async fn come_and_go(program: Option<Program>, rounds: usize, service: &str) {
     for round in 0..rounds {
         tokio::time::sleep(Duration::from_millis(random.u64(20..150))).await;
         let one = random.usize(0..WORKERS);
-        // Each run has at least one that is frozen for too long.
+        // In each run, at least one worker is frozen beyond its lease.
         match if round == 0 { 0 } else { random.u8(0..4) } {
             0 => workers.freeze(one, &client).await,
             1 => {
@@ -199,13 +203,13 @@ async fn come_and_go(program: Option<Program>, rounds: usize, service: &str) {
                 workers.replace(one);
             }
         }
-        workers.spawn_until_drain();
+        workers.restart_ended();
     }
     workers.serve(&client).await;
-    let had = load.end().await;
+    let outcomes = load.end().await;
     let unexpected = |reason: &&String| !LOST.contains(&reason.as_str());
-    assert_eq!(had.failed.iter().find(unexpected), None);
-    // The node is restarted in order; the workers find it again, or are started again.
+    assert_eq!(outcomes.failed.iter().find(unexpected), None);
+    // The node is restarted in order; the workers reconnect, or are restarted.
     server.signal("TERM");
     server.child.wait().unwrap();
     drop(server);
@@ -214,28 +218,28 @@ async fn come_and_go(program: Option<Program>, rounds: usize, service: &str) {
         .serve(&Client::connect(&address).await.unwrap())
         .await;
     let of = format!("{}, seed {seed}", program.language);
-    let repeated = assert_succeeded_once(&server, &had.accepted, &of).await;
+    let repeated = assert_succeeded_once(&server, &outcomes.accepted, &of).await;
     assert!(repeated > 0, "no attempt was lost with its worker ({of})");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn workers_come_and_go_and_nothing_is_lost() {
-    come_and_go(Some(rust()), rounds() * 4, "rust.step").await;
+async fn work_survives_the_loss_of_workers() {
+    lose_workers(Some(rust()), rounds() * 4, "rust.step").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn node_workers_come_and_go_and_nothing_is_lost() {
-    come_and_go(node(Role::Worker), rounds(), "node.echo").await;
+async fn work_survives_the_loss_of_workers_in_node() {
+    lose_workers(node(Role::Worker), rounds(), "node.echo").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn java_workers_come_and_go_and_nothing_is_lost() {
-    come_and_go(java(Role::Worker), rounds(), "java.echo").await;
+async fn work_survives_the_loss_of_workers_in_java() {
+    lose_workers(java(Role::Worker), rounds(), "java.echo").await;
 }
 
-/// A worker is frozen with calls on their way to it, and wakes when nobody waits for them any more: each of its answers
-/// is refused, and it goes on.
-async fn wake_too_late(program: Option<Program>, service: &str) {
+/// A worker is frozen before its calls arrive, and wakes after their deadlines: its results are refused, and it
+/// continues.
+async fn wake_after_deadlines(program: Option<Program>, service: &str) {
     const CALLS: usize = 5;
     let Some(program) = program else { return };
     let mut server = Server::start(&[]);
@@ -251,7 +255,7 @@ async fn wake_too_late(program: Option<Program>, service: &str) {
     for answer in futures_util::future::join_all(calls).await {
         assert_eq!(answer.unwrap_err().reason(), "DEADLINE_EXCEEDED");
     }
-    // Until the grace period is over they are awaited, so that their slots are free when they are.
+    // The dispatches hold their permits until the grace period has passed.
     let runs = async || client.describe(service).await.unwrap().running > 0;
     while runs().await {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -259,7 +263,7 @@ async fn wake_too_late(program: Option<Program>, service: &str) {
     worker.signal("CONT");
     let log = BufReader::new(server.child.stderr.take().unwrap());
     let refused = log.lines().map(Result::unwrap);
-    let mut refused = refused.filter(|line| line.contains("refused what a worker sent"));
+    let mut refused = refused.filter(|line| line.contains("refused a message of a worker"));
     let late = move || (refused.by_ref().take(CALLS).count(), refused);
     let late = tokio::task::spawn_blocking(late);
     let (late, mut refused) = tokio::time::timeout(PATIENCE, late).await.unwrap().unwrap();
@@ -281,23 +285,23 @@ async fn until_served(client: &Client, service: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn late_answers_of_a_woken_worker_are_refused() {
-    wake_too_late(Some(rust()), "rust.echo").await;
+async fn late_results_of_a_woken_worker_are_refused() {
+    wake_after_deadlines(Some(rust()), "rust.echo").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn late_answers_of_a_woken_worker_in_node_are_refused() {
-    wake_too_late(node(Role::Worker), "node.echo").await;
+async fn late_results_of_a_woken_worker_in_node_are_refused() {
+    wake_after_deadlines(node(Role::Worker), "node.echo").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn late_answers_of_a_woken_worker_in_java_are_refused() {
-    wake_too_late(java(Role::Worker), "java.echo").await;
+async fn late_results_of_a_woken_worker_in_java_are_refused() {
+    wake_after_deadlines(java(Role::Worker), "java.echo").await;
 }
 
-/// One worker after another is told to stop and started again, and then the node: who waits for the connection to be
-/// ready does not notice. Of workers that do not drain, calls may fail that were under way in their processes.
-async fn restart_in_order(program: Option<Program>, service: &str, drains: bool) {
+/// A rolling restart of all workers, and then of the node: clients that retry do not notice. Running calls of workers
+/// that do not drain may fail.
+async fn rolling_restart(program: Option<Program>, service: &str, drains: bool) {
     let Some(program) = program else { return };
     let folder = Folder::new("rolling");
     let data = folder.path().join("data");
@@ -321,24 +325,28 @@ async fn restart_in_order(program: Option<Program>, service: &str, drains: bool)
         server = Server::start(&["--data-dir", data.to_str().unwrap(), "--listen", &address]);
         workers.serve(&client).await;
     }
-    let had = load.end().await;
+    let outcomes = load.end().await;
     let unexpected = |reason: &&String| drains || *reason != "WORKER_LOST";
-    assert_eq!(had.failed.iter().find(unexpected), None);
-    assert!(had.answered > 20, "only {} were answered", had.answered);
-    assert_succeeded_once(&server, &had.accepted, program.language).await;
+    assert_eq!(outcomes.failed.iter().find(unexpected), None);
+    assert!(
+        outcomes.answered > 20,
+        "only {} were answered",
+        outcomes.answered
+    );
+    assert_succeeded_once(&server, &outcomes.accepted, program.language).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_restarts_in_order_fails_nobody() {
-    restart_in_order(Some(rust()), "rust.step", true).await;
+async fn a_rolling_restart_fails_no_call() {
+    rolling_restart(Some(rust()), "rust.step", true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn workers_in_node_are_restarted_in_order() {
-    restart_in_order(node(Role::Worker), "node.echo", false).await;
+async fn a_rolling_restart_of_workers_in_node_loses_no_work() {
+    rolling_restart(node(Role::Worker), "node.echo", false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn workers_in_java_are_restarted_in_order() {
-    restart_in_order(java(Role::Worker), "java.echo", false).await;
+async fn a_rolling_restart_of_workers_in_java_loses_no_work() {
+    rolling_restart(java(Role::Worker), "java.echo", false).await;
 }

@@ -1,4 +1,4 @@
-//! The command line, as people and scripts use it: the real binary.
+//! The command line: the real binary, its output and exit codes.
 
 use std::process::Stdio;
 
@@ -8,7 +8,7 @@ use cidery::codec::json;
 use crate::support::binary::{Server, cidery, stderr, stdout};
 
 #[test]
-fn a_service_is_invoked_in_every_way() {
+fn services_are_invoked_with_all_kinds_of_input() {
     let server = Server::start(&[]);
     let cases: [(&[&str], &str); 4] = [
         (
@@ -51,7 +51,7 @@ fn a_service_is_invoked_in_every_way() {
 }
 
 #[test]
-fn background_work_is_followed_and_fetched_by_cid() {
+fn asynchronous_invocations_are_followed_and_fetched_by_cid() {
     let server = Server::start(&[]);
     let accepted = server.run(&["invoke", "demo.count", "to=2", "--async"]);
     let cid = stdout(&accepted).trim().to_owned();
@@ -73,7 +73,7 @@ fn background_work_is_followed_and_fetched_by_cid() {
 }
 
 #[test]
-fn failures_say_what_to_do_and_have_exit_codes() {
+fn failures_have_hints_and_exit_codes() {
     let server = Server::start(&[]);
     let cases: [(&[&str], i32, &[&str]); 8] = [
         (
@@ -109,7 +109,7 @@ fn failures_say_what_to_do_and_have_exit_codes() {
             &["CONNECT_FAILED", "cidery serve"],
         ),
     ];
-    for (arguments, code, said) in cases {
+    for (arguments, code, expected) in cases {
         let output = server.run(arguments);
         assert_eq!(
             output.status.code(),
@@ -118,7 +118,7 @@ fn failures_say_what_to_do_and_have_exit_codes() {
             stderr(&output)
         );
         assert_eq!(stdout(&output), "", "{arguments:?}");
-        for text in said {
+        for text in expected {
             assert!(
                 stderr(&output).contains(text),
                 "{text} is not in {}",
@@ -127,7 +127,7 @@ fn failures_say_what_to_do_and_have_exit_codes() {
         }
         assert!(
             !stderr(&output).contains('\x1b'),
-            "colors where there is no terminal"
+            "colors without a terminal"
         );
     }
     for arguments in [
@@ -195,7 +195,7 @@ fn input_comes_from_files_and_from_standard_input() {
 }
 
 #[test]
-fn help_and_completions_are_there_without_a_node() {
+fn help_and_completions_need_no_node() {
     let help = stdout(&cidery().arg("--help").output().unwrap());
     for verb in [
         "serve",
@@ -215,7 +215,7 @@ fn help_and_completions_are_there_without_a_node() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_closed_standard_output_is_not_a_failure() {
     let mut child = cidery()
         .args(["completions", "bash"])
         .stdout(Stdio::piped())
@@ -227,7 +227,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[test]
-fn the_demo_shows_everything_and_ends() {
+fn the_demo_prints_all_its_steps_and_exits() {
     let output = cidery()
         .args(["demo", "--exit", "--listen", "127.0.0.1:0"])
         .output()
@@ -248,7 +248,7 @@ fn the_demo_shows_everything_and_ends() {
     ] {
         assert!(shown.contains(text), "{text} is not in {shown}");
     }
-    // The target of the asynchronous call logs the CID that its caller was given.
+    // The asynchronously invoked service logs the CID that its caller received.
     let cid = shown
         .split("{\"cid\":\"")
         .nth(1)
@@ -257,14 +257,14 @@ fn the_demo_shows_everything_and_ends() {
         .next()
         .unwrap();
     let logged = stderr(&output);
-    // (The events are shown there too, by CID and service: before its line, or after.)
+    // Events, with CID and service, are printed there too, before or after this line.
     let parts = [
         "service.name=\"invoking.my-service2\"",
         "customer_id=123",
         cid,
     ];
-    let is_its = |line: &str| parts.iter().all(|part| line.contains(part));
-    assert!(logged.lines().any(is_its), "{logged}");
+    let is_log_line = |line: &str| parts.iter().all(|part| line.contains(part));
+    assert!(logged.lines().any(is_log_line), "{logged}");
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn log_lines_carry_cid_and_service() {
 }
 
 #[test]
-fn a_signal_stops_the_node_and_a_second_one_at_once() {
+fn a_signal_drains_the_node_and_a_second_one_stops_it_at_once() {
     let mut server = Server::start(&[]);
     server.signal("TERM");
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
@@ -310,7 +310,7 @@ fn a_signal_stops_the_node_and_a_second_one_at_once() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    // It runs once the list says so.
+    // Wait until the handler runs.
     while !stdout(&busy.run(&["services", "demo.sleep", "--output", "json"]))
         .contains("\"running\":1")
     {}
@@ -324,7 +324,7 @@ fn a_signal_stops_the_node_and_a_second_one_at_once() {
 }
 
 #[test]
-fn an_address_that_others_reach_needs_insecure() {
+fn a_public_address_requires_insecure() {
     let output = cidery()
         .args(["serve", "--in-memory", "--listen", "0.0.0.0:0"])
         .output()
@@ -334,9 +334,9 @@ fn an_address_that_others_reach_needs_insecure() {
 }
 
 #[test]
-fn descriptions_show_what_goes_in_and_what_comes_out() {
+fn descriptions_show_input_and_output() {
     let server = Server::start(&[]);
-    let said = stdout(&server.run(&["describe", "customer.import"]));
+    let text = stdout(&server.run(&["describe", "customer.import"]));
     for line in [
         "typed method       customer.Service/Import",
         "served by          the node, declaration ",
@@ -347,34 +347,34 @@ fn descriptions_show_what_goes_in_and_what_comes_out() {
         "Try it:",
         "customer.Service/Import",
     ] {
-        assert!(said.contains(line), "{line} is not in\n{said}");
+        assert!(text.contains(line), "{line} is not in\n{text}");
     }
-    let said = stdout(&server.run(&["describe", "cidery.echo"]));
+    let text = stdout(&server.run(&["describe", "cidery.echo"]));
     for line in [
         "typed method       none: it declares neither",
         "Input: any value",
         "Output: any value",
     ] {
-        assert!(said.contains(line), "{line} is not in\n{said}");
+        assert!(text.contains(line), "{line} is not in\n{text}");
     }
-    let facts = json::read(
+    let description = json::read(
         &server
             .run(&["describe", "customer.get", "--output", "json"])
             .stdout,
     )
     .unwrap();
     assert_eq!(
-        facts["input schema"]["properties"]["cust_id"]["type"],
+        description["input schema"]["properties"]["cust_id"]["type"],
         Value::from("integer")
     );
     assert_eq!(
-        facts["output schema"]["required"],
+        description["output schema"]["required"],
         vec!["cust_id", "cust_name"].into()
     );
 }
 
 #[test]
-fn files_are_read_in_their_format_and_answers_written_in_the_one_asked_for() {
+fn files_are_read_in_their_format_and_responses_written_in_the_requested_one() {
     let server = Server::start(&[]);
     let folder = std::env::temp_dir().join(format!("cidery-cli-{}", cidery::Cid::new()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -384,7 +384,7 @@ fn files_are_read_in_their_format_and_answers_written_in_the_one_asked_for() {
     let output = server.run(&["invoke", "customer.get", "--file", path]);
     assert_eq!(stdout(&output), "cust_id,cust_name\r\n7,Alexis Smith\r\n");
     assert!(
-        stderr(&output).contains("not declared, and ignored: extra"),
+        stderr(&output).contains("undeclared keys ignored: extra"),
         "{}",
         stderr(&output)
     );
@@ -404,7 +404,7 @@ fn files_are_read_in_their_format_and_answers_written_in_the_one_asked_for() {
     std::fs::write(&text, "8").unwrap();
     let path = text.to_str().unwrap();
     let output = server.run(&["invoke", "customer.get", "--file", path, "--format", "text"]);
-    // Text has no form for two elements: the answer is JSON.
+    // Text cannot represent two elements: the response is JSON.
     assert_eq!(
         json::read(&output.stdout).unwrap()["cust_id"],
         Value::Int(8)
@@ -419,7 +419,7 @@ fn files_are_read_in_their_format_and_answers_written_in_the_one_asked_for() {
 }
 
 #[test]
-fn exports_say_what_they_wrote_and_why_they_could_not() {
+fn exports_print_the_files_they_wrote_or_why_they_failed() {
     let server = Server::start(&[]);
     let folder = std::env::temp_dir().join(format!("cidery-export-{}", cidery::Cid::new()));
     let out = folder.to_str().unwrap();
@@ -435,7 +435,7 @@ fn exports_say_what_they_wrote_and_why_they_could_not() {
         text.contains("rpc GetAsync(") && !text.contains("Import"),
         "{text}"
     );
-    for (options, code, said) in [
+    for (options, code, expected) in [
         (&["--service", "cidery.echo"][..], 1, "NO_TYPED_METHOD"),
         (
             &["--service", "customer.gte"],
@@ -446,9 +446,9 @@ fn exports_say_what_they_wrote_and_why_they_could_not() {
     ] {
         let output = export(options);
         assert_eq!(output.status.code(), Some(code), "{options:?}");
-        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     }
-    // The contract is in the binary: it needs no node.
+    // The .proto files of Cidery are in the binary: exporting them needs no node.
     let output = export(&["--api", "--node", "127.0.0.1:1"]);
     assert!(output.status.success());
     assert_eq!(stdout(&output).lines().count(), 6);

@@ -1,4 +1,4 @@
-//! Discovery: which services there are and how to call them.
+//! `DiscoveryService`: lists and descriptions of services; `AdminService`: lists of workers.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use cidery::{Definition, Kind, Node, RetryPolicy};
 use crate::support::{TestNode, error_of};
 
 #[tokio::test]
-async fn services_are_listed_page_by_page() {
+async fn services_are_listed_in_pages() {
     let node = TestNode::demo().await;
     let all = node.client.services("").await.unwrap();
     let mut names: Vec<String> = all.into_iter().map(|service| service.name).collect();
@@ -45,7 +45,7 @@ async fn services_are_listed_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_service_is_described_with_its_options_and_those_in_force() {
+async fn a_description_has_declared_and_effective_options() {
     let definition = Definition::new("described", async || "x")
         .unwrap()
         .description("Is described.")
@@ -86,9 +86,9 @@ async fn a_service_is_described_with_its_options_and_those_in_force() {
     );
 }
 
-/// A name that begins as another one does is not lost between pages.
+/// A worker whose name is a prefix of another name is not skipped between pages.
 #[tokio::test]
-async fn workers_are_listed_page_by_page() {
+async fn workers_are_listed_in_pages() {
     use cidery::codec::proto::v1::admin_service_client::AdminServiceClient;
     let node = TestNode::start(Node::builder()).await;
     let address = node.address().to_string();

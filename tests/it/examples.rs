@@ -1,4 +1,4 @@
-//! `examples/README.md`: each worker and each client runs by its one line.
+//! `examples/README.md`: each worker and client runs with its one-line command.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::support::PATIENCE;
 use crate::support::binary::{Server, stderr, stdout, tool};
 use crate::support::programs::{Running, root};
 
-/// The languages, with what their lines need.
+/// The languages, with the tools that their commands need.
 const LANGUAGES: [(&str, &str); 4] = [
     ("python", "CIDERY_PYTHON"),
     ("go", "CIDERY_GO"),
@@ -17,7 +17,7 @@ const LANGUAGES: [(&str, &str); 4] = [
     ("java", "CIDERY_JAVA"),
 ];
 
-/// The lines of the README that begin with a folder.
+/// The commands of the README for programs in a folder.
 fn lines(folder: &str) -> Vec<String> {
     let readme = include_str!("../../examples/README.md");
     let code = readme.split('`').skip(1).step_by(2);
@@ -25,7 +25,7 @@ fn lines(folder: &str) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-/// A line against a node, for a shell that it is replaced in.
+/// A command with the address of a node, replacing its shell so that it can be killed.
 fn command(line: &str, address: &str) -> Command {
     let line = line.replace("127.0.0.1:24337", address);
     let mut command = Command::new("sh");
@@ -35,7 +35,7 @@ fn command(line: &str, address: &str) -> Command {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_example_runs_by_its_line() {
+async fn each_example_runs_with_its_command() {
     let (workers, clients) = (lines("examples/workers/"), lines("examples/clients/"));
     assert_eq!((workers.len(), clients.len()), (4, 4));
     let server = Server::start(&[]);
@@ -55,7 +55,7 @@ async fn each_example_runs_by_its_line() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        // Stubs are made and programs are built first.
+        // Stubs are generated and programs built first.
         tokio::time::timeout(PATIENCE * 4, served).await.unwrap();
         let line = clients.iter().find(of_it).unwrap();
         let mut asks = command(line, &server.address);

@@ -30,7 +30,10 @@ async fn breaks(file: &str, folder: &Folder) {
     let options = ["--data-dir", data.to_str().unwrap()];
     let environment: [(&str, &Path); 2] = [("LD_PRELOAD", &library), ("CIDERY_BROKEN", &broken)];
     let server = Server::start_in(&options, &environment);
-    let client = Client::connect(&server.address).await.unwrap().tries(1);
+    let client = Client::connect(&server.address)
+        .await
+        .unwrap()
+        .max_attempts(1);
     let sleep = Call::new("demo.sleep", dict! { "seconds": 0.5 });
     let mut answered: Vec<Cid> = vec![client.invoke_async(sleep).await.unwrap().cid];
     for _ in 0..20 {

@@ -48,7 +48,10 @@ async fn a_store_that_reaches_its_limit_refuses_new_work() {
         "--store-limit",
         "1MiB",
     ]);
-    let client = Client::connect(&server.address).await.unwrap().tries(1);
+    let client = Client::connect(&server.address)
+        .await
+        .unwrap()
+        .max_attempts(1);
     let large = || Call::new("cidery.echo", dict! { "text": "x".repeat(10_000) });
     let (error, accepted) = until_refused(&client, large).await;
     assert_eq!(error.reason(), "STORE_FULL", "{error:?}");

@@ -314,7 +314,7 @@ async fn refused(node: &TestNode, request: v1::InvokeBatchRequest) -> Error {
 
 fn request(service: &str, input: cidery::Dict) -> v1::InvokeAsyncRequest {
     let call = Call::new(service.to_owned(), input);
-    cidery::remote::wire::async_request(call).unwrap()
+    cidery::codec::convert::async_call_to_proto(call).unwrap()
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Other people's tools and languages against the real binary: `grpcurl`, and a Python client made from `proto/`.
+//! Interoperability of the real binary with `grpcurl`, `buf`, and clients generated from `proto/` in other languages.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -27,7 +27,7 @@ impl Grpcurl {
         command.output().unwrap()
     }
 
-    /// Calls a method; answers with its messages.
+    /// Calls a method and returns its messages.
     fn call(&self, server: &Server, method: &str, request: &str) -> Vec<Value> {
         let output = self.run(
             server,
@@ -43,7 +43,7 @@ impl Grpcurl {
 }
 
 #[test]
-fn grpcurl_finds_and_calls_everything() {
+fn grpcurl_lists_and_calls_services() {
     let Some(grpcurl) = tool("CIDERY_GRPCURL", "grpcurl").map(Grpcurl) else {
         return;
     };
@@ -91,7 +91,7 @@ fn grpcurl_finds_and_calls_everything() {
     assert_eq!(found["invocation"]["state"], Value::from("STATE_SUCCEEDED"));
 }
 
-/// Details are shown as what they are, not as base64: their types are served too.
+/// Reflection serves the types of details, so that they are decoded instead of shown as base64.
 #[test]
 fn grpcurl_shows_the_details_of_failures() {
     let Some(grpcurl) = tool("CIDERY_GRPCURL", "grpcurl").map(Grpcurl) else {
@@ -158,7 +158,7 @@ fn generate(python: &str, protos_in: &Path, options: &[String], path: Option<&st
     succeeded(&command.output().unwrap());
 }
 
-/// What `cidery export proto` writes of a node, the contract included.
+/// The output of `cidery export proto --api`.
 fn exported(server: &Server) -> Folder {
     let folder = Folder::new("export");
     let out = folder.path().display().to_string();
@@ -174,7 +174,7 @@ fn exported(server: &Server) -> Folder {
 }
 
 #[test]
-fn a_python_client_made_from_the_proto_files_calls_everything() {
+fn a_generated_python_client_calls_all_methods() {
     let Some(python) = tool("CIDERY_PYTHON", "a Python client") else {
         return;
     };
@@ -192,7 +192,7 @@ fn a_python_client_made_from_the_proto_files_calls_everything() {
     succeeded(&command.output().unwrap());
 }
 
-/// A process that is ended when the test is.
+/// A process that is killed when the test ends.
 struct Process(std::process::Child);
 
 impl Drop for Process {
@@ -202,7 +202,7 @@ impl Drop for Process {
     }
 }
 
-/// The worker that `docs/worker-protocol.md` shows, as it stands there.
+/// The worker in `docs/worker-protocol.md`, unchanged.
 #[test]
 fn the_minimal_worker_of_the_documentation_serves() {
     let tools = [
@@ -262,7 +262,7 @@ fn the_minimal_worker_of_the_documentation_serves() {
 }
 
 #[test]
-fn a_python_client_made_from_exported_files_calls_typed_methods() {
+fn a_python_client_generated_from_exported_files_calls_typed_methods() {
     let Some(python) = tool("CIDERY_PYTHON", "a Python client") else {
         return;
     };
@@ -282,7 +282,7 @@ fn a_python_client_made_from_exported_files_calls_typed_methods() {
 }
 
 #[test]
-fn a_go_client_made_from_exported_files_calls_typed_methods() {
+fn a_go_client_generated_from_exported_files_calls_typed_methods() {
     let (Some(go), Some(python)) = (
         tool("CIDERY_GO", "a Go client"),
         tool("CIDERY_PYTHON", "a Go client"),
@@ -323,7 +323,7 @@ fn buf_accepts_exported_files() {
     };
     let server = Server::start(&[]);
     let protos = exported(&server);
-    // Packages of services have no versions: their fields are numbered so that they need none.
+    // The packages of services have no version: field numbers are stable without one.
     let rules =
         "version: v2\nlint:\n  use: [STANDARD, COMMENTS]\n  except: [PACKAGE_VERSION_SUFFIX]\n";
     std::fs::write(protos.path().join("buf.yaml"), rules).unwrap();
@@ -403,9 +403,9 @@ fn grpcurl_calls_typed_methods_and_describes_their_fields() {
     );
 }
 
-/// The calls that discovery shows are run as they are pasted.
+/// The examples of discovery are run unchanged.
 #[test]
-fn the_calls_that_are_shown_work_as_they_are() {
+fn the_examples_of_discovery_work() {
     let tools = [
         tool("CIDERY_GRPCURL", "grpcurl"),
         tool("CIDERY_PYTHON", "a Python client"),

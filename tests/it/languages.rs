@@ -1,4 +1,4 @@
-//! Workers and clients in other languages, made from nothing but `proto/`: the programs of `examples/`.
+//! Workers and clients in other languages, with code generated from `proto/`: the programs of `examples/`.
 
 use std::process::Output;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::support::binary::{Server, stderr, stdout};
 use crate::support::dynamic::Dynamic;
 use crate::support::programs::{Program, Role, Running, go, java, node, python, root, rust};
 
-/// Waits until a worker serves what it announces.
-async fn served(client: &Client, language: &str, worker: &mut Running) {
+/// Waits until a worker serves its services.
+async fn wait_for_worker(client: &Client, language: &str, worker: &mut Running) {
     let name = format!("{language}.echo");
     let wait = async {
         loop {
@@ -40,7 +40,7 @@ async fn invoke(client: &Client, service: &str, input: impl Into<Payload>) -> Re
     payload::decode(reply.payload)
 }
 
-/// What an invocation in the background comes to.
+/// The outcome of an invocation in the background.
 async fn outcome(client: &Client, service: &str, input: Dict) -> v1::outcome::Outcome {
     let call = Call::new(service.to_owned(), input);
     let cid = client.invoke_async(call).await.unwrap().cid;
@@ -62,7 +62,7 @@ fn failure_of(outcome: v1::outcome::Outcome) -> v1::Failure {
     }
 }
 
-/// The corpus: the name of each value, what is sent, and what comes back.
+/// The corpus: the name of each value, the value, and the value after a round trip.
 fn corpus() -> Vec<(String, Value, Value)> {
     let text = std::fs::read(root().join("tests/fixtures/values.json")).unwrap();
     let Value::List(entries) = json::read(&text).unwrap() else {
@@ -77,7 +77,7 @@ fn corpus() -> Vec<(String, Value, Value)> {
     entries.collect()
 }
 
-/// The corpus as one dict, as it comes back: all of what the JSON of every language carries.
+/// The values after a round trip, as one dict: all that the JSON of every language carries.
 fn corpus_as_dict() -> Dict {
     let mut dict = Dict::new();
     for (name, _, back) in corpus() {
@@ -89,14 +89,14 @@ fn corpus_as_dict() -> Dict {
     dict
 }
 
-/// Everything that callers see of a worker, whatever it is written in.
+/// Tests a worker from the outside, in any language.
 async fn serves(program: Option<Program>) {
     let Some(program) = program else { return };
     let language = program.language;
     let server = Server::start(&[]);
     let mut worker = program.start(&server.address);
     let client = Client::connect(&server.address).await.unwrap();
-    served(&client, language, &mut worker).await;
+    wait_for_worker(&client, language, &mut worker).await;
 
     let echo = format!("{language}.echo");
     for (_, value, _) in corpus() {
@@ -176,22 +176,22 @@ async fn a_java_worker_serves() {
     serves(java(Role::Worker)).await;
 }
 
-/// One run of a client: its lines, and its status.
-fn said(program: &Program, arguments: &[&str]) -> (Vec<String>, Option<i32>) {
+/// Runs a client; returns its lines and its exit status.
+fn run(program: &Program, arguments: &[&str]) -> (Vec<String>, Option<i32>) {
     let output: Output = program.command().args(arguments).output().unwrap();
     let lines: Vec<String> = stdout(&output).lines().map(str::to_owned).collect();
     assert!(!lines.is_empty(), "{arguments:?}: {}", stderr(&output));
     (lines, output.status.code())
 }
 
-/// What a client prints, of each worker: to wait, in the background, with the events.
+/// Runs a client with each worker: synchronously, in the background, and with the events.
 fn calls(program: &Program, address: &str, languages: &[&str]) {
     let corpus = corpus_as_dict();
     let corpus_text = json::write(&Value::Dict(corpus.clone())).unwrap();
     for language in languages {
         let echo = format!("{language}.echo");
         for mode in ["sync", "async", "stream"] {
-            let (lines, _) = said(program, &[address, &echo, &corpus_text, mode]);
+            let (lines, _) = run(program, &[address, &echo, &corpus_text, mode]);
             let answer = json::read(lines.last().unwrap().as_bytes()).unwrap();
             // Java writes `1.0` where there is a double without a fraction.
             let answer = answer.normalized();
@@ -206,26 +206,26 @@ fn calls(program: &Program, address: &str, languages: &[&str]) {
             ("stream", &["accepted", "started"]),
         ] {
             let arguments = [address, &*greet, "{\"name\": \"Änn\"}", mode];
-            let (mut lines, status) = said(program, &arguments);
+            let (mut lines, status) = run(program, &arguments);
             let answer = lines.pop().unwrap();
             assert_eq!(json::read(answer.as_bytes()).unwrap(), greeting, "{mode}");
             let last = (mode == "stream").then_some("succeeded");
             let expected: Vec<&str> = before.iter().copied().chain(last).collect();
             assert_eq!((lines, status), (owned(&expected), Some(0)), "{mode}");
 
-            let (lines, status) = said(program, &[address, &fail, "{}", mode]);
+            let (lines, status) = run(program, &[address, &fail, "{}", mode]);
             let last = (mode == "stream").then_some("failed");
             let expected = before.iter().copied().chain(last).chain([&*reason]);
             let expected: Vec<&str> = expected.collect();
             assert_eq!((lines, status), (owned(&expected), Some(3)), "{mode}");
         }
     }
-    // Refused before anything runs.
+    // Refused before the handler runs.
     for (service, mode, expected) in [
         ("rust.greet", "sync", "INPUT_INVALID 3"),
         ("no.such", "async", "SERVICE_UNKNOWN 5"),
     ] {
-        let (lines, status) = said(program, &[address, service, "{}", mode]);
+        let (lines, status) = run(program, &[address, service, "{}", mode]);
         assert_eq!((lines, status), (owned(&[expected]), Some(3)), "{service}");
     }
 }
@@ -234,7 +234,7 @@ fn owned(lines: &[&str]) -> Vec<String> {
     lines.iter().map(|&line| line.to_owned()).collect()
 }
 
-/// Two at a time: each call is a process.
+/// Two clients at a time, because each call is a process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_client_calls_each_worker() {
     let server = Server::start(&[]);
@@ -248,7 +248,7 @@ async fn each_client_calls_each_worker() {
         .map(|program| program.start(&server.address))
         .collect();
     for (program, worker) in programs.iter().zip(&mut workers) {
-        served(&client, program.language, worker).await;
+        wait_for_worker(&client, program.language, worker).await;
         languages.push(program.language);
     }
     let (languages, address) = (Arc::new(languages), Arc::new(server.address.clone()));

@@ -231,7 +231,9 @@ async fn a_node_that_stops_records_that_it_is_lost() {
         until("it runs", || running() == 1).await;
         node.stop().await;
     };
-    let call = invoker.invoke(Cid::new(), keyed("never", dict! {}, "k"));
+    let mut call = keyed("never", dict! {}, "k");
+    call.is_durable = true;
+    let call = invoker.invoke(Cid::new(), call);
     let (outcome, ()) = tokio::join!(call, stop);
     let error = outcome.unwrap_err();
     assert_eq!(error.reason(), "NODE_LOST");

@@ -1,4 +1,4 @@
-//! Limits: depth, concurrency, queues; and chains of services that do not lock themselves up.
+//! Limits: call depth, concurrency, queues, items, pending invocations; nested calls do not deadlock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,9 +31,9 @@ async fn chain(concurrency: usize) -> Arc<NodeHandle> {
     Arc::new(node)
 }
 
-/// Even with one slot for the whole node: whoever waits for a nested call holds none.
+/// Even with one permit for the whole node: a handler that waits for a nested call releases its permit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_chains_through_small_limits_do_not_lock_up() {
+async fn two_hundred_nested_chains_with_small_limits_do_not_deadlock() {
     for concurrency in [10, 1] {
         let node = chain(concurrency).await;
         let calls: Vec<_> = (0..200)
@@ -45,7 +45,7 @@ async fn two_hundred_chains_through_small_limits_do_not_lock_up() {
         for call in calls {
             let response = tokio::time::timeout(PATIENCE, call)
                 .await
-                .expect("locked up")
+                .expect("deadlock")
                 .unwrap();
             assert_eq!(response.value().as_text(), Some("end"));
         }
@@ -57,7 +57,7 @@ async fn two_hundred_chains_through_small_limits_do_not_lock_up() {
 }
 
 #[tokio::test]
-async fn recursion_ends_with_the_chain_of_names() {
+async fn recursion_is_refused_with_the_call_chain() {
     async fn ping(ctx: Context) -> Result<Value> {
         Ok(ctx.invoke("pong", ()).await?.into_value())
     }
@@ -84,7 +84,7 @@ async fn recursion_ends_with_the_chain_of_names() {
 }
 
 #[tokio::test]
-async fn no_more_handlers_run_than_allowed_and_the_queue_is_bounded() {
+async fn concurrency_and_queue_length_are_limited() {
     static NOW: AtomicUsize = AtomicUsize::new(0);
     static MOST: AtomicUsize = AtomicUsize::new(0);
     let release = Arc::new(tokio::sync::Semaphore::new(0));
@@ -114,7 +114,7 @@ async fn no_more_handlers_run_than_allowed_and_the_queue_is_bounded() {
             spawn(async move { node.invoke("slow", ()).await.map(drop) })
         })
         .collect();
-    // Two run, three wait, three are refused.
+    // Two run, three are queued, three are refused.
     until("two run", || NOW.load(Ordering::SeqCst) == 2).await;
     until("three are refused", || {
         calls.iter().filter(|call| call.is_finished()).count() == 3
@@ -138,7 +138,7 @@ async fn no_more_handlers_run_than_allowed_and_the_queue_is_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn background_work_keeps_to_the_same_limit() {
+async fn asynchronous_invocations_share_the_concurrency_limit() {
     static NOW: AtomicUsize = AtomicUsize::new(0);
     static MOST: AtomicUsize = AtomicUsize::new(0);
     let work = async || {
@@ -165,7 +165,7 @@ async fn background_work_keeps_to_the_same_limit() {
 }
 
 #[tokio::test]
-async fn items_have_a_limit_and_what_nobody_hears_is_dropped() {
+async fn items_are_limited_and_dropped_without_a_follower() {
     async fn talk(ctx: Context) -> Result<()> {
         for n in 0..4 {
             ctx.emit(Value::from(n)).await?;
@@ -179,7 +179,7 @@ async fn items_have_a_limit_and_what_nobody_hears_is_dropped() {
         .start()
         .await
         .unwrap();
-    // Synchronous: nobody listens, and nothing is counted.
+    // Synchronous: there is no follower, and items are not counted.
     node.invoke("talk", ()).await.unwrap();
     let cid = node.invoke_async("talk", ()).await.unwrap();
     let found = node.invoker().find(cid, PATIENCE).await.unwrap().invocation;
@@ -191,9 +191,9 @@ async fn items_have_a_limit_and_what_nobody_hears_is_dropped() {
     assert_eq!(found.attempts, 1);
 }
 
-/// Two pairs of nested calls at once, ending one after the other, through one slot each.
+/// Two concurrent pairs of nested calls that end one after the other, with one permit each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn handlers_that_wait_for_several_calls_do_not_lock_up() {
+async fn handlers_that_wait_for_several_calls_do_not_deadlock() {
     async fn pairs(ctx: Context) -> Result<()> {
         let pair = async || {
             ctx.invoke("leaf", ()).await?;
@@ -219,7 +219,7 @@ async fn handlers_that_wait_for_several_calls_do_not_lock_up() {
     for call in calls {
         tokio::time::timeout(PATIENCE, call)
             .await
-            .expect("locked up")
+            .expect("deadlock")
             .unwrap();
     }
     until("all slots are free", || {
@@ -229,7 +229,7 @@ async fn handlers_that_wait_for_several_calls_do_not_lock_up() {
 }
 
 #[tokio::test]
-async fn a_context_that_is_kept_holds_no_slot() {
+async fn a_retained_context_holds_no_permit() {
     let kept = Arc::new(std::sync::Mutex::new(Vec::new()));
     let keep = Arc::clone(&kept);
     let service = move |ctx: Context| {
@@ -256,7 +256,7 @@ async fn a_context_that_is_kept_holds_no_slot() {
 }
 
 #[tokio::test]
-async fn pending_work_of_the_whole_node_has_a_limit() {
+async fn pending_invocations_of_the_whole_node_are_limited() {
     let node = Node::builder()
         .demo()
         .limits(|limits| (limits.node_pending, limits.concurrency) = (0, 1))

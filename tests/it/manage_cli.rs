@@ -1,10 +1,10 @@
-//! What operators do with stored invocations, from the command line.
+//! Management of stored invocations from the command line: list, explain, cancel, retry, groups, forget.
 
 use crate::support::binary::{Server, stderr, stdout};
 use crate::support::{Folder, until};
 
 #[test]
-fn operators_see_and_change_what_is_stored() {
+fn stored_invocations_are_listed_explained_retried_and_cancelled() {
     let folder = Folder::new("operators");
     let data = folder.path().join("data");
     let server = Server::start(&["--data-dir", data.to_str().unwrap()]);
@@ -27,15 +27,15 @@ fn operators_see_and_change_what_is_stored() {
         listed.contains(&cid) && listed.contains("DEMO_FLAKY"),
         "{listed}"
     );
-    let story = line(server.run(&["explain", &cid]));
-    for said in [
+    let history = line(server.run(&["explain", &cid]));
+    for text in [
         "accepted",
         "attempt 1 started",
         "attempt 1 failed: attempt 1 of 1 that fail",
         "failed",
         "input: {\"failures\":1}",
     ] {
-        assert!(story.contains(said), "{said} is not in {story}");
+        assert!(history.contains(text), "{text} is not in {history}");
     }
     let retried = line(server.run(&["retry", &cid]));
     let new = retried.split_whitespace().nth(1).unwrap().to_owned();
@@ -62,9 +62,9 @@ fn operators_see_and_change_what_is_stored() {
     assert!(stderr(&output).contains("--async"), "{}", stderr(&output));
 }
 
-/// What several invocations have in common says which of them are meant.
+/// A filter selects all invocations that match it.
 #[tokio::test(flavor = "multi_thread")]
-async fn invocations_are_chosen_by_what_they_have_in_common() {
+async fn invocations_are_selected_by_filter() {
     let server = Server::start(&[]);
     let line = |output: std::process::Output| {
         assert!(output.status.success(), "{}", stderr(&output));
@@ -89,7 +89,7 @@ async fn invocations_are_chosen_by_what_they_have_in_common() {
         });
         rows.collect::<Vec<_>>()
     };
-    until("it runs", || {
+    until("the handler runs", || {
         list(&["--state", "running"]) == [running.as_str()]
     })
     .await;
@@ -100,10 +100,10 @@ async fn invocations_are_chosen_by_what_they_have_in_common() {
         list(&["--accepted-before", "2020-01-01T00:00:00Z"]),
         [] as [String; 0]
     );
-    let either = server.run(&["cancel"]);
+    let neither = server.run(&["cancel"]);
     assert!(
-        stderr(&either).contains("say which invocations"),
-        "{either:?}"
+        stderr(&neither).contains("give CIDs or filter options"),
+        "{neither:?}"
     );
     let both = server.run(&["cancel", &failed, "--state", "failed"]);
     assert!(!both.status.success(), "{both:?}");
@@ -118,9 +118,9 @@ async fn invocations_are_chosen_by_what_they_have_in_common() {
     line(server.run(&["cancel", &running]));
 }
 
-/// What programs read: one JSON value, its keys without spaces.
+/// JSON output: one value per line, keys without spaces.
 #[test]
-fn changes_and_stories_are_told_to_programs() {
+fn changes_and_histories_are_printed_as_json() {
     let server = Server::start(&[]);
     let invoke = |arguments: &[&str]| {
         let output = server.run(&[&["invoke", "--async"], arguments].concat());
@@ -140,22 +140,21 @@ fn changes_and_stories_are_told_to_programs() {
     );
     let refused = json(&["cancel", &failed]);
     assert_eq!(refused["reason"], "ENDED", "{refused}");
-    let story = json(&["explain", &failed]);
-    assert_eq!(story["input"]["code"], "NOT_FOUND", "{story}");
-    let attempt = &story["attempts"][0];
+    let history = json(&["explain", &failed]);
+    assert_eq!(history["input"]["code"], "NOT_FOUND", "{history}");
+    let attempt = &history["attempts"][0];
     assert_eq!(
         (&attempt["number"], &attempt["reason"]),
         (&1.into(), &"DEMO_FAILED".into())
     );
     assert!(
-        attempt["start_time"].is_string() && story["why"] == "DEMO_FAILED",
-        "{story}"
+        attempt["start_time"].is_string() && history["why"] == "DEMO_FAILED",
+        "{history}"
     );
 }
 
-/// A group is listed, explained and cancelled by its CID.
 #[tokio::test(flavor = "multi_thread")]
-async fn operators_see_groups_and_their_members() {
+async fn groups_are_listed_explained_and_cancelled_by_cid() {
     use cidery::model::batch::Batch;
     use cidery::model::call::Call;
     let server = Server::start(&[]);
@@ -177,13 +176,13 @@ async fn operators_see_groups_and_their_members() {
     );
     let members = line(&["invocations", "--group", &cid, "--output", "json"]);
     assert_eq!(members.lines().count(), 2, "{members}");
-    let story = line(&["explain", &cid]);
-    for said in [
+    let history = line(&["explain", &cid]);
+    for text in [
         &format!("{cid}  (group)  RUNNING"),
-        "members: 2, of which 1 have ended",
+        "members: 2, 1 ended",
         &format!("0  {failed}  demo.fail  FAILED"),
     ] {
-        assert!(story.contains(said), "{said} is not in {story}");
+        assert!(history.contains(text), "{text} is not in {history}");
     }
     let member = line(&["explain", &failed.to_string()]);
     assert!(member.contains(&format!("member of: {cid}")), "{member}");
@@ -194,9 +193,39 @@ async fn operators_see_groups_and_their_members() {
     assert!(json.contains("\"ended\":2"), "{json}");
 }
 
-/// A service that nobody serves any more is remembered, also by the next node, until somebody forgets it.
+/// The full view and `explain` distinguish callbacks from the invocations that the handler made.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_is_forgotten_when_an_operator_says_so() {
+async fn callbacks_are_listed_apart_from_children() {
+    use cidery::model::call::Call;
+    let server = Server::start(&[]);
+    let client = cidery::Client::connect(&server.address).await.unwrap();
+    let mut call = Call::new("invoking.in-background", ());
+    call.durable().callbacks = vec!["cidery.echo".to_owned()];
+    let cid = client.invoke_async(call).await.unwrap().cid;
+    crate::support::ended(&client, cid).await;
+    let invocation = client.explain(cid).await.unwrap();
+    let [child] = invocation.child_cids.as_slice() else {
+        panic!("{:?}", invocation.child_cids);
+    };
+    let [callback] = invocation.callback_cids.as_slice() else {
+        panic!("{:?}", invocation.callback_cids);
+    };
+    let history = stdout(&server.run(&["explain", &cid.to_string()]));
+    let (_, lists) = history.split_once("\nchildren:\n").unwrap();
+    let (children, callbacks) = lists.split_once("\ncallbacks:\n").unwrap();
+    assert!(
+        children.contains(child) && !children.contains(callback),
+        "{history}"
+    );
+    assert!(
+        callbacks.contains(callback) && !callbacks.contains(child),
+        "{history}"
+    );
+}
+
+/// A service without workers is remembered, across restarts too, until it is forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_remembered_until_it_is_forgotten() {
     let folder = Folder::new("forgetting");
     let options = ["--data-dir", folder.path().to_str().unwrap()];
     let mut server = Server::start(&options);

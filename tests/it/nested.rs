@@ -1,4 +1,4 @@
-//! What handlers in workers ask of the node, and what the node learns of how they fail.
+//! Nested calls of handlers in workers, background work on several workers, and traces of failures.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,15 +11,16 @@ use cidery::{
     Cid, Client, Context, Definition, Error, Node, RetryPolicy, Worker, WorkerHandle, dict,
 };
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::support::bare::{Bare, hello};
 use crate::support::binary::{cidery, stdout};
 use crate::support::proxy::Proxy;
 use crate::support::{TestNode, ended, failure, follow, names, until};
 
-/// What a handler asks while the connection is cut is asked again: the call is not attempted again for that.
+/// A nested call is retried when the connection is cut. The attempt of its handler is not.
 #[tokio::test]
-async fn what_is_asked_over_a_cut_is_asked_again() {
+async fn nested_calls_are_retried_over_a_cut_connection() {
     let node = TestNode::start(Node::builder().demo()).await;
     let cable = Proxy::to(node.address()).await;
     let gate = Arc::new(Semaphore::new(0));
@@ -47,11 +48,11 @@ async fn what_is_asked_over_a_cut_is_asked_again() {
     let cid = accepted.await.unwrap().cid;
     until("it runs", || worker.in_flight() == 1).await;
     cable.cut();
-    // What was on its way when the connection broke may have come through: that is not asked again.
-    until("the worker has noticed", || cable.refused() > 0).await;
+    // A call that was sent before the connection broke may have been processed, and is not retried.
+    until("the worker reconnects", || cable.refused() > 0).await;
     open.add_permits(1);
     until("connections are refused", || cable.refused() > 3).await;
-    cable.mend();
+    cable.restore();
     let found = ended(&node.client, cid).await;
     let events = node.events(follow(cid)).await;
     assert_eq!(names(&events), ["accepted", "started", "succeeded"]);
@@ -67,46 +68,52 @@ async fn what_is_asked_over_a_cut_is_asked_again() {
     assert_eq!(ended(&node.client, child).await.parent_cid, cid.to_string());
 }
 
-/// All tries of a call have one CID, which its caller knows whatever becomes of it.
+/// All attempts of a call have one CID, which its failure names.
 #[tokio::test]
 async fn a_call_that_reaches_no_node_has_a_cid() {
     let node = TestNode::demo().await;
     let client = Client::connect(&node.address().to_string()).await.unwrap();
     node.handle.stop().await;
-    let error = client.tries(2).invoke(Call::new("cidery.echo", ())).await;
+    let error = client
+        .max_attempts(2)
+        .invoke(Call::new("cidery.echo", ()))
+        .await;
     let error = error.unwrap_err();
     assert_eq!(error.reason(), "TRANSPORT");
     assert!(error.cid().is_some(), "{error:?}");
 }
 
-/// An attempt that hangs at a worker, long after its time, ends when somebody cancels it.
+/// An attempt that runs beyond its timeout and the grace period ends when an operator cancels it.
 #[tokio::test]
-async fn what_hangs_at_a_worker_can_be_cancelled() {
-    let limits = |limits: &mut cidery::engine::Limits| limits.grace = Duration::from_millis(50);
+async fn an_attempt_that_hangs_at_a_worker_can_be_cancelled() {
+    const GRACE: Duration = Duration::from_millis(50);
+    const TIMEOUT: Duration = Duration::from_millis(20);
+    let limits = |limits: &mut cidery::engine::Limits| limits.grace = GRACE;
     let node = TestNode::start(Node::builder().limits(limits)).await;
     let mut worker = Bare::connect(node.address(), hello("a.task")).await;
-    // It has another one that is not overdue: a worker that only hangs loses its stream.
+    // The worker also has a dispatch that is not overdue: otherwise it would lose its stream.
     let mut patient = Call::new("a.task", ());
     patient.timeout = Some(Duration::from_secs(600));
     node.client.invoke_async(patient).await.unwrap();
     worker.dispatch().await;
     let mut hangs = Call::new("a.task", ());
-    hangs.timeout = Some(Duration::from_millis(20));
+    hangs.timeout = Some(TIMEOUT);
     let cid = node.client.invoke_async(hangs).await.unwrap().cid;
     let dispatch = worker.dispatch().await;
-    // Beyond its time and the grace period it waits for the worker alone.
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let found = node.client.invocation(cid, Duration::ZERO).await.unwrap();
-    assert_eq!(found.state(), v1::State::Running);
+    let start = Instant::now();
+    while start.elapsed() < (TIMEOUT + GRACE) * 2 {
+        let found = node.client.invocation(cid, Duration::ZERO).await.unwrap();
+        assert_eq!(found.state(), v1::State::Running);
+    }
     node.client.cancel(cid, false).await.unwrap();
     assert_eq!(ended(&node.client, cid).await.state(), v1::State::Cancelled);
     worker.answer(&dispatch.token, &dict! {});
     assert_eq!(worker.refused().await.token, dispatch.token);
 }
 
-/// What is accepted once is told apart by where in its invocation it is asked for, wherever the handlers are.
+/// The key of `once` depends on the path of services within the invocation, wherever the handlers run.
 #[tokio::test]
-async fn once_is_once_for_each_place_in_an_invocation() {
+async fn once_accepts_one_invocation_for_each_path() {
     async fn item(ctx: Context) -> cidery::Result<String> {
         let child = ctx.invoke_async("customer.get", dict! { "cust_id": 1 });
         Ok(child.once("child").await?.to_string())
@@ -143,7 +150,7 @@ async fn once_is_once_for_each_place_in_an_invocation() {
     }
 }
 
-/// What follows with a key is answered with the CID that it has, from a worker too.
+/// A follow-up with an idempotency key has the CID of the first one, from a worker too.
 #[tokio::test]
 async fn a_follow_up_with_a_key_has_one_cid() {
     async fn welcomes(ctx: Context) -> cidery::Result<String> {
@@ -166,7 +173,7 @@ async fn a_follow_up_with_a_key_has_one_cid() {
     }
     assert_eq!(cids[0], cids[1]);
     assert_eq!(ended(&node.client, cids[0]).await.service, "customer.get");
-    // The same key for something else is not taken in silence.
+    // The same key with another input is refused.
     async fn differs(ctx: Context) -> cidery::Result<()> {
         let next = ctx.invoke_async("customer.get", dict! { "cust_id": 2 });
         next.with_outcome().idempotency_key("welcome").await?;
@@ -180,21 +187,28 @@ async fn a_follow_up_with_a_key_has_one_cid() {
     assert_eq!(failed.reason, "IDEMPOTENCY_MISMATCH");
 }
 
-/// A worker of `a.task` that declares this, has these seats, and answers when `gate` has room.
-async fn serve_gated(node: &TestNode, sio: Sio, seats: u32, gate: &Arc<Semaphore>) -> WorkerHandle {
+/// A worker of `a.task` with this declaration and this many permits. Its handler waits for a permit of `gate`.
+async fn serve_gated(
+    node: &TestNode,
+    sio: Sio,
+    max_in_flight: u32,
+    gate: &Arc<Semaphore>,
+) -> WorkerHandle {
     let gate = Arc::clone(gate);
     let handler = move || {
         let gate = Arc::clone(&gate);
         async move { gate.acquire().await.unwrap().forget() }
     };
     let definition = Definition::new("a.task", handler).unwrap().sio(sio);
-    let worker = Worker::builder().define(definition).max_in_flight(seats);
+    let worker = Worker::builder()
+        .define(definition)
+        .max_in_flight(max_in_flight);
     worker.connect(&node.address().to_string()).await.unwrap()
 }
 
-/// Calls that wait for the one worker that takes them are not in the way of those that an idle one takes.
+/// A call that waits for the only compatible worker holds no permit: other calls run on an idle worker meanwhile.
 #[tokio::test]
-async fn what_waits_for_its_worker_holds_no_slot() {
+async fn a_call_that_waits_for_a_compatible_worker_holds_no_permit() {
     let limits = |limits: &mut cidery::engine::Limits| limits.concurrency = 2;
     let node = TestNode::start(Node::builder().limits(limits)).await;
     let (open, closed) = (Arc::new(Semaphore::new(100)), Arc::new(Semaphore::new(0)));
@@ -226,13 +240,12 @@ async fn what_waits_for_its_worker_holds_no_slot() {
     }
 }
 
-/// What is cancelled while it waits for the one worker that takes it does not run.
 #[tokio::test]
-async fn what_waits_for_its_worker_can_be_cancelled() {
+async fn a_call_that_waits_for_a_compatible_worker_can_be_cancelled() {
     let node = TestNode::start(Node::builder()).await;
     let address = node.address().to_string();
     let (open, runs) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
-    let serve = async |sio: Sio, seats: u32| {
+    let serve = async |sio: Sio, max_in_flight: u32| {
         let (gate, counted) = (Arc::clone(&open), Arc::clone(&runs));
         let handler = move || {
             let (gate, counted) = (Arc::clone(&gate), Arc::clone(&counted));
@@ -242,7 +255,9 @@ async fn what_waits_for_its_worker_can_be_cancelled() {
             }
         };
         let definition = Definition::new("a.task", handler).unwrap().sio(sio);
-        let worker = Worker::builder().define(definition).max_in_flight(seats);
+        let worker = Worker::builder()
+            .define(definition)
+            .max_in_flight(max_in_flight);
         worker.connect(&address).await.unwrap()
     };
     let _old = serve(Sio::new().input(Int("n")), 100).await;
@@ -251,7 +266,7 @@ async fn what_waits_for_its_worker_can_be_cancelled() {
     let first = node.client.invoke_async(call()).await.unwrap().cid;
     until("it runs", || runs.load(Ordering::SeqCst) == 1).await;
     let second = node.client.invoke_async(call()).await.unwrap().cid;
-    // It has neither slot nor seat.
+    // It holds neither a local permit nor a permit of the worker.
     let invoker = node.handle.invoker();
     let waiting = || invoker.service("a.task").unwrap().status.queued;
     until("it waits", || waiting() == 1).await;
@@ -269,9 +284,9 @@ async fn what_waits_for_its_worker_can_be_cancelled() {
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
 
-/// A new declaration is rolled out and back again over a queue: all of it runs, once, on workers that take it.
+/// A new declaration is rolled out and rolled back over a queue: each invocation runs once, on a compatible worker.
 #[tokio::test]
-async fn a_queue_outlives_a_new_declaration_and_its_roll_back() {
+async fn a_queue_survives_a_new_declaration_and_its_rollback() {
     const EACH: usize = 200;
     let node = TestNode::start(Node::builder()).await;
     let (closed, open) = (
@@ -304,16 +319,16 @@ async fn a_queue_outlives_a_new_declaration_and_its_roll_back() {
     let waiting = node.client.describe("a.task").await.unwrap();
     assert!(
         waiting.pending > 0,
-        "the old work has run on a worker that does not take it"
+        "the old work ran on an incompatible worker"
     );
     let _back = serve_gated(&node, old(), 4, &open).await;
     new.stop().await;
     all_ran(old_work).await;
 }
 
-/// How a handler failed is for those who operate the node: it is in `explain`, and in no answer.
+/// The trace of a failure is for operators: `explain` shows it, and no response contains it.
 #[tokio::test(flavor = "multi_thread")]
-async fn how_it_failed_is_explained_and_not_answered() {
+async fn the_trace_of_a_failure_is_in_explain_and_in_no_response() {
     let node = TestNode::start(Node::builder()).await;
     let fails = async || {
         let inner = std::io::Error::other("the disk is on fire");
@@ -349,41 +364,43 @@ async fn how_it_failed_is_explained_and_not_answered() {
         let explain = ["explain", &cid.to_string(), "--node", &address];
         let output = cidery().args(explain).output().unwrap();
         let shown = stdout(&output);
-        assert!(shown.contains("how attempts 1 to 2 failed:"), "{shown}");
+        assert!(shown.contains("attempts 1 to 2 failed:"), "{shown}");
         assert!(shown.contains(secret), "{shown}");
     }
 }
 
-/// An old worker that has nothing to do beside a new one that is busy: what only the new one takes waits for it.
+/// An idle old worker beside a busy new one: calls that only the new one accepts wait for it.
 #[tokio::test]
-async fn what_only_a_busy_worker_takes_waits_for_it() {
+async fn calls_wait_for_the_only_compatible_worker() {
     let node = TestNode::start(Node::builder()).await;
-    let address = node.address().to_string();
-    let serve = async |sio: Sio, seats: u32| {
-        let handler = async || tokio::time::sleep(Duration::from_millis(2)).await;
-        let definition = Definition::new("a.task", handler).unwrap().sio(sio);
-        let worker = Worker::builder().define(definition).max_in_flight(seats);
-        worker.connect(&address).await.unwrap()
-    };
-    let _old = serve(Sio::new().input(Int("n")), 100).await;
-    let _new = serve(Sio::new().input(Text("name")), 2).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let _old = serve_gated(&node, Sio::new().input(Int("n")), 100, &gate).await;
+    let new = serve_gated(&node, Sio::new().input(Text("name")), 2, &gate).await;
     let call = || Call::new("a.task", dict! { "name": "x" });
     let calls = (0..40).map(|_| node.client.invoke(call()));
-    for answer in futures_util::future::join_all(calls).await {
+    let open_when_busy = async {
+        until("the new worker is busy", || new.in_flight() == 2).await;
+        gate.add_permits(40);
+    };
+    let calls = futures_util::future::join_all(calls);
+    let (answers, ()) = tokio::join!(calls, open_when_busy);
+    for answer in answers {
         answer.unwrap();
     }
     let mut accepted = Vec::new();
     for _ in 0..40 {
         accepted.push(node.client.invoke_async(call()).await.unwrap().cid);
     }
+    until("the new worker is busy", || new.in_flight() == 2).await;
+    gate.add_permits(40);
     for cid in accepted {
         let found = ended(&node.client, cid).await;
         assert_eq!((found.state(), found.attempt), (v1::State::Succeeded, 1));
     }
-    // What none of them takes is not waited for.
-    let gone = node
+    // A call that no worker accepts does not wait.
+    let refused = node
         .client
         .invoke(Call::new("a.task", dict! { "n": 1 }))
         .await;
-    assert_eq!(gone.unwrap_err().reason(), "INPUT_INVALID");
+    assert_eq!(refused.unwrap_err().reason(), "INPUT_INVALID");
 }

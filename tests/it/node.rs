@@ -1,4 +1,4 @@
-//! A node inside of somebody's program, and how it stops.
+//! A node embedded in a program: routes of the host, drain, connection timeouts.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::raw::spawn;
 use crate::support::{TestNode, any_port, until};
 
 #[tokio::test]
-async fn a_host_adds_routes_of_its_own_on_the_same_port() {
+async fn routes_of_the_host_share_the_port() {
     let routes = Router::new().route("/hello", get(async || "from the host"));
     let node = TestNode::start(Node::builder().demo().routes(routes)).await;
     let mut stream = tokio::net::TcpStream::connect(node.address())
@@ -30,7 +30,7 @@ async fn a_host_adds_routes_of_its_own_on_the_same_port() {
 }
 
 #[tokio::test]
-async fn only_loopback_without_insecure() {
+async fn a_public_address_requires_insecure() {
     let outside = ([0, 0, 0, 0], 0).into();
     let error = Node::builder().listen(outside).start().await.unwrap_err();
     assert_eq!(
@@ -48,7 +48,7 @@ async fn only_loopback_without_insecure() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_said_to_be() {
+async fn an_address_in_use_is_an_error() {
     let taken = tokio::net::TcpListener::bind(any_port()).await.unwrap();
     let address = taken.local_addr().unwrap();
     let error = Node::builder().listen(address).start().await.unwrap_err();
@@ -59,7 +59,7 @@ async fn an_address_in_use_is_said_to_be() {
 }
 
 #[tokio::test]
-async fn a_node_that_stops_lets_calls_end_and_takes_no_new_ones() {
+async fn a_draining_node_finishes_calls_and_refuses_new_ones() {
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
     let gate = std::sync::Arc::clone(&release);
     let slow = move || {
@@ -97,9 +97,9 @@ async fn a_node_that_stops_lets_calls_end_and_takes_no_new_ones() {
     stopping.await.unwrap();
 }
 
-/// What runs in the background when the drain is over is handed back, and does not count as an attempt.
+/// An asynchronous invocation that still runs after the drain timeout returns to the store, not counted as an attempt.
 #[tokio::test(start_paused = true)]
-async fn what_does_not_end_in_time_is_handed_back() {
+async fn unfinished_invocations_return_to_the_store_after_the_drain() {
     async fn stubborn(ctx: Context) -> Result<()> {
         ctx.cancelled().await;
         std::future::pending().await
@@ -137,7 +137,7 @@ async fn a_node_without_a_listener_is_invoked_through_its_handle() {
 }
 
 #[tokio::test]
-async fn services_are_known_to_their_handlers() {
+async fn handlers_can_list_the_services() {
     let node = Node::builder().demo().no_listener().start().await.unwrap();
     let own = node.invoke("cidery.service.get-list", ()).await.unwrap();
     let names: Vec<&str> = own
@@ -170,7 +170,7 @@ async fn services_are_known_to_their_handlers() {
     );
 }
 
-/// Streams that nothing comes on do not keep a node from stopping.
+/// Idle streams do not delay the shutdown.
 #[tokio::test]
 async fn open_streams_end_with_the_node() {
     use cidery::codec::proto::health::HealthCheckRequest;
@@ -206,7 +206,7 @@ async fn open_streams_end_with_the_node() {
 }
 
 #[tokio::test]
-async fn a_host_wraps_everything_grpc_included() {
+async fn the_host_wraps_the_whole_port_grpc_included() {
     use axum::http::HeaderValue;
     let wrap = |router: Router| {
         router.layer(axum::middleware::map_response(
@@ -228,9 +228,9 @@ async fn a_host_wraps_everything_grpc_included() {
     assert!(response.metadata().contains_key("cidery-cid"));
 }
 
-/// A connection on which nobody speaks ends, and so does half a greeting.
+/// A connection without any bytes is closed, and one with half an HTTP/2 preface.
 #[tokio::test(start_paused = true)]
-async fn silent_connections_end() {
+async fn silent_connections_are_closed() {
     let node = Node::builder().listen(any_port()).start().await.unwrap();
     for greeting in ["", "PRI * HTTP/2.0"] {
         let mut stream = tokio::net::TcpStream::connect(node.address().unwrap())
@@ -243,14 +243,14 @@ async fn silent_connections_end() {
     }
 }
 
-/// A peer that does not answer HTTP/2's PING is gone, whatever TCP believes.
+/// A peer that does not answer an HTTP/2 PING is disconnected, even if TCP still acknowledges.
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_answers_no_ping_is_given_up() {
+async fn a_peer_that_does_not_answer_pings_is_disconnected() {
     let node = Node::builder().listen(any_port()).start().await.unwrap();
     let mut stream = tokio::net::TcpStream::connect(node.address().unwrap())
         .await
         .unwrap();
-    // The preface, and empty SETTINGS.
+    // The preface and empty SETTINGS.
     stream
         .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
         .await
@@ -263,7 +263,7 @@ async fn a_peer_that_answers_no_ping_is_given_up() {
         "{:?}",
         begun.elapsed()
     );
-    // A PING is among what the node sent: type 6, eight bytes.
+    // The node has sent a PING: type 6, eight bytes.
     assert!(
         sent.windows(4).any(|frame| frame == [0, 0, 8, 6]),
         "{sent:?}"

@@ -1,4 +1,4 @@
-//! The README's tour, line by line: what it shows is what the commands print.
+//! The README: the output of each command of the tour, and its examples, are as shown.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,10 +9,10 @@ use crate::support::programs::Running;
 
 struct Step {
     command: String,
-    shown: Vec<String>,
+    output: Vec<String>,
 }
 
-/// The steps of the `console` blocks of a document: a command behind `$ `, and below it what it prints.
+/// The steps of the `console` blocks of a document: a command after `$ `, and its output below.
 fn steps(text: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut inside = false;
@@ -22,20 +22,20 @@ fn steps(text: &str) -> Vec<Step> {
         } else if inside && let Some(command) = line.strip_prefix("$ ") {
             steps.push(Step {
                 command: command.to_owned(),
-                shown: Vec::new(),
+                output: Vec::new(),
             });
         } else if inside {
             steps
                 .last_mut()
                 .expect("output before a command")
-                .shown
+                .output
                 .push(line.to_owned());
         }
     }
     steps
 }
 
-/// Every CID is a new one.
+/// Replaces CIDs, which differ in each run.
 fn without_cids(line: &str) -> String {
     let word = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_hexdigit());
@@ -59,7 +59,7 @@ fn binaries() -> PathBuf {
         .to_owned()
 }
 
-/// What a person sees of a command: both streams, where one of them is for data and the other for what went wrong.
+/// Runs a command and returns its output: standard output, or standard error if it fails.
 fn run(command: &str, server: &Server, grpcurl: Option<&str>) -> Vec<String> {
     let command = command.replace("127.0.0.1:24337", &server.address);
     let mut path = binaries().into_os_string();
@@ -74,12 +74,12 @@ fn run(command: &str, server: &Server, grpcurl: Option<&str>) -> Vec<String> {
         .env("CIDERY_NODE", &server.address)
         .output()
         .unwrap();
-    let shown = if output.status.success() {
+    let text = if output.status.success() {
         output.stdout
     } else {
         output.stderr
     };
-    String::from_utf8(shown)
+    String::from_utf8(text)
         .unwrap()
         .lines()
         .map(str::to_owned)
@@ -87,7 +87,7 @@ fn run(command: &str, server: &Server, grpcurl: Option<&str>) -> Vec<String> {
 }
 
 #[test]
-fn the_tour_shows_what_the_commands_print() {
+fn the_tour_shows_the_output_of_its_commands() {
     let readme = include_str!("../../README.md");
     let (_, steps): (Vec<_>, Vec<_>) = steps(readme).into_iter().partition(is_of_hello);
     assert!(steps.len() >= 6, "the tour has {} steps", steps.len());
@@ -100,23 +100,23 @@ fn is_of_hello(step: &Step) -> bool {
     step.command.contains("hello")
 }
 
-/// Each command prints what is shown.
+/// Checks the output of each command.
 fn check(steps: Vec<Step>, server: &Server) {
     let grpcurl = tool("CIDERY_GRPCURL", "the grpcurl line of the README");
-    for Step { command, shown } in steps {
+    for Step { command, output } in steps {
         if command.starts_with("grpcurl") && grpcurl.is_none() {
             continue;
         }
         let printed = run(&command, server, grpcurl.as_deref());
         let printed: Vec<String> = printed.iter().map(|line| without_cids(line)).collect();
-        let shown: Vec<String> = shown.iter().map(|line| without_cids(line)).collect();
-        assert_eq!(printed, shown, "`{command}`");
+        let output: Vec<String> = output.iter().map(|line| without_cids(line)).collect();
+        assert_eq!(printed, output, "`{command}`");
     }
 }
 
-/// The two commands that the README promises are there to be run.
+/// The two commands of the README exist, and so do all files it links to.
 #[test]
-fn the_two_commands_are_there() {
+fn the_commands_and_links_of_the_readme_exist() {
     let readme = include_str!("../../README.md");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     assert!(readme.contains("```sh\ncargo run -- demo\n```"));
@@ -128,7 +128,7 @@ fn the_two_commands_are_there() {
     {
         assert!(
             link.starts_with("http") || root.join(link).exists(),
-            "{link} leads nowhere"
+            "{link} does not exist"
         );
     }
 }
@@ -141,14 +141,14 @@ fn block(language: &str) -> &'static str {
     rest.split_once("\n```").unwrap().0
 }
 
-/// The service that the README shows is the one of the example, in each language, and answers as is shown.
+/// The service in the README is the code of the example, in each language, and responds as shown.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_service_answers_in_rust_and_in_python() {
+async fn the_service_responds_as_shown_in_rust_and_python() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     assert!(include_str!("../../examples/hello.rs").contains(block("rust,no_run")));
     assert!(include_str!("../../examples/hello.py").contains(block("python")));
     let rust = binaries().join("examples/hello");
-    assert!(rust.exists(), "`cargo build --example hello` builds it");
+    assert!(rust.exists(), "build it with `cargo build --example hello`");
     let sdk = tool("CIDERY_SDK", "the service of the README in Python");
     let python = sdk.map(|sdk| {
         let mut python = Command::new(Path::new(&sdk).join("python"));

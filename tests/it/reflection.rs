@@ -1,4 +1,4 @@
-//! Reflection, v1 and v1alpha.
+//! gRPC server reflection, v1 and v1alpha.
 
 use prost::Message as _;
 use prost_types::FileDescriptorProto;
@@ -32,7 +32,7 @@ macro_rules! ask {
 }
 
 #[tokio::test]
-async fn both_versions_list_and_describe() {
+async fn both_versions_list_services_and_return_files() {
     let node = TestNode::demo().await;
     macro_rules! check {
         ($version:ident) => {{
@@ -69,7 +69,7 @@ async fn both_versions_list_and_describe() {
                 node,
                 Ask::FileContainingSymbol("no.such".to_owned())
             ) else {
-                panic!("found what is not there");
+                panic!("found an unknown symbol");
             };
             assert_eq!(error.error_code, 5);
         }};
@@ -78,7 +78,7 @@ async fn both_versions_list_and_describe() {
     check!(v1alpha);
 }
 
-/// Callers see `Struct`, not the bytes that we make of it.
+/// Clients see `Struct` fields; only the generated Rust code has them as bytes.
 #[tokio::test]
 async fn the_original_descriptors_are_served() {
     use v1::server_reflection_request::MessageRequest as Ask;

@@ -1,25 +1,25 @@
-//! The test kit: a node whose clock is moved, a handler without a node.
+//! The test kit: a node with a manual clock, and a handler without a node.
 
 use std::time::Duration;
 
 use cidery::model::call::{Call, DurableOptions, Start};
 use cidery::model::invocation::Progress;
 use cidery::sio::{Int, Sio};
-use cidery::testing::{Asked, Run, TestNode};
+use cidery::testing::{PlatformCall, Run, TestNode};
 use cidery::{
     Cid, Context, Definition, Dict, Error, Later, Node, Result, RetryPolicy, State, Value, dict,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-async fn in_background(node: &TestNode, service: &'static str, asked: DurableOptions) -> Cid {
+async fn in_background(node: &TestNode, service: &'static str, options: DurableOptions) -> Cid {
     let mut call = Call::new(service, dict! { "cust_id": 1, "failures": 1 });
-    call.durable = Some(Box::new(asked));
+    call.durable = Some(Box::new(options));
     node.client().invoke_async(call).await.unwrap().cid
 }
 
 #[tokio::test]
-async fn hours_pass_when_the_clock_is_moved() {
+async fn advancing_the_clock_starts_delayed_invocations() {
     let node = TestNode::start(Node::builder().demo()).await.unwrap();
     let later = DurableOptions {
         start: Some(Start::After(HOUR)),
@@ -37,7 +37,7 @@ async fn hours_pass_when_the_clock_is_moved() {
     node.clock().advance(Duration::from_secs(1));
     let response = node.outcome(cid).await.unwrap();
     assert_eq!(response["cust_name"], Value::from("Alexis Smith"));
-    // What is retried waits for the clock as well, what expires expires by it.
+    // Retries and expirations follow the clock too.
     let hourly = DurableOptions {
         retry_policy: Some(RetryPolicy {
             max_attempts: 2,
@@ -92,8 +92,8 @@ async fn a_handler_runs_without_a_node() {
         Definition::new("a.handler", handler).unwrap().sio(sio)
     };
     let run = || Run::define(definition()).unwrap().state(2_i64).attempt(3);
-    let answered = run().metadata("who", "Ann").answer("crm.lookup", |asked| {
-        assert_eq!(asked, Value::Dict(dict! { "id": 7 }));
+    let answered = run().metadata("who", "Ann").answer("crm.lookup", |calls| {
+        assert_eq!(calls, Value::Dict(dict! { "id": 7 }));
         Ok(dict! { "n": 10 }.into())
     });
     let ran = answered.run(dict! { "id": "7" }).await;
@@ -103,11 +103,11 @@ async fn a_handler_runs_without_a_node() {
         (&60.into(), &"Ann".into())
     );
     assert_eq!(ran.items(), [Value::Dict(dict! { "n": 1 })]);
-    let names = ran.asked().into_iter().map(|asked| match asked {
-        Asked::Invoked(call) | Asked::Accepted(call) => call.service.into_owned(),
-        Asked::Batch(_) => "batch".to_owned(),
-        Asked::Item(_) => "item".to_owned(),
-        Asked::Progress(_) => "progress".to_owned(),
+    let names = ran.calls().into_iter().map(|calls| match calls {
+        PlatformCall::Invoke(call) | PlatformCall::InvokeAsync(call) => call.service.into_owned(),
+        PlatformCall::InvokeBatch(_) => "batch".to_owned(),
+        PlatformCall::Item(_) => "item".to_owned(),
+        PlatformCall::Progress(_) => "progress".to_owned(),
     });
     let names: Vec<_> = names.collect();
     assert_eq!(names, ["crm.lookup", "progress", "item", "audit.record"]);
@@ -125,7 +125,7 @@ async fn a_handler_runs_without_a_node() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_or_answers_later_is_told_from_others() {
+async fn panics_and_async_completions_are_distinguished() {
     let panics = async |input: Dict| -> Result<Dict> { panic!("{input:?}") };
     let ran = Run::of(panics).unwrap().run(dict! {}).await;
     assert_eq!(ran.response().unwrap_err().reason(), "HANDLER_PANICKED");

@@ -122,9 +122,9 @@ fn libraries_stay_in_their_rooms() {
                 "src/edge/",
             ],
         ),
-        ("hyper", &["src/edge/", "src/remote/client/sent.rs"]),
-        ("h2", &["src/remote/client/sent.rs"]),
-        ("axum", &["src/edge/", "src/app/node.rs"]),
+        ("hyper", &["src/edge/", "src/remote/protocol/transport.rs"]),
+        ("h2", &["src/remote/protocol/transport.rs"]),
+        ("axum", &["src/edge/", "src/app/node/builder.rs"]),
         ("clap", &["src/app/"]),
     ];
     let mut faults = Vec::new();

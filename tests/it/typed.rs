@@ -1,4 +1,4 @@
-//! Typed methods: described by reflection, called with types, and still meaning tomorrow what they mean today.
+//! Typed methods: served by reflection, called with generated types, compatible across versions of a service.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn node(definitions: impl IntoIterator<Item = Definition>) -> TestNode {
 }
 
 #[tokio::test]
-async fn a_service_is_a_method_to_wait_for_and_one_in_the_background() {
+async fn a_service_has_a_synchronous_and_an_asynchronous_method() {
     let node = TestNode::demo().await;
     let client = Dynamic::discover(node.address(), "customer.Service").await;
     let (customer, metadata) = client
@@ -50,7 +50,7 @@ async fn a_service_is_a_method_to_wait_for_and_one_in_the_background() {
 }
 
 #[tokio::test]
-async fn terms_of_background_methods_come_as_metadata() {
+async fn options_of_asynchronous_methods_are_metadata() {
     let node = TestNode::demo().await;
     let client = Dynamic::discover(node.address(), "customer.Service").await;
     let get = async |metadata: &[(&'static str, &str)]| {
@@ -77,7 +77,7 @@ async fn terms_of_background_methods_come_as_metadata() {
 }
 
 #[tokio::test]
-async fn failures_are_those_of_invoke() {
+async fn failures_are_the_same_as_of_invoke() {
     let node = TestNode::demo().await;
     let client = Dynamic::discover(node.address(), "demo.Service").await;
     let cid = Cid::new().to_string();
@@ -113,7 +113,7 @@ async fn failures_are_those_of_invoke() {
 }
 
 #[tokio::test]
-async fn options_travel_as_metadata_and_what_is_not_known_is_refused() {
+async fn options_are_metadata_and_unknown_ones_are_refused() {
     let seen = Definition::new("see.metadata", async |ctx: Context| {
         let seen = ctx
             .metadata()
@@ -161,7 +161,7 @@ async fn options_travel_as_metadata_and_what_is_not_known_is_refused() {
         assert_eq!(error.reason(), reason, "{key}");
         assert_eq!(error.field_violations()[0].path, format!("/{key}"));
     }
-    // Credentials are the transport's: they are not stored, shown or handed on.
+    // Credentials are not stored, shown or forwarded.
     let credentials = [("authorization", "Bearer x"), ("cookie", "y=1")];
     let (answer, _) = client
         .call_with("see.Service/Metadata", json!({}), &credentials)
@@ -179,7 +179,7 @@ async fn options_travel_as_metadata_and_what_is_not_known_is_refused() {
 }
 
 #[tokio::test]
-async fn services_that_come_are_there_at_once() {
+async fn added_services_are_available_at_once() {
     let node = TestNode::demo().await;
     let listed =
         async || match reflect(node.address(), MessageRequest::ListServices(String::new())).await {
@@ -215,7 +215,7 @@ async fn services_that_come_are_there_at_once() {
             .unwrap(),
         json!({ "t": "x" })
     );
-    // A clash takes the method away, and says so.
+    // A name clash removes the method, with a note.
     add(echo("later.two-", Sio::new().input(Int("n"))));
     let error = error_of(
         &client
@@ -246,13 +246,13 @@ async fn services_that_come_are_there_at_once() {
 }
 
 #[tokio::test]
-async fn a_clash_of_numbers_is_told_with_both_names_and_leaves_the_service() {
+async fn a_clash_of_field_numbers_names_both_elements_and_keeps_the_service() {
     let clash = Sio::new()
         .input(Int("a").number(7))
         .input(Text("b").number(8))
         .input(Int("c").number(9));
     let mut same = clash.clone();
-    // Two elements with one number are refused where both were declared; one that is hashed can still meet another.
+    // Two declared equal numbers are refused at declaration; a hashed number can still clash.
     same.input.as_mut().unwrap().elements[1].number = None;
     let number = cidery::codec::typed::number("b", "string");
     same.input.as_mut().unwrap().elements[2].number = Some(number);
@@ -279,9 +279,9 @@ async fn a_clash_of_numbers_is_told_with_both_names_and_leaves_the_service() {
     );
 }
 
-/// A client that was generated before a service changed: what it knows still means what it meant.
+/// A client that was generated before a service changed: the fields that it knows keep their meaning.
 #[tokio::test]
-async fn old_clients_are_understood_by_new_services() {
+async fn old_clients_call_new_services() {
     let before = Sio::new()
         .input(Int("cust_id"))
         .optional_input(Text("gone"))
@@ -315,7 +315,7 @@ async fn old_clients_are_understood_by_new_services() {
         .call_with("shop.Service/Order", sent.clone(), &[])
         .await
         .unwrap();
-    // `roles` is in the answer, and the old client does not know it; `retyped` is another field now.
+    // The old client does not know `roles` of the response; `retyped` has a new field number.
     assert_eq!(answered, json!({ "cust_id": "7" }));
     let mut ignored: Vec<&str> = metadata
         .get("cidery-ignored")
@@ -350,7 +350,7 @@ async fn old_clients_are_understood_by_new_services() {
 }
 
 #[tokio::test]
-async fn digits_come_back_one_for_one_where_the_type_allows() {
+async fn numbers_keep_every_digit_that_their_type_can_hold() {
     let sio = Sio::new()
         .input(Int("int"))
         .input(Decimal("decimal"))
@@ -366,7 +366,7 @@ async fn digits_come_back_one_for_one_where_the_type_allows() {
             .unwrap(),
         sent
     );
-    // Wider than int64: by name it is exact, as a typed answer it is a violation, never a wrap.
+    // Wider than int64: exact with `Invoke`, a violation as a typed response, never a wrapped value.
     const WIDE: &str = "123456789012345678901234567890";
     let wide_answer = Definition::new("digits.wide", async || dict! { "n": WIDE }).unwrap();
     node.handle
@@ -396,7 +396,7 @@ async fn digits_come_back_one_for_one_where_the_type_allows() {
 }
 
 #[tokio::test]
-async fn every_shape_is_called_through_descriptors_alone() {
+async fn every_shape_is_called_through_reflection_only() {
     let row = || DictList("rows").with([Int("n"), Text("-t")]);
     let wrapped = Sio::new()
         .input(row())
@@ -457,14 +457,14 @@ async fn every_shape_is_called_through_descriptors_alone() {
         .get_field_by_name("key")
         .unwrap();
     assert!(key.supports_presence());
-    // All that is wrong at once, by declared paths.
+    // All violations at once, with the declared paths.
     let bad = json!({ "rows": [{}, { "n": "2" }, { "t": "x" }] });
     let error = error_of(&client.call("a.Service/Wrapped", bad).await.unwrap_err());
     assert_eq!(paths(&error), ["/rows/0/n", "/rows/2/n"]);
 }
 
 #[tokio::test]
-async fn a_host_that_wraps_everything_has_typed_methods_too() {
+async fn a_wrapped_router_serves_typed_methods() {
     let builder = Node::builder().demo().wrap(|router| router);
     let node = TestNode::start(builder).await;
     let client = Dynamic::discover(node.address(), "customer.Service").await;
@@ -475,7 +475,7 @@ async fn a_host_that_wraps_everything_has_typed_methods_too() {
 }
 
 #[tokio::test]
-async fn too_much_is_refused_both_ways() {
+async fn oversized_requests_and_responses_are_refused() {
     let large =
         Definition::new("large.answer", async || dict! { "t": "x".repeat(100_000) }).unwrap();
     let large = large

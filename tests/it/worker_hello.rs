@@ -1,4 +1,4 @@
-//! How workers introduce themselves, and what is shown of them.
+//! Hellos of workers: validation, limits, timeouts, and workers that are away.
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::serve_request::Message;
@@ -9,7 +9,7 @@ use crate::support::proxy::Proxy;
 use crate::support::{TestNode, paths};
 
 #[tokio::test]
-async fn hello_comes_first_and_once() {
+async fn the_hello_is_the_first_message_and_the_only_one() {
     let node = TestNode::start(Node::builder().demo()).await;
     let first = Message::Drain(v1::WorkerDrain {});
     for first in [Some(first), None] {
@@ -31,9 +31,9 @@ async fn hello_comes_first_and_once() {
     node.assert_healthy().await;
 }
 
-/// It takes the ten seconds that a worker has.
+/// Takes the ten seconds of the timeout.
 #[tokio::test]
-async fn who_never_says_hello_is_told_so() {
+async fn a_stream_without_a_hello_times_out() {
     let node = TestNode::start(Node::builder().demo()).await;
     let error = Bare::silent(node.address()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::DeadlineExceeded);
@@ -60,9 +60,9 @@ async fn names_have_a_limit() {
     Bare::connect(node.address(), longest).await;
 }
 
-/// A worker whose stream is gone, and that may come back, is shown as such: it gets nothing meanwhile.
+/// A worker whose stream is gone is listed as away until it resumes.
 #[tokio::test]
-async fn a_worker_that_may_come_back_is_away() {
+async fn a_worker_without_a_stream_is_away() {
     let node = TestNode::start(Node::builder().demo()).await;
     let cable = Proxy::to(node.address()).await;
     let mut resumable = hello("a.task");
@@ -84,9 +84,9 @@ async fn a_worker_that_may_come_back_is_away() {
     assert_eq!(shown().await, (false, false));
 }
 
-/// What nobody serves any more makes room when it is forgotten.
+/// A service that no worker serves counts until it is forgotten.
 #[tokio::test]
-async fn services_that_are_remembered_have_a_limit() {
+async fn registered_services_have_a_limit() {
     let limits = |limits: &mut cidery::engine::Limits| limits.services = 1;
     let node = TestNode::start(Node::builder().demo().limits(limits)).await;
     drop(Bare::connect(node.address(), hello("a.task")).await);

@@ -1,9 +1,9 @@
-//! The rules of `WorkerService.Serve`, message by message, by a worker that has no library of ours.
+//! The rules of `WorkerService.Serve`, message by message, with a worker that uses the generated code alone.
 
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
-use cidery::codec::proto::v1::serve_response::Message as Said;
+use cidery::codec::proto::v1::serve_response::Message as Inbound;
 use cidery::codec::struct_pb;
 use cidery::engine::clock::{Clock, ManualClock};
 use cidery::model::call::Call;
@@ -12,7 +12,7 @@ use cidery::{Cid, Dict, Kind, Node, Result, dict};
 use crate::support::bare::{Bare, hello};
 use crate::support::proxy::Proxy;
 use crate::support::raw::spawn;
-use crate::support::{PATIENCE, TestNode, ended, failure, follow, names};
+use crate::support::{PATIENCE, TestNode, ended, error_of, failure, follow, names};
 
 async fn node() -> TestNode {
     node_with_lease(PATIENCE).await
@@ -30,7 +30,27 @@ async fn worker(node: &TestNode) -> Bare {
     Bare::connect(node.address(), hello("a.task")).await
 }
 
-/// A call under way.
+/// Waits until the token of a dispatch is void.
+async fn until_void(node: &TestNode, token: &str) {
+    let void = async {
+        loop {
+            let mut request = tonic::Request::new(v1::GetInvocationRequest {
+                cid: Cid::new().to_string(),
+                ..v1::GetInvocationRequest::default()
+            });
+            let metadata = request.metadata_mut();
+            metadata.insert("cidery-dispatch", token.parse().unwrap());
+            let answer = node.stub.clone().get_invocation(request).await;
+            match error_of(&answer.unwrap_err()).reason() {
+                "DISPATCH_VOID" => return,
+                reason => assert_eq!(reason, "CID_UNKNOWN"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, void).await.unwrap();
+}
+
+/// A call in a task.
 fn call(node: &TestNode, input: Dict) -> tokio::task::JoinHandle<Result<Cid>> {
     let client = node.client.clone();
     spawn(async move {
@@ -64,16 +84,16 @@ async fn three_messages_are_enough() {
     assert_eq!(calling.await.unwrap().unwrap().to_string(), dispatch.cid);
 }
 
-/// What waits for a worker that can do it goes to it in one message, and its results come in one.
+/// With `CAPABILITY_BATCHING`, dispatches and results that wait go together in one message.
 #[tokio::test]
-async fn several_go_in_one_message() {
+async fn dispatches_and_results_are_batched() {
     const CALLS: usize = 100;
     let node = node().await;
-    for several in [true, false] {
+    for is_batching in [true, false] {
         let mut hello = hello("a.task");
         hello.max_in_flight = 100;
-        if several {
-            hello.capabilities = vec![v1::Capability::Several.into()];
+        if is_batching {
+            hello.capabilities = vec![v1::Capability::Batching.into()];
         }
         let capabilities = hello.capabilities.clone();
         let mut worker = Bare::connect(node.address(), hello).await;
@@ -82,7 +102,7 @@ async fn several_go_in_one_message() {
         let batch = cidery::model::batch::Batch::of(batch);
         let group = node.client.invoke_batch(batch).await.unwrap();
         let (dispatches, messages) = worker.dispatches(CALLS).await;
-        assert_eq!(messages < CALLS, several, "{messages}");
+        assert_eq!(messages < CALLS, is_batching, "{messages}");
         let results = dispatches.into_iter().map(|dispatch| v1::DispatchResult {
             token: dispatch.token,
             outcome: match dispatch.input.unwrap() {
@@ -102,9 +122,9 @@ async fn several_go_in_one_message() {
     }
 }
 
-/// The trace of a call goes on in the worker, and in what it invokes.
+/// The trace context of a call is that of its dispatch, and of its nested calls.
 #[tokio::test]
-async fn the_trace_of_a_call_is_handed_on() {
+async fn the_trace_context_of_a_call_is_propagated() {
     const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let node = node().await;
     let mut worker = worker(&node).await;
@@ -129,7 +149,7 @@ async fn the_trace_of_a_call_is_handed_on() {
 }
 
 #[tokio::test]
-async fn it_gets_no_more_than_it_announced() {
+async fn a_worker_gets_at_most_max_in_flight_dispatches() {
     let node = node().await;
     let mut worker = worker(&node).await;
     let calling: Vec<_> = (0..25).map(|_| call(&node, dict! {})).collect();
@@ -137,7 +157,7 @@ async fn it_gets_no_more_than_it_announced() {
     for _ in 0..10 {
         tokens.push(worker.dispatch().await.token);
     }
-    worker.hears_nothing().await;
+    worker.assert_silent().await;
     for answered in 0..25 {
         worker.answer(&tokens[answered], &dict! {});
         if tokens.len() < 25 {
@@ -150,7 +170,7 @@ async fn it_gets_no_more_than_it_announced() {
 }
 
 #[tokio::test]
-async fn wrong_answers_fail_what_they_answer_and_nothing_else() {
+async fn an_invalid_result_fails_its_dispatch_alone() {
     let node = node().await;
     let mut hello = hello("a.task");
     let int = v1::Element {
@@ -182,7 +202,7 @@ async fn wrong_answers_fail_what_they_answer_and_nothing_else() {
         let error = calling.await.unwrap().unwrap_err();
         assert_eq!((error.kind(), error.reason()), (kind, reason));
     }
-    // Bytes that are no message.
+    // Bytes that are not a protobuf message.
     let calling = call(&node, dict! {});
     let dispatch = worker.dispatch().await;
     worker.send_result(v1::DispatchResult {
@@ -198,9 +218,9 @@ async fn wrong_answers_fail_what_they_answer_and_nothing_else() {
     calling.await.unwrap().unwrap();
 }
 
-/// 4 MiB, unless the worker says otherwise: its library would end the whole stream.
+/// The default limit is 4 MiB. A larger message would end the whole stream.
 #[tokio::test]
-async fn what_a_worker_cannot_read_is_refused_to_its_caller() {
+async fn an_input_above_the_message_limit_of_the_worker_is_refused() {
     let node = node().await;
     let mut worker = worker(&node).await;
     let calling = call(&node, dict! { "text": "x".repeat(5 << 20) });
@@ -215,9 +235,9 @@ async fn what_a_worker_cannot_read_is_refused_to_its_caller() {
     calling.await.unwrap().unwrap();
 }
 
-/// The token fences the dispatch: what comes too late changes nothing, and its seat is taken until it comes.
+/// The token fences the dispatch: a late result changes nothing. The credit stays in use until the result.
 #[tokio::test]
-async fn a_late_answer_is_refused_and_frees_the_seat() {
+async fn a_late_result_is_refused_and_frees_the_credit() {
     let node = node().await;
     let mut hello = hello("a.task");
     hello.max_in_flight = 1;
@@ -233,13 +253,13 @@ async fn a_late_answer_is_refused_and_frees_the_seat() {
     let error = calling.await.unwrap().unwrap_err();
     assert_eq!(error.reason(), "DEADLINE_EXCEEDED");
     match worker.next().await {
-        Ok(Some(Said::Cancel(cancel))) => assert_eq!(cancel.token, dispatch.token),
+        Ok(Some(Inbound::Cancel(cancel))) => assert_eq!(cancel.token, dispatch.token),
         other => panic!("no cancel but {other:?}"),
     }
     let next = call(&node, dict! {});
-    worker.hears_nothing().await;
-    // The grace period is over as well by then: nobody waits for it.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    worker.assert_silent().await;
+    // After the grace period.
+    until_void(&node, &dispatch.token).await;
     worker.answer(&dispatch.token, &dict! {});
     assert_eq!(worker.refused().await.token, dispatch.token);
     let dispatch = worker.dispatch().await;
@@ -248,7 +268,7 @@ async fn a_late_answer_is_refused_and_frees_the_seat() {
 }
 
 #[tokio::test]
-async fn a_worker_that_never_stops_loses_its_stream() {
+async fn a_stuck_worker_loses_its_stream() {
     let node = node().await;
     let mut worker = worker(&node).await;
     let client = node.client.clone();
@@ -263,7 +283,7 @@ async fn a_worker_that_never_stops_loses_its_stream() {
 }
 
 #[tokio::test]
-async fn what_a_lost_worker_had_fails_or_runs_again() {
+async fn the_dispatches_of_a_lost_worker_fail_or_are_retried() {
     let node = node().await;
     let mut first = worker(&node).await;
     let calling = call(&node, dict! {});
@@ -292,7 +312,7 @@ async fn what_a_lost_worker_had_fails_or_runs_again() {
 }
 
 #[tokio::test]
-async fn a_service_declared_idempotent_is_called_again() {
+async fn a_call_of_an_idempotent_service_is_retried_after_a_loss() {
     let node = node().await;
     let mut declared = hello("a.task");
     declared.services[0].options = Some(v1::ServiceOptions {
@@ -310,13 +330,13 @@ async fn a_service_declared_idempotent_is_called_again() {
 }
 
 #[tokio::test]
-async fn what_loses_its_worker_again_and_again_is_given_up() {
+async fn an_invocation_that_loses_five_workers_is_poisoned() {
     let node = node().await;
     let cid = {
         let _first = worker(&node).await;
         accept(&node).await
     };
-    // The first one left before it read anything, or in the middle: it counts where it had begun.
+    // The loss of the first worker counts only where the attempt had started.
     for _ in 0..5 {
         let mut next = worker(&node).await;
         let ended = node.client.invocation(cid, Duration::ZERO).await.unwrap();
@@ -335,13 +355,13 @@ fn resumable() -> v1::Hello {
     }
 }
 
-/// A worker that can resume, behind a cable that can be cut.
-async fn behind_a_cable(node: &TestNode) -> (Bare, Proxy) {
+/// A worker that can resume, behind a proxy that can cut its connection.
+async fn behind_a_proxy(node: &TestNode) -> (Bare, Proxy) {
     let cable = Proxy::to(node.address()).await;
     (Bare::connect(cable.address, resumable()).await, cable)
 }
 
-/// Cuts the cable; answers with the hello to come back with.
+/// Cuts the connection; returns the hello that resumes the session.
 fn cut(worker: &Bare, cable: &Proxy) -> v1::Hello {
     cable.cut();
     v1::Hello {
@@ -351,9 +371,9 @@ fn cut(worker: &Bare, cable: &Proxy) -> v1::Hello {
 }
 
 #[tokio::test]
-async fn a_worker_that_comes_back_keeps_what_it_has() {
+async fn a_worker_that_resumes_keeps_its_dispatches() {
     let node = node().await;
-    let (mut worker, cable) = behind_a_cable(&node).await;
+    let (mut worker, cable) = behind_a_proxy(&node).await;
     let id = worker.welcome.worker_id.clone();
     let calling = call(&node, dict! {});
     let dispatch = worker.dispatch().await;
@@ -362,18 +382,18 @@ async fn a_worker_that_comes_back_keeps_what_it_has() {
     let mut worker = Bare::connect(node.address(), again).await;
     assert_eq!(worker.welcome.worker_id, id);
     assert_eq!(worker.welcome.tokens, std::slice::from_ref(&dispatch.token));
-    worker.hears_nothing().await;
+    worker.assert_silent().await;
     worker.answer(&dispatch.token, &dict! {});
     calling.await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn what_never_arrived_is_handed_over_again() {
+async fn a_dispatch_that_did_not_arrive_is_sent_again() {
     let node = node().await;
-    let (mut worker, cable) = behind_a_cable(&node).await;
+    let (mut worker, cable) = behind_a_proxy(&node).await;
     let calling = call(&node, dict! {});
     let lost = worker.dispatch().await;
-    // As if it had not been read: the worker does not name it.
+    // The worker does not name the token, as if the dispatch had not arrived.
     let again = cut(&worker, &cable);
     let mut worker = Bare::connect(node.address(), again).await;
     let dispatch = worker.dispatch().await;
@@ -383,9 +403,9 @@ async fn what_never_arrived_is_handed_over_again() {
 }
 
 #[tokio::test]
-async fn whoever_comes_back_too_late_has_nothing() {
+async fn a_worker_whose_lease_expired_has_no_dispatches() {
     let node = node_with_lease(Duration::from_millis(200)).await;
-    let (mut worker, cable) = behind_a_cable(&node).await;
+    let (mut worker, cable) = behind_a_proxy(&node).await;
     let calling = call(&node, dict! {});
     let dispatch = worker.dispatch().await;
     let id = worker.welcome.worker_id.clone();
@@ -400,9 +420,9 @@ async fn whoever_comes_back_too_late_has_nothing() {
     assert_eq!(worker.refused().await.token, dispatch.token);
 }
 
-/// A caller that gave up while the stream was gone: the worker hears of it when it comes back, and has the grace then.
+/// A dispatch that is cancelled while the worker is away: the grace period starts when the worker resumes.
 #[tokio::test]
-async fn what_is_cancelled_over_a_cut_is_cancelled_after_it() {
+async fn a_dispatch_that_is_cancelled_while_away_is_cancelled_after_resume() {
     let node = node().await;
     let cable = Proxy::to(node.address()).await;
     let cancels = || v1::Hello {
@@ -417,8 +437,8 @@ async fn what_is_cancelled_over_a_cut_is_cancelled_after_it() {
         tokio::task::yield_now().await;
     }
     calling.abort();
-    // Longer than the grace.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // After the grace period.
+    until_void(&node, &dispatch.token).await;
     let again = v1::Hello {
         session: worker.welcome.session.clone(),
         tokens: vec![dispatch.token.clone()],
@@ -426,17 +446,17 @@ async fn what_is_cancelled_over_a_cut_is_cancelled_after_it() {
     };
     let mut worker = Bare::connect(node.address(), again).await;
     match worker.next().await {
-        Ok(Some(Said::Cancel(cancel))) => assert_eq!(cancel.token, dispatch.token),
-        other => panic!("nothing cancelled but {other:?}"),
+        Ok(Some(Inbound::Cancel(cancel))) => assert_eq!(cancel.token, dispatch.token),
+        other => panic!("no cancellation but {other:?}"),
     }
     worker.answer(&dispatch.token, &dict! {});
     assert_eq!(worker.refused().await.token, dispatch.token);
     node.assert_healthy().await;
 }
 
-/// As when a connection is to be given up: the worker opens another one first.
+/// As when a worker replaces its connection, and opens the new one first.
 #[tokio::test]
-async fn a_new_stream_takes_over_before_the_old_one_ends() {
+async fn a_new_stream_replaces_the_old_one_before_its_end() {
     let node = node().await;
     let mut old = Bare::connect(node.address(), resumable()).await;
     let first = call(&node, dict! {});
@@ -450,7 +470,7 @@ async fn a_new_stream_takes_over_before_the_old_one_ends() {
     assert_eq!(new.welcome.worker_id, old.welcome.worker_id);
     let second = call(&node, dict! {});
     let two = new.dispatch().await;
-    // What is under way is answered on either, as long as there are both.
+    // A result is taken on either stream.
     old.answer(&one.token, &dict! {});
     first.await.unwrap().unwrap();
     drop(old);
@@ -462,9 +482,8 @@ async fn a_new_stream_takes_over_before_the_old_one_ends() {
     third.await.unwrap().unwrap();
 }
 
-/// Results are acknowledged, so that a worker knows what it need not send again.
 #[tokio::test]
-async fn results_are_acknowledged_to_those_who_can_resume() {
+async fn results_are_acknowledged_to_workers_that_can_resume() {
     let node = node().await;
     let mut worker = Bare::connect(node.address(), resumable()).await;
     let calling = call(&node, dict! {});
@@ -472,13 +491,13 @@ async fn results_are_acknowledged_to_those_who_can_resume() {
     worker.answer(&dispatch.token, &dict! {});
     calling.await.unwrap().unwrap();
     match worker.next().await {
-        Ok(Some(Said::Received(received))) => assert_eq!(received.tokens, [dispatch.token]),
-        other => panic!("nothing acknowledged but {other:?}"),
+        Ok(Some(Inbound::Received(received))) => assert_eq!(received.tokens, [dispatch.token]),
+        other => panic!("no acknowledgement but {other:?}"),
     }
 }
 
 #[tokio::test]
-async fn a_nested_call_names_its_dispatch() {
+async fn a_nested_call_has_the_token_of_its_dispatch() {
     let node = node().await;
     let mut worker = worker(&node).await;
     let calling = call(&node, dict! {});
@@ -495,7 +514,7 @@ async fn a_nested_call_names_its_dispatch() {
             .metadata_mut()
             .insert("cidery-dispatch", token.parse().unwrap());
         let answer = node.stub.clone().invoke(request).await;
-        answer.map_err(|status| crate::support::error_of(&status))
+        answer.map_err(|status| error_of(&status))
     };
     let answer = nested(&dispatch.token).await.unwrap();
     assert_eq!(answer.get_ref().cid, dispatch.cid);
@@ -524,13 +543,13 @@ fn with_input(name: &str, element: &str) -> v1::Hello {
     hello
 }
 
-/// A new declaration is rolled out and back again: old work goes to workers that take it.
+/// A new declaration is rolled out and rolled back: old work goes to compatible workers.
 #[tokio::test]
-async fn work_goes_to_workers_that_take_it() {
-    // Nothing is looked at again because time passes.
+async fn work_goes_to_compatible_workers() {
+    // No deferred work is polled again by the clock.
     let clock = Clock::Manual(ManualClock::new());
     let node = TestNode::start(Node::builder().demo().clock(clock)).await;
-    // Accepted under the old declaration, while nobody serves it.
+    // Accepted under the old declaration, while no worker serves it.
     drop(Bare::connect(node.address(), with_input("old", "n")).await);
     let old_work = accept(&node).await;
     let mut new = Bare::connect(node.address(), with_input("new", "m")).await;
@@ -547,7 +566,7 @@ async fn work_goes_to_workers_that_take_it() {
             .name,
         "m"
     );
-    new.hears_nothing().await;
+    new.assert_silent().await;
     let waits = v1::PendingReason::NoCompatibleWorker;
     while node
         .client
@@ -559,7 +578,7 @@ async fn work_goes_to_workers_that_take_it() {
     {
         tokio::task::yield_now().await;
     }
-    // The newest declaration is the one that callers are held to, and both are shown.
+    // Inputs are checked against the newest declaration, and both are listed.
     let mut old = Bare::connect(node.address(), with_input("old", "n")).await;
     let error = call(&node, dict! { "n": 1 }).await.unwrap().unwrap_err();
     assert_eq!(error.reason(), "INPUT_INVALID");
@@ -570,7 +589,7 @@ async fn work_goes_to_workers_that_take_it() {
         .map(|place| &place.declaration_hash)
         .collect();
     assert_eq!(hashes.len(), 2);
-    // Rolled back: the old one is in force again, and its work is done.
+    // Rolled back: the old declaration is in force again, and its work runs.
     drop(new);
     let dispatch = old.dispatch().await;
     assert_eq!(dispatch.cid, old_work.to_string());

@@ -1,4 +1,4 @@
-//! Services in other processes, as Rust workers serve them: callers need not know.
+//! Services of Rust workers in other processes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ async fn invoke(node: &TestNode, service: &'static str, input: Dict) -> Result<V
 }
 
 #[tokio::test]
-async fn a_service_is_called_the_same_way_wherever_it_lives() {
+async fn a_service_of_a_worker_is_called_like_one_of_the_node() {
     let node = node().await;
     let greet = async |input: Dict| dict! { "hello": input["name"].clone() };
     let _worker = connect(&node, Worker::builder().service("greet.hello", greet)).await;
@@ -56,9 +56,9 @@ async fn a_service_is_called_the_same_way_wherever_it_lives() {
     );
 }
 
-/// What goes in and what comes out is checked where the service is called, by what the worker declares.
+/// Inputs and outputs are checked against the declaration of the worker.
 #[tokio::test]
-async fn declarations_hold_and_every_type_comes_through() {
+async fn inputs_and_outputs_are_checked_and_every_type_is_carried() {
     let node = node().await;
     let sio = Sio::new()
         .input(Int("n"))
@@ -100,7 +100,7 @@ async fn declarations_hold_and_every_type_comes_through() {
 }
 
 #[tokio::test]
-async fn what_a_handler_sees_is_the_same() {
+async fn a_handler_in_a_worker_has_the_same_context_as_in_a_node() {
     #[derive(Default)]
     struct Count(Arc<AtomicUsize>);
     impl Hooks for Count {
@@ -141,8 +141,8 @@ async fn what_a_handler_sees_is_the_same() {
     call.metadata = Some(Arc::new(metadata));
     let cid = node.client.invoke_async(call).await.unwrap().cid;
     let events = node.events(follow(cid)).await;
-    let told = node.client.explain(cid).await.unwrap();
-    let place = &told.attempts[0].worker;
+    let explained = node.client.explain(cid).await.unwrap();
+    let place = &explained.attempts[0].worker;
     assert!(place.starts_with("worker-") && place.contains(&worker.id()));
     let expected = ["accepted", "started", "item", "item", "item", "succeeded"];
     assert_eq!(names(&events), expected);
@@ -172,12 +172,12 @@ async fn what_a_handler_sees_is_the_same() {
 async fn failures_keep_their_code_reason_and_details() {
     async fn fails() -> Result<()> {
         let violation = cidery::Violation::new("/a", "WRONG", "is wrong");
-        Err(Error::aborted("LOST_RACE", "another one was faster")
+        Err(Error::aborted("LOST_RACE", "another request won the race")
             .with_retryable(false)
             .with_violation(violation))
     }
     async fn panics() {
-        panic!("as it was told")
+        panic!("on purpose")
     }
     let node = node().await;
     let builder = Worker::builder()
@@ -195,7 +195,7 @@ async fn failures_keep_their_code_reason_and_details() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_stops_the_handler() {
+async fn a_handler_is_cancelled_when_its_caller_goes_away() {
     let stopped = Arc::new(Semaphore::new(0));
     let told = Arc::clone(&stopped);
     let waits = move |ctx: Context| {
@@ -213,7 +213,7 @@ async fn a_caller_that_goes_away_stops_the_handler() {
     }
     let stop = tokio::time::timeout(PATIENCE, stopped.acquire()).await;
     stop.unwrap().unwrap().forget();
-    // And so does whoever cancels it in the background.
+    // An operator cancels it in the background.
     let cid = node
         .client
         .invoke_async(Call::new("a.waits", ()))
@@ -227,16 +227,17 @@ async fn a_caller_that_goes_away_stops_the_handler() {
     assert!(ended(&node.client, cid).await.state >= i32::from(v1::State::Succeeded));
 }
 
-/// Ten at once, and no more; and whoever waits for a nested call does not count.
+/// At most ten run at once. A handler that waits for a nested call does not count.
 #[tokio::test]
-async fn chains_on_a_small_worker_do_not_lock_up() {
+async fn chains_on_a_small_worker_do_not_deadlock() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (n, m) = (Arc::clone(&now), Arc::clone(&most));
+    let gate = Arc::new(Semaphore::new(0));
+    let (n, m, g) = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&gate));
     let last = move || {
-        let (now, most) = (Arc::clone(&n), Arc::clone(&m));
+        let (now, most, gate) = (Arc::clone(&n), Arc::clone(&m), Arc::clone(&g));
         async move {
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            gate.acquire().await.unwrap().forget();
             now.fetch_sub(1, Ordering::SeqCst);
             "end"
         }
@@ -259,13 +260,15 @@ async fn chains_on_a_small_worker_do_not_lock_up() {
         let client = node.client.clone();
         chains.spawn(async move { client.invoke(Call::new("chain.a", ())).await.map(drop) });
     }
+    until("ten run", || now.load(Ordering::SeqCst) == 10).await;
+    gate.add_permits(200);
     let all = tokio::time::timeout(PATIENCE, chains.join_all()).await;
     all.unwrap().into_iter().collect::<Result<()>>().unwrap();
     assert!(most.load(Ordering::SeqCst) <= 10, "{most:?}");
 }
 
 #[tokio::test]
-async fn work_waits_where_nobody_serves_and_names_are_remembered() {
+async fn work_without_a_worker_is_pending_and_its_service_is_remembered() {
     let node = node().await;
     let unknown = node.client.invoke_async(Call::new("later.come", ())).await;
     assert_eq!(unknown.unwrap_err().reason(), "SERVICE_UNKNOWN");
@@ -295,7 +298,7 @@ async fn work_waits_where_nobody_serves_and_names_are_remembered() {
 }
 
 #[tokio::test]
-async fn a_bad_hello_is_told_what_is_wrong_with_it() {
+async fn an_invalid_hello_is_refused_with_its_violations() {
     let node = node().await;
     let address = node.address().to_string();
     let taken = Worker::builder().service("cidery.ping", async || "mine");
@@ -304,7 +307,7 @@ async fn a_bad_hello_is_told_what_is_wrong_with_it() {
     let error = Worker::builder().connect(&address).await.unwrap_err();
     assert_eq!(error.reason(), "DECLARATION_INVALID");
     assert_eq!(error.field_violations()[0].path, "/services");
-    // Demo services give way.
+    // Demo services are replaced.
     let mine = Worker::builder().service("customer.get", async || "mine");
     let _worker = connect(&node, mine).await;
     assert_eq!(
@@ -314,7 +317,7 @@ async fn a_bad_hello_is_told_what_is_wrong_with_it() {
     node.assert_healthy().await;
 }
 
-/// The least loaded of several, and each of them.
+/// A call goes to the worker with the most free credit.
 #[tokio::test]
 async fn several_workers_share_the_work() {
     let node = node().await;
@@ -357,9 +360,9 @@ async fn several_workers_share_the_work() {
         .unwrap();
 }
 
-/// What waits for a worker's seat is pending.
+/// An invocation that waits for a permit of a worker is pending.
 #[tokio::test]
-async fn what_waits_for_a_seat_does_not_run() {
+async fn an_invocation_that_waits_for_a_worker_is_pending() {
     let node = node().await;
     let gate = Arc::new(Semaphore::new(0));
     let held = Arc::clone(&gate);
@@ -383,9 +386,9 @@ async fn what_waits_for_a_seat_does_not_run() {
     }
 }
 
-/// The worker goes on with what it has and gets nothing new; what it does not finish is done by another one.
+/// The worker gets no new dispatches, and another worker runs the ones that it does not finish.
 #[tokio::test]
-async fn a_worker_that_stops_hands_back_what_it_does_not_finish() {
+async fn a_worker_that_stops_hands_back_its_dispatches() {
     let node = node().await;
     let forever = async || std::future::pending::<()>().await;
     let builder = Worker::builder().drain(Duration::ZERO);
@@ -414,7 +417,7 @@ async fn a_worker_that_stops_hands_back_what_it_does_not_finish() {
         (found.state, found.attempt),
         (i32::from(v1::State::Succeeded), 1)
     );
-    // It may have begun: whoever waits is told, and what has a key is not attempted again.
+    // They may have started: the callers get a failure, and the call with a key is not attempted again.
     for answer in [waiting, keyed] {
         let error = answer.await.unwrap().unwrap_err();
         assert_eq!(
@@ -424,9 +427,8 @@ async fn a_worker_that_stops_hands_back_what_it_does_not_finish() {
     }
 }
 
-/// What a worker gives back of a service that may run twice is done by another one.
 #[tokio::test]
-async fn an_idempotent_call_that_is_handed_back_is_done_elsewhere() {
+async fn an_idempotent_call_that_is_handed_back_runs_on_another_worker() {
     let node = node().await;
     let idempotent = || ServiceOptions {
         idempotent: true,
@@ -447,9 +449,9 @@ async fn an_idempotent_call_that_is_handed_back_is_done_elsewhere() {
     waiting.await.unwrap().unwrap();
 }
 
-/// The connection is cut for longer than a heartbeat of the work: nothing is done twice, and nothing is lost.
+/// The connection is cut while handlers run and end: no handler runs twice, and no result is lost.
 #[tokio::test]
-async fn a_cut_of_the_connection_repeats_no_work() {
+async fn a_cut_connection_repeats_no_work() {
     let node = node().await;
     let cable = crate::support::proxy::Proxy::to(node.address()).await;
     let runs = Arc::new(AtomicUsize::new(0));
@@ -479,11 +481,14 @@ async fn a_cut_of_the_connection_repeats_no_work() {
         crate::support::raw::spawn(async move { client.invoke(Call::new("a.task", ())).await });
     until("all run", || runs.load(Ordering::SeqCst) == 21).await;
     cable.cut();
-    // Half of them end while nobody hears of it.
+    // Half of them end while there is no connection.
     open.add_permits(10);
     until("half have ended", || worker.in_flight() == 11).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    cable.mend();
+    while !node.client.workers().await.unwrap()[0].away {
+        tokio::task::yield_now().await;
+    }
+    until("the worker reconnects", || cable.refused() > 3).await;
+    cable.restore();
     open.add_permits(11);
     for cid in cids {
         let events = node.events(follow(cid)).await;
@@ -494,9 +499,9 @@ async fn a_cut_of_the_connection_repeats_no_work() {
     assert_eq!((runs.load(Ordering::SeqCst), worker.id()), (21, id));
 }
 
-/// A handler that hands on what became of its own call has run: its caller does not call it again.
+/// A handler that returns the failure of its nested call has run: the client does not retry the call.
 #[tokio::test]
-async fn a_client_does_not_repeat_a_handler_that_has_run() {
+async fn a_client_does_not_retry_a_handler_that_has_run() {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let calls = move |ctx: Context| {
@@ -512,9 +517,8 @@ async fn a_client_does_not_repeat_a_handler_that_has_run() {
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
 
-/// Nothing is remembered of a hello that was refused.
 #[tokio::test]
-async fn a_hello_that_is_refused_leaves_nothing() {
+async fn a_refused_hello_stores_no_declaration() {
     let builder = Node::builder().service("a.own", async || {});
     let node = TestNode::start(builder).await;
     let worker = Worker::builder().service("a.new", async || {});
@@ -525,7 +529,7 @@ async fn a_hello_that_is_refused_leaves_nothing() {
     assert!(announced.is_empty(), "{announced:?}");
 }
 
-/// Whoever calls while the only worker is away waits for it to come back, or for its lease to end.
+/// A call waits while the only worker is away, until it resumes or its lease expires.
 #[tokio::test]
 async fn calls_wait_for_a_worker_that_is_away() {
     let node = node().await;
@@ -537,14 +541,14 @@ async fn calls_wait_for_a_worker_that_is_away() {
         timeout: Some(timeout),
         ..Call::new("a.echo", dict! { "n": 1 })
     };
-    // At first the node may not have heard of it.
+    // The node may detect the cut only after the first of these calls.
     for _ in 0..20 {
         let error = node.client.invoke(call(Duration::from_millis(20))).await;
         assert_eq!(error.unwrap_err().kind(), Kind::DeadlineExceeded);
     }
     let client = node.client.clone();
     let waiting = crate::support::raw::spawn(async move { client.invoke(call(PATIENCE)).await });
-    cable.mend();
+    cable.restore();
     let (_, reply) = waiting.await.unwrap().unwrap();
     let answer = payload::decode(reply.payload).unwrap();
     assert_eq!(answer["n"], Value::from(1));
@@ -552,7 +556,7 @@ async fn calls_wait_for_a_worker_that_is_away() {
 }
 
 #[tokio::test]
-async fn background_terms_hold_for_workers_too() {
+async fn retries_and_callbacks_work_for_services_of_workers() {
     let node = node().await;
     let flaky = async |ctx: Context| match ctx.attempt() {
         1 => Err(Error::unavailable("NOT_YET", "the first attempt fails")),

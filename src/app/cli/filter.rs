@@ -1,4 +1,4 @@
-//! Which invocations a command is about, by what they have in common.
+//! Filter options of commands: by service, state, reason, time and relation.
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -8,45 +8,45 @@ use crate::codec::proto::v1;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 
-/// What the invocations have in common: all of what is given, one of what is given several times.
+/// A filter. All given options must match; of a repeated option, one value must match.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FilterArgs {
-    /// Of this service; can be given several times.
+    /// Of this service (repeatable).
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
-    /// In this state; can be given several times.
+    /// In this state (repeatable).
     #[arg(long = "state", value_enum, value_name = "STATE")]
     states: Vec<StateArg>,
-    /// Pending for this reason; can be given several times.
+    /// Pending for this reason (repeatable).
     #[arg(long = "pending", value_enum, value_name = "REASON")]
     pending: Vec<PendingArg>,
-    /// Failed for this reason, the last time it was attempted; can be given several times.
+    /// Whose last attempt failed for this reason (repeatable).
     #[arg(long = "failure", value_name = "REASON")]
     failures: Vec<String>,
-    /// Accepted at this instant or later.
+    /// Accepted at or after this time.
     #[arg(long, value_name = "TIME")]
     accepted_after: Option<Timestamp>,
-    /// Accepted before this instant.
+    /// Accepted before this time.
     #[arg(long, value_name = "TIME")]
     accepted_before: Option<Timestamp>,
-    /// Ended at this instant or later.
+    /// Ended at or after this time.
     #[arg(long, value_name = "TIME")]
     ended_after: Option<Timestamp>,
-    /// Ended before this instant.
+    /// Ended before this time.
     #[arg(long, value_name = "TIME")]
     ended_before: Option<Timestamp>,
-    /// Made by this invocation.
+    /// Direct children of this invocation.
     #[arg(long, value_name = "CID")]
     parent: Option<Cid>,
-    /// Made by this invocation, or by one that it made, and so on.
+    /// All descendants of this invocation.
     #[arg(long, value_name = "CID")]
     root: Option<Cid>,
-    /// A member of this group.
+    /// Members of this group.
     #[arg(long, value_name = "CID")]
     group: Option<Cid>,
 }
 
-/// Where an invocation stands.
+/// The state of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum StateArg {
     Pending,
@@ -71,12 +71,12 @@ enum PendingArg {
 }
 
 impl FilterArgs {
-    /// Whether it lets everything through.
+    /// Whether it matches everything.
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// As the contract has it.
+    /// Converts it to its message.
     pub(super) fn filter(self) -> Result<v1::InvocationFilter> {
         for name in &self.services {
             ServiceName::parse(name)?;

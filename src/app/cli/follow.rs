@@ -1,4 +1,4 @@
-//! Showing the events of an invocation as they come: items and the response are data, the rest is for people.
+//! Prints the events of an invocation as they arrive: items and the response as data, everything else as notes.
 
 use super::printer::{Printer, Tone};
 use crate::codec::convert::{
@@ -13,7 +13,7 @@ use crate::model::payload::{Format, Payload};
 use crate::model::value::Value;
 use crate::remote::Client;
 
-/// Follows an invocation to its end. Fails as it failed.
+/// Follows an invocation to its end. Returns its failure, if it fails.
 pub(super) async fn follow(client: &Client, cid: Cid, printer: &Printer) -> Result<()> {
     let mut results = client.results(cid).await?;
     while let Some(response) = results.next().await? {
@@ -24,7 +24,7 @@ pub(super) async fn follow(client: &Client, cid: Cid, printer: &Printer) -> Resu
     Ok(())
 }
 
-/// Shows one event; answers with the outcome if it is the last one.
+/// Prints one event; returns the outcome if it is the last one.
 pub(super) fn show(
     response: v1::StreamResultsResponse,
     cid: Cid,
@@ -33,7 +33,7 @@ pub(super) fn show(
     let attempt = response.attempt;
     let event = response.event?;
     if !matches!(event, Event::Progress(_)) {
-        printer.passed();
+        printer.clear_transient();
     }
     match event {
         Event::Accepted(event) => {
@@ -42,7 +42,9 @@ pub(super) fn show(
         Event::Started(_) => {
             printer.note(Tone::Quiet, &format!("{cid}  started   attempt {attempt}"))
         }
-        Event::Progress(event) => printer.passing(&bar(&event.progress.unwrap_or_default())),
+        Event::Progress(event) => {
+            printer.transient(&progress_bar(&event.progress.unwrap_or_default()))
+        }
         Event::Item(event) => match item(event) {
             Ok(value) => printer.line(&value),
             Err(error) => return Some(Err(error)),
@@ -64,7 +66,7 @@ pub(super) fn show(
     None
 }
 
-fn bar(progress: &v1::Progress) -> String {
+fn progress_bar(progress: &v1::Progress) -> String {
     const WIDTH: usize = 24;
     let Some(fraction) = progress.fraction else {
         return progress.message.clone();
@@ -95,7 +97,7 @@ fn item(event: v1::ItemEvent) -> Result<Value> {
     }
 }
 
-/// The outcome of an invocation that has ended; an error that says where it stands if it has not.
+/// The outcome of an invocation; an error with its state if it has not ended.
 pub(super) fn outcome(invocation: v1::Invocation, cid: Cid) -> Result<Payload> {
     let state = v1::State::try_from(invocation.state).unwrap_or_default();
     let Some(outcome) = invocation.outcome else {
@@ -122,9 +124,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bar_is_as_full_as_the_fraction() {
+    fn the_progress_bar_matches_the_fraction() {
         let at = |fraction| {
-            bar(&v1::Progress {
+            progress_bar(&v1::Progress {
                 fraction: Some(fraction),
                 message: "x".to_owned(),
                 value: None,

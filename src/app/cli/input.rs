@@ -1,4 +1,4 @@
-//! The input of an invocation, as people type it.
+//! The input of an invocation from arguments, a file, or standard input.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -10,27 +10,27 @@ use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload};
 use crate::model::value::{Dict, Value};
 
-/// What a service gets.
+/// Input options.
 #[derive(Args, Debug)]
 pub(super) struct InputArgs {
-    /// Elements of the input. A value that is JSON is read as JSON (`cust_id=1`, `tags=["a"]`, `zip='"01234"'`),
-    /// everything else as text.
+    /// Elements of the input. A value that is valid JSON is parsed as JSON (`cust_id=1`, `tags=["a"]`,
+    /// `zip='"01234"'`), any other value is text.
     #[arg(value_name = "KEY=VALUE", conflicts_with_all = ["json", "file"])]
     elements: Vec<String>,
     #[command(flatten)]
     document: DocumentArgs,
 }
 
-/// An input that is written somewhere.
+/// An input document.
 #[derive(Args, Debug)]
 pub(super) struct DocumentArgs {
-    /// The input as JSON.
+    /// Input as JSON.
     #[arg(long, conflicts_with = "file", value_name = "JSON")]
     json: Option<String>,
-    /// A file that holds the input; `-` is standard input.
+    /// File with the input; `-` is standard input.
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
-    /// What the file is. Default: what its name ends with, and JSON otherwise.
+    /// Format of the file. Default: from its extension, otherwise JSON.
     #[arg(long, value_enum, requires = "file", value_name = "FORMAT")]
     format: Option<DocumentFormat>,
 }
@@ -40,9 +40,9 @@ pub(super) struct DocumentArgs {
 pub(super) enum DocumentFormat {
     /// JSON (RFC 8259).
     Json,
-    /// CSV (RFC 4180), with a header unless the service says otherwise.
+    /// CSV (RFC 4180), with a header unless the service declares none.
     Csv,
-    /// UTF-8 text as it is.
+    /// UTF-8 text.
     Text,
 }
 
@@ -57,7 +57,7 @@ impl DocumentFormat {
 }
 
 impl InputArgs {
-    /// The input, as a document: every digit is kept on its way to the node.
+    /// The input as a JSON document, which keeps every digit of numbers.
     pub(super) fn payload(self) -> Result<Payload> {
         if let Some(document) = self.document.payload()? {
             return Ok(document);
@@ -68,7 +68,7 @@ impl InputArgs {
 }
 
 impl DocumentArgs {
-    /// The document, where there is one.
+    /// The document, if one is given.
     pub(super) fn payload(self) -> Result<Option<Payload>> {
         let (text, format) = match (self.json, self.file) {
             (Some(text), _) => (text.into_bytes(), Format::Json),
@@ -80,7 +80,7 @@ impl DocumentArgs {
             (None, None) => return Ok(None),
         };
         if format == Format::Json {
-            // Found here, it is named by line and column without asking the node.
+            // Report syntax errors with line and column before connecting.
             json::read(&text)?;
         }
         Ok(Some(Payload::Document(text.into(), format)))
@@ -118,7 +118,7 @@ fn elements(elements: &[String]) -> Result<Value> {
                     violations.push(Violation::new(
                         "",
                         "DUPLICATE_KEY",
-                        format!("`{key}` is there twice"),
+                        format!("`{key}` is given twice"),
                     ));
                 }
             }
@@ -134,7 +134,7 @@ fn elements(elements: &[String]) -> Result<Value> {
     Err(Error::violations(reason::REQUEST_INVALID, violations))
 }
 
-/// What is JSON is read as JSON, unless a number would be written otherwise: `1.10` and `1e5` stay what they are.
+/// Parses a value as JSON if it is valid JSON. Numbers that would change when written back (`1.10`, `1e5`) stay text.
 fn element_value(text: &str) -> Value {
     let as_text = || Value::Text(text.to_owned());
     match json::read(text.as_bytes()) {
@@ -153,7 +153,7 @@ mod tests {
     use crate::dict;
 
     #[test]
-    fn what_is_json_is_read_as_json_and_all_else_as_text() {
+    fn valid_json_is_parsed_and_everything_else_is_text() {
         let typed = [
             "a=1", "b=x y", "c=[1,2]", "d=\"7\"", "e=", "f=a=b", "g=true", "h=1.10", "i=1.5",
         ];
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_said_at_once() {
+    fn all_violations_are_reported_together() {
         let error = elements(&["a", "=1", "b=1", "b=2"].map(str::to_owned)).unwrap_err();
         assert_eq!(error.field_violations().len(), 3);
     }

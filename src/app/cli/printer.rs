@@ -1,9 +1,9 @@
-//! What people and programs see. Nothing else prints.
+//! All output of the command line: data on standard output, notes and errors on standard error.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use super::Output;
+use super::args::Output;
 use crate::codec::{json, payload};
 use crate::model::error::{Error, Kind, Result};
 use crate::model::payload::{Format, Payload};
@@ -16,7 +16,7 @@ const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 const RESET: &str = "\x1b[0m";
 
-/// How a note is meant.
+/// The color of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
     Heading,
@@ -25,23 +25,22 @@ pub(super) enum Tone {
     Warning,
 }
 
-/// Writes data to standard output and all else to standard error; colors only where that is a terminal (and `NO_COLOR`
-/// is not set).
+/// Writes data to standard output, and everything else to standard error. Colors need a terminal, and no `NO_COLOR`.
 #[derive(Debug)]
 pub(super) struct Printer {
     output: Output,
-    animated: bool,
+    is_interactive: bool,
 }
 
 #[expect(
     clippy::unused_self,
-    reason = "whoever prints holds the printer, whether or not its settings matter"
+    reason = "all output goes through the printer, whether or not it depends on its settings"
 )]
 impl Printer {
     pub(super) fn new(output: Output) -> Self {
         Self {
             output,
-            animated: io::stderr().is_terminal(),
+            is_interactive: io::stderr().is_terminal(),
         }
     }
 
@@ -49,12 +48,12 @@ impl Printer {
         self.output == Output::Json
     }
 
-    /// Data: one line, or several.
+    /// Prints data, one or more lines.
     pub(super) fn data(&self, text: &str) {
         self.write(text.as_bytes(), b"\n");
     }
 
-    /// A document, byte for byte; a line end is added where it has none.
+    /// Prints a document unchanged; a line end is added if it has none.
     pub(super) fn raw(&self, document: &[u8]) {
         let ends = document.is_empty() || document.ends_with(b"\n");
         self.write(document, if ends { b"" } else { b"\n" });
@@ -67,12 +66,12 @@ impl Printer {
             .and_then(|()| out.write_all(end))
             .and_then(|()| out.flush());
         if let Err(error) = written {
-            // Whoever reads has seen enough: `cidery services | head -1`. There is nobody to tell anything else.
+            // A broken pipe means that the reader has closed it (`cidery services | head -1`): exit quietly.
             std::process::exit(i32::from(error.kind() != io::ErrorKind::BrokenPipe));
         }
     }
 
-    /// A value: indented for people, on one line for programs.
+    /// Prints a value: indented, or on one line as JSON output.
     pub(super) fn value(&self, value: &Value) {
         if self.is_json() {
             self.line(value);
@@ -81,7 +80,7 @@ impl Printer {
         }
     }
 
-    /// A response: a CSV or text document as it is, everything else as a value.
+    /// Prints a response: a CSV or text document unchanged, everything else as a value.
     pub(super) fn payload(&self, payload: Payload) -> Result<()> {
         match payload {
             Payload::Document(bytes, Format::Csv | Format::Text) => self.raw(&bytes),
@@ -90,12 +89,12 @@ impl Printer {
         Ok(())
     }
 
-    /// A value on one line.
+    /// Prints a value on one line.
     pub(super) fn line(&self, value: &Value) {
         self.data(&json::write(value).unwrap_or_else(|error| error.to_string()));
     }
 
-    /// Rows under headings, each column as wide as its widest cell.
+    /// Prints a table. Each column is as wide as its widest cell.
     pub(super) fn table<const N: usize>(&self, headings: [&str; N], rows: &[[String; N]]) {
         let mut widths = headings.map(str::len);
         for row in rows {
@@ -118,7 +117,7 @@ impl Printer {
         self.data(&lines.join("\n"));
     }
 
-    /// Something for people.
+    /// Prints a note to standard error.
     pub(super) fn note(&self, tone: Tone, text: &str) {
         let color = match tone {
             Tone::Heading => BOLD,
@@ -130,30 +129,30 @@ impl Printer {
         let _ = writeln!(err, "{color}{text}{RESET}");
     }
 
-    /// A line that the next one replaces, on a terminal; nothing elsewhere.
-    pub(super) fn passing(&self, text: &str) {
-        if self.animated {
+    /// Prints a line that the next one overwrites, on a terminal only.
+    pub(super) fn transient(&self, text: &str) {
+        if self.is_interactive {
             let mut err = anstream::stderr().lock();
             let _ = write!(err, "\r\x1b[2K{DIM}{text}{RESET}");
             let _ = err.flush();
         }
     }
 
-    /// Removes the passing line.
-    pub(super) fn passed(&self) {
-        if self.animated {
+    /// Clears the transient line.
+    pub(super) fn clear_transient(&self) {
+        if self.is_interactive {
             let mut err = anstream::stderr().lock();
             let _ = write!(err, "\r\x1b[2K");
         }
     }
 
-    /// An error: what went wrong, where, and what to do next. Answers with the exit code.
+    /// Prints an error with its causes, violations and a hint. Returns the exit code.
     pub(super) fn fail(&self, error: &Error) -> ExitCode {
         let mut err = anstream::stderr().lock();
         let _ = writeln!(err, "{RED}error{RESET}: {error} ({})", error.reason());
         let mut cause = std::error::Error::source(error);
         while let Some(source) = cause {
-            let _ = writeln!(err, "  because: {source}");
+            let _ = writeln!(err, "  caused by: {source}");
             cause = source.source();
         }
         for violation in error.field_violations() {
@@ -169,21 +168,21 @@ impl Printer {
     }
 }
 
-/// What to do next.
+/// What the user can do about an error.
 fn hint(error: &Error) -> Option<&'static str> {
     match (error.reason(), error.kind()) {
-        ("CONNECT_FAILED", _) => {
-            Some("start a node with `cidery serve`, or name another one with `--node HOST:PORT`")
-        }
+        ("CONNECT_FAILED", _) => Some(
+            "start a node with `cidery serve`, or give the address of another one with `--node HOST:PORT`",
+        ),
         ("BIND_FAILED", _) => {
-            Some("another process may use the address: choose one with `--listen`")
+            Some("another process may use the address; choose another one with `--listen`")
         }
-        ("SERVICE_UNKNOWN", _) => Some("`cidery services` lists the services there are"),
-        ("DEADLINE_EXCEEDED", _) => Some("give it more time with `--timeout`, or use `--async`"),
+        ("SERVICE_UNKNOWN", _) => Some("`cidery services` lists all services"),
+        ("DEADLINE_EXCEEDED", _) => Some("use a longer `--timeout`, or `--async`"),
         ("CID_UNKNOWN", _) => {
-            Some("results are kept by the node that accepted them; check `--node`")
+            Some("results are stored on the node that accepted the invocation; check `--node`")
         }
-        (_, Kind::ResourceExhausted) if error.is_retryable() => Some("try again in a moment"),
+        (_, Kind::ResourceExhausted) if error.is_retryable() => Some("retry later"),
         _ => None,
     }
 }

@@ -1,9 +1,9 @@
-//! A test kit: a whole node in memory whose clock the test moves, and a handler without any node.
+//! A test kit: a whole node in memory with a manual clock, and handlers without a node.
 //!
 //! ```
 //! use std::time::Duration;
 //!
-//! use cidery::service::{Call, Start};
+//! use cidery::model::call::{Call, Start};
 //! use cidery::testing::{Run, TestNode};
 //! use cidery::{Context, Node, Result, dict};
 //!
@@ -14,20 +14,20 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<()> {
-//! // The handler alone: the test answers for the services that it invokes.
-//! let ran = Run::of(greet)?
+//! // The handler alone, with a mock response for the service that it invokes.
+//! let result = Run::of(greet)?
 //!     .answer("crm.lookup", |_| Ok(dict! { "name": "Ann" }.into()))
 //!     .run(dict! {})
 //!     .await;
-//! assert_eq!(ran.response()?.parse::<String>()?, "hello Ann");
+//! assert_eq!(result.response()?.parse::<String>()?, "hello Ann");
 //!
-//! // A whole node: what is due in an hour begins once the clock is moved.
+//! // A whole node: an invocation that is due in an hour starts when the clock is advanced.
 //! let lookup = async || dict! { "name": "Ann" };
 //! let builder = Node::builder().service("greet", greet).service("crm.lookup", lookup);
 //! let node = TestNode::start(builder).await?;
 //! let hour = Duration::from_secs(3_600);
 //! let mut call = Call::new("greet", dict! {});
-//! call.background().start = Some(Start::After(hour));
+//! call.durable().start = Some(Start::After(hour));
 //! let cid = node.client().invoke_async(call).await?.cid;
 //! node.clock().advance(hour);
 //! assert_eq!(node.outcome(cid).await?.parse::<String>()?, "hello Ann");
@@ -39,7 +39,7 @@ mod platform;
 mod run;
 mod test_node;
 
-pub use self::platform::Asked;
-pub use self::run::{Ran, Run};
+pub use self::platform::PlatformCall;
+pub use self::run::{Run, RunResult};
 pub use self::test_node::TestNode;
 pub use crate::engine::clock::ManualClock;

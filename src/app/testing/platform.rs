@@ -1,4 +1,4 @@
-//! The platform of a handler that runs without one: the test answers, and reads what was asked.
+//! A mock platform for handlers under test: returns mock responses, and records the calls of the handler.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,61 +17,61 @@ use crate::model::token::Token;
 use crate::model::value::Value;
 use crate::service::{BoxFuture, KnownService, Platform};
 
-type Answer = Box<dyn Fn(Value) -> Result<Value> + Send + Sync>;
+type MockService = Box<dyn Fn(Value) -> Result<Value> + Send + Sync>;
 
-/// What a handler asked of the platform.
+/// A call of the platform by a handler.
 #[derive(Clone, Debug)]
-pub enum Asked {
-    /// It invoked a service and waited.
-    Invoked(Call),
-    /// It had a service run in the background.
-    Accepted(Call),
-    /// It had many services run in the background at once; what they came to is what the test answers for them.
-    Batch(Batch),
-    /// It emitted an item.
+pub enum PlatformCall {
+    /// A synchronous invocation.
+    Invoke(Call),
+    /// An asynchronous invocation.
+    InvokeAsync(Call),
+    /// A batch of asynchronous invocations. Their outcomes are the mock responses.
+    InvokeBatch(Batch),
+    /// An emitted item.
     Item(Value),
-    /// It showed a sign of life.
+    /// Reported progress.
     Progress(Progress),
 }
 
-/// Answers for services, and remembers.
+/// A platform with mock services that records all calls.
 #[derive(Default)]
 pub(super) struct TestPlatform {
-    answers: HashMap<String, Answer>,
-    asked: Mutex<Vec<Asked>>,
-    later: OnceLock<Token>,
+    mocks: HashMap<String, MockService>,
+    calls: Mutex<Vec<PlatformCall>>,
+    completion_token: OnceLock<Token>,
     groups: Mutex<HashMap<Cid, Outcomes>>,
 }
 
-/// What the members of a group came to.
+/// The outcomes of the members of a group.
 type Outcomes = Vec<(Cid, Outcome)>;
 
 impl fmt::Debug for TestPlatform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.answers.keys().collect();
+        let names: Vec<_> = self.mocks.keys().collect();
         f.debug_struct("TestPlatform")
-            .field("answers", &names)
+            .field("mocks", &names)
             .finish_non_exhaustive()
     }
 }
 
 impl TestPlatform {
-    pub(super) fn answer(&mut self, service: &str, answer: Answer) {
-        self.answers.insert(service.to_owned(), answer);
+    pub(super) fn answer(&mut self, service: &str, mock: MockService) {
+        self.mocks.insert(service.to_owned(), mock);
     }
 
-    /// What was asked, in order.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    /// The recorded calls, in order.
+    pub(super) fn calls(&self) -> Vec<PlatformCall> {
         self.log().clone()
     }
 
-    fn log(&self) -> MutexGuard<'_, Vec<Asked>> {
+    fn log(&self) -> MutexGuard<'_, Vec<PlatformCall>> {
         // Every change is one push.
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, asked: Asked) {
-        self.log().push(asked);
+    fn record(&self, call: PlatformCall) {
+        self.log().push(call);
     }
 
     fn groups(&self) -> MutexGuard<'_, HashMap<Cid, Outcomes>> {
@@ -81,15 +81,15 @@ impl TestPlatform {
 
     fn reply(&self, call: Call) -> Result<Reply> {
         let outcome = self.outcome(&call);
-        self.note(Asked::Invoked(call));
+        self.record(PlatformCall::Invoke(call));
         outcome
     }
 
     fn outcome(&self, call: &Call) -> Result<Reply> {
-        let answer = self.answers.get(&*call.service).ok_or_else(|| {
+        let answer = self.mocks.get(&*call.service).ok_or_else(|| {
             let name = &call.service;
             let message =
-                format!("the test does not answer for `{name}`: add `.answer(\"{name}\", ..)`");
+                format!("there is no mock response for `{name}`: add `.answer(\"{name}\", ..)`");
             Error::not_found(reason::SERVICE_UNKNOWN, message)
         })?;
         Ok(Payload::Value(answer(payload::decode(call.input.clone())?)?).into())
@@ -103,7 +103,7 @@ impl Platform for TestPlatform {
 
     fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
         let cid = call.cid.unwrap_or_else(Cid::new);
-        self.note(Asked::Accepted(call));
+        self.record(PlatformCall::InvokeAsync(call));
         Box::pin(std::future::ready(Ok(Accepted {
             cid,
             already_accepted: false,
@@ -124,7 +124,7 @@ impl Platform for TestPlatform {
         let outcomes = batch.calls.iter().map(|call| self.outcome(call));
         let outcomes = accepted.members.iter().copied().zip(outcomes).collect();
         self.groups().insert(accepted.cid, outcomes);
-        self.note(Asked::Batch(batch));
+        self.record(PlatformCall::InvokeBatch(batch));
         Box::pin(std::future::ready(Ok(accepted)))
     }
 
@@ -141,11 +141,11 @@ impl Platform for TestPlatform {
     }
 
     fn progress(&self, progress: Progress) {
-        self.note(Asked::Progress(progress));
+        self.record(PlatformCall::Progress(progress));
     }
 
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>> {
-        let emitted = payload::decode(item).map(|item| self.note(Asked::Item(item)));
+        let emitted = payload::decode(item).map(|item| self.record(PlatformCall::Item(item)));
         Box::pin(std::future::ready(emitted))
     }
 
@@ -154,16 +154,16 @@ impl Platform for TestPlatform {
     }
 
     fn answer_later(&self, token: Token) -> Result<()> {
-        let _ = self.later.set(token);
+        let _ = self.completion_token.set(token);
         Ok(())
     }
 
     fn answers_later(&self) -> Option<Token> {
-        self.later.get().copied()
+        self.completion_token.get().copied()
     }
 
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>> {
-        let known = self.answers.keys().filter_map(|name| {
+        let known = self.mocks.keys().filter_map(|name| {
             Some(KnownService {
                 name: ServiceName::parse(name).ok()?,
                 description: String::new(),
@@ -175,5 +175,5 @@ impl Platform for TestPlatform {
     }
 }
 
-/// Shared with the context that the handler gets.
+/// Shared between the test and the context of the handler.
 pub(super) type Shared = Arc<TestPlatform>;

@@ -1,4 +1,4 @@
-//! A handler without any node: its input is checked, its hooks run, its output is checked.
+//! Runs a handler without a node, with its hooks, and with validation of input and output.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::platform::{Asked, Shared, TestPlatform};
+use super::platform::{PlatformCall, Shared, TestPlatform};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::{InReplyTo, Progress};
@@ -17,9 +17,9 @@ use crate::service::{
     CatchUnwind, Context, Definition, Handler, InvocationInfo, Platform as _, Response, States, run,
 };
 
-/// A run of a handler, under construction.
+/// Builds a run of a handler.
 #[derive(Debug)]
-#[must_use = "nothing runs before `run` is called"]
+#[must_use = "the handler runs only when `run` is called"]
 pub struct Run {
     definition: Definition,
     platform: TestPlatform,
@@ -34,29 +34,29 @@ pub struct Run {
     in_reply_to: Option<InReplyTo>,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
-pub struct Ran {
+pub struct RunResult {
     cid: Cid,
     outcome: Result<Reply>,
     platform: Shared,
 }
 
 impl Run {
-    /// Runs a handler.
+    /// Creates a run of a handler.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` where its types declare what is wrong in itself.
+    /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` where its types have an invalid declaration.
     pub fn of<Args>(handler: impl Handler<Args>) -> Result<Self> {
         Self::define(Definition::new("test.handler", handler)?)
     }
 
-    /// Runs the handler of a service, with its declaration and its hooks.
+    /// Creates a run of the handler of a service, with its declaration and hooks.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` where the declaration is wrong in itself.
+    /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` where the declaration is invalid.
     pub fn define(definition: Definition) -> Result<Self> {
         Ok(Self {
             definition: definition.prepared()?,
@@ -73,8 +73,8 @@ impl Run {
         })
     }
 
-    /// Answers for a service that the handler invokes. Where there is no answer it is told that there is no such
-    /// service; what is to run in the background needs none.
+    /// Adds a mock response for a service that the handler invokes. A synchronous invocation without one fails with
+    /// `SERVICE_UNKNOWN`; asynchronous invocations need none.
     pub fn answer(
         mut self,
         service: &str,
@@ -84,65 +84,65 @@ impl Run {
         self
     }
 
-    /// Adds something that the handler gets as `State<T>`.
+    /// Adds a value that the handler extracts as `State<T>`.
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Self {
         self.states.insert(state);
         self
     }
 
-    /// Adds a key to the metadata.
+    /// Adds an entry to the metadata.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.insert(key, value);
         self
     }
 
-    /// The CID. Default: one is made.
+    /// Sets the CID. Default: a generated one.
     pub fn cid(mut self, cid: Cid) -> Self {
         self.cid = cid;
         self
     }
 
-    /// The number of the attempt. Default: 1.
+    /// Sets the number of the attempt. Default: 1.
     pub fn attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
         self
     }
 
-    /// How long the handler has. Default: there is no deadline.
+    /// Sets the timeout. Default: none.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// The last progress of the attempt before.
+    /// Sets the last progress of the previous attempt.
     pub fn last_progress(mut self, progress: Progress) -> Self {
         self.last_progress = Some(progress);
         self
     }
 
-    /// Runs it as a callback.
+    /// Runs the handler as a callback.
     pub fn in_reply_to(mut self, reply: InReplyTo) -> Self {
         self.in_reply_to = Some(reply);
         self
     }
 
-    /// Runs it as part of a synchronous call. Default: in the background.
+    /// Runs the handler as a synchronous invocation. Default: asynchronous.
     pub fn synchronous(mut self) -> Self {
         self.asynchronous = false;
         self
     }
 
-    /// Asks the handler to stop when this token fires.
+    /// Cancels the handler when this token fires.
     pub fn cancelled_by(mut self, token: CancellationToken) -> Self {
         self.cancelled = token;
         self
     }
 
-    /// Runs it.
-    pub async fn run(self, input: impl Into<Payload>) -> Ran {
+    /// Runs the handler.
+    pub async fn run(self, input: impl Into<Payload>) -> RunResult {
         let platform: Shared = Arc::new(self.platform);
         let cid = self.cid;
-        let facts = InvocationInfo {
+        let info = InvocationInfo {
             cid,
             service: self.definition.name().clone(),
             attempt: self.attempt,
@@ -160,12 +160,12 @@ impl Run {
             self.definition.check_states(&self.states, "test")?;
             let input = self.definition.admit(input.into())?.input;
             let states = Arc::new(self.states);
-            let context = Context::new(facts, self.cancelled, Arc::clone(&platform) as _, states);
+            let context = Context::new(info, self.cancelled, Arc::clone(&platform) as _, states);
             let (handler, _) = run(&Arc::new(self.definition), &[], context, input);
             CatchUnwind(handler).await
         };
         let outcome = outcome.await;
-        Ran {
+        RunResult {
             cid,
             outcome,
             platform,
@@ -173,34 +173,37 @@ impl Run {
     }
 }
 
-impl Ran {
+impl RunResult {
     /// The response.
     ///
     /// # Errors
     ///
-    /// How it failed: by itself, or because the input or the output does not fit the declaration.
+    /// The failure of the handler, or of the validation of its input or output.
     pub fn response(&self) -> Result<Response> {
         Response::new(self.cid, self.outcome.clone()?)
     }
 
-    /// Whether it answered "later".
+    /// Whether the handler deferred its outcome to an async completion ("later").
     #[must_use]
     pub fn answers_later(&self) -> bool {
         self.platform.answers_later().is_some()
     }
 
-    /// What it asked of the platform, in order.
+    /// The calls of the platform that the handler made, in order.
     #[must_use]
-    pub fn asked(&self) -> Vec<Asked> {
-        self.platform.asked()
+    pub fn calls(&self) -> Vec<PlatformCall> {
+        self.platform.calls()
     }
 
-    /// The items that it emitted.
+    /// The items that the handler emitted.
     #[must_use]
     pub fn items(&self) -> Vec<Value> {
-        let items = self.asked().into_iter().filter_map(|asked| match asked {
-            Asked::Item(item) => Some(item),
-            Asked::Invoked(_) | Asked::Accepted(_) | Asked::Batch(_) | Asked::Progress(_) => None,
+        let items = self.calls().into_iter().filter_map(|call| match call {
+            PlatformCall::Item(item) => Some(item),
+            PlatformCall::Invoke(_)
+            | PlatformCall::InvokeAsync(_)
+            | PlatformCall::InvokeBatch(_)
+            | PlatformCall::Progress(_) => None,
         });
         items.collect()
     }

@@ -1,4 +1,4 @@
-//! A whole node for a test.
+//! A node for tests: in memory, on a free port, with a manual clock.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -10,12 +10,12 @@ use crate::model::id::Cid;
 use crate::remote::Client;
 use crate::service::Response;
 
-/// How long an outcome is waited for: on a clock that stands still nothing that is due later ever comes.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout of waiting for an outcome: with a stopped clock, a delayed invocation never starts.
+const OUTCOME_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A node that keeps everything in memory, listens on a free port of 127.0.0.1, and whose clock the test moves.
+/// A node with the in-memory store, a free port on 127.0.0.1, and a manual clock.
 ///
-/// Dropped, it ends with the test's runtime; [`stop`](Self::stop) ends it in order.
+/// When dropped, it ends with the runtime of the test; [`stop`](Self::stop) stops it gracefully.
 #[derive(Debug)]
 pub struct TestNode {
     node: NodeHandle,
@@ -25,7 +25,7 @@ pub struct TestNode {
 }
 
 impl TestNode {
-    /// Starts it. What the builder says of the address and the clock does not count.
+    /// Starts the node. The address and the clock of the builder are ignored.
     ///
     /// # Errors
     ///
@@ -37,9 +37,9 @@ impl TestNode {
             .listen((Ipv4Addr::LOCALHOST, 0).into())
             .start()
             .await?;
-        let address = node.address().ok_or_else(|| {
-            Error::internal(reason::BIND_FAILED, "a node that listens has an address")
-        })?;
+        let address = node
+            .address()
+            .ok_or_else(|| Error::internal(reason::BIND_FAILED, "the node has no address"))?;
         Ok(Self {
             client: Client::connect(&address.to_string()).await?,
             node,
@@ -48,50 +48,55 @@ impl TestNode {
         })
     }
 
-    /// A client of it, over gRPC.
+    /// A gRPC client of the node.
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The node, without gRPC.
+    /// The handle of the node, without gRPC.
     #[must_use]
     pub fn node(&self) -> &NodeHandle {
         &self.node
     }
 
-    /// Where it listens, for workers and clients of any language.
+    /// The address of the node, for workers and clients in any language.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its clock.
+    /// The clock of the node.
     #[must_use]
     pub fn clock(&self) -> &ManualClock {
         &self.clock
     }
 
-    /// The response of an invocation in the background, once it has ended: at most 10 s from now.
+    /// Waits for the end of an asynchronous invocation, at most 10 s, and returns its response.
     ///
     /// # Errors
     ///
-    /// How it failed; `NOT_FOUND` / `CID_UNKNOWN`; `DEADLINE_EXCEEDED` where it has not ended: it may be due later, by
-    /// the clock that the test moves.
+    /// The failure of the invocation; `NOT_FOUND` / `CID_UNKNOWN`; `DEADLINE_EXCEEDED` where it has not ended, for
+    /// example because it is due later by the manual clock.
     pub async fn outcome(&self, cid: Cid) -> Result<Response> {
-        let found = self.node.invoker().find(cid, PATIENCE).await?.invocation;
+        let found = self
+            .node
+            .invoker()
+            .find(cid, OUTCOME_TIMEOUT)
+            .await?
+            .invocation;
         match found.outcome() {
             Some(outcome) => Response::new(cid, outcome?),
             None => {
                 let (state, due, now) = (found.shown_state(), found.due, self.clock.now());
                 let message =
-                    format!("{cid} has not ended: {state:?}, due at {due}, and it is {now}");
+                    format!("{cid} has not ended: {state:?}, due at {due}, the time is {now}");
                 Err(Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message))
             }
         }
     }
 
-    /// Stops it in order.
+    /// Stops the node gracefully.
     pub async fn stop(self) {
         self.node.stop().await;
     }

@@ -1,9 +1,9 @@
-//! Events of invocations, as result streams carry them.
+//! Events of result streams, and progress.
 
-use super::{
-    PayloadOneof as _, failure_from_proto, failure_to_proto, format_of, metadata_to_proto,
-    reply_from_proto, timestamp_to_proto,
-};
+use super::failure::{failure_from_proto, failure_to_proto};
+use super::metadata::metadata_to_proto;
+use super::payload::{PayloadOneof as _, format_of, reply_from_proto};
+use super::time::timestamp_to_proto;
 use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::stream_results_response::Event as Proto;
@@ -13,7 +13,7 @@ use crate::model::id::Cid;
 use crate::model::invocation::{Event, EventKind, Outcome, Progress};
 use crate::model::payload::{Format, Payload, Reply};
 
-/// An event, as the contract writes it.
+/// Converts an event to the contract's form.
 ///
 /// # Errors
 ///
@@ -56,11 +56,11 @@ pub fn event_to_proto(cid: Cid, event: &Event) -> Result<v1::StreamResultsRespon
     })
 }
 
-/// The outcome that an event carries, if it is the end.
+/// Converts a terminal event to the outcome that it carries; `None` for every other event.
 ///
 /// # Errors
 ///
-/// What is wrong with the event.
+/// `INVALID_ARGUMENT` for a malformed output.
 pub fn outcome_from_proto(event: Proto) -> Result<Option<Outcome>> {
     let failed =
         |failure: Option<v1::Failure>| Err(failure_from_proto(failure.unwrap_or_default()));
@@ -82,7 +82,7 @@ pub fn outcome_from_proto(event: Proto) -> Result<Option<Outcome>> {
     }))
 }
 
-/// What a follower is told of a CID that is not stored.
+/// The event that a result stream sends for a CID that is not stored.
 #[must_use]
 pub fn not_found_to_proto(cid: &str, error: &Error) -> v1::StreamResultsResponse {
     v1::StreamResultsResponse {
@@ -115,7 +115,7 @@ fn succeeded_to_proto(reply: Reply) -> Result<v1::SucceededEvent> {
     })
 }
 
-/// Progress, as the contract writes it.
+/// Converts progress to the contract's form.
 ///
 /// # Errors
 ///
@@ -132,7 +132,7 @@ pub fn progress_to_proto(progress: &Progress) -> Result<v1::Progress> {
     })
 }
 
-/// Progress, as a worker or a node wrote it.
+/// Converts progress of a message.
 ///
 /// # Errors
 ///

@@ -1,13 +1,13 @@
-//! Failures inside of messages: outcomes, events, results of workers.
+//! Failures inside messages: outcomes, events, results of workers.
 
 use std::time::Duration;
 
-use super::duration_to_proto;
+use super::time::duration_to_proto;
 use crate::codec::proto::v1;
 use crate::codec::status;
 use crate::model::error::{Error, Kind};
 
-/// A failure, as the contract writes it.
+/// Converts an error to the contract's form.
 #[must_use]
 pub fn failure_to_proto(error: &Error) -> v1::Failure {
     v1::Failure {
@@ -20,7 +20,7 @@ pub fn failure_to_proto(error: &Error) -> v1::Failure {
     }
 }
 
-/// A failure, as a worker or a node wrote it.
+/// Converts a failure of a message to an error.
 #[must_use]
 pub fn failure_from_proto(failure: v1::Failure) -> Error {
     let kind = Kind::from_grpc_code(failure.code).unwrap_or(Kind::Unknown);
@@ -46,17 +46,17 @@ mod tests {
     use crate::model::error::Violation;
 
     #[test]
-    fn a_failure_comes_back_as_it_went() {
-        let error = Error::aborted("LOST_RACE", "another one was faster")
+    fn a_failure_survives_a_round_trip() {
+        let error = Error::aborted("LOST_RACE", "another request won the race")
             .with_retryable(true)
             .with_retry_after(Duration::from_secs(3))
             .with_violation(Violation::new("/a", "WRONG", "is wrong"));
-        let again = failure_from_proto(failure_to_proto(&error));
-        assert_eq!(again.kind(), error.kind());
-        assert_eq!(again.reason(), error.reason());
-        assert_eq!(again.message(), error.message());
-        assert_eq!(again.retryable_mark(), Some(true));
-        assert_eq!(again.retry_after(), error.retry_after());
-        assert_eq!(again.field_violations(), error.field_violations());
+        let decoded = failure_from_proto(failure_to_proto(&error));
+        assert_eq!(decoded.kind(), error.kind());
+        assert_eq!(decoded.reason(), error.reason());
+        assert_eq!(decoded.message(), error.message());
+        assert_eq!(decoded.retryable_mark(), Some(true));
+        assert_eq!(decoded.retry_after(), error.retry_after());
+        assert_eq!(decoded.field_violations(), error.field_violations());
     }
 }

@@ -1,15 +1,16 @@
-//! Stored invocations, as `GetInvocation` answers with them.
+//! Stored invocations, as `GetInvocation` and `ListInvocations` return them.
 
-use super::{
-    PayloadOneof as _, failure_to_proto, format_of, metadata_to_proto, progress_to_proto,
-    timestamp_to_proto,
-};
+use super::event::progress_to_proto;
+use super::failure::failure_to_proto;
+use super::metadata::metadata_to_proto;
+use super::payload::{PayloadOneof as _, format_of};
+use super::time::timestamp_to_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result};
 use crate::model::id::texts;
 use crate::model::invocation::{EventKind, Group, Invocation, Outcome, State};
 
-/// A state, as the contract writes it.
+/// Converts a state to the contract's form.
 #[must_use]
 pub fn state_to_proto(state: State) -> v1::State {
     match state {
@@ -22,7 +23,7 @@ pub fn state_to_proto(state: State) -> v1::State {
     }
 }
 
-/// An invocation, as the contract writes it; `full` adds the input and the attempts.
+/// Converts an invocation to the contract's form; `full` adds the input and the attempts.
 ///
 /// # Errors
 ///
@@ -40,7 +41,7 @@ pub fn invocation_to_proto(
             cancel_requested: true
         }
     );
-    // Its attempt is under way: it is counted once it has ended.
+    // The current attempt is counted in `attempts` only when it ends.
     let waiting_for_completion = invocation.waits_for_completion();
     Ok(v1::Invocation {
         cid: request.cid.to_string(),
@@ -133,7 +134,7 @@ fn input_to_proto(invocation: &Invocation) -> Result<v1::Input> {
     })
 }
 
-/// Each attempt begins with a `Started` event and ends with the event that follows it, items aside.
+/// Rebuilds the attempts: each begins with a `Started` event and ends with the next event that is not an item.
 fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
     let mut attempts: Vec<v1::Attempt> = Vec::new();
     for event in &invocation.events {

@@ -1,90 +1,43 @@
-//! The model to the messages of the contract, and back. Disk, wire and domain types stay three types.
+//! Conversions between the model and the messages of the contract. Stored, transmitted and domain types stay separate.
 
+mod batch;
+mod declaration;
 mod event;
 mod failure;
+mod field;
+mod filter;
 mod invocation;
+mod metadata;
+mod options;
 mod payload;
+mod request;
 mod sio;
+mod time;
 
-use std::collections::HashMap;
-use std::time::Duration;
-
-use jiff::Timestamp;
-
+pub use self::batch::{accepted_group_from_proto, batch_from_proto, batch_to_proto};
+pub use self::declaration::{declaration_from_proto, declaration_hash, declaration_to_proto};
 pub use self::event::{
     event_to_proto, not_found_to_proto, outcome_from_proto, progress_from_proto, progress_to_proto,
 };
 pub use self::failure::{failure_from_proto, failure_to_proto};
+pub use self::field::{
+    enum_from_proto, page_size_from_proto, parse_optional_cid, parse_required_cid, text_from_proto,
+};
+pub use self::filter::filter_from_proto;
 pub use self::invocation::{invocation_to_proto, state_to_proto};
+pub use self::metadata::{metadata_from_proto, metadata_to_proto};
+pub use self::options::{
+    retry_policy_from_proto, retry_policy_to_proto, service_options_from_proto,
+    service_options_to_proto,
+};
 pub use self::payload::{
-    PayloadOneof, format_from_proto, format_of, format_to_proto, reply_from_proto,
+    PayloadOneof, document_format_from_proto, format_from_proto, format_of, format_to_proto,
+    input_from_proto, payload_to_proto, reply_from_proto,
+};
+pub use self::request::{
+    accepted_from_proto, async_call_from_proto, async_call_to_proto, call_from_proto, call_to_proto,
 };
 pub use self::sio::{sio_from_proto, sio_to_proto};
-use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::metadata::Metadata;
-
-/// An instant, as the contract writes it.
-#[must_use]
-pub fn timestamp_to_proto(time: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: time.as_second(),
-        nanos: time.subsec_nanosecond(),
-    }
-}
-
-/// An instant, as a caller wrote it; `None` outside of what a [`Timestamp`] holds.
-#[must_use]
-pub fn timestamp_from_proto(time: &prost_types::Timestamp) -> Option<Timestamp> {
-    Timestamp::new(time.seconds, time.nanos).ok()
-}
-
-/// A duration, as the contract writes it.
-#[must_use]
-pub fn duration_to_proto(duration: Duration) -> prost_types::Duration {
-    prost_types::Duration::try_from(duration).unwrap_or(prost_types::Duration {
-        seconds: i64::MAX,
-        nanos: 0,
-    })
-}
-
-/// A duration, as a caller wrote it.
-///
-/// # Errors
-///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID` for a negative one.
-pub fn duration_from_proto(
-    field: &str,
-    duration: Option<prost_types::Duration>,
-) -> Result<Option<Duration>> {
-    duration
-        .map(|duration| {
-            Duration::try_from(duration).map_err(|_| {
-                let violation = Violation::new(field, "NEGATIVE", "a duration is not negative");
-                Error::violations(reason::REQUEST_INVALID, vec![violation])
-            })
-        })
-        .transpose()
-}
-
-/// Metadata, as the contract writes it.
-#[must_use]
-pub fn metadata_to_proto(metadata: &Metadata) -> HashMap<String, String> {
-    metadata
-        .iter()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
-}
-
-/// Metadata, as a caller wrote it.
-///
-/// # Errors
-///
-/// `INVALID_ARGUMENT` / `METADATA_TOO_LARGE` above its limit.
-pub fn metadata_from_proto(metadata: HashMap<String, String>) -> Result<Metadata> {
-    if metadata.is_empty() {
-        return Ok(Metadata::new());
-    }
-    let metadata = Metadata::from(metadata);
-    metadata.check()?;
-    Ok(metadata)
-}
+pub use self::time::{
+    duration_from_proto, duration_to_proto, timestamp_from_proto, timestamp_to_proto,
+};

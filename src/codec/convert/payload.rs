@@ -1,28 +1,28 @@
-//! Payloads: every message of the contract that carries one has the same `oneof`.
+//! Payloads and their formats. Every message of the contract that carries a payload has the same `oneof`.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::metadata_from_proto;
+use super::metadata::metadata_from_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload, Reply};
 
-/// A `oneof` of `payload`, `value` and `document`, whatever message it is in.
+/// The `oneof` of `payload`, `value` and `document` of one message.
 pub trait PayloadOneof: Sized {
-    /// Makes the member for a payload. What is a value in memory has to be encoded first.
+    /// Converts a payload to a member of the `oneof`.
     ///
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `VALUE_INVALID` for values that cannot be encoded.
     fn from_payload(payload: Payload) -> Result<Self>;
 
-    /// Takes the payload out; `None` for another member. `format` is the format of a document.
+    /// Converts the member to a payload; `None` for a member that is not one. `format` is the format of a document.
     fn into_payload(self, format: Format) -> Option<Payload>;
 }
 
-/// Encodes what is a value in memory.
+/// Encodes a payload that is a value in memory.
 fn encoded(payload: Payload) -> Result<Payload> {
     match payload {
         Payload::Value(_) => crate::codec::payload::encode(payload, Format::Dict),
@@ -75,7 +75,7 @@ impl PayloadOneof for v1::dispatch_item::Item {
         Ok(match encoded(payload)? {
             Payload::Any(bytes) => Self::Value(bytes),
             Payload::Struct(bytes) => Self::Payload(bytes),
-            // There is no other form for one: its text, or its bytes.
+            // An item has no member for documents: the document is decoded.
             document @ Payload::Document(..) => {
                 let value = crate::codec::payload::decode(document)?;
                 Self::Value(crate::codec::struct_pb::encode_value(&value)?)
@@ -92,7 +92,7 @@ impl PayloadOneof for v1::dispatch_item::Item {
     }
 }
 
-/// The format of a payload, as the contract writes it.
+/// The format of a payload, in the contract's form.
 #[must_use]
 pub fn format_of(payload: &Payload) -> v1::DataFormat {
     match payload {
@@ -101,7 +101,7 @@ pub fn format_of(payload: &Payload) -> v1::DataFormat {
     }
 }
 
-/// A format, as the contract writes it.
+/// Converts a format to the contract's form.
 #[must_use]
 pub fn format_to_proto(format: Format) -> v1::DataFormat {
     match format {
@@ -112,11 +112,11 @@ pub fn format_to_proto(format: Format) -> v1::DataFormat {
     }
 }
 
-/// A format, as a caller wrote it; `None` where it was left out.
+/// Converts an optional format. `field` is the path of a violation.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `FORMAT_INVALID` for a number that is none.
+/// `INVALID_ARGUMENT` / `FORMAT_INVALID` for an unknown number.
 pub fn format_from_proto(field: &str, format: i32) -> Result<Option<Format>> {
     match v1::DataFormat::try_from(format) {
         Ok(v1::DataFormat::Unspecified) => Ok(None),
@@ -132,17 +132,66 @@ pub fn format_from_proto(field: &str, format: i32) -> Result<Option<Format>> {
     }
 }
 
-/// What a service answered, as responses and events have it. A document without a format is JSON.
+/// Converts the format of a document; JSON where none is given.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `FORMAT_INVALID` for a format that is not known; what is wrong with the metadata.
+/// `INVALID_ARGUMENT` / `FORMAT_INVALID`.
+pub fn document_format_from_proto(data_format: i32) -> Result<Format> {
+    let format = format_from_proto("/data_format", data_format)?;
+    Ok(format.unwrap_or(Format::Json))
+}
+
+/// Converts the input of a request. The engine checks it against the declaration.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `FORMAT_INVALID` for an unknown format, or one that does not fit the member.
+pub fn input_from_proto<O: PayloadOneof>(input: Option<O>, data_format: i32) -> Result<Payload> {
+    let format = format_from_proto("/data_format", data_format)?;
+    let payload = input
+        .and_then(|input| input.into_payload(format.unwrap_or(Format::Json)))
+        .unwrap_or(Payload::empty());
+    let mismatch = match (&payload, format) {
+        (Payload::Document(..), Some(Format::Dict)) => {
+            Some("a document is JSON, CSV or text; a dict is sent as `payload`")
+        }
+        (Payload::Struct(_) | Payload::Any(_), Some(Format::Csv | Format::Text)) => {
+            Some("CSV and text are sent as `document`")
+        }
+        _ => None,
+    };
+    if let Some(message) = mismatch {
+        let violation = Violation::new("/data_format", reason::FORMAT_INVALID, message);
+        return Err(Error::violations(reason::FORMAT_INVALID, vec![violation]));
+    }
+    Ok(payload)
+}
+
+/// Converts a payload to the `oneof` of a message, with the format of its document.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` for a payload that cannot be encoded.
+pub fn payload_to_proto<O: PayloadOneof>(payload: Payload) -> Result<(O, i32)> {
+    let data_format = match &payload {
+        Payload::Document(_, format) => format_to_proto(*format),
+        Payload::Value(_) | Payload::Struct(_) | Payload::Any(_) => v1::DataFormat::Unspecified,
+    };
+    Ok((O::from_payload(payload)?, data_format.into()))
+}
+
+/// Converts the output of a response or an event. A document without a format is JSON.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `FORMAT_INVALID` for an unknown format; `METADATA_TOO_LARGE`.
 pub fn reply_from_proto<O: PayloadOneof>(
     output: Option<O>,
     data_format: i32,
     metadata: HashMap<String, String>,
 ) -> Result<Reply> {
-    let format = format_from_proto("/data_format", data_format)?.unwrap_or(Format::Json);
+    let format = document_format_from_proto(data_format)?;
     let payload = output.and_then(|output| output.into_payload(format));
     Ok(Reply {
         payload: payload.unwrap_or(Payload::empty()),

@@ -1,11 +1,11 @@
-//! Declarations, as discovery and workers send them.
+//! Simple IO declarations: the inputs and outputs of services.
 
 use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::sio::{CsvOptions, Element, Elements, EmptyStrings, Sio, Type, UnknownKeys};
 
-/// A declaration, as the contract writes it. Defaults of secrets are masked.
+/// Converts a declaration to the contract's form. Defaults of secrets are masked.
 #[must_use]
 pub fn sio_to_proto(sio: &Sio) -> v1::SimpleIo {
     v1::SimpleIo {
@@ -92,11 +92,11 @@ fn unknown_keys_to_proto(policy: Option<UnknownKeys>) -> v1::UnknownKeys {
     }
 }
 
-/// A declaration, as somebody announced it.
+/// Converts a declaration that a worker announced.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with everything that is wrong with it.
+/// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with all violations.
 pub fn sio_from_proto(sio: v1::SimpleIo) -> Result<Sio> {
     let mut faults = Vec::new();
     let csv = sio.csv.unwrap_or_default();

@@ -1,30 +1,32 @@
-//! `cidery.v1.AdminService`.
+//! `cidery.v1.AdminService`: status and administration of a node.
 
 use tonic::{Request, Response, Status};
 
-use super::request::{self, answered, not_yet};
+use super::request::{into_status, unimplemented};
+use crate::codec::convert::page_size_from_proto;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_server::AdminService;
 use crate::model::error::Result;
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
 
-/// Looks after a node.
+/// The implementation of `AdminService`.
 #[derive(Clone, Debug)]
 pub(super) struct AdminApi {
-    workers: Workers,
+    workers: WorkerRegistry,
 }
 
 impl AdminApi {
-    pub(super) fn new(workers: Workers) -> Self {
+    pub(super) fn new(workers: WorkerRegistry) -> Self {
         Self { workers }
     }
 
     fn list(&self, request: &v1::ListWorkersRequest) -> Result<v1::ListWorkersResponse> {
-        let size = request::page_size(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
-        // The token is the last one of the page before: workers come and go, and their order stays.
+        let size = page_size_from_proto(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
+        // The token is the key of the last worker of the previous page: it stays valid while workers connect and
+        // disconnect.
         let key = |worker: &v1::Worker| format!("{}/{}", worker.name, worker.id);
         let after = request.page_token.rsplit_once('/');
         let mut rest = self.workers.list().into_iter();
@@ -49,35 +51,39 @@ impl AdminService for AdminApi {
         &self,
         _: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        Err(not_yet("GetStatus"))
+        Err(unimplemented("GetStatus"))
     }
 
     async fn list_workers(
         &self,
         request: Request<v1::ListWorkersRequest>,
     ) -> Result<Response<v1::ListWorkersResponse>, Status> {
-        answered(self.list(request.get_ref())).map(Response::new)
+        into_status(self.list(request.get_ref())).map(Response::new)
     }
 
     async fn pause_service(
         &self,
         _: Request<v1::PauseServiceRequest>,
     ) -> Result<Response<v1::PauseServiceResponse>, Status> {
-        Err(not_yet("PauseService"))
+        Err(unimplemented("PauseService"))
     }
 
     async fn resume_service(
         &self,
         _: Request<v1::ResumeServiceRequest>,
     ) -> Result<Response<v1::ResumeServiceResponse>, Status> {
-        Err(not_yet("ResumeService"))
+        Err(unimplemented("ResumeService"))
     }
 
     async fn forget_service(
         &self,
         request: Request<v1::ForgetServiceRequest>,
     ) -> Result<Response<v1::ForgetServiceResponse>, Status> {
-        answered(self.workers.forget(&request.get_ref().service).await)?;
+        into_status(
+            self.workers
+                .forget_service(&request.get_ref().service)
+                .await,
+        )?;
         Ok(Response::new(v1::ForgetServiceResponse {}))
     }
 
@@ -85,6 +91,6 @@ impl AdminService for AdminApi {
         &self,
         _: Request<v1::BackupStoreRequest>,
     ) -> Result<Response<v1::BackupStoreResponse>, Status> {
-        Err(not_yet("BackupStore"))
+        Err(unimplemented("BackupStore"))
     }
 }

@@ -1,12 +1,12 @@
-//! What a node serves right now, as callers find it: typed methods and the files that reflection answers with.
+//! The catalog of a node: a cached snapshot of its typed methods and of the descriptors for reflection.
 //!
-//! Made anew when services have come or gone since it was last looked at, so that no answer is older than the services.
+//! It is rebuilt on the first use after a service was added or removed, so that no response shows outdated services.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::files::Files;
+use super::descriptor_pool::DescriptorPool;
 use crate::codec::typed::{Directory, descriptor};
 use crate::engine::Invoker;
 use crate::model::error::Result;
@@ -18,90 +18,90 @@ pub(in crate::edge) struct Catalog(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     invoker: Invoker,
-    /// The files of the contract, which never change.
-    api: Files,
+    /// The built-in files.
+    built_in: DescriptorPool,
     current: ArcSwap<Snapshot>,
-    /// One makes it, the others wait.
-    making: Mutex<()>,
+    /// One caller rebuilds, the others wait.
+    rebuild: Mutex<()>,
 }
 
-/// The catalog of one moment.
+/// The catalog at one version of the services.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    generation: u64,
+    version: u64,
     pub(super) directory: Directory,
-    pub(super) files: Files,
+    pub(super) pool: DescriptorPool,
 }
 
 impl Catalog {
-    /// Makes the catalog of a node.
+    /// Builds the catalog of a node.
     ///
     /// # Errors
     ///
-    /// `INTERNAL` where the descriptors that are built in cannot be read.
+    /// `INTERNAL` where the built-in descriptors cannot be decoded.
     pub(in crate::edge) fn new(invoker: &Invoker) -> Result<Self> {
-        let api = Files::of_the_api()?;
-        let first = Snapshot::make(invoker, &api);
-        first.warn(None);
+        let built_in = DescriptorPool::built_in()?;
+        let first = Snapshot::build(invoker, &built_in);
+        first.log_skipped(None);
         Ok(Self(Arc::new(Inner {
             invoker: invoker.clone(),
-            api,
+            built_in,
             current: ArcSwap::from_pointee(first),
-            making: Mutex::new(()),
+            rebuild: Mutex::new(()),
         })))
     }
 
-    /// What is served now.
+    /// The current snapshot.
     pub(super) fn current(&self) -> Arc<Snapshot> {
         let Inner {
             invoker,
-            api,
+            built_in,
             current,
-            making,
+            rebuild,
         } = &*self.0;
         let found = current.load_full();
-        if found.generation == invoker.catalog_version() {
+        if found.version == invoker.catalog_version() {
             return found;
         }
-        let _making = making.lock().unwrap_or_else(PoisonError::into_inner);
+        let _rebuild = rebuild.lock().unwrap_or_else(PoisonError::into_inner);
         let found = current.load_full();
-        if found.generation == invoker.catalog_version() {
+        if found.version == invoker.catalog_version() {
             return found;
         }
-        let made = Arc::new(Snapshot::make(invoker, api));
-        made.warn(Some(&found));
-        current.store(Arc::clone(&made));
-        made
+        let rebuilt = Arc::new(Snapshot::build(invoker, built_in));
+        rebuilt.log_skipped(Some(&found));
+        current.store(Arc::clone(&rebuilt));
+        rebuilt
     }
 }
 
 impl Snapshot {
-    fn make(invoker: &Invoker, api: &Files) -> Self {
-        // Read first: what comes in between is seen the next time.
-        let generation = invoker.catalog_version();
+    fn build(invoker: &Invoker, built_in: &DescriptorPool) -> Self {
+        // Read before the services: a change in between causes another rebuild.
+        let version = invoker.catalog_version();
         let services = invoker.services();
-        let directory = Directory::new(services.iter().map(|facts| {
-            let definition = &facts.definition;
-            let description = facts.effective.description.as_str();
+        let directory = Directory::new(services.iter().map(|service| {
+            let definition = &service.definition;
+            let description = service.effective.description.as_str();
             (definition.name(), &**definition.declaration(), description)
         }));
-        let mut files = api.clone();
+        let mut pool = built_in.clone();
         for (package, methods) in directory.packages() {
-            files.add_encoded(&descriptor(package, methods));
+            pool.add_encoded(&descriptor(package, methods));
         }
         Self {
-            generation,
+            version,
             directory,
-            files,
+            pool,
         }
     }
 
-    /// Says which services have no typed method although they declare something, unless that was said before.
-    fn warn(&self, before: Option<&Self>) {
+    /// Logs which services have a declaration but no typed method, unless the previous snapshot has logged it.
+    fn log_skipped(&self, previous: Option<&Self>) {
         for (service, note) in self.directory.notes() {
-            let said =
-                before.is_some_and(|before| before.directory.note(service.as_str()) == Some(note));
-            if !said && note != crate::codec::typed::UNDECLARED {
+            let was_logged = previous
+                .is_some_and(|previous| previous.directory.note(service.as_str()) == Some(note));
+            if !was_logged && note != crate::codec::typed::UNDECLARED {
                 tracing::warn!(%service, "no typed method: {note}");
             }
         }

@@ -1,4 +1,4 @@
-//! Calls of a service that can be pasted into a terminal.
+//! Call examples of a service for `cidery`, `grpcurl` and Python, ready to paste into a terminal.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use crate::codec::proto::v1;
 use crate::codec::typed::Method;
 use crate::model::value::{Dict, Value};
 
-/// Where somebody on this machine reaches a node that is bound to an address.
-pub(super) fn reachable(bound: Option<SocketAddr>) -> SocketAddr {
+/// The address to dial on this machine for a node that is bound to `bound`.
+pub(super) fn dialable(bound: Option<SocketAddr>) -> SocketAddr {
     const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 24337);
     let address = bound.unwrap_or(DEFAULT);
     if address.ip().is_unspecified() {
@@ -18,8 +18,8 @@ pub(super) fn reachable(bound: Option<SocketAddr>) -> SocketAddr {
     address
 }
 
-/// One call with each tool.
-pub(super) fn of_calls(
+/// One example for each tool.
+pub(super) fn call_examples(
     service: &str,
     sample: &Value,
     typed: Option<&Arc<Method>>,
@@ -27,7 +27,7 @@ pub(super) fn of_calls(
 ) -> Vec<v1::CallExample> {
     let text = json::write(sample).unwrap_or_else(|_| "{}".to_owned());
     let (path, body) = match typed {
-        Some(method) => (method.path(), request_of(method, sample)),
+        Some(method) => (method.path(), request_message(method, sample)),
         None => ("cidery.v1.InvocationService/Invoke".to_owned(), {
             let field = if sample.as_dict().is_some() {
                 "payload"
@@ -47,19 +47,22 @@ pub(super) fn of_calls(
             "cidery",
             format!(
                 "cidery invoke {service} --node {address} --json {}",
-                in_shell(&text)
+                shell_quote(&text)
             ),
         ),
         example(
             "grpcurl",
-            format!("grpcurl -plaintext -d {} {address} {path}", in_shell(&body)),
+            format!(
+                "grpcurl -plaintext -d {} {address} {path}",
+                shell_quote(&body)
+            ),
         ),
         example("python", python(address, &path, &body)),
     ]
 }
 
-/// A sample as the request message: a list, and what nothing is declared of, is in a field.
-fn request_of(method: &Method, sample: &Value) -> Value {
+/// A sample input as the request message, where a list is the value of the only field.
+fn request_message(method: &Method, sample: &Value) -> Value {
     match (sample, method.request.message.fields.first()) {
         (Value::List(_), Some(field)) => {
             Dict::from_iter([(field.key.as_str(), sample.clone())]).into()
@@ -68,12 +71,12 @@ fn request_of(method: &Method, sample: &Value) -> Value {
     }
 }
 
-/// Text as one word of a shell.
-fn in_shell(text: &str) -> String {
+/// Quotes text as one word of a shell.
+fn shell_quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A call with nothing but `pip install grpcio-reflection`: the types come from the node.
+/// A call that needs only `pip install grpcio-reflection`: the types come from reflection.
 fn python(address: SocketAddr, path: &str, body: &str) -> String {
     let (service, method) = path.split_once('/').unwrap_or((path, ""));
     let body = body.replace('\\', r"\\").replace('\'', r"\'");
@@ -96,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_quoted_stays_one_word() {
-        assert_eq!(in_shell("{\"a\":\"it's\"}"), r#"'{"a":"it'\''s"}'"#);
+    fn quoted_text_is_one_word() {
+        assert_eq!(shell_quote("{\"a\":\"it's\"}"), r#"'{"a":"it'\''s"}'"#);
     }
 }

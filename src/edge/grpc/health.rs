@@ -1,4 +1,4 @@
-//! `grpc.health.v1.Health`: the node (the empty name) and each service by name. Check, List and Watch.
+//! `grpc.health.v1.Health`: the serving status of the node (the empty name) and of each service. Check, List and Watch.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -9,28 +9,28 @@ use tokio::sync::watch;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::request::answered;
+use super::request::into_status;
 use crate::codec::proto::health;
 use crate::codec::proto::health::health_check_response::ServingStatus;
 use crate::codec::proto::health::health_server::Health;
 use crate::engine::Invoker;
 use crate::model::error::Result;
 
-/// How often whoever watches is told of what changes by itself.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often a watch polls the status, for changes without a notification, such as a failing disk.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Whether the node serves: set by whoever starts and stops it.
+/// Whether the node serves. Its start and stop set it.
 #[derive(Clone, Debug)]
 pub struct Serving(Arc<watch::Sender<bool>>);
 
 impl Serving {
-    /// Not serving yet.
+    /// Creates it as not serving.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
-    /// Says whether the node serves.
+    /// Sets whether the node serves.
     pub fn set(&self, serving: bool) {
         self.0.send_replace(serving);
     }
@@ -42,7 +42,7 @@ impl Default for Serving {
     }
 }
 
-/// Answers health checks.
+/// The implementation of `Health`.
 #[derive(Clone, Debug)]
 pub struct HealthApi {
     invoker: Invoker,
@@ -50,26 +50,28 @@ pub struct HealthApi {
 }
 
 impl HealthApi {
-    /// Answers for a node.
+    /// Creates the health service of a node.
     #[must_use]
     pub fn new(invoker: Invoker, serving: Serving) -> Self {
         Self { invoker, serving }
     }
 
-    /// The status of a service, or of the node for the empty name; fails for a name nobody knows.
+    /// The status of a service, or of the node for the empty name. An unknown name is an error.
     fn status(&self, service: &str) -> Result<ServingStatus> {
-        if !service.is_empty() {
-            self.invoker.service(service)?;
-        }
-        let is_safe = self.invoker.store().health().is_ok();
-        Ok(if is_safe && *self.serving.0.borrow() {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        })
+        let is_served = service.is_empty() || self.invoker.service(service)?.is_served;
+        Ok(self.combine(is_served))
     }
 
-    async fn watch_one(
+    /// A service serves while the node itself does, and its handler runs in the node or a worker is connected for it.
+    fn combine(&self, is_served: bool) -> ServingStatus {
+        let is_store_healthy = self.invoker.store().health().is_ok();
+        match is_served && is_store_healthy && *self.serving.0.borrow() {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        }
+    }
+
+    async fn send_changes(
         self,
         service: String,
         statuses: tokio::sync::mpsc::Sender<Result<health::HealthCheckResponse, Status>>,
@@ -86,15 +88,14 @@ impl HealthApi {
             {
                 return;
             }
-            // The last status has been sent: nothing else will come.
+            // The last status has been sent.
             if self.invoker.closing().is_cancelled() {
                 return;
             }
             let changed = tokio::select! {
                 changed = serving.changed() => changed,
                 changed = services.changed() => changed,
-                // A disk that fails tells nobody.
-                () = tokio::time::sleep(LOOK_AGAIN) => Ok(()),
+                () = tokio::time::sleep(POLL_INTERVAL) => Ok(()),
                 () = self.invoker.closing().cancelled() => Ok(()),
                 () = statuses.closed() => return,
             };
@@ -120,7 +121,7 @@ impl Health for HealthApi {
         &self,
         request: Request<health::HealthCheckRequest>,
     ) -> Result<Response<health::HealthCheckResponse>, Status> {
-        let status = answered(self.status(&request.into_inner().service))?;
+        let status = into_status(self.status(&request.into_inner().service))?;
         Ok(Response::new(response(status)))
     }
 
@@ -128,12 +129,11 @@ impl Health for HealthApi {
         &self,
         _: Request<health::HealthListRequest>,
     ) -> Result<Response<health::HealthListResponse>, Status> {
-        let names = self.invoker.services();
-        let names = names.iter().map(|facts| facts.definition.name().as_str());
-        let mut statuses = HashMap::new();
-        for name in names.chain([""]) {
-            statuses.insert(name.to_owned(), response(answered(self.status(name))?));
-        }
+        let mut statuses = HashMap::from([(String::new(), response(self.combine(true)))]);
+        statuses.extend(self.invoker.services().into_iter().map(|service| {
+            let name = service.definition.name().to_string();
+            (name, response(self.combine(service.is_served)))
+        }));
         Ok(Response::new(health::HealthListResponse { statuses }))
     }
 
@@ -142,7 +142,9 @@ impl Health for HealthApi {
         request: Request<health::HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let (sender, receiver) = tokio::sync::mpsc::channel(1);
-        let watch = self.clone().watch_one(request.into_inner().service, sender);
+        let watch = self
+            .clone()
+            .send_changes(request.into_inner().service, sender);
         self.invoker.tasks().spawn("health watch", watch);
         let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
         Ok(Response::new(Box::pin(stream)))

@@ -1,18 +1,14 @@
 //! The gRPC services of a node.
 
 mod admin;
-mod batch;
 mod catalog;
-mod complete;
+mod descriptor_pool;
 mod discovery;
 mod examples;
-mod files;
 mod health;
 mod invocation;
-mod manage;
 mod reflection;
 mod request;
-mod results;
 mod typed;
 mod worker;
 
@@ -35,33 +31,34 @@ use crate::codec::proto::v1::discovery_service_server::DiscoveryServiceServer;
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
 use crate::engine::Invoker;
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 
-/// The methods whose requests are streams that last: they have no time in which they must have arrived.
-pub(super) const STREAMS_THAT_LAST: [&str; 3] = [
+/// Methods whose request streams are long-lived: they have no request timeout.
+pub(super) const LONG_LIVED_STREAMS: [&str; 3] = [
     "/cidery.v1.WorkerService/Serve",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// A result that is too large ends its dispatch, not the stream of all others: up to so many times the limit.
-const WORKER_SLACK: usize = 4;
+/// A worker's message may be this many times larger than the limit of a payload: an oversized result then fails its own
+/// dispatch instead of the stream, which all dispatches share.
+const WORKER_MESSAGE_FACTOR: usize = 4;
 
-/// The service that is called most.
+/// `InvocationService`, on the fast path.
 pub(super) fn invocation_service(
     invoker: &Invoker,
-    workers: &Workers,
+    workers: &WorkerRegistry,
 ) -> InvocationServiceServer<InvocationApi> {
     InvocationServiceServer::new(InvocationApi::new(invoker.clone(), workers.clone()))
         .max_decoding_message_size(invoker.limits().message_bytes)
-        // What is too large is found before it is encoded, and answered with a reason.
+        // The size of responses is checked before they are encoded, which gives a failure with a reason.
         .max_encoding_message_size(usize::MAX)
 }
 
-/// All others.
+/// All other gRPC services.
 pub(super) fn other_services(
     invoker: &Invoker,
-    workers: &Workers,
+    workers: &WorkerRegistry,
     serving: &Serving,
     catalog: &Catalog,
     address: Option<SocketAddr>,
@@ -75,7 +72,7 @@ pub(super) fn other_services(
     let discovery = DiscoveryServiceServer::new(discovery);
     Routes::new(discovery.max_decoding_message_size(limit))
         .add_service(AdminServiceServer::new(AdminApi::new(workers.clone())))
-        .add_service(worker.max_decoding_message_size(limit.saturating_mul(WORKER_SLACK)))
+        .add_service(worker.max_decoding_message_size(limit.saturating_mul(WORKER_MESSAGE_FACTOR)))
         .add_service(HealthServer::new(health))
         .add_service(reflection_v1::server_reflection_server::ServerReflectionServer::new(v1))
         .add_service(
@@ -83,7 +80,11 @@ pub(super) fn other_services(
         )
 }
 
-/// What has all paths that no other service has.
-pub(super) fn typed_methods(invoker: &Invoker, workers: &Workers, catalog: &Catalog) -> TypedApi {
+/// The fallback for all other paths: typed methods.
+pub(super) fn typed_methods(
+    invoker: &Invoker,
+    workers: &WorkerRegistry,
+    catalog: &Catalog,
+) -> TypedApi {
     TypedApi::new(invoker.clone(), workers.clone(), catalog.clone())
 }

@@ -1,7 +1,7 @@
-//! Server reflection, v1 and v1alpha, over the catalog of the moment.
+//! gRPC server reflection, v1 and v1alpha, over the current catalog.
 //!
-//! `tonic-reflection` freezes its answers when it is built; services that come and go change ours. Only its messages
-//! and its two traits are used.
+//! The server of `tonic-reflection` is built once from fixed descriptors, but a node's services change at run time. So
+//! only its messages and traits are used.
 
 use std::pin::Pin;
 
@@ -11,7 +11,7 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use super::catalog::Catalog;
 
-/// Answers reflection requests.
+/// The implementation of both versions of `ServerReflection`.
 #[derive(Clone, Debug)]
 pub(super) struct ReflectionApi(Catalog);
 
@@ -21,7 +21,7 @@ impl ReflectionApi {
     }
 }
 
-/// The two versions have the same messages in two packages.
+/// Both versions have the same messages, in different packages.
 macro_rules! reflection {
     ($version:ident) => {
         #[tonic::async_trait]
@@ -34,59 +34,63 @@ macro_rules! reflection {
                 &self,
                 requests: Request<Streaming<$version::ServerReflectionRequest>>,
             ) -> Result<Response<Self::ServerReflectionInfoStream>, Status> {
-                use $version::server_reflection_request::MessageRequest as Ask;
-                use $version::server_reflection_response::MessageResponse as Answer;
+                use $version::server_reflection_request::MessageRequest as RequestKind;
+                use $version::server_reflection_response::MessageResponse as ResponseKind;
 
                 let catalog = self.0.clone();
-                let answers = requests.into_inner().map(move |request| {
+                let responses = requests.into_inner().map(move |request| {
                     let request = request?;
-                    let files = &catalog.current().files;
-                    let found = |encoded: Option<Vec<Vec<u8>>>, asked: &str| match encoded {
+                    let pool = &catalog.current().pool;
+                    let file_response = |encoded: Option<Vec<Vec<u8>>>, name: &str| match encoded {
                         Some(file_descriptor_proto) => {
-                            Answer::FileDescriptorResponse($version::FileDescriptorResponse {
+                            ResponseKind::FileDescriptorResponse($version::FileDescriptorResponse {
                                 file_descriptor_proto,
                             })
                         }
-                        None => Answer::ErrorResponse($version::ErrorResponse {
+                        None => ResponseKind::ErrorResponse($version::ErrorResponse {
                             error_code: tonic::Code::NotFound as i32,
-                            error_message: format!("`{asked}` is not known here"),
+                            error_message: format!("`{name}` is not known"),
                         }),
                     };
-                    let answer = match &request.message_request {
-                        Some(Ask::FileByFilename(name)) => found(files.with_imports(name), name),
-                        Some(Ask::FileContainingSymbol(symbol)) => {
-                            found(files.declaring(symbol), symbol)
+                    let response = match &request.message_request {
+                        Some(RequestKind::FileByFilename(name)) => {
+                            file_response(pool.with_imports(name), name)
                         }
-                        Some(Ask::FileContainingExtension(extension)) => {
-                            found(None, &extension.containing_type)
+                        Some(RequestKind::FileContainingSymbol(symbol)) => {
+                            file_response(pool.containing_symbol(symbol), symbol)
                         }
-                        Some(Ask::AllExtensionNumbersOfType(name)) => {
-                            Answer::AllExtensionNumbersResponse($version::ExtensionNumberResponse {
-                                base_type_name: name.clone(),
-                                extension_number: Vec::new(),
-                            })
+                        Some(RequestKind::FileContainingExtension(extension)) => {
+                            file_response(None, &extension.containing_type)
                         }
-                        Some(Ask::ListServices(_)) => {
-                            Answer::ListServicesResponse($version::ListServiceResponse {
-                                service: files
+                        Some(RequestKind::AllExtensionNumbersOfType(name)) => {
+                            ResponseKind::AllExtensionNumbersResponse(
+                                $version::ExtensionNumberResponse {
+                                    base_type_name: name.clone(),
+                                    extension_number: Vec::new(),
+                                },
+                            )
+                        }
+                        Some(RequestKind::ListServices(_)) => {
+                            ResponseKind::ListServicesResponse($version::ListServiceResponse {
+                                service: pool
                                     .services
                                     .iter()
                                     .map(|name| $version::ServiceResponse { name: name.clone() })
                                     .collect(),
                             })
                         }
-                        None => Answer::ErrorResponse($version::ErrorResponse {
+                        None => ResponseKind::ErrorResponse($version::ErrorResponse {
                             error_code: tonic::Code::InvalidArgument as i32,
-                            error_message: "nothing is asked for".to_owned(),
+                            error_message: "the request is empty".to_owned(),
                         }),
                     };
                     Ok($version::ServerReflectionResponse {
                         valid_host: request.host.clone(),
                         original_request: Some(request),
-                        message_response: Some(answer),
+                        message_response: Some(response),
                     })
                 });
-                Ok(Response::new(Box::pin(answers)))
+                Ok(Response::new(Box::pin(responses)))
             }
         }
     };

@@ -1,84 +1,38 @@
-//! What all requests have in common: their metadata, their CIDs, how long they wait.
+//! The transport of requests: gRPC metadata, `grpc-timeout`, the token of nested calls, and headers of responses.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
 
-use crate::codec::convert::metadata_from_proto;
 use crate::codec::status::{CID_KEY, cid_value, to_status};
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::metadata::{Metadata, TRACEPARENT};
+use crate::model::metadata::TRACEPARENT;
 use crate::model::sio::IGNORED_KEY;
-pub(super) use crate::remote::wire::{input, known};
 
-/// Names the dispatch of a nested call, in its metadata.
+/// The metadata key of the token of a nested call.
 pub(super) const DISPATCH_KEY: &str = "cidery-dispatch";
 
-/// How many there are on a page.
-pub(super) fn page_size(asked: u32, default: usize, most: usize) -> Result<usize> {
-    match usize::try_from(asked).unwrap_or(usize::MAX) {
-        0 => Ok(default),
-        size if size <= most => Ok(size),
-        _ => {
-            let message = format!("is at most {most}");
-            let violation = Violation::new("/page_size", "TOO_LARGE", message);
-            Err(Error::violations(reason::REQUEST_INVALID, vec![violation]))
-        }
-    }
-}
-
-/// The dispatch whose handler makes this call, where a worker's does.
+/// The token of the dispatch whose handler, in a worker, makes this call.
 pub(super) fn dispatch_token(transport: &MetadataMap) -> Option<&str> {
     let value = transport.get(DISPATCH_KEY)?;
-    // What is no text names no dispatch.
+    // An invalid value is the token of no dispatch.
     Some(value.to_str().unwrap_or_default())
 }
 
-/// The status of an RPC that this version does not do yet.
-pub(super) fn not_yet(rpc: &str) -> Status {
+/// The status of an RPC that this version does not implement.
+pub(super) fn unimplemented(rpc: &str) -> Status {
     let message = format!("`{rpc}` is not supported by this version yet");
     to_status(&Error::unimplemented(reason::NOT_SUPPORTED, message))
 }
 
-/// The CID that a caller brought, if any.
-pub(super) fn brought_cid(field: &str, text: &str) -> Result<Option<Cid>> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    Cid::parse(text).map(Some).map_err(|error| {
-        let violation = Violation::new(format!("/{field}"), reason::CID_INVALID, error.message());
-        error.with_violation(violation)
-    })
+/// The trace context of the transport.
+pub(super) fn traceparent(transport: &MetadataMap) -> Option<&str> {
+    transport.get(TRACEPARENT)?.to_str().ok()
 }
 
-/// A CID that a caller has to name.
-pub(super) fn required_cid(field: &str, text: &str) -> Result<Cid> {
-    brought_cid(field, text)?.ok_or_else(|| {
-        let violation = Violation::new(format!("/{field}"), "MISSING", "is required");
-        Error::violations(reason::REQUEST_INVALID, vec![violation])
-    })
-}
-
-/// The metadata that goes to the handler: what the message says, and the trace context of the transport.
-pub(super) fn metadata(
-    message: std::collections::HashMap<String, String>,
-    transport: &MetadataMap,
-) -> Result<Option<Arc<Metadata>>> {
-    let mut metadata = metadata_from_proto(message)?;
-    if let Some(trace) = transport
-        .get(TRACEPARENT)
-        .and_then(|value| value.to_str().ok())
-        && metadata.get(TRACEPARENT).is_none()
-    {
-        metadata.insert(TRACEPARENT, trace);
-    }
-    Ok((!metadata.is_empty()).then(|| Arc::new(metadata)))
-}
-
-/// The smaller of what the caller gives: in the message, and as `grpc-timeout`.
+/// The smaller of the timeout of the message and `grpc-timeout`.
 pub(super) fn timeout(
     message: Option<Duration>,
     transport: &MetadataMap,
@@ -96,7 +50,7 @@ pub(super) fn timeout(
     })
 }
 
-/// At most eight digits and a unit (gRPC over HTTP/2, `Timeout`).
+/// Parses a `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP/2, `Timeout`).
 fn grpc_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -114,7 +68,7 @@ fn grpc_timeout(text: &str) -> Option<Duration> {
     })
 }
 
-/// A response that carries its CID.
+/// A response with the header of its CID.
 pub(super) fn with_cid<T>(cid: Cid, message: T) -> Response<T> {
     let mut response = Response::new(message);
     let headers = std::mem::take(response.metadata_mut());
@@ -124,7 +78,7 @@ pub(super) fn with_cid<T>(cid: Cid, message: T) -> Response<T> {
     response
 }
 
-/// Names the keys of the input that were dropped, if any were.
+/// Adds the header that names the input keys that were dropped, if there are any.
 pub(super) fn with_ignored<T>(response: &mut Response<T>, ignored: Option<&str>) {
     if let Some(value) = ignored.and_then(|names| names.parse().ok()) {
         response.metadata_mut().insert(IGNORED_KEY, value);
@@ -139,8 +93,8 @@ pub(super) fn too_large(bytes: usize, limit: usize) -> Error {
         .with_info("message_bytes", limit)
 }
 
-/// Turns our failures into statuses.
-pub(super) fn answered<T>(result: Result<T>) -> Result<T, Status> {
+/// Converts an error to a status.
+pub(super) fn into_status<T>(result: Result<T>) -> Result<T, Status> {
     result.map_err(|error| to_status(&error))
 }
 
@@ -149,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timeouts_are_read_as_grpc_writes_them() {
+    fn grpc_timeouts_are_parsed() {
         let cases = [
             ("1H", Some(Duration::from_hours(1))),
             ("2M", Some(Duration::from_mins(2))),
@@ -170,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smaller_timeout_holds() {
+    fn the_smaller_timeout_is_used() {
         let mut transport = MetadataMap::new();
         transport.insert("grpc-timeout", "2S".parse().unwrap());
         let of = |message| timeout(message, &transport).unwrap();

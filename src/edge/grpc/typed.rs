@@ -1,6 +1,6 @@
-//! Typed methods: `customer.Service/Get` and `customer.Service/GetAsync`.
+//! Typed methods: a service by its own gRPC path, `customer.Service/Get` and `customer.Service/GetAsync`.
 //!
-//! Whatever path no other service has comes here; it is looked up among the typed methods of the moment.
+//! It is the fallback for paths of no other gRPC service. The path is looked up in the current catalog.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use tower_service::Service;
 
 use super::catalog::Catalog;
 use super::invocation::invoke_nested;
-use super::request::{self, DISPATCH_KEY, answered, brought_cid, with_cid, with_ignored};
+use super::request::{self, DISPATCH_KEY, into_status, with_cid, with_ignored};
+use crate::codec::convert::parse_optional_cid;
 use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::status::CID_KEY;
@@ -32,27 +33,27 @@ use crate::model::id::Cid;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
-use crate::remote::hub::Workers;
+use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::{self, output_invalid};
 
-/// The options of a call, which travel as metadata.
+/// The options of a call, sent as metadata.
 const TIMEOUT_KEY: &str = "cidery-timeout";
 const IDEMPOTENCY_KEY: &str = "cidery-idempotency-key";
 const DELAY_KEY: &str = "cidery-delay";
 const ON_DEADLINE_KEY: &str = "cidery-on-deadline";
-/// The prefix of what is ours: what is not known of it is refused.
-const OWN_PREFIX: &str = "cidery-";
+/// The prefix of reserved metadata keys: unknown keys with it are refused.
+const RESERVED_PREFIX: &str = "cidery-";
 
-/// Calls typed methods.
+/// The tower service of all typed methods.
 #[derive(Clone, Debug)]
 pub(in crate::edge) struct TypedApi {
     invoker: Invoker,
-    workers: Workers,
+    workers: WorkerRegistry,
     catalog: Catalog,
 }
 
 impl TypedApi {
-    pub(super) fn new(invoker: Invoker, workers: Workers, catalog: Catalog) -> Self {
+    pub(super) fn new(invoker: Invoker, workers: WorkerRegistry, catalog: Catalog) -> Self {
         Self {
             invoker,
             workers,
@@ -78,7 +79,7 @@ impl Service<Request<Body>> for TypedApi {
         let catalog = self.catalog.current();
         let found = catalog.directory.at(request.uri().path());
         let (true, Some(found)) = (is_grpc, found) else {
-            // As tonic says it; the front explains it.
+            // The same status as from tonic; the status mapping adds the reason.
             let unknown = Status::new(Code::Unimplemented, "");
             return Box::pin(std::future::ready(Ok(unknown.into_http())));
         };
@@ -98,7 +99,7 @@ impl Service<Request<Body>> for TypedApi {
 /// One call of a typed method.
 struct TypedMethod {
     invoker: Invoker,
-    workers: Workers,
+    workers: WorkerRegistry,
     found: Found,
 }
 
@@ -112,42 +113,42 @@ impl UnaryService<Bytes> for TypedMethod {
             workers: self.workers.clone(),
             found: self.found.clone(),
         };
-        Box::pin(async move { this.answer(request).await })
+        Box::pin(async move { this.respond(request).await })
     }
 }
 
 impl TypedMethod {
-    async fn answer(
+    async fn respond(
         self,
         request: tonic::Request<Bytes>,
     ) -> Result<tonic::Response<Bytes>, Status> {
         let (transport, _, message) = request.into_parts();
-        let own = transport
+        let header = transport
             .get(CID_KEY)
             .map(|cid| cid.to_str().unwrap_or_default());
-        let brought = answered(brought_cid(CID_KEY, own.unwrap_or_default()))?;
-        let cid = brought.unwrap_or_else(Cid::new);
-        let answer = match self.found.mode {
-            Mode::Wait => self.wait(cid, brought, &transport, &message).await,
-            Mode::Background => self.background(brought, &transport, &message).await,
+        let requested = into_status(parse_optional_cid(CID_KEY, header.unwrap_or_default()))?;
+        let cid = requested.unwrap_or_else(Cid::new);
+        let response = match self.found.mode {
+            Mode::Wait => self.invoke(cid, requested, &transport, &message).await,
+            Mode::Background => self.invoke_async(requested, &transport, &message).await,
         };
-        let named = |error: Error| match (error.cid(), self.found.mode, brought) {
+        let add_cid = |error: Error| match (error.cid(), self.found.mode, requested) {
             (None, Mode::Wait, _) => error.with_cid(cid),
             (None, Mode::Background, Some(cid)) => error.with_cid(cid),
             _ => error,
         };
-        answered(answer.map_err(named))
+        into_status(response.map_err(add_cid))
     }
 
-    async fn wait(
+    async fn invoke(
         &self,
         cid: Cid,
-        brought: Option<Cid>,
+        requested: Option<Cid>,
         transport: &MetadataMap,
         message: &[u8],
     ) -> Result<tonic::Response<Bytes>> {
         let method = &self.found.method;
-        let (call, ignored) = self.read(brought, transport, message, true)?;
+        let (call, ignored) = self.read(requested, transport, message, true)?;
         let (cid, reply) = match self.caller(transport)? {
             None => self.invoker.invoke(cid, call).await?,
             Some(caller) => invoke_nested(&caller, call).await?,
@@ -167,18 +168,18 @@ impl TypedMethod {
         Ok(response)
     }
 
-    async fn background(
+    async fn invoke_async(
         &self,
-        brought: Option<Cid>,
+        requested: Option<Cid>,
         transport: &MetadataMap,
         message: &[u8],
     ) -> Result<tonic::Response<Bytes>> {
-        let (call, ignored) = self.read(brought, transport, message, false)?;
+        let (call, ignored) = self.read(requested, transport, message, false)?;
         let accepted = match self.caller(transport)? {
             None => self.invoker.invoke_async(call).await?,
             Some(caller) => caller.platform().invoke_async(call).await?,
         };
-        // The same fields as in the response of every such method.
+        // The response message of every `Async` method has the same fields.
         let body = v1::InvokeAsyncResponse {
             cid: accepted.cid.to_string(),
             already_accepted: accepted.already_accepted,
@@ -188,54 +189,57 @@ impl TypedMethod {
         Ok(response)
     }
 
-    /// Reads a request: the call, and the fields that were dropped.
+    /// Decodes a request: the call, and the ignored fields.
     fn read(
         &self,
         cid: Option<Cid>,
         transport: &MetadataMap,
         message: &[u8],
-        waits: bool,
+        is_sync: bool,
     ) -> Result<(Call, Option<String>)> {
         let headers = transport.as_ref();
-        if waits && headers.contains_key(DELAY_KEY) {
+        if is_sync && headers.contains_key(DELAY_KEY) {
             let message =
-                "is an option of calls in the background: of the method with `Async` at its end";
+                "is an option of asynchronous calls: use the method whose name ends with `Async`";
             return Err(malformed(DELAY_KEY, message));
         }
-        let own = duration(headers, TIMEOUT_KEY)?;
+        let timeout = duration(headers, TIMEOUT_KEY)?;
         let (value, ignored) = decode(&self.found.method.request, message)?;
         let mut call = Call::new(self.found.method.service.to_string(), Payload::Value(value));
         call.cid = cid;
-        // In the background it is the time of an attempt, which is not the time that the caller waits.
-        call.timeout = if waits {
-            request::timeout(own, transport)?
+        // For an asynchronous call it bounds an attempt, and `grpc-timeout` only the acceptance.
+        call.timeout = if is_sync {
+            request::timeout(timeout, transport)?
         } else {
-            own
+            timeout
         };
         if let Some(delay) = duration(headers, DELAY_KEY)? {
             call.durable().start = Some(Start::After(delay));
         }
         if let Some(key) = headers.get(IDEMPOTENCY_KEY) {
             let key = key.to_str().ok().filter(|key| !key.is_empty());
-            let key = key.ok_or_else(|| malformed(IDEMPOTENCY_KEY, "is no ASCII text"))?;
+            let key =
+                key.ok_or_else(|| malformed(IDEMPOTENCY_KEY, "must be non-empty ASCII text"))?;
             call.durable().idempotency_key = Some(key.to_owned());
+            call.is_durable = is_sync;
         }
         if let Some(value) = headers.get(ON_DEADLINE_KEY) {
             let on_deadline = match value.as_bytes() {
-                _ if !waits => Err("is an option of calls that wait"),
+                _ if !is_sync => Err("is an option of synchronous calls"),
                 b"cancel" => Ok(OnDeadline::Cancel),
                 b"continue" => Ok(OnDeadline::Continue),
-                _ => Err("is `cancel` or `continue`"),
+                _ => Err("must be `cancel` or `continue`"),
             };
-            call.durable().on_deadline =
-                on_deadline.map_err(|message| malformed(ON_DEADLINE_KEY, message))?;
+            let on_deadline = on_deadline.map_err(|message| malformed(ON_DEADLINE_KEY, message))?;
+            call.is_durable |= on_deadline == OnDeadline::Continue;
+            call.durable().on_deadline = on_deadline;
         }
         let metadata = metadata(headers)?;
         call.metadata = (!metadata.is_empty()).then(|| Arc::new(metadata));
         Ok((call, (!ignored.is_empty()).then(|| ignored.to_text())))
     }
 
-    /// The handler that makes this call, where a worker's does.
+    /// The context of the worker's handler that makes this call, if one does.
     fn caller(&self, transport: &MetadataMap) -> Result<Option<service::Context>> {
         let token = request::dispatch_token(transport);
         token.map(|token| self.workers.context(token)).transpose()
@@ -251,7 +255,7 @@ impl TypedMethod {
     }
 }
 
-/// `cidery-timeout`, `cidery-delay`: `500ms`, `2s`, `1m 30s`.
+/// Parses a duration header: `500ms`, `2s`, `1m 30s`.
 fn duration(headers: &HeaderMap, key: &str) -> Result<Option<Duration>> {
     let Some(value) = headers.get(key) else {
         return Ok(None);
@@ -259,7 +263,7 @@ fn duration(headers: &HeaderMap, key: &str) -> Result<Option<Duration>> {
     let text = value.to_str().unwrap_or_default();
     let parsed = text.parse::<jiff::SignedDuration>().ok();
     let duration = parsed.and_then(|duration| Duration::try_from(duration).ok());
-    let message = "is no duration such as `500ms` or `2s`";
+    let message = "is not a duration such as `500ms` or `2s`";
     duration.map(Some).ok_or_else(|| malformed(key, message))
 }
 
@@ -268,8 +272,8 @@ fn malformed(key: &str, message: &str) -> Error {
     Error::violations(reason::REQUEST_INVALID, vec![violation])
 }
 
-/// Headers that are the transport's, or that say who the caller is: they are neither stored nor handed on.
-const NOT_METADATA: [&str; 14] = [
+/// Headers of the transport, and credentials: they are neither stored nor passed to the handler.
+const TRANSPORT_HEADERS: [&str; 14] = [
     "accept-encoding",
     "authorization",
     "connection",
@@ -287,10 +291,10 @@ const NOT_METADATA: [&str; 14] = [
 ];
 
 fn is_metadata(name: &str) -> bool {
-    !(NOT_METADATA.contains(&name) || name.starts_with("grpc-") || name.ends_with("-bin"))
+    !(TRANSPORT_HEADERS.contains(&name) || name.starts_with("grpc-") || name.ends_with("-bin"))
 }
 
-/// The metadata of a call: all ASCII headers but those of the transport, credentials and our own.
+/// The metadata of a call: all ASCII headers except those of the transport, credentials, and reserved ones.
 fn metadata(headers: &HeaderMap) -> Result<Metadata> {
     const KNOWN: [&str; 6] = [
         CID_KEY,
@@ -304,9 +308,9 @@ fn metadata(headers: &HeaderMap) -> Result<Metadata> {
     let mut unknown = Vec::new();
     for name in headers.keys() {
         let name = name.as_str();
-        if name.starts_with(OWN_PREFIX) {
+        if name.starts_with(RESERVED_PREFIX) {
             if !KNOWN.contains(&name) {
-                let message = "is no option of a call";
+                let message = "is not an option of a call";
                 unknown.push(Violation::new(format!("/{name}"), "UNKNOWN_KEY", message));
             }
             continue;
@@ -315,7 +319,7 @@ fn metadata(headers: &HeaderMap) -> Result<Metadata> {
             continue;
         }
         let mut values = headers.get_all(name).iter().filter_map(|v| v.to_str().ok());
-        // A trace has one parent; of all others each value counts.
+        // A trace has one parent; repeated values of all other headers are joined.
         let value = match name {
             TRACEPARENT => values.next().map(str::to_owned),
             _ => values
@@ -333,14 +337,15 @@ fn metadata(headers: &HeaderMap) -> Result<Metadata> {
     Ok(metadata)
 }
 
-/// What a handler added to its answer, as headers: what their names and values allow, and default clients accept.
+/// Sends the metadata of a reply as headers: those with valid names and values, up to a size that clients accept by
+/// default.
 fn add_headers(response: &mut tonic::Response<Bytes>, metadata: &Metadata) {
     const MAX_BYTES: usize = 4 * 1024;
     let mut bytes = 0;
     for (name, value) in metadata.iter() {
         let name = name.to_ascii_lowercase();
         bytes += name.len() + value.len();
-        if !is_metadata(&name) || name.starts_with(OWN_PREFIX) || bytes > MAX_BYTES {
+        if !is_metadata(&name) || name.starts_with(RESERVED_PREFIX) || bytes > MAX_BYTES {
             continue;
         }
         if let (Ok(name), Ok(value)) = (

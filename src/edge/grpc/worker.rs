@@ -1,4 +1,4 @@
-//! `cidery.v1.WorkerService`: the streams of workers.
+//! `cidery.v1.WorkerService`: the node's end of worker streams: hello, messages, keepalive.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,47 +7,49 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::request::answered;
+use super::request::into_status;
 use crate::codec::convert::{PayloadOneof as _, progress_from_proto};
+use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::codec::proto::v1::worker_service_server::WorkerService;
 use crate::engine::Invoker;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload};
-use crate::remote::hub::{Connected, Workers};
-use crate::remote::session::{Outgoing, Session};
-use crate::remote::several::{Rhythm, Waiting};
+use crate::remote::protocol::batching::{Batcher, FlowControl};
+use crate::remote::protocol::messages::Outbound;
+use crate::remote::worker_registry::{ItemReceipt, Session, WorkerRegistry, WorkerStream};
+use crate::service::Context;
 
-/// How long a worker has to say who it is.
-const HELLO: Duration = Duration::from_secs(10);
-/// How often a worker is looked after: results are acknowledged, and what is overdue is found.
+/// How long the node waits for the hello of a worker.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// The interval at which results are acknowledged, and a stuck worker is detected.
 const TICK: Duration = Duration::from_secs(1);
-/// How often the node shows that it is alive, for proxies that cut silent streams.
-const ALIVE: Duration = Duration::from_secs(30);
+/// The interval of keepalive messages, for proxies that close idle streams.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Debug)]
 pub(super) struct WorkerApi {
     invoker: Invoker,
-    workers: Workers,
+    registry: WorkerRegistry,
 }
 
 impl WorkerApi {
-    pub(super) fn new(invoker: Invoker, workers: Workers) -> Self {
-        Self { invoker, workers }
+    pub(super) fn new(invoker: Invoker, registry: WorkerRegistry) -> Self {
+        Self { invoker, registry }
     }
 
-    async fn hello(&self, said: &mut Streaming<v1::ServeRequest>) -> Result<v1::Hello> {
-        let first = tokio::time::timeout(HELLO, said.message()).await;
+    async fn receive_hello(inbound: &mut Streaming<v1::ServeRequest>) -> Result<v1::Hello> {
+        let first = tokio::time::timeout(HELLO_TIMEOUT, inbound.message()).await;
         let message = match first {
             Ok(Ok(Some(first))) => first.message,
             Ok(Ok(None)) => None,
             Ok(Err(status)) => {
-                let message = format!("the hello cannot be read: {}", status.message());
+                let message = format!("the hello cannot be decoded: {}", status.message());
                 return Err(Error::invalid_argument(reason::MALFORMED_MESSAGE, message));
             }
             Err(_) => {
-                let message = format!("no hello came within {} s", HELLO.as_secs());
+                let message = format!("no hello within {} s", HELLO_TIMEOUT.as_secs());
                 return Err(Error::deadline_exceeded(
                     reason::REQUEST_INCOMPLETE,
                     message,
@@ -57,7 +59,7 @@ impl WorkerApi {
         match message {
             Some(Message::Hello(hello)) => Ok(hello),
             _ => {
-                let message = "comes first: it says who the worker is and what it serves";
+                let message = "is the first message: it names the worker and its services";
                 let violation = Violation::new("/hello", "MISSING", message);
                 Err(Error::violations(reason::REQUEST_INVALID, vec![violation]))
             }
@@ -65,132 +67,164 @@ impl WorkerApi {
     }
 }
 
-/// Listens to a worker until its stream ends.
-async fn listen(
-    workers: Workers,
+/// Handles the messages of a worker until its stream ends.
+async fn serve(
+    registry: WorkerRegistry,
     invoker: Invoker,
     session: Arc<Session>,
     stream: u64,
-    mut said: Streaming<v1::ServeRequest>,
-    rhythm: Arc<Rhythm>,
+    inbound: Streaming<v1::ServeRequest>,
+    flow_control: Arc<FlowControl>,
 ) {
+    let end = receive(&registry, &invoker, &session, inbound, &flow_control).await;
+    match end {
+        End::Disconnected { is_resumable } => registry.disconnect(&session, stream, is_resumable),
+        End::Ended(error) => registry.end(&session, Some(error)),
+    }
+}
+
+/// How a stream ended.
+enum End {
+    /// By the worker, or because it broke.
+    Disconnected { is_resumable: bool },
+    /// By the node, with the session.
+    Ended(Error),
+}
+
+async fn receive(
+    registry: &WorkerRegistry,
+    invoker: &Invoker,
+    session: &Arc<Session>,
+    mut inbound: Streaming<v1::ServeRequest>,
+    flow_control: &FlowControl,
+) -> End {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut alive = Instant::now();
+    let mut last_keepalive = Instant::now();
     let mut closing = pin!(invoker.closing().cancelled());
-    let resumable = loop {
+    loop {
         tokio::select! {
-            message = said.message() => match message {
+            message = inbound.message() => match message {
                 Ok(Some(message)) => {
                     for result in message.results {
-                        session.result(result);
+                        session.record_result(result);
                     }
-                    hear(&workers, &session, message.message).await;
-                    rhythm.answered();
+                    handle_message(registry, session, message.message).await;
+                    flow_control.record_answer();
                 }
-                // Read like this is a stream that was reset as well: who leaves as it should has said so before.
-                Ok(None) => break !(session.is_draining() && session.is_idle()),
+                // A stream that was reset ends in the same way: a worker that leaves in order has drained before.
+                Ok(None) => {
+                    let has_drained = session.is_draining() && session.is_idle();
+                    return End::Disconnected { is_resumable: !has_drained };
+                }
                 Err(status) => {
                     tracing::debug!(worker.id = session.id(), %status, "a worker's stream broke");
-                    break true;
+                    return End::Disconnected { is_resumable: true };
                 }
             },
             _ = tick.tick() => {
-                session.catch_up();
+                session.send_pending();
                 if session.is_stuck() {
-                    let message = "all that the worker has is overdue: it does not stop when it is asked to";
-                    workers.end(&session, Some(Error::aborted(reason::WORKER_LOST, message)));
-                    return;
+                    let message = "the worker is stuck: no cancelled dispatch ended within the grace period";
+                    return End::Ended(Error::aborted(reason::WORKER_LOST, message));
                 }
-                if alive.elapsed() >= ALIVE {
-                    alive = Instant::now();
-                    session.alive();
+                if last_keepalive.elapsed() >= KEEPALIVE_INTERVAL {
+                    last_keepalive = Instant::now();
+                    session.send_keepalive();
                 }
             }
             () = &mut closing => {
+                session.acknowledge_results();
                 let message = "the node is stopping";
-                session.acknowledge();
-                workers.end(&session, Some(Error::unavailable(reason::NODE_STOPPING, message)));
-                return;
+                return End::Ended(Error::unavailable(reason::NODE_STOPPING, message));
             }
         }
-    };
-    workers.left(&session, stream, resumable);
+    }
 }
 
-/// Does what a worker says.
-async fn hear(workers: &Workers, session: &Arc<Session>, message: Option<Message>) {
+async fn handle_message(
+    registry: &WorkerRegistry,
+    session: &Arc<Session>,
+    message: Option<Message>,
+) {
     match message {
-        Some(Message::Result(result)) => session.result(*result),
-        Some(Message::Progress(progress)) => {
-            let read = progress.progress.map(progress_from_proto).transpose();
-            match (session.context_of(&progress.token), read) {
-                (Some(context), Ok(Some(shown))) => context.progress(shown),
-                (_, Err(error)) => session.refuse(&progress.token, error.message()),
-                (None, _) => {
-                    session.refuse(&progress.token, "the dispatch has ended: its token is void")
-                }
-                (Some(_), Ok(None)) => {}
-            }
-        }
-        Some(Message::Item(item)) => match session.item(&item) {
-            Some((_, false)) => {}
-            Some((context, true)) => {
-                let payload = item.item.and_then(|item| item.into_payload(Format::Dict));
-                let emitted = match payload {
-                    Some(payload) => emit(&context, payload).await,
-                    None => Ok(()),
-                };
-                if let Err(error) = emitted {
-                    session.refuse(&item.token, error.message());
-                }
-            }
-            None => session.refuse(&item.token, "the dispatch has ended: its token is void"),
-        },
-        Some(Message::HandBack(back)) => session.handed_back(&back.tokens),
+        Some(Message::Result(result)) => session.record_result(*result),
+        Some(Message::Progress(progress)) => handle_progress(session, progress),
+        Some(Message::Item(item)) => handle_item(session, item).await,
+        Some(Message::HandBack(hand_back)) => session.hand_back(&hand_back.tokens),
         Some(Message::Drain(_)) => {
-            workers.drain(session);
-            session.acknowledge();
+            registry.drain(session);
+            session.acknowledge_results();
         }
         Some(Message::Hello(_)) => {
-            let message = "a worker says hello once";
+            let message = "a worker sends one hello";
             let error = Error::failed_precondition(reason::WORKER_REFUSED, message);
-            workers.end(session, Some(error));
+            registry.end(session, Some(error));
         }
         // A message of a later version.
         None => {}
     }
 }
 
-async fn emit(context: &crate::service::Context, item: Payload) -> Result<()> {
-    crate::codec::payload::scan(&item)?;
+fn handle_progress(session: &Session, progress: v1::DispatchProgress) {
+    let read = progress.progress.map(progress_from_proto).transpose();
+    match (session.context(&progress.token), read) {
+        (Some(context), Ok(Some(progress))) => context.progress(progress),
+        (_, Err(error)) => session.refuse(&progress.token, error.message()),
+        (None, _) => session.refuse_void(&progress.token),
+        (Some(_), Ok(None)) => {}
+    }
+}
+
+async fn handle_item(session: &Session, item: v1::DispatchItem) {
+    match session.record_item(&item) {
+        ItemReceipt::Void => session.refuse_void(&item.token),
+        ItemReceipt::Duplicate => {}
+        ItemReceipt::New(context) => {
+            let payload = item.item.and_then(|item| item.into_payload(Format::Dict));
+            let emitted = match payload {
+                Some(payload) => emit(&context, payload).await,
+                None => Ok(()),
+            };
+            if let Err(error) = emitted {
+                session.refuse(&item.token, error.message());
+            }
+        }
+    }
+}
+
+async fn emit(context: &Context, item: Payload) -> Result<()> {
+    payload::scan(&item)?;
     context.emit(item).await
 }
 
 #[tonic::async_trait]
 impl WorkerService for WorkerApi {
-    type ServeStream = Waiting<Outgoing>;
+    type ServeStream = Batcher<Outbound>;
 
     async fn serve(
         &self,
         request: Request<Streaming<v1::ServeRequest>>,
-    ) -> Result<Response<Waiting<Outgoing>>, Status> {
+    ) -> Result<Response<Batcher<Outbound>>, Status> {
         let peer = request
             .extensions()
             .get::<std::net::SocketAddr>()
             .map(ToString::to_string);
-        let mut said = request.into_inner();
-        let hello = answered(self.hello(&mut said).await)?;
-        let joined = self.workers.join(hello, peer.unwrap_or_default()).await;
-        let Connected {
+        let mut inbound = request.into_inner();
+        let hello = into_status(Self::receive_hello(&mut inbound).await)?;
+        let stream = self
+            .registry
+            .register(hello, peer.unwrap_or_default())
+            .await;
+        let WorkerStream {
             session,
-            stream,
-            outgoing,
-            rhythm,
-        } = answered(joined)?;
-        let (workers, invoker) = (self.workers.clone(), self.invoker.clone());
-        let listens = listen(workers, invoker, session, stream, said, rhythm);
-        self.invoker.tasks().spawn("worker", listens);
-        Ok(Response::new(outgoing))
+            number,
+            outbound,
+            flow_control,
+        } = into_status(stream)?;
+        let (registry, invoker) = (self.registry.clone(), self.invoker.clone());
+        let serves = serve(registry, invoker, session, number, inbound, flow_control);
+        self.invoker.tasks().spawn("worker", serves);
+        Ok(Response::new(outbound))
     }
 }

@@ -100,7 +100,7 @@ impl ConcurrencyLimit {
     pub(in crate::engine) fn try_acquire(&self) -> Option<Permits> {
         let local = self.try_acquire_local()?;
         let worker = match &self.pool {
-            Some(pool) => Some(pool.try_seat(&any_worker)?),
+            Some(pool) => Some(pool.try_acquire(&any_worker)?),
             None => None,
         };
         Some(Permits { local, worker })
@@ -142,7 +142,7 @@ impl ConcurrencyLimit {
                 return permits;
             }
             if let Some(pool) = &self.pool {
-                pool.served().await;
+                pool.wait_served().await;
             }
         }
     }
@@ -175,14 +175,14 @@ impl ConcurrencyLimit {
             });
         };
         loop {
-            let worker = pool.seat(accepts).await?;
+            let worker = pool.acquire(accepts).await?;
             if let Some(local) = self.try_acquire_local() {
                 let worker = Some(worker);
                 return Some(Permits { local, worker });
             }
             drop(worker);
             let local = self.acquire_local().await;
-            if let Some(worker) = pool.try_seat(accepts) {
+            if let Some(worker) = pool.try_acquire(accepts) {
                 let worker = Some(worker);
                 return Some(Permits { local, worker });
             }
@@ -288,29 +288,29 @@ pub(in crate::engine) mod tests {
         fn worker(&self) -> &str {
             "one"
         }
-        fn run(self: Arc<Self>, _: Context, _: Payload) -> HandlerFuture {
+        fn dispatch(self: Arc<Self>, _: Context, _: Payload) -> HandlerFuture {
             unreachable!()
         }
-        fn lend(&self) {}
-        fn try_take_back(&self) -> bool {
+        fn release(&self) {}
+        fn try_reacquire(&self) -> bool {
             true
         }
-        fn take_back(&self) -> BoxFuture<'_, ()> {
+        fn reacquire(&self) -> BoxFuture<'_, ()> {
             Box::pin(async {})
         }
     }
 
     impl WorkerPool for OnePermitPool {
-        fn try_seat(&self, _: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>> {
+        fn try_acquire(&self, _: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>> {
             let permit = Arc::clone(&self.0).try_acquire_owned().ok()?;
             Some(Arc::new(HeldPermit(permit)))
         }
-        fn seat<'a>(&'a self, _: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>> {
+        fn acquire<'a>(&'a self, _: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>> {
             Box::pin(async {
                 Some(Arc::new(HeldPermit(acquire_owned(&self.0).await)) as Arc<dyn WorkerPermit>)
             })
         }
-        fn served(&self) -> BoxFuture<'_, ()> {
+        fn wait_served(&self) -> BoxFuture<'_, ()> {
             Box::pin(async {})
         }
         fn is_served(&self) -> bool {

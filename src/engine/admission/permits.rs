@@ -94,16 +94,16 @@ impl HeldPermits {
         if self.lock().nested_calls > 0 {
             return;
         }
-        if !worker.try_take_back() {
+        if !worker.try_reacquire() {
             tokio::select! {
                 biased;
-                () = worker.take_back() => {}
+                () = worker.reacquire() => {}
                 () = cancel.cancelled() => {}
             }
         }
         // Another nested call may have started meanwhile: it needs the permit to be free.
         if self.lock().nested_calls > 0 {
-            worker.lend();
+            worker.release();
         }
     }
 
@@ -203,7 +203,7 @@ impl<'a> ReleasedPermits<'a> {
         };
         drop(local);
         if let Some(worker) = worker {
-            worker.lend();
+            worker.release();
         }
         held.stop_reacquisition();
         Self {
@@ -226,7 +226,7 @@ impl Drop for ReleasedPermits<'_> {
         // above the limit otherwise.
         let worker = self.held.worker();
         if let Some(worker) = worker.filter(|_| self.held.lock().nested_calls == 0) {
-            worker.try_take_back();
+            worker.try_reacquire();
         }
         if self.held.is_missing() && !self.held.try_reacquire() {
             // Other nested calls keep waiting, each with its own waker.

@@ -20,21 +20,21 @@ pub(in crate::engine) fn any_worker(_: &Definition) -> bool {
 /// The workers that serve one service.
 pub trait WorkerPool: fmt::Debug + Send + Sync {
     /// A permit of the least loaded worker whose declaration passes `accepts`, without waiting.
-    fn try_seat(&self, accepts: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>>;
+    fn try_acquire(&self, accepts: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>>;
 
     /// Waits for a permit of a worker whose declaration passes `accepts`; `None` once no such worker is connected.
     ///
     /// # Cancel safety
     ///
     /// A caller that stops waiting acquires nothing.
-    fn seat<'a>(&'a self, accepts: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>>;
+    fn acquire<'a>(&'a self, accepts: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>>;
 
     /// Waits until a worker serves the service.
     ///
     /// # Cancel safety
     ///
     /// The wait can be dropped and started again.
-    fn served(&self) -> BoxFuture<'_, ()>;
+    fn wait_served(&self) -> BoxFuture<'_, ()>;
 
     /// Whether a worker serves the service now.
     fn is_served(&self) -> bool {

@@ -65,7 +65,7 @@ impl Executor {
         call: Call,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
         // Prepared before there is a future, which would keep the whole call for as long as it waits.
-        let prepared = match call.is_stored() {
+        let prepared = match call.is_durable {
             true => {
                 let cid = Some(cid);
                 let durable = invoke_durable(&self.runtime, Call { cid, ..call });

@@ -2,6 +2,7 @@
 
 mod completion;
 mod event;
+mod filter;
 mod fingerprint;
 mod group;
 mod retry;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 
 pub use self::completion::AsyncCompletion;
 pub use self::event::{Event, EventKind, Progress, ProgressRecord, SEQUENCES_PER_GENERATION};
+pub use self::filter::Filter;
 pub use self::fingerprint::{Fingerprint, fingerprint, fingerprint_of_all};
 pub use self::group::{Group, Grouping, Member};
 pub use self::retry::{RetryPolicy, is_retried};

@@ -1,11 +1,11 @@
-//! What is served, and by whom.
+//! Discovery: the services of a node, and its workers.
 
-use super::Client;
+use super::connection::Client;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
 
 impl Client {
-    /// The workers that are connected, by name.
+    /// Lists the connected workers, by name.
     ///
     /// # Errors
     ///
@@ -19,7 +19,7 @@ impl Client {
                 ..v1::ListWorkersRequest::default()
             };
             let list = async || self.admin.clone().list_workers(request.clone()).await;
-            let page = self.ask(list).await?;
+            let page = self.read(list).await?;
             workers.extend(page.workers);
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -28,7 +28,7 @@ impl Client {
         }
     }
 
-    /// Has the node forget a service that nobody serves any more.
+    /// Removes a service that no worker serves any more from the node.
     ///
     /// # Errors
     ///
@@ -38,10 +38,10 @@ impl Client {
             service: service.to_owned(),
         };
         let forget = async || self.admin.clone().forget_service(request.clone()).await;
-        self.change(forget).await.map(drop)
+        self.write(forget).await.map(drop)
     }
 
-    /// Lists the services whose names begin with `prefix`.
+    /// Lists the services whose names start with `prefix`.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl Client {
                 ..v1::ListServicesRequest::default()
             };
             let list = async || self.discovery.clone().list_services(request.clone()).await;
-            let page = self.ask(list).await?;
+            let page = self.read(list).await?;
             services.extend(page.services);
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -75,6 +75,6 @@ impl Client {
             service: service.to_owned(),
         };
         let get = async || self.discovery.clone().get_service(request.clone()).await;
-        Ok(self.ask(get).await?.service.unwrap_or_default())
+        Ok(self.read(get).await?.service.unwrap_or_default())
     }
 }

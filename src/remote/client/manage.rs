@@ -1,51 +1,48 @@
-//! What operators do with stored invocations: list them, cancel them, run them again, remove them.
+//! Management of stored invocations: list, cancel, retry, purge.
 
-use tonic::{Response, Status};
-
-use super::Client;
+use super::connection::Client;
+use crate::codec::convert::payload_to_proto;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::Payload;
-use crate::remote::again::{self, never_sent};
-use crate::remote::wire;
 
-/// Which invocations are meant.
+/// Selects invocations.
 #[derive(Clone, Debug)]
-pub enum Chosen {
-    /// These.
+pub enum Selector {
+    /// By CID.
     Cids(Vec<Cid>),
-    /// All that a filter lets through.
+    /// By filter.
     Filter(Box<v1::InvocationFilter>),
 }
 
-impl From<Cid> for Chosen {
+impl From<Cid> for Selector {
     fn from(cid: Cid) -> Self {
         Self::Cids(vec![cid])
     }
 }
 
-impl From<&[Cid]> for Chosen {
+impl From<&[Cid]> for Selector {
     fn from(cids: &[Cid]) -> Self {
         Self::Cids(cids.to_vec())
     }
 }
 
-impl<const N: usize> From<&[Cid; N]> for Chosen {
+impl<const N: usize> From<&[Cid; N]> for Selector {
     fn from(cids: &[Cid; N]) -> Self {
         Self::Cids(cids.to_vec())
     }
 }
 
-impl From<v1::InvocationFilter> for Chosen {
+impl From<v1::InvocationFilter> for Selector {
     fn from(filter: v1::InvocationFilter) -> Self {
         Self::Filter(Box::new(filter))
     }
 }
 
-impl Chosen {
-    /// As requests have it: CIDs, or a filter.
-    fn parts(self) -> (Vec<String>, Option<v1::InvocationFilter>) {
+impl Selector {
+    /// The fields of a request: CIDs, or a filter.
+    fn into_fields(self) -> (Vec<String>, Option<v1::InvocationFilter>) {
         match self {
             Self::Cids(cids) => (cids.iter().map(Cid::to_string).collect(), None),
             Self::Filter(filter) => (Vec::new(), Some(*filter)),
@@ -53,7 +50,7 @@ impl Chosen {
     }
 }
 
-/// What was done with some of those that were chosen, and where the rest begins.
+/// The changes of one page, and the token of the next page.
 type Page = (Vec<v1::InvocationChange>, String);
 
 impl Client {
@@ -61,7 +58,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// What the node answered; `UNAVAILABLE` where the connection is lost.
+    /// The node's answer; `UNAVAILABLE` where the connection is lost.
     pub async fn invocations(
         &self,
         filter: v1::InvocationFilter,
@@ -83,7 +80,7 @@ impl Client {
                     .list_invocations(request.clone())
                     .await
             };
-            let response = self.ask(list).await?;
+            let response = self.read(list).await?;
             invocations.extend(response.invocations);
             page_token = response.next_page_token;
             if page_token.is_empty() {
@@ -93,18 +90,18 @@ impl Client {
         Ok(invocations)
     }
 
-    /// Cancels invocations; answers what became of each. Those that a filter lets through are taken page by page: where
-    /// the connection is lost, some are cancelled and others are not.
+    /// Cancels invocations; returns the change of each. A filter is processed page by page: where the connection is
+    /// lost, some invocations are cancelled and others are not.
     ///
     /// # Errors
     ///
-    /// What the node answered; `UNAVAILABLE` where the connection is lost.
+    /// The node's answer; `UNAVAILABLE` where the connection is lost.
     pub async fn cancel(
         &self,
-        chosen: impl Into<Chosen>,
+        selector: impl Into<Selector>,
         dry_run: bool,
     ) -> Result<Vec<v1::InvocationChange>> {
-        let (cids, filter) = chosen.into().parts();
+        let (cids, filter) = selector.into().into_fields();
         let page = async |page_token| {
             let request = v1::CancelInvocationsRequest {
                 cids: cids.clone(),
@@ -119,23 +116,23 @@ impl Client {
                     .cancel_invocations(request.clone())
                     .await
             };
-            let response = self.change(cancel).await?;
+            let response = self.write(cancel).await?;
             Ok((response.changes, response.next_page_token))
         };
         all_pages(page).await
     }
 
-    /// Runs invocations again; answers what became of each.
+    /// Retries invocations; returns the change of each.
     ///
     /// # Errors
     ///
     /// As for [`cancel`](Self::cancel).
     pub async fn retry(
         &self,
-        chosen: impl Into<Chosen>,
+        selector: impl Into<Selector>,
         dry_run: bool,
     ) -> Result<Vec<v1::InvocationChange>> {
-        let (cids, filter) = chosen.into().parts();
+        let (cids, filter) = selector.into().into_fields();
         let page = async |page_token| {
             let request = v1::RetryInvocationsRequest {
                 cids: cids.clone(),
@@ -150,20 +147,20 @@ impl Client {
                     .retry_invocations(request.clone())
                     .await
             };
-            let response = self.change(retry).await?;
+            let response = self.write(retry).await?;
             Ok((response.changes, response.next_page_token))
         };
         all_pages(page).await
     }
 
-    /// Runs one invocation again, with another input.
+    /// Retries one invocation, with another input.
     ///
     /// # Errors
     ///
-    /// What the node answered; `INVALID_ARGUMENT` / `VALUE_INVALID` for an input that cannot be carried; `UNAVAILABLE`
+    /// The node's answer; `INVALID_ARGUMENT` / `VALUE_INVALID` for an input that cannot be encoded; `UNAVAILABLE`
     /// where the connection is lost.
     pub async fn retry_with(&self, cid: Cid, input: Payload) -> Result<Vec<v1::InvocationChange>> {
-        let (input, data_format) = wire::input_to_proto(input)?;
+        let (input, data_format) = payload_to_proto(input)?;
         let request = v1::RetryInvocationsRequest {
             cids: vec![cid.to_string()],
             input: Some(input),
@@ -176,21 +173,21 @@ impl Client {
                 .retry_invocations(request.clone())
                 .await
         };
-        let response = self.change(retry).await?;
+        let response = self.write(retry).await?;
         Ok(response.changes)
     }
 
-    /// Removes invocations that have ended; answers what became of each.
+    /// Purges invocations that have ended; returns the change of each.
     ///
     /// # Errors
     ///
     /// As for [`cancel`](Self::cancel).
     pub async fn purge(
         &self,
-        chosen: impl Into<Chosen>,
+        selector: impl Into<Selector>,
         dry_run: bool,
     ) -> Result<Vec<v1::InvocationChange>> {
-        let (cids, filter) = chosen.into().parts();
+        let (cids, filter) = selector.into().into_fields();
         let page = async |page_token| {
             let request = v1::PurgeInvocationsRequest {
                 cids: cids.clone(),
@@ -204,19 +201,10 @@ impl Client {
                     .purge_invocations(request.clone())
                     .await
             };
-            let response = self.change(purge).await?;
+            let response = self.write(purge).await?;
             Ok((response.changes, response.next_page_token))
         };
         all_pages(page).await
-    }
-
-    /// Changes something, once: it is said again only where the node was not reached.
-    pub(super) async fn change<T, F>(&self, change: impl Fn() -> F) -> Result<T>
-    where
-        F: Future<Output = std::result::Result<Response<T>, Status>>,
-    {
-        let response = again::say(self.tries, never_sent, change).await?;
-        Ok(response.into_inner())
     }
 }
 

@@ -1,36 +1,36 @@
-//! A connected worker, from the outside: who it is, and how it stops.
+//! The handle of a connected worker: its id, its dispatches, and its shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::line::Line;
-use super::shared::Shared;
+use super::connection::Connection;
+use super::sessions::Sessions;
 use crate::model::error::{Error, Result, reason};
 
-/// A worker that serves. Dropped, it goes on; [`stop`](Self::stop) ends it.
+/// A worker that serves. It continues when the handle is dropped; [`stop`](Self::stop) ends it.
 #[derive(Debug)]
 pub struct WorkerHandle {
-    shared: Arc<Shared>,
+    sessions: Arc<Sessions>,
     drain: Duration,
     ended: watch::Receiver<bool>,
 }
 
 impl WorkerHandle {
-    pub(super) async fn start(line: Line, drain: Duration) -> Result<Self> {
-        let shared = line.shared();
-        let (welcome, mut welcomed) = watch::channel(None);
+    pub(super) async fn start(connection: Connection, drain: Duration) -> Result<Self> {
+        let sessions = Arc::clone(connection.sessions());
+        let (first_answer, mut answered) = watch::channel(None);
         let (end, ended) = watch::channel(false);
-        shared.tasks().spawn("worker", async move {
-            line.serve(&welcome).await;
+        sessions.shared().tasks().spawn("worker", async move {
+            connection.serve(&first_answer).await;
             end.send_replace(true);
         });
-        let answer = welcomed.wait_for(Option::is_some).await;
+        let answer = answered.wait_for(Option::is_some).await;
         match answer.map(|answer| answer.clone()) {
             Ok(Some(Err(error))) => Err(error),
             Ok(_) => Ok(Self {
-                shared,
+                sessions,
                 drain,
                 ended,
             }),
@@ -41,36 +41,34 @@ impl WorkerHandle {
         }
     }
 
-    /// The id that the node gave it: another one after it could not come back in time.
+    /// The id that the node gave it. A worker whose lease expired gets a new one.
     #[must_use]
     pub fn id(&self) -> String {
-        self.shared.worker_id()
+        self.sessions.worker_id()
     }
 
-    /// How many dispatches it has now.
+    /// The number of dispatches that it has.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.shared.in_flight()
+        self.sessions.in_flight()
     }
 
     /// Resolves when it has stopped.
     pub async fn ended(&self) {
-        // Whoever ends it says so, or is gone.
+        // The sender is dropped only after it has sent.
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
 
-    /// Stops it: it takes nothing new, running handlers have the drain time, what has not ended then is handed back.
+    /// Stops it: it takes no new dispatches. Running handlers have the drain time to end, and the rest is handed back.
     pub async fn stop(self) {
-        // Also where nobody waits for it to the end.
-        let _closes = self.shared.closed().clone().drop_guard();
-        self.shared.drain();
-        if tokio::time::timeout(self.drain, self.shared.idle())
-            .await
-            .is_err()
-        {
-            self.shared.hand_back();
+        // Closed even where this future is dropped.
+        let _close_on_drop = self.sessions.shared().closed().clone().drop_guard();
+        self.sessions.drain();
+        let idle = tokio::time::timeout(self.drain, self.sessions.wait_idle());
+        if idle.await.is_err() {
+            self.sessions.hand_back();
         }
-        self.shared.close();
+        self.sessions.close();
         self.ended().await;
     }
 }

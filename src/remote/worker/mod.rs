@@ -1,31 +1,34 @@
-//! A worker: runs the handlers of this process for a node. The same handlers as in the node itself; what they invoke
-//! goes through the node.
+//! A worker: runs the handlers of this process for a node. The handlers are the same as in a node; their nested calls
+//! go through the node.
 
+mod connection;
 mod dispatch;
 mod handle;
-mod line;
-mod outcome;
 mod platform;
+mod result;
 mod session;
+mod sessions;
 mod shared;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::connection::Connection;
 pub use self::handle::WorkerHandle;
-use self::line::Line;
+use self::sessions::Sessions;
 use self::shared::Shared;
 use crate::codec::proto::v1;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result};
-use crate::remote::wire;
+use crate::remote::protocol::declaration::declaration_to_proto;
 use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, Service, States};
 
-/// How many dispatches it takes at once unless told otherwise.
+/// The default number of dispatches that it takes at once.
 const MAX_IN_FLIGHT: u32 = 100;
-/// How large a message it takes unless told otherwise: what a node sends at most, and its envelope.
+/// The default limit of its messages: the default limit of a node, and an envelope.
 const MAX_MESSAGE_BYTES: u32 = 17 << 20;
-/// How long running handlers have when it stops, unless told otherwise.
+/// The default time that running handlers have to end when it stops.
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// Serves services to a node.
@@ -45,13 +48,13 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub struct Worker;
 
 impl Worker {
-    /// Begins to put one together.
+    /// Starts to build a worker.
     pub fn builder() -> WorkerBuilder {
         WorkerBuilder::default()
     }
 }
 
-/// Puts a worker together.
+/// Builds a worker.
 #[must_use = "nothing is served before it is connected"]
 #[derive(Debug)]
 pub struct WorkerBuilder {
@@ -83,7 +86,7 @@ impl Default for WorkerBuilder {
 }
 
 impl WorkerBuilder {
-    /// Adds a service: a name and a handler. A name that is taken, or none, is reported by [`connect`](Self::connect).
+    /// Adds a service: a name and a handler. A duplicate or invalid name is an error of [`connect`](Self::connect).
     pub fn service<Args>(self, name: &str, handler: impl Handler<Args>) -> Self {
         self.add(|registry| registry.service(name, handler))
     }
@@ -105,54 +108,54 @@ impl WorkerBuilder {
         self
     }
 
-    /// Adds something that handlers get as `State<T>`.
+    /// Adds a value that handlers extract as `State<T>`.
     pub fn state<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Self {
         self.states.insert(state);
         self
     }
 
-    /// Adds hooks around every service. Those added first run outermost.
+    /// Adds hooks around every service. Hooks added first run outermost.
     pub fn hooks(mut self, hooks: impl Hooks) -> Self {
         self.hooks.push(Arc::new(hooks));
         self
     }
 
-    /// What it is called, for people. Default: `worker-` and the process id.
+    /// Its name, for people. Default: `worker-` and the process id.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// What it was built from: a version, a commit. Default: nothing.
+    /// Its build: a version, a commit. Default: empty.
     pub fn build_id(mut self, build_id: impl Into<String>) -> Self {
         self.build_id = build_id.into();
         self
     }
 
-    /// How many dispatches it takes at once, at least 1. Default: 100.
+    /// The number of dispatches that it takes at once, at least 1. Default: 100.
     pub fn max_in_flight(mut self, dispatches: u32) -> Self {
         self.max_in_flight = dispatches.max(1);
         self
     }
 
-    /// The largest message it takes, in bytes. Default: 17 MiB, more than a node sends unless told otherwise.
+    /// The largest message that it takes, in bytes. Default: 17 MiB, more than a node sends by default.
     pub fn max_message_bytes(mut self, bytes: u32) -> Self {
         self.max_message_bytes = bytes;
         self
     }
 
-    /// How long running handlers have when it stops; what has not ended by then is handed back. Default: 30 s.
+    /// The time that running handlers have to end when it stops. After that they are handed back. Default: 30 s.
     pub fn drain(mut self, drain: Duration) -> Self {
         self.drain = drain;
         self
     }
 
-    /// Connects to a node and serves. Resolves once the node has welcomed it; a connection that is lost later is made
-    /// again, and what was handed over is kept meanwhile.
+    /// Connects to a node and serves. Resolves once the node has welcomed the worker. A connection that is lost later
+    /// is re-established, and the dispatches are kept meanwhile.
     ///
     /// # Errors
     ///
-    /// `UNAVAILABLE` / `CONNECT_FAILED`; `FAILED_PRECONDITION` / `STATE_MISSING`; what the node says to its services.
+    /// `UNAVAILABLE` / `CONNECT_FAILED`; `FAILED_PRECONDITION` / `STATE_MISSING`; a refusal by the node.
     pub async fn connect(self, node: &str) -> Result<WorkerHandle> {
         if let Some(fault) = self.fault {
             return Err(fault);
@@ -163,7 +166,7 @@ impl WorkerBuilder {
         }
         let hello = v1::Hello {
             name: self.name,
-            services: definitions.iter().map(wire::declaration_to_proto).collect(),
+            services: definitions.iter().map(declaration_to_proto).collect(),
             max_in_flight: self.max_in_flight,
             capabilities: CAPABILITIES.map(i32::from).to_vec(),
             build_id: self.build_id,
@@ -177,8 +180,8 @@ impl WorkerBuilder {
         });
         let handlers = handlers.collect();
         let shared = Shared::new(handlers, self.states, self.hooks, Tasks::new());
-        let line = Line::new(node, hello, shared)?;
-        WorkerHandle::start(line, self.drain).await
+        let connection = Connection::new(node, hello, Sessions::new(shared))?;
+        WorkerHandle::start(connection, self.drain).await
     }
 
     /// Connects to a node and serves until the process ends.
@@ -193,12 +196,12 @@ impl WorkerBuilder {
     }
 }
 
-/// What it can do beyond what is mandatory.
+/// The optional parts of the protocol that it implements.
 const CAPABILITIES: [v1::Capability; 6] = [
     v1::Capability::Resume,
     v1::Capability::Cancel,
     v1::Capability::HandBack,
     v1::Capability::Later,
     v1::Capability::Drain,
-    v1::Capability::Several,
+    v1::Capability::Batching,
 ];

@@ -1,4 +1,5 @@
-//! What a handler in a worker can ask of the platform: it goes to the node, as part of the dispatch.
+//! The [`Platform`] of a handler in a worker: its nested calls, items and progress go to the node, with the token of
+//! the dispatch.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,8 @@ use tonic::{Request, Response, Status};
 
 use super::session::Session;
 use crate::codec::convert::{
-    PayloadOneof as _, duration_to_proto, progress_to_proto, reply_from_proto,
+    PayloadOneof as _, accepted_from_proto, accepted_group_from_proto, async_call_to_proto,
+    batch_to_proto, call_to_proto, duration_to_proto, progress_to_proto, reply_from_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
@@ -24,26 +26,26 @@ use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::Ignored;
 use crate::model::token::Token;
-use crate::remote::again::{self, is_transport, never_sent};
-use crate::remote::client::Results;
-use crate::remote::outcomes::outcomes;
-use crate::remote::wire;
+use crate::remote::protocol::group_outcomes::group_outcomes;
+use crate::remote::protocol::result_stream::ResultStream;
+use crate::remote::protocol::retry::{call_with_retry, was_not_processed};
+use crate::remote::protocol::transport::{ignored_keys, is_transport_error};
 use crate::service::{BoxFuture, KnownService, Platform};
 
-/// The metadata that names the dispatch of a nested call.
+/// The metadata key of the token of a nested call.
 const DISPATCH_KEY: &str = "cidery-dispatch";
-/// How often something is said whose connection is cut: until a worker that comes back would have lost its dispatches.
-const TRIES: u32 = 15;
-/// What one attempt may leave to be accepted with its outcome.
-const FOLLOW_UPS: usize = 1_000;
+/// The number of attempts of a call whose connection breaks. With the backoff they outlast the lease of the worker.
+const MAX_ATTEMPTS: u32 = 15;
+/// The most invocations that are accepted with the outcome of one attempt.
+const MAX_FOLLOW_UPS: usize = 1_000;
 
-/// One dispatch's way to the node.
+/// The platform of one dispatch.
 #[derive(Debug)]
 pub(super) struct WorkerPlatform {
     session: Arc<Session>,
     channel: Channel,
     token: String,
-    /// Of a nested call.
+    /// The path of a nested call.
     path: Option<String>,
     deadline: Option<Instant>,
     follow_ups: Mutex<Vec<v1::InvokeAsyncRequest>>,
@@ -70,20 +72,20 @@ impl WorkerPlatform {
         }
     }
 
-    /// What is to be accepted with the outcome.
-    pub(super) fn follow_ups(&self) -> Vec<v1::InvokeAsyncRequest> {
-        std::mem::take(&mut *self.kept())
+    /// Takes the invocations that are accepted with the outcome.
+    pub(super) fn take_follow_ups(&self) -> Vec<v1::InvokeAsyncRequest> {
+        std::mem::take(&mut *self.follow_ups())
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<v1::InvokeAsyncRequest>> {
+    fn follow_ups(&self) -> MutexGuard<'_, Vec<v1::InvokeAsyncRequest>> {
         // Every change is one push.
         self.follow_ups
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request that names the dispatch.
-    fn named<T>(&self, message: T) -> Request<T> {
+    /// A request with the token of the dispatch.
+    fn with_token<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let token: Result<AsciiMetadataValue, _> = MetadataValue::try_from(&self.token);
         if let Ok(token) = token {
@@ -96,29 +98,29 @@ impl WorkerPlatform {
         InvocationServiceClient::new(self.channel.clone()).max_decoding_message_size(usize::MAX)
     }
 
-    /// Says something to the node: again where the connection was cut. What the node answers is the handler's to tell,
-    /// as it is in a node.
-    async fn say<T, F>(
+    /// Makes a call, and retries it where the connection broke. A failure that the node returns goes to the handler, as
+    /// in a node.
+    async fn call<T, F>(
         &self,
         is_safe: impl Fn(&Error) -> bool,
-        say: impl Fn() -> F,
+        call: impl Fn() -> F,
     ) -> Result<Response<T>>
     where
         F: Future<Output = std::result::Result<Response<T>, Status>>,
     {
-        again::say(TRIES, is_safe, say).await
+        call_with_retry(MAX_ATTEMPTS, is_safe, call).await
     }
 
     async fn invoke_nested(&self, call: Call) -> Result<Reply> {
-        let message = wire::request(call)?;
+        let message = call_to_proto(call)?;
         let invoke = async || {
-            let mut request = self.named(message.clone());
+            let mut request = self.with_token(message.clone());
             if let Some(deadline) = self.deadline {
                 request.set_timeout(deadline.saturating_duration_since(Instant::now()));
             }
             self.invocation().invoke(request).await
         };
-        let response = self.say(never_sent, invoke).await?.into_inner();
+        let response = self.call(was_not_processed, invoke).await?.into_inner();
         let (output, format) = (response.output, response.data_format);
         reply_from_proto(output, format, response.metadata)
     }
@@ -127,39 +129,41 @@ impl WorkerPlatform {
         let with_outcome = call
             .durable
             .as_ref()
-            .is_some_and(|asked| asked.with_outcome);
+            .is_some_and(|options| options.with_outcome);
         if with_outcome {
-            let first = self.known(&call).await?;
-            // The node says whether it is the same.
+            let first = self.find_by_key(&call).await?;
+            // The node checks that both requests are equal.
             let accepted = self.follow_up(call)?;
             return Ok(first.unwrap_or(accepted));
         }
-        let is_ours = call.cid.is_none();
-        let message = wire::async_request(Call {
+        let is_generated = call.cid.is_none();
+        let message = async_call_to_proto(Call {
             cid: Some(call.cid.unwrap_or_else(Cid::new)),
             ..call
         })?;
         let accept = async || {
-            let request = self.named(message.clone());
+            let request = self.with_token(message.clone());
             self.invocation().invoke_async(request).await
         };
-        let response = self.say(is_transport, accept).await?;
-        wire::accepted(&response, is_ours.then_some(&message.cid))
+        let response = self.call(is_transport_error, accept).await?;
+        let ignored = ignored_keys(&response);
+        let generated = is_generated.then_some(&*message.cid);
+        accepted_from_proto(response.get_ref(), ignored, generated)
     }
 
     async fn get(&self, message: v1::GetInvocationRequest) -> Result<v1::Invocation> {
         let get = async || {
-            let request = self.named(message.clone());
+            let request = self.with_token(message.clone());
             self.invocation().get_invocation(request).await
         };
-        let response = self.say(is_transport, get).await?.into_inner();
+        let response = self.call(is_transport_error, get).await?.into_inner();
         Ok(response.invocation.unwrap_or_default())
     }
 
-    /// What was accepted before with the same key: its CID is not the one that this call would get.
-    async fn known(&self, call: &Call) -> Result<Option<Accepted>> {
-        let asked = call.durable.as_deref();
-        let Some(key) = asked.and_then(|asked| asked.idempotency_key.clone()) else {
+    /// Finds the invocation that was accepted before with the same key. It has another CID than this call would get.
+    async fn find_by_key(&self, call: &Call) -> Result<Option<Accepted>> {
+        let options = call.durable.as_deref();
+        let Some(key) = options.and_then(|options| options.idempotency_key.clone()) else {
             return Ok(None);
         };
         let message = v1::GetInvocationRequest {
@@ -179,18 +183,20 @@ impl WorkerPlatform {
         }))
     }
 
-    async fn accept_all(&self, batch: Batch) -> Result<AcceptedGroup> {
-        let is_ours = batch.cid.is_none();
-        let message = wire::batch_request(Batch {
+    async fn accept_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
+        let is_generated = batch.cid.is_none();
+        let message = batch_to_proto(Batch {
             cid: Some(batch.cid.unwrap_or_else(Cid::new)),
             ..batch
         })?;
         let accept = async || {
-            let request = self.named(message.clone());
+            let request = self.with_token(message.clone());
             self.invocation().invoke_batch(request).await
         };
-        let response = self.say(is_transport, accept).await?;
-        wire::accepted_group(response, is_ours.then_some(&message.cid))
+        let response = self.call(is_transport_error, accept).await?;
+        let ignored = ignored_keys(&response);
+        let generated = is_generated.then_some(&*message.cid);
+        accepted_group_from_proto(response.get_ref(), ignored, generated)
     }
 
     async fn wait(&self, cid: Cid, at_most: Duration) -> Result<bool> {
@@ -202,13 +208,13 @@ impl WorkerPlatform {
         Ok(self.get(message).await?.end_time.is_some())
     }
 
-    /// Keeps it for the result: the node accepts both together.
+    /// Keeps a call for the result of the dispatch: the node accepts both together.
     fn follow_up(&self, mut call: Call) -> Result<Accepted> {
         let cid = *call.cid.get_or_insert_with(Cid::new);
-        let request = wire::async_request(call)?;
-        let mut follow_ups = self.kept();
-        if follow_ups.len() >= FOLLOW_UPS {
-            let message = format!("an attempt has at most {FOLLOW_UPS} follow-ups");
+        let request = async_call_to_proto(call)?;
+        let mut follow_ups = self.follow_ups();
+        if follow_ups.len() >= MAX_FOLLOW_UPS {
+            let message = format!("an attempt has at most {MAX_FOLLOW_UPS} follow-ups");
             return Err(Error::resource_exhausted(reason::PENDING_LIMIT, message));
         }
         follow_ups.push(request);
@@ -219,12 +225,12 @@ impl WorkerPlatform {
         })
     }
 
-    fn tell_item(&self, item: Payload) -> Result<()> {
+    fn send_item(&self, item: Payload) -> Result<()> {
         let item = v1::dispatch_item::Item::from_payload(item)?;
-        self.session.tell_item(&self.token, item)
+        self.session.send_item(&self.token, item)
     }
 
-    async fn announced(&self) -> Result<Vec<KnownService>> {
+    async fn list_services(&self) -> Result<Vec<KnownService>> {
         let (mut services, mut page_token) = (Vec::new(), String::new());
         loop {
             let request = v1::ListServicesRequest {
@@ -235,7 +241,7 @@ impl WorkerPlatform {
                 let mut discovery = DiscoveryServiceClient::new(self.channel.clone());
                 discovery.list_services(request.clone()).await
             };
-            let page = self.say(is_transport, list).await?.into_inner();
+            let page = self.call(is_transport_error, list).await?.into_inner();
             for service in page.services {
                 services.push(KnownService {
                     name: service.name.parse()?,
@@ -264,7 +270,7 @@ impl Platform for WorkerPlatform {
     }
 
     fn invoke_batch(&self, batch: Batch) -> BoxFuture<'_, Result<AcceptedGroup>> {
-        Box::pin(self.accept_all(batch))
+        Box::pin(self.accept_batch(batch))
     }
 
     fn wait_for(&self, cid: Cid, at_most: Duration) -> BoxFuture<'_, Result<bool>> {
@@ -276,8 +282,8 @@ impl Platform for WorkerPlatform {
         group: &'a AcceptedGroup,
     ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>> {
         Box::pin(async {
-            let results = Results::follow(self.invocation(), group.cid, TRIES).await?;
-            outcomes(results, group).await
+            let results = ResultStream::open(self.invocation(), group.cid, MAX_ATTEMPTS).await?;
+            group_outcomes(results, group).await
         })
     }
 
@@ -288,27 +294,27 @@ impl Platform for WorkerPlatform {
                     token: self.token.clone(),
                     progress: Some(progress),
                 };
-                self.session.show(Message::Progress(progress));
+                self.session.send(Message::Progress(progress));
             }
-            Err(error) => tracing::warn!(%error, "progress cannot be carried"),
+            Err(error) => tracing::warn!(%error, "progress cannot be encoded"),
         }
     }
 
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>> {
-        Box::pin(std::future::ready(self.tell_item(item)))
+        Box::pin(std::future::ready(self.send_item(item)))
     }
 
     fn later(&self) -> Result<Token> {
         Token::parse(&self.token).ok_or_else(|| {
-            let message = "the node gave the dispatch a token of another kind";
+            let message = "the token of the dispatch has an unknown form";
             Error::internal(reason::NOT_SUPPORTED, message)
         })
     }
 
     fn answer_later(&self, token: Token) -> Result<()> {
-        if !self.kept().is_empty() {
+        if !self.follow_ups().is_empty() {
             let message =
-                "what is to be accepted with the response cannot wait for one that comes later";
+                "invocations that are accepted with the outcome cannot be combined with \"later\"";
             return Err(Error::failed_precondition(reason::NOT_SUPPORTED, message));
         }
         let _ = self.later.set(token);
@@ -320,6 +326,6 @@ impl Platform for WorkerPlatform {
     }
 
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>> {
-        Box::pin(self.announced())
+        Box::pin(self.list_services())
     }
 }

@@ -1,6 +1,6 @@
-//! One session of a worker with a node: what the node handed over, and what it may not have heard of yet.
+//! A worker's session with a node: the dispatches that run, and the results that the node has not acknowledged.
 //!
-//! A result is kept until the node says that it has it: a stream that breaks may lose what was on its way.
+//! A result is kept until the node acknowledges it, because a broken stream may lose it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,169 +15,180 @@ use super::shared::Shared;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::model::error::{Error, Result, reason};
+use crate::remote::protocol::messages::to_node;
 
-/// How many items one dispatch emits: what a node takes of an invocation.
-const KEPT_ITEMS: usize = 10_000;
+/// The most items of one dispatch: the limit of a node for one invocation.
+const MAX_ITEMS: usize = 10_000;
 
 /// A session. It lasts as long as the node keeps it, over one stream after another.
 #[derive(Debug)]
 pub(super) struct Session {
     shared: Arc<Shared>,
-    told: Mutex<Told>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct State {
     worker_id: String,
     session: String,
     outbox: Option<mpsc::UnboundedSender<v1::ServeRequest>>,
-    /// Handlers under way, by token.
+    /// Running handlers, by token.
     running: HashMap<String, Running, RandomState>,
-    /// Results that the node may not have, with the items before them.
-    results: HashMap<String, (Vec<v1::DispatchItem>, Box<v1::DispatchResult>), RandomState>,
-    /// It has said hello, and the node may hand over before it is heard that it did.
-    greets: bool,
-    /// The node has said that no dispatch follows.
-    drained: bool,
-    /// Since when there is no stream, and how long the node keeps what it handed over.
-    away: Option<Instant>,
+    /// Results that are not acknowledged, by token.
+    results: HashMap<String, UnacknowledgedResult, RandomState>,
+    /// A hello was sent and not answered: the node may send dispatches before its welcome is received.
+    awaits_welcome: bool,
+    /// The node sent `Drained`: no dispatch follows.
+    is_drained: bool,
+    /// When the stream ended, and how long the node keeps the session after that.
+    away_since: Option<Instant>,
     lease: Duration,
 }
 
-impl Told {
-    fn may_come_back(&self) -> bool {
-        let in_time = |since: Instant| since.elapsed() < self.lease;
-        self.outbox.is_some() || self.away.is_some_and(in_time)
+impl State {
+    fn may_resume(&self) -> bool {
+        let is_leased = |since: Instant| since.elapsed() < self.lease;
+        self.outbox.is_some() || self.away_since.is_some_and(is_leased)
     }
 }
 
-/// A handler under way.
+/// A running handler.
 #[derive(Debug, Default)]
 struct Running {
     cancel: CancellationToken,
-    /// What it has emitted: the node may not have it.
+    /// The items that it emitted: the node may not have received them.
     items: Vec<v1::DispatchItem>,
+}
+
+/// A result that the node may not have received, with the items before it.
+#[derive(Debug)]
+struct UnacknowledgedResult {
+    items: Vec<v1::DispatchItem>,
+    result: Box<v1::DispatchResult>,
 }
 
 impl Session {
     pub(super) fn new(shared: Arc<Shared>) -> Arc<Self> {
-        let told = Mutex::default();
-        Arc::new(Self { shared, told })
+        let state = Mutex::default();
+        Arc::new(Self { shared, state })
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // Every change is one insertion, removal or assignment.
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn worker_id(&self) -> String {
-        self.told().worker_id.clone()
+        self.state().worker_id.clone()
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.told().running.len()
+        self.state().running.len()
     }
 
-    /// Whether something runs, may come yet, or is to be told to a node that waits for it.
+    /// Whether a dispatch runs, may still arrive, or has a result that the node waits for.
     pub(super) fn is_busy(&self) -> bool {
-        let told = self.told();
-        !told.running.is_empty()
-            || (!told.results.is_empty() && told.may_come_back())
-            || (told.outbox.is_some() && !told.drained)
-            || told.greets
+        let state = self.state();
+        !state.running.is_empty()
+            || (!state.results.is_empty() && state.may_resume())
+            || (state.outbox.is_some() && !state.is_drained)
+            || state.awaits_welcome
     }
 
-    /// Says hello; until the guard is dropped the node may have handed something over.
-    pub(super) fn greet(&self) -> Greeting<'_> {
-        self.told().greets = true;
-        Greeting(self)
+    /// Marks that a hello is sent. Until the guard is dropped, the node may have sent dispatches.
+    pub(super) fn await_welcome(&self) -> WelcomeGuard<'_> {
+        self.state().awaits_welcome = true;
+        WelcomeGuard(self)
     }
 
-    /// Whether nothing runs, and the node has all results.
-    pub(super) fn has_nothing(&self) -> bool {
-        let told = self.told();
-        told.running.is_empty() && told.results.is_empty()
+    /// Whether no dispatch runs, and the node has all results.
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.state();
+        state.running.is_empty() && state.results.is_empty()
     }
 
-    /// The node says that no dispatch follows.
-    pub(super) fn note_drained(&self) {
-        self.told().drained = true;
-        self.shared.note_fewer();
+    /// Records that the node sends no more dispatches.
+    pub(super) fn set_drained(&self) {
+        self.state().is_drained = true;
+        self.shared.notify_ended();
     }
 
-    /// Gives back what runs, and stops it.
+    /// Hands running dispatches back to the node, and cancels them.
     pub(super) fn hand_back(&self) {
-        let running = std::mem::take(&mut self.told().running);
+        let running = std::mem::take(&mut self.state().running);
         let tokens = running.keys().cloned().collect();
-        self.show(Message::HandBack(v1::HandBack { tokens }));
-        running
-            .into_values()
-            .for_each(|running| running.cancel.cancel());
+        self.send(Message::HandBack(v1::HandBack { tokens }));
+        let running = running.into_values();
+        running.for_each(|running| running.cancel.cancel());
     }
 
-    /// Has no stream any more: nothing comes.
-    pub(super) fn hang_up(&self) {
+    /// Records that the stream ended.
+    pub(super) fn disconnect(&self) {
         {
-            let mut told = self.told();
-            told.outbox = None;
-            told.away.get_or_insert_with(Instant::now);
+            let mut state = self.state();
+            state.outbox = None;
+            state.away_since.get_or_insert_with(Instant::now);
         }
-        self.shared.note_fewer();
+        self.shared.notify_ended();
     }
 
-    /// Is over: nobody wants what runs, or has ended.
-    pub(super) fn give_up(&self) {
+    /// Cancels what runs and drops all results: the node ended the session.
+    pub(super) fn abandon(&self) {
         let running = {
-            let mut told = self.told();
-            told.results.clear();
-            std::mem::take(&mut told.running)
+            let mut state = self.state();
+            state.results.clear();
+            std::mem::take(&mut state.running)
         };
         let running = running.into_values();
         running.for_each(|running| running.cancel.cancel());
-        self.hang_up();
+        self.disconnect();
     }
 
-    /// Says something that is of no use later.
-    pub(super) fn show(&self, message: Message) {
-        if let Some(outbox) = &self.told().outbox {
-            let _ = outbox.send(request(message));
+    /// Sends a message. It is dropped where there is no stream.
+    pub(super) fn send(&self, message: Message) {
+        if let Some(outbox) = &self.state().outbox {
+            let _ = outbox.send(to_node(message));
         }
     }
 
-    /// A dispatch has come; `None` where it had come before.
-    pub(super) fn begin(&self, token: &str) -> Option<CancellationToken> {
-        let mut told = self.told();
-        if told.running.contains_key(token) || told.results.contains_key(token) {
+    /// Starts a dispatch; `None` where it was received before.
+    pub(super) fn start(&self, token: &str) -> Option<CancellationToken> {
+        let mut state = self.state();
+        if state.running.contains_key(token) || state.results.contains_key(token) {
             return None;
         }
         let running = Running::default();
         let cancel = running.cancel.clone();
-        told.running.insert(token.to_owned(), running);
+        state.running.insert(token.to_owned(), running);
         Some(cancel)
     }
 
-    /// The outcome of a dispatch is not wanted any more.
+    /// Cancels a dispatch whose outcome is no longer wanted.
     pub(super) fn cancel(&self, token: &str) {
-        if let Some(running) = self.told().running.get(token) {
+        if let Some(running) = self.state().running.get(token) {
             running.cancel.cancel();
         }
     }
 
-    /// Sends an item, and keeps it: where the stream breaks it is sent again.
-    pub(super) fn tell_item(&self, token: &str, item: v1::dispatch_item::Item) -> Result<()> {
-        let mut told = self.told();
-        let Told {
+    /// Sends an item, and keeps it to send it again on the next stream.
+    ///
+    /// # Errors
+    ///
+    /// `CANCELLED` where the dispatch has ended; `RESOURCE_EXHAUSTED` / `ITEMS_LIMIT`.
+    pub(super) fn send_item(&self, token: &str, item: v1::dispatch_item::Item) -> Result<()> {
+        let mut state = self.state();
+        let State {
             running, outbox, ..
-        } = &mut *told;
+        } = &mut *state;
         let running = running
             .get_mut(token)
             .ok_or_else(|| Error::cancelled(reason::CANCELLED, "the attempt has ended"))?;
-        if running.items.len() >= KEPT_ITEMS {
-            let message = format!("an invocation emits at most {KEPT_ITEMS} items");
+        if running.items.len() >= MAX_ITEMS {
+            let message = format!("an invocation emits at most {MAX_ITEMS} items");
             return Err(Error::resource_exhausted(reason::ITEMS_LIMIT, message));
         }
         let item = v1::DispatchItem {
@@ -186,102 +197,94 @@ impl Session {
             number: u32::try_from(running.items.len() + 1).unwrap_or(u32::MAX),
         };
         if let Some(outbox) = outbox {
-            let _ = outbox.send(request(Message::Item(item.clone())));
+            let _ = outbox.send(to_node(Message::Item(item.clone())));
         }
         running.items.push(item);
         Ok(())
     }
 
-    /// A handler has ended.
+    /// Ends a dispatch with its result. The result of one that was handed back, or is void, is dropped.
     pub(super) fn end(&self, result: Box<v1::DispatchResult>) {
-        let mut told = self.told();
-        // Handed back, or void: nobody wants it.
-        if let Some(Running { items, .. }) = told.running.remove(&result.token) {
-            if let Some(outbox) = &told.outbox {
-                let _ = outbox.send(request(Message::Result(result.clone())));
+        let mut state = self.state();
+        if let Some(Running { items, .. }) = state.running.remove(&result.token) {
+            if let Some(outbox) = &state.outbox {
+                let _ = outbox.send(to_node(Message::Result(result.clone())));
             }
-            told.results.insert(result.token.clone(), (items, result));
+            let token = result.token.clone();
+            let unacknowledged = UnacknowledgedResult { items, result };
+            state.results.insert(token, unacknowledged);
         }
-        drop(told);
-        self.shared.note_fewer();
+        drop(state);
+        self.shared.notify_ended();
     }
 
-    /// The node has these results, or wants none of them.
-    pub(super) fn forget_results(&self, tokens: &[String]) {
+    /// Removes results that the node acknowledged or refused.
+    pub(super) fn remove_results(&self, tokens: &[String]) {
         {
-            let mut told = self.told();
+            let mut state = self.state();
             for token in tokens {
-                told.results.remove(token);
+                state.results.remove(token);
             }
         }
-        self.shared.note_fewer();
+        self.shared.notify_ended();
     }
 
-    /// The hello of the moment: with the session, and what there is of it.
-    pub(super) fn hello_again(&self, hello: &v1::Hello) -> v1::Hello {
-        let told = self.told();
-        let tokens = told.running.keys().chain(told.results.keys());
+    /// The hello of the next stream, with the session and the tokens that the worker has.
+    pub(super) fn hello(&self, hello: &v1::Hello) -> v1::Hello {
+        let state = self.state();
+        let tokens = state.running.keys().chain(state.results.keys());
         v1::Hello {
-            session: told.session.clone(),
+            session: state.session.clone(),
             tokens: tokens.cloned().collect(),
             ..hello.clone()
         }
     }
 
-    /// Goes on with what the node still has; everything else is void.
-    pub(super) fn take_up(
+    /// Attaches a stream that the node welcomed. What the node no longer has is void: its handlers are cancelled.
+    pub(super) fn connect(
         &self,
         welcome: v1::Welcome,
         outbox: mpsc::UnboundedSender<v1::ServeRequest>,
     ) {
-        let mut told = self.told();
-        told.worker_id = welcome.worker_id;
-        told.session = welcome.session;
-        told.drained = false;
-        told.away = None;
+        let mut state = self.state();
+        state.worker_id = welcome.worker_id;
+        state.session = welcome.session;
+        state.is_drained = false;
+        state.away_since = None;
         let lease = welcome.lease.and_then(|lease| lease.try_into().ok());
-        told.lease = lease.unwrap_or_default();
-        let kept = |token: &String| welcome.tokens.contains(token);
-        told.results.retain(|token, _| kept(token));
-        let Told { running, .. } = &mut *told;
-        running.retain(|token, running| {
-            let is_kept = kept(token);
+        state.lease = lease.unwrap_or_default();
+        let is_kept = |token: &String| welcome.tokens.contains(token);
+        state.results.retain(|token, _| is_kept(token));
+        state.running.retain(|token, running| {
+            let is_kept = is_kept(token);
             if !is_kept {
                 running.cancel.cancel();
             }
             is_kept
         });
-        let of_ended = told.results.values().flat_map(|(items, _)| items);
-        let items = told.running.values().flat_map(|running| &running.items);
-        for item in items.chain(of_ended) {
-            let _ = outbox.send(request(Message::Item(item.clone())));
+        let items_of_results = state.results.values().flat_map(|it| &it.items);
+        let items = state.running.values().flat_map(|running| &running.items);
+        for item in items.chain(items_of_results) {
+            let _ = outbox.send(to_node(Message::Item(item.clone())));
         }
-        for (_, result) in told.results.values() {
-            let _ = outbox.send(request(Message::Result(result.clone())));
+        for UnacknowledgedResult { result, .. } in state.results.values() {
+            let _ = outbox.send(to_node(Message::Result(result.clone())));
         }
         if self.shared.is_draining() {
-            let _ = outbox.send(request(Message::Drain(v1::WorkerDrain {})));
+            let _ = outbox.send(to_node(Message::Drain(v1::WorkerDrain {})));
         }
-        told.outbox = Some(outbox);
-        drop(told);
-        self.shared.note_fewer();
+        state.outbox = Some(outbox);
+        drop(state);
+        self.shared.notify_ended();
     }
 }
 
-/// A hello that was not answered yet.
-pub(super) struct Greeting<'a>(&'a Session);
+/// A hello that the node has not answered.
+pub(super) struct WelcomeGuard<'a>(&'a Session);
 
-impl Drop for Greeting<'_> {
+impl Drop for WelcomeGuard<'_> {
     fn drop(&mut self) {
-        self.0.told().greets = false;
-        self.0.shared.note_fewer();
-    }
-}
-
-/// What goes to the node.
-pub(super) fn request(message: Message) -> v1::ServeRequest {
-    v1::ServeRequest {
-        message: Some(message),
-        results: Vec::new(),
+        self.0.state().awaits_welcome = false;
+        self.0.shared.notify_ended();
     }
 }

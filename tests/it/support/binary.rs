@@ -1,16 +1,16 @@
-//! The real binary, as its users run it.
+//! Runs the real binary.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-/// A running `cidery serve`; ended when dropped.
+/// A running `cidery serve`, killed when dropped.
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) address: String,
 }
 
-/// The command, with nothing of the environment that would change what it does.
+/// The command, without environment variables that change its behavior.
 pub(crate) fn cidery() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cidery"));
     for name in [
@@ -32,7 +32,7 @@ impl Server {
         Self::start_in(options, &[])
     }
 
-    /// The same, in an environment.
+    /// As `start`, with environment variables.
     pub(crate) fn start_in(options: &[&str], environment: &[(&str, &Path)]) -> Self {
         let mut child = cidery()
             .args(["serve", "--demo"])
@@ -99,15 +99,15 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// A tool that `scripts/test` installs; `None`, and one line about it, where it did not.
+/// The path of a tool that `scripts/test` installs. Without it: `None`, and one note for each group of tests.
 pub(crate) fn tool(variable: &str, group: &str) -> Option<String> {
     use std::io::Write as _;
-    static SAID: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+    static REPORTED: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
     let tool = std::env::var(variable).ok();
-    let mut said = SAID.lock().unwrap();
-    if tool.is_none() && !said.iter().any(|other| other == group) {
-        said.push(group.to_owned());
-        // Past the harness, which would keep it to itself: nothing is left out in silence.
+    let mut reported = REPORTED.lock().unwrap();
+    if tool.is_none() && !reported.iter().any(|other| other == group) {
+        reported.push(group.to_owned());
+        // Written past the test harness, which captures output: skipped tests must be visible.
         let mut err = std::io::stderr();
         let _ = writeln!(
             err,

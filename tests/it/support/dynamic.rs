@@ -1,4 +1,4 @@
-//! A client that knows nothing but what reflection tells it, as `grpcurl` does; written with another library.
+//! A reflection client, as `grpcurl` is: it builds all messages from descriptors, with another protobuf library.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-/// Descriptors, as they were when they were asked for, and the node that is called.
+/// The descriptors of a node at the time of discovery, and a connection.
 #[derive(Clone)]
 pub(crate) struct Dynamic {
     channel: Channel,
@@ -28,7 +28,7 @@ async fn channel(address: SocketAddr) -> Channel {
     endpoint.connect().await.unwrap()
 }
 
-/// What reflection answers to one request.
+/// The reflection response to one request.
 pub(crate) async fn reflect(address: SocketAddr, ask: MessageRequest) -> MessageResponse {
     let mut client = ServerReflectionClient::new(channel(address).await);
     let request = v1::ServerReflectionRequest {
@@ -49,7 +49,7 @@ pub(crate) async fn reflect(address: SocketAddr, ask: MessageRequest) -> Message
 }
 
 impl Dynamic {
-    /// Asks a node for a service and all it needs.
+    /// Fetches the file of a service and its imports.
     pub(crate) async fn discover(address: SocketAddr, service: &str) -> Self {
         let ask = MessageRequest::FileContainingSymbol(service.to_owned());
         let MessageResponse::FileDescriptorResponse(files) = reflect(address, ask).await else {
@@ -65,7 +65,7 @@ impl Dynamic {
         }
     }
 
-    /// The same descriptors, and another node.
+    /// The same descriptors with another node.
     pub(crate) async fn of_node(&self, address: SocketAddr) -> Self {
         Self {
             channel: channel(address).await,
@@ -78,7 +78,7 @@ impl Dynamic {
         &self.pool
     }
 
-    /// Calls a method, `customer.Service/Get`, with a message as JSON; answers with the response and its metadata.
+    /// Calls a method, `customer.Service/Get`, with a message as JSON; returns the response and its metadata.
     pub(crate) async fn call_with(
         &self,
         path: &str,

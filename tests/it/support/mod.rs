@@ -1,4 +1,4 @@
-//! What the tests share: nodes on port 0, a raw HTTP/2 client, the real binary, a store with gates.
+//! Shared test support: nodes on port 0, raw clients and workers, the real binary, a store that can be paused.
 
 pub(crate) mod bare;
 pub(crate) mod binary;
@@ -22,10 +22,10 @@ use cidery::{
 };
 use tonic::transport::Channel;
 
-/// Long enough for anything that should happen, on a machine with much else to do.
+/// The timeout of all waits: long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where a test listens.
+/// Any free port of the loopback address.
 pub(crate) fn any_port() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
@@ -60,7 +60,7 @@ impl TestNode {
         self.handle.address().unwrap()
     }
 
-    /// A plain call that shows the node is well.
+    /// Checks with a simple call that the node works.
     pub(crate) async fn assert_healthy(&self) {
         let call = cidery::model::call::Call::new("cidery.ping", ());
         self.client.invoke(call).await.unwrap();
@@ -110,7 +110,7 @@ pub(crate) fn follow(cid: impl std::fmt::Display) -> v1::StreamResultsRequest {
     }
 }
 
-/// The names of events, progress left out: how much of it is seen depends on who is faster.
+/// The names of events, without progress: how much progress a follower sees depends on timing.
 pub(crate) fn names(events: &[v1::StreamResultsResponse]) -> Vec<&'static str> {
     let names = events
         .iter()
@@ -129,7 +129,7 @@ pub(crate) fn names(events: &[v1::StreamResultsResponse]) -> Vec<&'static str> {
     names.filter(|name| *name != "progress").collect()
 }
 
-/// Sequences rise, and none is there twice.
+/// Asserts that sequences are strictly increasing.
 pub(crate) fn assert_sequences_rise(events: &[v1::StreamResultsResponse]) {
     let sequences: Vec<u64> = events
         .iter()
@@ -139,12 +139,12 @@ pub(crate) fn assert_sequences_rise(events: &[v1::StreamResultsResponse]) {
     assert!(sequences.is_sorted_by(|a, b| a < b), "{sequences:?}");
 }
 
-/// What a status says, in our words.
+/// The error that a status carries.
 pub(crate) fn error_of(status: &tonic::Status) -> Error {
     cidery::codec::status::from_status(status)
 }
 
-/// The paths of all that is wrong.
+/// The paths of all violations.
 pub(crate) fn paths(error: &Error) -> Vec<&str> {
     let violations = error.field_violations().iter();
     violations
@@ -152,7 +152,7 @@ pub(crate) fn paths(error: &Error) -> Vec<&str> {
         .collect()
 }
 
-/// Waits until something holds that another task brings about.
+/// Waits for a condition that another task makes true.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let wait = async {
         while !holds() {
@@ -161,15 +161,15 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     };
     tokio::time::timeout(PATIENCE, wait)
         .await
-        .unwrap_or_else(|_| panic!("never: {what}"));
+        .unwrap_or_else(|_| panic!("timeout: {what}"));
 }
 
-/// An input that is a document.
+/// A document as input.
 pub(crate) fn document(text: impl Into<String>, format: Format) -> Payload {
     Payload::Document(text.into().into(), format)
 }
 
-/// A service that answers with what it gets, under a declaration.
+/// A service with a declaration that returns its input.
 pub(crate) fn echo(name: &str, sio: Sio) -> Definition {
     Definition::new(name, async |input: Value| input)
         .unwrap()

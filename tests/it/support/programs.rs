@@ -1,4 +1,4 @@
-//! The programs of `examples/`, in each language, ready to run.
+//! Builds and runs the programs of `examples/` in each language.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 use super::Folder;
 use super::binary::{stderr, stdout, tool};
 
-/// What the programs need of the contract, without `.proto`.
+/// The `.proto` files that the programs need, without extension.
 const FILES: [&str; 4] = ["invocation", "outcome", "service", "worker"];
 
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files of a program that end so.
+/// The files of a program with one of these extensions.
 fn files(role: Role, language: &str, extensions: &[&str]) -> Vec<PathBuf> {
     let folder = std::fs::read_dir(role.folder(language)).unwrap();
     let files = folder.map(|entry| entry.unwrap().path());
@@ -54,12 +54,12 @@ fn succeed(command: &mut Command) {
     );
 }
 
-/// A program of `examples/`, ready to run.
+/// A built program of `examples/`.
 pub(crate) struct Program {
     pub(crate) language: &'static str,
     words: Vec<String>,
     environment: Option<(&'static str, String)>,
-    /// What was made for it.
+    /// The folder of its generated files.
     _folder: Folder,
 }
 
@@ -77,7 +77,7 @@ impl Program {
     }
 }
 
-/// A worker's process; ended when dropped.
+/// A process, killed when dropped.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
@@ -88,7 +88,7 @@ impl Running {
         assert!(sent.unwrap().success());
     }
 
-    /// Whether it has ended by itself.
+    /// Whether the process has exited.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.0.try_wait().unwrap().is_some()
     }
@@ -115,7 +115,7 @@ pub(crate) fn python(role: Role) -> Option<Program> {
     })
 }
 
-/// Runs the `protoc` that comes with grpcio-tools, and that knows where Go's plugins are.
+/// Runs the `protoc` of grpcio-tools with the plugins of other languages.
 pub(crate) fn protoc(python: &str, plugins: &[&str], out: &Path, options: &str) {
     let mut command = Command::new(python);
     command.args(["-m", "grpc_tools.protoc", "-I"]);

@@ -1,4 +1,4 @@
-//! A cable between a worker and its node, which can be cut and mended.
+//! A TCP proxy between a worker and its node, whose connections can be cut and restored.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::any_port;
 use super::raw::spawn;
 
-/// Hands on what comes to its address.
+/// Forwards connections to a node.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
-    /// Fires when the cable is cut; `None` while it is.
+    /// Fires when the proxy is cut; `None` while it is cut.
     cable: Arc<Mutex<Option<CancellationToken>>>,
-    /// Where new connections lead.
+    /// The target of new connections.
     node: Arc<Mutex<SocketAddr>>,
-    /// How many connections came while it was cut.
+    /// How many connections were refused while it was cut.
     refused: Arc<AtomicUsize>,
 }
 
@@ -37,7 +37,7 @@ impl Proxy {
                 match cut {
                     Some(cut) => {
                         let node = *far.lock().unwrap();
-                        drop(spawn(hand_on(near, node, cut)));
+                        drop(spawn(forward(near, node, cut)));
                     }
                     None => drop(counted.fetch_add(1, Ordering::SeqCst)),
                 }
@@ -51,35 +51,36 @@ impl Proxy {
         }
     }
 
-    /// Breaks all connections, and lets none through.
+    /// Resets all connections and refuses new ones.
     pub(crate) fn cut(&self) {
         if let Some(cable) = self.cable.lock().unwrap().take() {
             cable.cancel();
         }
     }
 
-    /// Has new connections lead to another node; those there are stay.
-    pub(crate) fn lead_to(&self, node: SocketAddr) {
+    /// Forwards new connections to another node; existing ones stay.
+    pub(crate) fn redirect_to(&self, node: SocketAddr) {
         *self.node.lock().unwrap() = node;
     }
 
-    /// How many connections were not let through.
+    /// How many connections were refused.
     pub(crate) fn refused(&self) -> usize {
         self.refused.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn mend(&self) {
+    /// Accepts connections again.
+    pub(crate) fn restore(&self) {
         *self.cable.lock().unwrap() = Some(CancellationToken::new());
     }
 }
 
-async fn hand_on(mut near: TcpStream, node: SocketAddr, cut: CancellationToken) {
+async fn forward(mut near: TcpStream, node: SocketAddr, cut: CancellationToken) {
     let Ok(mut far) = TcpStream::connect(node).await else {
         return;
     };
     for side in [&near, &far] {
         let _ = side.set_nodelay(true);
-        // A reset, not an orderly end.
+        // Reset the connection instead of closing it.
         let _ = side.set_zero_linger();
     }
     tokio::select! {

@@ -1,4 +1,4 @@
-//! A client that speaks HTTP/2 and nothing else: it sends what no gRPC library would, and ignores its own deadline.
+//! A raw HTTP/2 client: sends requests that no gRPC library would, and ignores its own deadline.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ pub(crate) const INVOKE: &str = "/cidery.v1.InvocationService/Invoke";
 /// A connection.
 pub(crate) struct Raw(SendRequest<Bytes>);
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) http_status: u16,
@@ -23,13 +23,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// A header, wherever it came.
+    /// A header or trailer.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.headers.get(name).or_else(|| self.trailers.get(name));
         found.map(|value| value.to_str().unwrap())
     }
 
-    /// The failure it carries.
+    /// The failure in the response.
     pub(crate) fn error(&self) -> Error {
         let mut all = self.headers.clone();
         all.extend(self.trailers.clone());
@@ -38,7 +38,7 @@ impl Answer {
     }
 }
 
-/// A message with its length in front, as gRPC frames it.
+/// A length-prefixed gRPC message.
 pub(crate) fn framed(message: &[u8]) -> Bytes {
     let mut frame = BytesMut::new();
     frame.put_u8(0);
@@ -61,7 +61,7 @@ impl Raw {
         Self(send.ready().await.unwrap())
     }
 
-    /// Begins a call; the body is the caller's to send.
+    /// Starts a call; the test sends the body.
     pub(crate) fn begin(
         &mut self,
         path: &str,
@@ -86,13 +86,13 @@ impl Raw {
         body: Bytes,
     ) -> Answer {
         let (response, mut send) = self.begin(path, headers);
-        // A server may answer before it has read everything.
+        // A server may respond before it has read the whole request.
         let _ = send.send_data(body, true);
         answer(response).await
     }
 }
 
-/// Reads an answer to its end.
+/// Reads a response to its end.
 pub(crate) async fn answer(response: ResponseFuture) -> Answer {
     let response = response.await.unwrap();
     let http_status = response.status().as_u16();

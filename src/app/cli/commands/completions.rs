@@ -1,0 +1,27 @@
+//! `cidery completions`.
+
+use clap::Args;
+use clap_complete::Shell;
+
+use crate::app::cli::printer::Printer;
+use crate::model::error::Result;
+
+/// Generate a completion script: `cidery completions bash > /etc/bash_completion.d/cidery`.
+#[derive(Args, Debug)]
+pub(in crate::app::cli) struct Completions {
+    /// The shell.
+    shell: Shell,
+}
+
+impl Completions {
+    pub(in crate::app::cli) fn run(
+        &self,
+        printer: &Printer,
+        command: &mut clap::Command,
+    ) -> Result<()> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, command, "cidery", &mut script);
+        printer.data(String::from_utf8_lossy(&script).trim_end());
+        Ok(())
+    }
+}

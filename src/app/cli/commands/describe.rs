@@ -1,0 +1,245 @@
+//! `cidery describe`.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::app::cli::args::NodeArgs;
+use crate::app::cli::printer::Printer;
+use crate::codec::convert::timestamp_from_proto;
+use crate::codec::json;
+use crate::codec::proto::v1;
+use crate::dict;
+use crate::model::error::Result;
+use crate::model::value::{Dict, Value};
+
+/// Describe a service: its input and output, its options, and examples of calls.
+#[derive(Args, Debug)]
+pub(in crate::app::cli) struct Describe {
+    /// Name of the service.
+    name: String,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl Describe {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
+        let service = self.node.connect().await?.describe(&self.name).await?;
+        let properties = properties(&service);
+        if printer.is_json() {
+            printer.line(&Value::Dict(to_json(properties, &service)));
+            return Ok(());
+        }
+        let width = properties.keys().map(str::len).max().unwrap_or_default();
+        for (key, value) in properties.iter() {
+            let text = value.as_text().map_or_else(|| plain(value), str::to_owned);
+            printer.data(&format!("{key:width$}  {text}"));
+        }
+        let sio = service
+            .declaration
+            .unwrap_or_default()
+            .sio
+            .unwrap_or_default();
+        print_elements(printer, "Input", sio.input.as_ref());
+        print_elements(printer, "Output", sio.output.as_ref());
+        printer.data("\nTry it:");
+        for example in service.examples {
+            // Not indented, so that it can be pasted as it is.
+            printer.data(&format!("\n# {}\n{}", example.tool, example.text));
+        }
+        Ok(())
+    }
+}
+
+fn plain(value: &Value) -> String {
+    json::write(value).unwrap_or_default()
+}
+
+fn properties(service: &v1::ServiceDescription) -> Dict {
+    let declaration = service.declaration.clone().unwrap_or_default();
+    let options = service.effective_options.unwrap_or_default();
+    let retry = options.retry_policy.unwrap_or_default();
+    let mut properties = dict! {
+        "name": declaration.name,
+        "description": declaration.description,
+        "health": v1::ServiceHealth::try_from(service.health)
+            .unwrap_or_default()
+            .as_str_name()
+            .trim_start_matches("SERVICE_HEALTH_"),
+    };
+    if service.typed_method.is_empty() {
+        properties.insert(
+            "typed method",
+            format!("none: {}", service.typed_method_note),
+        );
+    } else {
+        properties.insert("typed method", service.typed_method.as_str());
+    }
+    let sio = declaration.sio.unwrap_or_default();
+    if !sio.response_elem.is_empty() {
+        properties.insert("response elem", sio.response_elem);
+    }
+    match v1::UnknownKeys::try_from(sio.unknown_keys) {
+        Ok(v1::UnknownKeys::Keep) => drop(properties.insert("unknown keys", "kept")),
+        Ok(v1::UnknownKeys::Refuse) => drop(properties.insert("unknown keys", "refused")),
+        _ => {}
+    }
+    if let Some(csv) = sio.csv {
+        let header = if csv.no_header {
+            "without a header"
+        } else {
+            "with a header"
+        };
+        let (delimiter, quote) = (csv.delimiter, csv.quote);
+        properties.insert(
+            "csv",
+            format!("{header}, delimiter `{delimiter}`, quote `{quote}`"),
+        );
+    }
+    let locations = service.locations.iter().map(location).collect::<Vec<_>>();
+    properties.insert("served by", locations.join(", "));
+    if sio.empty_strings == i32::from(v1::EmptyStrings::Absent) {
+        properties.insert("empty strings", "treated as absent");
+    }
+    for (key, value) in dict! {
+        "running": service.running,
+        "pending": service.pending,
+        "queued": service.queued,
+        "timeout": time(options.timeout),
+        "attempt timeout": time(options.attempt_timeout),
+        "attempts": retry.max_attempts,
+        "concurrency": options.concurrency,
+        "queue length": options.queue_length,
+        "pending limit": options.pending_limit,
+        "retention": time(options.retention),
+        "failure retention": time(options.failure_retention),
+        "idempotent": options.idempotent,
+    } {
+        properties.insert(key, value);
+    }
+    properties
+}
+
+fn location(location: &v1::ServiceLocation) -> String {
+    let place = match (location.worker_id.as_str(), location.worker_name.as_str()) {
+        ("", _) => "the node".to_owned(),
+        (id, name) => format!("{name} ({id})"),
+    };
+    let since = location.since_time.as_ref().and_then(timestamp_from_proto);
+    let since = since
+        .map(|since| format!(" since {since:.0}"))
+        .unwrap_or_default();
+    let build = match location.build_id.as_str() {
+        "" => String::new(),
+        build => format!(", build {build}"),
+    };
+    let away = match location.away {
+        true => ", away",
+        false => "",
+    };
+    let (hash, running) = (&location.declaration_hash, location.running);
+    format!("{place}{build}, declaration {hash}{since}, {running} running{away}")
+}
+
+/// JSON output: the properties, the schemas and the examples.
+fn to_json(mut properties: Dict, service: &v1::ServiceDescription) -> Dict {
+    let schema = |text: &str| json::read(text.as_bytes()).unwrap_or_default();
+    properties.insert("input schema", schema(&service.input_schema));
+    properties.insert("output schema", schema(&service.output_schema));
+    let examples = service.examples.iter();
+    let examples: Dict = examples
+        .map(|example| (example.tool.as_str(), Value::from(example.text.as_str())))
+        .collect();
+    properties.insert("examples", examples);
+    properties
+}
+
+/// Prints the elements of the input or output as a table, nested ones below their dict.
+fn print_elements(printer: &Printer, title: &str, elements: Option<&v1::Elements>) {
+    let Some(side) = elements else {
+        printer.data(&format!("\n{title}: any value"));
+        return;
+    };
+    let title = match (side.elements.is_empty(), side.list) {
+        (true, _) => format!("\n{title}: nothing"),
+        (_, true) => format!("\n{title}: a list of dicts of"),
+        (_, false) => format!("\n{title}:"),
+    };
+    printer.data(&title);
+    if side.elements.is_empty() {
+        return;
+    }
+    let mut rows = Vec::new();
+    add_rows(&mut rows, &side.elements, 0);
+    printer.table(
+        ["ELEMENT", "TYPE", "REQUIRED", "DEFAULT", "DESCRIPTION"],
+        &rows,
+    );
+}
+
+fn add_rows(rows: &mut Vec<[String; 5]>, elements: &[v1::Element], level: usize) {
+    for element in elements {
+        rows.push([
+            format!("{}{}", "  ".repeat(level), element.name),
+            type_of(element),
+            if element.optional { "no" } else { "yes" }.to_owned(),
+            element.default_json.clone(),
+            notes(element),
+        ]);
+        add_rows(rows, &element.elements, level + 1);
+        if let Some(item) = &element.item {
+            add_rows(rows, &item.elements, level + 1);
+        }
+    }
+}
+
+/// The declared properties of an element that have no column of their own.
+fn notes(element: &v1::Element) -> String {
+    let mut notes = element.description.clone();
+    let policy = match v1::UnknownKeys::try_from(element.unknown_keys) {
+        Ok(v1::UnknownKeys::Keep) => "Unknown keys are kept.",
+        Ok(v1::UnknownKeys::Refuse) => "Unknown keys are refused.",
+        _ => "",
+    };
+    let number = (element.number > 0).then(|| format!("Field {}.", element.number));
+    for note in [policy.to_owned(), number.unwrap_or_default()] {
+        if !note.is_empty() {
+            notes.push_str(if notes.is_empty() { "" } else { " " });
+            notes.push_str(&note);
+        }
+    }
+    notes
+}
+
+fn type_of(element: &v1::Element) -> String {
+    let kind = v1::ElementType::try_from(element.r#type).unwrap_or_default();
+    let name = kind.as_str_name().trim_start_matches("ELEMENT_TYPE_");
+    let name: String = name.split('_').map(capitalized).collect();
+    let mut text = match &element.item {
+        Some(item) => format!("{name} of {}", type_of(item)),
+        None => name,
+    };
+    if !element.one_of.is_empty() {
+        text.push_str(&format!(": {}", element.one_of.join(" | ")));
+    }
+    let whole_range = [i64::MIN.to_string(), i64::MAX.to_string()];
+    match (element.minimum.as_str(), element.maximum.as_str()) {
+        ("", "") => {}
+        // The full range of 64-bit integers is no restriction.
+        (least, most) if [least, most] == whole_range.each_ref().map(String::as_str) => {}
+        (least, most) => text.push_str(&format!(" ({least}..{most})")),
+    }
+    text
+}
+
+fn capitalized(word: &str) -> String {
+    let (first, rest) = word.split_at_checked(1).unwrap_or_default();
+    format!("{first}{}", rest.to_lowercase())
+}
+
+fn time(duration: Option<prost_types::Duration>) -> String {
+    let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
+    jiff::SignedDuration::try_from(duration.unwrap_or_default())
+        .map(|duration| format!("{duration:#}"))
+        .unwrap_or_default()
+}

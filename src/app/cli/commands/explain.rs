@@ -1,0 +1,324 @@
+//! `cidery explain`.
+
+use clap::Args;
+
+use crate::app::cli::args::NodeArgs;
+use crate::app::cli::names::{reason_name, service_name, state_name, time_value};
+use crate::app::cli::printer::Printer;
+use crate::codec::convert::{
+    PayloadOneof as _, failure_from_proto, format_from_proto, timestamp_from_proto,
+};
+use crate::codec::proto::v1;
+use crate::codec::{json, payload};
+use crate::dict;
+use crate::model::error::Result;
+use crate::model::id::Cid;
+use crate::model::payload::Format;
+use crate::model::value::Value;
+use crate::remote::Client;
+
+/// Show the history of an invocation: its acceptance, attempts, outcome, origin and children.
+#[derive(Args, Debug)]
+pub(in crate::app::cli) struct Explain {
+    /// CID of the invocation.
+    cid: Cid,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl Explain {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
+        let client = self.node.connect().await?;
+        let invocation = client.explain(self.cid).await?;
+        let filter = v1::InvocationFilter {
+            parent_cid: self.cid.to_string(),
+            ..v1::InvocationFilter::default()
+        };
+        let mut children = client.invocations(filter, MAX_CHILDREN).await?;
+        children.reverse();
+        let members = match &invocation.group {
+            Some(group) => members(&client, self.cid, group.members).await?,
+            None => Vec::new(),
+        };
+        match printer.is_json() {
+            true => printer.line(&to_json(&invocation, &children, &members)),
+            false => print_text(printer, &invocation, &children, &members),
+        }
+        Ok(())
+    }
+}
+
+/// How many children, or members of a group, are shown.
+const MAX_CHILDREN: usize = 100;
+
+/// The members of a group in order; of a large group only those that ended without a response.
+async fn members(client: &Client, group: Cid, members: u32) -> Result<Vec<v1::Invocation>> {
+    let is_large = usize::try_from(members).is_ok_and(|members| members > MAX_CHILDREN);
+    let failed = [v1::State::Failed, v1::State::Cancelled, v1::State::Expired];
+    let filter = v1::InvocationFilter {
+        group_cid: group.to_string(),
+        states: match is_large {
+            true => failed.map(i32::from).to_vec(),
+            false => Vec::new(),
+        },
+        ..v1::InvocationFilter::default()
+    };
+    let mut members = client.invocations(filter, MAX_CHILDREN).await?;
+    members.reverse();
+    Ok(members)
+}
+
+/// The origin of an invocation, and its keys.
+fn origin(invocation: &v1::Invocation) -> impl Iterator<Item = (&'static str, &str)> {
+    let labels = [
+        ("parent", invocation.parent_cid.as_str()),
+        ("in reply to", &invocation.in_reply_to),
+        ("retry of", &invocation.retry_of),
+        ("member of", &invocation.group_cid),
+        ("idempotency key", &invocation.idempotency_key),
+    ];
+    labels.into_iter().filter(|(_, value)| !value.is_empty())
+}
+
+fn print_text(
+    printer: &Printer,
+    invocation: &v1::Invocation,
+    children: &[v1::Invocation],
+    members: &[v1::Invocation],
+) {
+    let reason = reason_name(invocation);
+    let state = state_name(invocation.state);
+    let reason = match reason.as_str() {
+        "" => String::new(),
+        reason => format!(" ({reason})"),
+    };
+    let (cid, service) = (&invocation.cid, service_name(invocation));
+    printer.data(&format!("{cid}  {service}  {state}{reason}"));
+    for (key, value) in origin(invocation) {
+        printer.data(&format!("{key}: {value}"));
+    }
+    // The input of a group is internal.
+    if invocation.group.is_none() {
+        printer.data(&format!("input: {}", input_text(invocation)));
+    }
+    printer.data("");
+    let rows: Vec<_> = timeline(invocation)
+        .into_iter()
+        .map(|(when, what)| [when, what])
+        .collect();
+    printer.table(["WHEN", "WHAT"], &rows);
+    print_traces(printer, invocation);
+    if let Some(group) = &invocation.group {
+        let (all, ended) = (group.members, group.ended);
+        let note = match usize::try_from(all).is_ok_and(|all| all > MAX_CHILDREN) {
+            true if members.is_empty() => {
+                format!(" (`cidery invocations --group {cid}` lists them)")
+            }
+            true => {
+                format!(" (`cidery invocations --group {cid}` lists them); not succeeded:")
+            }
+            false => String::new(),
+        };
+        printer.data(&format!("\nmembers: {all}, {ended} ended{note}"));
+        for member in members {
+            let (position, state) = (member.group_position, state_name(member.state));
+            let reason = Some(reason_name(member)).filter(|reason| *reason != state);
+            let reason = reason.unwrap_or_default();
+            let line = format!(
+                "  {position}  {}  {}  {state} {reason}",
+                member.cid, member.service
+            );
+            printer.data(line.trim_end());
+        }
+    }
+    let is_callback = |child: &&v1::Invocation| !child.in_reply_to.is_empty();
+    print_list(
+        printer,
+        "children",
+        children.iter().filter(|child| !is_callback(child)),
+    );
+    print_list(printer, "callbacks", children.iter().filter(is_callback));
+}
+
+/// Prints invocations under a title, unless there are none.
+fn print_list<'a>(
+    printer: &Printer,
+    title: &str,
+    invocations: impl Iterator<Item = &'a v1::Invocation>,
+) {
+    let mut invocations = invocations.peekable();
+    if invocations.peek().is_some() {
+        printer.data(&format!("\n{title}:"));
+    }
+    for invocation in invocations {
+        let (cid, service) = (&invocation.cid, &invocation.service);
+        let state = state_name(invocation.state);
+        printer.data(&format!("  {cid}  {service}  {state}"));
+    }
+}
+
+/// Prints the traces of failed attempts. Consecutive attempts with the same trace are grouped.
+fn print_traces(printer: &Printer, invocation: &v1::Invocation) {
+    let attempts = invocation.attempts.iter();
+    let traced: Vec<_> = attempts.filter(|one| !one.trace.is_empty()).collect();
+    for group in traced.chunk_by(|one, next| one.trace == next.trace) {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else {
+            continue;
+        };
+        let which = match (first.number, last.number) {
+            (first, last) if first == last => format!("attempt {first}"),
+            (first, last) => format!("attempts {first} to {last}"),
+        };
+        printer.data(&format!("\n{which} failed:"));
+        for line in first.trace.lines() {
+            printer.data(&format!("  {line}"));
+        }
+    }
+}
+
+fn to_json(
+    invocation: &v1::Invocation,
+    children: &[v1::Invocation],
+    members: &[v1::Invocation],
+) -> Value {
+    let or_null = |text: &str| match text {
+        "" => Value::Null,
+        text => Value::from(text),
+    };
+    let attempts = invocation.attempts.iter().map(|attempt| {
+        let failure = attempt.failure.as_ref();
+        Value::from(dict! {
+            "number": i64::from(attempt.number),
+            "worker": or_null(&attempt.worker),
+            "start_time": time_value(attempt.start_time.as_ref()),
+            "end_time": time_value(attempt.end_time.as_ref()),
+            "reason": or_null(failure.map_or("", |failure| &failure.reason)),
+            "message": or_null(failure.map_or("", |failure| &failure.message)),
+            "trace": or_null(&attempt.trace),
+        })
+    });
+    let children = children.iter().map(|child| {
+        Value::from(dict! {
+            "cid": child.cid.as_str(),
+            "service": child.service.as_str(),
+            "state": state_name(child.state),
+            "in_reply_to": or_null(&child.in_reply_to),
+        })
+    });
+    let members = members.iter().map(|member| {
+        Value::from(dict! {
+            "position": member.group_position,
+            "cid": member.cid.as_str(),
+            "service": member.service.as_str(),
+            "state": state_name(member.state),
+            "why": or_null(&reason_name(member)),
+        })
+    });
+    let group = invocation.group.as_ref().map(|group| {
+        Value::from(dict! {
+            "members": group.members,
+            "ended": group.ended,
+            "on_each": group.on_each.clone(),
+            "on_final": group.on_final.clone(),
+            "shown": members.collect::<Vec<_>>(),
+        })
+    });
+    dict! {
+        "cid": invocation.cid.as_str(),
+        "service": or_null(&invocation.service),
+        "state": state_name(invocation.state),
+        "why": or_null(&reason_name(invocation)),
+        "input": input(invocation).unwrap_or_default(),
+        "accept_time": time_value(invocation.accept_time.as_ref()),
+        "end_time": time_value(invocation.end_time.as_ref()),
+        "purge_time": time_value(invocation.purge_time.as_ref()),
+        "attempts": attempts.collect::<Vec<_>>(),
+        "parent_cid": or_null(&invocation.parent_cid),
+        "in_reply_to": or_null(&invocation.in_reply_to),
+        "retry_of": or_null(&invocation.retry_of),
+        "idempotency_key": or_null(&invocation.idempotency_key),
+        "group_cid": or_null(&invocation.group_cid),
+        "group": group,
+        "made": children.collect::<Vec<_>>(),
+    }
+    .into()
+}
+
+/// The input; `None` where it cannot be decoded.
+fn input(invocation: &v1::Invocation) -> Option<Value> {
+    let Some(input) = invocation.input.clone() else {
+        return Some(dict! {}.into());
+    };
+    let format = format_from_proto("/data_format", input.data_format).ok()?;
+    let payload = input
+        .input
+        .and_then(|input| input.into_payload(format.unwrap_or(Format::Json)));
+    payload::decode(payload?).ok()
+}
+
+fn input_text(invocation: &v1::Invocation) -> String {
+    input(invocation)
+        .and_then(|value| json::write(&value).ok())
+        .unwrap_or_else(|| "(cannot be decoded)".to_owned())
+}
+
+fn at(time: Option<&prost_types::Timestamp>) -> String {
+    time.and_then(timestamp_from_proto)
+        .map(|time| format!("{time:.3}"))
+        .unwrap_or_default()
+}
+
+/// The events of an invocation in order, with their times.
+fn timeline(invocation: &v1::Invocation) -> Vec<(String, String)> {
+    let mut timeline = vec![(at(invocation.accept_time.as_ref()), "accepted".to_owned())];
+    for attempt in &invocation.attempts {
+        let place = match attempt.worker.as_str() {
+            "" => "the node",
+            worker => worker,
+        };
+        timeline.push((
+            at(attempt.start_time.as_ref()),
+            format!("attempt {} started on {place}", attempt.number),
+        ));
+        let ended = match &attempt.failure {
+            Some(failure) => {
+                let error = failure_from_proto(failure.clone());
+                format!(
+                    "attempt {} failed: {error} ({})",
+                    attempt.number,
+                    error.reason()
+                )
+            }
+            None if attempt.end_time.is_some() => format!("attempt {} succeeded", attempt.number),
+            None => continue,
+        };
+        timeline.push((at(attempt.end_time.as_ref()), ended));
+    }
+    if invocation.end_time.is_some() {
+        let ended = state_name(invocation.state).to_lowercase();
+        let why = match invocation
+            .outcome
+            .as_ref()
+            .and_then(|one| one.outcome.as_ref())
+        {
+            Some(v1::outcome::Outcome::Failure(failure)) => format!(": {}", failure.message),
+            _ => String::new(),
+        };
+        timeline.push((at(invocation.end_time.as_ref()), ended + &why));
+        timeline.push((
+            at(invocation.purge_time.as_ref()),
+            "to be removed".to_owned(),
+        ));
+    } else {
+        let due = at(invocation.start_time.as_ref());
+        match (reason_name(invocation).as_str(), invocation.state()) {
+            ("HELD", _) => timeline.push((String::new(), "held: retry or cancel it".to_owned())),
+            (_, v1::State::Pending) => timeline.push((due, "due".to_owned())),
+            _ if invocation.waiting_for_completion => {
+                timeline.push((due, "times out unless it is completed before".to_owned()));
+            }
+            _ => {}
+        }
+    }
+    timeline
+}

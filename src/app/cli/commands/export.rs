@@ -1,0 +1,196 @@
+//! `cidery export`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use crate::app::cli::args::NodeArgs;
+use crate::app::cli::printer::{Printer, Tone};
+use crate::codec::convert::sio_from_proto;
+use crate::codec::typed::{Directory, ProtoFile, proto_file};
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::ServiceName;
+use crate::model::sio::Sio;
+
+/// The `.proto` files of Cidery that this binary was built with.
+const API: [(&str, &str); 6] = [
+    (
+        "cidery/v1/admin.proto",
+        include_str!("../../../../proto/cidery/v1/admin.proto"),
+    ),
+    (
+        "cidery/v1/discovery.proto",
+        include_str!("../../../../proto/cidery/v1/discovery.proto"),
+    ),
+    (
+        "cidery/v1/invocation.proto",
+        include_str!("../../../../proto/cidery/v1/invocation.proto"),
+    ),
+    (
+        "cidery/v1/outcome.proto",
+        include_str!("../../../../proto/cidery/v1/outcome.proto"),
+    ),
+    (
+        "cidery/v1/service.proto",
+        include_str!("../../../../proto/cidery/v1/service.proto"),
+    ),
+    (
+        "cidery/v1/worker.proto",
+        include_str!("../../../../proto/cidery/v1/worker.proto"),
+    ),
+];
+
+/// Export service definitions.
+#[derive(Args, Debug)]
+pub(in crate::app::cli) struct Export {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Write .proto files with the typed methods of a node's services, for client generators.
+    Proto(Proto),
+}
+
+/// Write `.proto` files.
+#[derive(Args, Debug)]
+struct Proto {
+    /// Only this service (repeatable). Default: all services with a typed method.
+    #[arg(long = "service", value_name = "NAME")]
+    services: Vec<String>,
+    /// Also write Cidery's own .proto files. They are part of this binary: without --service, no running node is
+    /// needed.
+    #[arg(long)]
+    api: bool,
+    /// Import path of generated Go code; sets `go_package` in each file.
+    #[arg(long, value_name = "PATH")]
+    go_package: Option<String>,
+    /// Output directory.
+    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    out: PathBuf,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl Export {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
+        let What::Proto(proto) = self.what;
+        proto.run(printer).await
+    }
+}
+
+impl Proto {
+    async fn run(self, printer: &Printer) -> Result<()> {
+        let mut files = Vec::new();
+        let go_package = self.go_package.as_deref();
+        if self.api {
+            files.extend(API.map(|(path, text)| api_file(path, text, go_package)));
+        }
+        match self.typed(printer).await {
+            // Cidery's own files need no node.
+            Err(error)
+                if self.api
+                    && self.services.is_empty()
+                    && error.reason() == reason::CONNECT_FAILED =>
+            {
+                printer.note(
+                    Tone::Warning,
+                    &format!("only Cidery's own files are written: {error}"),
+                );
+            }
+            typed => files.extend(typed?),
+        }
+        if files.is_empty() {
+            printer.note(
+                Tone::Warning,
+                "no service has a typed method; `cidery describe NAME` shows why",
+            );
+        }
+        for file in files {
+            let path = self.out.join(&file.path);
+            write(&path, &file.text)?;
+            printer.data(&path.display().to_string());
+        }
+        Ok(())
+    }
+
+    async fn typed(&self, printer: &Printer) -> Result<Vec<ProtoFile>> {
+        let client = self.node.connect().await?;
+        let mut described = Vec::new();
+        for summary in client.services("").await? {
+            let is_selected = self.services.contains(&summary.name);
+            let is_excluded = !self.services.is_empty() && !is_selected;
+            if is_excluded || (!is_selected && summary.typed_method.is_empty()) {
+                continue;
+            }
+            let service = match client.describe(&summary.name).await {
+                Ok(service) => service,
+                // It was removed after the list was read.
+                Err(error) if error.reason() == reason::SERVICE_UNKNOWN => continue,
+                Err(error) => return Err(error),
+            };
+            if is_selected && service.typed_method.is_empty() {
+                let note = &service.typed_method_note;
+                let message = format!("`{}` has no typed method: {note}", summary.name);
+                return Err(Error::failed_precondition(reason::NO_TYPED_METHOD, message));
+            }
+            let declaration = service.declaration.unwrap_or_default();
+            let sio = declaration
+                .sio
+                .map_or_else(|| Ok(Sio::new()), sio_from_proto)?;
+            described.push((
+                ServiceName::parse(&summary.name)?,
+                sio,
+                declaration.description,
+            ));
+        }
+        for name in &self.services {
+            if !described.iter().any(|(known, ..)| known.as_str() == name) {
+                // Fails, with similar names.
+                client.describe(name).await?;
+            }
+        }
+        let services = described.iter();
+        let directory =
+            Directory::new(services.map(|(name, sio, text)| (name, sio, text.as_str())));
+        for (service, note) in directory.notes() {
+            printer.note(Tone::Warning, &format!("{service}: {note}"));
+        }
+        let files = directory.packages();
+        Ok(files
+            .map(|(package, methods)| proto_file(package, methods, self.go_package.as_deref()))
+            .collect())
+    }
+}
+
+/// One of Cidery's own files, with the import path of its Go code.
+fn api_file(path: &str, text: &str, go_package: Option<&str>) -> ProtoFile {
+    let mut out = String::with_capacity(text.len() + 80);
+    let mut option =
+        go_package.map(|go| format!("option go_package = \"{go}/cidery/v1;ciderypb\";\n\n"));
+    for line in text.split_inclusive('\n') {
+        // After the imports, the usual position.
+        let is_head = ["syntax", "package", "import", "\n"]
+            .iter()
+            .any(|word| line.starts_with(word));
+        if !is_head && let Some(option) = option.take() {
+            out.push_str(&option);
+        }
+        out.push_str(line);
+    }
+    ProtoFile {
+        path: path.to_owned(),
+        text: out,
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(path, text))
+        .map_err(|error| {
+            let message = format!("cannot write `{}`: {error}", path.display());
+            Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
+        })
+}

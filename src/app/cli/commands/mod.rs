@@ -1,0 +1,16 @@
+//! The commands, one module for each verb.
+
+pub(super) mod cancel;
+pub(super) mod completions;
+pub(super) mod demo;
+pub(super) mod describe;
+pub(super) mod explain;
+pub(super) mod export;
+pub(super) mod invocations;
+pub(super) mod invoke;
+pub(super) mod result;
+pub(super) mod retry;
+pub(super) mod serve;
+pub(super) mod service;
+pub(super) mod services;
+pub(super) mod workers;

@@ -1,0 +1,124 @@
+//! `cidery serve`: runs a node.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+
+#[cfg(feature = "sqlite")]
+use crate::app::cli::args::bytes;
+use crate::app::cli::args::{LogArgs, duration};
+use crate::app::cli::printer::{Printer, Tone};
+use crate::app::shutdown::Signals;
+use crate::app::{Node, NodeHandle, telemetry};
+use crate::model::error::Result;
+
+/// Run a node until SIGTERM or SIGINT; a second signal stops it at once.
+#[derive(Args, Debug)]
+pub(in crate::app::cli) struct Serve {
+    /// Address to listen on. Port 0: any free port.
+    #[arg(
+        long,
+        env = "CIDERY_LISTEN",
+        default_value = "127.0.0.1:24337",
+        value_name = "HOST:PORT"
+    )]
+    listen: SocketAddr,
+    /// Data directory (created if missing).
+    #[cfg(feature = "sqlite")]
+    #[arg(
+        long,
+        env = "CIDERY_DATA_DIR",
+        default_value = "./cidery-data",
+        value_name = "FOLDER"
+    )]
+    data_dir: std::path::PathBuf,
+    /// Maximum size of the store; new work is refused beyond 7/8 of it. Default: 64GiB.
+    #[cfg(feature = "sqlite")]
+    #[arg(long, value_parser = bytes, value_name = "SIZE")]
+    store_limit: Option<u64>,
+    /// Minimum free disk space. Default: 64MiB.
+    #[cfg(feature = "sqlite")]
+    #[arg(long, value_parser = bytes, value_name = "SIZE")]
+    keep_free: Option<u64>,
+    /// Keep invocations in memory only; they are lost when the node stops.
+    #[cfg(feature = "sqlite")]
+    #[arg(long, conflicts_with = "data_dir")]
+    in_memory: bool,
+    /// Add the demo services.
+    #[arg(long)]
+    demo: bool,
+    /// Allow addresses other than loopback; there is no authentication yet.
+    #[arg(long)]
+    insecure: bool,
+    /// Keep-alive interval, and timeout, of connections. Default: 10s.
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    ping_interval: Option<Duration>,
+    /// Grace period for a disconnected worker that can resume, before its work is reassigned. Default: 20s.
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    worker_lease: Option<Duration>,
+    /// How long running handlers have to finish when the node stops.
+    #[arg(long, value_parser = duration, default_value = "30s", value_name = "DURATION")]
+    drain: Duration,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+impl Serve {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
+        telemetry::init(self.log.log_format, &self.log.log);
+        let mut builder = Node::builder().listen(self.listen).drain(self.drain);
+        #[cfg(feature = "sqlite")]
+        if !self.in_memory {
+            let mut options = crate::store::SqliteOptions::default();
+            options.bytes_limit = self.store_limit.unwrap_or(options.bytes_limit);
+            options.free_kept = self.keep_free.unwrap_or(options.free_kept);
+            let store = crate::store::SqliteStore::open_with(&self.data_dir, options)?;
+            builder = builder.store(store);
+        }
+        builder = builder.limits(|limits| {
+            limits.ping_interval = self.ping_interval.unwrap_or(limits.ping_interval);
+            limits.worker_lease = self.worker_lease.unwrap_or(limits.worker_lease);
+        });
+        if self.demo {
+            builder = builder.demo();
+        }
+        if self.insecure {
+            builder = builder.insecure();
+        }
+        let mut signals = Signals::new()?;
+        let node = builder.start().await?;
+        announce(&node, printer);
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            store = node.invoker().store().name(),
+            "serving"
+        );
+        let signal = signals.next().await;
+        tracing::info!(signal, "stopping");
+        tokio::select! {
+            () = node.stop() => tracing::info!("stopped"),
+            signal = signals.next() => tracing::warn!(signal, "second signal: stopping at once"),
+        }
+        Ok(())
+    }
+}
+
+/// Prints the bound address as the first line of standard output, and examples to standard error.
+fn announce(node: &NodeHandle, printer: &Printer) {
+    let Some(address) = node.address() else {
+        return;
+    };
+    printer.data(&format!("listening on {address}"));
+    printer.note(Tone::Quiet, "try:");
+    let options = match address.port() {
+        24337 if address.ip().is_loopback() => String::new(),
+        _ => format!(" --node {address}"),
+    };
+    printer.note(Tone::Quiet, &format!("  cidery services{options}"));
+    printer.note(
+        Tone::Quiet,
+        &format!("  cidery invoke cidery.ping{options}"),
+    );
+    printer.note(Tone::Quiet, &format!("  grpcurl -plaintext {address} list"));
+}

@@ -1,0 +1,34 @@
+//! `cidery service forget`.
+
+use clap::{Args, Subcommand};
+
+use crate::app::cli::args::NodeArgs;
+use crate::app::cli::printer::{Printer, Tone};
+use crate::model::error::Result;
+
+/// Manage services.
+#[derive(Args, Debug)]
+pub(in crate::app::cli) struct Service {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Forget a service that no worker serves any more.
+    Forget {
+        /// Name of the service.
+        name: String,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+}
+
+impl Service {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
+        let Verb::Forget { name, node } = self.verb;
+        node.connect().await?.forget_service(&name).await?;
+        printer.note(Tone::Good, &format!("{name}  forgotten"));
+        Ok(())
+    }
+}

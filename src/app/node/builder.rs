@@ -1,0 +1,296 @@
+//! The builder of a node: services, state, hooks, limits, address; then it starts the node.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+
+use crate::app::node::handle::NodeHandle;
+use crate::app::shutdown::DRAIN_TIMEOUT;
+use crate::edge::grpc::Serving;
+use crate::edge::listener::{self, ConnectionLimits, Shutdown};
+use crate::edge::{PortService, WrapRouter};
+use crate::engine::clock::Clock;
+use crate::engine::store::Store;
+use crate::engine::tasks::Tasks;
+use crate::engine::{Invoker, Limits, Parts};
+use crate::model::error::{Error, Result, reason};
+use crate::remote::worker_registry::WorkerRegistry;
+use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, Service, States, builtin};
+use crate::store::MemoryStore;
+
+/// The default address. The port spells C-I-D-E-R on a phone keypad.
+const DEFAULT_ADDRESS: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 24337);
+
+/// Builds a node. It installs no global tracing subscriber and no signal handler.
+#[must_use = "a builder does nothing until `start` or `run` is called"]
+pub struct NodeBuilder {
+    registry: Registry,
+    error: Option<Error>,
+    states: States,
+    hooks: Vec<Arc<dyn ErasedHooks>>,
+    store: Option<Arc<dyn Store>>,
+    limits: Limits,
+    clock: Clock,
+    address: Option<SocketAddr>,
+    insecure: bool,
+    demo: bool,
+    drain_timeout: Duration,
+    routes: Router,
+    wrap: Option<WrapRouter>,
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeBuilder")
+            .field("registry", &self.registry)
+            .field("limits", &self.limits)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for NodeBuilder {
+    fn default() -> Self {
+        Self {
+            registry: Registry::new(),
+            error: None,
+            states: States::default(),
+            hooks: Vec::new(),
+            store: None,
+            limits: Limits::default(),
+            clock: Clock::System,
+            address: Some(DEFAULT_ADDRESS),
+            insecure: false,
+            demo: false,
+            drain_timeout: DRAIN_TIMEOUT,
+            routes: Router::new(),
+            wrap: None,
+        }
+    }
+}
+
+impl NodeBuilder {
+    /// Adds a service: a name and a handler. A name that is taken, or none, is reported by [`start`](Self::start).
+    pub fn service<Args>(self, name: &str, handler: impl Handler<Args>) -> Self {
+        self.add(|registry| registry.service(name, handler))
+    }
+
+    /// Adds a service that is defined by a type.
+    pub fn serve(self, service: impl Service) -> Self {
+        self.add(|registry| registry.serve(service))
+    }
+
+    /// Adds a service with options.
+    pub fn define(self, definition: Definition) -> Self {
+        self.add(|registry| registry.add(definition))
+    }
+
+    /// Adds all services of a registry.
+    pub fn registry(self, services: Registry) -> Self {
+        self.add(|registry| {
+            services
+                .into_iter()
+                .try_for_each(|service| registry.add(service))
+        })
+    }
+
+    /// Keeps the first error for `start`, so that the other methods need not return a `Result`.
+    fn add(mut self, add: impl FnOnce(&mut Registry) -> Result<()>) -> Self {
+        if let Err(error) = add(&mut self.registry) {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Adds a value that handlers extract as `State<T>`.
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.states.insert(state);
+        self
+    }
+
+    /// Adds hooks around every service. The first ones added are the outermost.
+    pub fn hooks(mut self, hooks: impl Hooks) -> Self {
+        self.hooks.push(Arc::new(hooks));
+        self
+    }
+
+    /// Sets the store of invocations. Default: in memory, 1 GiB.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Changes defaults and limits.
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Sets the clock. Default: the system clock.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets the address to listen on. Default: `127.0.0.1:24337`.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// Starts no listener: services are invoked through the [`NodeHandle`] only.
+    pub fn no_listener(mut self) -> Self {
+        self.address = None;
+        self
+    }
+
+    /// Allows addresses that are not loopback. There is no authentication yet.
+    pub fn insecure(mut self) -> Self {
+        self.insecure = true;
+        self
+    }
+
+    /// Adds the demo services.
+    pub fn demo(mut self) -> Self {
+        self.demo = true;
+        self
+    }
+
+    /// How long running handlers have to finish when the node stops. Default: 30 s.
+    pub fn drain(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Adds HTTP routes of the host, with their layers, on the same port. Requests that match none of them go to gRPC.
+    ///
+    /// # Panics
+    ///
+    /// As [`Router::merge`]: where two routes are the same, or two routers have a fallback.
+    pub fn routes(mut self, routes: Router) -> Self {
+        self.routes = self.routes.merge(routes);
+        self
+    }
+
+    /// Wraps the router of the whole port, gRPC included: `|router| router.layer(..)`. Calls nest: the last one is the
+    /// outermost.
+    pub fn wrap(mut self, wrap: impl FnOnce(Router) -> Router + Send + 'static) -> Self {
+        self.wrap = Some(match self.wrap {
+            None => Box::new(wrap),
+            Some(inner) => Box::new(|router| wrap(inner(router))),
+        });
+        self
+    }
+
+    /// Starts the node. When this returns, the node serves.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service that cannot be added; `UNAVAILABLE` /
+    /// `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS` or `STATE_MISSING`; the errors of the store.
+    pub async fn start(mut self) -> Result<NodeHandle> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        builtin::add_platform(&mut self.registry)?;
+        if self.demo {
+            builtin::add_demo(&mut self.registry)?;
+        }
+        let listener = match self.address {
+            None => None,
+            Some(address) => {
+                check_address(address, self.insecure)?;
+                Some(listener::bind(address).await?)
+            }
+        };
+        let tasks = Tasks::new();
+        let parts = Parts {
+            registry: self.registry,
+            states: self.states,
+            hooks: self.hooks,
+            store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+            limits: self.limits,
+            clock: self.clock,
+        };
+        let invoker = Invoker::start(parts, tasks.clone()).await?;
+        let workers = WorkerRegistry::start(&invoker).await?;
+        let serving = Serving::new();
+        let shutdown = Shutdown::default();
+        let mut address = None;
+        if let Some(listener) = listener {
+            address = Some(local_address(&listener)?);
+            let service = PortService::new(
+                &invoker,
+                &workers,
+                &serving,
+                address,
+                self.routes,
+                self.wrap,
+            )?;
+            let limits = invoker.limits();
+            let limits = ConnectionLimits {
+                max_connections: limits.connections,
+                ping_interval: limits.ping_interval,
+            };
+            let served =
+                listener::serve(listener, service, tasks.clone(), limits, shutdown.clone());
+            tasks.spawn("listener", served);
+        }
+        serving.set(true);
+        Ok(NodeHandle {
+            invoker,
+            workers,
+            serving,
+            shutdown,
+            tasks,
+            address,
+            drain_timeout: self.drain_timeout,
+        })
+    }
+
+    /// Starts the node and serves until the process ends.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start).
+    pub async fn run(self) -> Result<()> {
+        self.run_until(std::future::pending()).await
+    }
+
+    /// Starts the node, serves until `stop` resolves, then stops it gracefully.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start).
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<()> {
+        let node = self.start().await?;
+        stop.await;
+        node.stop().await;
+        Ok(())
+    }
+}
+
+fn check_address(address: SocketAddr, insecure: bool) -> Result<()> {
+    if address.ip().is_loopback() || insecure {
+        return Ok(());
+    }
+    let message = format!(
+        "{address} is not a loopback address, and there is no authentication yet: listen on 127.0.0.1, or use \
+         `--insecure` (`NodeBuilder::insecure`)"
+    );
+    Err(Error::failed_precondition(
+        reason::INSECURE_ADDRESS,
+        message,
+    ))
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr> {
+    listener.local_addr().map_err(|error| {
+        Error::unavailable(reason::BIND_FAILED, "cannot read the bound address").with_source(error)
+    })
+}

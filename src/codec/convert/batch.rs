@@ -1,0 +1,86 @@
+//! Requests to run a batch of calls in the background, and their acknowledgement.
+
+use super::field::{parse_optional_cid, text_from_proto};
+use super::request::{async_call_from_proto, async_call_to_proto, optional_cid};
+use super::time::{duration_from_proto, duration_to_proto};
+use crate::codec::proto::v1;
+use crate::model::batch::{AcceptedGroup, Batch};
+use crate::model::call::Call;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::Cid;
+use crate::model::sio::Ignored;
+
+/// Converts a batch. `traceparent` is that of the transport.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` with the violations of all members.
+pub fn batch_from_proto(
+    message: v1::InvokeBatchRequest,
+    traceparent: Option<&str>,
+) -> Result<Batch> {
+    Ok(Batch {
+        cid: parse_optional_cid("cid", &message.cid)?,
+        idempotency_key: text_from_proto(message.idempotency_key),
+        on_each: message.on_each,
+        on_final: message.on_final,
+        retention: duration_from_proto("/retention", message.retention)?,
+        calls: calls_from_proto(message.requests, traceparent)?,
+    })
+}
+
+fn calls_from_proto(
+    requests: Vec<v1::InvokeAsyncRequest>,
+    traceparent: Option<&str>,
+) -> Result<Vec<Call>> {
+    let (mut calls, mut violations) = (Vec::with_capacity(requests.len()), Vec::new());
+    for (position, request) in requests.into_iter().enumerate() {
+        let call = parse_optional_cid("cid", &request.cid)
+            .and_then(|cid| async_call_from_proto(cid, request, traceparent));
+        match call {
+            Ok(call) => calls.push(call),
+            Err(error) => violations.extend(error.violations_at(&format!("/requests/{position}"))),
+        }
+    }
+    match violations.is_empty() {
+        true => Ok(calls),
+        false => Err(Error::violations(reason::REQUEST_INVALID, violations)),
+    }
+}
+
+/// Converts a batch to the contract's form.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` for an input that cannot be encoded.
+pub fn batch_to_proto(batch: Batch) -> Result<v1::InvokeBatchRequest> {
+    let requests = batch.calls.into_iter().map(async_call_to_proto);
+    Ok(v1::InvokeBatchRequest {
+        requests: requests.collect::<Result<_>>()?,
+        cid: optional_cid(batch.cid),
+        idempotency_key: batch.idempotency_key.unwrap_or_default(),
+        on_each: batch.on_each,
+        on_final: batch.on_final,
+        retention: batch.retention.map(duration_to_proto),
+    })
+}
+
+/// Converts the acknowledgement of a batch; `generated_cid` as for
+/// [`accepted_from_proto`](super::accepted_from_proto).
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `CID_INVALID` where the node answers with a malformed CID.
+pub fn accepted_group_from_proto(
+    response: &v1::InvokeBatchResponse,
+    ignored: Ignored,
+    generated_cid: Option<&str>,
+) -> Result<AcceptedGroup> {
+    let members = response.member_cids.iter().map(|cid| Cid::parse(cid));
+    Ok(AcceptedGroup {
+        cid: Cid::parse(&response.cid)?,
+        members: members.collect::<Result<_>>()?,
+        already_accepted: response.already_accepted && generated_cid != Some(&response.cid),
+        ignored,
+    })
+}

@@ -1,0 +1,66 @@
+//! Single fields of requests: enums, CIDs, page sizes, optional texts.
+
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::Cid;
+
+/// Converts an enum. A number that the enum does not have is refused: it must not be taken for the default.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`.
+pub fn enum_from_proto<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E> {
+    E::try_from(number).map_err(|_| {
+        let violation = Violation::new(field, "UNKNOWN_VALUE", format!("{number} is not known"));
+        Error::violations(reason::REQUEST_INVALID, vec![violation])
+    })
+}
+
+/// Converts a text field without presence: `None` where it is empty.
+#[must_use]
+pub fn text_from_proto(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Parses a CID that the caller may leave out. `field` is its name, without a leading slash.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `CID_INVALID`.
+pub fn parse_optional_cid(field: &str, text: &str) -> Result<Option<Cid>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Cid::parse(text).map(Some).map_err(|error| {
+        let violation = Violation::new(format!("/{field}"), reason::CID_INVALID, error.message());
+        error.with_violation(violation)
+    })
+}
+
+/// Parses a CID that the caller has to give.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID` where it is missing, `CID_INVALID` where it is malformed.
+pub fn parse_required_cid(field: &str, text: &str) -> Result<Cid> {
+    parse_optional_cid(field, text)?.ok_or_else(|| {
+        let violation = Violation::new(format!("/{field}"), "MISSING", "is required");
+        Error::violations(reason::REQUEST_INVALID, vec![violation])
+    })
+}
+
+/// Converts a page size: 0 is the default, and more than `max` is refused.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`.
+pub fn page_size_from_proto(size: u32, default: usize, max: usize) -> Result<usize> {
+    match usize::try_from(size).unwrap_or(usize::MAX) {
+        0 => Ok(default),
+        size if size <= max => Ok(size),
+        _ => {
+            let message = format!("is at most {max}");
+            let violation = Violation::new("/page_size", "TOO_LARGE", message);
+            Err(Error::violations(reason::REQUEST_INVALID, vec![violation]))
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Filters of stored invocations.
+
+use super::field::{enum_from_proto, parse_optional_cid};
+use super::time::optional_timestamp_from_proto;
+use crate::codec::proto::v1;
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::ServiceName;
+use crate::model::invocation::{Filter, State};
+
+/// The most values in one list of a filter. Every value is a parameter of a query of the store.
+const MAX_VALUES: usize = 1_000;
+
+/// Converts a filter. An absent filter matches every invocation.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list with more than 1 000 values.
+pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
+    let filter = filter.unwrap_or_default();
+    check_lists(&filter)?;
+    let time = |field: &str, time| optional_timestamp_from_proto(&format!("/filter/{field}"), time);
+    for reason in filter.pending_reasons {
+        let _: v1::PendingReason = enum_from_proto("/filter/pending_reasons", reason)?;
+    }
+    let mut states = Vec::new();
+    for state in filter.states {
+        states.extend(states_from_proto(enum_from_proto("/filter/states", state)?));
+    }
+    let services = filter.services.iter().map(|name| ServiceName::parse(name));
+    Ok(Filter {
+        services: services.collect::<Result<_>>()?,
+        states,
+        cids: Vec::new(),
+        awaited: false,
+        accepted_after: time("accepted_after", filter.accepted_after)?,
+        accepted_before: time("accepted_before", filter.accepted_before)?,
+        ended_after: time("ended_after", filter.ended_after)?,
+        ended_before: time("ended_before", filter.ended_before)?,
+        failure_reasons: filter.failure_reasons,
+        root: parse_optional_cid("filter/root_cid", &filter.root_cid)?,
+        parent: parse_optional_cid("filter/parent_cid", &filter.parent_cid)?,
+        group: parse_optional_cid("filter/group_cid", &filter.group_cid)?,
+    })
+}
+
+fn check_lists(filter: &v1::InvocationFilter) -> Result<()> {
+    let lists = [
+        ("/filter/services", filter.services.len()),
+        ("/filter/states", filter.states.len()),
+        ("/filter/pending_reasons", filter.pending_reasons.len()),
+        ("/filter/failure_reasons", filter.failure_reasons.len()),
+    ];
+    let too_long = lists.into_iter().filter(|(_, values)| *values > MAX_VALUES);
+    let violations = too_long.map(|(field, values)| {
+        let message = format!("has {values} values; the limit is {MAX_VALUES}");
+        Violation::new(field, "TOO_MANY", message)
+    });
+    let violations: Vec<_> = violations.collect();
+    match violations.is_empty() {
+        true => Ok(()),
+        false => Err(Error::violations(reason::REQUEST_INVALID, violations)),
+    }
+}
+
+/// The states of the model that a state of the contract matches.
+fn states_from_proto(state: v1::State) -> Vec<State> {
+    match state {
+        v1::State::Unspecified => Vec::new(),
+        v1::State::Pending => [false, true]
+            .map(|started| State::Pending { started })
+            .into(),
+        v1::State::Running => vec![State::Running {
+            cancel_requested: false,
+        }],
+        v1::State::Succeeded => vec![State::Succeeded],
+        v1::State::Failed => vec![State::Failed],
+        v1::State::Cancelled => vec![State::Cancelled],
+        v1::State::Expired => vec![State::Expired],
+    }
+}

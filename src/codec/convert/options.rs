@@ -1,0 +1,124 @@
+//! Options of calls and of services: start times, retry policies, [`ServiceOptions`].
+
+use std::time::Duration;
+
+use super::time::{
+    duration_from_proto, duration_to_proto, optional_timestamp_from_proto, timestamp_to_proto,
+};
+use crate::codec::proto::v1;
+use crate::model::call::Start;
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::invocation::RetryPolicy;
+use crate::model::service_options::ServiceOptions;
+
+type StartOneof = v1::invoke_async_request::Start;
+
+pub(super) fn start_from_proto(start: Option<StartOneof>) -> Result<Option<Start>> {
+    Ok(match start {
+        None => None,
+        Some(StartOneof::Delay(delay)) => {
+            duration_from_proto("/delay", Some(delay))?.map(Start::After)
+        }
+        Some(StartOneof::StartTime(time)) => {
+            optional_timestamp_from_proto("/start_time", Some(time))?.map(Start::At)
+        }
+    })
+}
+
+pub(super) fn start_to_proto(start: Start) -> StartOneof {
+    match start {
+        Start::After(delay) => StartOneof::Delay(duration_to_proto(delay)),
+        Start::At(time) => StartOneof::StartTime(timestamp_to_proto(time)),
+    }
+}
+
+/// Converts a retry policy. Fields that are not set have their defaults.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`.
+pub fn retry_policy_from_proto(policy: v1::RetryPolicy) -> Result<RetryPolicy> {
+    let default = RetryPolicy::default();
+    let multiplier = match policy.multiplier {
+        0.0 => default.multiplier,
+        given if given.is_finite() && given >= 1.0 => given,
+        _ => {
+            let message = "is a number of at least 1";
+            let violation = Violation::new("/retry_policy/multiplier", "OUT_OF_RANGE", message);
+            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+        }
+    };
+    let max_attempts = match policy.max_attempts {
+        0 => default.max_attempts,
+        given if given <= RetryPolicy::MAX_ATTEMPTS => given,
+        _ => {
+            let message = format!("is at most {}", RetryPolicy::MAX_ATTEMPTS);
+            let violation = Violation::new("/retry_policy/max_attempts", "OUT_OF_RANGE", message);
+            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+        }
+    };
+    let initial = duration_from_proto("/retry_policy/initial_interval", policy.initial_interval)?;
+    let max = duration_from_proto("/retry_policy/max_interval", policy.max_interval)?;
+    Ok(RetryPolicy {
+        max_attempts,
+        initial_interval: initial.unwrap_or(default.initial_interval),
+        multiplier,
+        max_interval: max.unwrap_or(default.max_interval),
+    })
+}
+
+/// Converts a retry policy to the contract's form.
+#[must_use]
+pub fn retry_policy_to_proto(policy: &RetryPolicy) -> v1::RetryPolicy {
+    v1::RetryPolicy {
+        max_attempts: policy.max_attempts,
+        initial_interval: Some(duration_to_proto(policy.initial_interval)),
+        multiplier: policy.multiplier,
+        max_interval: Some(duration_to_proto(policy.max_interval)),
+    }
+}
+
+/// Converts the options of a service to the contract's form. The description is a field of the declaration.
+#[must_use]
+pub fn service_options_to_proto(options: &ServiceOptions) -> v1::ServiceOptions {
+    let small = |n: Option<usize>| n.map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX));
+    v1::ServiceOptions {
+        idempotent: options.idempotent,
+        timeout: options.timeout.map(duration_to_proto),
+        attempt_timeout: options.attempt_timeout.map(duration_to_proto),
+        retry_policy: options.retry_policy.as_ref().map(retry_policy_to_proto),
+        concurrency: small(options.concurrency),
+        queue_length: small(options.queue_length),
+        retention: options.retention.map(duration_to_proto),
+        failure_retention: options.failure_retention.map(duration_to_proto),
+        pending_limit: options
+            .pending_limit
+            .map_or(0, |n| u64::try_from(n).unwrap_or(u64::MAX)),
+    }
+}
+
+/// Converts the options of a declared service, without its description.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`.
+pub fn service_options_from_proto(options: v1::ServiceOptions) -> Result<ServiceOptions> {
+    let duration = |field: &str, time| -> Result<Option<Duration>> {
+        duration_from_proto(&format!("/options/{field}"), time)
+    };
+    let number = |n: u32| (n > 0).then(|| usize::try_from(n).unwrap_or(usize::MAX));
+    let retry_policy = options.retry_policy.map(retry_policy_from_proto);
+    Ok(ServiceOptions {
+        description: String::new(),
+        idempotent: options.idempotent,
+        timeout: duration("timeout", options.timeout)?,
+        attempt_timeout: duration("attempt_timeout", options.attempt_timeout)?,
+        retry_policy: retry_policy.transpose()?,
+        concurrency: number(options.concurrency),
+        queue_length: number(options.queue_length),
+        retention: duration("retention", options.retention)?,
+        failure_retention: duration("failure_retention", options.failure_retention)?,
+        pending_limit: (options.pending_limit > 0)
+            .then(|| usize::try_from(options.pending_limit).unwrap_or(usize::MAX)),
+    })
+}

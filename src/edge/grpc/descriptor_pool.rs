@@ -1,0 +1,169 @@
+//! The descriptor pool of reflection: `.proto` files by name and by the symbols they declare.
+
+use std::collections::{BTreeSet, HashMap};
+
+use prost::Message as _;
+use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+use tonic_reflection::pb::{v1, v1alpha};
+
+use crate::codec::proto::DESCRIPTORS;
+use crate::model::error::{Error, Result, reason};
+
+/// All files that reflection serves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DescriptorPool {
+    files: HashMap<String, File>,
+    /// The file of each symbol, by its fully qualified name: services, methods, messages, fields and enums.
+    symbols: HashMap<String, String>,
+    pub(super) services: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug)]
+struct File {
+    encoded: Vec<u8>,
+    imports: Vec<String>,
+}
+
+impl DescriptorPool {
+    /// The built-in files: the services of a node, health, reflection, the well-known types, and `google/rpc` for the
+    /// details of failures.
+    pub(super) fn built_in() -> Result<Self> {
+        let mut pool = Self::default();
+        for set in [
+            DESCRIPTORS,
+            tonic_types::pb::FILE_DESCRIPTOR_SET,
+            v1::FILE_DESCRIPTOR_SET,
+            v1alpha::FILE_DESCRIPTOR_SET,
+        ] {
+            let set = FileDescriptorSet::decode(set)
+                .map_err(|error| Error::internal(reason::TRANSPORT, error.to_string()))?;
+            for file in set.file {
+                pool.add(&file, file.encode_to_vec());
+            }
+        }
+        Ok(pool)
+    }
+
+    /// Adds an encoded file. Fields that the index does not read are kept.
+    pub(super) fn add_encoded(&mut self, encoded: &[u8]) {
+        match FileDescriptorProto::decode(encoded) {
+            Ok(file) => self.add(&file, encoded.to_vec()),
+            Err(error) => tracing::error!(%error, "cannot decode a generated descriptor"),
+        }
+    }
+
+    /// Adds a file, unless one of that name exists: two descriptor sets may both include `any.proto`.
+    fn add(&mut self, file: &FileDescriptorProto, encoded: Vec<u8>) {
+        let name = file.name().to_owned();
+        if self.files.contains_key(&name) {
+            return;
+        }
+        let prefix = match file.package() {
+            "" => String::new(),
+            package => format!("{package}."),
+        };
+        for message in &file.message_type {
+            self.add_message(&prefix, message, &name);
+        }
+        for declared in &file.enum_type {
+            self.add_enum(&prefix, declared, &name);
+        }
+        for service in &file.service {
+            let full = format!("{prefix}{}", service.name());
+            for method in &service.method {
+                self.symbols
+                    .insert(format!("{full}.{}", method.name()), name.clone());
+            }
+            self.services.insert(full.clone());
+            self.symbols.insert(full, name.clone());
+        }
+        let file = File {
+            encoded,
+            imports: file.dependency.clone(),
+        };
+        self.files.insert(name, file);
+    }
+
+    fn add_message(&mut self, prefix: &str, message: &DescriptorProto, file: &str) {
+        let full = format!("{prefix}{}", message.name());
+        let inner = format!("{full}.");
+        for field in &message.field {
+            self.symbols
+                .insert(format!("{inner}{}", field.name()), file.to_owned());
+        }
+        for nested in &message.nested_type {
+            self.add_message(&inner, nested, file);
+        }
+        for declared in &message.enum_type {
+            self.add_enum(&inner, declared, file);
+        }
+        self.symbols.insert(full, file.to_owned());
+    }
+
+    fn add_enum(&mut self, prefix: &str, declared: &EnumDescriptorProto, file: &str) {
+        self.symbols
+            .insert(format!("{prefix}{}", declared.name()), file.to_owned());
+    }
+
+    /// A file and all its imports, importing files first.
+    pub(super) fn with_imports(&self, name: &str) -> Option<Vec<Vec<u8>>> {
+        let mut names = vec![name];
+        let mut found = Vec::new();
+        let mut next = 0;
+        while let Some(name) = names.get(next) {
+            let file = self.files.get(*name);
+            // Only the requested file must exist.
+            if next == 0 && file.is_none() {
+                return None;
+            }
+            next += 1;
+            let Some(file) = file else { continue };
+            found.push(file.encoded.clone());
+            for import in &file.imports {
+                if !names.contains(&import.as_str()) {
+                    names.push(import);
+                }
+            }
+        }
+        Some(found)
+    }
+
+    /// The file that declares a symbol, and all it imports.
+    pub(super) fn containing_symbol(&self, symbol: &str) -> Option<Vec<Vec<u8>>> {
+        let symbol = symbol.trim_start_matches('.');
+        self.with_imports(self.symbols.get(symbol)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_files_include_all_their_imports() {
+        let pool = DescriptorPool::built_in().unwrap();
+        for service in [
+            "cidery.v1.InvocationService",
+            "cidery.v1.DiscoveryService",
+            "cidery.v1.AdminService",
+            "cidery.v1.WorkerService",
+            "grpc.health.v1.Health",
+            "grpc.reflection.v1.ServerReflection",
+            "grpc.reflection.v1alpha.ServerReflection",
+        ] {
+            assert!(pool.services.contains(service), "{service}");
+        }
+        for file in pool.files.values() {
+            for import in &file.imports {
+                assert!(pool.files.contains_key(import), "{import} is missing");
+            }
+        }
+        assert!(pool.containing_symbol("google.rpc.BadRequest").is_some());
+        assert!(pool.containing_symbol("google.protobuf.Struct").is_some());
+        assert!(
+            pool.containing_symbol("cidery.v1.InvokeRequest.payload")
+                .is_some()
+        );
+        assert!(pool.containing_symbol("nothing").is_none());
+    }
+}

@@ -1,0 +1,26 @@
+//! `InvokeBatch`: accepts a batch of asynchronous invocations.
+
+use tonic::metadata::MetadataMap;
+
+use crate::codec::convert::batch_from_proto;
+use crate::codec::proto::v1;
+use crate::edge::grpc::request;
+use crate::engine::Invoker;
+use crate::model::batch::AcceptedGroup;
+use crate::model::error::Result;
+use crate::remote::worker_registry::WorkerRegistry;
+
+/// Accepts a batch, of an external caller or of a worker's handler.
+pub(super) async fn accept(
+    invoker: &Invoker,
+    workers: &WorkerRegistry,
+    message: v1::InvokeBatchRequest,
+    transport: &MetadataMap,
+) -> Result<AcceptedGroup> {
+    invoker.check_batch_size(message.requests.len())?;
+    let batch = batch_from_proto(message, request::traceparent(transport))?;
+    match request::dispatch_token(transport) {
+        None => invoker.invoke_batch(batch).await,
+        Some(token) => workers.context(token)?.platform().invoke_batch(batch).await,
+    }
+}

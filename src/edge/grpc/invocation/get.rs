@@ -1,0 +1,122 @@
+//! `GetInvocation` and `ListInvocations`: lookup by CID or idempotency key, and listing by filter.
+
+use std::time::Duration;
+
+use tonic::metadata::MetadataMap;
+
+use super::filter;
+use super::view;
+use crate::codec::convert::{
+    duration_from_proto, enum_from_proto, page_size_from_proto, parse_optional_cid,
+};
+use crate::codec::proto::v1;
+use crate::edge::grpc::request;
+use crate::engine::Invoker;
+use crate::engine::store::Stored;
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::remote::worker_registry::WorkerRegistry;
+
+const DEFAULT_PAGE: usize = 100;
+const MAX_PAGE: usize = 1_000;
+/// How many CIDs of children, and of callbacks, the full view lists.
+const MAX_CHILDREN: usize = 100;
+
+/// The CID of the requested invocation, given directly or by a service and an idempotency key.
+pub(super) async fn requested_cid(
+    invoker: &Invoker,
+    message: &v1::GetInvocationRequest,
+) -> Result<Cid> {
+    if let Some(cid) = parse_optional_cid("cid", &message.cid)? {
+        return Ok(cid);
+    }
+    if message.service.is_empty() || message.idempotency_key.is_empty() {
+        let message = "is required, unless `service` and `idempotency_key` are given";
+        let violation = Violation::new("/cid", "MISSING", message);
+        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+    }
+    let service = ServiceName::parse(&message.service)?;
+    let key = message.idempotency_key.clone();
+    let store = invoker.store();
+    let found = store.with_key(service.clone(), key).await?;
+    let found = match found {
+        Some(cid) => match store.get(cid).await? {
+            Stored::Found(found) if found.request.service == service => Some(cid),
+            _ => None,
+        },
+        None => None,
+    };
+    found.ok_or_else(|| {
+        let message = "no stored invocation of this service has this idempotency key";
+        Error::not_found(reason::CID_UNKNOWN, message)
+    })
+}
+
+/// Returns an invocation, after waiting for its end if the request says so.
+pub(super) async fn get(
+    invoker: &Invoker,
+    workers: &WorkerRegistry,
+    cid: Cid,
+    message: v1::GetInvocationRequest,
+    transport: &MetadataMap,
+) -> Result<v1::GetInvocationResponse> {
+    let wait = duration_from_proto("/wait", message.wait)?.unwrap_or(Duration::ZERO);
+    // The response is sent within the deadline of the caller.
+    let wait = request::timeout(Some(wait), transport)?.unwrap_or(wait);
+    let view: v1::InvocationView = enum_from_proto("/view", message.view)?;
+    let full = view == v1::InvocationView::Full;
+    let found = match request::dispatch_token(transport) {
+        None => invoker.find(cid, wait).await?,
+        Some(token) => {
+            // A nested call: the calling handler releases its permits while it waits.
+            let caller = workers.context(token)?;
+            caller.platform().wait_for(cid, wait).await?;
+            invoker.find(cid, Duration::ZERO).await?
+        }
+    };
+    let mut invocation = view::to_proto(invoker, found, full)?;
+    if full {
+        let (children, callbacks) = children(invoker, cid).await?;
+        invocation.child_cids = children.iter().map(Cid::to_string).collect();
+        invocation.callback_cids = callbacks.iter().map(Cid::to_string).collect();
+    }
+    Ok(v1::GetInvocationResponse {
+        invocation: Some(invocation),
+    })
+}
+
+/// The invocations that the handler made, and the callbacks that were invoked with the outcome.
+async fn children(invoker: &Invoker, cid: Cid) -> Result<(Vec<Cid>, Vec<Cid>)> {
+    let (mut children, mut callbacks) = (Vec::new(), Vec::new());
+    for child in invoker.children(cid, MAX_CHILDREN).await? {
+        let is_callback = match invoker.store().get(child).await? {
+            Stored::Found(found) => found.request.terms.in_reply_to.is_some(),
+            _ => false,
+        };
+        match is_callback {
+            true => callbacks.push(child),
+            false => children.push(child),
+        }
+    }
+    Ok((children, callbacks))
+}
+
+/// Returns one page of invocations. Secrets in their outcomes are masked.
+pub(super) async fn list(
+    invoker: &Invoker,
+    message: v1::ListInvocationsRequest,
+) -> Result<v1::ListInvocationsResponse> {
+    let view: v1::InvocationView = enum_from_proto("/view", message.view)?;
+    let full = view == v1::InvocationView::Full;
+    let size = page_size_from_proto(message.page_size, DEFAULT_PAGE, MAX_PAGE)?;
+    let before = filter::parse_page_token(&message.page_token)?;
+    let page = filter::page(invoker, message.filter, before, size).await?;
+    let invocations = page.found.into_iter().map(|mut found| {
+        view::mask_outcome(invoker, &mut found);
+        view::to_proto(invoker, found, full)
+    });
+    Ok(v1::ListInvocationsResponse {
+        invocations: invocations.collect::<Result<_>>()?,
+        next_page_token: filter::page_token(page.next),
+    })
+}

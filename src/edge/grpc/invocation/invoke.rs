@@ -1,0 +1,107 @@
+//! `Invoke` and `InvokeAsync`: decoding of requests, encoding of responses, nested calls of workers' handlers.
+
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+use crate::codec::convert::{
+    PayloadOneof as _, async_call_from_proto, call_from_proto, format_of, metadata_to_proto,
+    parse_optional_cid,
+};
+use crate::codec::payload;
+use crate::codec::proto::v1;
+use crate::edge::grpc::request::{self, into_status, with_cid, with_ignored};
+use crate::engine::Invoker;
+use crate::model::call::{Accepted, Call};
+use crate::model::error::Result;
+use crate::model::id::Cid;
+use crate::model::payload::{Format, Payload, Reply};
+use crate::model::sio::IGNORED_KEY;
+use crate::remote::worker_registry::WorkerRegistry;
+use crate::service::{Context, output_invalid};
+
+/// Decodes a synchronous request: its CID, the call, the format of the response, and the context of the calling
+/// handler where a worker's handler makes a nested call.
+pub(super) fn read(
+    workers: &WorkerRegistry,
+    request: Request<v1::InvokeRequest>,
+) -> Result<(Cid, Call, Format, Option<Context>), Status> {
+    let (transport, _, message) = request.into_parts();
+    let requested_cid = into_status(parse_optional_cid("cid", &message.cid))?;
+    let cid = requested_cid.unwrap_or_else(Cid::new);
+    let call = read_call(requested_cid, message, &transport);
+    let call = into_status(call.map_err(|error| error.with_cid(cid)))?;
+    let format = payload::answer_format(call.response_format, &call.input);
+    let caller = request::dispatch_token(&transport).map(|token| workers.context(token));
+    Ok((cid, call, format, into_status(caller.transpose())?))
+}
+
+fn read_call(
+    cid: Option<Cid>,
+    message: v1::InvokeRequest,
+    transport: &MetadataMap,
+) -> Result<Call> {
+    let mut call = call_from_proto(cid, message, request::traceparent(transport))?;
+    call.timeout = request::timeout(call.timeout, transport)?;
+    Ok(call)
+}
+
+/// Encodes the reply of a synchronous invocation, with its CID and the ignored input keys as response headers.
+pub(super) fn respond(
+    invoker: &Invoker,
+    format: Format,
+    invoked: Result<(Cid, Reply)>,
+) -> Result<Response<v1::InvokeResponse>, Status> {
+    let (cid, reply) = into_status(invoked)?;
+    let ignored = reply.metadata.get(IGNORED_KEY).map(str::to_owned);
+    let response = encode(invoker, cid, reply, format);
+    let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
+    let mut response = with_cid(cid, response);
+    with_ignored(&mut response, ignored.as_deref());
+    Ok(response)
+}
+
+fn encode(invoker: &Invoker, cid: Cid, reply: Reply, format: Format) -> Result<v1::InvokeResponse> {
+    let payload = match reply.payload {
+        // In the requested format already, or in JSON where that format cannot represent the response.
+        document @ Payload::Document(..) if format != Format::Dict => document,
+        other => payload::encode(other, format).map_err(output_invalid)?,
+    };
+    let (bytes, limit) = (payload.weight(), invoker.limits().message_bytes);
+    if bytes > limit {
+        return Err(request::too_large(bytes, limit));
+    }
+    Ok(v1::InvokeResponse {
+        cid: cid.to_string(),
+        data_format: format_of(&payload).into(),
+        output: Some(v1::invoke_response::Output::from_payload(payload)?),
+        metadata: metadata_to_proto(&reply.metadata),
+    })
+}
+
+/// Accepts an asynchronous invocation, of an external caller or of a worker's handler.
+pub(super) async fn invoke_async(
+    invoker: &Invoker,
+    workers: &WorkerRegistry,
+    cid: Option<Cid>,
+    message: v1::InvokeAsyncRequest,
+    transport: &MetadataMap,
+) -> Result<Accepted> {
+    let call = async_call_from_proto(cid, message, request::traceparent(transport))?;
+    match request::dispatch_token(transport) {
+        None => invoker.invoke_async(call).await,
+        Some(token) => {
+            let caller = workers.context(token)?;
+            caller.platform().invoke_async(call).await
+        }
+    }
+}
+
+/// Runs a nested call of a worker's handler as part of the handler's own invocation.
+pub(in crate::edge::grpc) async fn invoke_nested(
+    caller: &Context,
+    call: Call,
+) -> Result<(Cid, Reply)> {
+    let reply = caller.platform().invoke(call).await;
+    let reply = reply.map_err(|error| error.with_cid(caller.cid()))?;
+    Ok((caller.cid(), reply))
+}

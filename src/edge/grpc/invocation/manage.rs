@@ -1,0 +1,206 @@
+//! `CancelInvocations`, `RetryInvocations` and `PurgeInvocations`: bulk changes of stored invocations, selected by CIDs
+//! or by filter.
+
+use super::filter;
+use crate::codec::convert::{failure_to_proto, input_from_proto, state_to_proto};
+use crate::codec::proto::v1;
+use crate::engine::{InvocationView, Invoker};
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::Cid;
+use crate::model::invocation::State;
+use crate::model::payload::Payload;
+
+/// How many invocations one request selects at most.
+const MAX_SELECTED: usize = 10_000;
+/// How many of them are changed concurrently.
+const CONCURRENCY: usize = 64;
+
+/// The invocations that a request selects, and the token of the next page.
+struct Selection {
+    cids: Vec<Cid>,
+    next_page_token: String,
+}
+
+async fn select(
+    invoker: &Invoker,
+    cids: &[String],
+    by_filter: Option<v1::InvocationFilter>,
+    token: &str,
+) -> Result<Selection> {
+    if !cids.is_empty() && by_filter.is_some() {
+        let violation = Violation::new("/filter", "CONFLICT", "cannot be combined with `cids`");
+        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+    }
+    if cids.is_empty() && by_filter.is_none() {
+        let violation = Violation::new("/cids", "MISSING", "is required, unless `filter` is given");
+        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+    }
+    if cids.len() > MAX_SELECTED {
+        let violation = Violation::new(
+            "/cids",
+            "TOO_MANY",
+            format!("has more than {MAX_SELECTED} entries"),
+        );
+        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+    }
+    if by_filter.is_none() {
+        let cids = cids
+            .iter()
+            .map(|cid| Cid::parse(cid))
+            .collect::<Result<_>>()?;
+        let next_page_token = String::new();
+        return Ok(Selection {
+            cids,
+            next_page_token,
+        });
+    }
+    let before = filter::parse_page_token(token)?;
+    let page = filter::page(invoker, by_filter, before, MAX_SELECTED).await?;
+    Ok(Selection {
+        cids: page
+            .found
+            .iter()
+            .map(|found| found.invocation.request.cid)
+            .collect(),
+        next_page_token: filter::page_token(page.next),
+    })
+}
+
+/// Applies a change to each invocation, several concurrently so that they share commits of the store. Results are in
+/// the order of the CIDs.
+async fn apply_to_each<F: Future<Output = v1::InvocationChange>>(
+    cids: Vec<Cid>,
+    change: impl FnMut(Cid) -> F,
+) -> Vec<v1::InvocationChange> {
+    use futures_util::StreamExt as _;
+    let changes = futures_util::stream::iter(cids).map(change);
+    changes.buffered(CONCURRENCY).collect().await
+}
+
+fn to_change(cid: Cid, outcome: Result<InvocationView>) -> v1::InvocationChange {
+    outcome.map_or_else(|error| failed_change(cid, &error), |found| change(&found))
+}
+
+fn failed_change(cid: Cid, error: &Error) -> v1::InvocationChange {
+    v1::InvocationChange {
+        cid: cid.to_string(),
+        failure: Some(failure_to_proto(error)),
+        ..v1::InvocationChange::default()
+    }
+}
+
+fn change(found: &InvocationView) -> v1::InvocationChange {
+    let state = found.invocation.shown_state();
+    v1::InvocationChange {
+        cid: found.invocation.request.cid.to_string(),
+        state: state_to_proto(state).into(),
+        cancel_requested: matches!(
+            state,
+            State::Running {
+                cancel_requested: true
+            }
+        ),
+        ..v1::InvocationChange::default()
+    }
+}
+
+/// Cancels the selected invocations, each independently.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID` for the selection; a failure of one invocation is part of the response.
+pub(super) async fn cancel(
+    invoker: &Invoker,
+    message: v1::CancelInvocationsRequest,
+) -> Result<v1::CancelInvocationsResponse> {
+    let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
+    let dry_run = message.dry_run;
+    let change = async |cid| {
+        let outcome = match dry_run {
+            true => invoker.check_cancel(cid).await,
+            false => invoker.cancel(cid).await,
+        };
+        to_change(cid, outcome)
+    };
+    Ok(v1::CancelInvocationsResponse {
+        changes: apply_to_each(selection.cids, change).await,
+        next_page_token: selection.next_page_token,
+    })
+}
+
+/// Removes the selected invocations, each independently.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID` for the selection; a failure of one invocation is part of the response.
+pub(super) async fn purge(
+    invoker: &Invoker,
+    message: v1::PurgeInvocationsRequest,
+) -> Result<v1::PurgeInvocationsResponse> {
+    let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
+    let dry_run = message.dry_run;
+    let change = async |cid| {
+        let outcome = match dry_run {
+            true => invoker.check_purge(cid).await,
+            false => invoker.purge(cid).await,
+        };
+        to_change(cid, outcome)
+    };
+    Ok(v1::PurgeInvocationsResponse {
+        changes: apply_to_each(selection.cids, change).await,
+        next_page_token: selection.next_page_token,
+    })
+}
+
+/// Retries the selected invocations, each independently.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID` for the selection; a failure of one invocation is part of the response.
+pub(super) async fn retry(
+    invoker: &Invoker,
+    message: v1::RetryInvocationsRequest,
+) -> Result<v1::RetryInvocationsResponse> {
+    let has_input = message.input.is_some();
+    if has_input && message.cids.len() != 1 {
+        let violation = Violation::new(
+            "/cids",
+            "CONFLICT",
+            "must be exactly one CID when an input is given",
+        );
+        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+    }
+    let input = match has_input {
+        true => Some(input_from_proto(message.input, message.data_format)?),
+        false => None,
+    };
+    let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
+    let dry_run = message.dry_run;
+    let change = async |cid| retry_one(invoker, cid, input.clone(), dry_run).await;
+    Ok(v1::RetryInvocationsResponse {
+        changes: apply_to_each(selection.cids, change).await,
+        next_page_token: selection.next_page_token,
+    })
+}
+
+async fn retry_one(
+    invoker: &Invoker,
+    cid: Cid,
+    input: Option<Payload>,
+    dry_run: bool,
+) -> v1::InvocationChange {
+    let found = match invoker.check_retry(cid, input.is_some()).await {
+        Ok(found) => found,
+        Err(error) => return failed_change(cid, &error),
+    };
+    if dry_run {
+        return change(&found);
+    }
+    match invoker.retry(cid, input).await {
+        Ok(accepted) => v1::InvocationChange {
+            new_cid: accepted.cid.to_string(),
+            ..change(&found)
+        },
+        Err(error) => failed_change(cid, &error),
+    }
+}

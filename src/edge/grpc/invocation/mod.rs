@@ -1,0 +1,174 @@
+//! `cidery.v1.InvocationService`: the methods of the gRPC service, one module for each group of them.
+
+mod batch;
+mod complete;
+mod filter;
+mod get;
+mod invoke;
+mod manage;
+mod stream;
+mod view;
+
+use futures_util::FutureExt as _;
+use tonic::{Request, Response, Status};
+
+pub(super) use self::invoke::invoke_nested;
+use self::stream::ResultStream;
+use super::request::{self, into_status, with_cid, with_ignored};
+use crate::codec::convert::{parse_optional_cid, parse_required_cid};
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::invocation_service_server::InvocationService;
+use crate::engine::Invoker;
+use crate::model::error::Result;
+use crate::model::id::Cid;
+use crate::remote::worker_registry::WorkerRegistry;
+use crate::service::BoxFuture;
+
+/// The implementation of `InvocationService`. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct InvocationApi {
+    invoker: Invoker,
+    workers: WorkerRegistry,
+}
+
+impl InvocationApi {
+    /// Creates the service of a node.
+    #[must_use]
+    pub(crate) fn new(invoker: Invoker, workers: WorkerRegistry) -> Self {
+        Self { invoker, workers }
+    }
+}
+
+#[tonic::async_trait]
+impl InvocationService for InvocationApi {
+    type StreamResultsStream = ResultStream;
+
+    /// Written by hand instead of with `async`: the request is decoded before the future is made, which would
+    /// otherwise hold it.
+    fn invoke<'a, 'async_trait>(
+        &'a self,
+        request: Request<v1::InvokeRequest>,
+    ) -> BoxFuture<'async_trait, Result<Response<v1::InvokeResponse>, Status>>
+    where
+        'a: 'async_trait,
+    {
+        match invoke::read(&self.workers, request) {
+            Ok((cid, call, format, None)) => {
+                let invoked = self.invoker.invoke(cid, call);
+                Box::pin(
+                    invoked.map(move |invoked| invoke::respond(&self.invoker, format, invoked)),
+                )
+            }
+            // A nested call: part of the invocation whose handler makes it.
+            Ok((_, call, format, Some(caller))) => Box::pin(async move {
+                let invoked = invoke_nested(&caller, call).await;
+                invoke::respond(&self.invoker, format, invoked)
+            }),
+            Err(status) => Box::pin(std::future::ready(Err(status))),
+        }
+    }
+
+    async fn invoke_async(
+        &self,
+        request: Request<v1::InvokeAsyncRequest>,
+    ) -> Result<Response<v1::InvokeAsyncResponse>, Status> {
+        let (transport, _, message) = request.into_parts();
+        let requested = into_status(parse_optional_cid("cid", &message.cid))?;
+        let Self { invoker, workers } = self;
+        let accepted = invoke::invoke_async(invoker, workers, requested, message, &transport).await;
+        let accepted = into_status(accepted.map_err(|error| match requested {
+            Some(cid) => error.with_cid(cid),
+            None => error,
+        }))?;
+        let response = v1::InvokeAsyncResponse {
+            cid: accepted.cid.to_string(),
+            already_accepted: accepted.already_accepted,
+        };
+        let mut response = with_cid(accepted.cid, response);
+        let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
+        with_ignored(&mut response, ignored.as_deref());
+        Ok(response)
+    }
+
+    async fn invoke_batch(
+        &self,
+        request: Request<v1::InvokeBatchRequest>,
+    ) -> Result<Response<v1::InvokeBatchResponse>, Status> {
+        let (transport, _, message) = request.into_parts();
+        let accepted = batch::accept(&self.invoker, &self.workers, message, &transport).await;
+        let accepted = into_status(accepted)?;
+        let response = v1::InvokeBatchResponse {
+            cid: accepted.cid.to_string(),
+            member_cids: accepted.members.iter().map(Cid::to_string).collect(),
+            already_accepted: accepted.already_accepted,
+        };
+        let mut response = with_cid(accepted.cid, response);
+        let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
+        with_ignored(&mut response, ignored.as_deref());
+        Ok(response)
+    }
+
+    async fn stream_results(
+        &self,
+        request: Request<v1::StreamResultsRequest>,
+    ) -> Result<Response<ResultStream>, Status> {
+        let (transport, _, message) = request.into_parts();
+        let timeout = into_status(request::timeout(None, &transport))?;
+        let stream = ResultStream::new(&self.invoker, message, timeout);
+        Ok(Response::new(into_status(stream)?))
+    }
+
+    async fn get_invocation(
+        &self,
+        request: Request<v1::GetInvocationRequest>,
+    ) -> Result<Response<v1::GetInvocationResponse>, Status> {
+        let (transport, _, message) = request.into_parts();
+        let cid = into_status(get::requested_cid(&self.invoker, &message).await)?;
+        let response = get::get(&self.invoker, &self.workers, cid, message, &transport).await;
+        let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
+        Ok(with_cid(cid, response))
+    }
+
+    async fn list_invocations(
+        &self,
+        request: Request<v1::ListInvocationsRequest>,
+    ) -> Result<Response<v1::ListInvocationsResponse>, Status> {
+        let response = get::list(&self.invoker, request.into_inner()).await;
+        into_status(response).map(Response::new)
+    }
+
+    async fn cancel_invocations(
+        &self,
+        request: Request<v1::CancelInvocationsRequest>,
+    ) -> Result<Response<v1::CancelInvocationsResponse>, Status> {
+        let response = manage::cancel(&self.invoker, request.into_inner()).await;
+        into_status(response).map(Response::new)
+    }
+
+    async fn retry_invocations(
+        &self,
+        request: Request<v1::RetryInvocationsRequest>,
+    ) -> Result<Response<v1::RetryInvocationsResponse>, Status> {
+        let response = manage::retry(&self.invoker, request.into_inner()).await;
+        into_status(response).map(Response::new)
+    }
+
+    async fn purge_invocations(
+        &self,
+        request: Request<v1::PurgeInvocationsRequest>,
+    ) -> Result<Response<v1::PurgeInvocationsResponse>, Status> {
+        let response = manage::purge(&self.invoker, request.into_inner()).await;
+        into_status(response).map(Response::new)
+    }
+
+    async fn complete_invocation(
+        &self,
+        request: Request<v1::CompleteInvocationRequest>,
+    ) -> Result<Response<v1::CompleteInvocationResponse>, Status> {
+        let message = request.into_inner();
+        let cid = into_status(parse_required_cid("cid", &message.cid))?;
+        let response = complete::complete(&self.invoker, &self.workers, cid, message).await;
+        let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
+        Ok(with_cid(cid, response))
+    }
+}

@@ -1,0 +1,76 @@
+//! The view of an invocation that callers get: pending reason, and masked secrets.
+
+use std::sync::Arc;
+
+use crate::codec::convert::invocation_to_proto;
+use crate::codec::proto::v1;
+use crate::codec::sio;
+use crate::engine::{InvocationView, Invoker};
+use crate::model::error::{Result, reason};
+use crate::model::invocation::{EventKind, HELD, State};
+use crate::model::payload::Payload;
+
+/// Converts an invocation to its message; the full view includes the input, its secrets masked.
+pub(super) fn to_proto(
+    invoker: &Invoker,
+    mut found: InvocationView,
+    full: bool,
+) -> Result<v1::Invocation> {
+    if full {
+        mask_input(invoker, &mut found);
+    }
+    invocation_to_proto(&found.invocation, pending_reason(&found), full)
+}
+
+/// Masks the secrets of an outcome: lists show them masked, `GetInvocation` of a single CID does not.
+pub(super) fn mask_outcome(invoker: &Invoker, found: &mut InvocationView) {
+    let service = found.invocation.request.service.as_str();
+    let Ok(definition) = invoker.definition(service) else {
+        return;
+    };
+    let sio = definition.declaration();
+    if let Some(last) = found.invocation.events.last_mut()
+        && sio.has_secrets()
+        && let EventKind::Succeeded(reply) = &mut Arc::make_mut(last).kind
+    {
+        let payload = std::mem::replace(&mut reply.payload, Payload::empty());
+        reply.payload = sio::masked_output(sio, payload);
+    }
+}
+
+/// Masks the secrets of an input: only the handler reads them.
+fn mask_input(invoker: &Invoker, found: &mut InvocationView) {
+    let request = &mut found.invocation.request;
+    let Ok(definition) = invoker.definition(request.service.as_str()) else {
+        return;
+    };
+    let sio = definition.declaration();
+    if sio.has_secrets() {
+        let masked = sio::masked_input(sio, request.input.clone());
+        Arc::make_mut(request).input = masked;
+    }
+}
+
+/// Whether the last attempt was deferred because no connected worker accepts the input.
+fn waits_for_compatible_worker(found: &InvocationView) -> bool {
+    let failure = found.invocation.last_failure.as_ref();
+    failure.is_some_and(|failure| failure.reason() == reason::NO_COMPATIBLE_WORKER)
+}
+
+/// Why an invocation is pending.
+pub(super) fn pending_reason(found: &InvocationView) -> v1::PendingReason {
+    match found.invocation.shown_state() {
+        State::Pending { .. } if found.invocation.due >= HELD => v1::PendingReason::Held,
+        State::Pending { .. } if found.due && found.unserved => v1::PendingReason::NoWorker,
+        State::Pending { .. } if waits_for_compatible_worker(found) => {
+            v1::PendingReason::NoCompatibleWorker
+        }
+        State::Pending { .. } if found.due && found.invocation.key_busy => {
+            v1::PendingReason::KeyBusy
+        }
+        State::Pending { .. } if found.due => v1::PendingReason::Queued,
+        State::Pending { started: true } => v1::PendingReason::Backoff,
+        State::Pending { started: false } => v1::PendingReason::DueLater,
+        _ => v1::PendingReason::Unspecified,
+    }
+}

@@ -1,0 +1,101 @@
+//! The connection of a client, and the retry of its calls.
+
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status};
+
+use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
+use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
+use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
+use crate::model::error::{Error, Result, reason};
+use crate::remote::protocol::retry::{
+    MAX_ATTEMPTS, call_with_retry, is_safe_to_retry, was_not_processed,
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The interval of HTTP/2 PINGs while a call is open, and the timeout of their answers. They tell a node that is frozen
+/// from one that has nothing to send.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest message that a client decodes: four times the default limit of a node.
+const MAX_MESSAGE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
+
+/// A client of a node. Cheap to clone; all clones share one connection.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(super) invocation: InvocationServiceClient<Channel>,
+    pub(super) discovery: DiscoveryServiceClient<Channel>,
+    pub(super) admin: AdminServiceClient<Channel>,
+    pub(super) max_attempts: u32,
+}
+
+impl Client {
+    /// Connects to a node: `127.0.0.1:24337`.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED`.
+    pub async fn connect(node: &str) -> Result<Self> {
+        let channel = Endpoint::from_shared(format!("http://{node}"))
+            .map_err(|error| {
+                let message = format!("`{node}` is not an address: use host:port");
+                Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
+            })?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .connect()
+            .await
+            .map_err(|error| {
+                let message = format!("cannot reach a node at {node}");
+                Error::unavailable(reason::CONNECT_FAILED, message).with_source(error)
+            })?;
+        Ok(Self {
+            invocation: InvocationServiceClient::new(channel.clone())
+                .max_decoding_message_size(MAX_MESSAGE_BYTES),
+            discovery: DiscoveryServiceClient::new(channel.clone())
+                .max_decoding_message_size(MAX_MESSAGE_BYTES),
+            admin: AdminServiceClient::new(channel),
+            max_attempts: MAX_ATTEMPTS,
+        })
+    }
+
+    /// The number of attempts of a call that is safe to retry: it failed before it was dispatched, or it is accepted
+    /// once by its CID or key. 1 disables retries. Default: 8, within about five seconds.
+    #[must_use]
+    pub fn max_attempts(mut self, max_attempts: u32) -> Self {
+        self.max_attempts = max_attempts.max(1);
+        self
+    }
+
+    /// Makes a call, and retries it where `is_safe` says so.
+    pub(super) async fn call<T, F>(
+        &self,
+        is_safe: impl Fn(&Error) -> bool,
+        call: impl Fn() -> F,
+    ) -> Result<Response<T>>
+    where
+        F: Future<Output = std::result::Result<Response<T>, Status>>,
+    {
+        call_with_retry(self.max_attempts, is_safe, call).await
+    }
+
+    /// Makes a call that is idempotent.
+    pub(super) async fn read<T, F>(&self, call: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = std::result::Result<Response<T>, Status>>,
+    {
+        let response = self.call(is_safe_to_retry, call).await?;
+        Ok(response.into_inner())
+    }
+
+    /// Makes a call that is not idempotent: it is retried only where the node did not process it.
+    pub(super) async fn write<T, F>(&self, call: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = std::result::Result<Response<T>, Status>>,
+    {
+        let response = self.call(was_not_processed, call).await?;
+        Ok(response.into_inner())
+    }
+}

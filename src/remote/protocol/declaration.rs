@@ -1,0 +1,24 @@
+//! Declarations of definitions. Here, because `service::Definition` is of a later room than `codec`.
+
+use crate::codec::convert;
+use crate::codec::proto::v1;
+use crate::model::error::Result;
+use crate::service::Definition;
+
+/// Converts the declaration of a definition to the contract's form.
+pub(crate) fn declaration_to_proto(definition: &Definition) -> v1::ServiceDeclaration {
+    let options = definition.service_options();
+    convert::declaration_to_proto(definition.name(), definition.declaration(), options)
+}
+
+/// Converts a declaration to the definition of a service that workers handle.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` with all violations.
+pub(in crate::remote) fn definition_from_proto(
+    declaration: v1::ServiceDeclaration,
+) -> Result<Definition> {
+    let (name, sio, options) = convert::declaration_from_proto(declaration)?;
+    Definition::elsewhere(name, sio, options).prepared()
+}

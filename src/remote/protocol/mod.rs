@@ -1,0 +1,9 @@
+//! What both ends of a connection share: batching of messages, transport errors, retry with backoff, result streams.
+
+pub(crate) mod batching;
+pub(crate) mod declaration;
+pub(in crate::remote) mod group_outcomes;
+pub(crate) mod messages;
+pub(in crate::remote) mod result_stream;
+pub(in crate::remote) mod retry;
+pub(in crate::remote) mod transport;

@@ -1,0 +1,103 @@
+//! A client's end of a result stream. A broken stream is reopened after the last event that was received.
+
+use std::collections::HashMap;
+
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use super::retry::{is_safe_to_retry, retry};
+use super::transport::is_transport_error;
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
+use crate::codec::status::from_status;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::Cid;
+
+/// The events of an invocation. Ends after the last event.
+#[derive(Debug)]
+pub struct ResultStream {
+    stub: InvocationServiceClient<Channel>,
+    cid: Cid,
+    max_attempts: u32,
+    stream: Streaming<v1::StreamResultsResponse>,
+    /// The last sequence received, by CID: of the invocation, and of its members if it is a group.
+    sequences: HashMap<String, u64>,
+}
+
+impl ResultStream {
+    pub(in crate::remote) async fn open(
+        stub: InvocationServiceClient<Channel>,
+        cid: Cid,
+        max_attempts: u32,
+    ) -> Result<Self> {
+        let open = || open(stub.clone(), cid, HashMap::new());
+        let stream = retry(max_attempts, is_safe_to_retry, open).await?;
+        Ok(Self {
+            stub,
+            cid,
+            max_attempts,
+            stream,
+            sequences: HashMap::new(),
+        })
+    }
+
+    /// Receives the next event; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// `UNAVAILABLE` where the connection is lost and cannot be re-established.
+    pub async fn next(&mut self) -> Result<Option<v1::StreamResultsResponse>> {
+        let next = self.stream.message().await;
+        match next.map_err(|status| from_status(&status)) {
+            Ok(event) => Ok(self.record(event)),
+            Err(error) if is_transport_error(&error) || error.reason() == reason::NODE_STOPPING => {
+                self.resume(&error).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn resume(&mut self, error: &Error) -> Result<Option<v1::StreamResultsResponse>> {
+        tracing::debug!(%error, cid = %self.cid, "the result stream broke; reopening it");
+        let (stub, cid, sequences) = (self.stub.clone(), self.cid, self.sequences.clone());
+        let next = || {
+            let stream = open(stub.clone(), cid, sequences.clone());
+            async move {
+                let mut stream = stream.await?;
+                let first = stream.message().await;
+                let first = first.map_err(|status| from_status(&status))?;
+                Ok((stream, first))
+            }
+        };
+        let (stream, first) = retry(self.max_attempts, is_safe_to_retry, next).await?;
+        self.stream = stream;
+        Ok(self.record(first))
+    }
+
+    /// Records the sequence of an event that was received.
+    fn record(
+        &mut self,
+        event: Option<v1::StreamResultsResponse>,
+    ) -> Option<v1::StreamResultsResponse> {
+        if let Some(event) = &event {
+            let last = self.sequences.entry(event.cid.clone()).or_default();
+            *last = event.sequence.max(*last);
+        }
+        event
+    }
+}
+
+async fn open(
+    mut stub: InvocationServiceClient<Channel>,
+    cid: Cid,
+    after_sequences: HashMap<String, u64>,
+) -> Result<Streaming<v1::StreamResultsResponse>> {
+    let request = v1::StreamResultsRequest {
+        cids: vec![cid.to_string()],
+        after_sequences,
+        wait_for_accept: false,
+    };
+    let stream = stub.stream_results(request).await;
+    let stream = stream.map_err(|status| from_status(&status))?;
+    Ok(stream.into_inner())
+}

@@ -1,0 +1,144 @@
+//! Retry of failed calls: exponential backoff with jitter, and which failures are safe to retry.
+
+use std::time::Duration;
+
+use futures_util::TryFutureExt as _;
+use tonic::{Response, Status};
+
+use super::transport::{error_from_status, is_transport_error};
+use crate::model::error::{Error, Kind, Result, reason};
+
+/// The default number of attempts. With the backoff they take about five seconds, as long as a node restarts.
+pub(in crate::remote) const MAX_ATTEMPTS: u32 = 8;
+/// The backoff before the first retry, and the longest backoff.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
+
+/// Repeats `attempt` until it succeeds, fails with an error that is not safe to retry, or `max_attempts` is reached.
+pub(in crate::remote) async fn retry<T, F: Future<Output = Result<T>>>(
+    max_attempts: u32,
+    is_safe: impl Fn(&Error) -> bool,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T> {
+    let mut backoff = INITIAL_BACKOFF;
+    let mut attempts = 1;
+    loop {
+        match attempt().await {
+            Err(error) if is_safe(&error) && attempts < max_attempts => {
+                let retry_after = error.retry_after().unwrap_or_default();
+                let jittered = backoff.mul_f64(0.5 + fastrand::f64() / 2.0);
+                tokio::time::sleep(jittered.max(retry_after.min(MAX_BACKOFF))).await;
+                backoff = (backoff * 2).min(MAX_BACKOFF);
+                attempts += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Makes a unary call, and retries it as [`retry`] does.
+pub(in crate::remote) async fn call_with_retry<T, F>(
+    max_attempts: u32,
+    is_safe: impl Fn(&Error) -> bool,
+    call: impl Fn() -> F,
+) -> Result<Response<T>>
+where
+    F: Future<Output = std::result::Result<Response<T>, Status>>,
+{
+    let attempt = || call().map_err(|status| error_from_status(&status));
+    retry(max_attempts, is_safe, attempt).await
+}
+
+/// Whether a call of `service` failed before it was dispatched: the node refused it, or did not process it.
+///
+/// A handler may return the failure of a nested call. A refusal by the node has a CID and names the service.
+pub(in crate::remote) fn was_not_dispatched(error: &Error, service: &str) -> bool {
+    const REFUSALS: [&str; 3] = [reason::NODE_STOPPING, reason::NO_WORKER, reason::QUEUE_FULL];
+    if error.cid().is_some() {
+        return REFUSALS.contains(&error.reason()) && error.fact("service") == Some(service);
+    }
+    was_not_processed(error)
+}
+
+/// Whether the node did not process the call.
+pub(in crate::remote) fn was_not_processed(error: &Error) -> bool {
+    let is_unprocessed = error.reason() == reason::CONNECT_FAILED
+        || (is_transport_error(error) && error.kind() == Kind::Unavailable);
+    is_unprocessed && error.cid().is_none()
+}
+
+/// Whether a call that is idempotent, or is accepted once by its CID or key, is safe to retry.
+pub(in crate::remote) fn is_safe_to_retry(error: &Error) -> bool {
+    const TEMPORARY: [&str; 5] = [
+        reason::CONNECT_FAILED,
+        reason::NODE_STOPPING,
+        reason::NO_WORKER,
+        reason::QUEUE_FULL,
+        reason::PENDING_LIMIT,
+    ];
+    TEMPORARY.contains(&error.reason()) || is_transport_error(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::Cid;
+
+    async fn attempts(error: fn() -> Error, is_safe: &dyn Fn(&Error) -> bool) -> u32 {
+        let mut attempts = 0;
+        let outcome: Result<()> = retry(MAX_ATTEMPTS, is_safe, || {
+            attempts += 1;
+            std::future::ready(Err(error()))
+        })
+        .await;
+        assert!(outcome.is_err());
+        attempts
+    }
+
+    fn connect_failed() -> Error {
+        Error::unavailable(reason::CONNECT_FAILED, "x")
+    }
+
+    fn node_stopping() -> Error {
+        Error::unavailable(reason::NODE_STOPPING, "x")
+    }
+
+    fn broken_pipe() -> Error {
+        Error::new(Kind::Unknown, reason::TRANSPORT, "broken pipe")
+    }
+
+    fn failure_of_the_handler() -> Error {
+        Error::unavailable("DOWN", "a failure of the handler")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_failures_that_are_safe_to_retry_are_retried() {
+        let not_dispatched = |error: &Error| was_not_dispatched(error, "a.service");
+        assert_eq!(
+            attempts(connect_failed, &not_dispatched).await,
+            MAX_ATTEMPTS
+        );
+        assert_eq!(attempts(failure_of_the_handler, &not_dispatched).await, 1);
+        assert_eq!(attempts(broken_pipe, &not_dispatched).await, 1);
+        let safe = is_safe_to_retry;
+        assert_eq!(attempts(node_stopping, &safe).await, MAX_ATTEMPTS);
+        assert_eq!(attempts(broken_pipe, &safe).await, MAX_ATTEMPTS);
+        assert_eq!(attempts(failure_of_the_handler, &safe).await, 1);
+    }
+
+    #[test]
+    fn the_failure_of_a_nested_call_is_not_a_refusal_of_the_call() {
+        let refusal_of = |service: &'static str| {
+            let error = Error::unavailable(reason::NO_WORKER, "x").with_cid(Cid::new());
+            error.with_info("service", service)
+        };
+        assert!(was_not_dispatched(&refusal_of("a.service"), "a.service"));
+        for error in [
+            refusal_of("a.nested"),
+            connect_failed().with_cid(Cid::new()),
+            node_stopping().with_cid(Cid::new()),
+        ] {
+            assert!(!was_not_dispatched(&error, "a.service"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The connection of a worker to its node: connect, send a hello, receive messages, reconnect with backoff.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tonic::transport::Endpoint;
+
+use super::session::Session;
+use super::sessions::Sessions;
+use super::stream::{End, WorkerStream};
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::serve_request::Message;
+use crate::codec::proto::v1::serve_response::Message as Inbound;
+use crate::codec::proto::v1::worker_service_client::WorkerServiceClient;
+use crate::codec::status::from_status;
+use crate::model::error::{Error, Result, reason};
+use crate::remote::protocol::batching::Batcher;
+use crate::remote::protocol::messages::to_node;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
+/// The interval of HTTP/2 PINGs, and the timeout of their answers.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// The backoff before the first reconnect, and the longest backoff.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+
+/// The answer of the node to the first hello: a welcome, or an error.
+pub(super) type FirstAnswer = watch::Sender<Option<Result<()>>>;
+
+/// The connection to a node, re-established whenever it breaks.
+#[derive(Debug)]
+pub(super) struct Connection {
+    endpoint: Endpoint,
+    hello: v1::Hello,
+    sessions: Arc<Sessions>,
+}
+
+impl Connection {
+    pub(super) fn new(node: &str, hello: v1::Hello, sessions: Arc<Sessions>) -> Result<Self> {
+        let endpoint = Endpoint::from_shared(format!("http://{node}")).map_err(|error| {
+            let message = format!("`{node}` is not an address: use host:port");
+            Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
+        })?;
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true);
+        Ok(Self {
+            endpoint,
+            hello,
+            sessions,
+        })
+    }
+
+    pub(super) fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    /// Serves until the worker stops. The first answer of the node goes to `first_answer`.
+    pub(super) async fn serve(self, first_answer: &FirstAnswer) {
+        let shared = self.sessions.shared();
+        let closed = shared.closed();
+        let mut backoff = INITIAL_BACKOFF;
+        while !closed.is_cancelled() {
+            let session = self.sessions.current();
+            if shared.is_draining() && session.is_empty() {
+                // A worker that drains does not reconnect without need.
+                closed.cancelled().await;
+                break;
+            }
+            match self.connect(&session).await {
+                Some(Ok(mut stream)) => {
+                    first_answer.send_replace(Some(Ok(())));
+                    backoff = INITIAL_BACKOFF;
+                    match self.receive(&session, &mut stream).await {
+                        End::NodeStopping => self.detach(session, stream),
+                        End::Broken => session.disconnect(),
+                        End::Ended => session.abandon(),
+                    }
+                }
+                Some(Err(error)) if first_answer.borrow().is_none() => {
+                    first_answer.send_replace(Some(Err(error)));
+                    break;
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "the worker is not connected; reconnecting");
+                }
+                None => break,
+            }
+            tokio::select! {
+                () = closed.cancelled() => {}
+                () = tokio::time::sleep(backoff.mul_f64(0.5 + fastrand::f64() / 2.0)) => {
+                    backoff = (backoff * 2).min(MAX_BACKOFF);
+                }
+                // A node that replaces the stopped one is up soon.
+                () = self.sessions.detached_ended() => backoff = INITIAL_BACKOFF,
+            }
+        }
+        self.sessions.wait_detached().await;
+    }
+
+    /// Receives until the stream ends, or its node stops and the session can be detached.
+    async fn receive(&self, session: &Arc<Session>, stream: &mut WorkerStream) -> End {
+        let mut end = stream.receive(session).await;
+        while end == End::NodeStopping {
+            if !self.sessions.shared().is_draining() && self.sessions.detach() {
+                return end;
+            }
+            tokio::select! {
+                ended = stream.receive_to_end(session) => end = ended,
+                () = self.sessions.detached_ended() => {}
+            }
+        }
+        end
+    }
+
+    /// Continues a detached session in a task of its own, until its stream ends.
+    fn detach(&self, session: Arc<Session>, mut stream: WorkerStream) {
+        let sessions = Arc::clone(&self.sessions);
+        self.sessions
+            .shared()
+            .tasks()
+            .spawn("detached", async move {
+                stream.receive_to_end(&session).await;
+                sessions.remove(&session);
+            });
+    }
+
+    /// Opens a stream and sends a hello; `None` where the worker is closed meanwhile.
+    async fn connect(&self, session: &Session) -> Option<Result<WorkerStream>> {
+        tokio::select! {
+            connected = self.send_hello(session) => Some(connected),
+            () = self.sessions.shared().closed().cancelled() => None,
+        }
+    }
+
+    async fn send_hello(&self, session: &Session) -> Result<WorkerStream> {
+        let channel = self.endpoint.connect().await.map_err(|error| {
+            let message = format!("cannot reach a node at {}", self.endpoint.uri());
+            Error::unavailable(reason::CONNECT_FAILED, message).with_source(error)
+        })?;
+        let _guard = session.await_welcome();
+        let (outbox, receiver) = mpsc::unbounded_channel();
+        // Enabled once the node has announced `CAPABILITY_BATCHING`.
+        let is_batching = Arc::new(AtomicBool::new(false));
+        let _ = outbox.send(to_node(Message::Hello(session.hello(&self.hello))));
+        let limit = usize::try_from(self.hello.max_message_bytes).unwrap_or(usize::MAX);
+        let mut stub = WorkerServiceClient::new(channel.clone())
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(usize::MAX);
+        let connect = async {
+            let outbound = Batcher::new(receiver, Arc::clone(&is_batching));
+            let response = stub.serve(outbound).await;
+            let response = response.map_err(|status| from_status(&status))?;
+            let mut inbound = response.into_inner();
+            let first = inbound.message().await;
+            let first = first.map_err(|status| from_status(&status))?;
+            match first.and_then(|first| first.message) {
+                Some(Inbound::Welcome(welcome)) => Ok((inbound, welcome)),
+                _ => {
+                    let message = "the node did not welcome the worker";
+                    Err(Error::internal(reason::TRANSPORT, message))
+                }
+            }
+        };
+        let connected = tokio::time::timeout(WELCOME_TIMEOUT, connect).await;
+        let (inbound, welcome) = connected.unwrap_or_else(|_| {
+            let timeout = WELCOME_TIMEOUT.as_secs();
+            let message = format!("the node did not welcome the worker within {timeout} s");
+            Err(Error::unavailable(reason::CONNECT_FAILED, message))
+        })?;
+        let takes_batches = welcome
+            .capabilities()
+            .any(|capability| capability == v1::Capability::Batching);
+        is_batching.store(takes_batches, Ordering::Relaxed);
+        session.connect(welcome, outbox);
+        Ok(WorkerStream::new(channel, inbound))
+    }
+}

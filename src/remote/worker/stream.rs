@@ -1,0 +1,118 @@
+//! The messages of a node to a worker: dispatches, cancellations, acknowledgements, drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use super::dispatch;
+use super::session::Session;
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::serve_response::Message;
+use crate::codec::status::from_status;
+use crate::model::error::{Error, reason};
+
+/// How long a worker that is closed waits for the node to close the stream.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The node ended the session.
+    Ended,
+    /// The stream broke; the node may keep the session.
+    Broken,
+    /// It has not ended: its node stops, and ends it when its dispatches have ended.
+    NodeStopping,
+}
+
+/// The stream from a node.
+#[derive(Debug)]
+pub(super) struct WorkerStream {
+    channel: Channel,
+    inbound: Streaming<v1::ServeResponse>,
+}
+
+impl WorkerStream {
+    pub(super) fn new(channel: Channel, inbound: Streaming<v1::ServeResponse>) -> Self {
+        Self { channel, inbound }
+    }
+
+    /// Handles messages until the stream ends, or the node says that it stops.
+    pub(super) async fn receive(&mut self, session: &Arc<Session>) -> End {
+        let closed = session.shared().closed();
+        loop {
+            let message = tokio::select! {
+                message = self.inbound.message() => message,
+                () = closed.cancelled() => {
+                    session.disconnect();
+                    // Once the node has closed the stream, it has received every message.
+                    let drain = async { while let Ok(Some(_)) = self.inbound.message().await {} };
+                    let _ = tokio::time::timeout(CLOSE_TIMEOUT, drain).await;
+                    return End::Ended;
+                }
+            };
+            match message {
+                Ok(Some(message)) => {
+                    for dispatch in message.dispatches {
+                        dispatch::spawn(session, self.channel.clone(), Box::new(dispatch));
+                    }
+                    if let Some(Message::Drain(_)) = message.message {
+                        tracing::info!("the node stops; the worker connects to the next one");
+                        return End::NodeStopping;
+                    }
+                    self.handle_message(session, message.message);
+                }
+                Ok(None) => {
+                    tracing::warn!("the worker's stream broke");
+                    return End::Broken;
+                }
+                Err(status) => {
+                    let error = from_status(&status);
+                    tracing::warn!(%error, "the worker's stream ended");
+                    return match is_connection_error(&error) {
+                        true => End::Broken,
+                        false => End::Ended,
+                    };
+                }
+            }
+        }
+    }
+
+    /// Handles messages until the stream ends.
+    pub(super) async fn receive_to_end(&mut self, session: &Arc<Session>) -> End {
+        loop {
+            match self.receive(session).await {
+                End::NodeStopping => {}
+                end => return end,
+            }
+        }
+    }
+
+    fn handle_message(&self, session: &Arc<Session>, message: Option<Message>) {
+        match message {
+            Some(Message::Dispatch(dispatch)) => {
+                dispatch::spawn(session, self.channel.clone(), dispatch);
+            }
+            Some(Message::Cancel(cancel)) => session.cancel(&cancel.token),
+            Some(Message::Received(received)) => session.remove_results(&received.tokens),
+            Some(Message::Refused(refused)) => {
+                session.remove_results(&[refused.token]);
+                let failure = refused.failure.unwrap_or_default();
+                tracing::warn!(
+                    reason = failure.reason,
+                    "the node refused a message: {}",
+                    failure.message
+                );
+            }
+            Some(Message::Drained(_)) => session.set_drained(),
+            Some(Message::Drain(_) | Message::Welcome(_)) | None => {}
+        }
+    }
+}
+
+/// Whether the connection failed, rather than the node answered.
+fn is_connection_error(error: &Error) -> bool {
+    [reason::CONNECT_FAILED, reason::TRANSPORT].contains(&error.reason())
+}

@@ -1,0 +1,189 @@
+//! The services that workers announced, with their declarations, and which declaration of each service is in force: the
+//! newest one that a worker serves.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use prost::Message as _;
+
+use super::pool::ServicePool;
+use crate::codec::convert::declaration_hash;
+use crate::codec::proto::v1;
+use crate::engine::WorkerService;
+use crate::engine::store::Announced;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::ServiceName;
+use crate::remote::protocol::declaration::{declaration_to_proto, definition_from_proto};
+use crate::service::Definition;
+
+/// The most declarations of one service that are kept, newest first.
+const MAX_DECLARATIONS: usize = 16;
+
+/// A declaration of a service.
+#[derive(Clone, Debug)]
+pub(super) struct Declaration {
+    hash: String,
+    pub(super) definition: Arc<Definition>,
+    /// When it was first announced. The newest one that is served is in force.
+    first_time: Timestamp,
+}
+
+impl Declaration {
+    /// Reads a declaration that a worker announced.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` with all violations.
+    pub(super) fn new(declaration: v1::ServiceDeclaration, first_time: Timestamp) -> Result<Self> {
+        let definition = definition_from_proto(declaration)?;
+        Ok(Self {
+            hash: declaration_hash(&declaration_to_proto(&definition)),
+            definition: Arc::new(definition),
+            first_time,
+        })
+    }
+
+    /// Reads a stored declaration.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` / `STORE_DAMAGED` where it cannot be decoded.
+    pub(super) fn from_stored(announced: &Announced) -> Result<Self> {
+        let declaration = v1::ServiceDeclaration::decode(&*announced.declaration);
+        let declaration = declaration.map_err(|error| {
+            let message = "the store holds a declaration that cannot be decoded";
+            Error::internal(reason::STORE_DAMAGED, message).with_source(error)
+        })?;
+        Self::new(declaration, announced.first_time)
+    }
+
+    /// The record of the declaration in the store.
+    pub(super) fn to_stored(&self, now: Timestamp) -> Announced {
+        let declaration = declaration_to_proto(&self.definition);
+        Announced {
+            service: self.definition.name().clone(),
+            hash: self.hash.clone(),
+            first_time: now,
+            last_time: now,
+            declaration: declaration.encode_to_vec(),
+        }
+    }
+}
+
+/// A service that a worker announced at some time.
+#[derive(Debug)]
+struct AnnouncedService {
+    pool: Arc<ServicePool>,
+    declarations: Vec<Declaration>,
+    /// The hash of the declaration in force.
+    in_force: String,
+}
+
+impl AnnouncedService {
+    /// The newest declaration that a worker serves.
+    fn newest_served(&self) -> Option<Declaration> {
+        let members = self.pool.members();
+        let served: HashSet<_> = members
+            .iter()
+            .filter(|member| !member.session.is_draining())
+            .map(|member| Arc::as_ptr(&member.definition))
+            .collect();
+        let declarations = self.declarations.iter();
+        declarations
+            .filter(|it| served.contains(&Arc::as_ptr(&it.definition)))
+            .max_by_key(|it| it.first_time)
+            .cloned()
+    }
+
+    /// Removes the oldest declaration that no connected worker serves, where there are too many. The last one stays.
+    fn evict(&mut self) {
+        let members = self.pool.members();
+        let is_unused = |it: &Declaration| {
+            let mut members = members.iter();
+            !members.any(|member| Arc::ptr_eq(&member.definition, &it.definition))
+        };
+        if let Some((_, before)) = self.declarations.split_last()
+            && before.len() >= MAX_DECLARATIONS
+            && let Some(oldest) = before.iter().position(is_unused)
+        {
+            self.declarations.remove(oldest);
+        }
+    }
+}
+
+/// The services that workers announced, by name.
+#[derive(Debug, Default)]
+pub(super) struct ServiceTable(HashMap<ServiceName, AnnouncedService>);
+
+impl ServiceTable {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn contains(&self, service: &ServiceName) -> bool {
+        self.0.contains_key(service)
+    }
+
+    pub(super) fn pool(&self, service: &ServiceName) -> Option<&Arc<ServicePool>> {
+        self.0.get(service).map(|service| &service.pool)
+    }
+
+    pub(super) fn declarations(&self, service: &ServiceName) -> Vec<Declaration> {
+        let service = self.0.get(service);
+        service.map_or_else(Vec::new, |service| service.declarations.clone())
+    }
+
+    pub(super) fn remove(&mut self, service: &ServiceName) {
+        self.0.remove(service);
+    }
+
+    /// Adds a declaration, and its service if it is new. Workers with equal declarations share one definition.
+    pub(super) fn add(&mut self, declaration: Declaration) -> (Arc<ServicePool>, Arc<Definition>) {
+        let name = declaration.definition.name().clone();
+        let service = self
+            .0
+            .entry(name.clone())
+            .or_insert_with(|| AnnouncedService {
+                pool: Arc::new(ServicePool::new(name)),
+                declarations: Vec::new(),
+                in_force: String::new(),
+            });
+        let pool = Arc::clone(&service.pool);
+        let mut known = service.declarations.iter();
+        if let Some(equal) = known.find(|it| it.hash == declaration.hash) {
+            return (pool, Arc::clone(&equal.definition));
+        }
+        let definition = Arc::clone(&declaration.definition);
+        service.declarations.push(declaration);
+        service.evict();
+        (pool, definition)
+    }
+
+    /// Adds a declaration, and puts it in force though no worker serves it.
+    pub(super) fn add_in_force(&mut self, declaration: Declaration) -> WorkerService {
+        let hash = declaration.hash.clone();
+        let (pool, definition) = self.add(declaration);
+        self.set_in_force(pool.service(), hash);
+        WorkerService { definition, pool }
+    }
+
+    /// Puts the newest declaration that is served in force. Returns the service where that changes its declaration.
+    pub(super) fn update_in_force(&mut self, service: &ServiceName) -> Option<WorkerService> {
+        let known = self.0.get(service)?;
+        let newest = known.newest_served();
+        let newest = newest.filter(|newest| newest.hash != known.in_force)?;
+        let pool = Arc::clone(&known.pool);
+        self.set_in_force(service, newest.hash);
+        Some(WorkerService {
+            definition: newest.definition,
+            pool,
+        })
+    }
+
+    fn set_in_force(&mut self, service: &ServiceName, hash: String) {
+        if let Some(service) = self.0.get_mut(service) {
+            service.in_force = hash;
+        }
+    }
+}

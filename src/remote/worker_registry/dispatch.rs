@@ -1,0 +1,168 @@
+//! One dispatch at a worker, and the credit that it holds: the [`WorkerPermit`] of the engine.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::dispatch_message::{EncodedInput, check_size, dispatch_to_proto};
+use super::in_flight::{DispatchState, WorkerReply, worker_lost};
+use super::member::PoolMember;
+use super::session::Session;
+use crate::codec::convert::{async_call_from_proto, parse_optional_cid};
+use crate::codec::proto::v1;
+use crate::model::call::Call;
+use crate::model::error::{Error, Result, reason};
+use crate::model::payload::Payload;
+use crate::model::token::Token;
+use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture, WorkerPermit};
+
+/// A permit of a worker, and the dispatch that it is used for.
+#[derive(Debug)]
+pub(super) struct InFlightDispatch {
+    member: Arc<PoolMember>,
+    state: Arc<DispatchState>,
+}
+
+impl InFlightDispatch {
+    pub(super) fn new(member: Arc<PoolMember>, credit: OwnedSemaphorePermit) -> Arc<Self> {
+        Arc::new(Self {
+            state: DispatchState::new(Arc::clone(&member.definition), credit),
+            member,
+        })
+    }
+
+    fn session(&self) -> &Session {
+        &self.member.session
+    }
+
+    /// Sends the dispatch.
+    fn send(
+        self: &Arc<Self>,
+        context: &Context,
+        input: Payload,
+    ) -> Result<(DispatchGuard, oneshot::Receiver<Result<WorkerReply>>)> {
+        let session = self.session();
+        let token = Token::new();
+        let input = EncodedInput::encode(input)?;
+        let dispatch = dispatch_to_proto(token, context, input, session.invoker().now())?;
+        check_size(&dispatch, session.info().max_message_bytes)?;
+        let (reply_to, reply) = oneshot::channel();
+        if !session.send_dispatch(token, dispatch, &self.state, context, reply_to) {
+            self.state.set_status(DispatchStatus::NotStarted);
+            let message = "the worker left before the dispatch was sent";
+            return Err(Error::unavailable(reason::NO_WORKER, message));
+        }
+        self.member.running.fetch_add(1, Ordering::Relaxed);
+        let guard = DispatchGuard {
+            dispatch: Arc::clone(self),
+            token,
+            has_ended: false,
+        };
+        Ok((guard, reply))
+    }
+}
+
+impl WorkerPermit for InFlightDispatch {
+    fn definition(&self) -> &Arc<Definition> {
+        &self.member.definition
+    }
+
+    fn status(&self) -> DispatchStatus {
+        self.state.status()
+    }
+
+    fn worker(&self) -> &str {
+        self.session().label()
+    }
+
+    fn dispatch(self: Arc<Self>, context: Context, input: Payload) -> HandlerFuture {
+        Box::pin(async move {
+            let (mut guard, mut reply) = self.send(&context, input)?;
+            let reply = tokio::select! {
+                biased;
+                reply = &mut reply => reply,
+                () = context.cancelled() => {
+                    guard.cancel();
+                    reply.await
+                }
+            };
+            let reply = reply.unwrap_or_else(|_| Err(worker_lost(self.session().name())));
+            guard.has_ended = true;
+            drop(guard);
+            let WorkerReply { reply, follow_ups } = reply?;
+            if !follow_ups.is_empty() {
+                // Boxed: few calls need it, and it would make the future of every call larger.
+                Box::pin(accept_with_outcome(&context, follow_ups)).await?;
+            }
+            Ok(reply)
+        })
+    }
+
+    fn release(&self) {
+        let credit = self.state.credit().take();
+        drop(credit);
+    }
+
+    fn try_reacquire(&self) -> bool {
+        let mut held = self.state.credit();
+        if held.is_none() {
+            *held = Arc::clone(self.session().credit()).try_acquire_owned().ok();
+        }
+        held.is_some()
+    }
+
+    fn reacquire(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if self.state.credit().is_some() {
+                return;
+            }
+            // The semaphore is closed when the session ends: then there is no credit to reacquire.
+            if let Ok(credit) = Arc::clone(self.session().credit()).acquire_owned().await {
+                self.state.credit().get_or_insert(credit);
+            }
+        })
+    }
+}
+
+/// Cancels a dispatch and voids its token, if it is dropped before the result is received.
+struct DispatchGuard {
+    dispatch: Arc<InFlightDispatch>,
+    token: Token,
+    /// The session no longer has the dispatch.
+    has_ended: bool,
+}
+
+impl DispatchGuard {
+    fn cancel(&self) {
+        self.dispatch.session().cancel(self.token);
+    }
+}
+
+impl Drop for DispatchGuard {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.cancel();
+            self.dispatch.session().void(self.token);
+        }
+        self.dispatch.member.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn accept_with_outcome(
+    context: &Context,
+    follow_ups: Vec<v1::InvokeAsyncRequest>,
+) -> Result<()> {
+    for request in follow_ups {
+        let call = follow_up(request)?;
+        context.platform().invoke_async(call).await?;
+    }
+    Ok(())
+}
+
+fn follow_up(request: v1::InvokeAsyncRequest) -> Result<Call> {
+    let cid = parse_optional_cid("cid", &request.cid)?;
+    let mut call = async_call_from_proto(cid, request, None)?;
+    call.durable().with_outcome = true;
+    Ok(call)
+}

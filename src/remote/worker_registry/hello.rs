@@ -1,0 +1,59 @@
+//! Validation of a worker's hello: names, and the declarations of its services.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use super::declarations::Declaration;
+use crate::codec::proto::v1;
+use crate::model::error::{Error, Result, Violation, reason};
+
+/// The longest name or build of a worker, in bytes.
+const MAX_NAME_BYTES: usize = 256;
+/// The most services of one worker.
+const MAX_SERVICES: usize = 10_000;
+
+/// Validates a hello, and reads the declarations of its services. `now` is when they were first seen, if they are new.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with all violations.
+pub(super) fn validate(hello: v1::Hello, now: Timestamp) -> Result<Vec<Declaration>> {
+    let (mut violations, mut declarations) = (Vec::new(), Vec::new());
+    for (path, text) in [("/name", &hello.name), ("/build_id", &hello.build_id)] {
+        if text.len() > MAX_NAME_BYTES {
+            let message = format!("has {MAX_NAME_BYTES} bytes at most");
+            violations.push(Violation::new(path, "TOO_LONG", message));
+        }
+    }
+    let services = hello.services;
+    if services.is_empty() || services.len() > MAX_SERVICES {
+        let message = format!("are 1 to {MAX_SERVICES}");
+        violations.push(Violation::new("/services", "OUT_OF_RANGE", message));
+    }
+    let mut names = HashSet::new();
+    for (index, service) in services.into_iter().take(MAX_SERVICES).enumerate() {
+        let index = index.to_string();
+        let in_service = |violation: Violation| violation.under(&index).under("services");
+        if !names.insert(service.name.clone()) {
+            let message = format!("`{}` is announced twice", service.name);
+            violations.push(in_service(Violation::new("/name", "DUPLICATE", message)));
+            continue;
+        }
+        match Declaration::new(service, now) {
+            Ok(declaration) => declarations.push(declaration),
+            Err(error) if error.field_violations().is_empty() => {
+                let violation = Violation::new("/name", "INVALID", error.message());
+                violations.push(in_service(violation));
+            }
+            Err(error) => {
+                let found = error.field_violations().iter().cloned();
+                violations.extend(found.map(|violation| in_service(violation.under("sio"))));
+            }
+        }
+    }
+    match violations.is_empty() {
+        true => Ok(declarations),
+        false => Err(Error::violations(reason::DECLARATION_INVALID, violations)),
+    }
+}

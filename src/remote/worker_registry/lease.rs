@@ -1,0 +1,32 @@
+//! The lease of a worker whose stream ended: the time that it has to resume its session before its dispatches are lost.
+
+use std::sync::Arc;
+
+use super::registry::WorkerRegistry;
+use super::session::Session;
+
+impl WorkerRegistry {
+    /// Records the end of a stream. Where `is_resumable`, a worker that can resume has the lease to do so.
+    pub(crate) fn disconnect(&self, session: &Arc<Session>, stream: u64, is_resumable: bool) {
+        if !session.disconnect(stream) {
+            return;
+        }
+        if !(is_resumable && session.can_resume()) {
+            return self.end(session, None);
+        }
+        self.notify(session);
+        let invoker = session.invoker();
+        let lease = invoker.limits().worker_lease;
+        let closing = invoker.closing().clone();
+        let (registry, session) = (self.clone(), Arc::clone(session));
+        invoker.tasks().spawn("lease", async move {
+            tokio::select! {
+                () = tokio::time::sleep(lease) => {}
+                () = closing.cancelled() => {}
+            }
+            if session.is_away_since(stream) {
+                registry.end(&session, None);
+            }
+        });
+    }
+}

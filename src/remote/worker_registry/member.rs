@@ -1,0 +1,19 @@
+//! One worker as a member of the pool of one service.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use jiff::Timestamp;
+
+use super::session::Session;
+use crate::service::Definition;
+
+/// A worker, and what it declares of the service.
+#[derive(Debug)]
+pub(super) struct PoolMember {
+    pub(super) session: Arc<Session>,
+    pub(super) definition: Arc<Definition>,
+    /// How many of its dispatches are of this service.
+    pub(super) running: Arc<AtomicUsize>,
+    pub(super) join_time: Timestamp,
+}

@@ -1,0 +1,181 @@
+//! The pool of workers that serve one service, and how a worker is selected: the one with the most free credit.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::ArcSwap;
+use futures_util::future::select_all;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::dispatch::InFlightDispatch;
+use super::member::PoolMember;
+use super::session::Session;
+use crate::engine::{Accepts, Location, WorkerPool};
+use crate::model::id::ServiceName;
+use crate::service::{BoxFuture, Definition, WorkerPermit};
+
+/// The workers that serve a service.
+#[derive(Debug)]
+pub(super) struct ServicePool {
+    service: ServiceName,
+    members: ArcSwap<Vec<Arc<PoolMember>>>,
+    /// Notifies when workers join, leave, or start to drain.
+    changes: watch::Sender<()>,
+}
+
+fn permit(member: &Arc<PoolMember>, credit: OwnedSemaphorePermit) -> Arc<dyn WorkerPermit> {
+    InFlightDispatch::new(Arc::clone(member), credit)
+}
+
+fn try_acquire(member: &Arc<PoolMember>) -> Option<Arc<dyn WorkerPermit>> {
+    let credit = Arc::clone(member.session.credit());
+    Some(permit(member, credit.try_acquire_owned().ok()?))
+}
+
+impl ServicePool {
+    pub(super) fn new(service: ServiceName) -> Self {
+        Self {
+            service,
+            members: ArcSwap::default(),
+            changes: watch::Sender::new(()),
+        }
+    }
+
+    pub(super) fn service(&self) -> &ServiceName {
+        &self.service
+    }
+
+    /// The workers that serve the service, draining ones included.
+    pub(super) fn members(&self) -> Arc<Vec<Arc<PoolMember>>> {
+        self.members.load_full()
+    }
+
+    pub(super) fn join(&self, member: &Arc<PoolMember>) {
+        self.members.rcu(|members| {
+            let mut members = Vec::clone(members);
+            members.push(Arc::clone(member));
+            members
+        });
+        self.notify();
+    }
+
+    pub(super) fn leave(&self, session: &Session) {
+        self.members.rcu(|members| {
+            let is_other = |member: &&Arc<PoolMember>| member.session.id() != session.id();
+            members.iter().filter(is_other).cloned().collect::<Vec<_>>()
+        });
+        self.notify();
+    }
+
+    /// Wakes the tasks that wait for a permit.
+    pub(super) fn notify(&self) {
+        self.changes.send_replace(());
+    }
+
+    /// The open members whose declaration passes `accepts`.
+    fn open_members(&self, accepts: Accepts<'_>) -> Vec<Arc<PoolMember>> {
+        let members = self.members.load();
+        let open = members
+            .iter()
+            .filter(|member| member.session.is_open() && accepts(&member.definition));
+        open.cloned().collect()
+    }
+
+    /// Whether a worker that does not drain passes `accepts`.
+    fn has_member(&self, accepts: Accepts<'_>) -> bool {
+        let members = self.members.load();
+        let mut serving = members
+            .iter()
+            .filter(|member| !member.session.is_draining());
+        serving.any(|member| accepts(&member.definition))
+    }
+
+    async fn acquire_compatible(&self, accepts: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>> {
+        let mut changes = self.changes.subscribe();
+        loop {
+            changes.mark_unchanged();
+            if let Some(permit) = self.try_acquire(accepts) {
+                return Some(permit);
+            }
+            if !self.has_member(accepts) {
+                return None;
+            }
+            let open = self.open_members(accepts);
+            let waits = open.iter().map(|member| {
+                let credit = Arc::clone(member.session.credit()).acquire_owned();
+                Box::pin(async move { (member, credit.await) })
+            });
+            let waits: Vec<_> = waits.collect();
+            // Created when it is polled, because `select_all` panics without futures.
+            let first = async { select_all(waits).await };
+            tokio::select! {
+                biased;
+                _ = changes.changed() => {}
+                ((member, credit), ..) = first, if !open.is_empty() => {
+                    // The semaphore is closed when the session ends: then the pool changes.
+                    if let (Ok(credit), true) = (credit, member.session.is_open()) {
+                        return Some(permit(member, credit));
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+}
+
+impl WorkerPool for ServicePool {
+    fn try_acquire(&self, accepts: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>> {
+        let members = self.members.load();
+        if let [only] = members.as_slice() {
+            let is_open = only.session.is_open() && accepts(&only.definition);
+            return is_open.then(|| try_acquire(only)).flatten();
+        }
+        let mut free: Vec<_> = members
+            .iter()
+            .filter(|member| member.session.is_open())
+            .map(|member| (member.session.free_credit(), member))
+            .filter(|(credit, _)| *credit > 0)
+            .collect();
+        // Most free credit first; at a tie, the worker with the fewest dispatches of this service.
+        free.sort_by_key(|(credit, member)| {
+            let running = member.running.load(Ordering::Relaxed);
+            (Reverse(*credit), running)
+        });
+        free.into_iter()
+            .filter(|(_, member)| accepts(&member.definition))
+            .find_map(|(_, member)| try_acquire(member))
+    }
+
+    fn acquire<'a>(&'a self, accepts: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>> {
+        Box::pin(self.acquire_compatible(accepts))
+    }
+
+    fn wait_served(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let mut changes = self.changes.subscribe();
+            while !self.is_served() {
+                // The pool owns the sender, so that the channel is not closed while this waits.
+                let _ = changes.changed().await;
+            }
+        })
+    }
+
+    fn is_served(&self) -> bool {
+        self.has_member(&|_: &Definition| true)
+    }
+
+    fn locations(&self) -> Vec<Location> {
+        let members = self.members.load();
+        let locations = members.iter().map(|member| Location {
+            worker_id: member.session.id().to_owned(),
+            worker_name: member.session.name().to_owned(),
+            build_id: member.session.info().build_id.clone(),
+            definition: Arc::clone(&member.definition),
+            running: member.running.load(Ordering::Relaxed),
+            since: member.join_time,
+            away: member.session.is_away(),
+        });
+        locations.collect()
+    }
+}

@@ -1,0 +1,439 @@
+//! The registry of the workers of a node: sessions by id, and the services that they announced.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::declarations::{Declaration, ServiceTable};
+use super::dispatch_table::DispatchIndex;
+use super::hello;
+use super::member::PoolMember;
+use super::session::Session;
+use super::worker_info::WorkerInfo;
+use crate::codec::convert::duration_to_proto;
+use crate::codec::proto::v1;
+use crate::engine::Invoker;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::ServiceName;
+use crate::model::token::Token;
+use crate::remote::protocol::batching::{Batcher, FlowControl};
+use crate::remote::protocol::messages::Outbound;
+use crate::service::Context;
+
+/// The registry of the workers of a node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerRegistry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    invoker: Invoker,
+    table: Mutex<Table>,
+    /// The dispatches of all sessions, by token.
+    dispatches: Arc<DispatchIndex>,
+    /// Held while the declarations in force are updated, until the engine has them.
+    update: Mutex<()>,
+    /// No new worker is admitted.
+    is_stopping: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    sessions: HashMap<String, Arc<Session>>,
+    services: ServiceTable,
+}
+
+/// A stream of a worker.
+#[derive(Debug)]
+pub(crate) struct WorkerStream {
+    /// The session of the worker.
+    pub(crate) session: Arc<Session>,
+    /// The number of the stream within the session.
+    pub(crate) number: u64,
+    /// The messages to the worker.
+    pub(crate) outbound: Batcher<Outbound>,
+    /// Records the messages of the worker as answers.
+    pub(crate) flow_control: Arc<FlowControl>,
+}
+
+impl WorkerRegistry {
+    /// Creates the registry with the services that the store remembers.
+    ///
+    /// # Errors
+    ///
+    /// An error of the store.
+    pub(crate) async fn start(invoker: &Invoker) -> Result<Self> {
+        let registry = Self(Arc::new(Inner {
+            invoker: invoker.clone(),
+            table: Mutex::default(),
+            dispatches: Arc::default(),
+            update: Mutex::default(),
+            is_stopping: AtomicBool::new(false),
+        }));
+        let mut stored = invoker.store().announced().await?;
+        stored.sort_by_key(|stored| stored.last_time);
+        let mut declarations = Vec::new();
+        for stored in stored {
+            // A service that the node itself serves now is not one of workers.
+            let info = invoker.service(stored.service.as_str());
+            let is_local = info.is_ok_and(|info| {
+                let mut locations = info.locations.iter();
+                locations.any(|location| location.worker_id.is_empty())
+            });
+            match Declaration::from_stored(&stored) {
+                Ok(declaration) if !is_local => declarations.push(declaration),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(
+                        service.name = %stored.service,
+                        %error,
+                        "cannot read a stored declaration"
+                    );
+                }
+            }
+        }
+        registry.0.restore(declarations)?;
+        let mut undeclared = Vec::new();
+        for service in invoker.store().services_with_pending().await? {
+            // No worker may ever serve it again. Its invocations can be listed and cancelled, and they expire.
+            if invoker.definition(service.as_str()).is_err() {
+                let declaration = v1::ServiceDeclaration {
+                    name: service.to_string(),
+                    ..v1::ServiceDeclaration::default()
+                };
+                undeclared.push(Declaration::new(declaration, Timestamp::UNIX_EPOCH)?);
+            }
+        }
+        registry.0.restore(undeclared)?;
+        Ok(registry)
+    }
+
+    /// Registers a worker, or resumes its session.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` with all violations of its hello; `ALREADY_EXISTS` / `SERVICE_EXISTS` where the node itself
+    /// serves one of its services; `RESOURCE_EXHAUSTED` where there are too many workers; `UNAVAILABLE` /
+    /// `NODE_STOPPING`.
+    pub(crate) async fn register(
+        &self,
+        mut hello: v1::Hello,
+        peer: String,
+    ) -> Result<WorkerStream> {
+        let inner = &self.0;
+        let info = WorkerInfo::from_hello(&hello, peer, inner.invoker.limits());
+        let (outbox, receiver) = mpsc::channel(info.queue_length());
+        let takes_batches = info.has(v1::Capability::Batching);
+        let flow_control = Arc::new(FlowControl::default());
+        let outbound = Batcher::new(receiver, Arc::new(takes_batches.into()))
+            .with_max_message_bytes(info.max_message_bytes)
+            .with_flow_control(Arc::clone(&flow_control));
+        if let Some(session) = inner.resumable(&hello.session)
+            && let Some(number) = session.connect(outbox.clone(), &hello.tokens)
+        {
+            self.notify(&session);
+            return Ok(WorkerStream {
+                session,
+                number,
+                outbound,
+                flow_control,
+            });
+        }
+        let tokens = std::mem::take(&mut hello.tokens);
+        let declarations = hello::validate(hello, inner.invoker.now())?;
+        // Checked before the declarations are stored, and again when the worker is admitted.
+        inner.check_admission(&declarations)?;
+        for declaration in &declarations {
+            let stored = declaration.to_stored(inner.invoker.now());
+            inner.invoker.store().announce(stored).await?;
+        }
+        let services = declarations.iter().map(|it| it.definition.name().clone());
+        let (invoker, index) = (inner.invoker.clone(), Arc::clone(&inner.dispatches));
+        let session = Arc::new(Session::new(info, services.collect(), invoker, index));
+        // Before it is admitted: the welcome is sent before the first dispatch.
+        let number = session.connect(outbox, &tokens).unwrap_or_default();
+        inner.admit(&session, declarations)?;
+        tracing::info!(
+            worker.id = session.id(),
+            worker.name = session.name(),
+            "worker connected"
+        );
+        Ok(WorkerStream {
+            session,
+            number,
+            outbound,
+            flow_control,
+        })
+    }
+
+    /// Drains a worker: it gets no new dispatches.
+    pub(crate) fn drain(&self, session: &Session) {
+        session.drain();
+        self.0.update_in_force(session);
+    }
+
+    /// Ends the session of a worker: its dispatches are lost, and its tokens are void.
+    pub(crate) fn end(&self, session: &Arc<Session>, error: Option<Error>) {
+        let (id, name) = (session.id(), session.name());
+        match &error {
+            Some(error) => {
+                tracing::warn!(worker.id = id, worker.name = name, %error, "worker ended")
+            }
+            None => tracing::info!(worker.id = id, worker.name = name, "worker left"),
+        }
+        self.0.table().sessions.remove(id);
+        for service in session.services() {
+            if let Some(pool) = self.0.table().services.pool(service) {
+                pool.leave(session);
+            }
+        }
+        session.end(error);
+        self.0.update_in_force(session);
+    }
+
+    /// Admits no new workers. Those that are connected are drained by [`drain_all`](Self::drain_all).
+    pub(crate) fn stop_admission(&self) {
+        // A worker that is being admitted is in the table before this returns, or is refused.
+        let _update = self.0.update();
+        self.0.is_stopping.store(true, Ordering::Release);
+    }
+
+    /// Tells all workers that the node stops.
+    pub(crate) fn drain_all(&self, grace: Duration) {
+        for session in self.0.sessions() {
+            let drain = v1::NodeDrain {
+                grace: Some(duration_to_proto(grace)),
+            };
+            session.send(v1::serve_response::Message::Drain(drain));
+        }
+    }
+
+    /// Lists the connected workers, by name.
+    pub(crate) fn list(&self) -> Vec<v1::Worker> {
+        let sessions = self.0.sessions();
+        let mut workers: Vec<_> = sessions.iter().map(|session| session.to_proto()).collect();
+        workers.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        workers
+    }
+
+    /// Finds the context of a dispatch, for the nested calls of its handler.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `DISPATCH_VOID` where the dispatch has ended, or never existed.
+    pub(crate) fn context(&self, token: &str) -> Result<Context> {
+        let context = Token::parse(token).and_then(|token| self.0.dispatches.find(token));
+        context.ok_or_else(|| {
+            let message = "the dispatch that makes this call has ended, or never existed";
+            Error::failed_precondition(reason::DISPATCH_VOID, message)
+        })
+    }
+
+    /// Removes a service that no worker serves any more.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Invoker::forget_service`].
+    pub(crate) async fn forget_service(&self, service: &str) -> Result<()> {
+        let inner = &self.0;
+        let name = {
+            // No worker is admitted meanwhile.
+            let _update = inner.update();
+            let name = inner.invoker.forget_service(service)?;
+            inner.table().services.remove(&name);
+            name
+        };
+        inner.invoker.store().forget(name.clone()).await?;
+        // A worker that was admitted since then stored its declaration before it was removed.
+        let declarations = inner.table().services.declarations(&name);
+        for declaration in declarations {
+            let stored = declaration.to_stored(inner.invoker.now());
+            inner.invoker.store().announce(stored).await?;
+        }
+        Ok(())
+    }
+
+    /// Wakes the tasks that wait for workers of the session's services.
+    pub(super) fn notify(&self, session: &Session) {
+        let table = self.0.table();
+        for service in session.services() {
+            if let Some(pool) = table.services.pool(service) {
+                pool.notify();
+            }
+        }
+        drop(table);
+        self.0.invoker.notify_service_changes();
+    }
+}
+
+impl Inner {
+    fn update(&self) -> MutexGuard<'_, ()> {
+        self.update.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Every change is an insertion or removal of a whole entry.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sessions(&self) -> Vec<Arc<Session>> {
+        self.table().sessions.values().cloned().collect()
+    }
+
+    fn resumable(&self, secret: &str) -> Option<Arc<Session>> {
+        let secret = Token::parse(secret)?;
+        let table = self.table();
+        let mut sessions = table.sessions.values();
+        sessions
+            .find(|session| session.can_resume() && session.secret() == secret)
+            .cloned()
+    }
+
+    /// Checks that a worker with these services may be admitted.
+    fn check_admission(&self, declarations: &[Declaration]) -> Result<()> {
+        if self.is_stopping.load(Ordering::Acquire) {
+            let message = "the node is stopping: connect to another node";
+            return Err(Error::unavailable(reason::NODE_STOPPING, message));
+        }
+        let limits = self.invoker.limits();
+        if self.table().sessions.len() >= limits.workers {
+            let limit = limits.workers;
+            let message = format!("{limit} workers are connected already");
+            return Err(Error::resource_exhausted(reason::STREAM_LIMIT, message)
+                .with_info("workers", limit));
+        }
+        let limit = limits.services;
+        let (new, known) = {
+            let services = &self.table().services;
+            let is_new = |it: &&Declaration| !services.contains(it.definition.name());
+            (declarations.iter().filter(is_new).count(), services.len())
+        };
+        if new > 0 && known + new > limit {
+            let message =
+                format!("{known} services are registered; {new} more exceed the limit of {limit}");
+            return Err(Error::resource_exhausted(reason::SERVICE_LIMIT, message)
+                .with_info("services", limit));
+        }
+        let names = declarations.iter().map(|it| it.definition.name());
+        let is_local = |name: &&ServiceName| self.invoker.is_served_locally(name.as_str());
+        match names.into_iter().find(is_local) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!("`{name}` is served by the node itself");
+                Err(Error::already_exists(reason::SERVICE_EXISTS, message))
+            }
+        }
+    }
+
+    fn admit(&self, session: &Arc<Session>, declarations: Vec<Declaration>) -> Result<()> {
+        let _update = self.update();
+        // Other workers may have been admitted while the declarations were stored.
+        self.check_admission(&declarations)?;
+        let id = session.id().to_owned();
+        self.table().sessions.insert(id, Arc::clone(session));
+        for declaration in declarations {
+            let (pool, definition) = self.table().services.add(declaration);
+            pool.join(&Arc::new(PoolMember {
+                session: Arc::clone(session),
+                definition,
+                running: Arc::default(),
+                join_time: self.invoker.now(),
+            }));
+        }
+        self.put_in_force(session);
+        Ok(())
+    }
+
+    /// Adds declarations of services that no worker serves yet, and puts them in force.
+    fn restore(&self, declarations: Vec<Declaration>) -> Result<()> {
+        let services: Vec<_> = {
+            let mut table = self.table();
+            let services = &mut table.services;
+            let in_force = declarations.into_iter();
+            in_force.map(|it| services.add_in_force(it)).collect()
+        };
+        self.invoker.upsert_worker_routes(&services)
+    }
+
+    /// Updates the declarations in force of a session's services, after the worker joined, left, or started to drain.
+    fn update_in_force(&self, session: &Session) {
+        let _update = self.update();
+        self.put_in_force(session);
+    }
+
+    /// As [`update_in_force`](Self::update_in_force), with the lock held.
+    fn put_in_force(&self, session: &Session) {
+        let mut changed = Vec::new();
+        for service in session.services() {
+            let mut table = self.table();
+            let Some(pool) = table.services.pool(service) else {
+                continue;
+            };
+            pool.notify();
+            changed.extend(table.services.update_in_force(service));
+        }
+        // New routes rebuild the catalog of typed methods by themselves.
+        if changed.is_empty() {
+            self.invoker.notify_service_changes();
+        } else if let Err(error) = self.invoker.upsert_worker_routes(&changed) {
+            tracing::error!(worker.id = session.id(), %error, "cannot serve a worker's services");
+        }
+        for service in session.services() {
+            self.invoker.retry_deferred(service);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::engine::clock::Clock;
+    use crate::engine::tasks::Tasks;
+    use crate::engine::{Limits, Parts};
+    use crate::service::{Registry, States};
+    use crate::store::MemoryStore;
+
+    async fn registry() -> WorkerRegistry {
+        let parts = Parts {
+            registry: Registry::new(),
+            states: States::default(),
+            hooks: Vec::new(),
+            store: Arc::new(MemoryStore::new()),
+            limits: Limits::default(),
+            clock: Clock::System,
+        };
+        let invoker = Invoker::start(parts, Tasks::new()).await.unwrap();
+        WorkerRegistry::start(&invoker).await.unwrap()
+    }
+
+    fn hello(service: &str) -> v1::Hello {
+        v1::Hello {
+            services: vec![v1::ServiceDeclaration {
+                name: service.to_owned(),
+                ..v1::ServiceDeclaration::default()
+            }],
+            ..v1::Hello::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_nested_call_finds_its_dispatch_without_the_other_sessions() {
+        let registry = registry().await;
+        let stream = registry.register(hello("a.task"), String::new()).await;
+        let session = stream.unwrap().session;
+        let (found, wait) = mpsc::channel();
+        let _held = session.connection();
+        std::thread::spawn(move || {
+            let context = registry.context(&Token::new().to_string());
+            found.send(context.map(drop)).unwrap();
+        });
+        let found = wait.recv_timeout(Duration::from_secs(10));
+        let void = found.expect("the look-up waits for the lock of a session");
+        assert_eq!(void.unwrap_err().reason(), reason::DISPATCH_VOID);
+    }
+}

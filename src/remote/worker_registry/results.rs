@@ -1,0 +1,160 @@
+//! Results of dispatches: responses, failures, "later", dispatches that are handed back, and what is refused.
+
+use super::in_flight::{InFlight, WorkerReply, handed_back};
+use super::session::Session;
+use crate::codec::convert::{
+    PayloadOneof as _, document_format_from_proto, failure_from_proto, failure_to_proto,
+    metadata_from_proto,
+};
+use crate::codec::payload;
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::dispatch_result::Outcome;
+use crate::model::error::{Error, Result, reason};
+use crate::model::payload::{Payload, Reply};
+use crate::model::token::Token;
+use crate::service::{Definition, DispatchStatus, output_invalid};
+
+/// The number of results that are acknowledged at once; fewer are acknowledged at the next tick.
+const ACKNOWLEDGED_AT_ONCE: usize = 64;
+
+const VOID_TOKEN: &str = "the dispatch has ended: its token is void";
+
+impl Session {
+    /// Records the result of a dispatch.
+    pub(crate) fn record_result(&self, result: v1::DispatchResult) {
+        let Some(token) = Token::parse(&result.token) else {
+            return self.refuse(&result.token, "this is not a token");
+        };
+        // Before the dispatch ends: from then on its outcome may be completed from outside.
+        let is_later = matches!(result.outcome, Some(Outcome::Later(_)));
+        let completion = is_later.then(|| self.answer_later(token, &result));
+        let (in_flight, received) = {
+            let mut connection = self.connection();
+            if self.can_resume() {
+                connection.received.push(result.token.clone());
+            }
+            let in_flight = connection.dispatches.remove(token);
+            (in_flight, connection.received.len())
+        };
+        // A worker keeps a result until it is acknowledged, and drains only after that.
+        if received >= ACKNOWLEDGED_AT_ONCE || self.is_draining() {
+            self.acknowledge_results();
+        }
+        let Some(InFlight {
+            state, reply_to, ..
+        }) = in_flight
+        else {
+            return self.refuse(&result.token, VOID_TOKEN);
+        };
+        let Some(reply_to) = reply_to else {
+            return self.refuse(&result.token, "the outcome is no longer wanted");
+        };
+        let reply = match completion {
+            Some(completion) => completion.map(|()| WorkerReply {
+                reply: Payload::empty().into(),
+                follow_ups: Vec::new(),
+            }),
+            None => self.read(result, &state.definition),
+        };
+        let _ = reply_to.send(reply);
+    }
+
+    /// Turns a dispatch into one whose outcome is completed from outside.
+    fn answer_later(&self, token: Token, result: &v1::DispatchResult) -> Result<()> {
+        let refused = |message| Err(Error::failed_precondition(reason::NOT_SUPPORTED, message));
+        if !self.info().has(v1::Capability::Later) {
+            return refused("the worker answers later, but did not announce `CAPABILITY_LATER`");
+        }
+        if !result.follow_ups.is_empty() {
+            return refused("follow-ups are accepted with a response, not with \"later\"");
+        }
+        match self.context_of(token) {
+            Some(context) => context.platform().answer_later(token),
+            // The result is refused afterwards, because its token is void.
+            None => Ok(()),
+        }
+    }
+
+    fn read(&self, result: v1::DispatchResult, definition: &Definition) -> Result<WorkerReply> {
+        let format = document_format_from_proto(result.data_format).map_err(output_invalid)?;
+        let payload = match result.outcome {
+            Some(Outcome::Failure(failure)) => {
+                let error = failure_from_proto(failure);
+                return Err(match result.trace.is_empty() {
+                    true => error,
+                    false => error.with_trace(result.trace),
+                });
+            }
+            response => response
+                .and_then(|response| response.into_payload(format))
+                .unwrap_or(Payload::empty()),
+        };
+        self.check_size(&payload)?;
+        // A declared output is decoded where it is checked.
+        if definition.declaration().output.is_none() {
+            payload::scan(&payload).map_err(output_invalid)?;
+        }
+        let metadata = metadata_from_proto(result.metadata).map_err(output_invalid)?;
+        Ok(WorkerReply {
+            reply: Reply { payload, metadata },
+            follow_ups: result.follow_ups,
+        })
+    }
+
+    fn check_size(&self, payload: &Payload) -> Result<()> {
+        let limit = self.invoker().limits().message_bytes;
+        let bytes = payload.weight();
+        if bytes <= limit {
+            return Ok(());
+        }
+        let message = format!("the response has {bytes} bytes; the limit is {limit}");
+        Err(
+            Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message)
+                .with_retryable(false)
+                .with_info("message_bytes", limit),
+        )
+    }
+
+    /// Takes back dispatches that the worker will not finish.
+    pub(crate) fn hand_back(&self, tokens: &[String]) {
+        if !self.info().has(v1::Capability::HandBack) {
+            let message = "the worker hands back, but did not announce `CAPABILITY_HAND_BACK`";
+            return tokens.iter().for_each(|token| self.refuse(token, message));
+        }
+        for text in tokens {
+            let token = Token::parse(text);
+            let in_flight = token.and_then(|token| self.connection().dispatches.remove(token));
+            let Some(InFlight {
+                state, reply_to, ..
+            }) = in_flight
+            else {
+                self.refuse(text, VOID_TOKEN);
+                continue;
+            };
+            state.set_status(DispatchStatus::HandedBack);
+            if let Some(reply_to) = reply_to {
+                let _ = reply_to.send(Err(handed_back(self.name())));
+            }
+        }
+    }
+
+    /// Refuses a message of the worker for a token that is void.
+    pub(crate) fn refuse_void(&self, token: &str) {
+        self.refuse(token, VOID_TOKEN);
+    }
+
+    /// Refuses a message of the worker, and logs that.
+    pub(crate) fn refuse(&self, token: &str, message: &str) {
+        tracing::warn!(
+            worker.id = self.id(),
+            worker.name = self.name(),
+            "refused a message of a worker: {message}"
+        );
+        let error = Error::failed_precondition(reason::DISPATCH_VOID, message);
+        let refused = v1::Refused {
+            token: token.to_owned(),
+            failure: Some(failure_to_proto(&error)),
+        };
+        self.send(v1::serve_response::Message::Refused(refused));
+    }
+}

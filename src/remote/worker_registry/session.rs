@@ -1,0 +1,413 @@
+//! A worker's session: its credit, its stream, and the dispatches that it has.
+//!
+//! A dispatch is in the table from the moment it is sent to its result, or to the loss of the worker. Where its outcome
+//! is no longer wanted, the dispatch stays in the table without a receiver: the worker still runs it, and its credit
+//! stays in use.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::connection::Connection;
+use super::dispatch_message::{EncodedInput, dispatch_to_proto};
+use super::dispatch_table::{DispatchIndex, DispatchTable};
+use super::in_flight::{Cancellation, DispatchState, InFlight, WorkerReply, worker_lost};
+use super::worker_info::WorkerInfo;
+use crate::codec::convert::{duration_to_proto, timestamp_to_proto};
+use crate::codec::proto::v1;
+use crate::codec::status::to_status;
+use crate::engine::Invoker;
+use crate::model::error::{Error, Result};
+use crate::model::id::ServiceName;
+use crate::model::token::Token;
+use crate::remote::protocol::messages::{Outbound, to_worker};
+use crate::service::{Context, DispatchStatus};
+
+/// A connected worker, or a worker that may resume.
+#[derive(Debug)]
+pub(crate) struct Session {
+    id: String,
+    /// Its name and its id, for people.
+    label: String,
+    secret: Token,
+    info: WorkerInfo,
+    services: Vec<ServiceName>,
+    connect_time: Timestamp,
+    invoker: Invoker,
+    /// One permit for each dispatch that it takes at once.
+    credit: Arc<Semaphore>,
+    /// Whether it takes new dispatches: it is connected and does not drain.
+    is_open: AtomicBool,
+    is_draining: AtomicBool,
+    connection: Mutex<Connection>,
+}
+
+/// What to do with an item that a worker sent.
+#[derive(Debug)]
+pub(crate) enum ItemReceipt {
+    /// Its dispatch has ended.
+    Void,
+    /// It was received before, on an earlier stream.
+    Duplicate,
+    /// It is emitted in this context.
+    New(Context),
+}
+
+impl Session {
+    pub(super) fn new(
+        info: WorkerInfo,
+        services: Vec<ServiceName>,
+        invoker: Invoker,
+        index: Arc<DispatchIndex>,
+    ) -> Self {
+        let id = uuid::Uuid::now_v7().to_string();
+        Self {
+            label: format!("{} ({id})", info.name),
+            id,
+            secret: Token::new(),
+            credit: Arc::new(Semaphore::new(info.max_in_flight)),
+            info,
+            services,
+            connect_time: invoker.now(),
+            invoker,
+            is_open: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
+            connection: Mutex::new(Connection::new(DispatchTable::new(index))),
+        }
+    }
+
+    /// Its id, given by the node.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its name and its id, for people.
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(super) fn info(&self) -> &WorkerInfo {
+        &self.info
+    }
+
+    pub(super) fn invoker(&self) -> &Invoker {
+        &self.invoker
+    }
+
+    /// The secret that a worker presents to resume.
+    pub(super) fn secret(&self) -> Token {
+        self.secret
+    }
+
+    /// Its name, given by itself.
+    pub(super) fn name(&self) -> &str {
+        &self.info.name
+    }
+
+    pub(super) fn services(&self) -> &[ServiceName] {
+        &self.services
+    }
+
+    pub(super) fn credit(&self) -> &Arc<Semaphore> {
+        &self.credit
+    }
+
+    pub(super) fn can_resume(&self) -> bool {
+        self.info.has(v1::Capability::Resume)
+    }
+
+    fn can_cancel(&self) -> bool {
+        self.info.has(v1::Capability::Cancel)
+    }
+
+    /// Its free credit, in thousandths of the whole.
+    pub(super) fn free_credit(&self) -> usize {
+        let free = self.credit.available_permits().saturating_mul(1_000);
+        free.div_ceil(self.info.max_in_flight)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    /// Whether it drains: it takes no new dispatches.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
+        // Every change is one insertion, removal or assignment.
+        let connection = self.connection.lock();
+        connection.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Converts the session to the form of `ListWorkers`.
+    pub(super) fn to_proto(&self) -> v1::Worker {
+        let in_flight = self.connection().dispatches.len();
+        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        v1::Worker {
+            id: self.id.clone(),
+            name: self.info.name.clone(),
+            build_id: self.info.build_id.clone(),
+            services: self.services.iter().map(ToString::to_string).collect(),
+            capabilities: self.info.capabilities_to_proto(),
+            in_flight: small(in_flight),
+            max_in_flight: small(self.info.max_in_flight),
+            connect_time: Some(timestamp_to_proto(self.connect_time)),
+            peer: self.info.peer.clone(),
+            draining: self.is_draining(),
+            away: self.is_away(),
+        }
+    }
+
+    /// Sends a dispatch; returns whether a stream took it.
+    pub(super) fn send_dispatch(
+        &self,
+        token: Token,
+        dispatch: Box<v1::Dispatch>,
+        state: &Arc<DispatchState>,
+        context: &Context,
+        reply_to: oneshot::Sender<Result<WorkerReply>>,
+    ) -> bool {
+        let mut connection = self.connection();
+        let is_open = !connection.has_ended && !self.is_draining();
+        let Connection {
+            outbox, dispatches, ..
+        } = &mut *connection;
+        let Some(outbox) = outbox.as_ref().filter(|_| is_open) else {
+            return false;
+        };
+        let in_flight = InFlight {
+            input: self
+                .can_resume()
+                .then(|| EncodedInput::from_message(&dispatch)),
+            state: Arc::clone(state),
+            context: context.clone(),
+            reply_to: Some(reply_to),
+            cancellation: Cancellation::None,
+            last_item: 0,
+        };
+        dispatches.insert(token, in_flight);
+        // The queue has room for all its credit. It is full only where the worker does not read.
+        let dispatch = to_worker(v1::serve_response::Message::Dispatch(dispatch));
+        let is_sent = outbox.try_send(dispatch).is_ok();
+        if !is_sent {
+            dispatches.remove(token);
+        }
+        is_sent
+    }
+
+    /// Cancels a dispatch whose outcome is no longer wanted. Sent once on each stream.
+    pub(super) fn cancel(&self, token: Token) {
+        let mut connection = self.connection();
+        let Connection {
+            outbox, dispatches, ..
+        } = &mut *connection;
+        if let Some(in_flight) = dispatches.get_mut(token)
+            && in_flight.cancellation == Cancellation::None
+        {
+            in_flight.cancel(token, outbox.as_ref(), self.can_cancel());
+        }
+    }
+
+    /// Sends the cancellations that could not be sent before.
+    fn send_pending_cancellations(&self) {
+        let mut connection = self.connection();
+        let Connection {
+            outbox, dispatches, ..
+        } = &mut *connection;
+        for (token, in_flight) in dispatches.iter_mut() {
+            if matches!(in_flight.cancellation, Cancellation::Pending(_)) {
+                in_flight.send_cancel(token, outbox.as_ref(), self.can_cancel());
+            }
+        }
+    }
+
+    /// Voids the token of a dispatch: what the worker still sends for it is refused.
+    pub(super) fn void(&self, token: Token) {
+        self.connection().dispatches.void(token);
+    }
+
+    /// Attaches a stream: the first one, or the next one after the stream before was lost. `tokens` name the dispatches
+    /// that the worker has. Returns the number of the stream; `None` where the session has ended.
+    pub(super) fn connect(&self, outbox: mpsc::Sender<Outbound>, tokens: &[String]) -> Option<u64> {
+        let mut connection = self.connection();
+        if connection.has_ended {
+            return None;
+        }
+        let tokens = tokens.iter().filter_map(|token| Token::parse(token));
+        let tokens: HashSet<Token> = tokens.collect();
+        let welcome = v1::serve_response::Message::Welcome(self.welcome(&connection));
+        let _ = outbox.try_send(to_worker(welcome));
+        // A dispatch that the worker does not have never arrived. It is sent again, unless its outcome is unwanted.
+        let Connection { dispatches, .. } = &mut *connection;
+        dispatches.remove_void(&tokens);
+        for (token, in_flight) in dispatches.iter() {
+            if let (false, Some(input)) = (tokens.contains(&token), in_flight.input.clone())
+                && let Ok(dispatch) =
+                    dispatch_to_proto(token, &in_flight.context, input, self.invoker.now())
+            {
+                let dispatch = v1::serve_response::Message::Dispatch(dispatch);
+                let _ = outbox.try_send(to_worker(dispatch));
+            }
+        }
+        // A cancellation that was sent on the stream before may not have arrived.
+        for (token, in_flight) in dispatches.iter_mut() {
+            if in_flight.cancellation != Cancellation::None {
+                in_flight.cancel(token, Some(&outbox), self.can_cancel());
+            }
+        }
+        connection.outbox = Some(outbox);
+        connection.stream += 1;
+        self.is_open.store(!self.is_draining(), Ordering::Release);
+        Some(connection.stream)
+    }
+
+    fn welcome(&self, connection: &Connection) -> v1::Welcome {
+        let tokens = connection.dispatches.iter();
+        let tokens = tokens.map(|(token, _)| token.to_string());
+        v1::Welcome {
+            worker_id: self.id.clone(),
+            session: match self.can_resume() {
+                true => self.secret.to_string(),
+                false => String::new(),
+            },
+            lease: Some(duration_to_proto(self.invoker.limits().worker_lease)),
+            tokens: tokens.collect(),
+            capabilities: self.info.capabilities_to_proto(),
+        }
+    }
+
+    /// Detaches a stream that ended; returns whether the session is away now.
+    pub(super) fn disconnect(&self, stream: u64) -> bool {
+        let mut connection = self.connection();
+        if connection.stream != stream || connection.has_ended {
+            return false;
+        }
+        connection.outbox = None;
+        self.is_open.store(false, Ordering::Release);
+        true
+    }
+
+    /// Whether its stream is gone while the session lasts.
+    pub(super) fn is_away(&self) -> bool {
+        self.connection().is_away()
+    }
+
+    /// Whether it is away, and `stream` was its last stream.
+    pub(super) fn is_away_since(&self, stream: u64) -> bool {
+        let connection = self.connection();
+        connection.stream == stream && connection.is_away()
+    }
+
+    /// Whether the worker has answered all its dispatches.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.connection().dispatches.is_empty()
+    }
+
+    /// Stops new dispatches, and sends `Drained` after the last one.
+    pub(super) fn drain(&self) {
+        // No dispatch is sent while the lock is held.
+        let connection = self.connection();
+        self.is_draining.store(true, Ordering::Release);
+        self.is_open.store(false, Ordering::Release);
+        if let Some(outbox) = &connection.outbox {
+            let drained = v1::serve_response::Message::Drained(v1::Drained {});
+            let _ = outbox.try_send(to_worker(drained));
+        }
+    }
+
+    /// Ends the session: its tokens are void, and its dispatches are lost. `status` ends the stream, if there is one.
+    pub(super) fn end(&self, status: Option<Error>) {
+        let (outbox, dispatches) = {
+            let mut connection = self.connection();
+            connection.has_ended = true;
+            self.is_open.store(false, Ordering::Release);
+            (connection.outbox.take(), connection.dispatches.take())
+        };
+        if let (Some(outbox), Some(error)) = (outbox, status) {
+            let _ = outbox.try_send(Err(to_status(&error)));
+        }
+        for in_flight in dispatches {
+            in_flight.state.set_status(DispatchStatus::Lost);
+            if let Some(reply_to) = in_flight.reply_to {
+                let _ = reply_to.send(Err(worker_lost(&self.info.name)));
+            }
+        }
+        self.credit.close();
+    }
+
+    /// Sends a message. It is dropped where there is no stream, or where the worker does not read.
+    pub(super) fn send(&self, message: v1::serve_response::Message) {
+        let outbox = self.connection().outbox.clone();
+        if let Some(outbox) = outbox {
+            let _ = outbox.try_send(to_worker(message));
+        }
+    }
+
+    /// Sends an empty message, for proxies that close idle streams.
+    pub(crate) fn send_keepalive(&self) {
+        let outbox = self.connection().outbox.clone();
+        if let Some(outbox) = outbox {
+            let _ = outbox.try_send(Ok(v1::ServeResponse::default()));
+        }
+    }
+
+    /// Whether all dispatches of the worker are cancelled, and none has ended within the grace period.
+    pub(crate) fn is_stuck(&self) -> bool {
+        let grace = self.invoker.limits().grace;
+        let connection = self.connection();
+        let is_overdue = |in_flight: &InFlight| match in_flight.cancellation {
+            Cancellation::None => false,
+            Cancellation::Pending(when) | Cancellation::Sent(when) => when.elapsed() > grace,
+        };
+        let mut dispatches = connection.dispatches.iter();
+        !connection.dispatches.is_empty() && dispatches.all(|(_, it)| is_overdue(it))
+    }
+
+    /// Sends what could not be sent before: cancellations, and acknowledgements of results.
+    pub(crate) fn send_pending(&self) {
+        self.send_pending_cancellations();
+        self.acknowledge_results();
+    }
+
+    /// Acknowledges the results that were received, to a worker that can resume.
+    pub(crate) fn acknowledge_results(&self) {
+        let tokens = std::mem::take(&mut self.connection().received);
+        if !tokens.is_empty() {
+            let received = v1::Received { tokens };
+            self.send(v1::serve_response::Message::Received(received));
+        }
+    }
+
+    /// Records an item that the worker sent.
+    pub(crate) fn record_item(&self, item: &v1::DispatchItem) -> ItemReceipt {
+        let Some(token) = Token::parse(&item.token) else {
+            return ItemReceipt::Void;
+        };
+        let mut connection = self.connection();
+        let Some(in_flight) = connection.dispatches.valid(token) else {
+            return ItemReceipt::Void;
+        };
+        let is_new = item.number == 0 || item.number > in_flight.last_item;
+        in_flight.last_item = in_flight.last_item.max(item.number);
+        match is_new {
+            true => ItemReceipt::New(in_flight.context.clone()),
+            false => ItemReceipt::Duplicate,
+        }
+    }
+
+    /// The context of a dispatch that the worker has; `None` where its token is void.
+    pub(crate) fn context(&self, token: &str) -> Option<Context> {
+        self.context_of(Token::parse(token)?)
+    }
+
+    pub(super) fn context_of(&self, token: Token) -> Option<Context> {
+        let mut connection = self.connection();
+        let in_flight = connection.dispatches.valid(token)?;
+        Some(in_flight.context.clone())
+    }
+}
