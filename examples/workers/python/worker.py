@@ -1,4 +1,4 @@
-"""A worker made from nothing but proto/: serves python.echo, python.greet, python.fail and python.nested."""
+"""A worker on the code generated from proto/: serves python.echo, python.greet, python.fail and python.nested."""
 
 import queue
 import sys
@@ -34,7 +34,7 @@ def text(name):
 HANDLERS = {
     "python.echo": echo,
     "python.greet": lambda dispatch: {"payload": {"greeting": f"Hello, {dispatch.payload['name']} from python"}},
-    "python.fail": lambda _: {"failure": {"code": 9, "reason": "PYTHON_FAILED", "message": "failed as it was told"}},
+    "python.fail": lambda _: {"failure": {"code": 9, "reason": "PYTHON_FAILED", "message": "failed on purpose"}},
     "python.nested": nested,
 }
 SIO = {"python.greet": {"input": text("name"), "output": text("greeting")}}

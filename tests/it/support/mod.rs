@@ -1,12 +1,12 @@
 //! What the tests share: nodes on port 0, a raw HTTP/2 client, the real binary, a store with gates.
 
-pub(crate) mod bare;
 pub(crate) mod binary;
 pub(crate) mod dynamic;
 pub(crate) mod gated;
 pub(crate) mod programs;
 pub(crate) mod proxy;
 pub(crate) mod raw;
+pub(crate) mod raw_worker;
 pub(crate) mod recorder;
 pub(crate) mod stored;
 

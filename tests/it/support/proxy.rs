@@ -1,4 +1,4 @@
-//! A cable between a worker and its node, which can be cut and mended.
+//! A TCP proxy between a worker and its node. Its connections can be cut, and redirected to another node.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::any_port;
 use super::raw::spawn;
 
-/// Hands on what comes to its address.
+/// Forwards connections to a node.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
-    /// Fires when the cable is cut; `None` while it is.
-    cable: Arc<Mutex<Option<CancellationToken>>>,
-    /// Where new connections lead.
+    /// Cancelled when the connections are cut; `None` while they are.
+    cut: Arc<Mutex<Option<CancellationToken>>>,
+    /// The target of new connections.
     node: Arc<Mutex<SocketAddr>>,
-    /// How many connections came while it was cut.
+    /// The number of connections that were refused while it was cut.
     refused: Arc<AtomicUsize>,
 }
 
@@ -25,19 +25,19 @@ impl Proxy {
     pub(crate) async fn to(node: SocketAddr) -> Self {
         let listener = TcpListener::bind(any_port()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let cable = Arc::new(Mutex::new(Some(CancellationToken::new())));
-        let of_loop = Arc::clone(&cable);
+        let cut = Arc::new(Mutex::new(Some(CancellationToken::new())));
+        let current = Arc::clone(&cut);
         let node = Arc::new(Mutex::new(node));
-        let far = Arc::clone(&node);
+        let target = Arc::clone(&node);
         let refused = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&refused);
         drop(spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let cut = of_loop.lock().unwrap().clone();
+                let cut = current.lock().unwrap().clone();
                 match cut {
                     Some(cut) => {
-                        let node = *far.lock().unwrap();
-                        drop(spawn(hand_on(near, node, cut)));
+                        let node = *target.lock().unwrap();
+                        drop(spawn(forward(near, node, cut)));
                     }
                     None => drop(counted.fetch_add(1, Ordering::SeqCst)),
                 }
@@ -45,35 +45,36 @@ impl Proxy {
         }));
         Self {
             address,
-            cable,
+            cut,
             node,
             refused,
         }
     }
 
-    /// Breaks all connections, and lets none through.
+    /// Resets all connections, and refuses new ones.
     pub(crate) fn cut(&self) {
-        if let Some(cable) = self.cable.lock().unwrap().take() {
-            cable.cancel();
+        if let Some(cut) = self.cut.lock().unwrap().take() {
+            cut.cancel();
         }
     }
 
-    /// Has new connections lead to another node; those there are stay.
-    pub(crate) fn lead_to(&self, node: SocketAddr) {
+    /// Forwards new connections to another node. Established connections stay.
+    pub(crate) fn redirect_to(&self, node: SocketAddr) {
         *self.node.lock().unwrap() = node;
     }
 
-    /// How many connections were not let through.
+    /// The number of refused connections.
     pub(crate) fn refused(&self) -> usize {
         self.refused.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn mend(&self) {
-        *self.cable.lock().unwrap() = Some(CancellationToken::new());
+    /// Forwards new connections again.
+    pub(crate) fn restore(&self) {
+        *self.cut.lock().unwrap() = Some(CancellationToken::new());
     }
 }
 
-async fn hand_on(mut near: TcpStream, node: SocketAddr, cut: CancellationToken) {
+async fn forward(mut near: TcpStream, node: SocketAddr, cut: CancellationToken) {
     let Ok(mut far) = TcpStream::connect(node).await else {
         return;
     };

@@ -1,10 +1,10 @@
-//! A worker without any library of ours: the messages of the contract alone, sent as the test wants them.
+//! A worker on the generated code alone: it sends exactly the messages of the test.
 
 use std::net::SocketAddr;
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::serve_request::Message;
-use cidery::codec::proto::v1::serve_response::Message as Said;
+use cidery::codec::proto::v1::serve_response::Message as Inbound;
 use cidery::codec::proto::v1::worker_service_client::WorkerServiceClient;
 use cidery::codec::struct_pb;
 use cidery::{Dict, Error};
@@ -15,17 +15,17 @@ use tonic::transport::Channel;
 
 use super::{PATIENCE, error_of};
 
-pub(crate) struct Bare {
+pub(crate) struct RawWorker {
     channel: Channel,
     outbox: mpsc::UnboundedSender<v1::ServeRequest>,
-    said: Streaming<v1::ServeResponse>,
+    inbound: Streaming<v1::ServeResponse>,
     pub(crate) welcome: v1::Welcome,
 }
 
-/// A hello of one service that declares nothing.
+/// A hello with one service without a declaration.
 pub(crate) fn hello(service: &str) -> v1::Hello {
     v1::Hello {
-        name: "bare".to_owned(),
+        name: "raw".to_owned(),
         services: vec![v1::ServiceDeclaration {
             name: service.to_owned(),
             ..v1::ServiceDeclaration::default()
@@ -35,8 +35,8 @@ pub(crate) fn hello(service: &str) -> v1::Hello {
     }
 }
 
-impl Bare {
-    /// Opens a stream, and sends what comes first.
+impl RawWorker {
+    /// Opens a stream, and sends a first message.
     pub(crate) async fn open(
         address: SocketAddr,
         first: Option<Message>,
@@ -52,13 +52,13 @@ impl Bare {
         stream.await
     }
 
-    /// Opens a stream, says nothing, and waits for what the node says to that.
+    /// Opens a stream, sends nothing, and waits for the answer of the node.
     pub(crate) async fn silent(address: SocketAddr) -> Result<Streaming<v1::ServeResponse>, Error> {
         let (_outbox, stream) = Self::dial(Self::channel(address).await);
         stream.await
     }
 
-    /// Opens another stream on the connection that there is.
+    /// Opens another stream on the same connection.
     pub(crate) async fn open_another(
         &self,
         hello: v1::Hello,
@@ -103,15 +103,15 @@ impl Bare {
                 ..v1::ServeRequest::default()
             })
             .unwrap();
-        let mut said = stream.await.unwrap();
-        let first = said.message().await.unwrap().unwrap().message;
-        let Some(Said::Welcome(welcome)) = first else {
+        let mut inbound = stream.await.unwrap();
+        let first = inbound.message().await.unwrap().unwrap().message;
+        let Some(Inbound::Welcome(welcome)) = first else {
             panic!("{first:?}");
         };
         Self {
             channel,
             outbox,
-            said,
+            inbound,
             welcome,
         }
     }
@@ -126,34 +126,34 @@ impl Bare {
             .unwrap();
     }
 
-    /// Sends several results in one message.
-    pub(crate) fn send_several(&self, results: Vec<v1::DispatchResult>) {
+    /// Sends a batch of results.
+    pub(crate) fn send_batch(&self, results: Vec<v1::DispatchResult>) {
         let message = None;
         self.outbox
             .send(v1::ServeRequest { message, results })
             .unwrap();
     }
 
-    /// So many dispatches, however many messages they come in; answers with how many those were.
-    pub(crate) async fn dispatches(&mut self, many: usize) -> (Vec<v1::Dispatch>, usize) {
+    /// Receives a number of dispatches, batched or not; returns the number of messages as well.
+    pub(crate) async fn dispatches(&mut self, count: usize) -> (Vec<v1::Dispatch>, usize) {
         let (mut all, mut messages) = (Vec::new(), 0);
-        while all.len() < many {
-            let next = tokio::time::timeout(PATIENCE, self.said.message()).await;
+        while all.len() < count {
+            let next = tokio::time::timeout(PATIENCE, self.inbound.message()).await;
             let next = next.unwrap().unwrap().unwrap();
             messages += 1;
             all.extend(next.dispatches);
-            if let Some(Said::Dispatch(dispatch)) = next.message {
+            if let Some(Inbound::Dispatch(dispatch)) = next.message {
                 all.push(*dispatch);
             }
         }
         (all, messages)
     }
 
-    /// What the node says next; `Err` where it ends the stream.
-    pub(crate) async fn next(&mut self) -> Result<Option<Said>, Error> {
+    /// Receives the next message; `Err` where the node ends the stream.
+    pub(crate) async fn next(&mut self) -> Result<Option<Inbound>, Error> {
         loop {
-            let next = tokio::time::timeout(PATIENCE, self.said.message()).await;
-            match next.expect("the node says nothing") {
+            let next = tokio::time::timeout(PATIENCE, self.inbound.message()).await;
+            match next.expect("the node sends nothing") {
                 Ok(Some(message)) if message.message.is_none() => {}
                 Ok(message) => return Ok(message.and_then(|message| message.message)),
                 Err(status) => return Err(error_of(&status)),
@@ -161,12 +161,12 @@ impl Bare {
         }
     }
 
-    /// The next dispatch, whatever was acknowledged before it.
+    /// Receives the next dispatch. Skips acknowledgements.
     pub(crate) async fn dispatch(&mut self) -> v1::Dispatch {
         loop {
             match self.next().await {
-                Ok(Some(Said::Dispatch(dispatch))) => return *dispatch,
-                Ok(Some(Said::Received(_))) => {}
+                Ok(Some(Inbound::Dispatch(dispatch))) => return *dispatch,
+                Ok(Some(Inbound::Received(_))) => {}
                 other => panic!("no dispatch but {other:?}"),
             }
         }
@@ -174,15 +174,15 @@ impl Bare {
 
     pub(crate) async fn refused(&mut self) -> v1::Refused {
         match self.next().await {
-            Ok(Some(Said::Refused(refused))) => refused,
-            other => panic!("nothing refused but {other:?}"),
+            Ok(Some(Inbound::Refused(refused))) => refused,
+            other => panic!("no refusal but {other:?}"),
         }
     }
 
-    /// Nothing is there to be read.
-    pub(crate) async fn hears_nothing(&mut self) {
-        let pause = std::time::Duration::from_millis(50);
-        let next = tokio::time::timeout(pause, self.said.message()).await;
+    /// Asserts that no message arrives within 50 ms.
+    pub(crate) async fn assert_no_message(&mut self) {
+        let wait = std::time::Duration::from_millis(50);
+        let next = tokio::time::timeout(wait, self.inbound.message()).await;
         assert!(next.is_err(), "{next:?}");
     }
 
