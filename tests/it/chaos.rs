@@ -58,7 +58,7 @@ impl<'p> Workers<'p> {
         }
     }
 
-    /// Freezes a worker until the node has lost it, and wakes it: its dispatches run elsewhere, and its results are late.
+    /// Freezes a worker until the node has lost it, and wakes it: its dispatches run elsewhere, its results are late.
     async fn freeze(&mut self, one: usize, client: &Client) {
         // The node cannot lose a worker that is not connected yet.
         self.serve(client).await;
@@ -247,6 +247,9 @@ async fn wake_after_deadlines(program: Option<Program>, service: &str) {
     let worker = program.start(&server.address);
     until_served(&client, service).await;
     worker.signal("STOP");
+    // A dispatch that is not overdue: without it the worker is stuck after the grace period, and loses its stream.
+    let patient = Call::new(service.to_owned(), dict! {});
+    let patient = client.invoke_async(patient).await.unwrap().cid;
     let calls = (0..CALLS).map(|_| {
         let mut call = Call::new(service.to_owned(), dict! {});
         call.timeout = Some(Duration::from_millis(300));
@@ -256,8 +259,8 @@ async fn wake_after_deadlines(program: Option<Program>, service: &str) {
         assert_eq!(answer.unwrap_err().reason(), "DEADLINE_EXCEEDED");
     }
     // The dispatches hold their permits until the grace period has passed.
-    let runs = async || client.describe(service).await.unwrap().running > 0;
-    while runs().await {
+    let running = async || client.describe(service).await.unwrap().running;
+    while running().await > 1 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     worker.signal("CONT");
@@ -270,6 +273,8 @@ async fn wake_after_deadlines(program: Option<Program>, service: &str) {
     assert_eq!(late, CALLS);
     let call = Call::new(service.to_owned(), dict! {});
     client.invoke(call).await.unwrap();
+    let found = client.invocation(patient, PATIENCE).await.unwrap();
+    assert!(found.end_time.is_some());
     drop(client);
     server.signal("TERM");
     assert_eq!(refused.next(), None);

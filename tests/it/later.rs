@@ -14,8 +14,8 @@ use cidery::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::support::bare::{Bare, hello};
 use crate::support::raw::spawn;
+use crate::support::raw_worker::{RawWorker, hello};
 use crate::support::{Folder, TestNode, ended, failure, follow, names};
 
 type Given = (Cid, String);
@@ -355,7 +355,7 @@ async fn a_worker_says_that_it_can_before_it_does() {
         if can {
             hello.capabilities.push(v1::Capability::Later.into());
         }
-        let mut worker = Bare::connect(node.address(), hello).await;
+        let mut worker = RawWorker::connect(node.address(), hello).await;
         let mut task = Call::new("a.task", dict! {});
         task.durable().retry_policy = Some(RetryPolicy {
             max_attempts: 1,

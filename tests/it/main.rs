@@ -54,5 +54,6 @@ mod testing;
 mod tidy;
 mod typed;
 mod worker_hello;
+mod worker_resume;
 mod worker_stream;
 mod workers;

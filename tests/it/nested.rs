@@ -13,16 +13,16 @@ use cidery::{
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::support::bare::{Bare, hello};
 use crate::support::binary::{cidery, stdout};
 use crate::support::proxy::Proxy;
+use crate::support::raw_worker::{RawWorker, hello};
 use crate::support::{TestNode, ended, failure, follow, names, until};
 
 /// A nested call is retried when the connection is cut. The attempt of its handler is not.
 #[tokio::test]
 async fn nested_calls_are_retried_over_a_cut_connection() {
     let node = TestNode::start(Node::builder().demo()).await;
-    let cable = Proxy::to(node.address()).await;
+    let proxy = Proxy::to(node.address()).await;
     let gate = Arc::new(Semaphore::new(0));
     let open = Arc::clone(&gate);
     let calls = move |ctx: Context| {
@@ -43,16 +43,16 @@ async fn nested_calls_are_retried_over_a_cut_connection() {
         }
     };
     let builder = Worker::builder().service("a.calls", calls);
-    let worker = builder.connect(&cable.address.to_string()).await.unwrap();
+    let worker = builder.connect(&proxy.address.to_string()).await.unwrap();
     let accepted = node.client.invoke_async(Call::new("a.calls", ()));
     let cid = accepted.await.unwrap().cid;
     until("it runs", || worker.in_flight() == 1).await;
-    cable.cut();
+    proxy.cut();
     // A call that was sent before the connection broke may have been processed, and is not retried.
-    until("the worker reconnects", || cable.refused() > 0).await;
+    until("the worker reconnects", || proxy.refused() > 0).await;
     open.add_permits(1);
-    until("connections are refused", || cable.refused() > 3).await;
-    cable.restore();
+    until("connections are refused", || proxy.refused() > 3).await;
+    proxy.restore();
     let found = ended(&node.client, cid).await;
     let events = node.events(follow(cid)).await;
     assert_eq!(names(&events), ["accepted", "started", "succeeded"]);
@@ -90,7 +90,7 @@ async fn an_attempt_that_hangs_at_a_worker_can_be_cancelled() {
     const TIMEOUT: Duration = Duration::from_millis(20);
     let limits = |limits: &mut cidery::engine::Limits| limits.grace = GRACE;
     let node = TestNode::start(Node::builder().limits(limits)).await;
-    let mut worker = Bare::connect(node.address(), hello("a.task")).await;
+    let mut worker = RawWorker::connect(node.address(), hello("a.task")).await;
     // The worker also has a dispatch that is not overdue: otherwise it would lose its stream.
     let mut patient = Call::new("a.task", ());
     patient.timeout = Some(Duration::from_secs(600));
@@ -364,7 +364,7 @@ async fn the_trace_of_a_failure_is_in_explain_and_in_no_response() {
         let explain = ["explain", &cid.to_string(), "--node", &address];
         let output = cidery().args(explain).output().unwrap();
         let shown = stdout(&output);
-        assert!(shown.contains("attempts 1 to 2 failed:"), "{shown}");
+        assert!(shown.contains("how attempts 1 to 2 failed:"), "{shown}");
         assert!(shown.contains(secret), "{shown}");
     }
 }

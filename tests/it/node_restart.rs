@@ -8,11 +8,11 @@ use cidery::model::call::Call;
 use cidery::{Client, Node, Worker, WorkerHandle, dict};
 use tokio::sync::Semaphore;
 
-use crate::support::bare::{Bare, hello};
 use crate::support::binary::{Server, tool};
 use crate::support::programs::{protoc, root};
 use crate::support::proxy::Proxy;
 use crate::support::raw::spawn;
+use crate::support::raw_worker::{RawWorker, hello};
 use crate::support::{Folder, TestNode, ended, until};
 
 /// Serves `a.waits`, which waits for a permit of `gate`, and makes a nested call before it answers.
@@ -72,9 +72,9 @@ impl Restart {
     async fn start(calls: usize) -> Self {
         let node = async || TestNode::start(Node::builder().demo()).await;
         let (last, next) = (node().await, node().await);
-        let cable = Proxy::to(last.address()).await;
+        let proxy = Proxy::to(last.address()).await;
         let gate = Arc::new(Semaphore::new(0));
-        let (process, address) = (Process::start(), cable.address.to_string());
+        let (process, address) = (Process::start(), proxy.address.to_string());
         let open = Arc::clone(&gate);
         let worker = process.run(async move { serve(&address, &open).await });
         let worker = worker.await;
@@ -84,7 +84,7 @@ impl Restart {
         });
         let calls: Vec<_> = calls.collect();
         until("all run", || worker.in_flight() == calls.len()).await;
-        cable.redirect_to(next.address());
+        proxy.redirect_to(next.address());
         Self {
             last,
             next,
@@ -152,9 +152,9 @@ async fn a_worker_serves_the_next_node_while_the_last_one_stops() {
         TestNode::start(Node::builder().demo()).await,
         TestNode::start(Node::builder().demo()).await,
     );
-    let cable = Proxy::to(last.address()).await;
+    let proxy = Proxy::to(last.address()).await;
     let gate = Arc::new(Semaphore::new(0));
-    let worker = serve(&cable.address.to_string(), &gate).await;
+    let worker = serve(&proxy.address.to_string(), &gate).await;
     let id = worker.id();
     let cid = last.client.invoke_async(Call::new("a.waits", ()));
     let cid = cid.await.unwrap().cid;
@@ -164,7 +164,7 @@ async fn a_worker_serves_the_next_node_while_the_last_one_stops() {
     let following = spawn(async move { ended(&followed, cid).await.state() });
     until("both run", || worker.in_flight() == 2).await;
 
-    cable.redirect_to(next.address());
+    proxy.redirect_to(next.address());
     let stopping = spawn(last.handle.stop());
     wait_for_worker(&next.client).await;
     until("the worker is connected to the next node", || {
@@ -187,7 +187,7 @@ async fn a_worker_serves_the_next_node_while_the_last_one_stops() {
 #[tokio::test]
 async fn a_node_that_stops_admits_no_worker() {
     let node = TestNode::start(Node::builder().demo()).await;
-    let mut worker = Bare::connect(node.address(), hello("a.task")).await;
+    let mut worker = RawWorker::connect(node.address(), hello("a.task")).await;
     let caller = node.client.clone();
     let calling = spawn(async move { caller.invoke(Call::new("a.task", ())).await });
     let dispatch = worker.dispatch().await;

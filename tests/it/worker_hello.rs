@@ -4,8 +4,8 @@ use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::serve_request::Message;
 use cidery::{Kind, Node};
 
-use crate::support::bare::{Bare, hello};
 use crate::support::proxy::Proxy;
+use crate::support::raw_worker::{RawWorker, hello};
 use crate::support::{TestNode, paths};
 
 #[tokio::test]
@@ -13,7 +13,7 @@ async fn the_hello_is_the_first_message_and_the_only_one() {
     let node = TestNode::start(Node::builder().demo()).await;
     let first = Message::Drain(v1::WorkerDrain {});
     for first in [Some(first), None] {
-        let error = Bare::open(node.address(), first).await.unwrap_err();
+        let error = RawWorker::open(node.address(), first).await.unwrap_err();
         assert_eq!(error.reason(), "REQUEST_INVALID");
         assert_eq!(error.field_violations()[0].path, "/hello");
     }
@@ -21,11 +21,11 @@ async fn the_hello_is_the_first_message_and_the_only_one() {
     wrong.services.push(wrong.services[0].clone());
     wrong.services[0].name = "no name".to_owned();
     wrong.services.push(wrong.services[1].clone());
-    let error = Bare::open(node.address(), Some(Message::Hello(wrong)))
+    let error = RawWorker::open(node.address(), Some(Message::Hello(wrong)))
         .await
         .unwrap_err();
     assert_eq!(paths(&error), ["/services/0/name", "/services/2/name"]);
-    let mut worker = Bare::connect(node.address(), hello("a.task")).await;
+    let mut worker = RawWorker::connect(node.address(), hello("a.task")).await;
     worker.send(Message::Hello(hello("a.task")));
     assert_eq!(worker.next().await.unwrap_err().reason(), "WORKER_REFUSED");
     node.assert_healthy().await;
@@ -35,7 +35,7 @@ async fn the_hello_is_the_first_message_and_the_only_one() {
 #[tokio::test]
 async fn a_stream_without_a_hello_times_out() {
     let node = TestNode::start(Node::builder().demo()).await;
-    let error = Bare::silent(node.address()).await.unwrap_err();
+    let error = RawWorker::silent(node.address()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::DeadlineExceeded);
     assert_eq!(error.reason(), "REQUEST_INCOMPLETE");
     node.assert_healthy().await;
@@ -49,7 +49,7 @@ async fn names_have_a_limit() {
         build_id: "b".repeat(257),
         ..hello("a.task")
     };
-    let refused = Bare::open(node.address(), Some(Message::Hello(long))).await;
+    let refused = RawWorker::open(node.address(), Some(Message::Hello(long))).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.reason(), "DECLARATION_INVALID");
     assert_eq!(paths(&refused), ["/name", "/build_id"]);
@@ -57,30 +57,30 @@ async fn names_have_a_limit() {
         name: "n".repeat(256),
         ..hello("a.task")
     };
-    Bare::connect(node.address(), longest).await;
+    RawWorker::connect(node.address(), longest).await;
 }
 
 /// A worker whose stream is gone is listed as away until it resumes.
 #[tokio::test]
 async fn a_worker_without_a_stream_is_away() {
     let node = TestNode::start(Node::builder().demo()).await;
-    let cable = Proxy::to(node.address()).await;
+    let proxy = Proxy::to(node.address()).await;
     let mut resumable = hello("a.task");
     resumable.capabilities = vec![v1::Capability::Resume.into()];
-    let worker = Bare::connect(cable.address, resumable.clone()).await;
+    let worker = RawWorker::connect(proxy.address, resumable.clone()).await;
     let shown = async || {
         let workers = node.client.workers().await.unwrap();
         let service = node.client.describe("a.task").await.unwrap();
         (workers[0].away, service.locations[0].away)
     };
     assert_eq!(shown().await, (false, false));
-    cable.cut();
+    proxy.cut();
     while !shown().await.0 {
         tokio::task::yield_now().await;
     }
     assert_eq!(shown().await, (true, true));
     resumable.session = worker.welcome.session.clone();
-    let _worker = Bare::connect(node.address(), resumable).await;
+    let _worker = RawWorker::connect(node.address(), resumable).await;
     assert_eq!(shown().await, (false, false));
 }
 
@@ -89,16 +89,16 @@ async fn a_worker_without_a_stream_is_away() {
 async fn registered_services_have_a_limit() {
     let limits = |limits: &mut cidery::engine::Limits| limits.services = 1;
     let node = TestNode::start(Node::builder().demo().limits(limits)).await;
-    drop(Bare::connect(node.address(), hello("a.task")).await);
+    drop(RawWorker::connect(node.address(), hello("a.task")).await);
     while !node.client.workers().await.unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
-    drop(Bare::connect(node.address(), hello("a.task")).await);
+    drop(RawWorker::connect(node.address(), hello("a.task")).await);
     let other = || Some(Message::Hello(hello("b.task")));
-    let refused = Bare::open(node.address(), other()).await.unwrap_err();
+    let refused = RawWorker::open(node.address(), other()).await.unwrap_err();
     assert_eq!(refused.reason(), "SERVICE_LIMIT");
     while node.client.forget_service("a.task").await.is_err() {
         tokio::task::yield_now().await;
     }
-    Bare::open(node.address(), other()).await.unwrap();
+    RawWorker::open(node.address(), other()).await.unwrap();
 }

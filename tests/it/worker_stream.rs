@@ -9,16 +9,15 @@ use cidery::engine::clock::{Clock, ManualClock};
 use cidery::model::call::Call;
 use cidery::{Cid, Dict, Kind, Node, Result, dict};
 
-use crate::support::bare::{Bare, hello};
-use crate::support::proxy::Proxy;
 use crate::support::raw::spawn;
+use crate::support::raw_worker::{RawWorker, hello};
 use crate::support::{PATIENCE, TestNode, ended, error_of, failure, follow, names};
 
-async fn node() -> TestNode {
+pub(crate) async fn node() -> TestNode {
     node_with_lease(PATIENCE).await
 }
 
-async fn node_with_lease(lease: Duration) -> TestNode {
+pub(crate) async fn node_with_lease(lease: Duration) -> TestNode {
     let limits = |limits: &mut cidery::engine::Limits| {
         limits.grace = Duration::from_millis(100);
         limits.worker_lease = lease;
@@ -26,12 +25,12 @@ async fn node_with_lease(lease: Duration) -> TestNode {
     TestNode::start(Node::builder().demo().limits(limits)).await
 }
 
-async fn worker(node: &TestNode) -> Bare {
-    Bare::connect(node.address(), hello("a.task")).await
+async fn worker(node: &TestNode) -> RawWorker {
+    RawWorker::connect(node.address(), hello("a.task")).await
 }
 
 /// Waits until the token of a dispatch is void.
-async fn until_void(node: &TestNode, token: &str) {
+pub(crate) async fn until_void(node: &TestNode, token: &str) {
     let void = async {
         loop {
             let mut request = tonic::Request::new(v1::GetInvocationRequest {
@@ -51,7 +50,7 @@ async fn until_void(node: &TestNode, token: &str) {
 }
 
 /// A call in a task.
-fn call(node: &TestNode, input: Dict) -> tokio::task::JoinHandle<Result<Cid>> {
+pub(crate) fn call(node: &TestNode, input: Dict) -> tokio::task::JoinHandle<Result<Cid>> {
     let client = node.client.clone();
     spawn(async move {
         let call = Call::new("a.task", input);
@@ -96,7 +95,7 @@ async fn dispatches_and_results_are_batched() {
             hello.capabilities = vec![v1::Capability::Batching.into()];
         }
         let capabilities = hello.capabilities.clone();
-        let mut worker = Bare::connect(node.address(), hello).await;
+        let mut worker = RawWorker::connect(node.address(), hello).await;
         assert_eq!(worker.welcome.capabilities, capabilities);
         let batch = (0..CALLS as u64).map(|n| ("a.task", dict! { "n": n }));
         let batch = cidery::model::batch::Batch::of(batch);
@@ -113,7 +112,7 @@ async fn dispatches_and_results_are_batched() {
             },
             ..v1::DispatchResult::default()
         });
-        worker.send_several(results.collect());
+        worker.send_batch(results.collect());
         let outcomes = node.client.join(&group).await.unwrap();
         for ((_, outcome), n) in outcomes.into_iter().zip(0..) {
             let answer = cidery::codec::payload::decode(outcome.unwrap().payload);
@@ -157,7 +156,7 @@ async fn a_worker_gets_at_most_max_in_flight_dispatches() {
     for _ in 0..10 {
         tokens.push(worker.dispatch().await.token);
     }
-    worker.assert_silent().await;
+    worker.assert_no_message().await;
     for answered in 0..25 {
         worker.answer(&tokens[answered], &dict! {});
         if tokens.len() < 25 {
@@ -185,7 +184,7 @@ async fn an_invalid_result_fails_its_dispatch_alone() {
         }),
         ..v1::SimpleIo::default()
     });
-    let mut worker = Bare::connect(node.address(), hello).await;
+    let mut worker = RawWorker::connect(node.address(), hello).await;
     for token in ["", "x", "0123456789abcdef0123456789abcdef"] {
         worker.answer(token, &dict! {});
         assert_eq!(worker.refused().await.token, token);
@@ -242,7 +241,7 @@ async fn a_late_result_is_refused_and_frees_the_credit() {
     let mut hello = hello("a.task");
     hello.max_in_flight = 1;
     hello.capabilities = vec![v1::Capability::Cancel.into()];
-    let mut worker = Bare::connect(node.address(), hello).await;
+    let mut worker = RawWorker::connect(node.address(), hello).await;
     let client = node.client.clone();
     let calling = spawn(async move {
         let mut call = Call::new("a.task", ());
@@ -257,7 +256,7 @@ async fn a_late_result_is_refused_and_frees_the_credit() {
         other => panic!("no cancel but {other:?}"),
     }
     let next = call(&node, dict! {});
-    worker.assert_silent().await;
+    worker.assert_no_message().await;
     // After the grace period.
     until_void(&node, &dispatch.token).await;
     worker.answer(&dispatch.token, &dict! {});
@@ -319,10 +318,10 @@ async fn a_call_of_an_idempotent_service_is_retried_after_a_loss() {
         idempotent: true,
         ..v1::ServiceOptions::default()
     });
-    let mut first = Bare::connect(node.address(), declared.clone()).await;
+    let mut first = RawWorker::connect(node.address(), declared.clone()).await;
     let calling = call(&node, dict! {});
     first.dispatch().await;
-    let mut second = Bare::connect(node.address(), declared).await;
+    let mut second = RawWorker::connect(node.address(), declared).await;
     drop(first);
     let dispatch = second.dispatch().await;
     second.answer(&dispatch.token, &dict! {});
@@ -346,154 +345,6 @@ async fn an_invocation_that_loses_five_workers_is_poisoned() {
         next.dispatch().await;
     }
     assert_eq!(failure(ended(&node.client, cid).await).reason, "POISONED");
-}
-
-fn resumable() -> v1::Hello {
-    v1::Hello {
-        capabilities: vec![v1::Capability::Resume.into()],
-        ..hello("a.task")
-    }
-}
-
-/// A worker that can resume, behind a proxy that can cut its connection.
-async fn behind_a_proxy(node: &TestNode) -> (Bare, Proxy) {
-    let cable = Proxy::to(node.address()).await;
-    (Bare::connect(cable.address, resumable()).await, cable)
-}
-
-/// Cuts the connection; returns the hello that resumes the session.
-fn cut(worker: &Bare, cable: &Proxy) -> v1::Hello {
-    cable.cut();
-    v1::Hello {
-        session: worker.welcome.session.clone(),
-        ..resumable()
-    }
-}
-
-#[tokio::test]
-async fn a_worker_that_resumes_keeps_its_dispatches() {
-    let node = node().await;
-    let (mut worker, cable) = behind_a_proxy(&node).await;
-    let id = worker.welcome.worker_id.clone();
-    let calling = call(&node, dict! {});
-    let dispatch = worker.dispatch().await;
-    let mut again = cut(&worker, &cable);
-    again.tokens = vec![dispatch.token.clone()];
-    let mut worker = Bare::connect(node.address(), again).await;
-    assert_eq!(worker.welcome.worker_id, id);
-    assert_eq!(worker.welcome.tokens, std::slice::from_ref(&dispatch.token));
-    worker.assert_silent().await;
-    worker.answer(&dispatch.token, &dict! {});
-    calling.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn a_dispatch_that_did_not_arrive_is_sent_again() {
-    let node = node().await;
-    let (mut worker, cable) = behind_a_proxy(&node).await;
-    let calling = call(&node, dict! {});
-    let lost = worker.dispatch().await;
-    // The worker does not name the token, as if the dispatch had not arrived.
-    let again = cut(&worker, &cable);
-    let mut worker = Bare::connect(node.address(), again).await;
-    let dispatch = worker.dispatch().await;
-    assert_eq!(dispatch.token, lost.token);
-    worker.answer(&dispatch.token, &dict! {});
-    calling.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn a_worker_whose_lease_expired_has_no_dispatches() {
-    let node = node_with_lease(Duration::from_millis(200)).await;
-    let (mut worker, cable) = behind_a_proxy(&node).await;
-    let calling = call(&node, dict! {});
-    let dispatch = worker.dispatch().await;
-    let id = worker.welcome.worker_id.clone();
-    let mut again = cut(&worker, &cable);
-    let error = calling.await.unwrap().unwrap_err();
-    assert_eq!(error.reason(), "WORKER_LOST");
-    again.tokens = vec![dispatch.token.clone()];
-    let mut worker = Bare::connect(node.address(), again).await;
-    assert_ne!(worker.welcome.worker_id, id);
-    assert!(worker.welcome.tokens.is_empty());
-    worker.answer(&dispatch.token, &dict! {});
-    assert_eq!(worker.refused().await.token, dispatch.token);
-}
-
-/// A dispatch that is cancelled while the worker is away: the grace period starts when the worker resumes.
-#[tokio::test]
-async fn a_dispatch_that_is_cancelled_while_away_is_cancelled_after_resume() {
-    let node = node().await;
-    let cable = Proxy::to(node.address()).await;
-    let cancels = || v1::Hello {
-        capabilities: vec![v1::Capability::Resume.into(), v1::Capability::Cancel.into()],
-        ..hello("a.task")
-    };
-    let mut worker = Bare::connect(cable.address, cancels()).await;
-    let calling = call(&node, dict! {});
-    let dispatch = worker.dispatch().await;
-    cable.cut();
-    while !node.client.workers().await.unwrap()[0].away {
-        tokio::task::yield_now().await;
-    }
-    calling.abort();
-    // After the grace period.
-    until_void(&node, &dispatch.token).await;
-    let again = v1::Hello {
-        session: worker.welcome.session.clone(),
-        tokens: vec![dispatch.token.clone()],
-        ..cancels()
-    };
-    let mut worker = Bare::connect(node.address(), again).await;
-    match worker.next().await {
-        Ok(Some(Inbound::Cancel(cancel))) => assert_eq!(cancel.token, dispatch.token),
-        other => panic!("no cancellation but {other:?}"),
-    }
-    worker.answer(&dispatch.token, &dict! {});
-    assert_eq!(worker.refused().await.token, dispatch.token);
-    node.assert_healthy().await;
-}
-
-/// As when a worker replaces its connection, and opens the new one first.
-#[tokio::test]
-async fn a_new_stream_replaces_the_old_one_before_its_end() {
-    let node = node().await;
-    let mut old = Bare::connect(node.address(), resumable()).await;
-    let first = call(&node, dict! {});
-    let one = old.dispatch().await;
-    let again = v1::Hello {
-        session: old.welcome.session.clone(),
-        tokens: vec![one.token.clone()],
-        ..resumable()
-    };
-    let mut new = Bare::connect(node.address(), again).await;
-    assert_eq!(new.welcome.worker_id, old.welcome.worker_id);
-    let second = call(&node, dict! {});
-    let two = new.dispatch().await;
-    // A result is taken on either stream.
-    old.answer(&one.token, &dict! {});
-    first.await.unwrap().unwrap();
-    drop(old);
-    new.answer(&two.token, &dict! {});
-    second.await.unwrap().unwrap();
-    let third = call(&node, dict! {});
-    let three = new.dispatch().await;
-    new.answer(&three.token, &dict! {});
-    third.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn results_are_acknowledged_to_workers_that_can_resume() {
-    let node = node().await;
-    let mut worker = Bare::connect(node.address(), resumable()).await;
-    let calling = call(&node, dict! {});
-    let dispatch = worker.dispatch().await;
-    worker.answer(&dispatch.token, &dict! {});
-    calling.await.unwrap().unwrap();
-    match worker.next().await {
-        Ok(Some(Inbound::Received(received))) => assert_eq!(received.tokens, [dispatch.token]),
-        other => panic!("no acknowledgement but {other:?}"),
-    }
 }
 
 #[tokio::test]
@@ -550,9 +401,9 @@ async fn work_goes_to_compatible_workers() {
     let clock = Clock::Manual(ManualClock::new());
     let node = TestNode::start(Node::builder().demo().clock(clock)).await;
     // Accepted under the old declaration, while no worker serves it.
-    drop(Bare::connect(node.address(), with_input("old", "n")).await);
+    drop(RawWorker::connect(node.address(), with_input("old", "n")).await);
     let old_work = accept(&node).await;
-    let mut new = Bare::connect(node.address(), with_input("new", "m")).await;
+    let mut new = RawWorker::connect(node.address(), with_input("new", "m")).await;
     let described = node.client.describe("a.task").await.unwrap();
     assert_eq!(
         described
@@ -566,7 +417,7 @@ async fn work_goes_to_compatible_workers() {
             .name,
         "m"
     );
-    new.assert_silent().await;
+    new.assert_no_message().await;
     let waits = v1::PendingReason::NoCompatibleWorker;
     while node
         .client
@@ -579,7 +430,7 @@ async fn work_goes_to_compatible_workers() {
         tokio::task::yield_now().await;
     }
     // Inputs are checked against the newest declaration, and both are listed.
-    let mut old = Bare::connect(node.address(), with_input("old", "n")).await;
+    let mut old = RawWorker::connect(node.address(), with_input("old", "n")).await;
     let error = call(&node, dict! { "n": 1 }).await.unwrap().unwrap_err();
     assert_eq!(error.reason(), "INPUT_INVALID");
     let described = node.client.describe("a.task").await.unwrap();

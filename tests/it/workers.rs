@@ -453,7 +453,7 @@ async fn an_idempotent_call_that_is_handed_back_runs_on_another_worker() {
 #[tokio::test]
 async fn a_cut_connection_repeats_no_work() {
     let node = node().await;
-    let cable = crate::support::proxy::Proxy::to(node.address()).await;
+    let proxy = crate::support::proxy::Proxy::to(node.address()).await;
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let gate = Arc::new(Semaphore::new(0));
@@ -469,7 +469,7 @@ async fn a_cut_connection_repeats_no_work() {
         }
     };
     let builder = Worker::builder().service("a.task", task);
-    let worker = builder.connect(&cable.address.to_string()).await.unwrap();
+    let worker = builder.connect(&proxy.address.to_string()).await.unwrap();
     let id = worker.id();
     let mut cids = Vec::new();
     for _ in 0..20 {
@@ -480,15 +480,15 @@ async fn a_cut_connection_repeats_no_work() {
     let waiting =
         crate::support::raw::spawn(async move { client.invoke(Call::new("a.task", ())).await });
     until("all run", || runs.load(Ordering::SeqCst) == 21).await;
-    cable.cut();
+    proxy.cut();
     // Half of them end while there is no connection.
     open.add_permits(10);
     until("half have ended", || worker.in_flight() == 11).await;
     while !node.client.workers().await.unwrap()[0].away {
         tokio::task::yield_now().await;
     }
-    until("the worker reconnects", || cable.refused() > 3).await;
-    cable.restore();
+    until("the worker reconnects", || proxy.refused() > 3).await;
+    proxy.restore();
     open.add_permits(11);
     for cid in cids {
         let events = node.events(follow(cid)).await;
@@ -533,10 +533,10 @@ async fn a_refused_hello_stores_no_declaration() {
 #[tokio::test]
 async fn calls_wait_for_a_worker_that_is_away() {
     let node = node().await;
-    let cable = crate::support::proxy::Proxy::to(node.address()).await;
+    let proxy = crate::support::proxy::Proxy::to(node.address()).await;
     let builder = Worker::builder().service("a.echo", async |input: Dict| input);
-    let worker = builder.connect(&cable.address.to_string()).await.unwrap();
-    cable.cut();
+    let worker = builder.connect(&proxy.address.to_string()).await.unwrap();
+    proxy.cut();
     let call = |timeout| Call {
         timeout: Some(timeout),
         ..Call::new("a.echo", dict! { "n": 1 })
@@ -548,7 +548,7 @@ async fn calls_wait_for_a_worker_that_is_away() {
     }
     let client = node.client.clone();
     let waiting = crate::support::raw::spawn(async move { client.invoke(call(PATIENCE)).await });
-    cable.restore();
+    proxy.restore();
     let (_, reply) = waiting.await.unwrap().unwrap();
     let answer = payload::decode(reply.payload).unwrap();
     assert_eq!(answer["n"], Value::from(1));

@@ -1,4 +1,4 @@
-// A worker made from nothing but proto/. What it serves is in services.go.
+// A worker on the code generated from proto/. Its services are in services.go.
 package main
 
 import (
@@ -25,9 +25,9 @@ func main() {
 	invocations := pb.NewInvocationServiceClient(connection)
 	stream := must(pb.NewWorkerServiceClient(connection).Serve(context.Background()))
 	hello := &pb.Hello{Name: "go-example", MaxInFlight: 100, Services: declarations()}
-	// What fails to be sent is told by Recv.
+	// A failed Send is reported by Recv.
 	_ = stream.Send(&pb.ServeRequest{Message: &pb.ServeRequest_Hello{Hello: hello}})
-	var sending sync.Mutex // A stream takes no two messages at once.
+	var sending sync.Mutex // A stream must not be used by two senders at once.
 	for {
 		if dispatch := must(stream.Recv()).GetDispatch(); dispatch != nil {
 			go func() {

@@ -38,10 +38,10 @@ func handle(dispatch *pb.Dispatch, invocations pb.InvocationServiceClient) *pb.D
 		payload := must(structpb.NewStruct(map[string]any{"greeting": greeting}))
 		result.Outcome = &pb.DispatchResult_Payload{Payload: payload}
 	case "go.fail":
-		failure := &pb.Failure{Code: 9, Reason: "GO_FAILED", Message: "failed as it was told"}
+		failure := &pb.Failure{Code: 9, Reason: "GO_FAILED", Message: "failed on purpose"}
 		result.Outcome = &pb.DispatchResult_Failure{Failure: failure}
 	case "go.nested":
-		// Invokes another service: the token says on whose behalf.
+		// Invokes another service, with the token of the dispatch.
 		ctx := metadata.AppendToOutgoingContext(context.Background(), "cidery-dispatch", dispatch.GetToken())
 		input := &pb.InvokeRequest_Payload{Payload: must(structpb.NewStruct(map[string]any{"cust_id": 1}))}
 		response, err := invocations.Invoke(ctx, &pb.InvokeRequest{Service: "customer.get", Input: input})

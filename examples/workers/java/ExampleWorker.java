@@ -1,4 +1,4 @@
-// A worker made from nothing but proto/. What it serves is in Services.java.
+// A worker on the code generated from proto/. Its services are in Services.java.
 
 import cidery.v1.InvocationServiceGrpc;
 import cidery.v1.Worker.ServeRequest;
@@ -14,7 +14,7 @@ public final class ExampleWorker {
     var first = ServeRequest.newBuilder();
     Services.declare(first.getHelloBuilder().setName("java-example").setMaxInFlight(100));
     stream.write(first.build());
-    // As many threads as there are dispatches: one that waits for a nested call holds one, and is not counted.
+    // One thread for each dispatch: a dispatch that waits for a nested call keeps its thread, but not its credit.
     var handlers = Executors.newCachedThreadPool(run -> {
       var thread = new Thread(run);
       thread.setDaemon(true);
@@ -25,7 +25,7 @@ public final class ExampleWorker {
         var dispatch = message.getDispatch();
         handlers.submit(() -> {
           var result = ServeRequest.newBuilder().setResult(Services.handle(dispatch, invocations)).build();
-          synchronized (stream) { // A stream takes no two messages at once.
+          synchronized (stream) { // A stream must not be used by two threads at once.
             return stream.write(result);
           }
         });

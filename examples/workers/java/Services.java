@@ -34,7 +34,7 @@ final class Services {
         };
         case "java.greet" -> result.setPayload(greet(dispatch.getPayload()));
         case "java.fail" -> result.setFailure(
-            Failure.newBuilder().setCodeValue(9).setReason("JAVA_FAILED").setMessage("failed as it was told"));
+            Failure.newBuilder().setCodeValue(9).setReason("JAVA_FAILED").setMessage("failed on purpose"));
         default -> result.setPayload(nested(dispatch.getToken(), invocations));
       };
     } catch (RuntimeException e) {

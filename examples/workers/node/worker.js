@@ -1,4 +1,4 @@
-// A worker made from nothing but proto/: serves node.echo, node.greet, node.fail and node.nested.
+// A worker on the code loaded from proto/: serves node.echo, node.greet, node.fail and node.nested.
 "use strict";
 
 const path = require("node:path");
@@ -18,8 +18,8 @@ const handlers = {
   "node.echo": async ({ input, [input]: got, data_format }) => ({ [input]: got, data_format }),
   "node.greet": async ({ payload: { fields: { name } } }) =>
     ({ payload: { fields: { greeting: { stringValue: `Hello, ${name.stringValue} from node` } } } }),
-  "node.fail": async () => ({ failure: { code: 9, reason: "NODE_FAILED", message: "failed as it was told" } }),
-  // Invokes another service: the token says on whose behalf.
+  "node.fail": async () => ({ failure: { code: 9, reason: "NODE_FAILED", message: "failed on purpose" } }),
+  // Invokes another service, with the token of the dispatch.
   "node.nested": async ({ token }) => {
     const request = { service: "customer.get", payload: { fields: { cust_id: { numberValue: 1 } } } };
     const metadata = new grpc.Metadata();

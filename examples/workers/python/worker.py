@@ -1,4 +1,4 @@
-"""A worker generated from proto/: serves python.echo, python.greet, python.fail and python.nested."""
+"""A worker on the code generated from proto/: serves python.echo, python.greet, python.fail and python.nested."""
 
 import queue
 import sys
@@ -14,7 +14,7 @@ def echo(dispatch):
 
 
 def nested(dispatch):
-    """Invokes another service; the token of the dispatch authorizes the nested call."""
+    """Invokes another service: the token says on whose behalf."""
     request = invocation_pb2.InvokeRequest(service="customer.get", payload={"cust_id": 1})
     return {"payload": invocations.Invoke(request, metadata=[("cidery-dispatch", dispatch.token)]).payload}
 
@@ -34,7 +34,7 @@ def text(name):
 HANDLERS = {
     "python.echo": echo,
     "python.greet": lambda dispatch: {"payload": {"greeting": f"Hello, {dispatch.payload['name']} from python"}},
-    "python.fail": lambda _: {"failure": {"code": 9, "reason": "PYTHON_FAILED", "message": "failed as it was told"}},
+    "python.fail": lambda _: {"failure": {"code": 9, "reason": "PYTHON_FAILED", "message": "failed on purpose"}},
     "python.nested": nested,
 }
 SIO = {"python.greet": {"input": text("name"), "output": text("greeting")}}

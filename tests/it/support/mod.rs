@@ -1,12 +1,12 @@
 //! Shared test support: nodes on port 0, raw clients and workers, the real binary, a store that can be paused.
 
-pub(crate) mod bare;
 pub(crate) mod binary;
 pub(crate) mod dynamic;
 pub(crate) mod gated;
 pub(crate) mod programs;
 pub(crate) mod proxy;
 pub(crate) mod raw;
+pub(crate) mod raw_worker;
 pub(crate) mod recorder;
 pub(crate) mod stored;
 

@@ -1,4 +1,4 @@
-//! A TCP proxy between a worker and its node, whose connections can be cut and restored.
+//! A TCP proxy between a worker and its node. Its connections can be cut, and redirected to another node.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,11 +13,11 @@ use super::raw::spawn;
 /// Forwards connections to a node.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
-    /// Fires when the proxy is cut; `None` while it is cut.
-    cable: Arc<Mutex<Option<CancellationToken>>>,
+    /// Cancelled when the connections are cut; `None` while they are.
+    cut: Arc<Mutex<Option<CancellationToken>>>,
     /// The target of new connections.
     node: Arc<Mutex<SocketAddr>>,
-    /// How many connections were refused while it was cut.
+    /// The number of connections that were refused while it was cut.
     refused: Arc<AtomicUsize>,
 }
 
@@ -25,18 +25,18 @@ impl Proxy {
     pub(crate) async fn to(node: SocketAddr) -> Self {
         let listener = TcpListener::bind(any_port()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let cable = Arc::new(Mutex::new(Some(CancellationToken::new())));
-        let of_loop = Arc::clone(&cable);
+        let cut = Arc::new(Mutex::new(Some(CancellationToken::new())));
+        let current = Arc::clone(&cut);
         let node = Arc::new(Mutex::new(node));
-        let far = Arc::clone(&node);
+        let target = Arc::clone(&node);
         let refused = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&refused);
         drop(spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let cut = of_loop.lock().unwrap().clone();
+                let cut = current.lock().unwrap().clone();
                 match cut {
                     Some(cut) => {
-                        let node = *far.lock().unwrap();
+                        let node = *target.lock().unwrap();
                         drop(spawn(forward(near, node, cut)));
                     }
                     None => drop(counted.fetch_add(1, Ordering::SeqCst)),
@@ -45,32 +45,32 @@ impl Proxy {
         }));
         Self {
             address,
-            cable,
+            cut,
             node,
             refused,
         }
     }
 
-    /// Resets all connections and refuses new ones.
+    /// Resets all connections, and refuses new ones.
     pub(crate) fn cut(&self) {
-        if let Some(cable) = self.cable.lock().unwrap().take() {
-            cable.cancel();
+        if let Some(cut) = self.cut.lock().unwrap().take() {
+            cut.cancel();
         }
     }
 
-    /// Forwards new connections to another node; existing ones stay.
+    /// Forwards new connections to another node. Established connections stay.
     pub(crate) fn redirect_to(&self, node: SocketAddr) {
         *self.node.lock().unwrap() = node;
     }
 
-    /// How many connections were refused.
+    /// The number of refused connections.
     pub(crate) fn refused(&self) -> usize {
         self.refused.load(Ordering::SeqCst)
     }
 
-    /// Accepts connections again.
+    /// Forwards new connections again.
     pub(crate) fn restore(&self) {
-        *self.cable.lock().unwrap() = Some(CancellationToken::new());
+        *self.cut.lock().unwrap() = Some(CancellationToken::new());
     }
 }
 
@@ -80,7 +80,7 @@ async fn forward(mut near: TcpStream, node: SocketAddr, cut: CancellationToken) 
     };
     for side in [&near, &far] {
         let _ = side.set_nodelay(true);
-        // Reset the connection instead of closing it.
+        // A reset, not an orderly end.
         let _ = side.set_zero_linger();
     }
     tokio::select! {

@@ -1,4 +1,4 @@
-//! A raw worker: sends the messages of the worker protocol without the SDK, as a test needs them.
+//! A worker on the generated code alone: it sends exactly the messages of the test.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ use tonic::transport::Channel;
 
 use super::{PATIENCE, error_of};
 
-pub(crate) struct Bare {
+pub(crate) struct RawWorker {
     channel: Channel,
     outbox: mpsc::UnboundedSender<v1::ServeRequest>,
     inbound: Streaming<v1::ServeResponse>,
@@ -25,7 +25,7 @@ pub(crate) struct Bare {
 /// A hello with one service without a declaration.
 pub(crate) fn hello(service: &str) -> v1::Hello {
     v1::Hello {
-        name: "bare".to_owned(),
+        name: "raw".to_owned(),
         services: vec![v1::ServiceDeclaration {
             name: service.to_owned(),
             ..v1::ServiceDeclaration::default()
@@ -35,8 +35,8 @@ pub(crate) fn hello(service: &str) -> v1::Hello {
     }
 }
 
-impl Bare {
-    /// Opens a stream with a first message.
+impl RawWorker {
+    /// Opens a stream, and sends a first message.
     pub(crate) async fn open(
         address: SocketAddr,
         first: Option<Message>,
@@ -52,7 +52,7 @@ impl Bare {
         stream.await
     }
 
-    /// Opens a stream without sending anything, and waits for the response of the node.
+    /// Opens a stream, sends nothing, and waits for the answer of the node.
     pub(crate) async fn silent(address: SocketAddr) -> Result<Streaming<v1::ServeResponse>, Error> {
         let (_outbox, stream) = Self::dial(Self::channel(address).await);
         stream.await
@@ -126,18 +126,18 @@ impl Bare {
             .unwrap();
     }
 
-    /// Sends several results in one message.
-    pub(crate) fn send_several(&self, results: Vec<v1::DispatchResult>) {
+    /// Sends a batch of results.
+    pub(crate) fn send_batch(&self, results: Vec<v1::DispatchResult>) {
         let message = None;
         self.outbox
             .send(v1::ServeRequest { message, results })
             .unwrap();
     }
 
-    /// Receives this many dispatches; returns them and the number of messages that carried them.
-    pub(crate) async fn dispatches(&mut self, many: usize) -> (Vec<v1::Dispatch>, usize) {
+    /// Receives a number of dispatches, batched or not; returns the number of messages as well.
+    pub(crate) async fn dispatches(&mut self, count: usize) -> (Vec<v1::Dispatch>, usize) {
         let (mut all, mut messages) = (Vec::new(), 0);
-        while all.len() < many {
+        while all.len() < count {
             let next = tokio::time::timeout(PATIENCE, self.inbound.message()).await;
             let next = next.unwrap().unwrap().unwrap();
             messages += 1;
@@ -149,11 +149,11 @@ impl Bare {
         (all, messages)
     }
 
-    /// The next message of the node; `Err` where it ends the stream with a status.
+    /// Receives the next message; `Err` where the node ends the stream.
     pub(crate) async fn next(&mut self) -> Result<Option<Inbound>, Error> {
         loop {
             let next = tokio::time::timeout(PATIENCE, self.inbound.message()).await;
-            match next.expect("no message from the node") {
+            match next.expect("the node sends nothing") {
                 Ok(Some(message)) if message.message.is_none() => {}
                 Ok(message) => return Ok(message.and_then(|message| message.message)),
                 Err(status) => return Err(error_of(&status)),
@@ -161,13 +161,13 @@ impl Bare {
         }
     }
 
-    /// The next dispatch; acknowledgements before it are skipped.
+    /// Receives the next dispatch. Skips acknowledgements.
     pub(crate) async fn dispatch(&mut self) -> v1::Dispatch {
         loop {
             match self.next().await {
                 Ok(Some(Inbound::Dispatch(dispatch))) => return *dispatch,
                 Ok(Some(Inbound::Received(_))) => {}
-                other => panic!("expected a dispatch, got {other:?}"),
+                other => panic!("no dispatch but {other:?}"),
             }
         }
     }
@@ -175,14 +175,14 @@ impl Bare {
     pub(crate) async fn refused(&mut self) -> v1::Refused {
         match self.next().await {
             Ok(Some(Inbound::Refused(refused))) => refused,
-            other => panic!("expected a refusal, got {other:?}"),
+            other => panic!("no refusal but {other:?}"),
         }
     }
 
-    /// Asserts that the node sends nothing.
-    pub(crate) async fn assert_silent(&mut self) {
-        let pause = std::time::Duration::from_millis(50);
-        let next = tokio::time::timeout(pause, self.inbound.message()).await;
+    /// Asserts that no message arrives within 50 ms.
+    pub(crate) async fn assert_no_message(&mut self) {
+        let wait = std::time::Duration::from_millis(50);
+        let next = tokio::time::timeout(wait, self.inbound.message()).await;
         assert!(next.is_err(), "{next:?}");
     }
 
