@@ -73,7 +73,8 @@ pub(crate) fn show() {
 /// Prints the instructions of each kind of call, and fails if `ctx.invoke` takes more than the maximum.
 pub(crate) fn guard() {
     for kind in instructions::KINDS {
-        let instructions = instructions::of(kind).expect("valgrind is required to count instructions");
+        let instructions =
+            instructions::of(kind).expect("valgrind is required to count instructions");
         println!("{kind}: {instructions} instructions per call");
     }
     let instructions = nested_instructions().expect("valgrind is required to count instructions");

@@ -1,4 +1,4 @@
-//! Services that are handled elsewhere: a dispatch is handed over to a worker, in a seat that it has there.
+//! Worker permits: permission to dispatch one call to a worker that serves the service.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,47 +9,46 @@ use crate::service::context::Context;
 use crate::service::definition::{Definition, HandlerFuture};
 use crate::service::platform::BoxFuture;
 
-/// What becomes of a dispatch that was handed over.
+/// What became of a dispatch to a worker. Decides whether the call is safe to retry, which the reason of an error, that
+/// any handler can return, does not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DispatchStatus {
-    /// It ends with an outcome, or has ended so.
+    /// It is in flight, or ended with an outcome.
     #[default]
     Open,
-    /// It never went out: the worker had left.
+    /// It was not sent: the worker had disconnected.
     NotStarted,
-    /// The worker gave it back, and may have begun.
+    /// The worker handed it back, and may have started it.
     HandedBack,
-    /// The worker was lost: it may have run, or not.
+    /// The worker was lost, and may have run it.
     Lost,
 }
 
-/// A place at a worker: it takes as many dispatches at once as it has seats. Free again once the worker has ended what
-/// runs in it, whoever still waits for that.
+/// A permit of a worker, which has as many as it runs dispatches at once. It is free again when the worker has ended the
+/// dispatch, even if no caller waits for it any more.
 pub trait WorkerPermit: fmt::Debug + Send + Sync {
-    /// What the worker declares of the service: another worker may declare something else.
+    /// The worker's declaration of the service: that of another worker may differ.
     fn definition(&self) -> &Arc<Definition>;
 
-    /// What has become of the dispatch that was handed over.
+    /// What became of the dispatch.
     fn status(&self) -> DispatchStatus;
 
-    /// The token of the dispatch that was sent with this permit, once it was sent.
-    fn token(&self) -> Option<Token> {
-        None
-    }
+    /// The token of the dispatch, once it is sent.
+    fn token(&self) -> Option<Token>;
 
-    /// The worker, for people: its name and its id.
+    /// The name and the id of the worker, for people.
     fn worker(&self) -> &str;
 
-    /// Hands a dispatch over; resolves with its outcome. Where it is dropped before that the outcome is not wanted any
-    /// more: the worker is told, and what it still answers is refused.
+    /// Sends a dispatch and resolves with its outcome. Where the future is dropped before that, the worker is asked to
+    /// cancel the dispatch, and a later result is refused.
     fn dispatch(self: Arc<Self>, context: Context, input: Payload) -> HandlerFuture;
 
-    /// Gives the seat to others while the handler waits for a nested call.
+    /// Releases the permit while the handler waits for a nested call.
     fn release(&self);
 
-    /// Takes it back without waiting, if there is one.
+    /// Reacquires the permit without waiting; returns whether it was free.
     fn try_reacquire(&self) -> bool;
 
-    /// Takes it back.
+    /// Waits for the permit and reacquires it.
     fn reacquire(&self) -> BoxFuture<'_, ()>;
 }

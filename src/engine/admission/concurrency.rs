@@ -236,6 +236,7 @@ pub(in crate::engine) mod tests {
     use super::*;
     use crate::engine::admission::worker_pool::Location;
     use crate::model::payload::Payload;
+    use crate::model::token::Token;
     use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture};
 
     pub(in crate::engine) fn limit(
@@ -284,6 +285,9 @@ pub(in crate::engine) mod tests {
         }
         fn status(&self) -> DispatchStatus {
             DispatchStatus::Open
+        }
+        fn token(&self) -> Option<Token> {
+            None
         }
         fn worker(&self) -> &str {
             "one"

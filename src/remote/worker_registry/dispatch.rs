@@ -1,7 +1,7 @@
 //! One dispatch at a worker, and the credit that it holds: the [`WorkerPermit`] of the engine.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -22,6 +22,8 @@ use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFutu
 pub(super) struct InFlightDispatch {
     member: Arc<PoolMember>,
     state: Arc<DispatchState>,
+    /// The token of the dispatch, once it is sent.
+    token: OnceLock<Token>,
 }
 
 impl InFlightDispatch {
@@ -29,6 +31,7 @@ impl InFlightDispatch {
         Arc::new(Self {
             state: DispatchState::new(Arc::clone(&member.definition), credit),
             member,
+            token: OnceLock::new(),
         })
     }
 
@@ -43,7 +46,7 @@ impl InFlightDispatch {
         input: Payload,
     ) -> Result<(DispatchGuard, oneshot::Receiver<Result<WorkerReply>>)> {
         let session = self.session();
-        let token = Token::new();
+        let token = *self.token.get_or_init(Token::new);
         let input = EncodedInput::encode(input)?;
         let dispatch = dispatch_to_proto(token, context, input, session.invoker().now())?;
         check_size(&dispatch, session.info().max_message_bytes)?;
@@ -70,6 +73,10 @@ impl WorkerPermit for InFlightDispatch {
 
     fn status(&self) -> DispatchStatus {
         self.state.status()
+    }
+
+    fn token(&self) -> Option<Token> {
+        self.token.get().copied()
     }
 
     fn worker(&self) -> &str {
