@@ -135,7 +135,7 @@ impl Invoker {
         let by_key = match &request.terms.idempotency_key {
             Some(key) => {
                 let (service, key) = (request.service.clone(), key.clone());
-                store.with_key(service, key).await?
+                store.find_by_idempotency_key(service, key).await?
             }
             None => None,
         };
@@ -163,7 +163,13 @@ impl Invoker {
     /// Whether there is room for so many more of a service.
     pub(super) fn check_room(&self, route: &Route, more: usize) -> Result<()> {
         let limit = route.options.pending_limit;
-        if self.0.store.pending(route.name()).saturating_add(more) > limit {
+        if self
+            .0
+            .store
+            .pending_count(route.name())
+            .saturating_add(more)
+            > limit
+        {
             let of = format!("of `{}`", route.name());
             return Err(too_many_pending(&of, limit));
         }
@@ -173,7 +179,7 @@ impl Invoker {
     /// Whether there is room for so many more, whatever their services.
     pub(super) fn check_room_in_all(&self, more: usize) -> Result<()> {
         let limit = self.0.limits.node_pending;
-        match self.0.store.pending_in_all().saturating_add(more) > limit {
+        match self.0.store.total_pending_count().saturating_add(more) > limit {
             true => Err(too_many_pending("in all", limit)),
             false => Ok(()),
         }

@@ -133,7 +133,11 @@ impl Invoker {
         if !invocation.recovered {
             return Ok(());
         }
-        let begun = self.0.store.begin(vec![invocation.request.cid]).await;
+        let begun = self
+            .0
+            .store
+            .record_attempts(vec![invocation.request.cid])
+            .await;
         begun.map_err(|error| {
             tracing::error!(cid = %invocation.request.cid, %error, "cannot begin an attempt");
             Ended::HandedBack

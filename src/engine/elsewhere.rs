@@ -81,7 +81,7 @@ impl Invoker {
         let message = match route.gate.pool() {
             None => format!("`{name}` is served by the node itself"),
             Some(pool) if pool.is_served() => format!("`{name}` is served: stop its workers first"),
-            Some(_) if self.0.store.pending(name) > 0 => {
+            Some(_) if self.0.store.pending_count(name) > 0 => {
                 format!("invocations of `{name}` are pending: cancel them first")
             }
             Some(_) => {

@@ -164,7 +164,7 @@ impl Invoker {
 
     async fn cancel_on(&self) -> Result<()> {
         let waiting = || Filter {
-            awaited: true,
+            include_waiting: true,
             ..Filter::default()
         };
         let (mut before, mut failed) = (None, Ok(()));

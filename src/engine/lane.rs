@@ -188,7 +188,7 @@ async fn take(invoker: &Invoker, service: &ServiceName) -> Result<Wait> {
     // Each time: where workers come and go it is another route.
     let route = &invoker.0.routes.find(service.as_str())?;
     let store = &invoker.0.store;
-    let pending = store.pending(route.name());
+    let pending = store.pending_count(route.name());
     if pending == 0 {
         return Ok(Wait::ForBell);
     }

@@ -42,7 +42,7 @@ impl Invoker {
         filter.states.retain(|state| !runs(state));
         if filter.states.len() < asked {
             filter.cids.extend(self.0.hub.running());
-            filter.awaited = true;
+            filter.include_waiting = true;
         }
         let page = self.0.store.list(filter, before, max).await?;
         let found = page

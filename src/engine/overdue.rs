@@ -36,7 +36,7 @@ impl Invoker {
     /// Ends some of what is overdue; answers how much.
     async fn end_overdue(&self) -> Result<usize> {
         let now = self.0.clock.now();
-        let overdue = self.0.store.overdue(now, BATCH).await?;
+        let overdue = self.0.store.expired(now, BATCH).await?;
         let end = async |invocation: Invocation| {
             let service = invocation.request.service.as_str();
             // Of a service that nobody knows any more: it waits until somebody does.

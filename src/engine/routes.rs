@@ -364,7 +364,7 @@ impl Engine {
         awaited_calls: &HashMap<ServiceName, usize, RandomState>,
     ) -> ServiceInfo {
         // What answers later runs for whoever looks at it, and has no slot.
-        let awaited = self.store.awaited(route.name());
+        let awaited = self.store.awaiting_completion_count(route.name());
         let calls = awaited_calls.get(route.name()).copied();
         let own = route.definition.service_options();
         let options = &route.options;
@@ -386,7 +386,10 @@ impl Engine {
             status: ServiceStatus {
                 running: route.gate.running() + awaited + calls.unwrap_or_default(),
                 queued: route.gate.queued(),
-                pending: self.store.pending(route.name()).saturating_sub(awaited),
+                pending: self
+                    .store
+                    .pending_count(route.name())
+                    .saturating_sub(awaited),
                 since: route.since,
             },
         }

@@ -122,7 +122,7 @@ impl Invoker {
         let kept_for = kept_for(route, decision.state);
         let mut record = self.record_idle(kept_for, invocation, decision, now);
         record.followed_by = followed_by;
-        record.unclaimed = (whose == Whose::Nobodys).then_some(invocation.attempts);
+        record.expected_attempts = (whose == Whose::Nobodys).then_some(invocation.attempts);
         self.conclude(invocation, &record).await
     }
 
@@ -279,7 +279,7 @@ impl Invoker {
             tombstone_until: purge_time.map(|time| later(time, tombstone)),
             followed_by: Vec::new(),
             completion: decision.completion,
-            unclaimed: None,
+            expected_attempts: None,
         }
     }
 }

@@ -73,17 +73,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// they are due or not, and whatever waits before them.
     ///
     /// [`Terms::expires_at`]: crate::model::invocation::Terms::over
-    fn overdue(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>>;
+    fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>>;
 
     /// Notes that attempts of recovered invocations are about to run. Durable when it resolves: where the node ends
     /// before a [`record`](Self::record) follows, they count as lost ([`Invocation::crash_count`]).
-    fn begin(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>>;
+    fn record_attempts(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>>;
 
     /// Records what became of an invocation: its new state and the events since the last record, together or not at
     /// all, and with them the invocations that follow from it. Durable when it resolves.
     ///
     /// The first terminal record wins, and a claim beats whoever has none, and so does an attempt since then
-    /// ([`Record::unclaimed`]): answers whether this one was taken. What follows and is known already, by its CID or
+    /// ([`Record::expected_attempts`]): answers whether this one was taken. What follows and is known already, by its CID or
     /// its key, is not accepted again.
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>>;
 
@@ -94,7 +94,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// The invocation that was accepted with an idempotency key, as long as it is kept: whatever its service, which may
     /// be another one.
-    fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>>;
+    fn find_by_idempotency_key(
+        &self,
+        service: ServiceName,
+        key: String,
+    ) -> BoxFuture<'_, Result<Option<Cid>>>;
 
     /// Up to `max` invocations that a filter lets through, those accepted last first. `before` is the
     /// [`Page::next`] of the page before.
@@ -105,13 +109,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>>;
 
     /// How many invocations of a service are pending. Kept, not counted; claimed ones are not pending.
-    fn pending(&self, service: &ServiceName) -> usize;
+    fn pending_count(&self, service: &ServiceName) -> usize;
 
     /// How many of them wait for an outcome from outside. Kept, not counted.
-    fn awaited(&self, service: &ServiceName) -> usize;
+    fn awaiting_completion_count(&self, service: &ServiceName) -> usize;
 
     /// How many invocations are pending in all. Kept, not counted.
-    fn pending_in_all(&self) -> usize;
+    fn total_pending_count(&self) -> usize;
 
     /// The services that have pending invocations: groups, which have none, do not count.
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>>;
@@ -126,13 +130,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
     /// Remembers what a worker declares of a service: when it was first seen stays as it was. Durable when it resolves.
-    fn announce(&self, announced: Announced) -> BoxFuture<'_, Result<()>>;
+    fn remember_declaration(&self, announced: StoredDeclaration) -> BoxFuture<'_, Result<()>>;
 
     /// All that was declared and not forgotten.
-    fn announced(&self) -> BoxFuture<'_, Result<Vec<Announced>>>;
+    fn declarations(&self) -> BoxFuture<'_, Result<Vec<StoredDeclaration>>>;
 
     /// Forgets what was declared of a service. Durable when it resolves.
-    fn forget(&self, service: ServiceName) -> BoxFuture<'_, Result<()>>;
+    fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>>;
 
     /// Whether what is written is safe.
     ///
@@ -165,7 +169,7 @@ pub struct Filter {
     /// Or, whatever their state, these.
     pub cids: Vec<Cid>,
     /// Or waiting for an outcome from outside, or, as a group, for its members.
-    pub awaited: bool,
+    pub include_waiting: bool,
     /// Accepted at or after this instant.
     pub accepted_after: Option<Timestamp>,
     /// Accepted before this instant.
@@ -241,7 +245,7 @@ pub struct Record {
     pub completion: Option<AsyncCompletion>,
     /// Of somebody who did not claim the invocation: how many attempts it had when that was decided. It is only taken
     /// where it is not claimed, and has not been attempted since.
-    pub unclaimed: Option<u32>,
+    pub expected_attempts: Option<u32>,
 }
 
 impl Record {
@@ -265,7 +269,7 @@ pub enum Stored {
 
 /// What a worker declared of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announced {
+pub struct StoredDeclaration {
     /// The service.
     pub service: ServiceName,
     /// Names the declaration.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::codec::convert::duration_to_proto;
 use crate::codec::proto::v1;
-use crate::engine::store::Announced;
+use crate::engine::store::StoredDeclaration;
 use crate::engine::{Invoker, WorkerService};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::ServiceName;
@@ -97,7 +97,7 @@ impl Workers {
             settling: Mutex::default(),
             stops: AtomicBool::new(false),
         }));
-        let mut announced = invoker.store().announced().await?;
+        let mut announced = invoker.store().declarations().await?;
         announced.sort_by_key(|announced| announced.last_time);
         let mut remembered = Vec::new();
         for announced in announced {
@@ -167,7 +167,11 @@ impl Workers {
         self.0.check(&declared)?;
         for declared in &declared {
             let announced = declared.announced(self.0.invoker.now());
-            self.0.invoker.store().announce(announced).await?;
+            self.0
+                .invoker
+                .store()
+                .remember_declaration(announced)
+                .await?;
         }
         let services = declared.iter().map(|one| one.definition.name().clone());
         let session = Session::new(introduced, services.collect(), self.0.invoker.clone());
@@ -294,7 +298,11 @@ impl Workers {
             self.0.table().services.remove(&name);
             name
         };
-        self.0.invoker.store().forget(name.clone()).await?;
+        self.0
+            .invoker
+            .store()
+            .forget_declarations(name.clone())
+            .await?;
         // A worker that came since has announced it before it was forgotten.
         let again = self
             .0
@@ -304,7 +312,11 @@ impl Workers {
             .map(|known| known.declared.clone());
         for declared in again.into_iter().flatten() {
             let announced = declared.announced(self.0.invoker.now());
-            self.0.invoker.store().announce(announced).await?;
+            self.0
+                .invoker
+                .store()
+                .remember_declaration(announced)
+                .await?;
         }
         Ok(())
     }
@@ -549,7 +561,7 @@ impl Declared {
         })
     }
 
-    fn read(announced: &Announced) -> Result<Self> {
+    fn read(announced: &StoredDeclaration) -> Result<Self> {
         let declaration = v1::ServiceDeclaration::decode(&*announced.declaration);
         let declaration = declaration.map_err(|error| {
             let message = "the store holds a declaration that cannot be read";
@@ -558,9 +570,9 @@ impl Declared {
         Self::new(declaration, announced.first_time)
     }
 
-    fn announced(&self, now: Timestamp) -> Announced {
+    fn announced(&self, now: Timestamp) -> StoredDeclaration {
         let declaration = wire::declaration_to_proto(&self.definition);
-        Announced {
+        StoredDeclaration {
             service: self.definition.name().clone(),
             hash: self.hash.clone(),
             first_time: now,

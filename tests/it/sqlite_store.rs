@@ -28,7 +28,7 @@ async fn what_was_answered_is_there_after_opening_again() {
     };
     let store = SqliteStore::open(folder.path()).unwrap();
     assert_eq!(store.generation(), generation + 1);
-    assert_eq!(store.pending(&service("a")), 2);
+    assert_eq!(store.pending_count(&service("a")), 2);
     assert_eq!(store.services_with_pending().await.unwrap(), [service("a")]);
     let now = at(5);
     assert_eq!(claimed(&store, "a", now, 10).await, [begun, pending]);
@@ -59,7 +59,7 @@ async fn a_node_that_ends_in_the_middle_is_remembered() {
     drop(store);
     let store = SqliteStore::open(copy.path()).unwrap();
     assert_eq!(claim(&store).await, (0, true));
-    store.begin(vec![cid]).await.unwrap();
+    store.record_attempts(vec![cid]).await.unwrap();
     let again = Folder::new("store");
     unclean_copy(&copy, &again);
     let store = SqliteStore::open(again.path()).unwrap();
@@ -124,7 +124,11 @@ async fn both_stores_hand_out_the_same() {
             }
         }
         for name in ["a", "b"].map(service) {
-            assert_eq!(memory.pending(&name), disk.pending(&name), "step {step}");
+            assert_eq!(
+                memory.pending_count(&name),
+                disk.pending_count(&name),
+                "step {step}"
+            );
         }
     }
 }
@@ -269,7 +273,7 @@ async fn what_cannot_be_read_is_passed_over() {
     let list = store.list(Filter::default(), None, 10).await.unwrap();
     let listed = list.invocations.iter().map(|found| found.request.cid);
     assert_eq!(listed.collect::<Vec<_>>(), [cids[2], cids[1]]);
-    let overdue = store.overdue(at(5), 10).await.unwrap();
+    let overdue = store.expired(at(5), 10).await.unwrap();
     assert_eq!(overdue.len(), 2);
     assert_eq!(claimed(&store, "a", NOW, 1).await, [cids[1]]);
     assert!(store.record(succeeded(cids[1])).await.unwrap());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cidery::codec::struct_pb::{encode_dict, encode_value};
-use cidery::engine::store::{Acceptance, Announced, Record, Store as _};
+use cidery::engine::store::{Acceptance, Record, Store as _, StoredDeclaration};
 use cidery::model::error::Violation;
 use cidery::model::invocation::{
     AsyncCompletion, EventKind, Group, Grouping, InReplyTo, Invocation, Member, Progress,
@@ -231,7 +231,7 @@ async fn write(store: &SqliteStore) {
             tombstone_until: all.purge_time,
             followed_by: Vec::new(),
             completion: None,
-            unclaimed: None,
+            expected_attempts: None,
         };
         assert!(store.record(record).await.unwrap());
     }
@@ -246,8 +246,8 @@ async fn assert_whole(store: &SqliteStore) {
         let found = found(store, all.request.cid).await;
         assert_eq!(told(&found), told(&all));
     }
-    assert_eq!(store.pending(&service("customer.get")), 1);
-    let key = store.with_key(service("customer.get"), "order-1".to_owned());
+    assert_eq!(store.pending_count(&service("customer.get")), 1);
+    let key = store.find_by_idempotency_key(service("customer.get"), "order-1".to_owned());
     let first = &something_of_everything()[0];
     assert_eq!(key.await.unwrap(), Some(first.request.cid));
     assert_eq!(
@@ -264,8 +264,8 @@ async fn whatever_is_written_is_read_as_it_was() {
 }
 
 /// What is in the fixture of format 2 beside that.
-fn declared() -> Announced {
-    Announced {
+fn declared() -> StoredDeclaration {
+    StoredDeclaration {
         service: service("order.place"),
         hash: "0011223344556677".to_owned(),
         first_time: at(1),
@@ -368,11 +368,14 @@ async fn stores_of_each_format_open() {
         assert_eq!(store.generation(), 2);
         assert_whole(&store).await;
         if !kept.ends_with("store_v1/cidery.db") {
-            assert_eq!(store.announced().await.unwrap(), [declared()]);
+            assert_eq!(store.declarations().await.unwrap(), [declared()]);
         }
         if kept.ends_with("store_v3/cidery.db") || kept.ends_with("store_v4/cidery.db") {
             assert_eq!(found(&store, cid(99)).await.completion, Some(awaited()));
-            assert_eq!(store.awaited(&service("order.approve")), 1);
+            assert_eq!(
+                store.awaiting_completion_count(&service("order.approve")),
+                1
+            );
         }
         if kept.ends_with("store_v4/cidery.db") {
             assert_group(&store).await;

@@ -272,7 +272,7 @@ impl InvocationApi {
         let service = ServiceName::parse(&message.service)?;
         let key = message.idempotency_key.clone();
         let store = self.invoker.store();
-        let found = store.with_key(service.clone(), key).await?;
+        let found = store.find_by_idempotency_key(service.clone(), key).await?;
         let found = match found {
             Some(cid) => match store.get(cid).await? {
                 Stored::Found(found) if found.request.service == service => Some(cid),

@@ -13,10 +13,10 @@ pub(super) fn passes(invocation: &Invocation, filter: &Filter) -> bool {
         filter.services.is_empty(),
         filter.services.contains(&request.service),
     ) && among(
-        filter.states.is_empty() && filter.cids.is_empty() && !filter.awaited,
+        filter.states.is_empty() && filter.cids.is_empty() && !filter.include_waiting,
         filter.states.contains(&invocation.state)
             || filter.cids.contains(&request.cid)
-            || (filter.awaited
+            || (filter.include_waiting
                 && (invocation.waits_for_completion() || invocation.waits_for_members())),
     ) && filter
         .accepted_after

@@ -16,7 +16,7 @@ use self::filter::passes;
 use self::keys::{Key, key_of, over_of, queue_of};
 use self::weight::weight;
 use crate::engine::store::{
-    Acceptance, Announced, Claim, Filter, Page, Record, Store, Stored, Tombstone,
+    Acceptance, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration, Tombstone,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -67,7 +67,7 @@ struct Kept {
     /// Members that have ended and are kept until their groups have, with how long a tombstone then stays.
     held: HashMap<Cid, Timestamp, RandomState>,
     /// What workers declared, by service and hash.
-    announced: HashMap<Key, Announced, RandomState>,
+    announced: HashMap<Key, StoredDeclaration, RandomState>,
     pending: usize,
     /// How many of what is pending wait for an outcome from outside, by service.
     awaited: HashMap<ServiceName, usize, RandomState>,
@@ -281,7 +281,7 @@ impl Kept {
         let is_claimed = self.claimed.contains_key(&record.cid);
         let attempts = invocation.attempts;
         if record
-            .unclaimed
+            .expected_attempts
             .is_some_and(|read| is_claimed || read != attempts)
         {
             return false;
@@ -481,7 +481,7 @@ impl Store for MemoryStore {
     }
 
     /// Nothing is ever recovered.
-    fn begin(&self, _: Vec<Cid>) -> BoxFuture<'_, Result<()>> {
+    fn record_attempts(&self, _: Vec<Cid>) -> BoxFuture<'_, Result<()>> {
         ready(Ok(()))
     }
 
@@ -507,11 +507,15 @@ impl Store for MemoryStore {
         ready(Ok(true))
     }
 
-    fn with_key(&self, _: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>> {
+    fn find_by_idempotency_key(
+        &self,
+        _: ServiceName,
+        key: String,
+    ) -> BoxFuture<'_, Result<Option<Cid>>> {
         ready(Ok(self.kept().keys.get(&key).copied()))
     }
 
-    fn overdue(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
+    fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
         let kept = self.kept();
         let over = kept.over.iter().take_while(|(over, _)| *over <= now);
         let free = over.filter(|(_, cid)| !kept.claimed.contains_key(cid));
@@ -527,17 +531,17 @@ impl Store for MemoryStore {
         ready(Ok(self.kept().get(cid)))
     }
 
-    fn pending(&self, service: &ServiceName) -> usize {
+    fn pending_count(&self, service: &ServiceName) -> usize {
         let kept = self.kept();
         kept.pending_of.get(service).copied().unwrap_or_default()
     }
 
-    fn awaited(&self, service: &ServiceName) -> usize {
+    fn awaiting_completion_count(&self, service: &ServiceName) -> usize {
         let kept = self.kept();
         kept.awaited.get(service).copied().unwrap_or_default()
     }
 
-    fn pending_in_all(&self) -> usize {
+    fn total_pending_count(&self) -> usize {
         self.kept().pending
     }
 
@@ -556,12 +560,12 @@ impl Store for MemoryStore {
         ready(Ok(self.kept().remove(cid)))
     }
 
-    fn announce(&self, announced: Announced) -> BoxFuture<'_, Result<()>> {
+    fn remember_declaration(&self, announced: StoredDeclaration) -> BoxFuture<'_, Result<()>> {
         let mut kept = self.kept();
         let key = (announced.service.clone(), announced.hash.clone());
         let known = kept.announced.get(&key).map(|known| known.first_time);
         let first_time = known.unwrap_or(announced.first_time);
-        let announced = Announced {
+        let announced = StoredDeclaration {
             first_time,
             ..announced
         };
@@ -569,11 +573,11 @@ impl Store for MemoryStore {
         ready(Ok(()))
     }
 
-    fn announced(&self) -> BoxFuture<'_, Result<Vec<Announced>>> {
+    fn declarations(&self) -> BoxFuture<'_, Result<Vec<StoredDeclaration>>> {
         ready(Ok(self.kept().announced.values().cloned().collect()))
     }
 
-    fn forget(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
+    fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
         let mut kept = self.kept();
         kept.announced.retain(|(name, _), _| *name != service);
         ready(Ok(()))

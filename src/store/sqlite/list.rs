@@ -88,7 +88,7 @@ fn select(
         format!("SELECT id FROM invocation WHERE {cids}")
     });
     let awaited = filter
-        .awaited
+        .include_waiting
         .then(|| "SELECT id FROM invocation WHERE awaited = 1".to_owned());
     let ids: Vec<_> = named.into_iter().chain(awaited).collect();
     let these = match ids.is_empty() {
@@ -154,7 +154,7 @@ fn times(filter: &Filter) -> impl Iterator<Item = (&'static str, Timestamp)> {
 /// What a filter lets through is only found in a small part of the store, where that is so: a condition that adds
 /// nothing but says so.
 fn among_these(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<&'static str>> {
-    if filter.states.is_empty() || !filter.cids.is_empty() || filter.awaited {
+    if filter.states.is_empty() || !filter.cids.is_empty() || filter.include_waiting {
         return Ok(None);
     }
     let all = |is: fn(&State) -> bool| filter.states.iter().all(is);
@@ -219,7 +219,7 @@ mod tests {
         );
         let running = Filter {
             cids: vec![Cid::new()],
-            awaited: true,
+            include_waiting: true,
             ..Filter::default()
         };
         let running = plan(&running, 0);

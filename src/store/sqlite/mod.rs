@@ -41,7 +41,9 @@ use self::reader::Due;
 use self::rows::{Change, New, NewGroup};
 use self::threads::{Query, ask, busy, checkpoint, closed, read, spawn};
 use self::writer::{Job, Writer};
-use crate::engine::store::{Acceptance, Announced, Claim, Filter, Page, Record, Store, Stored};
+use crate::engine::store::{
+    Acceptance, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
@@ -373,15 +375,15 @@ impl Store for SqliteStore {
         })
     }
 
-    fn begin(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>> {
+    fn record_attempts(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.write(|answer| Job::Begin(cids, answer)))
     }
 
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
-            let (cid, unclaimed) = (record.cid, record.unclaimed);
+            let (cid, expected_attempts) = (record.cid, record.expected_attempts);
             let change = Change::of(record)?;
-            let _ending = match unclaimed.map(|_| Ending::begin(&self.shared, cid)) {
+            let _ending = match expected_attempts.map(|_| Ending::begin(&self.shared, cid)) {
                 Some(None) => return Ok(false),
                 ending => ending.flatten(),
             };
@@ -393,11 +395,15 @@ impl Store for SqliteStore {
         Box::pin(self.write(move |answer| Job::Cancel(cid, answer)))
     }
 
-    fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>> {
+    fn find_by_idempotency_key(
+        &self,
+        service: ServiceName,
+        key: String,
+    ) -> BoxFuture<'_, Result<Option<Cid>>> {
         Box::pin(self.query(move |connection| reader::with_key(connection, &service, &key)))
     }
 
-    fn overdue(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
+    fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
         let now = disk::nanos(now);
         Box::pin(async move {
             let claimed = self.shared.counts().service_of.len();
@@ -436,7 +442,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn pending(&self, service: &ServiceName) -> usize {
+    fn pending_count(&self, service: &ServiceName) -> usize {
         self.shared
             .counts()
             .pending
@@ -445,12 +451,12 @@ impl Store for SqliteStore {
             .unwrap_or_default()
     }
 
-    fn awaited(&self, service: &ServiceName) -> usize {
+    fn awaiting_completion_count(&self, service: &ServiceName) -> usize {
         let counts = self.shared.counts();
         counts.awaited.get(service).copied().unwrap_or_default()
     }
 
-    fn pending_in_all(&self) -> usize {
+    fn total_pending_count(&self) -> usize {
         self.shared.counts().in_all
     }
 
@@ -471,15 +477,15 @@ impl Store for SqliteStore {
         Box::pin(self.write(move |answer| Job::Remove(cid, answer)))
     }
 
-    fn announce(&self, announced: Announced) -> BoxFuture<'_, Result<()>> {
+    fn remember_declaration(&self, announced: StoredDeclaration) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.write(move |answer| Job::Announce(announced, answer)))
     }
 
-    fn announced(&self) -> BoxFuture<'_, Result<Vec<Announced>>> {
+    fn declarations(&self) -> BoxFuture<'_, Result<Vec<StoredDeclaration>>> {
         Box::pin(self.query(reader::announced))
     }
 
-    fn forget(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
+    fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.write(move |answer| Job::Forget(service, answer)))
     }
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::disk;
 use super::failed;
 use super::work::state_of;
-use crate::engine::store::{Announced, Stored, Tombstone};
+use crate::engine::store::{Stored, StoredDeclaration, Tombstone};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{AsyncCompletion, Event, Invocation};
@@ -267,7 +267,7 @@ pub(super) fn named(rows: Vec<(Found, String)>) -> Result<Vec<(Found, ServiceNam
 }
 
 /// What workers declared.
-pub(super) fn announced(connection: &Connection) -> Result<Vec<Announced>> {
+pub(super) fn announced(connection: &Connection) -> Result<Vec<StoredDeclaration>> {
     let read = || {
         let select = "SELECT service, hash, first_time, last_time, declaration FROM announced";
         let mut select = connection.prepare_cached(select)?;
@@ -286,7 +286,7 @@ pub(super) fn announced(connection: &Connection) -> Result<Vec<Announced>> {
     let parsed = rows
         .into_iter()
         .map(|(name, hash, first, last, declaration)| {
-            Ok(Announced {
+            Ok(StoredDeclaration {
                 service: ServiceName::parse(&name)?,
                 hash,
                 first_time: disk::timestamp(first),

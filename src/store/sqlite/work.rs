@@ -275,7 +275,7 @@ impl Work<'_> {
              open_members IS NOT NULL, awaited FROM invocation JOIN service ON service.id = service
              WHERE cid = ?1 AND state < 2 AND attempts = coalesce(?2, attempts)";
         let mut select = self.transaction.prepare_cached(select)?;
-        let known = params![record.cid.as_bytes(), record.unclaimed];
+        let known = params![record.cid.as_bytes(), record.expected_attempts];
         let open = select.query_row(known, |row| {
             Ok(Open {
                 id: row.get(0)?,

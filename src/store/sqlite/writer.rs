@@ -16,7 +16,7 @@ use super::queue::{Queue, Taken};
 use super::rows::{Change, New, NewGroup};
 use super::work::Work;
 use super::{Counts, QUEUE, Shared, failed, is_broken};
-use crate::engine::store::{Acceptance, Announced};
+use crate::engine::store::{Acceptance, StoredDeclaration};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::State;
@@ -44,7 +44,7 @@ pub(super) enum Job {
     Cancel(Cid, Answer<bool>),
     Purge(i64, usize, Answer<usize>),
     Remove(Cid, Answer<bool>),
-    Announce(Announced, Answer<()>),
+    Announce(StoredDeclaration, Answer<()>),
     Forget(ServiceName, Answer<()>),
     /// Writes that all is in order, and ends.
     Close(Answer<()>),

@@ -40,7 +40,10 @@ pub(super) async fn a_group_is_stored_with_all_of_its_members(store: &dyn Store)
     assert_eq!(second.request.member().unwrap().group, cid);
     assert_eq!(second.request.member().unwrap().position, 1);
     assert_eq!(
-        (store.pending(&service("a")), store.pending(&service("b"))),
+        (
+            store.pending_count(&service("a")),
+            store.pending_count(&service("b"))
+        ),
         (2, 1)
     );
     let of_group = Filter {
@@ -50,7 +53,7 @@ pub(super) async fn a_group_is_stored_with_all_of_its_members(store: &dyn Store)
     let page = store.list(of_group, None, 10).await.unwrap();
     assert_eq!(page.invocations.len(), 3);
     let running = Filter {
-        awaited: true,
+        include_waiting: true,
         ..Filter::default()
     };
     let page = store.list(running, None, 10).await.unwrap();
@@ -97,7 +100,7 @@ pub(super) async fn a_group_that_is_known_is_answered_and_nothing_stored(store: 
         };
         assert_eq!(known.cid, cid);
     }
-    assert_eq!(store.pending(&service("a")), 1);
+    assert_eq!(store.pending_count(&service("a")), 1);
 }
 
 pub(super) async fn nothing_of_a_group_is_stored_where_a_member_is_known(store: &dyn Store) {
@@ -114,12 +117,15 @@ pub(super) async fn nothing_of_a_group_is_stored_where_a_member_is_known(store: 
     let unknown = store.get(members[0].request.cid).await.unwrap();
     assert!(matches!(unknown, Stored::Unknown));
     assert_eq!(
-        (store.pending(&service("a")), store.pending_in_all()),
+        (
+            store.pending_count(&service("a")),
+            store.total_pending_count()
+        ),
         (1, 1)
     );
     // And what has nothing to do with it goes on.
     stored(store, 2).await;
-    assert_eq!(store.pending(&service("b")), 1);
+    assert_eq!(store.pending_count(&service("b")), 1);
 }
 
 pub(super) async fn members_are_kept_until_their_group_has_ended_and_as_long_as_it(

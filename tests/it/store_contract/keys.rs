@@ -1,7 +1,7 @@
 //! Sentences about keys: those that accept once, those that run alone, and the names of services.
 
 use cidery::dict;
-use cidery::engine::store::{Acceptance, Announced, Filter, Record, Store, Stored};
+use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored, StoredDeclaration};
 use cidery::model::invocation::{AsyncCompletion, State};
 use cidery::model::token::Token;
 
@@ -27,9 +27,16 @@ pub(super) async fn a_key_is_accepted_once_as_long_as_it_is_kept(store: &dyn Sto
         panic!("stored for another service");
     };
     assert_eq!(elsewhere.cid, cid);
-    let find = async || store.with_key(service("a"), "k".to_owned()).await.unwrap();
+    let find = async || {
+        store
+            .find_by_idempotency_key(service("a"), "k".to_owned())
+            .await
+            .unwrap()
+    };
     assert_eq!(find().await, Some(cid));
-    let other = store.with_key(service("b"), "k".to_owned()).await;
+    let other = store
+        .find_by_idempotency_key(service("b"), "k".to_owned())
+        .await;
     assert_eq!(other.unwrap(), Some(cid), "whatever its service");
     claimed(store, "a", NOW, 1).await;
     assert!(store.record(succeeded(cid)).await.unwrap());
@@ -111,29 +118,41 @@ pub(super) async fn a_pending_one_says_whether_another_with_its_key_comes_first(
 }
 
 pub(super) async fn what_was_announced_is_remembered_until_it_is_forgotten(store: &dyn Store) {
-    let announced = |name: &str, hash: &str, time| Announced {
+    let announced = |name: &str, hash: &str, time| StoredDeclaration {
         service: service(name),
         hash: hash.to_owned(),
         first_time: at(time),
         last_time: at(time),
         declaration: hash.as_bytes().to_vec(),
     };
-    store.announce(announced("a", "x", 1)).await.unwrap();
-    store.announce(announced("a", "y", 2)).await.unwrap();
-    store.announce(announced("b", "x", 3)).await.unwrap();
-    store.announce(announced("a", "x", 4)).await.unwrap();
+    store
+        .remember_declaration(announced("a", "x", 1))
+        .await
+        .unwrap();
+    store
+        .remember_declaration(announced("a", "y", 2))
+        .await
+        .unwrap();
+    store
+        .remember_declaration(announced("b", "x", 3))
+        .await
+        .unwrap();
+    store
+        .remember_declaration(announced("a", "x", 4))
+        .await
+        .unwrap();
     let all = async || {
-        let mut all = store.announced().await.unwrap();
+        let mut all = store.declarations().await.unwrap();
         all.sort_by_key(|announced| announced.last_time);
         all
     };
-    let again = Announced {
+    let again = StoredDeclaration {
         first_time: at(1),
         ..announced("a", "x", 4)
     };
     let b = announced("b", "x", 3);
     assert_eq!(all().await, [announced("a", "y", 2), b.clone(), again]);
-    store.forget(service("a")).await.unwrap();
+    store.forget_declarations(service("a")).await.unwrap();
     assert_eq!(all().await, [b]);
 }
 
@@ -158,7 +177,10 @@ pub(super) async fn a_concurrency_key_is_busy_while_an_outcome_is_awaited(store:
     assert!(store.record(awaits(later)).await.unwrap());
     let counts = || {
         let service = service("a");
-        (store.pending(&service), store.awaited(&service))
+        (
+            store.pending_count(&service),
+            store.awaiting_completion_count(&service),
+        )
     };
     assert_eq!(counts(), (1, 1));
     let second = keyed(1);
@@ -168,7 +190,7 @@ pub(super) async fn a_concurrency_key_is_busy_while_an_outcome_is_awaited(store:
     assert!(!found(store, cid).await.key_busy);
     assert!(found(store, cid).await.waits_for_completion());
     let awaited = Filter {
-        awaited: true,
+        include_waiting: true,
         ..Filter::default()
     };
     let listed = store.list(awaited, None, 9).await.unwrap().invocations;

@@ -55,7 +55,7 @@ async fn a_cid_that_is_known_answers_with_the_first_request(store: &dyn Store) {
         panic!("stored twice");
     };
     assert_eq!(known.service, first.request.service);
-    assert_eq!(store.pending(&service("b")), 0);
+    assert_eq!(store.pending_count(&service("b")), 0);
 }
 
 async fn due_ones_are_claimed_longest_due_first(store: &dyn Store) {
@@ -133,17 +133,23 @@ async fn pending_ones_are_counted_by_service(store: &dyn Store) {
     accepted(store, "a", at(100)).await;
     accepted(store, "b", NOW).await;
     assert_eq!(
-        (store.pending(&service("a")), store.pending(&service("b"))),
+        (
+            store.pending_count(&service("a")),
+            store.pending_count(&service("b"))
+        ),
         (2, 1)
     );
     assert_eq!(
-        (store.pending(&service("c")), store.pending_in_all()),
+        (
+            store.pending_count(&service("c")),
+            store.total_pending_count()
+        ),
         (0, 3)
     );
     claimed(store, "a", NOW, 1).await;
-    assert_eq!(store.pending(&service("a")), 1);
+    assert_eq!(store.pending_count(&service("a")), 1);
     claimed(store, "b", NOW, 1).await;
-    assert_eq!(store.pending_in_all(), 1);
+    assert_eq!(store.total_pending_count(), 1);
     assert_eq!(store.services_with_pending().await.unwrap(), [service("a")]);
     claimed(store, "a", at(100), 1).await;
     assert_eq!(store.services_with_pending().await.unwrap(), []);
@@ -246,7 +252,7 @@ async fn room_is_kept_for_outcomes(store: &dyn Store) {
 async fn whoever_began_and_did_not_record_is_not_recorded(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
     claimed(store, "a", NOW, 1).await;
-    store.begin(vec![cid, Cid::new()]).await.unwrap();
+    store.record_attempts(vec![cid, Cid::new()]).await.unwrap();
     assert_eq!(found(store, cid).await.state, State::ACCEPTED);
     assert!(store.record(succeeded(cid)).await.unwrap());
     store.health().unwrap();
@@ -270,7 +276,7 @@ async fn what_is_over_is_found_unless_it_is_claimed(store: &dyn Store) {
         store.accept(one).await.unwrap();
     }
     let overdue = async |now, max| {
-        let found = store.overdue(at(now), max).await.unwrap();
+        let found = store.expired(at(now), max).await.unwrap();
         found.iter().map(|one| one.request.cid).collect::<Vec<_>>()
     };
     assert_eq!(overdue(0, 9).await, []);
@@ -293,7 +299,7 @@ async fn what_is_over_is_found_unless_it_is_claimed(store: &dyn Store) {
 async fn a_claim_beats_whoever_has_none(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
     let from_outside = |attempts| Record {
-        unclaimed: Some(attempts),
+        expected_attempts: Some(attempts),
         ..record(cid, State::Pending { started: false }, started())
     };
     assert!(store.record(from_outside(0)).await.unwrap());
@@ -324,7 +330,7 @@ async fn what_follows_and_is_known_is_not_accepted_again(store: &dyn Store) {
         ..succeeded(cid)
     };
     assert!(store.record(record).await.unwrap());
-    assert_eq!(store.pending_in_all(), 0);
+    assert_eq!(store.total_pending_count(), 0);
     assert_eq!(found(store, known).await.state, State::Succeeded);
     assert_eq!(claimed(store, "b", NOW, 9).await, []);
 }
@@ -398,7 +404,7 @@ async fn a_wish_to_cancel_is_kept_until_it_has_ended(store: &dyn Store) {
     assert!(!found(store, cid).await.cancel_requested);
     assert!(store.request_cancel(cid).await.unwrap());
     assert!(found(store, cid).await.cancel_requested);
-    assert!(store.overdue(NOW, 9).await.unwrap().is_empty());
+    assert!(store.expired(NOW, 9).await.unwrap().is_empty());
     // Whatever is recorded of it: it is over.
     let pending = Record {
         due: at(100),
@@ -406,7 +412,7 @@ async fn a_wish_to_cancel_is_kept_until_it_has_ended(store: &dyn Store) {
         ..record(cid, State::Pending { started: true }, started())
     };
     assert!(store.record(pending).await.unwrap());
-    let overdue = store.overdue(NOW, 9).await.unwrap();
+    let overdue = store.expired(NOW, 9).await.unwrap();
     assert_eq!(overdue.len(), 1);
     assert!(overdue[0].cancel_requested);
     assert!(store.record(succeeded(cid)).await.unwrap());

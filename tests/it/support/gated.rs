@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use cidery::engine::store::{Acceptance, Announced, Claim, Filter, Page, Record, Store, Stored};
+use cidery::engine::store::{
+    Acceptance, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+};
 use cidery::model::invocation::Invocation;
 use cidery::service::BoxFuture;
 use cidery::store::MemoryStore;
@@ -157,36 +159,40 @@ impl Store for GatedStore {
         self.inner.request_cancel(cid)
     }
 
-    fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>> {
-        self.inner.with_key(service, key)
+    fn find_by_idempotency_key(
+        &self,
+        service: ServiceName,
+        key: String,
+    ) -> BoxFuture<'_, Result<Option<Cid>>> {
+        self.inner.find_by_idempotency_key(service, key)
     }
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
         self.inner.list(filter, before, max)
     }
 
-    fn begin(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>> {
-        self.inner.begin(cids)
+    fn record_attempts(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>> {
+        self.inner.record_attempts(cids)
     }
 
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
         self.inner.remove(cid)
     }
 
-    fn overdue(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
-        self.inner.overdue(now, max)
+    fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
+        self.inner.expired(now, max)
     }
 
-    fn announce(&self, announced: Announced) -> BoxFuture<'_, Result<()>> {
-        self.inner.announce(announced)
+    fn remember_declaration(&self, announced: StoredDeclaration) -> BoxFuture<'_, Result<()>> {
+        self.inner.remember_declaration(announced)
     }
 
-    fn announced(&self) -> BoxFuture<'_, Result<Vec<Announced>>> {
-        self.inner.announced()
+    fn declarations(&self) -> BoxFuture<'_, Result<Vec<StoredDeclaration>>> {
+        self.inner.declarations()
     }
 
-    fn forget(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
-        self.inner.forget(service)
+    fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
+        self.inner.forget_declarations(service)
     }
 
     fn health(&self) -> Result<()> {
@@ -202,16 +208,16 @@ impl Store for GatedStore {
         })
     }
 
-    fn pending(&self, service: &ServiceName) -> usize {
-        self.inner.pending(service)
+    fn pending_count(&self, service: &ServiceName) -> usize {
+        self.inner.pending_count(service)
     }
 
-    fn awaited(&self, service: &ServiceName) -> usize {
-        self.inner.awaited(service)
+    fn awaiting_completion_count(&self, service: &ServiceName) -> usize {
+        self.inner.awaiting_completion_count(service)
     }
 
-    fn pending_in_all(&self) -> usize {
-        self.inner.pending_in_all()
+    fn total_pending_count(&self) -> usize {
+        self.inner.total_pending_count()
     }
 
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {

@@ -73,7 +73,7 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         tombstone_until: ended.then_some(at(20)),
         followed_by: Vec::new(),
         completion: None,
-        unclaimed: None,
+        expected_attempts: None,
     }
 }
 
