@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::rows::NewGroup;
 use super::work::{Work, full};
-use super::{disk, failed};
+use super::{blob, failed};
 use crate::engine::store::Acceptance;
 use crate::model::error::Result;
 use crate::model::id::Cid;
@@ -99,6 +99,6 @@ pub(super) fn members(connection: &Connection, group: Cid) -> Result<Vec<(u32, C
     let rows = read().map_err(|error: rusqlite::Error| failed(&error))?;
     let decoded = rows
         .into_iter()
-        .map(|(position, cid)| Ok((position, disk::cid(&cid)?)));
+        .map(|(position, cid)| Ok((position, blob::cid(&cid)?)));
     decoded.collect()
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
-use super::disk;
+use super::blob;
 use super::failed;
 use super::reader::{COLUMNS, Found, NEXT_COLUMN, named, readable};
 use super::work::state_number;
@@ -127,7 +127,7 @@ fn select(
     }
     for (condition, time) in times(filter) {
         conditions.push(condition.to_owned());
-        values.push(SqlValue::Integer(disk::nanos(time)));
+        values.push(SqlValue::Integer(blob::nanos(time)));
     }
     conditions.extend(among_these(connection, filter)?.map(str::to_owned));
     let condition = conditions.join(" AND ");

@@ -10,8 +10,8 @@
 //! One thread writes and commits what it finds waiting together: the sync that makes one caller's invocation durable
 //! makes all of them so. `schema.sql` says what is kept, `docs/store.md` what is promised.
 
+mod blob;
 mod counts;
-mod disk;
 mod groups;
 mod list;
 mod migrate;
@@ -344,7 +344,7 @@ impl Store for SqliteStore {
             }
             let _order = self.order.lock().await;
             let _claiming = Claiming::begin(&self.shared);
-            let now = disk::nanos(now);
+            let now = blob::nanos(now);
             let Due {
                 mut invocations,
                 next,
@@ -367,7 +367,7 @@ impl Store for SqliteStore {
             counts.take(service, invocations.len());
             let next_due = next
                 .filter(|_| invocations.len() < max)
-                .map(disk::timestamp);
+                .map(blob::timestamp);
             Ok(Claim {
                 invocations,
                 next_due,
@@ -404,7 +404,7 @@ impl Store for SqliteStore {
     }
 
     fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
-        let now = disk::nanos(now);
+        let now = blob::nanos(now);
         Box::pin(async move {
             let claimed = self.shared.counts().service_of.len();
             let read = move |connection: &Connection| {
@@ -469,7 +469,7 @@ impl Store for SqliteStore {
     }
 
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {
-        let now = disk::nanos(now);
+        let now = blob::nanos(now);
         Box::pin(self.write(move |answer| Job::Purge(now, max, answer)))
     }
 

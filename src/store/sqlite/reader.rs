@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::disk;
+use super::blob;
 use super::failed;
 use super::work::state_of;
 use crate::engine::store::{Stored, StoredDeclaration, Tombstone};
@@ -80,18 +80,18 @@ impl Found {
         service: &ServiceName,
         recovering: Option<u32>,
     ) -> Result<Invocation> {
-        let cid = disk::cid(&self.cid)?;
-        let request = disk::decode_request(cid, service.clone(), &self.request)?;
+        let cid = blob::cid(&self.cid)?;
+        let request = blob::decode_request(cid, service.clone(), &self.request)?;
         let sequence = u64::try_from(self.sequence).unwrap_or_default();
         let accepted = Event::accepted(&request, sequence);
         let mut events = vec![Arc::new(accepted)];
-        events.extend(disk::decode_events(
+        events.extend(blob::decode_events(
             self.events.as_deref().unwrap_or_default(),
         )?);
         let progress = self
             .progress
             .as_deref()
-            .map(disk::decode_progress)
+            .map(blob::decode_progress)
             .transpose()?;
         let state = state_of(self.state);
         Ok(Invocation {
@@ -99,15 +99,15 @@ impl Found {
             state,
             key_busy: !self.leads && !state.is_terminal(),
             attempts: self.attempts,
-            due: disk::timestamp(self.due),
-            first_attempt_time: self.first_attempt_time.map(disk::timestamp),
-            end_time: self.end_time.map(disk::timestamp),
-            purge_time: self.purge_time.map(disk::timestamp),
+            due: blob::timestamp(self.due),
+            first_attempt_time: self.first_attempt_time.map(blob::timestamp),
+            end_time: self.end_time.map(blob::timestamp),
+            purge_time: self.purge_time.map(blob::timestamp),
             progress: progress.map(Arc::new),
             last_failure: self
                 .last_failure
                 .as_deref()
-                .map(disk::decode_failure)
+                .map(blob::decode_failure)
                 .transpose()?,
             events,
             crash_count: self.crash_count,
@@ -130,7 +130,7 @@ pub(super) fn readable(
 ) -> (Vec<Invocation>, Vec<Cid>) {
     let (mut read, mut damaged) = (Vec::new(), Vec::new());
     for (row, service) in rows {
-        let cid = disk::cid(&row.cid);
+        let cid = blob::cid(&row.cid);
         match row.decode(&service, recovering) {
             Ok(invocation) => read.push(invocation),
             Err(error) => {
@@ -175,7 +175,7 @@ pub(super) fn tombstone(connection: &Connection, cid: Cid) -> rusqlite::Result<O
     let tombstone = select.query_row([cid.as_bytes()], |row| {
         Ok(Tombstone {
             state: state_of(row.get(0)?),
-            end_time: disk::timestamp(row.get(1)?),
+            end_time: blob::timestamp(row.get(1)?),
         })
     });
     tombstone.optional()
@@ -215,7 +215,7 @@ pub(super) fn due(
             && ids.len() < max
         {
             let (cid, key): (Vec<u8>, Option<String>) = (row.get(1)?, row.get(2)?);
-            let is_claimed = disk::cid(&cid).is_ok_and(|cid| claimed.contains_key(&cid));
+            let is_claimed = blob::cid(&cid).is_ok_and(|cid| claimed.contains_key(&cid));
             if !is_claimed && key.is_none_or(|key| !busy.contains(key.as_str())) {
                 ids.push(row.get::<_, i64>(0)?);
             }
@@ -289,8 +289,8 @@ pub(super) fn announced(connection: &Connection) -> Result<Vec<StoredDeclaration
             Ok(StoredDeclaration {
                 service: ServiceName::parse(&name)?,
                 hash,
-                first_time: disk::timestamp(first),
-                last_time: disk::timestamp(last),
+                first_time: blob::timestamp(first),
+                last_time: blob::timestamp(last),
                 declaration,
             })
         });
@@ -352,5 +352,5 @@ pub(super) fn with_key(
         found.optional()
     };
     let found = read().map_err(|error: rusqlite::Error| failed(&error))?;
-    found.as_deref().map(disk::cid).transpose()
+    found.as_deref().map(blob::cid).transpose()
 }

@@ -1,7 +1,7 @@
 //! What goes to the writer: invocations and records, encoded by whoever asks, so that the one thread that writes need
 //! not.
 
-use super::disk;
+use super::blob;
 use crate::engine::store::Record;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -35,16 +35,16 @@ impl New {
         Ok(Self {
             cid: request.cid,
             service: request.service.clone(),
-            due: disk::nanos(invocation.due),
-            wake: disk::nanos(invocation.next_wakeup()),
-            over: request.terms.expires_at(invocation.state).map(disk::nanos),
+            due: blob::nanos(invocation.due),
+            wake: blob::nanos(invocation.next_wakeup()),
+            over: request.terms.expires_at(invocation.state).map(blob::nanos),
             idempotency_key: request.terms.idempotency_key.clone(),
             concurrency_key: request.terms.concurrency_key.clone(),
-            accept_time: disk::nanos(request.accept_time),
+            accept_time: blob::nanos(request.accept_time),
             parent: request.parent,
             root: Some(request.root).filter(|root| *root != request.cid),
             sequence: invocation.events.first().map_or(0, |event| event.sequence),
-            request: disk::encode_request(request)?,
+            request: blob::encode_request(request)?,
             member: member.map(|member| (member.group, member.position)),
             open_members: request.group().map(|_| invocation.open_members),
         })
@@ -84,8 +84,8 @@ pub(super) struct Change {
 impl Change {
     pub(super) fn of(record: Record) -> Result<Self> {
         let mut events = Vec::new();
-        disk::append_events(&mut events, &record.events)?;
-        let progress = record.progress.as_deref().map(disk::encode_progress);
+        blob::append_events(&mut events, &record.events)?;
+        let progress = record.progress.as_deref().map(blob::encode_progress);
         let followed_by = record.followed_by.iter().map(New::of);
         Ok(Self {
             progress: progress.transpose()?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, Params, Transaction, params};
 
-use super::disk;
+use super::blob;
 use super::reader;
 use super::rows::{Change, New};
 use super::writer::{Done, Job, Recorded};
@@ -60,8 +60,8 @@ impl Work<'_> {
                 self.transaction.prepare_cached(insert)?.execute(params![
                     announced.service.as_str(),
                     announced.hash,
-                    disk::nanos(announced.first_time),
-                    disk::nanos(announced.last_time),
+                    blob::nanos(announced.first_time),
+                    blob::nanos(announced.last_time),
                     announced.declaration,
                 ])?;
                 Ok(Done::Remembered)
@@ -193,7 +193,7 @@ impl Work<'_> {
         });
         Ok(first.optional()?.map(|(cid, name, request)| {
             let first = ServiceName::of_record(&name)
-                .and_then(|service| disk::decode_request(disk::cid(&cid)?, service, &request));
+                .and_then(|service| blob::decode_request(blob::cid(&cid)?, service, &request));
             first.map(|first| Acceptance::Known(Arc::new(first)))
         }))
     }
@@ -221,24 +221,24 @@ impl Work<'_> {
             }
             None => change.events.clone(),
         };
-        let last_failure = record.last_failure.as_ref().map(disk::encode_failure);
+        let last_failure = record.last_failure.as_ref().map(blob::encode_failure);
         self.transaction.prepare_cached(RECORD)?.execute(params![
             id,
             state_number(record.state),
-            disk::nanos(record.due),
+            blob::nanos(record.due),
             self.generation,
             record.attempts,
             events,
             change.progress,
             last_failure,
-            record.first_attempt_time.map(disk::nanos),
-            record.end_time.map(disk::nanos),
-            record.purge_time.map(disk::nanos),
-            record.tombstone_until.map(disk::nanos),
-            disk::nanos(record.next_wakeup),
+            record.first_attempt_time.map(blob::nanos),
+            record.end_time.map(blob::nanos),
+            record.purge_time.map(blob::nanos),
+            record.tombstone_until.map(blob::nanos),
+            blob::nanos(record.next_wakeup),
             record.failure().map(Error::reason),
             record.crash_count,
-            record.expires_at.map(disk::nanos),
+            record.expires_at.map(blob::nanos),
             record.completion.map(|later| later.token.0),
             record
                 .completion
@@ -257,7 +257,7 @@ impl Work<'_> {
                 self.end_member(&group)?;
             }
             if is_group {
-                let purge_time = record.purge_time.map_or(0, disk::nanos);
+                let purge_time = record.purge_time.map_or(0, blob::nanos);
                 self.release_members(record.cid, purge_time)?;
             }
         }
