@@ -11,7 +11,7 @@
 //! makes all of them so. `schema.sql` says what is kept, `docs/store.md` what is promised.
 
 mod blob;
-mod counts;
+mod bookkeeping;
 mod groups;
 mod list;
 mod migrate;
@@ -27,7 +27,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, SyncSender, TrySendError, channel, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
-use self::counts::{Claiming, Counts, Ending};
+use self::bookkeeping::Bookkeeping;
 use self::open::Directory;
 use self::reader::Due;
 use self::rows::{Change, New, NewGroup};
@@ -101,7 +101,7 @@ pub struct SqliteStore {
 /// What the threads share.
 #[derive(Debug, Default)]
 struct Shared {
-    counts: Mutex<Counts>,
+    bookkeeping: Bookkeeping,
     /// Why nothing is written any more.
     broken: Mutex<Option<Error>>,
     checkpoint: Mutex<Option<Sender<()>>>,
@@ -110,11 +110,6 @@ struct Shared {
 }
 
 impl Shared {
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        // Nothing in the critical sections panics between two changes that belong together.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn broken(&self) -> Option<Error> {
         self.broken
             .lock()
@@ -184,12 +179,14 @@ impl SqliteStore {
         let shared = Arc::new(Shared::default());
         let mut services = HashMap::new();
         for (name, id, open) in reader::open(&connection)? {
-            shared
-                .counts()
-                .add(name.clone(), usize::try_from(open).unwrap_or_default());
+            let open = usize::try_from(open).unwrap_or_default();
+            shared.bookkeeping.lock().ledger.add_pending(&name, open);
             services.insert(name, id);
         }
-        shared.counts().awaited = reader::awaited(&connection)?;
+        for (name, count) in reader::awaited(&connection)? {
+            let ledger = &mut shared.bookkeeping.lock().ledger;
+            ledger.add_awaiting_completion(&name, count);
+        }
         let (jobs, waiting) = sync_channel(QUEUE);
         let writer = Writer {
             connection,
@@ -260,17 +257,23 @@ impl SqliteStore {
     /// store is opened again.
     async fn due(&self, service: &ServiceName, now: i64, max: usize) -> Result<Due> {
         let (name, recovering) = (service.clone(), self.recovering);
-        let claimed = self.shared.counts().claimed.get(service).cloned();
-        let claimed = claimed.unwrap_or_default();
+        let claims = self
+            .shared
+            .bookkeeping
+            .lock()
+            .ledger
+            .claims(service)
+            .cloned();
+        let claims = claims.unwrap_or_default();
         let found = ask(&self.claims, move |connection| {
-            reader::due(connection, &name, now, max, &claimed, recovering)
+            reader::due(connection, &name, now, max, &claims, recovering)
         });
         let found = found.await?;
-        let mut counts = self.shared.counts();
+        let mut entries = self.shared.bookkeeping.lock();
         for cid in &found.damaged {
-            counts.claim(service, *cid, None);
+            entries.ledger.quarantine(service, *cid);
         }
-        drop(counts);
+        drop(entries);
         Ok(found)
     }
 
@@ -343,7 +346,7 @@ impl Store for SqliteStore {
                 return Err(error);
             }
             let _order = self.order.lock().await;
-            let _claiming = Claiming::begin(&self.shared);
+            let _claiming = self.shared.bookkeeping.begin_claim();
             let now = blob::nanos(now);
             let Due {
                 mut invocations,
@@ -356,15 +359,14 @@ impl Store for SqliteStore {
                     break found;
                 }
             };
-            let mut counts = self.shared.counts();
-            // It ends while it is looked at, or has ended since.
-            invocations.retain(|found| !counts.ending.contains_key(&found.request.cid));
+            let mut entries = self.shared.bookkeeping.lock();
+            invocations.retain(|found| !entries.has_unclaimed_record(found.request.cid));
             for invocation in &invocations {
                 let request = &invocation.request;
                 let key = request.terms.concurrency_key.clone();
-                counts.claim(service, request.cid, key);
+                entries.ledger.claim(service, request.cid, key);
             }
-            counts.take(service, invocations.len());
+            drop(entries);
             let next_due = next
                 .filter(|_| invocations.len() < max)
                 .map(blob::timestamp);
@@ -383,7 +385,9 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let (cid, expected_attempts) = (record.cid, record.expected_attempts);
             let change = Change::of(record)?;
-            let _ending = match expected_attempts.map(|_| Ending::begin(&self.shared, cid)) {
+            let _ending = match expected_attempts
+                .map(|_| self.shared.bookkeeping.begin_unclaimed_record(cid))
+            {
                 Some(None) => return Ok(false),
                 ending => ending.flatten(),
             };
@@ -406,13 +410,13 @@ impl Store for SqliteStore {
     fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
         let now = blob::nanos(now);
         Box::pin(async move {
-            let claimed = self.shared.counts().service_of.len();
+            let claimed = self.shared.bookkeeping.lock().ledger.claim_count();
             let read = move |connection: &Connection| {
                 reader::overdue(connection, now, max.saturating_add(claimed))
             };
             let mut overdue = self.query(read).await?;
-            let counts = self.shared.counts();
-            overdue.retain(|found| !counts.service_of.contains_key(&found.request.cid));
+            let entries = self.shared.bookkeeping.lock();
+            overdue.retain(|found| !entries.ledger.is_claimed(found.request.cid));
             overdue.truncate(max);
             Ok(overdue)
         })
@@ -422,9 +426,10 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let list = move |connection: &Connection| list::list(connection, &filter, before, max);
             let mut page = self.query(list).await?;
-            let counts = self.shared.counts();
+            let entries = self.shared.bookkeeping.lock();
             for invocation in &mut page.invocations {
-                counts.note_busy_key(invocation);
+                let is_head = !invocation.key_busy;
+                entries.ledger.set_key_busy(invocation, is_head);
             }
             Ok(page)
         })
@@ -436,36 +441,36 @@ impl Store for SqliteStore {
                 .query(move |connection| reader::get(connection, cid))
                 .await?;
             if let Stored::Found(invocation) = &mut stored {
-                self.shared.counts().note_busy_key(invocation);
+                let is_head = !invocation.key_busy;
+                let entries = self.shared.bookkeeping.lock();
+                entries.ledger.set_key_busy(invocation, is_head);
             }
             Ok(stored)
         })
     }
 
     fn pending_count(&self, service: &ServiceName) -> usize {
-        self.shared
-            .counts()
-            .pending
-            .get(service)
-            .copied()
-            .unwrap_or_default()
+        let entries = self.shared.bookkeeping.lock();
+        entries.ledger.pending_count(service)
     }
 
     fn awaiting_completion_count(&self, service: &ServiceName) -> usize {
-        let counts = self.shared.counts();
-        counts.awaited.get(service).copied().unwrap_or_default()
+        let entries = self.shared.bookkeeping.lock();
+        entries.ledger.awaiting_completion_count(service)
     }
 
     fn total_pending_count(&self) -> usize {
-        self.shared.counts().in_all
+        self.shared.bookkeeping.lock().ledger.total_pending_count()
     }
 
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {
-        let counts = self.shared.counts();
-        let busy = counts.pending.iter();
-        let busy = busy.filter(|(service, pending)| **pending > 0 && !service.is_none());
-        let busy = busy.map(|(service, _)| service.clone()).collect();
-        Box::pin(std::future::ready(Ok(busy)))
+        let services = self
+            .shared
+            .bookkeeping
+            .lock()
+            .ledger
+            .services_with_pending();
+        Box::pin(std::future::ready(Ok(services)))
     }
 
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {

@@ -1,6 +1,6 @@
 //! What is read: by threads with connections of their own, which see what is committed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -13,6 +13,7 @@ use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{AsyncCompletion, Event, Invocation};
 use crate::model::token::TokenHash;
+use crate::store::ledger::Claims;
 
 /// The columns of an invocation, as [`Found`] reads them.
 pub(super) const COLUMNS: &str =
@@ -196,12 +197,11 @@ pub(super) fn due(
     service: &ServiceName,
     now: i64,
     max: usize,
-    claimed: &HashMap<Cid, Option<String>>,
+    claims: &Claims,
     recovering: Option<u32>,
 ) -> Result<Due> {
-    let busy: HashSet<&str> = claimed.values().flatten().map(String::as_str).collect();
     // Those that are passed over: what is claimed, and what came before it with the same key.
-    let limit = max.saturating_add(claimed.len() + busy.len());
+    let limit = max.saturating_add(2 * claims.len());
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let read = || {
         // Of those with one concurrency key only the first is looked at, and none while one of them is claimed.
@@ -215,8 +215,8 @@ pub(super) fn due(
             && ids.len() < max
         {
             let (cid, key): (Vec<u8>, Option<String>) = (row.get(1)?, row.get(2)?);
-            let is_claimed = blob::cid(&cid).is_ok_and(|cid| claimed.contains_key(&cid));
-            if !is_claimed && key.is_none_or(|key| !busy.contains(key.as_str())) {
+            let is_claimed = blob::cid(&cid).is_ok_and(|cid| claims.contains(cid));
+            if !is_claimed && key.is_none_or(|key| !claims.is_busy(&key)) {
                 ids.push(row.get::<_, i64>(0)?);
             }
         }

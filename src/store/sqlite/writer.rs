@@ -15,11 +15,11 @@ use super::open::BUSY;
 use super::queue::{Queue, Taken};
 use super::rows::{Change, New, NewGroup};
 use super::work::Work;
-use super::{Counts, QUEUE, Shared, failed, is_broken};
+use super::{QUEUE, Shared, failed, is_broken};
 use crate::engine::store::{Acceptance, StoredDeclaration};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::State;
+use crate::store::ledger::Ledger;
 
 /// How many pages the log may have before it is begun anew: 64 MiB. The file keeps that length: to write over what was
 /// there is cheaper to sync than to append.
@@ -196,11 +196,11 @@ impl Writer {
         let room = brings_new_work && self.has_room();
         match self.attempt(&group, room) {
             Ok(done) => {
-                let mut counts = self.shared.counts();
+                let mut entries = self.shared.bookkeeping.lock();
                 for (job, done) in group.iter().zip(&done) {
-                    count(&mut counts, job, done);
+                    count(&mut entries.ledger, job, done);
                 }
-                drop(counts);
+                drop(entries);
                 group
                     .into_iter()
                     .zip(done)
@@ -277,32 +277,25 @@ pub(super) fn count_log_pages(connection: &mut Connection) -> Result<Arc<AtomicU
     hooked.map(|()| pages).map_err(|error| failed(&error))
 }
 
-/// Keeps the counts of what is pending, before anybody hears of it.
-fn count(counts: &mut Counts, job: &Job, done: &Result<Done>) {
+/// Updates the ledger, before the callers are answered.
+fn count(ledger: &mut Ledger, job: &Job, done: &Result<Done>) {
     match (job, done) {
         (Job::Accept(new, _), Ok(Done::Accepted(Acceptance::Stored))) => {
-            counts.add(new.service.clone(), 1);
+            ledger.add_pending(&new.service, 1);
         }
         (Job::AcceptGroup(new, _), Ok(Done::Accepted(Acceptance::Stored))) => {
             for row in new.rows() {
-                counts.add(row.service.clone(), 1);
+                ledger.add_pending(&row.service, 1);
             }
         }
         (Job::Record(change, _), Ok(Done::Recorded(recorded))) => {
-            let was_claimed = counts.release(change.record.cid);
-            let Some(recorded) = recorded else { return };
-            let is_awaited = change
-                .record
-                .completion
-                .is_some_and(|completion| completion.pending);
-            counts.change_awaited(&recorded.service, recorded.was_awaited, is_awaited);
-            match matches!(change.record.state, State::Pending { .. }) {
-                true if was_claimed => counts.add(recorded.service.clone(), 1),
-                false if !was_claimed => counts.take(&recorded.service, 1),
-                _ => {}
-            }
+            let Some(recorded) = recorded else {
+                ledger.release(change.record.cid);
+                return;
+            };
+            ledger.record(&change.record, &recorded.service, recorded.was_awaited);
             for service in &recorded.followed_by {
-                counts.add(service.clone(), 1);
+                ledger.add_pending(service, 1);
             }
         }
         _ => {}
