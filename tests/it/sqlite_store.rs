@@ -166,7 +166,7 @@ async fn a_store_becomes_smaller_again() {
 async fn new_work_is_refused_where_the_disk_would_be_too_full() {
     let folder = Folder::new("store");
     let options = SqliteOptions {
-        free_kept: u64::MAX,
+        min_free_bytes: u64::MAX,
         ..SqliteOptions::default()
     };
     let store = SqliteStore::open_with(folder.path(), options).unwrap();

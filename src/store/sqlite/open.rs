@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
-use super::failed;
+use super::error::failed;
 use super::migrate::{FORMAT, is_known, migrate};
 use crate::model::error::{Error, Result, reason};
 
 /// `CIDR`: marks the file as ours (`application_id`).
 const APPLICATION: i32 = 0x4349_4452;
 /// How long one connection waits for another.
-pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
 /// 64 MiB for the writer, 8 MiB for each reader, in KiB as SQLite wants it.
 const WRITER_CACHE: i32 = -65_536;
@@ -179,7 +179,7 @@ impl Directory {
             // A checkpoint inside of a commit would make its callers wait: there is a thread for it.
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
             connection.pragma_update(None, "cache_size", cache)?;
-            connection.busy_timeout(BUSY)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.set_prepared_statement_cache_capacity(64);
             Ok(())
         };

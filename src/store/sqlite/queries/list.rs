@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
-use super::blob;
-use super::failed;
-use super::reader::{COLUMNS, Found, NEXT_COLUMN, named, readable};
-use super::work::state_number;
+use super::row::{COLUMNS, InvocationRow, NEXT_COLUMN, decode_rows, with_services};
 use crate::engine::store::{Filter, Page};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::State;
+use crate::store::sqlite::blob;
+use crate::store::sqlite::error::failed;
+use crate::store::sqlite::state_column::encode_state;
 
 /// How many bytes of invocations a page holds, at most, the last one aside: 16 MiB.
 const PAGE_BYTES: usize = 16 << 20;
@@ -26,7 +26,7 @@ const AMONG_OPEN: &str = "invocation.id IN (
 const AMONG_FAILURES: &str = "state > 2";
 
 /// Invocations that a filter lets through, newest first, and where the next page begins.
-pub(super) fn list(
+pub(in crate::store::sqlite) fn list(
     connection: &Connection,
     filter: &Filter,
     before: Option<u64>,
@@ -48,7 +48,7 @@ pub(super) fn list(
                 row.get::<_, String>(NEXT_COLUMN)?,
                 row.get::<_, i64>(NEXT_COLUMN + 1)?,
             );
-            let next = Found::of(row)?;
+            let next = InvocationRow::of(row)?;
             bytes += next.bytes();
             found.push((next, name, id));
         }
@@ -59,7 +59,7 @@ pub(super) fn list(
     let next = last.map(|(.., id)| u64::try_from(*id).unwrap_or_default());
     let rows = rows.into_iter().map(|(found, name, _)| (found, name));
     Ok(Page {
-        invocations: readable(named(rows.collect())?, None).0,
+        invocations: decode_rows(with_services(rows.collect())?, None).0,
         next,
     })
 }
@@ -80,7 +80,7 @@ fn select(
     };
     let blob = |cid: &Cid| SqlValue::Blob(cid.as_bytes().to_vec());
     let states = filter.states.iter();
-    let states = states.map(|state| SqlValue::Integer(state_number(*state)));
+    let states = states.map(|state| SqlValue::Integer(encode_state(*state)));
     let states = states.collect::<Vec<_>>();
     let in_states = (!states.is_empty()).then(|| among("state", states));
     let named = (!filter.cids.is_empty()).then(|| {
@@ -178,7 +178,7 @@ mod tests {
     fn plan(filter: &Filter, open: i64) -> String {
         let connection = Connection::open_in_memory().unwrap();
         connection
-            .execute_batch(super::super::open::SCHEMA)
+            .execute_batch(crate::store::sqlite::open::SCHEMA)
             .unwrap();
         let insert = "INSERT INTO service (name, open) VALUES ('a', ?1)";
         connection.execute(insert, [open]).unwrap();
