@@ -129,8 +129,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// answers whether it was there and had ended, and so had the group that it is a member of.
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
-    /// Remembers what a worker declares of a service: when it was first seen stays as it was. Durable when it resolves.
-    fn remember_declaration(&self, announced: StoredDeclaration) -> BoxFuture<'_, Result<()>>;
+    /// Remembers what workers declare of services, all of it or nothing. The time at which a declaration was first seen
+    /// stays. Durable when it resolves, in one commit however many there are.
+    fn remember_declarations(
+        &self,
+        declarations: Vec<StoredDeclaration>,
+    ) -> BoxFuture<'_, Result<()>>;
 
     /// All that was declared and not forgotten.
     fn declarations(&self) -> BoxFuture<'_, Result<Vec<StoredDeclaration>>>;

@@ -165,14 +165,13 @@ impl Workers {
         let declared = self.0.declared(hello)?;
         // What is refused is not remembered.
         self.0.check(&declared)?;
-        for declared in &declared {
-            let announced = declared.announced(self.0.invoker.now());
-            self.0
-                .invoker
-                .store()
-                .remember_declaration(announced)
-                .await?;
-        }
+        let now = self.0.invoker.now();
+        let announced = declared.iter().map(|declared| declared.announced(now));
+        self.0
+            .invoker
+            .store()
+            .remember_declarations(announced.collect())
+            .await?;
         let services = declared.iter().map(|one| one.definition.name().clone());
         let session = Session::new(introduced, services.collect(), self.0.invoker.clone());
         let session = Arc::new(session);
@@ -310,12 +309,13 @@ impl Workers {
             .services
             .get(&name)
             .map(|known| known.declared.clone());
-        for declared in again.into_iter().flatten() {
-            let announced = declared.announced(self.0.invoker.now());
+        if let Some(declared) = again {
+            let now = self.0.invoker.now();
+            let announced = declared.iter().map(|declared| declared.announced(now));
             self.0
                 .invoker
                 .store()
-                .remember_declaration(announced)
+                .remember_declarations(announced.collect())
                 .await?;
         }
         Ok(())

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cidery::dict;
 use cidery::engine::store::{Filter, Store as _, Stored};
 use cidery::model::invocation::State;
 use cidery::store::{SqliteOptions, SqliteStore};
+use cidery::{Node, dict};
 
-use crate::support::Folder;
+use crate::support::bare::{Bare, hello};
 use crate::support::stored::{NOW, accepted, at, claimed, found, invocation, service, succeeded};
+use crate::support::{Folder, TestNode};
 
 /// What a store that is opened again holds.
 #[tokio::test]
@@ -307,4 +308,37 @@ async fn services_take_turns_at_the_writer() {
     for writer in writers {
         writer.await.unwrap();
     }
+}
+
+/// How many commits the write-ahead log contains: in the header of a frame that ends one is the size of the database.
+fn commits(folder: &Folder) -> usize {
+    let log = std::fs::read(folder.path().join("cidery.db-wal")).unwrap();
+    let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
+    let (page_size, salts) = (usize::try_from(number(8)).unwrap(), &log[16..24]);
+    let frames = log[32..].chunks_exact(24 + page_size);
+    let current = frames.take_while(|frame| &frame[8..16] == salts);
+    current.filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+#[tokio::test]
+async fn the_services_of_a_hello_are_remembered_in_one_commit() {
+    let folder = Folder::new("store");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let node = TestNode::start(Node::builder().store(store)).await;
+    // A transaction that reads keeps the log from being restarted.
+    let reader = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+    let begin = "BEGIN; SELECT count(*) FROM announced";
+    reader.execute_batch(begin).unwrap();
+    let before = commits(&folder);
+    let mut hello = hello("a.0");
+    let declaration = hello.services[0].clone();
+    hello.services.extend((1..200).map(|n| {
+        let mut next = declaration.clone();
+        next.name = format!("a.{n}");
+        next
+    }));
+    let _worker = Bare::connect(node.address(), hello).await;
+    assert_eq!(commits(&folder) - before, 1);
+    let store = node.handle.invoker().store();
+    assert_eq!(store.declarations().await.unwrap().len(), 200);
 }

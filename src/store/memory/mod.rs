@@ -98,16 +98,18 @@ impl MemoryStore {
             .with_retry_after(Duration::from_secs(1)))
     }
 
-    fn remember(&self, declaration: StoredDeclaration) {
+    fn remember(&self, declarations: Vec<StoredDeclaration>) {
         let mut contents = self.contents();
-        let key = (declaration.service.clone(), declaration.hash.clone());
-        let known = contents.declarations.get(&key);
-        let first_time = known.map_or(declaration.first_time, |known| known.first_time);
-        let declaration = StoredDeclaration {
-            first_time,
-            ..declaration
-        };
-        contents.declarations.insert(key, declaration);
+        for declaration in declarations {
+            let key = (declaration.service.clone(), declaration.hash.clone());
+            let known = contents.declarations.get(&key);
+            let first_time = known.map_or(declaration.first_time, |known| known.first_time);
+            let declaration = StoredDeclaration {
+                first_time,
+                ..declaration
+            };
+            contents.declarations.insert(key, declaration);
+        }
     }
 }
 
@@ -215,8 +217,11 @@ impl Store for MemoryStore {
         ready(Ok(self.contents().remove(cid)))
     }
 
-    fn remember_declaration(&self, declaration: StoredDeclaration) -> BoxFuture<'_, Result<()>> {
-        self.remember(declaration);
+    fn remember_declarations(
+        &self,
+        declarations: Vec<StoredDeclaration>,
+    ) -> BoxFuture<'_, Result<()>> {
+        self.remember(declarations);
         ready(Ok(()))
     }
 

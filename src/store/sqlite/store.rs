@@ -13,7 +13,7 @@ use super::blob;
 use super::checkpointer;
 use super::commands::{
     Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,
-    RememberDeclaration, Remove, RequestCancel, ServiceIds, queue,
+    RememberDeclarations, Remove, RequestCancel, ServiceIds, queue,
 };
 use super::error::{closed, queue_full};
 use super::open::Directory;
@@ -386,8 +386,11 @@ impl Store for SqliteStore {
         Box::pin(self.write(Remove(cid)))
     }
 
-    fn remember_declaration(&self, declaration: StoredDeclaration) -> BoxFuture<'_, Result<()>> {
-        Box::pin(self.write(RememberDeclaration(declaration)))
+    fn remember_declarations(
+        &self,
+        declarations: Vec<StoredDeclaration>,
+    ) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(RememberDeclarations(declarations)))
     }
 
     fn declarations(&self) -> BoxFuture<'_, Result<Vec<StoredDeclaration>>> {

@@ -125,22 +125,15 @@ pub(super) async fn what_was_announced_is_remembered_until_it_is_forgotten(store
         last_time: at(time),
         declaration: hash.as_bytes().to_vec(),
     };
-    store
-        .remember_declaration(announced("a", "x", 1))
-        .await
-        .unwrap();
-    store
-        .remember_declaration(announced("a", "y", 2))
-        .await
-        .unwrap();
-    store
-        .remember_declaration(announced("b", "x", 3))
-        .await
-        .unwrap();
-    store
-        .remember_declaration(announced("a", "x", 4))
-        .await
-        .unwrap();
+    let first = vec![
+        announced("a", "x", 1),
+        announced("a", "y", 2),
+        announced("b", "x", 3),
+    ];
+    store.remember_declarations(first).await.unwrap();
+    let repeated = vec![announced("a", "x", 4)];
+    store.remember_declarations(repeated).await.unwrap();
+    store.remember_declarations(Vec::new()).await.unwrap();
     let all = async || {
         let mut all = store.declarations().await.unwrap();
         all.sort_by_key(|announced| announced.last_time);

@@ -183,8 +183,11 @@ impl Store for GatedStore {
         self.inner.expired(now, max)
     }
 
-    fn remember_declaration(&self, announced: StoredDeclaration) -> BoxFuture<'_, Result<()>> {
-        self.inner.remember_declaration(announced)
+    fn remember_declarations(
+        &self,
+        declarations: Vec<StoredDeclaration>,
+    ) -> BoxFuture<'_, Result<()>> {
+        self.inner.remember_declarations(declarations)
     }
 
     fn declarations(&self) -> BoxFuture<'_, Result<Vec<StoredDeclaration>>> {

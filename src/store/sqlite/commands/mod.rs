@@ -16,7 +16,7 @@ mod transaction;
 pub(super) use self::accept::Accept;
 pub(super) use self::accept_group::AcceptGroup;
 pub(super) use self::command::{Command, QueuedCommand, queue};
-pub(super) use self::declarations::{ForgetDeclarations, RememberDeclaration};
+pub(super) use self::declarations::{ForgetDeclarations, RememberDeclarations};
 pub(super) use self::record::RecordResult;
 pub(super) use self::record_attempts::RecordAttempts;
 pub(super) use self::request_cancel::RequestCancel;
