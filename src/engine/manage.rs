@@ -236,18 +236,8 @@ impl Invoker {
     ///
     /// What the store answers.
     pub async fn children(&self, cid: Cid, max: usize) -> Result<Vec<Cid>> {
-        let filter = Filter {
-            parent: Some(cid),
-            ..Filter::default()
-        };
-        let page = self.0.store.list(filter, None, max).await?;
-        let mut children: Vec<Cid> = page
-            .invocations
-            .iter()
-            .map(|child| child.request.cid)
-            .collect();
-        children.reverse();
-        Ok(children)
+        let children = self.0.store.children(cid, max).await?;
+        Ok(children.iter().map(|child| child.cid).collect())
     }
 
     fn as_it_stands(&self, mut invocation: Invocation) -> InvocationView {

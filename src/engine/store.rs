@@ -55,6 +55,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The members of a group with their places, in that order; not those that have been removed.
     fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>>;
 
+    /// The first `max` children of an invocation in the order in which they were accepted: those that its handler
+    /// invoked, and its callbacks.
+    fn children(&self, parent: Cid, max: usize) -> BoxFuture<'_, Result<Vec<Child>>>;
+
     /// Takes up to `max` invocations of a service that are pending and due at `now`, or whose time
     /// is over then ([`Invocation::next_wakeup`]), those that are due longest first. Of those with the
     /// same concurrency key one at a time is taken.
@@ -199,6 +203,15 @@ pub struct Page {
     pub invocations: Vec<Invocation>,
     /// Where the next page begins, if there is one.
     pub next: Option<u64>,
+}
+
+/// A child of an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// Its CID.
+    pub cid: Cid,
+    /// Whether it is a callback: it gets the outcome of its parent.
+    pub is_callback: bool,
 }
 
 /// Invocations taken from a store, to be run.

@@ -10,7 +10,9 @@ use cidery::store::{SqliteOptions, SqliteStore};
 use cidery::{Node, dict};
 
 use crate::support::bare::{Bare, hello};
-use crate::support::stored::{NOW, accepted, at, claimed, found, invocation, service, succeeded};
+use crate::support::stored::{
+    NOW, accepted, at, claimed, found, invocation, service, succeeded, with_request,
+};
 use crate::support::{Folder, TestNode};
 
 /// What a store that is opened again holds.
@@ -341,4 +343,23 @@ async fn the_services_of_a_hello_are_remembered_in_one_commit() {
     assert_eq!(commits(&folder) - before, 1);
     let store = node.handle.invoker().store();
     assert_eq!(store.declarations().await.unwrap().len(), 200);
+}
+
+#[tokio::test]
+async fn a_full_view_contains_the_first_children() {
+    let folder = Folder::new("store");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let node = TestNode::start(Node::builder().demo().store(store)).await;
+    let store = node.handle.invoker().store();
+    let parent = accepted(store, "cidery.echo", at(9)).await;
+    let mut children = Vec::new();
+    for _ in 0..101 {
+        let child = with_request(invocation("cidery.echo", at(9), dict! {}), |request| {
+            (request.parent, request.root) = (Some(parent), parent);
+        });
+        children.push(child.request.cid.to_string());
+        store.accept(child).await.unwrap();
+    }
+    let found = node.client.explain(parent).await.unwrap();
+    assert_eq!(found.child_cids, children[..100]);
 }

@@ -10,7 +10,7 @@ use super::due::{DueIndex, Entry};
 use super::filter::matches;
 use super::weight::weight;
 use crate::engine::store::{
-    Acceptance, Claim, Filter, Page, Record, Stored, StoredDeclaration, Tombstone,
+    Acceptance, Child, Claim, Filter, Page, Record, Stored, StoredDeclaration, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
@@ -230,6 +230,20 @@ impl Contents {
             page.invocations.push(self.read(invocation));
         }
         page
+    }
+
+    /// The first `max` children of an invocation in the order of acceptance.
+    pub(super) fn children(&self, parent: Cid, max: usize) -> Vec<Child> {
+        let invocations = self.by_acceptance.values();
+        invocations
+            .filter_map(|cid| self.invocations.get(cid))
+            .filter(|invocation| invocation.request.parent == Some(parent))
+            .take(max)
+            .map(|child| Child {
+                cid: child.request.cid,
+                is_callback: child.request.terms.in_reply_to.is_some(),
+            })
+            .collect()
     }
 
     pub(super) fn get(&self, cid: Cid) -> Stored {

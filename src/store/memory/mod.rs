@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
-    Acceptance, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+    Acceptance, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -146,6 +146,10 @@ impl Store for MemoryStore {
 
     fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>> {
         ready(Ok(self.contents().members_of(group)))
+    }
+
+    fn children(&self, parent: Cid, max: usize) -> BoxFuture<'_, Result<Vec<Child>>> {
+        ready(Ok(self.contents().children(parent, max)))
     }
 
     fn claim<'a>(

@@ -25,7 +25,7 @@ use super::threads::Threads;
 use super::wal::Wal;
 use super::writer::{MAX_QUEUED, Message, Writer};
 use crate::engine::store::{
-    Acceptance, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+    Acceptance, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -271,6 +271,11 @@ impl Store for SqliteStore {
 
     fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>> {
         let query = move |connection: &Connection| queries::members(connection, group);
+        Box::pin(self.readers.query(query))
+    }
+
+    fn children(&self, parent: Cid, max: usize) -> BoxFuture<'_, Result<Vec<Child>>> {
+        let query = move |connection: &Connection| queries::children(connection, parent, max);
         Box::pin(self.readers.query(query))
     }
 

@@ -1,7 +1,7 @@
 //! Sentences about lists: what a filter lets through, page by page.
 
-use cidery::engine::store::{Filter, Store};
-use cidery::model::invocation::State;
+use cidery::engine::store::{Child, Filter, Store};
+use cidery::model::invocation::{InReplyTo, State};
 use cidery::{Cid, dict};
 
 use super::with_request;
@@ -108,4 +108,37 @@ pub(super) async fn lists_let_through_what_is_in_a_state_or_named(store: &dyn St
         };
         assert_eq!(listed(&filter).await, expected);
     }
+}
+
+/// Callbacks have the invocation whose outcome they get as their parent as well.
+pub(super) async fn children_are_listed_in_the_order_of_acceptance(store: &dyn Store) {
+    let parent = accepted(store, "a", NOW).await;
+    let mut children = Vec::new();
+    // Due in another order than accepted, and with another invocation in between.
+    for (due, is_callback) in [(3, false), (1, true), (2, false), (0, true)] {
+        let child = with_request(invocation("b", at(due), dict! {}), |request| {
+            (request.parent, request.root) = (Some(parent), parent);
+            request.terms.in_reply_to = is_callback.then(|| InReplyTo {
+                cid: parent,
+                service: service("a"),
+                attempt: 1,
+            });
+        });
+        let cid = child.request.cid;
+        children.push(Child { cid, is_callback });
+        store.accept(child).await.unwrap();
+        accepted(store, "b", NOW).await;
+    }
+    for max in [0, 1, 3, 4, 100] {
+        let listed = store.children(parent, max).await.unwrap();
+        assert_eq!(listed, children[..max.min(4)], "{max}");
+    }
+    assert_eq!(store.children(children[0].cid, 9).await.unwrap(), []);
+    assert_eq!(store.children(Cid::new(), 9).await.unwrap(), []);
+    // Whatever their state, until they are removed.
+    claimed(store, "b", at(3), 100).await;
+    assert!(store.record(succeeded(children[0].cid)).await.unwrap());
+    assert_eq!(store.children(parent, 9).await.unwrap(), children);
+    assert!(store.remove(children[0].cid).await.unwrap());
+    assert_eq!(store.children(parent, 9).await.unwrap(), children[1..]);
 }

@@ -28,6 +28,7 @@ use self::keys::{
     what_was_announced_is_remembered_until_it_is_forgotten,
 };
 use self::lists::{
+    children_are_listed_in_the_order_of_acceptance,
     lists_are_filtered_and_come_in_pages_last_accepted_first,
     lists_let_through_what_is_in_a_state_or_named,
 };
@@ -490,6 +491,7 @@ suite! {
     a_wish_to_cancel_is_kept_until_it_has_ended
     lists_are_filtered_and_come_in_pages_last_accepted_first
     lists_let_through_what_is_in_a_state_or_named
+    children_are_listed_in_the_order_of_acceptance
     a_group_is_stored_with_all_of_its_members
     a_group_is_due_once_its_last_member_has_ended
     a_group_without_members_is_due_at_once

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
-    Acceptance, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+    Acceptance, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
 };
 use cidery::model::invocation::Invocation;
 use cidery::service::BoxFuture;
@@ -131,6 +131,10 @@ impl Store for GatedStore {
 
     fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>> {
         self.inner.members(group)
+    }
+
+    fn children(&self, parent: Cid, max: usize) -> BoxFuture<'_, Result<Vec<Child>>> {
+        self.inner.children(parent, max)
     }
 
     fn claim<'a>(

@@ -182,6 +182,19 @@ pub(in crate::store::sqlite) fn decode_request(
     })
 }
 
+/// The one field of a request that only a callback has: the rest is skipped, not decoded.
+#[derive(Clone, PartialEq, Message)]
+struct CallbackBlob {
+    #[prost(message, optional, tag = "16")]
+    in_reply_to: Option<InReplyToBlob>,
+}
+
+/// Whether a request is a callback.
+pub(in crate::store::sqlite) fn decode_is_callback(blob: &[u8]) -> Result<bool> {
+    let message = CallbackBlob::decode(blob).map_err(damaged)?;
+    Ok(message.in_reply_to.is_some())
+}
+
 fn to_grouping(grouping: &Grouping) -> GroupingBlob {
     match grouping {
         Grouping::Group(group) => GroupingBlob {

@@ -1,5 +1,6 @@
 //! The reads of the store: one file per question, each answered from an index.
 
+mod children;
 mod counts;
 mod declarations;
 mod due;
@@ -9,6 +10,7 @@ mod lookup;
 mod members;
 mod row;
 
+pub(super) use self::children::children;
 pub(super) use self::counts::{awaiting_completion_counts, open_counts};
 pub(super) use self::declarations::declarations;
 pub(super) use self::due::{Due, due};
