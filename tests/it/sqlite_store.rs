@@ -363,3 +363,35 @@ async fn a_full_view_contains_the_first_children() {
     let found = node.client.explain(parent).await.unwrap();
     assert_eq!(found.child_cids, children[..100]);
 }
+
+/// Closing does not wait for the next checkpoint, which is a quarter of a second after a commit.
+#[tokio::test]
+async fn closing_does_not_wait_for_a_checkpoint() {
+    let folder = Folder::new("store");
+    let mut fastest = Duration::MAX;
+    // The fastest of several: a busy machine delays some of them.
+    for _ in 0..10 {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        accepted(&store, "a", NOW).await;
+        let start = tokio::time::Instant::now();
+        drop(store);
+        fastest = fastest.min(start.elapsed());
+    }
+    assert!(fastest < Duration::from_millis(150), "{fastest:?}");
+}
+
+#[tokio::test]
+async fn closing_writes_what_is_queued() {
+    let folder = Folder::new("store");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    for _ in 0..100 {
+        let mut accept = store.accept(invocation("a", NOW, dict! {}));
+        // It is queued with its first poll; then its caller goes away.
+        let _ = futures_util::poll!(&mut accept);
+    }
+    drop(store);
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(store.pending_count(&service("a")), 100);
+    let claim = store.claim(&service("a"), NOW, 1).await.unwrap();
+    assert!(!claim.invocations[0].recovered, "it was closed cleanly");
+}
