@@ -1,4 +1,4 @@
-//! Lists of invocations: filters as SQL, and the index that each of them is answered from.
+//! Lists: a filter becomes SQL, with a condition that leads SQLite to the right index.
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -13,19 +13,19 @@ use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 use crate::store::sqlite::state_column::encode_state;
 
-/// How many bytes of invocations a page holds, at most, the last one aside: 16 MiB.
-const PAGE_BYTES: usize = 16 << 20;
-/// Where so many are open at most, what is pending is looked for among them alone. Where there are more, one of them is
-/// never far from the newest invocation.
-const FEW: i64 = 10_000;
-/// Of what is open, by the indexes of what may be claimed and of what waits for its key.
+/// How many bytes of invocations are on a page at most, the last one aside: 16 MiB.
+const MAX_PAGE_BYTES: usize = 16 << 20;
+/// Up to this many open invocations, pending ones are searched among the open ones alone. If there are more, some of
+/// them are close to the newest invocation, where the search begins.
+const FEW_OPEN: i64 = 10_000;
+/// Restricts a list to open invocations, by the indexes `pending` and `alone`.
 const AMONG_OPEN: &str = "invocation.id IN (
     SELECT id FROM invocation WHERE state < 2 AND leads = 1
     UNION ALL SELECT id FROM invocation WHERE state < 2 AND concurrency_key IS NOT NULL)";
-/// Of what ended without a response, by the index of that.
+/// Restricts a list to invocations that ended without a response, by the index `failures`.
 const AMONG_FAILURES: &str = "state > 2";
 
-/// Invocations that a filter lets through, newest first, and where the next page begins.
+/// Reads a page of invocations that match a filter, newest first.
 pub(in crate::store::sqlite) fn list(
     connection: &Connection,
     filter: &Filter,
@@ -40,7 +40,7 @@ pub(in crate::store::sqlite) fn list(
         let mut rows = select.query(rusqlite::params_from_iter(values))?;
         let (mut found, mut bytes, mut more) = (Vec::new(), 0, false);
         while let Some(row) = rows.next()? {
-            more = found.len() == max || bytes > PAGE_BYTES;
+            more = found.len() == max || bytes > MAX_PAGE_BYTES;
             if more {
                 break;
             }
@@ -64,7 +64,7 @@ pub(in crate::store::sqlite) fn list(
     })
 }
 
-/// The statement that a filter is, and its values but for the last: how many rows.
+/// The statement of a filter with its values, except the last one, the number of rows.
 fn select(
     connection: &Connection,
     filter: &Filter,
@@ -99,7 +99,7 @@ fn select(
     if !either.is_empty() {
         conditions.push(format!("({})", either.join(" OR ")));
     }
-    // One service is compared with, not looked up in a list: its index then gives the order as well.
+    // With `=` instead of `IN`, the index of the service also gives the order.
     let services = filter.services.iter();
     let services: Vec<_> = services
         .map(|name| SqlValue::Text(name.to_string()))
@@ -125,11 +125,11 @@ fn select(
             conditions.push(among(column, allowed));
         }
     }
-    for (condition, time) in times(filter) {
+    for (condition, time) in time_conditions(filter) {
         conditions.push(condition.to_owned());
         values.push(SqlValue::Integer(blob::nanos(time)));
     }
-    conditions.extend(among_these(connection, filter)?.map(str::to_owned));
+    conditions.extend(index_hint(connection, filter)?.map(str::to_owned));
     let condition = conditions.join(" AND ");
     let select = format!(
         "SELECT {COLUMNS}, service.name, invocation.id FROM invocation
@@ -138,8 +138,8 @@ fn select(
     Ok((select, values))
 }
 
-/// Between which times.
-fn times(filter: &Filter) -> impl Iterator<Item = (&'static str, Timestamp)> {
+/// The conditions on times.
+fn time_conditions(filter: &Filter) -> impl Iterator<Item = (&'static str, Timestamp)> {
     let times = [
         ("accept_time >= ?", filter.accepted_after),
         ("accept_time < ?", filter.accepted_before),
@@ -151,9 +151,9 @@ fn times(filter: &Filter) -> impl Iterator<Item = (&'static str, Timestamp)> {
         .filter_map(|(condition, time)| Some((condition, time?)))
 }
 
-/// What a filter lets through is only found in a small part of the store, where that is so: a condition that adds
-/// nothing but says so.
-fn among_these(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<&'static str>> {
+/// A redundant condition for filters that match only a small part of the store: it leads SQLite to the index of that
+/// part.
+fn index_hint(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<&'static str>> {
     if filter.states.is_empty() || !filter.cids.is_empty() || filter.include_waiting {
         return Ok(None);
     }
@@ -166,7 +166,7 @@ fn among_these(connection: &Connection, filter: &Filter) -> rusqlite::Result<Opt
     }
     let sum = "SELECT COALESCE(SUM(open), 0) FROM service";
     let open: i64 = connection.query_row(sum, [], |row| row.get(0))?;
-    Ok((open <= FEW).then_some(AMONG_OPEN))
+    Ok((open <= FEW_OPEN).then_some(AMONG_OPEN))
 }
 
 #[cfg(test)]
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use crate::model::id::ServiceName;
 
-    /// How SQLite says that it finds the rows of `invocation` that a filter lets through.
+    /// The query plan of a filter.
     fn plan(filter: &Filter, open: i64) -> String {
         let connection = Connection::open_in_memory().unwrap();
         connection
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_look_at_little_more_than_they_answer() {
+    fn lists_are_answered_from_indexes() {
         let of_states = |states: &[State]| Filter {
             states: states.to_vec(),
             ..Filter::default()
@@ -203,10 +203,10 @@ mod tests {
         let failures = plan(&of_states(&[State::Failed]), 0);
         assert!(failures.contains("INDEX failures (state=?"), "{failures}");
         let pending = [false, true].map(|started| State::Pending { started });
-        let few = plan(&of_states(&pending), FEW);
+        let few = plan(&of_states(&pending), FEW_OPEN);
         assert!(few.contains("INDEX pending"), "{few}");
         assert!(few.contains("INDEX alone"), "{few}");
-        let many = plan(&of_states(&pending), FEW + 1);
+        let many = plan(&of_states(&pending), FEW_OPEN + 1);
         assert!(!many.contains("INDEX pending"), "{many}");
         let of_service = Filter {
             services: vec![ServiceName::parse("a").unwrap()],
