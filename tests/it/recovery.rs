@@ -1,6 +1,7 @@
 //! Crash recovery: each invocation that a killed node accepted has exactly one outcome after the restart.
 //!
-//! `CIDERY_CRASH_ROUNDS` says how often a node is killed (default: 2; `scripts/test` gives a dozen, `--soak` hundreds).
+//! `CIDERY_CRASH_ROUNDS` is how often the node is killed: 2 by default, a dozen in `scripts/test`, hundreds with
+//! `--soak`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -21,7 +22,7 @@ pub(crate) fn rounds() -> usize {
     rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(2)
 }
 
-/// The callback of every second one.
+/// The callback of half of the invocations.
 const CALLBACK: &str = "cidery.echo";
 
 /// The CIDs that were sent, and whether their acceptance was answered.
@@ -110,7 +111,7 @@ pub(crate) async fn events_by_cid(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_accepted_is_lost_however_often_the_node_is_killed() {
+async fn no_accepted_invocation_is_lost_when_the_node_is_killed() {
     let folder = Folder::new("crash");
     let data = folder.path().join("data");
     let seed = fastrand::u64(..);
@@ -123,7 +124,7 @@ async fn nothing_accepted_is_lost_however_often_the_node_is_killed() {
         let names = names(&events[&cid.to_string()]);
         let ends = names.iter().filter(|name| **name == "succeeded").count();
         match names.as_slice() {
-            // Sent, and not answered: it may not have arrived.
+            // It was sent and not answered: it may not have arrived.
             ["not_found"] => assert!(
                 !was_answered,
                 "{cid} was accepted and is lost (seed {seed})"

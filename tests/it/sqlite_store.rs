@@ -1,4 +1,4 @@
-//! What only the embedded store promises: what is found when a directory is opened again.
+//! The embedded store alone: reopening, crashes, copies, limits of the disk, damage, and group commit.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,9 +15,8 @@ use crate::support::stored::{
 };
 use crate::support::{Folder, TestNode};
 
-/// What a store that is opened again holds.
 #[tokio::test]
-async fn what_was_answered_is_there_after_opening_again() {
+async fn answered_writes_are_there_after_reopening() {
     let folder = Folder::new("store");
     let (pending, begun, ended, generation) = {
         let store = SqliteStore::open(folder.path()).unwrap();
@@ -41,9 +40,8 @@ async fn what_was_answered_is_there_after_opening_again() {
     assert!(found.outcome().unwrap().is_ok());
 }
 
-/// Attempts that were begun after an unclean end are counted until one of them is recorded.
 #[tokio::test]
-async fn a_node_that_ends_in_the_middle_is_remembered() {
+async fn attempts_after_a_crash_are_counted_until_one_is_recorded() {
     let folder = Folder::new("store");
     let cid = {
         let store = SqliteStore::open(folder.path()).unwrap();
@@ -54,7 +52,7 @@ async fn a_node_that_ends_in_the_middle_is_remembered() {
         let invocation = claim.invocations.into_iter().next().unwrap();
         (invocation.crash_count, invocation.recovered)
     };
-    // Closed in order: nothing has to be recorded first.
+    // The store was closed cleanly: no attempt has to be recorded.
     let store = SqliteStore::open(folder.path()).unwrap();
     assert_eq!(claim(&store).await, (0, false));
     let copy = Folder::new("store");
@@ -71,16 +69,16 @@ async fn a_node_that_ends_in_the_middle_is_remembered() {
     assert_eq!(found(&store, cid).await.crash_count, 0);
 }
 
-/// The files of an open store, as a killed process leaves them.
+/// Copies the files of an open store, as a crash would leave them.
 fn unclean_copy(from: &Folder, to: &Folder) {
     for file in ["cidery.db", "cidery.db-wal"] {
         std::fs::copy(from.path().join(file), to.path().join(file)).unwrap();
     }
 }
 
-/// Whatever happens in whatever order, with keys and without: what may be claimed is the same in both stores.
+/// A random sequence of operations, with concurrency keys and without.
 #[tokio::test]
-async fn both_stores_hand_out_the_same() {
+async fn both_stores_claim_the_same_invocations() {
     use cidery::store::MemoryStore;
     let folder = Folder::new("store");
     let (memory, disk) = (
@@ -91,7 +89,7 @@ async fn both_stores_hand_out_the_same() {
     let mut running = Vec::new();
     for step in 0..1_500 {
         let name = ["a", "b"][random.usize(0..2)];
-        // No two are due at the same instant: who comes first then is each store's own affair.
+        // No two are due at the same instant: the order of equal instants is not specified.
         let due = at(random.i64(0..100))
             .checked_add(Duration::from_nanos(step))
             .unwrap();
@@ -136,9 +134,8 @@ async fn both_stores_hand_out_the_same() {
     }
 }
 
-/// What removal leaves free is given back to the disk.
 #[tokio::test]
-async fn a_store_becomes_smaller_again() {
+async fn free_pages_are_returned_to_the_disk() {
     let folder = Folder::new("store");
     let store = SqliteStore::open(folder.path()).unwrap();
     let large = "x".repeat(1 << 20);
@@ -164,9 +161,8 @@ async fn a_store_becomes_smaller_again() {
     assert!(pages() < full / 2, "{} of {full}", pages());
 }
 
-/// What others are to have of the disk is left to them.
 #[tokio::test]
-async fn new_work_is_refused_where_the_disk_would_be_too_full() {
+async fn new_work_is_refused_if_too_little_of_the_disk_is_free() {
     let folder = Folder::new("store");
     let options = SqliteOptions {
         min_free_bytes: u64::MAX,
@@ -177,7 +173,7 @@ async fn new_work_is_refused_where_the_disk_would_be_too_full() {
     assert_eq!(refused.unwrap_err().reason(), "STORE_FULL");
 }
 
-/// As `docs/store.md` says it is copied while a node runs.
+/// The copy is made as `docs/store.md` describes it.
 #[tokio::test]
 async fn a_copy_of_a_running_store_is_a_store() {
     let (folder, copy) = (Folder::new("store"), Folder::new("copy"));
@@ -203,7 +199,7 @@ async fn a_copy_of_a_running_store_is_a_store() {
 }
 
 #[tokio::test]
-async fn a_directory_is_one_processs_and_one_programs() {
+async fn a_directory_belongs_to_one_process_and_one_program() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = Folder::new("store");
     let inner = folder.path().join("data");
@@ -257,9 +253,9 @@ async fn a_directory_is_one_processs_and_one_programs() {
     assert_eq!(error.reason(), "STORE_UNUSABLE", "{error}");
 }
 
-/// One that is damaged keeps nothing else from being run, listed, or looked after.
+/// A damaged invocation does not keep others from being claimed, listed or expired.
 #[tokio::test]
-async fn what_cannot_be_read_is_passed_over() {
+async fn damaged_invocations_are_skipped() {
     let folder = Folder::new("store");
     let store = SqliteStore::open(folder.path()).unwrap();
     let mut cids = Vec::new();
@@ -284,9 +280,9 @@ async fn what_cannot_be_read_is_passed_over() {
     assert!(store.get(cids[0]).await.is_err());
 }
 
-/// While a service writes without end, what others write is committed all the same.
+/// A service that writes without pause does not keep the writes of others from being committed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn services_take_turns_at_the_writer() {
+async fn services_are_scheduled_round_robin_at_the_writer() {
     let folder = Folder::new("store");
     let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
     let large = "x".repeat(1 << 20);
@@ -304,7 +300,7 @@ async fn services_take_turns_at_the_writer() {
     for _ in 0..10 {
         let small = accepted(&*store, "b", NOW);
         let small = tokio::time::timeout(crate::support::PATIENCE, small).await;
-        small.expect("it is never committed");
+        small.expect("the write of another service is never committed");
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     for writer in writers {
@@ -312,7 +308,7 @@ async fn services_take_turns_at_the_writer() {
     }
 }
 
-/// How many commits the write-ahead log contains: in the header of a frame that ends one is the size of the database.
+/// The number of commits in the write-ahead log. The last frame of a commit has the size of the database in its header.
 fn commits(folder: &Folder) -> usize {
     let log = std::fs::read(folder.path().join("cidery.db-wal")).unwrap();
     let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
@@ -327,7 +323,7 @@ async fn the_services_of_a_hello_are_remembered_in_one_commit() {
     let folder = Folder::new("store");
     let store = SqliteStore::open(folder.path()).unwrap();
     let node = TestNode::start(Node::builder().store(store)).await;
-    // A transaction that reads keeps the log from being restarted.
+    // A read transaction keeps the log from being restarted.
     let reader = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
     let begin = "BEGIN; SELECT count(*) FROM announced";
     reader.execute_batch(begin).unwrap();
@@ -364,12 +360,12 @@ async fn a_full_view_contains_the_first_children() {
     assert_eq!(found.child_cids, children[..100]);
 }
 
-/// Closing does not wait for the next checkpoint, which is a quarter of a second after a commit.
+/// The next checkpoint would run 250 ms after the commit.
 #[tokio::test]
 async fn closing_does_not_wait_for_a_checkpoint() {
     let folder = Folder::new("store");
     let mut fastest = Duration::MAX;
-    // The fastest of several: a busy machine delays some of them.
+    // The fastest of ten: a busy machine may delay some of them.
     for _ in 0..10 {
         let store = SqliteStore::open(folder.path()).unwrap();
         accepted(&store, "a", NOW).await;
@@ -386,7 +382,7 @@ async fn closing_writes_what_is_queued() {
     let store = SqliteStore::open(folder.path()).unwrap();
     for _ in 0..100 {
         let mut accept = store.accept(invocation("a", NOW, dict! {}));
-        // It is queued with its first poll; then its caller goes away.
+        // The first poll queues it; then its caller is dropped.
         let _ = futures_util::poll!(&mut accept);
     }
     drop(store);

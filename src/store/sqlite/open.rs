@@ -154,7 +154,7 @@ impl Directory {
             (APPLICATION_ID, known) if is_known(known) => Ok(known),
             (APPLICATION_ID, newer) => {
                 let message = format!(
-                    "`{}` has format {newer}, and this version reads formats up to {FORMAT}: use the version that wrote it",
+                    "`{}` has format {newer}, newer than {FORMAT}: use the version that wrote it",
                     self.file.display()
                 );
                 Err(unusable(message))

@@ -90,7 +90,7 @@ impl Writer {
         }
         if is_purge {
             if let Err(error) = vacuum_incrementally(&self.connection) {
-                tracing::warn!(%error, "cannot return free pages of the store to the disk; retrying with the next purge");
+                tracing::warn!(%error, "cannot return free pages to the disk; retrying with the next purge");
             }
             self.shared.notify_checkpointer();
         }

@@ -1,4 +1,4 @@
-//! Sentences about keys: those that accept once, those that run alone, and the names of services.
+//! The contract of idempotency keys, concurrency keys and declarations.
 
 use cidery::dict;
 use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored, StoredDeclaration};
@@ -10,7 +10,9 @@ use crate::support::stored::{
     NOW, accepted, at, claimed, found, invocation, record, service, started, succeeded,
 };
 
-pub(super) async fn a_key_is_accepted_once_as_long_as_it_is_kept(store: &dyn Store) {
+pub(super) async fn an_idempotency_key_is_accepted_once_until_its_invocation_is_removed(
+    store: &dyn Store,
+) {
     let keyed = |name: &str| {
         with_terms(invocation(name, NOW, dict! {}), |terms| {
             terms.idempotency_key = Some("k".to_owned());
@@ -47,7 +49,9 @@ pub(super) async fn a_key_is_accepted_once_as_long_as_it_is_kept(store: &dyn Sto
     assert!(matches!(anew, Acceptance::Stored));
 }
 
-pub(super) async fn what_has_the_same_concurrency_key_is_claimed_one_at_a_time(store: &dyn Store) {
+pub(super) async fn invocations_with_the_same_concurrency_key_are_claimed_one_at_a_time(
+    store: &dyn Store,
+) {
     let mut cids = Vec::new();
     for (key, due) in [("x", 1), ("x", 2), ("y", 3), ("x", 4)] {
         let next = with_terms(invocation("a", at(due), dict! {}), |terms| {
@@ -66,7 +70,7 @@ pub(super) async fn what_has_the_same_concurrency_key_is_claimed_one_at_a_time(s
     assert_eq!(claimed(store, "a", at(9), 10).await, [cids[3]]);
 }
 
-/// Also where another one, that would have come before it, is accepted while it runs.
+/// Even if an invocation that is due earlier is accepted meanwhile.
 pub(super) async fn a_concurrency_key_is_busy_until_it_is_recorded(store: &dyn Store) {
     let keyed = |due| {
         with_terms(invocation("a", at(due), dict! {}), |terms| {
@@ -83,7 +87,9 @@ pub(super) async fn a_concurrency_key_is_busy_until_it_is_recorded(store: &dyn S
     assert_eq!(claimed(store, "a", at(9), 10).await, [waiting]);
 }
 
-pub(super) async fn a_pending_one_says_whether_another_with_its_key_comes_first(store: &dyn Store) {
+pub(super) async fn a_pending_invocation_shows_whether_its_concurrency_key_is_busy(
+    store: &dyn Store,
+) {
     let keyed = |due| {
         with_terms(invocation("a", at(due), dict! {}), |terms| {
             terms.concurrency_key = Some("x".to_owned());
@@ -117,7 +123,7 @@ pub(super) async fn a_pending_one_says_whether_another_with_its_key_comes_first(
     assert!(later.unwrap().key_busy);
 }
 
-pub(super) async fn what_was_announced_is_remembered_until_it_is_forgotten(store: &dyn Store) {
+pub(super) async fn declarations_are_remembered_until_they_are_forgotten(store: &dyn Store) {
     let announced = |name: &str, hash: &str, time| StoredDeclaration {
         service: service(name),
         hash: hash.to_owned(),
@@ -149,8 +155,10 @@ pub(super) async fn what_was_announced_is_remembered_until_it_is_forgotten(store
     assert_eq!(all().await, [b]);
 }
 
-/// Whatever is accepted meanwhile, and would have come before it.
-pub(super) async fn a_concurrency_key_is_busy_while_an_outcome_is_awaited(store: &dyn Store) {
+/// Even if an invocation that is due earlier is accepted meanwhile.
+pub(super) async fn a_concurrency_key_is_busy_while_an_invocation_awaits_completion(
+    store: &dyn Store,
+) {
     let keyed = |due| {
         with_terms(invocation("a", at(due), dict! {}), |terms| {
             terms.concurrency_key = Some("x".to_owned());

@@ -1,4 +1,4 @@
-//! Sentences about lists: what a filter lets through, page by page.
+//! The contract of lists: filters, pages, and the children of an invocation.
 
 use cidery::engine::store::{Child, Filter, Store};
 use cidery::model::invocation::{InReplyTo, State};
@@ -7,7 +7,7 @@ use cidery::{Cid, dict};
 use super::with_request;
 use crate::support::stored::{NOW, accepted, at, claimed, invocation, service, succeeded};
 
-/// All that a filter lets through, by pages of `max`.
+/// The CIDs that match a filter, read in pages of `max`.
 async fn listed(store: &dyn Store, filter: &Filter, max: usize) -> Vec<Cid> {
     let (mut all, mut before) = (Vec::new(), None);
     loop {
@@ -21,7 +21,7 @@ async fn listed(store: &dyn Store, filter: &Filter, max: usize) -> Vec<Cid> {
     }
 }
 
-pub(super) async fn lists_are_filtered_and_come_in_pages_last_accepted_first(store: &dyn Store) {
+pub(super) async fn lists_are_filtered_and_paged_newest_first(store: &dyn Store) {
     let mut cids = Vec::new();
     for name in ["a", "b", "a", "a", "b"] {
         cids.push(accepted(store, name, NOW).await);
@@ -68,8 +68,8 @@ pub(super) async fn lists_are_filtered_and_come_in_pages_last_accepted_first(sto
     assert_eq!(listed(&later, 2).await, []);
 }
 
-/// What runs is pending in the store: who knows what runs names it.
-pub(super) async fn lists_let_through_what_is_in_a_state_or_named(store: &dyn Store) {
+/// A running invocation is stored as pending: the engine, which knows what runs, lists it by its CID.
+pub(super) async fn lists_contain_invocations_by_state_or_by_cid(store: &dyn Store) {
     let mut cids = Vec::new();
     for name in ["a", "b", "a", "a", "b", "c"] {
         cids.push(accepted(store, name, NOW).await);
@@ -110,11 +110,11 @@ pub(super) async fn lists_let_through_what_is_in_a_state_or_named(store: &dyn St
     }
 }
 
-/// Callbacks have the invocation whose outcome they get as their parent as well.
+/// The parent of a callback is the invocation whose outcome it gets.
 pub(super) async fn children_are_listed_in_the_order_of_acceptance(store: &dyn Store) {
     let parent = accepted(store, "a", NOW).await;
     let mut children = Vec::new();
-    // Due in another order than accepted, and with another invocation in between.
+    // Due in another order than accepted, and with other invocations in between.
     for (due, is_callback) in [(3, false), (1, true), (2, false), (0, true)] {
         let child = with_request(invocation("b", at(due), dict! {}), |request| {
             (request.parent, request.root) = (Some(parent), parent);

@@ -1,4 +1,4 @@
-//! A store whose calls stop at gates: it forces each interleaving of reading and recording.
+//! A store whose calls can be paused before or after they run: forces each interleaving of reads and records.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use cidery::{Cid, Result, ServiceName};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-/// A place where a call stops if its gate is shut.
+/// A point of a call at which a gate can pause it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
     BeforeAccept,
@@ -31,11 +31,11 @@ struct Gate {
     leave: Option<Arc<Semaphore>>,
 }
 
-/// Gates by place. Open unless they are shut.
+/// The gates by place. All of them are open at first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gates(Arc<Mutex<HashMap<Place, Gate>>>);
 
-/// A shut gate: who waits at it, and how to let it pass.
+/// A shut gate: calls are paused there until it is opened.
 pub(crate) struct Shut {
     arrived: Arc<Semaphore>,
     leave: Arc<Semaphore>,
@@ -73,11 +73,11 @@ impl Gates {
 }
 
 impl Shut {
-    /// Waits until somebody stands at the gate.
+    /// Waits until a call is paused at the gate.
     pub(crate) async fn arrived(&self) {
         tokio::time::timeout(super::PATIENCE, self.arrived.acquire())
             .await
-            .unwrap_or_else(|_| panic!("nobody came to {:?}", self.place))
+            .unwrap_or_else(|_| panic!("no call reached {:?}", self.place))
             .unwrap()
             .forget();
     }

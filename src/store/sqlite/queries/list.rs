@@ -73,31 +73,31 @@ fn select(
     let before = before.and_then(|id| i64::try_from(id).ok());
     let mut conditions = vec!["invocation.id < ?".to_owned()];
     let mut values = vec![SqlValue::Integer(before.unwrap_or(i64::MAX))];
-    let mut among = |column: &str, allowed: Vec<SqlValue>| {
-        let places = vec!["?"; allowed.len()].join(", ");
+    let mut is_in = |column: &str, allowed: Vec<SqlValue>| {
+        let placeholders = vec!["?"; allowed.len()].join(", ");
         values.extend(allowed);
-        format!("{column} IN ({places})")
+        format!("{column} IN ({placeholders})")
     };
-    let blob = |cid: &Cid| SqlValue::Blob(cid.as_bytes().to_vec());
+    let cid_value = |cid: &Cid| SqlValue::Blob(cid.as_bytes().to_vec());
     let states = filter.states.iter();
     let states = states.map(|state| SqlValue::Integer(encode_state(*state)));
     let states = states.collect::<Vec<_>>();
-    let in_states = (!states.is_empty()).then(|| among("state", states));
-    let named = (!filter.cids.is_empty()).then(|| {
-        let cids = among("cid", filter.cids.iter().map(blob).collect());
+    let in_states = (!states.is_empty()).then(|| is_in("state", states));
+    let by_cid = (!filter.cids.is_empty()).then(|| {
+        let cids = is_in("cid", filter.cids.iter().map(cid_value).collect());
         format!("SELECT id FROM invocation WHERE {cids}")
     });
-    let awaited = filter
+    let waiting = filter
         .include_waiting
         .then(|| "SELECT id FROM invocation WHERE awaited = 1".to_owned());
-    let ids: Vec<_> = named.into_iter().chain(awaited).collect();
-    let these = match ids.is_empty() {
+    let ids: Vec<_> = by_cid.into_iter().chain(waiting).collect();
+    let by_id = match ids.is_empty() {
         true => None,
         false => Some(format!("invocation.id IN ({})", ids.join(" UNION ALL "))),
     };
-    let either: Vec<_> = in_states.into_iter().chain(these).collect();
-    if !either.is_empty() {
-        conditions.push(format!("({})", either.join(" OR ")));
+    let alternatives: Vec<_> = in_states.into_iter().chain(by_id).collect();
+    if !alternatives.is_empty() {
+        conditions.push(format!("({})", alternatives.join(" OR ")));
     }
     // With `=` instead of `IN`, the index of the service also gives the order.
     let services = filter.services.iter();
@@ -105,7 +105,7 @@ fn select(
         .map(|name| SqlValue::Text(name.to_string()))
         .collect();
     if !services.is_empty() {
-        let named = among("name", services);
+        let named = is_in("name", services);
         let id = format!("(SELECT id FROM service WHERE {named})");
         let equals = if filter.services.len() == 1 {
             "="
@@ -117,12 +117,12 @@ fn select(
     let reasons = filter.failure_reasons.iter().cloned().map(SqlValue::Text);
     for (column, allowed) in [
         ("failure_reason", reasons.collect::<Vec<_>>()),
-        ("parent", filter.parent.iter().map(blob).collect()),
-        ("root", filter.root.iter().map(blob).collect()),
-        ("group_cid", filter.group.iter().map(blob).collect()),
+        ("parent", filter.parent.iter().map(cid_value).collect()),
+        ("root", filter.root.iter().map(cid_value).collect()),
+        ("group_cid", filter.group.iter().map(cid_value).collect()),
     ] {
         if !allowed.is_empty() {
-            conditions.push(among(column, allowed));
+            conditions.push(is_in(column, allowed));
         }
     }
     for (condition, time) in time_conditions(filter) {
