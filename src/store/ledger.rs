@@ -196,3 +196,77 @@ impl Claims {
         self.keys.contains_key(&cid)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::model::invocation::Request;
+    use crate::model::payload::Payload;
+
+    fn record(cid: Cid, service: &ServiceName, state: State) -> Record {
+        Record {
+            cid,
+            service: service.clone(),
+            state,
+            attempts: 1,
+            crash_count: 0,
+            due: Timestamp::UNIX_EPOCH,
+            next_wakeup: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            first_attempt_time: None,
+            events: Vec::new(),
+            progress: None,
+            last_failure: None,
+            end_time: None,
+            purge_time: None,
+            tombstone_until: None,
+            followed_by: Vec::new(),
+            completion: None,
+            expected_attempts: None,
+        }
+    }
+
+    #[test]
+    fn a_claimed_invocation_is_not_pending_until_it_is_recorded_as_pending() {
+        let (mut ledger, cid) = (Ledger::default(), Cid::new());
+        let service = ServiceName::parse("a").unwrap();
+        ledger.add_pending(&service, 2);
+        ledger.claim(&service, cid, None);
+        assert_eq!(
+            (ledger.pending_count(&service), ledger.total_pending_count()),
+            (1, 1)
+        );
+        let pending = record(cid, &service, State::Pending { started: true });
+        ledger.record(&pending, &service, false);
+        assert!(!ledger.is_claimed(cid));
+        assert_eq!(ledger.pending_count(&service), 2);
+        // Without a claim, the end of a pending invocation is counted as well.
+        ledger.record(&record(cid, &service, State::Succeeded), &service, false);
+        assert_eq!(
+            (ledger.pending_count(&service), ledger.total_pending_count()),
+            (1, 1)
+        );
+    }
+
+    #[test]
+    fn a_concurrency_key_is_busy_while_an_invocation_with_it_is_claimed() {
+        let (mut ledger, cid) = (Ledger::default(), Cid::new());
+        let service = ServiceName::parse("a").unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let mut request = Request::new(Cid::new(), service.clone(), Payload::empty(), now);
+        request.terms.concurrency_key = Some("x".to_owned());
+        let mut other = Invocation::accepted(request, 1);
+        ledger.add_pending(&service, 2);
+        ledger.claim(&service, cid, Some("x".to_owned()));
+        ledger.set_key_busy(&mut other, true);
+        assert!(other.key_busy);
+        assert!(ledger.is_key_busy(&service, "x") && !ledger.is_key_busy(&service, "y"));
+        assert!(ledger.release(cid) && !ledger.release(cid));
+        ledger.set_key_busy(&mut other, true);
+        assert!(!other.key_busy);
+        ledger.set_key_busy(&mut other, false);
+        assert!(other.key_busy, "it is not the head of its queue");
+    }
+}

@@ -1,4 +1,4 @@
-//! What a memory store holds, and how each operation changes it under the store's lock.
+//! The contents of a memory store, and how each operation changes them under the lock of the store.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -174,7 +174,7 @@ impl Contents {
         true
     }
 
-    /// Moves an invocation within the index of what is due, once its record is in the ledger.
+    /// Updates the due index after a record, which must be in the ledger by then.
     fn update_due(&mut self, before: &Entry, after: Option<Entry>, was_claimed: bool) {
         let is_busy = self.is_key_busy(before);
         if !was_claimed {

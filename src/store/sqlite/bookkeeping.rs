@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::model::id::Cid;
 use crate::store::ledger::Ledger;
 
-/// What is known of claims, behind one lock.
+/// The ledger and the records in flight, behind one lock.
 #[derive(Debug, Default)]
 pub(super) struct Bookkeeping(Mutex<Entries>);
 

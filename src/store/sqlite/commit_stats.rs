@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(
             stats.share(),
             MAX_COMMIT_ROWS,
-            "a slow disk syncs much at once"
+            "a slow disk syncs many rows at once"
         );
         for _ in 0..100 {
             stats.add(100, row * 100, Duration::from_micros(50));

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Group commit: one thread writes, and commits all commands that are queued in one transaction. One sync makes all of
-//! them durable. `schema.sql` describes what is stored, `docs/store.md` what is promised.
+//! them durable. `schema.sql` describes the tables, `docs/store.md` the guarantees.
 
 mod blob;
 mod bookkeeping;

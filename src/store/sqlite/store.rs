@@ -159,7 +159,7 @@ impl SqliteStore {
         }
     }
 
-    /// Reads what is due of a service and not claimed. Invocations that cannot be decoded are excluded from all claims
+    /// Reads the due, unclaimed invocations of a service. Those that cannot be decoded are excluded from all claims
     /// until the store is opened again.
     async fn due(&self, service: &ServiceName, now: i64, max: usize) -> Result<Due> {
         let (name, recovering) = (service.clone(), self.recovering);
@@ -225,7 +225,7 @@ impl SqliteStore {
     }
 }
 
-/// Starts the ledger with what is in the file; answers with the ids of the services.
+/// Fills the ledger from the file; answers with the ids of the services.
 fn load_counts(connection: &Connection, shared: &Shared) -> Result<ServiceIds> {
     let mut services = ServiceIds::new();
     let mut entries = shared.bookkeeping.lock();

@@ -21,11 +21,11 @@ use crate::model::error::Error;
 /// How many commands the writer takes out of its channel before it commits, at most.
 pub(super) const MAX_QUEUED: usize = 32_768;
 
-/// What is sent to the writer.
+/// A message to the writer.
 pub(super) enum Message {
-    /// Write this.
+    /// Write a command.
     Command(Box<dyn QueuedCommand>),
-    /// Write what is queued, mark the store as closed cleanly, and end.
+    /// Write all queued commands, mark the store as closed cleanly, and end.
     Close,
 }
 

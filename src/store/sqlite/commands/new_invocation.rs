@@ -1,4 +1,4 @@
-//! The row of a new invocation, and what is found where it was accepted before.
+//! The row of a new invocation, and the answer if its CID or its idempotency key is known.
 
 use std::sync::Arc;
 
