@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::admission::worker_pool::{Accepts, Location, WorkerPool, WorkerService};
 use self::components::Engine;
 pub use self::components::Parts;
-pub use self::durable::admin::InvocationPage;
+pub use self::durable::admin::{Children, InvocationPage};
 pub use self::limits::Limits;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
@@ -214,12 +214,12 @@ impl Invoker {
         self.0.admin.list(filter, before, max).await
     }
 
-    /// The children of an invocation, the first `max` of them.
+    /// The children of an invocation, and its callbacks: the first `max` of each.
     ///
     /// # Errors
     ///
     /// The errors of the store.
-    pub async fn children(&self, cid: Cid, max: usize) -> Result<Vec<Cid>> {
+    pub async fn children(&self, cid: Cid, max: usize) -> Result<Children> {
         self.0.admin.children(cid, max).await
     }
 
@@ -268,7 +268,7 @@ impl Invoker {
         let message = match route.limit.pool() {
             None => format!("`{name}` is served by the node itself"),
             Some(pool) if pool.is_served() => format!("`{name}` is served: stop its workers first"),
-            Some(_) if self.0.store.pending(name) > 0 => {
+            Some(_) if self.0.store.pending_count(name) > 0 => {
                 format!("`{name}` has pending invocations: cancel them first")
             }
             Some(_) => {

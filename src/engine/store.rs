@@ -1,7 +1,7 @@
-//! What the engine needs of a store, as a contract in prose. `tests/it/store_contract/` has a test for each sentence.
+//! The trait of a store, and its contract in prose. `tests/it/store_contract/` has a test for each sentence.
 //!
-//! A store keeps what is written; it decides nothing. Which state follows which change is decided by
-//! [`State::after`](crate::model::invocation::State::after), when by the engine.
+//! A store makes no decisions. The next state of an invocation is decided by
+//! [`State::after`](crate::model::invocation::State::after), and when it is written by the engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,33 +16,38 @@ use crate::model::invocation::{
 };
 use crate::service::BoxFuture;
 
-/// Where invocations are kept.
+/// A store of invocations.
 ///
-/// All methods may be called at once by anybody. Where a future is dropped before it resolves, what was asked for may
-/// have happened or not.
+/// All methods may be called concurrently. A write is durable once its future resolves, unless the store keeps nothing
+/// beyond the process.
+///
+/// # Cancel safety
+///
+/// If a future is dropped before it resolves, its write may or may not have happened.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// What it is called: `memory`, `sqlite`.
+    /// The name of the backend: `memory`, `sqlite`.
     fn name(&self) -> &'static str;
 
-    /// How often it was opened: the high half of the sequences given out now. Rises with each opening.
+    /// The generation: how often the store was opened, this time included. It is the upper half of the sequences that
+    /// this node gives out.
     fn generation(&self) -> u32;
 
-    /// Stores a new invocation as pending, with its `Accepted` event. Durable when it resolves.
+    /// Stores a new invocation as pending, with its `Accepted` event.
     ///
-    /// Where the CID is known already, or the idempotency key, nothing is stored and the first request is answered, or
-    /// its tombstone: also where there is no room for a new one.
+    /// If its CID or its idempotency key is known, nothing is stored, and the reply is the first request or its
+    /// tombstone, even when the store is full.
     ///
     /// # Errors
     ///
-    /// `RESOURCE_EXHAUSTED` / `STORE_FULL`: room is kept for the outcomes of what was accepted before.
+    /// `RESOURCE_EXHAUSTED` / `STORE_FULL`: the rest of the room is reserved for the outcomes of accepted invocations.
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>>;
 
-    /// Stores a group and its members, all of them or none. Durable when it resolves.
+    /// Stores a group and its members, all of them or none.
     ///
-    /// A group is due once its last member has ended, and at once where it has none; it is claimed and recorded as what
-    /// has [no service](ServiceName::none). Where its CID is known already, or its idempotency key, nothing is stored
-    /// and it is answered as by [`accept`](Self::accept); nor is anything stored where a member is known, which is
-    /// named then.
+    /// A group has [no service](ServiceName::none): it is claimed and recorded under that name. It is due once its last
+    /// member has ended, and at once if it has no members. If its CID or its idempotency key is known, nothing is
+    /// stored, and the reply is that of [`accept`](Self::accept). If a member is known, nothing is stored, and the
+    /// reply names the member.
     ///
     /// # Errors
     ///
@@ -53,16 +58,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         members: Vec<Invocation>,
     ) -> BoxFuture<'_, Result<Acceptance>>;
 
-    /// The members of a group with their places, in that order; not those that have been removed.
+    /// The members of a group that have not been removed, ordered by position.
     fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>>;
 
-    /// Takes up to `max` invocations of a service that are pending and due at `now`, or whose time
-    /// is over then ([`Invocation::next_wakeup`]), those that are due longest first. Of those with the
-    /// same concurrency key one at a time is taken.
+    /// The first `max` children of an invocation in the order in which they were accepted: those that its handler
+    /// invoked, and its callbacks.
+    fn children(&self, parent: Cid, max: usize) -> BoxFuture<'_, Result<Vec<Child>>>;
+
+    /// Claims up to `max` pending invocations of a service that are due, or have expired, at `now`
+    /// ([`Invocation::next_wakeup`]), those that have been due longest first. Of those with the same concurrency key it
+    /// claims one at a time.
     ///
-    /// What was taken is not handed out again before it is [`record`](Self::record)ed as pending, or the store is
-    /// opened again. Where one of a concurrency key waits for an outcome from outside ([`Record::completion`]), none of the
-    /// others is taken.
+    /// A claimed invocation is not claimed again until it is [recorded](Self::record) as pending, or the store is
+    /// opened again. While one with a concurrency key waits for an outcome from outside ([`Record::completion`]), no
+    /// other one with that key is claimed.
     fn claim<'a>(
         &'a self,
         service: &'a ServiceName,
@@ -70,190 +79,204 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         max: usize,
     ) -> BoxFuture<'a, Result<Claim>>;
 
-    /// Up to `max` pending invocations that are not claimed and whose time is over at `now` ([`Terms::expires_at`]): whether
-    /// they are due or not, and whatever waits before them.
-    ///
-    /// [`Terms::expires_at`]: crate::model::invocation::Terms::over
-    fn overdue(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>>;
+    /// Up to `max` pending, unclaimed invocations that have expired at `now` ([`Invocation::expires_at`]), whether or
+    /// not they are due and their concurrency key is busy.
+    fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>>;
 
-    /// Notes that attempts of recovered invocations are about to run. Durable when it resolves: where the node ends
-    /// before a [`record`](Self::record) follows, they count as lost ([`Invocation::crash_count`]).
-    fn begin(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>>;
+    /// Records that attempts of recovered invocations are about to start. If the node crashes before the result of an
+    /// attempt is [recorded](Self::record), the attempt counts as a crash ([`Invocation::crash_count`]).
+    fn record_attempts(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>>;
 
-    /// Records what became of an invocation: its new state and the events since the last record, together or not at
-    /// all, and with them the invocations that follow from it. Durable when it resolves.
+    /// Records the result of an attempt, or of an invocation: its new state, the events since the last record and the
+    /// invocations that follow from it, all of it or nothing. Releases the claim.
     ///
-    /// The first terminal record wins, and a claim beats whoever has none, and so does an attempt since then
-    /// ([`Record::unclaimed`]): answers whether this one was taken. What follows and is known already, by its CID or
-    /// its key, is not accepted again.
+    /// Answers whether the record was taken. The first terminal record wins. A record without a claim loses to a claim,
+    /// and to an attempt that was recorded since ([`Record::expected_attempts`]). An invocation that follows and is
+    /// known, by its CID or its idempotency key, is not accepted again.
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>>;
 
-    /// Notes that somebody wants an invocation cancelled whose handler runs ([`Invocation::cancel_requested`]): it is
-    /// overdue from then on, whenever it is not claimed, unless it is a group. Durable when it resolves; answers
-    /// whether it has not ended yet.
+    /// Records that the cancellation of a running invocation was requested ([`Invocation::cancel_requested`]); answers
+    /// whether the invocation has not ended yet. Unless it is a group, it has expired from then on, whenever it is not
+    /// claimed.
     fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
-    /// The invocation that was accepted with an idempotency key, as long as it is kept: whatever its service, which may
-    /// be another one.
-    fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>>;
+    /// The invocation that was accepted with an idempotency key, until it is removed. A key identifies one invocation,
+    /// whatever its service; `service` decides between several in a store of an earlier format.
+    fn find_by_idempotency_key(
+        &self,
+        service: ServiceName,
+        key: String,
+    ) -> BoxFuture<'_, Result<Option<Cid>>>;
 
-    /// Up to `max` invocations that a filter lets through, those accepted last first. `before` is the
-    /// [`Page::next`] of the page before.
+    /// A page of up to `max` invocations that match a filter, those that were accepted last first. `before` is the
+    /// [`Page::next`] of the previous page.
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>>;
 
-    /// Reads an invocation. A pending one says whether another one with its concurrency key comes first
-    /// ([`Invocation::key_busy`]).
+    /// Reads an invocation. A pending one shows whether its concurrency key is busy ([`Invocation::key_busy`]).
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>>;
 
-    /// How many invocations of a service are pending. Kept, not counted; claimed ones are not pending.
-    fn pending(&self, service: &ServiceName) -> usize;
+    /// The number of pending invocations of a service; claimed ones are not pending. Reads a counter.
+    fn pending_count(&self, service: &ServiceName) -> usize;
 
-    /// How many of them wait for an outcome from outside. Kept, not counted.
-    fn awaited(&self, service: &ServiceName) -> usize;
+    /// How many of them wait for an outcome from outside. Reads a counter.
+    fn awaiting_completion_count(&self, service: &ServiceName) -> usize;
 
-    /// How many invocations are pending in all. Kept, not counted.
-    fn pending_in_all(&self) -> usize;
+    /// The number of pending invocations of all services, groups included. Reads a counter.
+    fn total_pending_count(&self) -> usize;
 
-    /// The services that have pending invocations: groups, which have none, do not count.
+    /// The services with pending invocations. Groups, which have no service, do not count.
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>>;
 
-    /// Removes up to `max` invocations whose purge time has passed, leaving a tombstone of each, and tombstones that
-    /// have been kept long enough. Answers how many were removed in all. The members of a group are kept until it has
-    /// ended, and from then on as long as it is, or longer.
+    /// Removes up to `max` invocations whose purge time has passed and leaves a tombstone of each, then tombstones that
+    /// have expired; answers how many were removed in all. The members of a group are kept until it has ended, and from
+    /// then on at least as long as the group.
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>>;
 
-    /// Removes an invocation that has ended, whenever its purge time is, leaving a tombstone. Durable when it resolves;
-    /// answers whether it was there and had ended, and so had the group that it is a member of.
+    /// Removes an invocation that has ended, whatever its purge time, and leaves a tombstone. Answers `false` if it is
+    /// unknown, has not ended, or is a member of a group that has not ended.
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
-    /// Remembers what a worker declares of a service: when it was first seen stays as it was. Durable when it resolves.
-    fn announce(&self, announced: Announced) -> BoxFuture<'_, Result<()>>;
+    /// Remembers what workers declare of services, all of it or nothing, in one commit. The time at which a declaration
+    /// was first seen stays.
+    fn remember_declarations(
+        &self,
+        declarations: Vec<StoredDeclaration>,
+    ) -> BoxFuture<'_, Result<()>>;
 
-    /// All that was declared and not forgotten.
-    fn announced(&self) -> BoxFuture<'_, Result<Vec<Announced>>>;
+    /// All declarations that have not been forgotten.
+    fn declarations(&self) -> BoxFuture<'_, Result<Vec<StoredDeclaration>>>;
 
-    /// Forgets what was declared of a service. Durable when it resolves.
-    fn forget(&self, service: ServiceName) -> BoxFuture<'_, Result<()>>;
+    /// Forgets all declarations of a service.
+    fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>>;
 
-    /// Whether what is written is safe.
+    /// Whether the store accepts writes.
     ///
     /// # Errors
     ///
-    /// `UNAVAILABLE` / `STORE_FAILED` where the disk failed: nothing is written any more.
+    /// `UNAVAILABLE` / `STORE_FAILED`: the disk failed, and nothing is written any more.
     fn health(&self) -> Result<()>;
 }
 
-/// What became of a request to accept.
+/// The reply to a request to accept an invocation or a group.
 #[derive(Clone, Debug)]
 pub enum Acceptance {
     /// It is stored.
     Stored,
-    /// The CID was accepted before, for this request.
+    /// Its CID or its idempotency key was accepted before, with this request.
     Known(Arc<Request>),
-    /// The CID was accepted before and has been removed.
+    /// Its CID was accepted before, and the invocation has been removed.
     Removed(Tombstone),
-    /// Of a group: this member was accepted before, by its CID or its key.
+    /// This member of the group was accepted before, by its CID or its idempotency key.
     MemberKnown(Cid),
 }
 
-/// A page of invocations.
+/// A page of a list.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// Those accepted last first.
+    /// The invocations, those that were accepted last first.
     pub invocations: Vec<Invocation>,
     /// Where the next page begins, if there is one.
     pub next: Option<u64>,
 }
 
-/// Invocations taken from a store, to be run.
+/// A child of an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// Its CID.
+    pub cid: Cid,
+    /// Whether it is a callback: it gets the outcome of its parent.
+    pub is_callback: bool,
+}
+
+/// Claimed invocations.
 #[derive(Clone, Debug, Default)]
 pub struct Claim {
-    /// Due ones, those that are due longest first.
+    /// The invocations, those that have been due longest first.
     pub invocations: Vec<Invocation>,
-    /// When the next one of the service is due, where none is due now.
+    /// When the next invocation of the service is due, if fewer than `max` are due now.
     pub next_due: Option<Timestamp>,
 }
 
-/// What became of an invocation.
+/// The result of an attempt, or of an invocation.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// The invocation.
     pub cid: Cid,
-    /// Its service: what is written of one does not keep the others waiting.
+    /// Its service, by which writes are scheduled round-robin.
     pub service: ServiceName,
-    /// Its state now: pending or terminal.
+    /// Its new state: pending or terminal.
     pub state: State,
     /// How many attempts were started.
     pub attempts: u32,
-    /// How often its worker was lost in the middle of an attempt, since one ended by itself.
+    /// How many attempts in a row were lost with their worker or the node.
     pub crash_count: u32,
     /// When it is due, if it is pending.
     pub due: Timestamp,
-    /// When somebody has to look at it, if it is pending.
+    /// When it has to be claimed next, if it is pending: when it is due, or when it expires.
     pub next_wakeup: Timestamp,
-    /// When its time is over, if it is pending and ever is.
+    /// When it expires, if it is pending.
     pub expires_at: Option<Timestamp>,
     /// When its first attempt started.
     pub first_attempt_time: Option<Timestamp>,
     /// The events since the last record, in order.
     pub events: Vec<Arc<Event>>,
-    /// The last progress reported.
+    /// The last progress that was reported.
     pub progress: Option<Arc<ProgressRecord>>,
     /// Why the last attempt failed, if another one follows.
     pub last_failure: Option<Error>,
     /// When it ended, if it did.
     pub end_time: Option<Timestamp>,
-    /// When it is to be removed, if it ended.
+    /// When it is purged, if it ended.
     pub purge_time: Option<Timestamp>,
-    /// How long it is then remembered that it was there.
+    /// When its tombstone expires.
     pub tombstone_until: Option<Timestamp>,
-    /// What is accepted together with it: callbacks.
+    /// The invocations that are accepted with it: callbacks, and those that its handler invoked with its outcome.
     pub followed_by: Vec<Invocation>,
-    /// Whether its outcome is awaited from outside, or came so.
+    /// The completion from outside that it waits for, or that it got.
     pub completion: Option<AsyncCompletion>,
-    /// Of somebody who did not claim the invocation: how many attempts it had when that was decided. It is only taken
-    /// where it is not claimed, and has not been attempted since.
-    pub unclaimed: Option<u32>,
+    /// The guard of a record without a claim: the number of attempts when it was decided. Such a record is taken only
+    /// if the invocation is not claimed and has had no further attempt.
+    pub expected_attempts: Option<u32>,
 }
 
 impl Record {
-    /// Why the invocation failed, or its last attempt, if it did.
+    /// Why the invocation failed, or its last attempt.
     #[must_use]
     pub fn failure(&self) -> Option<&Error> {
         failure_of(&self.events, self.last_failure.as_ref())
     }
 }
 
-/// What a store knows of a CID.
+/// What a store contains under a CID.
 #[derive(Clone, Debug)]
 pub enum Stored {
     /// The invocation.
     Found(Box<Invocation>),
-    /// It was there and has been removed.
+    /// The tombstone of an invocation that was removed.
     Removed(Tombstone),
-    /// Never heard of it.
+    /// Nothing.
     Unknown,
 }
 
-/// What a worker declared of a service.
+/// A declaration of a service by a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announced {
+pub struct StoredDeclaration {
     /// The service.
     pub service: ServiceName,
-    /// Names the declaration.
+    /// The hash of the declaration.
     pub hash: String,
     /// When it was first seen.
     pub first_time: Timestamp,
     /// When it was last seen.
     pub last_time: Timestamp,
-    /// The declaration: a `cidery.v1.ServiceDeclaration`.
+    /// The encoded `cidery.v1.ServiceDeclaration`.
     pub declaration: Vec<u8>,
 }
 
-/// What is left of a removed invocation.
+/// What a store keeps of an invocation that was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tombstone {
-    /// How it ended.
+    /// Its terminal state.
     pub state: State,
     /// When it ended.
     pub end_time: Timestamp,

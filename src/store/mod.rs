@@ -1,5 +1,6 @@
 //! What lasts: the stores behind [`engine::store::Store`](crate::engine::store::Store).
 
+mod ledger;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;

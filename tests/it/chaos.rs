@@ -14,7 +14,7 @@ use cidery::model::call::Call;
 use cidery::{Cid, Client, dict};
 use tokio::task::JoinSet;
 
-use crate::recovery::{rounds, stories};
+use crate::recovery::{events_by_cid, rounds};
 use crate::support::binary::Server;
 use crate::support::programs::{Program, Role, Running, java, node, rust};
 use crate::support::{Folder, PATIENCE, names};
@@ -160,7 +160,7 @@ impl Load {
 /// Asserts that each invocation succeeded once; returns how many had more than one attempt.
 async fn assert_succeeded_once(server: &Server, accepted: &[Cid], of: &str) -> usize {
     assert!(accepted.len() > 20, "only {} were accepted", accepted.len());
-    let of_each = stories(server, accepted.iter()).await;
+    let of_each = events_by_cid(server, accepted.iter()).await;
     let mut repeated = 0;
     for cid in accepted {
         let names = names(&of_each[&cid.to_string()]);

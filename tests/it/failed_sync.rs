@@ -1,4 +1,4 @@
-//! A disk whose syncs fail: nothing more is accepted, health says so, and what was answered is there after a restart.
+//! Failed syncs: all writes end, health is `NOT_SERVING`, and answered writes are there after a restart.
 
 use std::path::Path;
 
@@ -23,8 +23,8 @@ async fn is_serving(address: &str) -> bool {
     status.into_inner().status() == ServingStatus::Serving
 }
 
-/// Has the syncs of one of the store's files fail, and then kills the node.
-async fn breaks(file: &str, folder: &Folder) {
+/// Lets the syncs of one file of the store fail, then kills the node and restarts it.
+async fn fail_syncs_of(file: &str, folder: &Folder) {
     let library = recorder::compile(folder.path());
     let (broken, data) = (folder.path().join("broken"), folder.path().join("data"));
     let options = ["--data-dir", data.to_str().unwrap()];
@@ -48,7 +48,7 @@ async fn breaks(file: &str, folder: &Folder) {
     let mut next = async || watched.message().await.unwrap().unwrap().status();
     assert_eq!(next().await, ServingStatus::Serving);
     std::fs::write(&broken, file).unwrap();
-    // The log is synced with each commit, the database only once the log is brought into it.
+    // The log is synced with each commit, the database only with a checkpoint.
     let error = loop {
         match client.invoke_async(customer()).await {
             Ok(accepted) => answered.push(accepted.cid),
@@ -58,12 +58,15 @@ async fn breaks(file: &str, folder: &Folder) {
     assert_eq!(error.reason(), "STORE_FAILED", "{error:?}");
     assert!(!is_serving(&server.address).await);
     assert_eq!(next().await, ServingStatus::NotServing);
-    // A sync that is tried again can succeed without having done anything: the disk is not trusted again.
+    // A repeated sync could succeed without having written anything: the disk is not trusted again.
     std::fs::remove_file(&broken).unwrap();
     let error = client.invoke_async(customer()).await.unwrap_err();
     assert_eq!(error.reason(), "STORE_FAILED", "{error:?}");
     let (_, answer) = client.invoke(customer()).await.unwrap();
-    assert!(answer.payload.weight() > 0, "what needs no disk goes on");
+    assert!(
+        answer.payload.weight() > 0,
+        "a synchronous call needs no disk"
+    );
     server.signal("KILL");
     drop(server);
     let server = Server::start_in(&options, &[]);
@@ -75,11 +78,11 @@ async fn breaks(file: &str, folder: &Folder) {
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_be_synced_ends_all_writing_and_loses_nothing() {
-    breaks("2", &Folder::new("sync")).await;
+async fn a_failed_sync_of_the_log_ends_all_writes_and_loses_nothing() {
+    fail_syncs_of("2", &Folder::new("sync")).await;
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_synced_ends_all_writing_and_loses_nothing() {
-    breaks("1", &Folder::new("sync")).await;
+async fn a_failed_sync_of_the_database_ends_all_writes_and_loses_nothing() {
+    fail_syncs_of("1", &Folder::new("sync")).await;
 }

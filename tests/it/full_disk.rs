@@ -1,9 +1,11 @@
-//! A disk that fills: new work is refused, and what was accepted ends once there is room.
+//! A full disk: new work is refused, and accepted invocations end once there is room.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use cidery::model::call::Call;
-use cidery::{Cid, Client, Error, dict};
+use cidery::{Cid, Client, Error, Worker, dict};
+use tokio::sync::Semaphore;
 
 use crate::support::binary::Server;
 use crate::support::{Folder, recorder, until};
@@ -19,23 +21,35 @@ async fn a_full_disk_refuses_new_work_and_loses_nothing() {
         &[("LD_PRELOAD", &library), ("CIDERY_FULL", &full)],
     );
     let client = Client::connect(&server.address).await.unwrap();
-    let sleep = Call::new("demo.sleep", dict! { "seconds": 0.2 });
-    let running = client.invoke_async(sleep).await.unwrap().cid;
+    let gate = Arc::new(Semaphore::new(0));
+    let handler_gate = Arc::clone(&gate);
+    let worker = Worker::builder().service("a.gated", move || {
+        let gate = Arc::clone(&handler_gate);
+        async move { gate.acquire().await.unwrap().forget() }
+    });
+    let worker = worker.connect(&server.address).await.unwrap();
+    let running = client.invoke_async(Call::new("a.gated", ())).await;
+    let running = running.unwrap().cid;
     std::fs::write(&full, "").unwrap();
     let customer = || Call::new("customer.get", dict! { "cust_id": 1 });
     let error = client.invoke_async(customer()).await.unwrap_err();
     assert_eq!(error.reason(), "STORE_FULL", "{error:?}");
     assert!(error.is_retryable());
-    // Its outcome comes, and there is no room for it either.
+    // There is no room for the outcome either.
     let refused = |full: &Path| std::fs::metadata(full).unwrap().len();
     let before = refused(&full);
+    gate.add_permits(1);
     until("the outcome is refused", || refused(&full) > before).await;
     let (_, answer) = client.invoke(customer()).await.unwrap();
-    assert!(answer.payload.weight() > 0, "what needs no disk goes on");
+    assert!(
+        answer.payload.weight() > 0,
+        "a synchronous call needs no disk"
+    );
     std::fs::remove_file(&full).unwrap();
     let ended = server.run(&["result", &running.to_string(), "--wait", "30s"]);
     assert!(ended.status.success(), "{ended:?}");
     client.invoke_async(customer()).await.unwrap();
+    worker.stop().await;
 }
 
 #[tokio::test]
@@ -62,7 +76,7 @@ async fn a_store_that_reaches_its_limit_refuses_new_work() {
     }
 }
 
-/// Invokes in the background until that is refused; answers why, and what was accepted.
+/// Invokes asynchronously until a call is refused; answers with the error and the accepted CIDs.
 async fn until_refused(client: &Client, call: impl Fn() -> Call) -> (Error, Vec<Cid>) {
     let mut accepted = Vec::new();
     loop {

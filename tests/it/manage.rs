@@ -105,7 +105,7 @@ async fn what_waits_is_cancelled_at_once(disk: Option<&Folder>) {
     let error = node.invoker().cancel(Cid::new()).await.unwrap_err();
     assert_eq!(error.reason(), "CID_UNKNOWN");
     let service = cidery::ServiceName::parse("demo.sleep").unwrap();
-    assert_eq!(node.invoker().store().pending(&service), 0);
+    assert_eq!(node.invoker().store().pending_count(&service), 0);
     node.stop().await;
 }
 
@@ -300,7 +300,7 @@ async fn cancelled_work_does_not_hold_up_the_rest(disk: Option<&Folder>) {
         ended(&node, cid).await;
     }
     let service = cidery::ServiceName::parse("quick").unwrap();
-    assert_eq!(node.invoker().store().pending(&service), 0);
+    assert_eq!(node.invoker().store().pending_count(&service), 0);
     let last = node.invoke_async("quick", ()).await.unwrap();
     ended(&node, last).await;
 }
@@ -322,7 +322,7 @@ async fn what_ends_the_node_again_and_again_is_given_up() {
     };
     for _ in 0..5 {
         let store = SqliteStore::open(folder.path()).unwrap();
-        store.begin(vec![cid]).await.unwrap();
+        store.record_attempts(vec![cid]).await.unwrap();
         let next = Folder::new("poison");
         for file in ["cidery.db", "cidery.db-wal"] {
             std::fs::copy(folder.path().join(file), next.path().join(file)).unwrap();

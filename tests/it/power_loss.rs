@@ -1,8 +1,8 @@
-//! What is answered survives the loss of power: SIGKILL keeps what the system has cached, a power cut does not.
+//! Power loss: answered writes survive it. Unlike SIGKILL, it loses what the operating system has cached.
 //!
-//! A second run of this binary works with a store while a preloaded recorder (`support/recorder.c`) notes every write
-//! and sync, and every answer. Then power is cut after each of these: what was written and not synced is dropped,
-//! or a part of it, in any order. The store must open, and hold all that had been answered.
+//! A second process of this binary writes to a store while a preloaded library (`support/recorder.c`) records each
+//! write, each sync and each answer. Then a power loss is simulated after each of these operations: writes that were
+//! not synced are dropped, all of them or some. The store must open, and contain everything that had been answered.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -19,14 +19,14 @@ use tokio::task::JoinSet;
 use crate::support::stored::{NOW, group, invocation, succeeded};
 use crate::support::{Folder, recorder};
 
-/// What the recorder writes.
+/// The operations and files of the recorder.
 const WRITE: u8 = 1;
 const SYNC: u8 = 2;
 const TRUNCATE: u8 = 3;
 const DATABASE: usize = 1;
 const ANSWERS: usize = 3;
 
-/// One operation, as it was recorded.
+/// A recorded operation.
 #[derive(Debug)]
 struct Operation {
     kind: u8,
@@ -58,11 +58,11 @@ fn operations(log: &Path) -> Vec<Operation> {
     operations
 }
 
-/// A disk: what is safe of each file, and what is on its way.
+/// A disk: the synced content of each file, and the operations that are not synced.
 #[derive(Clone, Default)]
 struct Disk {
-    safe: [Vec<u8>; 4],
-    underway: [Vec<usize>; 4],
+    synced: [Vec<u8>; 4],
+    unsynced: [Vec<usize>; 4],
 }
 
 impl Disk {
@@ -84,19 +84,19 @@ impl Disk {
         let operation = &all[index];
         let file = operation.file;
         if operation.kind == SYNC {
-            for done in std::mem::take(&mut self.underway[file]) {
-                Self::apply(&mut self.safe[file], &all[done]);
+            for done in std::mem::take(&mut self.unsynced[file]) {
+                Self::apply(&mut self.synced[file], &all[done]);
             }
         } else {
-            self.underway[file].push(index);
+            self.unsynced[file].push(index);
         }
     }
 
-    /// The files after a power cut: of what was on its way, what `kept` lets through.
+    /// Writes the files as they are after a power loss. `kept` decides for each operation that was not synced.
     fn cut(&self, all: &[Operation], folder: &Path, mut kept: impl FnMut() -> bool) {
         for (file, name) in [(1, "cidery.db"), (2, "cidery.db-wal")] {
-            let mut image = self.safe[file].clone();
-            for index in &self.underway[file] {
+            let mut image = self.synced[file].clone();
+            for index in &self.unsynced[file] {
                 if kept() {
                     Self::apply(&mut image, &all[*index]);
                 }
@@ -105,10 +105,10 @@ impl Disk {
         }
     }
 
-    /// What had been answered last of each CID.
+    /// The last answer for each CID.
     fn answered(&self, all: &[Operation]) -> HashMap<Cid, u8> {
         let mut bytes = Vec::new();
-        for index in &self.underway[ANSWERS] {
+        for index in &self.unsynced[ANSWERS] {
             bytes.extend_from_slice(&all[*index].content);
         }
         let answers = bytes.chunks_exact(17);
@@ -120,7 +120,7 @@ impl Disk {
     }
 }
 
-// What was answered of an invocation.
+// The answers.
 const ACCEPTED: u8 = 0;
 const ENDED: u8 = 1;
 const CANCEL_REQUESTED: u8 = 2;
@@ -129,10 +129,10 @@ const ACCEPTED_TO_BE_REMOVED: u8 = 4;
 const ENDED_TO_BE_REMOVED: u8 = 5;
 const REMOVED: u8 = 6;
 
-/// How many callers there are in the run that is recorded, and how often each does something.
+/// How many callers there are in the recorded process, and how many operations each has.
 const CALLERS: usize = 6;
 const ROUNDS: usize = 4;
-/// How many members a group has.
+/// The number of members of a group.
 const MEMBERS: u32 = 3;
 
 fn next() -> Invocation {
@@ -144,9 +144,9 @@ fn next_of(service: &str) -> Invocation {
     invocation(service, NOW, dict! { "text": text })
 }
 
-/// The run that is recorded. It does nothing unless it is told where: the test below starts it.
+/// The recorded process. It does nothing unless the test below starts it with a directory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_run_that_is_recorded() {
+async fn recorded_run() {
     let Some(folder) = std::env::var_os("CIDERY_RECORDED_STORE") else {
         return;
     };
@@ -171,7 +171,7 @@ async fn the_run_that_is_recorded() {
     callers.join_all().await;
 }
 
-/// Something of everything that is written.
+/// One operation of a caller; together they cover each kind of write.
 async fn work(store: &SqliteStore, n: usize, answer: impl Fn(u8, Cid)) {
     let next = match n % 4 {
         0 => next_of("a.ends"),
@@ -179,7 +179,7 @@ async fn work(store: &SqliteStore, n: usize, answer: impl Fn(u8, Cid)) {
     };
     let cid = next.request.cid;
     match n % 4 {
-        // An outcome, with a callback.
+        // An outcome with a callback.
         0 => {
             store.accept(next).await.unwrap();
             answer(ACCEPTED, cid);
@@ -217,7 +217,7 @@ async fn work(store: &SqliteStore, n: usize, answer: impl Fn(u8, Cid)) {
     }
 }
 
-/// Opens what a power cut left and looks for what had been answered.
+/// Opens what a power loss left, and checks that everything that had been answered is there.
 async fn check(folder: &Folder, answered: &HashMap<Cid, u8>, place: &str) {
     let store =
         SqliteStore::open(folder.path()).unwrap_or_else(|error| panic!("{place}: {error:?}"));
@@ -241,14 +241,14 @@ async fn check(folder: &Folder, answered: &HashMap<Cid, u8>, place: &str) {
         let events = if has_ended { 3 } else { 1 };
         assert_eq!(found.events.len(), events, "{place}: {found:?}");
     }
-    check_whole(folder.path(), place);
-    // And it goes on.
+    check_consistency(folder.path(), place);
+    // The store still accepts invocations.
     let accepted = store.accept(next()).await.unwrap();
     assert!(matches!(accepted, Acceptance::Stored), "{place}");
 }
 
-/// What belongs together is there together, or not at all, whether it was answered or not.
-fn check_whole(folder: &Path, place: &str) {
+/// Checks that what is written together is there together or not at all, whether or not it was answered.
+fn check_consistency(folder: &Path, place: &str) {
     let database = rusqlite::Connection::open(folder.join("cidery.db")).unwrap();
     let count = |select: &str| -> i64 {
         let counted = database.query_row(select, [], |row| row.get(0));
@@ -285,12 +285,12 @@ fn check_whole(folder: &Path, place: &str) {
 }
 
 #[tokio::test]
-async fn what_is_answered_survives_the_loss_of_power() {
+async fn answered_writes_survive_a_power_loss() {
     let folder = Folder::new("power");
     let library = recorder::compile(folder.path());
     let (store, log) = (folder.path().join("store"), folder.path().join("log"));
     let mut recorded = Command::new(std::env::current_exe().unwrap());
-    recorded.args(["power_loss::the_run_that_is_recorded", "--exact"]);
+    recorded.args(["power_loss::recorded_run", "--exact"]);
     recorded
         .env("LD_PRELOAD", &library)
         .env("CIDERY_RECORD", &log)
@@ -312,17 +312,17 @@ async fn what_is_answered_survives_the_loss_of_power() {
     let mut cuts = 0;
     for index in 0..all.len() {
         disk.step(&all, index);
-        // Before the store is made there is nothing to lose.
+        // Before the store is created there is nothing to lose.
         created |= all[index].file == ANSWERS;
         if !created {
             continue;
         }
         let answered = disk.answered(&all);
-        // Of what is on its way all is dropped, some or nothing: after a sync each of them, else one after another.
-        let all_three = [0, 128, 255];
-        let one = &all_three[index % 3..][..1];
+        // Of the operations that are not synced, none, half or all are kept: all three after a sync, else in turn.
+        let portions = [0, 128, 255];
+        let one = &portions[index % 3..][..1];
         for &kept in if all[index].kind == SYNC {
-            &all_three
+            &portions
         } else {
             one
         } {

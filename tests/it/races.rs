@@ -119,7 +119,10 @@ async fn all_of_it_happens_while_the_store_is_read() {
         let engine = node.invoker().clone();
         until("the invocation has ended", move || {
             engine.running_handlers() == 0
-                && engine.store().pending(&"cidery.echo".parse().unwrap()) == 0
+                && engine
+                    .store()
+                    .pending_count(&"cidery.echo".parse().unwrap())
+                    == 0
         })
         .await;
         reading.open();

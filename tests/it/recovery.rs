@@ -1,6 +1,7 @@
-//! What a node accepted is there after it was killed, and has one outcome.
+//! Crash recovery: each invocation that a killed node accepted has exactly one outcome after the restart.
 //!
-//! `CIDERY_CRASH_ROUNDS` says how often a node is killed (default: 2; `scripts/test` gives a dozen, `--soak` hundreds).
+//! `CIDERY_CRASH_ROUNDS` is how often the node is killed: 2 by default, a dozen in `scripts/test`, hundreds with
+//! `--soak`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,6 +11,7 @@ use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use cidery::model::call::{Call, Start};
 use cidery::{Cid, Client, dict};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::support::binary::Server;
@@ -20,14 +22,14 @@ pub(crate) fn rounds() -> usize {
     rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(2)
 }
 
-/// The callback of every second one.
+/// The callback of half of the invocations.
 const CALLBACK: &str = "cidery.echo";
 
-/// CIDs that were sent, and whether their acceptance was answered.
+/// The CIDs that were sent, and whether their acceptance was answered.
 type Sent = Arc<Mutex<HashMap<Cid, bool>>>;
 
-/// Submits invocations until the node is gone.
-async fn submit(address: String, sent: Sent, seed: u64) {
+/// Submits invocations until the node is gone; counts those that are accepted.
+async fn submit(address: String, sent: Sent, accepted: watch::Sender<usize>, seed: u64) {
     let Ok(client) = Client::connect(&address).await else {
         return;
     };
@@ -54,24 +56,30 @@ async fn submit(address: String, sent: Sent, seed: u64) {
             return;
         }
         sent.lock().unwrap().insert(cid, true);
+        accepted.send_modify(|accepted| *accepted += 1);
     }
 }
 
-/// Kills a node again and again while clients submit; answers with what they sent.
-async fn kill_again_and_again(data: &str, seed: u64) -> HashMap<Cid, bool> {
+/// Kills a node repeatedly while clients submit; answers with what they sent.
+async fn kill_repeatedly(data: &str, seed: u64) -> HashMap<Cid, bool> {
     let sent = Sent::default();
     let mut random = fastrand::Rng::with_seed(seed);
     for _ in 0..rounds() {
         let server = Server::start(&["--data-dir", data]);
+        let (accepted, mut accepts) = watch::channel(0);
         let mut clients = JoinSet::new();
         for _ in 0..8 {
             clients.spawn(submit(
                 server.address.clone(),
                 Arc::clone(&sent),
+                accepted.clone(),
                 random.u64(..),
             ));
         }
-        tokio::time::sleep(Duration::from_millis(random.u64(20..400))).await;
+        let enough = random.usize(11..300);
+        let accepts = accepts.wait_for(|accepted| *accepted >= enough);
+        let accepts = tokio::time::timeout(PATIENCE, accepts).await;
+        accepts.expect("too few are accepted").unwrap();
         server.signal("KILL");
         clients.join_all().await;
     }
@@ -79,8 +87,8 @@ async fn kill_again_and_again(data: &str, seed: u64) -> HashMap<Cid, bool> {
     sent.clone()
 }
 
-/// All that happened to each invocation.
-pub(crate) async fn stories(
+/// The events of each invocation.
+pub(crate) async fn events_by_cid(
     server: &Server,
     cids: impl Iterator<Item = &Cid>,
 ) -> HashMap<String, Vec<v1::StreamResultsResponse>> {
@@ -103,20 +111,20 @@ pub(crate) async fn stories(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_accepted_is_lost_however_often_the_node_is_killed() {
+async fn no_accepted_invocation_is_lost_when_the_node_is_killed() {
     let folder = Folder::new("crash");
     let data = folder.path().join("data");
     let seed = fastrand::u64(..);
-    let sent = kill_again_and_again(data.to_str().unwrap(), seed).await;
+    let sent = kill_repeatedly(data.to_str().unwrap(), seed).await;
     let accepted = sent.values().filter(|answered| **answered).count();
     assert!(accepted > 10 * rounds(), "only {accepted} were accepted");
     let mut server = Server::start(&["--data-dir", data.to_str().unwrap()]);
-    let of_each = stories(&server, sent.keys()).await;
+    let events = events_by_cid(&server, sent.keys()).await;
     for (cid, was_answered) in &sent {
-        let names = names(&of_each[&cid.to_string()]);
+        let names = names(&events[&cid.to_string()]);
         let ends = names.iter().filter(|name| **name == "succeeded").count();
         match names.as_slice() {
-            // Sent, and not answered: it may not have arrived.
+            // It was sent and not answered: it may not have arrived.
             ["not_found"] => assert!(
                 !was_answered,
                 "{cid} was accepted and is lost (seed {seed})"
@@ -131,7 +139,7 @@ async fn nothing_accepted_is_lost_however_often_the_node_is_killed() {
             }
         }
     }
-    // The last callbacks may still be under way.
+    // The last callbacks may still run.
     let client = Client::connect(&server.address).await.unwrap();
     let busy = async || {
         let services = client.services("").await.unwrap();
@@ -139,15 +147,15 @@ async fn nothing_accepted_is_lost_however_often_the_node_is_killed() {
             .iter()
             .any(|service| service.pending + service.running > 0)
     };
-    while busy().await {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let idle = async { while busy().await {} };
+    let idle = tokio::time::timeout(PATIENCE, idle).await;
+    idle.expect("some callbacks never end");
     server.signal("TERM");
     server.child.wait().unwrap();
     check_what_is_stored(&data.join("cidery.db"), &sent);
 }
 
-/// Nothing is there that nobody sent, nothing is left open, and each outcome has its callback, once.
+/// The store contains nothing that was not sent, nothing is open, and each outcome has exactly one callback.
 fn check_what_is_stored(database: &std::path::Path, sent: &HashMap<Cid, bool>) {
     let database = rusqlite::Connection::open(database).unwrap();
     let select = "SELECT i.cid, i.parent, i.state, s.name FROM invocation AS i JOIN service AS s ON s.id = i.service";
@@ -175,7 +183,7 @@ fn check_what_is_stored(database: &std::path::Path, sent: &HashMap<Cid, bool>) {
             }
         }
     }
-    // What asks for a callback holds its name: each of these has one, and no other has.
+    // Each request that contains the name of the callback has one, and no other has.
     let select = "SELECT cid FROM invocation WHERE parent IS NULL AND instr(request, ?1) > 0";
     let mut select = database.prepare(select).unwrap();
     let asked = select.query_map([CALLBACK.as_bytes()], |row| row.get::<_, [u8; 16]>(0));

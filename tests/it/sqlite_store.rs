@@ -1,20 +1,22 @@
-//! What only the embedded store promises: what is found when a directory is opened again.
+//! The embedded store alone: reopening, crashes, copies, limits of the disk, damage, and group commit.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cidery::dict;
 use cidery::engine::store::{Filter, Store as _, Stored};
 use cidery::model::invocation::State;
 use cidery::store::{SqliteOptions, SqliteStore};
+use cidery::{Node, dict};
 
-use crate::support::Folder;
-use crate::support::stored::{NOW, accepted, at, claimed, found, invocation, service, succeeded};
+use crate::support::raw_worker::{RawWorker, hello};
+use crate::support::stored::{
+    NOW, accepted, at, claimed, found, invocation, service, succeeded, with_request,
+};
+use crate::support::{Folder, TestNode};
 
-/// What a store that is opened again holds.
 #[tokio::test]
-async fn what_was_answered_is_there_after_opening_again() {
+async fn answered_writes_are_there_after_reopening() {
     let folder = Folder::new("store");
     let (pending, begun, ended, generation) = {
         let store = SqliteStore::open(folder.path()).unwrap();
@@ -28,7 +30,7 @@ async fn what_was_answered_is_there_after_opening_again() {
     };
     let store = SqliteStore::open(folder.path()).unwrap();
     assert_eq!(store.generation(), generation + 1);
-    assert_eq!(store.pending(&service("a")), 2);
+    assert_eq!(store.pending_count(&service("a")), 2);
     assert_eq!(store.services_with_pending().await.unwrap(), [service("a")]);
     let now = at(5);
     assert_eq!(claimed(&store, "a", now, 10).await, [begun, pending]);
@@ -38,9 +40,8 @@ async fn what_was_answered_is_there_after_opening_again() {
     assert!(found.outcome().unwrap().is_ok());
 }
 
-/// Attempts that were begun after an unclean end are counted until one of them is recorded.
 #[tokio::test]
-async fn a_node_that_ends_in_the_middle_is_remembered() {
+async fn attempts_after_a_crash_are_counted_until_one_is_recorded() {
     let folder = Folder::new("store");
     let cid = {
         let store = SqliteStore::open(folder.path()).unwrap();
@@ -51,7 +52,7 @@ async fn a_node_that_ends_in_the_middle_is_remembered() {
         let invocation = claim.invocations.into_iter().next().unwrap();
         (invocation.crash_count, invocation.recovered)
     };
-    // Closed in order: nothing has to be recorded first.
+    // The store was closed cleanly: no attempt has to be recorded.
     let store = SqliteStore::open(folder.path()).unwrap();
     assert_eq!(claim(&store).await, (0, false));
     let copy = Folder::new("store");
@@ -59,7 +60,7 @@ async fn a_node_that_ends_in_the_middle_is_remembered() {
     drop(store);
     let store = SqliteStore::open(copy.path()).unwrap();
     assert_eq!(claim(&store).await, (0, true));
-    store.begin(vec![cid]).await.unwrap();
+    store.record_attempts(vec![cid]).await.unwrap();
     let again = Folder::new("store");
     unclean_copy(&copy, &again);
     let store = SqliteStore::open(again.path()).unwrap();
@@ -68,16 +69,16 @@ async fn a_node_that_ends_in_the_middle_is_remembered() {
     assert_eq!(found(&store, cid).await.crash_count, 0);
 }
 
-/// The files of an open store, as a killed process leaves them.
+/// Copies the files of an open store, as a crash would leave them.
 fn unclean_copy(from: &Folder, to: &Folder) {
     for file in ["cidery.db", "cidery.db-wal"] {
         std::fs::copy(from.path().join(file), to.path().join(file)).unwrap();
     }
 }
 
-/// Whatever happens in whatever order, with keys and without: what may be claimed is the same in both stores.
+/// A random sequence of operations, with concurrency keys and without.
 #[tokio::test]
-async fn both_stores_hand_out_the_same() {
+async fn both_stores_claim_the_same_invocations() {
     use cidery::store::MemoryStore;
     let folder = Folder::new("store");
     let (memory, disk) = (
@@ -88,7 +89,7 @@ async fn both_stores_hand_out_the_same() {
     let mut running = Vec::new();
     for step in 0..1_500 {
         let name = ["a", "b"][random.usize(0..2)];
-        // No two are due at the same instant: who comes first then is each store's own affair.
+        // No two are due at the same instant: the order of equal instants is not specified.
         let due = at(random.i64(0..100))
             .checked_add(Duration::from_nanos(step))
             .unwrap();
@@ -124,14 +125,17 @@ async fn both_stores_hand_out_the_same() {
             }
         }
         for name in ["a", "b"].map(service) {
-            assert_eq!(memory.pending(&name), disk.pending(&name), "step {step}");
+            assert_eq!(
+                memory.pending_count(&name),
+                disk.pending_count(&name),
+                "step {step}"
+            );
         }
     }
 }
 
-/// What removal leaves free is given back to the disk.
 #[tokio::test]
-async fn a_store_becomes_smaller_again() {
+async fn free_pages_are_returned_to_the_disk() {
     let folder = Folder::new("store");
     let store = SqliteStore::open(folder.path()).unwrap();
     let large = "x".repeat(1 << 20);
@@ -157,12 +161,11 @@ async fn a_store_becomes_smaller_again() {
     assert!(pages() < full / 2, "{} of {full}", pages());
 }
 
-/// What others are to have of the disk is left to them.
 #[tokio::test]
-async fn new_work_is_refused_where_the_disk_would_be_too_full() {
+async fn new_work_is_refused_if_too_little_of_the_disk_is_free() {
     let folder = Folder::new("store");
     let options = SqliteOptions {
-        free_kept: u64::MAX,
+        min_free_bytes: u64::MAX,
         ..SqliteOptions::default()
     };
     let store = SqliteStore::open_with(folder.path(), options).unwrap();
@@ -170,7 +173,7 @@ async fn new_work_is_refused_where_the_disk_would_be_too_full() {
     assert_eq!(refused.unwrap_err().reason(), "STORE_FULL");
 }
 
-/// As `docs/store.md` says it is copied while a node runs.
+/// The copy is made as `docs/store.md` describes it.
 #[tokio::test]
 async fn a_copy_of_a_running_store_is_a_store() {
     let (folder, copy) = (Folder::new("store"), Folder::new("copy"));
@@ -196,7 +199,7 @@ async fn a_copy_of_a_running_store_is_a_store() {
 }
 
 #[tokio::test]
-async fn a_directory_is_one_processs_and_one_programs() {
+async fn a_directory_belongs_to_one_process_and_one_program() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = Folder::new("store");
     let inner = folder.path().join("data");
@@ -250,9 +253,9 @@ async fn a_directory_is_one_processs_and_one_programs() {
     assert_eq!(error.reason(), "STORE_UNUSABLE", "{error}");
 }
 
-/// One that is damaged keeps nothing else from being run, listed, or looked after.
+/// A damaged invocation does not keep others from being claimed, listed or expired.
 #[tokio::test]
-async fn what_cannot_be_read_is_passed_over() {
+async fn damaged_invocations_are_skipped() {
     let folder = Folder::new("store");
     let store = SqliteStore::open(folder.path()).unwrap();
     let mut cids = Vec::new();
@@ -269,7 +272,7 @@ async fn what_cannot_be_read_is_passed_over() {
     let list = store.list(Filter::default(), None, 10).await.unwrap();
     let listed = list.invocations.iter().map(|found| found.request.cid);
     assert_eq!(listed.collect::<Vec<_>>(), [cids[2], cids[1]]);
-    let overdue = store.overdue(at(5), 10).await.unwrap();
+    let overdue = store.expired(at(5), 10).await.unwrap();
     assert_eq!(overdue.len(), 2);
     assert_eq!(claimed(&store, "a", NOW, 1).await, [cids[1]]);
     assert!(store.record(succeeded(cids[1])).await.unwrap());
@@ -277,9 +280,9 @@ async fn what_cannot_be_read_is_passed_over() {
     assert!(store.get(cids[0]).await.is_err());
 }
 
-/// While a service writes without end, what others write is committed all the same.
+/// A service that writes without pause does not keep the writes of others from being committed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn services_take_turns_at_the_writer() {
+async fn services_are_scheduled_round_robin_at_the_writer() {
     let folder = Folder::new("store");
     let store = Arc::new(SqliteStore::open(folder.path()).unwrap());
     let large = "x".repeat(1 << 20);
@@ -297,10 +300,94 @@ async fn services_take_turns_at_the_writer() {
     for _ in 0..10 {
         let small = accepted(&*store, "b", NOW);
         let small = tokio::time::timeout(crate::support::PATIENCE, small).await;
-        small.expect("it is never committed");
+        small.expect("the write of another service is never committed");
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     for writer in writers {
         writer.await.unwrap();
     }
+}
+
+/// The number of commits in the write-ahead log. The last frame of a commit has the size of the database in its header.
+fn commits(folder: &Folder) -> usize {
+    let log = std::fs::read(folder.path().join("cidery.db-wal")).unwrap();
+    let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
+    let (page_size, salts) = (usize::try_from(number(8)).unwrap(), &log[16..24]);
+    let frames = log[32..].chunks_exact(24 + page_size);
+    let current = frames.take_while(|frame| &frame[8..16] == salts);
+    current.filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+#[tokio::test]
+async fn the_services_of_a_hello_are_remembered_in_one_commit() {
+    let folder = Folder::new("store");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let node = TestNode::start(Node::builder().store(store)).await;
+    // A read transaction keeps the log from being restarted.
+    let reader = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+    let begin = "BEGIN; SELECT count(*) FROM announced";
+    reader.execute_batch(begin).unwrap();
+    let before = commits(&folder);
+    let mut hello = hello("a.0");
+    let declaration = hello.services[0].clone();
+    hello.services.extend((1..200).map(|n| {
+        let mut next = declaration.clone();
+        next.name = format!("a.{n}");
+        next
+    }));
+    let _worker = RawWorker::connect(node.address(), hello).await;
+    assert_eq!(commits(&folder) - before, 1);
+    let store = node.handle.invoker().store();
+    assert_eq!(store.declarations().await.unwrap().len(), 200);
+}
+
+#[tokio::test]
+async fn a_full_view_contains_the_first_children() {
+    let folder = Folder::new("store");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let node = TestNode::start(Node::builder().demo().store(store)).await;
+    let store = node.handle.invoker().store();
+    let parent = accepted(store, "cidery.echo", at(9)).await;
+    let mut children = Vec::new();
+    for _ in 0..101 {
+        let child = with_request(invocation("cidery.echo", at(9), dict! {}), |request| {
+            (request.parent, request.root) = (Some(parent), parent);
+        });
+        children.push(child.request.cid.to_string());
+        store.accept(child).await.unwrap();
+    }
+    let found = node.client.explain(parent).await.unwrap();
+    assert_eq!(found.child_cids, children[..100]);
+}
+
+/// The next checkpoint would run 250 ms after the commit.
+#[tokio::test]
+async fn closing_does_not_wait_for_a_checkpoint() {
+    let folder = Folder::new("store");
+    let mut fastest = Duration::MAX;
+    // The fastest of ten: a busy machine may delay some of them.
+    for _ in 0..10 {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        accepted(&store, "a", NOW).await;
+        let start = tokio::time::Instant::now();
+        drop(store);
+        fastest = fastest.min(start.elapsed());
+    }
+    assert!(fastest < Duration::from_millis(150), "{fastest:?}");
+}
+
+#[tokio::test]
+async fn closing_writes_what_is_queued() {
+    let folder = Folder::new("store");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    for _ in 0..100 {
+        let mut accept = store.accept(invocation("a", NOW, dict! {}));
+        // The first poll queues it; then its caller is dropped.
+        let _ = futures_util::poll!(&mut accept);
+    }
+    drop(store);
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(store.pending_count(&service("a")), 100);
+    let claim = store.claim(&service("a"), NOW, 1).await.unwrap();
+    assert!(!claim.invocations[0].recovered, "it was closed cleanly");
 }

@@ -1,11 +1,11 @@
-//! Formats of the embedded store: what a version wrote opens in all that follow.
+//! Formats of the embedded store: every version opens the stores of all earlier ones.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cidery::codec::struct_pb::{encode_dict, encode_value};
-use cidery::engine::store::{Acceptance, Announced, Record, Store as _};
+use cidery::engine::store::{Acceptance, Record, Store as _, StoredDeclaration};
 use cidery::model::error::Violation;
 use cidery::model::invocation::{
     AsyncCompletion, EventKind, Group, Grouping, InReplyTo, Invocation, Member, Progress,
@@ -22,7 +22,7 @@ use crate::support::stored::{
 };
 use crate::support::{Folder, document};
 
-/// Makes a closed store one of format 1.
+/// Turns a closed store into one of format 1.
 fn downgrade(folder: &Folder) {
     let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
     connection
@@ -45,7 +45,7 @@ fn downgrade(folder: &Folder) {
         .unwrap();
 }
 
-/// Names of tables, columns and indexes, with the conditions of indexes.
+/// The columns of all tables, and the definitions of the indexes.
 fn shape(folder: &Folder) -> Vec<String> {
     let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
     let select = "SELECT m.name || '.' || c.name || ' ' || c.type || c.\"notnull\" || coalesce(c.dflt_value, '')
@@ -62,9 +62,9 @@ fn shape(folder: &Folder) -> Vec<String> {
     spaced.collect()
 }
 
-/// What an earlier version wrote is brought to this format, and what waits for its key still waits.
+/// Invocations that wait for their concurrency key still wait after the migration.
 #[tokio::test]
-async fn a_store_of_format_1_becomes_one_of_this_format() {
+async fn a_store_of_format_1_is_migrated() {
     let folder = Folder::new("store");
     let mut cids = Vec::new();
     {
@@ -88,17 +88,17 @@ async fn a_store_of_format_1_becomes_one_of_this_format() {
     assert_eq!(shape(&folder), fresh);
 }
 
-/// Stores that each format left behind, closed in order. They must open for ever: they are never written anew.
-/// (What `whatever_is_written_is_read_as_it_was` writes, as it was then.)
-const KEPT: [&str; 4] = [
+/// A cleanly closed store of each format. They must open for ever, and are never regenerated.
+/// They contain what `every_field_is_read_as_it_was_written` wrote in that version.
+const FIXTURES: [&str; 4] = [
     "tests/fixtures/store_v1/cidery.db",
     "tests/fixtures/store_v2/cidery.db",
     "tests/fixtures/store_v3/cidery.db",
     "tests/fixtures/store_v4/cidery.db",
 ];
 
-/// Something of everything that a store can hold. Never changed: it is what the fixture was made of.
-fn something_of_everything() -> Vec<Invocation> {
+/// Invocations with every kind of content. Never changed: the fixtures contain them.
+fn one_of_each_kind() -> Vec<Invocation> {
     let reply = Reply {
         payload: document("n,name\r\n1,Alexis\r\n", Format::Csv),
         metadata: Metadata::new(),
@@ -133,7 +133,7 @@ fn ended(n: u8, input: Payload, kind: EventKind) -> Invocation {
     ended
 }
 
-/// One that waits for its second attempt, under all terms there are.
+/// An invocation that waits for its second attempt, with all terms set.
 fn pending() -> Invocation {
     let input = encode_dict(&dict! { "cust_id": 1, "name": "Żółw" }).unwrap();
     let input = Payload::Struct(input);
@@ -196,17 +196,17 @@ fn terms() -> Terms {
     }
 }
 
-/// All that is in an invocation, but where in the code its errors were made.
-fn told(all: &Invocation) -> Vec<String> {
-    let lines = format!("{all:#?}");
-    let lines = lines
+/// The lines of an invocation for comparison, without the code locations of its errors.
+fn lines(all: &Invocation) -> Vec<String> {
+    let text = format!("{all:#?}");
+    let lines = text
         .lines()
         .filter(|line| !line.trim_start().starts_with("location: "));
     lines.map(ToOwned::to_owned).collect()
 }
 
 async fn write(store: &SqliteStore) {
-    for all in something_of_everything() {
+    for all in one_of_each_kind() {
         let accepted = Invocation {
             events: all.events[..1].to_vec(),
             state: State::ACCEPTED,
@@ -231,7 +231,7 @@ async fn write(store: &SqliteStore) {
             tombstone_until: all.purge_time,
             followed_by: Vec::new(),
             completion: None,
-            unclaimed: None,
+            expected_attempts: None,
         };
         assert!(store.record(record).await.unwrap());
     }
@@ -240,15 +240,15 @@ async fn write(store: &SqliteStore) {
     assert_eq!(store.purge(at(10), 10).await.unwrap(), 1);
 }
 
-/// All that was written is read as it was written.
+/// Checks that everything is read as it was written.
 async fn assert_whole(store: &SqliteStore) {
-    for all in something_of_everything() {
+    for all in one_of_each_kind() {
         let found = found(store, all.request.cid).await;
-        assert_eq!(told(&found), told(&all));
+        assert_eq!(lines(&found), lines(&all));
     }
-    assert_eq!(store.pending(&service("customer.get")), 1);
-    let key = store.with_key(service("customer.get"), "order-1".to_owned());
-    let first = &something_of_everything()[0];
+    assert_eq!(store.pending_count(&service("customer.get")), 1);
+    let key = store.find_by_idempotency_key(service("customer.get"), "order-1".to_owned());
+    let first = &one_of_each_kind()[0];
     assert_eq!(key.await.unwrap(), Some(first.request.cid));
     assert_eq!(
         claimed(store, "customer.get", at(50), 9).await,
@@ -257,15 +257,15 @@ async fn assert_whole(store: &SqliteStore) {
 }
 
 #[tokio::test]
-async fn whatever_is_written_is_read_as_it_was() {
+async fn every_field_is_read_as_it_was_written() {
     let folder = Folder::new("store");
     write(&SqliteStore::open(folder.path()).unwrap()).await;
     assert_whole(&SqliteStore::open(folder.path()).unwrap()).await;
 }
 
-/// What is in the fixture of format 2 beside that.
-fn declared() -> Announced {
-    Announced {
+/// What the fixtures contain in addition since format 2.
+fn declared() -> StoredDeclaration {
+    StoredDeclaration {
         service: service("order.place"),
         hash: "0011223344556677".to_owned(),
         first_time: at(1),
@@ -274,7 +274,7 @@ fn declared() -> Announced {
     }
 }
 
-/// What is in the fixture of format 3 beside that: one whose outcome is awaited.
+/// What the fixtures contain in addition since format 3: an invocation that waits for an outcome from outside.
 async fn write_awaited(store: &SqliteStore) {
     let mut one = invocation("order.approve", NOW, dict! {});
     Arc::make_mut(&mut one.request).cid = cid(99);
@@ -293,9 +293,8 @@ fn awaited() -> AsyncCompletion {
     AsyncCompletion::awaited(TokenHash([7; 32]))
 }
 
-/// The same is written and read today.
 #[tokio::test]
-async fn what_is_awaited_is_read_as_it_was_written() {
+async fn a_pending_completion_is_read_as_it_was_written() {
     let folder = Folder::new("store");
     let store = SqliteStore::open(folder.path()).unwrap();
     write_awaited(&store).await;
@@ -304,7 +303,7 @@ async fn what_is_awaited_is_read_as_it_was_written() {
     assert_eq!(found.completion, Some(awaited()));
 }
 
-/// What is in the fixture of format 4 beside that: a group, of whose two members one has ended.
+/// What the fixtures contain in addition since format 4: a group with two members, one of which has ended.
 async fn write_group(store: &SqliteStore) {
     let mut group = Request::new(cid(50), ServiceName::none(), Payload::empty(), NOW);
     group.grouping = Some(Grouping::Group(Group {
@@ -328,7 +327,7 @@ async fn write_group(store: &SqliteStore) {
     assert!(store.record(succeeded(cid(51))).await.unwrap());
 }
 
-/// The group goes on where it was.
+/// Checks that the group still waits for its second member, and then is due.
 async fn assert_group(store: &SqliteStore) {
     let group = found(store, cid(50)).await;
     assert!(group.waits_for_members());
@@ -349,7 +348,6 @@ async fn assert_group(store: &SqliteStore) {
     assert_eq!(claim.invocations[0].request.cid, cid(50));
 }
 
-/// The same is written and read today.
 #[tokio::test]
 async fn a_group_is_read_as_it_was_written() {
     let folder = Folder::new("store");
@@ -357,10 +355,9 @@ async fn a_group_is_read_as_it_was_written() {
     assert_group(&SqliteStore::open(folder.path()).unwrap()).await;
 }
 
-/// What a version wrote opens in all that follow, and all that was in it is there.
 #[tokio::test]
 async fn stores_of_each_format_open() {
-    for kept in KEPT {
+    for kept in FIXTURES {
         let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join(kept);
         let folder = Folder::new("store");
         std::fs::copy(&kept, folder.path().join("cidery.db")).unwrap();
@@ -368,11 +365,14 @@ async fn stores_of_each_format_open() {
         assert_eq!(store.generation(), 2);
         assert_whole(&store).await;
         if !kept.ends_with("store_v1/cidery.db") {
-            assert_eq!(store.announced().await.unwrap(), [declared()]);
+            assert_eq!(store.declarations().await.unwrap(), [declared()]);
         }
         if kept.ends_with("store_v3/cidery.db") || kept.ends_with("store_v4/cidery.db") {
             assert_eq!(found(&store, cid(99)).await.completion, Some(awaited()));
-            assert_eq!(store.awaited(&service("order.approve")), 1);
+            assert_eq!(
+                store.awaiting_completion_count(&service("order.approve")),
+                1
+            );
         }
         if kept.ends_with("store_v4/cidery.db") {
             assert_group(&store).await;
@@ -380,9 +380,9 @@ async fn stores_of_each_format_open() {
     }
 }
 
-/// What only says that it has this format is refused before anything is accepted.
+/// It is refused when it is opened, not at the first write.
 #[tokio::test]
-async fn a_store_that_lacks_something_of_its_format_is_refused() {
+async fn a_store_that_lacks_a_column_of_its_format_is_refused() {
     let folder = Folder::new("store");
     drop(SqliteStore::open(folder.path()).unwrap());
     let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();

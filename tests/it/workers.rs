@@ -525,7 +525,7 @@ async fn a_refused_hello_stores_no_declaration() {
     let worker = worker.service("a.own", async || {});
     let error = worker.connect(&node.address().to_string()).await;
     assert_eq!(error.unwrap_err().reason(), "SERVICE_EXISTS");
-    let announced = node.handle.invoker().store().announced().await.unwrap();
+    let announced = node.handle.invoker().store().declarations().await.unwrap();
     assert!(announced.is_empty(), "{announced:?}");
 }
 

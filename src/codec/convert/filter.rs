@@ -31,7 +31,7 @@ pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter>
         services: services.collect::<Result<_>>()?,
         states,
         cids: Vec::new(),
-        awaited: false,
+        include_waiting: false,
         accepted_after: time("accepted_after", filter.accepted_after)?,
         accepted_before: time("accepted_before", filter.accepted_before)?,
         ended_after: time("ended_after", filter.ended_after)?,

@@ -207,7 +207,7 @@ impl Acceptor {
         let by_key = match &request.terms.idempotency_key {
             Some(key) => {
                 let (service, key) = (request.service.clone(), key.clone());
-                self.store.with_key(service, key).await?
+                self.store.find_by_idempotency_key(service, key).await?
             }
             None => None,
         };
@@ -224,7 +224,7 @@ impl Acceptor {
     /// `RESOURCE_EXHAUSTED` / `PENDING_LIMIT`.
     pub(in crate::engine) fn check_pending_limits(&self, route: &Route, more: usize) -> Result<()> {
         let limit = route.options.pending_limit;
-        if self.store.pending(route.name()).saturating_add(more) > limit {
+        if self.store.pending_count(route.name()).saturating_add(more) > limit {
             let of = format!("of `{}`", route.name());
             return Err(too_many_pending(&of, limit));
         }
@@ -238,7 +238,7 @@ impl Acceptor {
     /// `RESOURCE_EXHAUSTED` / `PENDING_LIMIT`.
     pub(in crate::engine) fn check_node_pending_limit(&self, more: usize) -> Result<()> {
         let limit = self.limits.node_pending;
-        match self.store.pending_in_all().saturating_add(more) > limit {
+        match self.store.total_pending_count().saturating_add(more) > limit {
             true => Err(too_many_pending("in all", limit)),
             false => Ok(()),
         }

@@ -25,6 +25,15 @@ pub struct InvocationPage {
     pub next: Option<u64>,
 }
 
+/// The invocations that have another one as their parent.
+#[derive(Clone, Debug, Default)]
+pub struct Children {
+    /// Those that its handler invoked, in order of acceptance.
+    pub children: Vec<Cid>,
+    /// Those that were invoked with its outcome, in order of acceptance.
+    pub callbacks: Vec<Cid>,
+}
+
 /// Lists, retries and purges invocations.
 #[derive(Debug)]
 pub(in crate::engine) struct Admin {
@@ -55,7 +64,7 @@ impl Admin {
         filter.states.retain(|state| !is_running(state));
         if filter.states.len() < states {
             filter.cids.extend(self.hub.live_cids());
-            filter.awaited = true;
+            filter.include_waiting = true;
         }
         let page = self.store.list(filter, before, max).await?;
         let found = page.invocations.into_iter();
@@ -179,24 +188,33 @@ impl Admin {
         }
     }
 
-    /// The children of an invocation, the first `max` of them.
+    /// The children of an invocation, and its callbacks: the first `max` of each.
     ///
     /// # Errors
     ///
     /// The errors of the store.
-    pub(in crate::engine) async fn children(&self, cid: Cid, max: usize) -> Result<Vec<Cid>> {
+    pub(in crate::engine) async fn children(&self, cid: Cid, max: usize) -> Result<Children> {
+        // Callbacks are accepted with the outcome, after all children: among the first ones there are none before the
+        // children have ended, and the last ones are callbacks.
+        let first = self.store.children(cid, max).await?;
+        let children = first.iter().filter(|child| !child.is_callback);
+        let children: Vec<Cid> = children.map(|child| child.cid).collect();
         let filter = Filter {
             parent: Some(cid),
             ..Filter::default()
         };
-        let page = self.store.list(filter, None, max).await?;
-        let mut children: Vec<Cid> = page
+        let last = self.store.list(filter, None, max).await?;
+        let mut callbacks: Vec<Cid> = last
             .invocations
             .iter()
-            .map(|child| child.request.cid)
+            .filter(|child| child.request.terms.in_reply_to.is_some())
+            .map(|callback| callback.request.cid)
             .collect();
-        children.reverse();
-        Ok(children)
+        callbacks.reverse();
+        Ok(Children {
+            children,
+            callbacks,
+        })
     }
 }
 

@@ -142,7 +142,7 @@ impl Canceller {
 
     async fn resume_once(self: &Arc<Self>) -> Result<()> {
         let waiting = || Filter {
-            awaited: true,
+            include_waiting: true,
             ..Filter::default()
         };
         let (mut before, mut failed) = (None, Ok(()));

@@ -142,10 +142,11 @@ impl Committer {
     ) -> bool {
         let cid = invocation.request.cid;
         let mut record = self.record(invocation, change, source, retention);
-        record.followed_by = callbacks;
         if let (Source::Attempt(live), State::Succeeded) = (source, record.state) {
-            record.followed_by.extend(live.take_follow_ups());
+            record.followed_by = live.take_follow_ups();
         }
+        // Callbacks come last of all children: see `Admin::children`.
+        record.followed_by.extend(callbacks);
         let taken = self.commit_with_retry(&record).await;
         match source {
             Source::Attempt(live) => {
@@ -242,7 +243,7 @@ impl Committer {
             tombstone_until: purge_time.map(|time| later(time, tombstone_retention)),
             followed_by: Vec::new(),
             completion: change.completion,
-            unclaimed: matches!(source, Source::Unclaimed).then_some(invocation.attempts),
+            expected_attempts: matches!(source, Source::Unclaimed).then_some(invocation.attempts),
         }
     }
 

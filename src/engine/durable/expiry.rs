@@ -63,7 +63,7 @@ impl Expiry {
 
     /// Ends some expired invocations; returns how many.
     async fn end_batch(&self) -> Result<usize> {
-        let expired = self.store.overdue(self.clock.now(), BATCH).await?;
+        let expired = self.store.expired(self.clock.now(), BATCH).await?;
         let end = async |invocation: Invocation| {
             // A forgotten service has no route: its invocations wait until it is declared again.
             let route = self.routes.get(invocation.request.service.as_str())?;

@@ -200,7 +200,7 @@ impl Runner {
             return Ok(());
         }
         let cid = invocation.request.cid;
-        let recorded = self.store.begin(vec![cid]).await;
+        let recorded = self.store.record_attempts(vec![cid]).await;
         recorded.map_err(|error| {
             tracing::error!(%cid, %error, "cannot record the start of an attempt");
             AttemptResult::HandedBack

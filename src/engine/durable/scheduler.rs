@@ -124,7 +124,7 @@ impl Schedulers {
     async fn claim(&self, handle: &SchedulerHandle) -> Result<Wait> {
         // Looked up each time: the route is replaced as workers connect and disconnect.
         let route = &self.routes.find(handle.service().as_str())?;
-        let pending = self.store.pending(route.name());
+        let pending = self.store.pending_count(route.name());
         if pending == 0 {
             return Ok(Wait::Wakeup);
         }

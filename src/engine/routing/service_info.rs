@@ -99,7 +99,7 @@ impl Discovery {
         awaited_calls: &HashMap<ServiceName, usize, RandomState>,
     ) -> ServiceInfo {
         // An invocation whose outcome is awaited from outside counts as running, though it holds no permit.
-        let awaited = self.store.awaited(route.name());
+        let awaited = self.store.awaiting_completion_count(route.name());
         let calls = awaited_calls.get(route.name()).copied();
         let own = route.definition.service_options();
         ServiceInfo {
@@ -110,7 +110,10 @@ impl Discovery {
             status: ServiceStatus {
                 running: route.limit.running() + awaited + calls.unwrap_or_default(),
                 queued: route.limit.queued(),
-                pending: self.store.pending(route.name()).saturating_sub(awaited),
+                pending: self
+                    .store
+                    .pending_count(route.name())
+                    .saturating_sub(awaited),
                 since: route.since,
             },
         }

@@ -15,7 +15,7 @@ pub struct Filter {
     /// Also matches these invocations, whatever their state.
     pub cids: Vec<Cid>,
     /// Also matches invocations that await an asynchronous completion, and groups that await their members.
-    pub awaited: bool,
+    pub include_waiting: bool,
     /// Accepted at or after this instant.
     pub accepted_after: Option<Timestamp>,
     /// Accepted before this instant.

@@ -11,7 +11,7 @@ use super::pool::ServicePool;
 use crate::codec::convert::declaration_hash;
 use crate::codec::proto::v1;
 use crate::engine::WorkerService;
-use crate::engine::store::Announced;
+use crate::engine::store::StoredDeclaration;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::remote::protocol::declaration::{declaration_to_proto, definition_from_proto};
@@ -25,12 +25,12 @@ const MAX_DECLARATIONS: usize = 16;
 pub(super) struct Declaration {
     hash: String,
     pub(super) definition: Arc<Definition>,
-    /// When it was first announced. The newest one that is served is in force.
+    /// When it was first stored. The newest one that is served is in force.
     first_time: Timestamp,
 }
 
 impl Declaration {
-    /// Reads a declaration that a worker announced.
+    /// Reads a declaration that a worker stored.
     ///
     /// # Errors
     ///
@@ -49,19 +49,19 @@ impl Declaration {
     /// # Errors
     ///
     /// `INTERNAL` / `STORE_DAMAGED` where it cannot be decoded.
-    pub(super) fn from_stored(announced: &Announced) -> Result<Self> {
-        let declaration = v1::ServiceDeclaration::decode(&*announced.declaration);
+    pub(super) fn from_stored(stored: &StoredDeclaration) -> Result<Self> {
+        let declaration = v1::ServiceDeclaration::decode(&*stored.declaration);
         let declaration = declaration.map_err(|error| {
             let message = "the store holds a declaration that cannot be decoded";
             Error::internal(reason::STORE_DAMAGED, message).with_source(error)
         })?;
-        Self::new(declaration, announced.first_time)
+        Self::new(declaration, stored.first_time)
     }
 
     /// The record of the declaration in the store.
-    pub(super) fn to_stored(&self, now: Timestamp) -> Announced {
+    pub(super) fn to_stored(&self, now: Timestamp) -> StoredDeclaration {
         let declaration = declaration_to_proto(&self.definition);
-        Announced {
+        StoredDeclaration {
             service: self.definition.name().clone(),
             hash: self.hash.clone(),
             first_time: now,
@@ -73,14 +73,14 @@ impl Declaration {
 
 /// A service that a worker announced at some time.
 #[derive(Debug)]
-struct AnnouncedService {
+struct DeclaredService {
     pool: Arc<ServicePool>,
     declarations: Vec<Declaration>,
     /// The hash of the declaration in force.
     in_force: String,
 }
 
-impl AnnouncedService {
+impl DeclaredService {
     /// The newest declaration that a worker serves.
     fn newest_served(&self) -> Option<Declaration> {
         let members = self.pool.members();
@@ -114,7 +114,7 @@ impl AnnouncedService {
 
 /// The services that workers announced, by name.
 #[derive(Debug, Default)]
-pub(super) struct ServiceTable(HashMap<ServiceName, AnnouncedService>);
+pub(super) struct ServiceTable(HashMap<ServiceName, DeclaredService>);
 
 impl ServiceTable {
     pub(super) fn len(&self) -> usize {
@@ -144,7 +144,7 @@ impl ServiceTable {
         let service = self
             .0
             .entry(name.clone())
-            .or_insert_with(|| AnnouncedService {
+            .or_insert_with(|| DeclaredService {
                 pool: Arc::new(ServicePool::new(name)),
                 declarations: Vec::new(),
                 in_force: String::new(),

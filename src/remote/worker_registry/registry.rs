@@ -73,7 +73,7 @@ impl WorkerRegistry {
             update: Mutex::default(),
             is_stopping: AtomicBool::new(false),
         }));
-        let mut stored = invoker.store().announced().await?;
+        let mut stored = invoker.store().declarations().await?;
         stored.sort_by_key(|stored| stored.last_time);
         let mut declarations = Vec::new();
         for stored in stored {
@@ -146,10 +146,7 @@ impl WorkerRegistry {
         let declarations = hello::validate(hello, inner.invoker.now())?;
         // Checked before the declarations are stored, and again when the worker is admitted.
         inner.check_admission(&declarations)?;
-        for declaration in &declarations {
-            let stored = declaration.to_stored(inner.invoker.now());
-            inner.invoker.store().announce(stored).await?;
-        }
+        inner.store_declarations(&declarations).await?;
         let services = declarations.iter().map(|it| it.definition.name().clone());
         let (invoker, index) = (inner.invoker.clone(), Arc::clone(&inner.dispatches));
         let session = Arc::new(Session::new(info, services.collect(), invoker, index));
@@ -246,14 +243,11 @@ impl WorkerRegistry {
             inner.table().services.remove(&name);
             name
         };
-        inner.invoker.store().forget(name.clone()).await?;
+        let store = inner.invoker.store();
+        store.forget_declarations(name.clone()).await?;
         // A worker that was admitted since then stored its declaration before it was removed.
         let declarations = inner.table().services.declarations(&name);
-        for declaration in declarations {
-            let stored = declaration.to_stored(inner.invoker.now());
-            inner.invoker.store().announce(stored).await?;
-        }
-        Ok(())
+        inner.store_declarations(&declarations).await
     }
 
     /// Wakes the tasks that wait for workers of the session's services.
@@ -272,6 +266,17 @@ impl WorkerRegistry {
 impl Inner {
     fn update(&self) -> MutexGuard<'_, ()> {
         self.update.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores declarations, all of them in one commit.
+    async fn store_declarations(&self, declarations: &[Declaration]) -> Result<()> {
+        if declarations.is_empty() {
+            return Ok(());
+        }
+        let now = self.invoker.now();
+        let stored = declarations.iter().map(|it| it.to_stored(now));
+        let store = self.invoker.store();
+        store.remember_declarations(stored.collect()).await
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

@@ -1,11 +1,12 @@
-//! Which invocations a filter lets through.
+//! The filter of a list, applied to one invocation.
 
 use jiff::Timestamp;
 
 use crate::engine::store::Filter;
 use crate::model::invocation::Invocation;
 
-pub(super) fn passes(invocation: &Invocation, filter: &Filter) -> bool {
+/// Whether an invocation matches a filter.
+pub(super) fn matches(invocation: &Invocation, filter: &Filter) -> bool {
     let request = &invocation.request;
     let among = |empty: bool, found: bool| empty || found;
     let ended = |holds: &dyn Fn(Timestamp) -> bool| invocation.end_time.is_some_and(holds);
@@ -13,10 +14,10 @@ pub(super) fn passes(invocation: &Invocation, filter: &Filter) -> bool {
         filter.services.is_empty(),
         filter.services.contains(&request.service),
     ) && among(
-        filter.states.is_empty() && filter.cids.is_empty() && !filter.awaited,
+        filter.states.is_empty() && filter.cids.is_empty() && !filter.include_waiting,
         filter.states.contains(&invocation.state)
             || filter.cids.contains(&request.cid)
-            || (filter.awaited
+            || (filter.include_waiting
                 && (invocation.waits_for_completion() || invocation.waits_for_members())),
     ) && filter
         .accepted_after

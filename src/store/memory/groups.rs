@@ -1,48 +1,47 @@
-//! Groups: kept with all of their members or with none, and due once the last of those has ended.
+//! Groups: stored with all of their members or not at all, and due once the last member has ended.
 
 use jiff::Timestamp;
 
-use super::Kept;
+use super::contents::Contents;
+use super::due::Entry;
 use super::weight::weight;
 use crate::engine::store::Acceptance;
 use crate::model::id::Cid;
 use crate::model::invocation::Invocation;
 
-impl Kept {
-    /// Which of the members is known already, if one is.
+impl Contents {
+    /// The first member that was accepted before, if there is one.
     pub(super) fn known_member(&self, members: &[Invocation]) -> Option<Acceptance> {
         let known = members.iter().find(|member| self.known(member).is_some());
-        let cid = known?.request.cid;
-        Some(Acceptance::MemberKnown(cid))
+        Some(Acceptance::MemberKnown(known?.request.cid))
     }
 
-    pub(super) fn keep_group(&mut self, group: Invocation, members: Vec<Invocation>) {
-        let places = members.iter().zip(0..);
-        let places = places.map(|(member, position)| (position, member.request.cid));
-        self.members.insert(group.request.cid, places.collect());
+    pub(super) fn insert_group(&mut self, group: Invocation, members: Vec<Invocation>) {
+        let positions = members.iter().zip(0..);
+        let positions = positions.map(|(member, position)| (position, member.request.cid));
+        self.members.insert(group.request.cid, positions.collect());
         for invocation in std::iter::once(group).chain(members) {
             let bytes = weight(&invocation);
-            self.keep(invocation, bytes);
+            self.insert(invocation, bytes);
         }
     }
 
-    /// A member has ended: it is kept until its group has, which is due where it was the last one.
-    pub(super) fn end_member(&mut self, group: Cid, member: Cid, until: Timestamp) {
-        self.held.insert(member, until);
-        let Some(invocation) = self.invocations.get_mut(&group) else {
+    /// Holds a member that has ended until its group has ended; with the last member the group is due.
+    pub(super) fn end_member(&mut self, group: Cid, member: Cid, tombstone_until: Timestamp) {
+        self.held.insert(member, tombstone_until);
+        let Some(group) = self.invocations.get_mut(&group) else {
             return;
         };
-        let service = invocation.request.service.clone();
-        let before = (invocation.next_wakeup(), group);
-        invocation.open_members = invocation.open_members.saturating_sub(1);
-        let after = (invocation.next_wakeup(), group);
-        if after != before {
-            self.take_pending(&service, None, before);
-            self.add_pending(service, None, after, false);
+        let before = Entry::of(group);
+        group.open_members = group.open_members.saturating_sub(1);
+        let after = Entry::of(group);
+        if after.wakeup != before.wakeup {
+            self.due.remove(&before, false);
+            self.due.insert(after, false);
         }
     }
 
-    /// A group has ended: its members are removed when their time has come, and not before it is.
+    /// Releases the members of a group that has ended: they are purged at their own time, and not before the group.
     pub(super) fn release_members(&mut self, group: Cid, purge_time: Timestamp) {
         let members = self.members.get(&group).cloned().unwrap_or_default();
         for (_, cid) in members {
@@ -53,13 +52,13 @@ impl Kept {
                 let time = own.max(purge_time);
                 member.purge_time = Some(time);
                 let until = until.checked_add(time.duration_since(own));
-                self.purge
+                self.purge_queue
                     .insert((time, cid), until.unwrap_or(Timestamp::MAX));
             }
         }
     }
 
-    /// The members of a group that are still there, with their places.
+    /// The members of a group that have not been removed, with their positions.
     pub(super) fn members_of(&self, group: Cid) -> Vec<(u32, Cid)> {
         let members = self.members.get(&group);
         let all = members.into_iter().flatten().copied();

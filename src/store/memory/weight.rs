@@ -1,16 +1,16 @@
-//! How much memory an invocation takes, roughly: what the store's limit counts.
+//! The weight of an invocation: roughly how many bytes of memory it takes. The limit of the store is compared with it.
 
 use crate::model::error::Error;
 use crate::model::invocation::{Event, EventKind, Invocation};
 use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
 
-/// What an invocation takes beside its payloads, roughly.
+/// The weight of an invocation without payloads and events.
 const OVERHEAD: usize = 512;
-/// What an event, or an entry of anything, takes beside its content, roughly.
-const EVENT: usize = 96;
+/// The weight of an event, a metadata entry or a detail of a failure, without its content.
+const ENTRY: usize = 96;
 
-/// What an invocation takes, roughly.
+/// Roughly how many bytes an invocation takes.
 pub(super) fn weight(invocation: &Invocation) -> usize {
     let Invocation {
         request,
@@ -19,9 +19,9 @@ pub(super) fn weight(invocation: &Invocation) -> usize {
         events,
         ..
     } = invocation;
-    let progress = progress.as_ref().map_or(0, |shown| {
-        let value = shown.progress.value.clone().map(Payload::Value);
-        shown.progress.message.len() + value.map_or(0, |value| value.weight())
+    let progress = progress.as_ref().map_or(0, |record| {
+        let value = record.progress.value.clone().map(Payload::Value);
+        record.progress.message.len() + value.map_or(0, |value| value.weight())
     });
     OVERHEAD
         + request.input.weight()
@@ -32,7 +32,7 @@ pub(super) fn weight(invocation: &Invocation) -> usize {
 }
 
 fn of_event(event: &Event) -> usize {
-    EVENT
+    ENTRY
         + match &event.kind {
             EventKind::Accepted { .. } | EventKind::Started { .. } => 0,
             EventKind::Item(item) => item.weight(),
@@ -47,7 +47,7 @@ fn of_event(event: &Event) -> usize {
 fn of_metadata(metadata: &Metadata) -> usize {
     metadata
         .iter()
-        .map(|(key, value)| EVENT + key.len() + value.len())
+        .map(|(key, value)| ENTRY + key.len() + value.len())
         .sum()
 }
 
@@ -58,12 +58,12 @@ fn of_error(error: &Error) -> usize {
     error.message().len()
         + error.trace().map_or(0, |trace| trace.len())
         + violations
-            .map(|v| EVENT + v.path.len() + v.message.len())
+            .map(|v| ENTRY + v.path.len() + v.message.len())
             .sum::<usize>()
         + details
-            .map(|d| EVENT + d.type_url.len() + d.value.len())
+            .map(|d| ENTRY + d.type_url.len() + d.value.len())
             .sum::<usize>()
         + facts
-            .map(|(key, value)| EVENT + key.len() + value.len())
+            .map(|(key, value)| ENTRY + key.len() + value.len())
             .sum::<usize>()
 }

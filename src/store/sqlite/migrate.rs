@@ -1,16 +1,17 @@
-//! Formats of the file: how one that an earlier version wrote becomes one of this version.
+//! Migrations: brings a file of an earlier format to the format of this version.
 //!
-//! What was written is never lost: each step runs in the transaction that raises the number.
+//! Each step is one transaction with the number of its format, so that a crash leaves the file in the format before or
+//! after it.
 
 use rusqlite::Connection;
 
-/// The format that this version writes (`user_version`).
+/// The format that this version writes: the `user_version` of the file.
 pub(super) const FORMAT: i32 = 4;
 
-/// The steps: the first makes format 2 of format 1, and so on.
+/// The steps: the first one migrates format 1 to format 2, and so on.
 const STEPS: [&str; 3] = [
-    // 2: what waits for another one with its concurrency key is not looked at when something is claimed; what workers
-    // declared is remembered; what is over is found; a key accepts one invocation, whatever its service.
+    // 2: claims skip invocations that wait for their concurrency key; declarations of workers are remembered; expired
+    // invocations are found by an index; an idempotency key identifies one invocation, whatever its service.
     "ALTER TABLE invocation ADD COLUMN leads INTEGER NOT NULL DEFAULT 1;
      UPDATE invocation SET leads = 0 WHERE state < 2 AND concurrency_key IS NOT NULL AND id != (
          SELECT first.id FROM invocation AS first WHERE first.service = invocation.service
@@ -26,7 +27,7 @@ const STEPS: [&str; 3] = [
          service TEXT NOT NULL, hash TEXT NOT NULL, first_time INTEGER NOT NULL, last_time INTEGER NOT NULL,
          declaration BLOB NOT NULL, PRIMARY KEY (service, hash)
      ) STRICT, WITHOUT ROWID;",
-    // 3: outcomes are awaited from outside; lists by service, and of what failed, have indexes.
+    // 3: completion from outside; indexes for lists by service and of failures.
     "ALTER TABLE invocation ADD COLUMN later BLOB;
      ALTER TABLE invocation ADD COLUMN awaited INTEGER NOT NULL DEFAULT 0;
      DROP INDEX alone;
@@ -45,16 +46,16 @@ const STEPS: [&str; 3] = [
      CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL AND held = 0;",
 ];
 
-/// Whether a format can be brought to this version's.
+/// Whether this version can open a format.
 pub(super) fn is_known(format: i32) -> bool {
     (1..=FORMAT).contains(&format)
 }
 
-/// Brings a file of an earlier format to this version's.
+/// Migrates a file of an earlier format to the format of this version.
 pub(super) fn migrate(connection: &Connection, format: i32) -> rusqlite::Result<()> {
     let done = usize::try_from(format - 1).unwrap_or_default();
     for (step, next) in STEPS.iter().skip(done).zip(format + 1..) {
-        tracing::info!(format = next, "bringing the store to a newer format");
+        tracing::info!(format = next, "migrating the store to a newer format");
         connection.execute_batch(&format!(
             "BEGIN IMMEDIATE; {step} PRAGMA user_version = {next}; COMMIT;"
         ))?;

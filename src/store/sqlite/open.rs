@@ -1,4 +1,4 @@
-//! Opening a store directory: the lock, the file, its format.
+//! Opens a store directory: locks it, checks or creates the file, and increments the generation.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -6,35 +6,35 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
-use super::failed;
+use super::error::failed;
 use super::migrate::{FORMAT, is_known, migrate};
 use crate::model::error::{Error, Result, reason};
 
-/// `CIDR`: marks the file as ours (`application_id`).
-const APPLICATION: i32 = 0x4349_4452;
-/// How long one connection waits for another.
-pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
+/// `CIDR`: the `application_id` of our files.
+const APPLICATION_ID: i32 = 0x4349_4452;
+/// How long a connection waits for a lock of another one.
+pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
-/// 64 MiB for the writer, 8 MiB for each reader, in KiB as SQLite wants it.
+/// The page caches: 64 MiB for the writer and 8 MiB for each reader. SQLite takes a negative number as KiB.
 const WRITER_CACHE: i32 = -65_536;
 const READER_CACHE: i32 = -8_192;
 
-/// An open directory.
+/// A locked directory.
 #[derive(Debug)]
 pub(super) struct Directory {
     /// The database.
     pub(super) file: PathBuf,
-    /// Held as long as the store is open: a second process finds it taken.
+    /// Locked while the store is open, so that a second process is refused.
     lock: File,
 }
 
-/// What was found at opening.
+/// The generation of an opened store.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opened {
     /// How often the store was opened, this time included.
     pub(super) generation: u32,
-    /// The generation of the last opening after an end that was not in order: what was written before that, and not
-    /// since, may have been running when the node ended.
+    /// The generation that was opened after the last crash: an invocation that was last written before it may have been
+    /// running when the node crashed.
     pub(super) recovering: Option<u32>,
 }
 
@@ -43,7 +43,8 @@ fn unusable(message: String) -> Error {
     Error::failed_precondition(reason::STORE_UNUSABLE, message)
 }
 
-/// Said to all who share the lock: a process that is just being started holds it as well, until it runs its program.
+/// Unlocks explicitly: a child process that has been forked and not executed yet shares the lock, and closing the file
+/// alone would not release it.
 impl Drop for Directory {
     fn drop(&mut self) {
         let _ = self.lock.unlock();
@@ -51,15 +52,15 @@ impl Drop for Directory {
 }
 
 impl Directory {
-    /// Makes the directory where there is none, and locks it.
+    /// Creates the directory if it is missing, and locks it.
     pub(super) fn lock(path: &Path) -> Result<Self> {
         let cannot = |what: &str, error: std::io::Error| {
             let message = format!("cannot {what} `{}`: {error}", path.display());
             unusable(message).with_source(error)
         };
-        // For its owner alone: inputs and outcomes are in it.
+        // Readable by its owner alone: it contains inputs and outcomes.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.map_err(|error| cannot("make the directory", error))?;
+        made.map_err(|error| cannot("create the directory", error))?;
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
         let lock = options.open(path.join("lock"));
@@ -70,7 +71,7 @@ impl Directory {
                 path.display()
             )),
             TryLockError::Error(error) => {
-                warn_of_network(path);
+                warn_if_network(path);
                 cannot("lock", error)
             }
         })?;
@@ -80,25 +81,25 @@ impl Directory {
         options
             .open(&file)
             .map_err(|error| cannot("write to", error))?;
-        warn_of_network(path);
+        warn_if_network(path);
         Ok(Self { file, lock })
     }
 
-    /// The connection of the writer: makes or checks the format, and counts the opening.
+    /// Opens the connection of the writer: creates, checks or migrates the file, and increments the generation.
     pub(super) fn writer(&self) -> Result<(Connection, Opened)> {
-        // What is not ours is not touched: not even its journal mode.
+        // A file of another program must not be changed, not even its journal mode.
         if std::fs::metadata(&self.file).is_ok_and(|file| file.len() > 0) {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let looks = Connection::open_with_flags(&self.file, flags);
-            self.format(&looks.map_err(|error| failed(&error))?)?;
+            let connection = Connection::open_with_flags(&self.file, flags);
+            self.format(&connection.map_err(|error| failed(&error))?)?;
         }
         let connection = self.connect(WRITER_CACHE)?;
         match self.format(&connection)? {
             0 => create(&connection).map_err(|error| failed(&error))?,
             known => migrate(&connection, known).map_err(|error| failed(&error))?,
         }
-        self.check_shape(&connection)?;
-        let opened = begin(&connection).map_err(|error| failed(&error))?;
+        self.check_columns(&connection)?;
+        let opened = increment_generation(&connection).map_err(|error| failed(&error))?;
         sync_directory(&self.file).map_err(|error| {
             let message = format!(
                 "cannot sync the directory of `{}`: {error}",
@@ -109,8 +110,8 @@ impl Directory {
         Ok((connection, opened))
     }
 
-    /// Whether a file has all that this version writes: one that only says so would fail at the first write.
-    fn check_shape(&self, connection: &Connection) -> Result<()> {
+    /// Checks that the file has all columns of its format: without them, writes would fail later.
+    fn check_columns(&self, connection: &Connection) -> Result<()> {
         let ours = Connection::open_in_memory().and_then(|ours| {
             ours.execute_batch(SCHEMA)?;
             columns(&ours)
@@ -125,32 +126,35 @@ impl Directory {
             return Ok(());
         }
         let message = format!(
-            "`{}` says that it has format {FORMAT}, but has no {}: a version that was not released wrote it",
+            "`{}` has format {FORMAT} but no {}: an unreleased version wrote it",
             self.file.display(),
             missing.join(", ")
         );
         Err(unusable(message))
     }
 
-    /// The format of a file that is ours; 0 where there is nothing in it yet.
+    /// The format of the file; 0 if it is empty.
     fn format(&self, connection: &Connection) -> Result<i32> {
         let pragma =
             |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-        let not_ours = |error: rusqlite::Error| {
+        let not_a_store = |error: rusqlite::Error| {
             unusable(format!("`{}` is not a store: {error}", self.file.display()))
                 .with_source(error)
         };
         let (application, format) = (pragma("application_id"), pragma("user_version"));
-        let (application, format) = (application.map_err(not_ours)?, format.map_err(not_ours)?);
+        let (application, format) = (
+            application.map_err(not_a_store)?,
+            format.map_err(not_a_store)?,
+        );
         let tables: i64 = connection
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-            .map_err(not_ours)?;
+            .map_err(not_a_store)?;
         match (application, format) {
             (0, 0) if tables == 0 => Ok(0),
-            (APPLICATION, known) if is_known(known) => Ok(known),
-            (APPLICATION, newer) => {
+            (APPLICATION_ID, known) if is_known(known) => Ok(known),
+            (APPLICATION_ID, newer) => {
                 let message = format!(
-                    "`{}` has format {newer}, this version reads formats up to {FORMAT}: use the version that wrote it",
+                    "`{}` has format {newer}, newer than {FORMAT}: use the version that wrote it",
                     self.file.display()
                 );
                 Err(unusable(message))
@@ -162,7 +166,7 @@ impl Directory {
         }
     }
 
-    /// A connection that reads.
+    /// Opens the connection of a reader.
     pub(super) fn reader(&self) -> Result<Connection> {
         self.connect(READER_CACHE)
     }
@@ -174,12 +178,12 @@ impl Directory {
         let set = || -> rusqlite::Result<()> {
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
-            // At NORMAL a commit is not synced: what was answered could be lost.
+            // With NORMAL a commit is not synced, and a power loss could undo what was answered.
             connection.pragma_update(None, "synchronous", "FULL")?;
-            // A checkpoint inside of a commit would make its callers wait: there is a thread for it.
+            // A checkpoint within a commit would delay its callers: the checkpointer thread runs them.
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
             connection.pragma_update(None, "cache_size", cache)?;
-            connection.busy_timeout(BUSY)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.set_prepared_statement_cache_capacity(64);
             Ok(())
         };
@@ -193,7 +197,7 @@ impl Directory {
     }
 }
 
-/// The columns of all tables.
+/// The columns of all tables, as `table.column`.
 fn columns(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let select = "SELECT tables.name || '.' || columns.name FROM sqlite_schema AS tables,
          pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'";
@@ -206,11 +210,11 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE; {SCHEMA}
          INSERT INTO meta (key, value) VALUES ('generation', 0), ('clean', 1);
-         PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
+         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
     ))
 }
 
-fn begin(connection: &Connection) -> rusqlite::Result<Opened> {
+fn increment_generation(connection: &Connection) -> rusqlite::Result<Opened> {
     let value = |key: &str| {
         let statement = "SELECT value FROM meta WHERE key = ?1";
         connection.query_row(statement, [key], |row| row.get::<_, i64>(0))
@@ -234,7 +238,7 @@ fn begin(connection: &Connection) -> rusqlite::Result<Opened> {
     })
 }
 
-/// The directory's own entries must outlast a power loss as well, and its entry in the one above.
+/// Syncs the directory and its parent, so that the entries of new files survive a power loss.
 fn sync_directory(file: &Path) -> std::io::Result<()> {
     for directory in file.ancestors().skip(1).take(2) {
         let is_here = directory.as_os_str().is_empty();
@@ -244,24 +248,24 @@ fn sync_directory(file: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// SQLite's locks and syncs are not to be trusted over a network.
-fn warn_of_network(path: &Path) {
+/// Warns of network file systems: SQLite's locks and syncs are not reliable there.
+fn warn_if_network(path: &Path) {
     #[cfg(target_os = "linux")]
     if let Ok(found) = rustix::fs::statfs(path)
-        && let Some(kind) = network(found.f_type)
+        && let Some(kind) = network_file_system(found.f_type)
     {
         tracing::warn!(
             directory = %path.display(),
             kind,
-            "the store is on a network file system: what is accepted may be lost with the connection"
+            "the store is on a network file system: accepted invocations may be lost if the connection breaks"
         );
     }
 }
 
-/// The network file system that has this magic number (statfs(2)); `None` for what is local, or may be.
+/// The network file system with this magic number, see statfs(2); `None` if it is local, or may be.
 #[cfg(target_os = "linux")]
-fn network(magic: i64) -> Option<&'static str> {
-    // The kernel knows it as an unsigned number of 32 bits, some machines as a signed one.
+fn network_file_system(magic: i64) -> Option<&'static str> {
+    // An unsigned number of 32 bits in the kernel; some architectures sign-extend it.
     Some(match magic & 0xffff_ffff {
         0x6969 => "NFS",
         0x517b | 0xfe53_4d42 => "SMB",
@@ -276,14 +280,20 @@ fn network(magic: i64) -> Option<&'static str> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::network;
+    use super::network_file_system;
 
     #[test]
-    fn network_file_systems_are_told_from_others() {
+    fn network_file_systems_are_recognized() {
         const EXT4: i64 = 0xef53;
         const TMPFS: i64 = 0x0102_1994;
-        assert_eq!(network(0x6969), Some("NFS"));
-        assert_eq!(network(0xff53_4d42_u32.cast_signed().into()), Some("CIFS"));
-        assert_eq!([network(EXT4), network(TMPFS)], [None, None]);
+        assert_eq!(network_file_system(0x6969), Some("NFS"));
+        assert_eq!(
+            network_file_system(0xff53_4d42_u32.cast_signed().into()),
+            Some("CIFS")
+        );
+        assert_eq!(
+            [network_file_system(EXT4), network_file_system(TMPFS)],
+            [None, None]
+        );
     }
 }

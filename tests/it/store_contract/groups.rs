@@ -1,4 +1,4 @@
-//! Sentences about groups.
+//! The contract of groups.
 
 use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored};
 use cidery::model::invocation::{Invocation, State};
@@ -40,7 +40,10 @@ pub(super) async fn a_group_is_stored_with_all_of_its_members(store: &dyn Store)
     assert_eq!(second.request.member().unwrap().group, cid);
     assert_eq!(second.request.member().unwrap().position, 1);
     assert_eq!(
-        (store.pending(&service("a")), store.pending(&service("b"))),
+        (
+            store.pending_count(&service("a")),
+            store.pending_count(&service("b"))
+        ),
         (2, 1)
     );
     let of_group = Filter {
@@ -50,7 +53,7 @@ pub(super) async fn a_group_is_stored_with_all_of_its_members(store: &dyn Store)
     let page = store.list(of_group, None, 10).await.unwrap();
     assert_eq!(page.invocations.len(), 3);
     let running = Filter {
-        awaited: true,
+        include_waiting: true,
         ..Filter::default()
     };
     let page = store.list(running, None, 10).await.unwrap();
@@ -64,7 +67,7 @@ pub(super) async fn a_group_is_due_once_its_last_member_has_ended(store: &dyn St
     assert!(store.record(succeeded(members[0])).await.unwrap());
     assert_eq!(due_groups(store).await, []);
     assert_eq!(found(store, cid).await.open_members, 1);
-    // One that ended before anybody claimed it counts as well, and once.
+    // A member that ends without a claim counts as well, and once.
     assert!(store.record(succeeded(members[1])).await.unwrap());
     assert!(!store.record(succeeded(members[1])).await.unwrap());
     assert_eq!(due_groups(store).await, [cid]);
@@ -81,7 +84,7 @@ pub(super) async fn a_group_without_members_is_due_at_once(store: &dyn Store) {
     assert_eq!(due_groups(store).await, [cid]);
 }
 
-pub(super) async fn a_group_that_is_known_is_answered_and_nothing_stored(store: &dyn Store) {
+pub(super) async fn a_known_group_is_answered_and_nothing_is_stored(store: &dyn Store) {
     let (first, members) = group(2);
     let key = |invocation| with_terms(invocation, |terms| terms.idempotency_key = Some("k".into()));
     let first = key(first);
@@ -97,10 +100,10 @@ pub(super) async fn a_group_that_is_known_is_answered_and_nothing_stored(store: 
         };
         assert_eq!(known.cid, cid);
     }
-    assert_eq!(store.pending(&service("a")), 1);
+    assert_eq!(store.pending_count(&service("a")), 1);
 }
 
-pub(super) async fn nothing_of_a_group_is_stored_where_a_member_is_known(store: &dyn Store) {
+pub(super) async fn nothing_of_a_group_is_stored_if_a_member_is_known(store: &dyn Store) {
     let before = accepted(store, "a", NOW).await;
     let (other, mut members) = group(3);
     members[1] = with_request(members[1].clone(), |request| request.cid = before);
@@ -114,15 +117,18 @@ pub(super) async fn nothing_of_a_group_is_stored_where_a_member_is_known(store: 
     let unknown = store.get(members[0].request.cid).await.unwrap();
     assert!(matches!(unknown, Stored::Unknown));
     assert_eq!(
-        (store.pending(&service("a")), store.pending_in_all()),
+        (
+            store.pending_count(&service("a")),
+            store.total_pending_count()
+        ),
         (1, 1)
     );
-    // And what has nothing to do with it goes on.
+    // Other groups are not affected.
     stored(store, 2).await;
-    assert_eq!(store.pending(&service("b")), 1);
+    assert_eq!(store.pending_count(&service("b")), 1);
 }
 
-pub(super) async fn members_are_kept_until_their_group_has_ended_and_as_long_as_it(
+pub(super) async fn members_are_kept_until_their_group_ends_and_as_long_as_the_group(
     store: &dyn Store,
 ) {
     let (cid, members) = stored(store, 2).await;

@@ -1,7 +1,7 @@
-//! Sentences about keys: those that accept once, those that run alone, and the names of services.
+//! The contract of idempotency keys, concurrency keys and declarations.
 
 use cidery::dict;
-use cidery::engine::store::{Acceptance, Announced, Filter, Record, Store, Stored};
+use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored, StoredDeclaration};
 use cidery::model::invocation::{AsyncCompletion, State};
 use cidery::model::token::Token;
 
@@ -10,7 +10,9 @@ use crate::support::stored::{
     NOW, accepted, at, claimed, found, invocation, record, service, started, succeeded,
 };
 
-pub(super) async fn a_key_is_accepted_once_as_long_as_it_is_kept(store: &dyn Store) {
+pub(super) async fn an_idempotency_key_is_accepted_once_until_its_invocation_is_removed(
+    store: &dyn Store,
+) {
     let keyed = |name: &str| {
         with_terms(invocation(name, NOW, dict! {}), |terms| {
             terms.idempotency_key = Some("k".to_owned());
@@ -27,9 +29,16 @@ pub(super) async fn a_key_is_accepted_once_as_long_as_it_is_kept(store: &dyn Sto
         panic!("stored for another service");
     };
     assert_eq!(elsewhere.cid, cid);
-    let find = async || store.with_key(service("a"), "k".to_owned()).await.unwrap();
+    let find = async || {
+        store
+            .find_by_idempotency_key(service("a"), "k".to_owned())
+            .await
+            .unwrap()
+    };
     assert_eq!(find().await, Some(cid));
-    let other = store.with_key(service("b"), "k".to_owned()).await;
+    let other = store
+        .find_by_idempotency_key(service("b"), "k".to_owned())
+        .await;
     assert_eq!(other.unwrap(), Some(cid), "whatever its service");
     claimed(store, "a", NOW, 1).await;
     assert!(store.record(succeeded(cid)).await.unwrap());
@@ -40,7 +49,9 @@ pub(super) async fn a_key_is_accepted_once_as_long_as_it_is_kept(store: &dyn Sto
     assert!(matches!(anew, Acceptance::Stored));
 }
 
-pub(super) async fn what_has_the_same_concurrency_key_is_claimed_one_at_a_time(store: &dyn Store) {
+pub(super) async fn invocations_with_the_same_concurrency_key_are_claimed_one_at_a_time(
+    store: &dyn Store,
+) {
     let mut cids = Vec::new();
     for (key, due) in [("x", 1), ("x", 2), ("y", 3), ("x", 4)] {
         let next = with_terms(invocation("a", at(due), dict! {}), |terms| {
@@ -59,7 +70,7 @@ pub(super) async fn what_has_the_same_concurrency_key_is_claimed_one_at_a_time(s
     assert_eq!(claimed(store, "a", at(9), 10).await, [cids[3]]);
 }
 
-/// Also where another one, that would have come before it, is accepted while it runs.
+/// Even if an invocation that is due earlier is accepted meanwhile.
 pub(super) async fn a_concurrency_key_is_busy_until_it_is_recorded(store: &dyn Store) {
     let keyed = |due| {
         with_terms(invocation("a", at(due), dict! {}), |terms| {
@@ -76,7 +87,9 @@ pub(super) async fn a_concurrency_key_is_busy_until_it_is_recorded(store: &dyn S
     assert_eq!(claimed(store, "a", at(9), 10).await, [waiting]);
 }
 
-pub(super) async fn a_pending_one_says_whether_another_with_its_key_comes_first(store: &dyn Store) {
+pub(super) async fn a_pending_invocation_shows_whether_its_concurrency_key_is_busy(
+    store: &dyn Store,
+) {
     let keyed = |due| {
         with_terms(invocation("a", at(due), dict! {}), |terms| {
             terms.concurrency_key = Some("x".to_owned());
@@ -110,35 +123,42 @@ pub(super) async fn a_pending_one_says_whether_another_with_its_key_comes_first(
     assert!(later.unwrap().key_busy);
 }
 
-pub(super) async fn what_was_announced_is_remembered_until_it_is_forgotten(store: &dyn Store) {
-    let announced = |name: &str, hash: &str, time| Announced {
+pub(super) async fn declarations_are_remembered_until_they_are_forgotten(store: &dyn Store) {
+    let announced = |name: &str, hash: &str, time| StoredDeclaration {
         service: service(name),
         hash: hash.to_owned(),
         first_time: at(time),
         last_time: at(time),
         declaration: hash.as_bytes().to_vec(),
     };
-    store.announce(announced("a", "x", 1)).await.unwrap();
-    store.announce(announced("a", "y", 2)).await.unwrap();
-    store.announce(announced("b", "x", 3)).await.unwrap();
-    store.announce(announced("a", "x", 4)).await.unwrap();
+    let first = vec![
+        announced("a", "x", 1),
+        announced("a", "y", 2),
+        announced("b", "x", 3),
+    ];
+    store.remember_declarations(first).await.unwrap();
+    let repeated = vec![announced("a", "x", 4)];
+    store.remember_declarations(repeated).await.unwrap();
+    store.remember_declarations(Vec::new()).await.unwrap();
     let all = async || {
-        let mut all = store.announced().await.unwrap();
+        let mut all = store.declarations().await.unwrap();
         all.sort_by_key(|announced| announced.last_time);
         all
     };
-    let again = Announced {
+    let again = StoredDeclaration {
         first_time: at(1),
         ..announced("a", "x", 4)
     };
     let b = announced("b", "x", 3);
     assert_eq!(all().await, [announced("a", "y", 2), b.clone(), again]);
-    store.forget(service("a")).await.unwrap();
+    store.forget_declarations(service("a")).await.unwrap();
     assert_eq!(all().await, [b]);
 }
 
-/// Whatever is accepted meanwhile, and would have come before it.
-pub(super) async fn a_concurrency_key_is_busy_while_an_outcome_is_awaited(store: &dyn Store) {
+/// Even if an invocation that is due earlier is accepted meanwhile.
+pub(super) async fn a_concurrency_key_is_busy_while_an_invocation_awaits_completion(
+    store: &dyn Store,
+) {
     let keyed = |due| {
         with_terms(invocation("a", at(due), dict! {}), |terms| {
             terms.concurrency_key = Some("x".to_owned());
@@ -158,7 +178,10 @@ pub(super) async fn a_concurrency_key_is_busy_while_an_outcome_is_awaited(store:
     assert!(store.record(awaits(later)).await.unwrap());
     let counts = || {
         let service = service("a");
-        (store.pending(&service), store.awaited(&service))
+        (
+            store.pending_count(&service),
+            store.awaiting_completion_count(&service),
+        )
     };
     assert_eq!(counts(), (1, 1));
     let second = keyed(1);
@@ -168,7 +191,7 @@ pub(super) async fn a_concurrency_key_is_busy_while_an_outcome_is_awaited(store:
     assert!(!found(store, cid).await.key_busy);
     assert!(found(store, cid).await.waits_for_completion());
     let awaited = Filter {
-        awaited: true,
+        include_waiting: true,
         ..Filter::default()
     };
     let listed = store.list(awaited, None, 9).await.unwrap().invocations;

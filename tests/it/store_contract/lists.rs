@@ -1,13 +1,13 @@
-//! Sentences about lists: what a filter lets through, page by page.
+//! The contract of lists: filters, pages, and the children of an invocation.
 
-use cidery::engine::store::{Filter, Store};
-use cidery::model::invocation::State;
+use cidery::engine::store::{Child, Filter, Store};
+use cidery::model::invocation::{InReplyTo, State};
 use cidery::{Cid, dict};
 
 use super::with_request;
 use crate::support::stored::{NOW, accepted, at, claimed, invocation, service, succeeded};
 
-/// All that a filter lets through, by pages of `max`.
+/// The CIDs that match a filter, read in pages of `max`.
 async fn listed(store: &dyn Store, filter: &Filter, max: usize) -> Vec<Cid> {
     let (mut all, mut before) = (Vec::new(), None);
     loop {
@@ -21,7 +21,7 @@ async fn listed(store: &dyn Store, filter: &Filter, max: usize) -> Vec<Cid> {
     }
 }
 
-pub(super) async fn lists_are_filtered_and_come_in_pages_last_accepted_first(store: &dyn Store) {
+pub(super) async fn lists_are_filtered_and_paged_newest_first(store: &dyn Store) {
     let mut cids = Vec::new();
     for name in ["a", "b", "a", "a", "b"] {
         cids.push(accepted(store, name, NOW).await);
@@ -68,8 +68,8 @@ pub(super) async fn lists_are_filtered_and_come_in_pages_last_accepted_first(sto
     assert_eq!(listed(&later, 2).await, []);
 }
 
-/// What runs is pending in the store: who knows what runs names it.
-pub(super) async fn lists_let_through_what_is_in_a_state_or_named(store: &dyn Store) {
+/// A running invocation is stored as pending: the engine, which knows what runs, lists it by its CID.
+pub(super) async fn lists_contain_invocations_by_state_or_by_cid(store: &dyn Store) {
     let mut cids = Vec::new();
     for name in ["a", "b", "a", "a", "b", "c"] {
         cids.push(accepted(store, name, NOW).await);
@@ -108,4 +108,37 @@ pub(super) async fn lists_let_through_what_is_in_a_state_or_named(store: &dyn St
         };
         assert_eq!(listed(&filter).await, expected);
     }
+}
+
+/// The parent of a callback is the invocation whose outcome it gets.
+pub(super) async fn children_are_listed_in_the_order_of_acceptance(store: &dyn Store) {
+    let parent = accepted(store, "a", NOW).await;
+    let mut children = Vec::new();
+    // Due in another order than accepted, and with other invocations in between.
+    for (due, is_callback) in [(3, false), (1, true), (2, false), (0, true)] {
+        let child = with_request(invocation("b", at(due), dict! {}), |request| {
+            (request.parent, request.root) = (Some(parent), parent);
+            request.terms.in_reply_to = is_callback.then(|| InReplyTo {
+                cid: parent,
+                service: service("a"),
+                attempt: 1,
+            });
+        });
+        let cid = child.request.cid;
+        children.push(Child { cid, is_callback });
+        store.accept(child).await.unwrap();
+        accepted(store, "b", NOW).await;
+    }
+    for max in [0, 1, 3, 4, 100] {
+        let listed = store.children(parent, max).await.unwrap();
+        assert_eq!(listed, children[..max.min(4)], "{max}");
+    }
+    assert_eq!(store.children(children[0].cid, 9).await.unwrap(), []);
+    assert_eq!(store.children(Cid::new(), 9).await.unwrap(), []);
+    // Whatever their state, until they are removed.
+    claimed(store, "b", at(3), 100).await;
+    assert!(store.record(succeeded(children[0].cid)).await.unwrap());
+    assert_eq!(store.children(parent, 9).await.unwrap(), children);
+    assert!(store.remove(children[0].cid).await.unwrap());
+    assert_eq!(store.children(parent, 9).await.unwrap(), children[1..]);
 }

@@ -1,6 +1,6 @@
-//! The contract of `engine::store::Store`: one test for each sentence, over every store.
+//! The contract of `engine::store::Store`: a test for each sentence, over every store.
 //!
-//! What only a store can show that is opened again, or whose disk fails, is in `sqlite_store.rs` and `failed_sync.rs`.
+//! Reopening a store is tested in `sqlite_store.rs`, failures of the disk in `failed_sync.rs` and `full_disk.rs`.
 
 mod groups;
 mod keys;
@@ -15,21 +15,21 @@ use cidery::{Cid, Payload, dict};
 
 use self::groups::{
     a_group_is_due_once_its_last_member_has_ended, a_group_is_stored_with_all_of_its_members,
-    a_group_that_is_known_is_answered_and_nothing_stored, a_group_without_members_is_due_at_once,
-    members_are_kept_until_their_group_has_ended_and_as_long_as_it,
-    nothing_of_a_group_is_stored_where_a_member_is_known,
+    a_group_without_members_is_due_at_once, a_known_group_is_answered_and_nothing_is_stored,
+    members_are_kept_until_their_group_ends_and_as_long_as_the_group,
+    nothing_of_a_group_is_stored_if_a_member_is_known,
 };
 use self::keys::{
     a_concurrency_key_is_busy_until_it_is_recorded,
-    a_concurrency_key_is_busy_while_an_outcome_is_awaited,
-    a_key_is_accepted_once_as_long_as_it_is_kept,
-    a_pending_one_says_whether_another_with_its_key_comes_first,
-    what_has_the_same_concurrency_key_is_claimed_one_at_a_time,
-    what_was_announced_is_remembered_until_it_is_forgotten,
+    a_concurrency_key_is_busy_while_an_invocation_awaits_completion,
+    a_pending_invocation_shows_whether_its_concurrency_key_is_busy,
+    an_idempotency_key_is_accepted_once_until_its_invocation_is_removed,
+    declarations_are_remembered_until_they_are_forgotten,
+    invocations_with_the_same_concurrency_key_are_claimed_one_at_a_time,
 };
 use self::lists::{
-    lists_are_filtered_and_come_in_pages_last_accepted_first,
-    lists_let_through_what_is_in_a_state_or_named,
+    children_are_listed_in_the_order_of_acceptance, lists_are_filtered_and_paged_newest_first,
+    lists_contain_invocations_by_state_or_by_cid,
 };
 use crate::support::Folder;
 use crate::support::stored::{
@@ -37,14 +37,14 @@ use crate::support::stored::{
     with_request,
 };
 
-async fn what_is_accepted_is_stored_as_pending_with_its_event(store: &dyn Store) {
+async fn an_accepted_invocation_is_pending_with_its_event(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
     let found = found(store, cid).await;
     assert_eq!((found.state, found.sequence()), (State::ACCEPTED, 1));
     assert!(matches!(found.events[0].kind, EventKind::Accepted { .. }));
 }
 
-async fn a_cid_that_is_known_answers_with_the_first_request(store: &dyn Store) {
+async fn a_known_cid_answers_with_the_first_request(store: &dyn Store) {
     let first = invocation("a", NOW, dict! { "n": 1 });
     let mut second = invocation("b", NOW, dict! { "n": 2 });
     let mut request = Request::clone(&second.request);
@@ -55,10 +55,10 @@ async fn a_cid_that_is_known_answers_with_the_first_request(store: &dyn Store) {
         panic!("stored twice");
     };
     assert_eq!(known.service, first.request.service);
-    assert_eq!(store.pending(&service("b")), 0);
+    assert_eq!(store.pending_count(&service("b")), 0);
 }
 
-async fn due_ones_are_claimed_longest_due_first(store: &dyn Store) {
+async fn invocations_are_claimed_in_order_of_due_time(store: &dyn Store) {
     let third = accepted(store, "a", at(3)).await;
     let first = accepted(store, "a", at(1)).await;
     let second = accepted(store, "a", at(2)).await;
@@ -70,7 +70,7 @@ async fn due_ones_are_claimed_longest_due_first(store: &dyn Store) {
     assert_eq!(claimed(store, "b", at(3), 10).await, [other]);
 }
 
-async fn it_is_well_and_of_one_generation_as_long_as_it_is_open(store: &dyn Store) {
+async fn an_open_store_is_healthy_and_keeps_its_generation(store: &dyn Store) {
     let generation = store.generation();
     assert!(generation > 0);
     accepted(store, "a", NOW).await;
@@ -78,7 +78,7 @@ async fn it_is_well_and_of_one_generation_as_long_as_it_is_open(store: &dyn Stor
     assert_eq!(store.generation(), generation);
 }
 
-async fn no_more_are_claimed_than_asked_for(store: &dyn Store) {
+async fn a_claim_takes_no_more_than_its_maximum(store: &dyn Store) {
     for _ in 0..5 {
         accepted(store, "a", NOW).await;
     }
@@ -86,7 +86,7 @@ async fn no_more_are_claimed_than_asked_for(store: &dyn Store) {
     assert_eq!(claimed(store, "a", NOW, 9).await.len(), 3);
 }
 
-async fn what_is_claimed_comes_again_only_once_it_is_recorded_as_pending(store: &dyn Store) {
+async fn a_claimed_invocation_is_claimed_again_once_it_is_recorded_as_pending(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
     assert_eq!(claimed(store, "a", NOW, 1).await, [cid]);
     assert_eq!(claimed(store, "a", at(100), 1).await, []);
@@ -128,28 +128,34 @@ async fn the_first_terminal_record_wins(store: &dyn Store) {
     assert_eq!(claimed(store, "a", at(100), 1).await, []);
 }
 
-async fn pending_ones_are_counted_by_service(store: &dyn Store) {
+async fn pending_invocations_are_counted_by_service(store: &dyn Store) {
     accepted(store, "a", NOW).await;
     accepted(store, "a", at(100)).await;
     accepted(store, "b", NOW).await;
     assert_eq!(
-        (store.pending(&service("a")), store.pending(&service("b"))),
+        (
+            store.pending_count(&service("a")),
+            store.pending_count(&service("b"))
+        ),
         (2, 1)
     );
     assert_eq!(
-        (store.pending(&service("c")), store.pending_in_all()),
+        (
+            store.pending_count(&service("c")),
+            store.total_pending_count()
+        ),
         (0, 3)
     );
     claimed(store, "a", NOW, 1).await;
-    assert_eq!(store.pending(&service("a")), 1);
+    assert_eq!(store.pending_count(&service("a")), 1);
     claimed(store, "b", NOW, 1).await;
-    assert_eq!(store.pending_in_all(), 1);
+    assert_eq!(store.total_pending_count(), 1);
     assert_eq!(store.services_with_pending().await.unwrap(), [service("a")]);
     claimed(store, "a", at(100), 1).await;
     assert_eq!(store.services_with_pending().await.unwrap(), []);
 }
 
-async fn what_was_kept_long_enough_leaves_a_tombstone_and_then_nothing(store: &dyn Store) {
+async fn a_purged_invocation_leaves_a_tombstone_that_expires(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
     claimed(store, "a", NOW, 1).await;
     store.record(succeeded(cid)).await.unwrap();
@@ -170,7 +176,7 @@ async fn what_was_kept_long_enough_leaves_a_tombstone_and_then_nothing(store: &d
     assert!(matches!(store.get(cid).await.unwrap(), Stored::Unknown));
 }
 
-async fn a_cid_that_was_removed_answers_with_its_tombstone(store: &dyn Store) {
+async fn a_removed_cid_answers_with_its_tombstone(store: &dyn Store) {
     let first = invocation("a", NOW, dict! {});
     let cid = first.request.cid;
     store.accept(first.clone()).await.unwrap();
@@ -187,7 +193,7 @@ async fn a_cid_that_was_removed_answers_with_its_tombstone(store: &dyn Store) {
     ));
 }
 
-async fn no_more_is_removed_at_once_than_asked_for(store: &dyn Store) {
+async fn a_purge_removes_no_more_than_its_maximum(store: &dyn Store) {
     for _ in 0..5 {
         let cid = accepted(store, "a", NOW).await;
         claimed(store, "a", NOW, 1).await;
@@ -197,7 +203,7 @@ async fn no_more_is_removed_at_once_than_asked_for(store: &dyn Store) {
     assert_eq!(store.purge(at(10), 3).await.unwrap(), 2);
 }
 
-async fn what_has_ended_is_removed_when_somebody_says_so(store: &dyn Store) {
+async fn an_ended_invocation_can_be_removed_before_its_purge_time(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
     assert!(!store.remove(cid).await.unwrap());
     claimed(store, "a", NOW, 1).await;
@@ -209,7 +215,7 @@ async fn what_has_ended_is_removed_when_somebody_says_so(store: &dyn Store) {
     assert!(matches!(store.get(cid).await.unwrap(), Stored::Unknown));
 }
 
-async fn what_was_never_accepted_is_unknown(store: &dyn Store) {
+async fn a_cid_that_was_never_accepted_is_unknown(store: &dyn Store) {
     assert!(matches!(
         store.get(Cid::new()).await.unwrap(),
         Stored::Unknown
@@ -217,8 +223,8 @@ async fn what_was_never_accepted_is_unknown(store: &dyn Store) {
     assert!(!store.record(succeeded(Cid::new())).await.unwrap());
 }
 
-/// `store` is soon full.
-async fn room_is_kept_for_outcomes(store: &dyn Store) {
+/// Fills `store`, which has a small limit.
+async fn room_is_reserved_for_outcomes(store: &dyn Store) {
     let text = "x".repeat(1_000);
     let (mut all, mut first) = (Vec::new(), None);
     let error = loop {
@@ -231,7 +237,7 @@ async fn room_is_kept_for_outcomes(store: &dyn Store) {
         }
     };
     assert_eq!(error.reason(), "STORE_FULL");
-    // What is known already is answered all the same.
+    // A known CID is answered even if the store is full.
     let again = store.accept(first.unwrap()).await.unwrap();
     assert!(matches!(again, Acceptance::Known(_)), "{again:?}");
     claimed(store, "a", NOW, all.len()).await;
@@ -242,17 +248,17 @@ async fn room_is_kept_for_outcomes(store: &dyn Store) {
     accepted(store, "a", NOW).await;
 }
 
-/// Only what is recovered is ever lost, and only once the node ends.
-async fn whoever_began_and_did_not_record_is_not_recorded(store: &dyn Store) {
+/// It counts as a crash only after the node has crashed.
+async fn a_recorded_attempt_does_not_change_the_state(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
     claimed(store, "a", NOW, 1).await;
-    store.begin(vec![cid, Cid::new()]).await.unwrap();
+    store.record_attempts(vec![cid, Cid::new()]).await.unwrap();
     assert_eq!(found(store, cid).await.state, State::ACCEPTED);
     assert!(store.record(succeeded(cid)).await.unwrap());
     store.health().unwrap();
 }
 
-async fn what_is_over_is_found_unless_it_is_claimed(store: &dyn Store) {
+async fn expired_invocations_are_found_unless_they_are_claimed(store: &dyn Store) {
     let terms = |due, expire: Option<i64>, deadline: Option<i64>| {
         with_terms(invocation("a", at(due), dict! {}), |terms| {
             terms.expire_time = expire.map(at);
@@ -270,7 +276,7 @@ async fn what_is_over_is_found_unless_it_is_claimed(store: &dyn Store) {
         store.accept(one).await.unwrap();
     }
     let overdue = async |now, max| {
-        let found = store.overdue(at(now), max).await.unwrap();
+        let found = store.expired(at(now), max).await.unwrap();
         found.iter().map(|one| one.request.cid).collect::<Vec<_>>()
     };
     assert_eq!(overdue(0, 9).await, []);
@@ -278,7 +284,7 @@ async fn what_is_over_is_found_unless_it_is_claimed(store: &dyn Store) {
     assert_eq!(overdue(5, 1).await, [cids[1]]);
     assert_eq!(claimed(store, "a", at(0), 1).await, [cids[0]]);
     assert_eq!(overdue(5, 9).await, [cids[1]]);
-    // Once it has started its expiration counts no more.
+    // The expiration of an invocation does not apply once it has started.
     let pending = State::Pending { started: true };
     assert!(
         store
@@ -290,23 +296,23 @@ async fn what_is_over_is_found_unless_it_is_claimed(store: &dyn Store) {
     assert_eq!(overdue(5, 9).await, []);
 }
 
-async fn a_claim_beats_whoever_has_none(store: &dyn Store) {
+async fn a_record_without_a_claim_loses_to_a_claim_and_to_a_newer_attempt(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
-    let from_outside = |attempts| Record {
-        unclaimed: Some(attempts),
+    let without_claim = |attempts| Record {
+        expected_attempts: Some(attempts),
         ..record(cid, State::Pending { started: false }, started())
     };
-    assert!(store.record(from_outside(0)).await.unwrap());
-    // It has been attempted since that was decided.
-    assert!(!store.record(from_outside(0)).await.unwrap());
+    assert!(store.record(without_claim(0)).await.unwrap());
+    // There was another attempt since the record was decided.
+    assert!(!store.record(without_claim(0)).await.unwrap());
     assert_eq!(claimed(store, "a", NOW, 1).await, [cid]);
-    assert!(!store.record(from_outside(1)).await.unwrap());
+    assert!(!store.record(without_claim(1)).await.unwrap());
     assert_eq!(claimed(store, "a", at(100), 1).await, []);
     assert_eq!(found(store, cid).await.events.len(), 3);
     assert!(store.record(succeeded(cid)).await.unwrap());
 }
 
-async fn what_follows_and_is_known_is_not_accepted_again(store: &dyn Store) {
+async fn a_known_follower_is_not_accepted_again(store: &dyn Store) {
     let keyed = || {
         with_terms(invocation("b", NOW, dict! {}), |terms| {
             terms.idempotency_key = Some("k".to_owned());
@@ -324,12 +330,12 @@ async fn what_follows_and_is_known_is_not_accepted_again(store: &dyn Store) {
         ..succeeded(cid)
     };
     assert!(store.record(record).await.unwrap());
-    assert_eq!(store.pending_in_all(), 0);
+    assert_eq!(store.total_pending_count(), 0);
     assert_eq!(found(store, known).await.state, State::Succeeded);
     assert_eq!(claimed(store, "b", NOW, 9).await, []);
 }
 
-async fn what_failed_is_listed_by_its_reason(store: &dyn Store) {
+async fn failures_are_listed_by_reason(store: &dyn Store) {
     let failed = EventKind::Failed(cidery::Error::internal("BROKEN", "broken"));
     let mut cids = Vec::new();
     for _ in 0..3 {
@@ -356,7 +362,7 @@ async fn what_failed_is_listed_by_its_reason(store: &dyn Store) {
     assert_eq!(listed(&["OTHER"]).await, []);
 }
 
-async fn what_expires_before_it_is_due_is_claimed_when_it_expires(store: &dyn Store) {
+async fn an_invocation_that_expires_before_it_is_due_is_claimed_when_it_expires(store: &dyn Store) {
     let late = with_terms(invocation("a", at(100), dict! {}), |terms| {
         terms.expire_time = Some(at(7));
     });
@@ -367,7 +373,7 @@ async fn what_expires_before_it_is_due_is_claimed_when_it_expires(store: &dyn St
     assert_eq!(claimed(store, "a", at(7), 1).await, [cid]);
 }
 
-async fn what_follows_is_accepted_with_the_record_or_not_at_all(store: &dyn Store) {
+async fn followers_are_accepted_with_the_record_or_not_at_all(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
     claimed(store, "a", NOW, 1).await;
     let follow = |record: Record| {
@@ -392,21 +398,21 @@ async fn what_follows_is_accepted_with_the_record_or_not_at_all(store: &dyn Stor
     ));
 }
 
-async fn a_wish_to_cancel_is_kept_until_it_has_ended(store: &dyn Store) {
+async fn a_request_to_cancel_is_stored_until_the_invocation_has_ended(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
     claimed(store, "a", NOW, 1).await;
     assert!(!found(store, cid).await.cancel_requested);
     assert!(store.request_cancel(cid).await.unwrap());
     assert!(found(store, cid).await.cancel_requested);
-    assert!(store.overdue(NOW, 9).await.unwrap().is_empty());
-    // Whatever is recorded of it: it is over.
+    assert!(store.expired(NOW, 9).await.unwrap().is_empty());
+    // It has expired, whatever the record says.
     let pending = Record {
         due: at(100),
         next_wakeup: at(100),
         ..record(cid, State::Pending { started: true }, started())
     };
     assert!(store.record(pending).await.unwrap());
-    let overdue = store.overdue(NOW, 9).await.unwrap();
+    let overdue = store.expired(NOW, 9).await.unwrap();
     assert_eq!(overdue.len(), 1);
     assert!(overdue[0].cancel_requested);
     assert!(store.record(succeeded(cid)).await.unwrap());
@@ -418,7 +424,7 @@ fn with_terms(invocation: Invocation, change: impl FnOnce(&mut Terms)) -> Invoca
     with_request(invocation, |request| change(&mut request.terms))
 }
 
-/// The suite, over each store.
+/// Runs the suite over each store.
 macro_rules! suite {
     ($($sentence:ident)*) => {
         mod memory {
@@ -444,7 +450,7 @@ macro_rules! suite {
     };
 }
 
-/// An embedded store that is soon full.
+/// An embedded store with a small limit.
 fn small(folder: &Folder) -> SqliteStore {
     let options = SqliteOptions {
         bytes_limit: 1024 * 1024,
@@ -454,48 +460,49 @@ fn small(folder: &Folder) -> SqliteStore {
 }
 
 suite! {
-    what_is_accepted_is_stored_as_pending_with_its_event
-    a_cid_that_is_known_answers_with_the_first_request
-    due_ones_are_claimed_longest_due_first
-    no_more_are_claimed_than_asked_for
-    what_is_claimed_comes_again_only_once_it_is_recorded_as_pending
+    an_accepted_invocation_is_pending_with_its_event
+    a_known_cid_answers_with_the_first_request
+    invocations_are_claimed_in_order_of_due_time
+    a_claim_takes_no_more_than_its_maximum
+    a_claimed_invocation_is_claimed_again_once_it_is_recorded_as_pending
     a_record_changes_the_state_and_adds_events
     the_first_terminal_record_wins
-    pending_ones_are_counted_by_service
-    what_was_kept_long_enough_leaves_a_tombstone_and_then_nothing
-    a_cid_that_was_removed_answers_with_its_tombstone
-    no_more_is_removed_at_once_than_asked_for
-    what_has_ended_is_removed_when_somebody_says_so
-    what_was_never_accepted_is_unknown
-    room_is_kept_for_outcomes
-    whoever_began_and_did_not_record_is_not_recorded
-    a_key_is_accepted_once_as_long_as_it_is_kept
-    what_has_the_same_concurrency_key_is_claimed_one_at_a_time
+    pending_invocations_are_counted_by_service
+    a_purged_invocation_leaves_a_tombstone_that_expires
+    a_removed_cid_answers_with_its_tombstone
+    a_purge_removes_no_more_than_its_maximum
+    an_ended_invocation_can_be_removed_before_its_purge_time
+    a_cid_that_was_never_accepted_is_unknown
+    room_is_reserved_for_outcomes
+    a_recorded_attempt_does_not_change_the_state
+    an_idempotency_key_is_accepted_once_until_its_invocation_is_removed
+    invocations_with_the_same_concurrency_key_are_claimed_one_at_a_time
     a_concurrency_key_is_busy_until_it_is_recorded
-    a_concurrency_key_is_busy_while_an_outcome_is_awaited
-    a_pending_one_says_whether_another_with_its_key_comes_first
-    what_was_announced_is_remembered_until_it_is_forgotten
-    what_is_over_is_found_unless_it_is_claimed
-    a_claim_beats_whoever_has_none
-    what_follows_and_is_known_is_not_accepted_again
-    what_failed_is_listed_by_its_reason
-    what_expires_before_it_is_due_is_claimed_when_it_expires
-    what_follows_is_accepted_with_the_record_or_not_at_all
-    a_wish_to_cancel_is_kept_until_it_has_ended
-    lists_are_filtered_and_come_in_pages_last_accepted_first
-    lists_let_through_what_is_in_a_state_or_named
+    a_concurrency_key_is_busy_while_an_invocation_awaits_completion
+    a_pending_invocation_shows_whether_its_concurrency_key_is_busy
+    declarations_are_remembered_until_they_are_forgotten
+    expired_invocations_are_found_unless_they_are_claimed
+    a_record_without_a_claim_loses_to_a_claim_and_to_a_newer_attempt
+    a_known_follower_is_not_accepted_again
+    failures_are_listed_by_reason
+    an_invocation_that_expires_before_it_is_due_is_claimed_when_it_expires
+    followers_are_accepted_with_the_record_or_not_at_all
+    a_request_to_cancel_is_stored_until_the_invocation_has_ended
+    lists_are_filtered_and_paged_newest_first
+    lists_contain_invocations_by_state_or_by_cid
+    children_are_listed_in_the_order_of_acceptance
     a_group_is_stored_with_all_of_its_members
     a_group_is_due_once_its_last_member_has_ended
     a_group_without_members_is_due_at_once
-    a_group_that_is_known_is_answered_and_nothing_stored
-    nothing_of_a_group_is_stored_where_a_member_is_known
-    members_are_kept_until_their_group_has_ended_and_as_long_as_it
-    it_is_well_and_of_one_generation_as_long_as_it_is_open
+    a_known_group_is_answered_and_nothing_is_stored
+    nothing_of_a_group_is_stored_if_a_member_is_known
+    members_are_kept_until_their_group_ends_and_as_long_as_the_group
+    an_open_store_is_healthy_and_keeps_its_generation
 }
 
-/// Outcomes that outgrow the store push out the oldest ones, which leave tombstones.
+/// They leave tombstones.
 #[tokio::test]
-async fn memory_does_not_outgrow_its_limit() {
+async fn the_memory_store_removes_the_oldest_outcomes_at_its_limit() {
     let store = MemoryStore::with_bytes_limit(64 * 1024);
     let mut cids = Vec::new();
     for _ in 0..50 {

@@ -1,9 +1,11 @@
-//! A store whose calls stop at gates: it forces each interleaving of reading and recording.
+//! A store whose calls can be paused before or after they run: forces each interleaving of reads and records.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use cidery::engine::store::{Acceptance, Announced, Claim, Filter, Page, Record, Store, Stored};
+use cidery::engine::store::{
+    Acceptance, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+};
 use cidery::model::invocation::Invocation;
 use cidery::service::BoxFuture;
 use cidery::store::MemoryStore;
@@ -11,7 +13,7 @@ use cidery::{Cid, Result, ServiceName};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-/// A place where a call stops if its gate is shut.
+/// A point of a call at which a gate can pause it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
     BeforeAccept,
@@ -29,11 +31,11 @@ struct Gate {
     leave: Option<Arc<Semaphore>>,
 }
 
-/// Gates by place. Open unless they are shut.
+/// The gates by place. All of them are open at first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gates(Arc<Mutex<HashMap<Place, Gate>>>);
 
-/// A shut gate: who waits at it, and how to let it pass.
+/// A shut gate: calls are paused there until it is opened.
 pub(crate) struct Shut {
     arrived: Arc<Semaphore>,
     leave: Arc<Semaphore>,
@@ -71,11 +73,11 @@ impl Gates {
 }
 
 impl Shut {
-    /// Waits until somebody stands at the gate.
+    /// Waits until a call is paused at the gate.
     pub(crate) async fn arrived(&self) {
         tokio::time::timeout(super::PATIENCE, self.arrived.acquire())
             .await
-            .unwrap_or_else(|_| panic!("nobody came to {:?}", self.place))
+            .unwrap_or_else(|_| panic!("no call reached {:?}", self.place))
             .unwrap()
             .forget();
     }
@@ -131,6 +133,10 @@ impl Store for GatedStore {
         self.inner.members(group)
     }
 
+    fn children(&self, parent: Cid, max: usize) -> BoxFuture<'_, Result<Vec<Child>>> {
+        self.inner.children(parent, max)
+    }
+
     fn claim<'a>(
         &'a self,
         service: &'a ServiceName,
@@ -157,36 +163,43 @@ impl Store for GatedStore {
         self.inner.request_cancel(cid)
     }
 
-    fn with_key(&self, service: ServiceName, key: String) -> BoxFuture<'_, Result<Option<Cid>>> {
-        self.inner.with_key(service, key)
+    fn find_by_idempotency_key(
+        &self,
+        service: ServiceName,
+        key: String,
+    ) -> BoxFuture<'_, Result<Option<Cid>>> {
+        self.inner.find_by_idempotency_key(service, key)
     }
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
         self.inner.list(filter, before, max)
     }
 
-    fn begin(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>> {
-        self.inner.begin(cids)
+    fn record_attempts(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>> {
+        self.inner.record_attempts(cids)
     }
 
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
         self.inner.remove(cid)
     }
 
-    fn overdue(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
-        self.inner.overdue(now, max)
+    fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
+        self.inner.expired(now, max)
     }
 
-    fn announce(&self, announced: Announced) -> BoxFuture<'_, Result<()>> {
-        self.inner.announce(announced)
+    fn remember_declarations(
+        &self,
+        declarations: Vec<StoredDeclaration>,
+    ) -> BoxFuture<'_, Result<()>> {
+        self.inner.remember_declarations(declarations)
     }
 
-    fn announced(&self) -> BoxFuture<'_, Result<Vec<Announced>>> {
-        self.inner.announced()
+    fn declarations(&self) -> BoxFuture<'_, Result<Vec<StoredDeclaration>>> {
+        self.inner.declarations()
     }
 
-    fn forget(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
-        self.inner.forget(service)
+    fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
+        self.inner.forget_declarations(service)
     }
 
     fn health(&self) -> Result<()> {
@@ -202,16 +215,16 @@ impl Store for GatedStore {
         })
     }
 
-    fn pending(&self, service: &ServiceName) -> usize {
-        self.inner.pending(service)
+    fn pending_count(&self, service: &ServiceName) -> usize {
+        self.inner.pending_count(service)
     }
 
-    fn awaited(&self, service: &ServiceName) -> usize {
-        self.inner.awaited(service)
+    fn awaiting_completion_count(&self, service: &ServiceName) -> usize {
+        self.inner.awaiting_completion_count(service)
     }
 
-    fn pending_in_all(&self) -> usize {
-        self.inner.pending_in_all()
+    fn total_pending_count(&self) -> usize {
+        self.inner.total_pending_count()
     }
 
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {

@@ -1,12 +1,12 @@
-/* Records what a process writes to a store, and what it syncs, in order: preloaded by tests/it/power_loss.rs.
+/* Records the writes and syncs of a process to a store, in order. Preloaded by tests/it/power_loss.rs.
  *
- * Or answers that the disk is full, as long as there is a file of the name in CIDERY_FULL; it notes there how often,
- * a byte each time. Preloaded by tests/it/full_disk.rs.
+ * Fails writes with ENOSPC while the file named by CIDERY_FULL exists, and appends a byte to it for each. Preloaded by
+ * tests/it/full_disk.rs.
  *
- * Or answers that a sync failed, as long as CIDERY_BROKEN names a file that holds 1 (of the database) or 2 (of its log).
- * Preloaded by tests/it/failed_sync.rs.
+ * Fails syncs while the file named by CIDERY_BROKEN contains 1 (the database) or 2 (its log). Preloaded by
+ * tests/it/failed_sync.rs.
  *
- * Each entry: operation (1 byte), file (1 byte), offset and length (8 bytes each, as the machine has them), content. */
+ * An entry: operation (1 byte), file (1 byte), offset and length (8 bytes each, native byte order), content. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -43,7 +43,7 @@ __attribute__((constructor)) static void start(void) {
   if (path) log_fd = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
 }
 
-/* 1 the database, 2 its log, 3 what was answered; 0 anything else. */
+/* 1 the database, 2 its log, 3 the answers; 0 any other file. */
 static int file_of(int fd) {
   char link[64], path[4096];
   if ((log_fd < 0 && !full && !broken) || fd == log_fd) return 0;

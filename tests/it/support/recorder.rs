@@ -1,9 +1,9 @@
-//! The recorder of `recorder.c`, made into a library that a process is started with.
+//! Compiles `recorder.c` into a library to preload: it records or fails the writes and syncs of a process.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Compiles it into a folder; answers where it is.
+/// Compiles the library into a folder; answers with its path.
 pub(crate) fn compile(folder: &Path) -> PathBuf {
     let library = folder.join("recorder.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/recorder.c");

@@ -1,4 +1,4 @@
-//! Invocations as tests of a store make, claim and record them.
+//! Invocations, claims and records for the tests of stores.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub(crate) fn event(sequence: u64, kind: EventKind) -> Arc<Event> {
     })
 }
 
-/// The start of an attempt in the node itself.
+/// The start of an attempt in the node, without a worker.
 pub(crate) fn started() -> EventKind {
     EventKind::Started {
         worker: String::new(),
@@ -42,7 +42,7 @@ pub(crate) fn invocation(name: &str, due: Timestamp, input: Dict) -> Invocation 
     Invocation::accepted(request, 1)
 }
 
-/// An invocation that was accepted, due at `due`.
+/// Accepts an invocation that is due at `due`; answers with its CID.
 pub(crate) async fn accepted(store: &dyn Store, name: &str, due: Timestamp) -> Cid {
     let invocation = invocation(name, due, dict! {});
     let cid = invocation.request.cid;
@@ -73,7 +73,7 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         tombstone_until: ended.then_some(at(20)),
         followed_by: Vec::new(),
         completion: None,
-        unclaimed: None,
+        expected_attempts: None,
     }
 }
 
@@ -101,7 +101,7 @@ pub(crate) async fn claimed(store: &dyn Store, name: &str, now: Timestamp, max: 
         .collect()
 }
 
-/// A group with this many members, whose services are `a` and `b` in turn.
+/// A group with so many members of the services `a` and `b` in turn.
 pub(crate) fn group(members: u32) -> (Invocation, Vec<Invocation>) {
     let group = with_request(invocation("a", NOW, dict! {}), |request| {
         request.service = ServiceName::none();
@@ -109,7 +109,7 @@ pub(crate) fn group(members: u32) -> (Invocation, Vec<Invocation>) {
         let on_each = vec![service("each")];
         request.grouping = Some(Grouping::Group(Group { members, on_each }));
     });
-    // As it would be made of that request.
+    // The open members are counted from the request.
     let group = Invocation::accepted((*group.request).clone(), 1);
     let cid = group.request.cid;
     let member = |position: u32| {

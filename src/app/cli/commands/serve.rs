@@ -72,7 +72,7 @@ impl Serve {
         if !self.in_memory {
             let mut options = crate::store::SqliteOptions::default();
             options.bytes_limit = self.store_limit.unwrap_or(options.bytes_limit);
-            options.free_kept = self.keep_free.unwrap_or(options.free_kept);
+            options.min_free_bytes = self.keep_free.unwrap_or(options.min_free_bytes);
             let store = crate::store::SqliteStore::open_with(&self.data_dir, options)?;
             builder = builder.store(store);
         }

@@ -38,7 +38,7 @@ pub(super) async fn requested_cid(
     let service = ServiceName::parse(&message.service)?;
     let key = message.idempotency_key.clone();
     let store = invoker.store();
-    let found = store.with_key(service.clone(), key).await?;
+    let found = store.find_by_idempotency_key(service.clone(), key).await?;
     let found = match found {
         Some(cid) => match store.get(cid).await? {
             Stored::Found(found) if found.request.service == service => Some(cid),
@@ -76,29 +76,13 @@ pub(super) async fn get(
     };
     let mut invocation = view::to_proto(invoker, found, full)?;
     if full {
-        let (children, callbacks) = children(invoker, cid).await?;
-        invocation.child_cids = children.iter().map(Cid::to_string).collect();
-        invocation.callback_cids = callbacks.iter().map(Cid::to_string).collect();
+        let found = invoker.children(cid, MAX_CHILDREN).await?;
+        invocation.child_cids = found.children.iter().map(Cid::to_string).collect();
+        invocation.callback_cids = found.callbacks.iter().map(Cid::to_string).collect();
     }
     Ok(v1::GetInvocationResponse {
         invocation: Some(invocation),
     })
-}
-
-/// The invocations that the handler made, and the callbacks that were invoked with the outcome.
-async fn children(invoker: &Invoker, cid: Cid) -> Result<(Vec<Cid>, Vec<Cid>)> {
-    let (mut children, mut callbacks) = (Vec::new(), Vec::new());
-    for child in invoker.children(cid, MAX_CHILDREN).await? {
-        let is_callback = match invoker.store().get(child).await? {
-            Stored::Found(found) => found.request.terms.in_reply_to.is_some(),
-            _ => false,
-        };
-        match is_callback {
-            true => callbacks.push(child),
-            false => children.push(child),
-        }
-    }
-    Ok((children, callbacks))
 }
 
 /// Returns one page of invocations. Secrets in their outcomes are masked.

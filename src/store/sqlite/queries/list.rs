@@ -1,32 +1,32 @@
-//! Lists of invocations: filters as SQL, and the index that each of them is answered from.
+//! Lists: a filter becomes SQL, with a condition that leads SQLite to the right index.
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
-use super::disk;
-use super::failed;
-use super::reader::{COLUMNS, Found, NEXT_COLUMN, named, readable};
-use super::work::state_number;
+use super::row::{COLUMNS, InvocationRow, NEXT_COLUMN, decode_rows, with_services};
 use crate::engine::store::{Filter, Page};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::State;
+use crate::store::sqlite::blob;
+use crate::store::sqlite::error::failed;
+use crate::store::sqlite::state_column::encode_state;
 
-/// How many bytes of invocations a page holds, at most, the last one aside: 16 MiB.
-const PAGE_BYTES: usize = 16 << 20;
-/// Where so many are open at most, what is pending is looked for among them alone. Where there are more, one of them is
-/// never far from the newest invocation.
-const FEW: i64 = 10_000;
-/// Of what is open, by the indexes of what may be claimed and of what waits for its key.
+/// How many bytes of invocations are on a page at most, the last one aside: 16 MiB.
+const MAX_PAGE_BYTES: usize = 16 << 20;
+/// Up to this many open invocations, pending ones are searched among the open ones alone. If there are more, some of
+/// them are close to the newest invocation, where the search begins.
+const FEW_OPEN: i64 = 10_000;
+/// Restricts a list to open invocations, by the indexes `pending` and `alone`.
 const AMONG_OPEN: &str = "invocation.id IN (
     SELECT id FROM invocation WHERE state < 2 AND leads = 1
     UNION ALL SELECT id FROM invocation WHERE state < 2 AND concurrency_key IS NOT NULL)";
-/// Of what ended without a response, by the index of that.
+/// Restricts a list to invocations that ended without a response, by the index `failures`.
 const AMONG_FAILURES: &str = "state > 2";
 
-/// Invocations that a filter lets through, newest first, and where the next page begins.
-pub(super) fn list(
+/// Reads a page of invocations that match a filter, newest first.
+pub(in crate::store::sqlite) fn list(
     connection: &Connection,
     filter: &Filter,
     before: Option<u64>,
@@ -40,7 +40,7 @@ pub(super) fn list(
         let mut rows = select.query(rusqlite::params_from_iter(values))?;
         let (mut found, mut bytes, mut more) = (Vec::new(), 0, false);
         while let Some(row) = rows.next()? {
-            more = found.len() == max || bytes > PAGE_BYTES;
+            more = found.len() == max || bytes > MAX_PAGE_BYTES;
             if more {
                 break;
             }
@@ -48,7 +48,7 @@ pub(super) fn list(
                 row.get::<_, String>(NEXT_COLUMN)?,
                 row.get::<_, i64>(NEXT_COLUMN + 1)?,
             );
-            let next = Found::of(row)?;
+            let next = InvocationRow::of(row)?;
             bytes += next.bytes();
             found.push((next, name, id));
         }
@@ -59,12 +59,12 @@ pub(super) fn list(
     let next = last.map(|(.., id)| u64::try_from(*id).unwrap_or_default());
     let rows = rows.into_iter().map(|(found, name, _)| (found, name));
     Ok(Page {
-        invocations: readable(named(rows.collect())?, None).0,
+        invocations: decode_rows(with_services(rows.collect())?, None).0,
         next,
     })
 }
 
-/// The statement that a filter is, and its values but for the last: how many rows.
+/// The statement of a filter with its values, except the last one, the number of rows.
 fn select(
     connection: &Connection,
     filter: &Filter,
@@ -73,39 +73,39 @@ fn select(
     let before = before.and_then(|id| i64::try_from(id).ok());
     let mut conditions = vec!["invocation.id < ?".to_owned()];
     let mut values = vec![SqlValue::Integer(before.unwrap_or(i64::MAX))];
-    let mut among = |column: &str, allowed: Vec<SqlValue>| {
-        let places = vec!["?"; allowed.len()].join(", ");
+    let mut is_in = |column: &str, allowed: Vec<SqlValue>| {
+        let placeholders = vec!["?"; allowed.len()].join(", ");
         values.extend(allowed);
-        format!("{column} IN ({places})")
+        format!("{column} IN ({placeholders})")
     };
-    let blob = |cid: &Cid| SqlValue::Blob(cid.as_bytes().to_vec());
+    let cid_value = |cid: &Cid| SqlValue::Blob(cid.as_bytes().to_vec());
     let states = filter.states.iter();
-    let states = states.map(|state| SqlValue::Integer(state_number(*state)));
+    let states = states.map(|state| SqlValue::Integer(encode_state(*state)));
     let states = states.collect::<Vec<_>>();
-    let in_states = (!states.is_empty()).then(|| among("state", states));
-    let named = (!filter.cids.is_empty()).then(|| {
-        let cids = among("cid", filter.cids.iter().map(blob).collect());
+    let in_states = (!states.is_empty()).then(|| is_in("state", states));
+    let by_cid = (!filter.cids.is_empty()).then(|| {
+        let cids = is_in("cid", filter.cids.iter().map(cid_value).collect());
         format!("SELECT id FROM invocation WHERE {cids}")
     });
-    let awaited = filter
-        .awaited
+    let waiting = filter
+        .include_waiting
         .then(|| "SELECT id FROM invocation WHERE awaited = 1".to_owned());
-    let ids: Vec<_> = named.into_iter().chain(awaited).collect();
-    let these = match ids.is_empty() {
+    let ids: Vec<_> = by_cid.into_iter().chain(waiting).collect();
+    let by_id = match ids.is_empty() {
         true => None,
         false => Some(format!("invocation.id IN ({})", ids.join(" UNION ALL "))),
     };
-    let either: Vec<_> = in_states.into_iter().chain(these).collect();
-    if !either.is_empty() {
-        conditions.push(format!("({})", either.join(" OR ")));
+    let alternatives: Vec<_> = in_states.into_iter().chain(by_id).collect();
+    if !alternatives.is_empty() {
+        conditions.push(format!("({})", alternatives.join(" OR ")));
     }
-    // One service is compared with, not looked up in a list: its index then gives the order as well.
+    // With `=` instead of `IN`, the index of the service also gives the order.
     let services = filter.services.iter();
     let services: Vec<_> = services
         .map(|name| SqlValue::Text(name.to_string()))
         .collect();
     if !services.is_empty() {
-        let named = among("name", services);
+        let named = is_in("name", services);
         let id = format!("(SELECT id FROM service WHERE {named})");
         let equals = if filter.services.len() == 1 {
             "="
@@ -117,19 +117,19 @@ fn select(
     let reasons = filter.failure_reasons.iter().cloned().map(SqlValue::Text);
     for (column, allowed) in [
         ("failure_reason", reasons.collect::<Vec<_>>()),
-        ("parent", filter.parent.iter().map(blob).collect()),
-        ("root", filter.root.iter().map(blob).collect()),
-        ("group_cid", filter.group.iter().map(blob).collect()),
+        ("parent", filter.parent.iter().map(cid_value).collect()),
+        ("root", filter.root.iter().map(cid_value).collect()),
+        ("group_cid", filter.group.iter().map(cid_value).collect()),
     ] {
         if !allowed.is_empty() {
-            conditions.push(among(column, allowed));
+            conditions.push(is_in(column, allowed));
         }
     }
-    for (condition, time) in times(filter) {
+    for (condition, time) in time_conditions(filter) {
         conditions.push(condition.to_owned());
-        values.push(SqlValue::Integer(disk::nanos(time)));
+        values.push(SqlValue::Integer(blob::nanos(time)));
     }
-    conditions.extend(among_these(connection, filter)?.map(str::to_owned));
+    conditions.extend(index_hint(connection, filter)?.map(str::to_owned));
     let condition = conditions.join(" AND ");
     let select = format!(
         "SELECT {COLUMNS}, service.name, invocation.id FROM invocation
@@ -138,8 +138,8 @@ fn select(
     Ok((select, values))
 }
 
-/// Between which times.
-fn times(filter: &Filter) -> impl Iterator<Item = (&'static str, Timestamp)> {
+/// The conditions on times.
+fn time_conditions(filter: &Filter) -> impl Iterator<Item = (&'static str, Timestamp)> {
     let times = [
         ("accept_time >= ?", filter.accepted_after),
         ("accept_time < ?", filter.accepted_before),
@@ -151,10 +151,10 @@ fn times(filter: &Filter) -> impl Iterator<Item = (&'static str, Timestamp)> {
         .filter_map(|(condition, time)| Some((condition, time?)))
 }
 
-/// What a filter lets through is only found in a small part of the store, where that is so: a condition that adds
-/// nothing but says so.
-fn among_these(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<&'static str>> {
-    if filter.states.is_empty() || !filter.cids.is_empty() || filter.awaited {
+/// A redundant condition for filters that match only a small part of the store: it leads SQLite to the index of that
+/// part.
+fn index_hint(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<&'static str>> {
+    if filter.states.is_empty() || !filter.cids.is_empty() || filter.include_waiting {
         return Ok(None);
     }
     let all = |is: fn(&State) -> bool| filter.states.iter().all(is);
@@ -166,7 +166,7 @@ fn among_these(connection: &Connection, filter: &Filter) -> rusqlite::Result<Opt
     }
     let sum = "SELECT COALESCE(SUM(open), 0) FROM service";
     let open: i64 = connection.query_row(sum, [], |row| row.get(0))?;
-    Ok((open <= FEW).then_some(AMONG_OPEN))
+    Ok((open <= FEW_OPEN).then_some(AMONG_OPEN))
 }
 
 #[cfg(test)]
@@ -174,11 +174,11 @@ mod tests {
     use super::*;
     use crate::model::id::ServiceName;
 
-    /// How SQLite says that it finds the rows of `invocation` that a filter lets through.
+    /// The query plan of a filter.
     fn plan(filter: &Filter, open: i64) -> String {
         let connection = Connection::open_in_memory().unwrap();
         connection
-            .execute_batch(super::super::open::SCHEMA)
+            .execute_batch(crate::store::sqlite::open::SCHEMA)
             .unwrap();
         let insert = "INSERT INTO service (name, open) VALUES ('a', ?1)";
         connection.execute(insert, [open]).unwrap();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_look_at_little_more_than_they_answer() {
+    fn lists_are_answered_from_indexes() {
         let of_states = |states: &[State]| Filter {
             states: states.to_vec(),
             ..Filter::default()
@@ -203,10 +203,10 @@ mod tests {
         let failures = plan(&of_states(&[State::Failed]), 0);
         assert!(failures.contains("INDEX failures (state=?"), "{failures}");
         let pending = [false, true].map(|started| State::Pending { started });
-        let few = plan(&of_states(&pending), FEW);
+        let few = plan(&of_states(&pending), FEW_OPEN);
         assert!(few.contains("INDEX pending"), "{few}");
         assert!(few.contains("INDEX alone"), "{few}");
-        let many = plan(&of_states(&pending), FEW + 1);
+        let many = plan(&of_states(&pending), FEW_OPEN + 1);
         assert!(!many.contains("INDEX pending"), "{many}");
         let of_service = Filter {
             services: vec![ServiceName::parse("a").unwrap()],
@@ -219,7 +219,7 @@ mod tests {
         );
         let running = Filter {
             cids: vec![Cid::new()],
-            awaited: true,
+            include_waiting: true,
             ..Filter::default()
         };
         let running = plan(&running, 0);

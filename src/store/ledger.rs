@@ -1,0 +1,272 @@
+//! Claims, pending counts and busy concurrency keys: the bookkeeping that each store keeps in memory.
+//!
+//! A claim belongs to the process that made it and ends with it, so claims are never stored. The counts are kept up to
+//! date with each write: `InvokeAsync` checks its limits against them, and counting rows would be too slow for that.
+
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::RandomState;
+
+use crate::engine::store::Record;
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{Invocation, State};
+
+/// What a store knows of pending and claimed invocations without reading any of them.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    services: HashMap<ServiceName, ServiceLedger, RandomState>,
+    /// The service of each claimed invocation: a record is found by its CID alone.
+    service_of: HashMap<Cid, ServiceName, RandomState>,
+    total_pending: usize,
+}
+
+#[derive(Debug, Default)]
+struct ServiceLedger {
+    /// Pending and not claimed.
+    pending: usize,
+    /// Those of them that wait for an outcome from outside.
+    awaiting_completion: usize,
+    claims: Claims,
+}
+
+/// The claimed invocations of one service.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Claims {
+    /// With the concurrency key of each.
+    keys: HashMap<Cid, Option<String>, RandomState>,
+    busy_keys: HashSet<String, RandomState>,
+}
+
+impl Claims {
+    /// Whether an invocation with this concurrency key is claimed.
+    pub(super) fn is_busy(&self, key: &str) -> bool {
+        self.busy_keys.contains(key)
+    }
+
+    fn insert(&mut self, cid: Cid, key: Option<String>) {
+        self.busy_keys.extend(key.clone());
+        self.keys.insert(cid, key);
+    }
+
+    fn remove(&mut self, cid: Cid) -> bool {
+        let Some(key) = self.keys.remove(&cid) else {
+            return false;
+        };
+        if let Some(key) = key {
+            self.busy_keys.remove(&key);
+        }
+        true
+    }
+}
+
+impl Ledger {
+    /// Counts invocations that were accepted as pending, or found pending at startup.
+    pub(super) fn add_pending(&mut self, service: &ServiceName, count: usize) {
+        self.service(service).pending += count;
+        self.total_pending += count;
+    }
+
+    /// Claims a pending invocation: it is no longer pending, and its concurrency key is busy.
+    pub(super) fn claim(&mut self, service: &ServiceName, cid: Cid, key: Option<String>) {
+        self.remove_pending(service);
+        self.insert_claim(service, cid, key);
+    }
+
+    /// Releases the claim on an invocation, if there is one; answers whether there was.
+    pub(super) fn release(&mut self, cid: Cid) -> bool {
+        let Some(service) = self.service_of.remove(&cid) else {
+            return false;
+        };
+        self.service(&service).claims.remove(cid)
+    }
+
+    /// Counts a record that was stored: releases the claim, and moves the invocation between the counts.
+    /// `was_awaiting`: whether it waited for an outcome from outside before.
+    pub(super) fn record(&mut self, record: &Record, service: &ServiceName, was_awaiting: bool) {
+        let was_claimed = self.release(record.cid);
+        let is_pending = matches!(record.state, State::Pending { .. });
+        let is_awaiting = is_pending && record.completion.is_some_and(|one| one.pending);
+        let counts = self.service(service);
+        counts.awaiting_completion = (counts.awaiting_completion + usize::from(is_awaiting))
+            .saturating_sub(usize::from(was_awaiting));
+        match (was_claimed, is_pending) {
+            (true, true) => self.add_pending(service, 1),
+            (false, false) => self.remove_pending(service),
+            (true, false) | (false, true) => {}
+        }
+    }
+
+    /// Whether an invocation is claimed.
+    pub(super) fn is_claimed(&self, cid: Cid) -> bool {
+        self.service_of.contains_key(&cid)
+    }
+
+    /// Whether an invocation with this concurrency key is claimed.
+    pub(super) fn is_key_busy(&self, service: &ServiceName, key: &str) -> bool {
+        let counts = self.services.get(service);
+        counts.is_some_and(|counts| counts.claims.is_busy(key))
+    }
+
+    /// Sets [`Invocation::key_busy`]. `is_head`: whether it comes first among the pending ones with its concurrency
+    /// key. A claimed invocation waits for no other one.
+    pub(super) fn set_key_busy(&self, invocation: &mut Invocation, is_head: bool) {
+        let request = &invocation.request;
+        let waits = !invocation.state.is_terminal() && !self.is_claimed(request.cid);
+        let is_busy = |key: &String| !is_head || self.is_key_busy(&request.service, key);
+        invocation.key_busy = waits && request.terms.concurrency_key.as_ref().is_some_and(is_busy);
+    }
+
+    /// How many invocations of a service are pending and not claimed.
+    pub(super) fn pending_count(&self, service: &ServiceName) -> usize {
+        self.services
+            .get(service)
+            .map_or(0, |counts| counts.pending)
+    }
+
+    /// How many of them wait for an outcome from outside.
+    pub(super) fn awaiting_completion_count(&self, service: &ServiceName) -> usize {
+        self.services
+            .get(service)
+            .map_or(0, |counts| counts.awaiting_completion)
+    }
+
+    /// How many invocations of all services are pending and not claimed, groups included.
+    pub(super) fn total_pending_count(&self) -> usize {
+        self.total_pending
+    }
+
+    /// The services with pending invocations, without the one of groups.
+    pub(super) fn services_with_pending(&self) -> Vec<ServiceName> {
+        self.services
+            .iter()
+            .filter(|(service, counts)| counts.pending > 0 && !service.is_none())
+            .map(|(service, _)| service.clone())
+            .collect()
+    }
+
+    fn insert_claim(&mut self, service: &ServiceName, cid: Cid, key: Option<String>) {
+        self.service(service).claims.insert(cid, key);
+        self.service_of.insert(cid, service.clone());
+    }
+
+    fn remove_pending(&mut self, service: &ServiceName) {
+        let counts = self.service(service);
+        counts.pending = counts.pending.saturating_sub(1);
+        self.total_pending = self.total_pending.saturating_sub(1);
+    }
+
+    fn service(&mut self, name: &ServiceName) -> &mut ServiceLedger {
+        self.services.entry(name.clone()).or_default()
+    }
+}
+
+/// A store on disk reads rows that it has claimed, and counts them when it is opened.
+#[cfg(feature = "sqlite")]
+impl Ledger {
+    /// The claims on invocations of a service; `None` if it never had any invocation.
+    pub(super) fn claims(&self, service: &ServiceName) -> Option<&Claims> {
+        self.services.get(service).map(|counts| &counts.claims)
+    }
+
+    /// How many invocations are claimed.
+    pub(super) fn claim_count(&self) -> usize {
+        self.service_of.len()
+    }
+
+    /// Counts invocations that were found at startup to wait for an outcome from outside.
+    pub(super) fn add_awaiting_completion(&mut self, service: &ServiceName, count: usize) {
+        self.service(service).awaiting_completion += count;
+    }
+
+    /// Excludes an invocation that cannot be decoded from all further claims. It still counts as pending.
+    pub(super) fn quarantine(&mut self, service: &ServiceName, cid: Cid) {
+        self.insert_claim(service, cid, None);
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl Claims {
+    /// How many invocations are claimed.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether an invocation is claimed.
+    pub(super) fn contains(&self, cid: Cid) -> bool {
+        self.keys.contains_key(&cid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::model::invocation::Request;
+    use crate::model::payload::Payload;
+
+    fn record(cid: Cid, service: &ServiceName, state: State) -> Record {
+        Record {
+            cid,
+            service: service.clone(),
+            state,
+            attempts: 1,
+            crash_count: 0,
+            due: Timestamp::UNIX_EPOCH,
+            next_wakeup: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            first_attempt_time: None,
+            events: Vec::new(),
+            progress: None,
+            last_failure: None,
+            end_time: None,
+            purge_time: None,
+            tombstone_until: None,
+            followed_by: Vec::new(),
+            completion: None,
+            expected_attempts: None,
+        }
+    }
+
+    #[test]
+    fn a_claimed_invocation_is_not_pending_until_it_is_recorded_as_pending() {
+        let (mut ledger, cid) = (Ledger::default(), Cid::new());
+        let service = ServiceName::parse("a").unwrap();
+        ledger.add_pending(&service, 2);
+        ledger.claim(&service, cid, None);
+        assert_eq!(
+            (ledger.pending_count(&service), ledger.total_pending_count()),
+            (1, 1)
+        );
+        let pending = record(cid, &service, State::Pending { started: true });
+        ledger.record(&pending, &service, false);
+        assert!(!ledger.is_claimed(cid));
+        assert_eq!(ledger.pending_count(&service), 2);
+        // Without a claim, the end of a pending invocation is counted as well.
+        ledger.record(&record(cid, &service, State::Succeeded), &service, false);
+        assert_eq!(
+            (ledger.pending_count(&service), ledger.total_pending_count()),
+            (1, 1)
+        );
+    }
+
+    #[test]
+    fn a_concurrency_key_is_busy_while_an_invocation_with_it_is_claimed() {
+        let (mut ledger, cid) = (Ledger::default(), Cid::new());
+        let service = ServiceName::parse("a").unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let mut request = Request::new(Cid::new(), service.clone(), Payload::empty(), now);
+        request.terms.concurrency_key = Some("x".to_owned());
+        let mut other = Invocation::accepted(request, 1);
+        ledger.add_pending(&service, 2);
+        ledger.claim(&service, cid, Some("x".to_owned()));
+        ledger.set_key_busy(&mut other, true);
+        assert!(other.key_busy);
+        assert!(ledger.is_key_busy(&service, "x") && !ledger.is_key_busy(&service, "y"));
+        assert!(ledger.release(cid) && !ledger.release(cid));
+        ledger.set_key_busy(&mut other, true);
+        assert!(!other.key_busy);
+        ledger.set_key_busy(&mut other, false);
+        assert!(other.key_busy, "it is not the head of its queue");
+    }
+}

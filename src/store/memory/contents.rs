@@ -1,0 +1,280 @@
+//! The contents of a memory store, and how each operation changes them under the lock of the store.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use jiff::Timestamp;
+
+use super::due::{DueIndex, Entry};
+use super::filter::matches;
+use super::weight::weight;
+use crate::engine::store::{
+    Acceptance, Child, Claim, Filter, Page, Record, Stored, StoredDeclaration, Tombstone,
+};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::Invocation;
+use crate::store::ledger::Ledger;
+
+/// How many entries of removed invocations `by_acceptance` may hold before they are dropped.
+const REMOVED_ENTRIES: usize = 1_024;
+
+/// The invocations, the tombstones and the declarations of a memory store, with their indexes.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) invocations: HashMap<Cid, Invocation, RandomState>,
+    pub(super) ledger: Ledger,
+    pub(super) due: DueIndex,
+    /// Pending invocations by the instant at which they expire.
+    pub(super) expiring: BTreeSet<(Timestamp, Cid)>,
+    /// The order of acceptance. May contain invocations that have been removed.
+    by_acceptance: BTreeMap<u64, Cid>,
+    last_accepted: u64,
+    pub(super) by_idempotency_key: HashMap<String, Cid, RandomState>,
+    /// The members of each group with their positions.
+    pub(super) members: HashMap<Cid, Vec<(u32, Cid)>, RandomState>,
+    /// Ended members that are kept until their group has ended, with the expiry of the tombstone.
+    pub(super) held: HashMap<Cid, Timestamp, RandomState>,
+    /// Ended invocations by purge time, with the expiry of the tombstone.
+    pub(super) purge_queue: BTreeMap<(Timestamp, Cid), Timestamp>,
+    pub(super) tombstones: HashMap<Cid, Tombstone, RandomState>,
+    pub(super) tombstone_expiry: BTreeSet<(Timestamp, Cid)>,
+    /// By service and hash.
+    pub(super) declarations: HashMap<(ServiceName, String), StoredDeclaration, RandomState>,
+    /// How many bytes all of it takes, roughly.
+    pub(super) bytes: usize,
+}
+
+/// The entry of a pending invocation in [`Contents::expiring`].
+fn expiry(invocation: &Invocation) -> Option<(Timestamp, Cid)> {
+    let expires_at = invocation.expires_at()?;
+    (!invocation.state.is_terminal()).then_some((expires_at, invocation.request.cid))
+}
+
+impl Contents {
+    /// The answer to a request whose CID or idempotency key was accepted before.
+    pub(super) fn known(&self, invocation: &Invocation) -> Option<Acceptance> {
+        let request = &invocation.request;
+        if let Some(known) = self.invocations.get(&request.cid) {
+            return Some(Acceptance::Known(Arc::clone(&known.request)));
+        }
+        if let Some(tombstone) = self.tombstones.get(&request.cid) {
+            return Some(Acceptance::Removed(*tombstone));
+        }
+        let key = request.terms.idempotency_key.as_ref()?;
+        let known = self.invocations.get(self.by_idempotency_key.get(key)?)?;
+        Some(Acceptance::Known(Arc::clone(&known.request)))
+    }
+
+    /// Adds an invocation that takes this many bytes.
+    pub(super) fn insert(&mut self, invocation: Invocation, bytes: usize) {
+        let request = &invocation.request;
+        let cid = request.cid;
+        self.bytes += bytes;
+        self.last_accepted += 1;
+        if self.by_acceptance.len() > 2 * self.invocations.len() + REMOVED_ENTRIES {
+            self.drop_removed_entries();
+        }
+        self.by_acceptance.insert(self.last_accepted, cid);
+        if let Some(key) = &request.terms.idempotency_key {
+            self.by_idempotency_key.insert(key.clone(), cid);
+        }
+        self.expiring.extend(expiry(&invocation));
+        self.ledger.add_pending(&request.service, 1);
+        let entry = Entry::of(&invocation);
+        let is_busy = self.is_key_busy(&entry);
+        self.due.insert(entry, is_busy);
+        self.invocations.insert(cid, invocation);
+    }
+
+    fn is_key_busy(&self, entry: &Entry) -> bool {
+        let key = entry.concurrency_key.as_deref();
+        key.is_some_and(|key| self.ledger.is_key_busy(&entry.service, key))
+    }
+
+    fn drop_removed_entries(&mut self) {
+        let invocations = &self.invocations;
+        self.by_acceptance
+            .retain(|_, cid| invocations.contains_key(cid));
+    }
+
+    pub(super) fn claim(&mut self, service: &ServiceName, now: Timestamp, max: usize) -> Claim {
+        let mut claim = Claim::default();
+        while claim.invocations.len() < max {
+            let Some(wakeup @ (time, cid)) = self.due.first(service) else {
+                break;
+            };
+            if time > now {
+                claim.next_due = Some(time);
+                break;
+            }
+            let Some(invocation) = self.invocations.get(&cid).cloned() else {
+                break;
+            };
+            let entry = Entry {
+                wakeup,
+                ..Entry::of(&invocation)
+            };
+            self.due.remove(&entry, true);
+            self.ledger.claim(service, cid, entry.concurrency_key);
+            claim.invocations.push(invocation);
+        }
+        claim
+    }
+
+    pub(super) fn record(&mut self, record: Record) -> bool {
+        let Some(invocation) = self.invocations.get_mut(&record.cid) else {
+            return false;
+        };
+        if invocation.state.is_terminal() {
+            return false;
+        }
+        let was_claimed = self.ledger.is_claimed(record.cid);
+        let attempts = invocation.attempts;
+        if record
+            .expected_attempts
+            .is_some_and(|expected| was_claimed || expected != attempts)
+        {
+            return false;
+        }
+        let request = Arc::clone(&invocation.request);
+        let (weight_before, expiry_before) = (weight(invocation), expiry(invocation));
+        let before = Entry::of(invocation);
+        self.ledger
+            .record(&record, &request.service, before.is_awaiting_completion);
+        let (next_wakeup, tombstone_until) = (record.next_wakeup, record.tombstone_until);
+        let followed_by = apply(invocation, record);
+        let after = Entry {
+            wakeup: (next_wakeup, request.cid),
+            ..Entry::of(invocation)
+        };
+        let (is_pending, purge_time) = (!invocation.state.is_terminal(), invocation.purge_time);
+        self.bytes = self.bytes + weight(invocation) - weight_before;
+        if let Some(before) = expiry_before {
+            self.expiring.remove(&before);
+        }
+        self.expiring.extend(expiry(invocation));
+        self.update_due(&before, is_pending.then_some(after), was_claimed);
+        if let Some(purge_time) = purge_time {
+            let until = tombstone_until.unwrap_or(purge_time);
+            match request.member() {
+                Some(member) => self.end_member(member.group, request.cid, until),
+                None => drop(self.purge_queue.insert((purge_time, request.cid), until)),
+            }
+            if request.group().is_some() {
+                self.release_members(request.cid, purge_time);
+            }
+        }
+        for next in followed_by {
+            if self.known(&next).is_none() {
+                let bytes = weight(&next);
+                self.insert(next, bytes);
+            }
+        }
+        true
+    }
+
+    /// Updates the due index after a record, which must be in the ledger by then.
+    fn update_due(&mut self, before: &Entry, after: Option<Entry>, was_claimed: bool) {
+        let is_busy = self.is_key_busy(before);
+        if !was_claimed {
+            self.due.remove(before, is_busy);
+        } else if let Some(key) = &before.concurrency_key {
+            self.due.release_key(&before.service, key);
+        }
+        if let Some(after) = after {
+            self.due.insert(after, is_busy);
+        }
+    }
+
+    /// Records that cancellation was requested; answers whether the invocation has not ended yet.
+    pub(super) fn request_cancel(&mut self, cid: Cid) -> bool {
+        let Some(invocation) = self.invocations.get_mut(&cid) else {
+            return false;
+        };
+        if invocation.state.is_terminal() {
+            return false;
+        }
+        if let Some(before) = expiry(invocation) {
+            self.expiring.remove(&before);
+        }
+        invocation.cancel_requested = true;
+        self.expiring.extend(expiry(invocation));
+        true
+    }
+
+    pub(super) fn expired(&self, now: Timestamp, max: usize) -> Vec<Invocation> {
+        self.expiring
+            .iter()
+            .take_while(|(expires_at, _)| *expires_at <= now)
+            .filter(|(_, cid)| !self.ledger.is_claimed(*cid))
+            .filter_map(|(_, cid)| self.invocations.get(cid))
+            .take(max)
+            .map(|invocation| self.read(invocation))
+            .collect()
+    }
+
+    pub(super) fn list(&mut self, filter: &Filter, before: Option<u64>, max: usize) -> Page {
+        self.drop_removed_entries();
+        let mut page = Page::default();
+        let range = self.by_acceptance.range(..before.unwrap_or(u64::MAX));
+        for (number, cid) in range.rev() {
+            let invocation = self.invocations.get(cid);
+            let Some(invocation) = invocation.filter(|found| matches(found, filter)) else {
+                continue;
+            };
+            if page.invocations.len() == max {
+                page.next = Some(number + 1);
+                break;
+            }
+            page.invocations.push(self.read(invocation));
+        }
+        page
+    }
+
+    /// The first `max` children of an invocation in the order of acceptance.
+    pub(super) fn children(&self, parent: Cid, max: usize) -> Vec<Child> {
+        let invocations = self.by_acceptance.values();
+        invocations
+            .filter_map(|cid| self.invocations.get(cid))
+            .filter(|invocation| invocation.request.parent == Some(parent))
+            .take(max)
+            .map(|child| Child {
+                cid: child.request.cid,
+                is_callback: child.request.terms.in_reply_to.is_some(),
+            })
+            .collect()
+    }
+
+    pub(super) fn get(&self, cid: Cid) -> Stored {
+        match (self.invocations.get(&cid), self.tombstones.get(&cid)) {
+            (Some(invocation), _) => Stored::Found(Box::new(self.read(invocation))),
+            (None, Some(tombstone)) => Stored::Removed(*tombstone),
+            (None, None) => Stored::Unknown,
+        }
+    }
+
+    /// A copy of an invocation that shows whether its concurrency key is busy.
+    fn read(&self, invocation: &Invocation) -> Invocation {
+        let mut copy = invocation.clone();
+        let is_head = self.due.is_head(&Entry::of(invocation));
+        self.ledger.set_key_busy(&mut copy, is_head);
+        copy
+    }
+}
+
+/// Applies a record to its invocation; answers with the invocations that are accepted with it.
+fn apply(invocation: &mut Invocation, record: Record) -> Vec<Invocation> {
+    invocation.state = record.state;
+    invocation.attempts = record.attempts;
+    invocation.crash_count = record.crash_count;
+    invocation.due = record.due;
+    invocation.first_attempt_time = record.first_attempt_time;
+    invocation.end_time = record.end_time;
+    invocation.purge_time = record.purge_time;
+    invocation.progress = record.progress;
+    invocation.last_failure = record.last_failure;
+    invocation.completion = record.completion;
+    invocation.events.extend(record.events);
+    record.followed_by
+}

@@ -1,0 +1,122 @@
+//! Failures: why an attempt, or an invocation, failed.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::scalars::{PairBlob, cid, damaged, duration_nanos};
+use crate::model::error::{Detail, Error, Kind, Result, Violation};
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FailureBlob {
+    #[prost(uint32, tag = "1")]
+    code: u32,
+    #[prost(string, tag = "2")]
+    reason: String,
+    #[prost(string, tag = "3")]
+    message: String,
+    #[prost(bool, optional, tag = "4")]
+    retryable: Option<bool>,
+    /// Nanoseconds.
+    #[prost(uint64, optional, tag = "5")]
+    retry_after: Option<u64>,
+    #[prost(bytes = "vec", optional, tag = "6")]
+    cid: Option<Vec<u8>>,
+    #[prost(message, repeated, tag = "7")]
+    violations: Vec<ViolationBlob>,
+    #[prost(message, repeated, tag = "8")]
+    facts: Vec<PairBlob>,
+    #[prost(message, repeated, tag = "9")]
+    details: Vec<DetailBlob>,
+    #[prost(string, optional, tag = "10")]
+    trace: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ViolationBlob {
+    #[prost(string, tag = "1")]
+    path: String,
+    #[prost(string, tag = "2")]
+    code: String,
+    #[prost(string, tag = "3")]
+    message: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct DetailBlob {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    value: Bytes,
+}
+
+/// Encodes a failure.
+pub(in crate::store::sqlite) fn encode_failure(error: &Error) -> Vec<u8> {
+    to_failure(error).encode_to_vec()
+}
+
+/// Decodes a failure.
+pub(in crate::store::sqlite) fn decode_failure(blob: &[u8]) -> Result<Error> {
+    from_failure(Some(FailureBlob::decode(blob).map_err(damaged)?))
+}
+
+pub(super) fn to_failure(error: &Error) -> FailureBlob {
+    let violation = |violation: &Violation| ViolationBlob {
+        path: violation.path.clone(),
+        code: violation.code.to_string(),
+        message: violation.message.clone(),
+    };
+    let detail = |detail: &Detail| DetailBlob {
+        type_url: detail.type_url.clone(),
+        value: detail.value.clone(),
+    };
+    let fact = |(key, value): &(Cow<'static, str>, String)| PairBlob {
+        key: key.to_string(),
+        value: value.clone(),
+    };
+    FailureBlob {
+        code: error.kind().grpc_code().into(),
+        reason: error.reason().to_owned(),
+        message: error.kept_message().into_owned(),
+        retryable: error.retryable_mark(),
+        retry_after: error.retry_after().map(duration_nanos),
+        cid: error.cid().map(|cid| cid.as_bytes().to_vec()),
+        violations: error.field_violations().iter().map(violation).collect(),
+        facts: error.info().iter().map(fact).collect(),
+        details: error.details().iter().map(detail).collect(),
+        trace: error.trace(),
+    }
+}
+
+pub(super) fn from_failure(failure: Option<FailureBlob>) -> Result<Error> {
+    let failure = failure.ok_or_else(|| damaged("no failure"))?;
+    let code = i32::try_from(failure.code).unwrap_or_default();
+    let kind = Kind::from_grpc_code(code).unwrap_or(Kind::Unknown);
+    let mut error =
+        Error::new(kind, failure.reason, failure.message).with_retryable(failure.retryable);
+    if let Some(delay) = failure.retry_after {
+        error = error.with_retry_after(Duration::from_nanos(delay));
+    }
+    if let Some(bytes) = failure.cid {
+        error = error.with_cid(cid(&bytes)?);
+    }
+    for violation in failure.violations {
+        error = error.with_violation(Violation::new(
+            violation.path,
+            violation.code,
+            violation.message,
+        ));
+    }
+    for fact in failure.facts {
+        error = error.with_info(fact.key, fact.value);
+    }
+    for DetailBlob { type_url, value } in failure.details {
+        error = error.with_detail(Detail { type_url, value });
+    }
+    Ok(match failure.trace {
+        Some(trace) => error.with_trace(trace),
+        None => error,
+    })
+}

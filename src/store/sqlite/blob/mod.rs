@@ -1,0 +1,16 @@
+//! The blobs of a row: protobuf messages of the store's own, independent of the wire contract and the model.
+//!
+//! A field never changes its meaning and is never removed: later versions open every store that this version wrote.
+
+mod event;
+mod failure;
+mod payload;
+mod progress;
+mod request;
+mod scalars;
+
+pub(super) use self::event::{append_events, decode_events};
+pub(super) use self::failure::{decode_failure, encode_failure};
+pub(super) use self::progress::{decode_progress, encode_progress};
+pub(super) use self::request::{decode_is_callback, decode_request, encode_request};
+pub(super) use self::scalars::{cid, nanos, timestamp};

@@ -1,0 +1,63 @@
+//! Progress: the last one that an attempt reported.
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::scalars::{damaged, nanos, timestamp};
+use crate::codec::struct_pb;
+use crate::model::error::Result;
+use crate::model::invocation::{Progress, ProgressRecord};
+
+#[derive(Clone, PartialEq, Message)]
+struct ProgressBlob {
+    #[prost(double, optional, tag = "1")]
+    fraction: Option<f64>,
+    #[prost(string, tag = "2")]
+    message: String,
+    /// A `google.protobuf.Value`.
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    value: Option<Bytes>,
+    #[prost(uint32, tag = "4")]
+    attempt: u32,
+    #[prost(uint64, tag = "5")]
+    number: u64,
+    #[prost(sint64, tag = "6")]
+    time: i64,
+}
+
+/// Encodes progress.
+pub(in crate::store::sqlite) fn encode_progress(record: &ProgressRecord) -> Result<Vec<u8>> {
+    let message = ProgressBlob {
+        fraction: record.progress.fraction,
+        message: record.progress.message.clone(),
+        value: record
+            .progress
+            .value
+            .as_ref()
+            .map(struct_pb::encode_value)
+            .transpose()?,
+        attempt: record.attempt,
+        number: record.number,
+        time: nanos(record.time),
+    };
+    Ok(message.encode_to_vec())
+}
+
+/// Decodes progress.
+pub(in crate::store::sqlite) fn decode_progress(blob: &[u8]) -> Result<ProgressRecord> {
+    let message = ProgressBlob::decode(blob).map_err(damaged)?;
+    let value = message
+        .value
+        .map(|bytes| struct_pb::decode_value(&bytes))
+        .transpose()?;
+    Ok(ProgressRecord {
+        progress: Progress {
+            fraction: message.fraction,
+            message: message.message,
+            value,
+        },
+        attempt: message.attempt,
+        number: message.number,
+        time: timestamp(message.time),
+    })
+}

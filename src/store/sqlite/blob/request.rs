@@ -1,0 +1,252 @@
+//! Requests: what the caller asked for; written once and never changed.
+
+use std::time::Duration;
+
+use prost::Message;
+
+use super::payload::{PayloadBlob, from_payload, to_payload};
+use super::scalars::{
+    PairBlob, cid, damaged, duration_nanos, metadata, names, nanos, pairs, timestamp,
+};
+use crate::model::error::Result;
+use crate::model::id::{Cid, ServiceName, texts};
+use crate::model::invocation::{Group, Grouping, InReplyTo, Member, Request, RetryPolicy, Terms};
+use crate::model::payload::Format;
+
+#[derive(Clone, PartialEq, Message)]
+struct RequestBlob {
+    #[prost(message, optional, tag = "1")]
+    input: Option<PayloadBlob>,
+    /// 1 dict, 2 JSON, 3 CSV, 4 text; 0 none.
+    #[prost(uint32, tag = "2")]
+    response_format: u32,
+    #[prost(message, repeated, tag = "3")]
+    metadata: Vec<PairBlob>,
+    /// Nanoseconds.
+    #[prost(uint64, optional, tag = "4")]
+    attempt_timeout: Option<u64>,
+    #[prost(bytes = "vec", optional, tag = "5")]
+    parent: Option<Vec<u8>>,
+    #[prost(bytes = "vec", tag = "6")]
+    root: Vec<u8>,
+    #[prost(sint64, tag = "7")]
+    accept_time: i64,
+    #[prost(sint64, optional, tag = "8")]
+    expire_time: Option<i64>,
+    #[prost(sint64, optional, tag = "9")]
+    deadline: Option<i64>,
+    #[prost(message, optional, tag = "10")]
+    retry_policy: Option<RetryPolicyBlob>,
+    #[prost(bool, tag = "11")]
+    hold: bool,
+    #[prost(string, repeated, tag = "12")]
+    callbacks: Vec<String>,
+    #[prost(string, repeated, tag = "13")]
+    failure_callbacks: Vec<String>,
+    /// Nanoseconds.
+    #[prost(uint64, optional, tag = "14")]
+    retention: Option<u64>,
+    #[prost(string, optional, tag = "15")]
+    idempotency_key: Option<String>,
+    #[prost(message, optional, tag = "16")]
+    in_reply_to: Option<InReplyToBlob>,
+    #[prost(bytes = "vec", optional, tag = "17")]
+    retry_of: Option<Vec<u8>>,
+    #[prost(string, optional, tag = "18")]
+    concurrency_key: Option<String>,
+    #[prost(sint64, optional, tag = "19")]
+    start_time: Option<i64>,
+    #[prost(bool, tag = "20")]
+    at_most_once: bool,
+    #[prost(message, optional, tag = "21")]
+    grouping: Option<GroupingBlob>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct GroupingBlob {
+    /// A member: its group. Unset for a group.
+    #[prost(bytes = "vec", optional, tag = "1")]
+    group: Option<Vec<u8>>,
+    /// A member: its position. A group: the number of its members.
+    #[prost(uint32, tag = "2")]
+    number: u32,
+    #[prost(string, repeated, tag = "3")]
+    on_each: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct RetryPolicyBlob {
+    #[prost(uint32, tag = "1")]
+    max_attempts: u32,
+    /// Nanoseconds.
+    #[prost(uint64, tag = "2")]
+    initial_interval: u64,
+    #[prost(double, tag = "3")]
+    multiplier: f64,
+    /// Nanoseconds.
+    #[prost(uint64, tag = "4")]
+    max_interval: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct InReplyToBlob {
+    #[prost(bytes = "vec", tag = "1")]
+    cid: Vec<u8>,
+    #[prost(string, tag = "2")]
+    service: String,
+    #[prost(uint32, tag = "3")]
+    attempt: u32,
+}
+
+/// Encodes a request.
+pub(in crate::store::sqlite) fn encode_request(request: &Request) -> Result<Vec<u8>> {
+    let message = RequestBlob {
+        input: Some(to_payload(&request.input)?),
+        response_format: match request.response_format {
+            None => 0,
+            Some(Format::Dict) => 1,
+            Some(Format::Json) => 2,
+            Some(Format::Csv) => 3,
+            Some(Format::Text) => 4,
+        },
+        metadata: pairs(&request.metadata),
+        attempt_timeout: request.attempt_timeout.map(duration_nanos),
+        parent: request.parent.map(|cid| cid.as_bytes().to_vec()),
+        root: request.root.as_bytes().to_vec(),
+        accept_time: nanos(request.accept_time),
+        start_time: request.terms.start_time.map(nanos),
+        expire_time: request.terms.expire_time.map(nanos),
+        deadline: request.terms.deadline.map(nanos),
+        retry_policy: request.terms.retry_policy.as_ref().map(to_policy),
+        hold: request.terms.hold,
+        callbacks: texts(&request.terms.callbacks),
+        failure_callbacks: texts(&request.terms.failure_callbacks),
+        retention: request.terms.retention.map(duration_nanos),
+        idempotency_key: request.terms.idempotency_key.clone(),
+        in_reply_to: request
+            .terms
+            .in_reply_to
+            .as_ref()
+            .map(|reply| InReplyToBlob {
+                cid: reply.cid.as_bytes().to_vec(),
+                service: reply.service.to_string(),
+                attempt: reply.attempt,
+            }),
+        retry_of: request.terms.retry_of.map(|cid| cid.as_bytes().to_vec()),
+        concurrency_key: request.terms.concurrency_key.clone(),
+        at_most_once: request.terms.at_most_once,
+        grouping: request.grouping.as_ref().map(to_grouping),
+    };
+    Ok(message.encode_to_vec())
+}
+
+/// Decodes a request.
+pub(in crate::store::sqlite) fn decode_request(
+    named: Cid,
+    service: ServiceName,
+    blob: &[u8],
+) -> Result<Request> {
+    let message = RequestBlob::decode(blob).map_err(damaged)?;
+    Ok(Request {
+        cid: named,
+        service,
+        input: from_payload(message.input)?,
+        response_format: match message.response_format {
+            1 => Some(Format::Dict),
+            2 => Some(Format::Json),
+            3 => Some(Format::Csv),
+            4 => Some(Format::Text),
+            _ => None,
+        },
+        metadata: metadata(message.metadata),
+        attempt_timeout: message.attempt_timeout.map(Duration::from_nanos),
+        parent: message.parent.as_deref().map(cid).transpose()?,
+        root: cid(&message.root)?,
+        accept_time: timestamp(message.accept_time),
+        terms: Terms {
+            start_time: message.start_time.map(timestamp),
+            expire_time: message.expire_time.map(timestamp),
+            deadline: message.deadline.map(timestamp),
+            retry_policy: message.retry_policy.map(from_policy),
+            hold: message.hold,
+            callbacks: names(&message.callbacks)?,
+            failure_callbacks: names(&message.failure_callbacks)?,
+            retention: message.retention.map(Duration::from_nanos),
+            idempotency_key: message.idempotency_key,
+            in_reply_to: message.in_reply_to.as_ref().map(in_reply_to).transpose()?,
+            retry_of: message.retry_of.as_deref().map(cid).transpose()?,
+            concurrency_key: message.concurrency_key,
+            at_most_once: message.at_most_once,
+        },
+        grouping: message.grouping.map(from_grouping).transpose()?,
+    })
+}
+
+/// The one field of a request that only a callback has: the rest is skipped, not decoded.
+#[derive(Clone, PartialEq, Message)]
+struct CallbackBlob {
+    #[prost(message, optional, tag = "16")]
+    in_reply_to: Option<InReplyToBlob>,
+}
+
+/// Whether a request is a callback.
+pub(in crate::store::sqlite) fn decode_is_callback(blob: &[u8]) -> Result<bool> {
+    let message = CallbackBlob::decode(blob).map_err(damaged)?;
+    Ok(message.in_reply_to.is_some())
+}
+
+fn to_grouping(grouping: &Grouping) -> GroupingBlob {
+    match grouping {
+        Grouping::Group(group) => GroupingBlob {
+            group: None,
+            number: group.members,
+            on_each: texts(&group.on_each),
+        },
+        Grouping::Member(member) => GroupingBlob {
+            group: Some(member.group.as_bytes().to_vec()),
+            number: member.position,
+            on_each: texts(&member.on_each),
+        },
+    }
+}
+
+fn from_grouping(grouping: GroupingBlob) -> Result<Grouping> {
+    let on_each = names(&grouping.on_each)?;
+    Ok(match grouping.group {
+        None => Grouping::Group(Group {
+            members: grouping.number,
+            on_each,
+        }),
+        Some(group) => Grouping::Member(Member {
+            group: cid(&group)?,
+            position: grouping.number,
+            on_each,
+        }),
+    })
+}
+
+fn to_policy(policy: &RetryPolicy) -> RetryPolicyBlob {
+    RetryPolicyBlob {
+        max_attempts: policy.max_attempts,
+        initial_interval: duration_nanos(policy.initial_interval),
+        multiplier: policy.multiplier,
+        max_interval: duration_nanos(policy.max_interval),
+    }
+}
+
+fn from_policy(policy: RetryPolicyBlob) -> RetryPolicy {
+    RetryPolicy {
+        max_attempts: policy.max_attempts,
+        initial_interval: Duration::from_nanos(policy.initial_interval),
+        multiplier: policy.multiplier,
+        max_interval: Duration::from_nanos(policy.max_interval),
+    }
+}
+
+fn in_reply_to(reply: &InReplyToBlob) -> Result<InReplyTo> {
+    Ok(InReplyTo {
+        cid: cid(&reply.cid)?,
+        service: ServiceName::of_record(&reply.service)?,
+        attempt: reply.attempt,
+    })
+}

@@ -1,0 +1,102 @@
+//! The ledger of claims and counts, and the records without a claim that are in flight.
+//!
+//! A claim reads rows while records are being committed. So that no invocation is claimed after it was recorded, a
+//! claim skips those with a record in flight, and those whose record was committed after the claim began to read.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::model::id::Cid;
+use crate::store::ledger::Ledger;
+
+/// The ledger and the records in flight, behind one lock.
+#[derive(Debug, Default)]
+pub(super) struct Bookkeeping(Mutex<Entries>);
+
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    pub(super) ledger: Ledger,
+    /// How many records without a claim there are of each invocation that the next claim must skip.
+    unclaimed_records: HashMap<Cid, usize>,
+    /// Those of them that were committed during the claim under way, which may have read the rows before.
+    committed_during_claim: Vec<Cid>,
+    is_claiming: bool,
+}
+
+impl Bookkeeping {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Entries> {
+        // No critical section panics between two changes that belong together.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a claim. There is one at a time.
+    pub(super) fn begin_claim(&self) -> ClaimGuard<'_> {
+        let mut entries = self.lock();
+        entries.forget_committed();
+        entries.is_claiming = true;
+        ClaimGuard(self)
+    }
+
+    /// Begins a record without a claim; `None` if the invocation is claimed, since a claim wins.
+    pub(super) fn begin_unclaimed_record(&self, cid: Cid) -> Option<UnclaimedRecord<'_>> {
+        let mut entries = self.lock();
+        if entries.ledger.is_claimed(cid) {
+            return None;
+        }
+        *entries.unclaimed_records.entry(cid).or_default() += 1;
+        Some(UnclaimedRecord {
+            bookkeeping: self,
+            cid,
+        })
+    }
+}
+
+impl Entries {
+    /// Whether a claim has to skip an invocation because of a record without a claim.
+    pub(super) fn has_unclaimed_record(&self, cid: Cid) -> bool {
+        self.unclaimed_records.contains_key(&cid)
+    }
+
+    fn end_unclaimed_record(&mut self, cid: Cid) {
+        if let Some(others) = self.unclaimed_records.get_mut(&cid) {
+            *others -= 1;
+            if *others == 0 {
+                self.unclaimed_records.remove(&cid);
+            }
+        }
+    }
+
+    /// The next claim reads what has been committed by now.
+    fn forget_committed(&mut self) {
+        for cid in std::mem::take(&mut self.committed_during_claim) {
+            self.end_unclaimed_record(cid);
+        }
+    }
+}
+
+/// A claim that is reading rows, until it is dropped.
+pub(super) struct ClaimGuard<'a>(&'a Bookkeeping);
+
+impl Drop for ClaimGuard<'_> {
+    fn drop(&mut self) {
+        let mut entries = self.0.lock();
+        entries.forget_committed();
+        entries.is_claiming = false;
+    }
+}
+
+/// A record without a claim that is in flight, until it is dropped.
+pub(super) struct UnclaimedRecord<'a> {
+    bookkeeping: &'a Bookkeeping,
+    cid: Cid,
+}
+
+impl Drop for UnclaimedRecord<'_> {
+    fn drop(&mut self) {
+        let mut entries = self.bookkeeping.lock();
+        match entries.is_claiming {
+            true => entries.committed_during_claim.push(self.cid),
+            false => entries.end_unclaimed_record(self.cid),
+        }
+    }
+}

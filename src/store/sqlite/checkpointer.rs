@@ -1,0 +1,47 @@
+//! The checkpointer thread: it copies committed pages from the write-ahead log into the file, beside the commits.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::time::Instant;
+
+use super::error::is_disk_failure;
+use super::shared::Shared;
+
+/// The delay between a commit and the checkpoint that follows it: one checkpoint then serves all commits in between.
+const CHECKPOINT_DELAY: Duration = Duration::from_millis(250);
+
+/// Runs a checkpoint after each notification, until the store closes.
+pub(super) fn run(connection: &Connection, notifications: &Receiver<()>, shared: &Shared) {
+    while notifications.recv().is_ok() && collect(notifications) {
+        if let Err(error) = checkpoint(connection) {
+            if is_disk_failure(&error) {
+                shared.poison(&error);
+                return;
+            }
+            tracing::warn!(%error, "cannot checkpoint the log of the store; retrying after the next commit");
+        }
+    }
+}
+
+/// Takes further notifications during the delay; answers whether the store is still open.
+fn collect(notifications: &Receiver<()>) -> bool {
+    let end = Instant::now() + CHECKPOINT_DELAY;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        match notifications.recv_timeout(left) {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) => return true,
+            // SQLite runs the last checkpoint itself as the last connection is closed.
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+    }
+}
+
+fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}

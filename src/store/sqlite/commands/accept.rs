@@ -1,0 +1,61 @@
+//! Accepts one invocation.
+
+use super::command::Command;
+use super::new_invocation::NewInvocation;
+use super::transaction::Tx;
+use crate::engine::store::Acceptance;
+use crate::model::error::Result;
+use crate::model::id::ServiceName;
+use crate::model::invocation::Invocation;
+use crate::store::ledger::Ledger;
+use crate::store::sqlite::error::store_full;
+
+/// Accepts an invocation.
+#[derive(Debug)]
+pub(in crate::store::sqlite) struct Accept(NewInvocation);
+
+impl Accept {
+    pub(in crate::store::sqlite) fn new(invocation: &Invocation) -> Result<Self> {
+        NewInvocation::encode(invocation).map(Self)
+    }
+}
+
+impl Command for Accept {
+    type Reply = Acceptance;
+
+    const IS_NEW_WORK: bool = true;
+
+    fn apply(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<Acceptance>> {
+        accept(tx, &self.0, tx.has_room)
+    }
+
+    fn count(&self, reply: &Acceptance, ledger: &mut Ledger) {
+        if let Acceptance::Stored = reply {
+            ledger.add_pending(&self.0.service, 1);
+        }
+    }
+
+    fn service(&self) -> Option<&ServiceName> {
+        Some(&self.0.service)
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.request.len()
+    }
+}
+
+/// Accepts an invocation, unless its CID or idempotency key is known.
+pub(super) fn accept(
+    tx: &mut Tx<'_>,
+    new: &NewInvocation,
+    has_room: bool,
+) -> rusqlite::Result<Result<Acceptance>> {
+    if let Some(known) = new.known_before_insert(tx)? {
+        return Ok(known);
+    }
+    if has_room && let Some(service) = new.insert(tx)? {
+        tx.count_open(service, 1);
+        return Ok(Ok(Acceptance::Stored));
+    }
+    Ok(new.known(tx)?.unwrap_or_else(|| Err(store_full())))
+}

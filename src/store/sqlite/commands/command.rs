@@ -1,0 +1,136 @@
+//! Commands, and how they wait for the writer together with the channel that takes their reply.
+
+use std::fmt;
+
+use tokio::sync::oneshot;
+
+use super::transaction::Tx;
+use crate::model::error::{Error, Result};
+use crate::model::id::ServiceName;
+use crate::store::ledger::Ledger;
+
+/// A write. The caller encodes everything it contains, so that the writer thread need not.
+pub(in crate::store::sqlite) trait Command:
+    fmt::Debug + Send + 'static
+{
+    /// What the caller is answered once the command is committed.
+    type Reply: fmt::Debug + Send;
+
+    /// Whether it accepts invocations: refused while only the room reserved for outcomes is left.
+    const IS_NEW_WORK: bool = false;
+
+    /// Whether it frees pages, and takes an unknown number of rows to do so.
+    const IS_PURGE: bool = false;
+
+    /// Changes the rows. Repeated if the transaction is rolled back because another command failed.
+    ///
+    /// # Errors
+    ///
+    /// The outer one rolls back the transaction, the inner one is answered to the caller.
+    fn apply(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<Self::Reply>>;
+
+    /// Updates the ledger, after the commit and before the caller is answered.
+    fn count(&self, _reply: &Self::Reply, _ledger: &mut Ledger) {}
+
+    /// The service whose turn at the writer it takes; `None` for what concerns several services or none.
+    fn service(&self) -> Option<&ServiceName> {
+        None
+    }
+
+    /// How many rows it writes, roughly.
+    fn rows(&self) -> usize {
+        1
+    }
+
+    /// How many bytes of payloads it carries.
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+/// A command of any type in the queue of the writer.
+pub(in crate::store::sqlite) trait QueuedCommand:
+    fmt::Debug + Send
+{
+    fn service(&self) -> Option<&ServiceName>;
+    fn rows(&self) -> usize;
+    fn bytes(&self) -> u64;
+    fn is_new_work(&self) -> bool;
+    fn is_purge(&self) -> bool;
+    /// Applies the command, and keeps its reply until it is committed.
+    fn apply(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()>;
+    /// Updates the ledger. The command is committed.
+    fn count(&self, ledger: &mut Ledger);
+    /// Sends the reply to the caller. The command is committed.
+    fn answer(self: Box<Self>);
+    /// Answers with an error: the command is not committed.
+    fn reject(self: Box<Self>, error: Error);
+}
+
+/// A command with its reply, and the caller that waits for it.
+#[derive(Debug)]
+struct Queued<C: Command> {
+    command: C,
+    reply: Option<Result<C::Reply>>,
+    caller: oneshot::Sender<Result<C::Reply>>,
+}
+
+/// What the caller waits for. An error of the channel: the store was closed before the command was committed.
+pub(in crate::store::sqlite) type PendingReply<R> = oneshot::Receiver<Result<R>>;
+
+/// Prepares a command for the queue of the writer.
+pub(in crate::store::sqlite) fn queue<C: Command>(
+    command: C,
+) -> (Box<dyn QueuedCommand>, PendingReply<C::Reply>) {
+    let (caller, pending) = oneshot::channel();
+    let queued = Queued {
+        command,
+        reply: None,
+        caller,
+    };
+    (Box::new(queued), pending)
+}
+
+impl<C: Command> QueuedCommand for Queued<C> {
+    fn service(&self) -> Option<&ServiceName> {
+        self.command.service()
+    }
+
+    fn rows(&self) -> usize {
+        self.command.rows()
+    }
+
+    fn bytes(&self) -> u64 {
+        u64::try_from(self.command.bytes()).unwrap_or(u64::MAX)
+    }
+
+    fn is_new_work(&self) -> bool {
+        C::IS_NEW_WORK
+    }
+
+    fn is_purge(&self) -> bool {
+        C::IS_PURGE
+    }
+
+    fn apply(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
+        self.reply = Some(self.command.apply(tx)?);
+        Ok(())
+    }
+
+    fn count(&self, ledger: &mut Ledger) {
+        if let Some(Ok(reply)) = &self.reply {
+            self.command.count(reply, ledger);
+        }
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(reply) = self.reply {
+            // The caller may have gone.
+            drop(self.caller.send(reply));
+        }
+    }
+
+    fn reject(self: Box<Self>, error: Error) {
+        drop(self.caller.send(Err(error)));
+    }
+}

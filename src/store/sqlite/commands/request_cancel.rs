@@ -1,0 +1,40 @@
+//! Records a request to cancel an invocation.
+
+use rusqlite::OptionalExtension as _;
+
+use super::command::Command;
+use super::key_queue::KeyQueue;
+use super::transaction::Tx;
+use crate::model::error::Result;
+use crate::model::id::Cid;
+
+/// Requests the cancellation of an invocation; answers whether it has not ended yet.
+#[derive(Debug)]
+pub(in crate::store::sqlite) struct RequestCancel(pub(in crate::store::sqlite) Cid);
+
+impl Command for RequestCancel {
+    type Reply = bool;
+
+    /// The invocation expires at once: if the node ends before the handler does, the next node cancels it, whether or
+    /// not its service is served then.
+    fn apply(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<bool>> {
+        let select = "SELECT service, concurrency_key FROM invocation WHERE cid = ?1 AND state < 2";
+        let mut select = tx.prepare(select)?;
+        let found = select.query_row([self.0.as_bytes()], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
+        });
+        let Some((service, key)) = found.optional()? else {
+            return Ok(Ok(false));
+        };
+        let queue = KeyQueue::read(tx, service, key.as_deref())?;
+        // A group does not expire: it ends with its members.
+        let update = "UPDATE invocation SET cancel_requested = 1,
+             wake = CASE WHEN open_members > 0 THEN wake ELSE 0 END,
+             over = CASE WHEN open_members > 0 THEN over ELSE 0 END WHERE cid = ?1";
+        tx.execute(update, [self.0.as_bytes()])?;
+        if let Some(queue) = queue {
+            queue.update_head(tx)?;
+        }
+        Ok(Ok(true))
+    }
+}

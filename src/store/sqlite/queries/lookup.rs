@@ -1,0 +1,70 @@
+//! Looks up one invocation, by its CID or its idempotency key.
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::row::{COLUMNS, InvocationRow, NEXT_COLUMN};
+use crate::engine::store::{Stored, Tombstone};
+use crate::model::error::Result;
+use crate::model::id::{Cid, ServiceName};
+use crate::store::sqlite::blob;
+use crate::store::sqlite::error::failed;
+use crate::store::sqlite::state_column::decode_state;
+
+/// Reads an invocation, or its tombstone.
+pub(in crate::store::sqlite) fn get(connection: &Connection, cid: Cid) -> Result<Stored> {
+    let read = || {
+        let select = format!(
+            "SELECT {COLUMNS}, service.name FROM invocation JOIN service ON service.id = service WHERE cid = ?1"
+        );
+        let mut select = connection.prepare_cached(&select)?;
+        let found = select.query_row([cid.as_bytes()], |row| {
+            Ok((InvocationRow::of(row)?, row.get::<_, String>(NEXT_COLUMN)?))
+        });
+        if let Some(found) = found.optional()? {
+            return Ok(Ok(found));
+        }
+        Ok(Err(tombstone(connection, cid)?))
+    };
+    match read().map_err(|error: rusqlite::Error| failed(&error))? {
+        Ok((found, name)) => {
+            let invocation = found.decode(&ServiceName::of_record(&name)?, None)?;
+            Ok(Stored::Found(Box::new(invocation)))
+        }
+        Err(Some(tombstone)) => Ok(Stored::Removed(tombstone)),
+        Err(None) => Ok(Stored::Unknown),
+    }
+}
+
+/// The tombstone of an invocation that was removed.
+pub(in crate::store::sqlite) fn tombstone(
+    connection: &Connection,
+    cid: Cid,
+) -> rusqlite::Result<Option<Tombstone>> {
+    let select = "SELECT state, end_time FROM tombstone WHERE cid = ?1";
+    let mut select = connection.prepare_cached(select)?;
+    let tombstone = select.query_row([cid.as_bytes()], |row| {
+        Ok(Tombstone {
+            state: decode_state(row.get(0)?),
+            end_time: blob::timestamp(row.get(1)?),
+        })
+    });
+    tombstone.optional()
+}
+
+/// The invocation with an idempotency key: that of this service, if a file of format 1 has several.
+pub(in crate::store::sqlite) fn find_by_idempotency_key(
+    connection: &Connection,
+    service: &ServiceName,
+    key: &str,
+) -> Result<Option<Cid>> {
+    let read = || {
+        let select = "SELECT cid FROM invocation
+             WHERE idempotency_key = ?2
+             ORDER BY service IS (SELECT id FROM service WHERE name = ?1) DESC, id LIMIT 1";
+        let mut select = connection.prepare_cached(select)?;
+        let found = select.query_row([service.as_str(), key], |row| row.get::<_, Vec<u8>>(0));
+        found.optional()
+    };
+    let found = read().map_err(|error: rusqlite::Error| failed(&error))?;
+    found.as_deref().map(blob::cid).transpose()
+}

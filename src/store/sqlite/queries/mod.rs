@@ -1,0 +1,20 @@
+//! The reads of the store: one file per question, each answered from an index.
+
+mod children;
+mod counts;
+mod declarations;
+mod due;
+mod expired;
+mod list;
+mod lookup;
+mod members;
+mod row;
+
+pub(super) use self::children::children;
+pub(super) use self::counts::{awaiting_completion_counts, open_counts};
+pub(super) use self::declarations::declarations;
+pub(super) use self::due::{Due, due};
+pub(super) use self::expired::expired;
+pub(super) use self::list::list;
+pub(super) use self::lookup::{find_by_idempotency_key, get, tombstone};
+pub(super) use self::members::members;

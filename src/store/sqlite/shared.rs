@@ -1,0 +1,70 @@
+//! What the callers and the threads of the store share.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Mutex, PoisonError};
+
+use super::bookkeeping::Bookkeeping;
+use super::error::poisoned;
+use crate::model::error::Error;
+
+/// State behind the handle of the store, its writer and its checkpointer.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) bookkeeping: Bookkeeping,
+    /// How many bytes of commands are queued for the writer.
+    pub(super) queued_bytes: AtomicU64,
+    /// Set once the disk has failed: nothing is written any more.
+    poison: Mutex<Option<Error>>,
+    /// Notifies the checkpointer; `None` once the store closes.
+    checkpointer: Mutex<Option<SyncSender<()>>>,
+}
+
+impl Shared {
+    pub(super) fn new(checkpointer: SyncSender<()>) -> Self {
+        Self {
+            bookkeeping: Bookkeeping::default(),
+            queued_bytes: AtomicU64::default(),
+            poison: Mutex::default(),
+            checkpointer: Mutex::new(Some(checkpointer)),
+        }
+    }
+
+    /// Why nothing is written any more, if the disk has failed.
+    pub(super) fn poison_error(&self) -> Option<Error> {
+        self.poison
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Ends all writing: whether the last write reached the disk is unknown, and a repeated sync may succeed without
+    /// having written anything.
+    pub(super) fn poison(&self, error: &rusqlite::Error) -> Error {
+        tracing::error!(%error, "the disk failed: the store accepts no more writes");
+        let error = poisoned(error);
+        *self.poison.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        error
+    }
+
+    /// Has the checkpointer run soon.
+    pub(super) fn notify_checkpointer(&self) {
+        let checkpointer = self
+            .checkpointer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(checkpointer) = &*checkpointer {
+            // A notification that is already queued is enough.
+            let _ = checkpointer.try_send(());
+        }
+    }
+
+    /// Ends the checkpointer.
+    pub(super) fn close_checkpointer(&self) {
+        let mut checkpointer = self
+            .checkpointer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *checkpointer = None;
+    }
+}

@@ -1,0 +1,62 @@
+//! The room in the file and on the disk: when new work is refused, and how free pages are returned.
+
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+/// How many free pages are returned to the disk at once: 16 MiB.
+const VACUUM_PAGES: u64 = (16 << 20) / 4_096;
+/// Free pages are returned if they are more than a quarter of the file: fewer will soon be used again.
+const FREE_FRACTION: u64 = 4;
+/// One eighth of the limit is reserved for the outcomes of accepted invocations.
+const RESERVED_FRACTION: u64 = 8;
+
+/// The limits of the store.
+#[derive(Debug)]
+pub(super) struct Space {
+    pub(super) directory: PathBuf,
+    /// How many bytes the file may have.
+    pub(super) bytes_limit: u64,
+    /// How many bytes of the disk must stay free.
+    pub(super) min_free_bytes: u64,
+}
+
+impl Space {
+    /// Whether new work is accepted.
+    pub(super) fn has_room(&self, connection: &Connection) -> bool {
+        let pages = pragma(connection, "page_count");
+        let used = pages.saturating_sub(pragma(connection, "freelist_count"));
+        let used = used.saturating_mul(pragma(connection, "page_size"));
+        let free = rustix::fs::statvfs(&self.directory)
+            .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        let limit = self.bytes_limit - self.bytes_limit / RESERVED_FRACTION;
+        used <= limit && free > self.min_free_bytes
+    }
+}
+
+/// Returns some of the free pages to the disk, a few at a time because commands wait meanwhile.
+pub(super) fn vacuum_incrementally(connection: &Connection) -> rusqlite::Result<()> {
+    let free = pragma(connection, "freelist_count");
+    if free < VACUUM_PAGES || free < pragma(connection, "page_count") / FREE_FRACTION {
+        return Ok(());
+    }
+    let vacuum = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
+    let mut vacuum = connection.prepare_cached(&vacuum)?;
+    // Each page is returned as its row is read.
+    let mut pages = vacuum.query([])?;
+    while pages.next()?.is_some() {}
+    Ok(())
+}
+
+/// A number that SQLite keeps about the file; 0 if it cannot be read.
+fn pragma(connection: &Connection, name: &str) -> u64 {
+    let select = format!("PRAGMA {name}");
+    let read = || -> rusqlite::Result<i64> {
+        let mut select = connection.prepare_cached(&select)?;
+        select.query_row([], |row| row.get(0))
+    };
+    read()
+        .ok()
+        .and_then(|value| u64::try_from(value).ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,412 @@
+//! The handle of the embedded store: each method of the trait is a command to the writer or a query to the readers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::blob;
+use super::checkpointer;
+use super::commands::{
+    Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,
+    RememberDeclarations, Remove, RequestCancel, ServiceIds, queue,
+};
+use super::error::{closed, queue_full};
+use super::open::Directory;
+use super::queries::{self, Due};
+use super::reader::Readers;
+use super::shared::Shared;
+use super::space::Space;
+use super::threads::Threads;
+use super::wal::Wal;
+use super::writer::{MAX_QUEUED, Message, Writer};
+use crate::engine::store::{
+    Acceptance, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+};
+use crate::model::error::Result;
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::Invocation;
+use crate::service::BoxFuture;
+
+/// How many bytes the store holds by default: 64 GiB.
+const DEFAULT_BYTES_LIMIT: u64 = 64 << 30;
+/// How many bytes of the disk stay free by default: 64 MiB.
+const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
+/// How many bytes of new invocations are queued for the writer at most: 256 MiB.
+const MAX_QUEUED_BYTES: u64 = 256 << 20;
+/// How many threads read for callers. One more reads for claims, which must not wait behind a long list.
+const READERS: usize = 2;
+
+/// How a store is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct SqliteOptions {
+    /// How many bytes the store holds at most. New work is refused once seven eighths are full. Default: 64 GiB.
+    pub bytes_limit: u64,
+    /// How many bytes of the disk stay free. Default: 64 MiB.
+    pub min_free_bytes: u64,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            bytes_limit: DEFAULT_BYTES_LIMIT,
+            min_free_bytes: DEFAULT_MIN_FREE_BYTES,
+        }
+    }
+}
+
+/// Stores invocations in a directory.
+#[derive(Debug)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    generation: u32,
+    /// An invocation that was last written before this generation may have been running when a node crashed.
+    recovering: Option<u32>,
+    writer: SyncSender<Message>,
+    readers: Readers,
+    claim_reader: Readers,
+    /// One claim at a time: the next one must see what this one takes.
+    claim_lock: tokio::sync::Mutex<()>,
+    /// After all senders, so that the threads end before they are joined.
+    _threads: Threads,
+    /// Last, so that the directory is locked until the threads have ended.
+    _directory: Directory,
+}
+
+impl SqliteStore {
+    /// Opens the store in a directory, which is created if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: another process uses the directory, the file belongs to another
+    /// program, or a newer version wrote it.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, SqliteOptions::default())
+    }
+
+    /// Opens the store in a directory with limits of its own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let directory = Directory::lock(path)?;
+        let mut threads = Threads::default();
+        let (mut connection, opened) = directory.writer()?;
+        let wal = Wal::watch(&mut connection)?;
+        // One notification in the queue is enough.
+        let (checkpointer, notifications) = sync_channel(1);
+        let shared = Arc::new(Shared::new(checkpointer));
+        let services = load_counts(&connection, &shared)?;
+        let (writer, messages) = sync_channel(MAX_QUEUED);
+        let thread = Writer {
+            connection,
+            shared: Arc::clone(&shared),
+            generation: opened.generation,
+            services,
+            space: Space {
+                directory: PathBuf::from(path),
+                bytes_limit: options.bytes_limit,
+                min_free_bytes: options.min_free_bytes,
+            },
+            wal,
+            syncing: Duration::ZERO,
+        };
+        threads.spawn("store-writer", move || thread.run(&messages))?;
+        let readers = Readers::start(&directory, READERS, &mut threads)?;
+        let claim_reader = Readers::start(&directory, 1, &mut threads)?;
+        let (connection, of_checkpointer) = (directory.reader()?, Arc::clone(&shared));
+        threads.spawn("store-checkpoint", move || {
+            checkpointer::run(&connection, &notifications, &of_checkpointer);
+        })?;
+        Ok(Self {
+            shared,
+            generation: opened.generation,
+            recovering: opened.recovering,
+            writer,
+            readers,
+            claim_reader,
+            claim_lock: tokio::sync::Mutex::new(()),
+            _threads: threads,
+            _directory: directory,
+        })
+    }
+
+    /// Queues a command, and waits until it is on disk.
+    async fn write<C: Command>(&self, command: C) -> Result<C::Reply> {
+        let (command, reply) = queue(command);
+        let bytes = command.bytes();
+        let queued = self.shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        // Outcomes are queued beyond the limit: they make room.
+        let is_full = C::IS_NEW_WORK && queued.saturating_add(bytes) > MAX_QUEUED_BYTES;
+        let message = Message::Command(command);
+        let sent = match is_full {
+            true => Err(TrySendError::Full(message)),
+            false => self.writer.try_send(message),
+        };
+        if sent.is_err() {
+            self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        match sent {
+            Ok(()) => reply.await.unwrap_or_else(|_| Err(closed())),
+            Err(TrySendError::Full(_)) => Err(queue_full("writes")),
+            Err(TrySendError::Disconnected(_)) => Err(closed()),
+        }
+    }
+
+    /// Reads the due, unclaimed invocations of a service. Those that cannot be decoded are excluded from all claims
+    /// until the store is opened again.
+    async fn due(&self, service: &ServiceName, now: i64, max: usize) -> Result<Due> {
+        let (name, recovering) = (service.clone(), self.recovering);
+        let claims = self
+            .shared
+            .bookkeeping
+            .lock()
+            .ledger
+            .claims(service)
+            .cloned();
+        let claims = claims.unwrap_or_default();
+        let query = move |connection: &Connection| {
+            queries::due(connection, &name, now, max, &claims, recovering)
+        };
+        let due = self.claim_reader.query(query).await?;
+        let mut entries = self.shared.bookkeeping.lock();
+        for cid in &due.damaged {
+            entries.ledger.quarantine(service, *cid);
+        }
+        drop(entries);
+        Ok(due)
+    }
+
+    async fn claim_due(&self, service: &ServiceName, now: i64, max: usize) -> Result<Claim> {
+        if let Some(error) = self.shared.poison_error() {
+            return Err(error);
+        }
+        let _one_at_a_time = self.claim_lock.lock().await;
+        let _guard = self.shared.bookkeeping.begin_claim();
+        let Due {
+            mut invocations,
+            next_due,
+            ..
+        } = loop {
+            let due = self.due(service, now, max).await?;
+            // Behind damaged invocations there may be sound ones.
+            if due.damaged.is_empty() || !due.invocations.is_empty() {
+                break due;
+            }
+        };
+        let mut entries = self.shared.bookkeeping.lock();
+        invocations.retain(|found| !entries.has_unclaimed_record(found.request.cid));
+        for invocation in &invocations {
+            let request = &invocation.request;
+            let key = request.terms.concurrency_key.clone();
+            entries.ledger.claim(service, request.cid, key);
+        }
+        drop(entries);
+        let next_due = next_due.filter(|_| invocations.len() < max);
+        Ok(Claim {
+            invocations,
+            next_due: next_due.map(blob::timestamp),
+        })
+    }
+
+    /// Adds to invocations that were read whether their concurrency key is busy with a claimed one.
+    fn set_key_busy<'i>(&self, invocations: impl IntoIterator<Item = &'i mut Invocation>) {
+        let entries = self.shared.bookkeeping.lock();
+        for invocation in invocations {
+            let is_head = !invocation.key_busy;
+            entries.ledger.set_key_busy(invocation, is_head);
+        }
+    }
+}
+
+/// Fills the ledger from the file; answers with the ids of the services.
+fn load_counts(connection: &Connection, shared: &Shared) -> Result<ServiceIds> {
+    let mut services = ServiceIds::new();
+    let mut entries = shared.bookkeeping.lock();
+    for (name, id, open) in queries::open_counts(connection)? {
+        let open = usize::try_from(open).unwrap_or_default();
+        entries.ledger.add_pending(&name, open);
+        services.insert(name, id);
+    }
+    for (name, count) in queries::awaiting_completion_counts(connection)? {
+        entries.ledger.add_awaiting_completion(&name, count);
+    }
+    Ok(services)
+}
+
+impl Drop for SqliteStore {
+    /// Closes cleanly: all queued commands are written first. The threads are joined as the fields are dropped.
+    fn drop(&mut self) {
+        let _ = self.writer.send(Message::Close);
+        self.shared.close_checkpointer();
+    }
+}
+
+impl Store for SqliteStore {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
+        Box::pin(async move { self.write(Accept::new(&invocation)?).await })
+    }
+
+    fn accept_group(
+        &self,
+        group: Invocation,
+        members: Vec<Invocation>,
+    ) -> BoxFuture<'_, Result<Acceptance>> {
+        Box::pin(async move { self.write(AcceptGroup::new(&group, &members)?).await })
+    }
+
+    fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>> {
+        let query = move |connection: &Connection| queries::members(connection, group);
+        Box::pin(self.readers.query(query))
+    }
+
+    fn children(&self, parent: Cid, max: usize) -> BoxFuture<'_, Result<Vec<Child>>> {
+        let query = move |connection: &Connection| queries::children(connection, parent, max);
+        Box::pin(self.readers.query(query))
+    }
+
+    fn claim<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        now: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'a, Result<Claim>> {
+        Box::pin(self.claim_due(service, blob::nanos(now), max))
+    }
+
+    fn record_attempts(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(RecordAttempts(cids)))
+    }
+
+    fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            let (cid, has_claim) = (record.cid, record.expected_attempts.is_none());
+            let command = RecordResult::new(record)?;
+            let _in_flight = match has_claim {
+                true => None,
+                false => match self.shared.bookkeeping.begin_unclaimed_record(cid) {
+                    None => return Ok(false),
+                    in_flight => in_flight,
+                },
+            };
+            let recorded = self.write(command).await?;
+            Ok(recorded.is_some())
+        })
+    }
+
+    fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.write(RequestCancel(cid)))
+    }
+
+    fn find_by_idempotency_key(
+        &self,
+        service: ServiceName,
+        key: String,
+    ) -> BoxFuture<'_, Result<Option<Cid>>> {
+        let query = move |connection: &Connection| {
+            queries::find_by_idempotency_key(connection, &service, &key)
+        };
+        Box::pin(self.readers.query(query))
+    }
+
+    fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
+        let now = blob::nanos(now);
+        Box::pin(async move {
+            let claims = self.shared.bookkeeping.lock().ledger.claim_count();
+            let limit = max.saturating_add(claims);
+            let query = move |connection: &Connection| queries::expired(connection, now, limit);
+            let mut expired = self.readers.query(query).await?;
+            let entries = self.shared.bookkeeping.lock();
+            expired.retain(|found| !entries.ledger.is_claimed(found.request.cid));
+            expired.truncate(max);
+            Ok(expired)
+        })
+    }
+
+    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
+        Box::pin(async move {
+            let query =
+                move |connection: &Connection| queries::list(connection, &filter, before, max);
+            let mut page = self.readers.query(query).await?;
+            self.set_key_busy(&mut page.invocations);
+            Ok(page)
+        })
+    }
+
+    fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
+        Box::pin(async move {
+            let query = move |connection: &Connection| queries::get(connection, cid);
+            let mut stored = self.readers.query(query).await?;
+            if let Stored::Found(invocation) = &mut stored {
+                self.set_key_busy([&mut **invocation]);
+            }
+            Ok(stored)
+        })
+    }
+
+    fn pending_count(&self, service: &ServiceName) -> usize {
+        let entries = self.shared.bookkeeping.lock();
+        entries.ledger.pending_count(service)
+    }
+
+    fn awaiting_completion_count(&self, service: &ServiceName) -> usize {
+        let entries = self.shared.bookkeeping.lock();
+        entries.ledger.awaiting_completion_count(service)
+    }
+
+    fn total_pending_count(&self) -> usize {
+        self.shared.bookkeeping.lock().ledger.total_pending_count()
+    }
+
+    fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {
+        let services = self
+            .shared
+            .bookkeeping
+            .lock()
+            .ledger
+            .services_with_pending();
+        Box::pin(std::future::ready(Ok(services)))
+    }
+
+    fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {
+        let now = blob::nanos(now);
+        Box::pin(self.write(Purge { now, max }))
+    }
+
+    fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.write(Remove(cid)))
+    }
+
+    fn remember_declarations(
+        &self,
+        declarations: Vec<StoredDeclaration>,
+    ) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(RememberDeclarations(declarations)))
+    }
+
+    fn declarations(&self) -> BoxFuture<'_, Result<Vec<StoredDeclaration>>> {
+        Box::pin(self.readers.query(queries::declarations))
+    }
+
+    fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(ForgetDeclarations(service)))
+    }
+
+    fn health(&self) -> Result<()> {
+        self.shared.poison_error().map_or(Ok(()), Err)
+    }
+}
