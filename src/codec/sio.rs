@@ -24,7 +24,7 @@ pub fn read_input(sio: &Sio, input: Payload) -> Result<Checked> {
         (_, input) => payload::decode(input)?,
     };
     let checked = sio.check_input(value);
-    checked.map_err(|faults| faults.into_error(reason::INPUT_INVALID))
+    checked.map_err(|violations| violations.into_error(reason::INPUT_INVALID))
 }
 
 /// A text is the one element that is required, or the only one.
@@ -119,8 +119,8 @@ pub fn check_output(sio: &Sio, output: Payload) -> Result<Payload> {
         Payload::Document(bytes, Format::Csv) => csv::read(&bytes, sio.csv)?,
         output => payload::decode(output)?,
     };
-    let value = sio.check_output(value).map_err(|faults| {
-        let error = faults.into_error(reason::OUTPUT_INVALID);
+    let value = sio.check_output(value).map_err(|violations| {
+        let error = violations.into_error(reason::OUTPUT_INVALID);
         let message = format!("the service broke its own declaration: {}", error.message());
         let broken = Error::internal(reason::OUTPUT_INVALID, message);
         let broken = error

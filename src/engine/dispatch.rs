@@ -20,7 +20,7 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::token::Token;
 use crate::service::output_invalid;
-use crate::service::{BoxFuture, Context, InvocationInfo, KnownService, Platform, WorkerPermit};
+use crate::service::{BoxFuture, Context, InvocationInfo, KnownService, Platform};
 
 /// How long the note of a progress may be, in bytes.
 const MAX_NOTE_BYTES: usize = 4 * 1024;
@@ -238,10 +238,6 @@ impl Platform for Dispatch {
 
     fn answers_later(&self) -> Option<Token> {
         self.later.get().copied()
-    }
-
-    fn seat(&self) -> Option<Arc<dyn WorkerPermit>> {
-        self.slot.seat()
     }
 
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>> {

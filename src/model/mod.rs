@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod call;
+mod cid;
 pub mod error;
 pub mod id;
 pub mod invocation;

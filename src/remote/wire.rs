@@ -387,7 +387,7 @@ pub fn declaration_from_proto(declaration: v1::ServiceDeclaration) -> Result<Def
     let mut options = options_from_proto(declaration.options.unwrap_or_default())?;
     options.description = declaration.description;
     let sio = sio_from_proto(declaration.sio.unwrap_or_default())?;
-    Definition::elsewhere(name, sio, options).prepared()
+    Definition::served_by_workers(name, sio, options).prepared()
 }
 
 /// Options, as the contract writes them.

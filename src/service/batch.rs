@@ -4,23 +4,16 @@ use std::time::Duration;
 
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::Call;
-use crate::model::error::{Error, Result};
+use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::model::invocation::{Outcome, RetryPolicy, is_retried};
-use crate::service::call::{InvokeAsyncCall, once_key};
+use crate::model::invocation::Outcome;
+use crate::service::call::once_key;
 use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
 use crate::service::response::Response;
 
 /// How long one question for the end of a group lasts, before it is asked again.
 const WAIT: Duration = Duration::from_secs(60);
-
-impl From<InvokeAsyncCall<'_>> for Call {
-    /// The call with its options, to be a member of a group.
-    fn from(call: InvokeAsyncCall<'_>) -> Self {
-        call.call
-    }
-}
 
 /// A group that was accepted.
 #[derive(Clone, Debug)]
@@ -74,11 +67,43 @@ pub struct FanOut<'a> {
     batch: Batch,
 }
 
+impl Context {
+    /// Has many services run in the background, accepted at once, all of them or none, under one group CID: pairs of a
+    /// name and an input, or calls with options. The same service may be there as often as wanted.
+    ///
+    /// ```
+    /// # use cidery::{Context, Result, dict};
+    /// async fn handler(ctx: Context) -> Result<i64> {
+    ///     let pages = (1..=3).map(|page| ("pages.fetch", dict! { "page": page }));
+    ///     let mut total = 0;
+    ///     for outcome in ctx.fan_out(pages).join().await? {
+    ///         total += outcome?.at::<i64>("words")?;
+    ///     }
+    ///     Ok(total)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`, `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000, what is wrong with inputs: all
+    /// of it at once, with the paths of the requests; or what a limit says.
+    pub fn fan_out(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
+        FanOut::new(self, calls)
+    }
+
+    /// Has many services run in the background, each on its own: the outcome of each goes to the services of
+    /// [`on_each`](FanOut::on_each) as it comes. It is a [`fan_out`](Self::fan_out) that nobody needs to wait for.
+    ///
+    /// # Errors
+    ///
+    /// As for [`fan_out`](Self::fan_out).
+    pub fn parallel(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
+        FanOut::new(self, calls)
+    }
+}
+
 impl<'a> FanOut<'a> {
-    pub(super) fn new(
-        context: &'a Context,
-        calls: impl IntoIterator<Item = impl Into<Call>>,
-    ) -> Self {
+    fn new(context: &'a Context, calls: impl IntoIterator<Item = impl Into<Call>>) -> Self {
         Self {
             context,
             batch: Batch::of(calls),
@@ -143,81 +168,5 @@ impl<'a> IntoFuture for FanOut<'a> {
             let context = context.clone();
             Ok(Group { context, accepted })
         })
-    }
-}
-
-/// A synchronous call that is repeated while it fails, under construction. Await it.
-#[derive(Debug)]
-#[must_use = "nothing is invoked before this is awaited"]
-pub struct RetryingCall<'a> {
-    context: &'a Context,
-    call: Call,
-    policy: RetryPolicy,
-}
-
-impl<'a> RetryingCall<'a> {
-    pub(super) fn new(context: &'a Context, call: Call) -> Self {
-        Self {
-            context,
-            call,
-            policy: RetryPolicy {
-                max_attempts: 5,
-                initial_interval: Duration::from_millis(100),
-                multiplier: 2.0,
-                max_interval: Duration::from_secs(2),
-            },
-        }
-    }
-
-    /// How often it is repeated, and how long to wait before. Default: 5 calls in all; 100 ms, then twice as long each
-    /// time, at most 2 s, each wait a random part of that.
-    pub fn policy(mut self, policy: RetryPolicy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// Waits at most this long for each call. A nested call never outlives its caller's deadline.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.call.timeout = Some(timeout);
-        self
-    }
-
-    async fn repeat(self) -> Result<Response> {
-        let Self {
-            context,
-            call,
-            policy,
-        } = self;
-        let mut calls = 0;
-        loop {
-            calls += 1;
-            let error = match context.platform().invoke(call.clone()).await {
-                Ok(reply) => return Response::new(context.cid(), reply),
-                Err(error) => error,
-            };
-            match pause(context, &policy, &error, calls) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(error),
-            }
-        }
-    }
-}
-
-/// How long to wait before the next call, if there is one: not where it would come too late.
-fn pause(context: &Context, policy: &RetryPolicy, error: &Error, calls: u32) -> Option<Duration> {
-    if !is_retried(error) || context.is_cancelled() {
-        return None;
-    }
-    let pause = policy.wait(calls, fastrand::f64(), error.retry_after())?;
-    let is_in_time = context.time_left().is_none_or(|left| pause < left);
-    is_in_time.then_some(pause)
-}
-
-impl<'a> IntoFuture for RetryingCall<'a> {
-    type Output = Result<Response>;
-    type IntoFuture = BoxFuture<'a, Result<Response>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.repeat())
     }
 }

@@ -1,5 +1,6 @@
 //! Calls of other services: `ctx.invoke("crm.lookup", dict! { "id": 1 }).timeout(..).await`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,16 +20,63 @@ use crate::service::response::Response;
 #[derive(Debug)]
 #[must_use = "nothing is invoked before this is awaited"]
 pub struct InvokeCall<'a> {
-    pub(super) context: &'a Context,
-    pub(super) call: Call,
+    context: &'a Context,
+    call: Call,
 }
 
 /// An asynchronous call under construction. Await it.
 #[derive(Debug)]
 #[must_use = "nothing is invoked before this is awaited"]
 pub struct InvokeAsyncCall<'a> {
-    pub(super) context: &'a Context,
-    pub(super) call: Call,
+    context: &'a Context,
+    call: Call,
+}
+
+impl Context {
+    /// Invokes another service and waits for its response. It shares this invocation's CID and its deadline.
+    ///
+    /// ```
+    /// # use cidery::{Context, Result, dict};
+    /// async fn handler(ctx: Context) -> Result<String> {
+    ///     let response = ctx.invoke("crm.lookup", dict! { "cust_id": 1 }).await?;
+    ///     response.at("my_response_elem.cust_name")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the service answered, `NOT_FOUND` / `SERVICE_UNKNOWN`, `DEADLINE_EXCEEDED`, or what a limit says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the call cancels the nested invocation; its hooks run.
+    pub fn invoke(
+        &self,
+        service: impl Into<Cow<'static, str>>,
+        input: impl Into<Payload>,
+    ) -> InvokeCall<'_> {
+        InvokeCall {
+            context: self,
+            call: Call::new(service, input),
+        }
+    }
+
+    /// Has another service run in the background, under a CID of its own, which is answered once the request is
+    /// stored.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`, or what a limit says.
+    pub fn invoke_async(
+        &self,
+        service: impl Into<Cow<'static, str>>,
+        input: impl Into<Payload>,
+    ) -> InvokeAsyncCall<'_> {
+        InvokeAsyncCall {
+            context: self,
+            call: Call::new(service, input),
+        }
+    }
 }
 
 macro_rules! options {
@@ -205,5 +253,12 @@ impl<'a> IntoFuture for InvokeAsyncCall<'a> {
     fn into_future(self) -> Self::IntoFuture {
         let Self { context, call } = self;
         Box::pin(async move { Ok(context.platform().invoke_async(call).await?.cid) })
+    }
+}
+
+impl From<InvokeAsyncCall<'_>> for Call {
+    /// The call with its options, to be a member of a group.
+    fn from(call: InvokeAsyncCall<'_>) -> Self {
+        call.call
     }
 }

@@ -1,23 +1,18 @@
 //! The context of one dispatch: who is called, under which CID, until when, and the way to other services.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::call::Call;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{InReplyTo, Progress};
 use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
-use crate::service::batch::{FanOut, RetryingCall};
-use crate::service::call::{InvokeAsyncCall, InvokeCall};
-use crate::service::extract::States;
-use crate::service::later::Later;
 use crate::service::platform::{KnownService, Platform};
+use crate::service::states::States;
 
 /// What a handler knows of its invocation, and its way to other services. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -116,98 +111,6 @@ impl Context {
         &self.0.facts
     }
 
-    /// Invokes another service and waits for its response. It shares this invocation's CID and its deadline.
-    ///
-    /// ```
-    /// # use cidery::{Context, Result, dict};
-    /// async fn handler(ctx: Context) -> Result<String> {
-    ///     let response = ctx.invoke("crm.lookup", dict! { "cust_id": 1 }).await?;
-    ///     response.at("my_response_elem.cust_name")
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// What the service answered, `NOT_FOUND` / `SERVICE_UNKNOWN`, `DEADLINE_EXCEEDED`, or what a limit says.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the call cancels the nested invocation; its hooks run.
-    pub fn invoke(
-        &self,
-        service: impl Into<Cow<'static, str>>,
-        input: impl Into<Payload>,
-    ) -> InvokeCall<'_> {
-        InvokeCall {
-            context: self,
-            call: Call::new(service, input),
-        }
-    }
-
-    /// Has another service run in the background, under a CID of its own, which is answered once the request is
-    /// stored.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN`, or what a limit says.
-    pub fn invoke_async(
-        &self,
-        service: impl Into<Cow<'static, str>>,
-        input: impl Into<Payload>,
-    ) -> InvokeAsyncCall<'_> {
-        InvokeAsyncCall {
-            context: self,
-            call: Call::new(service, input),
-        }
-    }
-
-    /// Has many services run in the background, accepted at once, all of them or none, under one group CID: pairs of a
-    /// name and an input, or calls with options. The same service may be there as often as wanted.
-    ///
-    /// ```
-    /// # use cidery::{Context, Result, dict};
-    /// async fn handler(ctx: Context) -> Result<i64> {
-    ///     let pages = (1..=3).map(|page| ("pages.fetch", dict! { "page": page }));
-    ///     let mut total = 0;
-    ///     for outcome in ctx.fan_out(pages).join().await? {
-    ///         total += outcome?.at::<i64>("words")?;
-    ///     }
-    ///     Ok(total)
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN`, `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000, what is wrong with inputs: all
-    /// of it at once, with the paths of the requests; or what a limit says.
-    pub fn fan_out(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
-        FanOut::new(self, calls)
-    }
-
-    /// Has many services run in the background, each on its own: the outcome of each goes to the services of
-    /// [`on_each`](FanOut::on_each) as it comes. It is a [`fan_out`](Self::fan_out) that nobody needs to wait for.
-    ///
-    /// # Errors
-    ///
-    /// As for [`fan_out`](Self::fan_out).
-    pub fn parallel(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
-        FanOut::new(self, calls)
-    }
-
-    /// Invokes another service and waits for its response; where it fails in a way that a repeat may mend, it is
-    /// invoked again, within this handler's deadline.
-    ///
-    /// # Errors
-    ///
-    /// The last failure.
-    pub fn invoke_with_retry(
-        &self,
-        service: impl Into<Cow<'static, str>>,
-        input: impl Into<Payload>,
-    ) -> RetryingCall<'_> {
-        RetryingCall::new(self, Call::new(service, input))
-    }
-
     /// For a callback: the invocation whose outcome it was invoked with.
     #[must_use]
     pub fn in_reply_to(&self) -> Option<&InReplyTo> {
@@ -233,16 +136,6 @@ impl Context {
     /// `RESOURCE_EXHAUSTED` / `ITEMS_LIMIT` above 10 000 items or 16 MiB of them.
     pub async fn emit(&self, item: impl Into<Payload>) -> Result<()> {
         self.0.platform.emit(item.into()).await
-    }
-
-    /// Has the outcome come later, from outside: a handler hands on the token and returns what this answers.
-    ///
-    /// # Errors
-    ///
-    /// `RESOURCE_EXHAUSTED` / `LATER_LIMIT` where too many synchronous calls wait for outcomes already.
-    pub fn later(&self) -> Result<Later> {
-        let token = self.0.platform.later()?;
-        Ok(Later::new(token, self.clone()))
     }
 
     /// The services that can be invoked, by name.

@@ -1,8 +1,6 @@
 //! What a handler's arguments are made from.
 
-use std::any::{Any, TypeId, type_name};
-use std::collections::HashMap;
-use std::fmt;
+use std::any::type_name;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -15,6 +13,7 @@ use crate::model::payload::Payload;
 use crate::model::sio::{Elements, rust};
 use crate::model::value::{Dict, Value, from_value};
 use crate::service::context::Context;
+use crate::service::states::Requirements;
 
 /// An argument that is made from the context: anywhere in a handler's signature.
 #[diagnostic::on_unimplemented(
@@ -190,41 +189,6 @@ impl<T: Clone + Send + Sync + 'static> FromContext for State<T> {
     }
 
     fn requires(requirements: &mut Requirements) {
-        requirements.0.push((TypeId::of::<T>(), type_name::<T>()));
-    }
-}
-
-/// The states that handlers ask for.
-#[derive(Clone, Debug, Default)]
-pub struct Requirements(Vec<(TypeId, &'static str)>);
-
-impl Requirements {
-    /// The names of the types that are asked for and not there.
-    pub fn missing<'a>(&'a self, states: &'a States) -> impl Iterator<Item = &'static str> + 'a {
-        self.0
-            .iter()
-            .filter(|(id, _)| !states.0.contains_key(id))
-            .map(|(_, name)| *name)
-    }
-}
-
-/// The states of a node, one of each type.
-#[derive(Default)]
-pub struct States(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
-
-impl States {
-    /// Adds one; replaces the one of the same type.
-    pub fn insert<T: Clone + Send + Sync + 'static>(&mut self, state: T) {
-        self.0.insert(TypeId::of::<T>(), Box::new(state));
-    }
-
-    fn get<T: Clone + 'static>(&self) -> Option<T> {
-        self.0.get(&TypeId::of::<T>())?.downcast_ref().cloned()
-    }
-}
-
-impl fmt::Debug for States {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "States({})", self.0.len())
+        requirements.add::<T>();
     }
 }

@@ -4,8 +4,9 @@ use crate::model::error::Result;
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::{Elements, Sio};
 use crate::service::context::Context;
-use crate::service::extract::{FromContext, FromInput, Requirements};
+use crate::service::extract::{FromContext, FromInput};
 use crate::service::output::IntoReply;
+use crate::service::states::Requirements;
 
 /// Something that answers calls. Implemented for functions and closures with up to eight arguments.
 ///

@@ -30,11 +30,20 @@ pub struct Later {
     context: Context,
 }
 
-impl Later {
-    pub(super) fn new(token: Token, context: Context) -> Self {
-        Self { token, context }
+impl Context {
+    /// Has the outcome come later, from outside: a handler hands on the token and returns what this answers.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `LATER_LIMIT` where too many synchronous calls wait for outcomes already.
+    pub fn later(&self) -> Result<Later> {
+        let token = self.platform().later()?;
+        let context = self.clone();
+        Ok(Later { token, context })
     }
+}
 
+impl Later {
     /// The invocation.
     #[must_use]
     pub fn cid(&self) -> Cid {

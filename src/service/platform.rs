@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::batch::{AcceptedGroup, Batch};
@@ -13,7 +12,6 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
 use crate::model::token::Token;
-use crate::service::worker_permit::WorkerPermit;
 
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -66,11 +64,6 @@ pub trait Platform: fmt::Debug + Send + Sync {
 
     /// Whether the handler answered "later", and the token that gives the outcome.
     fn answers_later(&self) -> Option<Token>;
-
-    /// Where the service is handled elsewhere: the seat that this dispatch has there.
-    fn seat(&self) -> Option<Arc<dyn WorkerPermit>> {
-        None
-    }
 
     /// The services there are, by name.
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>>;

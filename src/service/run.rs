@@ -13,29 +13,49 @@ use crate::model::payload::{Payload, Reply};
 use crate::service::context::Context;
 use crate::service::definition::{Definition, HandlerFuture};
 use crate::service::hooks::ErasedHooks;
+use crate::service::worker_permit::WorkerPermit;
 
 /// Runs a service's handler, with `hooks` around it and its own inside of them. Where there are hooks, the token that
 /// is answered ends the handler and not the hooks after it.
 pub fn run(
     definition: &Arc<Definition>,
     hooks: &[Arc<dyn ErasedHooks>],
+    permit: Option<Arc<dyn WorkerPermit>>,
     context: Context,
     input: Payload,
 ) -> (HandlerFuture, Option<CancellationToken>) {
-    let own = definition.all_hooks();
+    let own = definition.own_hooks();
     if hooks.is_empty() && own.is_empty() {
-        return (guarded(|| definition.call(context, input)), None);
+        let future = guarded(|| call(definition, permit, context, input));
+        return (future, None);
     }
     let hooks = hooks.iter().chain(own).cloned().collect();
     let kill = CancellationToken::new();
-    let future = with_hooks(Arc::clone(definition), hooks, context, input, kill.clone());
+    let definition = Arc::clone(definition);
+    let future = with_hooks(definition, hooks, permit, context, input, kill.clone());
     (Box::pin(future), Some(kill))
+}
+
+/// Calls the handler: here, or at the worker whose permit the dispatch has.
+fn call(
+    definition: &Definition,
+    permit: Option<Arc<dyn WorkerPermit>>,
+    context: Context,
+    input: Payload,
+) -> HandlerFuture {
+    match permit {
+        None => definition.call(context, input),
+        Some(permit) => {
+            definition.call_with(context, input, |context, input| permit.run(context, input))
+        }
+    }
 }
 
 /// Calls a handler with the hooks around it.
 async fn with_hooks(
     definition: Arc<Definition>,
     hooks: Vec<Arc<dyn ErasedHooks>>,
+    permit: Option<Arc<dyn WorkerPermit>>,
     context: Context,
     mut input: Payload,
     kill: CancellationToken,
@@ -44,7 +64,9 @@ async fn with_hooks(
         // It may have taken its time.
         Ok(()) if context.is_cancelled() => Err(stopped()),
         Ok(()) => {
-            let handler = CatchUnwind(guarded(|| definition.call(context.clone(), input)));
+            let handler = CatchUnwind(guarded(|| {
+                call(&definition, permit, context.clone(), input)
+            }));
             tokio::select! {
                 biased;
                 outcome = handler => outcome,

@@ -56,9 +56,9 @@ fn the_table_holds_row_by_row() {
         let input = Dict::from_iter([("x", value)]);
         let found = match sio.check_input(input.into()) {
             Ok(checked) => format!("`{}`", json::write(&checked.value["x"]).unwrap()),
-            Err(faults) => {
-                assert_eq!(faults.violations.len(), 1, "{row:?}: {faults:?}");
-                let violation = &faults.violations[0];
+            Err(violations) => {
+                assert_eq!(violations.kept.len(), 1, "{row:?}: {violations:?}");
+                let violation = &violations.kept[0];
                 match violation.path.strip_prefix("/x").unwrap() {
                     "" => violation.code.to_string(),
                     path => format!("{} at `{path}`", violation.code),
@@ -90,8 +90,8 @@ fn the_way_out_holds_row_by_row() {
         let output = Dict::from_iter([("x", value)]);
         let found = match sio.check_output(output.into()) {
             Ok(value) => format!("`{}`", json::write(&value["x"]).unwrap()),
-            Err(faults) => {
-                let violation = &faults.violations[0];
+            Err(violations) => {
+                let violation = &violations.kept[0];
                 match violation.path.strip_prefix("/x").unwrap() {
                     "" => violation.code.to_string(),
                     path => format!("{} at `{path}`", violation.code),

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::shape::{Body, Field, Form, Kind, Message};
+use super::message::{Field, Kind, Message};
+use super::method::{Body, Form};
 use crate::codec::limits::MAX_KEYS;
 use crate::codec::struct_pb::{self, Malformed, Reader, Wire};
 use crate::model::error::{Error, Result, Violation, reason};

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
+use super::message::{Field, Kind, Message};
+use super::method::Method;
 use super::names::SERVICE;
-use super::shape::{Field, Kind, Message, Method};
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct FileProto {

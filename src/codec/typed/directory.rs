@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::shape::Method;
+use super::method::Method;
 use crate::model::id::ServiceName;
 use crate::model::sio::Sio;
 

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::shape::{Body, Field, Form, Kind, Message};
+use super::message::{Field, Kind, Message};
+use super::method::{Body, Form};
 use crate::codec::struct_pb::Writer;
 use crate::model::error::Violation;
 use crate::model::value::{Dict, Value};

@@ -9,10 +9,11 @@ mod decode;
 mod descriptor;
 mod directory;
 mod encode;
+mod message;
+mod method;
 pub mod names;
 mod number;
 mod proto_file;
-mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ pub use self::decode::decode;
 pub use self::descriptor::descriptor;
 pub use self::directory::{Directory, Found, Mode};
 pub use self::encode::encode;
+pub use self::message::{Field, Kind, Message};
+pub use self::method::{Body, Method, UNDECLARED};
 pub use self::number::number;
 pub use self::proto_file::{ProtoFile, proto_file};
-pub use self::shape::{Body, Field, Kind, Message, Method, UNDECLARED};

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::descriptor::{file_name, imports, is_optional};
+use super::message::{Field, Kind, Message};
+use super::method::Method;
 use super::names::SERVICE;
-use super::shape::{Field, Kind, Message, Method};
 
 /// A file to write.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{UnknownKeys, infer};
+use super::UnknownKeys;
 use crate::model::value::Value;
 
 /// The type of an element.
@@ -207,12 +207,6 @@ impl Element {
             _ => self.misused = Some("with"),
         }
         self
-    }
-
-    pub(super) fn infer(&mut self) {
-        if self.bare {
-            self.kind = infer::kind(&self.name);
-        }
     }
 }
 

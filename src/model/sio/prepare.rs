@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::check::Faults;
 use super::element::{Element, Type};
+use super::violations::Violations;
 use super::{Elements, Sio};
 use crate::model::error::{Error, Result, Violation, reason};
 
@@ -20,7 +20,7 @@ impl Sio {
     ///
     /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with everything that is wrong with it.
     pub fn prepared(mut self) -> Result<Self> {
-        let mut faults = Vec::new();
+        let mut violations = Vec::new();
         let policies = Self {
             input: None,
             output: None,
@@ -32,29 +32,36 @@ impl Sio {
                 policies: &policies,
                 is_input: side == "input",
                 seen: 0,
-                faults: Vec::new(),
+                violations: Vec::new(),
             };
             audit.elements(&mut elements.elements, 1);
             if audit.seen > Self::MAX_ELEMENTS {
                 let message = format!("has more than {} elements", Self::MAX_ELEMENTS);
-                audit.faults.push(Violation::new("", "TOO_MANY", message));
+                audit
+                    .violations
+                    .push(Violation::new("", "TOO_MANY", message));
             }
-            faults.extend(audit.faults.into_iter().map(|fault| fault.under(side)));
+            violations.extend(
+                audit
+                    .violations
+                    .into_iter()
+                    .map(|violation| violation.under(side)),
+            );
         }
         if self.response_elem.as_deref() == Some("") {
-            faults.push(Violation::new("/response_elem", "EMPTY", "is empty"));
+            violations.push(Violation::new("/response_elem", "EMPTY", "is empty"));
         }
         let (delimiter, quote) = (self.csv.delimiter, self.csv.quote);
         let usable = |c: u8| c.is_ascii() && c != b'\r' && c != b'\n' && c != 0;
         if !usable(delimiter) || !usable(quote) || delimiter == quote {
             let message =
                 "the delimiter and the quote are two different ASCII characters, no line ends";
-            faults.push(Violation::new("/csv", "INVALID", message));
+            violations.push(Violation::new("/csv", "INVALID", message));
         }
-        if faults.is_empty() {
+        if violations.is_empty() {
             return Ok(self);
         }
-        Err(Error::violations(reason::DECLARATION_INVALID, faults))
+        Err(Error::violations(reason::DECLARATION_INVALID, violations))
     }
 }
 
@@ -62,32 +69,32 @@ struct Audit<'a> {
     policies: &'a Sio,
     is_input: bool,
     seen: usize,
-    faults: Vec<Violation>,
+    violations: Vec<Violation>,
 }
 
 impl Audit<'_> {
     fn elements(&mut self, elements: &mut [Element], depth: usize) {
         let (mut names, mut numbers) = (HashSet::new(), HashSet::new());
         for element in elements {
-            let before = self.faults.len();
+            let before = self.violations.len();
             let name = element.name.clone();
             if name.is_empty() || name.len() > MAX_NAME_BYTES {
-                self.fault("INVALID", format!("a name has 1 to {MAX_NAME_BYTES} bytes"));
+                self.report("INVALID", format!("a name has 1 to {MAX_NAME_BYTES} bytes"));
             }
             if !names.insert(name.clone()) {
-                self.fault("DUPLICATE_KEY", "is declared twice".to_owned());
+                self.report("DUPLICATE_KEY", "is declared twice".to_owned());
             }
             if let Some(number) = element.number
                 && !numbers.insert(number)
             {
-                self.fault(
+                self.report(
                     "DUPLICATE_NUMBER",
                     format!("has the number {number} of another element"),
                 );
             }
             self.element(element, depth);
-            for fault in self.faults.iter_mut().skip(before) {
-                *fault = fault.clone().under(&name);
+            for violation in self.violations.iter_mut().skip(before) {
+                *violation = violation.clone().under(&name);
             }
         }
     }
@@ -95,7 +102,7 @@ impl Audit<'_> {
     fn element(&mut self, element: &mut Element, depth: usize) {
         self.seen += 1;
         if depth > MAX_DEPTH {
-            self.fault(
+            self.report(
                 "TOO_DEEP",
                 format!("is nested deeper than {MAX_DEPTH} dicts and lists"),
             );
@@ -106,12 +113,12 @@ impl Audit<'_> {
         {
             let message =
                 format!("a field number is from 1 to {MAX_NUMBER}, and not from 19000 to 19999");
-            self.fault("OUT_OF_RANGE", message);
+            self.report("OUT_OF_RANGE", message);
         }
         if let (Some(least), Some(most)) = (element.minimum, element.maximum)
             && least > most
         {
-            self.fault(
+            self.report(
                 "OUT_OF_RANGE",
                 format!("the range from {least} to {most} is empty"),
             );
@@ -130,7 +137,7 @@ impl Audit<'_> {
             Type::List(Some(item)) => {
                 if item.optional || item.default.is_some() {
                     let message = "what a list is of is neither optional nor has a default";
-                    self.fault("INVALID", message.to_owned());
+                    self.report("INVALID", message.to_owned());
                 }
                 self.element(item, depth + 1);
             }
@@ -144,26 +151,26 @@ impl Audit<'_> {
         let name = element.kind.name();
         let is_int = element.kind == Type::Int;
         if !is_int && (element.minimum.is_some() || element.maximum.is_some()) {
-            self.fault(
+            self.report(
                 "INVALID",
                 format!("has a range, which is for `Int`, not for `{name}`"),
             );
         }
         if element.kind != Type::Text && !element.one_of.is_empty() {
-            self.fault(
+            self.report(
                 "INVALID",
                 format!("names texts, which is for `Text`, not for `{name}`"),
             );
         }
         let is_dict = matches!(element.kind, Type::Dict(_) | Type::DictList(_));
         if !is_dict && element.unknown_keys.is_some() {
-            self.fault(
+            self.report(
                 "INVALID",
                 format!("says what becomes of keys, which `{name}` does not have"),
             );
         }
         if let Some(misused) = element.misused {
-            self.fault("INVALID", format!("`{misused}` is not for `{name}`"));
+            self.report("INVALID", format!("`{misused}` is not for `{name}`"));
         }
     }
 
@@ -191,12 +198,12 @@ impl Audit<'_> {
         };
         match checked {
             Ok(checked) => element.default = Some(checked["default"].clone()),
-            Err(Faults { violations, .. }) => self.faults.extend(violations),
+            Err(Violations { kept, .. }) => self.violations.extend(kept),
         }
     }
 
-    fn fault(&mut self, code: &'static str, message: String) {
-        self.faults.push(Violation::new("", code, message));
+    fn report(&mut self, code: &'static str, message: String) {
+        self.violations.push(Violation::new("", code, message));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::id::shortened;
 use crate::model::value::Value;
 
 /// What is wrong with a value.
-pub(super) struct Fault {
+pub(super) struct ScalarError {
     pub(super) code: &'static str,
     pub(super) message: String,
 }
@@ -23,7 +23,7 @@ pub(super) struct Fault {
 const FIRST_SECOND: i64 = -62_135_596_800;
 
 /// Reads a value of an element whose type is no list and no dict.
-pub(super) fn read(element: &Element, value: Value) -> Result<Value, Fault> {
+pub(super) fn read(element: &Element, value: Value) -> Result<Value, ScalarError> {
     match element.kind {
         Type::Text => text(value).and_then(|text| allowed(element, text)),
         Type::Secret => match text(value) {
@@ -43,26 +43,26 @@ pub(super) fn read(element: &Element, value: Value) -> Result<Value, Fault> {
     }
 }
 
-fn wrong(message: String) -> Fault {
+fn wrong(message: String) -> ScalarError {
     let code = "WRONG_TYPE";
-    Fault { code, message }
+    ScalarError { code, message }
 }
 
 /// A text that is not of the form of its type.
-fn malformed(text: &str, form: &str) -> Fault {
-    Fault {
+fn malformed(text: &str, form: &str) -> ScalarError {
+    ScalarError {
         code: "MALFORMED",
         message: format!("the text {:?} is not {form}", shortened(text)),
     }
 }
 
-fn out_of_range(message: String) -> Fault {
+fn out_of_range(message: String) -> ScalarError {
     let code = "OUT_OF_RANGE";
-    Fault { code, message }
+    ScalarError { code, message }
 }
 
 /// `{value} is not {wanted}`.
-pub(super) fn is_not(value: &Value, wanted: &str) -> Fault {
+pub(super) fn is_not(value: &Value, wanted: &str) -> ScalarError {
     wrong(format!("{} is not {wanted}", shown(value)))
 }
 
@@ -81,7 +81,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// Text; numbers and booleans by the text that JSON has for them.
-fn text(value: Value) -> Result<String, Fault> {
+fn text(value: Value) -> Result<String, ScalarError> {
     match value {
         Value::Text(text) => Ok(text),
         Value::Int(n) => Ok(n.to_string()),
@@ -92,7 +92,7 @@ fn text(value: Value) -> Result<String, Fault> {
     }
 }
 
-fn allowed(element: &Element, text: String) -> Result<Value, Fault> {
+fn allowed(element: &Element, text: String) -> Result<Value, ScalarError> {
     const NAMED: usize = 20;
     if element.one_of.is_empty() || element.one_of.contains(&text) {
         return Ok(Value::Text(text));
@@ -104,7 +104,7 @@ fn allowed(element: &Element, text: String) -> Result<Value, Fault> {
     if element.one_of.len() > NAMED {
         allowed.push("…".to_owned());
     }
-    Err(Fault {
+    Err(ScalarError {
         code: "NOT_ONE_OF",
         message: format!(
             "the text {:?} is none of {}",
@@ -115,7 +115,7 @@ fn allowed(element: &Element, text: String) -> Result<Value, Fault> {
 }
 
 /// A whole number of any size, `Int` or `Digits`.
-fn int(value: Value) -> Result<Value, Fault> {
+fn int(value: Value) -> Result<Value, ScalarError> {
     const WANTED: &str = "a whole number";
     let whole = |text: &str| {
         let (sign, digits) = match text.strip_prefix('-') {
@@ -146,7 +146,7 @@ fn int(value: Value) -> Result<Value, Fault> {
     }
 }
 
-fn in_range(element: &Element, value: Value) -> Result<Value, Fault> {
+fn in_range(element: &Element, value: Value) -> Result<Value, ScalarError> {
     if element.minimum.is_none() && element.maximum.is_none() {
         return Ok(value);
     }
@@ -180,7 +180,7 @@ fn in_range(element: &Element, value: Value) -> Result<Value, Fault> {
 }
 
 /// The nearest double. Infinities and NaN are no numbers here.
-fn float(value: &Value) -> Result<Value, Fault> {
+fn float(value: &Value) -> Result<Value, ScalarError> {
     let parsed = match value {
         Value::Float(x) => Some(*x),
         #[expect(clippy::cast_precision_loss, reason = "a double is what was declared")]
@@ -200,7 +200,7 @@ fn float(value: &Value) -> Result<Value, Fault> {
 }
 
 /// The digits, as text: `1.10` stays `1.10`.
-fn decimal(value: &Value) -> Result<Value, Fault> {
+fn decimal(value: &Value) -> Result<Value, ScalarError> {
     let digits = match value {
         Value::Int(n) => n.to_string(),
         // The shortest text of the double: 1.1 stays 1.1.
@@ -232,7 +232,7 @@ fn is_decimal(text: &str) -> bool {
     digits(whole) && fraction.is_none_or(digits) && exponent.is_none_or(digits)
 }
 
-fn bool(value: &Value) -> Result<Value, Fault> {
+fn bool(value: &Value) -> Result<Value, ScalarError> {
     let flag = match value {
         Value::Bool(flag) => Some(*flag),
         Value::Int(1) => Some(true),
@@ -248,7 +248,7 @@ fn bool(value: &Value) -> Result<Value, Fault> {
         .ok_or_else(|| is_not(value, "true or false"))
 }
 
-fn date(value: &Value) -> Result<Value, Fault> {
+fn date(value: &Value) -> Result<Value, ScalarError> {
     const FORM: &str = "a date such as 2026-01-31";
     let Value::Text(text) = value else {
         return Err(is_not(value, FORM));
@@ -266,7 +266,7 @@ fn date(value: &Value) -> Result<Value, Fault> {
 }
 
 /// An instant, written in UTC.
-fn instant(value: &Value) -> Result<Value, Fault> {
+fn instant(value: &Value) -> Result<Value, ScalarError> {
     const FORM: &str = "an instant such as 2026-01-31T12:00:00Z (RFC 3339, with `Z` or an offset)";
     let Value::Text(text) = value else {
         return Err(is_not(value, FORM));
@@ -307,7 +307,7 @@ fn is_rfc3339(text: &str) -> bool {
     matches!(zone, "Z" | "+00:00" | "-00:00") && text.get(17..19) != Some("60")
 }
 
-fn uuid(value: &Value) -> Result<Value, Fault> {
+fn uuid(value: &Value) -> Result<Value, ScalarError> {
     const FORM: &str = "a UUID";
     let Value::Text(text) = value else {
         return Err(is_not(value, FORM));
@@ -321,7 +321,7 @@ fn uuid(value: &Value) -> Result<Value, Fault> {
     Ok(Value::Text(uuid.hyphenated().to_string()))
 }
 
-fn bytes(value: Value) -> Result<Value, Fault> {
+fn bytes(value: Value) -> Result<Value, ScalarError> {
     const FORM: &str = "base64 (RFC 4648)";
     const PADDED_OR_NOT: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

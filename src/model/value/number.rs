@@ -1,8 +1,6 @@
 //! Numbers: which Rust type holds which text exactly.
 
-use std::fmt;
-
-use super::Value;
+use super::{Digits, Value};
 
 /// The largest whole number that every double up to it holds exactly: 2^53 − 1.
 pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
@@ -10,24 +8,6 @@ pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 /// Whether a double holds this number and no other one.
 pub(super) fn is_safe(n: i64) -> bool {
     (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(&n)
-}
-
-/// The text of a number that neither `i64` nor `f64` holds exactly, in JSON's grammar (RFC 8259, section 6).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Digits(pub(super) String);
-
-impl Digits {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Digits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 impl Value {

@@ -56,14 +56,17 @@ async fn answer(
         tracing::info_span!("invocation", cid = %facts.cid, service.name = facts.service.as_str());
     let states = Arc::clone(&shared.states);
     let context = Context::new(facts, cancel, Arc::clone(&platform) as _, states);
-    let (future, _) = run(definition, &shared.hooks, context, input);
+    let (future, _) = run(definition, &shared.hooks, None, context, input);
     let handled = CatchUnwind(future).inspect_err(|error| {
         tracing::debug!(reason = error.reason(), trace = error.trace(), "{error}");
     });
     let reply = tracing::Instrument::instrument(handled, span).await?;
     Ok(match platform.answers_later() {
         Some(_) => Answered::Later,
-        None => Answered::Now(definition.unwrap(reply)?, platform.follow_ups()),
+        None => Answered::Now(
+            definition.strip_response_elem(reply)?,
+            platform.follow_ups(),
+        ),
     })
 }
 

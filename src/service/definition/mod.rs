@@ -1,0 +1,192 @@
+//! A service as it is registered: its name, its handler, its declaration, its options, its hooks.
+
+mod call;
+mod options;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::call::Admitted;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::ServiceName;
+use crate::model::payload::{Payload, Reply};
+use crate::model::service_options::ServiceOptions;
+use crate::model::sio::Sio;
+use crate::service::context::Context;
+use crate::service::handler::Handler;
+use crate::service::hooks::ErasedHooks;
+use crate::service::platform::BoxFuture;
+use crate::service::states::{Requirements, States};
+
+/// The future of one call of a handler.
+pub type HandlerFuture = BoxFuture<'static, Result<Reply>>;
+
+type ErasedHandler = Arc<dyn Fn(Context, Payload) -> HandlerFuture + Send + Sync>;
+
+/// A service: a handler with everything around it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cidery::Definition;
+///
+/// async fn ping() -> &'static str { "pong" }
+///
+/// let service = Definition::new("ops.ping", ping)?
+///     .description("Answers.")
+///     .timeout(Duration::from_secs(1));
+/// # Ok::<(), cidery::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Definition {
+    name: ServiceName,
+    /// `None`: it runs at workers.
+    handler: Option<ErasedHandler>,
+    requirements: Requirements,
+    reads_input: bool,
+    options: ServiceOptions,
+    sio: Arc<Sio>,
+    hooks: Vec<Arc<dyn ErasedHooks>>,
+    demo: bool,
+}
+
+impl Definition {
+    /// Defines a service.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` where the name is none.
+    pub fn new<Args>(name: &str, handler: impl Handler<Args>) -> Result<Self> {
+        let requirements = handler.requires();
+        let reads_input = handler.reads_input();
+        let sio = Arc::new(handler.declares());
+        Ok(Self {
+            name: ServiceName::parse(name)?,
+            handler: Some(Arc::new(move |context, input| {
+                Box::pin(handler.call(context, input))
+            })),
+            requirements,
+            reads_input,
+            options: ServiceOptions::default(),
+            sio,
+            hooks: Vec::new(),
+            demo: false,
+        })
+    }
+
+    /// A service whose handlers run at workers: each dispatch needs a [`WorkerPermit`](crate::service::WorkerPermit).
+    #[must_use]
+    pub fn served_by_workers(name: ServiceName, sio: Sio, options: ServiceOptions) -> Self {
+        Self {
+            name,
+            handler: None,
+            requirements: Requirements::default(),
+            reads_input: false,
+            options,
+            sio: Arc::new(sio),
+            hooks: Vec::new(),
+            demo: false,
+        }
+    }
+
+    /// Whether its handlers run at workers.
+    pub(crate) fn is_served_by_workers(&self) -> bool {
+        self.handler.is_none()
+    }
+
+    /// Whether it is there to play with.
+    pub(crate) fn is_demo(&self) -> bool {
+        self.demo
+    }
+
+    /// The same service under another name.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` where the name is none.
+    pub fn named(&self, name: &str) -> Result<Self> {
+        Ok(Self {
+            name: ServiceName::parse(name)?,
+            ..self.clone()
+        })
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &ServiceName {
+        &self.name
+    }
+
+    /// The declaration.
+    #[must_use]
+    pub fn declaration(&self) -> &Arc<Sio> {
+        &self.sio
+    }
+
+    /// Checks the declaration.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with everything that is wrong with it.
+    pub fn prepared(mut self) -> Result<Self> {
+        let sio = Arc::unwrap_or_clone(self.sio).prepared();
+        let name = &self.name;
+        self.sio = Arc::new(sio.map_err(|error| {
+            let message = format!("the declaration of `{name}` is wrong: {}", error.message());
+            error.with_message(message)
+        })?);
+        Ok(self)
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn service_options(&self) -> &ServiceOptions {
+        &self.options
+    }
+
+    /// The states that the handler asks for.
+    #[must_use]
+    pub fn requirements(&self) -> &Requirements {
+        &self.requirements
+    }
+
+    /// Checks that whoever runs the handler, a node or a worker, has the states that it asks for.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `STATE_MISSING`.
+    pub(crate) fn check_states(&self, states: &States, of: &str) -> Result<()> {
+        match self.requirements.missing(states).next() {
+            None => Ok(()),
+            Some(missing) => {
+                let message = format!(
+                    "service `{}` asks for `State<{missing}>`, which the {of} does not have: add it with `.state(..)`",
+                    self.name
+                );
+                Err(Error::failed_precondition(reason::STATE_MISSING, message))
+            }
+        }
+    }
+
+    /// Whether the handler decodes its input before it runs, and so checks it. Hooks see it before.
+    #[must_use]
+    pub fn reads_input(&self) -> bool {
+        self.reads_input && self.hooks.is_empty()
+    }
+
+    /// The hooks, outermost first.
+    #[must_use]
+    pub fn own_hooks(&self) -> &[Arc<dyn ErasedHooks>] {
+        &self.hooks
+    }
+}
+
+impl fmt::Debug for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Definition")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .field("sio", &self.sio)
+            .finish_non_exhaustive()
+    }
+}
