@@ -147,19 +147,8 @@ pub fn read_output(sio: &Sio, output: Payload) -> Result<Payload> {
     if sio.output.is_none() || matches!(output, Payload::Document(..)) {
         return Ok(output);
     }
-    let mut value = payload::decode(output)?;
-    if let Some(key) = &sio.response_elem {
-        value = unwrapped(value, key);
-    }
+    let value = sio.strip_response_elem(payload::decode(output)?);
     check_output(sio, Payload::Value(value))
-}
-
-fn unwrapped(mut value: Value, key: &str) -> Value {
-    let inner = match &mut value {
-        Value::Dict(dict) => dict.remove(key),
-        _ => None,
-    };
-    inner.unwrap_or(value)
 }
 
 /// Writes a checked and wrapped output as a document, where that is asked for: CSV in the declared order of columns,
@@ -172,10 +161,7 @@ pub fn write_output(sio: &Sio, output: Payload, format: Format) -> Result<Payloa
     if format != Format::Csv || matches!(output, Payload::Document(_, Format::Csv)) {
         return payload::encode(output, format);
     }
-    let mut value = payload::decode(output)?;
-    if let Some(key) = &sio.response_elem {
-        value = unwrapped(value, key);
-    }
+    let value = sio.strip_response_elem(payload::decode(output)?);
     let text = csv::write(&value, sio.output.as_ref(), sio.csv)?;
     Ok(Payload::Document(text.into(), Format::Csv))
 }

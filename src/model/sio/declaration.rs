@@ -1,6 +1,7 @@
 //! The declaration of a service's input and output, and its builder.
 
 use super::{CsvOptions, Element, EmptyStrings, UnknownKeys};
+use crate::model::value::Value;
 
 /// What a service declares of its input and output.
 ///
@@ -154,6 +155,18 @@ impl Sio {
     #[must_use]
     pub fn is_declared(&self) -> bool {
         self.input.is_some() || self.output.is_some()
+    }
+
+    /// Strips `response_elem` from a response: the value of that key, or the response itself where the key is missing.
+    ///
+    /// Keys that a hook added beside it are dropped: the declared output is what the key holds.
+    #[must_use]
+    pub fn strip_response_elem(&self, mut response: Value) -> Value {
+        let output = match (&self.response_elem, &mut response) {
+            (Some(key), Value::Dict(dict)) => dict.remove(key),
+            _ => None,
+        };
+        output.unwrap_or(response)
     }
 
     fn inferred(&self, mut element: Element) -> Element {

@@ -7,7 +7,6 @@ use crate::codec::{payload, sio as io};
 use crate::model::error::{Error, Result, reason};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::{Ignored, Sio};
-use crate::model::value::Value;
 use crate::service::context::Context;
 use crate::service::hooks::ErasedHooks;
 use crate::service::output::output_invalid;
@@ -44,18 +43,12 @@ impl Definition {
     ///
     /// `INTERNAL` / `OUTPUT_INVALID` where hooks put something there that cannot be read.
     pub(crate) fn strip_response_elem(&self, reply: Reply) -> Result<Reply> {
-        let Some(key) = &self.sio.response_elem else {
+        if self.sio.response_elem.is_none() {
             return Ok(reply);
-        };
-        let Reply { payload, metadata } = reply;
-        let mut output = payload::decode(payload).map_err(output_invalid)?;
-        if let Value::Dict(dict) = &mut output
-            && dict.len() == 1
-            && let Some(inner) = dict.remove(key)
-        {
-            output = inner;
         }
-        let payload = Payload::Value(output);
+        let Reply { payload, metadata } = reply;
+        let response = payload::decode(payload).map_err(output_invalid)?;
+        let payload = Payload::Value(self.sio.strip_response_elem(response));
         Ok(Reply { payload, metadata })
     }
 
@@ -153,4 +146,37 @@ fn check_output(sio: &Sio, reply: Reply) -> Result<Reply> {
         _ => output_invalid(error),
     })?;
     Ok(Reply { payload, metadata })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dict;
+    use crate::model::sio::Int;
+    use crate::model::value::Value;
+
+    /// Hooks of a worker see the wrapped response; its node wraps again what the worker sends.
+    #[test]
+    fn workers_and_documents_strip_the_response_elem_by_one_rule() {
+        let sio = Sio::new().output(Int("n")).response_elem("out");
+        let definition = Definition::new("s", async || dict! {}).unwrap().sio(sio);
+        let output = Value::from(dict! { "n": 1 });
+        let beside = dict! { "out": output.clone(), "added by a hook": true };
+        for (response, stripped) in [
+            (dict! { "out": output.clone() }, output.clone()),
+            (beside, output.clone()),
+            (dict! { "n": 1 }, output.clone()),
+        ] {
+            let payload = Payload::from(response.clone());
+            let reply = definition.strip_response_elem(payload.clone().into());
+            let at_worker = payload::decode(reply.unwrap().payload).unwrap();
+            assert_eq!(at_worker, stripped, "{response:?}");
+            let read = io::read_output(definition.declaration(), payload.clone()).unwrap();
+            let at_node = payload::decode(read).unwrap();
+            assert_eq!(at_node, dict! { "out": stripped }.into(), "{response:?}");
+            let csv = definition.write(payload, Format::Csv).unwrap();
+            let rows = payload::decode(csv).unwrap();
+            assert_eq!(rows[0]["n"], Value::from("1"), "{response:?}");
+        }
+    }
 }
