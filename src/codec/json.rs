@@ -9,7 +9,7 @@ use json_event_parser::{JsonEvent, LowLevelJsonParser, LowLevelJsonParserResult}
 
 use crate::codec::limits::{MAX_DEPTH, MAX_KEYS};
 use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::id::shortened;
+use crate::model::id::truncated;
 use crate::model::value::{Dict, Value};
 
 /// Reads one JSON text.
@@ -147,7 +147,7 @@ fn push(open: &mut Vec<Open>, container: Open, events: &Events<'_>) -> Result<Op
 fn set_key(open: &mut [Open], key: String, events: &Events<'_>) -> Result<()> {
     if let Some(Open::Dict(dict, current)) = open.last_mut() {
         if dict.contains_key(&key) {
-            let message = format!("has the key `{}` twice", shortened(&key));
+            let message = format!("has the key `{}` twice", truncated(&key));
             return Err(events.refused("DUPLICATE_KEY", &message));
         }
         *current = Some(key);

@@ -73,7 +73,7 @@ pub fn details(error: &Error) -> Vec<Any> {
         info.metadata
             .insert(OMITTED.to_owned(), omitted.to_string());
     }
-    if let Some(retryable) = error.retryable_mark() {
+    if let Some(retryable) = error.retryable_override() {
         info.metadata
             .insert("retryable".to_owned(), retryable.to_string());
     }
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(again.message(), "too many: ä");
         assert_eq!(again.field_violations(), error.field_violations());
         assert_eq!(again.retry_after(), error.retry_after());
-        assert_eq!(again.retryable_mark(), Some(false));
+        assert_eq!(again.retryable_override(), Some(false));
         assert_eq!(again.fact("limit"), Some("7"));
         assert_eq!(again.cid(), Some(cid));
         assert_eq!(again.details(), error.details());

@@ -52,7 +52,7 @@ impl Members {
     fn of_first(brought: &[Option<Cid>], group: Cid) -> Vec<Cid> {
         let brought = brought.iter().zip(0..);
         brought
-            .map(|(cid, position)| cid.unwrap_or_else(|| Cid::of_member(group, position)))
+            .map(|(cid, position)| cid.unwrap_or_else(|| Cid::derive_member(group, position)))
             .collect()
     }
 
@@ -230,7 +230,7 @@ impl Invoker {
         members.brought.push(call.cid);
         let cid = call
             .cid
-            .unwrap_or_else(|| Cid::of_member(place.group, place.position));
+            .unwrap_or_else(|| Cid::derive_member(place.group, place.position));
         let (mut invocation, ignored) = self.prepare(cid, call, parent, &route)?;
         ignored
             .names()

@@ -10,7 +10,7 @@ use crate::engine::lasting::node_lost;
 use crate::engine::routes::Route;
 use crate::model::error::{Error, Result, reason};
 use crate::model::invocation::{
-    AsyncCompletion, EventKind, HELD, Invocation, State, Transition, is_retried,
+    AsyncCompletion, EventKind, HELD, Invocation, State, Transition, should_retry,
 };
 use crate::model::payload::Reply;
 use crate::model::token::TokenHash;
@@ -167,9 +167,9 @@ fn failed(
         .retry_policy
         .as_ref()
         .unwrap_or(&route.options.retry_policy);
-    let again = is_retried(&error) && !terms.at_most_once;
+    let again = should_retry(&error) && !terms.at_most_once;
     let wait = again
-        .then(|| policy.wait(attempts, fastrand::f64(), error.retry_after()))
+        .then(|| policy.backoff(attempts, fastrand::f64(), error.retry_after()))
         .flatten();
     let change = Transition::Failure {
         retried: wait.is_some(),

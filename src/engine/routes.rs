@@ -16,7 +16,7 @@ use crate::engine::limits::Limits;
 use crate::engine::pool::{Location, WorkerPool, WorkerService};
 use crate::engine::{Engine, Invoker};
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::{ServiceName, shortened};
+use crate::model::id::{ServiceName, truncated};
 use crate::model::invocation::{Request, RetryPolicy};
 use crate::model::service_options::ServiceOptions;
 use crate::service::{Definition, Registry};
@@ -275,7 +275,7 @@ fn unknown(name: &str, table: &Table) -> Error {
     let best = near.first().map_or(0.0, |(likeness, _)| *likeness);
     near.retain(|(likeness, _)| *likeness >= best - MARGIN);
     let nearest: Vec<&str> = near.into_iter().take(3).map(|(_, known)| known).collect();
-    let mut message = format!("there is no service named `{}`", shortened(name));
+    let mut message = format!("there is no service named `{}`", truncated(name));
     if nearest.is_empty() {
         message.push_str("; `cidery services` lists those there are");
     } else {

@@ -5,24 +5,24 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-/// A Correlation ID: names one invocation.
+/// A Correlation ID: the identifier of one invocation.
 ///
-/// A UUID (RFC 9562) in canonical lower case, version 7 when the node makes it.
+/// A UUID (RFC 9562) in canonical lower case, version 7 when the node generates it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cid(Uuid);
 
 impl Cid {
-    /// Makes a new one, from the time and random bits.
+    /// Generates a new CID from the time and random bits.
     #[must_use]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// The CID of a member of a group that nobody brought one for: always the same, so that a group which is said again
-    /// is answered with the same members, whatever has become of them. It has the time of the group's, and is of the
-    /// group's version; of version 8 (RFC 9562, section 5.8) where that is not 7.
+    /// Derives the CID of a group member for which the caller chose none. It is deterministic, so that a retried batch
+    /// is answered with the same members, even after they were removed. It has the timestamp and the version of the
+    /// group's CID, or version 8 (RFC 9562, section 5.8) where the latter is not 7.
     #[must_use]
-    pub fn of_member(group: Self, position: u32) -> Self {
+    pub fn derive_member(group: Self, position: u32) -> Self {
         let digest = Sha256::new()
             .chain_update(group.as_bytes())
             .chain_update(position.to_be_bytes())
@@ -84,21 +84,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cids_made_later_sort_later() {
+    fn newer_cids_sort_after_older_ones() {
         let cids: Vec<Cid> = (0..1_000).map(|_| Cid::new()).collect();
         assert!(cids.is_sorted());
     }
 
     #[test]
-    fn members_of_groups_have_cids_of_their_own() {
+    fn member_cids_are_derived_and_unique() {
         let group = Cid::new();
-        let of = |position| Cid::of_member(group, position);
+        let of = |position| Cid::derive_member(group, position);
         assert_eq!(of(1), of(1));
-        assert!(of(0) != of(1) && Cid::of_member(Cid::new(), 1) != of(1));
+        assert!(of(0) != of(1) && Cid::derive_member(Cid::new(), 1) != of(1));
         assert_eq!(Cid::from_canonical(&of(1).to_string()), Some(of(1)));
         assert_eq!(of(1).to_string().get(14..15), Some("7"));
         let random = Cid::from_canonical("9a3b2c1d-4e5f-4a6b-8c7d-0123456789ab").unwrap();
-        let derived = Cid::of_member(random, 1).to_string();
+        let derived = Cid::derive_member(random, 1).to_string();
         assert_eq!(derived.get(14..15), Some("8"));
     }
 }

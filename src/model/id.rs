@@ -21,7 +21,7 @@ impl Cid {
                 reason::CID_INVALID,
                 format!(
                     "`{}` is not a CID: a UUID in lower case with hyphens",
-                    shortened(text)
+                    truncated(text)
                 ),
             )
         })
@@ -48,7 +48,7 @@ impl ServiceName {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `REQUEST_INVALID` where it is none.
+    /// `INVALID_ARGUMENT` / `REQUEST_INVALID` where the name is invalid.
     pub fn parse(text: &str) -> Result<Self> {
         let segment = |s: &str| {
             !s.is_empty()
@@ -63,30 +63,30 @@ impl ServiceName {
             format!(
                 "`{}` is not a service name: dot-separated segments of letters, digits, `_` and `-`, \
                  at most {} bytes",
-                shortened(text),
+                truncated(text),
                 Self::MAX_BYTES,
             ),
         ))
     }
 
-    /// The name of no service: what a group has. Nobody can ask for it.
+    /// The empty name, which groups have. No request can contain it.
     #[must_use]
     pub fn none() -> Self {
         Self("".into())
     }
 
-    /// Whether it is that of no service.
+    /// Whether it is the empty name.
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// A name that was stored: that of a service, or of none.
+    /// Parses a stored name, which may be empty.
     ///
     /// # Errors
     ///
     /// As for [`parse`](Self::parse).
-    pub fn of_record(text: &str) -> Result<Self> {
+    pub fn from_record(text: &str) -> Result<Self> {
         match text.is_empty() {
             true => Ok(Self::none()),
             false => Self::parse(text),
@@ -100,7 +100,7 @@ impl ServiceName {
     }
 }
 
-/// Names as text, for what carries text.
+/// The names as strings.
 #[must_use]
 pub fn texts(names: &[ServiceName]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
@@ -132,9 +132,9 @@ impl FromStr for ServiceName {
     }
 }
 
-/// What a caller sent, cut to a length that fits into an error message.
+/// Text of a caller, truncated to a length that fits into an error message.
 #[must_use]
-pub fn shortened(text: &str) -> String {
+pub fn truncated(text: &str) -> String {
     const MAX_CHARS: usize = 80;
     match text.char_indices().nth(MAX_CHARS) {
         None => text.to_owned(),
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cid_has_one_spelling() {
+    fn only_the_canonical_form_of_a_cid_parses() {
         let cid = Cid::new();
         assert_eq!(Cid::parse(&cid.to_string()).unwrap(), cid);
         for bad in [
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_segments_between_dots() {
+    fn service_names_are_dot_separated_segments() {
         for good in ["a", "customer.get", "invoking.my-service2", "A_b.c-D.9"] {
             assert_eq!(ServiceName::parse(good).unwrap().as_str(), good);
         }
@@ -178,8 +178,8 @@ mod tests {
     }
 
     #[test]
-    fn long_text_is_cut_between_characters() {
-        assert_eq!(shortened("ä"), "ä");
-        assert_eq!(shortened(&"ä".repeat(200)).chars().count(), 81);
+    fn long_text_is_truncated_between_characters() {
+        assert_eq!(truncated("ä"), "ä");
+        assert_eq!(truncated(&"ä".repeat(200)).chars().count(), 81);
     }
 }

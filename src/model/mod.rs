@@ -1,4 +1,4 @@
-//! What things are: values, names, errors, declarations, states. Pure: no I/O, no clock, no async.
+//! The domain model: values, identifiers, errors, declarations, invocations. Pure: no I/O, no clock, no async.
 
 pub mod batch;
 pub mod call;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::call::Call;
 use crate::model::error::{Error, Result};
-use crate::model::invocation::{RetryPolicy, is_retried};
+use crate::model::invocation::{RetryPolicy, should_retry};
 use crate::model::payload::Payload;
 use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
@@ -86,10 +86,10 @@ impl<'a> RetryingCall<'a> {
 
 /// How long to wait before the next call, if there is one: not where it would come too late.
 fn pause(context: &Context, policy: &RetryPolicy, error: &Error, calls: u32) -> Option<Duration> {
-    if !is_retried(error) || context.is_cancelled() {
+    if !should_retry(error) || context.is_cancelled() {
         return None;
     }
-    let pause = policy.wait(calls, fastrand::f64(), error.retry_after())?;
+    let pause = policy.backoff(calls, fastrand::f64(), error.retry_after())?;
     let is_in_time = context.time_left().is_none_or(|left| pause < left);
     is_in_time.then_some(pause)
 }

@@ -14,7 +14,7 @@ pub fn failure_to_proto(error: &Error) -> v1::Failure {
         code: i32::from(error.kind().grpc_code()),
         reason: error.reason().to_owned(),
         message: error.message().to_owned(),
-        retryable: error.retryable_mark(),
+        retryable: error.retryable_override(),
         retry_delay: error.retry_after().map(duration_to_proto),
         details: status::details(error),
     }
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(again.kind(), error.kind());
         assert_eq!(again.reason(), error.reason());
         assert_eq!(again.message(), error.message());
-        assert_eq!(again.retryable_mark(), Some(true));
+        assert_eq!(again.retryable_override(), Some(true));
         assert_eq!(again.retry_after(), error.retry_after());
         assert_eq!(again.field_violations(), error.field_violations());
     }

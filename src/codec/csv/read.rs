@@ -10,7 +10,7 @@ use super::row_lines::lines_of_rows;
 use crate::codec::json;
 use crate::codec::limits::MAX_KEYS;
 use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::id::shortened;
+use crate::model::id::truncated;
 use crate::model::sio::{Checked, CsvOptions, Element, Elements, Sio, Type};
 use crate::model::value::{Dict, Value};
 
@@ -107,7 +107,7 @@ fn cell_value(
             json::read(cell.as_bytes()).map(Some).map_err(|_| {
                 let message = match hides {
                     true => "the cell is not JSON".to_owned(),
-                    false => format!("the cell {:?} is not JSON", shortened(cell)),
+                    false => format!("the cell {:?} is not JSON", truncated(cell)),
                 };
                 Violation::new("", "MALFORMED", message)
             })
@@ -203,7 +203,7 @@ fn header(row: &Row<'_>) -> Result<Vec<String>> {
         let is_space = |c: char| c.is_ascii_whitespace() || c == BYTE_ORDER_MARK;
         let name = row.text(cell)?.trim_matches(is_space).to_owned();
         if !seen.insert(name.clone()) {
-            let message = format!("has two columns named `{}`", shortened(&name));
+            let message = format!("has two columns named `{}`", truncated(&name));
             return Err(malformed(row.line, None, "DUPLICATE_KEY", &message));
         }
         names.push(name);

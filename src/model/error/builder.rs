@@ -1,4 +1,4 @@
-//! What can be added to an error: the `with_*` methods.
+//! The builder methods of an error (`with_*`): reason, message, violations, retry hints, details, source.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ impl Error {
         self
     }
 
-    /// Says its violations otherwise; the message follows them.
+    /// Replaces each violation and builds the message from them again.
     #[must_use]
     pub fn map_violations(mut self, map: impl FnMut(Violation) -> Violation) -> Self {
         self.0.violations = self.0.violations.into_iter().map(map).collect();
@@ -24,42 +24,44 @@ impl Error {
         self
     }
 
-    /// Replaces the reason: a layer that knows better what went wrong says so.
+    /// Replaces the reason, in a layer that knows the failure better.
     #[must_use]
     pub fn with_reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         self.0.reason = reason.into();
         self
     }
 
-    /// Replaces the message: a layer that knows where it happened says so.
+    /// Replaces the message, in a layer that knows the context.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.0.message = message.into();
         self
     }
 
-    /// Says whether a repeat may help, whatever the kind says.
+    /// Overrides whether a retry may help, which the kind decides otherwise.
     #[must_use]
     pub fn with_retryable(mut self, retryable: impl Into<Option<bool>>) -> Self {
         self.0.retryable = retryable.into();
         self
     }
 
-    /// Says when a repeat may help, at the earliest. Implies that it may.
+    /// Sets the earliest delay after which a retry may help. Implies that it may.
     #[must_use]
     pub fn with_retry_after(mut self, delay: Duration) -> Self {
         self.0.retry_delay = Some(delay);
         self
     }
 
-    /// Names the invocation that failed. The outermost one is said last: a handler may hand on another's failure.
+    /// Sets the CID of the invocation that failed. The outermost invocation wins, since a handler may return the
+    /// failure of a nested call.
     #[must_use]
     pub fn with_cid(mut self, cid: Cid) -> Self {
         self.0.cid = Some(cid);
         self
     }
 
-    /// Adds a key and its value to the `google.rpc.ErrorInfo` metadata, for programs: for example the name of a limit and its value.
+    /// Adds an entry to the `google.rpc.ErrorInfo` metadata, for programs: for example the name of a limit and its
+    /// value.
     #[must_use]
     pub fn with_info(
         mut self,
@@ -70,14 +72,14 @@ impl Error {
         self
     }
 
-    /// Adds a protobuf message that is handed on as it is.
+    /// Adds a protobuf message, which is forwarded unchanged.
     #[must_use]
     pub fn with_detail(mut self, detail: Detail) -> Self {
         self.0.details.push(detail);
         self
     }
 
-    /// Keeps the cause for the log. It is never sent.
+    /// Sets the cause, which is logged and never sent.
     #[must_use]
     pub fn with_source(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-/// A detail of a handler's own: a protobuf message of any type, handed on as it is.
+/// An error detail that a handler attaches: a protobuf message of any type, forwarded unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detail {
     /// The type, such as `type.googleapis.com/google.rpc.Help`.

@@ -19,6 +19,6 @@ pub use self::group::{Group, Grouping, Member};
 pub use self::progress::{Progress, ProgressRecord};
 pub use self::record::Invocation;
 pub use self::request::Request;
-pub use self::retry::{RetryPolicy, is_retried};
+pub use self::retry::{RetryPolicy, should_retry};
 pub use self::state::{State, Transition};
 pub use self::terms::{HELD, InReplyTo, Terms};

@@ -1,10 +1,10 @@
-//! Progress of a running attempt: a sign of life, and a checkpoint for the next attempt.
+//! Progress reports of a running attempt: a heartbeat, and a checkpoint for the next attempt.
 
 use jiff::Timestamp;
 
 use crate::model::value::Value;
 
-/// A sign of life of a running handler, and what the next attempt may start from.
+/// A progress report: the heartbeat of a running handler, and a checkpoint for the next attempt.
 ///
 /// ```
 /// use cidery::Progress;
@@ -16,27 +16,27 @@ use crate::model::value::Value;
 pub struct Progress {
     /// From 0 to 1.
     pub fraction: Option<f64>,
-    /// For people.
+    /// A message for people.
     pub message: String,
-    /// For programs: whatever the handler reports.
+    /// A value for programs.
     pub value: Option<Value>,
 }
 
-/// Progress, with who showed it and when.
+/// A progress report with its attempt and time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProgressRecord {
-    /// What was shown.
+    /// The report.
     pub progress: Progress,
-    /// The attempt that showed it.
+    /// The attempt that sent it.
     pub attempt: u32,
-    /// How many times that attempt had shown some, this one included.
+    /// The number of reports of that attempt so far, this one included.
     pub number: u64,
-    /// When.
+    /// When it was sent.
     pub time: Timestamp,
 }
 
 impl Progress {
-    /// So far, from 0 to 1. What is outside, or no number, is brought inside.
+    /// Progress as a fraction from 0 to 1. Other values are clamped, and NaN counts as 0.
     #[must_use]
     pub fn at(fraction: f64) -> Self {
         let fraction = if fraction.is_nan() {
@@ -50,19 +50,19 @@ impl Progress {
         }
     }
 
-    /// A note, for people.
+    /// Progress as a message for people.
     pub fn note(message: impl Into<String>) -> Self {
         Self::default().message(message)
     }
 
-    /// Adds a note, for people.
+    /// Adds a message for people.
     #[must_use]
     pub fn message(mut self, message: impl Into<String>) -> Self {
         self.message = message.into();
         self
     }
 
-    /// Adds a value, for programs: the next attempt can read it.
+    /// Adds a value for programs, which the next attempt can read.
     #[must_use]
     pub fn value(mut self, value: impl Into<Value>) -> Self {
         self.value = Some(value.into());

@@ -11,11 +11,11 @@ use crate::model::error::Error;
 /// One stored invocation.
 #[derive(Clone, Debug)]
 pub struct Invocation {
-    /// What was asked for.
+    /// The request.
     pub request: Arc<Request>,
-    /// Where it stands.
+    /// The state.
     pub state: State,
-    /// How many attempts were started.
+    /// The number of attempts that were started.
     pub attempts: u32,
     /// When it is due, while pending.
     pub due: Timestamp,
@@ -31,23 +31,23 @@ pub struct Invocation {
     pub last_failure: Option<Error>,
     /// All events so far, in order; the last one of an ended invocation holds its outcome.
     pub events: Vec<Arc<Event>>,
-    /// How often the node ended in the middle of an attempt, since the last record.
+    /// How often the node crashed during an attempt since the last committed attempt.
     pub crash_count: u32,
-    /// Whether the node ended uncleanly since the last record: it may have been the reason, so that the next attempt
-    /// has to be recorded before it runs.
+    /// Whether the node crashed since the record was last written. The invocation may have caused the crash, so its
+    /// next attempt is recorded before it runs.
     pub recovered: bool,
-    /// Whether somebody wanted it cancelled while its handler ran.
+    /// Whether its cancellation was requested while its handler ran.
     pub cancel_requested: bool,
-    /// Whether another one with its concurrency key comes first, while it is pending.
+    /// Whether an earlier invocation with its concurrency key blocks it, while it is pending.
     pub key_busy: bool,
-    /// Its last attempt answered "later".
+    /// The asynchronous completion of its last attempt, if the handler returned `Later`.
     pub completion: Option<AsyncCompletion>,
-    /// Of a group: how many of its members have not ended.
+    /// For a group: the number of members that have not ended.
     pub open_members: u32,
 }
 
 impl Invocation {
-    /// A new one, with its `Accepted` event.
+    /// A new invocation with its `Accepted` event.
     #[must_use]
     pub fn accepted(request: Request, sequence: u64) -> Self {
         let accepted = Event::accepted(&request, sequence);
@@ -71,15 +71,16 @@ impl Invocation {
         }
     }
 
-    /// Whether its handler answered "later" and the outcome has not come yet. A store has it as pending, and due when
-    /// the attempt's time is over.
+    /// Whether it waits for an asynchronous completion. In the store it is pending, and due when the attempt's timeout
+    /// passes.
     #[must_use]
     pub fn waits_for_completion(&self) -> bool {
         !self.state.is_terminal() && self.completion.is_some_and(|completion| completion.pending)
     }
 
-    /// When its time is over, if ever, while it is pending: as its terms say, or when the outcome that it waits for was
-    /// due; at once where somebody wants it cancelled, but for a group, which ends with its members.
+    /// When it expires while it is pending, if ever: at the expiration or the deadline of its terms, or at the timeout
+    /// of its asynchronous completion. It expires immediately where its cancellation was requested, except for a group,
+    /// which ends with its members.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         let terms = self.request.terms.expires_at(self.state);
@@ -95,7 +96,7 @@ impl Invocation {
         !self.state.is_terminal() && self.request.group().is_some()
     }
 
-    /// Where it stands for those who look at it: what waits for its completion runs, and so does a group.
+    /// The state as callers see it: an invocation that waits for its completion counts as running, and so does a group.
     #[must_use]
     pub fn shown_state(&self) -> State {
         match self.waits_for_completion() || self.waits_for_members() {
@@ -106,23 +107,23 @@ impl Invocation {
         }
     }
 
-    /// When somebody has to look at it, while it is pending.
+    /// When the scheduler has to process it, while it is pending.
     #[must_use]
     pub fn next_wakeup(&self) -> Timestamp {
         match self.open_members {
             0 => self.request.terms.next_wakeup(self.state, self.due),
-            // A group: when the last of them has ended.
+            // A group wakes when its last member has ended.
             _ => Timestamp::MAX,
         }
     }
 
-    /// What it came to, once it ended.
+    /// The outcome, once it has ended.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         self.events.last()?.kind.outcome()
     }
 
-    /// Why it failed, if it did when it was last attempted.
+    /// The error of its last attempt, if that failed.
     #[must_use]
     pub fn failure(&self) -> Option<&Error> {
         failure_of(&self.events, self.last_failure.as_ref())

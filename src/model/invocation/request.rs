@@ -9,35 +9,35 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 
-/// What a caller asked for when an invocation was accepted. Never changes.
+/// The request of an accepted invocation. It never changes.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Names the invocation.
+    /// The CID of the invocation.
     pub cid: Cid,
     /// The service; [`ServiceName::none`] for a group.
     pub service: ServiceName,
-    /// What it gets; for a group, what tells it from another one.
+    /// The input; for a group, what distinguishes its batch from another one.
     pub input: Payload,
-    /// The format the response is wanted in.
+    /// The requested format of the response.
     pub response_format: Option<Format>,
-    /// What the caller sent along.
+    /// The metadata of the caller.
     pub metadata: Metadata,
-    /// How long one attempt may last since its last sign of life. `None`: the service's.
+    /// The timeout of one attempt since its last progress report. `None`: the service's.
     pub attempt_timeout: Option<Duration>,
-    /// The invocation whose handler asked for this one.
+    /// The invocation whose handler made this request.
     pub parent: Option<Cid>,
-    /// The invocation all this began with: itself, where nobody's handler asked for it.
+    /// The first invocation of the chain; itself, where no handler made this request.
     pub root: Cid,
     /// When it was accepted.
     pub accept_time: Timestamp,
-    /// When, until when, how often, and what follows.
+    /// Schedule, expiration, retries, callbacks and keys.
     pub terms: Terms,
-    /// Whether it is a group, or a member of one.
+    /// Its role in a group, if it has one.
     pub grouping: Option<Grouping>,
 }
 
 impl Request {
-    /// A request with nothing but a name and an input.
+    /// A request with a service, an input and default options.
     #[must_use]
     pub fn new(cid: Cid, service: ServiceName, input: Payload, accept_time: Timestamp) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Request {
         }
     }
 
-    /// The group that it is, if it is one.
+    /// The group, if this is the record of one.
     #[must_use]
     pub fn group(&self) -> Option<&Group> {
         match &self.grouping {
@@ -64,7 +64,7 @@ impl Request {
         }
     }
 
-    /// Its place in a group, if it is a member of one.
+    /// Its position in a group, if it is a member of one.
     #[must_use]
     pub fn member(&self) -> Option<&Member> {
         match &self.grouping {

@@ -1,4 +1,4 @@
-//! Values against their declaration: everything that is wrong at once, each with its path.
+//! Validation of values against their declaration: all violations at once, each with its path.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
@@ -11,57 +11,57 @@ use super::{Elements, EmptyStrings, Sio, UnknownKeys};
 use crate::model::error::{Violation, push_segment};
 use crate::model::value::{Dict, Value};
 
-/// How many elements are looked for in one value: dicts times elements. What takes longer is refused.
+/// The limit of element lookups in one value (dicts times elements). Larger values are rejected.
 const MAX_LOOKUPS: usize = 20_000_000;
 
-/// A value that fits its declaration, in the form that handlers and callers get.
+/// A valid value in canonical form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checked {
     /// The value: elements in declaration order, defaults filled in.
     pub value: Value,
-    /// The keys that are not declared and were dropped: as pointers without the first slash, `*` for any index.
+    /// The undeclared keys that were dropped: JSON pointers without the leading slash, with `*` for any index.
     pub ignored: Ignored,
 }
 
-/// Which way a value goes.
+/// The direction of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum Direction {
     Input,
     Output,
 }
 
 impl Sio {
-    /// Checks an input against the declaration. Anything goes where none is declared.
+    /// Checks an input against the declaration. Without a declaration every input is valid.
     ///
     /// # Errors
     ///
-    /// All that is wrong with it.
+    /// All violations.
     pub fn check_input(&self, value: Value) -> Result<Checked, Violations> {
-        self.check(self.input.as_ref(), Side::Input, value)
+        self.check(self.input.as_ref(), Direction::Input, value)
     }
 
     /// Checks an output against the declaration, before it is wrapped in `response_elem`.
     ///
     /// # Errors
     ///
-    /// All that is wrong with it.
+    /// All violations.
     pub fn check_output(&self, value: Value) -> Result<Value, Violations> {
-        let checked = self.check(self.output.as_ref(), Side::Output, value)?;
+        let checked = self.check(self.output.as_ref(), Direction::Output, value)?;
         Ok(checked.value)
     }
 
     fn check(
         &self,
         declared: Option<&Elements>,
-        side: Side,
+        direction: Direction,
         value: Value,
     ) -> Result<Checked, Violations> {
         let Some(declared) = declared else {
             let ignored = Ignored::default();
             return Ok(Checked { value, ignored });
         };
-        let mut walk = Walk::new(self, side);
-        let value = walk.whole(declared, value);
+        let mut walk = Walk::new(self, direction);
+        let value = walk.root(declared, value);
         walk.finish(value)
     }
 }
@@ -73,24 +73,24 @@ pub(super) enum Step<'a> {
     Index(usize),
 }
 
-/// The walk over a value and its declaration.
+/// A walk over a value and its declaration.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
     pub(super) sio: &'a Sio,
-    side: Side,
+    direction: Direction,
     pub(super) path: Vec<Step<'a>>,
     pub(super) violations: Violations,
     pub(super) ignored: Ignored,
-    /// The declared names of each dict that had others: looked up once.
+    /// The declared names of each dict with undeclared keys, collected once.
     declared: HashMap<*const Element, HashSet<&'a str>>,
     lookups: usize,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(sio: &'a Sio, side: Side) -> Self {
+    pub(super) fn new(sio: &'a Sio, direction: Direction) -> Self {
         Self {
             sio,
-            side,
+            direction,
             path: Vec::new(),
             violations: Violations::default(),
             ignored: Ignored::default(),
@@ -107,7 +107,7 @@ impl<'a> Walk<'a> {
         Err(self.violations)
     }
 
-    fn whole(&mut self, declared: &'a Elements, value: Value) -> Value {
+    fn root(&mut self, declared: &'a Elements, value: Value) -> Value {
         let unknown = declared.unknown_keys.unwrap_or(self.sio.unknown_keys);
         if declared.list {
             self.dict_list(&declared.elements, unknown, value)
@@ -119,7 +119,7 @@ impl<'a> Walk<'a> {
     fn dict_of(&mut self, elements: &'a [Element], unknown: UnknownKeys, value: Value) -> Value {
         match value {
             Value::Dict(dict) => Value::Dict(self.dict(elements, unknown, dict)),
-            other => self.not(&other, "a dict"),
+            other => self.wrong_type(&other, "a dict"),
         }
     }
 
@@ -131,11 +131,11 @@ impl<'a> Walk<'a> {
     fn list(
         &mut self,
         value: Value,
-        wanted: &str,
+        expected: &str,
         mut each: impl FnMut(&mut Self, Value) -> Value,
     ) -> Value {
         let Value::List(mut items) = value else {
-            return self.not(&value, wanted);
+            return self.wrong_type(&value, expected);
         };
         for (index, item) in items.iter_mut().enumerate() {
             self.path.push(Step::Index(index));
@@ -151,7 +151,7 @@ impl<'a> Walk<'a> {
         unknown: UnknownKeys,
         mut dict: Dict,
     ) -> Dict {
-        // What is not there takes no room.
+        // Absent elements reserve no memory.
         let mut out = Dict::with_capacity(elements.len().min(dict.len()));
         let mut found = 0;
         let before = self.lookups;
@@ -159,7 +159,7 @@ impl<'a> Walk<'a> {
         if self.lookups > MAX_LOOKUPS {
             if before <= MAX_LOOKUPS {
                 let message =
-                    format!("has more than {MAX_LOOKUPS} places for elements: send less at once");
+                    format!("needs more than {MAX_LOOKUPS} element lookups: send smaller inputs");
                 self.report(ScalarError {
                     code: "TOO_MANY_KEYS",
                     message,
@@ -221,12 +221,12 @@ impl<'a> Walk<'a> {
                 self.list(value, "a list", |walk, value| walk.item(item, value))
             }
             Type::Dict(None) if matches!(value, Value::Dict(_)) => value,
-            Type::Dict(None) => self.not(&value, "a dict"),
+            Type::Dict(None) => self.wrong_type(&value, "a dict"),
             Type::Dict(Some(elements)) => self.dict_of(elements, unknown, value),
             Type::DictList(Some(elements)) => self.dict_list(elements, unknown, value),
             Type::DictList(None) => self.list(value, "a list of dicts", |walk, item| match item {
                 Value::Dict(_) => item,
-                other => walk.not(&other, "a dict"),
+                other => walk.wrong_type(&other, "a dict"),
             }),
             Type::Csv => self.csv(value),
             _ => match scalar::read(element, value) {
@@ -247,35 +247,35 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Texts: a list for handlers, one text with commas for callers.
+    /// Texts: a list for handlers, one comma-separated text for callers.
     fn csv(&mut self, value: Value) -> Value {
         let items = match value {
-            Value::Text(text) if self.side == Side::Output => return Value::Text(text),
+            Value::Text(text) if self.direction == Direction::Output => return Value::Text(text),
             Value::Text(text) if text.is_empty() => Value::List(Vec::new()),
             Value::Text(text) => Value::List(text.split(',').map(Value::from).collect()),
             other => other,
         };
-        let comma = self.side == Side::Output;
+        let comma = self.direction == Direction::Output;
         let items = self.list(
             items,
-            "a list of texts, or one text with commas",
+            "a list of texts, or one comma-separated text",
             |walk, item| match scalar::read(&Element::from(Type::Text), item) {
                 Ok(Value::Text(text)) if comma && text.contains(',') => walk.report(ScalarError {
                     code: "OUT_OF_RANGE",
-                    message: "has a comma, which is what separates the texts".to_owned(),
+                    message: "contains a comma, which separates the texts".to_owned(),
                 }),
                 Ok(text) => text,
                 Err(error) => walk.report(error),
             },
         );
-        match (self.side, items) {
-            (Side::Output, Value::List(items)) if items == [Value::from("")] => {
+        match (self.direction, items) {
+            (Direction::Output, Value::List(items)) if items == [Value::from("")] => {
                 self.report(ScalarError {
                     code: "OUT_OF_RANGE",
-                    message: "is one empty text, which cannot be told from no text".to_owned(),
+                    message: "is one empty text, which looks like an empty list".to_owned(),
                 })
             }
-            (Side::Output, Value::List(items)) => {
+            (Direction::Output, Value::List(items)) => {
                 let texts: Vec<&str> = items.iter().filter_map(Value::as_text).collect();
                 Value::Text(texts.join(","))
             }
@@ -306,7 +306,8 @@ impl<'a> Walk<'a> {
                 UnknownKeys::Keep => {
                     out.insert(key, value);
                 }
-                UnknownKeys::Drop if self.side == Side::Output || self.ignored.is_full() => {}
+                UnknownKeys::Drop
+                    if self.direction == Direction::Output || self.ignored.is_full() => {}
                 UnknownKeys::Drop => {
                     let name = self.render(Some(&key), |_| "*".to_owned());
                     let name = name.strip_prefix('/').unwrap_or(&name);
@@ -314,7 +315,7 @@ impl<'a> Walk<'a> {
                 }
                 UnknownKeys::Refuse if self.violations.is_full() => self.violations.omitted += 1,
                 UnknownKeys::Refuse => {
-                    let message = match nearest(&key, &declared) {
+                    let message = match closest_name(&key, &declared) {
                         Some(name) => format!("is not declared; did you mean `{name}`?"),
                         None => "is not declared".to_owned(),
                     };
@@ -327,18 +328,18 @@ impl<'a> Walk<'a> {
         self.declared.insert(elements.as_ptr(), declared);
     }
 
-    fn not(&mut self, value: &Value, wanted: &str) -> Value {
+    fn wrong_type(&mut self, value: &Value, expected: &str) -> Value {
         if self.violations.is_full() {
             self.violations.omitted += 1;
             return Value::Null;
         }
         match value {
-            // It may be what holds the secret.
+            // The text may contain the secret.
             Value::Text(_) if self.sio.has_secrets() => {
                 let text = Value::from("***");
-                self.report(scalar::is_not(&text, wanted))
+                self.report(scalar::is_not(&text, expected))
             }
-            value => self.report(scalar::is_not(value, wanted)),
+            value => self.report(scalar::is_not(value, expected)),
         }
     }
 
@@ -372,16 +373,16 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn nearest<'a>(key: &str, declared: &HashSet<&'a str>) -> Option<&'a str> {
-    const NEAR: f64 = 0.85;
-    const LONGEST: usize = 100;
-    if key.len() > LONGEST {
+fn closest_name<'a>(key: &str, declared: &HashSet<&'a str>) -> Option<&'a str> {
+    const MIN_SIMILARITY: f64 = 0.85;
+    const MAX_BYTES: usize = 100;
+    if key.len() > MAX_BYTES {
         return None;
     }
-    let likeness = |name: &&str| strsim::jaro_winkler(key, name);
-    let near = declared
+    let similarity = |name: &&str| strsim::jaro_winkler(key, name);
+    let similar = declared
         .iter()
         .copied()
-        .filter(|name| likeness(name) >= NEAR);
-    near.max_by(|a, b| likeness(a).total_cmp(&likeness(b)).then(b.cmp(a)))
+        .filter(|name| similarity(name) >= MIN_SIMILARITY);
+    similar.max_by(|a, b| similarity(a).total_cmp(&similarity(b)).then(b.cmp(a)))
 }

@@ -17,17 +17,17 @@ use crate::model::value::Value;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sio {
-    /// What goes in. `None`: any value.
+    /// The input. `None`: any value.
     pub input: Option<Elements>,
-    /// What comes out. `None`: any value.
+    /// The output. `None`: any value.
     pub output: Option<Elements>,
-    /// The key that the output is wrapped in, if it is.
+    /// The key that wraps the output, if there is one.
     pub response_elem: Option<String>,
-    /// What becomes of keys that are not declared. Default: [`UnknownKeys::Drop`].
+    /// The policy for undeclared keys. Default: [`UnknownKeys::Drop`].
     pub unknown_keys: UnknownKeys,
-    /// What becomes of empty texts. Default: [`EmptyStrings::Refuse`].
+    /// The policy for empty texts. Default: [`EmptyStrings::Refuse`].
     pub empty_strings: EmptyStrings,
-    /// How CSV documents are read and written.
+    /// The dialect of CSV documents.
     pub csv: CsvOptions,
     /// Whether the types of bare names are inferred.
     pub(super) infers: bool,
@@ -38,23 +38,23 @@ pub struct Sio {
 pub struct Elements {
     /// The elements of the dict, or of each dict of the list.
     pub elements: Vec<Element>,
-    /// Whether it is a list of such dicts.
+    /// Whether the value is a list of such dicts.
     pub list: bool,
-    /// What becomes of keys that are not declared. Default: as the whole declaration says.
+    /// The policy for undeclared keys. Default: that of the whole declaration.
     pub unknown_keys: Option<UnknownKeys>,
 }
 
 impl Sio {
-    /// How many elements one declaration may have, nested ones included.
+    /// The limit of elements in one declaration, nested ones included.
     pub const MAX_ELEMENTS: usize = 1_000;
 
-    /// Declares nothing yet: any input, any output.
+    /// Creates an empty declaration: any input, any output.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds an element to the input: required, unless it says otherwise (`"-name"`, [`Element::optional`],
+    /// Adds an element to the input. It is required unless declared otherwise (`"-name"`, [`Element::optional`],
     /// [`Element::default`]).
     #[must_use]
     pub fn input(mut self, element: impl Into<Element>) -> Self {
@@ -63,13 +63,13 @@ impl Sio {
         self
     }
 
-    /// Adds an element to the input that may be absent.
+    /// Adds an optional element to the input.
     #[must_use]
     pub fn optional_input(self, element: impl Into<Element>) -> Self {
         self.input(element.into().optional())
     }
 
-    /// Adds an element to the output: required, unless it says otherwise.
+    /// Adds an element to the output. It is required unless declared otherwise.
     #[must_use]
     pub fn output(mut self, element: impl Into<Element>) -> Self {
         let element = self.inferred(element.into());
@@ -77,34 +77,34 @@ impl Sio {
         self
     }
 
-    /// Adds an element to the output that may be absent.
+    /// Adds an optional element to the output.
     #[must_use]
     pub fn optional_output(self, element: impl Into<Element>) -> Self {
         self.output(element.into().optional())
     }
 
-    /// Says that the input has no elements: what comes in is not read.
+    /// Declares that the input has no elements; it is not read.
     #[must_use]
     pub fn no_input(mut self) -> Self {
         self.input = Some(Elements::default());
         self
     }
 
-    /// Says that the output has no elements: the answer is the empty dict.
+    /// Declares that the output has no elements; the response is the empty dict.
     #[must_use]
     pub fn no_output(mut self) -> Self {
         self.output = Some(Elements::default());
         self
     }
 
-    /// Says that the input is a list of the declared dicts.
+    /// Declares that the input is a list of the declared dicts.
     #[must_use]
     pub fn list_input(mut self) -> Self {
         self.input.get_or_insert_default().list = true;
         self
     }
 
-    /// Says that the output is a list of the declared dicts.
+    /// Declares that the output is a list of the declared dicts.
     #[must_use]
     pub fn list_output(mut self) -> Self {
         self.output.get_or_insert_default().list = true;
@@ -118,28 +118,28 @@ impl Sio {
         self
     }
 
-    /// Says what becomes of keys that are not declared. Default: they are dropped.
+    /// Sets the policy for undeclared keys. Default: they are dropped.
     #[must_use]
     pub fn unknown_keys(mut self, policy: UnknownKeys) -> Self {
         self.unknown_keys = policy;
         self
     }
 
-    /// Says what becomes of empty texts. Default: they are texts.
+    /// Sets the policy for empty texts. Default: they are texts.
     #[must_use]
     pub fn empty_strings(mut self, policy: EmptyStrings) -> Self {
         self.empty_strings = policy;
         self
     }
 
-    /// Says how CSV documents are read and written. Default: RFC 4180 with a header.
+    /// Sets the dialect of CSV documents. Default: RFC 4180 with a header.
     #[must_use]
     pub fn csv(mut self, options: CsvOptions) -> Self {
         self.csv = options;
         self
     }
 
-    /// Infers the types of bare names, those before and those to come, by the model's rules: `id`, `*_id`, `*_count`,
+    /// Infers the types of all bare names, earlier and later ones, by the rules of Zato: `id`, `*_id`, `*_count`,
     /// `*_size` and `*_timeout` are `Int`, `is_*`, `has_*` and the like `Bool`, `password`, `token` and the like
     /// `Secret`, all others `Text`. Default: off, a bare name takes any value.
     #[must_use]
@@ -151,7 +151,7 @@ impl Sio {
         self
     }
 
-    /// Whether anything of its input or output is declared.
+    /// Whether an input or an output is declared.
     #[must_use]
     pub fn is_declared(&self) -> bool {
         self.input.is_some() || self.output.is_some()

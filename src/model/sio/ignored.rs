@@ -1,9 +1,9 @@
-//! Keys of an input that are not declared and were dropped, and the metadata that names them.
+//! The undeclared keys that were dropped from an input, and the metadata that lists them.
 
-/// How many names of ignored keys are kept.
+/// The limit of listed keys.
 const MAX_IGNORED: usize = 50;
 
-/// The metadata key under which an answer names the keys of the input that were dropped.
+/// The metadata key under which a response lists the keys that were dropped from the input.
 pub const IGNORED_KEY: &str = "cidery-ignored";
 
 /// Keys that were dropped.
@@ -14,22 +14,22 @@ pub struct Ignored {
     more: bool,
 }
 
-/// Stands for the names that are not there.
+/// Marks a list from which further names were omitted.
 const MORE: &str = "+";
 
 impl Ignored {
-    /// Whether nothing was dropped.
+    /// Whether no key was dropped.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// The names, as far as there was room for them.
+    /// The names, up to the limit.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
 
-    /// Adds a name, once, if there is room.
+    /// Adds a name unless it is listed already or the limit was reached.
     pub fn add(&mut self, name: String) {
         if self.names.contains(&name) {
             return;
@@ -45,7 +45,7 @@ impl Ignored {
         self.more
     }
 
-    /// The names that the `cidery-ignored` metadata has.
+    /// Parses the value of the `cidery-ignored` metadata.
     #[must_use]
     pub fn from_text(text: &str) -> Self {
         let decoded = |name| percent_encoding::percent_decode_str(name).decode_utf8_lossy();
@@ -59,8 +59,8 @@ impl Ignored {
         }
     }
 
-    /// The names as the `cidery-ignored` metadata has them: separated by commas, percent-encoded where they are not
-    /// plain ASCII, and at last a `+` where there are more.
+    /// The value of the `cidery-ignored` metadata: names separated by commas, percent-encoded where they are not plain
+    /// ASCII, with a trailing `+` where further names were omitted.
     #[must_use]
     pub fn to_text(&self) -> String {
         const MAX_BYTES: usize = 1024;

@@ -1,4 +1,4 @@
-//! The types of bare names, by the rules of Zato 3.2's `simple-io.conf`.
+//! Type inference from bare names, by the rules of Zato 3.2's `simple-io.conf`.
 
 use super::element::{Element, Type};
 
@@ -52,7 +52,7 @@ mod tests {
     use crate::model::sio::{AsIs, Sio, Type};
 
     #[test]
-    fn names_mean_types_only_where_that_is_asked_for() {
+    fn types_are_inferred_from_names_only_on_request() {
         let names = [
             "id",
             "cust_id",

@@ -1,8 +1,8 @@
 //! Simple IO (SIO): the declared input and output of a service.
 //!
-//! A declaration is made by the builder here, from Rust types ([`rust`]), or by whoever announces a service over gRPC;
-//! all of them become the same [`Sio`], which is what parsing, errors, JSON Schema, typed methods and the command line
-//! read. `docs/sio.md` has the table of types.
+//! A declaration comes from the builder in this module, from Rust types ([`rust`]), or from a worker over gRPC. Each
+//! becomes an [`Sio`], which parsing, errors, JSON Schema, typed methods and the command line use. `docs/sio.md` has
+//! the table of types.
 
 mod check;
 mod declaration;

@@ -1,35 +1,35 @@
 //! Policies of a declaration: unknown keys, empty strings, the CSV dialect.
 
-/// What becomes of keys that are not declared.
+/// The policy for undeclared keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownKeys {
-    /// They are dropped; those of an input are named in the `cidery-ignored` metadata of the answer.
+    /// They are dropped; those of an input are listed in the `cidery-ignored` metadata of the response.
     #[default]
     Drop,
-    /// They are handed on, after those that are declared.
+    /// They are kept, after the declared ones.
     Keep,
     /// They are violations.
     Refuse,
 }
 
-/// What becomes of empty texts.
+/// The policy for empty texts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EmptyStrings {
-    /// They are texts like any other: an empty `Text` is one, an empty `Int` is a violation.
+    /// They are texts: an empty `Text` is valid, an empty `Int` is a violation.
     #[default]
     Refuse,
     /// They count as absent, in elements of every type.
     Absent,
 }
 
-/// How CSV documents (RFC 4180) are read and written.
+/// The dialect of CSV documents (RFC 4180).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CsvOptions {
-    /// Whether the first row names the columns. Default: yes. Without it columns are in declaration order.
+    /// Whether the first row is a header. Default: yes. Without a header the columns are in declaration order.
     pub header: bool,
-    /// What is between cells: one ASCII character. Default: a comma.
+    /// The delimiter: one ASCII character. Default: a comma.
     pub delimiter: u8,
-    /// What is around cells that need it: one ASCII character. Default: a double quote.
+    /// The quote: one ASCII character. Default: a double quote.
     pub quote: u8,
 }
 

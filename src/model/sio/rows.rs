@@ -1,8 +1,8 @@
-//! Checks the rows of a CSV document one by one.
+//! Validation of CSV documents row by row.
 
 use std::mem;
 
-use super::check::{Checked, Side, Step, Walk};
+use super::check::{Checked, Direction, Step, Walk};
 use super::scalar::ScalarError;
 use super::violations::Violations;
 use super::{Elements, Sio};
@@ -14,14 +14,14 @@ impl Sio {
     #[must_use]
     pub fn check_rows<'a>(&'a self, elements: &'a Elements) -> RowCheck<'a> {
         RowCheck {
-            walk: Walk::new(self, Side::Input),
+            walk: Walk::new(self, Direction::Input),
             elements,
             rows: Vec::new(),
         }
     }
 }
 
-/// Rows that are checked as they come, so that each of them is in memory once.
+/// A check of rows as they are read, so that each row is in memory once.
 #[derive(Debug)]
 pub struct RowCheck<'a> {
     walk: Walk<'a>,
@@ -30,7 +30,7 @@ pub struct RowCheck<'a> {
 }
 
 impl RowCheck<'_> {
-    /// Checks one row, which is in this line of its document; `violations` are what is wrong with its cells already.
+    /// Checks one row that begins in this line of its document; `violations` are those of its cells.
     pub fn add(&mut self, line: u64, row: Dict, violations: Vec<Violation>) {
         let index = self.rows.len();
         let before = self.walk.violations.kept.len();
@@ -56,7 +56,7 @@ impl RowCheck<'_> {
     ///
     /// # Errors
     ///
-    /// All that is wrong with them.
+    /// All violations.
     pub fn finish(mut self) -> Result<Checked, Violations> {
         let rows = mem::take(&mut self.rows);
         if self.elements.list {
@@ -66,7 +66,7 @@ impl RowCheck<'_> {
         match <[Value; 1]>::try_from(rows) {
             Ok([row]) => {
                 for violation in &mut self.walk.violations.kept {
-                    // There is one dict, not a list.
+                    // A dict is declared, so that paths have no index.
                     let path = violation.path.strip_prefix("/0");
                     violation.path = path.unwrap_or_default().to_owned();
                 }
@@ -76,7 +76,7 @@ impl RowCheck<'_> {
                 self.walk.finish(row)
             }
             Err(_) => {
-                let message = format!("has {count} rows; the service takes one dict");
+                let message = format!("has {count} rows, but the service takes one dict");
                 self.walk.violations = Violations::default();
                 self.walk.report(ScalarError {
                     code: "WRONG_TYPE",

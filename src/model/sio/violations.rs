@@ -1,20 +1,20 @@
-//! The violations of a value: the first ones, and how many more there are.
+//! The violations of a value, up to a limit, and the count of further ones.
 
 use crate::model::error::{Error, Violation};
 
-/// How many violations are kept; further ones are counted.
+/// The limit of kept violations; further ones are counted.
 const MAX_VIOLATIONS: usize = 1_000;
-/// What is wrong with a value.
+/// The violations of a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Violations {
     /// The first ones, in the order of the declaration.
     pub kept: Vec<Violation>,
-    /// How many more there are.
+    /// The number of further violations.
     pub omitted: usize,
 }
 
 impl Violations {
-    /// The failure of a call whose input it is.
+    /// The error of a call with this input.
     #[must_use]
     pub fn into_error(self, reason: &'static str) -> Error {
         let omitted = self.omitted;
@@ -22,7 +22,7 @@ impl Violations {
         if omitted == 0 {
             return error;
         }
-        let message = format!("{}, and {omitted} that are not kept", error.message());
+        let message = format!("{}, and {omitted} that are not listed", error.message());
         error
             .with_message(message)
             .with_info("violations_omitted", omitted)

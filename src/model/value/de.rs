@@ -1,4 +1,4 @@
-//! A [`Value`], into anything that deserializes. What does not fit is a violation with its path.
+//! Deserializes types from a [`Value`]. A mismatch is a violation with its path.
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
@@ -8,9 +8,9 @@ use super::mismatch::Mismatch;
 use super::{Digits, Key, Value};
 use crate::model::error::{Error, Result, reason};
 
-/// Turns a value into a type.
+/// Converts a value to a type.
 ///
-/// Numbers are taken from text as well, exactly: `google.protobuf.Struct` carries what a double cannot hold as text.
+/// Numbers are also read from text, exactly, since `google.protobuf.Struct` carries numbers beyond a double as text.
 ///
 /// # Errors
 ///
@@ -20,7 +20,7 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
         .map_err(|error| Error::violations(reason::INPUT_INVALID, vec![error.into_violation()]))
 }
 
-/// Reads a number out of text where the type asks for a number.
+/// Reads a number from text where the type expects a number.
 macro_rules! numbers {
     ($($method:ident $visit:ident $type:ty;)*) => {
         $(
@@ -76,16 +76,16 @@ impl<'de> Deserializer<'de> for Value {
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match &self {
-            #[expect(clippy::cast_possible_truncation, reason = "looked at whether it is")]
+            #[expect(clippy::cast_possible_truncation, reason = "the result is only compared with infinity")]
             Self::Float(x) if (*x as f32).is_infinite() => Err(de::Error::custom(format!(
-                "{x} is beyond what a float holds"
+                "{x} is beyond the range of a float"
             ))),
             _ => self.deserialize_f64(visitor),
         }
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        // Only what came as a number: text such as `inf` is no number in any format of ours.
+        // Only numbers are accepted: text such as `inf` is no number in any data format.
         match self {
             Self::Digits(digits) => match digits.as_str().parse::<f64>() {
                 Ok(x) if x.is_finite() => visitor.visit_f64(x),
@@ -118,7 +118,7 @@ impl<'de> Deserializer<'de> for Value {
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self {
-            // No input is the empty dict, and a handler that takes none says `()`.
+            // The empty dict stands for no input, which a handler declares as `()`.
             Self::Dict(dict) if dict.is_empty() => visitor.visit_unit(),
             other => other.deserialize_any(visitor),
         }
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_come_back_from_text_exactly() {
+    fn integers_are_read_from_text_exactly() {
         let order: Order = from_value(order().into()).unwrap();
         assert_eq!(order.id, u64::MAX);
         assert_eq!(order.kind, Kind::Plain);
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named_by_its_path() {
+    fn a_mismatch_is_reported_with_its_path() {
         let check = |input: Dict, path: &str, code: &str| {
             let error = from_value::<Order>(input.into()).unwrap_err();
             let violation = error.field_violations().first().unwrap().clone();
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_come_back_from_base64() {
+    fn bytes_are_read_from_base64() {
         let bytes: bytes::Bytes = from_value(Value::from("AP8=")).unwrap();
         assert_eq!(bytes.as_ref(), b"\0\xff");
     }

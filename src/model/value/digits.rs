@@ -1,4 +1,4 @@
-//! Numbers that no Rust number holds exactly, as their text.
+//! Numbers that neither `i64` nor `f64` holds exactly, as text.
 
 use std::fmt;
 

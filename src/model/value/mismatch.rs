@@ -1,13 +1,13 @@
-//! The deserializer's error: a value that does not fit a type, as a violation with its path.
+//! The error of the deserializer: a violation with its path.
 
 use std::fmt;
 
 use serde::de::{self, Unexpected};
 
 use crate::model::error::Violation;
-use crate::model::id::shortened;
+use crate::model::id::truncated;
 
-/// What does not fit, and where.
+/// A value that does not fit its type.
 #[derive(Debug)]
 pub struct Mismatch(Violation);
 
@@ -38,7 +38,7 @@ impl de::Error for Mismatch {
         let message = format!(
             "{} is not {}",
             found(unexpected),
-            wanted(&expected.to_string())
+            expected_type(&expected.to_string())
         );
         Self(Violation::new("", "WRONG_TYPE", message))
     }
@@ -57,10 +57,10 @@ impl de::Error for Mismatch {
     }
 }
 
-/// What was found, in the words that a caller knows.
+/// The actual value, in terms that callers know.
 fn found(unexpected: Unexpected<'_>) -> String {
     match unexpected {
-        Unexpected::Str(text) => format!("the text {:?}", shortened(text)),
+        Unexpected::Str(text) => format!("the text {:?}", truncated(text)),
         Unexpected::Signed(n) => n.to_string(),
         Unexpected::Unsigned(n) => n.to_string(),
         Unexpected::Float(x) => x.to_string(),
@@ -71,8 +71,8 @@ fn found(unexpected: Unexpected<'_>) -> String {
     }
 }
 
-/// What was wanted: serde names Rust's types, which callers in other languages do not know.
-fn wanted(expected: &str) -> &str {
+/// What was expected_type: serde names Rust's types, which callers in other languages do not know.
+fn expected_type(expected: &str) -> &str {
     match expected {
         "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128"
         | "usize" => "a whole number",

@@ -5,12 +5,12 @@ use super::convert::to_base64;
 use super::number::is_safe;
 
 impl Value {
-    /// The value as it comes out at the other end of `google.protobuf.Struct`, which knows doubles, text, booleans,
-    /// lists and dicts only.
+    /// The value after a round trip through `google.protobuf.Struct`, which knows only doubles, text, booleans, lists
+    /// and dicts.
     ///
     /// Whole numbers beyond ±(2^53−1) and [`Digits`] become decimal text, bytes become base64 text (RFC 4648, padded),
-    /// doubles without a fraction within that range become whole numbers. Every typed reader takes the text back
-    /// exactly.
+    /// doubles without a fraction within that range become whole numbers. Every typed reader restores the exact value
+    /// from the text.
     #[must_use]
     pub fn normalized(&self) -> Self {
         match self {
@@ -38,7 +38,7 @@ mod tests {
     use crate::model::value::MAX_SAFE_INTEGER;
 
     #[test]
-    fn normalizing_says_what_struct_can_carry() {
+    fn normalized_values_fit_into_a_struct() {
         let cases = [
             (Value::Float(5.0), Value::Int(5)),
             (Value::Float(-0.0), Value::Float(-0.0)),

@@ -91,7 +91,7 @@ fn read(dispatch: v1::Dispatch, service: &ServiceName) -> Result<(InvocationInfo
         None => None,
         Some(cid) => Some(InReplyTo {
             cid,
-            service: ServiceName::of_record(&dispatch.in_reply_to_service)?,
+            service: ServiceName::from_record(&dispatch.in_reply_to_service)?,
             attempt: dispatch.in_reply_to_attempt,
         }),
     };

@@ -411,7 +411,7 @@ fn from_policy(policy: DiskPolicy) -> RetryPolicy {
 fn in_reply_to(reply: &DiskReplyTo) -> Result<InReplyTo> {
     Ok(InReplyTo {
         cid: cid(&reply.cid)?,
-        service: ServiceName::of_record(&reply.service)?,
+        service: ServiceName::from_record(&reply.service)?,
         attempt: reply.attempt,
     })
 }
@@ -433,8 +433,8 @@ fn to_failure(error: &Error) -> DiskFailure {
     DiskFailure {
         code: error.kind().grpc_code().into(),
         reason: error.reason().to_owned(),
-        message: error.kept_message().into_owned(),
-        retryable: error.retryable_mark(),
+        message: error.truncated_message().into_owned(),
+        retryable: error.retryable_override(),
         retry_after: error.retry_after().map(duration_nanos),
         cid: error.cid().map(|cid| cid.as_bytes().to_vec()),
         violations: error.field_violations().iter().map(violation).collect(),

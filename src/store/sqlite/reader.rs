@@ -160,7 +160,7 @@ pub(super) fn get(connection: &Connection, cid: Cid) -> Result<Stored> {
     };
     match read().map_err(|error: rusqlite::Error| failed(&error))? {
         Ok((found, name)) => {
-            let invocation = found.decode(&ServiceName::of_record(&name)?, None)?;
+            let invocation = found.decode(&ServiceName::from_record(&name)?, None)?;
             Ok(Stored::Found(Box::new(invocation)))
         }
         Err(Some(tombstone)) => Ok(Stored::Removed(tombstone)),
@@ -262,7 +262,7 @@ pub(super) fn overdue(connection: &Connection, now: i64, max: usize) -> Result<V
 /// Rows with the names of their services.
 pub(super) fn named(rows: Vec<(Found, String)>) -> Result<Vec<(Found, ServiceName)>> {
     let named = rows.into_iter();
-    let named = named.map(|(found, name)| Ok((found, ServiceName::of_record(&name)?)));
+    let named = named.map(|(found, name)| Ok((found, ServiceName::from_record(&name)?)));
     named.collect()
 }
 
@@ -313,7 +313,7 @@ pub(super) fn open(connection: &Connection) -> Result<Vec<(ServiceName, i64, i64
     let rows = read().map_err(|error| failed(&error))?;
     let parsed = rows
         .into_iter()
-        .map(|(name, id, open)| Ok((ServiceName::of_record(&name)?, id, open)));
+        .map(|(name, id, open)| Ok((ServiceName::from_record(&name)?, id, open)));
     parsed.collect()
 }
 
@@ -332,7 +332,7 @@ pub(super) fn awaited(connection: &Connection) -> Result<HashMap<ServiceName, us
     let rows = read().map_err(|error| failed(&error))?;
     let parsed = rows.into_iter().map(|(name, count)| {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        Ok((ServiceName::of_record(&name)?, count))
+        Ok((ServiceName::from_record(&name)?, count))
     });
     parsed.collect()
 }

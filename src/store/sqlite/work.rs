@@ -192,7 +192,7 @@ impl Work<'_> {
             ))
         });
         Ok(first.optional()?.map(|(cid, name, request)| {
-            let first = ServiceName::of_record(&name)
+            let first = ServiceName::from_record(&name)
                 .and_then(|service| disk::decode_request(disk::cid(&cid)?, service, &request));
             first.map(|first| Acceptance::Known(Arc::new(first)))
         }))
@@ -261,11 +261,13 @@ impl Work<'_> {
                 self.release_members(record.cid, purge_time)?;
             }
         }
-        Ok(ServiceName::of_record(&name).ok().map(|service| Recorded {
-            service,
-            followed_by,
-            was_awaited: was_awaited && !is_group,
-        }))
+        Ok(ServiceName::from_record(&name)
+            .ok()
+            .map(|service| Recorded {
+                service,
+                followed_by,
+                was_awaited: was_awaited && !is_group,
+            }))
     }
 
     /// An invocation that has not ended, as far as a record has to know it.
