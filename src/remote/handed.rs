@@ -229,7 +229,7 @@ pub(super) fn dispatch(
     Given { input, data_format }: Given,
     now: Timestamp,
 ) -> Result<Box<v1::Dispatch>> {
-    let facts = context.facts();
+    let facts = context.info();
     let reply = facts.in_reply_to.as_ref();
     let left = context.time_left();
     let deadline = left.and_then(|left| now.checked_add(left).ok());

@@ -1,4 +1,4 @@
-//! Patterns: many services at once in the background, and one service again and again.
+//! Fan-out: batches of asynchronous invocations and their groups.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
 use crate::service::response::Response;
 
-/// How long one question for the end of a group lasts, before it is asked again.
-const WAIT: Duration = Duration::from_secs(60);
+/// The duration of one wait for the end of a group, after which the wait is repeated.
+const WAIT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A group that was accepted.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// The CID of the group: it can be streamed, looked at and cancelled by it.
+    /// The CID of the group, with which it can be streamed, inspected and cancelled.
     #[must_use]
     pub fn cid(&self) -> Cid {
         self.accepted.cid
@@ -41,15 +41,16 @@ impl Group {
         self.accepted.already_accepted
     }
 
-    /// Waits until all members have ended; answers with their outcomes in the order of their requests. A failure is an
-    /// outcome. The handler's slot is free meanwhile.
+    /// Waits until all members have ended and returns their outcomes in the order of their requests. A failure is an
+    /// outcome. The permit of the handler is released while it waits.
     ///
     /// # Errors
     ///
-    /// `CANCELLED` or `DEADLINE_EXCEEDED` where the handler's own time is over; what the platform answers.
+    /// `CANCELLED` or `DEADLINE_EXCEEDED` where the handler itself is cancelled or its deadline passes; any error of
+    /// the platform.
     pub async fn join(&self) -> Result<Vec<Result<Response>>> {
         let platform = self.context.platform();
-        while !platform.wait_for(self.cid(), WAIT).await? {}
+        while !platform.wait_for(self.cid(), WAIT_INTERVAL).await? {}
         let outcomes = platform.outcomes(&self.accepted).await?;
         let read = |(cid, outcome): (Cid, Outcome)| {
             let reply = outcome.map_err(|error| error.with_cid(cid))?;
@@ -68,8 +69,8 @@ pub struct FanOut<'a> {
 }
 
 impl Context {
-    /// Has many services run in the background, accepted at once, all of them or none, under one group CID: pairs of a
-    /// name and an input, or calls with options. The same service may be there as often as wanted.
+    /// Invokes many services asynchronously. The calls are accepted atomically, all of them or none, under one group
+    /// CID. They are pairs of a name and an input, or calls with options; a service may occur several times.
     ///
     /// ```
     /// # use cidery::{Context, Result, dict};
@@ -85,14 +86,14 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN`, `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000, what is wrong with inputs: all
-    /// of it at once, with the paths of the requests; or what a limit says.
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`, `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000, all violations of the inputs,
+    /// with the paths of the requests; or the error of a limit.
     pub fn fan_out(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
         FanOut::new(self, calls)
     }
 
-    /// Has many services run in the background, each on its own: the outcome of each goes to the services of
-    /// [`on_each`](FanOut::on_each) as it comes. It is a [`fan_out`](Self::fan_out) that nobody needs to wait for.
+    /// Invokes many services asynchronously, where the services of [`on_each`](FanOut::on_each) are invoked with each
+    /// outcome. It is a [`fan_out`](Self::fan_out) without a join.
     ///
     /// # Errors
     ///
@@ -110,32 +111,33 @@ impl<'a> FanOut<'a> {
         }
     }
 
-    /// Invokes a service with the outcome of each member, as they end. Can be said several times.
+    /// Adds a callback that is invoked with the outcome of each member as it ends. Can be repeated.
     pub fn on_each(mut self, service: impl Into<String>) -> Self {
         self.batch.on_each.push(service.into());
         self
     }
 
-    /// Invokes a service with all outcomes, in the order of the requests, once all members have ended. Can be said
-    /// several times.
+    /// Adds a callback that is invoked with all outcomes, in the order of the requests, once all members have ended.
+    /// Can be repeated.
     pub fn on_final(mut self, service: impl Into<String>) -> Self {
         self.batch.on_final.push(service.into());
         self
     }
 
-    /// Brings the CID of the group instead of having one made.
+    /// Sets the CID of the group. Default: the platform generates one.
     pub fn cid(mut self, cid: Cid) -> Self {
         self.batch.cid = Some(cid);
         self
     }
 
-    /// Makes acceptance safe to repeat: the first group with this key is answered again.
+    /// Sets the idempotency key: a retry with the same key returns the first group.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.batch.idempotency_key = Some(key.into());
         self
     }
 
-    /// Has the group accepted once, however often the calling handler is attempted: `label` tells it from others.
+    /// Accepts the group once for all attempts of the calling handler. `label` distinguishes it from other groups of
+    /// the handler.
     pub fn once(mut self, label: &str) -> Self {
         self.batch.idempotency_key = Some(once_key(self.context, label));
         self
@@ -151,7 +153,7 @@ impl<'a> FanOut<'a> {
     ///
     /// # Errors
     ///
-    /// As for awaiting it, and for [`Group::join`].
+    /// As for awaiting the fan-out, and for [`Group::join`].
     pub async fn join(self) -> Result<Vec<Result<Response>>> {
         self.await?.join().await
     }

@@ -1,4 +1,4 @@
-//! The context of one dispatch: who is called, under which CID, until when, and the way to other services.
+//! The context of a handler: CID, deadline, metadata, cancellation, progress and calls of other services.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,19 +14,19 @@ use crate::model::payload::Payload;
 use crate::service::platform::{KnownService, Platform};
 use crate::service::states::States;
 
-/// What a handler knows of its invocation, and its way to other services. Cheap to clone.
+/// The context of a handler: facts of its invocation and calls of other services. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Context(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    facts: InvocationInfo,
+    info: InvocationInfo,
     cancelled: CancellationToken,
     platform: Arc<dyn Platform>,
     states: Arc<States>,
 }
 
-/// What is known of a dispatch.
+/// The facts of one dispatch.
 #[derive(Clone, Debug)]
 pub struct InvocationInfo {
     /// The invocation.
@@ -35,101 +35,101 @@ pub struct InvocationInfo {
     pub service: ServiceName,
     /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// When the handler must have answered.
+    /// The deadline of the handler.
     pub deadline: Option<Instant>,
-    /// What the caller sent along.
+    /// The metadata of the caller.
     pub metadata: Arc<Metadata>,
     /// The invocation whose handler made this call.
     pub parent: Option<Cid>,
-    /// The invocation all this began with.
+    /// The first invocation of the chain.
     pub root: Cid,
-    /// Whether it runs in the background, where progress and items have readers.
+    /// Whether it is asynchronous, so that progress and items have readers.
     pub asynchronous: bool,
-    /// The last progress of the attempt before.
+    /// The last progress report of the previous attempt.
     pub last_progress: Option<Progress>,
     /// The invocation whose outcome this one was invoked with.
     pub in_reply_to: Option<InReplyTo>,
 }
 
 impl Context {
-    /// Puts a context together: the engine does, and a worker.
+    /// Creates a context, in the engine or in a worker.
     #[must_use]
     pub fn new(
-        facts: InvocationInfo,
+        info: InvocationInfo,
         cancelled: CancellationToken,
         platform: Arc<dyn Platform>,
         states: Arc<States>,
     ) -> Self {
         Self(Arc::new(Inner {
-            facts,
+            info,
             cancelled,
             platform,
             states,
         }))
     }
 
-    /// The CID of the invocation. A nested synchronous call has its caller's.
+    /// The CID of the invocation. A nested synchronous call has that of its caller.
     #[must_use]
     pub fn cid(&self) -> Cid {
-        self.0.facts.cid
+        self.0.info.cid
     }
 
-    /// The name this handler was called by.
+    /// The name of the invoked service.
     #[must_use]
     pub fn service(&self) -> &ServiceName {
-        &self.0.facts.service
+        &self.0.info.service
     }
 
     /// The number of this attempt, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        self.0.facts.attempt
+        self.0.info.attempt
     }
 
-    /// When the handler must have answered, if ever.
+    /// The deadline of the handler, if there is one.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.facts.deadline
+        self.0.info.deadline
     }
 
-    /// How long the handler has left, if there is a deadline.
+    /// The time left until the deadline, if there is one.
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
         self.deadline()
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// What the caller sent along.
+    /// The metadata of the caller.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
-        &self.0.facts.metadata
+        &self.0.info.metadata
     }
 
-    /// All that is known of this dispatch.
+    /// All facts of this dispatch.
     #[must_use]
-    pub fn facts(&self) -> &InvocationInfo {
-        &self.0.facts
+    pub fn info(&self) -> &InvocationInfo {
+        &self.0.info
     }
 
     /// For a callback: the invocation whose outcome it was invoked with.
     #[must_use]
     pub fn in_reply_to(&self) -> Option<&InReplyTo> {
-        self.0.facts.in_reply_to.as_ref()
+        self.0.info.in_reply_to.as_ref()
     }
 
-    /// Shows a sign of life. In the background the attempt's timeout runs from the last one, followers see it, and the
-    /// next attempt can read it. In a nested call, or one that nobody stores, it is dropped.
+    /// Reports progress. In an asynchronous invocation each report restarts the attempt's timeout, is visible to
+    /// followers, and can be read by the next attempt. In a nested call, or one that is not stored, it is dropped.
     pub fn progress(&self, progress: Progress) {
         self.0.platform.progress(progress);
     }
 
-    /// The last progress that the attempt before this one reported.
+    /// The last progress report of the previous attempt.
     #[must_use]
     pub fn last_progress(&self) -> Option<&Progress> {
-        self.0.facts.last_progress.as_ref()
+        self.0.info.last_progress.as_ref()
     }
 
-    /// Emits an item into the result stream. In a nested call, or one that nobody stores, it is dropped.
+    /// Emits an item into the result stream. In a nested call, or one that is not stored, it is dropped.
     ///
     /// # Errors
     ///
@@ -142,18 +142,18 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// What the platform answers.
+    /// Any error of the platform.
     pub async fn services(&self) -> Result<Vec<KnownService>> {
         self.0.platform.services().await
     }
 
-    /// Resolves when the invocation is no longer wanted: its caller went away, its deadline passed, someone cancelled
-    /// it. The handler then has a grace period (5 s) before it is dropped.
+    /// Resolves when the invocation is cancelled: its caller disconnected, its deadline passed, or a cancellation was
+    /// requested. The handler then has a grace period (5 s) before it is dropped.
     pub async fn cancelled(&self) {
         self.0.cancelled.cancelled().await;
     }
 
-    /// Whether the invocation is no longer wanted.
+    /// Whether the invocation is cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.is_cancelled()

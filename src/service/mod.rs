@@ -1,4 +1,4 @@
-//! What a service's author sees: handlers, what they get, what they give, and the context they run in.
+//! The API for authors of services: handlers, extractors, outputs, contexts, hooks and the registry.
 
 mod batch;
 pub mod builtin;

@@ -1,4 +1,4 @@
-//! A synchronous call that is retried within its caller's deadline.
+//! Synchronous calls with retries: exponential backoff within the caller's deadline.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::service::platform::BoxFuture;
 use crate::service::response::Response;
 
 impl Context {
-    /// Invokes another service and waits for its response; where it fails in a way that a repeat may mend, it is
-    /// invoked again, within this handler's deadline.
+    /// Invokes another service and waits for its response. Retryable failures are retried within this handler's
+    /// deadline.
     ///
     /// # Errors
     ///
-    /// The last failure.
+    /// The error of the last attempt.
     pub fn invoke_with_retry(
         &self,
         service: impl Into<Cow<'static, str>>,
@@ -27,7 +27,7 @@ impl Context {
     }
 }
 
-/// A synchronous call that is repeated while it fails, under construction. Await it.
+/// The builder of a synchronous call with retries. Await it to invoke.
 #[derive(Debug)]
 #[must_use = "nothing is invoked before this is awaited"]
 pub struct RetryingCall<'a> {
@@ -50,20 +50,20 @@ impl<'a> RetryingCall<'a> {
         }
     }
 
-    /// How often it is repeated, and how long to wait before. Default: 5 calls in all; 100 ms, then twice as long each
-    /// time, at most 2 s, each wait a random part of that.
+    /// Sets the retry policy. Default: 5 attempts in total; a backoff of 100 ms that doubles up to 2 s, with full
+    /// jitter.
     pub fn policy(mut self, policy: RetryPolicy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Waits at most this long for each call. A nested call never outlives its caller's deadline.
+    /// Sets the timeout of each attempt. A nested call never outlives its caller's deadline.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.call.timeout = Some(timeout);
         self
     }
 
-    async fn repeat(self) -> Result<Response> {
+    async fn run(self) -> Result<Response> {
         let Self {
             context,
             call,
@@ -76,22 +76,22 @@ impl<'a> RetryingCall<'a> {
                 Ok(reply) => return Response::new(context.cid(), reply),
                 Err(error) => error,
             };
-            match pause(context, &policy, &error, calls) {
-                Some(pause) => tokio::time::sleep(pause).await,
+            match backoff(context, &policy, &error, calls) {
+                Some(backoff) => tokio::time::sleep(backoff).await,
                 None => return Err(error),
             }
         }
     }
 }
 
-/// How long to wait before the next call, if there is one: not where it would come too late.
-fn pause(context: &Context, policy: &RetryPolicy, error: &Error, calls: u32) -> Option<Duration> {
+/// The backoff before the next attempt; `None` where there is none, or where it would start after the deadline.
+fn backoff(context: &Context, policy: &RetryPolicy, error: &Error, calls: u32) -> Option<Duration> {
     if !should_retry(error) || context.is_cancelled() {
         return None;
     }
-    let pause = policy.backoff(calls, fastrand::f64(), error.retry_after())?;
-    let is_in_time = context.time_left().is_none_or(|left| pause < left);
-    is_in_time.then_some(pause)
+    let backoff = policy.backoff(calls, fastrand::f64(), error.retry_after())?;
+    let is_before_deadline = context.time_left().is_none_or(|left| backoff < left);
+    is_before_deadline.then_some(backoff)
 }
 
 impl<'a> IntoFuture for RetryingCall<'a> {
@@ -99,6 +99,6 @@ impl<'a> IntoFuture for RetryingCall<'a> {
     type IntoFuture = BoxFuture<'a, Result<Response>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.repeat())
+        Box::pin(self.run())
     }
 }

@@ -1,10 +1,10 @@
-//! Application state that handlers ask for by type.
+//! Application state, which handlers extract by type.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
 
-/// The states that handlers ask for.
+/// The states that a handler requires.
 #[derive(Clone, Debug, Default)]
 pub struct Requirements(Vec<(TypeId, &'static str)>);
 
@@ -14,7 +14,7 @@ impl Requirements {
         self.0.push((TypeId::of::<T>(), type_name::<T>()));
     }
 
-    /// The names of the types that are asked for and not there.
+    /// The names of the required types that are missing.
     pub fn missing<'a>(&'a self, states: &'a States) -> impl Iterator<Item = &'static str> + 'a {
         self.0
             .iter()
@@ -28,7 +28,7 @@ impl Requirements {
 pub struct States(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
 
 impl States {
-    /// Adds one; replaces the one of the same type.
+    /// Adds a state, and replaces one of the same type.
     pub fn insert<T: Clone + Send + Sync + 'static>(&mut self, state: T) {
         self.0.insert(TypeId::of::<T>(), Box::new(state));
     }

@@ -1,4 +1,4 @@
-//! Services that are handled elsewhere: a dispatch is handed over to a worker, in a seat that it has there.
+//! Worker permits: a permit to run one dispatch at a worker, and the status of that dispatch.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,42 +8,42 @@ use crate::service::context::Context;
 use crate::service::definition::{Definition, HandlerFuture};
 use crate::service::platform::BoxFuture;
 
-/// What becomes of a dispatch that was handed over.
+/// The status of a dispatch at a worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DispatchStatus {
-    /// It ends with an outcome, or has ended so.
+    /// It is running, or ended with an outcome.
     #[default]
     Open,
-    /// It never went out: the worker had left.
+    /// It was never sent: the worker had disconnected.
     NotStarted,
-    /// The worker gave it back, and may have begun.
+    /// The worker returned it, and may have started it.
     HandedBack,
-    /// The worker was lost: it may have run, or not.
+    /// The worker was lost, so that it may or may not have run.
     Lost,
 }
 
-/// A place at a worker: it takes as many dispatches at once as it has seats. Free again once the worker has ended what
-/// runs in it, whoever still waits for that.
+/// A permit to run one dispatch at a worker, which limits how many run there at once. It is released when the worker
+/// has ended the dispatch, even if the caller stopped waiting before.
 pub trait WorkerPermit: fmt::Debug + Send + Sync {
-    /// What the worker declares of the service: another worker may declare something else.
+    /// The declaration of this worker, which may differ from that of another worker.
     fn definition(&self) -> &Arc<Definition>;
 
-    /// What has become of the dispatch that was handed over.
+    /// The status of the dispatch.
     fn status(&self) -> DispatchStatus;
 
-    /// The worker, for people: its name and its id.
+    /// The name and the ID of the worker, for people.
     fn worker(&self) -> &str;
 
-    /// Hands a dispatch over; resolves with its outcome. Where it is dropped before that the outcome is not wanted any
-    /// more: the worker is told, and what it still answers is refused.
+    /// Sends the dispatch to the worker and resolves with its outcome. Dropping the future cancels the dispatch at the
+    /// worker, and a result that arrives later is rejected.
     fn run(self: Arc<Self>, context: Context, input: Payload) -> HandlerFuture;
 
-    /// Gives the seat to others while the handler waits for a nested call.
+    /// Releases the permit while the handler waits for a nested call.
     fn lend(&self);
 
-    /// Takes it back without waiting, if there is one.
+    /// Acquires it again without waiting, if one is available.
     fn try_take_back(&self) -> bool;
 
-    /// Takes it back.
+    /// Acquires it again.
     fn take_back(&self) -> BoxFuture<'_, ()>;
 }

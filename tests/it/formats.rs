@@ -364,7 +364,7 @@ fn twenty_thousand_rows_take_little_memory_and_bad_ones_are_named_by_line() {
     std::fs::write(&path, "cust_id,cust_name\n1,\"A\n").unwrap();
     let said = String::from_utf8(invoke(&path).stderr).unwrap();
     assert!(
-        said.contains("line 2, column 3: the quote that begins here does not end"),
+        said.contains("line 2, column 3: the quote that begins here is not closed"),
         "{said}"
     );
     std::fs::remove_dir_all(folder).unwrap();

@@ -137,7 +137,7 @@ async fn serves(program: Option<Program>) {
     let error = invoke(&client, &fail, dict! {}).await.unwrap_err();
     assert_eq!(error.kind(), Kind::FailedPrecondition);
     assert_eq!(error.reason(), reason);
-    assert_eq!(error.message(), "failed as it was told");
+    assert_eq!(error.message(), "failed as requested");
     let failure = failure_of(outcome(&client, &fail, dict! {}).await);
     assert_eq!((failure.code, failure.reason), (9, reason));
 

@@ -2,7 +2,7 @@
 
 use crate::model::error::{Error, Violation, reason};
 
-/// What is wrong, where: in a line, and at a column where that is known.
+/// The error of a malformed document, with the line and, where it is known, the column.
 pub(super) fn malformed(
     line: u64,
     column: Option<u64>,

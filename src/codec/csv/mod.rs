@@ -1,8 +1,8 @@
 //! CSV (RFC 4180) to values and back.
 //!
-//! A document is a list of dicts, one a row. Where elements are declared, cells become what the elements say: numbers
-//! and dates are read from their text, lists and dicts from JSON. An empty cell is absent, except where a text is
-//! required: there it is the empty one.
+//! A document is a list of dicts, one per row. Cells are converted to the declared elements: numbers and dates from
+//! their text, lists and dicts from JSON. An empty cell counts as absent, or as the empty text where a text is
+//! required.
 
 mod malformed;
 mod read;

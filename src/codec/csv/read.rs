@@ -14,10 +14,10 @@ use crate::model::id::truncated;
 use crate::model::sio::{Checked, CsvOptions, Element, Elements, Sio, Type};
 use crate::model::value::{Dict, Value};
 
-/// What spreadsheets begin their files with.
+/// The byte order mark that spreadsheets write.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Reads a document for a service that declares nothing: all cells are texts.
+/// Reads a document without a declaration: all cells are texts.
 ///
 /// # Errors
 ///
@@ -25,7 +25,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 pub fn read(bytes: &[u8], options: CsvOptions) -> Result<Value> {
     let mut rows = Vec::new();
     let columns = |header: Option<Vec<String>>| header.unwrap_or_default();
-    each_row(bytes, options, columns, |columns, row| {
+    for_each_row(bytes, options, columns, |columns, row| {
         let mut dict = Dict::with_capacity(row.cells.len());
         if options.header && row.cells.len() > columns.len() {
             return Err(too_many_cells(columns.len(), &row).into_error());
@@ -43,7 +43,7 @@ pub fn read(bytes: &[u8], options: CsvOptions) -> Result<Value> {
     Ok(Value::List(rows))
 }
 
-/// Reads a document for a service that declares its input, and checks each row.
+/// Reads a document for a declared input and checks each row.
 ///
 /// # Errors
 ///
@@ -51,8 +51,8 @@ pub fn read(bytes: &[u8], options: CsvOptions) -> Result<Value> {
 /// with its line.
 pub fn read_checked(bytes: &[u8], sio: &Sio, declared: &Elements) -> Result<Checked> {
     let mut check = sio.check_rows(declared);
-    // Checked as to whether cells may be shown.
-    let hides = sio.has_secrets();
+    // With secrets, messages must not contain cells.
+    let has_secrets = sio.has_secrets();
     let columns = |header: Option<Vec<String>>| match header {
         Some(names) => names
             .into_iter()
@@ -70,14 +70,14 @@ pub fn read_checked(bytes: &[u8], sio: &Sio, declared: &Elements) -> Result<Chec
             .map(|e| (e.name.clone(), Some(e)))
             .collect(),
     };
-    each_row(bytes, sio.csv, columns, |columns, row| {
+    for_each_row(bytes, sio.csv, columns, |columns, row| {
         let mut dict = Dict::with_capacity(columns.len());
         let mut violations = Vec::new();
         if row.cells.len() > columns.len() {
             violations.push(too_many_cells(columns.len(), &row).violation);
         }
         for ((name, element), cell) in columns.iter().zip(row.cells.iter()) {
-            match cell_value(*element, row.text(cell)?, hides) {
+            match cell_value(*element, row.text(cell)?, has_secrets) {
                 Ok(Some(value)) => drop(dict.insert(name.as_str(), value)),
                 Ok(None) => {}
                 Err(violation) => violations.push(violation.under(name)),
@@ -91,11 +91,11 @@ pub fn read_checked(bytes: &[u8], sio: &Sio, declared: &Elements) -> Result<Chec
         .map_err(|violations| violations.into_error(reason::INPUT_INVALID))
 }
 
-/// What a cell says; `None` where it is absent.
+/// Converts a cell to a value; `None` where it is absent.
 fn cell_value(
     element: Option<&Element>,
     cell: &str,
-    hides: bool,
+    has_secrets: bool,
 ) -> Result<Option<Value>, Violation> {
     let Some(element) = element else {
         return Ok(Some(Value::from(cell)));
@@ -105,7 +105,7 @@ fn cell_value(
         _ if cell.is_empty() => Ok((is_text && !element.optional).then(|| Value::from(cell))),
         Type::List(_) | Type::Dict(_) | Type::DictList(_) => {
             json::read(cell.as_bytes()).map(Some).map_err(|_| {
-                let message = match hides {
+                let message = match has_secrets {
                     true => "the cell is not JSON".to_owned(),
                     false => format!("the cell {:?} is not JSON", truncated(cell)),
                 };
@@ -116,21 +116,21 @@ fn cell_value(
     }
 }
 
-/// A row with too many cells.
-struct TooMany {
+/// The error of a row with too many cells.
+struct TooManyCells {
     line: u64,
     violation: Violation,
 }
 
-impl TooMany {
+impl TooManyCells {
     fn into_error(self) -> Error {
         malformed(self.line, None, "TOO_MANY_CELLS", &self.violation.message)
     }
 }
 
-fn too_many_cells(columns: usize, row: &Row<'_>) -> TooMany {
+fn too_many_cells(columns: usize, row: &Row<'_>) -> TooManyCells {
     let message = format!("has {} cells; there are {columns} columns", row.cells.len());
-    TooMany {
+    TooManyCells {
         line: row.line,
         violation: Violation::new("", "TOO_MANY_CELLS", message),
     }
@@ -148,8 +148,8 @@ impl Row<'_> {
     }
 }
 
-/// Reads the rows one after another; the header, where there is one, becomes columns first.
-fn each_row<C>(
+/// Calls `each` for each row. `columns` receives the header, if there is one, before the first row.
+fn for_each_row<C>(
     bytes: &[u8],
     options: CsvOptions,
     columns: impl Fn(Option<Vec<String>>) -> C,
@@ -175,7 +175,7 @@ fn each_row<C>(
     let mut keys = 0;
     while reader
         .read_byte_record(&mut cells)
-        .map_err(|error| unreadable(&error))?
+        .map_err(|error| reader_error(&error))?
     {
         let line = lines.next().unwrap_or_default();
         let row = Row {
@@ -211,7 +211,7 @@ fn header(row: &Row<'_>) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn unreadable(error: &csv::Error) -> Error {
+fn reader_error(error: &csv::Error) -> Error {
     let line = error.position().map_or(1, csv::Position::line);
     malformed(line, None, "NOT_CSV", &error.to_string())
 }

@@ -4,8 +4,8 @@ use super::malformed::malformed;
 use crate::model::error::Result;
 use crate::model::sio::CsvOptions;
 
-/// The line in which each row begins. What the reader would let pass is found here: quotes that do not end, and text
-/// after the one that does.
+/// Finds the line in which each row begins. Rejects what the reader accepts: unterminated quotes, and text after a
+/// closing quote.
 pub(super) fn lines_of_rows(bytes: &[u8], options: CsvOptions) -> Result<Vec<u64>> {
     #[derive(PartialEq)]
     enum At {
@@ -27,7 +27,7 @@ pub(super) fn lines_of_rows(bytes: &[u8], options: CsvOptions) -> Result<Vec<u64
         at = match at {
             At::Quoted { .. } if byte == options.quote => At::Ended,
             At::Quoted { .. } => at,
-            // Doubled: one that belongs to the text.
+            // A doubled quote is part of the text.
             At::Ended if byte == options.quote => At::Quoted { line, column },
             _ if ends_row => {
                 row_is_empty = true;
@@ -36,7 +36,7 @@ pub(super) fn lines_of_rows(bytes: &[u8], options: CsvOptions) -> Result<Vec<u64
             _ if byte == options.delimiter => At::Begin,
             At::Begin if byte == options.quote => At::Quoted { line, column },
             At::Ended => {
-                let message = "there is text after the quote that ends a cell";
+                let message = "there is text after the closing quote of a cell";
                 return Err(malformed(line, Some(column), "NOT_CSV", message));
             }
             At::Begin | At::Plain => At::Plain,
@@ -49,7 +49,7 @@ pub(super) fn lines_of_rows(bytes: &[u8], options: CsvOptions) -> Result<Vec<u64
     }
     match at {
         At::Quoted { line, column } => {
-            let message = "the quote that begins here does not end";
+            let message = "the quote that begins here is not closed";
             Err(malformed(line, Some(column), "NOT_CSV", message))
         }
         _ => Ok(lines),

@@ -24,7 +24,7 @@ fn read_all(sio: &Sio, text: &str) -> Result<Checked> {
 }
 
 #[test]
-fn cells_become_what_the_elements_say() {
+fn cells_are_converted_to_their_elements() {
     let text = "\u{feff}name, cust_id,credit,extra,tags\r\n\r\n\"Smith, A\",0012,1.10,x,\"[\"\"a\"\"]\"\r\n,2\r\n";
     let checked = read_all(&customers(), text).unwrap();
     let expected = vec![
@@ -53,7 +53,7 @@ fn without_a_header_columns_are_in_declaration_order() {
 }
 
 #[test]
-fn rows_that_fail_are_named_by_their_line() {
+fn violations_of_rows_name_the_line() {
     let text = "cust_id,name\n1,a\n\n\"x\",\"b\nc\"\n3\n4,d,e\n";
     let error = read_all(&customers(), text).unwrap_err();
     let said: Vec<String> = error
@@ -72,7 +72,7 @@ fn rows_that_fail_are_named_by_their_line() {
 }
 
 #[test]
-fn what_is_malformed_is_named_by_line_and_column() {
+fn malformed_documents_are_reported_with_line_and_column() {
     for (text, line, column, code) in [
         ("a,b\n1,\"x", "2", "3", "NOT_CSV"),
         ("a,b\n1,\"x\"y\n", "2", "6", "NOT_CSV"),
@@ -89,7 +89,7 @@ fn what_is_malformed_is_named_by_line_and_column() {
     for (text, line, code) in [
         (&b"a\n\xff\n"[..], "2", "NOT_UTF8"),
         (b"a,a\n", "1", "DUPLICATE_KEY"),
-        // Lines that end as they did on old machines.
+        // Lines that end with CR alone.
         (b"a\r1\r1,2\r", "3", "TOO_MANY_CELLS"),
     ] {
         let error = read(text, CsvOptions::default()).unwrap_err();
@@ -103,7 +103,7 @@ fn what_is_malformed_is_named_by_line_and_column() {
 }
 
 #[test]
-fn undeclared_cells_are_texts_and_columns_all_keys() {
+fn without_a_declaration_cells_are_texts_and_columns_are_all_keys() {
     let value = read(b"a,b\n1,x\n", CsvOptions::default()).unwrap();
     assert_eq!(value, vec![dict! { "a": "1", "b": "x" }].into());
     let rows = vec![dict! { "a": 1 }, dict! { "b": true, "a": Value::Null }];

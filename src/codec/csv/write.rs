@@ -9,17 +9,17 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::sio::{CsvOptions, Elements};
 use crate::model::value::{Dict, Value};
 
-/// Writes a dict or a list of dicts: one row each, lines ended by CRLF. The columns are the declared elements, or all
-/// keys in the order in which they first come.
+/// Writes a dict or a list of dicts, one row each, with CRLF line endings. The columns are the declared elements, or
+/// all keys in order of first occurrence.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `FORMAT_INVALID` for anything but dicts; `VALUE_INVALID` for what cannot be written.
+/// `INVALID_ARGUMENT` / `FORMAT_INVALID` for anything but dicts; `VALUE_INVALID` for values that cannot be encoded.
 pub fn write(value: &Value, declared: Option<&Elements>, options: CsvOptions) -> Result<Vec<u8>> {
     let rows: Vec<&Dict> = match value {
         Value::Dict(dict) => vec![dict],
-        Value::List(items) => items.iter().map(row_of).collect::<Result<_>>()?,
-        other => return Err(no_rows(other)),
+        Value::List(items) => items.iter().map(as_row).collect::<Result<_>>()?,
+        other => return Err(not_tabular(other)),
     };
     let mut columns: Vec<&str> = Vec::new();
     match declared {
@@ -59,13 +59,13 @@ pub fn write(value: &Value, declared: Option<&Elements>, options: CsvOptions) ->
         .map_err(|error| Error::internal(reason::VALUE_INVALID, error.to_string()))
 }
 
-fn row_of(item: &Value) -> Result<&Dict> {
-    item.as_dict().ok_or_else(|| no_rows(item))
+fn as_row(item: &Value) -> Result<&Dict> {
+    item.as_dict().ok_or_else(|| not_tabular(item))
 }
 
-fn no_rows(value: &Value) -> Error {
+fn not_tabular(value: &Value) -> Error {
     let message = format!(
-        "{} cannot be written as CSV, which has rows of cells: ask for JSON",
+        "{} cannot be written as CSV rows: ask for JSON",
         value.kind_name()
     );
     Error::invalid_argument(reason::FORMAT_INVALID, message)

@@ -1,28 +1,28 @@
-//! Messages and fields of typed methods, and the clashes that two fields of one message must not have.
+//! Messages and fields of typed methods, with a check for clashes between fields.
 
 use std::collections::HashMap;
 
-use super::names::snake;
+use super::names::to_snake_case;
 use super::number::number;
 use crate::model::sio::UnknownKeys;
 
 /// A message.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Its name, within the one that it is nested in.
+    /// The name, relative to the enclosing message.
     pub name: String,
-    /// Its fields, in declaration order.
+    /// The fields, in declaration order.
     pub fields: Vec<Field>,
-    /// What becomes of fields that are not declared.
+    /// The policy for undeclared fields.
     pub(super) unknown: UnknownKeys,
-    /// The places of the fields, by their numbers.
+    /// The indexes of the fields, by field number.
     by_number: Vec<(u32, usize)>,
 }
 
 /// A field.
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// The declared name, which is the JSON name as well.
+    /// The declared name, which is also the JSON name.
     pub key: String,
     /// The name in the descriptor.
     pub name: String,
@@ -32,11 +32,11 @@ pub struct Field {
     pub kind: Kind,
     /// Whether it is a list.
     pub repeated: bool,
-    /// Whether it is required. An empty list and none are the same on the wire: a required one is empty.
+    /// Whether it is required. An empty list and an absent one are the same on the wire, so a required list is empty.
     pub(super) required: bool,
-    /// What it is, in a sentence.
+    /// The description, in a sentence.
     pub description: String,
-    /// Whether it is a secret, which tools do not show.
+    /// Whether it is a secret, which tools redact.
     pub redact: bool,
 }
 
@@ -59,12 +59,12 @@ pub enum Kind {
     Struct,
     /// `google.protobuf.Value`.
     Value,
-    /// A message of its own.
+    /// A nested message.
     Message(Message),
 }
 
 impl Kind {
-    /// The type in the words of protobuf; `message` for messages of our own.
+    /// The protobuf name of the type; `message` for nested messages.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -80,12 +80,12 @@ impl Kind {
         }
     }
 
-    /// Whether fields of this type are numbers or booleans: those that are packed where they are repeated.
+    /// Whether repeated fields of this type are packed: numbers and booleans.
     pub(super) fn is_packed(&self) -> bool {
         matches!(self, Self::Int | Self::Float | Self::Bool)
     }
 
-    /// Whether a field that is not there and one that is empty differ without `optional`.
+    /// Whether the type has field presence without `optional`.
     pub(super) fn is_message(&self) -> bool {
         matches!(
             self,
@@ -112,7 +112,7 @@ impl Message {
         unknown: UnknownKeys,
         what: &str,
     ) -> Result<Self, String> {
-        // What two fields must not share: the name, the JSON name that follows from it, the message they are made of.
+        // Two fields must not share the name, the derived JSON name, or the name of a nested message.
         let mut names: HashMap<(&str, String), &str> = HashMap::new();
         for field in &fields {
             if !can_be_json_name(&field.key) {
@@ -164,7 +164,7 @@ impl Message {
     }
 }
 
-/// The JSON name that protobuf gives a field unless it is told another: `cust_id` is `custId`.
+/// The default JSON name of a protobuf field: `cust_id` becomes `custId`.
 fn json_name(name: &str) -> String {
     let mut words = name.split('_');
     let mut out = words.next().unwrap_or_default().to_owned();
@@ -176,7 +176,7 @@ fn json_name(name: &str) -> String {
     out
 }
 
-/// Whether protobuf takes it as a JSON name: names in brackets are those of extensions.
+/// Whether protobuf accepts it as a JSON name: names in brackets are reserved for extensions.
 fn can_be_json_name(key: &str) -> bool {
     !(key.contains('\0') || (key.starts_with('[') && key.ends_with(']')))
 }
@@ -190,7 +190,7 @@ impl Field {
         };
         Self {
             key: key.to_owned(),
-            name: snake(key),
+            name: to_snake_case(key),
             number: number(key, &kind_name),
             kind,
             repeated,

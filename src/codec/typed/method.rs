@@ -1,16 +1,16 @@
 //! Typed methods: a declaration as a gRPC method with a request and a response message.
 
 use super::message::{Field, Kind, Message};
-use super::names::{SERVICE, of_service, pascal};
+use super::names::{SERVICE, package_and_method, to_pascal_case};
 use crate::model::id::ServiceName;
 use crate::model::sio::{Element, Elements, Sio, Type, UnknownKeys};
 
-/// Why most services without a method have none.
+/// The usual reason why a service has no typed method.
 pub const UNDECLARED: &str = "it declares neither its input nor its output";
 
-/// The field of a side that is a list.
+/// The field of a list of dicts.
 const ITEMS: &str = "items";
-/// The field of a side that nothing is declared of.
+/// The field of an undeclared input or output.
 const PAYLOAD: &str = "payload";
 
 /// A service as a gRPC method.
@@ -18,19 +18,19 @@ const PAYLOAD: &str = "payload";
 pub struct Method {
     /// The service.
     pub service: ServiceName,
-    /// What it does, in a sentence.
+    /// The description, in a sentence.
     pub description: String,
     /// The package, such as `customer`.
     pub package: String,
     /// The method, such as `Get`.
     pub name: String,
-    /// What goes in.
+    /// The request.
     pub request: Body,
-    /// What comes out.
+    /// The response.
     pub response: Body,
 }
 
-/// One side of a method: a message, and how a value becomes one.
+/// The request or the response of a method: a message, and its mapping to a value.
 #[derive(Clone, Debug)]
 pub struct Body {
     /// The message.
@@ -38,28 +38,28 @@ pub struct Body {
     pub(super) form: Form,
 }
 
-/// How a value becomes a message.
+/// The mapping between a value and a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// It is a dict, and its keys are the fields.
+    /// The value is a dict, and its keys are the fields.
     Dict,
-    /// It is a list, and the one field holds the items.
+    /// The value is a list, and the only field holds its items.
     Items,
-    /// It is any value, and the one field holds it.
+    /// The value is in the only field.
     Whole,
 }
 
 impl Method {
-    /// Makes the method of a service.
+    /// Derives the method of a service.
     ///
     /// # Errors
     ///
-    /// Why there is none: nothing is declared, the name is refused, or two elements clash.
+    /// The reason why there is none: nothing is declared, the name is reserved, or two elements clash.
     pub fn new(service: &ServiceName, sio: &Sio, description: &str) -> Result<Self, String> {
         if !sio.is_declared() {
             return Err(UNDECLARED.to_owned());
         }
-        let (package, name) = of_service(service.as_str())?;
+        let (package, name) = package_and_method(service.as_str())?;
         let unknown = sio.unknown_keys;
         let request = body(
             format!("{name}Request"),
@@ -82,7 +82,7 @@ impl Method {
         })
     }
 
-    /// The method that has it run in the background.
+    /// The name of the asynchronous method.
     #[must_use]
     pub fn background_name(&self) -> String {
         format!("{}Async", self.name)
@@ -95,7 +95,7 @@ impl Method {
     }
 }
 
-/// `whole` is the policy of the whole declaration, which dicts without one of their own fall back to.
+/// `whole` is the policy of the declaration, to which dicts without their own policy fall back.
 fn body(
     name: String,
     declared: Option<&Elements>,
@@ -133,7 +133,7 @@ fn of_dict(
     Message::new(name, fields(&declared.elements, whole, what)?, own, what)
 }
 
-/// The response of a service with a `response_elem`, which is a field like any other.
+/// The response of a service with a `response_elem`, which becomes a field.
 fn wrapped(
     name: String,
     key: &str,
@@ -144,7 +144,7 @@ fn wrapped(
     let (kind, list) = match declared {
         None => (Kind::Value, false),
         Some(declared) => {
-            let message = of_dict(pascal(key), declared, whole, what)?;
+            let message = of_dict(to_pascal_case(key), declared, whole, what)?;
             (Kind::Message(message), declared.list)
         }
     };
@@ -165,7 +165,7 @@ fn of_element(element: &Element, whole: UnknownKeys, what: &str) -> Result<Field
     let (kind, repeated) = match &element.kind {
         Type::List(None) => (Kind::Value, true),
         Type::List(Some(item)) => match &item.kind {
-            // There is no list of lists in protobuf.
+            // Protobuf has no list of lists.
             Type::List(_) | Type::DictList(_) | Type::AsIs => (Kind::Value, true),
             _ => (kind(item, &element.name, whole, what)?, true),
         },
@@ -206,7 +206,7 @@ fn kind(element: &Element, name: &str, whole: UnknownKeys, what: &str) -> Result
         Type::Dict(Some(elements)) | Type::DictList(Some(elements)) => {
             let own = element.unknown_keys.unwrap_or(whole);
             let fields = fields(elements, whole, what)?;
-            Kind::Message(Message::new(pascal(name), fields, own, what)?)
+            Kind::Message(Message::new(to_pascal_case(name), fields, own, what)?)
         }
     })
 }

@@ -1,9 +1,9 @@
-//! Typed methods: each service with a declaration is a gRPC method as well, with fields for its elements.
+//! Typed methods: each service with a declaration is also a gRPC method, with fields for its elements.
 //!
-//! Everything follows from the declaration, so that numbers need no file, no store and no agreement between nodes:
-//! [`names`] makes the names, [`number`] the field numbers, [`Method`] the messages; [`Directory`] holds the methods of
-//! one node and finds those that clash; [`descriptor`] and [`proto_file`] describe them, [`decode`] and [`encode`]
-//! carry values.
+//! Everything is derived from the declaration, so that field numbers need no file, no store and no agreement between
+//! nodes. [`names`] derives names, [`number`] field numbers, [`Method`] messages. [`Directory`] holds the methods of
+//! one node and detects clashes. [`descriptor`] and [`proto_file`] describe them; [`decode`] and [`encode`] convert
+//! values.
 
 mod decode;
 mod descriptor;

@@ -130,6 +130,6 @@ pub(crate) fn failure_of<'a>(
     events: &'a [Arc<Event>],
     last: Option<&'a Error>,
 ) -> Option<&'a Error> {
-    let told = events.last().and_then(|event| event.kind.failure());
-    told.or(last)
+    let in_event = events.last().and_then(|event| event.kind.failure());
+    in_event.or(last)
 }

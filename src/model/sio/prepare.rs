@@ -54,8 +54,7 @@ impl Sio {
         let (delimiter, quote) = (self.csv.delimiter, self.csv.quote);
         let usable = |c: u8| c.is_ascii() && c != b'\r' && c != b'\n' && c != 0;
         if !usable(delimiter) || !usable(quote) || delimiter == quote {
-            let message =
-                "the delimiter and the quote must be two different ASCII characters other than line breaks";
+            let message = "the delimiter and the quote must be two different ASCII characters other than line breaks";
             violations.push(Violation::new("/csv", "INVALID", message));
         }
         if violations.is_empty() {
@@ -79,7 +78,10 @@ impl Validator<'_> {
             let before = self.violations.len();
             let name = element.name.clone();
             if name.is_empty() || name.len() > MAX_NAME_BYTES {
-                self.report("INVALID", format!("a name must have 1 to {MAX_NAME_BYTES} bytes"));
+                self.report(
+                    "INVALID",
+                    format!("a name must have 1 to {MAX_NAME_BYTES} bytes"),
+                );
             }
             if !names.insert(name.clone()) {
                 self.report("DUPLICATE_KEY", "is declared twice".to_owned());
@@ -111,8 +113,9 @@ impl Validator<'_> {
         if let Some(number) = element.number
             && (number == 0 || number > MAX_NUMBER || RESERVED.contains(&number))
         {
-            let message =
-                format!("a field number must be from 1 to {MAX_NUMBER}, and not from 19000 to 19999");
+            let message = format!(
+                "a field number must be from 1 to {MAX_NUMBER}, and not from 19000 to 19999"
+            );
             self.report("OUT_OF_RANGE", message);
         }
         if let (Some(least), Some(most)) = (element.minimum, element.maximum)

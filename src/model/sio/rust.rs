@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
         element
     }
 
-    /// The schema that is resolved: behind a reference, or the one that is not null.
+    /// The schema behind a reference, or the only alternative that is not null.
     fn resolved(&self, schema: &'a Value) -> Option<(&'a Value, Self)> {
         if let Some(name) = schema["$ref"]
             .as_text()

@@ -183,7 +183,7 @@ fn check_range(element: &Element, value: Value) -> Result<Value, ScalarError> {
 fn float(value: &Value) -> Result<Value, ScalarError> {
     let parsed = match value {
         Value::Float(x) => Some(*x),
-        #[expect(clippy::cast_precision_loss, reason = "a double is what was declared")]
+        #[expect(clippy::cast_precision_loss, reason = "the declared type is a double")]
         Value::Int(n) => Some(*n as f64),
         Value::Digits(digits) => digits.as_str().parse().ok(),
         Value::Text(text) if is_decimal(text.trim_ascii()) => text.trim_ascii().parse().ok(),

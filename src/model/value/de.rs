@@ -76,7 +76,10 @@ impl<'de> Deserializer<'de> for Value {
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match &self {
-            #[expect(clippy::cast_possible_truncation, reason = "the result is only compared with infinity")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the result is only compared with infinity"
+            )]
             Self::Float(x) if (*x as f32).is_infinite() => Err(de::Error::custom(format!(
                 "{x} is beyond the range of a float"
             ))),

@@ -71,7 +71,7 @@ fn found(unexpected: Unexpected<'_>) -> String {
     }
 }
 
-/// What was expected_type: serde names Rust's types, which callers in other languages do not know.
+/// The expected type, in terms that callers of other languages know: serde names Rust's types.
 fn expected_type(expected: &str) -> &str {
     match expected {
         "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128"

@@ -45,7 +45,10 @@ impl Value {
             reason = "compared with the original"
         )]
         let n = x as i64;
-        #[expect(clippy::cast_precision_loss, reason = "the result is used only where it is exact")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the result is used only where it is exact"
+        )]
         let exact = n as f64 == x;
         if exact && is_safe(n) && !(n == 0 && x.is_sign_negative()) {
             Self::Int(n)

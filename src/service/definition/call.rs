@@ -1,4 +1,4 @@
-//! Calls of a definition's handler: the input is checked before, the output after.
+//! Calls of a service's handler, with checks of the input before and of the output after.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use crate::service::context::Context;
 use crate::service::hooks::ErasedHooks;
 use crate::service::output::output_invalid;
 
-/// An input that was admitted: the form that the handler gets, and what was dropped on the way.
+/// An input that passed the checks, with the keys that were dropped.
 #[derive(Debug)]
 pub struct Admitted {
-    /// What the handler gets.
+    /// The input in the form that the handler receives.
     pub input: Payload,
     /// The keys that were dropped.
     pub ignored: Ignored,
 }
 
 impl Definition {
-    /// The same service for whoever runs its handler for a node: the node checks what it answers, and wraps it. Where
-    /// there are hooks that is done twice: they see what they see in a node.
+    /// The definition for a worker, where the node checks and wraps the output. With hooks the worker does both as
+    /// well, so that hooks see the same response as in a node.
     #[must_use]
     pub(crate) fn without_output_checks(self, hooks: &[Arc<dyn ErasedHooks>]) -> Self {
         if !(hooks.is_empty() && self.hooks.is_empty()) {
@@ -37,11 +37,11 @@ impl Definition {
         }
     }
 
-    /// What the node is to be told of a reply that is wrapped already, since hooks saw it: the node wraps it again.
+    /// Strips `response_elem` from a reply that was wrapped for hooks of a worker: its node wraps the reply again.
     ///
     /// # Errors
     ///
-    /// `INTERNAL` / `OUTPUT_INVALID` where hooks put something there that cannot be read.
+    /// `INTERNAL` / `OUTPUT_INVALID` where a hook replaced the response with a malformed payload.
     pub(crate) fn strip_response_elem(&self, reply: Reply) -> Result<Reply> {
         if self.sio.response_elem.is_none() {
             return Ok(reply);
@@ -52,8 +52,8 @@ impl Definition {
         Ok(Reply { payload, metadata })
     }
 
-    /// Reads an input and checks it against the declaration, before a handler gets it. Where nothing is declared and
-    /// the handler does not read it, it is scanned alone and goes on as it is.
+    /// Decodes an input and checks it against the declaration. Without a declaration, an input that the handler does
+    /// not decode is scanned and passed on unchanged.
     ///
     /// # Errors
     ///
@@ -74,30 +74,30 @@ impl Definition {
         Ok(Admitted { input, ignored })
     }
 
-    /// Writes a response in the format that is asked for.
+    /// Encodes a response in the requested format.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `FORMAT_INVALID` where the format has no form for it.
+    /// `INVALID_ARGUMENT` / `FORMAT_INVALID` where the format cannot represent it.
     pub fn write(&self, output: Payload, format: Format) -> Result<Payload> {
         io::write_output(&self.sio, output, format)
     }
 
-    /// Calls the handler, checks what it answers and wraps it: the future does nothing before it is polled, save for
-    /// extracting the arguments.
+    /// Calls the handler, checks its output and wraps it. The arguments are extracted immediately; everything else
+    /// happens when the future is polled.
     #[must_use]
     pub fn call(&self, context: Context, input: Payload) -> HandlerFuture {
         self.call_with(context, input, |context, input| match &self.handler {
             Some(handler) => handler(context, input),
             None => {
-                let message = format!("no worker runs `{}`", context.service());
+                let message = format!("no worker serves `{}`", context.service());
                 let error = Error::unavailable(reason::NO_WORKER, message);
                 Box::pin(std::future::ready(Err(error)))
             }
         })
     }
 
-    /// As [`call`](Self::call), with another handler: that of a worker.
+    /// Like [`call`](Self::call), with the handler of a worker in place of its own.
     pub(crate) fn call_with(
         &self,
         context: Context,
@@ -105,15 +105,15 @@ impl Definition {
         handler: impl FnOnce(Context, Payload) -> HandlerFuture,
     ) -> HandlerFuture {
         let sio = &self.sio;
-        let hides = sio.input.is_some() && sio.has_secrets();
-        if sio.output.is_none() && sio.response_elem.is_none() && !hides {
+        let redacts = sio.input.is_some() && sio.has_secrets();
+        if sio.output.is_none() && sio.response_elem.is_none() && !redacts {
             return handler(context, input);
         }
         let platform = Arc::clone(context.platform());
         let future = handler(context, input);
         let sio = Arc::clone(sio);
         Box::pin(async move {
-            let reply = future.await.map_err(|error| match hides {
+            let reply = future.await.map_err(|error| match redacts {
                 true => io::redacted(&sio, error),
                 false => error,
             })?;
@@ -124,7 +124,7 @@ impl Definition {
         })
     }
 
-    /// Checks a response against the declaration, and wraps it where that says so.
+    /// Checks a response against the declaration and wraps it in `response_elem`, if one is declared.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ fn check_output(sio: &Sio, reply: Reply) -> Result<Reply> {
     let Reply { payload, metadata } = reply;
     let payload = io::check_output(sio, payload).map_err(|error| match error.reason() {
         reason::OUTPUT_INVALID => error,
-        // What cannot be read at all.
+        // The output is malformed.
         _ => output_invalid(error),
     })?;
     Ok(Reply { payload, metadata })
@@ -155,25 +155,25 @@ mod tests {
     use crate::model::sio::Int;
     use crate::model::value::Value;
 
-    /// Hooks of a worker see the wrapped response; its node wraps again what the worker sends.
+    /// Hooks of a worker see the wrapped response, and its node wraps the result of the worker again.
     #[test]
     fn workers_and_documents_strip_the_response_elem_by_one_rule() {
         let sio = Sio::new().output(Int("n")).response_elem("out");
         let definition = Definition::new("s", async || dict! {}).unwrap().sio(sio);
         let output = Value::from(dict! { "n": 1 });
         let beside = dict! { "out": output.clone(), "added by a hook": true };
-        for (response, stripped) in [
-            (dict! { "out": output.clone() }, output.clone()),
-            (beside, output.clone()),
-            (dict! { "n": 1 }, output.clone()),
-        ] {
+        for response in [dict! { "out": output.clone() }, beside, dict! { "n": 1 }] {
             let payload = Payload::from(response.clone());
             let reply = definition.strip_response_elem(payload.clone().into());
             let at_worker = payload::decode(reply.unwrap().payload).unwrap();
-            assert_eq!(at_worker, stripped, "{response:?}");
+            assert_eq!(at_worker, output, "{response:?}");
             let read = io::read_output(definition.declaration(), payload.clone()).unwrap();
             let at_node = payload::decode(read).unwrap();
-            assert_eq!(at_node, dict! { "out": stripped }.into(), "{response:?}");
+            assert_eq!(
+                at_node,
+                dict! { "out": output.clone() }.into(),
+                "{response:?}"
+            );
             let csv = definition.write(payload, Format::Csv).unwrap();
             let rows = payload::decode(csv).unwrap();
             assert_eq!(rows[0]["n"], Value::from("1"), "{response:?}");

@@ -1,4 +1,4 @@
-//! A service as it is registered: its name, its handler, its declaration, its options, its hooks.
+//! The definition of a service: name, handler, declaration, options and hooks.
 
 mod call;
 mod options;
@@ -23,7 +23,7 @@ pub type HandlerFuture = BoxFuture<'static, Result<Reply>>;
 
 type ErasedHandler = Arc<dyn Fn(Context, Payload) -> HandlerFuture + Send + Sync>;
 
-/// A service: a handler with everything around it.
+/// The definition of a service: a handler with its name, declaration, options and hooks.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,7 +40,7 @@ type ErasedHandler = Arc<dyn Fn(Context, Payload) -> HandlerFuture + Send + Sync
 #[derive(Clone)]
 pub struct Definition {
     name: ServiceName,
-    /// `None`: it runs at workers.
+    /// `None` where workers run the handler.
     handler: Option<ErasedHandler>,
     requirements: Requirements,
     reads_input: bool,
@@ -55,7 +55,7 @@ impl Definition {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` where the name is none.
+    /// `INVALID_ARGUMENT` where the name is invalid.
     pub fn new<Args>(name: &str, handler: impl Handler<Args>) -> Result<Self> {
         let requirements = handler.requires();
         let reads_input = handler.reads_input();
@@ -74,7 +74,7 @@ impl Definition {
         })
     }
 
-    /// A service whose handlers run at workers: each dispatch needs a [`WorkerPermit`](crate::service::WorkerPermit).
+    /// A service whose handler runs at workers: each dispatch needs a [`WorkerPermit`](crate::service::WorkerPermit).
     #[must_use]
     pub fn served_by_workers(name: ServiceName, sio: Sio, options: ServiceOptions) -> Self {
         Self {
@@ -89,12 +89,12 @@ impl Definition {
         }
     }
 
-    /// Whether its handlers run at workers.
+    /// Whether workers run its handler.
     pub(crate) fn is_served_by_workers(&self) -> bool {
         self.handler.is_none()
     }
 
-    /// Whether it is there to play with.
+    /// Whether it is a demo service.
     pub(crate) fn is_demo(&self) -> bool {
         self.demo
     }
@@ -103,7 +103,7 @@ impl Definition {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` where the name is none.
+    /// `INVALID_ARGUMENT` where the name is invalid.
     pub fn named(&self, name: &str) -> Result<Self> {
         Ok(Self {
             name: ServiceName::parse(name)?,
@@ -127,12 +127,15 @@ impl Definition {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with everything that is wrong with it.
+    /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with all violations.
     pub fn prepared(mut self) -> Result<Self> {
         let sio = Arc::unwrap_or_clone(self.sio).prepared();
         let name = &self.name;
         self.sio = Arc::new(sio.map_err(|error| {
-            let message = format!("the declaration of `{name}` is wrong: {}", error.message());
+            let message = format!(
+                "the declaration of `{name}` is invalid: {}",
+                error.message()
+            );
             error.with_message(message)
         })?);
         Ok(self)
@@ -144,13 +147,13 @@ impl Definition {
         &self.options
     }
 
-    /// The states that the handler asks for.
+    /// The states that the handler requires.
     #[must_use]
     pub fn requirements(&self) -> &Requirements {
         &self.requirements
     }
 
-    /// Checks that whoever runs the handler, a node or a worker, has the states that it asks for.
+    /// Checks that the node or worker that runs the handler has all required states.
     ///
     /// # Errors
     ///
@@ -160,7 +163,7 @@ impl Definition {
             None => Ok(()),
             Some(missing) => {
                 let message = format!(
-                    "service `{}` asks for `State<{missing}>`, which the {of} does not have: add it with `.state(..)`",
+                    "service `{}` requires `State<{missing}>`, which the {of} does not have: add it with `.state(..)`",
                     self.name
                 );
                 Err(Error::failed_precondition(reason::STATE_MISSING, message))
@@ -168,7 +171,7 @@ impl Definition {
         }
     }
 
-    /// Whether the handler decodes its input before it runs, and so checks it. Hooks see it before.
+    /// Whether the handler decodes and thereby checks its input before it runs. Hooks would see the input earlier.
     #[must_use]
     pub fn reads_input(&self) -> bool {
         self.reads_input && self.hooks.is_empty()

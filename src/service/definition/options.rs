@@ -10,7 +10,7 @@ use crate::model::sio::Sio;
 use crate::service::hooks::Hooks;
 
 impl Definition {
-    /// Says that it is there to play with: a worker that serves one of this name takes its place.
+    /// Marks it as a demo service, which a worker's service of the same name replaces.
     #[must_use]
     pub(crate) fn demo(mut self) -> Self {
         self.demo = true;
@@ -24,63 +24,63 @@ impl Definition {
         self
     }
 
-    /// Says what it does, in a sentence.
+    /// Sets the description, in a sentence.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.options.description = description.into();
         self
     }
 
-    /// Says that it may run twice for one call.
+    /// Marks it as idempotent, so that it may run twice for one call.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.options.idempotent = true;
         self
     }
 
-    /// How long a synchronous call may last. Default: 30 s.
+    /// Sets the timeout of a synchronous call. Default: 30 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
 
-    /// How long an attempt of an asynchronous invocation may last since its last sign of life. Default: 15 min.
+    /// Sets the timeout of an attempt of an asynchronous invocation since its last progress report. Default: 15 min.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.options.attempt_timeout = Some(timeout);
         self
     }
 
-    /// How failed attempts are repeated. Default: [`RetryPolicy::default`].
+    /// Sets the retry policy of failed attempts. Default: [`RetryPolicy::default`].
     #[must_use]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry_policy = Some(policy);
         self
     }
 
-    /// How many handlers run at once, at least 1. Default: 256.
+    /// Sets the concurrency limit: how many handlers run at once, at least 1. Default: 256.
     #[must_use]
     pub fn concurrency(mut self, handlers: usize) -> Self {
         self.options.concurrency = Some(handlers);
         self
     }
 
-    /// How many synchronous calls wait for a handler. Default: 1 024.
+    /// Sets the length of the queue of synchronous calls. Default: 1 024.
     #[must_use]
     pub fn queue_length(mut self, calls: usize) -> Self {
         self.options.queue_length = Some(calls);
         self
     }
 
-    /// How long outcomes are kept. Default: 24 h.
+    /// Sets the retention of outcomes. Default: 24 h.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.options.retention = Some(retention);
         self
     }
 
-    /// Declares its input and output. What is left open in it stays as the handler's types declare it.
+    /// Declares its input and output. A part that `sio` leaves open keeps the declaration of the handler's types.
     #[must_use]
     pub fn sio(mut self, mut sio: Sio) -> Self {
         let of_types = Arc::unwrap_or_clone(self.sio);
@@ -98,7 +98,7 @@ impl Definition {
         self
     }
 
-    /// Adds hooks. Those added first run outermost.
+    /// Adds hooks. The first added hooks are outermost.
     #[must_use]
     pub fn hooks(mut self, hooks: impl Hooks) -> Self {
         self.hooks.push(Arc::new(hooks));

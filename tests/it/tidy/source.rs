@@ -131,7 +131,7 @@ fn raw_string_end(chars: &[char], start: usize) -> Option<usize> {
 }
 
 /// Drops inline `#[cfg(test)] mod tests { .. }`: what only tests use is no dependency of the module.
-fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
+fn without_tests(tokens: &[Token]) -> Vec<Token> {
     const BEGIN: [&str; 8] = ["#", "[", "cfg", "(", "test", ")", "]", "mod"];
     let mut kept = Vec::with_capacity(tokens.len());
     let mut i = 0;
@@ -148,7 +148,7 @@ fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
         // The name, then a semicolon or a body.
         i += BEGIN.len() + 1;
         if tokens.get(i).is_some_and(|token| token.text == "{") {
-            i = body_end(&tokens, i);
+            i = body_end(tokens, i);
         } else {
             i += 1;
         }
@@ -174,7 +174,7 @@ fn body_end(tokens: &[Token], open: usize) -> usize {
 
 impl Source {
     pub(super) fn parse(text: &str) -> Self {
-        let tokens = without_tests(tokens(text));
+        let tokens = without_tests(&tokens(text));
         let mut source = Self::default();
         let (mut i, mut depth) = (0, 0_usize);
         while i < tokens.len() {
