@@ -1,6 +1,6 @@
-//! A worker in Rust: the same handlers as in a node, in a process of their own.
+//! A worker in Rust: the same handlers as in a node, in a separate process.
 //!
-//! Run with `cargo run --example worker -- 127.0.0.1:24337`, beside a node (`cidery serve --demo`).
+//! Run with `cargo run --example worker -- 127.0.0.1:24337`, next to a node (`cidery serve --demo`).
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use cidery::sio::{Sio, Text};
 use cidery::{Context, Definition, Dict, Error, Result, Value, Worker, dict};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Answers with what it gets.
+/// Returns its input.
 async fn echo(input: Value) -> Value {
     input
 }
 
-/// What it gets and answers is declared: that makes it `rust.Service/Greet` as well.
+/// Its input and output are declared, so that it is also the typed method `rust.Service/Greet`.
 fn greet() -> Result<Definition> {
     let greet = async |input: Dict| {
         let name = input
@@ -26,11 +26,11 @@ fn greet() -> Result<Definition> {
     Ok(Definition::new("rust.greet", greet)?.sio(sio))
 }
 
-/// Fails in a way that its callers can tell from others.
+/// Fails with a reason that callers can match.
 async fn fail() -> Result<Value> {
     Err(Error::failed_precondition(
         "RUST_FAILED",
-        "failed as it was told",
+        "failed as requested",
     ))
 }
 
@@ -41,7 +41,7 @@ async fn nested(ctx: Context) -> Result<Dict> {
         .parse()
 }
 
-/// Takes a moment, and emits an item.
+/// Emits an item and takes 5 ms.
 async fn step(ctx: Context, input: Dict) -> Result<Dict> {
     ctx.emit(dict! { "attempt": ctx.attempt() }).await?;
     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -70,7 +70,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Resolves when the process is told to stop: what runs then ends, and nothing new is taken.
+/// Resolves on SIGTERM: the worker then finishes running dispatches and accepts no new ones.
 async fn terminated() {
     match signal(SignalKind::terminate()) {
         Ok(mut signals) => drop(signals.recv().await),

@@ -79,7 +79,7 @@ fn the_table_holds_row_by_row() {
 
 #[test]
 fn the_way_out_holds_row_by_row() {
-    let rows = table(&file("docs/sio.md"), "### The way out");
+    let rows = table(&file("docs/sio.md"), "### Outputs");
     assert!(rows.len() > 12);
     for row in &rows {
         let [kind, answered, becomes] = row.as_slice() else {
