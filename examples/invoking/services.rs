@@ -20,9 +20,8 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
             .description("Invokes `invoking.my-service2` with inline parameters."),
     )?;
     registry.add(
-        Definition::new("invoking.in-background", in_background)?.description(
-            "Invokes `invoking.my-service2` asynchronously and returns the CID.",
-        ),
+        Definition::new("invoking.in-background", in_background)?
+            .description("Invokes `invoking.my-service2` asynchronously and returns the CID."),
     )?;
     registry.add(
         Definition::new("invoking.by-response-elem", by_response_elem)?

@@ -180,7 +180,7 @@ fn missing_paths<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<String> {
 }
 
 #[test]
-fn libraries_stay_in_their_rooms() {
+fn libraries_are_used_only_in_their_rooms() {
     let mut faults = missing_paths(
         LIBRARIES
             .iter()
@@ -192,9 +192,9 @@ fn libraries_stay_in_their_rooms() {
     assert_none(&faults);
 }
 
-/// Payloads are decoded by our own codec: prost's tree is for tests and benches.
+/// Payloads are decoded by the crate's own codec: prost's types are for tests and benches.
 #[test]
-fn prosts_struct_and_value_appear_nowhere() {
+fn prost_types_for_values_are_not_used() {
     let mut faults = Vec::new();
     for (path, text) in sources("src") {
         if path.ends_with("tests.rs") {
@@ -212,7 +212,7 @@ fn prosts_struct_and_value_appear_nowhere() {
 }
 
 #[test]
-fn files_say_what_they_are_and_stay_readable() {
+fn files_have_docs_and_limited_size() {
     let mut faults = Vec::new();
     for (path, text) in everything() {
         let file = shown(&path);
@@ -235,8 +235,8 @@ fn files_say_what_they_are_and_stay_readable() {
 }
 
 #[test]
-fn nothing_is_left_for_later_or_skipped_in_silence() {
-    // Cut in two, or this file would find itself.
+fn no_unfinished_or_skipped_code_is_left() {
+    // The words are split, so that this file does not contain them.
     let words = [
         ["TO", "DO"],
         ["FIX", "ME"],
@@ -255,7 +255,7 @@ fn nothing_is_left_for_later_or_skipped_in_silence() {
     assert_none(&faults);
 }
 
-/// Every reason is explained to operators, and nothing else is.
+/// `docs/errors.md` explains every reason, and only existing ones.
 #[test]
 fn reasons_are_documented() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
