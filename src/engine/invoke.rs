@@ -72,7 +72,7 @@ impl Invoker {
         call: Call,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
         // Read before there is a future: it would keep the whole call for as long as it waits.
-        let asked = match call.is_stored() {
+        let asked = match call.is_durable() {
             true => Asked::Stored(Box::pin(self.invoke_stored(Call {
                 cid: Some(cid),
                 ..call

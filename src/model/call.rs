@@ -99,7 +99,7 @@ impl Call {
     }
 
     /// Whether a synchronous call is stored: it has an idempotency key, or it outlives its caller.
-    pub(crate) fn is_stored(&self) -> bool {
+    pub(crate) fn is_durable(&self) -> bool {
         let asked = self.durable.as_deref();
         asked.is_some_and(|asked| *asked != DurableOptions::default())
     }

@@ -53,10 +53,10 @@ async fn dropped_keys_are_listed_and_secrets_are_masked() {
         .into_inner()
         .invocation
         .unwrap();
-    let shown = format!("{:?}", found.input);
+    let printed = format!("{:?}", found.input);
     assert!(
-        !shown.contains("hunter2") && shown.contains("***"),
-        "{shown}"
+        !printed.contains("hunter2") && printed.contains("***"),
+        "{printed}"
     );
     let error = node
         .handle

@@ -64,9 +64,9 @@ fn with_handler(handler: &str, name: &str) -> String {
 }
 
 #[track_caller]
-fn check_rejected(handler: &str, said: &[&str]) {
+fn check_rejected(handler: &str, expected: &[&str]) {
     let error = compile(&with_handler(handler, "handler")).unwrap_err();
-    for text in said {
+    for text in expected {
         assert!(error.contains(text), "`{text}` is not in:\n{error}");
     }
 }

@@ -69,11 +69,11 @@ async fn documents_of_all_formats_are_equivalent_and_responses_have_the_requeste
             _ => None,
         };
         let reply = invoke(&node, "one", input, None).await.unwrap();
-        let answered = match &reply.payload {
+        let encoded = match &reply.payload {
             Payload::Document(_, format) => Some(*format),
             _ => None,
         };
-        assert_eq!(answered, own);
+        assert_eq!(encoded, own);
     }
     let error = invoke(
         &node,
@@ -353,19 +353,19 @@ fn large_csv_documents_take_little_memory_and_errors_name_the_line() {
     let path = folder.join("bad.csv");
     std::fs::write(&path, bad).unwrap();
     let output = invoke(&path);
-    let said = String::from_utf8(output.stderr).unwrap();
+    let printed = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     for line in [
         "`/7/since`: line 9: ",
         "`/19999/cust_id`: line 20001: the text \"x\" is not a whole number",
     ] {
-        assert!(said.contains(line), "{line} is not in {said}");
+        assert!(printed.contains(line), "{line} is not in {printed}");
     }
     std::fs::write(&path, "cust_id,cust_name\n1,\"A\n").unwrap();
-    let said = String::from_utf8(invoke(&path).stderr).unwrap();
+    let printed = String::from_utf8(invoke(&path).stderr).unwrap();
     assert!(
-        said.contains("line 2, column 3: the quote that begins here is not closed"),
-        "{said}"
+        printed.contains("line 2, column 3: the quote that begins here is not closed"),
+        "{printed}"
     );
     std::fs::remove_dir_all(folder).unwrap();
 }

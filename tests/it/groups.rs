@@ -486,13 +486,13 @@ async fn a_join_in_a_worker_releases_the_permit_of_the_worker() {
 #[tokio::test]
 async fn a_join_is_cancelled_with_its_caller() {
     let (definition, gate, running) = blocked_service("test.held");
-    let (told, mut recorded) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let joins = move |ctx: Context| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             let calls = [("test.held", dict! { "n": 1 })];
             let joined = ctx.fan_out(calls).join().await;
-            told.send(joined.map(|outcomes| outcomes.len())).unwrap();
+            sender.send(joined.map(|outcomes| outcomes.len())).unwrap();
         }
     };
     let builder = Node::builder().define(definition);
@@ -501,7 +501,7 @@ async fn a_join_is_cancelled_with_its_caller() {
     call.timeout = Some(Duration::from_millis(200));
     let error = node.client.invoke(call).await.unwrap_err();
     assert_eq!(error.reason(), "DEADLINE_EXCEEDED");
-    let joined = recorded.recv().await.unwrap();
+    let joined = receiver.recv().await.unwrap();
     assert_eq!(joined.unwrap_err().reason(), "DEADLINE_EXCEEDED");
     // The members continue.
     until("the member runs", || running.load(Ordering::SeqCst) == 1).await;

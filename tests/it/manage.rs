@@ -520,9 +520,9 @@ async fn lists_mask_the_secrets_of_outcomes() {
         .invocations(v1::InvocationFilter::default(), 9)
         .await
         .unwrap();
-    let shown = format!("{:?}", listed[0].outcome);
+    let printed = format!("{:?}", listed[0].outcome);
     assert!(
-        !shown.contains("open-sesame") && shown.contains("Ann"),
-        "{shown}"
+        !printed.contains("open-sesame") && printed.contains("Ann"),
+        "{printed}"
     );
 }

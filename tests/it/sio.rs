@@ -48,7 +48,7 @@ fn the_table_of_inputs_holds() {
     let rows = table(&file("docs/sio.md"), "## Row by row");
     assert!(rows.len() > 90, "{} rows", rows.len());
     for row in &rows {
-        let [kind, input, becomes] = row.as_slice() else {
+        let [kind, input, result] = row.as_slice() else {
             panic!("{row:?}")
         };
         let sio = Sio::new().input(element(kind)).prepared().unwrap();
@@ -65,7 +65,7 @@ fn the_table_of_inputs_holds() {
                 }
             }
         };
-        assert_eq!(&found, becomes, "{row:?}");
+        assert_eq!(&found, result, "{row:?}");
     }
     // Each type in the table of types has rows in this table.
     for row in table(&file("docs/sio.md"), "## Types") {
@@ -82,11 +82,11 @@ fn the_table_of_outputs_holds() {
     let rows = table(&file("docs/sio.md"), "### Outputs");
     assert!(rows.len() > 12);
     for row in &rows {
-        let [kind, answered, becomes] = row.as_slice() else {
+        let [kind, output, result] = row.as_slice() else {
             panic!("{row:?}")
         };
         let sio = Sio::new().output(element(kind)).prepared().unwrap();
-        let value = json::read(answered.trim_matches('`').as_bytes()).unwrap();
+        let value = json::read(output.trim_matches('`').as_bytes()).unwrap();
         let output = Dict::from_iter([("x", value)]);
         let found = match sio.check_output(output.into()) {
             Ok(value) => format!("`{}`", json::write(&value["x"]).unwrap()),
@@ -98,7 +98,7 @@ fn the_table_of_outputs_holds() {
                 }
             }
         };
-        assert_eq!(&found, becomes, "{row:?}");
+        assert_eq!(&found, result, "{row:?}");
     }
 }
 
@@ -133,7 +133,7 @@ fn every_type_can_be_optional_and_have_a_default() {
         ("AsIs", "[null]", "[null]"),
         ("Secret", "\"s\"", "\"s\""),
     ];
-    for (kind, default, becomes) in kinds {
+    for (kind, default, result) in kinds {
         let default = json::read(default.as_bytes()).unwrap();
         let sio = |element: Element| Sio::new().input(element).prepared().unwrap();
         for absent in [Dict::new(), Dict::from_iter([("x", Value::Null)])] {
@@ -149,7 +149,7 @@ fn every_type_can_be_optional_and_have_a_default() {
             let checked = sio(element(kind).default(default.clone()))
                 .check_input(absent.into())
                 .unwrap();
-            let expected = if is_any { "null" } else { becomes };
+            let expected = if is_any { "null" } else { result };
             assert_eq!(
                 json::write(&checked.value["x"]).unwrap(),
                 expected,
@@ -221,8 +221,8 @@ fn violations(error: &Error) -> Value {
 
 fn expected(case: &Value) -> Value {
     let mut outcome = Dict::new();
-    if let Some(becomes) = case.as_dict().unwrap().get("becomes") {
-        outcome.insert("becomes", json::write(becomes).unwrap());
+    if let Some(result) = case.as_dict().unwrap().get("becomes") {
+        outcome.insert("becomes", json::write(result).unwrap());
     }
     for key in ["ignored", "violations"] {
         if let Some(value) = case.as_dict().unwrap().get(key) {
@@ -285,8 +285,8 @@ async fn handlers_of_rust_types_agree_with_the_corpus() {
             {
                 Ok(response) => {
                     let written = json::write(response.value()).unwrap();
-                    let becomes = json::write(&case["becomes"]).unwrap();
-                    assert_eq!(written, becomes, "{}: {case:?}", entry.name);
+                    let result = json::write(&case["becomes"]).unwrap();
+                    assert_eq!(written, result, "{}: {case:?}", entry.name);
                 }
                 Err(error) => {
                     assert_eq!(error.reason(), "INPUT_INVALID", "{error:?}");

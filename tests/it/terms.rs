@@ -255,12 +255,12 @@ async fn an_idempotency_key_accepts_one_invocation(disk: Option<&Folder>) {
 }
 
 async fn callbacks_receive_the_outcome_and_its_origin(disk: Option<&Folder>) {
-    let (told, mut hear) = mpsc::unbounded_channel();
+    let (sender, mut receiver) = mpsc::unbounded_channel();
     let listen = move |ctx: Context, input: Value| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             let reply = ctx.in_reply_to().cloned().unwrap();
-            told.send((ctx.cid(), reply, input)).unwrap();
+            sender.send((ctx.cid(), reply, input)).unwrap();
         }
     };
     let node = start(Node::builder().service("listen", listen), disk).await;
@@ -274,7 +274,7 @@ async fn callbacks_receive_the_outcome_and_its_origin(disk: Option<&Folder>) {
         with_callbacks(call("customer.get", dict! { "cust_id": 1 })),
     )
     .await;
-    let (callback, reply, input) = hear.recv().await.unwrap();
+    let (callback, reply, input) = receiver.recv().await.unwrap();
     assert_eq!(
         (reply.cid, reply.service.as_str(), reply.attempt),
         (good, "customer.get", 1)
@@ -288,7 +288,7 @@ async fn callbacks_receive_the_outcome_and_its_origin(disk: Option<&Folder>) {
     let failing = dict! { "code": "NOT_FOUND", "message": "gone" };
     let bad = accept(&node, with_callbacks(call("demo.fail", failing))).await;
     for _ in 0..2 {
-        let (_, reply, input) = hear.recv().await.unwrap();
+        let (_, reply, input) = receiver.recv().await.unwrap();
         assert_eq!(reply.cid, bad);
         assert_eq!(input["code"], Value::from("NOT_FOUND"));
         assert_eq!(input["reason"], Value::from("DEMO_FAILED"));
@@ -307,7 +307,7 @@ async fn callbacks_receive_the_outcome_and_its_origin(disk: Option<&Folder>) {
     let expired = accept(&node, short).await;
     for (cid, reason) in [(cancelled, "CANCELLED"), (expired, "EXPIRED")] {
         for _ in 0..2 {
-            let (_, reply, input) = hear.recv().await.unwrap();
+            let (_, reply, input) = receiver.recv().await.unwrap();
             assert_eq!((reply.cid, &input["reason"]), (cid, &Value::from(reason)));
         }
     }
@@ -324,17 +324,17 @@ async fn callbacks_to_unknown_services_are_rejected(disk: Option<&Folder>) {
 }
 
 async fn once_accepts_a_child_once_for_all_attempts(disk: Option<&Folder>) {
-    let (told, mut hear) = mpsc::unbounded_channel();
+    let (sender, mut receiver) = mpsc::unbounded_channel();
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let parent = move |ctx: Context| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             let child = ctx
                 .invoke_async("child", dict! {})
                 .once("the child")
                 .await?;
-            told.send(child).unwrap();
+            sender.send(child).unwrap();
             if ctx.attempt() < 3 {
                 return Err(Error::unavailable("AGAIN", "again"));
             }
@@ -357,9 +357,12 @@ async fn once_accepts_a_child_once_for_all_attempts(disk: Option<&Folder>) {
     let node = start(Node::builder().define(parent).service("child", child), disk).await;
     let cid = accept(&node, call("parent", dict! {})).await;
     assert_eq!(ended(&node, cid).await.invocation.attempts, 3);
-    let first = hear.recv().await.unwrap();
+    let first = receiver.recv().await.unwrap();
     assert_eq!(
-        [hear.recv().await.unwrap(), hear.recv().await.unwrap()],
+        [
+            receiver.recv().await.unwrap(),
+            receiver.recv().await.unwrap()
+        ],
         [first, first]
     );
     ended(&node, first).await;
@@ -368,17 +371,17 @@ async fn once_accepts_a_child_once_for_all_attempts(disk: Option<&Folder>) {
 }
 
 async fn invocations_with_one_concurrency_key_run_one_at_a_time_in_order(disk: Option<&Folder>) {
-    let (told, mut hear) = mpsc::unbounded_channel();
+    let (sender, mut receiver) = mpsc::unbounded_channel();
     let running = Arc::new(AtomicUsize::new(0));
     let handler = move |input: Dict| {
-        let (told, running) = (told.clone(), Arc::clone(&running));
+        let (sender, running) = (sender.clone(), Arc::clone(&running));
         async move {
             let others = running.fetch_add(1, Ordering::SeqCst);
             for _ in 0..20 {
                 tokio::task::yield_now().await;
             }
             running.fetch_sub(1, Ordering::SeqCst);
-            told.send((input["n"].as_int().unwrap(), others)).unwrap();
+            sender.send((input["n"].as_int().unwrap(), others)).unwrap();
         }
     };
     let node = start(Node::builder().service("alone", handler), disk).await;
@@ -392,7 +395,7 @@ async fn invocations_with_one_concurrency_key_run_one_at_a_time_in_order(disk: O
         ended(&node, cid).await;
     }
     for n in 0..12 {
-        assert_eq!(hear.recv().await.unwrap(), (n, 0));
+        assert_eq!(receiver.recv().await.unwrap(), (n, 0));
     }
     // Invocations with other keys do not wait.
     let mut busy = call("demo.sleep", dict! { "seconds": 3_600 });

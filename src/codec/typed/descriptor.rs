@@ -104,18 +104,18 @@ pub(super) fn file_name(package: &str) -> String {
 
 /// The files that the messages of a package import.
 pub(super) fn imports(methods: &[Arc<Method>]) -> Vec<String> {
-    fn uses(message: &Message, wanted: fn(&Kind) -> bool) -> bool {
+    fn uses(message: &Message, predicate: fn(&Kind) -> bool) -> bool {
         message.fields.iter().any(|field| match &field.kind {
-            Kind::Message(inner) => uses(inner, wanted),
-            kind => wanted(kind),
+            Kind::Message(inner) => uses(inner, predicate),
+            kind => predicate(kind),
         })
     }
-    let imported = |file: &str, wanted: fn(&Kind) -> bool| {
+    let imported = |file: &str, predicate: fn(&Kind) -> bool| {
         let mut bodies = methods
             .iter()
             .flat_map(|method| [&method.request, &method.response]);
         bodies
-            .any(|body| uses(&body.message, wanted))
+            .any(|body| uses(&body.message, predicate))
             .then(|| file.to_owned())
     };
     let of_struct = |kind: &Kind| matches!(kind, Kind::Struct | Kind::Value);

@@ -151,11 +151,11 @@ fn instant(writer: &mut Writer, text: &str) -> Result<(), Violation> {
     Ok(())
 }
 
-fn is_not(value: &Value, wanted: &str) -> Violation {
+fn is_not(value: &Value, expected: &str) -> Violation {
     Violation::new(
         "",
         "WRONG_TYPE",
-        format!("{} is not {wanted}", value.kind_name()),
+        format!("{} is not {expected}", value.kind_name()),
     )
 }
 

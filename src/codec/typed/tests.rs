@@ -98,10 +98,10 @@ fn every_type_survives_a_round_trip_through_another_implementation() {
     let back = sio.check_input(back).unwrap().value;
     // The empty list as well, which takes no bytes on the wire.
     assert_eq!(back, value);
-    let shown = serde_json::to_value(&theirs).unwrap();
-    assert_eq!(shown["int"], "-9223372036854775808");
-    assert_eq!(shown["date_time"], "1969-12-31T23:59:59.500Z");
-    assert_eq!(shown["role_list"][0]["name"], "n");
+    let theirs_json = serde_json::to_value(&theirs).unwrap();
+    assert_eq!(theirs_json["int"], "-9223372036854775808");
+    assert_eq!(theirs_json["date_time"], "1969-12-31T23:59:59.500Z");
+    assert_eq!(theirs_json["role_list"][0]["name"], "n");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn clashing_services_have_no_typed_method() {
     let clash = Sio::new()
         .input(Int("a").number(7))
         .input(Text("b").number(7));
-    let spelt = Sio::new().input(Int("myName")).input(Text("my_name"));
+    let misspelled = Sio::new().input(Int("myName")).input(Text("my_name"));
     let services = [
         (name("a.get"), &sio),
         (name("a.get-async"), &sio),
@@ -211,7 +211,7 @@ fn clashing_services_have_no_typed_method() {
         (name("b.one-two"), &sio),
         (name("b.one_two"), &sio),
         (name("c.numbers"), &clash),
-        (name("c.names"), &spelt),
+        (name("c.names"), &misspelled),
         (name("grpc.x"), &sio),
     ];
     let messages = Sio::new()
@@ -239,7 +239,7 @@ fn clashing_services_have_no_typed_method() {
     ] {
         assert!(directory.at(path).is_none(), "{path}");
     }
-    for (service, said) in [
+    for (service, expected) in [
         (
             "a.get",
             "`a.get` and `a.get-async` would both be `a.Service/GetAsync`",
@@ -262,7 +262,7 @@ fn clashing_services_have_no_typed_method() {
         ("d.brackets", "`[x]` of the input cannot be the JSON name"),
     ] {
         let note = directory.note(service).unwrap();
-        assert!(note.contains(said), "{service}: {note}");
+        assert!(note.contains(expected), "{service}: {note}");
     }
     assert_eq!(directory.packages().count(), 1);
 }
