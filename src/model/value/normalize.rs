@@ -8,9 +8,9 @@ impl Value {
     /// The value after a round trip through `google.protobuf.Struct`, which knows only doubles, text, booleans, lists
     /// and dicts.
     ///
-    /// Whole numbers beyond ±(2^53−1) and [`Digits`](super::Digits) become decimal text, bytes become base64 text (RFC 4648, padded),
-    /// doubles without a fraction within that range become whole numbers. Every typed reader restores the exact value
-    /// from the text.
+    /// Whole numbers beyond ±(2^53−1) and [`Digits`](super::Digits) become decimal text. Bytes become base64 text (RFC
+    /// 4648, padded), doubles without a fraction within that range become whole numbers. Every typed reader restores
+    /// the exact value from the text.
     #[must_use]
     pub fn normalized(&self) -> Self {
         match self {
