@@ -30,7 +30,10 @@ def audit(sio: Sio) -> None:
             faults += walk.faults
     csv = sio.csv
     if csv is not None and not _is_usable(csv.delimiter, csv.quote):
-        message = "the delimiter and the quote are two different ASCII characters, no line ends"
+        message = (
+            "the delimiter and the quote must be two different ASCII characters "
+            "other than line breaks"
+        )
         faults.append(Violation("/csv", message, "INVALID"))
     if faults:
         raise InvalidArgument(reason="DECLARATION_INVALID", violations=faults)
@@ -57,7 +60,7 @@ class _Audit:
         for element in elements:
             at = segment(path, element.name)
             if not 0 < len(element.name.encode()) <= _MAX_NAME_BYTES:
-                self.fault(at, "INVALID", f"a name has 1 to {_MAX_NAME_BYTES} bytes")
+                self.fault(at, "INVALID", f"a name must have 1 to {_MAX_NAME_BYTES} bytes")
             if element.name in names:
                 self.fault(at, "DUPLICATE_KEY", "is declared twice")
             number = element.field_number
@@ -76,7 +79,7 @@ class _Audit:
             return
         number = element.field_number
         if not 0 <= number <= _MAX_NUMBER or 19_000 <= number <= 19_999:
-            message = f"a field number is from 1 to {_MAX_NUMBER}, and not from 19000 to 19999"
+            message = f"a field number must be from 1 to {_MAX_NUMBER}, and not from 19000 to 19999"
             self.fault(at, "OUT_OF_RANGE", message)
         least, most = element.minimum, element.maximum
         if least is not None and most is not None and least > most:
@@ -86,7 +89,7 @@ class _Audit:
             self.elements(element.elements, at, depth + 1)
         if element.item is not None:
             if element.item.is_optional:
-                message = "what a list is of is neither optional nor has a default"
+                message = "the item of a list can be neither optional nor have a default"
                 self.fault(at, "INVALID", message)
             self.element(element.item, at, depth + 1)
         for inside in (*([element.each] if element.each else ()), *element.positions):
@@ -99,11 +102,12 @@ class _Audit:
         name = element.kind.value
         has_range = element.minimum is not None or element.maximum is not None
         if has_range and element.kind is not Type.INT:
-            self.fault(at, "INVALID", f"has a range, which is for `Int`, not for `{name}`")
+            self.fault(at, "INVALID", f"has a range, which applies to `Int`, not to `{name}`")
         if element.texts and element.kind is not Type.TEXT:
-            self.fault(at, "INVALID", f"names texts, which is for `Text`, not for `{name}`")
+            message = f"lists allowed texts, which apply to `Text`, not to `{name}`"
+            self.fault(at, "INVALID", message)
         if element.keys is not None and element.kind not in (Type.DICT, Type.DICT_LIST):
-            message = f"says what becomes of keys, which `{name}` does not have"
+            message = f"has a policy for undeclared keys, which `{name}` does not have"
             self.fault(at, "INVALID", message)
 
     def _default(self, element: Element, at: str) -> None:

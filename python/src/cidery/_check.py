@@ -64,7 +64,8 @@ def answered(sio: Sio, value: Any) -> Checked:
     """Checks an output; raises `OUTPUT_INVALID` with all that is wrong with it."""
     found = check_output(sio, value)
     if found.violations:
-        message = f"the service broke its own declaration: {summary(found.violations)}"
+        reasons = summary(found.violations)
+        message = f"the output does not match the declaration of the service: {reasons}"
         raise output_invalid(message, found.violations, found.facts)
     return found
 
@@ -203,15 +204,15 @@ class _Walk:
         def each(item: Any) -> Any:
             text = self.scalar(_TEXT, item)
             if self.is_output and isinstance(text, str) and "," in text:
-                message = "has a comma, which is what separates the texts"
+                message = "contains a comma, which separates the texts"
                 return self.fault(Fault("OUT_OF_RANGE", message))
             return text
 
-        items = self.items(value, "a list of texts, or one text with commas", each)
+        items = self.items(value, "a list of texts, or one comma-separated text", each)
         if not self.is_output or not isinstance(items, list):
             return items
         if items == [""]:
-            message = "is one empty text, which cannot be told from no text"
+            message = "is one empty text, which looks like an empty list"
             return self.fault(Fault("OUT_OF_RANGE", message))
         return ",".join(item or "" for item in items)
 

@@ -163,7 +163,7 @@ def _float(_: Element, value: Any) -> float:
     if number is None:
         raise is_not(value, "a number")
     if not math.isfinite(number):
-        raise Fault("OUT_OF_RANGE", f"{shown(value)} is beyond what a double holds")
+        raise Fault("OUT_OF_RANGE", f"{shown(value)} is beyond the range of a double")
     return number
 
 
