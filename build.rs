@@ -1,8 +1,8 @@
-//! Turns `proto/` into Rust without `protoc`.
+//! Generates Rust code from `proto/` without `protoc`.
 //!
-//! Code is generated from a *patched* descriptor set: fields of type `google.protobuf.Struct`, `Value` and `ListValue`
-//! become `bytes`, which is the same on the wire, so that payloads nobody reads stay encoded. The original set is kept
-//! for reflection: callers never see the patch.
+//! The code is generated from a *patched* descriptor set: fields of type `google.protobuf.Struct`, `Value` and
+//! `ListValue` become `bytes`, which is the same on the wire, so that payloads stay encoded until they are read. The
+//! original set is kept for reflection: callers never see the patch.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     tonic_prost_build::configure()
         .bytes(".cidery.v1")
-        // They are large, and each is moved through a queue.
+        // They are large, and are moved through a queue.
         .boxed(".cidery.v1.ServeResponse.message.dispatch")
         .boxed(".cidery.v1.ServeRequest.message.result")
         .codec_path("crate::codec::wire::WireCodec")
@@ -68,7 +68,7 @@ fn patch(message: &mut DescriptorProto) {
         }
         field.set_type(Type::Bytes);
         field.type_name = None;
-        // `bytes` has no presence of its own: an empty message and none would be the same.
+        // `bytes` has no field presence: an empty message and an absent one would be the same.
         if field.oneof_index.is_none() && field.label() != Label::Repeated {
             field.proto3_optional = Some(true);
             let index = message.oneof_decl.len() + synthetic.len();

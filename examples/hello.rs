@@ -1,4 +1,4 @@
-//! The service of the README: serves `hello.greet` to a node that runs (`cargo run -- demo`).
+//! The worker of the README: serves `hello.greet` for a running node (`cargo run -- demo`).
 //!
 //! Run with `cargo run --example hello`, or `cargo run --example hello -- HOST:PORT`.
 
@@ -14,8 +14,8 @@ struct Greeting {
     greeting: String,
 }
 
-/// What goes in and comes out is declared by the types: parsing, errors, JSON Schema and the gRPC method
-/// `hello.Service/Greet` follow from them.
+/// The types declare the input and the output. Parsing, errors, JSON Schema and the gRPC method
+/// `hello.Service/Greet` are derived from them.
 async fn greet(ctx: Context, Input(req): Input<Greet>) -> Result<Greeting> {
     let customer = ctx
         .invoke("customer.get", dict! { "cust_id": req.cust_id })

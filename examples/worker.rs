@@ -1,6 +1,6 @@
-//! A worker in Rust: the same handlers as in a node, in a process of their own.
+//! A worker in Rust: the same handlers as in a node, in a separate process.
 //!
-//! Run with `cargo run --example worker -- 127.0.0.1:24337`, beside a node (`cidery serve --demo`).
+//! Run with `cargo run --example worker -- 127.0.0.1:24337`, next to a node (`cidery serve --demo`).
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ async fn echo(input: Value) -> Value {
     input
 }
 
-/// Declares its input and output, so that it also is the typed method `rust.Service/Greet`.
+/// Its input and output are declared, so that it is also the typed method `rust.Service/Greet`.
 fn greet() -> Result<Definition> {
     let greet = async |input: Dict| {
         let name = input
@@ -26,7 +26,7 @@ fn greet() -> Result<Definition> {
     Ok(Definition::new("rust.greet", greet)?.sio(sio))
 }
 
-/// Fails with a reason of its own.
+/// Fails with a reason that callers can match.
 async fn fail() -> Result<Value> {
     Err(Error::failed_precondition(
         "RUST_FAILED",
@@ -41,7 +41,7 @@ async fn nested(ctx: Context) -> Result<Dict> {
         .parse()
 }
 
-/// Emits an item, and takes 5 ms.
+/// Emits an item and takes 5 ms.
 async fn step(ctx: Context, input: Dict) -> Result<Dict> {
     ctx.emit(dict! { "attempt": ctx.attempt() }).await?;
     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -70,7 +70,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Resolves when the process receives SIGTERM.
+/// Resolves on SIGTERM: the worker then finishes running dispatches and accepts no new ones.
 async fn terminated() {
     match signal(SignalKind::terminate()) {
         Ok(mut signals) => drop(signals.recv().await),

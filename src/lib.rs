@@ -1,8 +1,8 @@
 //! Call any service by name, now or in the background, over gRPC, from any language. Every call has a CID.
 //!
-//! **It is** a node (one binary, or part of a program of yours) on which services are registered by name; they are
-//! invoked synchronously or in the background, and their outcomes are fetched, awaited or streamed by Correlation ID.
-//! **It is not** a workflow engine, an API gateway or a message broker.
+//! **It is** a node (a binary, or a part of your program) on which services are registered by name. They are invoked
+//! synchronously or in the background, and their outcomes are fetched, awaited or streamed by Correlation ID. **It is
+//! not** a workflow engine, an API gateway or a message broker.
 //!
 //! ```no_run
 //! use cidery::{Context, Input, Node, Result, dict};
@@ -26,40 +26,40 @@
 //!
 //! # Features
 //!
-//! | feature | default | what it brings |
+//! | feature | default | enables |
 //! |---|---|---|
-//! | `cli` | yes | the command line, logs for people, signals: what a host that embeds a node brings itself |
-//! | `sqlite` | yes | the embedded store: what is accepted is on disk |
+//! | `cli` | yes | the command line, human-readable logs, signals: a program that embeds a node has its own |
+//! | `sqlite` | yes | the embedded store: accepted invocations are on disk |
 //!
-//! # The eight rooms
+//! # The eight modules
 //!
-//! Each uses only those before it; `ARCHITECTURE.md` has the map.
+//! Each module uses only those before it; `ARCHITECTURE.md` has the map.
 
-// What the examples that are part of the demo call this crate.
+// The examples that are compiled into the demo services name the crate `cidery`.
 extern crate self as cidery;
 
-/// What things are: values, names, errors, states. Pure.
+/// The domain model: values, identifiers, errors, declarations, invocations. Pure.
 pub mod model;
 
-/// Bytes to model and back.
+/// Encoding and decoding of the model.
 pub mod codec;
 
-/// What a service's author sees.
+/// The API for authors of services.
 pub mod service;
 
-/// What happens.
+/// The engine: admission, scheduling, execution, retries, results.
 pub mod engine;
 
-/// What lasts.
+/// The stores: in memory and SQLite.
 pub mod store;
 
-/// Other processes.
+/// Clients and workers in other processes.
 pub mod remote;
 
-/// How callers come in.
+/// The servers that callers connect to.
 pub mod edge;
 
-/// The process.
+/// The process: node, command line, telemetry, test kit.
 pub mod app;
 
 pub use crate::app::{Node, NodeBuilder, NodeHandle, testing};

@@ -1,4 +1,4 @@
-//! Run with `cargo run --example invoking`: services that invoke services, without any listener.
+//! Services that invoke services, in a node without a listener. Run with `cargo run --example invoking`.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 

@@ -20,9 +20,8 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
             .description("Invokes `invoking.my-service2` with inline parameters."),
     )?;
     registry.add(
-        Definition::new("invoking.in-background", in_background)?.description(
-            "Has `invoking.my-service2` run in the background and answers with the CID.",
-        ),
+        Definition::new("invoking.in-background", in_background)?
+            .description("Invokes `invoking.my-service2` asynchronously and returns the CID."),
     )?;
     registry.add(
         Definition::new("invoking.by-response-elem", by_response_elem)?
@@ -37,14 +36,14 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
     for name in ["invoking.my-service", "invoking.my-service2"] {
         registry.add(
             Definition::new(name, my_service)?
-                .description("Logs `customer_id` and its CID, and answers with a customer's name.")
+                .description("Logs `customer_id` and its CID, and returns a customer's name.")
                 .sio(sio.clone()),
         )?;
     }
     Ok(())
 }
 
-/// Invokes another service and logs what is in its response.
+/// Invokes another service and logs the items of its response.
 async fn list_security(ctx: Context) -> Result<Dict> {
     let response = ctx
         .invoke("zato.security.get-list", dict! { "cluster_id": 1 })
@@ -60,7 +59,7 @@ async fn list_security(ctx: Context) -> Result<Dict> {
     Ok(dict! { "names": names })
 }
 
-/// Says explicitly that the payload is JSON: a dict sent as JSON is simply a dict.
+/// Declares the payload as JSON explicitly. A dict sent as JSON stays a dict.
 async fn as_json(ctx: Context) -> Result<Value> {
     let payload = dict! { "customer_id": 123, "phone_no": "123-456-789" };
     let response = ctx
@@ -81,7 +80,7 @@ async fn inline_parameters(ctx: Context) -> Result<Value> {
     Ok(response.into_value())
 }
 
-/// The target runs under the CID that this answers with, and logs it.
+/// The target runs under the CID that this handler returns, and logs it.
 async fn in_background(ctx: Context) -> Result<Dict> {
     let payload = dict! { "customer_id": 123, "phone_no": "123-456-789" };
     let cid = ctx.invoke_async("invoking.my-service2", payload).await?;
@@ -89,7 +88,7 @@ async fn in_background(ctx: Context) -> Result<Dict> {
     Ok(dict! { "cid": cid.to_string() })
 }
 
-/// The target declares `response_elem`; its caller reads through it.
+/// The target declares `response_elem`, which is part of the path to each value.
 async fn by_response_elem(ctx: Context) -> Result<Dict> {
     let response = ctx
         .invoke("invoking.my-service2", dict! { "cust_id": 1 })
@@ -99,7 +98,7 @@ async fn by_response_elem(ctx: Context) -> Result<Dict> {
     Ok(dict! { "by_index": by_index, "by_path": by_path })
 }
 
-/// What the others invoke.
+/// The service that the others invoke.
 async fn my_service(ctx: Context, input: Dict) -> Dict {
     let number = |key: &str| input.get(key).and_then(Value::as_int);
     let (customer_id, cust_id) = (number("customer_id"), number("cust_id"));

@@ -248,7 +248,7 @@ ROW = re.compile(r"^\| (?P<kind>[A-Z]\w+)(?P<of>[^|]*) \| `(?P<given>.*)` \| (?P
 def rows() -> list[Any]:
     """The tables of docs/sio.md; the node's tests read the same rows."""
     text = (ROOT / "docs" / "sio.md").read_text()
-    inputs, _, outputs = text.partition("### The way out")
+    inputs, _, outputs = text.partition("### Outputs")
     found = []
     for side, part in (("input", inputs), ("output", outputs)):
         for line in part.splitlines():

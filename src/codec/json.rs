@@ -1,4 +1,4 @@
-//! JSON (RFC 8259) to values and back, every digit kept.
+//! JSON (RFC 8259) to values and back, with all digits of numbers.
 
 use std::fmt::{Display, Write as _};
 use std::ops::Range;
@@ -9,15 +9,15 @@ use json_event_parser::{JsonEvent, LowLevelJsonParser, LowLevelJsonParserResult}
 
 use crate::codec::limits::{MAX_DEPTH, MAX_KEYS};
 use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::id::shortened;
+use crate::model::id::truncated;
 use crate::model::value::{Dict, Value};
 
 /// Reads one JSON text.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `DOCUMENT_MALFORMED` with the line and the column for what is no JSON, has a key twice, or is
-/// deeper or larger than a value may be.
+/// `INVALID_ARGUMENT` / `DOCUMENT_MALFORMED` with the line and the column where the text is not JSON, has a duplicate
+/// key, or exceeds a limit.
 pub fn read(text: &[u8]) -> Result<Value> {
     let mut events = Events::new(text);
     let mut open = Vec::new();
@@ -35,18 +35,18 @@ pub fn read(text: &[u8]) -> Result<Value> {
             JsonEvent::Boolean(flag) => Some(Value::Bool(flag)),
             JsonEvent::Number(number) => Some(Value::number(&number).unwrap_or_default()),
             JsonEvent::String(text) => Some(Value::Text(text.into_owned())),
-            JsonEvent::Eof => return Err(events.refused("NOT_JSON", "is empty")),
+            JsonEvent::Eof => return Err(events.malformed("NOT_JSON", "is empty")),
         };
         let Some(value) = done else { continue };
         keys += 1;
         if keys > MAX_KEYS {
             let message = format!("has more than {MAX_KEYS} keys and items");
-            return Err(events.refused("TOO_MANY_KEYS", &message));
+            return Err(events.malformed("TOO_MANY_KEYS", &message));
         }
         match open.last_mut() {
             Some(container) => container.add(value),
             None => {
-                // Nothing may follow.
+                // Only whitespace may follow.
                 events.next()?;
                 return Ok(value);
             }
@@ -54,10 +54,10 @@ pub fn read(text: &[u8]) -> Result<Value> {
     }
 }
 
-/// The events of a text, and where they are.
+/// A stream of parse events with their positions.
 struct Events<'a> {
     text: &'a [u8],
-    /// Where the last event began to be looked for, and where it ended.
+    /// The bounds of the last event.
     before: usize,
     after: usize,
     parser: LowLevelJsonParser,
@@ -85,7 +85,7 @@ impl<'a> Events<'a> {
             if let Some(event) = event {
                 return event.map_err(|error| {
                     let Range { start, .. } = error.location();
-                    refused(
+                    malformed(
                         "NOT_JSON",
                         error.message(),
                         start.line + 1,
@@ -96,8 +96,8 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Refuses the text at the last event.
-    fn refused(&self, code: &'static str, message: &str) -> Error {
+    /// The error at the position of the last event.
+    fn malformed(&self, code: &'static str, message: &str) -> Error {
         let between = self.text.get(self.before..self.after).unwrap_or_default();
         let skipped = between
             .iter()
@@ -107,11 +107,11 @@ impl<'a> Events<'a> {
         let head = String::from_utf8_lossy(head);
         let line = head.matches('\n').count() + 1;
         let column = head.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        refused(code, message, line, column)
+        malformed(code, message, line, column)
     }
 }
 
-/// A container whose end has not come yet.
+/// A container that is still open.
 enum Open {
     Dict(Dict, Option<String>),
     List(Vec<Value>),
@@ -138,7 +138,7 @@ impl Open {
 fn push(open: &mut Vec<Open>, container: Open, events: &Events<'_>) -> Result<Option<Value>> {
     if open.len() == MAX_DEPTH {
         let message = format!("is nested deeper than {MAX_DEPTH} dicts and lists");
-        return Err(events.refused("TOO_DEEP", &message));
+        return Err(events.malformed("TOO_DEEP", &message));
     }
     open.push(container);
     Ok(None)
@@ -147,15 +147,15 @@ fn push(open: &mut Vec<Open>, container: Open, events: &Events<'_>) -> Result<Op
 fn set_key(open: &mut [Open], key: String, events: &Events<'_>) -> Result<()> {
     if let Some(Open::Dict(dict, current)) = open.last_mut() {
         if dict.contains_key(&key) {
-            let message = format!("has the key `{}` twice", shortened(&key));
-            return Err(events.refused("DUPLICATE_KEY", &message));
+            let message = format!("has the key `{}` twice", truncated(&key));
+            return Err(events.malformed("DUPLICATE_KEY", &message));
         }
         *current = Some(key);
     }
     Ok(())
 }
 
-fn refused(code: &'static str, message: &str, line: impl Display, column: impl Display) -> Error {
+fn malformed(code: &'static str, message: &str, line: impl Display, column: impl Display) -> Error {
     let message = format!("line {line}, column {column}: {message}");
     let violation = Violation::new("", code, message);
     Error::violations(reason::DOCUMENT_MALFORMED, vec![violation])
@@ -204,7 +204,7 @@ fn compact(out: &mut String, value: &Value) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Writes a value for people: indented, short lists of plain values on one line.
+/// Writes a value for people: indented, with short lists of scalars on one line.
 #[must_use]
 pub fn pretty(value: &Value) -> String {
     let mut out = String::new();
@@ -247,7 +247,7 @@ fn indented(out: &mut String, value: &Value, level: usize) {
         Value::List(_) => out.push_str("[]"),
         Value::Dict(_) => out.push_str("{}"),
         leaf => {
-            // People see what there is, carried or not.
+            // People see every value, encodable or not.
             if scalar(out, leaf).is_err() {
                 let _ = write!(out, "{leaf:?}");
             }
@@ -263,11 +263,11 @@ fn scalar(out: &mut String, value: &Value) -> Result<(), Violation> {
             let _ = write!(out, "{n}");
         }
         Value::Float(x) if x.is_finite() => {
-            // The shortest text that reads back as the same double.
+            // The shortest text that parses to the same double.
             let _ = write!(out, "{x:?}");
         }
         Value::Float(x) => {
-            let message = format!("is {x}, which is no JSON number");
+            let message = format!("is {x}, which is not a JSON number");
             return Err(Violation::new("", "NOT_FINITE", message));
         }
         Value::Digits(digits) => out.push_str(digits.as_str()),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn every_digit_is_kept() {
+    fn numbers_keep_every_digit() {
         for text in [
             "9007199254740993",
             "123456789012345678901234567890",
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_text_says_line_and_column() {
+    fn malformed_text_is_reported_with_line_and_column() {
         let error = read(b"{\"a\": 1,\n  \"b\": x}").unwrap_err();
         assert_eq!(error.reason(), "DOCUMENT_MALFORMED");
         assert_eq!(error.fact("line"), Some("2"));
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_one_json_text_is_refused() {
+    fn anything_but_one_json_text_is_rejected() {
         for (text, code) in [
             ("", "NOT_JSON"),
             ("1 2", "NOT_JSON"),
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn pretty_text_reads_back() {
+    fn pretty_text_parses_to_the_same_value() {
         let value = Value::from(dict! { "a": vec![1, 2], "b": Dict::new(), "c": "x\ny" });
         assert_eq!(read(pretty(&value).as_bytes()).unwrap(), value);
     }

@@ -1,10 +1,10 @@
-//! What one value may be, at most.
+//! Limits of one value.
 
-/// How deep dicts and lists may be nested. Peers that use prost stop at about 33 dicts.
+/// The maximum nesting of dicts and lists. Peers that use prost stop at about 33 dicts.
 pub const MAX_DEPTH: usize = 32;
 
-/// How many keys of dicts and items of lists one value may have.
+/// The maximum number of dict keys and list items in one value.
 pub const MAX_KEYS: usize = 1_000_000;
 
-/// How large a message may be, in bytes: 16 MiB.
+/// The maximum size of a message in bytes: 16 MiB.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! Bytes to model and back: payloads, documents, protobuf messages, statuses.
+//! Encoding and decoding of the model: payloads, documents, protobuf messages, statuses.
 
 pub mod convert;
 pub mod csv;

@@ -1,4 +1,4 @@
-//! Payloads between their forms: decoded where somebody reads them, encoded where an answer needs it.
+//! Conversions of payloads between their forms, on demand.
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use crate::model::payload::{Format, Payload};
 use crate::model::sio::CsvOptions;
 use crate::model::value::Value;
 
-/// Reads a payload.
+/// Decodes a payload.
 ///
 /// # Errors
 ///
@@ -24,7 +24,7 @@ pub fn decode(payload: Payload) -> Result<Value> {
     }
 }
 
-/// Checks a payload from outside, once, where it enters.
+/// Checks an external payload once, on arrival.
 ///
 /// # Errors
 ///
@@ -38,14 +38,14 @@ pub fn scan(payload: &Payload) -> Result<()> {
     }
 }
 
-/// Puts a payload into the form that an answer needs.
+/// Encodes a payload for a response.
 ///
-/// That is `Struct` for a dict and `Any` for everything else where the format is [`Format::Dict`], a document
-/// otherwise. What has the form already is handed on untouched.
+/// With [`Format::Dict`] that is `Struct` for a dict and `Any` for everything else; otherwise it is a document. A
+/// payload that already has the form is returned unchanged.
 ///
 /// # Errors
 ///
-/// As for [`decode`], and for values that the format cannot carry.
+/// As for [`decode`], and for values that the format cannot represent.
 pub fn encode(payload: Payload, format: Format) -> Result<Payload> {
     match (format, payload) {
         (Format::Dict, Payload::Struct(bytes)) => Ok(Payload::Struct(bytes)),
@@ -81,7 +81,7 @@ pub fn encode(payload: Payload, format: Format) -> Result<Payload> {
     }
 }
 
-/// The format in which a call is answered: the one that was asked for, else that of the input.
+/// The format of a response: the requested one, or else that of the input.
 #[must_use]
 pub fn answer_format(asked: Option<Format>, input: &Payload) -> Format {
     asked.unwrap_or(match input {
@@ -101,7 +101,7 @@ mod tests {
     use crate::dict;
 
     #[test]
-    fn a_dict_is_a_struct_whatever_it_came_in() {
+    fn a_dict_is_encoded_as_a_struct_from_every_form() {
         let value = Value::from(dict! { "a": 1 });
         let any = Payload::Any(struct_pb::encode_value(&value).unwrap());
         let json = Payload::Document(Bytes::from_static(b"{\"a\":1}"), Format::Json);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_survive_json_and_come_as_text_over_struct() {
+    fn digits_stay_numbers_in_json_and_become_text_in_a_struct() {
         let text = b"123456789012345678901234567890";
         let document = Payload::Document(Bytes::from_static(text), Format::Json);
         let Payload::Document(again, _) = encode(
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn no_input_is_the_empty_dict() {
+    fn an_empty_payload_is_the_empty_dict() {
         assert_eq!(decode(Payload::empty()).unwrap(), Value::from(dict! {}));
     }
 }

@@ -24,5 +24,5 @@ pub mod health {
     tonic::include_proto!("grpc.health.v1");
 }
 
-/// The original descriptors, encoded: payloads are `Struct` and `Value` here, as callers see them.
+/// The original descriptors, encoded. Payloads are `Struct` and `Value` in them, as callers see them.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/reflection.bin"));

@@ -1,5 +1,5 @@
-//! Payloads and declarations: what comes in becomes what the declaration says, and what goes out is checked against it
-//! and written in the format that was asked for.
+//! Applies declarations to payloads: inputs are decoded, checked and converted; outputs are checked, wrapped and
+//! encoded in the requested format.
 
 use crate::codec::{csv, payload, text};
 use crate::model::error::{Error, Result, Violation, reason};
@@ -7,7 +7,7 @@ use crate::model::payload::{Format, Payload};
 use crate::model::sio::{Checked, Elements, Sio};
 use crate::model::value::{Dict, Value};
 
-/// Reads an input, in whatever form it came, and checks it.
+/// Decodes an input from any form and checks it.
 ///
 /// # Errors
 ///
@@ -19,16 +19,16 @@ pub fn read_input(sio: &Sio, input: Payload) -> Result<Checked> {
         }
         (None, Payload::Document(bytes, Format::Csv)) => csv::read(&bytes, sio.csv)?,
         (Some(declared), Payload::Document(bytes, Format::Text)) => {
-            as_one_element(declared, text::read(&bytes)?)?
+            text_as_element(declared, text::read(&bytes)?)?
         }
         (_, input) => payload::decode(input)?,
     };
     let checked = sio.check_input(value);
-    checked.map_err(|faults| faults.into_error(reason::INPUT_INVALID))
+    checked.map_err(|violations| violations.into_error(reason::INPUT_INVALID))
 }
 
-/// A text is the one element that is required, or the only one.
-fn as_one_element(declared: &Elements, text: &str) -> Result<Value> {
+/// A text becomes the only required element, or the only element.
+fn text_as_element(declared: &Elements, text: &str) -> Result<Value> {
     let mut required = declared.elements.iter().filter(|element| !element.optional);
     let one = match (
         required.next(),
@@ -37,7 +37,7 @@ fn as_one_element(declared: &Elements, text: &str) -> Result<Value> {
     ) {
         (Some(one), None, _) | (None, None, [one]) if !declared.list => one,
         _ => {
-            let message = "is text, and the service takes more than one element: send JSON";
+            let message = "is text, but the service takes more than one element: send JSON";
             let violation = Violation::new("", "WRONG_TYPE", message);
             return Err(Error::violations(reason::INPUT_INVALID, vec![violation]));
         }
@@ -45,13 +45,13 @@ fn as_one_element(declared: &Elements, text: &str) -> Result<Value> {
     Ok(Dict::from_iter([(one.name.as_str(), Value::from(text))]).into())
 }
 
-/// An input as it is shown to others than the handler: as it came, its secrets masked.
+/// An input for display, with its secrets masked.
 #[must_use]
 pub fn masked_input(sio: &Sio, input: Payload) -> Payload {
     masked(sio, input, |value| sio.masked_input(value))
 }
 
-/// A response as lists show it: its secrets masked.
+/// A response for listings, with its secrets masked.
 #[must_use]
 pub fn masked_output(sio: &Sio, output: Payload) -> Payload {
     masked(sio, output, |value| sio.masked_output(value))
@@ -63,15 +63,15 @@ fn masked(sio: &Sio, payload: Payload, mask: impl FnOnce(Value) -> Value) -> Pay
     }
     let value = match payload {
         Payload::Document(bytes, Format::Csv) => csv::read(&bytes, sio.csv),
-        // It may be the secret itself.
+        // The text may be the secret itself.
         Payload::Document(_, Format::Text) => Ok(Value::from("***")),
         encoded => payload::decode(encoded),
     };
-    // What cannot be read is not shown at all.
+    // A malformed payload is not shown at all.
     Payload::Value(value.map(mask).unwrap_or_default())
 }
 
-/// Takes secrets out of what a failure says of an input.
+/// Redacts secrets in the violations of an input.
 #[must_use]
 pub fn redacted(sio: &Sio, error: Error) -> Error {
     let is_secret = |violation: &Violation| sio.is_secret_input(&violation.path);
@@ -80,18 +80,17 @@ pub fn redacted(sio: &Sio, error: Error) -> Error {
     }
     error.map_violations(|mut violation| {
         if is_secret(&violation) {
-            violation.message = "is not what the service takes".to_owned();
+            violation.message = "is not a valid value".to_owned();
         }
         violation
     })
 }
 
-/// Checks that an output has a form in a format that was asked for, as far as its declaration tells: before anything
-/// is done.
+/// Checks before the invocation that the requested format can represent the declared output.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `FORMAT_INVALID` where it has none.
+/// `INVALID_ARGUMENT` / `FORMAT_INVALID` where it cannot.
 pub fn check_format(sio: &Sio, asked: Option<Format>) -> Result<()> {
     let (Some(Format::Text), Some(output)) = (asked, &sio.output) else {
         return Ok(());
@@ -105,7 +104,7 @@ pub fn check_format(sio: &Sio, asked: Option<Format>) -> Result<()> {
         return Ok(());
     }
     let message =
-        "the response has more than one element, which text has no form for: ask for JSON";
+        "the response has more than one element, which text cannot represent: ask for JSON";
     Err(Error::invalid_argument(reason::FORMAT_INVALID, message))
 }
 
@@ -119,9 +118,12 @@ pub fn check_output(sio: &Sio, output: Payload) -> Result<Payload> {
         Payload::Document(bytes, Format::Csv) => csv::read(&bytes, sio.csv)?,
         output => payload::decode(output)?,
     };
-    let value = sio.check_output(value).map_err(|faults| {
-        let error = faults.into_error(reason::OUTPUT_INVALID);
-        let message = format!("the service broke its own declaration: {}", error.message());
+    let value = sio.check_output(value).map_err(|violations| {
+        let error = violations.into_error(reason::OUTPUT_INVALID);
+        let message = format!(
+            "the output does not match the declaration of the service: {}",
+            error.message()
+        );
         let broken = Error::internal(reason::OUTPUT_INVALID, message);
         let broken = error
             .info()
@@ -129,7 +131,7 @@ pub fn check_output(sio: &Sio, output: Payload) -> Result<Payload> {
             .cloned()
             .fold(broken, |e, (key, fact)| e.with_info(key, fact));
         let violations = error.field_violations().iter().cloned();
-        // The same code would break it again.
+        // A retry runs the same code.
         violations.fold(broken.with_retryable(false), Error::with_violation)
     })?;
     Ok(Payload::Value(match &sio.response_elem {
@@ -138,44 +140,29 @@ pub fn check_output(sio: &Sio, output: Payload) -> Result<Payload> {
     }))
 }
 
-/// Reads an output that was checked, wrapped and encoded: what a `Struct` had no form for is as it was again.
+/// Restores an output that was checked, wrapped and encoded, including types that `Struct` cannot represent.
 ///
 /// # Errors
 ///
-/// As for [`check_output`], where the declaration is another one by now.
+/// As for [`check_output`], where the declaration has changed since.
 pub fn read_output(sio: &Sio, output: Payload) -> Result<Payload> {
     if sio.output.is_none() || matches!(output, Payload::Document(..)) {
         return Ok(output);
     }
-    let mut value = payload::decode(output)?;
-    if let Some(key) = &sio.response_elem {
-        value = unwrapped(value, key);
-    }
+    let value = sio.strip_response_elem(payload::decode(output)?);
     check_output(sio, Payload::Value(value))
 }
 
-fn unwrapped(mut value: Value, key: &str) -> Value {
-    let inner = match &mut value {
-        Value::Dict(dict) => dict.remove(key),
-        _ => None,
-    };
-    inner.unwrap_or(value)
-}
-
-/// Writes a checked and wrapped output as a document, where that is asked for: CSV in the declared order of columns,
-/// without the wrapping.
+/// Encodes a checked and wrapped output in a format. CSV has the columns in declaration order, without the wrapping.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `FORMAT_INVALID` where the format has no form for it.
+/// `INVALID_ARGUMENT` / `FORMAT_INVALID` where the format cannot represent it.
 pub fn write_output(sio: &Sio, output: Payload, format: Format) -> Result<Payload> {
     if format != Format::Csv || matches!(output, Payload::Document(_, Format::Csv)) {
         return payload::encode(output, format);
     }
-    let mut value = payload::decode(output)?;
-    if let Some(key) = &sio.response_elem {
-        value = unwrapped(value, key);
-    }
+    let value = sio.strip_response_elem(payload::decode(output)?);
     let text = csv::write(&value, sio.output.as_ref(), sio.csv)?;
     Ok(Payload::Document(text.into(), Format::Csv))
 }

@@ -15,18 +15,18 @@ use crate::model::id::Cid;
 
 /// The domain of the reasons.
 pub const DOMAIN: &str = "cidery";
-/// The metadata key that carries the CID of every answer.
+/// The metadata key with the CID of every response.
 pub const CID_KEY: &str = "cidery-cid";
 
-/// Clients refuse trailers of more than 8 KiB, and base64 makes four bytes of three: this much fits with the rest.
+/// Clients reject trailers above 8 KiB, and base64 turns three bytes into four: this many bytes fit with the rest.
 const MAX_DETAIL_BYTES: usize = 5 * 1024;
-/// The fact that counts the violations that are not there.
+/// The `ErrorInfo` entry that counts the omitted violations.
 const OMITTED: &str = "violations_omitted";
 const MAX_FACT_BYTES: usize = 1024;
 const MAX_REASON_BYTES: usize = 64;
 const MAX_VIOLATIONS: usize = 50;
 const MAX_VIOLATION_BYTES: usize = 4 * 1024;
-/// A message is percent-encoded: up to three bytes of one.
+/// A message is percent-encoded: one byte becomes up to three.
 const MAX_MESSAGE_BYTES: usize = 300;
 
 /// The gRPC status code of a kind.
@@ -35,10 +35,10 @@ pub fn code(kind: Kind) -> Code {
     Code::from_i32(i32::from(kind.grpc_code()))
 }
 
-/// Makes the status of an error, CID included if it names one.
+/// Converts an error to a status, with the CID if the error has one.
 #[must_use]
 pub fn to_status(error: &Error) -> Status {
-    let message = cut(error.message(), MAX_MESSAGE_BYTES);
+    let message = truncate(error.message(), MAX_MESSAGE_BYTES);
     let details = pb::Status {
         code: i32::from(error.kind().grpc_code()),
         message: message.to_owned(),
@@ -57,23 +57,23 @@ pub fn to_status(error: &Error) -> Status {
     status
 }
 
-/// The `google.rpc` messages that describe an error, within what a client's metadata holds.
+/// The `google.rpc` messages that describe an error, within the metadata limit of clients.
 #[must_use]
 pub fn details(error: &Error) -> Vec<Any> {
     let (violations, omitted) = fitting(error.field_violations());
     let mut info = pb::ErrorInfo {
-        reason: cut(error.reason(), MAX_REASON_BYTES).to_owned(),
+        reason: truncate(error.reason(), MAX_REASON_BYTES).to_owned(),
         domain: DOMAIN.to_owned(),
-        metadata: fitting_facts(error),
+        metadata: fitting_info(error),
     };
     if omitted > 0 {
-        // Those that were left out before count as well.
+        // Violations that were omitted earlier are counted as well.
         let before = error.fact(OMITTED).and_then(|n| n.parse::<usize>().ok());
         let omitted = omitted + before.unwrap_or_default();
         info.metadata
             .insert(OMITTED.to_owned(), omitted.to_string());
     }
-    if let Some(retryable) = error.retryable_mark() {
+    if let Some(retryable) = error.retryable_override() {
         info.metadata
             .insert("retryable".to_owned(), retryable.to_string());
     }
@@ -108,7 +108,7 @@ pub fn details(error: &Error) -> Vec<Any> {
     details
 }
 
-/// The `google.rpc` messages that are understood here, by their type URLs.
+/// The supported `google.rpc` messages and their type URLs.
 trait Known: prost::Message + Default {
     const TYPE_URL: &'static str;
 }
@@ -136,12 +136,17 @@ fn any<M: Known>(message: &M) -> Any {
     }
 }
 
-/// As many facts as fit, in the order in which they were stated.
-fn fitting_facts(error: &Error) -> HashMap<String, String> {
+/// As many `ErrorInfo` entries as fit, in order of insertion.
+fn fitting_info(error: &Error) -> HashMap<String, String> {
     let mut bytes = 0;
     let facts = error.info().iter();
     facts
-        .map(|(key, value)| (key.to_string(), cut(value, MAX_MESSAGE_BYTES).to_owned()))
+        .map(|(key, value)| {
+            (
+                key.to_string(),
+                truncate(value, MAX_MESSAGE_BYTES).to_owned(),
+            )
+        })
         .take_while(|(key, value)| {
             bytes += key.len() + value.len() + 8;
             bytes <= MAX_FACT_BYTES
@@ -155,8 +160,8 @@ fn fitting(violations: &[Violation]) -> (Vec<pb::bad_request::FieldViolation>, u
         .iter()
         .take(MAX_VIOLATIONS)
         .map(|violation| pb::bad_request::FieldViolation {
-            field: cut(&violation.path, 512).to_owned(),
-            description: cut(&violation.message, 512).to_owned(),
+            field: truncate(&violation.path, 512).to_owned(),
+            description: truncate(&violation.message, 512).to_owned(),
             reason: violation.code.to_string(),
             localized_message: None,
         })
@@ -169,12 +174,12 @@ fn fitting(violations: &[Violation]) -> (Vec<pb::bad_request::FieldViolation>, u
     (fitting, omitted)
 }
 
-/// The longest beginning of a text that has at most `max` bytes.
-fn cut(text: &str, max: usize) -> &str {
+/// The longest prefix of a text that has at most `max` bytes.
+fn truncate(text: &str, max: usize) -> &str {
     text.get(..text.floor_char_boundary(max)).unwrap_or(text)
 }
 
-/// Reads a status that a node answered, or the transport.
+/// Converts a status from a node or from the transport to an error.
 #[must_use]
 pub fn from_status(status: &Status) -> Error {
     let kind = Kind::from_grpc_code(status.code() as i32).unwrap_or(Kind::Unknown);
@@ -182,7 +187,7 @@ pub fn from_status(status: &Status) -> Error {
         .map(|status| status.details)
         .unwrap_or_default();
     let error = match status.details() {
-        // No node says so: the connection does, or a server that is none of ours.
+        // The status comes from the connection or from another server, not from a node.
         [] => Error::new(kind, reason::TRANSPORT, status.message()),
         _ => from_details(kind, status.message(), &details),
     };
@@ -196,7 +201,7 @@ pub fn from_status(status: &Status) -> Error {
     }
 }
 
-/// Reads an error from its kind, its message and its `google.rpc` messages.
+/// Restores an error from its kind, its message and its `google.rpc` messages.
 #[must_use]
 pub fn from_details(kind: Kind, message: &str, details: &[Any]) -> Error {
     let info: pb::ErrorInfo = find(details).unwrap_or_default();
@@ -259,8 +264,8 @@ fn unpack<M: Known>(any: &Any) -> Option<M> {
         .flatten()
 }
 
-/// A CID as the value of a header. It is new with every answer: marked so that HPACK does not put it into its table,
-/// where it would push out what repeats.
+/// A CID as a header value. It differs in every response, and is marked as sensitive so that HPACK does not add it to
+/// its table, where it would evict repeated headers.
 #[must_use]
 pub fn cid_value(cid: Cid) -> HeaderValue {
     let mut value = HeaderValue::from_str(cid.encode(&mut [0; 36]))
@@ -274,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_comes_back_as_it_went() {
+    fn an_error_survives_a_round_trip_through_a_status() {
         let cid = Cid::new();
         let error = Error::resource_exhausted("QUEUE_FULL", "too many: ä")
             .with_violation(Violation::new("/a/0", "WRONG", "is wrong"))
@@ -292,14 +297,14 @@ mod tests {
         assert_eq!(again.message(), "too many: ä");
         assert_eq!(again.field_violations(), error.field_violations());
         assert_eq!(again.retry_after(), error.retry_after());
-        assert_eq!(again.retryable_mark(), Some(false));
+        assert_eq!(again.retryable_override(), Some(false));
         assert_eq!(again.fact("limit"), Some("7"));
         assert_eq!(again.cid(), Some(cid));
         assert_eq!(again.details(), error.details());
     }
 
     #[test]
-    fn every_kind_has_the_code_of_its_name() {
+    fn every_kind_maps_to_the_code_of_its_name() {
         for kind in Kind::ALL {
             let status = to_status(&Error::new(kind, "X", "x"));
             assert_eq!(from_status(&status).kind(), kind);
@@ -308,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn however_much_is_wrong_the_status_fits_and_says_what_it_left_out() {
+    fn a_status_is_limited_in_size_and_counts_what_it_omits() {
         let violations = (0..1_000)
             .map(|i| Violation::new(format!("/{}/{i}", "ä".repeat(i)), "WRONG", "é".repeat(i)))
             .collect();

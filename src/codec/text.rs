@@ -1,4 +1,4 @@
-//! UTF-8 text as it is.
+//! UTF-8 text documents.
 
 use crate::codec::json;
 use crate::model::error::{Error, Result, Violation, reason};
@@ -29,7 +29,7 @@ pub fn read(bytes: &[u8]) -> Result<&str> {
     })
 }
 
-/// Writes a text, a number or a boolean, or the one element of a dict that is one.
+/// Writes a text, a number or a boolean, or the only element of a dict if it is one of these.
 ///
 /// # Errors
 ///
@@ -68,7 +68,7 @@ mod tests {
     use crate::dict;
 
     #[test]
-    fn one_value_is_text_and_many_are_not() {
+    fn only_single_values_are_written_as_text() {
         for (value, text) in [
             (Value::from("a\nb"), "a\nb"),
             (Value::Int(7), "7"),

@@ -1,4 +1,4 @@
-//! The codec between tonic and prost: small buffers, and failures in our own words.
+//! The tonic codec for prost messages: small buffers, and errors with reasons.
 
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -13,10 +13,9 @@ use crate::codec::status;
 use crate::codec::struct_pb::Reader;
 use crate::model::error::{Error, reason};
 
-/// What tonic allocates for encoding with each call. Most messages of a call are a few hundred bytes; tonic's own
-/// default is 8 KiB.
+/// The encoding buffer of each call. Most messages are a few hundred bytes; tonic's default is 8 KiB.
 const BUFFER_BYTES: usize = 1024;
-/// Where a stream stops gathering messages and sends what it has. Tonic's default.
+/// The size at which a stream flushes its buffered messages. Tonic's default.
 const YIELD_BYTES: usize = 32 * 1024;
 
 /// Encodes and decodes the messages of the contract.
@@ -76,8 +75,8 @@ impl<U: Message + Default + 'static> Decoder for WireDecoder<U> {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        if carries_input::<U>()
-            && let Err(message) = input_comes_once(buffer.chunk())
+        if has_input::<U>()
+            && let Err(message) = check_single_input(buffer.chunk())
         {
             let error = Error::invalid_argument(reason::MALFORMED_MESSAGE, message);
             return Err(status::to_status(&error));
@@ -93,7 +92,7 @@ impl<U: Message + Default + 'static> Decoder for WireDecoder<U> {
     }
 }
 
-/// Hands messages on as they are: typed methods have no type here.
+/// A codec that passes messages as bytes, for typed methods.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RawCodec;
 
@@ -139,16 +138,16 @@ impl Decoder for RawCodec {
     }
 }
 
-/// Whether a message is one of those whose input is patched to bytes, all of them with the same numbers.
-fn carries_input<U: 'static>() -> bool {
+/// Whether the input of a message type is patched to bytes. All of these types use the same field numbers.
+fn has_input<U: 'static>() -> bool {
     let message = TypeId::of::<U>();
     message == TypeId::of::<v1::InvokeRequest>()
         || message == TypeId::of::<v1::InvokeAsyncRequest>()
 }
 
-/// Checks that an input does not come twice. Protobuf would merge the two; bytes replace one another, and nothing is
-/// ever changed silently.
-fn input_comes_once(message: &[u8]) -> Result<(), String> {
+/// Checks that a message has only one input. Protobuf would merge two inputs, while patched bytes would silently
+/// replace one another.
+fn check_single_input(message: &[u8]) -> Result<(), String> {
     const INPUT: std::ops::RangeInclusive<u64> = 2..=4;
     let mut reader = Reader::new(message);
     let mut inputs = 0;
@@ -160,7 +159,7 @@ fn input_comes_once(message: &[u8]) -> Result<(), String> {
     }
     if inputs > 1 {
         return Err(
-            "the input is there twice: send one of `payload`, `value`, `document`".to_owned(),
+            "the message has two inputs: send one of `payload`, `value`, `document`".to_owned(),
         );
     }
     Ok(())
@@ -171,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_input_that_comes_twice_is_found() {
+    fn a_duplicate_input_is_rejected() {
         let request = |input| v1::InvokeRequest {
             service: "a".to_owned(),
             input,
@@ -179,11 +178,11 @@ mod tests {
         };
         let once = request(Some(v1::invoke_request::Input::Payload(Bytes::new()))).encode_to_vec();
         let other = request(Some(v1::invoke_request::Input::Value(Bytes::new()))).encode_to_vec();
-        assert!(input_comes_once(&once).is_ok());
-        assert!(input_comes_once(&[]).is_ok());
-        assert!(input_comes_once(&[once.clone(), once.clone()].concat()).is_err());
-        assert!(input_comes_once(&[once, other].concat()).is_err());
-        // A group, which the decoder would skip.
-        assert!(input_comes_once(&[0x83, 0x01, 0x84, 0x01]).is_err());
+        assert!(check_single_input(&once).is_ok());
+        assert!(check_single_input(&[]).is_ok());
+        assert!(check_single_input(&[once.clone(), once.clone()].concat()).is_err());
+        assert!(check_single_input(&[once, other].concat()).is_err());
+        // A protobuf group, which the decoder would skip.
+        assert!(check_single_input(&[0x83, 0x01, 0x84, 0x01]).is_err());
     }
 }

@@ -117,7 +117,8 @@ pub async fn serve<S, B>(
             }
         }
     }
-    // Connections in the system's accept queue would be reset with the listener, and the runtime may not have seen them.
+    // Connections in the system's accept queue would be reset with the listener, and the runtime may not have seen
+    // them.
     if let Ok(listener) = listener.into_std() {
         let accepted = std::iter::from_fn(|| listener.accept().ok()).take(ACCEPT_QUEUE);
         for (stream, peer) in accepted {

@@ -1,4 +1,4 @@
-//! A batch of calls as plain data: many invocations that are accepted together, under one group CID.
+//! A batch of calls as plain data: many invocations that are accepted atomically under one group CID.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use crate::model::id::Cid;
 use crate::model::payload::Payload;
 use crate::model::sio::Ignored;
 
-/// Many invocations that are accepted at once, all of them or none, under one CID.
+/// Many invocations that are accepted atomically, all of them or none, under one group CID.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// The members, in the order in which their outcomes are given.
+    /// The members, in the order in which their outcomes are returned.
     pub calls: Vec<Call>,
     /// The CID of the group. Default: the platform makes one.
     pub cid: Option<Cid>,
-    /// Makes acceptance safe to repeat: at most 255 bytes.
+    /// Idempotency key, which makes acceptance safe to retry: at most 255 bytes.
     pub idempotency_key: Option<String>,
     /// Services that are invoked with the outcome of each member.
     pub on_each: Vec<String>,
@@ -26,7 +26,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch of these calls: pairs of a name and an input, or calls with options.
+    /// Makes a batch of calls: pairs of a name and an input, or calls with options.
     pub fn of(calls: impl IntoIterator<Item = impl Into<Call>>) -> Self {
         Self {
             calls: calls.into_iter().map(Into::into).collect(),
@@ -35,10 +35,10 @@ impl Batch {
     }
 }
 
-/// The platform's promise to run a batch.
+/// The acknowledgement of a batch: the group and its members are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedGroup {
-    /// The CID of the group: the first one, where it had been accepted before.
+    /// The CID of the group; of the first one where it had been accepted before.
     pub cid: Cid,
     /// The CIDs of the members, in the order of their requests.
     pub members: Vec<Cid>,

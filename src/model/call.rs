@@ -12,20 +12,21 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 
-/// What a caller asks for, whoever the caller is.
+/// A request to run a service, from a client or from a handler.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The name of the service.
     pub service: Cow<'static, str>,
-    /// What it gets.
+    /// The input.
     pub input: Payload,
-    /// The CID the caller brings. Default: the platform makes one.
+    /// The CID chosen by the caller. Default: the platform generates one.
     pub cid: Option<Cid>,
-    /// How long to wait, or how long one attempt may last. Default: the service's, then the node's.
+    /// The timeout of a synchronous call, or of one attempt of an asynchronous one. Default: the service's, then the
+    /// node's.
     pub timeout: Option<Duration>,
-    /// What is sent along. `None`: for a nested call what its caller got, otherwise nothing.
+    /// The metadata. `None`: a nested call inherits that of its caller, any other call has none.
     pub metadata: Option<Arc<Metadata>>,
-    /// The format the response is wanted in. Default: that of the input.
+    /// The format of the response. Default: that of the input.
     pub response_format: Option<Format>,
     /// Whether a synchronous call is recorded before it is dispatched: it has an idempotency key, or `on_deadline` is
     /// `CONTINUE`. Set where a request is converted; a client leaves it `false`.
@@ -34,35 +35,35 @@ pub struct Call {
     pub durable: Option<Box<DurableOptions>>,
 }
 
-/// When a call in the background is due.
+/// When an asynchronous invocation is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// This long after it was accepted.
+    /// After this delay, counted from acceptance.
     After(Duration),
     /// At this instant.
     At(Timestamp),
 }
 
-/// What happens to a synchronous invocation when its caller's deadline passes, or its caller goes away.
+/// What happens to a synchronous invocation when its caller's deadline passes or its caller disconnects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDeadline {
     /// It is cancelled.
     #[default]
     Cancel,
-    /// It was stored before it was dispatched, and goes on as an asynchronous one.
+    /// It is stored before it is dispatched and continues as an asynchronous invocation.
     Continue,
 }
 
-/// What a caller asks of an invocation that is stored, beyond its input.
+/// Options of an invocation that is stored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DurableOptions {
-    /// When it is due. Default: at once.
+    /// When it is due. Default: immediately.
     pub start: Option<Start>,
-    /// How long after its acceptance it gives up unless it has started. Default: never.
+    /// How long after its acceptance it expires unless it has started. Default: never.
     pub expiration: Option<Duration>,
     /// When it must have ended, retries included. Default: never.
     pub deadline: Option<Timestamp>,
-    /// How failed attempts are repeated. Default: the service's policy.
+    /// The retry policy of failed attempts. Default: the service's.
     pub retry_policy: Option<RetryPolicy>,
     /// Whether it is held, rather than failed, when no attempt is left. Default: no.
     pub hold: bool,
@@ -70,24 +71,24 @@ pub struct DurableOptions {
     pub callbacks: Vec<String>,
     /// Services that are invoked with the failure, once it failed, was cancelled or expired.
     pub failure_callbacks: Vec<String>,
-    /// How long the outcome is kept. Default: the service's.
+    /// The retention of the outcome. Default: the service's.
     pub retention: Option<Duration>,
-    /// Makes acceptance safe to repeat: at most 255 bytes.
+    /// Idempotency key, which makes acceptance safe to retry: at most 255 bytes.
     pub idempotency_key: Option<String>,
     /// At most one invocation with this key runs for the service, in order of due time: at most 255 bytes.
     pub concurrency_key: Option<String>,
-    /// The invocation that it repeats.
+    /// The invocation that it retries.
     pub retry_of: Option<Cid>,
-    /// Whether it is accepted together with the response of the handler that asks for it.
+    /// Whether it is accepted in the transaction that records the response of the handler that invokes it.
     pub with_outcome: bool,
-    /// Of a caller that waits: what happens when its deadline passes.
+    /// For a synchronous call: what happens when its deadline passes.
     pub on_deadline: OnDeadline,
-    /// Whether it is never attempted again by the platform: what it does must not be done twice.
+    /// Whether the platform attempts it at most once, because its effects must not be repeated.
     pub at_most_once: bool,
 }
 
 impl Call {
-    /// Makes a call with nothing but a name and an input.
+    /// Makes a call with a name, an input and default options.
     pub fn new(service: impl Into<Cow<'static, str>>, input: impl Into<Payload>) -> Self {
         Self {
             service: service.into(),
@@ -107,10 +108,10 @@ impl Call {
     }
 }
 
-/// The platform's promise to run an invocation.
+/// The acknowledgement of an invocation: it is stored and will run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Names the invocation: the first one, where it had been accepted before.
+    /// The CID of the invocation; of the first one where it had been accepted before.
     pub cid: Cid,
     /// Whether it had been accepted before.
     pub already_accepted: bool,

@@ -1,22 +1,22 @@
-//! What travels beside a payload: a small ordered list of keys and texts.
+//! Metadata of calls and responses: a small ordered list of keys and texts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::error::{Error, Result, reason};
 
-/// Keys and texts that a caller or a handler adds to a call or an answer.
+/// Keys and texts that a caller adds to a call, or a handler to a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata(Vec<(String, String)>);
 
-/// The key under which the W3C trace context is handed on.
+/// The key of the W3C trace context.
 pub const TRACEPARENT: &str = "traceparent";
 
 impl Metadata {
-    /// The most that keys and values may take together, in bytes.
+    /// The limit of all keys and values together, in bytes.
     pub const MAX_BYTES: usize = 8 * 1024;
 
-    /// Makes an empty one.
+    /// Creates empty metadata.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
@@ -40,7 +40,7 @@ impl Metadata {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -90,7 +90,7 @@ impl Metadata {
     }
 }
 
-/// The keys of a map are different ones already: none has to be looked for.
+/// The keys of a map are unique, so that none is searched for.
 impl From<HashMap<String, String>> for Metadata {
     fn from(map: HashMap<String, String>) -> Self {
         Self(map.into_iter().collect())

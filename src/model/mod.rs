@@ -1,7 +1,8 @@
-//! What things are: values, names, errors, declarations, states. Pure: no I/O, no clock, no async.
+//! The domain model: values, identifiers, errors, declarations, invocations. Pure: no I/O, no clock, no async.
 
 pub mod batch;
 pub mod call;
+mod cid;
 pub mod error;
 pub mod id;
 pub mod invocation;

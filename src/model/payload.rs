@@ -1,11 +1,11 @@
-//! What is handed from caller to handler and back: decoded where somebody reads it, encoded where nobody does.
+//! Payloads: inputs, responses and items, decoded only where they are read.
 
 use bytes::Bytes;
 
 use crate::model::metadata::Metadata;
 use crate::model::value::{Dict, Value};
 
-/// How a value is written.
+/// The data format of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// As a `google.protobuf.Struct` or `Value`.
@@ -18,24 +18,24 @@ pub enum Format {
     Text,
 }
 
-/// An input, a response or an item, as it came.
+/// An input, a response or an item, in the form in which it arrived.
 ///
-/// Encoded forms are checked once, by the engine, where they enter: by the scan of
-/// [`codec::struct_pb`](crate::codec::struct_pb), or by the handler that decodes them anyway.
+/// The engine checks encoded forms once, on arrival: with the scan of [`codec::struct_pb`](crate::codec::struct_pb), or
+/// through the handler that decodes them.
 #[derive(Clone, Debug)]
 pub enum Payload {
-    /// A value in memory. In-process calls pass these on without encoding them.
+    /// A value in memory. In-process calls pass it without encoding it.
     Value(Value),
     /// An encoded `google.protobuf.Struct`.
     Struct(Bytes),
     /// An encoded `google.protobuf.Value`.
     Any(Bytes),
-    /// A document. Its text is not parsed before somebody reads it.
+    /// A document. Its text is parsed on first use.
     Document(Bytes, Format),
 }
 
 impl Payload {
-    /// No input, and no response: the empty dict.
+    /// The empty dict, which stands for no input and no response.
     #[must_use]
     pub const fn empty() -> Self {
         Self::Struct(Bytes::new())
@@ -55,7 +55,7 @@ impl Payload {
         }
     }
 
-    /// How many bytes it holds, roughly where it is a value in memory.
+    /// Its size in bytes; an estimate where it is a value in memory.
     #[must_use]
     pub fn weight(&self) -> usize {
         match self {
@@ -100,12 +100,12 @@ impl From<()> for Payload {
     }
 }
 
-/// What a handler answered.
+/// The reply of a handler.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The response.
     pub payload: Payload,
-    /// What the handler added.
+    /// The metadata that the handler added.
     pub metadata: Metadata,
 }
 

@@ -1,30 +1,30 @@
-//! What a service asks of the nodes that serve it.
+//! The options of a service: timeouts, retries, limits, retention.
 
 use std::time::Duration;
 
 use crate::model::invocation::RetryPolicy;
 
-/// The options of a service. What is `None` is left to the node; a call's own value beats both.
+/// The options of a service. The node's default replaces `None`; the option of a call beats both.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceOptions {
-    /// What it does, in a sentence.
+    /// The description, in a sentence.
     pub description: String,
-    /// Whether it may run twice for one call. Default: no.
+    /// Whether it is idempotent, so that it may run twice for one call. Default: no.
     pub idempotent: bool,
-    /// How long a synchronous call may last. Default: 30 s.
+    /// The timeout of a synchronous call. Default: 30 s.
     pub timeout: Option<Duration>,
-    /// How long an attempt of an asynchronous invocation may last since its last sign of life. Default: 15 min.
+    /// The timeout of an attempt of an asynchronous invocation since its last progress report. Default: 15 min.
     pub attempt_timeout: Option<Duration>,
-    /// How failed attempts are repeated. Default: [`RetryPolicy::default`].
+    /// The retry policy of failed attempts. Default: [`RetryPolicy::default`].
     pub retry_policy: Option<RetryPolicy>,
-    /// How many handlers run at once, at least 1. Default: 256.
+    /// The concurrency limit: how many handlers run at once, at least 1. Default: 256.
     pub concurrency: Option<usize>,
-    /// How many synchronous calls wait for a handler. Default: 1 024.
+    /// The length of the queue of synchronous calls. Default: 1 024.
     pub queue_length: Option<usize>,
-    /// How long outcomes are kept. Default: 24 h.
+    /// The retention of outcomes. Default: 24 h.
     pub retention: Option<Duration>,
-    /// How long failures are kept. Default: 14 days.
+    /// The retention of failures. Default: 14 days.
     pub failure_retention: Option<Duration>,
-    /// How many invocations may be pending. Default: 1 000 000.
+    /// The limit of pending invocations. Default: 1 000 000.
     pub pending_limit: Option<usize>,
 }

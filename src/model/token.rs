@@ -1,30 +1,30 @@
-//! Tokens: what names a dispatch, and fences it. Nobody can guess one.
+//! Tokens: unguessable identifiers of dispatches, which also serve as fencing tokens.
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-/// How long one is, as text.
+/// The length of a token as text.
 const DIGITS: usize = 32;
 
 /// 128 random bits, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token(u128);
 
-/// What is kept of a token: whoever reads that cannot use it.
+/// The stored hash of a token, which cannot be used in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);
 
 impl Token {
-    /// A new one.
+    /// Generates a token.
     #[must_use]
     pub fn new() -> Self {
-        // Six bits of a version 4 UUID are fixed: they fall together with random ones of another.
+        // Six bits of a version 4 UUID are fixed: they are combined with random ones of another UUID.
         Self(Uuid::new_v4().as_u128() ^ Uuid::new_v4().as_u128().rotate_left(64))
     }
 
-    /// Reads one; `None` for what is none.
+    /// Parses a token; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != DIGITS {
@@ -64,7 +64,7 @@ impl fmt::Display for Token {
     }
 }
 
-/// It is a secret: logs do not hold it.
+/// Tokens are secret: logs must not contain them.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(..)")
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_read_as_it_was_written() {
+    fn a_token_parses_from_its_text() {
         let token = Token::new();
         assert_eq!(Token::parse(&token.to_string()), Some(token));
         let other = Token::new().to_string();

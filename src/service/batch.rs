@@ -1,26 +1,19 @@
-//! Patterns: many services at once in the background, and one service again and again.
+//! Fan-out: batches of asynchronous invocations and their groups.
 
 use std::time::Duration;
 
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::Call;
-use crate::model::error::{Error, Result};
+use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::model::invocation::{Outcome, RetryPolicy, is_retried};
-use crate::service::call::{InvokeAsyncCall, once_key};
+use crate::model::invocation::Outcome;
+use crate::service::call::once_key;
 use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
 use crate::service::response::Response;
 
-/// How long one question for the end of a group lasts, before it is asked again.
-const WAIT: Duration = Duration::from_secs(60);
-
-impl From<InvokeAsyncCall<'_>> for Call {
-    /// The call with its options, to be a member of a group.
-    fn from(call: InvokeAsyncCall<'_>) -> Self {
-        call.call
-    }
-}
+/// The duration of one wait for the end of a group, after which the wait is repeated.
+const WAIT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A group that was accepted.
 #[derive(Clone, Debug)]
@@ -30,7 +23,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// The CID of the group: it can be streamed, looked at and cancelled by it.
+    /// The CID of the group, with which it can be streamed, inspected and cancelled.
     #[must_use]
     pub fn cid(&self) -> Cid {
         self.accepted.cid
@@ -48,15 +41,16 @@ impl Group {
         self.accepted.already_accepted
     }
 
-    /// Waits until all members have ended; answers with their outcomes in the order of their requests. A failure is an
-    /// outcome. The handler's slot is free meanwhile.
+    /// Waits until all members have ended and returns their outcomes in the order of their requests. A failure is an
+    /// outcome. The permit of the handler is released while it waits.
     ///
     /// # Errors
     ///
-    /// `CANCELLED` or `DEADLINE_EXCEEDED` where the handler's own time is over; what the platform answers.
+    /// `CANCELLED` or `DEADLINE_EXCEEDED` where the handler itself is cancelled or its deadline passes; any error of
+    /// the platform.
     pub async fn join(&self) -> Result<Vec<Result<Response>>> {
         let platform = self.context.platform();
-        while !platform.wait_for(self.cid(), WAIT).await? {}
+        while !platform.wait_for(self.cid(), WAIT_INTERVAL).await? {}
         let outcomes = platform.outcomes(&self.accepted).await?;
         let read = |(cid, outcome): (Cid, Outcome)| {
             let reply = outcome.map_err(|error| error.with_cid(cid))?;
@@ -74,43 +68,76 @@ pub struct FanOut<'a> {
     batch: Batch,
 }
 
+impl Context {
+    /// Invokes many services asynchronously. The calls are accepted atomically, all of them or none, under one group
+    /// CID. They are pairs of a name and an input, or calls with options; a service may occur several times.
+    ///
+    /// ```
+    /// # use cidery::{Context, Result, dict};
+    /// async fn handler(ctx: Context) -> Result<i64> {
+    ///     let pages = (1..=3).map(|page| ("pages.fetch", dict! { "page": page }));
+    ///     let mut total = 0;
+    ///     for outcome in ctx.fan_out(pages).join().await? {
+    ///         total += outcome?.at::<i64>("words")?;
+    ///     }
+    ///     Ok(total)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`, `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000, all violations of the inputs,
+    /// with the paths of the requests; or the error of a limit.
+    pub fn fan_out(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
+        FanOut::new(self, calls)
+    }
+
+    /// Invokes many services asynchronously, where the services of [`on_each`](FanOut::on_each) are invoked with each
+    /// outcome. It is a [`fan_out`](Self::fan_out) without a join.
+    ///
+    /// # Errors
+    ///
+    /// As for [`fan_out`](Self::fan_out).
+    pub fn parallel(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
+        FanOut::new(self, calls)
+    }
+}
+
 impl<'a> FanOut<'a> {
-    pub(super) fn new(
-        context: &'a Context,
-        calls: impl IntoIterator<Item = impl Into<Call>>,
-    ) -> Self {
+    fn new(context: &'a Context, calls: impl IntoIterator<Item = impl Into<Call>>) -> Self {
         Self {
             context,
             batch: Batch::of(calls),
         }
     }
 
-    /// Invokes a service with the outcome of each member, as they end. Can be said several times.
+    /// Adds a callback that is invoked with the outcome of each member as it ends. Can be repeated.
     pub fn on_each(mut self, service: impl Into<String>) -> Self {
         self.batch.on_each.push(service.into());
         self
     }
 
-    /// Invokes a service with all outcomes, in the order of the requests, once all members have ended. Can be said
-    /// several times.
+    /// Adds a callback that is invoked with all outcomes, in the order of the requests, once all members have ended.
+    /// Can be repeated.
     pub fn on_final(mut self, service: impl Into<String>) -> Self {
         self.batch.on_final.push(service.into());
         self
     }
 
-    /// Brings the CID of the group instead of having one made.
+    /// Sets the CID of the group. Default: the platform generates one.
     pub fn cid(mut self, cid: Cid) -> Self {
         self.batch.cid = Some(cid);
         self
     }
 
-    /// Makes acceptance safe to repeat: the first group with this key is answered again.
+    /// Sets the idempotency key: a retry with the same key returns the first group.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.batch.idempotency_key = Some(key.into());
         self
     }
 
-    /// Has the group accepted once, however often the calling handler is attempted: `label` tells it from others.
+    /// Accepts the group once for all attempts of the calling handler. `label` distinguishes it from other groups of
+    /// the handler.
     pub fn once(mut self, label: &str) -> Self {
         self.batch.idempotency_key = Some(once_key(self.context, label));
         self
@@ -126,7 +153,7 @@ impl<'a> FanOut<'a> {
     ///
     /// # Errors
     ///
-    /// As for awaiting it, and for [`Group::join`].
+    /// As for awaiting the fan-out, and for [`Group::join`].
     pub async fn join(self) -> Result<Vec<Result<Response>>> {
         self.await?.join().await
     }
@@ -143,81 +170,5 @@ impl<'a> IntoFuture for FanOut<'a> {
             let context = context.clone();
             Ok(Group { context, accepted })
         })
-    }
-}
-
-/// A synchronous call that is repeated while it fails, under construction. Await it.
-#[derive(Debug)]
-#[must_use = "nothing is invoked before this is awaited"]
-pub struct RetryingCall<'a> {
-    context: &'a Context,
-    call: Call,
-    policy: RetryPolicy,
-}
-
-impl<'a> RetryingCall<'a> {
-    pub(super) fn new(context: &'a Context, call: Call) -> Self {
-        Self {
-            context,
-            call,
-            policy: RetryPolicy {
-                max_attempts: 5,
-                initial_interval: Duration::from_millis(100),
-                multiplier: 2.0,
-                max_interval: Duration::from_secs(2),
-            },
-        }
-    }
-
-    /// How often it is repeated, and how long to wait before. Default: 5 calls in all; 100 ms, then twice as long each
-    /// time, at most 2 s, each wait a random part of that.
-    pub fn policy(mut self, policy: RetryPolicy) -> Self {
-        self.policy = policy;
-        self
-    }
-
-    /// Waits at most this long for each call. A nested call never outlives its caller's deadline.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.call.timeout = Some(timeout);
-        self
-    }
-
-    async fn repeat(self) -> Result<Response> {
-        let Self {
-            context,
-            call,
-            policy,
-        } = self;
-        let mut calls = 0;
-        loop {
-            calls += 1;
-            let error = match context.platform().invoke(call.clone()).await {
-                Ok(reply) => return Response::new(context.cid(), reply),
-                Err(error) => error,
-            };
-            match pause(context, &policy, &error, calls) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(error),
-            }
-        }
-    }
-}
-
-/// How long to wait before the next call, if there is one: not where it would come too late.
-fn pause(context: &Context, policy: &RetryPolicy, error: &Error, calls: u32) -> Option<Duration> {
-    if !is_retried(error) || context.is_cancelled() {
-        return None;
-    }
-    let pause = policy.wait(calls, fastrand::f64(), error.retry_after())?;
-    let is_in_time = context.time_left().is_none_or(|left| pause < left);
-    is_in_time.then_some(pause)
-}
-
-impl<'a> IntoFuture for RetryingCall<'a> {
-    type Output = Result<Response>;
-    type IntoFuture = BoxFuture<'a, Result<Response>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.repeat())
     }
 }

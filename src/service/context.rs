@@ -1,37 +1,32 @@
-//! The context of one dispatch: who is called, under which CID, until when, and the way to other services.
+//! The context of a handler: CID, deadline, metadata, cancellation, progress and calls of other services.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::call::Call;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{InReplyTo, Progress};
 use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
-use crate::service::batch::{FanOut, RetryingCall};
-use crate::service::call::{InvokeAsyncCall, InvokeCall};
-use crate::service::extract::States;
-use crate::service::later::Later;
 use crate::service::platform::{KnownService, Platform};
+use crate::service::states::States;
 
-/// What a handler knows of its invocation, and its way to other services. Cheap to clone.
+/// The context of a handler: facts of its invocation and calls of other services. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Context(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    facts: InvocationInfo,
+    info: InvocationInfo,
     cancelled: CancellationToken,
     platform: Arc<dyn Platform>,
     states: Arc<States>,
 }
 
-/// What is known of a dispatch.
+/// The facts of one dispatch.
 #[derive(Clone, Debug)]
 pub struct InvocationInfo {
     /// The invocation.
@@ -40,193 +35,101 @@ pub struct InvocationInfo {
     pub service: ServiceName,
     /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// When the handler must have answered.
+    /// The deadline of the handler.
     pub deadline: Option<Instant>,
-    /// What the caller sent along.
+    /// The metadata of the caller.
     pub metadata: Arc<Metadata>,
     /// The invocation whose handler made this call.
     pub parent: Option<Cid>,
-    /// The invocation all this began with.
+    /// The first invocation of the chain.
     pub root: Cid,
-    /// Whether it runs in the background, where progress and items have readers.
+    /// Whether it is asynchronous, so that progress and items have readers.
     pub asynchronous: bool,
-    /// The last progress of the attempt before.
+    /// The last progress report of the previous attempt.
     pub last_progress: Option<Progress>,
     /// The invocation whose outcome this one was invoked with.
     pub in_reply_to: Option<InReplyTo>,
 }
 
 impl Context {
-    /// Puts a context together: the engine does, and a worker.
+    /// Creates a context, in the engine or in a worker.
     #[must_use]
     pub fn new(
-        facts: InvocationInfo,
+        info: InvocationInfo,
         cancelled: CancellationToken,
         platform: Arc<dyn Platform>,
         states: Arc<States>,
     ) -> Self {
         Self(Arc::new(Inner {
-            facts,
+            info,
             cancelled,
             platform,
             states,
         }))
     }
 
-    /// The CID of the invocation. A nested synchronous call has its caller's.
+    /// The CID of the invocation. A nested synchronous call has that of its caller.
     #[must_use]
     pub fn cid(&self) -> Cid {
-        self.0.facts.cid
+        self.0.info.cid
     }
 
-    /// The name this handler was called by.
+    /// The name of the invoked service.
     #[must_use]
     pub fn service(&self) -> &ServiceName {
-        &self.0.facts.service
+        &self.0.info.service
     }
 
     /// The number of this attempt, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        self.0.facts.attempt
+        self.0.info.attempt
     }
 
-    /// When the handler must have answered, if ever.
+    /// The deadline of the handler, if there is one.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.facts.deadline
+        self.0.info.deadline
     }
 
-    /// How long the handler has left, if there is a deadline.
+    /// The time left until the deadline, if there is one.
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
         self.deadline()
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// What the caller sent along.
+    /// The metadata of the caller.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
-        &self.0.facts.metadata
+        &self.0.info.metadata
     }
 
-    /// All that is known of this dispatch.
+    /// All facts of this dispatch.
     #[must_use]
-    pub fn facts(&self) -> &InvocationInfo {
-        &self.0.facts
-    }
-
-    /// Invokes another service and waits for its response. It shares this invocation's CID and its deadline.
-    ///
-    /// ```
-    /// # use cidery::{Context, Result, dict};
-    /// async fn handler(ctx: Context) -> Result<String> {
-    ///     let response = ctx.invoke("crm.lookup", dict! { "cust_id": 1 }).await?;
-    ///     response.at("my_response_elem.cust_name")
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// What the service answered, `NOT_FOUND` / `SERVICE_UNKNOWN`, `DEADLINE_EXCEEDED`, or what a limit says.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the call cancels the nested invocation; its hooks run.
-    pub fn invoke(
-        &self,
-        service: impl Into<Cow<'static, str>>,
-        input: impl Into<Payload>,
-    ) -> InvokeCall<'_> {
-        InvokeCall {
-            context: self,
-            call: Call::new(service, input),
-        }
-    }
-
-    /// Has another service run in the background, under a CID of its own, which is answered once the request is
-    /// stored.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN`, or what a limit says.
-    pub fn invoke_async(
-        &self,
-        service: impl Into<Cow<'static, str>>,
-        input: impl Into<Payload>,
-    ) -> InvokeAsyncCall<'_> {
-        InvokeAsyncCall {
-            context: self,
-            call: Call::new(service, input),
-        }
-    }
-
-    /// Has many services run in the background, accepted at once, all of them or none, under one group CID: pairs of a
-    /// name and an input, or calls with options. The same service may be there as often as wanted.
-    ///
-    /// ```
-    /// # use cidery::{Context, Result, dict};
-    /// async fn handler(ctx: Context) -> Result<i64> {
-    ///     let pages = (1..=3).map(|page| ("pages.fetch", dict! { "page": page }));
-    ///     let mut total = 0;
-    ///     for outcome in ctx.fan_out(pages).join().await? {
-    ///         total += outcome?.at::<i64>("words")?;
-    ///     }
-    ///     Ok(total)
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN`, `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000, what is wrong with inputs: all
-    /// of it at once, with the paths of the requests; or what a limit says.
-    pub fn fan_out(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
-        FanOut::new(self, calls)
-    }
-
-    /// Has many services run in the background, each on its own: the outcome of each goes to the services of
-    /// [`on_each`](FanOut::on_each) as it comes. It is a [`fan_out`](Self::fan_out) that nobody needs to wait for.
-    ///
-    /// # Errors
-    ///
-    /// As for [`fan_out`](Self::fan_out).
-    pub fn parallel(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
-        FanOut::new(self, calls)
-    }
-
-    /// Invokes another service and waits for its response; where it fails in a way that a repeat may mend, it is
-    /// invoked again, within this handler's deadline.
-    ///
-    /// # Errors
-    ///
-    /// The last failure.
-    pub fn invoke_with_retry(
-        &self,
-        service: impl Into<Cow<'static, str>>,
-        input: impl Into<Payload>,
-    ) -> RetryingCall<'_> {
-        RetryingCall::new(self, Call::new(service, input))
+    pub fn info(&self) -> &InvocationInfo {
+        &self.0.info
     }
 
     /// For a callback: the invocation whose outcome it was invoked with.
     #[must_use]
     pub fn in_reply_to(&self) -> Option<&InReplyTo> {
-        self.0.facts.in_reply_to.as_ref()
+        self.0.info.in_reply_to.as_ref()
     }
 
-    /// Shows a sign of life. In the background the attempt's timeout runs from the last one, followers see it, and the
-    /// next attempt can read it. In a nested call, or one that nobody stores, it is dropped.
+    /// Reports progress. In an asynchronous invocation each report restarts the attempt's timeout, is visible to
+    /// followers, and can be read by the next attempt. In a nested call, or one that is not stored, it is dropped.
     pub fn progress(&self, progress: Progress) {
         self.0.platform.progress(progress);
     }
 
-    /// The last progress that the attempt before this one reported.
+    /// The last progress report of the previous attempt.
     #[must_use]
     pub fn last_progress(&self) -> Option<&Progress> {
-        self.0.facts.last_progress.as_ref()
+        self.0.info.last_progress.as_ref()
     }
 
-    /// Emits an item into the result stream. In a nested call, or one that nobody stores, it is dropped.
+    /// Emits an item into the result stream. In a nested call, or one that is not stored, it is dropped.
     ///
     /// # Errors
     ///
@@ -235,32 +138,22 @@ impl Context {
         self.0.platform.emit(item.into()).await
     }
 
-    /// Has the outcome come later, from outside: a handler hands on the token and returns what this answers.
-    ///
-    /// # Errors
-    ///
-    /// `RESOURCE_EXHAUSTED` / `LATER_LIMIT` where too many synchronous calls wait for outcomes already.
-    pub fn later(&self) -> Result<Later> {
-        let token = self.0.platform.later()?;
-        Ok(Later::new(token, self.clone()))
-    }
-
     /// The services that can be invoked, by name.
     ///
     /// # Errors
     ///
-    /// What the platform answers.
+    /// Any error of the platform.
     pub async fn services(&self) -> Result<Vec<KnownService>> {
         self.0.platform.services().await
     }
 
-    /// Resolves when the invocation is no longer wanted: its caller went away, its deadline passed, someone cancelled
-    /// it. The handler then has a grace period (5 s) before it is dropped.
+    /// Resolves when the invocation is cancelled: its caller disconnected, its deadline passed, or a cancellation was
+    /// requested. The handler then has a grace period (5 s) before it is dropped.
     pub async fn cancelled(&self) {
         self.0.cancelled.cancelled().await;
     }
 
-    /// Whether the invocation is no longer wanted.
+    /// Whether the invocation is cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.is_cancelled()

@@ -1,8 +1,6 @@
-//! What a handler's arguments are made from.
+//! Extractors: handler arguments from the context and the input.
 
-use std::any::{Any, TypeId, type_name};
-use std::collections::HashMap;
-use std::fmt;
+use std::any::type_name;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -15,8 +13,9 @@ use crate::model::payload::Payload;
 use crate::model::sio::{Elements, rust};
 use crate::model::value::{Dict, Value, from_value};
 use crate::service::context::Context;
+use crate::service::states::Requirements;
 
-/// An argument that is made from the context: anywhere in a handler's signature.
+/// An argument that is extracted from the context, at any position of a handler's signature.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler",
     label = "only the last argument may be the input; all others come from the context",
@@ -24,56 +23,56 @@ use crate::service::context::Context;
             or `Payload`"
 )]
 pub trait FromContext: Sized + Send + 'static {
-    /// Makes it.
+    /// Extracts the argument.
     ///
     /// # Errors
     ///
-    /// The invocation fails with what this answers.
+    /// The invocation fails with the returned error.
     fn from_context(context: &Context) -> Result<Self>;
 
-    /// Tells what it will need, so that a node that lacks it does not start.
+    /// Adds required states, so that a node without them does not start.
     fn requires(_requirements: &mut Requirements) {}
 }
 
-/// The last argument of a handler: made from the input, or from the context.
+/// The last argument of a handler, which is extracted from the input or from the context.
 ///
-/// `Via` keeps the two apart for the compiler; nobody names it.
+/// `Via` disambiguates the two for the compiler; user code never names it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the last argument of a handler",
-    label = "neither the input nor made from the context",
+    label = "neither the input nor extracted from the context",
     note = "for a type of your own: `Input<{Self}>`, where `{Self}` derives `serde::Deserialize` and \
             `schemars::JsonSchema`"
 )]
 pub trait FromInput<Via>: Sized + Send + 'static {
-    /// Whether it decodes the input, and so checks it.
-    const READS: bool;
+    /// Whether it decodes and thereby checks the input.
+    const DECODES: bool;
 
-    /// What it declares of the input. `None`: any value.
+    /// The declared elements of the input. `None`: any value.
     fn declares() -> Option<Elements>;
 
-    /// Makes it.
+    /// Extracts the argument.
     ///
     /// # Errors
     ///
-    /// The invocation fails with what this answers, before the handler runs.
+    /// The invocation fails with the returned error, before the handler runs.
     fn from_input(context: &Context, input: Payload) -> Result<Self>;
 
-    /// Tells what it will need, so that a node that lacks it does not start.
+    /// Adds required states, so that a node without them does not start.
     fn requires(_requirements: &mut Requirements) {}
 }
 
-/// Marks arguments that are made from the context.
+/// Marks arguments that are extracted from the context.
 #[derive(Debug)]
 pub struct ViaContext;
 
-/// Marks arguments that are made from the input.
+/// Marks arguments that are extracted from the input.
 #[derive(Debug)]
 pub struct ViaInput;
 
 impl<T: FromContext> FromInput<ViaContext> for T {
-    const READS: bool = false;
+    const DECODES: bool = false;
 
-    /// The input is not read: nothing is declared, and whatever comes is named as ignored.
+    /// The input is not read: no element is declared, and all keys of the input are reported as ignored.
     fn declares() -> Option<Elements> {
         Some(Elements::default())
     }
@@ -105,8 +104,7 @@ impl FromContext for Metadata {
     }
 }
 
-/// The input, as a type of the handler's own. The type is the declaration as well: see
-/// [`sio::rust`](crate::model::sio::rust).
+/// The input, converted to a type. The type is also the declaration: see [`sio::rust`](crate::model::sio::rust).
 ///
 /// ```
 /// use cidery::{Input, Result};
@@ -122,7 +120,7 @@ impl FromContext for Metadata {
 pub struct Input<T>(pub T);
 
 impl<T: DeserializeOwned + JsonSchema + Send + 'static> FromInput<ViaInput> for Input<T> {
-    const READS: bool = true;
+    const DECODES: bool = true;
 
     fn declares() -> Option<Elements> {
         rust::input_of::<T>()
@@ -134,7 +132,7 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> FromInput<ViaInput> for 
 }
 
 impl FromInput<ViaInput> for Value {
-    const READS: bool = true;
+    const DECODES: bool = true;
 
     fn declares() -> Option<Elements> {
         None
@@ -146,7 +144,7 @@ impl FromInput<ViaInput> for Value {
 }
 
 impl FromInput<ViaInput> for Dict {
-    const READS: bool = true;
+    const DECODES: bool = true;
 
     fn declares() -> Option<Elements> {
         None
@@ -164,9 +162,9 @@ impl FromInput<ViaInput> for Dict {
     }
 }
 
-/// The input as it came, not read.
+/// The input in the form in which it arrived, not decoded.
 impl FromInput<ViaInput> for Payload {
-    const READS: bool = false;
+    const DECODES: bool = false;
 
     fn declares() -> Option<Elements> {
         None
@@ -177,7 +175,7 @@ impl FromInput<ViaInput> for Payload {
     }
 }
 
-/// Something the node was built with: `Node::builder().state(..)`.
+/// Application state of the node: `Node::builder().state(..)`.
 #[derive(Clone, Copy, Debug)]
 pub struct State<T>(pub T);
 
@@ -190,41 +188,6 @@ impl<T: Clone + Send + Sync + 'static> FromContext for State<T> {
     }
 
     fn requires(requirements: &mut Requirements) {
-        requirements.0.push((TypeId::of::<T>(), type_name::<T>()));
-    }
-}
-
-/// The states that handlers ask for.
-#[derive(Clone, Debug, Default)]
-pub struct Requirements(Vec<(TypeId, &'static str)>);
-
-impl Requirements {
-    /// The names of the types that are asked for and not there.
-    pub fn missing<'a>(&'a self, states: &'a States) -> impl Iterator<Item = &'static str> + 'a {
-        self.0
-            .iter()
-            .filter(|(id, _)| !states.0.contains_key(id))
-            .map(|(_, name)| *name)
-    }
-}
-
-/// The states of a node, one of each type.
-#[derive(Default)]
-pub struct States(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
-
-impl States {
-    /// Adds one; replaces the one of the same type.
-    pub fn insert<T: Clone + Send + Sync + 'static>(&mut self, state: T) {
-        self.0.insert(TypeId::of::<T>(), Box::new(state));
-    }
-
-    fn get<T: Clone + 'static>(&self) -> Option<T> {
-        self.0.get(&TypeId::of::<T>())?.downcast_ref().cloned()
-    }
-}
-
-impl fmt::Debug for States {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "States({})", self.0.len())
+        requirements.add::<T>();
     }
 }

@@ -1,15 +1,16 @@
-//! Handlers: any `async fn` whose arguments can be extracted and whose output can be a reply.
+//! Handlers: async functions whose arguments are extracted and whose output is converted to a reply.
 
 use crate::model::error::Result;
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::{Elements, Sio};
 use crate::service::context::Context;
-use crate::service::extract::{FromContext, FromInput, Requirements};
+use crate::service::extract::{FromContext, FromInput};
 use crate::service::output::IntoReply;
+use crate::service::states::Requirements;
 
-/// Something that answers calls. Implemented for functions and closures with up to eight arguments.
+/// A handler of calls. Implemented for functions and closures with up to eight arguments.
 ///
-/// `Args` keeps the implementations apart for the compiler; nobody names it.
+/// `Args` disambiguates the implementations for the compiler; user code never names it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
     label = "not an `async fn` whose arguments and output fit",
@@ -20,30 +21,30 @@ use crate::service::output::IntoReply;
             with an error that converts into `cidery::Error`"
 )]
 pub trait Handler<Args>: Send + Sync + 'static {
-    /// Answers one call. The arguments are extracted before the future is made.
+    /// Handles one call. The arguments are extracted before the future is created.
     fn call(
         &self,
         context: Context,
         input: Payload,
     ) -> impl Future<Output = Result<Reply>> + Send + 'static;
 
-    /// The states that it asks for.
+    /// The states that it requires.
     fn requires(&self) -> Requirements;
 
-    /// Whether it decodes its input: then nobody has to check it before.
+    /// Whether it decodes and thereby checks its input.
     fn reads_input(&self) -> bool;
 
-    /// What its types declare of its input and output.
+    /// The declaration of its input and output types.
     fn declares(&self) -> Sio;
 }
 
-/// What no argument declares: the input is not read.
-fn reads_nothing() -> Option<Elements> {
+/// The declared input of a handler without an input argument, which is not read.
+fn empty_input() -> Option<Elements> {
     Some(Elements::default())
 }
 
-/// Gives `?` something to return from.
-fn extracted<Fut>(extract: impl FnOnce() -> Result<Fut>) -> Result<Fut> {
+/// Gives the `?` operator a function to return from.
+fn try_extract<Fut>(extract: impl FnOnce() -> Result<Fut>) -> Result<Fut> {
     extract()
 }
 
@@ -60,13 +61,13 @@ macro_rules! handler {
             $($arg: FromContext,)*
             $($last: FromInput<$via>, $via: 'static,)?
         {
-            #[allow(unused_variables, reason = "a handler without arguments reads neither")]
+            #[allow(unused_variables, reason = "unused where a handler has no arguments")]
             fn call(
                 &self,
                 context: Context,
                 input: Payload,
             ) -> impl Future<Output = Result<Reply>> + Send + 'static {
-                let future = extracted(|| {
+                let future = try_extract(|| {
                     Ok(self(
                         $($arg::from_context(&context)?,)*
                         $($last::from_input(&context, input)?,)?
@@ -76,7 +77,7 @@ macro_rules! handler {
             }
 
             fn requires(&self) -> Requirements {
-                #[allow(unused_mut, reason = "a handler without arguments asks for nothing")]
+                #[allow(unused_mut, reason = "unchanged where a handler has no arguments")]
                 let mut requirements = Requirements::default();
                 $($arg::requires(&mut requirements);)*
                 $($last::requires(&mut requirements);)?
@@ -84,12 +85,12 @@ macro_rules! handler {
             }
 
             fn reads_input(&self) -> bool {
-                false $(|| <$last as FromInput<$via>>::READS)?
+                false $(|| <$last as FromInput<$via>>::DECODES)?
             }
 
             fn declares(&self) -> Sio {
                 let mut sio = Sio::new();
-                sio.input = reads_nothing();
+                sio.input = empty_input();
                 $(sio.input = <$last as FromInput<$via>>::declares();)?
                 sio.output = Out::declares();
                 sio

@@ -1,4 +1,4 @@
-//! Hooks around handlers: one mechanism for one service and for the whole node.
+//! Hooks around handlers, for one service or for the whole node.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::model::payload::{Payload, Reply};
 use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
 
-/// What runs before and after a handler. The node's hooks run outside of the service's.
+/// Code that runs before and after a handler. The node's hooks enclose those of the service.
 ///
 /// ```
 /// use cidery::{Context, Hooks, Payload, Result};
@@ -22,8 +22,8 @@ use crate::service::platform::BoxFuture;
 /// }
 /// ```
 pub trait Hooks: Send + Sync + 'static {
-    /// Runs before the handler; can change the input. Where it fails, the handler does not run and the invocation fails
-    /// with what it answers; `after` and `finally` run all the same.
+    /// Runs before the handler and can change the input. If it fails, the handler does not run and the invocation fails
+    /// with its error; `after` and `finally` still run.
     fn before(
         &self,
         _context: &Context,
@@ -32,7 +32,7 @@ pub trait Hooks: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Runs after the handler, also after a failure, a cancellation or a panic; can change the outcome.
+    /// Runs after the handler, also after a failure, a cancellation or a panic, and can change the outcome.
     fn after(
         &self,
         _context: &Context,
@@ -41,7 +41,7 @@ pub trait Hooks: Send + Sync + 'static {
         async {}
     }
 
-    /// Runs last, whatever happened.
+    /// Runs last, after every outcome.
     fn finally(&self, _context: &Context) -> impl Future<Output = ()> + Send {
         async {}
     }

@@ -1,4 +1,4 @@
-//! Handlers that answer later: a webhook, a person or another system gives the outcome, by a token.
+//! Asynchronous completion: a webhook, a person or another system delivers the outcome with a token.
 
 use crate::model::error::Result;
 use crate::model::id::Cid;
@@ -8,11 +8,11 @@ use crate::model::token::Token;
 use crate::service::context::Context;
 use crate::service::output::{AsReply, IntoReply};
 
-/// That a handler answers later.
+/// The result of a handler whose outcome is delivered later.
 ///
-/// It gives [`cid`](Self::cid) and [`token`](Self::token) to whoever will call `CompleteInvocation` with them, and
-/// returns this: its slot is free from then on, and its caller waits on. In the background that survives restarts; it
-/// ends when the attempt's timeout, which begins anew, or the deadline passes.
+/// The handler passes [`cid`](Self::cid) and [`token`](Self::token) to the system that will call `CompleteInvocation`,
+/// and returns this. That releases the permit of the handler, while the caller continues to wait. In the background the
+/// wait survives restarts; it ends when the attempt's timeout, which is restarted, or the deadline passes.
 ///
 /// ```
 /// use cidery::{Context, Later, Result};
@@ -24,24 +24,33 @@ use crate::service::output::{AsReply, IntoReply};
 /// }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a handler answers later by returning it"]
+#[must_use = "it takes effect when the handler returns it"]
 pub struct Later {
     token: Token,
     context: Context,
 }
 
-impl Later {
-    pub(super) fn new(token: Token, context: Context) -> Self {
-        Self { token, context }
+impl Context {
+    /// Starts an asynchronous completion: the handler passes on the token and returns the result.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `LATER_LIMIT` where too many synchronous calls wait for a completion.
+    pub fn later(&self) -> Result<Later> {
+        let token = self.platform().later()?;
+        let context = self.clone();
+        Ok(Later { token, context })
     }
+}
 
+impl Later {
     /// The invocation.
     #[must_use]
     pub fn cid(&self) -> Cid {
         self.context.cid()
     }
 
-    /// What the outcome is given with. A secret: whoever has it decides the outcome.
+    /// The token that authorizes the completion. It is a secret.
     #[must_use]
     pub fn token(&self) -> String {
         self.token.to_string()
@@ -59,16 +68,16 @@ impl IntoReply<AsReply> for Later {
     }
 }
 
-/// What a handler answers that answers now, or later.
+/// The result of a handler that returns a response now or later.
 #[derive(Clone, Debug)]
 pub enum Answer<T> {
-    /// With this response.
+    /// The response.
     Now(T),
-    /// Later.
+    /// The response is delivered later.
     Later(Later),
 }
 
-/// Marks outputs that may come later.
+/// Marks outputs that may be delivered later.
 #[derive(Debug)]
 pub struct AsAnswer<Shape>(std::marker::PhantomData<Shape>);
 

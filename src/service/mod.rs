@@ -1,4 +1,4 @@
-//! What a service's author sees: handlers, what they get, what they give, and the context they run in.
+//! The API for authors of services: handlers, extractors, outputs, contexts, hooks and the registry.
 
 mod batch;
 pub mod builtin;
@@ -9,20 +9,21 @@ mod extract;
 mod handler;
 mod hooks;
 mod later;
-
 mod output;
 mod platform;
 mod registry;
 mod response;
+mod retry;
 mod run;
+mod states;
 mod typed;
 mod worker_permit;
 
-pub use self::batch::{FanOut, Group, RetryingCall};
+pub use self::batch::{FanOut, Group};
 pub use self::call::{InvokeAsyncCall, InvokeCall};
 pub use self::context::{Context, InvocationInfo};
 pub use self::definition::{Admitted, Definition, HandlerFuture};
-pub use self::extract::{FromContext, FromInput, Input, Requirements, State, States};
+pub use self::extract::{FromContext, FromInput, Input, State};
 pub use self::handler::Handler;
 pub use self::hooks::{ErasedHooks, Hooks};
 pub use self::later::{Answer, Later};
@@ -31,6 +32,8 @@ pub(crate) use self::output::output_invalid;
 pub use self::platform::{BoxFuture, KnownService, Platform};
 pub use self::registry::Registry;
 pub use self::response::Response;
+pub use self::retry::RetryingCall;
 pub use self::run::{CatchUnwind, run};
+pub use self::states::{Requirements, States};
 pub use self::typed::Service;
 pub use self::worker_permit::{DispatchStatus, WorkerPermit};

@@ -1,4 +1,4 @@
-//! What a handler's output becomes.
+//! Outputs of handlers and their conversion to replies.
 
 use std::any::Any;
 
@@ -10,27 +10,27 @@ use crate::model::payload::{Payload, Reply};
 use crate::model::sio::{Elements, rust};
 use crate::model::value::{Dict, Value, to_value};
 
-/// Something a handler can answer with.
+/// A type that a handler can return.
 ///
-/// `Shape` keeps the implementations apart for the compiler; nobody names it.
+/// `Shape` disambiguates the implementations for the compiler; user code never names it.
 #[diagnostic::on_unimplemented(
-    message = "a handler cannot answer with `{Self}`",
-    note = "it answers with anything that derives `serde::Serialize` and `schemars::JsonSchema`, with a `Value`, a \
+    message = "a handler cannot return `{Self}`",
+    note = "it returns anything that derives `serde::Serialize` and `schemars::JsonSchema`, with a `Value`, a \
             `Payload` or a `Reply`, or with a `Result` of these"
 )]
 pub trait IntoReply<Shape> {
-    /// Makes the reply.
+    /// Converts it to a reply.
     ///
     /// # Errors
     ///
-    /// The handler's own failure, or `INTERNAL` / `OUTPUT_INVALID` where the output cannot be carried.
+    /// The handler's own failure, or `INTERNAL` / `OUTPUT_INVALID` where the output cannot be encoded.
     fn into_reply(self) -> Result<Reply>;
 
-    /// What it declares of the output. `None`: any value.
+    /// The declared elements of the output. `None`: any value.
     fn declares() -> Option<Elements>;
 }
 
-/// Marks outputs that are replies already.
+/// Marks outputs that are replies.
 #[derive(Debug)]
 pub struct AsReply;
 
@@ -38,7 +38,7 @@ pub struct AsReply;
 #[derive(Debug)]
 pub struct AsSerialized;
 
-/// Marks outputs that may be failures.
+/// Marks outputs that are results.
 #[derive(Debug)]
 pub struct AsResult<Shape>(std::marker::PhantomData<Shape>);
 
@@ -78,7 +78,7 @@ where
 
 impl<T: Serialize + JsonSchema + 'static> IntoReply<AsSerialized> for T {
     fn into_reply(self) -> Result<Reply> {
-        // Values are moved, not serialized again: the compiler drops all branches but one for each type.
+        // Values are moved, not serialized: the compiler removes all branches but one for each type.
         let mut output = Some(self);
         let any: &mut dyn Any = &mut output;
         if let Some(value) = any.downcast_mut::<Option<Value>>() {
@@ -99,12 +99,12 @@ impl<T: Serialize + JsonSchema + 'static> IntoReply<AsSerialized> for T {
     }
 }
 
-/// What cannot be carried of an output is the handler's fault, not its caller's.
+/// The error of an output that cannot be encoded, which is a failure of the handler, not of its caller.
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(crate) fn output_invalid(error: Error) -> Error {
-    let message = format!("the service answered with what cannot be carried: {error}");
+    let message = format!("the output of the service cannot be encoded: {error}");
     let violations = error.field_violations().iter().cloned();
-    // The same code would answer so again.
+    // A retry runs the same code.
     let broken = Error::internal(reason::OUTPUT_INVALID, message).with_retryable(false);
     violations.fold(broken, Error::with_violation)
 }

@@ -1,9 +1,8 @@
-//! What a running handler can ask of the platform. The engine implements it, and so does a worker's stream: a handler
-//! need not know where it runs.
+//! The interface from a running handler to the platform. The engine implements it, and so does a worker, so that
+//! handlers behave the same in both.
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::batch::{AcceptedGroup, Batch};
@@ -13,29 +12,29 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
 use crate::model::token::Token;
-use crate::service::worker_permit::WorkerPermit;
 
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// One dispatch's way back into the platform.
+/// The platform as one dispatch sees it.
 pub trait Platform: fmt::Debug + Send + Sync {
     /// Invokes another service as part of this invocation and waits for its reply.
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>>;
 
-    /// Accepts an invocation of its own. Durable once this resolves.
+    /// Accepts an asynchronous invocation. It is durable once this resolves.
     fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>>;
 
-    /// Accepts many invocations at once, all of them or none. Durable once this resolves.
+    /// Accepts many invocations atomically, all of them or none. They are durable once this resolves.
     fn invoke_batch(&self, batch: Batch) -> BoxFuture<'_, Result<AcceptedGroup>>;
 
-    /// The services from the invocation's own to this one, with `/` between them; `None` where it is the invocation's
-    /// own.
+    /// The path of nested services from that of the invocation to this one, separated by `/`; `None` where this is the
+    /// service of the invocation.
     fn path(&self) -> Option<String> {
         None
     }
 
-    /// Waits until an invocation has ended, or so long; answers whether it has. The handler's slot is free meanwhile.
+    /// Waits until an invocation has ended, at most this long; returns whether it has. The permit of the handler is
+    /// released meanwhile.
     fn wait_for(&self, cid: Cid, at_most: Duration) -> BoxFuture<'_, Result<bool>>;
 
     /// The outcomes of the members of a group that has ended, in the order of their requests.
@@ -44,43 +43,38 @@ pub trait Platform: fmt::Debug + Send + Sync {
         group: &'a AcceptedGroup,
     ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>>;
 
-    /// Shows a sign of life. Never waits; only the last one counts.
+    /// Reports progress. Never waits; only the last report counts.
     fn progress(&self, progress: Progress);
 
     /// Emits an item into the result stream.
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>>;
 
-    /// The token that the outcome of this dispatch can be given with, once its handler has answered "later".
+    /// The token that completes this dispatch, once its handler has returned `Later`.
     ///
     /// # Errors
     ///
     /// `RESOURCE_EXHAUSTED` / `LATER_LIMIT`.
     fn later(&self) -> Result<Token>;
 
-    /// Takes note that the handler answers "later", as it ends.
+    /// Records that the handler returns `Later`, as it ends.
     ///
     /// # Errors
     ///
     /// As for [`later`](Self::later).
     fn answer_later(&self, token: Token) -> Result<()>;
 
-    /// Whether the handler answered "later", and the token that gives the outcome.
+    /// The token of the asynchronous completion, if the handler returned `Later`.
     fn answers_later(&self) -> Option<Token>;
 
-    /// Where the service is handled elsewhere: the seat that this dispatch has there.
-    fn seat(&self) -> Option<Arc<dyn WorkerPermit>> {
-        None
-    }
-
-    /// The services there are, by name.
+    /// The services that can be invoked, by name.
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>>;
 }
 
 /// A service that can be invoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownService {
-    /// Its name.
+    /// The name.
     pub name: ServiceName,
-    /// What it does, in a sentence.
+    /// The description, in a sentence.
     pub description: String,
 }

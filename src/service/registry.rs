@@ -1,4 +1,4 @@
-//! The services of one process, by name.
+//! The registry of the services of one process.
 
 use std::collections::BTreeMap;
 
@@ -13,26 +13,26 @@ use crate::service::typed::Service;
 pub struct Registry(BTreeMap<ServiceName, Definition>);
 
 impl Registry {
-    /// Makes an empty one.
+    /// Creates an empty registry.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a service that is nothing but a name and a handler.
+    /// Adds a service with a name, a handler and default options.
     ///
     /// # Errors
     ///
-    /// As for [`add`](Self::add), and where the name is none.
+    /// As for [`add`](Self::add), and where the name is invalid.
     pub fn service<Args>(&mut self, name: &str, handler: impl Handler<Args>) -> Result<()> {
         self.add(Definition::new(name, handler)?)
     }
 
-    /// Adds a service that is a type.
+    /// Adds a service that is implemented as a type.
     ///
     /// # Errors
     ///
-    /// As for [`add`](Self::add), and where the name is none.
+    /// As for [`add`](Self::add), and where the name is invalid.
     pub fn serve(&mut self, service: impl Service) -> Result<()> {
         self.add(service.define()?)
     }
@@ -41,19 +41,19 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where there is one of that name; `INVALID_ARGUMENT` / `DECLARATION_INVALID`.
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where the name is taken; `INVALID_ARGUMENT` / `DECLARATION_INVALID`.
     pub fn add(&mut self, definition: Definition) -> Result<()> {
         let definition = definition.prepared()?;
         let name = definition.name().clone();
         if self.0.contains_key(&name) {
-            let message = format!("there are two services named `{name}`");
+            let message = format!("there are two services with the name `{name}`");
             return Err(Error::already_exists(reason::SERVICE_EXISTS, message));
         }
         self.0.insert(name, definition);
         Ok(())
     }
 
-    /// Adds services that are there to play with.
+    /// Adds demo services.
     ///
     /// # Errors
     ///

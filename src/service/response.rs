@@ -1,4 +1,4 @@
-//! What a caller gets: by index, by dotted path, or parsed into a type.
+//! Responses: access by index or dotted path, or conversion to a type.
 
 use std::ops::Index;
 
@@ -12,7 +12,7 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::value::{Value, from_value};
 
-/// The response of a service: a value, or the text of a CSV or text document where one was asked for.
+/// The response of a service: a value, or the text of a CSV or text document where one was requested.
 ///
 /// ```
 /// # use cidery::{Context, Result, dict};
@@ -36,7 +36,7 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// Where the reply is a document that is not of its format.
+    /// Where the reply is a malformed document.
     pub fn new(cid: Cid, reply: Reply) -> Result<Self> {
         let document = match &reply.payload {
             Payload::Document(document, _) => Some(document.clone()),
@@ -46,7 +46,7 @@ impl Response {
             cid,
             document,
             value: match reply.payload {
-                // As they are: cells have no types, and how they are separated is the service's to say.
+                // They stay text: cells have no types, and the service chooses the delimiter.
                 Payload::Document(bytes, Format::Csv | Format::Text) => text::read(&bytes)?.into(),
                 payload => payload::decode(payload)?,
             },
@@ -60,25 +60,25 @@ impl Response {
         self.cid
     }
 
-    /// What the service answered.
+    /// The response as a value.
     #[must_use]
     pub fn value(&self) -> &Value {
         &self.value
     }
 
-    /// Takes what the service answered.
+    /// Converts it to a value.
     #[must_use]
     pub fn into_value(self) -> Value {
         self.value
     }
 
-    /// The response as a document, where one was asked for with `response_format`.
+    /// The response as a document, where one was requested with `response_format`.
     #[must_use]
     pub fn document(&self) -> Option<&[u8]> {
         self.document.as_deref()
     }
 
-    /// What the handler added.
+    /// The metadata of the handler.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
@@ -88,16 +88,16 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `INPUT_INVALID` with a violation where it does not fit.
+    /// `INVALID_ARGUMENT` / `INPUT_INVALID` with a violation where it does not fit the type.
     pub fn parse<T: DeserializeOwned>(self) -> Result<T> {
         from_value(self.value)
     }
 
-    /// What is at a dotted path, as a type: `response.at("my_response_elem.cust_name")?`.
+    /// The value at a dotted path, converted to a type: `response.at("my_response_elem.cust_name")?`.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `INPUT_INVALID` with a violation where there is nothing, or something else.
+    /// `INVALID_ARGUMENT` / `INPUT_INVALID` with a violation where it is missing or does not fit the type.
     pub fn at<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let value = self.value.at(path).ok_or_else(|| {
             let violation = Violation::new(pointer(path), "MISSING", "is not in the response");
@@ -118,7 +118,7 @@ fn pointer(path: &str) -> String {
 impl Index<&str> for Response {
     type Output = Value;
 
-    /// The value of a key; null where there is none.
+    /// The value of a key; null where it is missing.
     fn index(&self, key: &str) -> &Value {
         &self.value[key]
     }
@@ -127,7 +127,7 @@ impl Index<&str> for Response {
 impl Index<usize> for Response {
     type Output = Value;
 
-    /// The item of a list; null where there is none.
+    /// The item of a list; null where it is missing.
     fn index(&self, index: usize) -> &Value {
         &self.value[index]
     }

@@ -1,4 +1,4 @@
-//! Running a handler: the hooks around it, and its panics, which are failures.
+//! Runs a handler with its hooks and turns panics into errors.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,42 +13,64 @@ use crate::model::payload::{Payload, Reply};
 use crate::service::context::Context;
 use crate::service::definition::{Definition, HandlerFuture};
 use crate::service::hooks::ErasedHooks;
+use crate::service::worker_permit::WorkerPermit;
 
-/// Runs a service's handler, with `hooks` around it and its own inside of them. Where there are hooks, the token that
-/// is answered ends the handler and not the hooks after it.
+/// Runs the handler of a service inside its own hooks, which are inside `hooks`. Where there are hooks, the returned
+/// token ends the handler and not the hooks that follow it.
 pub fn run(
     definition: &Arc<Definition>,
     hooks: &[Arc<dyn ErasedHooks>],
+    permit: Option<Arc<dyn WorkerPermit>>,
     context: Context,
     input: Payload,
 ) -> (HandlerFuture, Option<CancellationToken>) {
-    let own = definition.all_hooks();
+    let own = definition.own_hooks();
     if hooks.is_empty() && own.is_empty() {
-        return (guarded(|| definition.call(context, input)), None);
+        let future = catch_panic(|| call(definition, permit, context, input));
+        return (future, None);
     }
     let hooks = hooks.iter().chain(own).cloned().collect();
     let kill = CancellationToken::new();
-    let future = with_hooks(Arc::clone(definition), hooks, context, input, kill.clone());
+    let definition = Arc::clone(definition);
+    let future = with_hooks(definition, hooks, permit, context, input, kill.clone());
     (Box::pin(future), Some(kill))
 }
 
-/// Calls a handler with the hooks around it.
+/// Calls the handler in this process, or at the worker whose permit the dispatch has.
+fn call(
+    definition: &Definition,
+    permit: Option<Arc<dyn WorkerPermit>>,
+    context: Context,
+    input: Payload,
+) -> HandlerFuture {
+    match permit {
+        None => definition.call(context, input),
+        Some(permit) => definition.call_with(context, input, |context, input| {
+            permit.dispatch(context, input)
+        }),
+    }
+}
+
+/// Calls a handler with hooks.
 async fn with_hooks(
     definition: Arc<Definition>,
     hooks: Vec<Arc<dyn ErasedHooks>>,
+    permit: Option<Arc<dyn WorkerPermit>>,
     context: Context,
     mut input: Payload,
     kill: CancellationToken,
 ) -> Result<Reply> {
-    let mut outcome = match before(&hooks, &context, &mut input).await {
-        // It may have taken its time.
-        Ok(()) if context.is_cancelled() => Err(stopped()),
+    let mut outcome = match run_before_hooks(&hooks, &context, &mut input).await {
+        // The invocation may have been cancelled while the hooks ran.
+        Ok(()) if context.is_cancelled() => Err(cancelled_error()),
         Ok(()) => {
-            let handler = CatchUnwind(guarded(|| definition.call(context.clone(), input)));
+            let handler = CatchUnwind(catch_panic(|| {
+                call(&definition, permit, context.clone(), input)
+            }));
             tokio::select! {
                 biased;
                 outcome = handler => outcome,
-                () = kill.cancelled() => Err(stopped()),
+                () = kill.cancelled() => Err(cancelled_error()),
             }
         }
         Err(error) => Err(error),
@@ -76,12 +98,12 @@ async fn with_hooks(
     outcome
 }
 
-fn stopped() -> Error {
-    let message = "the service was cancelled and did not stop in time";
+fn cancelled_error() -> Error {
+    let message = "the service was cancelled and did not stop within the grace period";
     Error::cancelled(reason::CANCELLED, message)
 }
 
-async fn before(
+async fn run_before_hooks(
     hooks: &[Arc<dyn ErasedHooks>],
     context: &Context,
     input: &mut Payload,
@@ -92,7 +114,7 @@ async fn before(
     Ok(())
 }
 
-/// A future whose panics are failures.
+/// A future that turns panics into errors.
 #[derive(Debug)]
 pub struct CatchUnwind<F>(pub F);
 
@@ -102,20 +124,20 @@ impl<T, F: Future<Output = Result<T>> + Unpin> Future for CatchUnwind<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(cx))) {
             Ok(polled) => polled,
-            Err(panic) => Poll::Ready(Err(panicked(&*panic))),
+            Err(panic) => Poll::Ready(Err(panic_error(&*panic))),
         }
     }
 }
 
-/// Makes a handler's future. What runs before its first `await` can panic as well.
-fn guarded(call: impl FnOnce() -> HandlerFuture) -> HandlerFuture {
+/// Creates the future of a handler, which can already panic before its first `await`.
+fn catch_panic(call: impl FnOnce() -> HandlerFuture) -> HandlerFuture {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let error = panicked(&*panic);
+        let error = panic_error(&*panic);
         Box::pin(std::future::ready(Err(error)))
     })
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Error {
+fn panic_error(panic: &(dyn Any + Send)) -> Error {
     let text = panic
         .downcast_ref::<&str>()
         .copied()

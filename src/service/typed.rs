@@ -1,4 +1,4 @@
-//! Services as types, for those who want one: a name, an input, an output and fields of their own.
+//! Services as types: a name, an input type, an output type and fields.
 
 use std::sync::Arc;
 
@@ -31,26 +31,26 @@ use crate::service::extract::Input;
 /// }
 /// ```
 pub trait Service: Send + Sync + 'static {
-    /// The name it is called by.
+    /// The name of the service.
     const NAME: &'static str;
-    /// What it gets.
+    /// The input.
     type Input: DeserializeOwned + JsonSchema + Send + 'static;
-    /// What it answers.
+    /// The output.
     type Output: Serialize + JsonSchema + Send + 'static;
 
-    /// Answers one call.
+    /// Handles one call.
     fn handle(
         &self,
         context: Context,
         input: Self::Input,
     ) -> impl Future<Output = Result<Self::Output>> + Send;
 
-    /// What is declared beyond what the types say: a `response_elem`, say. Default: nothing.
+    /// Declarations beyond those of the types, such as a `response_elem`. Default: none.
     fn sio(&self) -> Sio {
         Sio::default()
     }
 
-    /// What it asks of the nodes that serve it. Default: nothing.
+    /// The options of the service. Default: those of the node.
     fn options(&self) -> ServiceOptions {
         ServiceOptions::default()
     }
@@ -59,7 +59,7 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` where the name is none.
+    /// `INVALID_ARGUMENT` where the name is invalid.
     fn define(self) -> Result<Definition>
     where
         Self: Sized,

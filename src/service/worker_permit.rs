@@ -24,8 +24,8 @@ pub enum DispatchStatus {
     Lost,
 }
 
-/// A permit of a worker, which has as many as it runs dispatches at once. It is free again when the worker has ended the
-/// dispatch, even if no caller waits for it any more.
+/// A permit of a worker, which has as many as it runs dispatches at once. It is free again when the worker has ended
+/// the dispatch, even if no caller waits for it any more.
 pub trait WorkerPermit: fmt::Debug + Send + Sync {
     /// The worker's declaration of the service: that of another worker may differ.
     fn definition(&self) -> &Arc<Definition>;

@@ -1,4 +1,4 @@
-//! Cancellation: a caller that goes away is noticed, hooks run, and nothing runs for ever.
+//! Cancellation: a disconnected caller cancels its handler, hooks run, and every handler ends.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use prost::Message as _;
 use crate::support::raw::{INVOKE, Raw, framed, spawn};
 use crate::support::{TestNode, until};
 
-/// Takes note of what happens.
+/// Records what happens.
 #[derive(Clone, Default)]
 struct Diary(Arc<Mutex<Vec<String>>>);
 
@@ -47,7 +47,7 @@ fn invoke(service: &str) -> bytes::Bytes {
 }
 
 #[tokio::test]
-async fn a_reset_stream_fires_cancelled_and_runs_finally() {
+async fn a_reset_stream_cancels_the_handler_and_runs_finally() {
     let diary = Diary::default();
     let notes = diary.clone();
     let waiter = move |ctx: Context| {
@@ -100,7 +100,7 @@ async fn a_lost_connection_cancels_its_calls() {
     until("it was cancelled", || diary.has("cancelled")).await;
 }
 
-/// A handler that does not listen is dropped after the grace period, and its hooks run.
+/// A handler that ignores its cancellation is dropped after the grace period, and its hooks run.
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_never_ends_is_dropped_after_the_grace_period() {
     let diary = Diary::default();
@@ -122,7 +122,7 @@ async fn a_handler_that_never_ends_is_dropped_after_the_grace_period() {
 }
 
 #[tokio::test]
-async fn a_nested_call_is_cancelled_when_it_is_given_up() {
+async fn a_dropped_nested_call_is_cancelled() {
     let diary = Diary::default();
     let notes = diary.clone();
     let inner = move |ctx: Context| {

@@ -1,5 +1,4 @@
-//! What declarations promise of inputs and outputs: violations, secrets, keys that are not declared, and that small
-//! inputs stay small.
+//! Checks of inputs and outputs: violations, secrets, undeclared keys, and limits of memory.
 
 use cidery::codec::{json, struct_pb};
 use cidery::model::call::Call;
@@ -9,7 +8,7 @@ use cidery::{Definition, Dict, Format, Kind, Node, Payload, Value, dict};
 use crate::support::{TestNode, document, echo};
 
 #[tokio::test]
-async fn what_is_dropped_is_named_and_what_is_secret_is_not_shown() {
+async fn dropped_keys_are_listed_and_secrets_are_masked() {
     let sio = Sio::new()
         .input(Secret("token"))
         .optional_input(Text("note"));
@@ -54,10 +53,10 @@ async fn what_is_dropped_is_named_and_what_is_secret_is_not_shown() {
         .into_inner()
         .invocation
         .unwrap();
-    let shown = format!("{:?}", found.input);
+    let printed = format!("{:?}", found.input);
     assert!(
-        !shown.contains("hunter2") && shown.contains("***"),
-        "{shown}"
+        !printed.contains("hunter2") && printed.contains("***"),
+        "{printed}"
     );
     let error = node
         .handle
@@ -68,7 +67,7 @@ async fn what_is_dropped_is_named_and_what_is_secret_is_not_shown() {
 }
 
 #[tokio::test]
-async fn an_output_that_breaks_its_declaration_fails_with_all_that_is_wrong() {
+async fn an_invalid_output_fails_with_all_violations() {
     let sio = Sio::new()
         .output(Int("a"))
         .output(Date("b"))
@@ -111,7 +110,7 @@ async fn an_output_that_breaks_its_declaration_fails_with_all_that_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_hundred_violations_fit_and_the_rest_is_counted() {
+async fn violations_are_limited_and_the_rest_is_counted() {
     let sio = (0..100).fold(Sio::new(), |sio, n| {
         sio.input(Int(format!("element_{n:03}")))
     });
@@ -124,7 +123,7 @@ async fn a_hundred_violations_fit_and_the_rest_is_counted() {
         "{}",
         error.field_violations().len()
     );
-    // Rows by the thousand: what is kept has a limit, what is counted has none.
+    // Thousands of rows: the kept violations are limited, their count is not.
     let rows = (0..3_000).map(|_| Dict::new()).collect::<Vec<_>>();
     let list = echo("list", Sio::new().input(Int("a")).list_input());
     node.handle.invoker().add_service(list).unwrap();
@@ -137,9 +136,9 @@ async fn a_hundred_violations_fit_and_the_rest_is_counted() {
     assert_eq!(error.field_violations().len() + omitted, 3_000);
 }
 
-/// What comes in small takes little, whatever is declared.
+/// A small input takes little memory with every declaration.
 #[tokio::test]
-async fn small_inputs_do_not_grow() {
+async fn small_inputs_take_little_memory() {
     let wide = (0..1_000)
         .fold(Sio::new(), |sio, n| {
             sio.optional_input(Int(format!("e{n}")))
@@ -169,7 +168,7 @@ async fn small_inputs_do_not_grow() {
         "{}",
         reply.payload.weight()
     );
-    // A thousand elements to look for in each of many empty dicts.
+    // A thousand elements are looked up in each of many empty dicts.
     let rows = Value::List(vec![Dict::new().into(); 30_000]);
     let error = node
         .handle
@@ -177,7 +176,7 @@ async fn small_inputs_do_not_grow() {
         .await
         .unwrap_err();
     assert_eq!(error.field_violations()[0].code, "TOO_MANY_KEYS");
-    // More wrong keys than are told of.
+    // More invalid keys than are reported.
     let keys = (0..200_000)
         .map(|n| (format!("unknown{n}"), Value::Null))
         .collect::<Dict>();
@@ -191,7 +190,7 @@ async fn small_inputs_do_not_grow() {
 }
 
 #[tokio::test]
-async fn secrets_are_quoted_in_no_error() {
+async fn errors_never_quote_secrets() {
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     struct Login {
         #[schemars(with = "cidery::sio::rust::Secret")]
@@ -239,7 +238,7 @@ async fn secrets_are_quoted_in_no_error() {
 }
 
 #[tokio::test]
-async fn declarations_that_are_wrong_do_not_start() {
+async fn invalid_declarations_prevent_the_start() {
     let wrong = echo("wrong", Sio::new().input(Int("a").default("x")).input("a"));
     let error = Node::builder()
         .define(wrong.clone())

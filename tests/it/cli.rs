@@ -342,7 +342,7 @@ fn descriptions_show_input_and_output() {
         "served by          the node, declaration ",
         "Input: a list of dicts of",
         "since      Date     no                 Since when they are a customer.",
-        "credit     Decimal  no        \"0\"      Every digit is kept.",
+        "credit     Decimal  no        \"0\"      A decimal with all its digits.",
         "Output: a list of dicts of",
         "Try it:",
         "customer.Service/Import",

@@ -1,9 +1,9 @@
-//! What the compiler says of a signature that does not fit: it names what would.
+//! Compiler errors of invalid handler signatures: they list the valid types.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The library that this test was built with: the newest one.
+/// The library that this test was built with, which is the newest one.
 fn library() -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_cidery"))
         .parent()
@@ -21,7 +21,7 @@ fn library() -> PathBuf {
         .unwrap()
 }
 
-/// Compiles a program against the library; answers with what the compiler says.
+/// Compiles a program against the library; the error is the output of the compiler.
 fn compile(code: &str) -> Result<(), String> {
     let folder = std::env::temp_dir().join(format!("cidery-compiler-{}", cidery::Cid::new()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -64,15 +64,15 @@ fn with_handler(handler: &str, name: &str) -> String {
 }
 
 #[track_caller]
-fn check_refused(handler: &str, said: &[&str]) {
+fn check_rejected(handler: &str, expected: &[&str]) {
     let error = compile(&with_handler(handler, "handler")).unwrap_err();
-    for text in said {
+    for text in expected {
         assert!(error.contains(text), "`{text}` is not in:\n{error}");
     }
 }
 
 #[test]
-fn what_fits_compiles() {
+fn valid_handlers_compile() {
     compile(&with_handler(
         "async fn handler(_: Context, input: Dict) -> Dict { input }",
         "handler",
@@ -81,24 +81,24 @@ fn what_fits_compiles() {
 }
 
 #[test]
-fn a_function_that_is_not_async_is_no_handler() {
-    check_refused(
+fn a_function_that_is_not_async_is_rejected() {
+    check_rejected(
         "fn handler(input: Dict) -> Dict { input }",
         &["is not a handler", "`async fn`"],
     );
 }
 
 #[test]
-fn an_argument_that_nothing_makes_is_named_with_those_there_are() {
-    check_refused(
+fn an_invalid_argument_is_reported_with_the_valid_types() {
+    check_rejected(
         "struct Mine;\nasync fn handler(_: Mine) {}",
         &["is not a handler", "Input<T>", "State<T>"],
     );
 }
 
 #[test]
-fn an_output_that_cannot_be_serialized_is_named_with_what_can() {
-    check_refused(
+fn an_invalid_output_is_reported_with_the_valid_types() {
+    check_rejected(
         "pub struct Mine;\nasync fn handler() -> Mine { Mine }",
         &["is not a handler", "serde::Serialize"],
     );

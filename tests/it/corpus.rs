@@ -1,7 +1,7 @@
-//! The corpus of values that all languages share: `tests/fixtures/values.json`.
+//! The shared corpus of values for all languages: `tests/fixtures/values.json`.
 //!
 //! Each entry has a name, a value as JSON, its encoded `google.protobuf.Value` in hex as Cidery writes it, and the JSON
-//! that comes back. `CIDERY_BLESS=1 cargo test corpus` writes the encoded forms anew.
+//! that decoding returns. `CIDERY_BLESS=1 cargo test corpus` rewrites the encoded forms.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -42,7 +42,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_written_is_the_corpus() {
+fn encodings_match_the_corpus() {
     let mut entries = corpus();
     let mut expected = Vec::new();
     for entry in &mut entries {
@@ -66,9 +66,10 @@ fn what_is_written_is_the_corpus() {
     assert_eq!(found, expected);
 }
 
-/// Python's protobuf runtime reads each entry, finds the value that is meant, and writes it; we read what it wrote.
+/// Python's protobuf runtime decodes each entry to the expected value and encodes it again, and Cidery decodes the
+/// result.
 #[test]
-fn python_reads_and_writes_the_corpus() {
+fn python_decodes_and_encodes_the_corpus() {
     let Some(python) = tool("CIDERY_PYTHON", "the corpus in Python") else {
         return;
     };

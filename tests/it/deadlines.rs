@@ -1,4 +1,4 @@
-//! Deadlines: the smaller of what the caller gives holds, and nested calls never outlive their callers.
+//! Deadlines: the smaller of timeout and `grpc-timeout` applies, and nested calls never outlive their callers.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn sleep_request(cid: Cid) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_client_that_ignores_its_own_deadline_sees_ours() {
+async fn the_server_enforces_the_deadline_of_the_client() {
     let node = TestNode::demo().await;
     let mut raw = Raw::connect(node.address()).await;
     let cid = Cid::new();
@@ -41,7 +41,7 @@ async fn a_client_that_ignores_its_own_deadline_sees_ours() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_cannot_be_read_is_refused() {
+async fn a_malformed_deadline_is_rejected() {
     let node = TestNode::demo().await;
     let mut raw = Raw::connect(node.address()).await;
     let body = framed(&sleep_request(Cid::new()));
@@ -55,13 +55,13 @@ async fn a_deadline_that_cannot_be_read_is_refused() {
     );
 }
 
-/// What a handler has left, in milliseconds.
+/// The time left for a handler, in milliseconds.
 fn left(ctx: &Context) -> u64 {
     u64::try_from(ctx.time_left().unwrap().as_millis()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_shrinks_over_three_nested_calls() {
+async fn nested_calls_inherit_the_remaining_deadline() {
     async fn down(ctx: Context, level: u8) -> Result<Value> {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let mut seen = vec![Value::from(left(&ctx))];
@@ -88,7 +88,7 @@ async fn a_deadline_shrinks_over_three_nested_calls() {
 async fn a_nested_call_ends_with_its_callers_deadline_or_its_own() {
     async fn inner(ctx: Context) -> Result<()> {
         ctx.cancelled().await;
-        // It does not stop when it is told to.
+        // It ignores its cancellation.
         std::future::pending().await
     }
     async fn outer(ctx: Context) -> Result<String> {
@@ -123,7 +123,7 @@ async fn a_nested_call_ends_with_its_callers_deadline_or_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_calls_own_timeout_beats_the_services_and_that_the_nodes() {
+async fn the_timeout_of_a_call_beats_that_of_the_service_and_of_the_node() {
     async fn seconds(ctx: Context) -> u64 {
         left(&ctx) / 1_000
     }

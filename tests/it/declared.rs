@@ -1,4 +1,4 @@
-//! The declarations of the corpus in their forms: by the builder, and by Rust types.
+//! The declarations of the corpus, by the builder and by Rust types.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub(crate) fn forms(name: &str) -> Vec<(&'static str, Sio)> {
     forms
 }
 
-/// Handlers that answer with what they got, under the names of the corpus.
+/// A node with handlers that return their input, under the names of the corpus.
 pub(crate) async fn node() -> NodeHandle {
     let node = Node::builder()
         .service("scalars", async |Input(x): Input<Scalars>| x)
@@ -219,7 +219,8 @@ fn built(name: &str) -> Option<Sio> {
         "nested" => nested(sio),
         "ranges" => ranges(sio),
         "enums" => enums(sio),
-        // A type says it of itself, the builder of both sides: the same for an input.
+        // The type declares the policy of the input, the builder that of both directions; for an input they are
+        // equivalent.
         "strict" | "kept" => {
             let mut sio = sio.input(i64s("cust_id"));
             let policy = if name == "strict" {

@@ -1,5 +1,4 @@
-//! A fan-out of 10 000 over the real binary: members that fail, a node that is killed in the middle, and somebody who
-//! comes late.
+//! A fan-out of 10 000 members with the real binary: failing members, a killed node and a late subscriber.
 
 use std::collections::HashMap;
 
@@ -13,9 +12,9 @@ use cidery::{Cid, Client, Payload, Value, dict};
 use crate::support::binary::Server;
 use crate::support::{Folder, collect};
 
-/// How many members there are: as many as a batch may have.
+/// The number of members: the limit of a batch.
 const MEMBERS: i64 = 10_000;
-/// Every so many of them fail.
+/// Each member at a multiple of this position fails.
 const FAILING: i64 = 10;
 
 fn batch() -> Batch {
@@ -33,7 +32,7 @@ fn batch() -> Batch {
     }
 }
 
-/// Every outcome, once, in the order of the requests.
+/// Checks that every outcome is there, once, in the order of the requests.
 fn check_outcomes(group: &AcceptedGroup, outcomes: &[(Cid, cidery::model::invocation::Outcome)]) {
     assert_eq!(outcomes.len(), group.members.len());
     for ((cid, outcome), (member, n)) in outcomes.iter().zip(group.members.iter().zip(0..)) {
@@ -48,20 +47,20 @@ fn check_outcomes(group: &AcceptedGroup, outcomes: &[(Cid, cidery::model::invoca
     }
 }
 
-/// All invocations that a filter lets through.
+/// All invocations that match a filter.
 async fn listed(client: &Client, filter: v1::InvocationFilter) -> Vec<v1::Invocation> {
     let limit = usize::try_from(4 * MEMBERS).unwrap();
     client.invocations(filter, limit).await.unwrap()
 }
 
-/// How many members have ended, as the node says.
+/// The number of ended members, as the node reports it.
 async fn ended(client: &Client, group: &AcceptedGroup) -> u32 {
     let found = client.invocation(group.cid, std::time::Duration::ZERO);
     found.await.unwrap().group.unwrap().ended
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_members_have_one_outcome_each_though_the_node_is_killed() {
+async fn ten_thousand_members_have_one_outcome_each_after_a_crash() {
     let folder = Folder::new("fan-out");
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
@@ -69,7 +68,7 @@ async fn ten_thousand_members_have_one_outcome_each_though_the_node_is_killed() 
     let client = Client::connect(&server.address).await.unwrap();
     let group = client.invoke_batch(batch()).await.unwrap();
     assert_eq!(group.members.len(), usize::try_from(MEMBERS).unwrap());
-    // In the middle: some have ended, and most have not.
+    // Some members have ended, and most have not.
     let mut early = client.results(group.cid).await.unwrap();
     let mut seen = HashMap::new();
     while seen.len() < 500 {
@@ -84,7 +83,7 @@ async fn ten_thousand_members_have_one_outcome_each_though_the_node_is_killed() 
     assert!(before < u32::try_from(MEMBERS).unwrap(), "all had ended");
     let server = Server::start(&["--data-dir", data]);
     let client = Client::connect(&server.address).await.unwrap();
-    // Whoever was there before is told what is new, and nothing twice.
+    // An earlier subscriber receives the new events, and none twice.
     let stub = InvocationServiceClient::connect(format!("http://{}", server.address));
     let request = v1::StreamResultsRequest {
         cids: vec![group.cid.to_string()],
@@ -99,7 +98,7 @@ async fn ten_thousand_members_have_one_outcome_each_though_the_node_is_killed() 
     assert_eq!(seen.len(), group.members.len() + 1);
     let outcomes = client.join(&group).await.unwrap();
     check_outcomes(&group, &outcomes);
-    // And whoever comes late is told the same.
+    // A late subscriber receives the same events.
     let late = client.join(&group).await.unwrap();
     check_outcomes(&group, &late);
     let of_group = v1::InvocationFilter {
@@ -110,7 +109,7 @@ async fn ten_thousand_members_have_one_outcome_each_though_the_node_is_killed() 
     check_callbacks(&client, &group).await;
 }
 
-/// Each outcome was told once to those who asked for each, and all of them once to those who asked for all.
+/// Checks that `on_each` received each outcome once, and `on_final` all of them once.
 async fn check_callbacks(client: &Client, group: &AcceptedGroup) {
     let callbacks = v1::InvocationFilter {
         root_cid: group.cid.to_string(),

@@ -1,4 +1,4 @@
-//! Documents: JSON, CSV and text reach a service as the same dict, and the response goes back in the format asked for.
+//! Documents: JSON, CSV and text reach a service as the same dict, and responses have the requested format.
 
 use std::fmt::Write as _;
 
@@ -39,7 +39,7 @@ fn customers() -> Sio {
 }
 
 #[tokio::test]
-async fn any_document_is_the_same_dict_and_comes_back_in_the_format_asked_for() {
+async fn documents_of_all_formats_are_equivalent_and_responses_have_the_requested_format() {
     let node = TestNode::start(Node::builder().define(echo("one", customers()))).await;
     let inputs = [
         dict! { "credit": "1.10", "name": "A", "id": 1 }.into(),
@@ -63,17 +63,17 @@ async fn any_document_is_the_same_dict_and_comes_back_in_the_format_asked_for() 
             assert!(matches!(reply.payload, Payload::Document(_, format) if format == asked));
             assert_eq!(text(reply), expected, "{input:?}");
         }
-        // Unasked, a document is answered in its own format, a dict as a dict.
+        // By default the response has the format of the input.
         let own = match &input {
             Payload::Document(_, format) => Some(*format),
             _ => None,
         };
         let reply = invoke(&node, "one", input, None).await.unwrap();
-        let answered = match &reply.payload {
+        let encoded = match &reply.payload {
             Payload::Document(_, format) => Some(*format),
             _ => None,
         };
-        assert_eq!(answered, own);
+        assert_eq!(encoded, own);
     }
     let error = invoke(
         &node,
@@ -90,7 +90,7 @@ async fn any_document_is_the_same_dict_and_comes_back_in_the_format_asked_for() 
 }
 
 #[tokio::test]
-async fn text_is_the_one_element_that_is_required() {
+async fn text_is_the_only_required_element() {
     let one = Sio::new()
         .input(Text("line"))
         .optional_input(Int("n"))
@@ -117,7 +117,7 @@ async fn text_is_the_one_element_that_is_required() {
         .await
         .unwrap_err();
     assert_eq!(error.reason(), "INPUT_INVALID");
-    // What was not asked for falls back to JSON, and says so.
+    // Without a requested format the response falls back to JSON, and is marked as such.
     let pair = Definition::new("pair", async |_: Value| dict! { "a": 1, "b": 2 }).unwrap();
     node.handle.invoker().add_service(pair).unwrap();
     let reply = invoke(&node, "pair", document("x", Format::Text), None)
@@ -128,7 +128,7 @@ async fn text_is_the_one_element_that_is_required() {
 }
 
 #[tokio::test]
-async fn csv_has_the_options_of_its_service() {
+async fn csv_follows_the_options_of_its_service() {
     let options = CsvOptions {
         header: false,
         delimiter: b';',
@@ -158,7 +158,7 @@ async fn csv_has_the_options_of_its_service() {
 }
 
 #[tokio::test]
-async fn handlers_send_documents_and_ask_for_them() {
+async fn handlers_send_and_request_documents() {
     let caller = Definition::new("caller", async |ctx: Context| {
         let csv = "id,name\n7,A\n";
         let typed = ctx
@@ -202,7 +202,7 @@ async fn handlers_send_documents_and_ask_for_them() {
 }
 
 #[tokio::test]
-async fn every_digit_comes_back_through_every_format() {
+async fn numbers_keep_all_digits_in_every_format() {
     let node = TestNode::demo().await;
     for number in [
         "9007199254740993",
@@ -217,7 +217,7 @@ async fn every_digit_comes_back_through_every_format() {
         )
         .await;
         assert_eq!(text(reply.unwrap()), format!("{{\"n\":{number}}}"));
-        // Over Struct a double would lose digits: they go as text, and typed readers take them back.
+        // A Struct would lose digits in a double: they are sent as text, and typed readers restore them.
         let value = Value::number(number).unwrap();
         let reply = invoke(
             &node,
@@ -257,7 +257,7 @@ async fn every_digit_comes_back_through_every_format() {
 }
 
 #[tokio::test]
-async fn a_format_that_the_response_has_no_form_for_is_refused_before_anything_is_done() {
+async fn an_unsuitable_response_format_is_rejected_before_the_invocation() {
     static RUNS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let counted = |output: Sio| {
         Definition::new("counted", async |_: Value| {
@@ -286,7 +286,7 @@ async fn a_format_that_the_response_has_no_form_for_is_refused_before_anything_i
         "FORMAT_INVALID"
     );
     assert_eq!(RUNS.load(std::sync::atomic::Ordering::Relaxed), 0);
-    // What turns out to have none is kept.
+    // An actual output without a representation is stored as JSON.
     call.service = "undeclared".into();
     let cid = node.client.invoke_async(call).await.unwrap().cid;
     let found = node.handle.invoker().find(cid, PATIENCE).await.unwrap();
@@ -296,9 +296,9 @@ async fn a_format_that_the_response_has_no_form_for_is_refused_before_anything_i
     );
 }
 
-/// 20 000 rows in and out of a node that is a process of its own. Its memory: docs/benchmarks.md.
+/// Sends 20 000 rows through a node in another process. Its memory use is in docs/benchmarks.md.
 #[test]
-fn twenty_thousand_rows_take_little_memory_and_bad_ones_are_named_by_line() {
+fn large_csv_documents_take_little_memory_and_errors_name_the_line() {
     use crate::support::binary::{Server, cidery};
     let server = Server::start(&[]);
     let folder = std::env::temp_dir().join(format!("cidery-csv-{}", cidery::Cid::new()));
@@ -353,19 +353,19 @@ fn twenty_thousand_rows_take_little_memory_and_bad_ones_are_named_by_line() {
     let path = folder.join("bad.csv");
     std::fs::write(&path, bad).unwrap();
     let output = invoke(&path);
-    let said = String::from_utf8(output.stderr).unwrap();
+    let printed = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     for line in [
         "`/7/since`: line 9: ",
         "`/19999/cust_id`: line 20001: the text \"x\" is not a whole number",
     ] {
-        assert!(said.contains(line), "{line} is not in {said}");
+        assert!(printed.contains(line), "{line} is not in {printed}");
     }
     std::fs::write(&path, "cust_id,cust_name\n1,\"A\n").unwrap();
-    let said = String::from_utf8(invoke(&path).stderr).unwrap();
+    let printed = String::from_utf8(invoke(&path).stderr).unwrap();
     assert!(
-        said.contains("line 2, column 3: the quote that begins here does not end"),
-        "{said}"
+        printed.contains("line 2, column 3: the quote that begins here is not closed"),
+        "{printed}"
     );
     std::fs::remove_dir_all(folder).unwrap();
 }

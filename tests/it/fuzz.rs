@@ -1,8 +1,8 @@
-//! A fuzz target for each parser of what comes from outside: no input makes one panic, and what is taken comes back.
+//! Fuzz targets for the parsers of external input: no input causes a panic, and accepted inputs survive a round trip.
 //!
-//! Inputs are grown from seeds by mutation; no special compiler is needed. Each target runs for `CIDERY_FUZZ_SECONDS`
-//! (default: a fraction of a second; `scripts/test` gives seconds, `scripts/test --soak` minutes). A failure prints the
-//! input; `CIDERY_FUZZ_SEED` takes other inputs.
+//! Inputs are mutations of seeds; no special compiler is needed. Each target runs for `CIDERY_FUZZ_SECONDS` (default: a
+//! fraction of a second; `scripts/test` sets seconds, `scripts/test --soak` minutes). A failure prints the input;
+//! `CIDERY_FUZZ_SEED` selects other inputs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -27,8 +27,7 @@ fn fuzz(name: &str, seeds: &[&[u8]], target: impl Fn(&[u8])) {
     let seed = std::env::var("CIDERY_FUZZ_SEED")
         .ok()
         .and_then(|s| s.parse().ok());
-    // The same inputs each time, unless another seed is asked for: what is found has to be found
-    // by whoever looks for it.
+    // The inputs are the same in each run unless another seed is set, so that failures are reproducible.
     let seed: u64 = seed.unwrap_or(24_337);
     let mut random = fastrand::Rng::with_seed(seed);
     let until = Instant::now() + Duration::from_secs_f64(seconds);
@@ -51,7 +50,7 @@ fn fuzz(name: &str, seeds: &[&[u8]], target: impl Fn(&[u8])) {
         input.truncate(4_096);
         check(&input);
         runs += 1;
-        // Some descendants live on, so that changes add up.
+        // Some mutations join the pool, so that changes accumulate.
         if pool.len() < 512 {
             pool.push(input);
         } else if random.u8(..) == 0 {
@@ -112,7 +111,7 @@ fn mutate(input: &mut Vec<u8>, pool: &[Vec<u8>], random: &mut fastrand::Rng) {
 }
 
 #[test]
-fn json_is_read_or_refused() {
+fn json_parses_or_is_rejected() {
     let seeds: [&[u8]; 5] = [
         br#"{"a":[1,-0.5e3,true,null,"\u00e9\n"],"b":{}}"#,
         b"[[[[[[]]]]]]",
@@ -130,7 +129,7 @@ fn json_is_read_or_refused() {
 }
 
 #[test]
-fn structs_are_read_or_refused() {
+fn structs_decode_or_are_rejected() {
     let value: Value =
         dict! { "a": vec![1, 2], "b": dict! { "c": "x", "d": true }, "e": Value::Null }.into();
     let encoded = struct_pb::encode_value(&value).unwrap();
@@ -158,7 +157,7 @@ fn rows() -> Sio {
 }
 
 #[test]
-fn csv_is_read_or_refused() {
+fn csv_parses_or_is_rejected() {
     let seeds: [&[u8]; 4] = [
         b"n,t,d,l\r\n1,\"a \"\"b\"\"\",2026-01-31,\"[1.5]\"\r\n",
         b"\xef\xbb\xbfn;t\n1;x\n\n2;y",
@@ -171,7 +170,7 @@ fn csv_is_read_or_refused() {
             && let Ok(written) = csv::write(&value, None, CsvOptions::default())
             && !written.is_empty()
         {
-            // Rows that end early are as long as all others once they are written.
+            // Short rows are padded to full length when they are written.
             let again = csv::read(&written, CsvOptions::default()).unwrap();
             assert_eq!(
                 csv::write(&again, None, CsvOptions::default()).unwrap(),
@@ -189,7 +188,7 @@ fn csv_is_read_or_refused() {
             let sio = sio.clone().csv(options);
             let document = Payload::Document(Bytes::copy_from_slice(input), Format::Csv);
             if let Ok(checked) = io::read_input(&sio, document) {
-                // What was taken fits, whatever it is written as.
+                // An accepted value is valid in every format.
                 assert_eq!(
                     sio.check_input(checked.value.clone()).unwrap().value,
                     checked.value
@@ -200,7 +199,7 @@ fn csv_is_read_or_refused() {
 }
 
 #[test]
-fn text_is_read_or_refused() {
+fn text_decodes_or_is_rejected() {
     fuzz("text", &[b"a\nb", "ä".as_bytes(), b"\xff"], |input| {
         assert_eq!(
             text::read(input).is_ok(),
@@ -209,9 +208,9 @@ fn text_is_read_or_refused() {
     });
 }
 
-/// What the typed codec reads, it writes, and another library reads.
+/// The typed codec encodes what it decodes, and another library decodes the result.
 #[test]
-fn typed_messages_are_read_or_refused() {
+fn typed_messages_decode_or_are_rejected() {
     let sio = Sio::new()
         .input(Int("n"))
         .optional_input(Float("x"))
@@ -248,9 +247,9 @@ fn typed_messages_are_read_or_refused() {
     });
 }
 
-/// Whatever somebody declares is refused, or comes back as it went and has descriptors that another library takes.
+/// A declaration is rejected, or it survives a round trip and has descriptors that another library accepts.
 #[test]
-fn declarations_are_taken_or_refused() {
+fn declarations_are_accepted_or_rejected() {
     let sio = rows()
         .output(Text("a"))
         .output(DictList("rows").with([Int("n").default(1)]))
@@ -282,7 +281,7 @@ fn declarations_are_taken_or_refused() {
 }
 
 #[test]
-fn statuses_are_read_whatever_they_carry() {
+fn any_status_becomes_an_error() {
     let error =
         cidery::Error::not_found("X", "x").with_violation(cidery::Violation::new("/a", "B", "c"));
     let details = status::to_status(&error).details().to_vec();

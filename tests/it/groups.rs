@@ -1,4 +1,4 @@
-//! Fan-out: many invocations accepted at once, their outcomes in order, and what becomes of all of them.
+//! Fan-out: batches, the outcomes of their members in order, cancellation and retries.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,19 +18,19 @@ use tokio::sync::Semaphore;
 
 use crate::support::{Folder, TestNode, collect, ended, error_of, follow, until};
 
-/// What services of these tests were invoked with.
-type Heard = Arc<Mutex<Vec<Value>>>;
+/// The inputs that the recording service received.
+type Recorded = Arc<Mutex<Vec<Value>>>;
 
-/// A node with a service that hears.
-async fn hearing(builder: NodeBuilder) -> (TestNode, Heard) {
-    let heard = Heard::default();
-    let hears = Arc::clone(&heard);
-    let hear = Definition::new("test.hear", move |input: Value| {
-        hears.lock().unwrap().push(input);
+/// A node with a service that recorder.
+async fn with_recorder(builder: NodeBuilder) -> (TestNode, Recorded) {
+    let recorded = Recorded::default();
+    let recorder = Arc::clone(&recorded);
+    let record = Definition::new("test.record", move |input: Value| {
+        recorder.lock().unwrap().push(input);
         std::future::ready(())
     });
-    let node = TestNode::start(builder.demo().define(hear.unwrap())).await;
-    (node, heard)
+    let node = TestNode::start(builder.demo().define(record.unwrap())).await;
+    (node, recorded)
 }
 
 /// Three members, of which the second one fails.
@@ -52,10 +52,10 @@ fn states(outcomes: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn outcomes_come_in_the_order_of_requests_and_failures_are_outcomes() {
-    let (node, heard) = hearing(Node::builder()).await;
+async fn outcomes_are_in_the_order_of_requests_and_include_failures() {
+    let (node, recorded) = with_recorder(Node::builder()).await;
     let group = node.client.invoke_batch(Batch {
-        on_each: vec!["test.hear".to_owned()],
+        on_each: vec!["test.record".to_owned()],
         ..mixed()
     });
     let group = group.await.unwrap();
@@ -73,35 +73,38 @@ async fn outcomes_come_in_the_order_of_requests_and_failures_are_outcomes() {
         (found.state(), found.service.as_str()),
         (v1::State::Succeeded, "")
     );
-    until("each outcome is heard of", || {
-        heard.lock().unwrap().len() == 3
+    until("each outcome is recorded of", || {
+        recorded.lock().unwrap().len() == 3
     })
     .await;
-    let mut heard = heard.lock().unwrap().clone();
-    heard.sort_by_key(|outcome| outcome["position"].as_int());
-    assert_eq!(heard[0]["response"]["cust_id"], Value::from(1));
-    assert_eq!(heard[1]["state"], Value::from("FAILED"));
-    assert_eq!(heard[1]["error"]["code"], Value::from("NOT_FOUND"));
-    assert_eq!(heard[2]["cid"], Value::from(group.members[2].to_string()));
-    for outcome in &heard {
+    let mut recorded = recorded.lock().unwrap().clone();
+    recorded.sort_by_key(|outcome| outcome["position"].as_int());
+    assert_eq!(recorded[0]["response"]["cust_id"], Value::from(1));
+    assert_eq!(recorded[1]["state"], Value::from("FAILED"));
+    assert_eq!(recorded[1]["error"]["code"], Value::from("NOT_FOUND"));
+    assert_eq!(
+        recorded[2]["cid"],
+        Value::from(group.members[2].to_string())
+    );
+    for outcome in &recorded {
         assert_eq!(outcome["group_cid"], Value::from(group.cid.to_string()));
     }
 }
 
 #[tokio::test]
-async fn whoever_wants_all_outcomes_gets_them_once_in_order() {
-    let (node, heard) = hearing(Node::builder()).await;
+async fn on_final_is_invoked_once_with_all_outcomes_in_order() {
+    let (node, recorded) = with_recorder(Node::builder()).await;
     let group = node.client.invoke_batch(Batch {
-        on_final: vec!["test.hear".to_owned()],
+        on_final: vec!["test.record".to_owned()],
         ..mixed()
     });
     let group = group.await.unwrap();
     let all = async || {
-        until("all outcomes are heard of", || {
-            !heard.lock().unwrap().is_empty()
+        until("all outcomes are recorded of", || {
+            !recorded.lock().unwrap().is_empty()
         })
         .await;
-        heard.lock().unwrap().remove(0)
+        recorded.lock().unwrap().remove(0)
     };
     let heard_of = all().await;
     assert_eq!(heard_of["group_cid"], Value::from(group.cid.to_string()));
@@ -122,9 +125,9 @@ async fn whoever_wants_all_outcomes_gets_them_once_in_order() {
         heard_of["outcomes"][2]["response"]["cust_id"],
         Value::from(3)
     );
-    // One without members ends at once.
+    // A group without members ends immediately.
     let empty = Batch {
-        on_final: vec!["test.hear".to_owned()],
+        on_final: vec!["test.record".to_owned()],
         ..Batch::default()
     };
     let empty = node.client.invoke_batch(empty).await.unwrap();
@@ -135,8 +138,8 @@ async fn whoever_wants_all_outcomes_gets_them_once_in_order() {
     assert_eq!(found.state(), v1::State::Succeeded);
 }
 
-/// A service that waits for the test, and how many of it run.
-fn held(name: &str) -> (Definition, Arc<Semaphore>, Arc<AtomicUsize>) {
+/// A service that blocks until the test releases it, and the number of running handlers.
+fn blocked_service(name: &str) -> (Definition, Arc<Semaphore>, Arc<AtomicUsize>) {
     let (gate, running) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let (waits, counts) = (Arc::clone(&gate), Arc::clone(&running));
     let definition = Definition::new(name, move |input: Value| {
@@ -151,8 +154,8 @@ fn held(name: &str) -> (Definition, Arc<Semaphore>, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_group_is_followed_with_the_ends_of_its_members() {
-    let (definition, gate, running) = held("test.held");
+async fn following_a_group_delivers_the_ends_of_its_members() {
+    let (definition, gate, running) = blocked_service("test.held");
     let node = TestNode::start(Node::builder().define(definition)).await;
     let calls = (0..20).map(|n| ("test.held", dict! { "n": n }));
     let group = node.client.invoke_batch(Batch::of(calls)).await.unwrap();
@@ -176,10 +179,10 @@ async fn a_group_is_followed_with_the_ends_of_its_members() {
     assert!(seen.iter().skip(1).all(is_member_end));
     gate.add_permits(15);
     let rest = collect(early).await;
-    check_story(&group, seen.iter().chain(&rest));
-    // Whoever comes late is told the same, and whoever comes back what is new.
+    check_events(&group, seen.iter().chain(&rest));
+    // A late subscriber receives the same events, and a resumed stream only new ones.
     let late = node.events(follow(group.cid)).await;
-    check_story(&group, late.iter());
+    check_events(&group, late.iter());
     let after = seen.iter().map(|event| (event.cid.clone(), event.sequence));
     let resumed = node.events(v1::StreamResultsRequest {
         after_sequences: after.collect(),
@@ -187,8 +190,8 @@ async fn a_group_is_followed_with_the_ends_of_its_members() {
     });
     let resumed = resumed.await;
     assert_eq!(resumed.len(), 16);
-    check_story(&group, seen.iter().chain(&resumed));
-    // A member that is asked for by itself is told in full, and once.
+    check_events(&group, seen.iter().chain(&resumed));
+    // A member that is also followed by itself is delivered completely and once.
     let both = node.events(v1::StreamResultsRequest {
         cids: vec![group.members[3].to_string(), group.cid.to_string()],
         ..v1::StreamResultsRequest::default()
@@ -203,7 +206,7 @@ fn is_member_end(event: &v1::StreamResultsResponse) -> bool {
 }
 
 /// The group is accepted, each member ends once, and the group ends last.
-fn check_story<'a>(
+fn check_events<'a>(
     group: &AcceptedGroup,
     events: impl Iterator<Item = &'a v1::StreamResultsResponse>,
 ) {
@@ -221,7 +224,7 @@ fn check_story<'a>(
 
 #[tokio::test]
 async fn a_group_is_cancelled_with_its_members() {
-    let (definition, gate, running) = held("test.held");
+    let (definition, gate, running) = blocked_service("test.held");
     let definition = definition.options(ServiceOptions {
         concurrency: Some(2),
         ..ServiceOptions::default()
@@ -253,9 +256,9 @@ async fn a_group_is_cancelled_with_its_members() {
     assert_eq!(cancelled.count(), 9);
 }
 
-/// A node that ends while it cancels a group has the next one go on.
+/// If a node stops while it cancels a group, the next node continues.
 #[tokio::test]
-async fn a_group_that_was_to_be_cancelled_is_cancelled_by_the_next_node() {
+async fn the_next_node_continues_the_cancellation_of_a_group() {
     let folder = Folder::new("cancelling");
     let start = async || {
         let store = SqliteStore::open(folder.path()).unwrap();
@@ -268,7 +271,7 @@ async fn a_group_that_was_to_be_cancelled_is_cancelled_by_the_next_node() {
         call
     });
     let group = node.client.invoke_batch(Batch::of(calls)).await.unwrap();
-    // As where it ends right after that.
+    // The state after a crash right after that.
     let store = node.handle.invoker().store();
     assert!(store.request_cancel(group.cid).await.unwrap());
     let found = node.client.invocation(group.cid, Duration::ZERO).await;
@@ -284,9 +287,9 @@ async fn a_group_that_was_to_be_cancelled_is_cancelled_by_the_next_node() {
     }
 }
 
-/// What was to be cancelled when the node ended is, also where nobody serves it any more.
+/// A cancellation that was pending at a crash is completed even where no worker serves the service.
 #[tokio::test]
-async fn what_was_to_be_cancelled_needs_no_worker() {
+async fn a_pending_cancellation_needs_no_worker() {
     let folder = Folder::new("cancelling");
     let start = async || {
         let store = SqliteStore::open(folder.path()).unwrap();
@@ -298,7 +301,7 @@ async fn what_was_to_be_cancelled_needs_no_worker() {
     worker.stop().await;
     let call = Call::new("a.gone", dict! {});
     let cid = node.client.invoke_async(call).await.unwrap().cid;
-    // As where it ran, and the node ended before its handler did.
+    // The state after a crash while the handler ran.
     let store = node.handle.invoker().store();
     assert!(store.request_cancel(cid).await.unwrap());
     node.handle.stop().await;
@@ -329,7 +332,7 @@ async fn a_batch_is_accepted_as_a_whole_or_not_at_all() {
     let error = refused(&node, unknown).await;
     assert_eq!(error.reason(), "SERVICE_UNKNOWN");
     assert_eq!(error.field_violations()[0].path, "/requests/1");
-    // All that is wrong at once, each where it is.
+    // All violations at once, each with its path.
     let wrong = batch(vec![
         request("customer.get", dict! { "cust_id": "x" }),
         fine(),
@@ -363,7 +366,7 @@ async fn a_batch_is_accepted_as_a_whole_or_not_at_all() {
     let many = batch(vec![fine(); 10_001]);
     let error = refused(&node, many).await;
     assert_eq!(error.reason(), "BATCH_LIMIT");
-    // A member that was accepted before is somebody else's.
+    // A member that was accepted before belongs to another batch.
     let accepted = node.stub.clone().invoke_async(twice.clone()).await;
     accepted.unwrap();
     let error = refused(&node, batch(vec![fine(), twice])).await;
@@ -384,7 +387,7 @@ async fn a_batch_is_accepted_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_said_again_is_the_first_one() {
+async fn a_retried_batch_returns_the_first_group() {
     let node = TestNode::demo().await;
     let batch = || Batch {
         idempotency_key: Some("nightly".to_owned()),
@@ -404,7 +407,7 @@ async fn a_batch_that_is_said_again_is_the_first_one() {
     };
     let by_cid = node.client.invoke_batch(by_cid).await.unwrap();
     assert!(by_cid.already_accepted);
-    // Also where one of its members is not kept any more.
+    // This also holds where one of its members was removed.
     node.client.join(&first).await.unwrap();
     let purged = node.client.purge(first.members[1], false).await.unwrap();
     assert!(purged[0].failure.is_none(), "{purged:?}");
@@ -416,14 +419,14 @@ async fn a_batch_that_is_said_again_is_the_first_one() {
         (reason(0), reason(1), reason(2)),
         (None, Some("RESULT_EXPIRED"), None)
     );
-    // The CID of a group is no invocation of a service.
+    // The CID of a group does not name an invocation of a service.
     let mut call = Call::new("customer.get", dict! { "cust_id": 1 });
     call.cid = Some(first.cid);
     let error = node.client.invoke_async(call).await.unwrap_err();
     assert_eq!(error.reason(), "IDEMPOTENCY_MISMATCH");
 }
 
-/// Fans out to itself, down to nothing, and adds up: it needs its slot to be free while it waits.
+/// Fans out to itself recursively and sums up: its permit must be released while it waits.
 async fn add_up(ctx: Context, Input(depth): Input<i64>) -> cidery::Result<i64> {
     if depth == 0 {
         return Ok(1);
@@ -438,7 +441,7 @@ async fn add_up(ctx: Context, Input(depth): Input<i64>) -> cidery::Result<i64> {
 }
 
 #[tokio::test]
-async fn whoever_joins_a_group_gives_its_slot_to_others() {
+async fn a_join_releases_the_permit_of_the_handler() {
     let definition = Definition::new("test.add_up", add_up).unwrap();
     let definition = definition.options(ServiceOptions {
         concurrency: Some(1),
@@ -452,7 +455,7 @@ async fn whoever_joins_a_group_gives_its_slot_to_others() {
 }
 
 #[tokio::test]
-async fn whoever_joins_a_group_in_a_worker_gives_its_seat_to_others() {
+async fn a_join_in_a_worker_releases_the_permit_of_the_worker() {
     let node = TestNode::start(Node::builder()).await;
     let worker = cidery::Worker::builder()
         .name("adds")
@@ -465,7 +468,7 @@ async fn whoever_joins_a_group_in_a_worker_gives_its_seat_to_others() {
     let accepted = node.client.invoke_async(call).await.unwrap();
     let found = ended(&node.client, accepted.cid).await;
     assert_eq!(found.state(), v1::State::Succeeded, "{found:?}");
-    // Each of its two groups has it as its parent, and is listed.
+    // Both of its groups have it as their parent, and are listed.
     let children = node.client.invocations(
         v1::InvocationFilter {
             parent_cid: accepted.cid.to_string(),
@@ -479,17 +482,17 @@ async fn whoever_joins_a_group_in_a_worker_gives_its_seat_to_others() {
     worker.stop().await;
 }
 
-/// A handler that waits for a group ends with its own call.
+/// A handler that waits for a group is cancelled with its own call.
 #[tokio::test]
-async fn whoever_joins_a_group_is_cancelled_with_its_caller() {
-    let (definition, gate, running) = held("test.held");
-    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+async fn a_join_is_cancelled_with_its_caller() {
+    let (definition, gate, running) = blocked_service("test.held");
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let joins = move |ctx: Context| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             let calls = [("test.held", dict! { "n": 1 })];
             let joined = ctx.fan_out(calls).join().await;
-            told.send(joined.map(|outcomes| outcomes.len())).unwrap();
+            sender.send(joined.map(|outcomes| outcomes.len())).unwrap();
         }
     };
     let builder = Node::builder().define(definition);
@@ -498,15 +501,15 @@ async fn whoever_joins_a_group_is_cancelled_with_its_caller() {
     call.timeout = Some(Duration::from_millis(200));
     let error = node.client.invoke(call).await.unwrap_err();
     assert_eq!(error.reason(), "DEADLINE_EXCEEDED");
-    let joined = heard.recv().await.unwrap();
+    let joined = receiver.recv().await.unwrap();
     assert_eq!(joined.unwrap_err().reason(), "DEADLINE_EXCEEDED");
-    // What it began goes on.
+    // The members continue.
     until("the member runs", || running.load(Ordering::SeqCst) == 1).await;
     gate.add_permits(1);
 }
 
 #[tokio::test]
-async fn a_group_is_accepted_once_however_often_its_handler_is_attempted() {
+async fn once_accepts_a_group_once_for_all_attempts() {
     async fn twice(ctx: Context) -> cidery::Result<String> {
         let calls = [("cidery.echo", dict! { "n": 1 })];
         let group = ctx.fan_out(calls).once("calls").await?;
@@ -532,7 +535,7 @@ async fn a_group_is_accepted_once_however_often_its_handler_is_attempted() {
 }
 
 #[tokio::test]
-async fn a_service_is_invoked_again_until_it_answers() {
+async fn invoke_with_retry_retries_until_the_service_succeeds() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&calls);
     let flaky = Definition::new("test.flaky", move || {
@@ -569,10 +572,10 @@ async fn a_service_is_invoked_again_until_it_answers() {
     let call = || Call::new("test.patient", ());
     node.client.invoke(call()).await.unwrap();
     assert_eq!(calls.load(Ordering::SeqCst), 3);
-    // What its caller has to mend is not repeated.
+    // An error that the caller must fix is not retried.
     let error = node.client.invoke(call()).await.unwrap_err();
     assert_eq!((error.reason(), calls.load(Ordering::SeqCst)), ("WRONG", 4));
-    // Nor is anything more often than was said.
+    // The policy limits the number of attempts.
     calls.store(0, Ordering::SeqCst);
     let fails = Call::new("test.impatient", ());
     let error = node.client.invoke(fails).await.unwrap_err();

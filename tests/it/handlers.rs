@@ -1,4 +1,4 @@
-//! What can be a handler, what it gets and what it gives.
+//! Handlers: supported signatures, arguments and outputs.
 
 use cidery::{
     Cid, Context, Definition, Dict, Error, FromContext, Input, Kind, Metadata, Node, NodeHandle,
@@ -20,7 +20,7 @@ struct Customer {
 #[derive(Clone)]
 struct Greeting(&'static str);
 
-/// An argument of a user's own.
+/// A user-defined argument.
 struct Caller(String);
 
 impl FromContext for Caller {
@@ -132,7 +132,7 @@ async fn functions_closures_and_types_are_handlers() {
 }
 
 #[tokio::test]
-async fn responses_are_read_by_index_by_path_or_as_a_type() {
+async fn responses_are_accessed_by_index_by_path_or_as_a_type() {
     let node = node().await;
     let response = node
         .invoke("raw", dict! { "a": dict! { "b": vec![1, 2] } })
@@ -148,7 +148,7 @@ async fn responses_are_read_by_index_by_path_or_as_a_type() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_a_violation_before_the_handler_runs() {
+async fn an_invalid_input_is_rejected_before_the_handler_runs() {
     let node = node().await;
     let error = node
         .invoke("typed", dict! { "cust_id": "many" })
@@ -168,7 +168,7 @@ async fn what_does_not_fit_is_a_violation_before_the_handler_runs() {
 }
 
 #[tokio::test]
-async fn what_nobody_declared_is_internal_and_tells_nothing() {
+async fn an_undeclared_error_is_internal_and_hides_its_cause() {
     let node = node().await;
     let error = node.invoke("any.error", ()).await.unwrap_err();
     assert_eq!(
@@ -179,7 +179,7 @@ async fn what_nobody_declared_is_internal_and_tells_nothing() {
 }
 
 #[tokio::test]
-async fn a_state_that_is_missing_is_found_at_the_start() {
+async fn a_missing_state_prevents_the_start() {
     async fn needs(State(Greeting(greeting)): State<Greeting>) -> &'static str {
         greeting
     }
@@ -193,7 +193,7 @@ async fn a_state_that_is_missing_is_found_at_the_start() {
 }
 
 #[tokio::test]
-async fn names_are_unique_and_wrapped_responses_are_wrapped() {
+async fn names_are_unique_and_response_elem_wraps_responses() {
     let twice = Node::builder()
         .service("a", async || 1)
         .service("a", async || 2)

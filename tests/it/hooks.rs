@@ -1,4 +1,4 @@
-//! Hooks: before, after and finally, of a service and of the node, whatever the handler does.
+//! Hooks: before, after and finally, of a service and of the node, for every outcome of the handler.
 
 use std::sync::{Arc, Mutex};
 
@@ -76,7 +76,7 @@ fn all(reason: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_nodes_hooks_are_around_the_services_and_can_change_the_input() {
+async fn node_hooks_enclose_service_hooks_and_can_change_the_input() {
     let echo = Definition::new("s", async |input: Payload| input).unwrap();
     let (outcome, lines) = run(echo, false).await;
     assert_eq!(outcome.unwrap()["seen_by"].as_text(), Some("service"));
@@ -102,7 +102,7 @@ async fn after_and_finally_run_after_a_panic() {
 }
 
 #[tokio::test]
-async fn a_before_that_fails_keeps_the_handler_from_running() {
+async fn a_failed_before_hook_skips_the_handler() {
     async fn never() {
         panic!("the handler ran");
     }
@@ -112,7 +112,7 @@ async fn a_before_that_fails_keeps_the_handler_from_running() {
 }
 
 #[tokio::test]
-async fn a_hook_that_panics_does_not_keep_others_from_running() {
+async fn a_panic_in_a_hook_does_not_skip_other_hooks() {
     struct Panics;
     impl Hooks for Panics {
         async fn after(&self, _: &Context, _: &mut Result<Reply>) {
@@ -128,9 +128,9 @@ async fn a_hook_that_panics_does_not_keep_others_from_running() {
     assert_eq!(lines, all("ok"));
 }
 
-/// Hooks see the response as callers get it: checked, and wrapped.
+/// Hooks see the response as callers do: checked and wrapped.
 #[tokio::test]
-async fn hooks_in_a_worker_see_what_they_see_in_a_node() {
+async fn hooks_in_a_worker_see_the_same_response_as_in_a_node() {
     #[derive(Clone, Default)]
     struct Saw(Lines);
     impl Hooks for Saw {

@@ -1,4 +1,4 @@
-//! `Invoke`: a dict, a value or a document in; the same out; a CID with every answer.
+//! `Invoke`: dicts, values and documents as inputs and responses, and a CID in every response.
 
 use bytes::Bytes;
 use cidery::codec::payload;
@@ -32,7 +32,7 @@ async fn output(node: &TestNode, request: v1::InvokeRequest) -> (Output, v1::Dat
 }
 
 #[tokio::test]
-async fn an_answer_has_the_form_of_the_input() {
+async fn a_response_has_the_format_of_the_input() {
     let node = TestNode::demo().await;
     let dict = struct_pb::encode_dict(&dict! { "a": 1 }).unwrap();
     let list = struct_pb::encode_value(&Value::from(vec![1, 2])).unwrap();
@@ -78,7 +78,7 @@ async fn an_answer_has_the_form_of_the_input() {
 }
 
 #[tokio::test]
-async fn an_answer_has_the_form_that_is_asked_for() {
+async fn a_response_has_the_requested_format() {
     let node = TestNode::demo().await;
     let dict = struct_pb::encode_dict(&dict! { "a": 1 }).unwrap();
     let as_json = v1::InvokeRequest {
@@ -98,7 +98,7 @@ async fn an_answer_has_the_form_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn every_answer_carries_the_cid() {
+async fn every_response_has_the_cid() {
     let node = TestNode::demo().await;
     let cid = Cid::new();
     let mut request = echo(Input::Payload(Bytes::new()));
@@ -119,7 +119,7 @@ async fn every_answer_carries_the_cid() {
 }
 
 #[tokio::test]
-async fn a_name_nobody_knows_answers_with_the_nearest() {
+async fn an_unknown_service_is_reported_with_the_closest_name() {
     let node = TestNode::demo().await;
     let error = node
         .client
@@ -136,7 +136,7 @@ async fn a_name_nobody_knows_answers_with_the_nearest() {
 }
 
 #[tokio::test]
-async fn a_handlers_failure_keeps_its_code_reason_and_details_through_hops() {
+async fn errors_keep_code_reason_and_details_through_nested_calls() {
     use cidery::model::error::Detail;
     use cidery::{Context, Error, Result, Violation};
     async fn inner() -> Result<()> {
@@ -207,7 +207,7 @@ async fn metadata_and_trace_context_reach_nested_handlers() {
 }
 
 #[tokio::test]
-async fn a_cid_that_is_in_use_is_refused_and_free_afterwards() {
+async fn a_cid_in_use_is_rejected_until_its_call_ends() {
     let node = TestNode::demo().await;
     let cid = Cid::new();
     let mut call = Call::new("demo.sleep", dict! { "seconds": 60 });
@@ -234,7 +234,7 @@ async fn a_cid_that_is_in_use_is_refused_and_free_afterwards() {
 }
 
 #[tokio::test]
-async fn numbers_of_every_width_come_back_digit_for_digit_as_json() {
+async fn integers_of_every_width_keep_all_digits_in_json() {
     let node = TestNode::demo().await;
     for text in [
         "9007199254740993",

@@ -1,4 +1,4 @@
-//! `InvokeAsync`: accepted, run under the CID that was answered, its outcome kept.
+//! `InvokeAsync`: acceptance, execution under the returned CID, retention of the outcome.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn ended(node: &TestNode, cid: Cid) -> InvocationView {
 }
 
 #[tokio::test]
-async fn the_target_runs_under_the_cid_that_was_answered() {
+async fn the_target_runs_under_the_returned_cid() {
     async fn target(cid: Cid) -> String {
         cid.to_string()
     }
@@ -97,7 +97,7 @@ async fn a_failure_is_an_outcome() {
 }
 
 #[tokio::test]
-async fn what_is_not_stored_is_not_found() {
+async fn an_invocation_that_is_not_stored_is_not_found() {
     let node = TestNode::demo().await;
     let error = node
         .client
@@ -114,7 +114,7 @@ async fn what_is_not_stored_is_not_found() {
 }
 
 #[tokio::test]
-async fn waiting_returns_what_there_is_when_the_wait_is_over() {
+async fn a_wait_that_times_out_returns_the_current_state() {
     let node = TestNode::demo().await;
     let call = Call::new("demo.sleep", dict! { "seconds": 3600 });
     let cid = node.client.invoke_async(call).await.unwrap().cid;
@@ -131,7 +131,7 @@ async fn waiting_returns_what_there_is_when_the_wait_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outcome_is_kept_as_long_as_its_retention_and_then_remembered() {
+async fn an_outcome_becomes_a_tombstone_after_its_retention() {
     let builder = Node::builder()
         .clock(cidery::engine::clock::Clock::steady())
         .limits(|limits| limits.retention = Duration::from_secs(60))
@@ -154,7 +154,7 @@ async fn an_outcome_is_kept_as_long_as_its_retention_and_then_remembered() {
 }
 
 #[tokio::test]
-async fn a_full_store_refuses_new_work_and_loses_none() {
+async fn a_full_store_rejects_new_invocations_and_loses_none() {
     let store = MemoryStore::with_bytes_limit(64 * 1024);
     let node = TestNode::start(Node::builder().demo().store(store)).await;
     let mut accepted = Vec::new();
@@ -184,7 +184,7 @@ async fn a_full_store_refuses_new_work_and_loses_none() {
 }
 
 #[tokio::test]
-async fn pending_work_has_a_limit() {
+async fn pending_invocations_are_limited() {
     let builder = Node::builder()
         .demo()
         .limits(|limits| (limits.pending, limits.concurrency) = (2, 1));
@@ -203,7 +203,7 @@ async fn pending_work_has_a_limit() {
 }
 
 #[tokio::test]
-async fn a_brought_cid_is_in_every_answer_and_what_is_refused_does_not_take_it() {
+async fn a_chosen_cid_is_in_every_response_and_a_rejected_request_does_not_use_it_up() {
     let node = TestNode::demo().await;
     let cid = Cid::new();
     let refused = async |service: &'static str, input: Payload, reason: &str| {
@@ -214,7 +214,8 @@ async fn a_brought_cid_is_in_every_answer_and_what_is_refused_does_not_take_it()
     };
     let document = |text: &'static str, format| Payload::Document(text.into(), format);
     refused("no.such", ().into(), "SERVICE_UNKNOWN").await;
-    // Declared or not: what is no JSON is refused before the CID is answered, and so is an input that does not fit.
+    // Malformed JSON is rejected before the CID is returned, with and without a declaration, and so is an invalid
+    // input.
     for service in ["customer.get", "cidery.echo"] {
         refused(service, document("{", Format::Json), "DOCUMENT_MALFORMED").await;
         refused(
@@ -239,7 +240,7 @@ async fn a_brought_cid_is_in_every_answer_and_what_is_refused_does_not_take_it()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cid_whose_outcome_is_gone_is_not_accepted_again() {
+async fn a_cid_with_a_tombstone_is_not_accepted_again() {
     let builder = Node::builder()
         .clock(cidery::engine::clock::Clock::steady())
         .limits(|limits| limits.retention = Duration::from_secs(60))
@@ -257,9 +258,9 @@ async fn a_cid_whose_outcome_is_gone_is_not_accepted_again() {
     );
 }
 
-/// A key that another service has is not taken in silence.
+/// A key of another service is rejected.
 #[tokio::test]
-async fn a_follow_up_with_the_key_of_another_service_is_refused() {
+async fn a_follow_up_with_the_key_of_another_service_is_rejected() {
     let handler = |ctx: Context| async move {
         let next = ctx.invoke_async("demo.flaky", dict! { "failures": 0 });
         next.with_outcome().idempotency_key("taken").await.map(drop)

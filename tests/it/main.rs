@@ -1,8 +1,9 @@
-//! The integration tests: one binary, a file for each promise.
+//! The integration tests: one binary, one file per promise.
 #![cfg(test)]
 
 mod support;
 
+mod async_completion;
 mod bad_input;
 mod cancellation;
 mod chaos;
@@ -14,6 +15,7 @@ mod deadlines;
 mod declared;
 mod discovery;
 mod examples;
+mod expiry;
 mod failed_sync;
 mod fan_out;
 mod filters;
@@ -27,16 +29,14 @@ mod hooks;
 mod interop;
 mod invoke;
 mod invoke_async;
+mod invoke_durable;
 mod languages;
-mod lasting;
-mod later;
 mod limits;
 mod manage;
 mod manage_cli;
 mod nested;
 mod node;
 mod node_restart;
-mod overdue;
 mod power_loss;
 mod races;
 mod readme;

@@ -1,4 +1,4 @@
-//! What operators do with stored invocations: listing, cancelling, running again, explaining. Over each store.
+//! Management of stored invocations over each store: list, cancel, retry, purge, explain.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,16 +78,16 @@ macro_rules! over_each_store {
 }
 
 over_each_store! {
-    what_waits_is_cancelled_at_once
-    what_runs_is_asked_to_stop_and_then_dropped
+    a_pending_invocation_is_cancelled_immediately
+    a_running_handler_is_cancelled_and_dropped_after_the_grace_period
     a_response_in_time_beats_a_cancellation
-    what_failed_runs_again_as_a_new_one
-    what_is_held_goes_on_when_somebody_says_so
-    lists_are_filtered_and_come_in_pages
-    cancelled_work_does_not_hold_up_the_rest
+    a_failed_invocation_is_retried_as_a_new_one
+    a_held_invocation_continues_on_request
+    lists_are_filtered_and_paginated
+    concurrent_cancellations_keep_counts_correct
 }
 
-async fn what_waits_is_cancelled_at_once(disk: Option<&Folder>) {
+async fn a_pending_invocation_is_cancelled_immediately(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let mut later = Call::new("demo.sleep", dict! { "seconds": 0 });
     later.durable().start = Some(cidery::model::call::Start::After(Duration::from_secs(
@@ -109,12 +109,12 @@ async fn what_waits_is_cancelled_at_once(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-async fn what_runs_is_asked_to_stop_and_then_dropped(disk: Option<&Folder>) {
+async fn a_running_handler_is_cancelled_and_dropped_after_the_grace_period(disk: Option<&Folder>) {
     let stubborn = async || {
         std::future::pending::<()>().await;
     };
     let node = start(Node::builder().service("stubborn", stubborn), disk).await;
-    // One that stops when it is asked to, and one that does not.
+    // One handler stops when it is cancelled, and one does not.
     for (service, input) in [
         ("demo.sleep", dict! { "seconds": 3_600 }),
         ("stubborn", dict! {}),
@@ -153,7 +153,7 @@ async fn a_response_in_time_beats_a_cancellation(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-async fn what_failed_runs_again_as_a_new_one(disk: Option<&Folder>) {
+async fn a_failed_invocation_is_retried_as_a_new_one(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let failing = dict! { "code": "NOT_FOUND" };
     let cid = node
@@ -186,7 +186,7 @@ async fn what_failed_runs_again_as_a_new_one(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-async fn what_is_held_goes_on_when_somebody_says_so(disk: Option<&Folder>) {
+async fn a_held_invocation_continues_on_request(disk: Option<&Folder>) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let flaky = move || {
@@ -210,7 +210,7 @@ async fn what_is_held_goes_on_when_somebody_says_so(disk: Option<&Folder>) {
             .unwrap()
             .invocation
     };
-    // Recorded first, told afterwards: it runs until then.
+    // The outcome is recorded before it is delivered; until then the invocation is running.
     while held().await.state != (State::Pending { started: true }) {
         tokio::task::yield_now().await;
     }
@@ -221,7 +221,7 @@ async fn what_is_held_goes_on_when_somebody_says_so(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-async fn lists_are_filtered_and_come_in_pages(disk: Option<&Folder>) {
+async fn lists_are_filtered_and_paginated(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let mut cids = Vec::new();
     for n in 0..7 {
@@ -255,7 +255,7 @@ async fn lists_are_filtered_and_come_in_pages(disk: Option<&Folder>) {
     loop {
         let (page, next) = list(of("customer.get"), before, 3).await;
         pages.extend(page);
-        // What comes in between belongs to no later page.
+        // Invocations that are accepted in between are on no later page.
         node.invoke_async("customer.get", dict! { "cust_id": 9 })
             .await
             .unwrap();
@@ -280,8 +280,9 @@ async fn lists_are_filtered_and_come_in_pages(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-/// Cancelling what is claimed, and what is not, at the same time as lanes take it: counts stay right, nothing sticks.
-async fn cancelled_work_does_not_hold_up_the_rest(disk: Option<&Folder>) {
+/// Cancels pending and claimed invocations while schedulers claim them: counts stay correct, and no invocation is
+/// stuck.
+async fn concurrent_cancellations_keep_counts_correct(disk: Option<&Folder>) {
     let quick = Definition::new("quick", async || dict! {})
         .unwrap()
         .concurrency(2);
@@ -305,9 +306,9 @@ async fn cancelled_work_does_not_hold_up_the_rest(disk: Option<&Folder>) {
     ended(&node, last).await;
 }
 
-/// A node that ended in the middle of an invocation five times does not try a sixth.
+/// An invocation during which the node crashed five times is not attempted a sixth time.
 #[tokio::test]
-async fn what_ends_the_node_again_and_again_is_given_up() {
+async fn an_invocation_that_crashes_the_node_repeatedly_is_poisoned() {
     let mut folder = Folder::new("poison");
     let cid = {
         let cid = Cid::new();
@@ -337,9 +338,9 @@ async fn what_ends_the_node_again_and_again_is_given_up() {
     node.stop().await;
 }
 
-/// Whoever was asked to stop when the node was killed is cancelled by the next one.
+/// A cancellation that was requested before the node was killed is completed by the next node.
 #[tokio::test]
-async fn a_cancellation_survives_the_node() {
+async fn a_cancellation_survives_a_crash() {
     let folder = Folder::new("cancel");
     let copy = Folder::new("cancel");
     let cid = {
@@ -364,7 +365,7 @@ async fn a_cancellation_survives_the_node() {
 }
 
 #[tokio::test]
-async fn invocations_are_managed_over_the_wire() {
+async fn invocations_are_managed_over_grpc() {
     let node = TestNode::demo().await;
     let mut stub = node.stub.clone();
     let cid = node
@@ -403,7 +404,7 @@ async fn invocations_are_managed_over_the_wire() {
         let error = error_of(&stub.cancel_invocations(request).await.unwrap_err());
         assert_eq!(error.reason(), "REQUEST_INVALID");
     }
-    // By filter: everything that waits.
+    // By filter: all pending invocations.
     let mut later = Call::new("demo.sleep", dict! { "seconds": 1 });
     later.durable().start = Some(cidery::model::call::Start::After(Duration::from_secs(
         3_600,
@@ -433,7 +434,7 @@ async fn invocations_are_managed_over_the_wire() {
 }
 
 #[tokio::test]
-async fn what_has_ended_is_purged_over_the_wire() {
+async fn ended_invocations_are_purged_over_grpc() {
     let node = TestNode::demo().await;
     let mut stub = node.stub.clone();
     let call = Call::new("customer.get", dict! { "cust_id": 1 });
@@ -454,7 +455,7 @@ async fn what_has_ended_is_purged_over_the_wire() {
     assert_eq!(listed[0].cid, waits.to_string());
     let held = waiting(v1::PendingReason::Held);
     assert!(node.client.invocations(held, 9).await.unwrap().is_empty());
-    // What runs is not what waits, though the store has both as pending.
+    // An invocation that waits for its completion is running, although the store has it as pending.
     let running = v1::CancelInvocationsRequest {
         filter: Some(v1::InvocationFilter {
             states: vec![v1::State::Running.into()],
@@ -480,7 +481,7 @@ async fn what_has_ended_is_purged_over_the_wire() {
         let changes = answer.into_inner().changes;
         changes.iter().map(reason).collect::<Vec<_>>()
     };
-    // A dry run says what would be refused.
+    // A dry run reports what would be rejected.
     let reasons = |changes: Vec<v1::InvocationChange>| {
         let failures = changes.into_iter().map(|change| change.failure);
         let reasons = failures.map(|failure| failure.unwrap_or_default().reason);
@@ -496,7 +497,7 @@ async fn what_has_ended_is_purged_over_the_wire() {
     assert_eq!(purge(false).await, ["RESULT_EXPIRED", "NOT_ENDED"]);
 }
 
-/// Whoever lists invocations does not ask for what each of them came to.
+/// Listings mask secrets, since they do not request individual outcomes.
 #[tokio::test]
 async fn lists_mask_the_secrets_of_outcomes() {
     let issue = async || dict! { "key": "open-sesame", "for": "Ann" };
@@ -519,9 +520,9 @@ async fn lists_mask_the_secrets_of_outcomes() {
         .invocations(v1::InvocationFilter::default(), 9)
         .await
         .unwrap();
-    let shown = format!("{:?}", listed[0].outcome);
+    let printed = format!("{:?}", listed[0].outcome);
     assert!(
-        !shown.contains("open-sesame") && shown.contains("Ann"),
-        "{shown}"
+        !printed.contains("open-sesame") && printed.contains("Ann"),
+        "{printed}"
     );
 }

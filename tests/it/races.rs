@@ -1,4 +1,4 @@
-//! The race between subscribing and finishing, at each interleaving: the store's gates force them one by one.
+//! Races between subscribing and finishing: gates of the store force each interleaving.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn kind(event: &Event) -> String {
     debug.split(['(', ' ']).next().unwrap().to_owned()
 }
 
-/// Reads to the end; answers with the kinds of events, and sees to it that no sequence comes twice.
+/// Reads to the end and returns the kinds of events; checks that no sequence occurs twice.
 async fn read(mut follower: Follower) -> Vec<String> {
     let mut kinds = Vec::new();
     let mut last = 0;
@@ -82,7 +82,7 @@ async fn subscribed_before_the_outcome_is_recorded() {
 }
 
 #[tokio::test]
-async fn subscribed_and_read_while_the_outcome_is_recorded_and_not_told() {
+async fn subscribed_while_the_outcome_is_recorded_and_not_yet_notified() {
     let (node, gates) = node().await;
     let recorded = gates.shut(Place::AfterRecord);
     let cid = accept(&node).await;
@@ -106,9 +106,9 @@ async fn subscribed_after_everything() {
     assert_eq!(read(follow(&node, cid)).await, ALL);
 }
 
-/// The reader stands before or after its look into the store while the invocation begins and ends.
+/// The reader is stopped before or after its read of the store while the invocation starts and ends.
 #[tokio::test]
-async fn all_of_it_happens_while_the_store_is_read() {
+async fn the_invocation_runs_while_the_store_is_read() {
     for place in [Place::BeforeGet, Place::AfterGet] {
         let (node, gates) = node().await;
         let cid = Cid::new();
@@ -130,7 +130,7 @@ async fn all_of_it_happens_while_the_store_is_read() {
     }
 }
 
-/// The reader has read that nothing is there, or that it is pending, and the acceptance is told only afterwards.
+/// The reader has read that there is no invocation, or a pending one, and the acceptance is notified only afterwards.
 #[tokio::test]
 async fn accepted_while_the_store_is_read() {
     for accepting in [Place::BeforeAccept, Place::AfterAccept] {
@@ -153,7 +153,7 @@ async fn accepted_while_the_store_is_read() {
 }
 
 #[tokio::test]
-async fn nothing_is_told_before_it_is_recorded() {
+async fn no_event_is_delivered_before_it_is_recorded() {
     let (node, gates) = node().await;
     let recording = gates.shut(Place::BeforeRecord);
     let cid = accept(&node).await;
@@ -175,7 +175,7 @@ async fn nothing_is_told_before_it_is_recorded() {
 }
 
 #[tokio::test]
-async fn a_read_that_is_dropped_half_way_loses_nothing() {
+async fn a_dropped_read_loses_no_event() {
     let (node, gates) = node().await;
     let cid = accept(&node).await;
     assert_eq!(read(follow(&node, cid)).await, ALL);
@@ -204,7 +204,7 @@ async fn waiting_for_the_end_returns_at_the_end_and_not_later() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_while_it_is_accepted() {
+async fn a_caller_that_disconnects_during_acceptance() {
     let (node, gates) = node().await;
     let accepted = gates.shut(Place::AfterAccept);
     let cid = Cid::new();
@@ -217,9 +217,10 @@ async fn a_caller_that_goes_away_while_it_is_accepted() {
     assert_eq!(read(follow(&node, cid)).await, ALL);
 }
 
-/// The lane has looked, and nothing is due for three hours; what comes before it sleeps, due in two, is not overlooked.
+/// The scheduler has polled, and nothing is due for three hours; an invocation due in two hours that arrives before it
+/// sleeps is not missed.
 #[tokio::test(start_paused = true)]
-async fn accepted_after_its_lane_has_looked_and_before_it_sleeps() {
+async fn accepted_between_the_poll_and_the_sleep_of_its_scheduler() {
     let (store, gates) = GatedStore::new();
     let builder = Node::builder().store(store).no_listener();
     let node = builder.clock(Clock::steady()).start().await.unwrap();
@@ -229,7 +230,7 @@ async fn accepted_after_its_lane_has_looked_and_before_it_sleeps() {
         later.durable().start = Some(Start::After(hour * hours));
         node.invoker().invoke_async(later).await.unwrap().cid
     };
-    // It sleeps until the first is due, which is cancelled before that: then it looks, and finds nothing.
+    // It sleeps until the first is due, which is cancelled before: then it polls and finds nothing.
     let first = due_in(1).await;
     tokio::time::sleep(hour / 2).await;
     due_in(3).await;
@@ -244,9 +245,9 @@ async fn accepted_after_its_lane_has_looked_and_before_it_sleeps() {
     assert!(found.invocation.state.is_terminal());
 }
 
-/// Between its claim and its first attempt nobody may end an invocation but its lane.
+/// Between its claim and its first attempt only its scheduler may end an invocation.
 #[tokio::test]
-async fn cancelled_after_it_was_claimed_and_before_it_runs() {
+async fn cancelled_between_its_claim_and_its_first_attempt() {
     let (store, gates) = GatedStore::new();
     let builder = Node::builder()
         .store(store)

@@ -1,4 +1,4 @@
-//! `StreamResults`: what was, then what comes, without a gap or a duplicate.
+//! `StreamResults`: past events and new events without gaps or duplicates.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,7 @@ fn count(to: u32) -> Call {
 }
 
 #[tokio::test]
-async fn a_late_subscriber_gets_what_was() {
+async fn a_late_subscriber_receives_past_events() {
     let node = TestNode::demo().await;
     let cid = node.client.invoke_async(count(3)).await.unwrap().cid;
     let first = node.events(follow(cid)).await;
@@ -29,7 +29,7 @@ async fn a_late_subscriber_gets_what_was() {
 }
 
 #[tokio::test]
-async fn a_resumed_stream_begins_after_what_was_seen() {
+async fn a_resumed_stream_starts_after_the_last_seen_event() {
     let node = TestNode::demo().await;
     let cid = node.client.invoke_async(count(3)).await.unwrap().cid;
     let all = node.events(follow(cid)).await;
@@ -44,7 +44,7 @@ async fn a_resumed_stream_begins_after_what_was_seen() {
 }
 
 #[tokio::test]
-async fn one_bad_cid_is_one_event() {
+async fn an_invalid_cid_is_reported_as_one_event() {
     let node = TestNode::demo().await;
     let good = node.client.invoke_async(count(1)).await.unwrap().cid;
     let unknown = Cid::new();
@@ -79,7 +79,7 @@ async fn one_bad_cid_is_one_event() {
 }
 
 #[tokio::test]
-async fn who_waits_for_acceptance_gets_everything() {
+async fn a_subscriber_before_acceptance_receives_all_events() {
     let node = TestNode::demo().await;
     let cid = Cid::new();
     let request = v1::StreamResultsRequest {
@@ -154,7 +154,7 @@ async fn only_the_last_progress_is_replayed() {
 }
 
 #[tokio::test]
-async fn too_many_cids_are_refused_with_the_limit() {
+async fn too_many_cids_are_rejected_with_the_limit() {
     let node = TestNode::start(Node::builder().limits(|limits| limits.stream_cids = 2)).await;
     let request = v1::StreamResultsRequest {
         cids: (0..3).map(|_| Cid::new().to_string()).collect(),
@@ -168,9 +168,9 @@ async fn too_many_cids_are_refused_with_the_limit() {
     );
 }
 
-/// A thousand invocations, a subscriber before, during and after, and one that is cut off again and again.
+/// A thousand invocations with subscribers before, during and after them, and one that reconnects repeatedly.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_invocations_each_with_one_outcome_for_every_subscriber() {
+async fn every_subscriber_receives_one_outcome_per_invocation() {
     const CALLS: usize = 1_000;
     let node = TestNode::demo().await;
     let cids: Vec<Cid> = (0..CALLS).map(|_| Cid::new()).collect();
@@ -220,7 +220,7 @@ async fn a_thousand_invocations_each_with_one_outcome_for_every_subscriber() {
     }
 }
 
-/// Reads a few events, hangs up, resumes, until the end.
+/// Reads a few events, disconnects and resumes, until the end.
 async fn resumed(
     node: &TestNode,
     mut request: v1::StreamResultsRequest,
@@ -271,7 +271,7 @@ fn check_whole(events: &[v1::StreamResultsResponse], cids: &[Cid]) {
 }
 
 #[tokio::test]
-async fn progress_of_the_next_attempt_is_seen_from_its_first() {
+async fn progress_of_a_retry_is_delivered_from_its_first_report() {
     async fn work(ctx: Context) -> Result<()> {
         let shown = if ctx.attempt() == 1 { 50 } else { 1 };
         for n in 0..shown {
@@ -304,9 +304,9 @@ async fn progress_of_the_next_attempt_is_seen_from_its_first() {
     }
 }
 
-/// What cannot be carried is the handler's to hear of: it must not end the streams of those who follow.
+/// An item that cannot be encoded fails the handler, and must not end the streams of followers.
 #[tokio::test]
-async fn an_item_that_cannot_be_carried_fails_its_handler_alone() {
+async fn an_item_that_cannot_be_encoded_fails_only_its_handler() {
     async fn bad_item(ctx: Context) -> Result<()> {
         ctx.progress(Progress::at(0.5).value(f64::NAN));
         ctx.emit(dict! { "x": f64::NAN }).await
@@ -330,7 +330,7 @@ async fn an_item_that_cannot_be_carried_fails_its_handler_alone() {
     assert_eq!(found.progress.unwrap().value, None);
 }
 
-/// A client that does not look at its own deadline is told when it passed.
+/// The server ends the stream at the deadline of a client that does not enforce it.
 #[tokio::test]
 async fn a_stream_ends_at_its_callers_deadline() {
     use crate::support::raw::{Raw, framed};

@@ -1,4 +1,4 @@
-//! Retries in the background: by kind of failure, with a wait between, each with its number.
+//! Retries of asynchronous invocations: by kind of error, with backoff, with numbered attempts.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn start(definition: Definition) -> NodeHandle {
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_fails_is_repeated_until_one_succeeds() {
+async fn a_failed_attempt_is_retried_until_one_succeeds() {
     let node = Node::builder()
         .clock(Clock::steady())
         .demo()
@@ -33,7 +33,7 @@ async fn an_attempt_that_fails_is_repeated_until_one_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_attempt_is_left_at_the_end() {
+async fn an_invocation_fails_when_no_attempt_is_left() {
     let flaky = Definition::new("f", async || {
         Err::<(), _>(Error::unavailable("DOWN", "down"))
     });
@@ -49,7 +49,7 @@ async fn no_attempt_is_left_at_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_caller_must_mend_is_not_repeated() {
+async fn errors_that_the_caller_must_fix_are_not_retried() {
     let node = Node::builder()
         .clock(Clock::steady())
         .demo()
@@ -73,9 +73,9 @@ async fn what_a_caller_must_mend_is_not_repeated() {
     }
 }
 
-/// The same code would answer so again.
+/// A retry would run the same code.
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_carried_is_not_repeated() {
+async fn an_output_that_cannot_be_encoded_is_not_retried() {
     let node = Node::builder()
         .clock(Clock::steady())
         .service("a.nan", async || f64::NAN)
@@ -91,7 +91,7 @@ async fn what_cannot_be_carried_is_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_says_when_to_come_back() {
+async fn a_handler_can_delay_its_retry() {
     const WAIT: Duration = Duration::from_secs(3_000);
     async fn busy(ctx: Context) -> Result<()> {
         match ctx.attempt() {
@@ -107,7 +107,7 @@ async fn a_handler_says_when_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_ends_an_attempt_and_progress_prolongs_it() {
+async fn progress_restarts_the_attempt_timeout() {
     async fn silent(ctx: Context) -> Result<()> {
         ctx.cancelled().await;
         Err(Error::cancelled("STOPPED", "stopped"))
@@ -147,7 +147,7 @@ async fn silence_ends_an_attempt_and_progress_prolongs_it() {
     assert_eq!(found.state, State::Succeeded);
 }
 
-/// An attempt that does not stop in time is dropped before the next one begins: they never overlap.
+/// An attempt that does not stop in time is dropped before the next one starts, so that attempts never overlap.
 #[tokio::test(start_paused = true)]
 async fn attempts_do_not_overlap() {
     use std::sync::Arc;

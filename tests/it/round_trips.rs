@@ -1,10 +1,10 @@
-//! Values come back through every format as they went: properties, over values of all sorts.
+//! Property tests: values survive a round trip through every format.
 
 use cidery::sio::{Bool, Float, Int, List, Sio, Text, Type};
 use cidery::{Dict, Format, Payload, dict};
 use proptest::prelude::*;
 
-/// Texts of all sorts; without the ends that only the format itself has.
+/// Arbitrary texts, without the line endings that the format itself adds.
 fn any_text() -> impl Strategy<Value = String> {
     "[ -~äß日\n\",;']{0,12}"
 }
@@ -48,9 +48,9 @@ fn rows_sio() -> Sio {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Rows come back through every format as they went.
+    /// Rows survive a round trip through every format.
     #[test]
-    fn rows_come_back_through_every_format(rows in prop::collection::vec(any_row(), 1..5)) {
+    fn rows_survive_a_round_trip_through_every_format(rows in prop::collection::vec(any_row(), 1..5)) {
         let sio = rows_sio();
         let value = sio.check_input(rows.into()).unwrap().value;
         for format in [Format::Json, Format::Csv, Format::Dict] {
@@ -67,9 +67,9 @@ proptest! {
         prop_assert_eq!(sio.check_input(again).unwrap().value, value);
     }
 
-    /// Text comes back as it went.
+    /// Text survives a round trip.
     #[test]
-    fn text_comes_back(text in any_text()) {
+    fn text_survives_a_round_trip(text in any_text()) {
         let sio = Sio::new().input(Text("t")).output(Text("t")).prepared().unwrap();
         let read = cidery::codec::sio::read_input(&sio, Payload::Document(text.clone().into(), Format::Text)).unwrap();
         let output = cidery::codec::sio::check_output(&sio, read.value.into()).unwrap();

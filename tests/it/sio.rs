@@ -1,4 +1,4 @@
-//! Simple IO: the table of `docs/sio.md`, row by row, and the corpus of declarations over all forms.
+//! Simple IO: the tables of `docs/sio.md`, row by row, and the corpus of declarations in all forms.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn file(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The cells of the rows of the table that begins with this heading.
+/// The cells of the table below a heading, row by row.
 fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
     let section = text.split(heading).nth(1).unwrap();
     let rows = section.lines().skip_while(|line| !line.starts_with('|'));
@@ -44,11 +44,11 @@ fn element(kind: &str) -> Element {
 }
 
 #[test]
-fn the_table_holds_row_by_row() {
+fn the_table_of_inputs_holds() {
     let rows = table(&file("docs/sio.md"), "## Row by row");
     assert!(rows.len() > 90, "{} rows", rows.len());
     for row in &rows {
-        let [kind, input, becomes] = row.as_slice() else {
+        let [kind, input, result] = row.as_slice() else {
             panic!("{row:?}")
         };
         let sio = Sio::new().input(element(kind)).prepared().unwrap();
@@ -56,18 +56,18 @@ fn the_table_holds_row_by_row() {
         let input = Dict::from_iter([("x", value)]);
         let found = match sio.check_input(input.into()) {
             Ok(checked) => format!("`{}`", json::write(&checked.value["x"]).unwrap()),
-            Err(faults) => {
-                assert_eq!(faults.violations.len(), 1, "{row:?}: {faults:?}");
-                let violation = &faults.violations[0];
+            Err(violations) => {
+                assert_eq!(violations.kept.len(), 1, "{row:?}: {violations:?}");
+                let violation = &violations.kept[0];
                 match violation.path.strip_prefix("/x").unwrap() {
                     "" => violation.code.to_string(),
                     path => format!("{} at `{path}`", violation.code),
                 }
             }
         };
-        assert_eq!(&found, becomes, "{row:?}");
+        assert_eq!(&found, result, "{row:?}");
     }
-    // Each type has its row in the other table, and rows of its own.
+    // Each type in the table of types has rows in this table.
     for row in table(&file("docs/sio.md"), "## Types") {
         let kind = row[0].trim_matches('`');
         assert!(
@@ -78,33 +78,33 @@ fn the_table_holds_row_by_row() {
 }
 
 #[test]
-fn the_way_out_holds_row_by_row() {
-    let rows = table(&file("docs/sio.md"), "### The way out");
+fn the_table_of_outputs_holds() {
+    let rows = table(&file("docs/sio.md"), "### Outputs");
     assert!(rows.len() > 12);
     for row in &rows {
-        let [kind, answered, becomes] = row.as_slice() else {
+        let [kind, output, result] = row.as_slice() else {
             panic!("{row:?}")
         };
         let sio = Sio::new().output(element(kind)).prepared().unwrap();
-        let value = json::read(answered.trim_matches('`').as_bytes()).unwrap();
+        let value = json::read(output.trim_matches('`').as_bytes()).unwrap();
         let output = Dict::from_iter([("x", value)]);
         let found = match sio.check_output(output.into()) {
             Ok(value) => format!("`{}`", json::write(&value["x"]).unwrap()),
-            Err(faults) => {
-                let violation = &faults.violations[0];
+            Err(violations) => {
+                let violation = &violations.kept[0];
                 match violation.path.strip_prefix("/x").unwrap() {
                     "" => violation.code.to_string(),
                     path => format!("{} at `{path}`", violation.code),
                 }
             }
         };
-        assert_eq!(&found, becomes, "{row:?}");
+        assert_eq!(&found, result, "{row:?}");
     }
 }
 
-/// Every type may be absent, and every type may have a default, which comes in the form that handlers get.
+/// Every type can be optional, and can have a default, which is converted to canonical form.
 #[test]
-fn every_type_may_be_absent_and_have_a_default() {
+fn every_type_can_be_optional_and_have_a_default() {
     let kinds = [
         ("Text", "\"t\"", "\"t\""),
         ("Int", "\"7\"", "7"),
@@ -133,7 +133,7 @@ fn every_type_may_be_absent_and_have_a_default() {
         ("AsIs", "[null]", "[null]"),
         ("Secret", "\"s\"", "\"s\""),
     ];
-    for (kind, default, becomes) in kinds {
+    for (kind, default, result) in kinds {
         let default = json::read(default.as_bytes()).unwrap();
         let sio = |element: Element| Sio::new().input(element).prepared().unwrap();
         for absent in [Dict::new(), Dict::from_iter([("x", Value::Null)])] {
@@ -149,7 +149,7 @@ fn every_type_may_be_absent_and_have_a_default() {
             let checked = sio(element(kind).default(default.clone()))
                 .check_input(absent.into())
                 .unwrap();
-            let expected = if is_any { "null" } else { becomes };
+            let expected = if is_any { "null" } else { result };
             assert_eq!(
                 json::write(&checked.value["x"]).unwrap(),
                 expected,
@@ -171,13 +171,13 @@ fn corpus() -> Vec<Entry> {
     let entries: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
     let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
     let message = pool.get_message_by_name("cidery.v1.SimpleIo").unwrap();
-    // The cases by our own reader, which keeps every digit.
+    // The cases are parsed by the crate's own reader, which keeps all digits.
     let exact = json::read(text.as_bytes()).unwrap();
     let entries = entries
         .into_iter()
         .zip(exact.as_list().unwrap())
         .map(|(entry, exact)| {
-            // As protobuf writes JSON: any language reads it with what it has.
+            // The declaration is in protobuf's JSON form, which every language can parse.
             let declaration =
                 DynamicMessage::deserialize(message.clone(), entry["declaration"].clone()).unwrap();
             let declaration = v1::SimpleIo::decode(declaration.encode_to_vec().as_slice()).unwrap();
@@ -190,7 +190,7 @@ fn corpus() -> Vec<Entry> {
     entries.collect()
 }
 
-/// What a case comes to: a value as JSON and what was ignored, or the violations.
+/// The result of a case: a value as JSON with the ignored keys, or the violations.
 fn outcome(sio: &Sio, case: &Value) -> Value {
     let text = |value: &Value| Value::from(json::write(value).unwrap());
     let input = case.as_dict().unwrap().get("input");
@@ -221,8 +221,8 @@ fn violations(error: &Error) -> Value {
 
 fn expected(case: &Value) -> Value {
     let mut outcome = Dict::new();
-    if let Some(becomes) = case.as_dict().unwrap().get("becomes") {
-        outcome.insert("becomes", json::write(becomes).unwrap());
+    if let Some(result) = case.as_dict().unwrap().get("becomes") {
+        outcome.insert("becomes", json::write(result).unwrap());
     }
     for key in ["ignored", "violations"] {
         if let Some(value) = case.as_dict().unwrap().get(key) {
@@ -233,7 +233,7 @@ fn expected(case: &Value) -> Value {
 }
 
 #[test]
-fn the_corpus_holds_over_all_forms_of_declarations() {
+fn the_corpus_holds_for_all_forms_of_declarations() {
     let entries = corpus();
     assert!(entries.len() >= 10);
     for entry in &entries {
@@ -265,7 +265,7 @@ fn the_corpus_holds_over_all_forms_of_declarations() {
     }
 }
 
-/// What handlers of Rust types answer is what the corpus says: serde finds nothing that the declaration let pass.
+/// Handlers with Rust types return the results of the corpus: serde rejects nothing that the declaration accepts.
 #[tokio::test]
 async fn handlers_of_rust_types_agree_with_the_corpus() {
     let node = declared::node().await;
@@ -285,8 +285,8 @@ async fn handlers_of_rust_types_agree_with_the_corpus() {
             {
                 Ok(response) => {
                     let written = json::write(response.value()).unwrap();
-                    let becomes = json::write(&case["becomes"]).unwrap();
-                    assert_eq!(written, becomes, "{}: {case:?}", entry.name);
+                    let result = json::write(&case["becomes"]).unwrap();
+                    assert_eq!(written, result, "{}: {case:?}", entry.name);
                 }
                 Err(error) => {
                     assert_eq!(error.reason(), "INPUT_INVALID", "{error:?}");

@@ -1,4 +1,4 @@
-//! The terms of asynchronous invocations: when, until when, how often, once, and what follows. Over each store.
+//! Options of asynchronous invocations over each store: delay, expiration, deadline, retries, keys, callbacks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::support::{Folder, PATIENCE};
 
-/// A node over a store, whose time stands still while nothing is to be done.
+/// A node over a store; with paused time the clock advances only while the node is idle.
 async fn start(builder: NodeBuilder, on_disk: Option<&Folder>) -> NodeHandle {
     let builder = builder.demo().no_listener().clock(Clock::steady());
     let builder = match on_disk {
@@ -50,7 +50,7 @@ async fn accept(node: &NodeHandle, call: Call) -> Cid {
     node.invoker().invoke_async(call).await.unwrap().cid
 }
 
-/// Each test over the store in memory, with time that stands still, and over the one on disk, in real time.
+/// Each test runs over the in-memory store with paused time, and over the embedded store in real time.
 macro_rules! over_each_store {
     ($($name:ident)*) => {
         mod memory {
@@ -75,21 +75,21 @@ macro_rules! over_each_store {
 }
 
 over_each_store! {
-    what_is_delayed_starts_later
-    what_does_not_start_in_time_expires
-    a_deadline_ends_what_runs_and_what_waits
+    a_delayed_invocation_starts_after_its_delay
+    an_invocation_that_does_not_start_in_time_expires
+    a_deadline_ends_running_and_pending_invocations
     a_policy_of_the_call_beats_the_services
-    what_is_held_waits_for_somebody
-    a_key_accepts_once
-    callbacks_get_the_outcome_and_know_whose_it_is
-    callbacks_that_nobody_announced_are_refused
-    a_retried_handler_has_its_child_accepted_once
-    what_has_one_key_runs_one_by_one_in_order
+    a_held_invocation_waits_for_an_operator
+    an_idempotency_key_accepts_one_invocation
+    callbacks_receive_the_outcome_and_its_origin
+    callbacks_to_unknown_services_are_rejected
+    once_accepts_a_child_once_for_all_attempts
+    invocations_with_one_concurrency_key_run_one_at_a_time_in_order
     a_follow_up_with_a_key_is_accepted_once
-    what_follows_a_response_is_accepted_with_it_or_not_at_all
+    follow_ups_are_accepted_atomically_with_the_response
 }
 
-async fn what_is_delayed_starts_later(disk: Option<&Folder>) {
+async fn a_delayed_invocation_starts_after_its_delay(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let mut later = call("demo.flaky", dict! { "failures": 0 });
     later.durable().start = Some(Start::After(Duration::from_millis(300)));
@@ -105,7 +105,7 @@ async fn what_is_delayed_starts_later(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-/// A service that is busy for as long as the test wants.
+/// A service that is busy until the test releases it.
 fn busy() -> (Definition, mpsc::Sender<()>) {
     let (free, wait) = mpsc::channel::<()>(1);
     let wait = Arc::new(tokio::sync::Mutex::new(wait));
@@ -122,7 +122,7 @@ fn busy() -> (Definition, mpsc::Sender<()>) {
     )
 }
 
-async fn what_does_not_start_in_time_expires(disk: Option<&Folder>) {
+async fn an_invocation_that_does_not_start_in_time_expires(disk: Option<&Folder>) {
     let (busy, free) = busy();
     let node = start(Node::builder().define(busy), disk).await;
     let first = accept(&node, call("busy", dict! {})).await;
@@ -138,7 +138,7 @@ async fn what_does_not_start_in_time_expires(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-async fn a_deadline_ends_what_runs_and_what_waits(disk: Option<&Folder>) {
+async fn a_deadline_ends_running_and_pending_invocations(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let deadline = || {
         Some(
@@ -189,7 +189,7 @@ async fn a_policy_of_the_call_beats_the_services(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-async fn what_is_held_waits_for_somebody(disk: Option<&Folder>) {
+async fn a_held_invocation_waits_for_an_operator(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let mut flaky = call("demo.flaky", dict! { "failures": 10 });
     flaky.durable().retry_policy = Some(RetryPolicy::never());
@@ -202,7 +202,7 @@ async fn what_is_held_waits_for_somebody(disk: Option<&Folder>) {
             ..FollowRequest::default()
         })
         .unwrap();
-    // Accepted, started, and what became of the only attempt.
+    // Accepted, started, and the result of the only attempt.
     for _ in 0..3 {
         follower.next().await.unwrap().unwrap();
     }
@@ -221,7 +221,7 @@ async fn what_is_held_waits_for_somebody(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-async fn a_key_accepts_once(disk: Option<&Folder>) {
+async fn an_idempotency_key_accepts_one_invocation(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let keyed = |service, input| {
         let mut keyed = call(service, input);
@@ -244,7 +244,7 @@ async fn a_key_accepts_once(disk: Option<&Folder>) {
         (error.kind(), error.reason()),
         (Kind::AlreadyExists, "IDEMPOTENCY_MISMATCH")
     );
-    // Of another service as well.
+    // The key applies to all services.
     let other = invoke(keyed("cidery.echo", dict! { "cust_id": 1 })).await;
     assert_eq!(other.unwrap_err().reason(), "IDEMPOTENCY_MISMATCH");
     let mut long = call("cidery.echo", dict! {});
@@ -254,13 +254,13 @@ async fn a_key_accepts_once(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-async fn callbacks_get_the_outcome_and_know_whose_it_is(disk: Option<&Folder>) {
-    let (told, mut hear) = mpsc::unbounded_channel();
+async fn callbacks_receive_the_outcome_and_its_origin(disk: Option<&Folder>) {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
     let listen = move |ctx: Context, input: Value| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             let reply = ctx.in_reply_to().cloned().unwrap();
-            told.send((ctx.cid(), reply, input)).unwrap();
+            sender.send((ctx.cid(), reply, input)).unwrap();
         }
     };
     let node = start(Node::builder().service("listen", listen), disk).await;
@@ -274,7 +274,7 @@ async fn callbacks_get_the_outcome_and_know_whose_it_is(disk: Option<&Folder>) {
         with_callbacks(call("customer.get", dict! { "cust_id": 1 })),
     )
     .await;
-    let (callback, reply, input) = hear.recv().await.unwrap();
+    let (callback, reply, input) = receiver.recv().await.unwrap();
     assert_eq!(
         (reply.cid, reply.service.as_str(), reply.attempt),
         (good, "customer.get", 1)
@@ -288,13 +288,13 @@ async fn callbacks_get_the_outcome_and_know_whose_it_is(disk: Option<&Folder>) {
     let failing = dict! { "code": "NOT_FOUND", "message": "gone" };
     let bad = accept(&node, with_callbacks(call("demo.fail", failing))).await;
     for _ in 0..2 {
-        let (_, reply, input) = hear.recv().await.unwrap();
+        let (_, reply, input) = receiver.recv().await.unwrap();
         assert_eq!(reply.cid, bad);
         assert_eq!(input["code"], Value::from("NOT_FOUND"));
         assert_eq!(input["reason"], Value::from("DEMO_FAILED"));
         assert_eq!(input["message"], Value::from("gone"));
     }
-    // What is cancelled, or never starts, has failed as well.
+    // Cancelled and expired invocations invoke failure callbacks as well.
     let waits = || {
         let mut call = with_callbacks(call("demo.sleep", dict! { "seconds": 60 }));
         call.durable().start = Some(Start::After(Duration::from_secs(3_600)));
@@ -307,14 +307,14 @@ async fn callbacks_get_the_outcome_and_know_whose_it_is(disk: Option<&Folder>) {
     let expired = accept(&node, short).await;
     for (cid, reason) in [(cancelled, "CANCELLED"), (expired, "EXPIRED")] {
         for _ in 0..2 {
-            let (_, reply, input) = hear.recv().await.unwrap();
+            let (_, reply, input) = receiver.recv().await.unwrap();
             assert_eq!((reply.cid, &input["reason"]), (cid, &Value::from(reason)));
         }
     }
     node.stop().await;
 }
 
-async fn callbacks_that_nobody_announced_are_refused(disk: Option<&Folder>) {
+async fn callbacks_to_unknown_services_are_rejected(disk: Option<&Folder>) {
     let node = start(Node::builder(), disk).await;
     let mut call = call("customer.get", dict! { "cust_id": 1 });
     call.durable().failure_callbacks = vec!["no.such".to_owned()];
@@ -323,18 +323,18 @@ async fn callbacks_that_nobody_announced_are_refused(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-async fn a_retried_handler_has_its_child_accepted_once(disk: Option<&Folder>) {
-    let (told, mut hear) = mpsc::unbounded_channel();
+async fn once_accepts_a_child_once_for_all_attempts(disk: Option<&Folder>) {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let parent = move |ctx: Context| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             let child = ctx
                 .invoke_async("child", dict! {})
                 .once("the child")
                 .await?;
-            told.send(child).unwrap();
+            sender.send(child).unwrap();
             if ctx.attempt() < 3 {
                 return Err(Error::unavailable("AGAIN", "again"));
             }
@@ -357,9 +357,12 @@ async fn a_retried_handler_has_its_child_accepted_once(disk: Option<&Folder>) {
     let node = start(Node::builder().define(parent).service("child", child), disk).await;
     let cid = accept(&node, call("parent", dict! {})).await;
     assert_eq!(ended(&node, cid).await.invocation.attempts, 3);
-    let first = hear.recv().await.unwrap();
+    let first = receiver.recv().await.unwrap();
     assert_eq!(
-        [hear.recv().await.unwrap(), hear.recv().await.unwrap()],
+        [
+            receiver.recv().await.unwrap(),
+            receiver.recv().await.unwrap()
+        ],
         [first, first]
     );
     ended(&node, first).await;
@@ -367,18 +370,18 @@ async fn a_retried_handler_has_its_child_accepted_once(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-async fn what_has_one_key_runs_one_by_one_in_order(disk: Option<&Folder>) {
-    let (told, mut hear) = mpsc::unbounded_channel();
+async fn invocations_with_one_concurrency_key_run_one_at_a_time_in_order(disk: Option<&Folder>) {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
     let running = Arc::new(AtomicUsize::new(0));
     let handler = move |input: Dict| {
-        let (told, running) = (told.clone(), Arc::clone(&running));
+        let (sender, running) = (sender.clone(), Arc::clone(&running));
         async move {
             let others = running.fetch_add(1, Ordering::SeqCst);
             for _ in 0..20 {
                 tokio::task::yield_now().await;
             }
             running.fetch_sub(1, Ordering::SeqCst);
-            told.send((input["n"].as_int().unwrap(), others)).unwrap();
+            sender.send((input["n"].as_int().unwrap(), others)).unwrap();
         }
     };
     let node = start(Node::builder().service("alone", handler), disk).await;
@@ -392,9 +395,9 @@ async fn what_has_one_key_runs_one_by_one_in_order(disk: Option<&Folder>) {
         ended(&node, cid).await;
     }
     for n in 0..12 {
-        assert_eq!(hear.recv().await.unwrap(), (n, 0));
+        assert_eq!(receiver.recv().await.unwrap(), (n, 0));
     }
-    // Others do not wait for them.
+    // Invocations with other keys do not wait.
     let mut busy = call("demo.sleep", dict! { "seconds": 3_600 });
     busy.durable().concurrency_key = Some("a".to_owned());
     let first = accept(&node, busy.clone()).await;
@@ -417,7 +420,7 @@ async fn what_has_one_key_runs_one_by_one_in_order(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-/// What was asked for before is answered with the CID that it has.
+/// A repeated follow-up returns the CID of the first one.
 async fn a_follow_up_with_a_key_is_accepted_once(disk: Option<&Folder>) {
     let handler = |ctx: Context| async move {
         let mut cids = Vec::new();
@@ -444,7 +447,7 @@ async fn a_follow_up_with_a_key_is_accepted_once(disk: Option<&Folder>) {
     node.stop().await;
 }
 
-async fn what_follows_a_response_is_accepted_with_it_or_not_at_all(disk: Option<&Folder>) {
+async fn follow_ups_are_accepted_atomically_with_the_response(disk: Option<&Folder>) {
     let handler = |ctx: Context, input: Dict| async move {
         let next = ctx
             .invoke_async("customer.get", dict! { "cust_id": 1 })
@@ -488,7 +491,7 @@ async fn what_follows_a_response_is_accepted_with_it_or_not_at_all(disk: Option<
     node.stop().await;
 }
 
-/// A request of a target that fails, with most of the terms there are.
+/// A request for a failing service with most of the options.
 fn flaky_with_terms() -> v1::InvokeAsyncRequest {
     v1::InvokeAsyncRequest {
         service: "demo.flaky".to_owned(),
@@ -515,9 +518,9 @@ fn flaky_with_terms() -> v1::InvokeAsyncRequest {
     }
 }
 
-/// What is asked for over gRPC is what is kept.
+/// Options of a gRPC request are stored unchanged.
 #[tokio::test]
-async fn terms_come_over_the_wire() {
+async fn terms_are_transmitted_over_grpc() {
     let node = crate::support::TestNode::demo().await;
     let mut stub = node.stub.clone();
     let request = flaky_with_terms();

@@ -161,7 +161,7 @@ impl Run {
             let input = self.definition.admit(input.into())?.input;
             let states = Arc::new(self.states);
             let context = Context::new(info, self.cancelled, Arc::clone(&platform) as _, states);
-            let (handler, _) = run(&Arc::new(self.definition), &[], context, input);
+            let (handler, _) = run(&Arc::new(self.definition), &[], None, context, input);
             CatchUnwind(handler).await
         };
         let outcome = outcome.await;

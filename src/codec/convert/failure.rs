@@ -14,7 +14,7 @@ pub fn failure_to_proto(error: &Error) -> v1::Failure {
         code: i32::from(error.kind().grpc_code()),
         reason: error.reason().to_owned(),
         message: error.message().to_owned(),
-        retryable: error.retryable_mark(),
+        retryable: error.retryable_override(),
         retry_delay: error.retry_after().map(duration_to_proto),
         details: status::details(error),
     }
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(decoded.kind(), error.kind());
         assert_eq!(decoded.reason(), error.reason());
         assert_eq!(decoded.message(), error.message());
-        assert_eq!(decoded.retryable_mark(), Some(true));
+        assert_eq!(decoded.retryable_override(), Some(true));
         assert_eq!(decoded.retry_after(), error.retry_after());
         assert_eq!(decoded.field_violations(), error.field_violations());
     }

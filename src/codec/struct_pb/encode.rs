@@ -1,13 +1,13 @@
-//! Values to `Struct` and `Value`.
+//! Encodes values as `Struct` and `Value`.
 //!
-//! Written from the end to the beginning: a length is known by the time it is written, so nothing is measured first
-//! and nothing is moved afterwards.
+//! Messages are written from the end to the beginning: each length is known by the time it is written, so nothing is
+//! measured in advance and nothing is moved afterwards.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf as _, Bytes};
 
-use super::refused;
+use super::invalid_value;
 use super::walk::{not_finite, too_deep};
 use crate::codec::limits::MAX_DEPTH;
 use crate::model::error::{Result, Violation};
@@ -28,11 +28,11 @@ const TAG_LIST: u8 = 0x32;
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `VALUE_INVALID` for what `Struct` cannot carry: NaN, infinities, more depth than
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` for values that `Struct` cannot represent: NaN, infinities, nesting beyond
 /// [`MAX_DEPTH`].
 pub fn encode_dict(dict: &Dict) -> Result<Bytes> {
     let mut writer = Writer::for_keys(dict.len());
-    writer.dict(dict, 1).map_err(refused)?;
+    writer.dict(dict, 1).map_err(invalid_value)?;
     Ok(writer.finish())
 }
 
@@ -43,14 +43,14 @@ pub fn encode_dict(dict: &Dict) -> Result<Bytes> {
 /// As for [`encode_dict`].
 pub fn encode_value(value: &Value) -> Result<Bytes> {
     let mut writer = Writer::for_keys(1);
-    writer.value(value, 0).map_err(refused)?;
+    writer.value(value, 0).map_err(invalid_value)?;
     Ok(writer.finish())
 }
 
-/// Bytes that grow towards the front.
+/// A buffer that grows towards the front.
 pub(in crate::codec) struct Writer {
     buffer: Vec<u8>,
-    /// Where what is written begins.
+    /// The index of the first written byte.
     start: usize,
 }
 
@@ -74,7 +74,7 @@ impl Writer {
         bytes
     }
 
-    /// How much is written.
+    /// The number of written bytes.
     pub(in crate::codec) fn len(&self) -> usize {
         self.buffer.len() - self.start
     }
@@ -104,7 +104,7 @@ impl Writer {
         self.start = start;
     }
 
-    /// The length of all that was written since `before`, and a tag in front of it.
+    /// Writes the length of everything since `before`, and a tag in front of it.
     #[inline]
     fn length_and_tag(&mut self, before: usize, tag: u8) {
         let len = self.len() - before;

@@ -1,8 +1,8 @@
-//! `google.protobuf.Struct`, `Value` and `ListValue`, straight from the wire and straight to it.
+//! Encoding and decoding of `google.protobuf.Struct`, `Value` and `ListValue` without prost types.
 //!
-//! Whatever comes from outside is scanned once, where it enters: wire form, UTF-8, finite numbers, depth, number of
-//! keys, no field twice. One caller's broken bytes would otherwise end another's worker stream. Scanning and decoding
-//! are one walk with two sinks, so that what one of them accepts the other does.
+//! External payloads are scanned once, on arrival: wire format, UTF-8, finite numbers, depth, number of keys, no
+//! duplicate fields. Otherwise the malformed bytes of one caller could end the stream of a worker. Scanning and
+//! decoding are one walk with two sinks, so that both accept the same bytes.
 
 mod encode;
 mod read;
@@ -21,7 +21,7 @@ pub(in crate::codec) use self::read::{Field as Wire, Malformed, Reader};
 ///
 /// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
 pub fn scan_struct(bytes: &[u8]) -> Result<()> {
-    walk::walk_struct::<walk::Nothing>(bytes).map_err(refused)
+    walk::walk_struct::<walk::Discard>(bytes).map_err(invalid_value)
 }
 
 /// Checks an encoded `Value` without decoding it. Allocates nothing.
@@ -30,7 +30,7 @@ pub fn scan_struct(bytes: &[u8]) -> Result<()> {
 ///
 /// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
 pub fn scan_value(bytes: &[u8]) -> Result<()> {
-    walk::walk_value::<walk::Nothing>(bytes).map_err(refused)
+    walk::walk_value::<walk::Discard>(bytes).map_err(invalid_value)
 }
 
 /// Decodes a `Struct`.
@@ -39,7 +39,7 @@ pub fn scan_value(bytes: &[u8]) -> Result<()> {
 ///
 /// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
 pub fn decode_dict(bytes: &[u8]) -> Result<Dict> {
-    walk::walk_struct::<walk::Build>(bytes).map_err(refused)
+    walk::walk_struct::<walk::Build>(bytes).map_err(invalid_value)
 }
 
 /// Decodes a `Value`.
@@ -48,7 +48,7 @@ pub fn decode_dict(bytes: &[u8]) -> Result<Dict> {
 ///
 /// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
 pub fn decode_value(bytes: &[u8]) -> Result<Value> {
-    walk::walk_value::<walk::Build>(bytes).map_err(refused)
+    walk::walk_value::<walk::Build>(bytes).map_err(invalid_value)
 }
 
 /// Decodes a `Struct` that is part of another message.
@@ -61,7 +61,7 @@ pub(in crate::codec) fn walk_any(bytes: &[u8]) -> Result<Value, Violation> {
     walk::walk_value::<walk::Build>(bytes)
 }
 
-/// The `Struct` inside an encoded `Value` that has been scanned, if it holds one: where it begins and ends.
+/// The range of the `Struct` inside an encoded and scanned `Value`, if it holds one.
 #[must_use]
 pub fn struct_within(value: &[u8]) -> Option<std::ops::Range<usize>> {
     let mut reader = Reader::new(value);
@@ -73,7 +73,7 @@ pub fn struct_within(value: &[u8]) -> Option<std::ops::Range<usize>> {
     }
 }
 
-fn refused(violation: Violation) -> Error {
+fn invalid_value(violation: Violation) -> Error {
     Error::violations(reason::VALUE_INVALID, vec![violation])
 }
 

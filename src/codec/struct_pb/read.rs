@@ -1,13 +1,13 @@
-//! The protobuf wire format, as far as `Struct` needs it: tags, varints, lengths.
+//! A reader of the protobuf wire format: tags, varints, lengths.
 
-/// What is wrong with the bytes themselves.
+/// The error of malformed wire bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::codec) struct Malformed(pub &'static str);
 
-/// Reads fields one by one.
+/// A reader of fields.
 pub(in crate::codec) struct Reader<'a>(&'a [u8]);
 
-/// One field's content.
+/// The content of one field.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::codec) enum Field<'a> {
     Varint(u64),
@@ -40,7 +40,7 @@ impl<'a> Reader<'a> {
                 self.array::<4>()?;
                 Field::Fixed32
             }
-            _ => return Err(Malformed("has a wire type that protobuf does not use here")),
+            _ => return Err(Malformed("has an invalid wire type")),
         };
         match tag >> 3 {
             0 => Err(Malformed("has field number 0")),
@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(in crate::codec) fn varint(&mut self) -> Result<u64, Malformed> {
-        // Tags and lengths mostly take one byte.
+        // Most tags and lengths take one byte.
         if let [byte @ ..0x80, rest @ ..] = self.0 {
             self.0 = rest;
             return Ok(u64::from(*byte));
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
                 return Ok(value);
             }
         }
-        Err(Malformed("has a number that does not end"))
+        Err(Malformed("has an unterminated varint"))
     }
 
     pub(in crate::codec) fn fixed64(&mut self) -> Result<u64, Malformed> {
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The content of a field that is all there is, as it is mostly written: a tag of one byte, a length of one byte.
+/// The content of a message's only field in its usual encoding: a tag of one byte and a length of one byte.
 #[inline]
 pub(super) fn only_bytes(tag: u8, bytes: &[u8]) -> Option<&[u8]> {
     match bytes {

@@ -1,4 +1,4 @@
-//! Against prost's own types, as an independent witness, and against bytes that are broken on purpose.
+//! Tests against the types of prost as an independent implementation, and with malformed bytes.
 
 use proptest::prelude::*;
 use prost::Message as _;
@@ -40,14 +40,14 @@ fn any_dict() -> impl Strategy<Value = Dict> {
 
 proptest! {
     #[test]
-    fn what_is_decoded_is_what_was_encoded_normalized(value in any_value()) {
+    fn decoding_restores_the_normalized_value(value in any_value()) {
         let bytes = encode_value(&value).unwrap();
         scan_value(&bytes).unwrap();
         prop_assert_eq!(decode_value(&bytes).unwrap(), value.normalized());
     }
 
     #[test]
-    fn prost_reads_what_we_write_and_we_what_prost_writes(dict in any_dict()) {
+    fn encodings_are_interchangeable_with_prost(dict in any_dict()) {
         let bytes = encode_dict(&dict).unwrap();
         let again = by_prost(&bytes).encode_to_vec();
         scan_struct(&again).unwrap();
@@ -56,13 +56,13 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic_and_scan_and_decode_agree(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_never_panic_and_scan_agrees_with_decode(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         prop_assert_eq!(scan_struct(&bytes).is_ok(), decode_dict(&bytes).is_ok());
         prop_assert_eq!(scan_value(&bytes).is_ok(), decode_value(&bytes).is_ok());
     }
 
     #[test]
-    fn a_flipped_byte_is_refused_or_read_as_prost_reads_it(
+    fn a_flipped_byte_is_rejected_or_decoded_as_by_prost(
         dict in any_dict(),
         at in any::<prop::sample::Index>(),
         bit in 0_u8..8,
@@ -78,7 +78,7 @@ proptest! {
     }
 }
 
-/// What prost read, as we write it: `null_value` has one value.
+/// A `Struct` of prost in canonical form: `null_value` has only one value.
 fn normalized(mut dict: prost_types::Struct) -> prost_types::Struct {
     fn value(value: &mut prost_types::Value) {
         match &mut value.kind {
@@ -108,7 +108,7 @@ fn violation_of(bytes: &[u8]) -> (String, String) {
     (violation.path.clone(), violation.code.to_string())
 }
 
-fn check_refused(bytes: &[u8], path: &str, code: &str) {
+fn check_rejected(bytes: &[u8], path: &str, code: &str) {
     let (found_path, found_code) = violation_of(bytes);
     assert_eq!((found_path.as_str(), found_code.as_str()), (path, code));
 }
@@ -123,25 +123,25 @@ fn with_value(value: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn broken_bytes_are_refused_with_their_path() {
-    check_refused(&[0xff], "", "MALFORMED");
-    check_refused(&[0x0a, 5, 0x0a], "", "MALFORMED");
-    check_refused(&[0x12, 0], "", "MALFORMED");
-    check_refused(&with_value(&[]), "/a", "NO_KIND");
-    check_refused(&with_value(&[0x1a, 1, 0xff]), "/a", "NOT_UTF8");
-    check_refused(&with_value(&[0x20, 1, 0x20, 1]), "/a", "MALFORMED");
-    check_refused(&with_value(&[0x3a, 0]), "/a", "MALFORMED");
-    check_refused(
+fn malformed_bytes_are_rejected_with_their_path() {
+    check_rejected(&[0xff], "", "MALFORMED");
+    check_rejected(&[0x0a, 5, 0x0a], "", "MALFORMED");
+    check_rejected(&[0x12, 0], "", "MALFORMED");
+    check_rejected(&with_value(&[]), "/a", "NO_KIND");
+    check_rejected(&with_value(&[0x1a, 1, 0xff]), "/a", "NOT_UTF8");
+    check_rejected(&with_value(&[0x20, 1, 0x20, 1]), "/a", "MALFORMED");
+    check_rejected(&with_value(&[0x3a, 0]), "/a", "MALFORMED");
+    check_rejected(
         &with_value(&[0x32, 4, 0x0a, 2, 0x3a, 0]),
         "/a/0",
         "MALFORMED",
     );
     let mut nan = vec![0x11];
     nan.extend(f64::NAN.to_le_bytes());
-    check_refused(&with_value(&nan), "/a", "NOT_FINITE");
-    check_refused(&[0x0a, 3, 0x0a, 1, 0xff], "", "NOT_UTF8");
-    // The key twice in one entry.
-    check_refused(&[0x0a, 6, 0x0a, 1, b'a', 0x0a, 1, b'a'], "", "MALFORMED");
+    check_rejected(&with_value(&nan), "/a", "NOT_FINITE");
+    check_rejected(&[0x0a, 3, 0x0a, 1, 0xff], "", "NOT_UTF8");
+    // A duplicate key in one entry.
+    check_rejected(&[0x0a, 6, 0x0a, 1, b'a', 0x0a, 1, b'a'], "", "MALFORMED");
 }
 
 fn nested(levels: usize) -> Vec<u8> {
@@ -161,7 +161,7 @@ fn nested(levels: usize) -> Vec<u8> {
 }
 
 #[test]
-fn depth_has_a_limit() {
+fn depth_is_limited() {
     assert!(scan_struct(&nested(32)).is_ok());
     assert!(scan_struct(&nested(33)).is_err());
     assert_eq!(violation_of(&nested(10_000)).1, "TOO_DEEP");
@@ -171,7 +171,7 @@ fn depth_has_a_limit() {
 }
 
 #[test]
-fn keys_and_items_have_a_limit() {
+fn keys_and_items_are_limited() {
     let item = [0x0a, 2, 0x08, 0];
     let items = item.repeat(1_000_001);
     let mut list = vec![0x32];
@@ -182,7 +182,7 @@ fn keys_and_items_have_a_limit() {
 }
 
 #[test]
-fn what_struct_cannot_carry_is_refused_on_the_way_out() {
+fn unencodable_values_are_rejected() {
     let error = encode_dict(&dict! { "a": vec![1.0, f64::NAN] }).unwrap_err();
     let violation = &error.field_violations()[0];
     assert_eq!(
@@ -192,7 +192,7 @@ fn what_struct_cannot_carry_is_refused_on_the_way_out() {
 }
 
 #[test]
-fn the_struct_within_a_value_is_found() {
+fn the_struct_within_a_value_is_located() {
     let dict = dict! { "a": 1 };
     let value = encode_value(&Value::Dict(dict.clone())).unwrap();
     let range = struct_within(&value).unwrap();
@@ -201,7 +201,7 @@ fn the_struct_within_a_value_is_found() {
 }
 
 #[test]
-fn the_order_of_a_dict_is_the_order_on_the_wire() {
+fn a_dict_keeps_the_order_of_the_wire() {
     let dict = dict! { "z": 1, "a": 2, "m": 3 };
     let decoded = decode_dict(&encode_dict(&dict).unwrap()).unwrap();
     assert_eq!(decoded.keys().collect::<Vec<_>>(), ["z", "a", "m"]);

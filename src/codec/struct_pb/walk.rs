@@ -1,4 +1,4 @@
-//! The one walk over an encoded `Struct`, with a sink that builds values and one that builds nothing.
+//! The walk over an encoded `Struct`, with one sink that builds values and one that discards them.
 
 use std::str;
 
@@ -23,7 +23,7 @@ const ENTRY_VALUE_TAG: u8 = 0x12;
 const NUMBER_TAG: u8 = 0x11;
 const TEXT_TAG: u8 = 0x1a;
 
-/// What a walk builds.
+/// The result builder of a walk.
 pub(super) trait Sink {
     type Value;
     type List: Default;
@@ -35,17 +35,17 @@ pub(super) trait Sink {
     fn text(text: &str) -> Self::Value;
     fn list(list: Self::List) -> Self::Value;
     fn dict(dict: Self::Dict) -> Self::Value;
-    /// An empty dict for what takes this many bytes.
+    /// An empty dict for this many encoded bytes.
     fn empty_dict(bytes: usize) -> Self::Dict;
     fn push(list: &mut Self::List, item: Self::Value);
-    /// The last one of a key wins, as in every protobuf map.
+    /// The last value of a key wins, as in every protobuf map.
     fn insert(dict: &mut Self::Dict, key: &str, value: Self::Value);
 }
 
-/// Builds nothing: the scan.
-pub(super) struct Nothing;
+/// Builds nothing, for the scan.
+pub(super) struct Discard;
 
-impl Sink for Nothing {
+impl Sink for Discard {
     type Value = ();
     type List = ();
     type Dict = ();
@@ -61,7 +61,7 @@ impl Sink for Nothing {
     fn insert((): &mut (), _: &str, (): ()) {}
 }
 
-/// Builds values: the decoder.
+/// Builds values, for the decoder.
 pub(super) struct Build;
 
 impl Sink for Build {
@@ -88,7 +88,7 @@ impl Sink for Build {
         Value::Dict(dict)
     }
     fn empty_dict(bytes: usize) -> Dict {
-        // Most entries take more than this: a table that grows is filled anew each time.
+        // Most entries take more bytes than this. A table that is too small would be rehashed each time it grows.
         const ENTRY_BYTES: usize = 20;
         Dict::with_capacity((bytes / ENTRY_BYTES).min(1_024))
     }
@@ -132,7 +132,7 @@ impl Walk {
 
     #[inline]
     fn entry<S: Sink>(&mut self, dict: &mut S::Dict, bytes: &[u8]) -> Result<(), Violation> {
-        let (key, value) = match usual_entry(bytes) {
+        let (key, value) = match short_entry(bytes) {
             Some(entry) => entry,
             None => any_entry(bytes)?,
         };
@@ -147,7 +147,7 @@ impl Walk {
 
     #[inline]
     fn value<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::Value, Violation> {
-        // Texts and numbers, as they are mostly written.
+        // The usual encoding of texts and numbers.
         if let Some(text) = only_bytes(TEXT_TAG, bytes) {
             return read_text::<S>(text);
         }
@@ -169,7 +169,7 @@ impl Walk {
             return Err(Malformed("has more than one kind").into());
         }
         match (number, field) {
-            // Any number: enums are open in proto3, and this one has one member.
+            // Any number is accepted: enums are open in proto3, and this one has one member.
             (VALUE_NULL, Field::Varint(_)) => Ok(S::null()),
             (VALUE_NUMBER, Field::Fixed64(bits)) => read_number::<S>(bits),
             (VALUE_TEXT, Field::Bytes(text)) => read_text::<S>(text),
@@ -218,9 +218,9 @@ impl Walk {
     }
 }
 
-/// Key and value of an entry as it is mostly written: the key first, both short.
+/// The key and the value of an entry in its usual encoding: the key first, both short.
 #[inline]
-fn usual_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+fn short_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let [KEY_TAG, len @ ..0x80, rest @ ..] = bytes else {
         return None;
     };
@@ -228,7 +228,7 @@ fn usual_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((key, only_bytes(ENTRY_VALUE_TAG, rest)?))
 }
 
-/// Key and value of an entry however it is written.
+/// The key and the value of an entry in any encoding.
 fn any_entry(bytes: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
     let (mut key, mut value) = (None, None);
     let mut reader = Reader::new(bytes);
@@ -245,7 +245,7 @@ fn any_entry(bytes: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
             return Err(Malformed("has a field twice in one entry").into());
         }
     }
-    // An entry without a value holds the default one, which has no kind.
+    // An entry without a value has the default value, which has no kind.
     Ok((key.unwrap_or_default(), value.unwrap_or_default()))
 }
 
@@ -271,7 +271,7 @@ pub(super) fn too_deep() -> Violation {
 }
 
 pub(super) fn not_finite(x: f64) -> Violation {
-    let message = format!("is {x}, which is no number that can be carried");
+    let message = format!("is {x}, which cannot be encoded");
     Violation::new("", "NOT_FINITE", message)
 }
 

@@ -1,20 +1,20 @@
-//! Typed requests, from the wire to values. The declaration checks them afterwards, as it does any input.
+//! Decodes typed requests to values, which are then checked against the declaration like any other input.
 
 use jiff::Timestamp;
 
-use super::shape::{Body, Field, Form, Kind, Message};
+use super::message::{Field, Kind, Message};
+use super::method::{Body, Form};
 use crate::codec::limits::MAX_KEYS;
 use crate::codec::struct_pb::{self, Malformed, Reader, Wire};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::sio::{Ignored, UnknownKeys};
 use crate::model::value::{Dict, Value};
 
-/// Reads a message; names the fields that are not declared by their numbers, `#26730156`.
+/// Decodes a message. Undeclared fields are named by their numbers, such as `#26730156`.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `VALUE_INVALID` with the path; `INPUT_INVALID` for fields that are not declared, where those
-/// are refused.
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` with the path; `INPUT_INVALID` for undeclared fields where they are refused.
 pub fn decode(body: &Body, bytes: &[u8]) -> Result<(Value, Ignored)> {
     let mut reading = Reading::default();
     let dict = reading.message(&body.message, bytes);
@@ -76,9 +76,9 @@ impl Reading {
         content: Wire<'_>,
         slot: &mut Option<Value>,
     ) -> Result<(), Violation> {
-        // Protobuf would merge the two; nothing is ever changed silently.
+        // Protobuf would merge the two messages silently.
         if slot.is_some() && field.kind.is_message() {
-            return Err(Violation::new("", "MALFORMED", "is there twice"));
+            return Err(Violation::new("", "MALFORMED", "occurs twice"));
         }
         *slot = Some(self.value(&field.kind, content)?);
         Ok(())
@@ -118,10 +118,13 @@ impl Reading {
 
     fn value(&mut self, kind: &Kind, content: Wire<'_>) -> Result<Value, Violation> {
         match (kind, content) {
-            #[expect(clippy::cast_possible_wrap, reason = "this is how int64 is written")]
+            #[expect(
+                clippy::cast_possible_wrap,
+                reason = "int64 is encoded in two's complement"
+            )]
             (Kind::Int, Wire::Varint(n)) => Ok(Value::Int(n as i64)),
             (Kind::Bool, Wire::Varint(n)) => Ok(Value::Bool(n != 0)),
-            // What is no number is found by the declaration.
+            // NaN and infinities are rejected by the check of the declaration.
             (Kind::Float, Wire::Fixed64(bits)) => Ok(Value::Float(f64::from_bits(bits))),
             (Kind::Text, Wire::Bytes(text)) => match std::str::from_utf8(text) {
                 Ok(text) => Ok(Value::from(text)),
@@ -141,7 +144,7 @@ impl Reading {
     fn unknown(&mut self, policy: UnknownKeys, number: u64) {
         let name = format!("#{number}");
         if policy == UnknownKeys::Refuse {
-            let message = "is no field of this message: generate the client again";
+            let message = "is not a field of this message: generate the client again";
             self.refused
                 .push(Violation::new(format!("/{name}"), "UNKNOWN_KEY", message));
         } else {
@@ -164,7 +167,10 @@ fn instant(bytes: &[u8]) -> Result<Value, Violation> {
     let (mut seconds, mut nanos) = (0, 0);
     let mut reader = Reader::new(bytes);
     while let Some((number, content)) = reader.field()? {
-        #[expect(clippy::cast_possible_wrap, reason = "this is how int64 is written")]
+        #[expect(
+            clippy::cast_possible_wrap,
+            reason = "int64 is encoded in two's complement"
+        )]
         match (number, content) {
             (1, Wire::Varint(n)) => seconds = n as i64,
             (2, Wire::Varint(n)) => nanos = n as i64,
@@ -175,5 +181,11 @@ fn instant(bytes: &[u8]) -> Result<Value, Violation> {
     nanos
         .and_then(|nanos| Timestamp::new(seconds, nanos).ok())
         .map(|instant| Value::Text(instant.to_string()))
-        .ok_or_else(|| Violation::new("", "OUT_OF_RANGE", "is no instant of the years 1 to 9999"))
+        .ok_or_else(|| {
+            Violation::new(
+                "",
+                "OUT_OF_RANGE",
+                "is not an instant in the years 1 to 9999",
+            )
+        })
 }

@@ -1,14 +1,15 @@
-//! The descriptor of a package of typed methods, as reflection serves it.
+//! File descriptors of packages of typed methods, for reflection.
 //!
-//! `prost_types` does not know `debug_redact`: these are the few messages of `descriptor.proto` that are needed, with
+//! `prost_types` does not know `debug_redact`, so this file defines the required messages of `descriptor.proto` with
 //! it.
 
 use std::sync::Arc;
 
 use prost::Message as _;
 
+use super::message::{Field, Kind, Message};
+use super::method::Method;
 use super::names::SERVICE;
-use super::shape::{Field, Kind, Message, Method};
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct FileProto {
@@ -96,25 +97,25 @@ const REPEATED: i32 = 3;
 const TYPE_STRING: i32 = 9;
 const TYPE_BOOL: i32 = 8;
 
-/// The path of the file of a package: `customer/service.proto`.
+/// The file path of a package: `customer/service.proto`.
 pub(super) fn file_name(package: &str) -> String {
     format!("{}/service.proto", package.replace('.', "/"))
 }
 
 /// The files that the messages of a package import.
 pub(super) fn imports(methods: &[Arc<Method>]) -> Vec<String> {
-    fn uses(message: &Message, wanted: fn(&Kind) -> bool) -> bool {
+    fn uses(message: &Message, predicate: fn(&Kind) -> bool) -> bool {
         message.fields.iter().any(|field| match &field.kind {
-            Kind::Message(inner) => uses(inner, wanted),
-            kind => wanted(kind),
+            Kind::Message(inner) => uses(inner, predicate),
+            kind => predicate(kind),
         })
     }
-    let imported = |file: &str, wanted: fn(&Kind) -> bool| {
+    let imported = |file: &str, predicate: fn(&Kind) -> bool| {
         let mut bodies = methods
             .iter()
             .flat_map(|method| [&method.request, &method.response]);
         bodies
-            .any(|body| uses(&body.message, wanted))
+            .any(|body| uses(&body.message, predicate))
             .then(|| file.to_owned())
     };
     let of_struct = |kind: &Kind| matches!(kind, Kind::Struct | Kind::Value);
@@ -156,7 +157,7 @@ pub fn descriptor(package: &str, methods: &[Arc<Method>]) -> Vec<u8> {
         let scope = format!(".{package}.{}", request.name);
         let whole = message(request, &scope);
         let mut again = whole.clone();
-        // Its messages are those of the other request.
+        // Its nested messages are those of the synchronous request.
         again.name = format!("{background}Request");
         again.nested_type.clear();
         let response = &method.response.message;
@@ -194,7 +195,7 @@ fn message(of: &Message, scope: &str) -> MessageProto {
     proto
 }
 
-/// Every singular scalar is, so that absent and zero differ.
+/// Whether a field is `optional`: every singular scalar is, so that absent and zero differ.
 pub(super) fn is_optional(field: &Field) -> bool {
     !field.repeated && !field.kind.is_message()
 }
@@ -229,7 +230,7 @@ fn field(declared: &Field, scope: &str) -> FieldProto {
     }
 }
 
-/// What a call in the background is answered with: the fields of `cidery.v1.InvokeAsyncResponse`.
+/// The response of an asynchronous call, with the fields of `cidery.v1.InvokeAsyncResponse`.
 fn accepted(name: String) -> MessageProto {
     let field = |name: &str, number, kind| FieldProto {
         name: name.to_owned(),

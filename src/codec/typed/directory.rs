@@ -1,45 +1,45 @@
-//! All typed methods of one node, and why the services that have none have none.
+//! The typed methods of one node, and the reason for each service that has none.
 //!
-//! Names are made, so two services may come to the same one. Then neither has it: who was first must not decide what a
-//! call means.
+//! Method names are derived, so that two services may have the same one. Then neither gets it: the order of
+//! registration must not decide what a call means.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::shape::Method;
+use super::method::Method;
 use crate::model::id::ServiceName;
 use crate::model::sio::Sio;
 
 /// The typed methods of a set of services.
 #[derive(Debug, Default)]
 pub struct Directory {
-    /// By path, `/customer.Service/Get`.
+    /// The methods by path, such as `/customer.Service/Get`.
     paths: HashMap<String, Found>,
     methods: HashMap<ServiceName, Arc<Method>>,
     notes: HashMap<ServiceName, String>,
     packages: BTreeMap<String, Vec<Arc<Method>>>,
 }
 
-/// A method that was called by its path.
+/// A method that was found by its path.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// The method.
     pub method: Arc<Method>,
-    /// How it was called.
+    /// The mode of the call.
     pub mode: Mode,
 }
 
-/// How a method is called.
+/// The mode of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// The caller waits for the response.
+    /// Synchronous: the caller waits for the response.
     Wait,
-    /// The caller gets the CID.
+    /// Asynchronous: the caller gets the CID.
     Background,
 }
 
 impl Directory {
-    /// Makes the methods of services: name, declaration, description.
+    /// Creates the methods of services from names, declarations and descriptions.
     #[must_use]
     pub fn new<'a>(
         services: impl IntoIterator<Item = (&'a ServiceName, &'a Sio, &'a str)>,
@@ -132,7 +132,7 @@ impl Directory {
     }
 }
 
-/// What a method is called by: to wait, and in the background.
+/// The paths of a method: synchronous and asynchronous.
 fn paths(method: &Method) -> [String; 2] {
     let path = format!("/{}", method.path());
     let background = format!("{path}Async");

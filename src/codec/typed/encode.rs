@@ -1,8 +1,9 @@
-//! Responses, from values that fit their declaration to the wire.
+//! Encodes responses that match their declaration as typed messages.
 
 use jiff::Timestamp;
 
-use super::shape::{Body, Field, Form, Kind, Message};
+use super::message::{Field, Kind, Message};
+use super::method::{Body, Form};
 use crate::codec::struct_pb::Writer;
 use crate::model::error::Violation;
 use crate::model::value::{Dict, Value};
@@ -11,18 +12,18 @@ const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
 const LENGTH: u8 = 2;
 
-/// Writes a message.
+/// Encodes a message.
 ///
 /// # Errors
 ///
-/// What the message has no form for: a whole number outside of `int64`, for one.
+/// A violation for a value that the message cannot represent, such as an integer outside of `int64`.
 pub fn encode(body: &Body, value: &Value) -> Result<bytes::Bytes, Violation> {
     let mut writer = Writer::new();
     let the_one = body.message.fields.first();
     match (body.form, value, the_one) {
         (Form::Dict, Value::Dict(dict), _) => message(&mut writer, &body.message, dict)?,
         (Form::Items | Form::Whole, value, Some(field)) => {
-            // What is at the path of the value is at the path of the whole.
+            // The value is the whole message, so that its path has no field.
             let named = self::field(&mut writer, field, value);
             named.map_err(|mut violation| {
                 violation.path = violation.path.replacen(&format!("/{}", field.key), "", 1);
@@ -35,7 +36,7 @@ pub fn encode(body: &Body, value: &Value) -> Result<bytes::Bytes, Violation> {
 }
 
 fn message(writer: &mut Writer, message: &Message, dict: &Dict) -> Result<(), Violation> {
-    // From the end to the beginning, as the writer does.
+    // The writer works from the end to the beginning.
     for field in message.fields.iter().rev() {
         match dict.get(&field.key) {
             None => {}
@@ -59,7 +60,7 @@ fn repeated(writer: &mut Writer, field: &Field, value: &Value) -> Result<(), Vio
     let texts: Vec<Value>;
     let items = match value {
         Value::List(items) => items.as_slice(),
-        // Texts with commas between them.
+        // Comma-separated texts.
         Value::Text(text) if matches!(field.kind, Kind::Text) => {
             let parts = text.split(',').filter(|_| !text.is_empty());
             texts = parts.map(Value::from).collect();
@@ -102,10 +103,13 @@ fn singular(writer: &mut Writer, number: u32, kind: &Kind, value: &Value) -> Res
     Ok(())
 }
 
-/// Writes a number or a boolean without its tag; answers with its wire type.
+/// Writes a number or a boolean without its tag and returns its wire type.
 fn scalar(writer: &mut Writer, kind: &Kind, value: &Value) -> Result<u8, Violation> {
     match (kind, value) {
-        #[expect(clippy::cast_sign_loss, reason = "this is how int64 is written")]
+        #[expect(
+            clippy::cast_sign_loss,
+            reason = "int64 is encoded in two's complement"
+        )]
         (Kind::Int, Value::Int(n)) => writer.varint(*n as u64),
         (Kind::Int, Value::Digits(digits)) => {
             let message =
@@ -130,13 +134,16 @@ fn instant(writer: &mut Writer, text: &str) -> Result<(), Violation> {
     let mut seconds = instant.as_second();
     let mut nanos = i64::from(instant.subsec_nanosecond());
     if nanos < 0 {
-        // Nanoseconds count forwards, before 1970 as well.
+        // Nanoseconds count forwards, also before 1970.
         seconds -= 1;
         nanos += 1_000_000_000;
     }
     for (number, n) in [(2, nanos), (1, seconds)] {
         if n != 0 {
-            #[expect(clippy::cast_sign_loss, reason = "this is how int64 is written")]
+            #[expect(
+                clippy::cast_sign_loss,
+                reason = "int64 is encoded in two's complement"
+            )]
             writer.varint(n as u64);
             writer.tag(number, VARINT);
         }
@@ -144,11 +151,11 @@ fn instant(writer: &mut Writer, text: &str) -> Result<(), Violation> {
     Ok(())
 }
 
-fn is_not(value: &Value, wanted: &str) -> Violation {
+fn is_not(value: &Value, expected: &str) -> Violation {
     Violation::new(
         "",
         "WRONG_TYPE",
-        format!("{} is not {wanted}", value.kind_name()),
+        format!("{} is not {expected}", value.kind_name()),
     )
 }
 
@@ -158,7 +165,7 @@ impl Writer {
         self.varint(u64::from(number) << 3 | u64::from(wire));
     }
 
-    /// The length of all that was written since `before`, and a tag in front of it.
+    /// Writes the length of everything since `before`, and a tag in front of it.
     fn close(&mut self, before: usize, number: u32) {
         let len = self.len() - before;
         self.varint(u64::try_from(len).unwrap_or_default());

@@ -1,14 +1,15 @@
 //! The names of typed methods: `invoking.my-service2` is `invoking.Service/MyService2`.
 
-/// Where typed methods must not be: packages that others own.
-const REFUSED: [&str; 3] = ["cidery.v1", "grpc", "google"];
+/// Packages that typed methods must not use, since others own them.
+const RESERVED: [&str; 3] = ["cidery.v1", "grpc", "google"];
 
-/// The name of the one service of a package.
+/// The name of the only gRPC service of a package.
 pub const SERVICE: &str = "Service";
 
-/// A name in `lower_snake_case`: runs of anything but letters and digits are one `_`, a leading digit gets an `x`.
+/// Converts a name to `lower_snake_case`: runs of other characters than letters and digits become one `_`, and a
+/// leading digit gets the prefix `x`.
 #[must_use]
-pub fn snake(name: &str) -> String {
+pub fn to_snake_case(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 4);
     let mut chars = name.chars().peekable();
     let mut before = ' ';
@@ -34,11 +35,11 @@ pub fn snake(name: &str) -> String {
     out
 }
 
-/// A name in `PascalCase`.
+/// Converts a name to `PascalCase`.
 #[must_use]
-pub fn pascal(name: &str) -> String {
+pub fn to_pascal_case(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
-    for word in snake(name).split('_') {
+    for word in to_snake_case(name).split('_') {
         let mut chars = word.chars();
         out.extend(chars.next().map(|c| c.to_ascii_uppercase()));
         out.extend(chars);
@@ -46,25 +47,29 @@ pub fn pascal(name: &str) -> String {
     out
 }
 
-/// The package and the method of a service's name.
+/// The package and the method for the name of a service.
 ///
 /// # Errors
 ///
-/// Why there is none.
-pub fn of_service(name: &str) -> Result<(String, String), String> {
+/// The reason why there is none.
+pub fn package_and_method(name: &str) -> Result<(String, String), String> {
     let (package, method) = match name.rsplit_once('.') {
-        Some((package, method)) => (package, pascal(method)),
+        Some((package, method)) => (package, to_pascal_case(method)),
         None => (name, "Invoke".to_owned()),
     };
-    let package = package.split('.').map(snake).collect::<Vec<_>>().join(".");
-    let refused = REFUSED.iter().find(|refused| {
-        let rest = package.strip_prefix(**refused);
+    let package = package
+        .split('.')
+        .map(to_snake_case)
+        .collect::<Vec<_>>()
+        .join(".");
+    let reserved = RESERVED.iter().find(|reserved| {
+        let rest = package.strip_prefix(**reserved);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     });
-    match refused {
+    match reserved {
         None => Ok((package, method)),
-        Some(refused) => Err(format!(
-            "the package `{refused}` is kept for others: choose another name"
+        Some(reserved) => Err(format!(
+            "the package `{reserved}` is reserved: choose another name"
         )),
     }
 }
@@ -74,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_made_by_rule() {
+    fn names_are_converted_by_rule() {
         for (name, lower, upper) in [
             ("get", "get", "Get"),
             ("my-service2", "my_service2", "MyService2"),
@@ -87,7 +92,7 @@ mod tests {
             ("日", "x", "X"),
         ] {
             assert_eq!(
-                (snake(name).as_str(), pascal(name).as_str()),
+                (to_snake_case(name).as_str(), to_pascal_case(name).as_str()),
                 (lower, upper),
                 "{name}"
             );
@@ -95,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn services_have_packages_and_methods() {
+    fn service_names_map_to_packages_and_methods() {
         for (name, package, method) in [
             ("customer.get", "customer", "Get"),
             ("a.b.c", "a.b", "C"),
@@ -105,7 +110,7 @@ mod tests {
             ("googley.x", "googley", "X"),
         ] {
             assert_eq!(
-                of_service(name).unwrap(),
+                package_and_method(name).unwrap(),
                 (package.to_owned(), method.to_owned()),
                 "{name}"
             );
@@ -117,7 +122,7 @@ mod tests {
             "google.x",
             "grpc",
         ] {
-            assert!(of_service(name).is_err(), "{name}");
+            assert!(package_and_method(name).is_err(), "{name}");
         }
     }
 }

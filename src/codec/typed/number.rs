@@ -1,15 +1,15 @@
-//! Field numbers that need no file and no agreement: they follow from the name and the type.
+//! Field numbers of typed methods: a hash of the name and the type.
 
 use sha2::{Digest as _, Sha256};
 
 /// Numbers up to 2^25 take four bytes on the wire.
 const RANGE: u64 = (1 << 25) - 1_000;
-/// Protobuf keeps 19 000 to 19 999 for itself.
+/// Protobuf reserves 19 000 to 19 999.
 const RESERVED_FROM: u64 = 19_000;
 const RESERVED: u64 = 1_000;
 
-/// The field number of an element: a hash of its name and its type, so that an element keeps its number whatever stands
-/// beside it, and one whose type changes is a new field.
+/// The field number of an element: a hash of its name and its type. An element keeps its number when others are added
+/// or removed, and becomes a new field when its type changes.
 #[must_use]
 pub fn number(name: &str, kind: &str) -> u32 {
     let mut hash = Sha256::new();
@@ -30,7 +30,7 @@ mod tests {
     use super::number;
 
     #[test]
-    fn numbers_are_those_of_the_specification() {
+    fn field_numbers_match_the_specification() {
         assert_eq!(number("cust_id", "int64"), 26_730_156);
         assert_eq!(number("cust_name", "string"), 15_199_785);
         assert_eq!(number("role_list", "repeated message"), 20_115_635);

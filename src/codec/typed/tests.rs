@@ -1,4 +1,4 @@
-//! Typed messages beside an independent reader of their descriptors.
+//! Tests of typed messages with an independent reader of their descriptors.
 
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
@@ -16,7 +16,7 @@ fn method(name: &str, sio: &Sio) -> Method {
     Method::new(&ServiceName::parse(name).unwrap(), sio, "").unwrap()
 }
 
-/// The descriptors as another library reads them.
+/// The descriptors, read by another library.
 fn described(method: &Method) -> MethodDescriptor {
     let mut pool = DescriptorPool::global();
     let methods = [std::sync::Arc::new(method.clone())];
@@ -87,7 +87,7 @@ fn every_value() -> Value {
 }
 
 #[test]
-fn every_type_goes_through_another_implementation_and_comes_back() {
+fn every_type_survives_a_round_trip_through_another_implementation() {
     let sio = every_type();
     let method = method("every.type", &sio);
     let value = sio.check_input(every_value()).unwrap().value;
@@ -96,16 +96,16 @@ fn every_type_goes_through_another_implementation_and_comes_back() {
     let (back, ignored) = decode(&method.request, &theirs.encode_to_vec()).unwrap();
     assert!(ignored.is_empty());
     let back = sio.check_input(back).unwrap().value;
-    // The empty list as well, which is nothing on the wire.
+    // The empty list as well, which takes no bytes on the wire.
     assert_eq!(back, value);
-    let shown = serde_json::to_value(&theirs).unwrap();
-    assert_eq!(shown["int"], "-9223372036854775808");
-    assert_eq!(shown["date_time"], "1969-12-31T23:59:59.500Z");
-    assert_eq!(shown["role_list"][0]["name"], "n");
+    let theirs_json = serde_json::to_value(&theirs).unwrap();
+    assert_eq!(theirs_json["int"], "-9223372036854775808");
+    assert_eq!(theirs_json["date_time"], "1969-12-31T23:59:59.500Z");
+    assert_eq!(theirs_json["role_list"][0]["name"], "n");
 }
 
 #[test]
-fn descriptors_are_what_the_rules_say() {
+fn descriptors_follow_the_rules() {
     let method = method(
         "customer.get",
         &Sio::new()
@@ -121,13 +121,13 @@ fn descriptors_are_what_the_rules_say() {
     let output = described.output();
     assert_eq!(output.full_name(), "customer.GetResponse");
     assert_eq!(output.get_field(15_199_785).unwrap().name(), "cust_name");
-    // Field 16 of the options, which prost knows nothing of: tag 0x80 0x01, true.
+    // Field 16 of the options, which prost does not know: tag 0x80 0x01, true.
     let file = descriptor(&method.package, &[std::sync::Arc::new(method.clone())]);
     assert!(file.windows(5).any(|bytes| bytes == [0x42, 3, 0x80, 1, 1]));
 }
 
 #[test]
-fn lists_wraps_and_undeclared_sides_have_fields_of_their_own() {
+fn lists_wrapped_outputs_and_undeclared_sides_have_their_own_fields() {
     let sio = Sio::new()
         .input(Int("a"))
         .list_input()
@@ -171,7 +171,7 @@ fn lists_wraps_and_undeclared_sides_have_fields_of_their_own() {
 }
 
 #[test]
-fn what_does_not_fit_is_named_by_its_path() {
+fn violations_name_their_path() {
     let sio = Sio::new()
         .input(DictList("rows").with([Int("n")]))
         .output(Int("a"));
@@ -182,7 +182,7 @@ fn what_does_not_fit_is_named_by_its_path() {
         (violation.path.as_str(), &*violation.code),
         ("/rows/0/n", "OUT_OF_RANGE")
     );
-    // A field that is not known: number 5, a varint.
+    // An unknown field: number 5, a varint.
     let (_, ignored) = decode(&method.request, &[0x28, 1]).unwrap();
     assert_eq!(ignored.to_text(), "#5");
     let strict = self::method(
@@ -197,13 +197,13 @@ fn what_does_not_fit_is_named_by_its_path() {
 }
 
 #[test]
-fn clashes_leave_both_without_a_method_and_name_them() {
+fn clashing_services_have_no_typed_method() {
     let name = |name| ServiceName::parse(name).unwrap();
     let sio = Sio::new().input(Int("a"));
     let clash = Sio::new()
         .input(Int("a").number(7))
         .input(Text("b").number(7));
-    let spelt = Sio::new().input(Int("myName")).input(Text("my_name"));
+    let misspelled = Sio::new().input(Int("myName")).input(Text("my_name"));
     let services = [
         (name("a.get"), &sio),
         (name("a.get-async"), &sio),
@@ -211,7 +211,7 @@ fn clashes_leave_both_without_a_method_and_name_them() {
         (name("b.one-two"), &sio),
         (name("b.one_two"), &sio),
         (name("c.numbers"), &clash),
-        (name("c.names"), &spelt),
+        (name("c.names"), &misspelled),
         (name("grpc.x"), &sio),
     ];
     let messages = Sio::new()
@@ -239,7 +239,7 @@ fn clashes_leave_both_without_a_method_and_name_them() {
     ] {
         assert!(directory.at(path).is_none(), "{path}");
     }
-    for (service, said) in [
+    for (service, expected) in [
         (
             "a.get",
             "`a.get` and `a.get-async` would both be `a.Service/GetAsync`",
@@ -253,7 +253,7 @@ fn clashes_leave_both_without_a_method_and_name_them() {
             "c.names",
             "`myName` and `my_name` of the input would both be the field `my_name`",
         ),
-        ("grpc.x", "`grpc` is kept"),
+        ("grpc.x", "`grpc` is reserved"),
         (
             "d.messages",
             "`a_1` and `a1` of the input would both be the JSON name `a1`",
@@ -262,13 +262,13 @@ fn clashes_leave_both_without_a_method_and_name_them() {
         ("d.brackets", "`[x]` of the input cannot be the JSON name"),
     ] {
         let note = directory.note(service).unwrap();
-        assert!(note.contains(said), "{service}: {note}");
+        assert!(note.contains(expected), "{service}: {note}");
     }
     assert_eq!(directory.packages().count(), 1);
 }
 
 #[test]
-fn files_are_complete_and_quote_what_they_name() {
+fn proto_files_are_complete_and_quoted() {
     let sio = Sio::new()
         .input(Text("a \"b\""))
         .input(DictList("rows").with([Secret("key")]))

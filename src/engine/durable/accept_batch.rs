@@ -53,7 +53,7 @@ impl Members {
     /// The CIDs of the members of a group that was accepted before, for the same requests.
     fn of_first(caller_cids: &[Option<Cid>], group: Cid) -> Vec<Cid> {
         let cids = caller_cids.iter().zip(0..);
-        cids.map(|(cid, position)| cid.unwrap_or_else(|| Cid::of_member(group, position)))
+        cids.map(|(cid, position)| cid.unwrap_or_else(|| Cid::derive_member(group, position)))
             .collect()
     }
 
@@ -246,7 +246,7 @@ impl BatchAcceptor {
         members.caller_cids.push(call.cid);
         let cid = call
             .cid
-            .unwrap_or_else(|| Cid::of_member(member.group, member.position));
+            .unwrap_or_else(|| Cid::derive_member(member.group, member.position));
         let (mut invocation, ignored) = self.acceptor.prepare(cid, call, parent, &route)?;
         ignored
             .names()

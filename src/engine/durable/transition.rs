@@ -9,7 +9,7 @@ use crate::engine::clock::later;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::invocation::{
     AsyncCompletion, EventKind, HELD, Invocation, Outcome, RetryPolicy, State, Transition,
-    is_retried,
+    should_retry,
 };
 use crate::model::payload::Reply;
 use crate::model::token::TokenHash;
@@ -198,9 +198,9 @@ fn failed(
     let attempts = invocation.attempts + 1;
     let terms = &invocation.request.terms;
     let policy = terms.retry_policy.as_ref().unwrap_or(rules.retry_policy);
-    let is_retryable = is_retried(&error) && !terms.at_most_once;
+    let is_retryable = should_retry(&error) && !terms.at_most_once;
     let backoff = is_retryable
-        .then(|| policy.wait(attempts, rules.jitter, error.retry_after()))
+        .then(|| policy.backoff(attempts, rules.jitter, error.retry_after()))
         .flatten();
     let transition = Transition::Failure {
         retried: backoff.is_some(),

@@ -63,7 +63,9 @@ impl Attempt {
             service.name = definition.name().as_str(),
         );
         let hooks = &dispatch.runtime().hooks;
-        let (future, kill) = span.in_scope(|| run(definition, hooks, context, input));
+        let at_worker = definition.is_served_by_workers();
+        let permit = at_worker.then(|| dispatch.permits.worker()).flatten();
+        let (future, kill) = span.in_scope(|| run(definition, hooks, permit, context, input));
         let work = dispatch.runtime().lifecycle.work_token();
         Self(Stage::Running(Running {
             future,

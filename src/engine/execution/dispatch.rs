@@ -22,9 +22,7 @@ use crate::model::invocation::{Outcome, Progress};
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::token::Token;
-use crate::service::{
-    BoxFuture, Context, InvocationInfo, KnownService, Platform, WorkerPermit, output_invalid,
-};
+use crate::service::{BoxFuture, Context, InvocationInfo, KnownService, Platform, output_invalid};
 
 /// The longest message of a progress report, in bytes. A longer one is cut.
 const MAX_PROGRESS_MESSAGE_BYTES: usize = 4 * 1024;
@@ -311,10 +309,6 @@ impl Platform for Dispatch {
 
     fn answers_later(&self) -> Option<Token> {
         self.awaited_token.get().copied()
-    }
-
-    fn seat(&self) -> Option<Arc<dyn WorkerPermit>> {
-        self.permits.worker()
     }
 
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>> {

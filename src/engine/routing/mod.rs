@@ -21,7 +21,7 @@ use crate::engine::clock::Clock;
 use crate::engine::durable::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::engine::limits::Limits;
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::{ServiceName, shortened};
+use crate::model::id::{ServiceName, truncated};
 use crate::service::{Definition, Registry};
 
 type Table = HashMap<ServiceName, Arc<Route>, RandomState>;
@@ -259,7 +259,7 @@ fn service_unknown(name: &str, table: &Table) -> Error {
         .take(MAX_NAMES)
         .map(|(_, known)| known)
         .collect();
-    let name = shortened(name);
+    let name = truncated(name);
     if nearest.is_empty() {
         let message = format!("there is no service named `{name}`; `cidery services` lists all");
         return Error::not_found(reason::SERVICE_UNKNOWN, message);

@@ -1,52 +1,52 @@
-//! The one table of failure kinds: gRPC code, HTTP status, exit code, and whether a repeat may help.
+//! The table of error kinds: gRPC code, HTTP status, exit code, and whether a retry may help.
 
-/// The kind of a failure: the gRPC status codes, less `OK`.
+/// The kind of an error: the gRPC status codes without `OK`.
 ///
-/// Everything that depends on the kind is read from here: statuses, exit codes, retries.
+/// Every mapping of kinds is defined here: gRPC codes, HTTP statuses, exit codes, retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Another one was faster; start again from the reading.
+    /// A concurrent change won; restart the read-modify-write sequence.
     Aborted,
-    /// Something to be made exists.
+    /// The resource to create already exists.
     AlreadyExists,
-    /// Cancelled, by the caller or by someone who may.
+    /// Cancelled by the caller or by an operator.
     Cancelled,
-    /// Data is lost.
+    /// Unrecoverable loss of data.
     DataLoss,
-    /// Time ran out.
+    /// The deadline passed.
     DeadlineExceeded,
-    /// The state of the system does not allow it.
+    /// The system is not in a state that allows the operation.
     FailedPrecondition,
-    /// A defect.
+    /// An internal error: a defect.
     Internal,
-    /// The input is wrong, whatever the state of the system.
+    /// The input is invalid in every state of the system.
     InvalidArgument,
-    /// Something asked for does not exist.
+    /// The requested resource does not exist.
     NotFound,
-    /// Past the valid range.
+    /// The value is past the valid range.
     OutOfRange,
-    /// The caller may not.
+    /// The caller lacks the permission.
     PermissionDenied,
     /// A limit was reached.
     ResourceExhausted,
-    /// Nobody knows who the caller is.
+    /// The caller is not authenticated.
     Unauthenticated,
-    /// Cannot be had right now; repeat it.
+    /// The service is unavailable; retry later.
     Unavailable,
-    /// Not done here.
+    /// The operation is not implemented.
     Unimplemented,
-    /// Nobody can say how it ended: a worker was lost.
+    /// The result is unknown, because a worker was lost.
     Unknown,
 }
 
-/// Whether a repeat of the same request may help.
+/// Whether a retry of the same request may help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// The caller must mend something first.
+    /// It does not: the caller must fix something first.
     No,
-    /// It may, and nothing happened the first time.
+    /// It may, and the first request had no effect.
     Yes,
-    /// It may, but the first time may have had effects.
+    /// It may, but the first request may have had effects.
     IfIdempotent,
 }
 
@@ -111,19 +111,19 @@ impl Kind {
         self.row().2
     }
 
-    /// The exit code of the command line: 1 where the user can mend it, 2 where the node or the network cannot do it.
+    /// The exit code of the command line: 1 where the user can fix it, 2 where the node or the network failed.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         self.row().3
     }
 
-    /// Whether a repeat may help.
+    /// Whether a retry may help.
     #[must_use]
     pub const fn retry(self) -> Retry {
         self.row().4
     }
 
-    /// The kind with a gRPC status code; `None` for 0 (`OK`) and for numbers gRPC does not know.
+    /// The kind with a gRPC status code; `None` for 0 (`OK`) and for unknown codes.
     #[must_use]
     pub fn from_grpc_code(code: i32) -> Option<Self> {
         Self::ALL
@@ -131,7 +131,7 @@ impl Kind {
             .find(|kind| i32::from(kind.grpc_code()) == code)
     }
 
-    /// The kind with the name of a gRPC status code, in any case.
+    /// The kind with the name of a gRPC status code, case-insensitive.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL

@@ -1,5 +1,7 @@
 //! The one error type of the crate.
 
+mod builder;
+mod detail;
 mod kind;
 pub mod reason;
 mod trace;
@@ -11,16 +13,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{error, fmt};
 
-use bytes::Bytes;
-
+pub use self::detail::Detail;
 pub use self::kind::{Kind, Retry};
 pub use self::violation::{Violation, push_segment};
-use crate::model::id::Cid;
+use crate::model::cid::Cid;
 
-/// What fallible functions of this crate return.
+/// The result of fallible functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failure, described once for programs and once for people.
+/// An error with a kind and a reason for programs, and a message for people.
 ///
 /// Match on [`kind`](Self::kind) or [`reason`](Self::reason); the message may change at any time.
 ///
@@ -39,28 +40,19 @@ struct Inner {
     kind: Kind,
     reason: Cow<'static, str>,
     message: String,
-    /// What the handler says; beats what the kind says.
+    /// Overrides what the kind implies.
     retryable: Option<bool>,
     retry_delay: Option<Duration>,
     cid: Option<Cid>,
     violations: Vec<Violation>,
     info: Vec<(Cow<'static, str>, String)>,
     details: Vec<Detail>,
-    /// How it came about. Logged and kept, never part of an answer.
+    /// The traceback or the chain of causes. Logged and stored, never sent to callers.
     trace: Option<Box<str>>,
     /// Logged, never sent.
     source: Option<Arc<dyn error::Error + Send + Sync>>,
-    /// Where the error was made. Logged, never sent.
+    /// The place in the source that created the error. Logged, never sent.
     location: &'static Location<'static>,
-}
-
-/// A detail of a handler's own: a protobuf message of any type, handed on as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Detail {
-    /// The type, such as `type.googleapis.com/google.rpc.Help`.
-    pub type_url: String,
-    /// The encoded message.
-    pub value: Bytes,
 }
 
 macro_rules! constructors {
@@ -76,7 +68,7 @@ macro_rules! constructors {
 }
 
 impl Error {
-    /// Makes an error of any kind. `reason` is stable and `UPPER_SNAKE_CASE`; `message` is for people: lower case, no
+    /// Creates an error of any kind. `reason` is stable and `UPPER_SNAKE_CASE`; `message` is for people: lower case, no
     /// full stop.
     #[track_caller]
     pub fn new(
@@ -101,29 +93,29 @@ impl Error {
     }
 
     constructors! {
-        /// Another one was faster; start again from the reading.
+        /// A concurrent change won; restart the read-modify-write sequence.
         aborted => Aborted;
-        /// Something to be made exists.
+        /// The resource to create already exists.
         already_exists => AlreadyExists;
-        /// Cancelled, by the caller or by someone who may.
+        /// Cancelled by the caller or by an operator.
         cancelled => Cancelled;
-        /// Time ran out.
+        /// The deadline passed.
         deadline_exceeded => DeadlineExceeded;
-        /// The state of the system does not allow it.
+        /// The system is not in a state that allows the operation.
         failed_precondition => FailedPrecondition;
-        /// A defect.
+        /// An internal error: a defect.
         internal => Internal;
-        /// The input is wrong, whatever the state of the system.
+        /// The input is invalid in every state of the system.
         invalid_argument => InvalidArgument;
-        /// Something asked for does not exist.
+        /// The requested resource does not exist.
         not_found => NotFound;
-        /// The caller may not.
+        /// The caller lacks the permission.
         permission_denied => PermissionDenied;
         /// A limit was reached.
         resource_exhausted => ResourceExhausted;
-        /// Cannot be had right now; repeat it.
+        /// The service is unavailable; retry later.
         unavailable => Unavailable;
-        /// Not done here.
+        /// The operation is not implemented.
         unimplemented => Unimplemented;
     }
 
@@ -137,7 +129,7 @@ impl Error {
         .with_source(source)
     }
 
-    /// An input that breaks its declaration: all violations at once.
+    /// An invalid input, with all violations at once.
     #[track_caller]
     pub fn violations(reason: &'static str, violations: Vec<Violation>) -> Self {
         let mut error = Self::invalid_argument(reason, summary(&violations));
@@ -145,7 +137,8 @@ impl Error {
         error
     }
 
-    /// What is wrong, as part of something larger: each violation below `path`, or one there where there are none.
+    /// The violations of a part of a larger input: each one below `path`, or a single one at `path` where there are
+    /// none.
     #[must_use]
     pub fn violations_at(&self, path: &str) -> Vec<Violation> {
         let fields = self.field_violations();
@@ -158,81 +151,6 @@ impl Error {
             Violation::new(path, field.code.clone(), field.message.clone())
         });
         below.collect()
-    }
-
-    /// Adds a violation.
-    #[must_use]
-    pub fn with_violation(mut self, violation: Violation) -> Self {
-        self.0.violations.push(violation);
-        self
-    }
-
-    /// Says its violations otherwise; the message follows them.
-    #[must_use]
-    pub fn map_violations(mut self, map: impl FnMut(Violation) -> Violation) -> Self {
-        self.0.violations = self.0.violations.into_iter().map(map).collect();
-        self.0.message = summary(&self.0.violations);
-        self
-    }
-
-    /// Replaces the reason: a layer that knows better what went wrong says so.
-    #[must_use]
-    pub fn with_reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
-        self.0.reason = reason.into();
-        self
-    }
-
-    /// Replaces the message: a layer that knows where it happened says so.
-    #[must_use]
-    pub fn with_message(mut self, message: impl Into<String>) -> Self {
-        self.0.message = message.into();
-        self
-    }
-
-    /// Says whether a repeat may help, whatever the kind says.
-    #[must_use]
-    pub fn with_retryable(mut self, retryable: impl Into<Option<bool>>) -> Self {
-        self.0.retryable = retryable.into();
-        self
-    }
-
-    /// Says when a repeat may help, at the earliest. Implies that it may.
-    #[must_use]
-    pub fn with_retry_after(mut self, delay: Duration) -> Self {
-        self.0.retry_delay = Some(delay);
-        self
-    }
-
-    /// Names the invocation that failed. The outermost one is said last: a handler may hand on another's failure.
-    #[must_use]
-    pub fn with_cid(mut self, cid: Cid) -> Self {
-        self.0.cid = Some(cid);
-        self
-    }
-
-    /// Adds a key and its value to the `google.rpc.ErrorInfo` metadata, for programs: for example the name of a limit and its value.
-    #[must_use]
-    pub fn with_info(
-        mut self,
-        key: impl Into<Cow<'static, str>>,
-        value: impl fmt::Display,
-    ) -> Self {
-        self.0.info.push((key.into(), value.to_string()));
-        self
-    }
-
-    /// Adds a protobuf message that is handed on as it is.
-    #[must_use]
-    pub fn with_detail(mut self, detail: Detail) -> Self {
-        self.0.details.push(detail);
-        self
-    }
-
-    /// Keeps the cause for the log. It is never sent.
-    #[must_use]
-    pub fn with_source(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
-        self.0.source = Some(Arc::new(source));
-        self
     }
 
     /// The kind.
@@ -253,19 +171,19 @@ impl Error {
         &self.0.message
     }
 
-    /// All that is wrong with the input.
+    /// All violations of the input.
     #[must_use]
     pub fn field_violations(&self) -> &[Violation] {
         &self.0.violations
     }
 
-    /// What the handler said about repeats, if it said anything.
+    /// The handler's override of whether a retry may help, if there is one.
     #[must_use]
-    pub fn retryable_mark(&self) -> Option<bool> {
+    pub fn retryable_override(&self) -> Option<bool> {
         self.0.retryable
     }
 
-    /// When a repeat may help, at the earliest.
+    /// The earliest delay after which a retry may help.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_delay
@@ -277,13 +195,13 @@ impl Error {
         self.0.cid
     }
 
-    /// Facts for programs.
+    /// The entries of the `google.rpc.ErrorInfo` metadata, for programs.
     #[must_use]
     pub fn info(&self) -> &[(Cow<'static, str>, String)] {
         &self.0.info
     }
 
-    /// The value of a fact.
+    /// The value of an entry of the `google.rpc.ErrorInfo` metadata.
     #[must_use]
     pub fn fact(&self, key: &str) -> Option<&str> {
         self.0
@@ -293,26 +211,26 @@ impl Error {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Protobuf messages handed on as they are.
+    /// Protobuf messages that are forwarded unchanged.
     #[must_use]
     pub fn details(&self) -> &[Detail] {
         &self.0.details
     }
 
-    /// Where the error was made, for the log.
+    /// The place in the source that created the error, for the log.
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
         self.0.location
     }
 
-    /// Whether the same request, sent again, may succeed.
+    /// Whether the same request may succeed when it is retried.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         let by_kind = self.0.retry_delay.is_some() || self.0.kind.retry() != Retry::No;
         self.0.retryable.unwrap_or(by_kind)
     }
 
-    /// Whether the request certainly had no effect, so that a repeat is safe.
+    /// Whether the request certainly had no effect, so that a retry is safe.
     #[must_use]
     pub fn has_no_side_effects(&self) -> bool {
         self.0.kind.retry() == Retry::Yes
@@ -375,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_handlers_mark_beats_the_kind() {
+    fn the_retryable_override_beats_the_kind() {
         let error = Error::invalid_argument("X", "x");
         assert!(!error.is_retryable());
         assert!(error.with_retryable(true).is_retryable());
@@ -384,13 +302,13 @@ mod tests {
     }
 
     #[test]
-    fn only_what_failed_before_it_began_has_no_side_effects() {
+    fn only_failures_before_the_start_have_no_side_effects() {
         assert!(Error::unavailable("X", "x").has_no_side_effects());
         assert!(!Error::internal("X", "x").has_no_side_effects());
     }
 
     #[test]
-    fn the_cause_is_kept_but_not_shown() {
+    fn the_source_is_kept_but_not_displayed() {
         let error = Error::undeclared(fmt::Error);
         assert!(!error.to_string().contains(&fmt::Error.to_string()));
         assert!(error::Error::source(&error).is_some());

@@ -1,9 +1,9 @@
-//! The stable reasons of failures that the platform itself reports. Programs match on these, never on messages.
+//! The stable reasons of errors that the platform itself reports. Programs match on these, never on messages.
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident)*) => {
         $($(#[$doc])* pub const $name: &str = stringify!($name);)*
-        /// All of them, as `docs/errors.md` lists them.
+        /// All reasons, as listed in `docs/errors.md`.
         pub const ALL: &[&str] = &[$($name),*];
     };
 }
@@ -13,7 +13,7 @@ reasons! {
     BATCH_LIMIT
     /// An address cannot be listened on.
     BIND_FAILED
-    /// The caller went away, or someone cancelled the invocation.
+    /// The caller disconnected, or the invocation was cancelled.
     CANCELLED
     /// A CID is not a UUID in canonical lower case.
     CID_INVALID
@@ -25,101 +25,101 @@ reasons! {
     CONNECT_FAILED
     /// The deadline passed before the service answered.
     DEADLINE_EXCEEDED
-    /// A declaration of a service is invalid; the violations say where.
+    /// A service's declaration is invalid; the violations say where.
     DECLARATION_INVALID
-    /// Services invoke one another too deeply.
+    /// Nested calls are too deep.
     DEPTH_EXCEEDED
-    /// A nested call names a dispatch that has ended, or that there never was.
+    /// A nested call names a dispatch that has ended, or that never existed.
     DISPATCH_VOID
-    /// A document is not of the format it says.
+    /// A document is malformed.
     DOCUMENT_MALFORMED
     /// An invocation has ended already.
     ENDED
     /// An invocation had not started when it expired.
     EXPIRED
-    /// A data format is not known, or does not fit.
+    /// A data format is unknown, or cannot represent the value.
     FORMAT_INVALID
-    /// A service failed in a way that it did not declare.
+    /// A handler returned an error that it did not declare.
     HANDLER_FAILED
-    /// A service panicked.
+    /// A handler panicked.
     HANDLER_PANICKED
-    /// The same CID or key came with another service or input.
+    /// The same CID or key was used with another service or input.
     IDEMPOTENCY_MISMATCH
-    /// An address can be reached by others, and there is no authentication.
+    /// An address is reachable from other machines, and there is no authentication.
     INSECURE_ADDRESS
-    /// An input is wrong; the violations say where.
+    /// An input is invalid; the violations say where.
     INPUT_INVALID
-    /// Too many calls wait for outcomes from outside.
+    /// Too many synchronous calls wait for an asynchronous completion.
     LATER_LIMIT
-    /// A request is not what its message type says.
+    /// A request is not a valid encoding of its message type.
     MALFORMED_MESSAGE
     /// A message is larger than the limit.
     MESSAGE_TOO_LARGE
-    /// An invocation has emitted all the items it may.
+    /// An invocation has emitted more items than allowed.
     ITEMS_LIMIT
     /// The metadata of a call is larger than the limit.
     METADATA_TOO_LARGE
-    /// There is no such RPC.
+    /// No such RPC exists.
     METHOD_UNKNOWN
     /// A service has no typed method; its description says why.
     NO_TYPED_METHOD
-    /// An invocation has not ended: it is not removed.
+    /// An invocation has not ended, so it cannot be removed.
     NOT_ENDED
-    /// An invocation runs, waits or succeeded: it is not run again.
+    /// An invocation is pending, is running or succeeded, so it cannot be retried.
     NOT_RETRYABLE
-    /// Nobody serves the service now.
+    /// No connected worker serves the service.
     NO_WORKER
-    /// No worker that serves the service takes this input.
+    /// No connected worker of the service accepts this input.
     NO_COMPATIBLE_WORKER
-    /// The node ended while it ran what is attempted at most once.
+    /// The node stopped during an invocation that is attempted at most once.
     NODE_LOST
     /// The node is stopping.
     NODE_STOPPING
-    /// A field, an option or an RPC that this version does not do yet.
+    /// A field, an option or an RPC that this version does not support.
     NOT_SUPPORTED
-    /// A service broke its own declaration.
+    /// The output of a service does not match its declaration.
     OUTPUT_INVALID
     /// Too many invocations are pending.
     PENDING_LIMIT
-    /// The node ended too often in the middle of an invocation.
+    /// The node crashed too often during an invocation.
     POISONED
     /// Too many calls wait for a service.
     QUEUE_FULL
-    /// A request field is wrong; the violations say which.
+    /// A request field is invalid; the violations name it.
     REQUEST_INVALID
-    /// A request began and did not end in time.
+    /// A request began and was not complete in time.
     REQUEST_INCOMPLETE
-    /// The invocation is remembered, its outcome is not.
+    /// The outcome of an invocation was removed; its tombstone remains.
     RESULT_EXPIRED
-    /// A service with this name is served already.
+    /// A service with this name already exists.
     SERVICE_EXISTS
-    /// A service is served, or something of it is pending: it is not forgotten.
+    /// A service is served, or has pending invocations, so it cannot be removed.
     SERVICE_IN_USE
-    /// As many services as may be are remembered.
+    /// The limit of remembered services was reached.
     SERVICE_LIMIT
-    /// No service with this name was ever announced.
+    /// No service with this name was ever declared.
     SERVICE_UNKNOWN
     /// A handler asks for state that the node does not have.
     STATE_MISSING
-    /// The caller's wait is over; the invocation goes on.
+    /// The caller's deadline passed; the invocation continues.
     STILL_RUNNING
-    /// The store holds what cannot be read.
+    /// The store contains data that cannot be read.
     STORE_DAMAGED
-    /// The store cannot be opened: it is in use, foreign, or of a newer version.
+    /// The store cannot be opened: it is in use, of another program, or of a newer version.
     STORE_UNUSABLE
     /// The store cannot be written or read: the disk failed.
     STORE_FAILED
     /// The store is full.
     STORE_FULL
-    /// A limit on streams or on what they follow was reached.
+    /// A limit on streams, or on what one stream follows, was reached.
     STREAM_LIMIT
-    /// What the transport refused, for a reason of its own.
+    /// The transport rejected the request.
     TRANSPORT
     /// The worker was lost while it handled the call.
     WORKER_LOST
-    /// A worker broke the rules of its stream.
+    /// A worker violated the protocol of its stream.
     WORKER_REFUSED
-    /// A value cannot be carried: too deep, too large, or no number.
+    /// A value cannot be encoded: it is too deep, too large, or not a number.
     VALUE_INVALID
     /// An invocation cannot change as asked in its state. A defect of the node.
     TRANSITION_IMPOSSIBLE

@@ -1,5 +1,5 @@
-//! What is kept of a failure: how it came about, for those who operate a node, never for its callers; and how much of
-//! what it says.
+//! The trace of an error (a traceback or a chain of causes), for operators and never for callers, and size limits for
+//! what is stored of an error.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -7,14 +7,14 @@ use std::{error, mem};
 
 use super::Error;
 
-/// How much is kept of a message, or of a trace: 8 KiB. Of a longer trace it is the end, where the failure is.
+/// The size limit of a stored message or trace: 8 KiB. A longer trace keeps its end, where the failure is.
 const MAX_BYTES: usize = 8 << 10;
 
 impl Error {
-    /// The message, as it is stored: 8 KiB of it at most. Each attempt adds one to the history of an invocation, and
-    /// what is longer fits no answer.
+    /// The message as it is stored: its first 8 KiB. Each attempt adds a message to the history of an invocation, which
+    /// must fit into one response.
     #[must_use]
-    pub fn kept_message(&self) -> Cow<'_, str> {
+    pub fn truncated_message(&self) -> Cow<'_, str> {
         let message = self.message();
         match message.split_at_checked(message.floor_char_boundary(MAX_BYTES)) {
             Some((kept, rest)) if !rest.is_empty() => Cow::Owned(format!("{kept}…")),
@@ -22,8 +22,8 @@ impl Error {
         }
     }
 
-    /// Keeps how it came about, a traceback for one: for the log and for `explain`. It is never part of an answer. Of
-    /// more than 8 KiB the end is kept.
+    /// Sets the trace, such as a traceback, for the log and for `explain`. It is never sent to callers. Only its last 8
+    /// KiB are kept.
     #[must_use]
     pub fn with_trace(mut self, trace: impl Into<String>) -> Self {
         let mut trace = trace.into();
@@ -35,7 +35,8 @@ impl Error {
         self
     }
 
-    /// How it came about: what was kept of that, or its causes and where it was made. `None` where there is no cause.
+    /// The trace: the one that was set, or the chain of causes and the place in the source. `None` where there is no
+    /// cause.
     #[must_use]
     pub fn trace(&self) -> Option<String> {
         if let Some(trace) = &self.0.trace {
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_are_named_with_the_place() {
+    fn a_trace_lists_the_causes_and_the_location() {
         let inner = Error::internal("X", "the inner one").with_source(std::fmt::Error);
         let error = Error::undeclared(inner);
         let trace = error.trace().unwrap();
@@ -76,12 +77,12 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_one_the_end_is_kept() {
+    fn long_traces_keep_their_end_and_long_messages_their_start() {
         let long = "é".repeat(MAX_BYTES) + "the end";
         let trace = Error::internal("X", "x").with_trace(long).trace().unwrap();
         assert!(trace.len() <= MAX_BYTES + 3 && trace.ends_with("the end"));
         let message = Error::internal("X", "é".repeat(MAX_BYTES));
-        assert!(message.kept_message().len() <= MAX_BYTES + 3);
-        assert_eq!(Error::internal("X", "short").kept_message(), "short");
+        assert!(message.truncated_message().len() <= MAX_BYTES + 3);
+        assert_eq!(Error::internal("X", "short").truncated_message(), "short");
     }
 }

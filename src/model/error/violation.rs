@@ -1,21 +1,21 @@
-//! Field violations: what is wrong with an input, and where.
+//! Field violations: the path, the code and the message of each invalid part of an input.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// One thing that is wrong with an input.
+/// One invalid part of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Where: a JSON pointer (RFC 6901), `/role_list/0/name`; empty for the whole.
+    /// The path, as a JSON pointer (RFC 6901) such as `/role_list/0/name`; empty for the whole input.
     pub path: String,
-    /// What, for programs: stable, `UPPER_SNAKE_CASE`.
+    /// The code, for programs: stable, `UPPER_SNAKE_CASE`.
     pub code: Cow<'static, str>,
-    /// What, for people: a sentence without a full stop.
+    /// The message, for people: a sentence without a full stop.
     pub message: String,
 }
 
 impl Violation {
-    /// Describes a violation at a path.
+    /// Creates a violation at a path.
     pub fn new(
         path: impl Into<String>,
         code: impl Into<Cow<'static, str>>,
@@ -28,7 +28,7 @@ impl Violation {
         }
     }
 
-    /// The same violation, seen from one level further out.
+    /// The same violation with `key` in front of its path.
     #[must_use]
     pub fn under(mut self, key: &str) -> Self {
         let mut path = String::with_capacity(self.path.len() + key.len() + 1);
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_grow_from_the_inside_out_and_are_escaped() {
+    fn paths_are_prefixed_and_escaped() {
         let inner = Violation::new("/name", "MISSING", "is required");
         assert_eq!(inner.under("0").under("a/b~c").path, "/a~1b~0c/0/name");
     }

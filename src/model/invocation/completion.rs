@@ -1,18 +1,18 @@
-//! Invocations whose handlers answer later: the outcome comes from outside, by whoever has the token.
+//! Asynchronous completion: an invocation whose outcome is delivered later, by a holder of its token.
 
 use crate::model::token::TokenHash;
 
-/// That a handler answered "later".
+/// The asynchronous completion of an attempt whose handler returned `Later`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AsyncCompletion {
-    /// The token that gives the outcome.
+    /// The hash of the token that authorizes the completion.
     pub token: TokenHash,
-    /// Whether the outcome is still awaited.
+    /// Whether the completion is still pending.
     pub pending: bool,
 }
 
 impl AsyncCompletion {
-    /// That it is awaited from now on.
+    /// A pending completion.
     #[must_use]
     pub fn awaited(token: TokenHash) -> Self {
         Self {
@@ -21,7 +21,7 @@ impl AsyncCompletion {
         }
     }
 
-    /// The same, once the outcome is there, or will not come any more.
+    /// The same completion, no longer pending.
     #[must_use]
     pub fn finished(self) -> Self {
         Self {

@@ -1,25 +1,29 @@
-//! The events of an invocation: what result streams carry.
+//! The events of an invocation, as result streams deliver them.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Outcome, Request, State};
+use super::{Request, State};
 use crate::model::error::Error;
 use crate::model::id::ServiceName;
 use crate::model::payload::{Payload, Reply};
-use crate::model::value::Value;
 
-/// How many sequences one generation of a store may give to one invocation.
+/// The outcome of an invocation: a reply or an error.
+pub type Outcome = Result<Reply, Error>;
+
+/// The number of sequences per invocation in one generation of a store.
 ///
-/// A sequence is the generation (how often the store was opened) times this, plus a counter: what a crashed node had
-/// given out and not stored is never given out again.
+/// A sequence is the generation (the number of times the store was opened) times this, plus a counter. A sequence that
+/// a crashed node sent and did not store is therefore never reused.
 pub const SEQUENCES_PER_GENERATION: u64 = 1 << 32;
 
 /// Something that happened to an invocation.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Rises with each event of an invocation, with gaps.
+    /// Increases with each event of an invocation, with gaps.
     pub sequence: u64,
-    /// The attempt it belongs to, from 1; 0 where it belongs to none.
+    /// The number of the attempt, from 1; 0 where the event belongs to none.
     pub attempt: u32,
     /// When it happened.
     pub time: Timestamp,
@@ -39,30 +43,30 @@ pub enum EventKind {
     },
     /// An attempt started.
     Started {
-        /// The worker that runs it, by name and id; empty where the node itself does.
+        /// The name and the ID of the worker; empty where the node runs the handler itself.
         worker: String,
     },
-    /// The handler emitted something.
+    /// The handler emitted an item.
     Item(Payload),
     /// An attempt failed and another one follows.
     RetryScheduled {
         /// Why it failed.
         failure: Error,
-        /// When the next one is due.
+        /// When the next attempt is due.
         due: Timestamp,
     },
-    /// The end: the handler's response.
+    /// Terminal: the handler's response.
     Succeeded(Reply),
-    /// The end: a failure.
+    /// Terminal: a failure.
     Failed(Error),
-    /// The end: someone cancelled it.
+    /// Terminal: it was cancelled.
     Cancelled(Error),
-    /// The end: it never started in time.
+    /// Terminal: it expired before its first attempt.
     Expired(Error),
 }
 
 impl Event {
-    /// What every invocation begins with.
+    /// The first event of every invocation.
     #[must_use]
     pub fn accepted(request: &Request, sequence: u64) -> Self {
         Self {
@@ -78,7 +82,7 @@ impl Event {
 }
 
 impl EventKind {
-    /// The failure it tells of, if it does.
+    /// The error in the event, if there is one.
     #[must_use]
     pub fn failure(&self) -> Option<&Error> {
         match self {
@@ -90,7 +94,7 @@ impl EventKind {
         }
     }
 
-    /// The terminal state this event leads to, if it leads to one.
+    /// The terminal state that the event leads to, if it is terminal.
     #[must_use]
     pub fn terminal_state(&self) -> Option<State> {
         match self {
@@ -105,7 +109,7 @@ impl EventKind {
         }
     }
 
-    /// The outcome this event carries, if it is the end.
+    /// The outcome in the event, if it is terminal.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         match self {
@@ -121,68 +125,11 @@ impl EventKind {
     }
 }
 
-/// A sign of life of a running handler, and what the next attempt may start from.
-///
-/// ```
-/// use cidery::Progress;
-///
-/// let progress = Progress::at(0.5).message("half of it");
-/// assert_eq!(progress.fraction, Some(0.5));
-/// ```
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Progress {
-    /// From 0 to 1.
-    pub fraction: Option<f64>,
-    /// For people.
-    pub message: String,
-    /// For programs: whatever the handler reports.
-    pub value: Option<Value>,
-}
-
-/// Progress, with who showed it and when.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProgressRecord {
-    /// What was shown.
-    pub progress: Progress,
-    /// The attempt that showed it.
-    pub attempt: u32,
-    /// How many times that attempt had shown some, this one included.
-    pub number: u64,
-    /// When.
-    pub time: Timestamp,
-}
-
-impl Progress {
-    /// So far, from 0 to 1. What is outside, or no number, is brought inside.
-    #[must_use]
-    pub fn at(fraction: f64) -> Self {
-        let fraction = if fraction.is_nan() {
-            0.0
-        } else {
-            fraction.clamp(0.0, 1.0)
-        };
-        Self {
-            fraction: Some(fraction),
-            ..Self::default()
-        }
-    }
-
-    /// A note, for people.
-    pub fn note(message: impl Into<String>) -> Self {
-        Self::default().message(message)
-    }
-
-    /// Adds a note, for people.
-    #[must_use]
-    pub fn message(mut self, message: impl Into<String>) -> Self {
-        self.message = message.into();
-        self
-    }
-
-    /// Adds a value, for programs: the next attempt can read it.
-    #[must_use]
-    pub fn value(mut self, value: impl Into<Value>) -> Self {
-        self.value = Some(value.into());
-        self
-    }
+/// The error in the last event, or else the last recorded one.
+pub(crate) fn failure_of<'a>(
+    events: &'a [Arc<Event>],
+    last: Option<&'a Error>,
+) -> Option<&'a Error> {
+    let in_event = events.last().and_then(|event| event.kind.failure());
+    in_event.or(last)
 }

@@ -1,15 +1,15 @@
-//! "The same input": what tells a repeated request from another one with the same CID or key.
+//! Fingerprints of requests: they tell a retry from another request with the same CID or key.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::model::id::ServiceName;
 use crate::model::value::Value;
 
-/// A SHA-256 of a service and a canonical value.
+/// The SHA-256 of a service name and a canonical input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
-/// Computes the fingerprint of a request. The order of keys does not count: on the wire it is arbitrary.
+/// Computes the fingerprint of a request. The order of keys is ignored, since it is arbitrary on the wire.
 #[must_use]
 pub fn fingerprint(service: &ServiceName, input: &Value) -> Fingerprint {
     let mut hash = Sha256::new();
@@ -18,7 +18,7 @@ pub fn fingerprint(service: &ServiceName, input: &Value) -> Fingerprint {
     Fingerprint(hash.finalize().into())
 }
 
-/// Computes the fingerprint of many requests in their order.
+/// Computes the fingerprint of a sequence of requests.
 #[must_use]
 pub fn fingerprint_of_all(all: impl IntoIterator<Item = Fingerprint>) -> Fingerprint {
     let mut hash = Sha256::new();
@@ -34,7 +34,7 @@ impl std::fmt::Display for Fingerprint {
     }
 }
 
-/// Each value begins with a byte of its own kind and a length where it has one, so that no two run together.
+/// Each value is prefixed with its kind and its length, so that no two sequences of values have the same bytes.
 fn digest(hash: &mut Sha256, value: &Value) {
     match value {
         Value::Null => hash.update(b"n"),
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_for_the_service_differs() {
+    fn equal_inputs_have_equal_fingerprints() {
         let one = of("a", dict! { "x": 1, "y": 2 });
         assert_eq!(one, of("a", dict! { "y": 2.0, "x": 1 }));
         assert_ne!(one, of("b", dict! { "x": 1, "y": 2 }));

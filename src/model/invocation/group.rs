@@ -1,31 +1,31 @@
-//! Groups: invocations that were accepted together, under a CID of their own.
+//! Groups: the invocations of one batch, with a record and a CID for the group itself.
 
 use crate::model::id::{Cid, ServiceName};
 
-/// What an invocation has to do with a group.
+/// The role of an invocation in a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grouping {
-    /// It is one: a record without a service and without attempts. It runs until its members have ended.
+    /// The record of a group, without a service and without attempts. It is running until its members have ended.
     Group(Group),
-    /// It is a member of one.
+    /// A member of a group.
     Member(Member),
 }
 
-/// What is known of a group.
+/// The properties of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// How many members it has.
+    /// The number of members.
     pub members: u32,
     /// Services that are invoked with the outcome of each member.
     pub on_each: Vec<ServiceName>,
 }
 
-/// The place of an invocation in a group.
+/// The position of an invocation in a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The group.
+    /// The CID of the group.
     pub group: Cid,
-    /// Which of its requests it was, from 0.
+    /// The index of its request, from 0.
     pub position: u32,
     /// Services that are invoked with its outcome.
     pub on_each: Vec<ServiceName>,

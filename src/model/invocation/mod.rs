@@ -1,238 +1,26 @@
-//! Invocations: what is stored of one accepted request, and what happened to it.
+//! Invocations: requests, records, events, states and retry policies.
 
 mod completion;
 mod event;
 mod filter;
 mod fingerprint;
 mod group;
+mod progress;
+mod record;
+mod request;
 mod retry;
 mod state;
 mod terms;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use jiff::Timestamp;
-
 pub use self::completion::AsyncCompletion;
-pub use self::event::{Event, EventKind, Progress, ProgressRecord, SEQUENCES_PER_GENERATION};
+pub(crate) use self::event::failure_of;
+pub use self::event::{Event, EventKind, Outcome, SEQUENCES_PER_GENERATION};
 pub use self::filter::Filter;
 pub use self::fingerprint::{Fingerprint, fingerprint, fingerprint_of_all};
 pub use self::group::{Group, Grouping, Member};
-pub use self::retry::{RetryPolicy, is_retried};
+pub use self::progress::{Progress, ProgressRecord};
+pub use self::record::Invocation;
+pub use self::request::Request;
+pub use self::retry::{RetryPolicy, should_retry};
 pub use self::state::{State, Transition};
 pub use self::terms::{HELD, InReplyTo, Terms};
-use crate::model::error::Error;
-use crate::model::id::{Cid, ServiceName};
-use crate::model::metadata::Metadata;
-use crate::model::payload::{Format, Payload, Reply};
-
-/// What an invocation came to.
-pub type Outcome = Result<Reply, Error>;
-
-/// What a caller asked for when an invocation was accepted. Never changes.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Names the invocation.
-    pub cid: Cid,
-    /// The service; [`ServiceName::none`] for a group.
-    pub service: ServiceName,
-    /// What it gets; for a group, what tells it from another one.
-    pub input: Payload,
-    /// The format the response is wanted in.
-    pub response_format: Option<Format>,
-    /// What the caller sent along.
-    pub metadata: Metadata,
-    /// How long one attempt may last since its last sign of life. `None`: the service's.
-    pub attempt_timeout: Option<Duration>,
-    /// The invocation whose handler asked for this one.
-    pub parent: Option<Cid>,
-    /// The invocation all this began with: itself, where nobody's handler asked for it.
-    pub root: Cid,
-    /// When it was accepted.
-    pub accept_time: Timestamp,
-    /// When, until when, how often, and what follows.
-    pub terms: Terms,
-    /// Whether it is a group, or a member of one.
-    pub grouping: Option<Grouping>,
-}
-
-impl Request {
-    /// A request with nothing but a name and an input.
-    #[must_use]
-    pub fn new(cid: Cid, service: ServiceName, input: Payload, accept_time: Timestamp) -> Self {
-        Self {
-            cid,
-            service,
-            input,
-            response_format: None,
-            metadata: Metadata::new(),
-            attempt_timeout: None,
-            parent: None,
-            root: cid,
-            accept_time,
-            terms: Terms::default(),
-            grouping: None,
-        }
-    }
-
-    /// The group that it is, if it is one.
-    #[must_use]
-    pub fn group(&self) -> Option<&Group> {
-        match &self.grouping {
-            Some(Grouping::Group(group)) => Some(group),
-            Some(Grouping::Member(_)) | None => None,
-        }
-    }
-
-    /// Its place in a group, if it is a member of one.
-    #[must_use]
-    pub fn member(&self) -> Option<&Member> {
-        match &self.grouping {
-            Some(Grouping::Member(member)) => Some(member),
-            Some(Grouping::Group(_)) | None => None,
-        }
-    }
-
-    /// When it is due for the first time.
-    #[must_use]
-    pub fn due(&self) -> Timestamp {
-        self.terms.start_time.unwrap_or(self.accept_time)
-    }
-}
-
-/// The failure that the last event tells of, or that was the last one.
-pub(crate) fn failure_of<'a>(
-    events: &'a [Arc<Event>],
-    last: Option<&'a Error>,
-) -> Option<&'a Error> {
-    let told = events.last().and_then(|event| event.kind.failure());
-    told.or(last)
-}
-
-/// One stored invocation.
-#[derive(Clone, Debug)]
-pub struct Invocation {
-    /// What was asked for.
-    pub request: Arc<Request>,
-    /// Where it stands.
-    pub state: State,
-    /// How many attempts were started.
-    pub attempts: u32,
-    /// When it is due, while pending.
-    pub due: Timestamp,
-    /// When its first attempt started.
-    pub first_attempt_time: Option<Timestamp>,
-    /// When it ended.
-    pub end_time: Option<Timestamp>,
-    /// When it will be removed, once it ended.
-    pub purge_time: Option<Timestamp>,
-    /// The last progress that an attempt reported.
-    pub progress: Option<Arc<ProgressRecord>>,
-    /// Why the last attempt failed, while another one follows.
-    pub last_failure: Option<Error>,
-    /// All events so far, in order; the last one of an ended invocation holds its outcome.
-    pub events: Vec<Arc<Event>>,
-    /// How often the node ended in the middle of an attempt, since the last record.
-    pub crash_count: u32,
-    /// Whether the node ended uncleanly since the last record: it may have been the reason, so that the next attempt
-    /// has to be recorded before it runs.
-    pub recovered: bool,
-    /// Whether somebody wanted it cancelled while its handler ran.
-    pub cancel_requested: bool,
-    /// Whether another one with its concurrency key comes first, while it is pending.
-    pub key_busy: bool,
-    /// Its last attempt answered "later".
-    pub completion: Option<AsyncCompletion>,
-    /// Of a group: how many of its members have not ended.
-    pub open_members: u32,
-}
-
-impl Invocation {
-    /// A new one, with its `Accepted` event.
-    #[must_use]
-    pub fn accepted(request: Request, sequence: u64) -> Self {
-        let accepted = Event::accepted(&request, sequence);
-        Self {
-            state: State::ACCEPTED,
-            attempts: 0,
-            due: request.due(),
-            first_attempt_time: None,
-            end_time: None,
-            purge_time: None,
-            progress: None,
-            last_failure: None,
-            events: vec![Arc::new(accepted)],
-            crash_count: 0,
-            recovered: false,
-            cancel_requested: false,
-            key_busy: false,
-            completion: None,
-            open_members: request.group().map_or(0, |group| group.members),
-            request: Arc::new(request),
-        }
-    }
-
-    /// Whether its handler answered "later" and the outcome has not come yet. A store has it as pending, and due when
-    /// the attempt's time is over.
-    #[must_use]
-    pub fn waits_for_completion(&self) -> bool {
-        !self.state.is_terminal() && self.completion.is_some_and(|completion| completion.pending)
-    }
-
-    /// When its time is over, if ever, while it is pending: as its terms say, or when the outcome that it waits for was
-    /// due; at once where somebody wants it cancelled, but for a group, which ends with its members.
-    #[must_use]
-    pub fn expires_at(&self) -> Option<Timestamp> {
-        let terms = self.request.terms.expires_at(self.state);
-        let awaited = self.waits_for_completion().then_some(self.due);
-        let unwanted = self.cancel_requested && !self.waits_for_members();
-        let unwanted = unwanted.then_some(Timestamp::UNIX_EPOCH);
-        terms.into_iter().chain(awaited).chain(unwanted).min()
-    }
-
-    /// Whether it is a group with members that have not ended.
-    #[must_use]
-    pub fn waits_for_members(&self) -> bool {
-        !self.state.is_terminal() && self.request.group().is_some()
-    }
-
-    /// Where it stands for those who look at it: what waits for its completion runs, and so does a group.
-    #[must_use]
-    pub fn shown_state(&self) -> State {
-        match self.waits_for_completion() || self.waits_for_members() {
-            true => State::Running {
-                cancel_requested: self.cancel_requested,
-            },
-            false => self.state,
-        }
-    }
-
-    /// When somebody has to look at it, while it is pending.
-    #[must_use]
-    pub fn next_wakeup(&self) -> Timestamp {
-        match self.open_members {
-            0 => self.request.terms.next_wakeup(self.state, self.due),
-            // A group: when the last of them has ended.
-            _ => Timestamp::MAX,
-        }
-    }
-
-    /// What it came to, once it ended.
-    #[must_use]
-    pub fn outcome(&self) -> Option<Outcome> {
-        self.events.last()?.kind.outcome()
-    }
-
-    /// Why it failed, if it did when it was last attempted.
-    #[must_use]
-    pub fn failure(&self) -> Option<&Error> {
-        failure_of(&self.events, self.last_failure.as_ref())
-    }
-
-    /// The last sequence given to one of its events.
-    #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.events.last().map_or(0, |event| event.sequence)
-    }
-}

@@ -1,25 +1,25 @@
-//! Which failures are repeated, and when.
+//! Retry policy: exponential backoff with full jitter, and which failures are retried.
 
 use std::time::Duration;
 
 use crate::model::error::{Error, Kind};
 
-/// How failed attempts are repeated: exponential, with full jitter.
+/// When failed attempts are retried: exponential backoff with full jitter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryPolicy {
-    /// How many attempts there are in all, the first one included. Default: 25, at most
+    /// The number of attempts in total, the first one included. Default: 25, at most
     /// [`MAX_ATTEMPTS`](Self::MAX_ATTEMPTS).
     pub max_attempts: u32,
-    /// The first wait. Default: 500 ms.
+    /// The backoff before the first retry. Default: 500 ms.
     pub initial_interval: Duration,
-    /// How much longer each wait is than the one before. Default: 2, at least 1.
+    /// The factor by which the backoff grows. Default: 2, at least 1.
     pub multiplier: f64,
-    /// The longest wait. Default: 10 min.
+    /// The longest backoff. Default: 10 min.
     pub max_interval: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// Outlasts an outage of an hour.
+    /// A policy that outlasts an outage of an hour.
     fn default() -> Self {
         Self {
             max_attempts: 25,
@@ -31,10 +31,10 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The story of all attempts is kept: there are not more of them than this.
+    /// The upper bound of `max_attempts`, since the history of all attempts is stored.
     pub const MAX_ATTEMPTS: u32 = 10_000;
 
-    /// One attempt, and no other.
+    /// A policy without retries.
     #[must_use]
     pub fn never() -> Self {
         Self {
@@ -43,12 +43,12 @@ impl RetryPolicy {
         }
     }
 
-    /// How long to wait after `attempts` attempts; `None` where no attempt is left.
+    /// The backoff after `attempts` attempts; `None` where no attempt is left.
     ///
-    /// `random` is from 0 to 1 and chooses within the interval ("full jitter"). A handler that asks for a later time
-    /// (`retry_after`) gets it.
+    /// `random` is from 0 to 1 and selects a point of the interval (full jitter). A longer `retry_after` of the handler
+    /// wins.
     #[must_use]
-    pub fn wait(
+    pub fn backoff(
         &self,
         attempts: u32,
         random: f64,
@@ -62,18 +62,18 @@ impl RetryPolicy {
         let interval =
             self.initial_interval.as_secs_f64() * self.multiplier.max(1.0).powi(exponent);
         let jittered = interval.min(longest) * random.clamp(0.0, 1.0);
-        let wait = Duration::try_from_secs_f64(jittered).unwrap_or(self.max_interval);
-        Some(wait.max(retry_after.unwrap_or_default()))
+        let backoff = Duration::try_from_secs_f64(jittered).unwrap_or(self.max_interval);
+        Some(backoff.max(retry_after.unwrap_or_default()))
     }
 }
 
-/// Whether an attempt that failed like this is repeated, while attempts are left.
+/// Whether a failed attempt is retried while attempts are left.
 ///
-/// A handler's own mark beats the kind. What a caller must mend is final; what someone cancelled stays cancelled.
+/// The handler's override beats the kind. Failures that the caller must fix are final, and so are cancellations.
 #[must_use]
-pub fn is_retried(failure: &Error) -> bool {
+pub fn should_retry(failure: &Error) -> bool {
     match failure.kind() {
-        Kind::Cancelled => failure.retryable_mark() == Some(true),
+        Kind::Cancelled => failure.retryable_override() == Some(true),
         _ => failure.is_retryable(),
     }
 }
@@ -83,27 +83,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_to_the_longest_and_end_with_the_attempts() {
+    fn backoff_grows_to_max_interval_and_ends_with_max_attempts() {
         let policy = RetryPolicy::default();
-        let wait = |attempts| policy.wait(attempts, 1.0, None);
-        assert_eq!(wait(1), Some(Duration::from_millis(500)));
-        assert_eq!(wait(2), Some(Duration::from_secs(1)));
-        assert_eq!(wait(20), Some(Duration::from_mins(10)));
-        assert_eq!(wait(24), Some(Duration::from_mins(10)));
-        assert_eq!(wait(25), None);
-        assert_eq!(RetryPolicy::never().wait(1, 1.0, None), None);
+        let backoff = |attempts| policy.backoff(attempts, 1.0, None);
+        assert_eq!(backoff(1), Some(Duration::from_millis(500)));
+        assert_eq!(backoff(2), Some(Duration::from_secs(1)));
+        assert_eq!(backoff(20), Some(Duration::from_mins(10)));
+        assert_eq!(backoff(24), Some(Duration::from_mins(10)));
+        assert_eq!(backoff(25), None);
+        assert_eq!(RetryPolicy::never().backoff(1, 1.0, None), None);
     }
 
     #[test]
-    fn jitter_shortens_and_a_handler_lengthens() {
+    fn jitter_shortens_the_backoff_and_retry_after_lengthens_it() {
         let policy = RetryPolicy::default();
-        assert_eq!(policy.wait(1, 0.0, None), Some(Duration::ZERO));
+        assert_eq!(policy.backoff(1, 0.0, None), Some(Duration::ZERO));
         let asked = Some(Duration::from_secs(7));
-        assert_eq!(policy.wait(1, 0.5, asked), asked);
+        assert_eq!(policy.backoff(1, 0.5, asked), asked);
     }
 
     #[test]
-    fn absurd_policies_do_not_panic() {
+    fn extreme_policies_do_not_panic() {
         let policy = RetryPolicy {
             max_attempts: u32::MAX,
             initial_interval: Duration::MAX,
@@ -111,16 +111,18 @@ mod tests {
             max_interval: Duration::MAX,
         };
         let last = RetryPolicy::MAX_ATTEMPTS;
-        assert!(policy.wait(last - 1, f64::NAN, None).is_some());
-        assert!(policy.wait(last, f64::NAN, None).is_none());
+        assert!(policy.backoff(last - 1, f64::NAN, None).is_some());
+        assert!(policy.backoff(last, f64::NAN, None).is_none());
     }
 
     #[test]
-    fn what_a_caller_must_mend_is_final() {
-        assert!(!is_retried(&Error::invalid_argument("X", "x")));
-        assert!(!is_retried(&Error::cancelled("X", "x")));
-        assert!(is_retried(&Error::internal("X", "x")));
-        assert!(is_retried(&Error::deadline_exceeded("X", "x")));
-        assert!(is_retried(&Error::not_found("X", "x").with_retryable(true)));
+    fn invalid_arguments_and_cancellations_are_not_retried() {
+        assert!(!should_retry(&Error::invalid_argument("X", "x")));
+        assert!(!should_retry(&Error::cancelled("X", "x")));
+        assert!(should_retry(&Error::internal("X", "x")));
+        assert!(should_retry(&Error::deadline_exceeded("X", "x")));
+        assert!(should_retry(
+            &Error::not_found("X", "x").with_retryable(true)
+        ));
     }
 }

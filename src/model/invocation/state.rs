@@ -1,29 +1,29 @@
-//! The life of an invocation as a table: which state follows which event. Decides; carries nothing out.
+//! The state machine of an invocation: which state follows which transition. A pure table without side effects.
 
-/// Where an invocation stands. The last four are for ever.
+/// The state of an invocation. The last four states are terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Accepted, due now or later.
+    /// Accepted, and due now or later.
     Pending {
         /// Whether an attempt was started before.
         started: bool,
     },
-    /// An attempt is under way.
+    /// An attempt is running.
     Running {
-        /// Whether someone asked for it to be cancelled.
+        /// Whether its cancellation was requested.
         cancel_requested: bool,
     },
     /// Ended with a response.
     Succeeded,
     /// Ended with a failure.
     Failed,
-    /// Ended because someone cancelled it.
+    /// Ended by a cancellation.
     Cancelled,
-    /// Ended because it never started in time.
+    /// Ended because it did not start before its expiration.
     Expired,
 }
 
-/// What can happen to an invocation.
+/// A transition of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transition {
     /// An attempt starts.
@@ -32,38 +32,38 @@ pub enum Transition {
     Response,
     /// The attempt failed.
     Failure {
-        /// Whether another one follows: the failure is to be retried and attempts are left.
+        /// Whether another attempt follows: the failure is retryable and attempts are left.
         retried: bool,
     },
-    /// The attempt was lost with its worker, or ran out of time.
+    /// The attempt was lost with its worker, or timed out.
     Lost {
-        /// Whether another one follows.
+        /// Whether another attempt follows.
         budget_left: bool,
     },
-    /// The worker gave the attempt back; it does not count.
+    /// The worker returned the attempt to the queue; it does not count.
     HandedBack,
-    /// Someone cancels it.
+    /// A cancellation is requested.
     Cancel,
-    /// A handler that was asked to stop has not stopped in time.
-    GraceOver,
-    /// It should have started by now.
+    /// A cancelled handler did not stop within the grace period.
+    GraceExpired,
+    /// Its expiration passed.
     ExpirationPassed,
-    /// It should have ended by now.
+    /// Its deadline passed.
     DeadlinePassed,
-    /// Its stored input does not fit the service any more.
-    InputRefused,
-    /// The node comes back after it was killed.
+    /// Its stored input no longer matches the declaration of the service.
+    InputRejected,
+    /// The node restarted after a crash.
     UncleanRestart {
-        /// Whether it was lost this way too often.
+        /// Whether the crash limit was reached.
         poisoned: bool,
     },
 }
 
 impl State {
-    /// The first state.
+    /// The initial state.
     pub const ACCEPTED: Self = Self::Pending { started: false };
 
-    /// Its name, as the contract writes it.
+    /// The name of the state in the contract.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl State {
         }
     }
 
-    /// Whether it is for ever.
+    /// Whether the state is terminal.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         match self {
@@ -85,24 +85,24 @@ impl State {
         }
     }
 
-    /// The state after a change; `None` where the change cannot happen or comes too late. Terminal states drop every
-    /// change: the first terminal write wins.
+    /// The state after a transition: `None` where the transition is impossible or too late. Terminal states ignore
+    /// every transition: the first terminal write wins.
     #[must_use]
-    pub const fn after(self, change: Transition) -> Option<Self> {
+    pub const fn after(self, transition: Transition) -> Option<Self> {
         match self {
-            Self::Pending { started } => Self::after_pending(started, change),
+            Self::Pending { started } => Self::after_pending(started, transition),
             Self::Running {
                 cancel_requested: false,
-            } => Self::after_running(change),
+            } => Self::after_running(transition),
             Self::Running {
                 cancel_requested: true,
-            } => Self::after_cancel_request(change),
+            } => Self::after_cancel_request(transition),
             Self::Succeeded | Self::Failed | Self::Cancelled | Self::Expired => None,
         }
     }
 
-    const fn after_pending(started: bool, change: Transition) -> Option<Self> {
-        match change {
+    const fn after_pending(started: bool, transition: Transition) -> Option<Self> {
+        match transition {
             Transition::Start => Some(Self::Running {
                 cancel_requested: false,
             }),
@@ -111,19 +111,19 @@ impl State {
             Transition::ExpirationPassed => Some(Self::Expired),
             Transition::DeadlinePassed if started => Some(Self::Failed),
             Transition::DeadlinePassed => Some(Self::Expired),
-            Transition::InputRefused => Some(Self::Failed),
+            Transition::InputRejected => Some(Self::Failed),
             Transition::UncleanRestart { poisoned: true } if started => Some(Self::Failed),
             Transition::UncleanRestart { .. } => Some(Self::Pending { started }),
             Transition::Response
             | Transition::Failure { .. }
             | Transition::Lost { .. }
             | Transition::HandedBack
-            | Transition::GraceOver => None,
+            | Transition::GraceExpired => None,
         }
     }
 
-    const fn after_running(change: Transition) -> Option<Self> {
-        match change {
+    const fn after_running(transition: Transition) -> Option<Self> {
+        match transition {
             Transition::Response => Some(Self::Succeeded),
             Transition::Failure { retried: true }
             | Transition::Lost { budget_left: true }
@@ -141,23 +141,23 @@ impl State {
             Transition::ExpirationPassed => Some(Self::Running {
                 cancel_requested: false,
             }),
-            Transition::Start | Transition::GraceOver | Transition::InputRefused => None,
+            Transition::Start | Transition::GraceExpired | Transition::InputRejected => None,
         }
     }
 
-    const fn after_cancel_request(change: Transition) -> Option<Self> {
-        match change {
+    const fn after_cancel_request(transition: Transition) -> Option<Self> {
+        match transition {
             Transition::Response => Some(Self::Succeeded),
             Transition::Failure { .. }
             | Transition::Lost { .. }
             | Transition::HandedBack
-            | Transition::GraceOver
+            | Transition::GraceExpired
             | Transition::DeadlinePassed
             | Transition::UncleanRestart { .. } => Some(Self::Cancelled),
             Transition::Cancel | Transition::ExpirationPassed => Some(Self::Running {
                 cancel_requested: true,
             }),
-            Transition::Start | Transition::InputRefused => None,
+            Transition::Start | Transition::InputRejected => None,
         }
     }
 }
@@ -168,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    const CHANGES: [Transition; 14] = [
+    const TRANSITIONS: [Transition; 14] = [
         Transition::Start,
         Transition::Response,
         Transition::Failure { retried: true },
@@ -177,10 +177,10 @@ mod tests {
         Transition::Lost { budget_left: false },
         Transition::HandedBack,
         Transition::Cancel,
-        Transition::GraceOver,
+        Transition::GraceExpired,
         Transition::ExpirationPassed,
         Transition::DeadlinePassed,
-        Transition::InputRefused,
+        Transition::InputRejected,
         Transition::UncleanRestart { poisoned: false },
         Transition::UncleanRestart { poisoned: true },
     ];
@@ -188,7 +188,7 @@ mod tests {
     /// The whole table, row by row: `P` pending, `R` running, `Q` running with a cancel request, `S` `F` `C`
     /// `E` terminal, `-` refused. Columns: never started, pending again, running, cancel requested.
     #[test]
-    fn the_table_holds() {
+    fn the_transition_table_holds() {
         let table = [
             "RR--", "--SS", "--PC", "--FC", "--PC", "--FC", "--PC", "CCQQ", "---C", "EPRQ", "EFFC",
             "FF--", "PPPC", "PFFC",
@@ -203,9 +203,9 @@ mod tests {
                 cancel_requested: true,
             },
         ];
-        for (change, row) in CHANGES.into_iter().zip(table) {
+        for (transition, row) in TRANSITIONS.into_iter().zip(table) {
             for (state, cell) in columns.into_iter().zip(row.chars()) {
-                let letter = match state.after(change) {
+                let letter = match state.after(transition) {
                     None => '-',
                     Some(State::Pending { .. }) => 'P',
                     Some(State::Running {
@@ -219,26 +219,26 @@ mod tests {
                     Some(State::Cancelled) => 'C',
                     Some(State::Expired) => 'E',
                 };
-                assert_eq!(letter, cell, "{state:?} after {change:?}");
+                assert_eq!(letter, cell, "{state:?} after {transition:?}");
             }
         }
     }
 
     proptest! {
         #[test]
-        fn nothing_leaves_a_terminal_state(changes in prop::collection::vec(0..CHANGES.len(), 0..40)) {
+        fn no_transition_leaves_a_terminal_state(transitions in prop::collection::vec(0..TRANSITIONS.len(), 0..40)) {
             let mut state = State::ACCEPTED;
-            for change in changes.into_iter().map(|i| CHANGES[i]) {
-                let next = state.after(change);
+            for transition in transitions.into_iter().map(|i| TRANSITIONS[i]) {
+                let next = state.after(transition);
                 prop_assert!(!state.is_terminal() || next.is_none());
                 state = next.unwrap_or(state);
             }
         }
 
         #[test]
-        fn whoever_was_asked_to_stop_does_not_wait_again(i in 0..CHANGES.len()) {
+        fn a_cancel_request_never_leads_back_to_pending(i in 0..TRANSITIONS.len()) {
             let state = State::Running { cancel_requested: true };
-            prop_assert!(!matches!(state.after(CHANGES[i]), Some(State::Pending { .. })), "{:?}", CHANGES[i]);
+            prop_assert!(!matches!(state.after(TRANSITIONS[i]), Some(State::Pending { .. })), "{:?}", TRANSITIONS[i]);
         }
     }
 }

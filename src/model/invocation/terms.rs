@@ -1,4 +1,4 @@
-//! What a caller asks of an invocation beyond its input: when, until when, how often, and what follows.
+//! The terms of an invocation: schedule, expiration, deadline, retries, callbacks, retention, keys.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::model::id::{Cid, ServiceName};
 /// The terms under which an invocation was accepted. They never change.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Terms {
-    /// When it is due for the first time. `None`: once it is accepted.
+    /// When it is due for the first time. `None`: immediately.
     pub start_time: Option<Timestamp>,
-    /// When it gives up unless it has started.
+    /// When it expires unless it has started.
     pub expire_time: Option<Timestamp>,
     /// When it must have ended, retries included.
     pub deadline: Option<Timestamp>,
-    /// How failed attempts are repeated. `None`: the service's policy.
+    /// The retry policy. `None`: the service's.
     pub retry_policy: Option<RetryPolicy>,
     /// Whether it is held, rather than failed, when no attempt is left.
     pub hold: bool,
@@ -24,21 +24,21 @@ pub struct Terms {
     pub callbacks: Vec<ServiceName>,
     /// Services that are invoked with the failure.
     pub failure_callbacks: Vec<ServiceName>,
-    /// How long the outcome is kept. `None`: as the service says.
+    /// The retention of the outcome. `None`: the service's.
     pub retention: Option<Duration>,
-    /// Makes acceptance safe to repeat.
+    /// Idempotency key, which makes acceptance safe to retry.
     pub idempotency_key: Option<String>,
     /// At most one invocation with this key runs for the service, in order of due time.
     pub concurrency_key: Option<String>,
-    /// Whether it is never attempted again by the platform, whatever becomes of the attempt.
+    /// Whether the platform attempts it at most once, even where the attempt is lost.
     pub at_most_once: bool,
     /// The invocation whose outcome this one was invoked with.
     pub in_reply_to: Option<InReplyTo>,
-    /// The invocation that it repeats.
+    /// The invocation that it retries.
     pub retry_of: Option<Cid>,
 }
 
-/// What a callback knows of the invocation whose outcome it gets.
+/// The invocation whose outcome a callback is invoked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InReplyTo {
     /// Its CID.
@@ -49,20 +49,21 @@ pub struct InReplyTo {
     pub attempt: u32,
 }
 
-/// When what is held is due: never, unless somebody says so. The last instant that a store can tell from others.
+/// The due time of held invocations: never, until an operator retries or releases them. It is the last instant that a
+/// store can represent.
 pub const HELD: Timestamp = Timestamp::constant(9_223_372_036, 854_775_807);
 
 impl Terms {
     /// The longest key, of either kind, in bytes.
     pub const MAX_KEY_BYTES: usize = 255;
 
-    /// When somebody has to look at an invocation: when it is due, or when its time is over.
+    /// When the scheduler has to process an invocation: when it is due, or when it expires.
     #[must_use]
     pub fn next_wakeup(&self, state: State, due: Timestamp) -> Timestamp {
         self.expires_at(state).map_or(due, |over| over.min(due))
     }
 
-    /// When its time is over, if ever: its expiration passes before it has started, or its deadline does.
+    /// When it expires, if ever: at its expiration where it has not started, or at its deadline.
     #[must_use]
     pub fn expires_at(&self, state: State) -> Option<Timestamp> {
         let never_started = matches!(state, State::Pending { started: false });

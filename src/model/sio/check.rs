@@ -1,317 +1,113 @@
-//! Values against their declaration: everything that is wrong at once, each with its path.
+//! Validation of values against their declaration: all violations at once, each with its path.
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
 
 use super::element::{Element, Type};
-use super::scalar::{self, Fault};
+use super::ignored::Ignored;
+use super::scalar::{self, ScalarError};
+use super::violations::Violations;
 use super::{Elements, EmptyStrings, Sio, UnknownKeys};
-use crate::model::error::{Error, Violation, push_segment};
+use crate::model::error::{Violation, push_segment};
 use crate::model::value::{Dict, Value};
 
-/// How many violations are kept; further ones are counted.
-const MAX_VIOLATIONS: usize = 1_000;
-/// How many names of ignored keys are kept.
-const MAX_IGNORED: usize = 50;
-/// How many elements are looked for in one value: dicts times elements. What takes longer is refused.
+/// The limit of element lookups in one value (dicts times elements). Larger values are rejected.
 const MAX_LOOKUPS: usize = 20_000_000;
 
-/// The metadata key under which an answer names the keys of the input that were dropped.
-pub const IGNORED_KEY: &str = "cidery-ignored";
-
-/// A value that fits its declaration, in the form that handlers and callers get.
+/// A valid value in canonical form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checked {
     /// The value: elements in declaration order, defaults filled in.
     pub value: Value,
-    /// The keys that are not declared and were dropped: as pointers without the first slash, `*` for any index.
+    /// The undeclared keys that were dropped: JSON pointers without the leading slash, with `*` for any index.
     pub ignored: Ignored,
 }
 
-/// Keys that were dropped.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ignored {
-    names: Vec<String>,
-    /// Whether there are more.
-    more: bool,
-}
-
-/// What is wrong with a value.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// The first ones, in the order of the declaration.
-    pub violations: Vec<Violation>,
-    /// How many more there are.
-    pub omitted: usize,
-}
-
-/// Stands for the names that are not there.
-const MORE: &str = "+";
-
-impl Ignored {
-    /// Whether nothing was dropped.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
-    /// The names, as far as there was room for them.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
-    }
-
-    /// Adds a name, once, if there is room.
-    pub fn add(&mut self, name: String) {
-        if self.names.contains(&name) {
-            return;
-        }
-        if self.names.len() < MAX_IGNORED {
-            self.names.push(name);
-        } else {
-            self.more = true;
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.more
-    }
-
-    /// The names that the `cidery-ignored` metadata has.
-    #[must_use]
-    pub fn from_text(text: &str) -> Self {
-        let decoded = |name| percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-        let names = text.split(',').filter(|name| !name.is_empty());
-        Self {
-            more: text.ends_with(MORE),
-            names: names
-                .filter(|name| *name != MORE)
-                .map(|name| decoded(name).into_owned())
-                .collect(),
-        }
-    }
-
-    /// The names as the `cidery-ignored` metadata has them: separated by commas, percent-encoded where they are not
-    /// plain ASCII, and at last a `+` where there are more.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        const MAX_BYTES: usize = 1024;
-        const ENCODED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
-            .add(b'%')
-            .add(b',')
-            .add(b' ')
-            .add(b'+');
-        let mut text = String::new();
-        let mut more = self.more;
-        for name in &self.names {
-            let name = percent_encoding::utf8_percent_encode(name, ENCODED).to_string();
-            if text.len() + name.len() > MAX_BYTES || name.is_empty() {
-                more = true;
-                continue;
-            }
-            if !text.is_empty() {
-                text.push(',');
-            }
-            text.push_str(&name);
-        }
-        if more {
-            text.push_str(if text.is_empty() { MORE } else { ",+" });
-        }
-        text
-    }
-}
-
-impl Faults {
-    /// The failure of a call whose input it is.
-    #[must_use]
-    pub fn into_error(self, reason: &'static str) -> Error {
-        let omitted = self.omitted;
-        let error = Error::violations(reason, self.violations);
-        if omitted == 0 {
-            return error;
-        }
-        let message = format!("{}, and {omitted} that are not kept", error.message());
-        error
-            .with_message(message)
-            .with_info("violations_omitted", omitted)
-    }
-
-    fn add(&mut self, violation: Violation) {
-        if self.violations.len() < MAX_VIOLATIONS {
-            self.violations.push(violation);
-        } else {
-            self.omitted += 1;
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.violations.is_empty()
-    }
-
-    fn is_full(&self) -> bool {
-        self.violations.len() >= MAX_VIOLATIONS
-    }
-}
-
-/// Which way a value goes.
+/// The direction of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+pub(super) enum Direction {
     Input,
     Output,
 }
 
 impl Sio {
-    /// Checks an input against the declaration. Anything goes where none is declared.
+    /// Checks an input against the declaration. Without a declaration every input is valid.
     ///
     /// # Errors
     ///
-    /// All that is wrong with it.
-    pub fn check_input(&self, value: Value) -> Result<Checked, Faults> {
-        self.check(self.input.as_ref(), Side::Input, value)
+    /// All violations.
+    pub fn check_input(&self, value: Value) -> Result<Checked, Violations> {
+        self.check(self.input.as_ref(), Direction::Input, value)
     }
 
     /// Checks an output against the declaration, before it is wrapped in `response_elem`.
     ///
     /// # Errors
     ///
-    /// All that is wrong with it.
-    pub fn check_output(&self, value: Value) -> Result<Value, Faults> {
-        let checked = self.check(self.output.as_ref(), Side::Output, value)?;
+    /// All violations.
+    pub fn check_output(&self, value: Value) -> Result<Value, Violations> {
+        let checked = self.check(self.output.as_ref(), Direction::Output, value)?;
         Ok(checked.value)
-    }
-
-    /// Checks the rows of an input one by one.
-    #[must_use]
-    pub fn check_rows<'a>(&'a self, elements: &'a Elements) -> RowCheck<'a> {
-        RowCheck {
-            walk: Walk::new(self, Side::Input),
-            elements,
-            rows: Vec::new(),
-        }
     }
 
     fn check(
         &self,
         declared: Option<&Elements>,
-        side: Side,
+        direction: Direction,
         value: Value,
-    ) -> Result<Checked, Faults> {
+    ) -> Result<Checked, Violations> {
         let Some(declared) = declared else {
             let ignored = Ignored::default();
             return Ok(Checked { value, ignored });
         };
-        let mut walk = Walk::new(self, side);
-        let value = walk.whole(declared, value);
+        let mut walk = Walk::new(self, direction);
+        let value = walk.root(declared, value);
         walk.finish(value)
-    }
-}
-
-/// Rows that are checked as they come, so that each of them is in memory once.
-#[derive(Debug)]
-pub struct RowCheck<'a> {
-    walk: Walk<'a>,
-    elements: &'a Elements,
-    rows: Vec<Value>,
-}
-
-impl RowCheck<'_> {
-    /// Checks one row, which is in this line of its document; `faults` are what is wrong with its cells already.
-    pub fn add(&mut self, line: u64, row: Dict, faults: Vec<Violation>) {
-        let index = self.rows.len();
-        let before = self.walk.faults.violations.len();
-        self.walk.path.push(Step::Index(index));
-        for fault in faults {
-            self.walk.faults.add(fault.under(&index.to_string()));
-        }
-        let unknown = self
-            .elements
-            .unknown_keys
-            .unwrap_or(self.walk.sio.unknown_keys);
-        let row = self.walk.dict(&self.elements.elements, unknown, row);
-        self.walk.path.pop();
-        for violation in self.walk.faults.violations.iter_mut().skip(before) {
-            violation.message = format!("line {line}: {}", violation.message);
-        }
-        self.rows.push(Value::Dict(row));
-    }
-
-    /// The rows: a list, or the one row where a dict is declared.
-    ///
-    /// # Errors
-    ///
-    /// All that is wrong with them.
-    pub fn finish(mut self) -> Result<Checked, Faults> {
-        let rows = mem::take(&mut self.rows);
-        if self.elements.list {
-            return self.walk.finish(Value::List(rows));
-        }
-        let count = rows.len();
-        match <[Value; 1]>::try_from(rows) {
-            Ok([row]) => {
-                for violation in &mut self.walk.faults.violations {
-                    // There is one dict, not a list.
-                    let path = violation.path.strip_prefix("/0");
-                    violation.path = path.unwrap_or_default().to_owned();
-                }
-                for name in &mut self.walk.ignored.names {
-                    *name = name.strip_prefix("*/").unwrap_or(name).to_owned();
-                }
-                self.walk.finish(row)
-            }
-            Err(_) => {
-                let message = format!("has {count} rows; the service takes one dict");
-                self.walk.faults = Faults::default();
-                self.walk.fault(Fault {
-                    code: "WRONG_TYPE",
-                    message,
-                });
-                self.walk.finish(Value::Null)
-            }
-        }
     }
 }
 
 /// One step of a path.
 #[derive(Clone, Copy, Debug)]
-enum Step<'a> {
+pub(super) enum Step<'a> {
     Key(&'a str),
     Index(usize),
 }
 
-/// The walk over a value and its declaration.
+/// A walk over a value and its declaration.
 #[derive(Debug)]
-struct Walk<'a> {
-    sio: &'a Sio,
-    side: Side,
-    path: Vec<Step<'a>>,
-    faults: Faults,
-    ignored: Ignored,
-    /// The declared names of each dict that had others: looked up once.
+pub(super) struct Walk<'a> {
+    pub(super) sio: &'a Sio,
+    direction: Direction,
+    pub(super) path: Vec<Step<'a>>,
+    pub(super) violations: Violations,
+    pub(super) ignored: Ignored,
+    /// The declared names of each dict with undeclared keys, collected once.
     declared: HashMap<*const Element, HashSet<&'a str>>,
     lookups: usize,
 }
 
 impl<'a> Walk<'a> {
-    fn new(sio: &'a Sio, side: Side) -> Self {
+    pub(super) fn new(sio: &'a Sio, direction: Direction) -> Self {
         Self {
             sio,
-            side,
+            direction,
             path: Vec::new(),
-            faults: Faults::default(),
+            violations: Violations::default(),
             ignored: Ignored::default(),
             declared: HashMap::new(),
             lookups: 0,
         }
     }
 
-    fn finish(self, value: Value) -> Result<Checked, Faults> {
-        if self.faults.is_empty() {
+    pub(super) fn finish(self, value: Value) -> Result<Checked, Violations> {
+        if self.violations.is_empty() {
             let ignored = self.ignored;
             return Ok(Checked { value, ignored });
         }
-        Err(self.faults)
+        Err(self.violations)
     }
 
-    fn whole(&mut self, declared: &'a Elements, value: Value) -> Value {
+    fn root(&mut self, declared: &'a Elements, value: Value) -> Value {
         let unknown = declared.unknown_keys.unwrap_or(self.sio.unknown_keys);
         if declared.list {
             self.dict_list(&declared.elements, unknown, value)
@@ -323,7 +119,7 @@ impl<'a> Walk<'a> {
     fn dict_of(&mut self, elements: &'a [Element], unknown: UnknownKeys, value: Value) -> Value {
         match value {
             Value::Dict(dict) => Value::Dict(self.dict(elements, unknown, dict)),
-            other => self.not(&other, "a dict"),
+            other => self.wrong_type(&other, "a dict"),
         }
     }
 
@@ -335,11 +131,11 @@ impl<'a> Walk<'a> {
     fn list(
         &mut self,
         value: Value,
-        wanted: &str,
+        expected: &str,
         mut each: impl FnMut(&mut Self, Value) -> Value,
     ) -> Value {
         let Value::List(mut items) = value else {
-            return self.not(&value, wanted);
+            return self.wrong_type(&value, expected);
         };
         for (index, item) in items.iter_mut().enumerate() {
             self.path.push(Step::Index(index));
@@ -349,8 +145,13 @@ impl<'a> Walk<'a> {
         Value::List(items)
     }
 
-    fn dict(&mut self, elements: &'a [Element], unknown: UnknownKeys, mut dict: Dict) -> Dict {
-        // What is not there takes no room.
+    pub(super) fn dict(
+        &mut self,
+        elements: &'a [Element],
+        unknown: UnknownKeys,
+        mut dict: Dict,
+    ) -> Dict {
+        // Absent elements reserve no memory.
         let mut out = Dict::with_capacity(elements.len().min(dict.len()));
         let mut found = 0;
         let before = self.lookups;
@@ -358,8 +159,8 @@ impl<'a> Walk<'a> {
         if self.lookups > MAX_LOOKUPS {
             if before <= MAX_LOOKUPS {
                 let message =
-                    format!("has more than {MAX_LOOKUPS} places for elements: send less at once");
-                self.fault(Fault {
+                    format!("needs more than {MAX_LOOKUPS} element lookups: send smaller inputs");
+                self.report(ScalarError {
                     code: "TOO_MANY_KEYS",
                     message,
                 });
@@ -394,7 +195,7 @@ impl<'a> Walk<'a> {
                 } else {
                     "is required"
                 };
-                self.fault(Fault {
+                self.report(ScalarError {
                     code: "MISSING",
                     message: message.to_owned(),
                 });
@@ -420,17 +221,17 @@ impl<'a> Walk<'a> {
                 self.list(value, "a list", |walk, value| walk.item(item, value))
             }
             Type::Dict(None) if matches!(value, Value::Dict(_)) => value,
-            Type::Dict(None) => self.not(&value, "a dict"),
+            Type::Dict(None) => self.wrong_type(&value, "a dict"),
             Type::Dict(Some(elements)) => self.dict_of(elements, unknown, value),
             Type::DictList(Some(elements)) => self.dict_list(elements, unknown, value),
             Type::DictList(None) => self.list(value, "a list of dicts", |walk, item| match item {
                 Value::Dict(_) => item,
-                other => walk.not(&other, "a dict"),
+                other => walk.wrong_type(&other, "a dict"),
             }),
             Type::Csv => self.csv(value),
             _ => match scalar::read(element, value) {
                 Ok(value) => value,
-                Err(fault) => self.fault(fault),
+                Err(error) => self.report(error),
             },
         }
     }
@@ -440,39 +241,41 @@ impl<'a> Walk<'a> {
             Value::Null if element.kind != Type::AsIs => {
                 let message = "is null".to_owned();
                 let code = "WRONG_TYPE";
-                self.fault(Fault { code, message })
+                self.report(ScalarError { code, message })
             }
             value => self.value(element, value),
         }
     }
 
-    /// Texts: a list for handlers, one text with commas for callers.
+    /// Texts: a list for handlers, one comma-separated text for callers.
     fn csv(&mut self, value: Value) -> Value {
         let items = match value {
-            Value::Text(text) if self.side == Side::Output => return Value::Text(text),
+            Value::Text(text) if self.direction == Direction::Output => return Value::Text(text),
             Value::Text(text) if text.is_empty() => Value::List(Vec::new()),
             Value::Text(text) => Value::List(text.split(',').map(Value::from).collect()),
             other => other,
         };
-        let comma = self.side == Side::Output;
+        let comma = self.direction == Direction::Output;
         let items = self.list(
             items,
-            "a list of texts, or one text with commas",
+            "a list of texts, or one comma-separated text",
             |walk, item| match scalar::read(&Element::from(Type::Text), item) {
-                Ok(Value::Text(text)) if comma && text.contains(',') => walk.fault(Fault {
+                Ok(Value::Text(text)) if comma && text.contains(',') => walk.report(ScalarError {
                     code: "OUT_OF_RANGE",
-                    message: "has a comma, which is what separates the texts".to_owned(),
+                    message: "contains a comma, which separates the texts".to_owned(),
                 }),
                 Ok(text) => text,
-                Err(fault) => walk.fault(fault),
+                Err(error) => walk.report(error),
             },
         );
-        match (self.side, items) {
-            (Side::Output, Value::List(items)) if items == [Value::from("")] => self.fault(Fault {
-                code: "OUT_OF_RANGE",
-                message: "is one empty text, which cannot be told from no text".to_owned(),
-            }),
-            (Side::Output, Value::List(items)) => {
+        match (self.direction, items) {
+            (Direction::Output, Value::List(items)) if items == [Value::from("")] => {
+                self.report(ScalarError {
+                    code: "OUT_OF_RANGE",
+                    message: "is one empty text, which looks like an empty list".to_owned(),
+                })
+            }
+            (Direction::Output, Value::List(items)) => {
                 let texts: Vec<&str> = items.iter().filter_map(Value::as_text).collect();
                 Value::Text(texts.join(","))
             }
@@ -503,20 +306,21 @@ impl<'a> Walk<'a> {
                 UnknownKeys::Keep => {
                     out.insert(key, value);
                 }
-                UnknownKeys::Drop if self.side == Side::Output || self.ignored.is_full() => {}
+                UnknownKeys::Drop
+                    if self.direction == Direction::Output || self.ignored.is_full() => {}
                 UnknownKeys::Drop => {
                     let name = self.render(Some(&key), |_| "*".to_owned());
                     let name = name.strip_prefix('/').unwrap_or(&name);
                     self.ignored.add(name.to_owned());
                 }
-                UnknownKeys::Refuse if self.faults.is_full() => self.faults.omitted += 1,
+                UnknownKeys::Refuse if self.violations.is_full() => self.violations.omitted += 1,
                 UnknownKeys::Refuse => {
-                    let message = match nearest(&key, &declared) {
+                    let message = match closest_name(&key, &declared) {
                         Some(name) => format!("is not declared; did you mean `{name}`?"),
                         None => "is not declared".to_owned(),
                     };
                     let path = self.pointer(Some(&key));
-                    self.faults
+                    self.violations
                         .add(Violation::new(path, "UNKNOWN_KEY", message));
                 }
             }
@@ -524,29 +328,29 @@ impl<'a> Walk<'a> {
         self.declared.insert(elements.as_ptr(), declared);
     }
 
-    fn not(&mut self, value: &Value, wanted: &str) -> Value {
-        if self.faults.is_full() {
-            self.faults.omitted += 1;
+    fn wrong_type(&mut self, value: &Value, expected: &str) -> Value {
+        if self.violations.is_full() {
+            self.violations.omitted += 1;
             return Value::Null;
         }
         match value {
-            // It may be what holds the secret.
+            // The text may contain the secret.
             Value::Text(_) if self.sio.has_secrets() => {
                 let text = Value::from("***");
-                self.fault(scalar::is_not(&text, wanted))
+                self.report(scalar::is_not(&text, expected))
             }
-            value => self.fault(scalar::is_not(value, wanted)),
+            value => self.report(scalar::is_not(value, expected)),
         }
     }
 
-    fn fault(&mut self, fault: Fault) -> Value {
-        if self.faults.is_full() {
-            self.faults.omitted += 1;
+    pub(super) fn report(&mut self, error: ScalarError) -> Value {
+        if self.violations.is_full() {
+            self.violations.omitted += 1;
             return Value::Null;
         }
         let path = self.pointer(None);
-        self.faults
-            .add(Violation::new(path, fault.code, fault.message));
+        self.violations
+            .add(Violation::new(path, error.code, error.message));
         Value::Null
     }
 
@@ -569,16 +373,16 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn nearest<'a>(key: &str, declared: &HashSet<&'a str>) -> Option<&'a str> {
-    const NEAR: f64 = 0.85;
-    const LONGEST: usize = 100;
-    if key.len() > LONGEST {
+fn closest_name<'a>(key: &str, declared: &HashSet<&'a str>) -> Option<&'a str> {
+    const MIN_SIMILARITY: f64 = 0.85;
+    const MAX_BYTES: usize = 100;
+    if key.len() > MAX_BYTES {
         return None;
     }
-    let likeness = |name: &&str| strsim::jaro_winkler(key, name);
-    let near = declared
+    let similarity = |name: &&str| strsim::jaro_winkler(key, name);
+    let similar = declared
         .iter()
         .copied()
-        .filter(|name| likeness(name) >= NEAR);
-    near.max_by(|a, b| likeness(a).total_cmp(&likeness(b)).then(b.cmp(a)))
+        .filter(|name| similarity(name) >= MIN_SIMILARITY);
+    similar.max_by(|a, b| similarity(a).total_cmp(&similarity(b)).then(b.cmp(a)))
 }

@@ -1,14 +1,14 @@
-//! Elements: a name, a type, and what else is declared of it.
+//! Elements of a declaration: a name, a type and its options.
 
 use std::ops::RangeInclusive;
 
-use super::{UnknownKeys, infer};
+use super::UnknownKeys;
 use crate::model::value::Value;
 
 /// The type of an element.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Type {
-    /// Any value, as it is.
+    /// Any value, unchanged.
     #[default]
     AsIs,
     /// Text.
@@ -17,7 +17,7 @@ pub enum Type {
     Int,
     /// A double.
     Float,
-    /// A decimal number, every digit kept.
+    /// A decimal number with all its digits.
     Decimal,
     /// True or false.
     Bool,
@@ -29,20 +29,20 @@ pub enum Type {
     Uuid,
     /// Bytes.
     Bytes,
-    /// A list, of the item where that is declared.
+    /// A list, with the declared item type if there is one.
     List(Option<Box<Element>>),
-    /// A dict, of the elements where they are declared.
+    /// A dict, with the declared elements if there are any.
     Dict(Option<Vec<Element>>),
-    /// A list of dicts, of the elements where they are declared.
+    /// A list of dicts, with the declared elements if there are any.
     DictList(Option<Vec<Element>>),
-    /// A list of texts, written with commas between them.
+    /// A list of texts, written as one comma-separated text.
     Csv,
-    /// Text that is never logged and masked in listings.
+    /// Text that is never logged, and is masked in listings.
     Secret,
 }
 
 impl Type {
-    /// The types that are not made of others.
+    /// The types without a parameter.
     pub const PLAIN: [Self; 12] = [
         Self::AsIs,
         Self::Text,
@@ -58,7 +58,7 @@ impl Type {
         Self::Secret,
     ];
 
-    /// The name, as the table of types has it.
+    /// The name of the type, as in the table of types.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -92,32 +92,32 @@ impl Type {
 
 /// One declared element.
 ///
-/// A text is an element that takes any value: `"cust_id"` is required, `"-cust_id"` is not.
+/// A bare name declares an element of any type: `"cust_id"` is required, `"-cust_id"` is optional.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Element {
-    /// Its key; empty for what a list is of.
+    /// The key; empty for the item of a list.
     pub name: String,
-    /// Its type.
+    /// The type.
     pub kind: Type,
     /// Whether it may be absent.
     pub optional: bool,
-    /// What is there where it is absent.
+    /// The value where it is absent.
     pub default: Option<Value>,
-    /// The texts that are allowed, for `Text`; empty: any.
+    /// The allowed texts, for `Text`; empty: any.
     pub one_of: Vec<String>,
-    /// The least that is allowed, for `Int`.
+    /// The smallest allowed value, for `Int`.
     pub minimum: Option<i128>,
-    /// The most that is allowed, for `Int`.
+    /// The largest allowed value, for `Int`.
     pub maximum: Option<i128>,
-    /// What becomes of keys that are not declared, for `Dict` and `DictList`. Default: as for the whole.
+    /// The policy for undeclared keys, for `Dict` and `DictList`. Default: that of the whole declaration.
     pub unknown_keys: Option<UnknownKeys>,
-    /// The field number of the typed method. Default: from the name and the type.
+    /// The field number of the typed method. Default: a hash of the name and the type.
     pub number: Option<u32>,
-    /// What it is, in a sentence.
+    /// The description, in a sentence.
     pub description: String,
-    /// Whether it was declared by nothing but its name.
+    /// Whether it was declared by its name alone.
     pub(super) bare: bool,
-    /// What was said of it that is not for its type.
+    /// A builder method that was called although it does not apply to the type.
     pub(super) misused: Option<&'static str>,
 }
 
@@ -137,21 +137,21 @@ impl Element {
         }
     }
 
-    /// It may be absent.
+    /// Makes it optional.
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.optional = true;
         self
     }
 
-    /// What is there where it is absent. Implies that it may be.
+    /// The value where it is absent. Implies that it is optional.
     #[must_use]
     pub fn default(mut self, value: impl Into<Value>) -> Self {
         self.default = Some(value.into());
         self.optional()
     }
 
-    /// Says what it is, in a sentence.
+    /// Sets the description, in a sentence.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
@@ -165,14 +165,14 @@ impl Element {
         self
     }
 
-    /// Allows these texts alone.
+    /// Allows only these texts.
     #[must_use]
     pub fn one_of<T: Into<String>>(mut self, texts: impl IntoIterator<Item = T>) -> Self {
         self.one_of = texts.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Allows these whole numbers alone.
+    /// Allows only these whole numbers.
     #[must_use]
     pub fn range(mut self, range: RangeInclusive<i64>) -> Self {
         self.minimum = Some((*range.start()).into());
@@ -180,14 +180,14 @@ impl Element {
         self
     }
 
-    /// Says what becomes of keys of this dict that are not declared.
+    /// Sets the policy for undeclared keys of this dict.
     #[must_use]
     pub fn unknown_keys(mut self, policy: UnknownKeys) -> Self {
         self.unknown_keys = Some(policy);
         self
     }
 
-    /// Declares what a list is of.
+    /// Declares the item type of a list.
     #[must_use]
     pub fn of(mut self, item: impl Into<Self>) -> Self {
         match &mut self.kind {
@@ -208,12 +208,6 @@ impl Element {
         }
         self
     }
-
-    pub(super) fn infer(&mut self) {
-        if self.bare {
-            self.kind = infer::kind(&self.name);
-        }
-    }
 }
 
 impl From<&str> for Element {
@@ -231,7 +225,7 @@ impl From<String> for Element {
     }
 }
 
-/// What a list is of.
+/// The item type of a list.
 impl From<Type> for Element {
     fn from(kind: Type) -> Self {
         Self::new("", kind)
@@ -242,7 +236,7 @@ macro_rules! constructors {
     ($($(#[$doc:meta])* $name:ident => $kind:expr;)*) => {
         $(
             $(#[$doc])*
-            #[allow(non_snake_case, reason = "it stands for a type, and is written as the model writes it")]
+            #[allow(non_snake_case, reason = "it names a type, in the spelling of Zato")]
             pub fn $name(name: impl Into<String>) -> Element {
                 Element::new(name, $kind)
             }
@@ -251,7 +245,7 @@ macro_rules! constructors {
 }
 
 constructors! {
-    /// An element that takes any value, whatever its name says.
+    /// An element of any type, which is never inferred from its name.
     AsIs => Type::AsIs;
     /// A text.
     Text => Type::Text;
@@ -259,7 +253,7 @@ constructors! {
     Int => Type::Int;
     /// A double.
     Float => Type::Float;
-    /// A decimal number, every digit kept.
+    /// A decimal number with all its digits.
     Decimal => Type::Decimal;
     /// True or false.
     Bool => Type::Bool;
@@ -269,7 +263,7 @@ constructors! {
     DateTime => Type::DateTime;
     /// A UUID.
     Uuid => Type::Uuid;
-    /// Bytes, as base64 where they are text.
+    /// Bytes, as base64 in text.
     Bytes => Type::Bytes;
     /// A list; see [`Element::of`].
     List => Type::List(None);
@@ -277,9 +271,9 @@ constructors! {
     Dict => Type::Dict(None);
     /// A list of dicts; see [`Element::with`].
     DictList => Type::DictList(None);
-    /// A list of texts, written with commas between them.
+    /// A list of texts, written as one comma-separated text.
     Csv => Type::Csv;
-    /// A text that is never logged and masked in listings.
+    /// A text that is never logged, and is masked in listings.
     Secret => Type::Secret;
 }
 
@@ -288,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hyphen_in_front_means_optional_and_one_inside_nothing() {
+    fn only_a_leading_hyphen_means_optional() {
         let element = Element::from("-first-name");
         assert_eq!(
             (element.name.as_str(), element.optional),

@@ -1,6 +1,6 @@
-//! The types of bare names, by the rules of Zato 3.2's `simple-io.conf`.
+//! Type inference from bare names, by the rules of Zato 3.2's `simple-io.conf`.
 
-use super::element::Type;
+use super::element::{Element, Type};
 
 const BOOL_PREFIXES: [&str; 6] = ["by_", "has_", "is_", "may_", "needs_", "should_"];
 const INT_SUFFIXES: [&str; 6] = [
@@ -25,8 +25,17 @@ const SECRETS: [&str; 11] = [
     "xApiKey",
 ];
 
-/// The type that a name means.
-pub(super) fn kind(name: &str) -> Type {
+impl Element {
+    /// Infers the type of an element that was declared by its name alone.
+    pub(super) fn infer(&mut self) {
+        if self.bare {
+            self.kind = inferred(&self.name);
+        }
+    }
+}
+
+/// The type that a name implies.
+fn inferred(name: &str) -> Type {
     if SECRETS.contains(&name) {
         Type::Secret
     } else if BOOL_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
@@ -43,7 +52,7 @@ mod tests {
     use crate::model::sio::{AsIs, Sio, Type};
 
     #[test]
-    fn names_mean_types_only_where_that_is_asked_for() {
+    fn types_are_inferred_from_names_only_on_request() {
         let names = [
             "id",
             "cust_id",

@@ -1,12 +1,12 @@
-//! Secrets of inputs, masked where others than the handler look: in listings and in errors.
+//! Masking of secrets in listings and in errors.
 //!
-//! An outcome is for whoever asks for it by its CID, secrets included: only lists mask it.
+//! An outcome that is fetched by its CID contains its secrets: only listings mask it.
 
 use super::element::{Element, Type};
 use super::{Elements, Sio};
 use crate::model::value::{Dict, Value};
 
-/// What is shown in place of a secret.
+/// The replacement of a secret.
 const MASK: &str = "***";
 
 impl Sio {
@@ -30,7 +30,7 @@ impl Sio {
         }
     }
 
-    /// Whether what is at this path of an input (a JSON pointer) is a secret.
+    /// Whether the value at this path of an input (a JSON pointer) is a secret.
     #[must_use]
     pub fn is_secret_input(&self, pointer: &str) -> bool {
         let Some(declared) = &self.input else {
@@ -42,7 +42,7 @@ impl Sio {
         }
         let mut elements = Some(declared.elements.as_slice());
         for segment in segments {
-            // An index of a list stays where it is.
+            // An index of a list does not change the declared elements.
             let named = elements.and_then(|all| all.iter().find(|element| element.name == segment));
             let Some(mut element) = named else { continue };
             while let Type::List(Some(item)) = &element.kind {
@@ -75,7 +75,7 @@ impl Sio {
 }
 
 impl Element {
-    /// The default as it is shown: a secret is not.
+    /// The default for display, with a secret masked.
     #[must_use]
     pub fn shown_default(&self) -> Option<Value> {
         self.default.clone().map(|default| mask(self, default))
@@ -135,7 +135,7 @@ mod tests {
     use crate::model::sio::{DictList, List, Secret};
 
     #[test]
-    fn secrets_are_masked_wherever_they_are() {
+    fn secrets_are_masked_at_every_depth() {
         let sio = Sio::new()
             .input(Secret("token"))
             .input(List("keys").of(Type::Secret))

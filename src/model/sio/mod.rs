@@ -1,226 +1,31 @@
 //! Simple IO (SIO): the declared input and output of a service.
 //!
-//! A declaration is made by the builder here, from Rust types ([`rust`]), or by whoever announces a service over gRPC;
-//! all of them become the same [`Sio`], which is what parsing, errors, JSON Schema, typed methods and the command line
-//! read. `docs/sio.md` has the table of types.
+//! A declaration comes from the builder in this module, from Rust types ([`rust`]), or from a worker over gRPC. Each
+//! becomes an [`Sio`], which parsing, errors, JSON Schema, typed methods and the command line use. `docs/sio.md` has
+//! the table of types.
 
 mod check;
+mod declaration;
 mod element;
+mod ignored;
 mod infer;
 mod mask;
+mod policy;
 mod prepare;
+mod rows;
 pub mod rust;
 mod sample;
 mod scalar;
 mod schema;
+mod violations;
 
-pub use self::check::{Checked, Faults, IGNORED_KEY, Ignored, RowCheck};
+pub use self::check::Checked;
+pub use self::declaration::{Elements, Sio};
 pub use self::element::{
     AsIs, Bool, Bytes, Csv, Date, DateTime, Decimal, Dict, DictList, Element, Float, Int, List,
     Secret, Text, Type, Uuid,
 };
-
-/// What a service declares of its input and output.
-///
-/// ```
-/// use cidery::sio::{Int, Sio, Text};
-///
-/// let sio = Sio::new()
-///     .input("cust_id")
-///     .optional_input(Int("age").default(18))
-///     .output(Text("cust_name"))
-///     .response_elem("customer");
-/// assert!(sio.input.unwrap().elements[1].optional);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sio {
-    /// What goes in. `None`: any value.
-    pub input: Option<Elements>,
-    /// What comes out. `None`: any value.
-    pub output: Option<Elements>,
-    /// The key that the output is wrapped in, if it is.
-    pub response_elem: Option<String>,
-    /// What becomes of keys that are not declared. Default: [`UnknownKeys::Drop`].
-    pub unknown_keys: UnknownKeys,
-    /// What becomes of empty texts. Default: [`EmptyStrings::Refuse`].
-    pub empty_strings: EmptyStrings,
-    /// How CSV documents are read and written.
-    pub csv: CsvOptions,
-    /// Whether the types of bare names are inferred.
-    infers: bool,
-}
-
-/// The declared elements of one direction, in declaration order.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Elements {
-    /// The elements of the dict, or of each dict of the list.
-    pub elements: Vec<Element>,
-    /// Whether it is a list of such dicts.
-    pub list: bool,
-    /// What becomes of keys that are not declared. Default: as the whole declaration says.
-    pub unknown_keys: Option<UnknownKeys>,
-}
-
-/// What becomes of keys that are not declared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UnknownKeys {
-    /// They are dropped; those of an input are named in the `cidery-ignored` metadata of the answer.
-    #[default]
-    Drop,
-    /// They are handed on, after those that are declared.
-    Keep,
-    /// They are violations.
-    Refuse,
-}
-
-/// What becomes of empty texts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EmptyStrings {
-    /// They are texts like any other: an empty `Text` is one, an empty `Int` is a violation.
-    #[default]
-    Refuse,
-    /// They count as absent, in elements of every type.
-    Absent,
-}
-
-/// How CSV documents (RFC 4180) are read and written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CsvOptions {
-    /// Whether the first row names the columns. Default: yes. Without it columns are in declaration order.
-    pub header: bool,
-    /// What is between cells: one ASCII character. Default: a comma.
-    pub delimiter: u8,
-    /// What is around cells that need it: one ASCII character. Default: a double quote.
-    pub quote: u8,
-}
-
-impl Default for CsvOptions {
-    fn default() -> Self {
-        Self {
-            header: true,
-            delimiter: b',',
-            quote: b'"',
-        }
-    }
-}
-
-impl Sio {
-    /// How many elements one declaration may have, nested ones included.
-    pub const MAX_ELEMENTS: usize = 1_000;
-
-    /// Declares nothing yet: any input, any output.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an element to the input: required, unless it says otherwise (`"-name"`, [`Element::optional`],
-    /// [`Element::default`]).
-    #[must_use]
-    pub fn input(mut self, element: impl Into<Element>) -> Self {
-        let element = self.inferred(element.into());
-        self.input.get_or_insert_default().elements.push(element);
-        self
-    }
-
-    /// Adds an element to the input that may be absent.
-    #[must_use]
-    pub fn optional_input(self, element: impl Into<Element>) -> Self {
-        self.input(element.into().optional())
-    }
-
-    /// Adds an element to the output: required, unless it says otherwise.
-    #[must_use]
-    pub fn output(mut self, element: impl Into<Element>) -> Self {
-        let element = self.inferred(element.into());
-        self.output.get_or_insert_default().elements.push(element);
-        self
-    }
-
-    /// Adds an element to the output that may be absent.
-    #[must_use]
-    pub fn optional_output(self, element: impl Into<Element>) -> Self {
-        self.output(element.into().optional())
-    }
-
-    /// Says that the input has no elements: what comes in is not read.
-    #[must_use]
-    pub fn no_input(mut self) -> Self {
-        self.input = Some(Elements::default());
-        self
-    }
-
-    /// Says that the output has no elements: the answer is the empty dict.
-    #[must_use]
-    pub fn no_output(mut self) -> Self {
-        self.output = Some(Elements::default());
-        self
-    }
-
-    /// Says that the input is a list of the declared dicts.
-    #[must_use]
-    pub fn list_input(mut self) -> Self {
-        self.input.get_or_insert_default().list = true;
-        self
-    }
-
-    /// Says that the output is a list of the declared dicts.
-    #[must_use]
-    pub fn list_output(mut self) -> Self {
-        self.output.get_or_insert_default().list = true;
-        self
-    }
-
-    /// Wraps the output: `{"my_response_elem": ..}`.
-    #[must_use]
-    pub fn response_elem(mut self, key: impl Into<String>) -> Self {
-        self.response_elem = Some(key.into());
-        self
-    }
-
-    /// Says what becomes of keys that are not declared. Default: they are dropped.
-    #[must_use]
-    pub fn unknown_keys(mut self, policy: UnknownKeys) -> Self {
-        self.unknown_keys = policy;
-        self
-    }
-
-    /// Says what becomes of empty texts. Default: they are texts.
-    #[must_use]
-    pub fn empty_strings(mut self, policy: EmptyStrings) -> Self {
-        self.empty_strings = policy;
-        self
-    }
-
-    /// Says how CSV documents are read and written. Default: RFC 4180 with a header.
-    #[must_use]
-    pub fn csv(mut self, options: CsvOptions) -> Self {
-        self.csv = options;
-        self
-    }
-
-    /// Infers the types of bare names, those before and those to come, by the model's rules: `id`, `*_id`, `*_count`,
-    /// `*_size` and `*_timeout` are `Int`, `is_*`, `has_*` and the like `Bool`, `password`, `token` and the like
-    /// `Secret`, all others `Text`. Default: off, a bare name takes any value.
-    #[must_use]
-    pub fn infer_types(mut self) -> Self {
-        self.infers = true;
-        for side in [&mut self.input, &mut self.output].into_iter().flatten() {
-            side.elements.iter_mut().for_each(Element::infer);
-        }
-        self
-    }
-
-    /// Whether anything of its input or output is declared.
-    #[must_use]
-    pub fn is_declared(&self) -> bool {
-        self.input.is_some() || self.output.is_some()
-    }
-
-    fn inferred(&self, mut element: Element) -> Element {
-        if self.infers {
-            element.infer();
-        }
-        element
-    }
-}
+pub use self::ignored::{IGNORED_KEY, Ignored};
+pub use self::policy::{CsvOptions, EmptyStrings, UnknownKeys};
+pub use self::rows::RowCheck;
+pub use self::violations::Violations;

@@ -1,26 +1,26 @@
-//! Whether a declaration is sound in itself: everything that is wrong with it at once.
+//! Validation of declarations themselves: all violations at once.
 
 use std::collections::HashSet;
 
-use super::check::Faults;
 use super::element::{Element, Type};
+use super::violations::Violations;
 use super::{Elements, Sio};
 use crate::model::error::{Error, Result, Violation, reason};
 
-/// The field numbers that protobuf keeps for itself.
+/// The field numbers that protobuf reserves.
 const RESERVED: std::ops::RangeInclusive<u32> = 19_000..=19_999;
 const MAX_NUMBER: u32 = (1 << 29) - 1;
 const MAX_NAME_BYTES: usize = 255;
 const MAX_DEPTH: usize = 16;
 
 impl Sio {
-    /// Checks the declaration and brings its defaults into the form that handlers get.
+    /// Checks the declaration and converts its defaults to canonical form.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with everything that is wrong with it.
+    /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with all violations.
     pub fn prepared(mut self) -> Result<Self> {
-        let mut faults = Vec::new();
+        let mut violations = Vec::new();
         let policies = Self {
             input: None,
             output: None,
@@ -28,66 +28,75 @@ impl Sio {
         };
         for (side, elements) in [("input", &mut self.input), ("output", &mut self.output)] {
             let Some(elements) = elements else { continue };
-            let mut audit = Audit {
+            let mut validator = Validator {
                 policies: &policies,
                 is_input: side == "input",
                 seen: 0,
-                faults: Vec::new(),
+                violations: Vec::new(),
             };
-            audit.elements(&mut elements.elements, 1);
-            if audit.seen > Self::MAX_ELEMENTS {
+            validator.elements(&mut elements.elements, 1);
+            if validator.seen > Self::MAX_ELEMENTS {
                 let message = format!("has more than {} elements", Self::MAX_ELEMENTS);
-                audit.faults.push(Violation::new("", "TOO_MANY", message));
+                validator
+                    .violations
+                    .push(Violation::new("", "TOO_MANY", message));
             }
-            faults.extend(audit.faults.into_iter().map(|fault| fault.under(side)));
+            violations.extend(
+                validator
+                    .violations
+                    .into_iter()
+                    .map(|violation| violation.under(side)),
+            );
         }
         if self.response_elem.as_deref() == Some("") {
-            faults.push(Violation::new("/response_elem", "EMPTY", "is empty"));
+            violations.push(Violation::new("/response_elem", "EMPTY", "is empty"));
         }
         let (delimiter, quote) = (self.csv.delimiter, self.csv.quote);
         let usable = |c: u8| c.is_ascii() && c != b'\r' && c != b'\n' && c != 0;
         if !usable(delimiter) || !usable(quote) || delimiter == quote {
-            let message =
-                "the delimiter and the quote are two different ASCII characters, no line ends";
-            faults.push(Violation::new("/csv", "INVALID", message));
+            let message = "the delimiter and the quote must be two different ASCII characters other than line breaks";
+            violations.push(Violation::new("/csv", "INVALID", message));
         }
-        if faults.is_empty() {
+        if violations.is_empty() {
             return Ok(self);
         }
-        Err(Error::violations(reason::DECLARATION_INVALID, faults))
+        Err(Error::violations(reason::DECLARATION_INVALID, violations))
     }
 }
 
-struct Audit<'a> {
+struct Validator<'a> {
     policies: &'a Sio,
     is_input: bool,
     seen: usize,
-    faults: Vec<Violation>,
+    violations: Vec<Violation>,
 }
 
-impl Audit<'_> {
+impl Validator<'_> {
     fn elements(&mut self, elements: &mut [Element], depth: usize) {
         let (mut names, mut numbers) = (HashSet::new(), HashSet::new());
         for element in elements {
-            let before = self.faults.len();
+            let before = self.violations.len();
             let name = element.name.clone();
             if name.is_empty() || name.len() > MAX_NAME_BYTES {
-                self.fault("INVALID", format!("a name has 1 to {MAX_NAME_BYTES} bytes"));
+                self.report(
+                    "INVALID",
+                    format!("a name must have 1 to {MAX_NAME_BYTES} bytes"),
+                );
             }
             if !names.insert(name.clone()) {
-                self.fault("DUPLICATE_KEY", "is declared twice".to_owned());
+                self.report("DUPLICATE_KEY", "is declared twice".to_owned());
             }
             if let Some(number) = element.number
                 && !numbers.insert(number)
             {
-                self.fault(
+                self.report(
                     "DUPLICATE_NUMBER",
                     format!("has the number {number} of another element"),
                 );
             }
             self.element(element, depth);
-            for fault in self.faults.iter_mut().skip(before) {
-                *fault = fault.clone().under(&name);
+            for violation in self.violations.iter_mut().skip(before) {
+                *violation = violation.clone().under(&name);
             }
         }
     }
@@ -95,7 +104,7 @@ impl Audit<'_> {
     fn element(&mut self, element: &mut Element, depth: usize) {
         self.seen += 1;
         if depth > MAX_DEPTH {
-            self.fault(
+            self.report(
                 "TOO_DEEP",
                 format!("is nested deeper than {MAX_DEPTH} dicts and lists"),
             );
@@ -104,21 +113,22 @@ impl Audit<'_> {
         if let Some(number) = element.number
             && (number == 0 || number > MAX_NUMBER || RESERVED.contains(&number))
         {
-            let message =
-                format!("a field number is from 1 to {MAX_NUMBER}, and not from 19000 to 19999");
-            self.fault("OUT_OF_RANGE", message);
+            let message = format!(
+                "a field number must be from 1 to {MAX_NUMBER}, and not from 19000 to 19999"
+            );
+            self.report("OUT_OF_RANGE", message);
         }
         if let (Some(least), Some(most)) = (element.minimum, element.maximum)
             && least > most
         {
-            self.fault(
+            self.report(
                 "OUT_OF_RANGE",
                 format!("the range from {least} to {most} is empty"),
             );
         }
-        self.what_does_nothing(element);
+        self.options_without_effect(element);
         match &mut element.kind {
-            // A dict of nothing is any dict: on the wire the two are the same.
+            // A dict without elements is any dict: on the wire the two are the same.
             Type::Dict(elements) | Type::DictList(elements)
                 if elements.as_ref().is_some_and(Vec::is_empty) =>
             {
@@ -129,8 +139,8 @@ impl Audit<'_> {
             }
             Type::List(Some(item)) => {
                 if item.optional || item.default.is_some() {
-                    let message = "what a list is of is neither optional nor has a default";
-                    self.fault("INVALID", message.to_owned());
+                    let message = "the item of a list can be neither optional nor have a default";
+                    self.report("INVALID", message.to_owned());
                 }
                 self.element(item, depth + 1);
             }
@@ -139,31 +149,31 @@ impl Audit<'_> {
         self.default(element);
     }
 
-    /// What is declared and would not be looked at.
-    fn what_does_nothing(&mut self, element: &Element) {
+    /// Reports options that have no effect on the type.
+    fn options_without_effect(&mut self, element: &Element) {
         let name = element.kind.name();
         let is_int = element.kind == Type::Int;
         if !is_int && (element.minimum.is_some() || element.maximum.is_some()) {
-            self.fault(
+            self.report(
                 "INVALID",
-                format!("has a range, which is for `Int`, not for `{name}`"),
+                format!("has a range, which applies to `Int`, not to `{name}`"),
             );
         }
         if element.kind != Type::Text && !element.one_of.is_empty() {
-            self.fault(
+            self.report(
                 "INVALID",
-                format!("names texts, which is for `Text`, not for `{name}`"),
+                format!("lists allowed texts, which apply to `Text`, not to `{name}`"),
             );
         }
         let is_dict = matches!(element.kind, Type::Dict(_) | Type::DictList(_));
         if !is_dict && element.unknown_keys.is_some() {
-            self.fault(
+            self.report(
                 "INVALID",
-                format!("says what becomes of keys, which `{name}` does not have"),
+                format!("has a policy for undeclared keys, which `{name}` does not have"),
             );
         }
         if let Some(misused) = element.misused {
-            self.fault("INVALID", format!("`{misused}` is not for `{name}`"));
+            self.report("INVALID", format!("`{misused}` does not apply to `{name}`"));
         }
     }
 
@@ -171,7 +181,7 @@ impl Audit<'_> {
         let Some(default) = element.default.take() else {
             return;
         };
-        // As the one element of a declaration that it is required in.
+        // The default is checked as the only, required element of a declaration.
         let alone = Elements {
             elements: vec![Element {
                 name: "default".to_owned(),
@@ -191,12 +201,12 @@ impl Audit<'_> {
         };
         match checked {
             Ok(checked) => element.default = Some(checked["default"].clone()),
-            Err(Faults { violations, .. }) => self.faults.extend(violations),
+            Err(Violations { kept, .. }) => self.violations.extend(kept),
         }
     }
 
-    fn fault(&mut self, code: &'static str, message: String) {
-        self.faults.push(Violation::new("", code, message));
+    fn report(&mut self, code: &'static str, message: String) {
+        self.violations.push(Violation::new("", code, message));
     }
 }
 
@@ -206,7 +216,7 @@ mod tests {
     use crate::model::value::Value;
 
     #[test]
-    fn everything_that_is_wrong_with_a_declaration_is_said_at_once() {
+    fn all_violations_of_a_declaration_are_reported_at_once() {
         let sio = Sio::new()
             .input(Int("a").default("x"))
             .input("a")
@@ -240,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_come_in_the_form_that_handlers_get() {
+    fn defaults_are_converted_to_canonical_form() {
         let sio = Sio::new().input(Int("n").default("07")).prepared().unwrap();
         let checked = sio.check_input(crate::dict! {}.into()).unwrap();
         assert_eq!(checked.value["n"], Value::Int(7));

@@ -1,5 +1,4 @@
-//! Declarations from Rust types: what `serde` reads and writes of a type, `schemars` describes, and becomes elements
-//! here.
+//! Declarations from Rust types: elements are derived from the JSON Schema that `schemars` generates for a type.
 //!
 //! | Rust | element |
 //! |---|---|
@@ -11,20 +10,20 @@
 //! | `jiff::civil::Date` | `Date` |
 //! | `jiff::Timestamp` | `DateTime` |
 //! | `uuid::Uuid` | `Uuid` |
-//! | an enum without content | `Text`, of the names of its variants |
+//! | an enum without content | `Text`, with the names of its variants |
 //! | a struct; a `Vec` of structs | `Dict`; `DictList` |
 //! | another `Vec`, an array, a set | `List` |
 //! | a map | `Dict` without elements |
 //! | anything else | `AsIs` |
 //!
 //! `Option` and `#[serde(default)]` make an element optional, `rename` names it, a doc comment describes it,
-//! `deny_unknown_fields` refuses unknown keys, `flatten` of a map keeps them. What serde would refuse beyond that, it
-//! refuses when the handler's argument is made, with a violation as well.
+//! `deny_unknown_fields` refuses unknown keys, `flatten` of a map keeps them. Further constraints of serde are checked
+//! when the handler's argument is extracted, and reported as violations too.
 //!
-//! What a type does not say itself is said by a type of this module that stands for it: `#[schemars(with =
+//! Where a type does not imply its element, a marker type of this module declares it: `#[schemars(with =
 //! "cidery::sio::rust::Secret")]`, `#[schemars(with = "Option<rust::Date>")]`; a field number by
-//! `#[schemars(extend("x-cidery-number" = 7))]`. (schemars knows `jiff` 0.2 by itself, with its feature `jiff02`, and
-//! `jiff` 1 not yet.)
+//! `#[schemars(extend("x-cidery-number" = 7))]`. (`schemars` supports `jiff` 0.2 with its feature `jiff02`, and `jiff`
+//! 1 not yet.)
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -33,14 +32,14 @@ use super::element::{Element, Type};
 use super::{Elements, UnknownKeys};
 use crate::model::value::{Dict, Value, to_value};
 
-/// What `T` is as an input; `None` where it is no struct, and no list of structs.
+/// The elements of `T` as an input; `None` where it is neither a struct nor a list of structs.
 #[must_use]
 pub fn input_of<T: JsonSchema>() -> Option<Elements> {
     let settings = SchemaSettings::draft2020_12().for_deserialize();
     elements_of::<T>(settings.into_generator())
 }
 
-/// What `T` is as an output; `None` where it is no struct, and no list of structs.
+/// The elements of `T` as an output; `None` where it is neither a struct nor a list of structs.
 #[must_use]
 pub fn output_of<T: JsonSchema>() -> Option<Elements> {
     let settings = SchemaSettings::draft2020_12().for_serialize();
@@ -72,19 +71,19 @@ macro_rules! markers {
 }
 
 markers! {
-    /// Stands for a text that is a `Secret`.
+    /// Marks a text as a `Secret`.
     Secret => { "type": "string", "x-cidery-type": "Secret" };
-    /// Stands for a `Csv`: a `Vec<String>` as an input, a `String` as an output.
+    /// Marks a `Csv`: a `Vec<String>` as an input, a `String` as an output.
     Csv => { "type": "string", "x-cidery-type": "Csv" };
-    /// Stands for a type that serde reads and writes as bytes, such as `bytes::Bytes`.
+    /// Marks a type that serde reads and writes as bytes, such as `bytes::Bytes`.
     Bytes => { "type": "string", "contentEncoding": "base64" };
-    /// Stands for a type that serde reads from the text of a decimal and writes as such.
+    /// Marks a type that serde reads and writes as the text of a decimal.
     Decimal => { "type": "string", "format": "decimal" };
-    /// Stands for a type that serde reads and writes as `2026-01-31`, such as `jiff::civil::Date`.
+    /// Marks a type that serde reads and writes as `2026-01-31`, such as `jiff::civil::Date`.
     Date => { "type": "string", "format": "date" };
-    /// Stands for a type that serde reads and writes as an instant (RFC 3339), such as `jiff::Timestamp`.
+    /// Marks a type that serde reads and writes as an instant (RFC 3339), such as `jiff::Timestamp`.
     DateTime => { "type": "string", "format": "date-time" };
-    /// Stands for a type that serde reads and writes as a UUID.
+    /// Marks a type that serde reads and writes as a UUID.
     Uuid => { "type": "string", "format": "uuid" };
 }
 
@@ -94,21 +93,21 @@ fn elements_of<T: JsonSchema>(generator: SchemaGenerator) -> Option<Elements> {
         definitions: schema["$defs"].as_dict(),
         path: Vec::new(),
     };
-    reader.whole(&schema)
+    reader.root(&schema)
 }
 
-/// Reads schemas as schemars writes them.
+/// A reader of schemas in the form that `schemars` writes.
 #[derive(Clone)]
 struct Reader<'a> {
     definitions: Option<&'a Dict>,
-    /// The definitions that are being read: one inside of itself has no end.
+    /// The definitions on the path to the current schema, to stop at recursive types.
     path: Vec<&'a str>,
 }
 
 impl<'a> Reader<'a> {
-    fn whole(&self, schema: &'a Value) -> Option<Elements> {
+    fn root(&self, schema: &'a Value) -> Option<Elements> {
         if !schema["anyOf"].is_null() {
-            // It may be null, which no elements say.
+            // A nullable value cannot be declared as elements.
             return None;
         }
         let (kind, unknown_keys) = self.kind(schema);
@@ -127,15 +126,15 @@ impl<'a> Reader<'a> {
 
     fn element(&self, name: &str, schema: &'a Value, optional: bool) -> Element {
         let (kind, unknown_keys) = self.kind(schema);
-        let described = self.described(schema);
+        let description = self.description(schema);
         let mut element = Element {
             optional,
             unknown_keys,
-            description: described.unwrap_or_default().replace('\n', " "),
+            description: description.unwrap_or_default().replace('\n', " "),
             number: schema["x-cidery-number"]
                 .as_int()
                 .and_then(|n| n.try_into().ok()),
-            // Not as a name with a hyphen: what serde calls it, it is called.
+            // The name is that of serde: a leading hyphen does not mean optional here.
             name: name.to_owned(),
             ..Element::from(kind)
         };
@@ -150,8 +149,8 @@ impl<'a> Reader<'a> {
         element
     }
 
-    /// The schema that is meant: behind a reference, or the one that is not null.
-    fn meant(&self, schema: &'a Value) -> Option<(&'a Value, Self)> {
+    /// The schema behind a reference, or the only alternative that is not null.
+    fn resolved(&self, schema: &'a Value) -> Option<(&'a Value, Self)> {
         if let Some(name) = schema["$ref"]
             .as_text()
             .and_then(|r| r.strip_prefix("#/$defs/"))
@@ -164,29 +163,29 @@ impl<'a> Reader<'a> {
             return Some((self.definitions?.get(name)?, reader));
         }
         let alternatives = schema["anyOf"].as_list()?;
-        let mut meant = alternatives
+        let mut resolved = alternatives
             .iter()
             .filter(|one| one["type"].as_text() != Some("null"));
-        match (meant.next(), meant.next()) {
+        match (resolved.next(), resolved.next()) {
             (Some(one), None) => Some((one, self.clone())),
             _ => None,
         }
     }
 
-    fn described(&self, schema: &'a Value) -> Option<String> {
+    fn description(&self, schema: &'a Value) -> Option<String> {
         if let Some(text) = schema["description"].as_text() {
             return Some(text.to_owned());
         }
-        let (inner, reader) = self.meant(schema)?;
-        reader.described(inner)
+        let (inner, reader) = self.resolved(schema)?;
+        reader.description(inner)
     }
 
     fn kind(&self, schema: &'a Value) -> (Type, Option<UnknownKeys>) {
         let plain = |kind| (kind, None);
-        if let Some(kind) = schema["x-cidery-type"].as_text().and_then(named) {
+        if let Some(kind) = schema["x-cidery-type"].as_text().and_then(plain_type) {
             return plain(kind);
         }
-        if let Some((inner, reader)) = self.meant(schema) {
+        if let Some((inner, reader)) = self.resolved(schema) {
             return reader.kind(inner);
         }
         if self.one_of(schema).is_some() {
@@ -243,23 +242,23 @@ impl<'a> Reader<'a> {
             .flat_map(Dict::iter)
             .map(|(name, schema)| {
                 let is_required = required.iter().any(|key| key.as_text() == Some(name));
-                // An output that is always there and may be null is absent where it is.
+                // A required nullable output is optional: null counts as absent.
                 let optional = !is_required || is_nullable(schema);
                 self.element(name, schema, optional)
             });
         (Type::Dict(Some(elements.collect())), unknown_keys)
     }
 
-    /// The texts that are allowed, where the schema names them.
+    /// The allowed texts, where the schema lists them.
     fn one_of(&self, schema: &'a Value) -> Option<Vec<String>> {
         let texts = |values: &[Value]| -> Option<Vec<String>> {
-            // `null` is there for an `Option`.
+            // `null` comes from an `Option`.
             let values = values.iter().filter(|value| !value.is_null());
             values
                 .map(|value| value.as_text().map(str::to_owned))
                 .collect()
         };
-        if let Some((inner, reader)) = self.meant(schema) {
+        if let Some((inner, reader)) = self.resolved(schema) {
             return reader.one_of(inner);
         }
         if let Some(text) = schema["const"].as_text() {
@@ -277,7 +276,7 @@ impl<'a> Reader<'a> {
     }
 
     fn bounds(&self, schema: &'a Value) -> (Option<i128>, Option<i128>) {
-        if let Some((inner, reader)) = self.meant(schema) {
+        if let Some((inner, reader)) = self.resolved(schema) {
             return reader.bounds(inner);
         }
         let format = schema["format"].as_text().unwrap_or_default();
@@ -293,7 +292,7 @@ impl<'a> Reader<'a> {
             "uint128" => (Some(0), None),
             _ => (None, None),
         };
-        // What a type allows can only become narrower.
+        // Attributes can only narrow the range of the type.
         let narrower = |key: &str| schema[key].as_int().map(i128::from);
         (
             least.max(narrower("minimum")),
@@ -305,7 +304,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The one type of a schema, null left out.
+/// The only type of a schema, apart from null.
 fn type_name(schema: &Value) -> Option<&str> {
     match &schema["type"] {
         Value::Text(name) => Some(name),
@@ -316,7 +315,7 @@ fn type_name(schema: &Value) -> Option<&str> {
                 .filter(|name| *name != "null");
             match (names.next(), names.next(), names.next()) {
                 (Some(name), None, None) => Some(name),
-                // A decimal is read from either.
+                // A decimal is read from both.
                 (Some("string"), Some("number"), None) => Some("string"),
                 _ => None,
             }
@@ -325,7 +324,7 @@ fn type_name(schema: &Value) -> Option<&str> {
     }
 }
 
-/// Whether null is one of the values: an `Option`.
+/// Whether null is a valid value, as for an `Option`.
 fn is_nullable(schema: &Value) -> bool {
     let is_null = |schema: &Value| schema["type"].as_text() == Some("null");
     let any = |key: &str, holds: fn(&Value) -> bool| {
@@ -340,7 +339,7 @@ fn is_nullable(schema: &Value) -> bool {
 }
 
 fn text(schema: &Value) -> Type {
-    // What schemars writes for the decimals of `rust_decimal` and `bigdecimal`.
+    // The patterns that `schemars` writes for the decimals of `rust_decimal` and `bigdecimal`.
     const DECIMAL: [&str; 2] = [r"^-?\d+(\.\d+)?([eE]\d+)?$", r"^-?\d+(\.\d+)?$"];
     match schema["format"].as_text() {
         Some("date") => Type::Date,
@@ -359,7 +358,7 @@ fn text(schema: &Value) -> Type {
     }
 }
 
-fn named(name: &str) -> Option<Type> {
+fn plain_type(name: &str) -> Option<Type> {
     Type::PLAIN.into_iter().find(|kind| kind.name() == name)
 }
 

@@ -1,11 +1,11 @@
-//! An input that a service takes, to begin with: for examples that can be pasted.
+//! Sample inputs that fit a declaration, for examples that can be pasted.
 
 use super::element::{Element, Type};
 use super::{Elements, Sio};
 use crate::model::value::{Dict, Value};
 
 impl Sio {
-    /// An input that fits the declaration: what is required, and the first element where nothing is.
+    /// A sample input that fits the declaration: the required elements, or the first one where none is required.
     #[must_use]
     pub fn sample_input(&self) -> Value {
         let Some(Elements { elements, list, .. }) = &self.input else {

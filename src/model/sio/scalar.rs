@@ -1,6 +1,6 @@
-//! One value of one type that is no dict and no list: what is accepted, and what it becomes.
+//! Conversion of scalar values to their declared type.
 //!
-//! Nothing is guessed: a text is taken where it says exactly one value of the type, and no digit is dropped.
+//! Nothing is guessed: a text is accepted where it denotes exactly one value of the type, and no digit is dropped.
 
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
@@ -10,28 +10,28 @@ use jiff::civil::Date;
 use uuid::Uuid;
 
 use super::element::{Element, Type};
-use crate::model::id::shortened;
+use crate::model::id::truncated;
 use crate::model::value::Value;
 
-/// What is wrong with a value.
-pub(super) struct Fault {
+/// A violation of a scalar, without its path.
+pub(super) struct ScalarError {
     pub(super) code: &'static str,
     pub(super) message: String,
 }
 
-/// 0001-01-01T00:00:00Z: what `google.protobuf.Timestamp` begins with, and RFC 3339 years.
+/// 0001-01-01T00:00:00Z: the first second of `google.protobuf.Timestamp` and of RFC 3339.
 const FIRST_SECOND: i64 = -62_135_596_800;
 
-/// Reads a value of an element whose type is no list and no dict.
-pub(super) fn read(element: &Element, value: Value) -> Result<Value, Fault> {
+/// Converts the value of an element whose type is neither a list nor a dict.
+pub(super) fn read(element: &Element, value: Value) -> Result<Value, ScalarError> {
     match element.kind {
-        Type::Text => text(value).and_then(|text| allowed(element, text)),
+        Type::Text => text(value).and_then(|text| check_one_of(element, text)),
         Type::Secret => match text(value) {
             Ok(text) => Ok(Value::Text(text)),
-            // What was sent is not shown.
-            Err(_) => Err(wrong("is not text".to_owned())),
+            // The value is not shown, since it may be the secret.
+            Err(_) => Err(wrong_type("is not text".to_owned())),
         },
-        Type::Int => int(value).and_then(|int| in_range(element, int)),
+        Type::Int => int(value).and_then(|int| check_range(element, int)),
         Type::Float => float(&value),
         Type::Decimal => decimal(&value),
         Type::Bool => bool(&value),
@@ -43,45 +43,45 @@ pub(super) fn read(element: &Element, value: Value) -> Result<Value, Fault> {
     }
 }
 
-fn wrong(message: String) -> Fault {
+fn wrong_type(message: String) -> ScalarError {
     let code = "WRONG_TYPE";
-    Fault { code, message }
+    ScalarError { code, message }
 }
 
-/// A text that is not of the form of its type.
-fn malformed(text: &str, form: &str) -> Fault {
-    Fault {
+/// The error of a text that is malformed for its type.
+fn malformed(text: &str, form: &str) -> ScalarError {
+    ScalarError {
         code: "MALFORMED",
-        message: format!("the text {:?} is not {form}", shortened(text)),
+        message: format!("the text {:?} is not {form}", truncated(text)),
     }
 }
 
-fn out_of_range(message: String) -> Fault {
+fn out_of_range(message: String) -> ScalarError {
     let code = "OUT_OF_RANGE";
-    Fault { code, message }
+    ScalarError { code, message }
 }
 
-/// `{value} is not {wanted}`.
-pub(super) fn is_not(value: &Value, wanted: &str) -> Fault {
-    wrong(format!("{} is not {wanted}", shown(value)))
+/// `{value} is not {expected}`.
+pub(super) fn is_not(value: &Value, expected: &str) -> ScalarError {
+    wrong_type(format!("{} is not {expected}", display(value)))
 }
 
-/// A value in the words of whoever sent it.
-fn shown(value: &Value) -> String {
+/// A value as it is shown in messages.
+fn display(value: &Value) -> String {
     match value {
         Value::Bool(flag) => flag.to_string(),
         Value::Int(n) => n.to_string(),
         Value::Float(x) => x.to_string(),
-        Value::Digits(digits) => shortened(digits.as_str()),
-        Value::Text(text) => format!("the text {:?}", shortened(text)),
+        Value::Digits(digits) => truncated(digits.as_str()),
+        Value::Text(text) => format!("the text {:?}", truncated(text)),
         Value::Null | Value::Bytes(_) | Value::List(_) | Value::Dict(_) => {
             value.kind_name().to_owned()
         }
     }
 }
 
-/// Text; numbers and booleans by the text that JSON has for them.
-fn text(value: Value) -> Result<String, Fault> {
+/// Text; numbers and booleans become their JSON text.
+fn text(value: Value) -> Result<String, ScalarError> {
     match value {
         Value::Text(text) => Ok(text),
         Value::Int(n) => Ok(n.to_string()),
@@ -92,31 +92,31 @@ fn text(value: Value) -> Result<String, Fault> {
     }
 }
 
-fn allowed(element: &Element, text: String) -> Result<Value, Fault> {
-    const NAMED: usize = 20;
+fn check_one_of(element: &Element, text: String) -> Result<Value, ScalarError> {
+    const MAX_LISTED: usize = 20;
     if element.one_of.is_empty() || element.one_of.contains(&text) {
         return Ok(Value::Text(text));
     }
-    let named = element.one_of.iter().take(NAMED);
+    let named = element.one_of.iter().take(MAX_LISTED);
     let mut allowed = named
-        .map(|t| format!("`{}`", shortened(t)))
+        .map(|t| format!("`{}`", truncated(t)))
         .collect::<Vec<_>>();
-    if element.one_of.len() > NAMED {
+    if element.one_of.len() > MAX_LISTED {
         allowed.push("…".to_owned());
     }
-    Err(Fault {
+    Err(ScalarError {
         code: "NOT_ONE_OF",
         message: format!(
             "the text {:?} is none of {}",
-            shortened(&text),
+            truncated(&text),
             allowed.join(", ")
         ),
     })
 }
 
 /// A whole number of any size, `Int` or `Digits`.
-fn int(value: Value) -> Result<Value, Fault> {
-    const WANTED: &str = "a whole number";
+fn int(value: Value) -> Result<Value, ScalarError> {
+    const EXPECTED: &str = "a whole number";
     let whole = |text: &str| {
         let (sign, digits) = match text.strip_prefix('-') {
             Some(digits) => ("-", digits),
@@ -132,21 +132,21 @@ fn int(value: Value) -> Result<Value, Fault> {
     };
     match &value {
         Value::Int(_) => Ok(value),
-        Value::Digits(digits) => whole(digits.as_str()).ok_or_else(|| is_not(&value, WANTED)),
-        Value::Text(text) => whole(text.trim_ascii()).ok_or_else(|| is_not(&value, WANTED)),
+        Value::Digits(digits) => whole(digits.as_str()).ok_or_else(|| is_not(&value, EXPECTED)),
+        Value::Text(text) => whole(text.trim_ascii()).ok_or_else(|| is_not(&value, EXPECTED)),
         Value::Float(x) => match Value::from_double(*x) {
             int @ Value::Int(_) => Ok(int),
             _ if *x == 0.0 => Ok(Value::Int(0)),
             _ if x.is_finite() && x.fract() == 0.0 => Err(out_of_range(format!(
                 "{x} is a double beyond 2^53, which may have lost digits: send it as text"
             ))),
-            _ => Err(is_not(&value, WANTED)),
+            _ => Err(is_not(&value, EXPECTED)),
         },
-        _ => Err(is_not(&value, WANTED)),
+        _ => Err(is_not(&value, EXPECTED)),
     }
 }
 
-fn in_range(element: &Element, value: Value) -> Result<Value, Fault> {
+fn check_range(element: &Element, value: Value) -> Result<Value, ScalarError> {
     if element.minimum.is_none() && element.maximum.is_none() {
         return Ok(value);
     }
@@ -160,8 +160,8 @@ fn in_range(element: &Element, value: Value) -> Result<Value, Fault> {
             element.minimum.is_none_or(|least| n >= least)
                 && element.maximum.is_none_or(|most| n <= most)
         }
-        // Beyond 128 bits, on one side or the other.
-        None if shown(&value).starts_with('-') => element.minimum.is_none(),
+        // The number exceeds 128 bits in one direction or the other.
+        None if display(&value).starts_with('-') => element.minimum.is_none(),
         None => element.maximum.is_none(),
     };
     if fits {
@@ -175,15 +175,15 @@ fn in_range(element: &Element, value: Value) -> Result<Value, Fault> {
     };
     Err(out_of_range(format!(
         "{} is not a whole number {bound}",
-        shown(&value)
+        display(&value)
     )))
 }
 
-/// The nearest double. Infinities and NaN are no numbers here.
-fn float(value: &Value) -> Result<Value, Fault> {
+/// The nearest double. Infinities and NaN are rejected.
+fn float(value: &Value) -> Result<Value, ScalarError> {
     let parsed = match value {
         Value::Float(x) => Some(*x),
-        #[expect(clippy::cast_precision_loss, reason = "a double is what was declared")]
+        #[expect(clippy::cast_precision_loss, reason = "the declared type is a double")]
         Value::Int(n) => Some(*n as f64),
         Value::Digits(digits) => digits.as_str().parse().ok(),
         Value::Text(text) if is_decimal(text.trim_ascii()) => text.trim_ascii().parse().ok(),
@@ -192,15 +192,15 @@ fn float(value: &Value) -> Result<Value, Fault> {
     match parsed {
         Some(x) if x.is_finite() => Ok(Value::Float(x)),
         Some(_) => Err(out_of_range(format!(
-            "{} is beyond what a double holds",
-            shown(value)
+            "{} is beyond the range of a double",
+            display(value)
         ))),
         None => Err(is_not(value, "a number")),
     }
 }
 
 /// The digits, as text: `1.10` stays `1.10`.
-fn decimal(value: &Value) -> Result<Value, Fault> {
+fn decimal(value: &Value) -> Result<Value, ScalarError> {
     let digits = match value {
         Value::Int(n) => n.to_string(),
         // The shortest text of the double: 1.1 stays 1.1.
@@ -215,7 +215,7 @@ fn decimal(value: &Value) -> Result<Value, Fault> {
     Ok(Value::Text(digits))
 }
 
-/// Digits with an optional sign, an optional fraction and an optional exponent.
+/// Whether the text is digits with an optional sign, an optional fraction and an optional exponent.
 fn is_decimal(text: &str) -> bool {
     fn unsigned(text: &str) -> &str {
         text.strip_prefix(['+', '-']).unwrap_or(text)
@@ -232,7 +232,7 @@ fn is_decimal(text: &str) -> bool {
     digits(whole) && fraction.is_none_or(digits) && exponent.is_none_or(digits)
 }
 
-fn bool(value: &Value) -> Result<Value, Fault> {
+fn bool(value: &Value) -> Result<Value, ScalarError> {
     let flag = match value {
         Value::Bool(flag) => Some(*flag),
         Value::Int(1) => Some(true),
@@ -248,13 +248,13 @@ fn bool(value: &Value) -> Result<Value, Fault> {
         .ok_or_else(|| is_not(value, "true or false"))
 }
 
-fn date(value: &Value) -> Result<Value, Fault> {
+fn date(value: &Value) -> Result<Value, ScalarError> {
     const FORM: &str = "a date such as 2026-01-31";
     let Value::Text(text) = value else {
         return Err(is_not(value, FORM));
     };
     let text = text.trim_ascii();
-    // The parser takes times as well; they would be dropped.
+    // The parser accepts a time as well, which would be dropped.
     let is_date = text
         .parse::<Date>()
         .is_ok_and(|date| date.to_string() == text);
@@ -266,13 +266,13 @@ fn date(value: &Value) -> Result<Value, Fault> {
 }
 
 /// An instant, written in UTC.
-fn instant(value: &Value) -> Result<Value, Fault> {
+fn instant(value: &Value) -> Result<Value, ScalarError> {
     const FORM: &str = "an instant such as 2026-01-31T12:00:00Z (RFC 3339, with `Z` or an offset)";
     let Value::Text(text) = value else {
         return Err(is_not(value, FORM));
     };
     let text = text.trim_ascii();
-    // The parser takes more than RFC 3339, and makes 59 of a leap second.
+    // The parser accepts more than RFC 3339, and turns a leap second into second 59.
     let instant: Timestamp = match text.parse() {
         Ok(instant) if is_rfc3339(text) => instant,
         _ => return Err(malformed(text, FORM)),
@@ -283,7 +283,7 @@ fn instant(value: &Value) -> Result<Value, Fault> {
     Ok(Value::Text(instant.to_string()))
 }
 
-/// `2026-01-31T12:00:00.5+01:00`, by its shape.
+/// Whether the text has the shape of RFC 3339, such as `2026-01-31T12:00:00.5+01:00`.
 fn is_rfc3339(text: &str) -> bool {
     let shape: String = text
         .chars()
@@ -291,7 +291,7 @@ fn is_rfc3339(text: &str) -> bool {
         .collect();
     let shape = shape.to_ascii_uppercase().replacen(' ', "T", 1);
     let Some(rest) = shape.strip_prefix("0000-00-00T00:00:00") else {
-        // A year before the first: it is of the form, and too early.
+        // A negative year is well-formed, and rejected as out of range.
         return shape.starts_with("-000000-00-00T00:00:00");
     };
     let zone = match rest.strip_prefix('.') {
@@ -307,13 +307,13 @@ fn is_rfc3339(text: &str) -> bool {
     matches!(zone, "Z" | "+00:00" | "-00:00") && text.get(17..19) != Some("60")
 }
 
-fn uuid(value: &Value) -> Result<Value, Fault> {
+fn uuid(value: &Value) -> Result<Value, ScalarError> {
     const FORM: &str = "a UUID";
     let Value::Text(text) = value else {
         return Err(is_not(value, FORM));
     };
     let text = text.trim_ascii();
-    // With braces or as a URN it is another text.
+    // Braces and URNs are rejected.
     let uuid = match Uuid::try_parse(text) {
         Ok(uuid) if matches!(text.len(), 32 | 36) => uuid,
         _ => return Err(malformed(text, FORM)),
@@ -321,7 +321,7 @@ fn uuid(value: &Value) -> Result<Value, Fault> {
     Ok(Value::Text(uuid.hyphenated().to_string()))
 }
 
-fn bytes(value: Value) -> Result<Value, Fault> {
+fn bytes(value: Value) -> Result<Value, ScalarError> {
     const FORM: &str = "base64 (RFC 4648)";
     const PADDED_OR_NOT: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

@@ -16,7 +16,7 @@ impl Sio {
             .map(|input| self.root(whole(input, self.unknown_keys)))
     }
 
-    /// The schema of the output as callers get it, `response_elem` included; `None` where none is declared.
+    /// The schema of the response, `response_elem` included; `None` where none is declared.
     #[must_use]
     pub fn output_schema(&self) -> Option<Value> {
         let output = self.output.as_ref()?;
@@ -59,7 +59,7 @@ fn array(items: Value) -> Dict {
     dict! { "type": "array", "items": items }
 }
 
-/// A dict with a policy of its own; `whole` is that of the whole declaration, which dicts inside fall back to.
+/// The schema of a dict with the policy `own`; nested dicts fall back to `whole`, the policy of the declaration.
 fn object(elements: &[Element], own: UnknownKeys, whole: UnknownKeys) -> Dict {
     let mut properties = Dict::with_capacity(elements.len());
     let mut required = Vec::new();

@@ -1,4 +1,4 @@
-//! Anything that serde can read, into a [`Value`]: values inside of somebody's type.
+//! Deserializes a [`Value`] from any serde format, for fields of user types.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::{Dict, Value};
 
-/// A value inside of somebody's type.
+/// A value as a field of a user's type.
 impl<'de> de::Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyValue)

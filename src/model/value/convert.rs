@@ -1,4 +1,4 @@
-//! Plain Rust types into values.
+//! Conversions from plain Rust types to values.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -49,7 +49,7 @@ from! {
 }
 
 impl Value {
-    /// A whole number of any width, exact.
+    /// Converts an integer of any width exactly.
     pub(super) fn from_whole<N: TryInto<i64> + ToString + Copy>(n: N) -> Self {
         match n.try_into() {
             Ok(n) => Self::Int(n),
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wide_whole_numbers_stay_exact() {
+    fn wide_integers_stay_exact() {
         assert_eq!(Value::from(7_u64), Value::Int(7));
         assert_eq!(
             Value::from(u64::MAX),

@@ -1,103 +1,26 @@
-//! A [`Value`], into anything that deserializes. What does not fit is a violation with its path.
+//! Deserializes types from a [`Value`]. A mismatch is a violation with its path.
 
-use std::fmt;
-
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Unexpected, Visitor,
-};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::convert::from_base64;
+use super::mismatch::Mismatch;
 use super::{Digits, Key, Value};
-use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::id::shortened;
+use crate::model::error::{Error, Result, reason};
 
-/// Turns a value into a type.
+/// Converts a value to a type.
 ///
-/// Numbers are taken from text as well, exactly: `google.protobuf.Struct` carries what a double cannot hold as text.
+/// Numbers are also read from text, exactly, since `google.protobuf.Struct` carries numbers beyond a double as text.
 ///
 /// # Errors
 ///
 /// `INVALID_ARGUMENT` / `INPUT_INVALID` with a violation that names the path.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
-    T::deserialize(value).map_err(|error| Error::violations(reason::INPUT_INVALID, vec![error.0]))
+    T::deserialize(value)
+        .map_err(|error| Error::violations(reason::INPUT_INVALID, vec![error.into_violation()]))
 }
 
-/// What does not fit, and where.
-#[derive(Debug)]
-pub struct Mismatch(Violation);
-
-impl Mismatch {
-    fn under(self, key: &str) -> Self {
-        Self(self.0.under(key))
-    }
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Mismatch {}
-
-impl de::Error for Mismatch {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(Violation::new("", "INVALID", message.to_string()))
-    }
-
-    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let message = format!(
-            "{} is not {}",
-            found(unexpected),
-            wanted(&expected.to_string())
-        );
-        Self(Violation::new("", "WRONG_TYPE", message))
-    }
-
-    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let message = format!("{} is out of the range of {expected}", found(unexpected));
-        Self(Violation::new("", "OUT_OF_RANGE", message))
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self(Violation::new("", "MISSING", "is required")).under(field)
-    }
-
-    fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
-        Self(Violation::new("", "UNKNOWN_KEY", "is not declared")).under(field)
-    }
-}
-
-/// What was found, in the words that a caller knows.
-fn found(unexpected: Unexpected<'_>) -> String {
-    match unexpected {
-        Unexpected::Str(text) => format!("the text {:?}", shortened(text)),
-        Unexpected::Signed(n) => n.to_string(),
-        Unexpected::Unsigned(n) => n.to_string(),
-        Unexpected::Float(x) => x.to_string(),
-        Unexpected::Unit | Unexpected::Option => "null".to_owned(),
-        Unexpected::Seq => "a list".to_owned(),
-        Unexpected::Map => "a dict".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// What was wanted: serde names Rust's types, which callers in other languages do not know.
-fn wanted(expected: &str) -> &str {
-    match expected {
-        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128"
-        | "usize" => "a whole number",
-        "f32" | "f64" => "a number",
-        "a string" => "text",
-        "a sequence" => "a list",
-        "a map" => "a dict",
-        _ if expected.starts_with("struct ") => "a dict",
-        other => other,
-    }
-}
-
-/// Reads a number out of text where the type asks for a number.
+/// Reads a number from text where the type expects a number.
 macro_rules! numbers {
     ($($method:ident $visit:ident $type:ty;)*) => {
         $(
@@ -153,16 +76,19 @@ impl<'de> Deserializer<'de> for Value {
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match &self {
-            #[expect(clippy::cast_possible_truncation, reason = "looked at whether it is")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the result is only compared with infinity"
+            )]
             Self::Float(x) if (*x as f32).is_infinite() => Err(de::Error::custom(format!(
-                "{x} is beyond what a float holds"
+                "{x} is beyond the range of a float"
             ))),
             _ => self.deserialize_f64(visitor),
         }
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        // Only what came as a number: text such as `inf` is no number in any format of ours.
+        // Only numbers are accepted: text such as `inf` is no number in any data format.
         match self {
             Self::Digits(digits) => match digits.as_str().parse::<f64>() {
                 Ok(x) if x.is_finite() => visitor.visit_f64(x),
@@ -195,7 +121,7 @@ impl<'de> Deserializer<'de> for Value {
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self {
-            // No input is the empty dict, and a handler that takes none says `()`.
+            // The empty dict stands for no input, which a handler declares as `()`.
             Self::Dict(dict) if dict.is_empty() => visitor.visit_unit(),
             other => other.deserialize_any(visitor),
         }
@@ -389,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_come_back_from_text_exactly() {
+    fn integers_are_read_from_text_exactly() {
         let order: Order = from_value(order().into()).unwrap();
         assert_eq!(order.id, u64::MAX);
         assert_eq!(order.kind, Kind::Plain);
@@ -397,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named_by_its_path() {
+    fn a_mismatch_is_reported_with_its_path() {
         let check = |input: Dict, path: &str, code: &str| {
             let error = from_value::<Order>(input.into()).unwrap_err();
             let violation = error.field_violations().first().unwrap().clone();
@@ -415,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_come_back_from_base64() {
+    fn bytes_are_read_from_base64() {
         let bytes: bytes::Bytes = from_value(Value::from("AP8=")).unwrap();
         assert_eq!(bytes.as_ref(), b"\0\xff");
     }

@@ -1,4 +1,4 @@
-//! The keys of dicts: mostly short, and then stored in place.
+//! The keys of dicts: short keys are stored inline.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use compact_str::CompactString;
 
-/// A key of a dict: text. Up to 24 bytes of it need no memory of their own, which most keys never exceed.
+/// A key of a dict. Up to 24 bytes are stored inline, which is enough for most keys.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(CompactString);
 

@@ -1,9 +1,12 @@
-//! The values that services get and give.
+//! Values: the dynamically typed inputs and outputs of services.
 
 mod any;
 mod convert;
 mod de;
+mod digits;
 mod key;
+mod mismatch;
+mod normalize;
 mod number;
 mod path;
 mod ser;
@@ -15,15 +18,15 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 pub use self::de::from_value;
+pub use self::digits::Digits;
 pub use self::key::Key;
-pub use self::number::{Digits, MAX_SAFE_INTEGER};
+pub use self::number::MAX_SAFE_INTEGER;
 pub use self::ser::to_value;
 
-/// One value: what a handler gets, gives, and finds inside of either.
+/// A dynamically typed value: an input, an output, or a part of one.
 ///
-/// Two kinds are wider than what JSON and `google.protobuf.Struct` know: whole numbers are exact to 64 bits, and
-/// [`Digits`] keeps what neither `i64` nor `f64` holds exactly. See [`Value::normalized`] for what becomes of them
-/// over gRPC.
+/// Two kinds are wider than those of JSON and `google.protobuf.Struct`: whole numbers are exact to 64 bits, and
+/// [`Digits`] keeps what neither `i64` nor `f64` holds exactly. [`Value::normalized`] has their form over gRPC.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
     /// Nothing.
@@ -33,7 +36,7 @@ pub enum Value {
     Bool(bool),
     /// A whole number.
     Int(i64),
-    /// A floating-point number. NaN and infinities cannot be carried and are refused where they are encoded.
+    /// A floating-point number. NaN and infinities are rejected when they are encoded.
     Float(f64),
     /// A number that neither `i64` nor `f64` holds exactly, as its text.
     Digits(Digits),
@@ -50,7 +53,7 @@ pub enum Value {
 static NULL: Value = Value::Null;
 
 impl Value {
-    /// What kind of value it is, for people: `a number`, `a dict`.
+    /// The kind of the value, for people: `a number`, `a dict`.
     #[must_use]
     pub fn kind_name(&self) -> &'static str {
         match self {
@@ -61,30 +64,6 @@ impl Value {
             Self::Bytes(_) => "bytes",
             Self::List(_) => "a list",
             Self::Dict(_) => "a dict",
-        }
-    }
-
-    /// The value as it comes out at the other end of `google.protobuf.Struct`, which knows doubles, text, booleans,
-    /// lists and dicts only.
-    ///
-    /// Whole numbers beyond ±(2^53−1) and [`Digits`] become decimal text, bytes become base64 text (RFC 4648, padded),
-    /// doubles without a fraction within that range become whole numbers. Every typed reader takes the text back
-    /// exactly.
-    #[must_use]
-    pub fn normalized(&self) -> Self {
-        match self {
-            Self::Null | Self::Bool(_) | Self::Text(_) => self.clone(),
-            Self::Int(n) if number::is_safe(*n) => Self::Int(*n),
-            Self::Int(n) => Self::Text(n.to_string()),
-            Self::Float(x) => Self::from_double(*x),
-            Self::Digits(digits) => Self::Text(digits.as_str().to_owned()),
-            Self::Bytes(bytes) => Self::Text(convert::to_base64(bytes)),
-            Self::List(items) => Self::List(items.iter().map(Self::normalized).collect()),
-            Self::Dict(dict) => Self::Dict(
-                dict.iter()
-                    .map(|(key, value)| (key, value.normalized()))
-                    .collect(),
-            ),
         }
     }
 
@@ -131,18 +110,18 @@ impl Value {
     }
 }
 
-/// A string-keyed map that keeps the order of its keys. Two dicts are equal whatever their order.
+/// A string-keyed map that keeps the order of its keys. Equality ignores the order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dict(IndexMap<Key, Value, RandomState>);
 
 impl Dict {
-    /// Makes an empty one.
+    /// Creates an empty dict.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes an empty one with room for `keys`.
+    /// Creates an empty dict with capacity for `keys`.
     #[must_use]
     pub fn with_capacity(keys: usize) -> Self {
         Self(IndexMap::with_capacity_and_hasher(
@@ -151,13 +130,13 @@ impl Dict {
         ))
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -174,18 +153,18 @@ impl Dict {
         self.0.get_mut(key)
     }
 
-    /// Whether the key is there, null or not.
+    /// Whether the key is present, null or not.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }
 
-    /// Sets a key; answers what was there. A key that was there keeps its place.
+    /// Sets a key and returns its previous value. An existing key keeps its position.
     pub fn insert(&mut self, key: impl Into<Key>, value: impl Into<Value>) -> Option<Value> {
         self.0.insert(key.into(), value.into())
     }
 
-    /// Takes a key out; the others keep their order.
+    /// Removes a key; the others keep their order.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         self.0.shift_remove(key)
     }
@@ -224,7 +203,7 @@ impl IntoIterator for Dict {
 impl Index<&str> for Value {
     type Output = Self;
 
-    /// The value of a key; null where there is none.
+    /// The value of a key; null where it is missing.
     fn index(&self, key: &str) -> &Self {
         self.as_dict()
             .and_then(|dict| dict.get(key))
@@ -235,7 +214,7 @@ impl Index<&str> for Value {
 impl Index<usize> for Value {
     type Output = Self;
 
-    /// The item of a list; null where there is none.
+    /// The item of a list; null where it is missing.
     fn index(&self, index: usize) -> &Self {
         self.as_list()
             .and_then(|items| items.get(index))
@@ -246,20 +225,20 @@ impl Index<usize> for Value {
 impl Index<&str> for Dict {
     type Output = Value;
 
-    /// The value of a key; null where there is none.
+    /// The value of a key; null where it is missing.
     fn index(&self, key: &str) -> &Value {
         self.get(key).unwrap_or(&NULL)
     }
 }
 
 impl IndexMut<&str> for Dict {
-    /// The value of a key, made (null) where there is none.
+    /// The value of a key, inserted as null where it is missing.
     fn index_mut(&mut self, key: &str) -> &mut Value {
         self.0.entry(key.into()).or_default()
     }
 }
 
-/// Makes a [`Dict`] from inline parameters.
+/// Creates a [`Dict`] from literal keys and values.
 ///
 /// ```
 /// use cidery::{Value, dict};
@@ -282,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dicts_keep_their_order_and_are_equal_without_it() {
+    fn dicts_keep_their_order_and_compare_without_it() {
         let one = dict! { "b": 1, "a": 2 };
         let other = dict! { "a": 2, "b": 1 };
         assert_eq!(one.keys().collect::<Vec<_>>(), ["b", "a"]);
@@ -290,34 +269,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_reads_as_null() {
+    fn missing_keys_and_items_read_as_null() {
         let value = Value::from(dict! { "a": vec![1, 2] });
         assert_eq!(value["a"][1], Value::Int(2));
         assert_eq!(value["a"][9], Value::Null);
         assert_eq!(value["b"]["c"], Value::Null);
-    }
-
-    #[test]
-    fn normalizing_says_what_struct_can_carry() {
-        let cases = [
-            (Value::Float(5.0), Value::Int(5)),
-            (Value::Float(-0.0), Value::Float(-0.0)),
-            (Value::Float(0.5), Value::Float(0.5)),
-            (Value::Int(MAX_SAFE_INTEGER), Value::Int(MAX_SAFE_INTEGER)),
-            (
-                Value::Int(MAX_SAFE_INTEGER + 1),
-                Value::from("9007199254740992"),
-            ),
-            (Value::Int(i64::MIN), Value::from("-9223372036854775808")),
-            (Value::Float(1e300), Value::Float(1e300)),
-            (
-                Value::Bytes(Bytes::from_static(b"\0\xff")),
-                Value::from("AP8="),
-            ),
-        ];
-        for (value, normalized) in cases {
-            assert_eq!(value.normalized(), normalized, "{value:?}");
-            assert_eq!(normalized.normalized(), normalized, "{value:?} twice");
-        }
     }
 }

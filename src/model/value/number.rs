@@ -1,38 +1,18 @@
-//! Numbers: which Rust type holds which text exactly.
+//! Numbers: the Rust type that holds a number exactly.
 
-use std::fmt;
-
-use super::Value;
+use super::{Digits, Value};
 
 /// The largest whole number that every double up to it holds exactly: 2^53 − 1.
 pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
-/// Whether a double holds this number and no other one.
+/// Whether a double holds this number and no neighboring integer has the same double.
 pub(super) fn is_safe(n: i64) -> bool {
     (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(&n)
 }
 
-/// The text of a number that neither `i64` nor `f64` holds exactly, in JSON's grammar (RFC 8259, section 6).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Digits(pub(super) String);
-
-impl Digits {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Digits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl Value {
     /// The number with this text: `Int` or `Float` where one of them holds it exactly, `Digits` otherwise. `None` where
-    /// the text is no number in JSON's grammar.
+    /// the text is not a number in JSON's grammar.
     ///
     /// ```
     /// use cidery::Value;
@@ -58,14 +38,17 @@ impl Value {
         Some(Self::Digits(Digits(text.to_owned())))
     }
 
-    /// The number that a double carries: a whole number where it has no fraction and no other one is meant.
+    /// The number that a double stands for: an integer where that is exact.
     pub(crate) fn from_double(x: f64) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "compared with the original"
         )]
         let n = x as i64;
-        #[expect(clippy::cast_precision_loss, reason = "only kept where it is exact")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the result is used only where it is exact"
+        )]
         let exact = n as f64 == x;
         if exact && is_safe(n) && !(n == 0 && x.is_sign_negative()) {
             Self::Int(n)
@@ -114,8 +97,8 @@ impl<'a> Parts<'a> {
         self.fraction.is_empty() && self.exponent.is_none()
     }
 
-    /// Sign, significant digits without zeros at either end, and the power of ten of the last one: the same for two
-    /// texts of one number. `None` for an exponent that no double has.
+    /// The canonical decimal: sign, significant digits without zeros at either end, and the power of ten of the last
+    /// digit. `None` for an exponent beyond that of any double.
     fn decimal(&self) -> Option<(bool, String, i64)> {
         let exponent: i64 = match self.exponent {
             Some(text) => text.parse::<i32>().ok()?.into(),
@@ -148,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_goes_where_it_fits_exactly() {
+    fn a_number_becomes_the_type_that_holds_it_exactly() {
         check("0", Value::Int(0));
         check("-1", Value::Int(-1));
         check("9223372036854775807", Value::Int(i64::MAX));
@@ -164,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_nowhere_keeps_its_digits() {
+    fn other_numbers_keep_their_digits() {
         check_digits("9223372036854775808");
         check_digits("123456789012345678901234567890");
         check_digits("0.1234567890123456789");
@@ -174,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn text_outside_of_the_json_grammar_is_no_number() {
         for text in [
             "", "-", "+1", "01", "1.", ".5", "1e", "1e+", "0x1", "NaN", "inf", " 1", "1_0", "--1",
             "1.2.3",
@@ -184,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn doubles_become_whole_numbers_only_where_nothing_else_is_meant() {
+    fn doubles_become_integers_only_where_that_is_exact() {
         assert_eq!(Value::from_double(3.0), Value::Int(3));
         assert_eq!(
             Value::from_double(9_007_199_254_740_992.0),

@@ -1,4 +1,4 @@
-//! Anything that serializes, into a [`Value`].
+//! Serializes types to a [`Value`].
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use serde::ser::{self, Serialize};
 use super::{Dict, Value};
 use crate::model::error::{Error, Result, Violation, reason};
 
-/// Turns anything that serializes into a value.
+/// Converts a serializable type to a value.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `VALUE_INVALID` where the type's own `Serialize` fails, or a map has keys that are no text.
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` where the type's own `Serialize` fails, or a map has keys that are not text.
 pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value> {
     value.serialize(ToValue).map_err(Error::from)
 }
 
-/// What a `Serialize` implementation said.
+/// The error of a `Serialize` implementation.
 #[derive(Debug)]
 pub struct SerializeError(String);
 
@@ -91,7 +91,7 @@ impl ser::Serializer for ToValue {
         Ok(v.into())
     }
     fn serialize_f32(self, v: f32) -> Serialized {
-        // By its shortest text: 0.1_f32 means 0.1, not 0.10000000149011612.
+        // Converted through its shortest text: 0.1_f32 means 0.1, not 0.10000000149011612.
         Ok(Value::Float(
             v.to_string().parse().unwrap_or_else(|_| f64::from(v)),
         ))
@@ -188,7 +188,7 @@ struct ListBuilder {
 
 impl ListBuilder {
     fn new(len: usize, variant: Option<&'static str>) -> Self {
-        // The length is a hint, and not everybody's hint is true.
+        // The length is a hint, which may be wrong.
         let items = Vec::with_capacity(len.min(1_024));
         Self { items, variant }
     }
@@ -306,7 +306,7 @@ impl ser::SerializeMap for DictBuilder {
     }
 }
 
-/// A value inside of somebody's type. Digits become text: no format of serde's carries them as a number.
+/// A value as a field of a user's type. Digits become text, since no serde format carries them as a number.
 impl Serialize for Value {
     fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

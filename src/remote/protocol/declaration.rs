@@ -20,5 +20,5 @@ pub(in crate::remote) fn definition_from_proto(
     declaration: v1::ServiceDeclaration,
 ) -> Result<Definition> {
     let (name, sio, options) = convert::declaration_from_proto(declaration)?;
-    Definition::elsewhere(name, sio, options).prepared()
+    Definition::served_by_workers(name, sio, options).prepared()
 }

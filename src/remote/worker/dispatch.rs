@@ -58,14 +58,17 @@ async fn handle(
         tracing::info_span!("invocation", cid = %info.cid, service.name = info.service.as_str());
     let states = Arc::clone(&shared.states);
     let context = Context::new(info, cancel, Arc::clone(&platform) as _, states);
-    let (future, _) = run(definition, &shared.hooks, context, input);
+    let (future, _) = run(definition, &shared.hooks, None, context, input);
     let reply = CatchUnwind(future).inspect_err(|error| {
         tracing::debug!(reason = error.reason(), trace = error.trace(), "{error}");
     });
     let reply = tracing::Instrument::instrument(reply, span).await?;
     Ok(match platform.answers_later() {
         Some(_) => HandlerAnswer::Later,
-        None => HandlerAnswer::Now(definition.unwrap(reply)?, platform.take_follow_ups()),
+        None => HandlerAnswer::Now(
+            definition.strip_response_elem(reply)?,
+            platform.take_follow_ups(),
+        ),
     })
 }
 
@@ -89,7 +92,7 @@ fn read(dispatch: v1::Dispatch, service: &ServiceName) -> Result<(InvocationInfo
         None => None,
         Some(cid) => Some(InReplyTo {
             cid,
-            service: ServiceName::of_record(&dispatch.in_reply_to_service)?,
+            service: ServiceName::from_record(&dispatch.in_reply_to_service)?,
             attempt: dispatch.in_reply_to_attempt,
         }),
     };

@@ -175,7 +175,7 @@ impl WorkerBuilder {
             tokens: Vec::new(),
         };
         let handlers = definitions.into_iter().map(|definition| {
-            let handler = Arc::new(definition.for_a_node(&self.hooks));
+            let handler = Arc::new(definition.without_output_checks(&self.hooks));
             (handler.name().to_string(), handler)
         });
         let handlers = handlers.collect();

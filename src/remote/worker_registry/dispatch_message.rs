@@ -57,7 +57,7 @@ pub(super) fn dispatch_to_proto(
     EncodedInput { input, data_format }: EncodedInput,
     now: Timestamp,
 ) -> Result<Box<v1::Dispatch>> {
-    let info = context.facts();
+    let info = context.info();
     let reply = info.in_reply_to.as_ref();
     let timeout = context.time_left();
     let deadline = timeout.and_then(|timeout| now.checked_add(timeout).ok());

@@ -1,4 +1,4 @@
-//! Services to play with and to test against.
+//! Demo services for experiments and tests.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
     for (name, description, definition) in [
         (
             "customer.get",
-            "Answers with a customer.",
+            "Returns a customer.",
             Definition::new("customer.get", get_customer)?,
         ),
         (
             "customer.import",
-            "Takes a list of customers, as CSV for one, and answers with what became of each.",
+            "Imports a list of customers, for example from CSV, and returns the result for each.",
             Definition::new("customer.import", import_customers)?,
         ),
         (
@@ -33,17 +33,17 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
         ),
         (
             "demo.fail",
-            "Fails as it is told.",
+            "Fails as requested.",
             Definition::new("demo.fail", fail)?,
         ),
         (
             "demo.flaky",
-            "Fails some attempts, then answers.",
+            "Fails some attempts, then succeeds.",
             Definition::new("demo.flaky", flaky)?,
         ),
         (
             "demo.count",
-            "Counts: an item and progress with each number.",
+            "Counts, with an item and a progress report for each number.",
             Definition::new("demo.count", count)?,
         ),
     ] {
@@ -61,7 +61,7 @@ struct GetCustomer {
 
 #[derive(Serialize, JsonSchema)]
 struct Customer {
-    /// The one that was asked for.
+    /// The requested customer.
     cust_id: i64,
     cust_name: &'static str,
 }
@@ -80,7 +80,7 @@ struct NewCustomer {
     /// Since when they are a customer.
     #[schemars(with = "Option<rust::Date>")]
     since: Option<String>,
-    /// Every digit is kept.
+    /// A decimal with all its digits.
     #[serde(default = "nothing")]
     #[schemars(with = "rust::Decimal")]
     credit: String,
@@ -129,7 +129,7 @@ async fn sleep(ctx: Context, Input(req): Input<Sleep>) -> Result<Slept> {
     })?;
     tokio::select! {
         () = tokio::time::sleep(duration) => Ok(Slept { slept: req.seconds }),
-        () = ctx.cancelled() => Err(Error::cancelled(reason::CANCELLED, "woken up")),
+        () = ctx.cancelled() => Err(Error::cancelled(reason::CANCELLED, "the sleep was cancelled")),
     }
 }
 
@@ -153,13 +153,13 @@ async fn fail(Input(req): Input<Fail>) -> Result<()> {
     })?;
     let message = req
         .message
-        .unwrap_or_else(|| "failed as it was told".to_owned());
+        .unwrap_or_else(|| "failed as requested".to_owned());
     Err(Error::new(kind, "DEMO_FAILED", message).with_retryable(req.retryable))
 }
 
 #[derive(Deserialize, JsonSchema)]
 struct Flaky {
-    /// How many attempts fail.
+    /// The number of attempts that fail.
     failures: u32,
 }
 
@@ -192,7 +192,7 @@ async fn count(ctx: Context, Input(req): Input<Count>) -> Result<Counted> {
         ctx.emit(dict! { "n": n }).await?;
         let progress = Progress::at(f64::from(n) / f64::from(req.to));
         ctx.progress(progress.message(format!("{n} of {}", req.to)));
-        // Others want to run as well.
+        // Other tasks get a chance to run.
         tokio::task::yield_now().await;
     }
     Ok(Counted { total: req.to })

@@ -1,4 +1,4 @@
-//! Services that come with a node.
+//! Built-in services of a node.
 
 mod demo;
 /// The examples of invoking services: one file serves the demo and `cargo run --example invoking`.
@@ -9,7 +9,7 @@ mod platform;
 use crate::model::error::Result;
 use crate::service::registry::Registry;
 
-/// Adds the services that every node has, under their own names and under those of the model.
+/// Adds the services that every node has, under their own names and under those of Zato.
 ///
 /// # Errors
 ///
@@ -18,7 +18,7 @@ pub fn add_platform(registry: &mut Registry) -> Result<()> {
     platform::add(registry)
 }
 
-/// Adds services to play with and to test against.
+/// Adds demo services.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! `cidery.*`, and the same under the model's names (`zato.*`), in the model's form.
+//! The platform services `cidery.*`, and the same services as `zato.*` in the form of Zato.
 
 use crate::dict;
 use crate::model::error::Result;
@@ -10,14 +10,14 @@ use crate::service::registry::Registry;
 
 pub(super) fn add(registry: &mut Registry) -> Result<()> {
     let ping = Definition::new("cidery.ping", async || dict! { "pong": "cidery" })?
-        .description("Answers.")
+        .description("Checks that the node responds.")
         .idempotent();
     let zato_ping = Definition::new("zato.ping", async || dict! { "pong": "zato" })?
-        .description("Answers.")
+        .description("Checks that the node responds.")
         .idempotent()
         .response_elem("zato_ping_response");
     let echo = Definition::new("cidery.echo", async |input: Payload| input)?
-        .description("Answers with what it got.")
+        .description("Returns its input.")
         .idempotent();
     let services = Definition::new("cidery.service.get-list", service_list)?
         .description("Lists the services of the node.")
@@ -27,7 +27,7 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
         .idempotent()
         .response_elem("zato_service_get_list_response");
     let security = Definition::new("cidery.security.get-list", async || security_list())?
-        .description("Lists who may call the node.")
+        .description("Lists the callers that the node accepts.")
         .idempotent();
     let zato_security = security
         .named("zato.security.get-list")?
@@ -72,7 +72,7 @@ async fn zato_service_list(ctx: Context) -> Result<Value> {
     Ok(items.collect::<Vec<Dict>>().into())
 }
 
-/// Until there is authentication there is one caller: whoever reaches the port.
+/// Without authentication there is one anonymous caller.
 fn security_list() -> Value {
     let anonymous = dict! { "id": 1, "name": "anonymous", "is_active": true, "sec_type": "none" };
     vec![anonymous].into()

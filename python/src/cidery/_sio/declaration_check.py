@@ -33,7 +33,10 @@ def check_declaration(sio: Sio) -> None:
             violations += checker.violations
     csv = sio.csv
     if csv is not None and not _is_valid_csv(csv.delimiter, csv.quote):
-        message = "the delimiter and the quote are two different ASCII characters, no line ends"
+        message = (
+            "the delimiter and the quote must be two different ASCII characters "
+            "other than line breaks"
+        )
         violations.append(Violation("/csv", message, "INVALID"))
     if violations:
         raise InvalidArgument(reason="DECLARATION_INVALID", violations=violations)
@@ -60,7 +63,7 @@ class _DeclarationChecker:
         for element in elements:
             at = join_pointer(path, element.name)
             if not 0 < len(element.name.encode()) <= _MAX_NAME_BYTES:
-                self.add_violation(at, "INVALID", f"a name has 1 to {_MAX_NAME_BYTES} bytes")
+                self.add_violation(at, "INVALID", f"a name must have 1 to {_MAX_NAME_BYTES} bytes")
             if element.name in names:
                 self.add_violation(at, "DUPLICATE_KEY", "is declared twice")
             number = element.field_number
@@ -79,7 +82,7 @@ class _DeclarationChecker:
             return
         number = element.field_number
         if not 0 <= number <= _MAX_NUMBER or 19_000 <= number <= 19_999:
-            message = f"a field number is from 1 to {_MAX_NUMBER}, and not from 19000 to 19999"
+            message = f"a field number must be from 1 to {_MAX_NUMBER}, and not from 19000 to 19999"
             self.add_violation(at, "OUT_OF_RANGE", message)
         least, most = element.minimum, element.maximum
         if least is not None and most is not None and least > most:
@@ -89,7 +92,7 @@ class _DeclarationChecker:
             self.elements(element.elements, at, depth + 1)
         if element.item is not None:
             if element.item.is_optional:
-                message = "what a list is of is neither optional nor has a default"
+                message = "the item of a list can be neither optional nor have a default"
                 self.add_violation(at, "INVALID", message)
             self.element(element.item, at, depth + 1)
         for inner in (*([element.each] if element.each else ()), *element.positions):
@@ -102,11 +105,11 @@ class _DeclarationChecker:
         name = element.kind.value
         has_range = element.minimum is not None or element.maximum is not None
         if has_range and element.kind is not Type.INT:
-            self.add_violation(at, "INVALID", f"has a range, which is for `Int`, not for `{name}`")
+            self.add_violation(at, "INVALID", f"has a range, which applies to `Int`, not to `{name}`")
         if element.texts and element.kind is not Type.TEXT:
-            self.add_violation(at, "INVALID", f"names texts, which is for `Text`, not for `{name}`")
+            self.add_violation(at, "INVALID", f"lists allowed texts, which apply to `Text`, not to `{name}`")
         if element.keys is not None and element.kind not in (Type.DICT, Type.DICT_LIST):
-            message = f"says what becomes of keys, which `{name}` does not have"
+            message = f"has a policy for undeclared keys, which `{name}` does not have"
             self.add_violation(at, "INVALID", message)
 
     def _check_default(self, element: Element, at: str) -> None:

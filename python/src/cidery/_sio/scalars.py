@@ -163,7 +163,7 @@ def _parse_float(_: Element, value: Any) -> float:
     if number is None:
         raise wrong_type(value, "a number")
     if not math.isfinite(number):
-        raise InvalidValue("OUT_OF_RANGE", f"{describe_value(value)} is beyond what a double holds")
+        raise InvalidValue("OUT_OF_RANGE", f"{describe_value(value)} is beyond the range of a double")
     return number
 
 

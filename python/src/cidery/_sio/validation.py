@@ -65,7 +65,8 @@ def validated_output(sio: Sio, value: Any) -> ValidationResult:
     """Validates an output; raises `OUTPUT_INVALID` with all violations."""
     result = check_output(sio, value)
     if result.violations:
-        message = f"the service broke its own declaration: {summarize(result.violations)}"
+        reasons = summarize(result.violations)
+        message = f"the output does not match the declaration of the service: {reasons}"
         raise output_invalid(message, result.violations, result.facts)
     return result
 
@@ -204,15 +205,15 @@ class _Validator:
         def each(item: Any) -> Any:
             text = self.scalar(_TEXT, item)
             if self.is_output and isinstance(text, str) and "," in text:
-                message = "has a comma, which is what separates the texts"
+                message = "contains a comma, which separates the texts"
                 return self.add_violation(InvalidValue("OUT_OF_RANGE", message))
             return text
 
-        items = self.items(value, "a list of texts, or one text with commas", each)
+        items = self.items(value, "a list of texts, or one comma-separated text", each)
         if not self.is_output or not isinstance(items, list):
             return items
         if items == [""]:
-            message = "is one empty text, which cannot be told from no text"
+            message = "is one empty text, which looks like an empty list"
             return self.add_violation(InvalidValue("OUT_OF_RANGE", message))
         return ",".join(item or "" for item in items)
 

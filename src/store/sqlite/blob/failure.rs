@@ -79,8 +79,8 @@ pub(super) fn to_failure(error: &Error) -> FailureBlob {
     FailureBlob {
         code: error.kind().grpc_code().into(),
         reason: error.reason().to_owned(),
-        message: error.kept_message().into_owned(),
-        retryable: error.retryable_mark(),
+        message: error.truncated_message().into_owned(),
+        retryable: error.retryable_override(),
         retry_after: error.retry_after().map(duration_nanos),
         cid: error.cid().map(|cid| cid.as_bytes().to_vec()),
         violations: error.field_violations().iter().map(violation).collect(),

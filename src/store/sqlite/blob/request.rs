@@ -246,7 +246,7 @@ fn from_policy(policy: RetryPolicyBlob) -> RetryPolicy {
 fn in_reply_to(reply: &InReplyToBlob) -> Result<InReplyTo> {
     Ok(InReplyTo {
         cid: cid(&reply.cid)?,
-        service: ServiceName::of_record(&reply.service)?,
+        service: ServiceName::from_record(&reply.service)?,
         attempt: reply.attempt,
     })
 }

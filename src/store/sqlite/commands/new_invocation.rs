@@ -128,7 +128,7 @@ impl NewInvocation {
             ))
         });
         Ok(first.optional()?.map(|(cid, name, request)| {
-            let first = ServiceName::of_record(&name)
+            let first = ServiceName::from_record(&name)
                 .and_then(|service| blob::decode_request(blob::cid(&cid)?, service, &request));
             first.map(|first| Acceptance::Known(Arc::new(first)))
         }))

@@ -162,7 +162,7 @@ impl Command for RecordResult {
                 release_members(tx, self.record.cid, purge_time)?;
             }
         }
-        let service = ServiceName::of_record(&row.service_name).ok();
+        let service = ServiceName::from_record(&row.service_name).ok();
         Ok(Ok(service.map(|service| Recorded {
             service,
             followed_by,

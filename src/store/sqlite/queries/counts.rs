@@ -26,7 +26,7 @@ pub(in crate::store::sqlite) fn open_counts(
     let rows = read().map_err(|error| failed(&error))?;
     let parsed = rows
         .into_iter()
-        .map(|(name, id, open)| Ok((ServiceName::of_record(&name)?, id, open)));
+        .map(|(name, id, open)| Ok((ServiceName::from_record(&name)?, id, open)));
     parsed.collect()
 }
 
@@ -47,7 +47,7 @@ pub(in crate::store::sqlite) fn awaiting_completion_counts(
     let rows = read().map_err(|error| failed(&error))?;
     let parsed = rows.into_iter().map(|(name, count)| {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        Ok((ServiceName::of_record(&name)?, count))
+        Ok((ServiceName::from_record(&name)?, count))
     });
     parsed.collect()
 }

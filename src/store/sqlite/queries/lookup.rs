@@ -27,7 +27,7 @@ pub(in crate::store::sqlite) fn get(connection: &Connection, cid: Cid) -> Result
     };
     match read().map_err(|error: rusqlite::Error| failed(&error))? {
         Ok((found, name)) => {
-            let invocation = found.decode(&ServiceName::of_record(&name)?, None)?;
+            let invocation = found.decode(&ServiceName::from_record(&name)?, None)?;
             Ok(Stored::Found(Box::new(invocation)))
         }
         Err(Some(tombstone)) => Ok(Stored::Removed(tombstone)),

@@ -145,6 +145,6 @@ pub(super) fn with_services(
     rows: Vec<(InvocationRow, String)>,
 ) -> Result<Vec<(InvocationRow, ServiceName)>> {
     let rows = rows.into_iter();
-    let rows = rows.map(|(found, name)| Ok((found, ServiceName::of_record(&name)?)));
+    let rows = rows.map(|(found, name)| Ok((found, ServiceName::from_record(&name)?)));
     rows.collect()
 }

@@ -1,4 +1,4 @@
-//! What waits ends when its time is over, whatever it waits for: a slot, a key, somebody to serve it.
+//! Expiry of pending invocations while they wait for a permit, for a concurrency key or for a worker.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn state(node: &NodeHandle, cid: Cid, wait: u64) -> State {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_all_slots_are_taken() {
+async fn expires_while_all_permits_are_taken() {
     let node = node().await;
     let running = accept(&node, |_| {}).await;
     let expires = accept(&node, |call| {
@@ -43,7 +43,7 @@ async fn while_all_slots_are_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_its_key_is_busy() {
+async fn expires_while_its_concurrency_key_is_busy() {
     let node = node().await;
     let keyed = |expiration: Option<u64>| {
         accept(&node, move |call| {
@@ -58,7 +58,7 @@ async fn while_its_key_is_busy() {
 }
 
 #[tokio::test]
-async fn while_nobody_serves_it() {
+async fn expires_while_no_worker_serves_it() {
     let folder = Folder::new("overdue");
     let start = async |serves: bool| {
         let store = SqliteStore::open(folder.path()).unwrap();

@@ -1,4 +1,4 @@
-//! Synchronous calls that last: those that outlive their callers, and those with an idempotency key.
+//! Durable synchronous calls: `on_deadline = CONTINUE` and idempotency keys.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,13 +33,13 @@ fn value(reply: Reply) -> Value {
 }
 
 #[tokio::test]
-async fn what_ends_in_time_is_answered_like_any_call() {
+async fn a_call_that_ends_in_time_returns_its_response() {
     let node = TestNode::demo().await;
     let call = continuing("customer.get", dict! { "cust_id": 7 }, PATIENCE);
     let (cid, reply) = node.client.invoke(call).await.unwrap();
     let expected = dict! { "cust_id": 7, "cust_name": "Alexis Smith" };
     assert_eq!(value(reply), Value::Dict(expected));
-    // It is stored, as every asynchronous invocation.
+    // It is stored like every asynchronous invocation.
     let found = ended(&node.client, cid).await;
     assert_eq!(found.state, i32::from(v1::State::Succeeded));
     let call = continuing("demo.flaky", dict! { "failures": 1 }, PATIENCE);
@@ -54,7 +54,7 @@ async fn what_ends_in_time_is_answered_like_any_call() {
 }
 
 #[tokio::test]
-async fn what_outlives_its_caller_goes_on_and_can_be_fetched() {
+async fn a_call_that_outlives_its_caller_continues_and_can_be_fetched() {
     let node = TestNode::demo().await;
     let sleep = dict! { "seconds": 0.3 };
     let call = continuing("demo.sleep", sleep, Duration::from_millis(20));
@@ -65,7 +65,7 @@ async fn what_outlives_its_caller_goes_on_and_can_be_fetched() {
     );
     let found = ended(&node.client, error.cid().unwrap()).await;
     assert_eq!(found.state, i32::from(v1::State::Succeeded));
-    // A caller that just goes away.
+    // A caller that disconnects.
     let cid = Cid::new();
     let mut call = continuing("demo.sleep", dict! { "seconds": 0.3 }, PATIENCE);
     call.cid = Some(cid);
@@ -79,7 +79,7 @@ async fn what_outlives_its_caller_goes_on_and_can_be_fetched() {
 }
 
 #[tokio::test]
-async fn a_key_is_answered_with_the_first_outcome() {
+async fn a_repeated_key_returns_the_first_outcome() {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let handler = move |_: Context| {
@@ -101,7 +101,7 @@ async fn a_key_is_answered_with_the_first_outcome() {
         .unwrap();
     assert_eq!((first, value(reply)), (again, value(repeated)));
     assert_eq!(runs.load(Ordering::Relaxed), 1);
-    // The two kinds of calls share their keys.
+    // Synchronous and asynchronous calls share their keys.
     let accepted = node.client.invoke_async(keyed("count", dict! {}, "k"));
     let accepted = accepted.await.unwrap();
     assert!(accepted.already_accepted && accepted.cid == first);
@@ -111,7 +111,7 @@ async fn a_key_is_answered_with_the_first_outcome() {
 }
 
 #[tokio::test]
-async fn with_a_key_alone_it_is_attempted_once_within_the_deadline() {
+async fn a_call_with_only_a_key_is_attempted_once_within_its_deadline() {
     let node = TestNode::demo().await;
     let flaky = || keyed("demo.flaky", dict! { "failures": 1 }, "f");
     let error = node.client.invoke(flaky()).await.unwrap_err();
@@ -127,7 +127,7 @@ async fn with_a_key_alone_it_is_attempted_once_within_the_deadline() {
 }
 
 #[tokio::test]
-async fn typed_methods_take_both_as_metadata() {
+async fn typed_methods_accept_both_options_as_metadata() {
     let node = TestNode::demo().await;
     let client = Dynamic::discover(node.address(), "demo.Service").await;
     let sleep = async |seconds: f64, metadata: &[(&'static str, &str)]| {
@@ -148,7 +148,7 @@ async fn typed_methods_take_both_as_metadata() {
     assert_eq!(error.reason(), "STILL_RUNNING");
     let found = ended(&node.client, error.cid().unwrap()).await;
     assert_eq!(found.state, i32::from(v1::State::Succeeded));
-    // Said in full, the default stores nothing.
+    // The explicit default stores nothing.
     let (_, plain) = sleep(0.0, &[("cidery-on-deadline", "cancel")])
         .await
         .unwrap();
@@ -161,7 +161,7 @@ async fn typed_methods_take_both_as_metadata() {
     assert_eq!(error.reason(), "CID_UNKNOWN");
 }
 
-/// Has two calls run on a node: one with a key alone, one that outlives its caller.
+/// Starts two calls on a node: one with only a key, one that outlives its caller.
 async fn leave_two_running(server: &Server) -> (Cid, Cid) {
     let client = Client::connect(&server.address).await.unwrap();
     let (once, on) = (Cid::new(), Cid::new());
@@ -190,14 +190,14 @@ async fn leave_two_running(server: &Server) -> (Cid, Cid) {
 }
 
 #[tokio::test]
-async fn after_a_crash_a_key_alone_is_lost_and_what_goes_on_runs_again() {
+async fn after_a_crash_a_call_with_only_a_key_is_lost_and_a_continued_call_is_retried() {
     let folder = Folder::new("lasting");
     let options = ["--data-dir", folder.path().to_str().unwrap()];
     let server = Server::start(&options);
     let (once, on) = leave_two_running(&server).await;
     server.signal("KILL");
     drop(server);
-    // A node that does not serve it, and ends in order, changes nothing about that.
+    // A node that does not serve it and stops cleanly does not change that.
     let between = cidery::store::SqliteStore::open(folder.path()).unwrap();
     drop(between);
     let server = Server::start(&options);
@@ -209,15 +209,15 @@ async fn after_a_crash_a_key_alone_is_lost_and_what_goes_on_runs_again() {
     );
     let found = ended(&client, on).await;
     assert_eq!(found.state, i32::from(v1::State::Succeeded));
-    // Said again, it is answered with what is known.
+    // A retry returns the recorded outcome.
     let again = keyed("demo.sleep", dict! { "seconds": 1 }, "k");
     let error: Error = client.invoke(again).await.unwrap_err();
     assert_eq!((error.reason(), error.cid()), ("NODE_LOST", Some(once)));
 }
 
-/// A node that stops in order hands nothing back that must not run twice.
+/// A node that stops cleanly does not return invocations to the queue that must not run twice.
 #[tokio::test]
-async fn a_node_that_stops_records_that_it_is_lost() {
+async fn a_stopping_node_records_a_call_with_only_a_key_as_lost() {
     let handler = |_: Context| std::future::pending::<()>();
     let builder = Node::builder()
         .service("never", handler)

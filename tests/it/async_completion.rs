@@ -1,4 +1,4 @@
-//! Handlers that answer later: the outcome comes from outside, by a token.
+//! Asynchronous completion: outcomes that are delivered with a token after the handler has ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::support::raw::spawn;
 use crate::support::raw_worker::{RawWorker, hello};
 use crate::support::{Folder, TestNode, ended, failure, follow, names};
 
-type Given = (Cid, String);
+type Handle = (Cid, String);
 
-/// Answers later unless `now` is there, and tells the test its token.
-fn approve(tokens: UnboundedSender<Given>) -> Definition {
+/// A service that completes asynchronously unless the input has `now`, and sends its token to the test.
+fn approve(tokens: UnboundedSender<Handle>) -> Definition {
     let handler = move |ctx: Context, input: Dict| {
         let tokens = tokens.clone();
         async move {
@@ -37,14 +37,14 @@ fn approve(tokens: UnboundedSender<Given>) -> Definition {
     definition.sio(Sio::new().output(Int("n"))).concurrency(1)
 }
 
-fn builder() -> (NodeBuilder, UnboundedReceiver<Given>) {
-    let (tokens, given) = unbounded_channel();
-    (Node::builder().demo().define(approve(tokens)), given)
+fn builder() -> (NodeBuilder, UnboundedReceiver<Handle>) {
+    let (tokens, handles) = unbounded_channel();
+    (Node::builder().demo().define(approve(tokens)), handles)
 }
 
-async fn node() -> (TestNode, UnboundedReceiver<Given>) {
-    let (builder, given) = builder();
-    (TestNode::start(builder).await, given)
+async fn node() -> (TestNode, UnboundedReceiver<Handle>) {
+    let (builder, handles) = builder();
+    (TestNode::start(builder).await, handles)
 }
 
 fn call() -> Call {
@@ -57,8 +57,8 @@ async fn accept(node: &TestNode, asked: DurableOptions) -> Cid {
     node.client.invoke_async(call).await.unwrap().cid
 }
 
-/// Waits until the handler has answered "later".
-async fn awaited(node: &TestNode, cid: Cid) -> v1::Invocation {
+/// Waits until the handler has returned `Later`.
+async fn completion_pending(node: &TestNode, cid: Cid) -> v1::Invocation {
     loop {
         let found = node.client.invocation(cid, Duration::ZERO).await.unwrap();
         if found.waiting_for_completion {
@@ -67,18 +67,18 @@ async fn awaited(node: &TestNode, cid: Cid) -> v1::Invocation {
     }
 }
 
-async fn complete(node: &TestNode, (cid, token): &Given, n: i64) -> Result<v1::State> {
+async fn complete(node: &TestNode, (cid, token): &Handle, n: i64) -> Result<v1::State> {
     let response = Payload::from(dict! { "n": n });
     node.client.complete(*cid, token, Ok(response)).await
 }
 
 #[tokio::test]
-async fn the_outcome_comes_from_outside_once() {
-    let (node, mut given) = node().await;
+async fn a_completion_is_accepted_once() {
+    let (node, mut handles) = node().await;
     let cid = accept(&node, DurableOptions::default()).await;
-    let token = given.recv().await.unwrap();
+    let token = handles.recv().await.unwrap();
     assert_eq!(token.0, cid);
-    let found = awaited(&node, cid).await;
+    let found = completion_pending(&node, cid).await;
     assert_eq!((found.state(), found.attempt), (v1::State::Running, 1));
     let running = v1::InvocationFilter {
         states: vec![v1::State::Running.into()],
@@ -86,11 +86,11 @@ async fn the_outcome_comes_from_outside_once() {
     };
     let listed = node.client.invocations(running, 10).await.unwrap();
     assert_eq!(listed.len(), 1);
-    // Its slot is free, and there is but one.
+    // The only permit is released.
     let now = Call::new("a.approval", dict! { "now": 7 });
     let (_, reply) = node.client.invoke(now).await.unwrap();
     assert_eq!(payload::decode(reply.payload).unwrap()["n"], Value::from(7));
-    // What does not fit is its giver's to mend.
+    // An invalid outcome is rejected to its sender.
     let wrong = Payload::from(dict! { "n": "none" });
     let error = node.client.complete(cid, &token.1, Ok(wrong)).await;
     let error = error.unwrap_err();
@@ -125,10 +125,10 @@ async fn the_outcome_comes_from_outside_once() {
     assert_eq!(names(&events), ["accepted", "started", "succeeded"]);
 }
 
-/// A failure from outside is retried, or not, as any other.
+/// A failure that is delivered asynchronously is retried like any other.
 #[tokio::test]
-async fn a_failure_from_outside_is_a_failed_attempt() {
-    let (node, mut given) = node().await;
+async fn a_completion_with_a_failure_is_a_failed_attempt() {
+    let (node, mut handles) = node().await;
     let asked = DurableOptions {
         retry_policy: Some(RetryPolicy {
             max_attempts: 2,
@@ -138,13 +138,13 @@ async fn a_failure_from_outside_is_a_failed_attempt() {
         ..DurableOptions::default()
     };
     let cid = accept(&node, asked).await;
-    let fail = async |token: &Given| {
+    let fail = async |token: &Handle| {
         let error = Error::unavailable("BANK_CLOSED", "come back");
         node.client.complete(token.0, &token.1, Err(error)).await
     };
-    let first = given.recv().await.unwrap();
+    let first = handles.recv().await.unwrap();
     assert_eq!(fail(&first).await.unwrap(), v1::State::Pending);
-    let second = given.recv().await.unwrap();
+    let second = handles.recv().await.unwrap();
     let error = complete(&node, &first, 1).await.unwrap_err();
     assert_eq!(error.reason(), "DISPATCH_VOID");
     assert_eq!(fail(&second).await.unwrap(), v1::State::Failed);
@@ -156,21 +156,21 @@ async fn a_failure_from_outside_is_a_failed_attempt() {
 }
 
 #[tokio::test]
-async fn what_waits_survives_the_node_and_does_not_run_again() {
+async fn a_pending_completion_survives_a_crash_without_another_attempt() {
     let (folder, copy) = (Folder::new("later"), Folder::new("later"));
-    let (first, mut given) = builder();
+    let (first, mut handles) = builder();
     let node = TestNode::start(first.store(SqliteStore::open(folder.path()).unwrap())).await;
     let cid = accept(&node, DurableOptions::default()).await;
-    let token = given.recv().await.unwrap();
-    awaited(&node, cid).await;
-    // As SIGKILL would leave it.
+    let token = handles.recv().await.unwrap();
+    completion_pending(&node, cid).await;
+    // The state after SIGKILL.
     for file in ["cidery.db", "cidery.db-wal"] {
         std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
     }
     drop(node);
     let (second, mut given_again) = builder();
     let node = TestNode::start(second.store(SqliteStore::open(copy.path()).unwrap())).await;
-    awaited(&node, cid).await;
+    completion_pending(&node, cid).await;
     let error = complete(&node, &(cid, "1".repeat(32)), 1)
         .await
         .unwrap_err();
@@ -184,8 +184,8 @@ async fn what_waits_survives_the_node_and_does_not_run_again() {
 }
 
 #[tokio::test]
-async fn what_does_not_come_in_time_is_a_timeout() {
-    let (node, mut given) = node().await;
+async fn a_missing_completion_is_a_timeout() {
+    let (node, mut handles) = node().await;
     let once = || RetryPolicy {
         max_attempts: 1,
         ..RetryPolicy::default()
@@ -197,7 +197,7 @@ async fn what_does_not_come_in_time_is_a_timeout() {
         ..DurableOptions::default()
     }));
     let cid = node.client.invoke_async(call).await.unwrap().cid;
-    let token = given.recv().await.unwrap();
+    let token = handles.recv().await.unwrap();
     let found = ended(&node.client, cid).await;
     assert_eq!(failure(found).reason, "DEADLINE_EXCEEDED");
     let error = complete(&node, &token, 1).await.unwrap_err();
@@ -212,33 +212,33 @@ async fn what_does_not_come_in_time_is_a_timeout() {
 }
 
 #[tokio::test]
-async fn what_waits_is_cancelled_at_once() {
-    let (node, mut given) = node().await;
+async fn an_invocation_that_waits_for_its_completion_is_cancelled_immediately() {
+    let (node, mut handles) = node().await;
     let cid = accept(&node, DurableOptions::default()).await;
-    let token = given.recv().await.unwrap();
-    awaited(&node, cid).await;
+    let token = handles.recv().await.unwrap();
+    completion_pending(&node, cid).await;
     let changes = node.client.cancel(cid, false).await.unwrap();
     assert_eq!(changes[0].state(), v1::State::Cancelled);
     let error = complete(&node, &token, 1).await.unwrap_err();
     assert_eq!(error.reason(), "ENDED");
 }
 
-/// What answers later runs for whoever looks at its service, stored or not, though it has no slot.
+/// An invocation that waits for its completion counts as running, stored or not, although it holds no permit.
 #[tokio::test]
-async fn what_waits_counts_as_running() {
-    let (node, mut given) = node().await;
+async fn an_invocation_that_waits_for_its_completion_counts_as_running() {
+    let (node, mut handles) = node().await;
     let counts = async || {
         let services = node.client.services("a.approval").await.unwrap();
         (services[0].running, services[0].pending)
     };
     let cid = accept(&node, DurableOptions::default()).await;
-    let stored = given.recv().await.unwrap();
-    awaited(&node, cid).await;
+    let stored = handles.recv().await.unwrap();
+    completion_pending(&node, cid).await;
     assert_eq!(counts().await, (1, 0));
     let client = node.client.clone();
     let calling = spawn(async move { client.invoke(call()).await });
-    let called = given.recv().await.unwrap();
-    // Its handler has to answer first, and gives its slot back then.
+    let called = handles.recv().await.unwrap();
+    // The handler has to end first, which releases its permit.
     while counts().await != (2, 0) {}
     complete(&node, &stored, 1).await.unwrap();
     complete(&node, &called, 1).await.unwrap();
@@ -246,31 +246,32 @@ async fn what_waits_counts_as_running() {
     assert_eq!(counts().await, (0, 0));
 }
 
-/// Those with the same concurrency key run one at a time, and what waits runs.
+/// Invocations with the same concurrency key run one at a time, and one that waits for its completion counts as
+/// running.
 #[tokio::test]
-async fn a_key_is_busy_while_an_outcome_is_awaited() {
-    let (node, mut given) = node().await;
+async fn a_concurrency_key_is_busy_while_a_completion_is_pending() {
+    let (node, mut handles) = node().await;
     let asked = || DurableOptions {
         concurrency_key: Some("x".to_owned()),
         ..DurableOptions::default()
     };
     let first = accept(&node, asked()).await;
-    let token = given.recv().await.unwrap();
-    awaited(&node, first).await;
+    let token = handles.recv().await.unwrap();
+    completion_pending(&node, first).await;
     let second = accept(&node, asked()).await;
     let found = node.client.invocation(second, Duration::ZERO).await;
     assert_eq!(found.unwrap().pending_reason(), v1::PendingReason::KeyBusy);
-    assert!(given.try_recv().is_err());
+    assert!(handles.try_recv().is_err());
     complete(&node, &token, 1).await.unwrap();
-    assert_eq!(given.recv().await.unwrap().0, second);
+    assert_eq!(handles.recv().await.unwrap().0, second);
 }
 
 #[tokio::test]
-async fn a_caller_that_waits_gets_it() {
-    let (node, mut given) = node().await;
+async fn a_synchronous_caller_receives_the_completion() {
+    let (node, mut handles) = node().await;
     let client = node.client.clone();
     let calling = spawn(async move { client.invoke(call()).await });
-    let token = given.recv().await.unwrap();
+    let token = handles.recv().await.unwrap();
     assert_eq!(
         complete(&node, &token, 5).await.unwrap(),
         v1::State::Succeeded
@@ -278,20 +279,20 @@ async fn a_caller_that_waits_gets_it() {
     let (cid, reply) = calling.await.unwrap().unwrap();
     assert_eq!(cid, token.0);
     assert_eq!(payload::decode(reply.payload).unwrap()["n"], Value::from(5));
-    // One that goes away takes its token with it.
+    // The token of a disconnected caller becomes invalid.
     let mut short = call();
     short.timeout = Some(Duration::from_millis(50));
     let error = node.client.invoke(short).await.unwrap_err();
     assert_eq!(error.kind(), Kind::DeadlineExceeded);
-    let token = given.recv().await.unwrap();
+    let token = handles.recv().await.unwrap();
     let error = complete(&node, &token, 1).await.unwrap_err();
     assert_eq!(error.reason(), "CID_UNKNOWN");
 }
 
-/// A handler gives its token away before it answers: an outcome that is faster waits for it.
+/// A completion that arrives before the handler has ended waits for the handler.
 #[tokio::test]
-async fn an_outcome_that_is_too_fast_waits_for_its_handler() {
-    let (tokens, mut given) = unbounded_channel();
+async fn a_completion_before_the_end_of_the_handler_waits() {
+    let (tokens, mut handles) = unbounded_channel();
     let release = Arc::new(tokio::sync::Semaphore::new(0));
     let gate = Arc::clone(&release);
     let slow = move |ctx: Context| {
@@ -311,7 +312,7 @@ async fn an_outcome_that_is_too_fast_waits_for_its_handler() {
             true => spawn(async move { client.invoke_async(call()).await.map(|found| found.cid) }),
             false => spawn(async move { client.invoke(call()).await.map(|(cid, _)| cid) }),
         };
-        let token = given.recv().await.unwrap();
+        let token = handles.recv().await.unwrap();
         let (asking, asked) = (Arc::clone(&node), token.clone());
         let completing = spawn(async move { complete(&asking, &asked, 1).await });
         let mut completing = completing;
@@ -324,13 +325,13 @@ async fn an_outcome_that_is_too_fast_waits_for_its_handler() {
 }
 
 #[tokio::test]
-async fn a_worker_answers_later_as_the_node_does() {
+async fn workers_support_asynchronous_completion() {
     let node = TestNode::start(Node::builder().demo()).await;
-    let (tokens, mut given) = unbounded_channel();
+    let (tokens, mut handles) = unbounded_channel();
     let worker = Worker::builder().define(approve(tokens));
     let _worker = worker.connect(&node.address().to_string()).await.unwrap();
     let cid = accept(&node, DurableOptions::default()).await;
-    let token = given.recv().await.unwrap();
+    let token = handles.recv().await.unwrap();
     assert_eq!(
         complete(&node, &token, 2).await.unwrap(),
         v1::State::Succeeded
@@ -338,7 +339,7 @@ async fn a_worker_answers_later_as_the_node_does() {
     assert_eq!(ended(&node.client, cid).await.state(), v1::State::Succeeded);
     let client = node.client.clone();
     let calling = spawn(async move { client.invoke(call()).await });
-    let token = given.recv().await.unwrap();
+    let token = handles.recv().await.unwrap();
     assert_eq!(
         complete(&node, &token, 2).await.unwrap(),
         v1::State::Succeeded
@@ -346,9 +347,9 @@ async fn a_worker_answers_later_as_the_node_does() {
     calling.await.unwrap().unwrap();
 }
 
-/// By the messages of the contract alone: the token is that of the dispatch.
+/// With bare messages of the contract: the token is that of the dispatch.
 #[tokio::test]
-async fn a_worker_says_that_it_can_before_it_does() {
+async fn asynchronous_completion_requires_the_capability_of_the_worker() {
     let node = TestNode::start(Node::builder().demo()).await;
     for can in [false, true] {
         let mut hello = hello("a.task");
@@ -381,11 +382,11 @@ async fn a_worker_says_that_it_can_before_it_does() {
     }
 }
 
-/// It needs no slot and no worker: there may be none any more.
+/// The timeout needs no permit and no connected worker.
 #[tokio::test]
-async fn what_does_not_come_in_time_ends_whoever_serves() {
+async fn a_missing_completion_times_out_without_a_worker() {
     let node = TestNode::start(Node::builder().demo()).await;
-    let (tokens, mut given) = unbounded_channel();
+    let (tokens, mut handles) = unbounded_channel();
     let worker = Worker::builder().define(approve(tokens));
     let worker = worker.connect(&node.address().to_string()).await.unwrap();
     let mut call = call();
@@ -395,14 +396,14 @@ async fn what_does_not_come_in_time_ends_whoever_serves() {
         ..RetryPolicy::default()
     });
     let cid = node.client.invoke_async(call).await.unwrap().cid;
-    given.recv().await.unwrap();
+    handles.recv().await.unwrap();
     worker.stop().await;
     let found = ended(&node.client, cid).await;
     assert_eq!(failure(found).reason, "DEADLINE_EXCEEDED");
 }
 
 /// A handler that gives its token away, and answers "later" only when the test lets it.
-fn hesitant(tokens: UnboundedSender<Given>, go: Arc<tokio::sync::Notify>) -> Definition {
+fn hesitant(tokens: UnboundedSender<Handle>, go: Arc<tokio::sync::Notify>) -> Definition {
     let handler = move |ctx: Context, _: Dict| {
         let (tokens, go) = (tokens.clone(), Arc::clone(&go));
         async move {
@@ -418,14 +419,14 @@ fn hesitant(tokens: UnboundedSender<Given>, go: Arc<tokio::sync::Notify>) -> Def
 /// No poll and no timeout: on the paused clock a wait of any length would show.
 #[tokio::test(start_paused = true)]
 async fn a_wrong_token_is_void_at_once_while_the_handler_runs() {
-    let (tokens, mut given) = unbounded_channel();
+    let (tokens, mut handles) = unbounded_channel();
     let go = Arc::new(tokio::sync::Notify::new());
     let definition = hesitant(tokens, Arc::clone(&go));
     let node = Node::builder().define(definition).start().await.unwrap();
     let invoker = node.invoker();
     let call = Call::new("a.hesitant", dict! {});
     let cid = invoker.invoke_async(call).await.unwrap().cid;
-    let (_, token) = given.recv().await.unwrap();
+    let (_, token) = handles.recv().await.unwrap();
 
     let before = tokio::time::Instant::now();
     let reply = || Ok(Payload::from(dict! { "n": 1 }).into());

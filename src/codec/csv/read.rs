@@ -1,0 +1,217 @@
+//! Reads CSV documents, with a declaration or without one.
+
+use std::collections::HashSet;
+use std::str;
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use super::malformed::malformed;
+use super::row_lines::lines_of_rows;
+use crate::codec::json;
+use crate::codec::limits::MAX_KEYS;
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::truncated;
+use crate::model::sio::{Checked, CsvOptions, Element, Elements, Sio, Type};
+use crate::model::value::{Dict, Value};
+
+/// The byte order mark that spreadsheets write.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Reads a document without a declaration: all cells are texts.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `DOCUMENT_MALFORMED` with the line and the column.
+pub fn read(bytes: &[u8], options: CsvOptions) -> Result<Value> {
+    let mut rows = Vec::new();
+    let columns = |header: Option<Vec<String>>| header.unwrap_or_default();
+    for_each_row(bytes, options, columns, |columns, row| {
+        let mut dict = Dict::with_capacity(row.cells.len());
+        if options.header && row.cells.len() > columns.len() {
+            return Err(too_many_cells(columns.len(), &row).into_error());
+        }
+        for (index, cell) in row.cells.iter().enumerate() {
+            let cell = row.text(cell)?;
+            match columns.get(index) {
+                Some(name) => dict.insert(name.as_str(), cell),
+                None => dict.insert((index + 1).to_string(), cell),
+            };
+        }
+        rows.push(Value::Dict(dict));
+        Ok(())
+    })?;
+    Ok(Value::List(rows))
+}
+
+/// Reads a document for a declared input and checks each row.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `DOCUMENT_MALFORMED` with the line and the column; `INPUT_INVALID` with all violations, each
+/// with its line.
+pub fn read_checked(bytes: &[u8], sio: &Sio, declared: &Elements) -> Result<Checked> {
+    let mut check = sio.check_rows(declared);
+    // With secrets, messages must not contain cells.
+    let has_secrets = sio.has_secrets();
+    let columns = |header: Option<Vec<String>>| match header {
+        Some(names) => names
+            .into_iter()
+            .map(|name| {
+                let element = declared
+                    .elements
+                    .iter()
+                    .find(|element| element.name == name);
+                (name, element)
+            })
+            .collect::<Vec<_>>(),
+        None => declared
+            .elements
+            .iter()
+            .map(|e| (e.name.clone(), Some(e)))
+            .collect(),
+    };
+    for_each_row(bytes, sio.csv, columns, |columns, row| {
+        let mut dict = Dict::with_capacity(columns.len());
+        let mut violations = Vec::new();
+        if row.cells.len() > columns.len() {
+            violations.push(too_many_cells(columns.len(), &row).violation);
+        }
+        for ((name, element), cell) in columns.iter().zip(row.cells.iter()) {
+            match cell_value(*element, row.text(cell)?, has_secrets) {
+                Ok(Some(value)) => drop(dict.insert(name.as_str(), value)),
+                Ok(None) => {}
+                Err(violation) => violations.push(violation.under(name)),
+            }
+        }
+        check.add(row.line, dict, violations);
+        Ok(())
+    })?;
+    check
+        .finish()
+        .map_err(|violations| violations.into_error(reason::INPUT_INVALID))
+}
+
+/// Converts a cell to a value; `None` where it is absent.
+fn cell_value(
+    element: Option<&Element>,
+    cell: &str,
+    has_secrets: bool,
+) -> Result<Option<Value>, Violation> {
+    let Some(element) = element else {
+        return Ok(Some(Value::from(cell)));
+    };
+    let is_text = matches!(element.kind, Type::Text | Type::Secret | Type::AsIs);
+    match &element.kind {
+        _ if cell.is_empty() => Ok((is_text && !element.optional).then(|| Value::from(cell))),
+        Type::List(_) | Type::Dict(_) | Type::DictList(_) => {
+            json::read(cell.as_bytes()).map(Some).map_err(|_| {
+                let message = match has_secrets {
+                    true => "the cell is not JSON".to_owned(),
+                    false => format!("the cell {:?} is not JSON", truncated(cell)),
+                };
+                Violation::new("", "MALFORMED", message)
+            })
+        }
+        _ => Ok(Some(Value::from(cell))),
+    }
+}
+
+/// The error of a row with too many cells.
+struct TooManyCells {
+    line: u64,
+    violation: Violation,
+}
+
+impl TooManyCells {
+    fn into_error(self) -> Error {
+        malformed(self.line, None, "TOO_MANY_CELLS", &self.violation.message)
+    }
+}
+
+fn too_many_cells(columns: usize, row: &Row<'_>) -> TooManyCells {
+    let message = format!("has {} cells; there are {columns} columns", row.cells.len());
+    TooManyCells {
+        line: row.line,
+        violation: Violation::new("", "TOO_MANY_CELLS", message),
+    }
+}
+
+/// One row of a document.
+struct Row<'a> {
+    cells: &'a ByteRecord,
+    line: u64,
+}
+
+impl Row<'_> {
+    fn text<'a>(&self, cell: &'a [u8]) -> Result<&'a str> {
+        str::from_utf8(cell).map_err(|_| malformed(self.line, None, "NOT_UTF8", "is not UTF-8"))
+    }
+}
+
+/// Calls `each` for each row. `columns` receives the header, if there is one, before the first row.
+fn for_each_row<C>(
+    bytes: &[u8],
+    options: CsvOptions,
+    columns: impl Fn(Option<Vec<String>>) -> C,
+    mut each: impl FnMut(&C, Row<'_>) -> Result<()>,
+) -> Result<()> {
+    let mark = BYTE_ORDER_MARK.encode_utf8(&mut [0; 4]).len();
+    let begins_with_mark = str::from_utf8(bytes.get(..mark).unwrap_or_default())
+        .is_ok_and(|head| head.starts_with(BYTE_ORDER_MARK));
+    let bytes = match begins_with_mark {
+        true => bytes.get(mark..).unwrap_or_default(),
+        false => bytes,
+    };
+    let lines = lines_of_rows(bytes, options)?;
+    let mut lines = lines.into_iter();
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(options.delimiter)
+        .quote(options.quote)
+        .from_reader(bytes);
+    let mut cells = ByteRecord::new();
+    let mut columns_of_all = (!options.header).then(|| columns(None));
+    let mut keys = 0;
+    while reader
+        .read_byte_record(&mut cells)
+        .map_err(|error| reader_error(&error))?
+    {
+        let line = lines.next().unwrap_or_default();
+        let row = Row {
+            cells: &cells,
+            line,
+        };
+        keys += cells.len() + 1;
+        if keys > MAX_KEYS {
+            let message = format!("has more than {MAX_KEYS} cells");
+            return Err(malformed(line, None, "TOO_MANY_KEYS", &message));
+        }
+        let Some(columns_of_all) = &columns_of_all else {
+            columns_of_all = Some(columns(Some(header(&row)?)));
+            continue;
+        };
+        each(columns_of_all, row)?;
+    }
+    Ok(())
+}
+
+fn header(row: &Row<'_>) -> Result<Vec<String>> {
+    let mut names = Vec::with_capacity(row.cells.len());
+    let mut seen = HashSet::new();
+    for cell in row.cells {
+        let is_space = |c: char| c.is_ascii_whitespace() || c == BYTE_ORDER_MARK;
+        let name = row.text(cell)?.trim_matches(is_space).to_owned();
+        if !seen.insert(name.clone()) {
+            let message = format!("has two columns named `{}`", truncated(&name));
+            return Err(malformed(row.line, None, "DUPLICATE_KEY", &message));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn reader_error(error: &csv::Error) -> Error {
+    let line = error.position().map_or(1, csv::Position::line);
+    malformed(line, None, "NOT_CSV", &error.to_string())
+}

@@ -1,0 +1,212 @@
+//! Typed methods: a declaration as a gRPC method with a request and a response message.
+
+use super::message::{Field, Kind, Message};
+use super::names::{SERVICE, package_and_method, to_pascal_case};
+use crate::model::id::ServiceName;
+use crate::model::sio::{Element, Elements, Sio, Type, UnknownKeys};
+
+/// The usual reason why a service has no typed method.
+pub const UNDECLARED: &str = "it declares neither its input nor its output";
+
+/// The field of a list of dicts.
+const ITEMS: &str = "items";
+/// The field of an undeclared input or output.
+const PAYLOAD: &str = "payload";
+
+/// A service as a gRPC method.
+#[derive(Clone, Debug)]
+pub struct Method {
+    /// The service.
+    pub service: ServiceName,
+    /// The description, in a sentence.
+    pub description: String,
+    /// The package, such as `customer`.
+    pub package: String,
+    /// The method, such as `Get`.
+    pub name: String,
+    /// The request.
+    pub request: Body,
+    /// The response.
+    pub response: Body,
+}
+
+/// The request or the response of a method: a message, and its mapping to a value.
+#[derive(Clone, Debug)]
+pub struct Body {
+    /// The message.
+    pub message: Message,
+    pub(super) form: Form,
+}
+
+/// The mapping between a value and a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// The value is a dict, and its keys are the fields.
+    Dict,
+    /// The value is a list, and the only field holds its items.
+    Items,
+    /// The value is in the only field.
+    Whole,
+}
+
+impl Method {
+    /// Derives the method of a service.
+    ///
+    /// # Errors
+    ///
+    /// The reason why there is none: nothing is declared, the name is reserved, or two elements clash.
+    pub fn new(service: &ServiceName, sio: &Sio, description: &str) -> Result<Self, String> {
+        if !sio.is_declared() {
+            return Err(UNDECLARED.to_owned());
+        }
+        let (package, name) = package_and_method(service.as_str())?;
+        let unknown = sio.unknown_keys;
+        let request = body(
+            format!("{name}Request"),
+            sio.input.as_ref(),
+            unknown,
+            "the input",
+        )?;
+        let response_name = format!("{name}Response");
+        let response = match &sio.response_elem {
+            None => body(response_name, sio.output.as_ref(), unknown, "the output")?,
+            Some(key) => wrapped(response_name, key, sio.output.as_ref(), unknown)?,
+        };
+        Ok(Self {
+            service: service.clone(),
+            description: description.to_owned(),
+            package,
+            name,
+            request,
+            response,
+        })
+    }
+
+    /// The name of the asynchronous method.
+    #[must_use]
+    pub fn background_name(&self) -> String {
+        format!("{}Async", self.name)
+    }
+
+    /// `customer.Service/Get`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}.{}/{}", self.package, SERVICE, self.name)
+    }
+}
+
+/// `whole` is the policy of the declaration, to which dicts without their own policy fall back.
+fn body(
+    name: String,
+    declared: Option<&Elements>,
+    whole: UnknownKeys,
+    what: &str,
+) -> Result<Body, String> {
+    let Some(declared) = declared else {
+        let fields = vec![Field::new(PAYLOAD, Kind::Value, false)];
+        return Ok(Body {
+            message: Message::new(name, fields, whole, what)?,
+            form: Form::Whole,
+        });
+    };
+    if declared.list {
+        let item = of_dict("Item".to_owned(), declared, whole, what)?;
+        let fields = vec![Field::new(ITEMS, Kind::Message(item), true)];
+        return Ok(Body {
+            message: Message::new(name, fields, whole, what)?,
+            form: Form::Items,
+        });
+    }
+    Ok(Body {
+        message: of_dict(name, declared, whole, what)?,
+        form: Form::Dict,
+    })
+}
+
+fn of_dict(
+    name: String,
+    declared: &Elements,
+    whole: UnknownKeys,
+    what: &str,
+) -> Result<Message, String> {
+    let own = declared.unknown_keys.unwrap_or(whole);
+    Message::new(name, fields(&declared.elements, whole, what)?, own, what)
+}
+
+/// The response of a service with a `response_elem`, which becomes a field.
+fn wrapped(
+    name: String,
+    key: &str,
+    declared: Option<&Elements>,
+    whole: UnknownKeys,
+) -> Result<Body, String> {
+    let what = "the output";
+    let (kind, list) = match declared {
+        None => (Kind::Value, false),
+        Some(declared) => {
+            let message = of_dict(to_pascal_case(key), declared, whole, what)?;
+            (Kind::Message(message), declared.list)
+        }
+    };
+    Ok(Body {
+        message: Message::new(name, vec![Field::new(key, kind, list)], whole, what)?,
+        form: Form::Dict,
+    })
+}
+
+fn fields(elements: &[Element], whole: UnknownKeys, what: &str) -> Result<Vec<Field>, String> {
+    let fields = elements.iter();
+    fields
+        .map(|element| of_element(element, whole, what))
+        .collect()
+}
+
+fn of_element(element: &Element, whole: UnknownKeys, what: &str) -> Result<Field, String> {
+    let (kind, repeated) = match &element.kind {
+        Type::List(None) => (Kind::Value, true),
+        Type::List(Some(item)) => match &item.kind {
+            // Protobuf has no list of lists.
+            Type::List(_) | Type::DictList(_) | Type::AsIs => (Kind::Value, true),
+            _ => (kind(item, &element.name, whole, what)?, true),
+        },
+        Type::DictList(_) => (kind(element, &element.name, whole, what)?, true),
+        Type::Csv => (Kind::Text, true),
+        _ => (kind(element, &element.name, whole, what)?, false),
+    };
+    let mut field = Field::new(&element.name, kind, repeated);
+    field.redact = is_secret(element);
+    field.required = !element.optional;
+    field.description.clone_from(&element.description);
+    if let Some(number) = element.number {
+        field.number = number;
+    }
+    Ok(field)
+}
+
+fn is_secret(element: &Element) -> bool {
+    match &element.kind {
+        Type::Secret => true,
+        Type::List(Some(item)) => is_secret(item),
+        _ => false,
+    }
+}
+
+fn kind(element: &Element, name: &str, whole: UnknownKeys, what: &str) -> Result<Kind, String> {
+    Ok(match &element.kind {
+        Type::Text | Type::Date | Type::Decimal | Type::Uuid | Type::Secret | Type::Csv => {
+            Kind::Text
+        }
+        Type::Int => Kind::Int,
+        Type::Float => Kind::Float,
+        Type::Bool => Kind::Bool,
+        Type::Bytes => Kind::Bytes,
+        Type::DateTime => Kind::Instant,
+        Type::AsIs | Type::List(_) => Kind::Value,
+        Type::Dict(None) | Type::DictList(None) => Kind::Struct,
+        Type::Dict(Some(elements)) | Type::DictList(Some(elements)) => {
+            let own = element.unknown_keys.unwrap_or(whole);
+            let fields = fields(elements, whole, what)?;
+            Kind::Message(Message::new(to_pascal_case(name), fields, own, what)?)
+        }
+    })
+}

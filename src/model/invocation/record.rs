@@ -1,0 +1,137 @@
+//! The stored record of one invocation: its request, its state, its events.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::event::failure_of;
+use super::{AsyncCompletion, Event, Outcome, ProgressRecord, Request, State};
+use crate::model::error::Error;
+
+/// One stored invocation.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// The request.
+    pub request: Arc<Request>,
+    /// The state.
+    pub state: State,
+    /// The number of attempts that were started.
+    pub attempts: u32,
+    /// When it is due, while pending.
+    pub due: Timestamp,
+    /// When its first attempt started.
+    pub first_attempt_time: Option<Timestamp>,
+    /// When it ended.
+    pub end_time: Option<Timestamp>,
+    /// When it will be removed, once it ended.
+    pub purge_time: Option<Timestamp>,
+    /// The last progress that an attempt reported.
+    pub progress: Option<Arc<ProgressRecord>>,
+    /// Why the last attempt failed, while another one follows.
+    pub last_failure: Option<Error>,
+    /// All events so far, in order; the last one of an ended invocation holds its outcome.
+    pub events: Vec<Arc<Event>>,
+    /// How often the node crashed during an attempt since the last committed attempt.
+    pub crash_count: u32,
+    /// Whether the node crashed since the record was last written. The invocation may have caused the crash, so its
+    /// next attempt is recorded before it runs.
+    pub recovered: bool,
+    /// Whether its cancellation was requested while its handler ran.
+    pub cancel_requested: bool,
+    /// Whether an earlier invocation with its concurrency key blocks it, while it is pending.
+    pub key_busy: bool,
+    /// The asynchronous completion of its last attempt, if the handler returned `Later`.
+    pub completion: Option<AsyncCompletion>,
+    /// For a group: the number of members that have not ended.
+    pub open_members: u32,
+}
+
+impl Invocation {
+    /// A new invocation with its `Accepted` event.
+    #[must_use]
+    pub fn accepted(request: Request, sequence: u64) -> Self {
+        let accepted = Event::accepted(&request, sequence);
+        Self {
+            state: State::ACCEPTED,
+            attempts: 0,
+            due: request.due(),
+            first_attempt_time: None,
+            end_time: None,
+            purge_time: None,
+            progress: None,
+            last_failure: None,
+            events: vec![Arc::new(accepted)],
+            crash_count: 0,
+            recovered: false,
+            cancel_requested: false,
+            key_busy: false,
+            completion: None,
+            open_members: request.group().map_or(0, |group| group.members),
+            request: Arc::new(request),
+        }
+    }
+
+    /// Whether it waits for an asynchronous completion. In the store it is pending, and due when the attempt's timeout
+    /// passes.
+    #[must_use]
+    pub fn waits_for_completion(&self) -> bool {
+        !self.state.is_terminal() && self.completion.is_some_and(|completion| completion.pending)
+    }
+
+    /// When it expires while it is pending, if ever: at the expiration or the deadline of its terms, or at the timeout
+    /// of its asynchronous completion. It expires immediately where its cancellation was requested, except for a group,
+    /// which ends with its members.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        let terms = self.request.terms.expires_at(self.state);
+        let awaited = self.waits_for_completion().then_some(self.due);
+        let unwanted = self.cancel_requested && !self.waits_for_members();
+        let unwanted = unwanted.then_some(Timestamp::UNIX_EPOCH);
+        terms.into_iter().chain(awaited).chain(unwanted).min()
+    }
+
+    /// Whether it is a group with members that have not ended.
+    #[must_use]
+    pub fn waits_for_members(&self) -> bool {
+        !self.state.is_terminal() && self.request.group().is_some()
+    }
+
+    /// The state as callers see it: an invocation that waits for its completion counts as running, and so does a group.
+    #[must_use]
+    pub fn shown_state(&self) -> State {
+        match self.waits_for_completion() || self.waits_for_members() {
+            true => State::Running {
+                cancel_requested: self.cancel_requested,
+            },
+            false => self.state,
+        }
+    }
+
+    /// When the scheduler has to process it, while it is pending.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Timestamp {
+        match self.open_members {
+            0 => self.request.terms.next_wakeup(self.state, self.due),
+            // A group wakes when its last member has ended.
+            _ => Timestamp::MAX,
+        }
+    }
+
+    /// The outcome, once it has ended.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.events.last()?.kind.outcome()
+    }
+
+    /// The error of its last attempt, if that failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Error> {
+        failure_of(&self.events, self.last_failure.as_ref())
+    }
+
+    /// The last sequence given to one of its events.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.events.last().map_or(0, |event| event.sequence)
+    }
+}

@@ -1,0 +1,89 @@
+//! Validation of CSV documents row by row.
+
+use std::mem;
+
+use super::check::{Checked, Direction, Step, Walk};
+use super::scalar::ScalarError;
+use super::violations::Violations;
+use super::{Elements, Sio};
+use crate::model::error::Violation;
+use crate::model::value::{Dict, Value};
+
+impl Sio {
+    /// Checks the rows of an input one by one.
+    #[must_use]
+    pub fn check_rows<'a>(&'a self, elements: &'a Elements) -> RowCheck<'a> {
+        RowCheck {
+            walk: Walk::new(self, Direction::Input),
+            elements,
+            rows: Vec::new(),
+        }
+    }
+}
+
+/// A check of rows as they are read, so that each row is in memory once.
+#[derive(Debug)]
+pub struct RowCheck<'a> {
+    walk: Walk<'a>,
+    elements: &'a Elements,
+    rows: Vec<Value>,
+}
+
+impl RowCheck<'_> {
+    /// Checks one row that begins in this line of its document; `violations` are those of its cells.
+    pub fn add(&mut self, line: u64, row: Dict, violations: Vec<Violation>) {
+        let index = self.rows.len();
+        let before = self.walk.violations.kept.len();
+        self.walk.path.push(Step::Index(index));
+        for violation in violations {
+            self.walk
+                .violations
+                .add(violation.under(&index.to_string()));
+        }
+        let unknown = self
+            .elements
+            .unknown_keys
+            .unwrap_or(self.walk.sio.unknown_keys);
+        let row = self.walk.dict(&self.elements.elements, unknown, row);
+        self.walk.path.pop();
+        for violation in self.walk.violations.kept.iter_mut().skip(before) {
+            violation.message = format!("line {line}: {}", violation.message);
+        }
+        self.rows.push(Value::Dict(row));
+    }
+
+    /// The rows: a list, or the one row where a dict is declared.
+    ///
+    /// # Errors
+    ///
+    /// All violations.
+    pub fn finish(mut self) -> Result<Checked, Violations> {
+        let rows = mem::take(&mut self.rows);
+        if self.elements.list {
+            return self.walk.finish(Value::List(rows));
+        }
+        let count = rows.len();
+        match <[Value; 1]>::try_from(rows) {
+            Ok([row]) => {
+                for violation in &mut self.walk.violations.kept {
+                    // A dict is declared, so that paths have no index.
+                    let path = violation.path.strip_prefix("/0");
+                    violation.path = path.unwrap_or_default().to_owned();
+                }
+                for name in &mut self.walk.ignored.names {
+                    *name = name.strip_prefix("*/").unwrap_or(name).to_owned();
+                }
+                self.walk.finish(row)
+            }
+            Err(_) => {
+                let message = format!("has {count} rows, but the service takes one dict");
+                self.walk.violations = Violations::default();
+                self.walk.report(ScalarError {
+                    code: "WRONG_TYPE",
+                    message,
+                });
+                self.walk.finish(Value::Null)
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Synchronous calls with retries: exponential backoff within the caller's deadline.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::model::call::Call;
+use crate::model::error::{Error, Result};
+use crate::model::invocation::{RetryPolicy, should_retry};
+use crate::model::payload::Payload;
+use crate::service::context::Context;
+use crate::service::platform::BoxFuture;
+use crate::service::response::Response;
+
+impl Context {
+    /// Invokes another service and waits for its response. Retryable failures are retried within this handler's
+    /// deadline.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt.
+    pub fn invoke_with_retry(
+        &self,
+        service: impl Into<Cow<'static, str>>,
+        input: impl Into<Payload>,
+    ) -> RetryingCall<'_> {
+        RetryingCall::new(self, Call::new(service, input))
+    }
+}
+
+/// The builder of a synchronous call with retries. Await it to invoke.
+#[derive(Debug)]
+#[must_use = "nothing is invoked before this is awaited"]
+pub struct RetryingCall<'a> {
+    context: &'a Context,
+    call: Call,
+    policy: RetryPolicy,
+}
+
+impl<'a> RetryingCall<'a> {
+    fn new(context: &'a Context, call: Call) -> Self {
+        Self {
+            context,
+            call,
+            policy: RetryPolicy {
+                max_attempts: 5,
+                initial_interval: Duration::from_millis(100),
+                multiplier: 2.0,
+                max_interval: Duration::from_secs(2),
+            },
+        }
+    }
+
+    /// Sets the retry policy. Default: 5 attempts in total; a backoff of 100 ms that doubles up to 2 s, with full
+    /// jitter.
+    pub fn policy(mut self, policy: RetryPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets the timeout of each attempt. A nested call never outlives its caller's deadline.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.call.timeout = Some(timeout);
+        self
+    }
+
+    async fn run(self) -> Result<Response> {
+        let Self {
+            context,
+            call,
+            policy,
+        } = self;
+        let mut calls = 0;
+        loop {
+            calls += 1;
+            let error = match context.platform().invoke(call.clone()).await {
+                Ok(reply) => return Response::new(context.cid(), reply),
+                Err(error) => error,
+            };
+            match backoff(context, &policy, &error, calls) {
+                Some(backoff) => tokio::time::sleep(backoff).await,
+                None => return Err(error),
+            }
+        }
+    }
+}
+
+/// The backoff before the next attempt; `None` where there is none, or where it would start after the deadline.
+fn backoff(context: &Context, policy: &RetryPolicy, error: &Error, calls: u32) -> Option<Duration> {
+    if !should_retry(error) || context.is_cancelled() {
+        return None;
+    }
+    let backoff = policy.backoff(calls, fastrand::f64(), error.retry_after())?;
+    let is_before_deadline = context.time_left().is_none_or(|left| backoff < left);
+    is_before_deadline.then_some(backoff)
+}
+
+impl<'a> IntoFuture for RetryingCall<'a> {
+    type Output = Result<Response>;
+    type IntoFuture = BoxFuture<'a, Result<Response>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
