@@ -224,6 +224,8 @@ pub struct Record {
     pub progress: Option<Arc<ProgressRecord>>,
     /// Why the last attempt failed, if another one follows.
     pub last_failure: Option<Error>,
+    /// Whether it is deferred ([`Invocation::deferred`]).
+    pub deferred: bool,
     /// When it ended, if it did.
     pub end_time: Option<Timestamp>,
     /// When it is purged, if it ended.

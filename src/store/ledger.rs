@@ -219,6 +219,7 @@ mod tests {
             events: Vec::new(),
             progress: None,
             last_failure: None,
+            deferred: false,
             end_time: None,
             purge_time: None,
             tombstone_until: None,

@@ -364,7 +364,7 @@ async fn the_trace_of_a_failure_is_in_explain_and_in_no_response() {
         let explain = ["explain", &cid.to_string(), "--node", &address];
         let output = cidery().args(explain).output().unwrap();
         let shown = stdout(&output);
-        assert!(shown.contains("how attempts 1 to 2 failed:"), "{shown}");
+        assert!(shown.contains("attempts 1 to 2 failed:"), "{shown}");
         assert!(shown.contains(secret), "{shown}");
     }
 }

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use cidery::codec::proto::v1;
 use cidery::engine::clock::Clock;
+use cidery::model::call::Call;
 use cidery::model::invocation::State;
 use cidery::{Context, Definition, Error, Kind, Node, NodeHandle, Result, RetryPolicy, dict};
+
+use crate::support::TestNode;
 
 async fn start(definition: Definition) -> NodeHandle {
     let builder = Node::builder().clock(Clock::steady()).demo().no_listener();
@@ -203,4 +207,28 @@ async fn the_next_attempt_reads_the_last_progress() {
             .as_int(),
         Some(7)
     );
+}
+
+/// A reason is the handler's own, even one that the platform uses too: it says nothing about why the invocation waits.
+#[tokio::test]
+async fn a_reason_of_the_handler_is_not_taken_for_the_platforms() {
+    let fails = Definition::new("f", async || {
+        Err::<(), _>(Error::unavailable("NO_COMPATIBLE_WORKER", "not me"))
+    });
+    let policy = RetryPolicy {
+        initial_interval: LONG,
+        max_interval: LONG,
+        ..RetryPolicy::default()
+    };
+    let fails = fails.unwrap().retry_policy(policy);
+    let node = TestNode::start(Node::builder().define(fails)).await;
+    let call = Call::new("f", dict! {});
+    let cid = node.client.invoke_async(call).await.unwrap().cid;
+    let waits = loop {
+        let found = node.client.invocation(cid, Duration::ZERO).await.unwrap();
+        if found.state() == v1::State::Pending && found.attempt == 1 {
+            break found;
+        }
+    };
+    assert_eq!(waits.pending_reason(), v1::PendingReason::Backoff);
 }

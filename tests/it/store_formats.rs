@@ -226,6 +226,7 @@ async fn write(store: &SqliteStore) {
             events: all.events[1..].to_vec(),
             progress: all.progress,
             last_failure: all.last_failure,
+            deferred: all.deferred,
             end_time: all.end_time,
             purge_time: all.purge_time,
             tombstone_until: all.purge_time,

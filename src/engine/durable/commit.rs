@@ -123,7 +123,7 @@ impl Committer {
             invocation,
             change.event.as_ref(),
             change.attempts,
-            self.clock.now(),
+            change.time,
             self.store.generation(),
         );
         self.commit(invocation, change, source, retention, callbacks)
@@ -201,7 +201,7 @@ impl Committer {
         source: Source<'_>,
         retention: Duration,
     ) -> Record {
-        let now = self.clock.now();
+        let now = change.time;
         let terms = &invocation.request.terms;
         let has_ended = change.state.is_terminal();
         let retention = terms.retention.unwrap_or(retention);
@@ -238,6 +238,7 @@ impl Committer {
             events,
             progress,
             last_failure: change.last_failure,
+            deferred: change.deferred,
             end_time: has_ended.then_some(now),
             purge_time,
             tombstone_until: purge_time.map(|time| later(time, tombstone_retention)),

@@ -8,9 +8,9 @@ use crate::engine::durable::transition::Trigger;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::results::lookup::Results;
 use crate::engine::routing::{Route, Routes};
-use crate::model::error::{Error, reason};
+use crate::model::error::Error;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Invocation, State};
+use crate::model::invocation::Invocation;
 
 /// Defers invocations and releases them.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Deferrals {
     /// Releases an invocation if it is still deferred.
     async fn retry_one(&self, route: &Route, cid: Cid) {
         if let Ok(view) = self.results.get(cid).await
-            && is_deferred(&view.invocation)
+            && view.invocation.deferred
         {
             self.release(route, &view.invocation).await;
         }
@@ -91,10 +91,4 @@ impl Deferrals {
         route.scheduler.wake();
         released
     }
-}
-
-fn is_deferred(invocation: &Invocation) -> bool {
-    let failure = invocation.last_failure.as_ref();
-    matches!(invocation.state, State::Pending { .. })
-        && failure.is_some_and(|failure| failure.reason() == reason::NO_COMPATIBLE_WORKER)
 }

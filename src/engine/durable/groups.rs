@@ -90,7 +90,7 @@ impl Groups {
         let callbacks = callbacks
             .map(|service| callback(&group, service, input.clone(), 0, now, generation))
             .collect();
-        let change = StateChange::group_ended(&group, summary);
+        let change = StateChange::group_ended(&group, summary, now);
         let retention = self.limits.retention;
         self.committer
             .commit(&group, change, Source::Claimed, retention, callbacks)

@@ -74,6 +74,8 @@ pub(in crate::engine) struct Rules<'a> {
 /// What is to be committed.
 #[derive(Debug)]
 pub(in crate::engine) struct StateChange {
+    /// When it was decided: the time of its event, and of the callbacks that follow.
+    pub(in crate::engine) time: Timestamp,
     pub(in crate::engine) state: State,
     /// How many attempts count.
     pub(in crate::engine) attempts: u32,
@@ -82,30 +84,38 @@ pub(in crate::engine) struct StateChange {
     pub(in crate::engine) due: Timestamp,
     pub(in crate::engine) event: Option<EventKind>,
     pub(in crate::engine) last_failure: Option<Error>,
+    /// Whether no connected worker accepts its input.
+    pub(in crate::engine) deferred: bool,
     /// Whether the outcome is awaited from outside, or came from there.
     pub(in crate::engine) completion: Option<AsyncCompletion>,
 }
 
 impl StateChange {
     /// The invocation as it is, without its last failure.
-    fn unchanged(invocation: &Invocation) -> Self {
+    fn unchanged(invocation: &Invocation, time: Timestamp) -> Self {
         Self {
+            time,
             state: invocation.state,
             attempts: invocation.attempts,
             crash_count: invocation.crash_count,
             due: invocation.due,
             event: None,
             last_failure: None,
+            deferred: false,
             completion: invocation.completion.map(AsyncCompletion::finished),
         }
     }
 
     /// The end of a group whose members have ended.
-    pub(in crate::engine) fn group_ended(group: &Invocation, summary: Reply) -> Self {
+    pub(in crate::engine) fn group_ended(
+        group: &Invocation,
+        summary: Reply,
+        time: Timestamp,
+    ) -> Self {
         Self {
             state: State::Succeeded,
             event: Some(EventKind::Succeeded(summary)),
-            ..Self::unchanged(group)
+            ..Self::unchanged(group, time)
         }
     }
 }
@@ -121,7 +131,8 @@ pub(in crate::engine) fn transition(
     trigger: Trigger,
     rules: &Rules<'_>,
 ) -> Result<StateChange> {
-    let end = |transition, error| end_without_attempt(invocation, state, transition, error);
+    let now = rules.now;
+    let end = |transition, error| end_without_attempt(invocation, state, transition, error, now);
     match trigger {
         Trigger::AttemptEnded(result) => attempt_ended(invocation, state, result, rules),
         Trigger::Cancelled => end(Transition::Cancel, cancelled()),
@@ -131,12 +142,13 @@ pub(in crate::engine) fn transition(
         Trigger::Deferred(error) => Ok(StateChange {
             due: later(rules.now, DEFER_DELAY),
             last_failure: Some(error),
-            ..StateChange::unchanged(invocation)
+            deferred: true,
+            ..StateChange::unchanged(invocation, now)
         }),
         Trigger::Released => Ok(StateChange {
-            due: rules.now,
+            due: now,
             last_failure: invocation.last_failure.clone(),
-            ..StateChange::unchanged(invocation)
+            ..StateChange::unchanged(invocation, now)
         }),
     }
 }
@@ -148,20 +160,21 @@ fn attempt_ended(
     rules: &Rules<'_>,
 ) -> Result<StateChange> {
     const FINAL: Transition = Transition::Failure { retried: false };
+    let now = rules.now;
     let is_cancelled = is_cancel_requested(state);
     match result {
         AttemptResult::Outcome(Ok(reply)) => {
-            end_attempt(invocation, state, Transition::Response, Ok(reply))
+            end_attempt(invocation, state, Transition::Response, Ok(reply), now)
         }
         AttemptResult::Outcome(Err(error)) if is_cancelled => {
-            end_attempt(invocation, state, FINAL, Err(error))
+            end_attempt(invocation, state, FINAL, Err(error), now)
         }
         AttemptResult::Outcome(Err(error)) => failed(invocation, state, error, rules),
         AttemptResult::Halted if invocation.request.terms.at_most_once => {
-            end_attempt(invocation, state, FINAL, Err(node_lost()))
+            end_attempt(invocation, state, FINAL, Err(node_lost()), now)
         }
         AttemptResult::AwaitingCompletion(_) if is_cancelled => {
-            end_attempt(invocation, state, FINAL, Err(cancelled()))
+            end_attempt(invocation, state, FINAL, Err(cancelled()), now)
         }
         // The attempt has its whole timeout again, from now on.
         AttemptResult::AwaitingCompletion(token) => Ok(StateChange {
@@ -169,7 +182,7 @@ fn attempt_ended(
             due: later(rules.now, rules.attempt_timeout),
             last_failure: invocation.last_failure.clone(),
             completion: Some(AsyncCompletion::awaited(token)),
-            ..StateChange::unchanged(invocation)
+            ..StateChange::unchanged(invocation, now)
         }),
         AttemptResult::WorkerLost(error) => worker_lost(invocation, state, error, rules),
         // The attempt does not count: the next one has the same number.
@@ -180,9 +193,15 @@ fn attempt_ended(
                     // A worker that hands back all it gets is not polled in a loop.
                     due: later(rules.now, HANDED_BACK_DELAY),
                     last_failure: invocation.last_failure.clone(),
-                    ..StateChange::unchanged(invocation)
+                    ..StateChange::unchanged(invocation, now)
                 }),
-                _ => end_attempt(invocation, state, Transition::HandedBack, Err(cancelled())),
+                _ => end_attempt(
+                    invocation,
+                    state,
+                    Transition::HandedBack,
+                    Err(cancelled()),
+                    now,
+                ),
             }
         }
     }
@@ -195,7 +214,7 @@ fn failed(
     error: Error,
     rules: &Rules<'_>,
 ) -> Result<StateChange> {
-    let attempts = invocation.attempts + 1;
+    let (attempts, now) = (invocation.attempts + 1, rules.now);
     let terms = &invocation.request.terms;
     let policy = terms.retry_policy.as_ref().unwrap_or(rules.retry_policy);
     let is_retryable = should_retry(&error) && !terms.at_most_once;
@@ -215,7 +234,7 @@ fn failed(
             due,
         }),
         last_failure: Some(error),
-        ..StateChange::unchanged(invocation)
+        ..StateChange::unchanged(invocation, now)
     };
     match (state.after(transition), backoff) {
         (Some(pending @ State::Pending { .. }), Some(backoff)) => {
@@ -223,7 +242,7 @@ fn failed(
         }
         // No attempt is left: it is held until a caller retries or cancels it.
         _ if terms.hold && is_retryable => Ok(retry(State::Pending { started: true }, HELD, error)),
-        _ => end_attempt(invocation, state, transition, Err(error)),
+        _ => end_attempt(invocation, state, transition, Err(error), now),
     }
 }
 
@@ -234,7 +253,7 @@ fn worker_lost(
     error: Error,
     rules: &Rules<'_>,
 ) -> Result<StateChange> {
-    let crash_count = invocation.crash_count + 1;
+    let (crash_count, now) = (invocation.crash_count + 1, rules.now);
     let is_poisoned = crash_count >= rules.max_crashes;
     let transition = Transition::Lost {
         budget_left: !is_poisoned && !invocation.request.terms.at_most_once,
@@ -243,20 +262,20 @@ fn worker_lost(
         Some(pending @ State::Pending { .. }) => Ok(StateChange {
             state: pending,
             crash_count,
-            due: rules.now,
+            due: now,
             event: Some(EventKind::RetryScheduled {
                 failure: error.clone(),
-                due: rules.now,
+                due: now,
             }),
             last_failure: Some(error),
-            ..StateChange::unchanged(invocation)
+            ..StateChange::unchanged(invocation, now)
         }),
         _ => {
             let error = match is_poisoned && !is_cancel_requested(state) {
                 true => poisoned_by_workers(crash_count),
                 false => error,
             };
-            end_attempt(invocation, state, transition, Err(error))
+            end_attempt(invocation, state, transition, Err(error), now)
         }
     }
 }
@@ -267,6 +286,7 @@ fn end_attempt(
     state: State,
     transition: Transition,
     outcome: Outcome,
+    now: Timestamp,
 ) -> Result<StateChange> {
     let state = terminal_after(invocation, state, transition)?;
     let event = match (state, outcome) {
@@ -278,7 +298,7 @@ fn end_attempt(
         attempts: invocation.attempts + 1,
         crash_count: 0,
         event: Some(event),
-        ..StateChange::unchanged(invocation)
+        ..StateChange::unchanged(invocation, now)
     })
 }
 
@@ -288,12 +308,13 @@ fn end_without_attempt(
     state: State,
     transition: Transition,
     error: Error,
+    now: Timestamp,
 ) -> Result<StateChange> {
     let state = terminal_after(invocation, state, transition)?;
     Ok(StateChange {
         state,
         event: Some(end_event(state, Err(error))),
-        ..StateChange::unchanged(invocation)
+        ..StateChange::unchanged(invocation, now)
     })
 }
 

@@ -297,6 +297,7 @@ impl Live {
     pub(in crate::engine) fn overlay(&self, invocation: &mut Invocation) {
         let state = self.lock();
         invocation.state = state.state;
+        invocation.deferred = false;
         invocation.attempts = state.attempts;
         invocation.first_attempt_time = Some(state.first_attempt_time);
         invocation.events.clone_from(&state.events);

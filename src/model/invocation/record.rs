@@ -29,6 +29,8 @@ pub struct Invocation {
     pub progress: Option<Arc<ProgressRecord>>,
     /// Why the last attempt failed, while another one follows.
     pub last_failure: Option<Error>,
+    /// Whether it is deferred, while pending: when it was last polled, no connected worker accepted its input.
+    pub deferred: bool,
     /// All events so far, in order; the last one of an ended invocation holds its outcome.
     pub events: Vec<Arc<Event>>,
     /// How often the node crashed during an attempt since the last committed attempt.
@@ -60,6 +62,7 @@ impl Invocation {
             purge_time: None,
             progress: None,
             last_failure: None,
+            deferred: false,
             events: vec![Arc::new(accepted)],
             crash_count: 0,
             recovered: false,

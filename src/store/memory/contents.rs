@@ -274,6 +274,7 @@ fn apply(invocation: &mut Invocation, record: Record) -> Vec<Invocation> {
     invocation.purge_time = record.purge_time;
     invocation.progress = record.progress;
     invocation.last_failure = record.last_failure;
+    invocation.deferred = record.deferred;
     invocation.completion = record.completion;
     invocation.events.extend(record.events);
     record.followed_by

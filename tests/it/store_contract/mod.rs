@@ -345,6 +345,7 @@ async fn failures_are_listed_by_reason(store: &dyn Store) {
     assert!(store.record(ended).await.unwrap());
     let backoff = Record {
         last_failure: Some(cidery::Error::unavailable("DOWN", "down")),
+        deferred: true,
         ..record(cids[1], State::Pending { started: true }, started())
     };
     assert!(store.record(backoff).await.unwrap());
@@ -360,6 +361,11 @@ async fn failures_are_listed_by_reason(store: &dyn Store) {
     assert_eq!(listed(&["BROKEN"]).await, [cids[0]]);
     assert_eq!(listed(&["DOWN", "BROKEN"]).await, [cids[1], cids[0]]);
     assert_eq!(listed(&["OTHER"]).await, []);
+    let deferred = async |cid| match store.get(cid).await.unwrap() {
+        Stored::Found(found) => found.deferred,
+        other => panic!("not found: {other:?}"),
+    };
+    assert!(!deferred(cids[0]).await && deferred(cids[1]).await);
 }
 
 async fn an_invocation_that_expires_before_it_is_due_is_claimed_when_it_expires(store: &dyn Store) {

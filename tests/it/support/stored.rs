@@ -68,6 +68,7 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         events: vec![event(2, started()), event(3, kind)],
         progress: None,
         last_failure: None,
+        deferred: false,
         end_time: ended.then_some(NOW),
         purge_time: ended.then_some(at(10)),
         tombstone_until: ended.then_some(at(20)),

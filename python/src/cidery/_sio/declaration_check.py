@@ -105,9 +105,13 @@ class _DeclarationChecker:
         name = element.kind.value
         has_range = element.minimum is not None or element.maximum is not None
         if has_range and element.kind is not Type.INT:
-            self.add_violation(at, "INVALID", f"has a range, which applies to `Int`, not to `{name}`")
+            self.add_violation(
+                at, "INVALID", f"has a range, which applies to `Int`, not to `{name}`"
+            )
         if element.texts and element.kind is not Type.TEXT:
-            self.add_violation(at, "INVALID", f"lists allowed texts, which apply to `Text`, not to `{name}`")
+            self.add_violation(
+                at, "INVALID", f"lists allowed texts, which apply to `Text`, not to `{name}`"
+            )
         if element.keys is not None and element.kind not in (Type.DICT, Type.DICT_LIST):
             message = f"has a policy for undeclared keys, which `{name}` does not have"
             self.add_violation(at, "INVALID", message)

@@ -163,7 +163,9 @@ def _parse_float(_: Element, value: Any) -> float:
     if number is None:
         raise wrong_type(value, "a number")
     if not math.isfinite(number):
-        raise InvalidValue("OUT_OF_RANGE", f"{describe_value(value)} is beyond the range of a double")
+        raise InvalidValue(
+            "OUT_OF_RANGE", f"{describe_value(value)} is beyond the range of a double"
+        )
     return number
 
 

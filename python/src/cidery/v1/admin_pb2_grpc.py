@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """Looks after a node.
+    """Status and administration of a node.
     """
 
     def __init__(self, channel):
@@ -68,11 +68,11 @@ class AdminServiceStub(object):
 
 
 class AdminServiceServicer(object):
-    """Looks after a node.
+    """Status and administration of a node.
     """
 
     def GetStatus(self, request, context):
-        """Answers how the node is.
+        """Returns the status of the node.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,28 +86,28 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PauseService(self, request, context):
-        """Stops starting invocations of a service; they are still accepted.
+        """Pauses a service: invocations are accepted but not started.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeService(self, request, context):
-        """Starts them again.
+        """Resumes a paused service.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ForgetService(self, request, context):
-        """Forgets a service that nobody serves any more.
+        """Forgets a service that no worker serves any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BackupStore(self, request, context):
-        """Writes a consistent copy of the store beside it, while the node runs.
+        """Writes a consistent copy of the store while the node runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,7 +155,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """Looks after a node.
+    """Status and administration of a node.
     """
 
     @staticmethod

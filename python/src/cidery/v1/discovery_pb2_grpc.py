@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DiscoveryServiceStub(object):
-    """Tells which services there are and how to call them.
+    """Discovery of services and of how to call them.
     """
 
     def __init__(self, channel):
@@ -48,18 +48,18 @@ class DiscoveryServiceStub(object):
 
 
 class DiscoveryServiceServicer(object):
-    """Tells which services there are and how to call them.
+    """Discovery of services and of how to call them.
     """
 
     def ListServices(self, request, context):
-        """Lists the services that are or were served, by name.
+        """Lists all known services by name, including those without a worker.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetService(self, request, context):
-        """Describes one service: its Simple IO, options, JSON Schemas, where it is served, ready-to-paste calls.
+        """Describes one service: its Simple IO, options, JSON Schemas, locations, and examples of calls.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,7 +87,7 @@ def add_DiscoveryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DiscoveryService(object):
-    """Tells which services there are and how to call them.
+    """Discovery of services and of how to call them.
     """
 
     @staticmethod

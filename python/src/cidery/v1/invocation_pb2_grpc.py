@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class InvocationServiceStub(object):
-    """Invokes services by name, now or in the background, and follows what became of each invocation.
+    """Invokes services by name, synchronously or asynchronously, and reads and changes stored invocations.
 
-    Every answer, good or bad, carries the Correlation ID (CID) of its invocation in the `cidery-cid` metadata. Failures
-    are gRPC statuses with `google.rpc.ErrorInfo` (a stable reason, domain `cidery`) and further details in
+    Every response, failures included, carries the Correlation ID (CID) of its invocation in the `cidery-cid` metadata.
+    Failures are gRPC statuses with `google.rpc.ErrorInfo` (a stable reason, domain `cidery`) and further details in
     `grpc-status-details-bin`.
     """
 
@@ -92,54 +92,54 @@ class InvocationServiceStub(object):
 
 
 class InvocationServiceServicer(object):
-    """Invokes services by name, now or in the background, and follows what became of each invocation.
+    """Invokes services by name, synchronously or asynchronously, and reads and changes stored invocations.
 
-    Every answer, good or bad, carries the Correlation ID (CID) of its invocation in the `cidery-cid` metadata. Failures
-    are gRPC statuses with `google.rpc.ErrorInfo` (a stable reason, domain `cidery`) and further details in
+    Every response, failures included, carries the Correlation ID (CID) of its invocation in the `cidery-cid` metadata.
+    Failures are gRPC statuses with `google.rpc.ErrorInfo` (a stable reason, domain `cidery`) and further details in
     `grpc-status-details-bin`.
     """
 
     def Invoke(self, request, context):
         """Invokes a service and waits for its response.
 
-        The smaller of `grpc-timeout` and `timeout` bounds the call; where neither is given, the service's own timeout
-        holds, then the node's (30 s). A caller that goes away cancels the invocation.
+        The smaller of `grpc-timeout` and `timeout` bounds the call; without both, the timeout of the service or
+        of the node (30 s) applies. A caller that disconnects cancels the invocation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def InvokeAsync(self, request, context):
-        """Accepts an invocation and answers with its CID once the request is safely stored; the service runs in the
-        background. Fetch, await or stream the outcome by CID from anywhere.
+        """Accepts an invocation and returns its CID once the request is durably stored; the service runs in the background.
+        The outcome can be fetched, awaited or streamed by CID from any client.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def InvokeBatch(self, request, context):
-        """Accepts many invocations at once, all of them or none, under one group CID, in one durable write.
+        """Accepts a batch of invocations atomically in one durable write, as a group with its own CID.
 
-        The group is a record of its own, without a service: RUNNING until its members have ended, then SUCCEEDED, whatever
-        they came to. It can be looked at, followed, and cancelled by its CID, and its members by theirs.
+        The group is stored as an invocation without a service: RUNNING until all members have ended, then SUCCEEDED,
+        whatever their outcomes. The group and its members can be read, followed and cancelled by their CIDs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamResults(self, request, context):
-        """Streams the events of invocations: what was, then what comes, without a gap or a duplicate.
+        """Streams the events of invocations: past events, then new ones, without gaps or duplicates.
 
-        The stream ends when all its invocations are terminal or not found. One bad CID is one `not_found` event, never
-        the end of the stream. The CID of a group brings the last event of each of its members, as they end, and then its
-        own.
+        The stream ends when all invocations have ended or are not found. An invalid or unknown CID gives a `not_found`
+        event and does not end the stream. For a group, the stream has the last event of each member, as they end, and then
+        that of the group.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetInvocation(self, request, context):
-        """Answers with the state of an invocation and its outcome, if it has one; can wait for it.
+        """Returns the state of an invocation and its outcome, if it has ended; optionally waits for the end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,30 +153,30 @@ class InvocationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelInvocations(self, request, context):
-        """Cancels invocations by CID or by filter: pending ones at once, running ones cooperatively, by force after a grace
-        period. A cancellation is recorded before it is answered.
+        """Cancels invocations by CID or by filter: pending ones at once, running ones cooperatively, and by force after a
+        grace period. Cancellations are stored before the response is sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryInvocations(self, request, context):
-        """Runs ended invocations again, with the same input or an edited one. Each gets a new CID with `retry_of`; an
-        invocation on hold is released under its own CID.
+        """Retries ended invocations that did not succeed, with the same or a new input. Each retry has a new CID and
+        `retry_of`; a held invocation is released under its own CID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PurgeInvocations(self, request, context):
-        """Removes ended invocations before their retention is over.
+        """Removes ended invocations before the end of their retention.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CompleteInvocation(self, request, context):
-        """Gives the outcome of an invocation whose handler answered "later": a webhook, a person, another system.
+        """Completes an invocation whose handler deferred its outcome ("later"): a webhook, an operator, another system.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -244,10 +244,10 @@ def add_InvocationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InvocationService(object):
-    """Invokes services by name, now or in the background, and follows what became of each invocation.
+    """Invokes services by name, synchronously or asynchronously, and reads and changes stored invocations.
 
-    Every answer, good or bad, carries the Correlation ID (CID) of its invocation in the `cidery-cid` metadata. Failures
-    are gRPC statuses with `google.rpc.ErrorInfo` (a stable reason, domain `cidery`) and further details in
+    Every response, failures included, carries the Correlation ID (CID) of its invocation in the `cidery-cid` metadata.
+    Failures are gRPC statuses with `google.rpc.ErrorInfo` (a stable reason, domain `cidery`) and further details in
     `grpc-status-details-bin`.
     """
 

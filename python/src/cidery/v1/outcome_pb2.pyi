@@ -177,7 +177,7 @@ class Attempt(_message.Message):
     def __init__(self, number: _Optional[int] = ..., worker: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., trace: _Optional[str] = ...) -> None: ...
 
 class Invocation(_message.Message):
-    __slots__ = ("cid", "service", "state", "pending_reason", "cancel_requested", "waiting_for_completion", "attempt", "accept_time", "start_time", "first_attempt_time", "end_time", "expire_time", "deadline", "purge_time", "parent_cid", "root_cid", "group_cid", "retry_of", "in_reply_to", "idempotency_key", "concurrency_key", "principal", "metadata", "progress", "outcome", "last_failure", "input", "attempts", "child_cids", "sequence", "group_position", "group")
+    __slots__ = ("cid", "service", "state", "pending_reason", "cancel_requested", "waiting_for_completion", "attempt", "accept_time", "start_time", "first_attempt_time", "end_time", "expire_time", "deadline", "purge_time", "parent_cid", "root_cid", "group_cid", "retry_of", "in_reply_to", "idempotency_key", "concurrency_key", "principal", "metadata", "progress", "outcome", "last_failure", "input", "attempts", "child_cids", "callback_cids", "sequence", "group_position", "group")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -214,6 +214,7 @@ class Invocation(_message.Message):
     INPUT_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     CHILD_CIDS_FIELD_NUMBER: _ClassVar[int]
+    CALLBACK_CIDS_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     GROUP_POSITION_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
@@ -246,10 +247,11 @@ class Invocation(_message.Message):
     input: Input
     attempts: _containers.RepeatedCompositeFieldContainer[Attempt]
     child_cids: _containers.RepeatedScalarFieldContainer[str]
+    callback_cids: _containers.RepeatedScalarFieldContainer[str]
     sequence: int
     group_position: int
     group: Group
-    def __init__(self, cid: _Optional[str] = ..., service: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., pending_reason: _Optional[_Union[PendingReason, str]] = ..., cancel_requested: bool = ..., waiting_for_completion: bool = ..., attempt: _Optional[int] = ..., accept_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_attempt_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purge_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., group_cid: _Optional[str] = ..., retry_of: _Optional[str] = ..., in_reply_to: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., concurrency_key: _Optional[str] = ..., principal: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., last_failure: _Optional[_Union[Failure, _Mapping]] = ..., input: _Optional[_Union[Input, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., child_cids: _Optional[_Iterable[str]] = ..., sequence: _Optional[int] = ..., group_position: _Optional[int] = ..., group: _Optional[_Union[Group, _Mapping]] = ...) -> None: ...
+    def __init__(self, cid: _Optional[str] = ..., service: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., pending_reason: _Optional[_Union[PendingReason, str]] = ..., cancel_requested: bool = ..., waiting_for_completion: bool = ..., attempt: _Optional[int] = ..., accept_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_attempt_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purge_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., group_cid: _Optional[str] = ..., retry_of: _Optional[str] = ..., in_reply_to: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., concurrency_key: _Optional[str] = ..., principal: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., last_failure: _Optional[_Union[Failure, _Mapping]] = ..., input: _Optional[_Union[Input, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., child_cids: _Optional[_Iterable[str]] = ..., callback_cids: _Optional[_Iterable[str]] = ..., sequence: _Optional[int] = ..., group_position: _Optional[int] = ..., group: _Optional[_Union[Group, _Mapping]] = ...) -> None: ...
 
 class Group(_message.Message):
     __slots__ = ("members", "ended", "on_each", "on_final")

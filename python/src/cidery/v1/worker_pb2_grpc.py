@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class WorkerServiceStub(object):
-    """Lets other processes serve services.
+    """Connects workers: processes that serve services.
     """
 
     def __init__(self, channel):
@@ -43,14 +43,15 @@ class WorkerServiceStub(object):
 
 
 class WorkerServiceServicer(object):
-    """Lets other processes serve services.
+    """Connects workers: processes that serve services.
     """
 
     def Serve(self, request_iterator, context):
         """The stream of one worker.
 
-        Mandatory are three messages: the worker's `hello` first, then a `dispatch` from the node for each call, answered
-        with a `result`. Everything else is a capability named in `hello`; messages a worker does not know it ignores.
+        Three messages are mandatory: the worker sends a `hello` first, the node sends a `dispatch` for each call, and the
+        worker answers it with a `result`. Everything else is a capability announced in `hello`. A worker ignores messages
+        that it does not know.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,7 +74,7 @@ def add_WorkerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WorkerService(object):
-    """Lets other processes serve services.
+    """Connects workers: processes that serve services.
     """
 
     @staticmethod

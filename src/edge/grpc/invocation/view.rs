@@ -6,7 +6,7 @@ use crate::codec::convert::invocation_to_proto;
 use crate::codec::proto::v1;
 use crate::codec::sio;
 use crate::engine::{InvocationView, Invoker};
-use crate::model::error::{Result, reason};
+use crate::model::error::Result;
 use crate::model::invocation::{EventKind, HELD, State};
 use crate::model::payload::Payload;
 
@@ -51,20 +51,12 @@ fn mask_input(invoker: &Invoker, found: &mut InvocationView) {
     }
 }
 
-/// Whether the last attempt was deferred because no connected worker accepts the input.
-fn waits_for_compatible_worker(found: &InvocationView) -> bool {
-    let failure = found.invocation.last_failure.as_ref();
-    failure.is_some_and(|failure| failure.reason() == reason::NO_COMPATIBLE_WORKER)
-}
-
 /// Why an invocation is pending.
 pub(super) fn pending_reason(found: &InvocationView) -> v1::PendingReason {
     match found.invocation.shown_state() {
         State::Pending { .. } if found.invocation.due >= HELD => v1::PendingReason::Held,
         State::Pending { .. } if found.due && found.unserved => v1::PendingReason::NoWorker,
-        State::Pending { .. } if waits_for_compatible_worker(found) => {
-            v1::PendingReason::NoCompatibleWorker
-        }
+        State::Pending { .. } if found.invocation.deferred => v1::PendingReason::NoCompatibleWorker,
         State::Pending { .. } if found.due && found.invocation.key_busy => {
             v1::PendingReason::KeyBusy
         }

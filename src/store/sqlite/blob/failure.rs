@@ -32,6 +32,9 @@ pub(super) struct FailureBlob {
     details: Vec<DetailBlob>,
     #[prost(string, optional, tag = "10")]
     trace: Option<String>,
+    /// Of the last failure of a pending invocation: whether it is deferred.
+    #[prost(bool, tag = "11")]
+    deferred: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -52,14 +55,20 @@ struct DetailBlob {
     value: Bytes,
 }
 
-/// Encodes a failure.
-pub(in crate::store::sqlite) fn encode_failure(error: &Error) -> Vec<u8> {
-    to_failure(error).encode_to_vec()
+/// Encodes the last failure of a pending invocation, and whether the invocation is deferred.
+pub(in crate::store::sqlite) fn encode_last_failure(error: &Error, deferred: bool) -> Vec<u8> {
+    let failure = FailureBlob {
+        deferred,
+        ..to_failure(error)
+    };
+    failure.encode_to_vec()
 }
 
-/// Decodes a failure.
-pub(in crate::store::sqlite) fn decode_failure(blob: &[u8]) -> Result<Error> {
-    from_failure(Some(FailureBlob::decode(blob).map_err(damaged)?))
+/// Decodes a last failure, and whether the invocation is deferred.
+pub(in crate::store::sqlite) fn decode_last_failure(blob: &[u8]) -> Result<(Error, bool)> {
+    let failure = FailureBlob::decode(blob).map_err(damaged)?;
+    let deferred = failure.deferred;
+    Ok((from_failure(Some(failure))?, deferred))
 }
 
 pub(super) fn to_failure(error: &Error) -> FailureBlob {
@@ -87,6 +96,7 @@ pub(super) fn to_failure(error: &Error) -> FailureBlob {
         facts: error.info().iter().map(fact).collect(),
         details: error.details().iter().map(detail).collect(),
         trace: error.trace(),
+        deferred: false,
     }
 }
 

@@ -103,7 +103,10 @@ impl RecordResult {
                 record.attempts,
                 events,
                 self.progress,
-                record.last_failure.as_ref().map(blob::encode_failure),
+                record
+                    .last_failure
+                    .as_ref()
+                    .map(|error| blob::encode_last_failure(error, record.deferred)),
                 record.first_attempt_time.map(blob::nanos),
                 record.end_time.map(blob::nanos),
                 record.purge_time.map(blob::nanos),

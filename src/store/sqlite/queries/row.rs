@@ -92,6 +92,10 @@ impl InvocationRow {
             .map(blob::decode_progress)
             .transpose()?;
         let state = decode_state(self.state);
+        let last_failure = self.last_failure.as_deref();
+        let last_failure = last_failure.map(blob::decode_last_failure).transpose()?;
+        let (last_failure, deferred) = last_failure.unzip();
+        let deferred = deferred.unwrap_or_default();
         Ok(Invocation {
             request: Arc::new(request),
             state,
@@ -102,11 +106,8 @@ impl InvocationRow {
             end_time: self.end_time.map(blob::timestamp),
             purge_time: self.purge_time.map(blob::timestamp),
             progress: progress.map(Arc::new),
-            last_failure: self
-                .last_failure
-                .as_deref()
-                .map(blob::decode_failure)
-                .transpose()?,
+            last_failure,
+            deferred,
             events,
             crash_count: self.crash_count,
             cancel_requested: self.cancel_requested,
