@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::admission::worker_pool::{Accepts, Location, WorkerPool, WorkerService};
 use self::components::Engine;
 pub use self::components::Parts;
-pub use self::durable::admin::{Children, InvocationPage};
+pub use self::durable::operations::admin::{Children, InvocationPage};
 pub use self::limits::Limits;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;

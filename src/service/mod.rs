@@ -1,38 +1,33 @@
 //! The API for authors of services: handlers, extractors, outputs, contexts, hooks and the registry.
 
-mod batch;
 pub mod builtin;
-mod call;
 mod context;
 mod definition;
 mod extract;
 mod handler;
 mod hooks;
-mod later;
 mod output;
 mod platform;
 mod registry;
 mod response;
-mod retry;
 mod run;
 mod states;
 mod typed;
 mod worker_permit;
 
-pub use self::batch::{FanOut, Group};
-pub use self::call::{InvokeAsyncCall, InvokeCall};
-pub use self::context::{Context, InvocationInfo};
+pub use self::context::{
+    Answer, Context, FanOut, Group, InvocationInfo, InvokeAsyncCall, InvokeCall, Later,
+    RetryingCall,
+};
 pub use self::definition::{Admitted, Definition, HandlerFuture};
 pub use self::extract::{FromContext, FromInput, Input, State};
 pub use self::handler::Handler;
 pub use self::hooks::{ErasedHooks, Hooks};
-pub use self::later::{Answer, Later};
 pub use self::output::IntoReply;
 pub(crate) use self::output::output_invalid;
 pub use self::platform::{BoxFuture, KnownService, Platform};
 pub use self::registry::Registry;
 pub use self::response::Response;
-pub use self::retry::RetryingCall;
 pub use self::run::{CatchUnwind, run};
 pub use self::states::{Requirements, States};
 pub use self::typed::Service;

@@ -2,15 +2,13 @@
 
 pub(in crate::engine) mod accept;
 pub(in crate::engine) mod accept_batch;
-pub(in crate::engine) mod admin;
 pub(in crate::engine) mod callbacks;
-pub(in crate::engine) mod cancel;
 pub(in crate::engine) mod commit;
-pub(in crate::engine) mod completion;
 pub(in crate::engine) mod deferral;
 pub(in crate::engine) mod expiry;
 pub(in crate::engine) mod group_outcomes;
 pub(in crate::engine) mod groups;
+pub(in crate::engine) mod operations;
 pub(in crate::engine) mod retention;
 pub(in crate::engine) mod run;
 pub(in crate::engine) mod scheduler;

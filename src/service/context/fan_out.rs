@@ -7,8 +7,8 @@ use crate::model::call::Call;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::Outcome;
-use crate::service::call::once_key;
 use crate::service::context::Context;
+use crate::service::context::invoke::once_key;
 use crate::service::platform::BoxFuture;
 use crate::service::response::Response;
 

@@ -1,11 +1,20 @@
 //! The context of a handler: CID, deadline, metadata, cancellation, progress and calls of other services.
 
+mod fan_out;
+mod invoke;
+mod later;
+mod retry;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use self::fan_out::{FanOut, Group};
+pub use self::invoke::{InvokeAsyncCall, InvokeCall};
+pub use self::later::{Answer, Later};
+pub use self::retry::RetryingCall;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{InReplyTo, Progress};

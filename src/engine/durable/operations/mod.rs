@@ -1,0 +1,5 @@
+//! Operations on stored invocations: cancel, complete, list, retry, purge.
+
+pub(in crate::engine) mod admin;
+pub(in crate::engine) mod cancel;
+pub(in crate::engine) mod completion;
