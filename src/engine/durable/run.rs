@@ -16,7 +16,7 @@ use crate::engine::durable::transition::{
     expiry, node_lost, poisoned_by_node,
 };
 use crate::engine::execution::attempt::Attempt;
-use crate::engine::execution::executor::{Executor, Start};
+use crate::engine::execution::executor::{Executor, Scope};
 use crate::engine::execution::response_format::with_ignored;
 use crate::engine::execution::worker_dispatch::{
     Compatible, NotAcquired, acquire_compatible, no_compatible_worker,
@@ -223,14 +223,15 @@ impl Runner {
             None => Arc::clone(&route.definition),
         };
         let cancel = live.cancel.clone();
-        let start = Start {
-            info: self.invocation_info(route, invocation),
-            permits,
+        let scope = Scope {
             cancel: cancel.clone(),
             callers: None,
             live: Some(Arc::clone(live)),
         };
-        let (attempt, dispatch) = self.executor.start(route, &definition, start, input);
+        let info = self.invocation_info(route, invocation);
+        let (attempt, dispatch) =
+            self.executor
+                .start(route, &definition, permits, info, scope, input);
         let deadline = request.terms.deadline;
         let (outcome, stop) = self.watch(attempt, &cancel, live, timeout, deadline).await;
         match outcome {

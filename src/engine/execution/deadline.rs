@@ -66,19 +66,18 @@ impl Future for WithDeadline<'_> {
 }
 
 impl CallLimits<'_> {
-    /// Acquires permits within the limits. Mostly they are free.
+    /// Permits without waiting. Mostly they are free.
+    #[inline]
+    pub(in crate::engine) fn try_acquire_permits(self) -> Option<Permits> {
+        self.route.limit.try_acquire()
+    }
+
+    /// Waits for permits within the limits.
     ///
     /// # Errors
     ///
     /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL`; `UNAVAILABLE` / `NO_WORKER`; as for [`exceeded`](Self::exceeded).
     pub(in crate::engine) async fn acquire_permits(self) -> Result<Permits> {
-        match self.route.limit.try_acquire() {
-            Some(permits) => Ok(permits),
-            None => Box::pin(self.wait_for_permits()).await,
-        }
-    }
-
-    async fn wait_for_permits(self) -> Result<Permits> {
         tokio::select! {
             biased;
             permits = self.route.limit.acquire(self.route.name()) => permits,

@@ -36,10 +36,10 @@ pub(in crate::engine) struct SyncRequest {
     pub(in crate::engine) input: Payload,
 }
 
-/// What a handler runs with, besides its definition and its input.
-pub(in crate::engine) struct Start {
-    pub(in crate::engine) info: InvocationInfo,
-    pub(in crate::engine) permits: Permits,
+/// What a handler runs in: the calls that wait for it, what cancels it, and where its events go.
+#[derive(Default)]
+pub(in crate::engine) struct Scope {
+    /// Fires when the handler is asked to stop.
     pub(in crate::engine) cancel: CancellationToken,
     pub(in crate::engine) callers: Option<Arc<CallChain>>,
     pub(in crate::engine) live: Option<Arc<Live>>,
@@ -64,20 +64,21 @@ impl Executor {
     }
 
     /// Starts a handler. It runs while the attempt is polled.
+    #[inline]
     pub(in crate::engine) fn start(
         self: &Arc<Self>,
         route: &Route,
         definition: &Arc<Definition>,
-        start: Start,
+        permits: Permits,
+        info: InvocationInfo,
+        scope: Scope,
         input: Payload,
     ) -> (Attempt, Arc<Dispatch>) {
-        let Start {
-            info,
-            permits,
+        let Scope {
             cancel,
             callers,
             live,
-        } = start;
+        } = scope;
         let permits = HeldPermits::new(Arc::clone(&route.limit), permits);
         let host: Arc<dyn Host> = Arc::clone(self) as Arc<dyn Host>;
         let (dispatch, context) = Dispatch::new(host, info, permits, cancel, callers, live);

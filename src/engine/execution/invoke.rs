@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::codec::sio;
@@ -12,7 +11,7 @@ use crate::engine::admission::cid_reservations::{CidReservation, cid_in_use};
 use crate::engine::execution::call_chain::CallChain;
 use crate::engine::execution::deadline::{CallLimits, Caller, WithDeadline};
 use crate::engine::execution::dispatch::{Dispatch, Host};
-use crate::engine::execution::executor::{Executor, Start, SyncRequest};
+use crate::engine::execution::executor::{Executor, Scope, SyncRequest};
 use crate::engine::execution::invoke_durable::invoke_durable;
 use crate::engine::execution::response_format::{ResponseFormat, with_ignored};
 use crate::engine::execution::runtime::HandlerRuntime;
@@ -151,48 +150,6 @@ impl Executor {
         call.response_format.write(&call.route.definition, reply)
     }
 
-    async fn invoke_in(self: &Arc<Self>, call: Call, parent: &Arc<Dispatch>) -> Result<Reply> {
-        if parent.is_over() {
-            return Err(parent.end_reason());
-        }
-        let route = self.runtime.routes.find(&call.service)?;
-        let callers = parent.extend_chain(&call.service)?;
-        let options = route.definition.service_options();
-        let own_timeout = call.timeout.or(options.timeout);
-        let (deadline, own_deadline) = nested_deadline(parent.deadline, own_timeout);
-        let info = InvocationInfo {
-            cid: parent.cid,
-            service: route.name().clone(),
-            attempt: 1,
-            deadline,
-            metadata: match call.metadata {
-                Some(metadata) => metadata.with_trace_of(&parent.metadata)?,
-                None => Arc::clone(&parent.metadata),
-            },
-            parent: Some(parent.cid),
-            root: parent.root,
-            asynchronous: false,
-            last_progress: None,
-            in_reply_to: None,
-        };
-        let limits = CallLimits {
-            route: &route,
-            deadline: own_deadline,
-            caller: Caller::Handler(parent),
-        };
-        let nested = self.run(&route, limits, info, Some(callers), call.input);
-        let reply = parent
-            .permits
-            .release_during(&parent.cancel, nested)
-            .await?;
-        match call.response_format {
-            // A handler reads the response as a value, unless it asks for a format.
-            None => Ok(reply),
-            Some(_) => ResponseFormat::new(call.response_format, &Payload::empty())
-                .write(&route.definition, reply),
-        }
-    }
-
     /// Acquires permits and runs the handler, both within `limits`.
     #[expect(
         clippy::manual_async_fn,
@@ -216,14 +173,16 @@ impl Executor {
                 return Box::pin(dispatch_to_worker(self, route, limits, request)).await;
             }
             let Admitted { input, ignored } = self.runtime.admit(route, input)?;
-            let start = Start {
-                info,
-                permits: limits.acquire_permits().await?,
-                cancel: CancellationToken::new(),
-                callers,
-                live: None,
+            let permits = match limits.try_acquire_permits() {
+                Some(permits) => permits,
+                None => Box::pin(limits.acquire_permits()).await?,
             };
-            let (attempt, _) = self.start(route, &route.definition, start, input);
+            let scope = Scope {
+                callers,
+                ..Scope::default()
+            };
+            let definition = &route.definition;
+            let (attempt, _) = self.start(route, definition, permits, info, scope, input);
             let reply = WithDeadline::new(attempt, limits).await?;
             Ok(with_ignored(reply, &ignored))
         }
@@ -249,7 +208,48 @@ impl Host for Executor {
         call: Call,
         parent: Arc<Dispatch>,
     ) -> BoxFuture<'static, Result<Reply>> {
-        Box::pin(async move { self.invoke_in(call, &parent).await })
+        // One future, not two: each would have room for the call.
+        Box::pin(async move {
+            if parent.is_over() {
+                return Err(parent.end_reason());
+            }
+            let route = self.runtime.routes.find(&call.service)?;
+            let callers = parent.extend_chain(&call.service)?;
+            let options = route.definition.service_options();
+            let own_timeout = call.timeout.or(options.timeout);
+            let (deadline, own_deadline) = nested_deadline(parent.deadline, own_timeout);
+            let info = InvocationInfo {
+                cid: parent.cid,
+                service: route.name().clone(),
+                attempt: 1,
+                deadline,
+                metadata: match call.metadata {
+                    Some(metadata) => metadata.with_trace_of(&parent.metadata)?,
+                    None => Arc::clone(&parent.metadata),
+                },
+                parent: Some(parent.cid),
+                root: parent.root,
+                asynchronous: false,
+                last_progress: None,
+                in_reply_to: None,
+            };
+            let limits = CallLimits {
+                route: &route,
+                deadline: own_deadline,
+                caller: Caller::Handler(&parent),
+            };
+            let nested = self.run(&route, limits, info, Some(callers), call.input);
+            let reply = parent
+                .permits
+                .release_during(&parent.cancel, nested)
+                .await?;
+            match call.response_format {
+                // A handler reads the response as a value, unless it asks for a format.
+                None => Ok(reply),
+                Some(_) => ResponseFormat::new(call.response_format, &Payload::empty())
+                    .write(&route.definition, reply),
+            }
+        })
     }
 }
 

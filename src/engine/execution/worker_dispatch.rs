@@ -3,12 +3,10 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::engine::admission::concurrency::Permits;
 use crate::engine::admission::worker_pool::no_worker;
 use crate::engine::execution::deadline::{CallLimits, WithDeadline};
-use crate::engine::execution::executor::{Executor, Start, SyncRequest};
+use crate::engine::execution::executor::{Executor, Scope, SyncRequest};
 use crate::engine::execution::response_format::with_ignored;
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::routing::Route;
@@ -99,7 +97,10 @@ pub(in crate::engine) async fn dispatch_to_worker(
     let mut admitted = Some(admitted);
     let mut retries_left = runtime.limits.max_crashes;
     loop {
-        let permits = limits.acquire_permits().await?;
+        let permits = match limits.try_acquire_permits() {
+            Some(permits) => permits,
+            None => Box::pin(limits.acquire_permits()).await?,
+        };
         let is_in_force =
             |worker: &Arc<dyn WorkerPermit>| Arc::ptr_eq(worker.definition(), &route.definition);
         let (permits, Admitted { input, .. }) = match admitted.take() {
@@ -119,14 +120,12 @@ pub(in crate::engine) async fn dispatch_to_worker(
             return Err(no_worker(route.name()));
         };
         let definition = Arc::clone(worker.definition());
-        let start = Start {
-            info: request.info.clone(),
-            permits,
-            cancel: CancellationToken::new(),
+        let scope = Scope {
             callers: request.callers.clone(),
-            live: None,
+            ..Scope::default()
         };
-        let (attempt, _) = executor.start(route, &definition, start, input);
+        let info = request.info.clone();
+        let (attempt, _) = executor.start(route, &definition, permits, info, scope, input);
         let outcome = WithDeadline::new(attempt, limits).await;
         let is_safe_to_retry = match worker.status() {
             DispatchStatus::Open => false,

@@ -33,6 +33,7 @@ impl Borrow<str> for Key {
 }
 
 impl From<&str> for Key {
+    #[inline]
     fn from(text: &str) -> Self {
         Self(text.into())
     }

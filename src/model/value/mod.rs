@@ -160,6 +160,7 @@ impl Dict {
     }
 
     /// Sets a key and returns its previous value. An existing key keeps its position.
+    #[inline]
     pub fn insert(&mut self, key: impl Into<Key>, value: impl Into<Value>) -> Option<Value> {
         self.0.insert(key.into(), value.into())
     }
