@@ -42,7 +42,7 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => Timestamp::now(),
-            Self::Steady { start, since } => later(*start, since.elapsed()),
+            Self::Steady { start, since } => saturating_add(*start, since.elapsed()),
             Self::Manual(manual) => manual.now(),
         }
     }
@@ -102,7 +102,7 @@ impl ManualClock {
 
     /// Moves it forward. Work that becomes due starts soon afterwards: it may not have started when this returns.
     pub fn advance(&self, by: Duration) {
-        self.0.send_modify(|now| *now = later(*now, by));
+        self.0.send_modify(|now| *now = saturating_add(*now, by));
     }
 
     async fn reaches(&self, time: Timestamp) {
@@ -123,7 +123,7 @@ impl Default for ManualClock {
 
 /// An instant plus a duration, at most the last instant that can be represented.
 #[must_use]
-pub fn later(time: Timestamp, duration: Duration) -> Timestamp {
+pub fn saturating_add(time: Timestamp, duration: Duration) -> Timestamp {
     SignedDuration::try_from(duration)
         .ok()
         .and_then(|duration| time.checked_add(duration).ok())

@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
 
+use crate::engine::acceptance::accept::Acceptor;
+use crate::engine::acceptance::accept_batch::BatchAcceptor;
 use crate::engine::admission::cid_reservations::CidReservations;
 use crate::engine::clock::Clock;
-use crate::engine::durable::accept::Acceptor;
-use crate::engine::durable::accept_batch::BatchAcceptor;
+use crate::engine::discovery::Discovery;
 use crate::engine::durable::commit::Committer;
 use crate::engine::durable::deferral::Deferrals;
 use crate::engine::durable::expiry::Expiry;
 use crate::engine::durable::groups::Groups;
-use crate::engine::durable::operations::admin::Admin;
 use crate::engine::durable::operations::cancel::Canceller;
 use crate::engine::durable::operations::completion::Completer;
+use crate::engine::durable::operations::maintenance::Maintenance;
 use crate::engine::durable::retention;
 use crate::engine::durable::run::Runner;
 use crate::engine::durable::scheduler::Schedulers;
-use crate::engine::durable::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::engine::execution::executor::Executor;
 use crate::engine::execution::pending_completions::PendingCompletions;
 use crate::engine::execution::runtime::HandlerRuntime;
@@ -26,7 +26,8 @@ use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::results::hub::Hub;
 use crate::engine::results::lookup::Results;
-use crate::engine::routing::{Discovery, Routes};
+use crate::engine::routing::Routes;
+use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::engine::store::Store;
 use crate::engine::tasks::Tasks;
 use crate::model::error::Result;
@@ -67,7 +68,7 @@ pub(super) struct Engine {
     pub(super) results: Arc<Results>,
     pub(super) completer: Arc<Completer>,
     pub(super) canceller: Arc<Canceller>,
-    pub(super) admin: Arc<Admin>,
+    pub(super) maintenance: Arc<Maintenance>,
     pub(super) deferrals: Arc<Deferrals>,
 }
 
@@ -200,7 +201,7 @@ impl Base {
             results: Arc::clone(&self.results),
             completer: Arc::new(self.completer()),
             canceller: Arc::new(self.canceller()),
-            admin: Arc::new(self.admin(&acceptor, &deferrals)),
+            maintenance: Arc::new(self.maintenance(&acceptor, &deferrals)),
             acceptor,
             batches,
             deferrals,
@@ -256,8 +257,8 @@ impl Base {
         }
     }
 
-    fn admin(&self, acceptor: &Arc<Acceptor>, deferrals: &Arc<Deferrals>) -> Admin {
-        Admin {
+    fn maintenance(&self, acceptor: &Arc<Acceptor>, deferrals: &Arc<Deferrals>) -> Maintenance {
+        Maintenance {
             store: Arc::clone(&self.store),
             hub: Arc::clone(&self.hub),
             routes: Arc::clone(&self.routes),

@@ -6,9 +6,11 @@
 //!                └─ durable: accept ──▶ Store ──▶ scheduler ────────┘──▶ commit ──▶ results ──▶ followers
 //! ```
 
+mod acceptance;
 mod admission;
 pub mod clock;
 mod components;
+mod discovery;
 mod durable;
 mod execution;
 mod lifecycle;
@@ -27,11 +29,11 @@ use tokio_util::sync::CancellationToken;
 pub use self::admission::worker_pool::{Accepts, Location, WorkerPool, WorkerService};
 use self::components::Engine;
 pub use self::components::Parts;
-pub use self::durable::operations::admin::{Children, InvocationPage};
+pub use self::discovery::{ServiceInfo, ServiceStatus};
+pub use self::durable::operations::maintenance::{Children, InvocationPage};
 pub use self::limits::Limits;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
-pub use self::routing::{ServiceInfo, ServiceStatus};
 use self::store::{Filter, Store};
 use self::tasks::Tasks;
 use crate::model::batch::{AcceptedGroup, Batch};
@@ -170,7 +172,7 @@ impl Invoker {
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE` where it runs, waits or
     /// succeeded; as for [`invoke_async`](Self::invoke_async).
     pub async fn retry(&self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
-        self.0.admin.retry(cid, input).await
+        self.0.maintenance.retry(cid, input).await
     }
 
     /// The invocation that [`retry`](Self::retry) would retry, with the same input or another.
@@ -179,7 +181,7 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`.
     pub async fn check_retry(&self, cid: Cid, with_input: bool) -> Result<InvocationView> {
-        self.0.admin.check_retry(cid, with_input).await
+        self.0.maintenance.check_retry(cid, with_input).await
     }
 
     /// Removes an invocation that has ended, before its retention ends.
@@ -188,7 +190,7 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_ENDED`.
     pub async fn purge(&self, cid: Cid) -> Result<InvocationView> {
-        self.0.admin.purge(cid).await
+        self.0.maintenance.purge(cid).await
     }
 
     /// The invocation that [`purge`](Self::purge) would remove.
@@ -197,7 +199,7 @@ impl Invoker {
     ///
     /// As for [`purge`](Self::purge).
     pub async fn check_purge(&self, cid: Cid) -> Result<InvocationView> {
-        self.0.admin.check_purge(cid).await
+        self.0.maintenance.check_purge(cid).await
     }
 
     /// Lists stored invocations, newest first. In a filter, [`State::Running`] stands for what runs here.
@@ -211,7 +213,7 @@ impl Invoker {
         before: Option<u64>,
         max: usize,
     ) -> Result<InvocationPage> {
-        self.0.admin.list(filter, before, max).await
+        self.0.maintenance.list(filter, before, max).await
     }
 
     /// The children of an invocation, and its callbacks: the first `max` of each.
@@ -220,7 +222,7 @@ impl Invoker {
     ///
     /// The errors of the store.
     pub async fn children(&self, cid: Cid, max: usize) -> Result<Children> {
-        self.0.admin.children(cid, max).await
+        self.0.maintenance.children(cid, max).await
     }
 
     /// Adds a service of this process to a running engine.

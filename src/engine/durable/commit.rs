@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
-use crate::engine::clock::{Clock, later};
+use crate::engine::clock::{Clock, saturating_add};
 use crate::engine::durable::callbacks;
 use crate::engine::durable::transition::{Rules, StateChange, Trigger, transition};
 use crate::engine::limits::Limits;
@@ -145,7 +145,7 @@ impl Committer {
         if let (Source::Attempt(live), State::Succeeded) = (source, record.state) {
             record.followed_by = live.take_follow_ups();
         }
-        // Callbacks come last of all children: see `Admin::children`.
+        // Callbacks come last of all children: see `Maintenance::children`.
         record.followed_by.extend(callbacks);
         let taken = self.commit_with_retry(&record).await;
         match source {
@@ -205,7 +205,7 @@ impl Committer {
         let terms = &invocation.request.terms;
         let has_ended = change.state.is_terminal();
         let retention = terms.retention.unwrap_or(retention);
-        let purge_time = has_ended.then(|| later(now, retention));
+        let purge_time = has_ended.then(|| saturating_add(now, retention));
         let tombstone_retention = retention.min(self.limits.tombstone_retention);
         let awaited = change.completion.filter(|completion| completion.pending);
         let expires_at = [terms.expires_at(change.state), awaited.map(|_| change.due)];
@@ -241,7 +241,7 @@ impl Committer {
             deferred: change.deferred,
             end_time: has_ended.then_some(now),
             purge_time,
-            tombstone_until: purge_time.map(|time| later(time, tombstone_retention)),
+            tombstone_until: purge_time.map(|time| saturating_add(time, tombstone_retention)),
             followed_by: Vec::new(),
             completion: change.completion,
             expected_attempts: matches!(source, Source::Unclaimed).then_some(invocation.attempts),

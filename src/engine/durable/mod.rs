@@ -1,7 +1,5 @@
-//! Durable invocations: accepted, scheduled, run, committed, expired, cancelled, retained and removed.
+//! Durable invocations: scheduled, run, committed, expired, cancelled, retained and removed.
 
-pub(in crate::engine) mod accept;
-pub(in crate::engine) mod accept_batch;
 pub(in crate::engine) mod callbacks;
 pub(in crate::engine) mod commit;
 pub(in crate::engine) mod deferral;
@@ -14,4 +12,3 @@ pub(in crate::engine) mod run;
 pub(in crate::engine) mod scheduler;
 pub(in crate::engine) mod stored_reply;
 pub(in crate::engine) mod transition;
-pub(in crate::engine) mod wakeup;

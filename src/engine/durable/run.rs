@@ -336,7 +336,7 @@ impl Runner {
 /// Resolves when there was no sign of life for `timeout`.
 async fn silence(live: &Live, timeout: Duration) {
     loop {
-        let Some(until) = live.last_sign_of_life().checked_add(timeout) else {
+        let Some(until) = live.last_heartbeat().checked_add(timeout) else {
             return std::future::pending().await;
         };
         if until <= Instant::now() {

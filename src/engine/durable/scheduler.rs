@@ -13,9 +13,9 @@ use crate::engine::admission::concurrency::Permits;
 use crate::engine::clock::Clock;
 use crate::engine::durable::commit::Committer;
 use crate::engine::durable::run::Runner;
-use crate::engine::durable::wakeup::SchedulerHandle;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::routing::Routes;
+use crate::engine::routing::wakeup::SchedulerHandle;
 use crate::engine::store::{Claim, Store};
 use crate::model::error::Result;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::engine::clock::later;
+use crate::engine::clock::saturating_add;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::invocation::{
     AsyncCompletion, EventKind, HELD, Invocation, Outcome, RetryPolicy, State, Transition,
@@ -140,7 +140,7 @@ pub(in crate::engine) fn transition(
         Trigger::DeadlinePassed(time) => end(Transition::DeadlinePassed, deadline_passed(time)),
         Trigger::Crashed(error) => end(Transition::UncleanRestart { poisoned: true }, error),
         Trigger::Deferred(error) => Ok(StateChange {
-            due: later(rules.now, DEFER_DELAY),
+            due: saturating_add(rules.now, DEFER_DELAY),
             last_failure: Some(error),
             deferred: true,
             ..StateChange::unchanged(invocation, now)
@@ -179,7 +179,7 @@ fn attempt_ended(
         // The attempt has its whole timeout again, from now on.
         AttemptResult::AwaitingCompletion(token) => Ok(StateChange {
             state: State::Pending { started: true },
-            due: later(rules.now, rules.attempt_timeout),
+            due: saturating_add(rules.now, rules.attempt_timeout),
             last_failure: invocation.last_failure.clone(),
             completion: Some(AsyncCompletion::awaited(token)),
             ..StateChange::unchanged(invocation, now)
@@ -191,7 +191,7 @@ fn attempt_ended(
                 Some(pending @ State::Pending { .. }) => Ok(StateChange {
                     state: pending,
                     // A worker that hands back all it gets is not polled in a loop.
-                    due: later(rules.now, HANDED_BACK_DELAY),
+                    due: saturating_add(rules.now, HANDED_BACK_DELAY),
                     last_failure: invocation.last_failure.clone(),
                     ..StateChange::unchanged(invocation, now)
                 }),
@@ -238,7 +238,7 @@ fn failed(
     };
     match (state.after(transition), backoff) {
         (Some(pending @ State::Pending { .. }), Some(backoff)) => {
-            Ok(retry(pending, later(rules.now, backoff), error))
+            Ok(retry(pending, saturating_add(rules.now, backoff), error))
         }
         // No attempt is left: it is held until a caller retries or cancels it.
         _ if terms.hold && is_retryable => Ok(retry(State::Pending { started: true }, HELD, error)),

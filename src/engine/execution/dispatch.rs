@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::codec::{payload, struct_pb};
+use crate::engine::acceptance::accept::Parent;
 use crate::engine::admission::permits::HeldPermits;
-use crate::engine::durable::accept::Parent;
 use crate::engine::execution::call_chain::{self, CallChain};
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::limits::Limits;
@@ -28,7 +28,7 @@ use crate::service::{BoxFuture, Context, InvocationInfo, KnownService, Platform,
 const MAX_PROGRESS_MESSAGE_BYTES: usize = 4 * 1024;
 
 /// The engine, as a dispatch reaches it. Implemented by the executor, which makes dispatches.
-pub(in crate::engine) trait Host: fmt::Debug + Send + Sync {
+pub(in crate::engine) trait NestedInvoker: fmt::Debug + Send + Sync {
     fn runtime(&self) -> &HandlerRuntime;
 
     /// Invokes a service as part of the invocation of `parent`.
@@ -44,7 +44,7 @@ pub(in crate::engine) trait Host: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(in crate::engine) struct Dispatch {
     this: Weak<Self>,
-    host: Arc<dyn Host>,
+    invoker: Arc<dyn NestedInvoker>,
     pub(in crate::engine) service: ServiceName,
     pub(in crate::engine) cid: Cid,
     pub(in crate::engine) root: Cid,
@@ -66,17 +66,17 @@ pub(in crate::engine) struct Dispatch {
 impl Dispatch {
     /// Makes a dispatch, and the context that its handler gets.
     pub(in crate::engine) fn new(
-        host: Arc<dyn Host>,
+        invoker: Arc<dyn NestedInvoker>,
         info: InvocationInfo,
         permits: HeldPermits,
         cancel: CancellationToken,
         callers: Option<Arc<CallChain>>,
         live: Option<Arc<Live>>,
     ) -> (Arc<Self>, Context) {
-        let states = Arc::clone(&host.runtime().states);
+        let states = Arc::clone(&invoker.runtime().states);
         let dispatch = Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
-            host,
+            invoker,
             service: info.service.clone(),
             cid: info.cid,
             root: info.root,
@@ -95,7 +95,7 @@ impl Dispatch {
     }
 
     pub(in crate::engine) fn runtime(&self) -> &HandlerRuntime {
-        self.host.runtime()
+        self.invoker.runtime()
     }
 
     pub(in crate::engine) fn is_nested(&self) -> bool {
@@ -123,7 +123,7 @@ impl Dispatch {
 
     /// Whether the handler was asked to stop, or its deadline has passed: a handler that never yields does not let its
     /// own timer fire.
-    pub(in crate::engine) fn is_over(&self) -> bool {
+    pub(in crate::engine) fn is_cancelled_or_expired(&self) -> bool {
         self.cancel.is_cancelled()
             || self
                 .deadline
@@ -221,7 +221,7 @@ impl Platform for Dispatch {
 
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>> {
         match self.this.upgrade() {
-            Some(this) => Arc::clone(&self.host).invoke_nested(call, this),
+            Some(this) => Arc::clone(&self.invoker).invoke_nested(call, this),
             None => Box::pin(std::future::ready(Err(self.end_reason()))),
         }
     }

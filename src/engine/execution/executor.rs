@@ -9,7 +9,7 @@ use crate::engine::admission::concurrency::Permits;
 use crate::engine::admission::permits::HeldPermits;
 use crate::engine::execution::attempt::Attempt;
 use crate::engine::execution::call_chain::CallChain;
-use crate::engine::execution::dispatch::{Dispatch, Host};
+use crate::engine::execution::dispatch::{Dispatch, NestedInvoker};
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::results::live::Live;
 use crate::engine::routing::Route;
@@ -80,8 +80,8 @@ impl Executor {
             live,
         } = scope;
         let permits = HeldPermits::new(Arc::clone(&route.limit), permits);
-        let host: Arc<dyn Host> = Arc::clone(self) as Arc<dyn Host>;
-        let (dispatch, context) = Dispatch::new(host, info, permits, cancel, callers, live);
+        let invoker: Arc<dyn NestedInvoker> = Arc::clone(self) as Arc<dyn NestedInvoker>;
+        let (dispatch, context) = Dispatch::new(invoker, info, permits, cancel, callers, live);
         let attempt = Attempt::new(definition, Arc::clone(&dispatch), context, input);
         (attempt, dispatch)
     }

@@ -10,7 +10,7 @@ use crate::codec::sio;
 use crate::engine::admission::cid_reservations::{CidReservation, cid_in_use};
 use crate::engine::execution::call_chain::CallChain;
 use crate::engine::execution::deadline::{CallLimits, Caller, WithDeadline};
-use crate::engine::execution::dispatch::{Dispatch, Host};
+use crate::engine::execution::dispatch::{Dispatch, NestedInvoker};
 use crate::engine::execution::executor::{Executor, Scope, SyncRequest};
 use crate::engine::execution::invoke_durable::invoke_durable;
 use crate::engine::execution::response_format::{ResponseFormat, with_ignored};
@@ -198,7 +198,7 @@ impl Executor {
     }
 }
 
-impl Host for Executor {
+impl NestedInvoker for Executor {
     fn runtime(&self) -> &HandlerRuntime {
         &self.runtime
     }
@@ -210,7 +210,7 @@ impl Host for Executor {
     ) -> BoxFuture<'static, Result<Reply>> {
         // One future, not two: each would have room for the call.
         Box::pin(async move {
-            if parent.is_over() {
+            if parent.is_cancelled_or_expired() {
                 return Err(parent.end_reason());
             }
             let route = self.runtime.routes.find(&call.service)?;

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::codec::sio;
-use crate::engine::clock::later;
+use crate::engine::clock::saturating_add;
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::model::call::{Call, OnDeadline};
 use crate::model::error::{Error, Result, reason};
@@ -33,7 +33,7 @@ pub(in crate::engine) async fn invoke_durable(
     let options = call.durable();
     let continues = options.on_deadline == OnDeadline::Continue;
     if !continues {
-        options.deadline = Some(later(runtime.clock.now(), timeout));
+        options.deadline = Some(saturating_add(runtime.clock.now(), timeout));
         options.at_most_once = true;
     }
     let cid = runtime.acceptor.accept(call, None).await?.cid;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::codec::payload;
+use crate::engine::acceptance::accept::Acceptor;
+use crate::engine::acceptance::accept_batch::BatchAcceptor;
 use crate::engine::clock::Clock;
-use crate::engine::durable::accept::Acceptor;
-use crate::engine::durable::accept_batch::BatchAcceptor;
 use crate::engine::execution::pending_completions::PendingCompletions;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;

@@ -49,7 +49,7 @@ struct LiveState {
     /// The last progress, of this attempt or an earlier one.
     progress: Option<Arc<ProgressRecord>>,
     /// When the handler last reported progress, or started.
-    last_sign_of_life: Instant,
+    last_heartbeat: Instant,
     /// The attempt has ended: later events are refused.
     sealed: bool,
     /// Invocations that are accepted together with the response.
@@ -120,7 +120,7 @@ impl Live {
                 items,
                 item_bytes,
                 progress: invocation.progress.clone(),
-                last_sign_of_life: Instant::now(),
+                last_heartbeat: Instant::now(),
                 sealed: false,
                 follow_ups: Vec::new(),
             }),
@@ -207,7 +207,7 @@ impl Live {
             Some(last) if last.attempt == attempt => last.number,
             _ => 0,
         };
-        state.last_sign_of_life = Instant::now();
+        state.last_heartbeat = Instant::now();
         state.progress = Some(Arc::new(ProgressRecord {
             progress,
             attempt,
@@ -263,8 +263,8 @@ impl Live {
         true
     }
 
-    pub(in crate::engine) fn last_sign_of_life(&self) -> Instant {
-        self.lock().last_sign_of_life
+    pub(in crate::engine) fn last_heartbeat(&self) -> Instant {
+        self.lock().last_heartbeat
     }
 
     pub(in crate::engine) fn first_attempt_time(&self) -> Timestamp {

@@ -1,7 +1,7 @@
 //! Routing: from the name of a service to where it is served. Read with every call, changed rarely.
 
 mod route;
-mod service_info;
+pub(in crate::engine) mod wakeup;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,13 +13,11 @@ use tokio::sync::{Semaphore, watch};
 
 use self::route::EffectiveOptions;
 pub(in crate::engine) use self::route::Route;
-pub(in crate::engine) use self::service_info::Discovery;
-pub use self::service_info::{ServiceInfo, ServiceStatus};
 use crate::engine::admission::concurrency::ConcurrencyLimit;
 use crate::engine::admission::worker_pool::{WorkerPool, WorkerService};
 use crate::engine::clock::Clock;
-use crate::engine::durable::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::engine::limits::Limits;
+use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{ServiceName, truncated};
 use crate::service::{Definition, Registry};

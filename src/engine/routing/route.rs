@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::engine::admission::concurrency::ConcurrencyLimit;
 use crate::engine::admission::worker_pool::Location;
-use crate::engine::durable::wakeup::SchedulerHandle;
 use crate::engine::limits::Limits;
+use crate::engine::routing::wakeup::SchedulerHandle;
 use crate::model::id::ServiceName;
 use crate::model::invocation::{Request, RetryPolicy, State};
 use crate::model::service_options::ServiceOptions;
@@ -22,7 +22,7 @@ pub(in crate::engine) struct Route {
     pub(in crate::engine) limit: Arc<ConcurrencyLimit>,
     pub(in crate::engine) scheduler: Arc<SchedulerHandle>,
     /// When the service was first served by this node.
-    pub(super) since: Timestamp,
+    pub(in crate::engine) since: Timestamp,
 }
 
 /// The options in force: the service's own, and the node's where the service has none.
@@ -34,12 +34,12 @@ pub(in crate::engine) struct EffectiveOptions {
     pub(in crate::engine) retention: Duration,
     pub(in crate::engine) failure_retention: Duration,
     pub(in crate::engine) pending_limit: usize,
-    pub(super) concurrency: usize,
-    pub(super) queue_length: usize,
+    pub(in crate::engine) concurrency: usize,
+    pub(in crate::engine) queue_length: usize,
 }
 
 impl EffectiveOptions {
-    pub(super) fn new(options: &ServiceOptions, limits: &Limits) -> Self {
+    pub(in crate::engine) fn new(options: &ServiceOptions, limits: &Limits) -> Self {
         Self {
             timeout: options.timeout.unwrap_or(limits.timeout),
             attempt_timeout: options.attempt_timeout.unwrap_or(limits.attempt_timeout),
@@ -55,7 +55,7 @@ impl EffectiveOptions {
     }
 
     /// The options as callers see them, with `own` for those that the engine does not need.
-    pub(super) fn to_service_options(&self, own: &ServiceOptions) -> ServiceOptions {
+    pub(in crate::engine) fn to_service_options(&self, own: &ServiceOptions) -> ServiceOptions {
         ServiceOptions {
             timeout: Some(self.timeout),
             attempt_timeout: Some(self.attempt_timeout),
@@ -95,12 +95,12 @@ impl Route {
     }
 
     /// Whether workers may serve the service in place of this route.
-    pub(super) fn is_replaceable(&self) -> bool {
+    pub(in crate::engine) fn is_replaceable(&self) -> bool {
         self.limit.pool().is_some() || self.definition.is_demo()
     }
 
     /// Where the service is served.
-    pub(super) fn locations(&self) -> Vec<Location> {
+    pub(in crate::engine) fn locations(&self) -> Vec<Location> {
         match self.limit.pool() {
             Some(pool) => pool.locations(),
             None => vec![Location {

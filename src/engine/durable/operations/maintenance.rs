@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::durable::accept::Acceptor;
+use crate::engine::acceptance::accept::Acceptor;
 use crate::engine::durable::deferral::Deferrals;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::results::hub::Hub;
@@ -36,7 +36,7 @@ pub struct Children {
 
 /// Lists, retries and purges invocations.
 #[derive(Debug)]
-pub(in crate::engine) struct Admin {
+pub(in crate::engine) struct Maintenance {
     pub(in crate::engine) store: Arc<dyn Store>,
     pub(in crate::engine) hub: Arc<Hub>,
     pub(in crate::engine) routes: Arc<Routes>,
@@ -46,7 +46,7 @@ pub(in crate::engine) struct Admin {
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
 }
 
-impl Admin {
+impl Maintenance {
     /// Lists stored invocations, newest first. In a filter, [`State::Running`] stands for what runs here.
     ///
     /// # Errors

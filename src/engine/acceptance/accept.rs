@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::codec::{payload, sio};
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations, cid_in_use};
-use crate::engine::clock::{Clock, later};
+use crate::engine::clock::{Clock, saturating_add};
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::results::hub::Hub;
@@ -258,13 +258,15 @@ impl Acceptor {
             return Ok(Terms::default());
         };
         let start_time = options.start.map(|start| match start {
-            Start::After(delay) => later(now, delay),
+            Start::After(delay) => saturating_add(now, delay),
             Start::At(time) => time.max(now),
         });
         check_keys(&options)?;
         Ok(Terms {
             start_time: start_time.map(|time| time.min(HELD)),
-            expire_time: options.expiration.map(|expiration| later(now, expiration)),
+            expire_time: options
+                .expiration
+                .map(|expiration| saturating_add(now, expiration)),
             deadline: options.deadline,
             retry_policy: options.retry_policy,
             hold: options.hold,

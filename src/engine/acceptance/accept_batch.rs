@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 
 use crate::codec::payload;
 use crate::dict;
+use crate::engine::acceptance::accept::{Acceptor, Parent, check_same, removed};
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations};
 use crate::engine::clock::Clock;
-use crate::engine::durable::accept::{Acceptor, Parent, check_same, removed};
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::results::hub::Hub;

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
-use super::Routes;
-use super::route::Route;
 use crate::engine::admission::worker_pool::Location;
 use crate::engine::execution::pending_completions::PendingCompletions;
+use crate::engine::routing::{Route, Routes};
 use crate::engine::store::Store;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
