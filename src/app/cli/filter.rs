@@ -11,37 +11,37 @@ use crate::model::id::{Cid, ServiceName};
 /// A filter. All given options must match; of a repeated option, one value must match.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FilterArgs {
-    /// Of this service (repeatable).
+    /// Only invocations of this service (repeatable).
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
-    /// In this state (repeatable).
+    /// Only invocations in this state (repeatable).
     #[arg(long = "state", value_enum, value_name = "STATE")]
     states: Vec<StateArg>,
-    /// Pending for this reason (repeatable).
+    /// Only invocations that are pending for this reason (repeatable).
     #[arg(long = "pending", value_enum, value_name = "REASON")]
     pending: Vec<PendingArg>,
-    /// Whose last attempt failed for this reason (repeatable).
+    /// Only invocations whose last attempt failed for this reason (repeatable).
     #[arg(long = "failure", value_name = "REASON")]
     failures: Vec<String>,
-    /// Accepted at or after this time.
+    /// Only invocations accepted at or after this time.
     #[arg(long, value_name = "TIME")]
     accepted_after: Option<Timestamp>,
-    /// Accepted before this time.
+    /// Only invocations accepted before this time.
     #[arg(long, value_name = "TIME")]
     accepted_before: Option<Timestamp>,
-    /// Ended at or after this time.
+    /// Only invocations that ended at or after this time.
     #[arg(long, value_name = "TIME")]
     ended_after: Option<Timestamp>,
-    /// Ended before this time.
+    /// Only invocations that ended before this time.
     #[arg(long, value_name = "TIME")]
     ended_before: Option<Timestamp>,
-    /// Direct children of this invocation.
+    /// Only direct children of this invocation.
     #[arg(long, value_name = "CID")]
     parent: Option<Cid>,
-    /// All descendants of this invocation.
+    /// Only descendants of this invocation.
     #[arg(long, value_name = "CID")]
     root: Option<Cid>,
-    /// Members of this group.
+    /// Only members of this group.
     #[arg(long, value_name = "CID")]
     group: Option<Cid>,
 }

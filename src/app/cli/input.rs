@@ -14,7 +14,7 @@ use crate::model::value::{Dict, Value};
 #[derive(Args, Debug)]
 pub(super) struct InputArgs {
     /// Elements of the input. A value that is valid JSON is parsed as JSON (`cust_id=1`, `tags=["a"]`,
-    /// `zip='"01234"'`), any other value is text.
+    /// `zip='"01234"'`); any other value is text.
     #[arg(value_name = "KEY=VALUE", conflicts_with_all = ["json", "file"])]
     elements: Vec<String>,
     #[command(flatten)]

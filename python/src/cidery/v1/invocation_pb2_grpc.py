@@ -102,8 +102,8 @@ class InvocationServiceServicer(object):
     def Invoke(self, request, context):
         """Invokes a service and waits for its response.
 
-        The smaller of `grpc-timeout` and `timeout` bounds the call; without both, the timeout of the service or
-        of the node (30 s) applies. A caller that disconnects cancels the invocation.
+        The smaller of `grpc-timeout` and `timeout` bounds the call. If neither is given, the timeout of the service or of
+        the node (30 s) applies. A caller that disconnects cancels the invocation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,8 +120,9 @@ class InvocationServiceServicer(object):
     def InvokeBatch(self, request, context):
         """Accepts a batch of invocations atomically in one durable write, as a group with its own CID.
 
-        The group is stored as an invocation without a service: RUNNING until all members have ended, then SUCCEEDED,
-        whatever their outcomes. The group and its members can be read, followed and cancelled by their CIDs.
+        The group is stored as an invocation without a service. It is RUNNING until all members have ended, and then
+        SUCCEEDED, regardless of their outcomes. The group and its members can be read, followed and cancelled by their
+        CIDs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,8 +132,8 @@ class InvocationServiceServicer(object):
         """Streams the events of invocations: past events, then new ones, without gaps or duplicates.
 
         The stream ends when all invocations have ended or are not found. An invalid or unknown CID gives a `not_found`
-        event and does not end the stream. For a group, the stream has the last event of each member, as they end, and then
-        that of the group.
+        event and does not end the stream. For a group, the stream has the last event of each member when the member ends,
+        and then the last event of the group.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,16 +154,16 @@ class InvocationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelInvocations(self, request, context):
-        """Cancels invocations by CID or by filter: pending ones at once, running ones cooperatively, and by force after a
-        grace period. Cancellations are stored before the response is sent.
+        """Cancels invocations by CID or by filter. Pending invocations are cancelled at once; running invocations are
+        cancelled cooperatively, and by force after a grace period. Cancellations are stored before the response is sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryInvocations(self, request, context):
-        """Retries ended invocations that did not succeed, with the same or a new input. Each retry has a new CID and
-        `retry_of`; a held invocation is released under its own CID.
+        """Retries ended invocations that did not succeed, with the same or a new input. Each retry has a new CID, and
+        `retry_of` is the CID of the retried invocation. A held invocation is released and keeps its CID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,7 +177,8 @@ class InvocationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CompleteInvocation(self, request, context):
-        """Completes an invocation whose handler deferred its outcome ("later"): a webhook, an operator, another system.
+        """Completes an invocation whose handler deferred its outcome ("later"). The caller is, for example, a webhook, an
+        operator or another system.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

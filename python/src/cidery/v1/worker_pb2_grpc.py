@@ -50,8 +50,8 @@ class WorkerServiceServicer(object):
         """The stream of one worker.
 
         Three messages are mandatory: the worker sends a `hello` first, the node sends a `dispatch` for each call, and the
-        worker answers it with a `result`. Everything else is a capability announced in `hello`. A worker ignores messages
-        that it does not know.
+        worker answers each dispatch with a `result`. All other messages are optional. The worker announces in `hello`
+        which capabilities it has. A worker ignores messages that it does not know.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -21,7 +21,7 @@ use crate::remote::Client;
 /// Run a node with demo services, invoke them over gRPC, and keep the node running.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Demo {
-    /// Address to listen on. Port 0: any free port.
+    /// Address to listen on. With port 0, the node uses any free port.
     #[arg(long, default_value = "127.0.0.1:24337", value_name = "HOST:PORT")]
     listen: SocketAddr,
     /// Exit after the demonstration.

@@ -59,8 +59,8 @@ struct Proto {
     /// Only this service (repeatable). Default: all services with a typed method.
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
-    /// Also write Cidery's own .proto files. They are part of this binary: without --service, no running node is
-    /// needed.
+    /// Also write Cidery's own .proto files, which are part of this binary. Without --service, this works without a
+    /// running node.
     #[arg(long)]
     api: bool,
     /// Import path of generated Go code; sets `go_package` in each file.

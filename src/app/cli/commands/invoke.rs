@@ -37,13 +37,13 @@ pub(in crate::app::cli) struct Invoke {
     /// Asynchronous: start this long after acceptance.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     delay: Option<Duration>,
-    /// Asynchronous: expire unless started within this time after acceptance.
+    /// Asynchronous: expire if no attempt starts within this time after acceptance.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     expiration: Option<Duration>,
-    /// Deduplicate: repeats return the first result.
+    /// Make the call safe to repeat: a repeated call with this key returns the first result.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Keep running after --timeout; get the result with `cidery result CID`.
+    /// Let the invocation continue after --timeout; get the result with `cidery result CID`.
     #[arg(long = "continue", conflicts_with_all = ["is_async", "follow"])]
     continues: bool,
     /// Asynchronous: maximum number of attempts, the first one included.
@@ -58,7 +58,7 @@ pub(in crate::app::cli) struct Invoke {
     /// Asynchronous: start at this time.
     #[arg(long, value_name = "TIME", conflicts_with = "delay")]
     start_time: Option<jiff::Timestamp>,
-    /// Asynchronous: fail unless ended at this time, retries included.
+    /// Asynchronous: fail if the invocation has not ended by this time, retries included.
     #[arg(long, value_name = "TIME")]
     deadline: Option<jiff::Timestamp>,
     /// Asynchronous: how long the outcome is kept.

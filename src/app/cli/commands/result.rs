@@ -18,7 +18,7 @@ pub(in crate::app::cli) struct ShowResult {
     /// Show all events until the end.
     #[arg(long, conflicts_with = "wait")]
     follow: bool,
-    /// Wait for the end, at most this long.
+    /// Wait for the end of the invocation, at most this long.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     wait: Option<Duration>,
     #[command(flatten)]

@@ -16,7 +16,7 @@ use crate::model::error::Result;
 /// Run a node until SIGTERM or SIGINT; a second signal stops it at once.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Serve {
-    /// Address to listen on. Port 0: any free port.
+    /// Address to listen on. With port 0, the node uses any free port.
     #[arg(
         long,
         env = "CIDERY_LISTEN",
@@ -37,7 +37,7 @@ pub(in crate::app::cli) struct Serve {
     #[cfg(feature = "sqlite")]
     #[arg(long, value_parser = bytes, value_name = "SIZE")]
     store_limit: Option<u64>,
-    /// Minimum free disk space. Default: 64MiB.
+    /// Minimum free disk space; new work is refused below it. Default: 64MiB.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_parser = bytes, value_name = "SIZE")]
     keep_free: Option<u64>,
@@ -51,13 +51,13 @@ pub(in crate::app::cli) struct Serve {
     /// Allow addresses other than loopback; there is no authentication yet.
     #[arg(long)]
     insecure: bool,
-    /// Keep-alive interval, and timeout, of connections. Default: 10s.
+    /// Interval of keep-alive pings on connections, and timeout of their replies. Default: 10s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     ping_interval: Option<Duration>,
-    /// Grace period for a disconnected worker that can resume, before its work is reassigned. Default: 20s.
+    /// Time that a disconnected worker has to resume before its work is reassigned. Default: 20s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     worker_lease: Option<Duration>,
-    /// How long running handlers have to finish when the node stops.
+    /// Time that running handlers have to finish when the node stops.
     #[arg(long, value_parser = duration, default_value = "30s", value_name = "DURATION")]
     drain: Duration,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use crate::model::error::Result;
 /// List the services of a node.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Services {
-    /// Only names with this prefix.
+    /// Only services whose names start with this prefix.
     #[arg(default_value = "")]
     prefix: String,
     #[command(flatten)]
