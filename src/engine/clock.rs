@@ -47,7 +47,7 @@ impl Clock {
         }
     }
 
-    /// The time of the runtime at an instant, as if a manual clock were not moved until then.
+    /// The tokio `Instant` of a wall-clock time. A manual clock is assumed to stand still.
     #[must_use]
     pub fn instant(&self, time: Timestamp) -> Instant {
         let wait = time.duration_since(self.now());

@@ -306,6 +306,22 @@ impl Invoker {
         Ok(Arc::clone(&self.0.routes.find(name)?.definition))
     }
 
+    /// Whether a service is served now, by this process or by a worker.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names.
+    pub fn is_served(&self, name: &str) -> Result<bool> {
+        Ok(self.0.routes.find(name)?.is_served())
+    }
+
+    /// Whether this process serves a service, be it one that workers can replace.
+    #[must_use]
+    pub fn is_local(&self, name: &str) -> bool {
+        let route = self.0.routes.get(name);
+        route.is_some_and(|route| route.limit.pool().is_none())
+    }
+
     /// Whether this process serves a service that workers cannot replace.
     #[must_use]
     pub fn is_served_locally(&self, name: &str) -> bool {

@@ -28,10 +28,7 @@ pub struct Call {
     pub metadata: Option<Arc<Metadata>>,
     /// The format of the response. Default: that of the input.
     pub response_format: Option<Format>,
-    /// Whether a synchronous call is recorded before it is dispatched: it has an idempotency key, or `on_deadline` is
-    /// `CONTINUE`. Set where a request is converted; a client leaves it `false`.
-    pub is_durable: bool,
-    /// Options of a call that is recorded. `None`: none is given.
+    /// Options of a stored invocation. `None`: defaults.
     pub durable: Option<Box<DurableOptions>>,
 }
 
@@ -87,6 +84,11 @@ pub struct DurableOptions {
     pub at_most_once: bool,
 }
 
+impl DurableOptions {
+    /// How many callbacks, and how many failure callbacks, an invocation may have.
+    pub const MAX_CALLBACKS: usize = 16;
+}
+
 impl Call {
     /// Makes a call with a name, an input and default options.
     pub fn new(service: impl Into<Cow<'static, str>>, input: impl Into<Payload>) -> Self {
@@ -97,12 +99,21 @@ impl Call {
             timeout: None,
             metadata: None,
             response_format: None,
-            is_durable: false,
             durable: None,
         }
     }
 
-    /// Its options as a recorded call, to be changed.
+    /// Whether a synchronous call is stored before it is dispatched, so that its outcome outlives its caller: it has an
+    /// idempotency key, or [`OnDeadline::Continue`].
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        let options = self.durable.as_deref();
+        options.is_some_and(|options| {
+            options.idempotency_key.is_some() || options.on_deadline == OnDeadline::Continue
+        })
+    }
+
+    /// The options of the stored invocation, inserted where there are none.
     pub fn durable(&mut self) -> &mut DurableOptions {
         self.durable.get_or_insert_default()
     }

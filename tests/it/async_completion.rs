@@ -9,8 +9,8 @@ use cidery::model::call::{Call, DurableOptions};
 use cidery::sio::{Int, Sio};
 use cidery::store::SqliteStore;
 use cidery::{
-    Answer, Cid, Context, Definition, Dict, Error, Kind, Later, Node, NodeBuilder, Payload, Result,
-    RetryPolicy, Value, Worker, dict,
+    Answer, Batch, Cid, Context, Definition, Dict, Error, Kind, Later, Node, NodeBuilder, Payload,
+    Result, RetryPolicy, Value, Worker, dict,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -440,4 +440,82 @@ async fn a_wrong_token_is_void_at_once_while_the_handler_runs() {
     go.notify_one();
     assert!(complete.await.unwrap().is_terminal());
     assert_eq!(before.elapsed(), Duration::ZERO);
+}
+
+/// Over gRPC, at a worker: the right token waits for the worker's answer, and any other one is void at once.
+#[tokio::test]
+async fn a_token_of_a_workers_dispatch_waits_for_its_answer_and_another_one_is_void() {
+    let node = TestNode::start(Node::builder()).await;
+    let mut hello = hello("a.task");
+    hello.capabilities.push(v1::Capability::Later.into());
+    let mut worker = RawWorker::connect(node.address(), hello).await;
+    for is_stored in [true, false] {
+        let call = || Call::new("a.task", dict! {});
+        let calling = (!is_stored).then(|| {
+            let client = node.client.clone();
+            spawn(async move { client.invoke(call()).await })
+        });
+        if is_stored {
+            node.client.invoke_async(call()).await.unwrap();
+        }
+        let dispatch = worker.dispatch().await;
+        let cid = Cid::parse(&dispatch.cid).unwrap();
+        node.client.invoke_async(call()).await.unwrap();
+        let other = worker.dispatch().await;
+
+        let void = complete(&node, &(cid, other.token.clone()), 1).await;
+        let void = void.unwrap_err();
+        let reasons = ["DISPATCH_VOID", "CID_UNKNOWN"];
+        assert!(reasons.contains(&void.reason()), "{void:?}");
+        let client = node.client.clone();
+        let token = dispatch.token.clone();
+        let completing = spawn(async move {
+            let reply = Payload::from(dict! { "n": 1 });
+            client.complete(cid, &token, Ok(reply)).await
+        });
+        let later = |token: String| v1::DispatchResult {
+            token,
+            outcome: Some(v1::dispatch_result::Outcome::Later(v1::Later {})),
+            ..v1::DispatchResult::default()
+        };
+        worker.send_result(later(dispatch.token));
+        let state = completing.await.unwrap().unwrap();
+        assert_eq!(state, v1::State::Succeeded);
+        if let Some(calling) = calling {
+            calling.await.unwrap().unwrap();
+        }
+        worker.answer(&other.token, &dict! {});
+    }
+}
+
+/// How many callbacks a call has is limited, and every list that is too long is named.
+#[tokio::test]
+async fn callbacks_are_limited_and_every_list_is_named() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let many = |n: usize| vec!["demo.sleep".to_owned(); n];
+    let with = |n: usize, m: usize| {
+        let mut call = Call::new("customer.get", dict! { "cust_id": 1 });
+        call.durable().callbacks = many(n);
+        call.durable().failure_callbacks = many(m);
+        call
+    };
+    node.client.invoke_async(with(16, 16)).await.unwrap();
+    let refused = node.client.invoke_async(with(17, 18)).await.unwrap_err();
+    let paths = |error: &Error| {
+        let violations = error.field_violations().iter();
+        violations
+            .map(|violation| format!("{} {}", violation.path, violation.code))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        paths(&refused),
+        ["/callbacks TOO_MANY", "/failure_callbacks TOO_MANY"]
+    );
+    let batch = Batch {
+        on_each: many(17),
+        on_final: many(17),
+        ..Batch::of([("customer.get", dict! { "cust_id": 1 })])
+    };
+    let refused = node.client.invoke_batch(batch).await.unwrap_err();
+    assert_eq!(paths(&refused), ["/on_each TOO_MANY", "/on_final TOO_MANY"]);
 }

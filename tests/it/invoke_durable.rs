@@ -231,8 +231,7 @@ async fn a_stopping_node_records_a_call_with_only_a_key_as_lost() {
         until("it runs", || running() == 1).await;
         node.stop().await;
     };
-    let mut call = keyed("never", dict! {}, "k");
-    call.is_durable = true;
+    let call = keyed("never", dict! {}, "k");
     let call = invoker.invoke(Cid::new(), call);
     let (outcome, ()) = tokio::join!(call, stop);
     let error = outcome.unwrap_err();

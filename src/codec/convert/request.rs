@@ -39,8 +39,8 @@ pub fn call_from_proto(
     let timeout = duration_from_proto("/timeout", message.timeout)?;
     let metadata = request_metadata(message.metadata, traceparent)?;
     let idempotency_key = text_from_proto(message.idempotency_key);
-    let is_durable = idempotency_key.is_some() || on_deadline == OnDeadline::Continue;
-    let durable = is_durable.then(|| {
+    let has_options = idempotency_key.is_some() || on_deadline != OnDeadline::Cancel;
+    let durable = has_options.then(|| {
         Box::new(DurableOptions {
             idempotency_key,
             on_deadline,
@@ -54,7 +54,6 @@ pub fn call_from_proto(
         timeout,
         metadata,
         response_format,
-        is_durable,
         durable,
     })
 }
@@ -117,7 +116,6 @@ pub fn async_call_from_proto(
         timeout: duration_from_proto("/timeout", message.timeout)?,
         metadata,
         response_format: format_from_proto("/response_format", message.response_format)?,
-        is_durable: false,
         durable: Some(Box::new(durable)),
     })
 }

@@ -221,7 +221,6 @@ impl TypedMethod {
             let key =
                 key.ok_or_else(|| malformed(IDEMPOTENCY_KEY, "must be non-empty ASCII text"))?;
             call.durable().idempotency_key = Some(key.to_owned());
-            call.is_durable = is_sync;
         }
         if let Some(value) = headers.get(ON_DEADLINE_KEY) {
             let on_deadline = match value.as_bytes() {
@@ -231,7 +230,6 @@ impl TypedMethod {
                 _ => Err("must be `cancel` or `continue`"),
             };
             let on_deadline = on_deadline.map_err(|message| malformed(ON_DEADLINE_KEY, message))?;
-            call.is_durable |= on_deadline == OnDeadline::Continue;
             call.durable().on_deadline = on_deadline;
         }
         let metadata = metadata(headers)?;

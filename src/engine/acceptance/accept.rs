@@ -261,7 +261,7 @@ impl Acceptor {
             Start::After(delay) => saturating_add(now, delay),
             Start::At(time) => time.max(now),
         });
-        check_keys(&options)?;
+        check_options(&options)?;
         Ok(Terms {
             start_time: start_time.map(|time| time.min(HELD)),
             expire_time: options
@@ -341,20 +341,42 @@ fn check_input(route: &Route, input: &Payload) -> Result<Ignored> {
     }
 }
 
-fn check_keys(options: &DurableOptions) -> Result<()> {
+/// Checks the limits of options, all violations at once.
+fn check_options(options: &DurableOptions) -> Result<()> {
     let too_long = |(field, key): (&'static str, &Option<String>)| {
         key.as_ref()
             .filter(|key| key.len() > Terms::MAX_KEY_BYTES)?;
         let message = format!("is longer than {} bytes", Terms::MAX_KEY_BYTES);
         Some(Violation::new(field, "TOO_LARGE", message))
     };
-    let violations: Vec<Violation> = [
+    let keys = [
         ("/idempotency_key", &options.idempotency_key),
         ("/concurrency_key", &options.concurrency_key),
-    ]
-    .into_iter()
-    .filter_map(too_long)
-    .collect();
+    ];
+    let keys = keys.into_iter().filter_map(too_long);
+    let lists = [
+        ("/callbacks", &options.callbacks),
+        ("/failure_callbacks", &options.failure_callbacks),
+    ];
+    into_result(keys.chain(too_many_callbacks(lists)).collect())
+}
+
+/// The violations of lists of callbacks that are too long.
+pub(super) fn too_many_callbacks<'a>(
+    lists: [(&'static str, &'a Vec<String>); 2],
+) -> impl Iterator<Item = Violation> + use<'a> {
+    let limit = DurableOptions::MAX_CALLBACKS;
+    let too_long = lists
+        .into_iter()
+        .filter(move |(_, list)| list.len() > limit);
+    too_long.map(move |(field, list)| {
+        let message = format!("has {} values; the limit is {limit}", list.len());
+        Violation::new(field, "TOO_MANY", message)
+    })
+}
+
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, unless there are no violations.
+pub(super) fn into_result(violations: Vec<Violation>) -> Result<()> {
     match violations.is_empty() {
         true => Ok(()),
         false => Err(Error::violations(reason::REQUEST_INVALID, violations)),

@@ -147,8 +147,8 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// Waits for permits at a worker whose declaration passes `accepts`; `None` once no such worker is connected. As
-    /// many calls wait as in the queue of synchronous calls.
+    /// Waits for permits at a worker whose declaration passes `accepts`; `None` once no such worker is connected. At
+    /// most `queue_length` calls wait.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! Commits: writes state changes to the store, and then notifies followers, schedulers and groups.
 //!
-//! The only way in which an invocation changes after its acceptance: `transition.rs` decides, this writes.
+//! Every state change of an invocation after its acceptance is committed here: `transition.rs` decides, this writes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,8 +87,10 @@ impl Committer {
         }
     }
 
-    /// Decides what follows from a trigger and commits it; returns whether the store took it. `state` is that which the
-    /// trigger applies to.
+    /// Decides what follows from a trigger in a state and commits it; returns whether the store took it.
+    ///
+    /// An impossible transition is a defect of the node: it is logged, and a claimed invocation stays claimed until the
+    /// store is opened again, rather than being written in a state that it cannot have.
     pub(in crate::engine) async fn apply(
         &self,
         route: &Route,

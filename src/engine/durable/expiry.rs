@@ -13,7 +13,7 @@ use crate::engine::store::Store;
 use crate::model::error::Result;
 use crate::model::invocation::Invocation;
 
-/// How often the store is polled. A scheduler that has a free permit ends what it claims at the instant itself.
+/// How often the store is polled. A scheduler with a free permit ends what it claims on time; this poll ends the rest.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How many invocations are ended at once.
 const BATCH: usize = 256;

@@ -11,7 +11,7 @@ use crate::engine::clock::Clock;
 use crate::engine::durable::callbacks::{callback, failure_dict, member_outcome};
 use crate::engine::durable::commit::{Committer, Source};
 use crate::engine::durable::group_outcomes::GroupOutcomes;
-use crate::engine::durable::transition::StateChange;
+use crate::engine::durable::transition::group_ended;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::results::lookup::CONCURRENT_READS;
@@ -90,11 +90,16 @@ impl Groups {
         let callbacks = callbacks
             .map(|service| callback(&group, service, input.clone(), 0, now, generation))
             .collect();
-        let change = StateChange::group_ended(&group, summary, now);
         let retention = self.limits.retention;
-        self.committer
-            .commit(&group, change, Source::Claimed, retention, callbacks)
-            .await;
+        match group_ended(&group, summary, now) {
+            Ok(change) => {
+                let source = Source::Claimed;
+                self.committer
+                    .commit(&group, change, source, retention, callbacks)
+                    .await;
+            }
+            Err(error) => tracing::error!(%cid, %error, "cannot end a group"),
+        }
     }
 
     /// Reads the outcomes of the members of a group, in the order of their requests.

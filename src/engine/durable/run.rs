@@ -1,4 +1,5 @@
-//! Runs one attempt of a claimed invocation, from its claim to the commit of its end.
+//! Runs one attempt of a claimed invocation, from its claim to the commit of its end: heartbeat timeout, deadline,
+//! cancellation and grace period.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::admission::concurrency::Permits;
 use crate::engine::durable::commit::{Committer, Source};
 use crate::engine::durable::deferral::Deferrals;
-use crate::engine::durable::stored_reply::stored_reply;
-use crate::engine::durable::transition::{
-    AttemptResult, Trigger, attempt_timed_out, cancelled, completion_timed_out, deadline_passed,
-    expiry, node_lost, poisoned_by_node,
+use crate::engine::durable::failures::{
+    attempt_timed_out, cancelled, deadline_passed, node_lost, poisoned_by_node,
 };
+use crate::engine::durable::stored_reply::stored_reply;
+use crate::engine::durable::transition::{AttemptResult, Trigger, completion_timed_out, expiry};
 use crate::engine::execution::attempt::Attempt;
 use crate::engine::execution::executor::{Executor, Scope};
 use crate::engine::execution::response_format::with_ignored;
@@ -38,7 +39,7 @@ const COMPATIBLE_WORKER_TIMEOUT: Duration = Duration::from_secs(10);
 enum Stop {
     /// The attempt ended.
     Ended,
-    /// There was no sign of life for the attempt's timeout.
+    /// There was no heartbeat (progress) for the attempt's timeout.
     Timeout,
     /// The deadline of the invocation passed.
     Deadline,
@@ -129,7 +130,9 @@ impl Runner {
 
     async fn run_attempt(&self, route: &Arc<Route>, invocation: &Invocation, permits: Permits) {
         let acquired = match Box::pin(self.acquire(route, permits, invocation)).await {
-            Err(NotAcquired::NoCompatibleWorker | NotAcquired::QueueFull(_)) => {
+            Err(
+                NotAcquired::NoCompatibleWorker | NotAcquired::QueueFull(_) | NotAcquired::GaveUp,
+            ) => {
                 let error = no_compatible_worker(route);
                 return self.deferrals.defer(route, invocation, error).await;
             }
@@ -171,14 +174,14 @@ impl Runner {
                 () = tokio::time::sleep(COMPATIBLE_WORKER_TIMEOUT) => {}
                 () = runtime.lifecycle.halting().cancelled() => {}
             }
-            NotAcquired::NoCompatibleWorker
+            NotAcquired::GaveUp
         };
         let request = &invocation.request;
         let input = request.input.clone();
         let acquired = acquire_compatible(runtime, route, permits, input, give_up).await?;
         if acquired.waited && !self.is_still_pending(route, request.cid).await? {
-            // The next poll ends it.
-            return Err(NotAcquired::NoCompatibleWorker);
+            // Deferred as well: the next poll ends it.
+            return Err(NotAcquired::GaveUp);
         }
         Ok(acquired)
     }
@@ -277,7 +280,7 @@ impl Runner {
             cid: request.cid,
             service: route.name().clone(),
             attempt: invocation.attempts + 1,
-            // The timeout runs from the last sign of life: it has no instant yet.
+            // The timeout runs from the last heartbeat: it has no instant yet.
             deadline: request.terms.deadline.map(|time| clock.instant(time)),
             metadata: Arc::new(request.metadata.clone()),
             parent: request.parent,
@@ -310,7 +313,7 @@ impl Runner {
             outcome = &mut attempt => return (Some(outcome), Stop::Ended),
             () = cancel.cancelled() => Stop::Cancel,
             () = deadline() => Stop::Deadline,
-            () = silence(live, timeout) => Stop::Timeout,
+            () = heartbeat_timeout(live, timeout) => Stop::Timeout,
             () = halting.cancelled() => Stop::Halt,
         };
         cancel.cancel();
@@ -325,7 +328,7 @@ impl Runner {
             };
             outcome = tokio::time::timeout(grace, &mut attempt).await.ok();
         }
-        // The token of a worker's dispatch is void from here on.
+        // Dropping the attempt voids the token of a worker's dispatch.
         if outcome.is_none() {
             attempt.kill().await;
         }
@@ -333,8 +336,8 @@ impl Runner {
     }
 }
 
-/// Resolves when there was no sign of life for `timeout`.
-async fn silence(live: &Live, timeout: Duration) {
+/// Resolves when there was no heartbeat for `timeout`.
+async fn heartbeat_timeout(live: &Live, timeout: Duration) {
     loop {
         let Some(until) = live.last_heartbeat().checked_add(timeout) else {
             return std::future::pending().await;

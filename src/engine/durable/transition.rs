@@ -6,7 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::clock::saturating_add;
-use crate::model::error::{Error, Kind, Result, reason};
+use crate::engine::durable::failures::{
+    attempt_timed_out, cancelled, deadline_passed, expired, node_lost, poisoned_by_workers,
+};
+use crate::model::error::{Error, Result, reason};
 use crate::model::invocation::{
     AsyncCompletion, EventKind, HELD, Invocation, Outcome, RetryPolicy, State, Transition,
     should_retry,
@@ -24,7 +27,7 @@ pub(in crate::engine) const RUNNING: State = State::Running {
     cancel_requested: false,
 };
 
-/// How an attempt ended.
+/// How an attempt ended, as the runner reports it.
 #[derive(Debug)]
 pub(in crate::engine) enum AttemptResult {
     /// With an outcome.
@@ -91,7 +94,7 @@ pub(in crate::engine) struct StateChange {
 }
 
 impl StateChange {
-    /// The invocation as it is, without its last failure.
+    /// The invocation as it is: without its last failure, not deferred, and no longer awaiting a completion.
     fn unchanged(invocation: &Invocation, time: Timestamp) -> Self {
         Self {
             time,
@@ -103,19 +106,6 @@ impl StateChange {
             last_failure: None,
             deferred: false,
             completion: invocation.completion.map(AsyncCompletion::finished),
-        }
-    }
-
-    /// The end of a group whose members have ended.
-    pub(in crate::engine) fn group_ended(
-        group: &Invocation,
-        summary: Reply,
-        time: Timestamp,
-    ) -> Self {
-        Self {
-            state: State::Succeeded,
-            event: Some(EventKind::Succeeded(summary)),
-            ..Self::unchanged(group, time)
         }
     }
 }
@@ -140,12 +130,14 @@ pub(in crate::engine) fn transition(
         Trigger::DeadlinePassed(time) => end(Transition::DeadlinePassed, deadline_passed(time)),
         Trigger::Crashed(error) => end(Transition::UncleanRestart { poisoned: true }, error),
         Trigger::Deferred(error) => Ok(StateChange {
+            state: next(invocation, state, Transition::Defer)?,
             due: saturating_add(rules.now, DEFER_DELAY),
             last_failure: Some(error),
             deferred: true,
             ..StateChange::unchanged(invocation, now)
         }),
         Trigger::Released => Ok(StateChange {
+            state: next(invocation, state, Transition::Release)?,
             due: now,
             last_failure: invocation.last_failure.clone(),
             ..StateChange::unchanged(invocation, now)
@@ -173,17 +165,22 @@ fn attempt_ended(
         AttemptResult::Halted if invocation.request.terms.at_most_once => {
             end_attempt(invocation, state, FINAL, Err(node_lost()), now)
         }
-        AttemptResult::AwaitingCompletion(_) if is_cancelled => {
-            end_attempt(invocation, state, FINAL, Err(cancelled()), now)
+        AttemptResult::AwaitingCompletion(token) => {
+            match state.after(Transition::AwaitCompletion) {
+                // The attempt has its whole timeout again, from now on.
+                Some(pending @ State::Pending { .. }) => Ok(StateChange {
+                    state: pending,
+                    due: saturating_add(now, rules.attempt_timeout),
+                    last_failure: invocation.last_failure.clone(),
+                    completion: Some(AsyncCompletion::awaited(token)),
+                    ..StateChange::unchanged(invocation, now)
+                }),
+                _ => {
+                    let transition = Transition::AwaitCompletion;
+                    end_attempt(invocation, state, transition, Err(cancelled()), now)
+                }
+            }
         }
-        // The attempt has its whole timeout again, from now on.
-        AttemptResult::AwaitingCompletion(token) => Ok(StateChange {
-            state: State::Pending { started: true },
-            due: saturating_add(rules.now, rules.attempt_timeout),
-            last_failure: invocation.last_failure.clone(),
-            completion: Some(AsyncCompletion::awaited(token)),
-            ..StateChange::unchanged(invocation, now)
-        }),
         AttemptResult::WorkerLost(error) => worker_lost(invocation, state, error, rules),
         // The attempt does not count: the next one has the same number.
         AttemptResult::HandedBack | AttemptResult::Halted => {
@@ -207,7 +204,7 @@ fn attempt_ended(
     }
 }
 
-/// After a failure: a retry with backoff, the hold after the last one, or the end.
+/// After a failure: a retry with backoff; after the last one the hold, as a dead letter, or the end.
 fn failed(
     invocation: &Invocation,
     state: State,
@@ -221,27 +218,27 @@ fn failed(
     let backoff = is_retryable
         .then(|| policy.backoff(attempts, rules.jitter, error.retry_after()))
         .flatten();
-    let transition = Transition::Failure {
-        retried: backoff.is_some(),
+    let transition = match backoff {
+        Some(_) => Transition::Failure { retried: true },
+        None if terms.hold && is_retryable => Transition::Hold,
+        None => Transition::Failure { retried: false },
     };
-    let retry = |state, due, error: Error| StateChange {
-        state,
-        attempts,
-        crash_count: 0,
-        due,
-        event: Some(EventKind::RetryScheduled {
-            failure: error.clone(),
-            due,
-        }),
-        last_failure: Some(error),
-        ..StateChange::unchanged(invocation, now)
-    };
-    match (state.after(transition), backoff) {
-        (Some(pending @ State::Pending { .. }), Some(backoff)) => {
-            Ok(retry(pending, saturating_add(rules.now, backoff), error))
+    match state.after(transition) {
+        Some(pending @ State::Pending { .. }) => {
+            let due = backoff.map_or(HELD, |backoff| saturating_add(now, backoff));
+            Ok(StateChange {
+                state: pending,
+                attempts,
+                crash_count: 0,
+                due,
+                event: Some(EventKind::RetryScheduled {
+                    failure: error.clone(),
+                    due,
+                }),
+                last_failure: Some(error),
+                ..StateChange::unchanged(invocation, now)
+            })
         }
-        // No attempt is left: it is held until a caller retries or cancels it.
-        _ if terms.hold && is_retryable => Ok(retry(State::Pending { started: true }, HELD, error)),
         _ => end_attempt(invocation, state, transition, Err(error), now),
     }
 }
@@ -327,17 +324,43 @@ fn end_event(state: State, outcome: Outcome) -> EventKind {
     }
 }
 
-fn terminal_after(invocation: &Invocation, state: State, transition: Transition) -> Result<State> {
-    let next = state.after(transition).filter(|next| next.is_terminal());
-    next.ok_or_else(|| {
-        let cid = invocation.request.cid;
-        let message = format!("{cid} cannot end by {transition:?} in state {state:?}");
-        Error::internal(reason::TRANSITION_IMPOSSIBLE, message).with_retryable(false)
+/// The end of a group whose members have ended.
+///
+/// # Errors
+///
+/// As for [`transition`].
+pub(in crate::engine) fn group_ended(
+    group: &Invocation,
+    summary: Reply,
+    now: Timestamp,
+) -> Result<StateChange> {
+    let state = terminal_after(group, group.state, Transition::MembersEnded)?;
+    Ok(StateChange {
+        state,
+        event: Some(end_event(state, Ok(summary))),
+        ..StateChange::unchanged(group, now)
     })
 }
 
-/// What ends an invocation that does not run, if anything does: a cancellation, its expiration or its deadline; or the
-/// timeout of an outcome that is awaited from outside. Returned with the state that it applies to.
+fn next(invocation: &Invocation, state: State, transition: Transition) -> Result<State> {
+    let next = state.after(transition);
+    next.ok_or_else(|| impossible(invocation, state, transition))
+}
+
+fn terminal_after(invocation: &Invocation, state: State, transition: Transition) -> Result<State> {
+    let next = state.after(transition).filter(|next| next.is_terminal());
+    next.ok_or_else(|| impossible(invocation, state, transition))
+}
+
+/// `INTERNAL` / `TRANSITION_IMPOSSIBLE`.
+fn impossible(invocation: &Invocation, state: State, transition: Transition) -> Error {
+    let cid = invocation.request.cid;
+    let message = format!("{cid} has no transition {transition:?} in state {state:?}");
+    Error::internal(reason::TRANSITION_IMPOSSIBLE, message).with_retryable(false)
+}
+
+/// What ends an invocation that does not run, if anything does: a requested cancellation, its expiration, its deadline,
+/// or the timeout of an outcome that is awaited from outside. Returned with the state that it applies to.
 pub(in crate::engine) fn expiry(
     invocation: &Invocation,
     rules: &Rules<'_>,
@@ -370,54 +393,6 @@ pub(in crate::engine) fn completion_timed_out(
     (RUNNING, Trigger::AttemptEnded(result))
 }
 
-/// `DEADLINE_EXCEEDED`: an attempt gave no sign of life for its timeout.
-pub(in crate::engine) fn attempt_timed_out(invocation: &Invocation, timeout: Duration) -> Error {
-    let message = format!(
-        "service `{}` gave no sign of life for {} ms",
-        invocation.request.service,
-        timeout.as_millis()
-    );
-    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
-        .with_info("timeout_ms", timeout.as_millis())
-}
-
-/// `CANCELLED`.
-pub(in crate::engine) fn cancelled() -> Error {
-    Error::cancelled(reason::CANCELLED, "the invocation was cancelled")
-}
-
-fn expired(time: Timestamp) -> Error {
-    let message = format!("the invocation had not started when it expired at {time}");
-    Error::deadline_exceeded(reason::EXPIRED, message)
-}
-
-/// `DEADLINE_EXCEEDED`, without a retry.
-pub(in crate::engine) fn deadline_passed(time: Timestamp) -> Error {
-    let message = format!("the invocation had not ended at its deadline, {time}");
-    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message).with_retryable(false)
-}
-
-/// `UNKNOWN` / `NODE_LOST`: a call that is attempted at most once may have run.
-pub(in crate::engine) fn node_lost() -> Error {
-    let message = "the node ended before the service answered; the call is attempted at most once";
-    Error::new(Kind::Unknown, reason::NODE_LOST, message).with_retryable(false)
-}
-
-/// `INTERNAL` / `POISONED`: the node crashed too often during this invocation.
-pub(in crate::engine) fn poisoned_by_node(crash_count: u32) -> Error {
-    let message = format!("the node crashed {crash_count} times during this invocation");
-    Error::internal(reason::POISONED, message)
-        .with_retryable(false)
-        .with_info("losses", crash_count)
-}
-
-fn poisoned_by_workers(crash_count: u32) -> Error {
-    let message = format!(
-        "its worker was lost {crash_count} times during an attempt, which may be the cause"
-    );
-    Error::internal(reason::POISONED, message).with_retryable(false)
-}
-
 /// Whether a caller cancels the running invocation.
 fn is_cancel_requested(state: State) -> bool {
     let cancel_requested = true;
@@ -430,6 +405,7 @@ mod tests {
     use crate::model::id::{Cid, ServiceName};
     use crate::model::invocation::Request;
     use crate::model::payload::Payload;
+    use crate::model::token::Token;
 
     const NOW: Timestamp = Timestamp::constant(1_000, 0);
 
@@ -450,19 +426,62 @@ mod tests {
         transition(&invocation(), state, trigger, &rules)
     }
 
+    /// Every trigger in every state: `P` pending, `S` `F` `C` `E` terminal, `-` an error. Columns: never started,
+    /// pending again, running, cancel requested, ended.
     #[test]
     fn an_impossible_transition_is_an_error_and_not_a_failed_invocation() {
-        let pending = State::Pending { started: false };
-        let answered = AttemptResult::Outcome(Ok(Payload::empty().into()));
-        for (state, trigger) in [
-            (pending, Trigger::AttemptEnded(answered)),
-            (State::Succeeded, Trigger::Cancelled),
-            // The table keeps a running invocation running: nothing ends.
-            (RUNNING, Trigger::Expired(NOW)),
-        ] {
-            let error = change(state, trigger).unwrap_err();
-            assert_eq!(error.reason(), reason::TRANSITION_IMPOSSIBLE);
+        let error = || Error::unavailable("GONE", "gone");
+        let answered = || AttemptResult::Outcome(Ok(Payload::empty().into()));
+        let token = Token::new().hash();
+        type Case<'a> = (&'a str, &'a dyn Fn() -> Trigger);
+        let cases: [Case<'_>; 11] = [
+            ("--SS-", &|| Trigger::AttemptEnded(answered())),
+            ("--PC-", &|| {
+                Trigger::AttemptEnded(AttemptResult::Outcome(Err(error())))
+            }),
+            ("--PC-", &|| {
+                Trigger::AttemptEnded(AttemptResult::HandedBack)
+            }),
+            ("--PC-", &|| Trigger::AttemptEnded(AttemptResult::Halted)),
+            ("--PC-", &|| {
+                Trigger::AttemptEnded(AttemptResult::WorkerLost(error()))
+            }),
+            ("--PC-", &|| {
+                Trigger::AttemptEnded(AttemptResult::AwaitingCompletion(token))
+            }),
+            ("CC---", &|| Trigger::Cancelled),
+            ("E----", &|| Trigger::Expired(NOW)),
+            ("EFFC-", &|| Trigger::DeadlinePassed(NOW)),
+            ("-FFC-", &|| Trigger::Crashed(error())),
+            ("PP---", &|| Trigger::Deferred(error())),
+        ];
+        let states = [
+            State::Pending { started: false },
+            State::Pending { started: true },
+            RUNNING,
+            State::Running {
+                cancel_requested: true,
+            },
+            State::Succeeded,
+        ];
+        for (row, trigger) in cases {
+            for (state, cell) in states.into_iter().zip(row.chars()) {
+                let letter = match change(state, trigger()) {
+                    Err(error) if error.reason() == reason::TRANSITION_IMPOSSIBLE => '-',
+                    Err(error) => panic!("{error:?}"),
+                    Ok(change) => match change.state {
+                        State::Pending { .. } => 'P',
+                        State::Running { .. } => 'R',
+                        State::Succeeded => 'S',
+                        State::Failed => 'F',
+                        State::Cancelled => 'C',
+                        State::Expired => 'E',
+                    },
+                };
+                assert_eq!(letter, cell, "{:?} in {state:?}", trigger());
+            }
         }
+        assert!(change(State::Succeeded, Trigger::Released).is_err());
     }
 
     #[test]

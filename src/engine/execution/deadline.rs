@@ -1,4 +1,5 @@
-//! Deadlines of synchronous calls: a timer for the deadline, the end of the caller, and the halt of the node.
+//! Timeouts and deadlines of synchronous calls: a timer for the deadline, the end of the caller, and the halt of the
+//! node.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -28,8 +28,7 @@ pub(in crate::engine) struct Executor {
     pub(super) no_metadata: Arc<Metadata>,
 }
 
-/// A call on its way to a handler. On the heap: it is passed from one future to the next, and each would have room for
-/// it.
+/// A call on its way to a handler. Boxed, to keep the futures small that pass it on.
 pub(in crate::engine) struct SyncRequest {
     pub(in crate::engine) info: InvocationInfo,
     pub(in crate::engine) callers: Option<Arc<CallChain>>,

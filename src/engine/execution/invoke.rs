@@ -64,7 +64,7 @@ impl Executor {
         call: Call,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
         // Prepared before there is a future, which would keep the whole call for as long as it waits.
-        let prepared = match call.is_durable {
+        let prepared = match call.is_durable() {
             true => {
                 let cid = Some(cid);
                 let durable = invoke_durable(&self.runtime, Call { cid, ..call });
@@ -253,8 +253,8 @@ impl NestedInvoker for Executor {
     }
 }
 
-/// The deadline of a nested call. Returned again, with its timeout, where it is before the parent's, which has a timer
-/// already.
+/// The deadline of a nested call; and the deadline that needs a timer of its own, with its timeout: none if the
+/// parent's is earlier.
 fn nested_deadline(
     parent: Option<Instant>,
     timeout: Option<Duration>,

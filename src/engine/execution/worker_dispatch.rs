@@ -28,21 +28,23 @@ pub(in crate::engine) enum NotAcquired {
     NoCompatibleWorker,
     /// Too many calls wait for a worker that accepts their input.
     QueueFull(Error),
-    /// The input is invalid, or the caller stopped waiting.
+    /// Background work stopped waiting: it took too long, the node halts, or the invocation has ended meanwhile.
+    GaveUp,
+    /// The input is invalid, or the deadline of the call passed.
     Failed(Error),
 }
 
 impl NotAcquired {
     fn into_error(self, route: &Route) -> Error {
         match self {
-            Self::NoCompatibleWorker => no_compatible_worker(route),
+            Self::NoCompatibleWorker | Self::GaveUp => no_compatible_worker(route),
             Self::QueueFull(error) | Self::Failed(error) => error,
         }
     }
 }
 
-/// Admits an input by the declaration of the handler that will get it: of the worker whose permit there is, or of
-/// another worker that accepts it, once that has a free permit, unless `give_up` resolves first.
+/// Checks the input against the declaration of the worker whose permit is held. If it is not accepted there, waits for
+/// a free permit of a worker that accepts it, until `give_up` resolves.
 pub(in crate::engine) async fn acquire_compatible(
     runtime: &HandlerRuntime,
     route: &Route,

@@ -105,7 +105,7 @@ impl Follower {
         let cursors: HashMap<Cid, Cursor, RandomState> = cursors
             .map(|(cid, sequence)| (cid, Cursor::after(sequence)))
             .collect();
-        if cursors.len() > max_cids {
+        if cursors.len() > max_cids || seen.len() > max_cids {
             return Err(too_many_cids(max_cids));
         }
         let follower = Self {

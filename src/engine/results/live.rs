@@ -109,9 +109,7 @@ impl Live {
             worker_permit: worker.map(Arc::downgrade),
             completion_token: OnceLock::new(),
             state: Mutex::new(LiveState {
-                state: State::Running {
-                    cancel_requested: false,
-                },
+                state: started(invocation.state),
                 attempts: attempt,
                 first_attempt_time: invocation.first_attempt_time.unwrap_or(now),
                 next_sequence: sequence + 1,
@@ -318,6 +316,14 @@ impl LiveState {
             kind,
         })
     }
+}
+
+/// The state of an invocation whose attempt starts.
+fn started(state: State) -> State {
+    const RUNNING: State = State::Running {
+        cancel_requested: false,
+    };
+    state.after(Transition::Start).unwrap_or(RUNNING)
 }
 
 /// The version of a progress report.

@@ -14,12 +14,11 @@ use crate::model::id::{Cid, ServiceName};
 /// How many deferred invocations of one service are remembered. The others are polled when they are due.
 const MAX_DEFERRED: usize = 10_000;
 
-/// The value of `next_poll_at` while the scheduler polls the store: it may have read past new work, so that new work
-/// has to wake it whenever that is due.
+/// The value of `next_poll_at` while the scheduler polls the store: every new invocation then wakes it, since the query
+/// may have missed it.
 const POLLING: i64 = i64::MAX;
 
-/// Where schedulers are started: the receiver spawns one task for each. Not bounded by a number of its own: each
-/// service sends once.
+/// Where schedulers are started: the receiver spawns one task for each. Unbounded: each service sends once.
 pub(in crate::engine) type SchedulerStarts = mpsc::UnboundedSender<Arc<SchedulerHandle>>;
 
 /// Wakes the scheduler of one service, and starts it with the first wakeup.

@@ -35,7 +35,7 @@ pub enum Transition {
         /// Whether another attempt follows: the failure is retryable and attempts are left.
         retried: bool,
     },
-    /// The attempt was lost with its worker, or timed out.
+    /// The attempt was lost with its worker.
     Lost {
         /// Whether another attempt follows.
         budget_left: bool,
@@ -54,9 +54,19 @@ pub enum Transition {
     InputRejected,
     /// The node restarted after a crash.
     UncleanRestart {
-        /// Whether the crash limit was reached.
+        /// Whether no attempt follows: the crash limit is reached, or it runs at most once.
         poisoned: bool,
     },
+    /// The attempt failed and none is left: the invocation is held, as a dead letter, until it is retried or cancelled.
+    Hold,
+    /// The handler answered "later": the outcome comes from outside.
+    AwaitCompletion,
+    /// No connected worker accepts its input: it is polled again later.
+    Defer,
+    /// It was held or deferred, and is due now.
+    Release,
+    /// The last member of the group ended.
+    MembersEnded,
 }
 
 impl State {
@@ -113,11 +123,16 @@ impl State {
             Transition::DeadlinePassed => Some(Self::Expired),
             Transition::InputRejected => Some(Self::Failed),
             Transition::UncleanRestart { poisoned: true } if started => Some(Self::Failed),
-            Transition::UncleanRestart { .. } => Some(Self::Pending { started }),
+            Transition::UncleanRestart { .. } | Transition::Defer | Transition::Release => {
+                Some(Self::Pending { started })
+            }
+            Transition::MembersEnded => Some(Self::Succeeded),
             Transition::Response
             | Transition::Failure { .. }
             | Transition::Lost { .. }
             | Transition::HandedBack
+            | Transition::Hold
+            | Transition::AwaitCompletion
             | Transition::GraceExpired => None,
         }
     }
@@ -128,6 +143,8 @@ impl State {
             Transition::Failure { retried: true }
             | Transition::Lost { budget_left: true }
             | Transition::HandedBack
+            | Transition::Hold
+            | Transition::AwaitCompletion
             | Transition::UncleanRestart { poisoned: false } => {
                 Some(Self::Pending { started: true })
             }
@@ -141,7 +158,12 @@ impl State {
             Transition::ExpirationPassed => Some(Self::Running {
                 cancel_requested: false,
             }),
-            Transition::Start | Transition::GraceExpired | Transition::InputRejected => None,
+            Transition::Start
+            | Transition::GraceExpired
+            | Transition::InputRejected
+            | Transition::Defer
+            | Transition::Release
+            | Transition::MembersEnded => None,
         }
     }
 
@@ -151,13 +173,19 @@ impl State {
             Transition::Failure { .. }
             | Transition::Lost { .. }
             | Transition::HandedBack
+            | Transition::Hold
+            | Transition::AwaitCompletion
             | Transition::GraceExpired
             | Transition::DeadlinePassed
             | Transition::UncleanRestart { .. } => Some(Self::Cancelled),
             Transition::Cancel | Transition::ExpirationPassed => Some(Self::Running {
                 cancel_requested: true,
             }),
-            Transition::Start | Transition::InputRejected => None,
+            Transition::Start
+            | Transition::InputRejected
+            | Transition::Defer
+            | Transition::Release
+            | Transition::MembersEnded => None,
         }
     }
 }
@@ -168,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    const TRANSITIONS: [Transition; 14] = [
+    const TRANSITIONS: [Transition; 19] = [
         Transition::Start,
         Transition::Response,
         Transition::Failure { retried: true },
@@ -183,6 +211,11 @@ mod tests {
         Transition::InputRejected,
         Transition::UncleanRestart { poisoned: false },
         Transition::UncleanRestart { poisoned: true },
+        Transition::Hold,
+        Transition::AwaitCompletion,
+        Transition::Defer,
+        Transition::Release,
+        Transition::MembersEnded,
     ];
 
     /// The whole table, row by row: `P` pending, `R` running, `Q` running with a cancel request, `S` `F` `C`
@@ -191,7 +224,7 @@ mod tests {
     fn the_transition_table_holds() {
         let table = [
             "RR--", "--SS", "--PC", "--FC", "--PC", "--FC", "--PC", "CCQQ", "---C", "EPRQ", "EFFC",
-            "FF--", "PPPC", "PFFC",
+            "FF--", "PPPC", "PFFC", "--PC", "--PC", "PP--", "PP--", "SS--",
         ];
         let columns = [
             State::Pending { started: false },

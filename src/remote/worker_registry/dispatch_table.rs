@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
+use tokio::sync::Notify;
 
 use super::in_flight::InFlight;
 use crate::model::token::Token;
@@ -13,16 +14,32 @@ use crate::service::Context;
 
 /// The contexts of the dispatches of all sessions whose tokens are valid.
 #[derive(Debug, Default)]
-pub(super) struct DispatchIndex(Mutex<HashMap<Token, Context, RandomState>>);
+pub(super) struct DispatchIndex {
+    contexts: Mutex<HashMap<Token, Context, RandomState>>,
+    /// Notified when a token becomes void.
+    voided: Notify,
+}
 
 impl DispatchIndex {
     pub(super) fn find(&self, token: Token) -> Option<Context> {
         self.contexts().get(&token).cloned()
     }
 
+    /// Waits until a token is void: its dispatch has ended, or its outcome is no longer needed.
+    pub(super) async fn void(&self, token: Token) {
+        loop {
+            // Created before the table is read: a change after that wakes it.
+            let voided = self.voided.notified();
+            if !self.contexts().contains_key(&token) {
+                return;
+            }
+            voided.await;
+        }
+    }
+
     fn contexts(&self) -> MutexGuard<'_, HashMap<Token, Context, RandomState>> {
         // Every change is one insertion or removal.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contexts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn insert(&self, token: Token, context: Context) {
@@ -31,6 +48,7 @@ impl DispatchIndex {
 
     fn remove(&self, token: Token) {
         let context = self.contexts().remove(&token);
+        self.voided.notify_waiters();
         // After the lock is released: it may be the last reference.
         drop(context);
     }

@@ -229,6 +229,13 @@ impl WorkerRegistry {
         })
     }
 
+    /// Waits until the token of a dispatch is void: the worker has answered it, or its outcome is no longer needed.
+    pub(crate) async fn token_void(&self, token: &str) {
+        if let Some(token) = Token::parse(token) {
+            self.0.dispatches.void(token).await;
+        }
+    }
+
     /// Removes a service that no worker serves any more.
     ///
     /// # Errors

@@ -114,7 +114,7 @@ impl Invoke {
             },
             ..DurableOptions::default()
         };
-        let is_durable = options != DurableOptions::default();
+        let has_options = options != DurableOptions::default();
         let sync_options = DurableOptions {
             idempotency_key: options.idempotency_key.clone(),
             on_deadline: options.on_deadline,
@@ -131,8 +131,7 @@ impl Invoke {
             timeout: self.timeout,
             metadata: (!metadata.is_empty()).then(|| metadata.into()),
             response_format: format,
-            is_durable: false,
-            durable: is_durable.then(|| Box::new(options)),
+            durable: has_options.then(|| Box::new(options)),
         };
         let client = self.node.connect().await?;
         if self.is_async {

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::codec::convert::{
     PayloadOneof as _, document_format_from_proto, failure_from_proto, metadata_from_proto,
     state_to_proto,
@@ -16,10 +14,8 @@ use crate::model::id::Cid;
 use crate::model::payload::{Payload, Reply};
 use crate::remote::worker_registry::WorkerRegistry;
 
-/// How long a completion waits for the worker to return the dispatch as "later".
+/// How long a completion waits for a worker to answer a call that is not stored with "later".
 const DISPATCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often the dispatch is checked meanwhile.
-const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Completes an invocation with an outcome.
 ///
@@ -47,10 +43,14 @@ pub(super) async fn complete(
             metadata: metadata_from_proto(message.metadata)?,
         }),
     };
-    // A handler may hand out its token before its worker returns the dispatch: until then the attempt still runs.
-    let until = Instant::now() + DISPATCH_TIMEOUT;
-    while workers.context(&token).is_ok() && Instant::now() < until {
-        tokio::time::sleep(POLL_INTERVAL).await;
+    // A worker's handler may give its token away before it answers "later". The engine knows the tokens of stored
+    // invocations, but not that of a call that is not stored, until then.
+    if let Ok(context) = workers.context(&token)
+        && context.cid() == cid
+        && !context.info().asynchronous
+    {
+        let answered = workers.token_void(&token);
+        let _ = tokio::time::timeout(DISPATCH_TIMEOUT, answered).await;
     }
     let state = invoker.complete(cid, &token, outcome).await?;
     Ok(v1::CompleteInvocationResponse {

@@ -194,8 +194,7 @@ impl Maintenance {
     ///
     /// The errors of the store.
     pub(in crate::engine) async fn children(&self, cid: Cid, max: usize) -> Result<Children> {
-        // Callbacks are accepted with the outcome, after all children: among the first ones there are none before the
-        // children have ended, and the last ones are callbacks.
+        // Callbacks are stored after all other children: the newest children are the callbacks.
         let first = self.store.children(cid, max).await?;
         let children = first.iter().filter(|child| !child.is_callback);
         let children: Vec<Cid> = children.map(|child| child.cid).collect();

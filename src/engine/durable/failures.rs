@@ -1,0 +1,60 @@
+//! The failures of durable invocations that the engine itself decides: timeouts, deadlines, cancellations, crashes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::error::{Error, Kind, reason};
+use crate::model::invocation::Invocation;
+
+/// `DEADLINE_EXCEEDED`: an attempt gave no sign of life for its timeout.
+pub(in crate::engine) fn attempt_timed_out(invocation: &Invocation, timeout: Duration) -> Error {
+    let message = format!(
+        "service `{}` gave no sign of life for {} ms",
+        invocation.request.service,
+        timeout.as_millis()
+    );
+    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
+        .with_info("timeout_ms", timeout.as_millis())
+}
+
+/// `CANCELLED`.
+pub(in crate::engine) fn cancelled() -> Error {
+    Error::cancelled(reason::CANCELLED, "the invocation was cancelled")
+}
+
+/// `DEADLINE_EXCEEDED` / `EXPIRED`.
+pub(in crate::engine) fn expired(time: Timestamp) -> Error {
+    let message = format!("the invocation had not started when it expired at {time}");
+    Error::deadline_exceeded(reason::EXPIRED, message)
+}
+
+/// `DEADLINE_EXCEEDED`, without a retry.
+pub(in crate::engine) fn deadline_passed(time: Timestamp) -> Error {
+    let message = format!("the invocation had not ended at its deadline, {time}");
+    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message).with_retryable(false)
+}
+
+/// `UNKNOWN` / `NODE_LOST`: a call that is attempted at most once may have run.
+pub(in crate::engine) fn node_lost() -> Error {
+    let message = "the node ended before the service answered; the call is attempted at most once";
+    Error::new(Kind::Unknown, reason::NODE_LOST, message).with_retryable(false)
+}
+
+/// `INTERNAL` / `POISONED`: the node crashed too often during this invocation.
+pub(in crate::engine) fn poisoned_by_node(crash_count: u32) -> Error {
+    let message = format!("the node crashed {crash_count} times during this invocation");
+    Error::internal(reason::POISONED, message)
+        .with_retryable(false)
+        .with_info("losses", crash_count)
+}
+
+/// `INTERNAL` / `POISONED`: workers were lost too often during this invocation.
+pub(in crate::engine) fn poisoned_by_workers(crash_count: u32) -> Error {
+    let message = format!(
+        "its worker was lost {crash_count} times during an attempt, which may be the cause"
+    );
+    Error::internal(reason::POISONED, message)
+        .with_retryable(false)
+        .with_info("losses", crash_count)
+}
