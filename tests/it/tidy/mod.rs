@@ -8,10 +8,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use self::graph::{Crate, Edge, circles};
+use self::source::tokens;
 
 /// The rooms: each uses only those before it.
 const ROOMS: [&str; 8] = [
     "model", "codec", "service", "engine", "store", "remote", "edge", "app",
+];
+/// The folders of the engine: each uses only those before it.
+const ENGINE_FOLDERS: [&str; 6] = [
+    "admission",
+    "routing",
+    "results",
+    "acceptance",
+    "execution",
+    "durable",
 ];
 const MAX_LINES: usize = 600;
 const MAX_COLUMNS: usize = 120;
@@ -96,9 +106,16 @@ fn files_do_not_import_each_other_in_circles() {
 }
 
 #[test]
+fn folders_of_the_engine_use_only_folders_before_them() {
+    assert_none(&engine_faults(&edges_of_src()));
+}
+
+#[test]
 fn every_room_is_a_folder() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let missing = ROOMS.iter().filter(|room| !src.join(room).is_dir());
+    let rooms = ROOMS.iter().map(|room| (*room).to_owned());
+    let folders = ENGINE_FOLDERS.iter().map(|name| format!("engine/{name}"));
+    let missing = rooms.chain(folders).filter(|room| !src.join(room).is_dir());
     let faults: Vec<String> = missing
         .map(|room| format!("src/{room}: no such folder"))
         .collect();
@@ -135,14 +152,34 @@ const LIBRARIES: [(&str, &[&str]); 5] = [
 
 fn library_faults(file: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
+    let tokens = tokens(text);
     for (library, allowed) in LIBRARIES {
-        let uses = text.lines().any(|line| {
-            let line = line.trim_start();
-            line.starts_with(&format!("use {library}::"))
-                || (!line.starts_with("//") && line.contains(&format!(" {library}::")))
+        // A path that begins with the library: `model::tonic::X` does not.
+        let uses = (0..tokens.len()).any(|at| {
+            let text = |index: usize| tokens.get(index).map_or("", |token| &token.text);
+            let is_path = text(at) == library && text(at + 1) == "::";
+            is_path && at.checked_sub(1).is_none_or(|before| text(before) != "::")
         });
         if uses && !allowed.iter().any(|path| file.starts_with(path)) {
             faults.push(format!("{file}: uses {library}"));
+        }
+    }
+    faults
+}
+
+/// The uses of one folder of the engine by another one that must not know it.
+fn engine_faults(edges: &[Edge]) -> Vec<String> {
+    let folder_of = |file: &str| {
+        let folder = file.strip_prefix("src/engine/")?.split_once('/')?.0;
+        ENGINE_FOLDERS.iter().position(|name| *name == folder)
+    };
+    let mut faults = Vec::new();
+    for Edge { from, line, to } in edges {
+        if let (Some(own), Some(used)) = (folder_of(from), folder_of(to))
+            && used > own
+        {
+            let (own, used) = (ENGINE_FOLDERS[own], ENGINE_FOLDERS[used]);
+            faults.push(format!("{from}:{line}: {own} uses {used}"));
         }
     }
     faults

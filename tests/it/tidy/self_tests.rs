@@ -1,7 +1,7 @@
 //! Tests of the checks themselves: a check that cannot fail checks nothing.
 
 use super::graph::{Crate, circles};
-use super::{library_faults, missing_paths, room_faults};
+use super::{engine_faults, library_faults, missing_paths, room_faults};
 
 fn rooms(files: &[(&str, &str)]) -> Vec<String> {
     room_faults(&Crate::new(files.iter().copied()).edges())
@@ -145,6 +145,23 @@ fn macros_of_the_root_belong_to_their_files() {
 }
 
 #[test]
+fn a_folder_of_the_engine_that_uses_a_later_one_is_found() {
+    let files = [
+        ("src/engine/mod.rs", "mod admission;\nmod durable;"),
+        (
+            "src/engine/admission/mod.rs",
+            "use crate::engine::durable::D;\nfn f(_: D) {}",
+        ),
+        ("src/engine/durable/mod.rs", "pub struct D;"),
+    ];
+    let faults = engine_faults(&Crate::new(files).edges());
+    assert_eq!(
+        faults,
+        ["src/engine/admission/mod.rs:1: admission uses durable"]
+    );
+}
+
+#[test]
 fn a_library_outside_of_its_files_and_a_file_that_is_gone_are_found() {
     assert_eq!(
         library_faults("src/model/id.rs", "use tonic::Status;").len(),
@@ -153,6 +170,14 @@ fn a_library_outside_of_its_files_and_a_file_that_is_gone_are_found() {
     assert_eq!(
         library_faults("src/model/id.rs", "fn f(_: tonic::Status) {}").len(),
         1
+    );
+    assert_eq!(
+        library_faults("src/model/id.rs", "fn f() -> Vec<tonic::Status> {}").len(),
+        1
+    );
+    assert_eq!(
+        library_faults("src/model/id.rs", "// tonic::Status\nuse x::tonic::Y;"),
+        [""; 0]
     );
     assert_eq!(
         library_faults("src/edge/mod.rs", "use tonic::Status;"),
