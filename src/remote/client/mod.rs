@@ -4,6 +4,7 @@ mod contract;
 
 use std::time::Duration;
 
+#[doc(hidden)]
 pub use self::contract::{ContractClient, ResultStream, Selector};
 use crate::codec::convert::{
     changed_state_from_proto, invocation_outcome_from_proto, retry_cid_from_proto, state_from_proto,
