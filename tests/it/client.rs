@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cidery::{
     Answer, Batch, Call, Cid, Client, Context, Dict, Error, InvocationState, Kind, Node,
-    NodeHandle, Result, Start, Value, dict,
+    NodeBuilder, NodeHandle, Result, Start, Value, dict,
 };
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -12,7 +12,7 @@ use crate::support::{PATIENCE, any_port};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-async fn start(builder: cidery::NodeBuilder) -> (NodeHandle, Client) {
+async fn start(builder: NodeBuilder) -> (NodeHandle, Client) {
     let node = builder.demo().listen(any_port()).start().await.unwrap();
     let address = node.address().unwrap().to_string();
     let client = Client::connect(&address).await.unwrap().max_attempts(2);
