@@ -31,52 +31,130 @@
 //! | `cli` | yes | the command line, human-readable logs, signals: a program that embeds a node has its own |
 //! | `sqlite` | yes | the embedded store: accepted invocations are on disk |
 //!
-//! # The eight modules
+//! # Overview
 //!
-//! Each module uses only those before it; `ARCHITECTURE.md` has the map.
+//! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
+//!   `SqliteStore`, `SqliteOptions`.
+//! * **Write a service**: a [`Handler`] or a [`Service`], with [`Input`], [`State`] and other arguments that implement
+//!   [`FromContext`] (which may add [`Requirements`]) or [`FromInput`], and a result that implements [`IntoReply`].
+//!   [`Definition`], [`ServiceOptions`], [`Hooks`] and [`Registry`] describe it.
+//! * **Call from a handler**: [`Context`], with [`InvocationInfo`] and [`InReplyTo`]; [`InvokeCall`],
+//!   [`InvokeAsyncCall`], [`RetryingCall`], [`FanOut`] and [`Group`]; [`Response`], [`Progress`], [`KnownService`];
+//!   [`Answer`] and [`Later`] for a response that is completed later.
+//! * **Serve from another process**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
+//! * **Call from another process**: [`Client`], with [`Call`], [`DurableOptions`], [`Start`], [`OnDeadline`],
+//!   [`RetryPolicy`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Outcome`] and
+//!   [`InvocationState`].
+//! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`from_value`], [`to_value`];
+//!   [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].
+//! * **Identifiers and errors**: [`Cid`], [`ServiceName`], [`Result`], [`Error`], [`Kind`], [`Retry`], [`Violation`],
+//!   [`Detail`].
+//! * **Tests**: [`testing`].
 
 // The examples that are compiled into the demo services name the crate `cidery`.
 extern crate self as cidery;
 
+// The eight rooms. Each uses only those before it; `ARCHITECTURE.md` has the map. They are not part of the API: they
+// are public for the tests, the benchmarks and the command line, and change at any time.
+
 /// The domain model: values, identifiers, errors, declarations, invocations. Pure.
+#[doc(hidden)]
 pub mod model;
 
 /// Encoding and decoding of the model.
+#[doc(hidden)]
 pub mod codec;
 
 /// The API for authors of services.
+#[doc(hidden)]
 pub mod service;
 
 /// The engine: admission, scheduling, execution, retries, results.
+#[doc(hidden)]
 pub mod engine;
 
 /// The stores: in memory and SQLite.
+#[doc(hidden)]
 pub mod store;
 
 /// Clients and workers in other processes.
+#[doc(hidden)]
 pub mod remote;
 
 /// The servers that callers connect to.
+#[doc(hidden)]
 pub mod edge;
 
 /// The process: node, command line, telemetry, test kit.
+#[doc(hidden)]
 pub mod app;
 
-pub use crate::app::{Node, NodeBuilder, NodeHandle, testing};
-pub use crate::model::batch::Batch;
-pub use crate::model::error::{Error, Kind, Result, Violation};
-pub use crate::model::id::{Cid, ServiceName};
-pub use crate::model::invocation::{Progress, RetryPolicy};
-pub use crate::model::metadata::Metadata;
-pub use crate::model::payload::{Format, Payload, Reply};
+// The API. Each group has a line in the overview above.
+
+// Run a node.
+#[doc(inline)]
+pub use crate::app::{Node, NodeBuilder, NodeHandle};
+#[doc(inline)]
+pub use crate::engine::Limits;
+#[doc(inline)]
+pub use crate::engine::clock::Clock;
+#[doc(inline)]
+pub use crate::store::MemoryStore;
+#[cfg(feature = "sqlite")]
+#[doc(inline)]
+pub use crate::store::{SqliteOptions, SqliteStore};
+
+// Write a service.
+#[doc(inline)]
 pub use crate::model::service_options::ServiceOptions;
-pub use crate::model::sio::{self, Sio};
-pub use crate::model::value::{Dict, Value, from_value, to_value};
-pub use crate::remote::{Client, Worker, WorkerBuilder, WorkerHandle};
+#[doc(inline)]
 pub use crate::service::{
-    Answer, Context, Definition, FromContext, Group, Handler, Hooks, Input, Later, Registry,
-    Response, Service, State,
+    Definition, FromContext, FromInput, Handler, Hooks, Input, IntoReply, Registry, Requirements,
+    Service, State,
 };
+
+// Call from a handler.
+#[doc(inline)]
+pub use crate::model::invocation::{InReplyTo, Progress};
+#[doc(inline)]
+pub use crate::service::{
+    Answer, Context, FanOut, Group, InvocationInfo, InvokeAsyncCall, InvokeCall, KnownService,
+    Later, Response, RetryingCall,
+};
+
+// Serve from another process.
+#[doc(inline)]
+pub use crate::remote::{Worker, WorkerBuilder, WorkerHandle};
+
+// Call from another process.
+#[doc(inline)]
+pub use crate::model::batch::{AcceptedGroup, Batch};
+#[doc(inline)]
+pub use crate::model::call::{Accepted, Call, DurableOptions, OnDeadline, Start};
+#[doc(inline)]
+pub use crate::model::invocation::{Outcome, RetryPolicy, State as InvocationState};
+#[doc(inline)]
+pub use crate::model::metadata::Metadata;
+#[doc(inline)]
+pub use crate::remote::Client;
+
+// Values and Simple IO.
+#[doc(inline)]
+pub use crate::model::payload::{Format, Payload, Reply};
+#[doc(inline)]
+pub use crate::model::sio::{self, Sio};
+#[doc(inline)]
+pub use crate::model::value::{Dict, Digits, Key, Value, from_value, to_value};
+
+// Identifiers and errors.
+#[doc(inline)]
+pub use crate::model::error::{Detail, Error, Kind, Result, Retry, Violation};
+#[doc(inline)]
+pub use crate::model::id::{Cid, ServiceName};
+
+// Tests.
+#[doc(inline)]
+pub use crate::app::testing;
 
 /// The README's code, compiled.
 #[cfg(doctest)]

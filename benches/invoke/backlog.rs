@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use cidery::codec::proto::v1;
+use cidery::dict;
 use cidery::model::call::Call;
+use cidery::remote::client::ContractClient;
 use cidery::store::SqliteStore;
-use cidery::{Client, dict};
 use prost::Message as _;
 
 use crate::durable::{ACCEPT, folder};
@@ -61,7 +62,7 @@ pub(crate) fn measure(pending: usize) {
     drop(server);
     let server = start(&folder);
     runtime.block_on(async {
-        let client = Client::connect(&server.address).await.unwrap();
+        let client = ContractClient::connect(&server.address).await.unwrap();
         let ping = Call::new("other", dict! { "a": 1 });
         client.invoke(ping).await.unwrap();
         show(
@@ -134,7 +135,7 @@ async fn measure_other_service(when: &str, server: &Server) {
     }
 }
 
-async fn drain(server: &Server, client: &Client, pending: usize, due: SystemTime) {
+async fn drain(server: &Server, client: &ContractClient, pending: usize, due: SystemTime) {
     let until = due.duration_since(SystemTime::now()).unwrap_or_default();
     tokio::time::sleep(until).await;
     let begun = Instant::now();
@@ -148,13 +149,13 @@ async fn drain(server: &Server, client: &Client, pending: usize, due: SystemTime
     show("outcomes per second", rate);
 }
 
-async fn left(client: &Client) -> u64 {
+async fn left(client: &ContractClient) -> u64 {
     let service = client.describe("echo").await.unwrap();
     service.pending + service.running
 }
 
 /// Waits until the outcomes have been removed.
-async fn removed(client: &Client) {
+async fn removed(client: &ContractClient) {
     let states = vec![i32::from(v1::State::Succeeded)];
     let filter = v1::InvocationFilter {
         services: vec!["echo".to_owned()],

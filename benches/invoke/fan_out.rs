@@ -2,9 +2,10 @@
 //! until the last outcome.
 
 use cidery::codec::proto::v1;
+use cidery::dict;
 use cidery::model::batch::Batch;
 use cidery::model::call::Call;
-use cidery::{Client, dict};
+use cidery::remote::client::ContractClient;
 use tokio::time::Instant;
 
 use crate::load;
@@ -27,7 +28,7 @@ pub(crate) fn measure() {
     let (mut accepted, mut joined, mut singly, mut followed) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     runtime.block_on(async {
-        let client = Client::connect(&server.address).await.unwrap();
+        let client = ContractClient::connect(&server.address).await.unwrap();
         for _ in 0..=ROUNDS {
             let begun = Instant::now();
             let batch = Batch::of((0..MEMBERS).map(|_| call()));
@@ -56,7 +57,7 @@ pub(crate) fn measure() {
     }
 }
 
-async fn accept_singly(client: &Client) -> Vec<String> {
+async fn accept_singly(client: &ContractClient) -> Vec<String> {
     let callers = (0..CALLERS).map(async |n| {
         let mut cids = Vec::new();
         for _ in (n..MEMBERS).step_by(CALLERS) {

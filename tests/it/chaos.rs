@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cidery::model::call::Call;
-use cidery::{Cid, Client, dict};
+use cidery::remote::client::ContractClient;
+use cidery::{Cid, dict};
 use tokio::task::JoinSet;
 
 use crate::recovery::{events_by_cid, rounds};
@@ -59,7 +60,7 @@ impl<'p> Workers<'p> {
     }
 
     /// Freezes a worker until the node has lost it, and wakes it: its dispatches run elsewhere, its results are late.
-    async fn freeze(&mut self, one: usize, client: &Client) {
+    async fn freeze(&mut self, one: usize, client: &ContractClient) {
         // The node cannot lose a worker that is not connected yet.
         self.serve(client).await;
         let ids = async || {
@@ -85,7 +86,7 @@ impl<'p> Workers<'p> {
     }
 
     /// Waits until all workers are connected.
-    async fn serve(&mut self, client: &Client) {
+    async fn serve(&mut self, client: &ContractClient) {
         let served = async {
             while client.workers().await.map_or(0, |workers| workers.len()) < WORKERS {
                 self.restart_ended();
@@ -107,7 +108,10 @@ struct Outcomes {
 
 /// Alternates between background and synchronous calls.
 async fn load(address: String, service: String, tries: u32, stop: Arc<AtomicBool>) -> Outcomes {
-    let client = Client::connect(&address).await.unwrap().max_attempts(tries);
+    let client = ContractClient::connect(&address)
+        .await
+        .unwrap()
+        .max_attempts(tries);
     let mut outcomes = Outcomes::default();
     while !stop.load(Ordering::Relaxed) {
         let call = Call::new(
@@ -183,7 +187,7 @@ async fn lose_workers(program: Option<Program>, rounds: usize, service: &str) {
     let options = [["--data-dir", data.to_str().unwrap()].as_slice(), &PATIENT].concat();
     let mut server = Server::start(&options);
     let address = server.address.clone();
-    let client = Client::connect(&address).await.unwrap();
+    let client = ContractClient::connect(&address).await.unwrap();
     let mut workers = Workers::start(&program, &address);
     workers.serve(&client).await;
     let load = Load::start(8, &address, service, 1);
@@ -215,7 +219,7 @@ async fn lose_workers(program: Option<Program>, rounds: usize, service: &str) {
     drop(server);
     let server = Server::start(&["--data-dir", data.to_str().unwrap(), "--listen", &address]);
     workers
-        .serve(&Client::connect(&address).await.unwrap())
+        .serve(&ContractClient::connect(&address).await.unwrap())
         .await;
     let of = format!("{}, seed {seed}", program.language);
     let repeated = assert_succeeded_once(&server, &outcomes.accepted, &of).await;
@@ -243,7 +247,7 @@ async fn wake_after_deadlines(program: Option<Program>, service: &str) {
     const CALLS: usize = 5;
     let Some(program) = program else { return };
     let mut server = Server::start(&[]);
-    let client = Client::connect(&server.address).await.unwrap();
+    let client = ContractClient::connect(&server.address).await.unwrap();
     let worker = program.start(&server.address);
     until_served(&client, service).await;
     worker.signal("STOP");
@@ -280,7 +284,7 @@ async fn wake_after_deadlines(program: Option<Program>, service: &str) {
     assert_eq!(refused.next(), None);
 }
 
-async fn until_served(client: &Client, service: &str) {
+async fn until_served(client: &ContractClient, service: &str) {
     let served = async {
         while client.describe(service).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -313,7 +317,7 @@ async fn rolling_restart(program: Option<Program>, service: &str, drains: bool) 
     let options = ["--data-dir", data.to_str().unwrap()];
     let mut server = Server::start(&options);
     let address = server.address.clone();
-    let client = Client::connect(&address).await.unwrap();
+    let client = ContractClient::connect(&address).await.unwrap();
     let mut workers = Workers::start(&program, &address);
     workers.serve(&client).await;
     let load = Load::start(8, &address, service, 20);

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use cidery::Client;
+use cidery::remote::client::ContractClient;
 
 use crate::support::PATIENCE;
 use crate::support::binary::{Server, stderr, stdout, tool};
@@ -39,7 +39,7 @@ async fn each_example_runs_with_its_command() {
     let (workers, clients) = (lines("examples/workers/"), lines("examples/clients/"));
     assert_eq!((workers.len(), clients.len()), (4, 4));
     let server = Server::start(&[]);
-    let client = Client::connect(&server.address).await.unwrap();
+    let client = ContractClient::connect(&server.address).await.unwrap();
     for (language, variable) in LANGUAGES {
         if tool(variable, "the lines of examples/README.md").is_none() {
             continue;

@@ -6,7 +6,8 @@ use cidery::codec::proto::health::HealthCheckRequest;
 use cidery::codec::proto::health::health_check_response::ServingStatus;
 use cidery::codec::proto::health::health_client::HealthClient;
 use cidery::model::call::Call;
-use cidery::{Cid, Client, dict};
+use cidery::remote::client::ContractClient;
+use cidery::{Cid, dict};
 
 use crate::support::binary::Server;
 use crate::support::{Folder, recorder};
@@ -30,7 +31,7 @@ async fn fail_syncs_of(file: &str, folder: &Folder) {
     let options = ["--data-dir", data.to_str().unwrap()];
     let environment: [(&str, &Path); 2] = [("LD_PRELOAD", &library), ("CIDERY_BROKEN", &broken)];
     let server = Server::start_in(&options, &environment);
-    let client = Client::connect(&server.address)
+    let client = ContractClient::connect(&server.address)
         .await
         .unwrap()
         .max_attempts(1);

@@ -7,7 +7,8 @@ use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient
 use cidery::codec::proto::v1::stream_results_response::Event;
 use cidery::model::batch::{AcceptedGroup, Batch};
 use cidery::model::call::Call;
-use cidery::{Cid, Client, Payload, Value, dict};
+use cidery::remote::client::ContractClient;
+use cidery::{Cid, Payload, Value, dict};
 
 use crate::support::binary::Server;
 use crate::support::{Folder, collect};
@@ -48,13 +49,13 @@ fn check_outcomes(group: &AcceptedGroup, outcomes: &[(Cid, cidery::model::invoca
 }
 
 /// All invocations that match a filter.
-async fn listed(client: &Client, filter: v1::InvocationFilter) -> Vec<v1::Invocation> {
+async fn listed(client: &ContractClient, filter: v1::InvocationFilter) -> Vec<v1::Invocation> {
     let limit = usize::try_from(4 * MEMBERS).unwrap();
     client.invocations(filter, limit).await.unwrap()
 }
 
 /// The number of ended members, as the node reports it.
-async fn ended(client: &Client, group: &AcceptedGroup) -> u32 {
+async fn ended(client: &ContractClient, group: &AcceptedGroup) -> u32 {
     let found = client.invocation(group.cid, std::time::Duration::ZERO);
     found.await.unwrap().group.unwrap().ended
 }
@@ -65,7 +66,7 @@ async fn ten_thousand_members_have_one_outcome_each_after_a_crash() {
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
     let server = Server::start(&["--data-dir", data]);
-    let client = Client::connect(&server.address).await.unwrap();
+    let client = ContractClient::connect(&server.address).await.unwrap();
     let group = client.invoke_batch(batch()).await.unwrap();
     assert_eq!(group.members.len(), usize::try_from(MEMBERS).unwrap());
     // Some members have ended, and most have not.
@@ -82,7 +83,7 @@ async fn ten_thousand_members_have_one_outcome_each_after_a_crash() {
     drop(server);
     assert!(before < u32::try_from(MEMBERS).unwrap(), "all had ended");
     let server = Server::start(&["--data-dir", data]);
-    let client = Client::connect(&server.address).await.unwrap();
+    let client = ContractClient::connect(&server.address).await.unwrap();
     // An earlier subscriber receives the new events, and none twice.
     let stub = InvocationServiceClient::connect(format!("http://{}", server.address));
     let request = v1::StreamResultsRequest {
@@ -110,7 +111,7 @@ async fn ten_thousand_members_have_one_outcome_each_after_a_crash() {
 }
 
 /// Checks that `on_each` received each outcome once, and `on_final` all of them once.
-async fn check_callbacks(client: &Client, group: &AcceptedGroup) {
+async fn check_callbacks(client: &ContractClient, group: &AcceptedGroup) {
     let callbacks = v1::InvocationFilter {
         root_cid: group.cid.to_string(),
         services: vec!["cidery.echo".to_owned()],

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cidery::model::call::Call;
-use cidery::{Cid, Client, Error, Worker, dict};
+use cidery::remote::client::ContractClient;
+use cidery::{Cid, Error, Worker, dict};
 use tokio::sync::Semaphore;
 
 use crate::support::binary::Server;
@@ -20,7 +21,7 @@ async fn a_full_disk_refuses_new_work_and_loses_nothing() {
         &["--data-dir", data.to_str().unwrap()],
         &[("LD_PRELOAD", &library), ("CIDERY_FULL", &full)],
     );
-    let client = Client::connect(&server.address).await.unwrap();
+    let client = ContractClient::connect(&server.address).await.unwrap();
     let gate = Arc::new(Semaphore::new(0));
     let handler_gate = Arc::clone(&gate);
     let worker = Worker::builder().service("a.gated", move || {
@@ -62,7 +63,7 @@ async fn a_store_that_reaches_its_limit_refuses_new_work() {
         "--store-limit",
         "1MiB",
     ]);
-    let client = Client::connect(&server.address)
+    let client = ContractClient::connect(&server.address)
         .await
         .unwrap()
         .max_attempts(1);
@@ -77,7 +78,7 @@ async fn a_store_that_reaches_its_limit_refuses_new_work() {
 }
 
 /// Invokes asynchronously until a call is refused; answers with the error and the accepted CIDs.
-async fn until_refused(client: &Client, call: impl Fn() -> Call) -> (Error, Vec<Cid>) {
+async fn until_refused(client: &ContractClient, call: impl Fn() -> Call) -> (Error, Vec<Cid>) {
     let mut accepted = Vec::new();
     loop {
         match client.invoke_async(call()).await {

@@ -8,7 +8,8 @@ use cidery::codec::payload;
 use cidery::codec::proto::v1;
 use cidery::engine::store::Stored;
 use cidery::model::call::{Call, OnDeadline};
-use cidery::{Cid, Client, Context, Dict, Error, Kind, Node, Reply, Value, dict};
+use cidery::remote::client::ContractClient;
+use cidery::{Cid, Context, Dict, Error, Kind, Node, Reply, Value, dict};
 use serde_json::json;
 
 use crate::support::binary::Server;
@@ -163,7 +164,7 @@ async fn typed_methods_accept_both_options_as_metadata() {
 
 /// Starts two calls on a node: one with only a key, one that outlives its caller.
 async fn leave_two_running(server: &Server) -> (Cid, Cid) {
-    let client = Client::connect(&server.address).await.unwrap();
+    let client = ContractClient::connect(&server.address).await.unwrap();
     let (once, on) = (Cid::new(), Cid::new());
     let mut keyed = keyed("demo.sleep", dict! { "seconds": 1 }, "k");
     keyed.cid = Some(once);
@@ -201,7 +202,7 @@ async fn after_a_crash_a_call_with_only_a_key_is_lost_and_a_continued_call_is_re
     let between = cidery::store::SqliteStore::open(folder.path()).unwrap();
     drop(between);
     let server = Server::start(&options);
-    let client = Client::connect(&server.address).await.unwrap();
+    let client = ContractClient::connect(&server.address).await.unwrap();
     let lost = failure(ended(&client, once).await);
     assert_eq!(
         (lost.reason.as_str(), lost.retryable),

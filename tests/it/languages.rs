@@ -7,7 +7,8 @@ use std::time::Duration;
 use cidery::codec::proto::v1;
 use cidery::codec::{json, payload, struct_pb};
 use cidery::model::call::Call;
-use cidery::{Client, Dict, Kind, Payload, Result, Value, dict};
+use cidery::remote::client::ContractClient;
+use cidery::{Dict, Kind, Payload, Result, Value, dict};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 
@@ -17,7 +18,7 @@ use crate::support::dynamic::Dynamic;
 use crate::support::programs::{Program, Role, Running, go, java, node, python, root, rust};
 
 /// Waits until a worker serves its services.
-async fn wait_for_worker(client: &Client, language: &str, worker: &mut Running) {
+async fn wait_for_worker(client: &ContractClient, language: &str, worker: &mut Running) {
     let name = format!("{language}.echo");
     let wait = async {
         loop {
@@ -34,14 +35,18 @@ async fn wait_for_worker(client: &Client, language: &str, worker: &mut Running) 
     waited.unwrap_or_else(|_| panic!("{name} is never served"));
 }
 
-async fn invoke(client: &Client, service: &str, input: impl Into<Payload>) -> Result<Value> {
+async fn invoke(
+    client: &ContractClient,
+    service: &str,
+    input: impl Into<Payload>,
+) -> Result<Value> {
     let call = Call::new(service.to_owned(), input);
     let (_, reply) = client.invoke(call).await?;
     payload::decode(reply.payload)
 }
 
 /// The outcome of an invocation in the background.
-async fn outcome(client: &Client, service: &str, input: Dict) -> v1::outcome::Outcome {
+async fn outcome(client: &ContractClient, service: &str, input: Dict) -> v1::outcome::Outcome {
     let call = Call::new(service.to_owned(), input);
     let cid = client.invoke_async(call).await.unwrap().cid;
     let found = client.invocation(cid, PATIENCE).await.unwrap();
@@ -95,7 +100,7 @@ async fn serves(program: Option<Program>) {
     let language = program.language;
     let server = Server::start(&[]);
     let mut worker = program.start(&server.address);
-    let client = Client::connect(&server.address).await.unwrap();
+    let client = ContractClient::connect(&server.address).await.unwrap();
     wait_for_worker(&client, language, &mut worker).await;
 
     let echo = format!("{language}.echo");
@@ -238,7 +243,7 @@ fn owned(lines: &[&str]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_client_calls_each_worker() {
     let server = Server::start(&[]);
-    let client = Client::connect(&server.address).await.unwrap();
+    let client = ContractClient::connect(&server.address).await.unwrap();
     let mut languages = Vec::new();
     let of_each = [python, go, node, java];
     let others = of_each.iter().filter_map(|make| make(Role::Worker));

@@ -9,6 +9,7 @@ mod cancellation;
 mod chaos;
 mod checks;
 mod cli;
+mod client;
 mod compiler;
 mod corpus;
 mod deadlines;

@@ -159,7 +159,9 @@ async fn groups_are_listed_explained_and_cancelled_by_cid() {
     use cidery::model::call::Call;
     let server = Server::start(&[]);
     let line = |arguments: &[&str]| stdout(&server.run(arguments)).trim().to_owned();
-    let client = cidery::Client::connect(&server.address).await.unwrap();
+    let client = cidery::remote::client::ContractClient::connect(&server.address)
+        .await
+        .unwrap();
     let fail = Call::new("demo.fail", cidery::dict! { "code": "NOT_FOUND" });
     let sleep = Call::new("demo.sleep", cidery::dict! { "seconds": 60 });
     let group = client.invoke_batch(Batch::of([fail, sleep])).await.unwrap();
@@ -198,7 +200,9 @@ async fn groups_are_listed_explained_and_cancelled_by_cid() {
 async fn callbacks_are_listed_apart_from_children() {
     use cidery::model::call::Call;
     let server = Server::start(&[]);
-    let client = cidery::Client::connect(&server.address).await.unwrap();
+    let client = cidery::remote::client::ContractClient::connect(&server.address)
+        .await
+        .unwrap();
     let mut call = Call::new("invoking.in-background", ());
     call.durable().callbacks = vec!["cidery.echo".to_owned()];
     let cid = client.invoke_async(call).await.unwrap().cid;

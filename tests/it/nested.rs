@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::model::call::Call;
+use cidery::remote::client::ContractClient;
 use cidery::sio::{Int, Sio, Text};
-use cidery::{
-    Cid, Client, Context, Definition, Error, Node, RetryPolicy, Worker, WorkerHandle, dict,
-};
+use cidery::{Cid, Context, Definition, Error, Node, RetryPolicy, Worker, WorkerHandle, dict};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -72,7 +71,9 @@ async fn nested_calls_are_retried_over_a_cut_connection() {
 #[tokio::test]
 async fn a_call_that_reaches_no_node_has_a_cid() {
     let node = TestNode::demo().await;
-    let client = Client::connect(&node.address().to_string()).await.unwrap();
+    let client = ContractClient::connect(&node.address().to_string())
+        .await
+        .unwrap();
     node.handle.stop().await;
     let error = client
         .max_attempts(2)

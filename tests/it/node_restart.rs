@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use cidery::model::call::Call;
-use cidery::{Client, Node, Worker, WorkerHandle, dict};
+use cidery::remote::client::ContractClient;
+use cidery::{Node, Worker, WorkerHandle, dict};
 use tokio::sync::Semaphore;
 
 use crate::support::binary::{Server, tool};
@@ -30,7 +31,7 @@ async fn serve(address: &str, gate: &Arc<Semaphore>) -> WorkerHandle {
     builder.connect(address).await.unwrap()
 }
 
-async fn wait_for_worker(client: &Client) {
+async fn wait_for_worker(client: &ContractClient) {
     while client.workers().await.unwrap().len() != 1 {
         tokio::task::yield_now().await;
     }

@@ -159,7 +159,9 @@ async fn the_service_responds_as_shown_in_rust_and_python() {
     for worker in [Some(Command::new(rust)), python] {
         let Some(mut worker) = worker else { continue };
         let server = Server::start(&[]);
-        let client = cidery::Client::connect(&server.address).await.unwrap();
+        let client = cidery::remote::client::ContractClient::connect(&server.address)
+            .await
+            .unwrap();
         let worker = worker.current_dir(root).arg(&server.address).spawn();
         let _worker = Running(worker.unwrap());
         let served = async {

@@ -10,7 +10,8 @@ use std::time::Duration;
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use cidery::model::call::{Call, Start};
-use cidery::{Cid, Client, dict};
+use cidery::remote::client::ContractClient;
+use cidery::{Cid, dict};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -30,7 +31,7 @@ type Sent = Arc<Mutex<HashMap<Cid, bool>>>;
 
 /// Submits invocations until the node is gone; counts those that are accepted.
 async fn submit(address: String, sent: Sent, accepted: watch::Sender<usize>, seed: u64) {
-    let Ok(client) = Client::connect(&address).await else {
+    let Ok(client) = ContractClient::connect(&address).await else {
         return;
     };
     let mut random = fastrand::Rng::with_seed(seed);
@@ -140,7 +141,7 @@ async fn no_accepted_invocation_is_lost_when_the_node_is_killed() {
         }
     }
     // The last callbacks may still run.
-    let client = Client::connect(&server.address).await.unwrap();
+    let client = ContractClient::connect(&server.address).await.unwrap();
     let busy = async || {
         let services = client.services("").await.unwrap();
         services

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::app::telemetry::{self, LogFormat};
 use crate::model::error::Result;
-use crate::remote::Client;
+use crate::remote::client::ContractClient;
 
 /// The format of the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -32,8 +32,8 @@ pub(super) struct NodeArgs {
 }
 
 impl NodeArgs {
-    pub(super) async fn connect(&self) -> Result<Client> {
-        Client::connect(&self.node).await
+    pub(super) async fn connect(&self) -> Result<ContractClient> {
+        ContractClient::connect(&self.node).await
     }
 }
 

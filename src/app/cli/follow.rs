@@ -11,10 +11,10 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::payload::{Format, Payload};
 use crate::model::value::Value;
-use crate::remote::Client;
+use crate::remote::client::ContractClient;
 
 /// Follows an invocation to its end. Returns its failure, if it fails.
-pub(super) async fn follow(client: &Client, cid: Cid, printer: &Printer) -> Result<()> {
+pub(super) async fn follow(client: &ContractClient, cid: Cid, printer: &Printer) -> Result<()> {
     let mut results = client.results(cid).await?;
     while let Some(response) = results.next().await? {
         if let Some(outcome) = show(response, cid, printer) {

@@ -119,7 +119,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Sets the store of invocations. Default: in memory, 1 GiB.
+    /// Sets the store of invocations: a [`MemoryStore`] or a `SqliteStore`. Default: in memory, 1 GiB.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Arc::new(store));
         self

@@ -36,6 +36,7 @@ impl NodeHandle {
     }
 
     /// The engine.
+    #[doc(hidden)]
     #[must_use]
     pub fn invoker(&self) -> &Invoker {
         &self.invoker
@@ -45,7 +46,7 @@ impl NodeHandle {
     ///
     /// # Errors
     ///
-    /// As for [`Invoker::invoke`].
+    /// The failure of the service, or of the node.
     pub async fn invoke(
         &self,
         service: impl Into<Cow<'static, str>>,
@@ -60,7 +61,7 @@ impl NodeHandle {
     ///
     /// # Errors
     ///
-    /// As for [`Invoker::invoke_async`].
+    /// The refusal of the node: `NOT_FOUND` / `SERVICE_UNKNOWN`, an invalid input, a full queue or store.
     pub async fn invoke_async(
         &self,
         service: impl Into<Cow<'static, str>>,

@@ -3,9 +3,8 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use cidery::model::call::{Call, Start};
 //! use cidery::testing::{Run, TestNode};
-//! use cidery::{Context, Node, Result, dict};
+//! use cidery::{Call, Context, Node, Result, Start, dict};
 //!
 //! async fn greet(ctx: Context) -> Result<String> {
 //!     let found = ctx.invoke("crm.lookup", dict! { "cust_id": 1 }).await?;

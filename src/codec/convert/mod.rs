@@ -9,6 +9,7 @@ mod filter;
 mod invocation;
 mod metadata;
 mod options;
+mod outcome;
 mod payload;
 mod request;
 mod sio;
@@ -29,6 +30,9 @@ pub use self::metadata::{metadata_from_proto, metadata_to_proto};
 pub use self::options::{
     retry_policy_from_proto, retry_policy_to_proto, service_options_from_proto,
     service_options_to_proto,
+};
+pub use self::outcome::{
+    changed_state_from_proto, invocation_outcome_from_proto, retry_cid_from_proto, state_from_proto,
 };
 pub use self::payload::{
     PayloadOneof, document_format_from_proto, format_from_proto, format_of, format_to_proto,

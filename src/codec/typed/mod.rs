@@ -1,8 +1,8 @@
 //! Typed methods: each service with a declaration is also a gRPC method, with fields for its elements.
 //!
 //! Everything is derived from the declaration, so that field numbers need no file, no store and no agreement between
-//! nodes. [`names`] derives names, [`number`] field numbers, [`Method`] messages. [`Directory`] holds the methods of
-//! one node and detects clashes. [`descriptor`] and [`proto_file`] describe them; [`decode`] and [`encode`] convert
+//! nodes. `names` derives names, `number` field numbers, `Method` messages. `Directory` holds the methods of
+//! one node and detects clashes. `descriptor` and `proto_file` describe them; `decode` and `encode` convert
 //! values.
 
 mod decode;

@@ -62,6 +62,7 @@ pub struct InvocationInfo {
 
 impl Context {
     /// Creates a context, in the engine or in a worker.
+    #[doc(hidden)]
     #[must_use]
     pub fn new(
         info: InvocationInfo,

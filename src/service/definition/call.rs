@@ -58,6 +58,7 @@ impl Definition {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `INPUT_INVALID` with all violations; `VALUE_INVALID` or `DOCUMENT_MALFORMED`.
+    #[doc(hidden)]
     pub fn admit(&self, input: Payload) -> Result<Admitted> {
         let is_csv = matches!(input, Payload::Document(_, Format::Csv));
         if self.sio.input.is_some() || is_csv {
@@ -79,12 +80,14 @@ impl Definition {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `FORMAT_INVALID` where the format cannot represent it.
+    #[doc(hidden)]
     pub fn write(&self, output: Payload, format: Format) -> Result<Payload> {
         io::write_output(&self.sio, output, format)
     }
 
     /// Calls the handler, checks its output and wraps it. The arguments are extracted immediately; everything else
     /// happens when the future is polled.
+    #[doc(hidden)]
     #[must_use]
     pub fn call(&self, context: Context, input: Payload) -> HandlerFuture {
         self.call_with(context, input, |context, input| match &self.handler {
@@ -129,6 +132,7 @@ impl Definition {
     /// # Errors
     ///
     /// `INTERNAL` / `OUTPUT_INVALID` with all violations.
+    #[doc(hidden)]
     pub fn check_output(&self, reply: Reply) -> Result<Reply> {
         if self.sio.output.is_none() && self.sio.response_elem.is_none() {
             payload::scan(&reply.payload).map_err(output_invalid)?;

@@ -75,6 +75,7 @@ impl Definition {
     }
 
     /// A service whose handler runs at workers: each dispatch needs a [`WorkerPermit`](crate::service::WorkerPermit).
+    #[doc(hidden)]
     #[must_use]
     pub fn served_by_workers(name: ServiceName, sio: Sio, options: ServiceOptions) -> Self {
         Self {
@@ -128,6 +129,7 @@ impl Definition {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with all violations.
+    #[doc(hidden)]
     pub fn prepared(mut self) -> Result<Self> {
         let sio = Arc::unwrap_or_clone(self.sio).prepared();
         let name = &self.name;
@@ -148,6 +150,7 @@ impl Definition {
     }
 
     /// The states that the handler requires.
+    #[doc(hidden)]
     #[must_use]
     pub fn requirements(&self) -> &Requirements {
         &self.requirements
@@ -172,12 +175,14 @@ impl Definition {
     }
 
     /// Whether the handler decodes and thereby checks its input before it runs. Hooks would see the input earlier.
+    #[doc(hidden)]
     #[must_use]
     pub fn reads_input(&self) -> bool {
         self.reads_input && self.hooks.is_empty()
     }
 
     /// The hooks, outermost first.
+    #[doc(hidden)]
     #[must_use]
     pub fn own_hooks(&self) -> &[Arc<dyn ErasedHooks>] {
         &self.hooks

@@ -16,10 +16,9 @@ use std::time::Duration;
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use cidery::codec::proto::v1::stream_results_response::Event;
+use cidery::remote::client::ContractClient;
 use cidery::sio::Sio;
-use cidery::{
-    Cid, Client, Definition, Error, Format, Node, NodeBuilder, NodeHandle, Payload, Value,
-};
+use cidery::{Cid, Definition, Error, Format, Node, NodeBuilder, NodeHandle, Payload, Value};
 use tonic::transport::Channel;
 
 /// The timeout of all waits: long enough for a busy machine.
@@ -33,7 +32,7 @@ pub(crate) fn any_port() -> SocketAddr {
 /// A node on a free port, with a client.
 pub(crate) struct TestNode {
     pub(crate) handle: NodeHandle,
-    pub(crate) client: Client,
+    pub(crate) client: ContractClient,
     pub(crate) stub: InvocationServiceClient<Channel>,
 }
 
@@ -41,7 +40,7 @@ impl TestNode {
     pub(crate) async fn start(builder: NodeBuilder) -> Self {
         let handle = builder.listen(any_port()).start().await.unwrap();
         let address = handle.address().unwrap().to_string();
-        let client = Client::connect(&address).await.unwrap();
+        let client = ContractClient::connect(&address).await.unwrap();
         let stub = InvocationServiceClient::connect(format!("http://{address}"))
             .await
             .unwrap();
@@ -88,7 +87,7 @@ pub(crate) async fn collect(
 }
 
 /// Waits for the end of an invocation.
-pub(crate) async fn ended(client: &Client, cid: Cid) -> v1::Invocation {
+pub(crate) async fn ended(client: &ContractClient, cid: Cid) -> v1::Invocation {
     let found = client.invocation(cid, PATIENCE).await.unwrap();
     assert!(found.end_time.is_some(), "{found:?}");
     found

@@ -1,5 +1,6 @@
 //! Checks of the source itself: the direction of dependencies, circles, sizes, libraries, documented reasons.
 
+mod api;
 mod graph;
 mod self_tests;
 mod source;

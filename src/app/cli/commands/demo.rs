@@ -16,7 +16,7 @@ use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::payload::Format;
 use crate::model::value::{Dict, Value};
-use crate::remote::Client;
+use crate::remote::client::ContractClient;
 
 /// Run a node with demo services, invoke them over gRPC, and keep the node running.
 #[derive(Args, Debug)]
@@ -41,7 +41,7 @@ impl Demo {
             .map(|address| address.to_string())
             .unwrap_or_default();
         printer.data(&format!("listening on {address}"));
-        let client = Client::connect(&address).await?;
+        let client = ContractClient::connect(&address).await?;
         let outcome = Show { client, printer }.everything().await;
         if outcome.is_ok() {
             print_examples(&address, printer);
@@ -60,7 +60,7 @@ impl Demo {
 
 /// The demonstration.
 struct Show<'a> {
-    client: Client,
+    client: ContractClient,
     printer: &'a Printer,
 }
 

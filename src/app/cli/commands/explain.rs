@@ -15,7 +15,7 @@ use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::Format;
 use crate::model::value::Value;
-use crate::remote::Client;
+use crate::remote::client::ContractClient;
 
 /// Show the history of an invocation: its acceptance, attempts, outcome, origin and children.
 #[derive(Args, Debug)]
@@ -52,7 +52,7 @@ impl Explain {
 const MAX_CHILDREN: usize = 100;
 
 /// The members of a group in order; of a large group only those that ended without a response.
-async fn members(client: &Client, group: Cid, members: u32) -> Result<Vec<v1::Invocation>> {
+async fn members(client: &ContractClient, group: Cid, members: u32) -> Result<Vec<v1::Invocation>> {
     let is_large = usize::try_from(members).is_ok_and(|members| members > MAX_CHILDREN);
     let failed = [v1::State::Failed, v1::State::Cancelled, v1::State::Expired];
     let filter = v1::InvocationFilter {

@@ -1,6 +1,6 @@
 //! Batches of invocations, and their outcomes.
 
-use super::connection::Client;
+use super::connection::ContractClient;
 use crate::codec::convert::{accepted_group_from_proto, batch_to_proto};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::error::Result;
@@ -10,7 +10,7 @@ use crate::remote::protocol::group_outcomes::group_outcomes;
 use crate::remote::protocol::retry::is_safe_to_retry;
 use crate::remote::protocol::transport::ignored_keys;
 
-impl Client {
+impl ContractClient {
     /// Runs a batch of services in the background, accepted at once, all of them or none, under one group CID.
     ///
     /// # Errors

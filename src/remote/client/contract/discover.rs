@@ -1,10 +1,10 @@
 //! Discovery: the services of a node, and its workers.
 
-use super::connection::Client;
+use super::connection::ContractClient;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
 
-impl Client {
+impl ContractClient {
     /// Lists the connected workers, by name.
     ///
     /// # Errors

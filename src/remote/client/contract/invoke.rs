@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tonic::Request;
 
-use super::connection::Client;
+use super::connection::ContractClient;
 use crate::codec::convert::{
     accepted_from_proto, async_call_to_proto, call_to_proto, duration_to_proto, failure_to_proto,
     payload_to_proto, reply_from_proto,
@@ -22,7 +22,7 @@ use crate::remote::protocol::transport::ignored_keys;
 /// status with its reason and CID.
 const TRANSPORT_SLACK: Duration = Duration::from_millis(500);
 
-impl Client {
+impl ContractClient {
     /// Invokes a service and waits for its reply. Returns the CID as well.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Management of stored invocations: list, cancel, retry, purge.
 
-use super::connection::Client;
+use super::connection::ContractClient;
 use crate::codec::convert::payload_to_proto;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
@@ -53,7 +53,7 @@ impl Selector {
 /// The changes of one page, and the token of the next page.
 type Page = (Vec<v1::InvocationChange>, String);
 
-impl Client {
+impl ContractClient {
     /// Lists up to `max` stored invocations, newest first.
     ///
     /// # Errors

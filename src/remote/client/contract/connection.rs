@@ -21,16 +21,16 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest message that a client decodes: four times the default limit of a node.
 const MAX_MESSAGE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
 
-/// A client of a node. Cheap to clone; all clones share one connection.
+/// A client of a node on the messages of the contract. Cheap to clone; all clones share one connection.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct ContractClient {
     pub(super) invocation: InvocationServiceClient<Channel>,
     pub(super) discovery: DiscoveryServiceClient<Channel>,
     pub(super) admin: AdminServiceClient<Channel>,
     pub(super) max_attempts: u32,
 }
 
-impl Client {
+impl ContractClient {
     /// Connects to a node: `127.0.0.1:24337`.
     ///
     /// # Errors
