@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tonic::transport::Endpoint;
 
-use super::session::Session;
+use super::session::NodeSession;
 use super::sessions::Sessions;
-use super::stream::{End, WorkerStream};
+use super::stream::{NodeStream, NodeStreamEnd};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::codec::proto::v1::serve_response::Message as Inbound;
@@ -78,9 +78,9 @@ impl Connection {
                     first_answer.send_replace(Some(Ok(())));
                     backoff = INITIAL_BACKOFF;
                     match self.receive(&session, &mut stream).await {
-                        End::NodeStopping => self.detach(session, stream),
-                        End::Broken => session.disconnect(),
-                        End::Ended => session.abandon(),
+                        NodeStreamEnd::NodeStopping => self.detach(session, stream),
+                        NodeStreamEnd::Broken => session.disconnect(),
+                        NodeStreamEnd::Ended => session.abandon(),
                     }
                 }
                 Some(Err(error)) if first_answer.borrow().is_none() => {
@@ -105,9 +105,9 @@ impl Connection {
     }
 
     /// Receives until the stream ends, or its node stops and the session can be detached.
-    async fn receive(&self, session: &Arc<Session>, stream: &mut WorkerStream) -> End {
+    async fn receive(&self, session: &Arc<NodeSession>, stream: &mut NodeStream) -> NodeStreamEnd {
         let mut end = stream.receive(session).await;
-        while end == End::NodeStopping {
+        while end == NodeStreamEnd::NodeStopping {
             if !self.sessions.shared().is_draining() && self.sessions.detach() {
                 return end;
             }
@@ -120,7 +120,7 @@ impl Connection {
     }
 
     /// Continues a detached session in a task of its own, until its stream ends.
-    fn detach(&self, session: Arc<Session>, mut stream: WorkerStream) {
+    fn detach(&self, session: Arc<NodeSession>, mut stream: NodeStream) {
         let sessions = Arc::clone(&self.sessions);
         self.sessions
             .shared()
@@ -132,14 +132,14 @@ impl Connection {
     }
 
     /// Opens a stream and sends a hello; `None` where the worker is closed meanwhile.
-    async fn connect(&self, session: &Session) -> Option<Result<WorkerStream>> {
+    async fn connect(&self, session: &NodeSession) -> Option<Result<NodeStream>> {
         tokio::select! {
             connected = self.send_hello(session) => Some(connected),
             () = self.sessions.shared().closed().cancelled() => None,
         }
     }
 
-    async fn send_hello(&self, session: &Session) -> Result<WorkerStream> {
+    async fn send_hello(&self, session: &NodeSession) -> Result<NodeStream> {
         let channel = self.endpoint.connect().await.map_err(|error| {
             let message = format!("cannot reach a node at {}", self.endpoint.uri());
             Error::unavailable(reason::CONNECT_FAILED, message).with_source(error)
@@ -179,6 +179,6 @@ impl Connection {
             .any(|capability| capability == v1::Capability::Batching);
         is_batching.store(takes_batches, Ordering::Relaxed);
         session.connect(welcome, outbox);
-        Ok(WorkerStream::new(channel, inbound))
+        Ok(NodeStream::new(channel, inbound))
     }
 }

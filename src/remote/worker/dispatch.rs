@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 
 use super::platform::WorkerPlatform;
 use super::result::{HandlerAnswer, result_to_proto};
-use super::session::Session;
+use super::session::NodeSession;
 use crate::codec::convert::{
     PayloadOneof as _, document_format_from_proto, metadata_from_proto, progress_from_proto,
     text_from_proto,
@@ -24,7 +24,7 @@ use crate::model::payload::Payload;
 use crate::service::{CatchUnwind, Context, InvocationInfo, Platform as _, run};
 
 /// Runs a dispatch in a task, unless it was received before on an earlier stream.
-pub(super) fn spawn(session: &Arc<Session>, channel: Channel, dispatch: Box<v1::Dispatch>) {
+pub(super) fn spawn(session: &Arc<NodeSession>, channel: Channel, dispatch: Box<v1::Dispatch>) {
     let Some(cancel) = session.start(&dispatch.token) else {
         return;
     };
@@ -38,7 +38,7 @@ pub(super) fn spawn(session: &Arc<Session>, channel: Channel, dispatch: Box<v1::
 }
 
 async fn handle(
-    session: &Arc<Session>,
+    session: &Arc<NodeSession>,
     channel: Channel,
     dispatch: Box<v1::Dispatch>,
     cancel: CancellationToken,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use self::connection::Connection;
 pub use self::handle::WorkerHandle;
 use self::sessions::Sessions;
-use self::shared::Shared;
+use self::shared::WorkerShared;
 use crate::codec::proto::v1;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result};
@@ -179,7 +179,7 @@ impl WorkerBuilder {
             (handler.name().to_string(), handler)
         });
         let handlers = handlers.collect();
-        let shared = Shared::new(handlers, self.states, self.hooks, Tasks::new());
+        let shared = WorkerShared::new(handlers, self.states, self.hooks, Tasks::new());
         let connection = Connection::new(node, hello, Sessions::new(shared))?;
         WorkerHandle::start(connection, self.drain).await
     }

@@ -9,7 +9,7 @@ use tonic::metadata::{AsciiMetadataValue, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::session::Session;
+use super::session::NodeSession;
 use crate::codec::convert::{
     PayloadOneof as _, accepted_from_proto, accepted_group_from_proto, async_call_to_proto,
     batch_to_proto, call_to_proto, duration_to_proto, progress_to_proto, reply_from_proto,
@@ -42,7 +42,7 @@ const MAX_FOLLOW_UPS: usize = 1_000;
 /// The platform of one dispatch.
 #[derive(Debug)]
 pub(super) struct WorkerPlatform {
-    session: Arc<Session>,
+    session: Arc<NodeSession>,
     channel: Channel,
     token: String,
     /// The path of a nested call.
@@ -55,7 +55,7 @@ pub(super) struct WorkerPlatform {
 
 impl WorkerPlatform {
     pub(super) fn new(
-        session: Arc<Session>,
+        session: Arc<NodeSession>,
         channel: Channel,
         token: String,
         path: Option<String>,

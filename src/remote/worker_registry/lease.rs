@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::registry::WorkerRegistry;
-use super::session::Session;
+use super::session::WorkerSession;
 
 impl WorkerRegistry {
     /// Records the end of a stream. Where `is_resumable`, a worker that can resume has the lease to do so.
-    pub(crate) fn disconnect(&self, session: &Arc<Session>, stream: u64, is_resumable: bool) {
+    pub(crate) fn disconnect(&self, session: &Arc<WorkerSession>, stream: u64, is_resumable: bool) {
         if !session.disconnect(stream) {
             return;
         }

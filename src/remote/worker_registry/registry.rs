@@ -12,7 +12,7 @@ use super::declarations::{Declaration, ServiceTable};
 use super::dispatch_table::DispatchIndex;
 use super::hello;
 use super::member::PoolMember;
-use super::session::Session;
+use super::session::WorkerSession;
 use super::worker_info::WorkerInfo;
 use crate::codec::convert::duration_to_proto;
 use crate::codec::proto::v1;
@@ -26,12 +26,12 @@ use crate::service::Context;
 
 /// The registry of the workers of a node. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct WorkerRegistry(Arc<Inner>);
+pub(crate) struct WorkerRegistry(Arc<RegistryInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct RegistryInner {
     invoker: Invoker,
-    table: Mutex<Table>,
+    table: Mutex<RegistryTable>,
     /// The dispatches of all sessions, by token.
     dispatches: Arc<DispatchIndex>,
     /// Held while the declarations in force are updated, until the engine has them.
@@ -41,16 +41,16 @@ struct Inner {
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    sessions: HashMap<String, Arc<Session>>,
+struct RegistryTable {
+    sessions: HashMap<String, Arc<WorkerSession>>,
     services: ServiceTable,
 }
 
 /// A stream of a worker.
 #[derive(Debug)]
-pub(crate) struct WorkerStream {
+pub(crate) struct RegisteredStream {
     /// The session of the worker.
-    pub(crate) session: Arc<Session>,
+    pub(crate) session: Arc<WorkerSession>,
     /// The number of the stream within the session.
     pub(crate) number: u64,
     /// The messages to the worker.
@@ -66,7 +66,7 @@ impl WorkerRegistry {
     ///
     /// An error of the store.
     pub(crate) async fn start(invoker: &Invoker) -> Result<Self> {
-        let registry = Self(Arc::new(Inner {
+        let registry = Self(Arc::new(RegistryInner {
             invoker: invoker.clone(),
             table: Mutex::default(),
             dispatches: Arc::default(),
@@ -122,7 +122,7 @@ impl WorkerRegistry {
         &self,
         mut hello: v1::Hello,
         peer: String,
-    ) -> Result<WorkerStream> {
+    ) -> Result<RegisteredStream> {
         let inner = &self.0;
         let info = WorkerInfo::from_hello(&hello, peer, inner.invoker.limits());
         let (outbox, receiver) = mpsc::channel(info.queue_length());
@@ -135,7 +135,7 @@ impl WorkerRegistry {
             && let Some(number) = session.connect(outbox.clone(), &hello.tokens)
         {
             self.notify(&session);
-            return Ok(WorkerStream {
+            return Ok(RegisteredStream {
                 session,
                 number,
                 outbound,
@@ -149,7 +149,7 @@ impl WorkerRegistry {
         inner.store_declarations(&declarations).await?;
         let services = declarations.iter().map(|it| it.definition.name().clone());
         let (invoker, index) = (inner.invoker.clone(), Arc::clone(&inner.dispatches));
-        let session = Arc::new(Session::new(info, services.collect(), invoker, index));
+        let session = Arc::new(WorkerSession::new(info, services.collect(), invoker, index));
         // Before it is admitted: the welcome is sent before the first dispatch.
         let number = session.connect(outbox, &tokens).unwrap_or_default();
         inner.admit(&session, declarations)?;
@@ -158,7 +158,7 @@ impl WorkerRegistry {
             worker.name = session.name(),
             "worker connected"
         );
-        Ok(WorkerStream {
+        Ok(RegisteredStream {
             session,
             number,
             outbound,
@@ -167,13 +167,13 @@ impl WorkerRegistry {
     }
 
     /// Drains a worker: it gets no new dispatches.
-    pub(crate) fn drain(&self, session: &Session) {
+    pub(crate) fn drain(&self, session: &WorkerSession) {
         session.drain();
         self.0.update_in_force(session);
     }
 
     /// Ends the session of a worker: its dispatches are lost, and its tokens are void.
-    pub(crate) fn end(&self, session: &Arc<Session>, error: Option<Error>) {
+    pub(crate) fn end(&self, session: &Arc<WorkerSession>, error: Option<Error>) {
         let (id, name) = (session.id(), session.name());
         match &error {
             Some(error) => {
@@ -191,15 +191,15 @@ impl WorkerRegistry {
         self.0.update_in_force(session);
     }
 
-    /// Admits no new workers. Those that are connected are drained by [`drain_all`](Self::drain_all).
+    /// Admits no new workers. Connected workers are told by [`announce_stop`](Self::announce_stop).
     pub(crate) fn stop_admission(&self) {
         // A worker that is being admitted is in the table before this returns, or is refused.
         let _update = self.0.update();
         self.0.is_stopping.store(true, Ordering::Release);
     }
 
-    /// Tells all workers that the node stops.
-    pub(crate) fn drain_all(&self, grace: Duration) {
+    /// Sends `NodeDrain` to all workers: the node stops, and they connect to another one.
+    pub(crate) fn announce_stop(&self, grace: Duration) {
         for session in self.0.sessions() {
             let drain = v1::NodeDrain {
                 grace: Some(duration_to_proto(grace)),
@@ -251,7 +251,7 @@ impl WorkerRegistry {
     }
 
     /// Wakes the tasks that wait for workers of the session's services.
-    pub(super) fn notify(&self, session: &Session) {
+    pub(super) fn notify(&self, session: &WorkerSession) {
         let table = self.0.table();
         for service in session.services() {
             if let Some(pool) = table.services.pool(service) {
@@ -263,7 +263,7 @@ impl WorkerRegistry {
     }
 }
 
-impl Inner {
+impl RegistryInner {
     fn update(&self) -> MutexGuard<'_, ()> {
         self.update.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -279,16 +279,16 @@ impl Inner {
         store.remember_declarations(stored.collect()).await
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, RegistryTable> {
         // Every change is an insertion or removal of a whole entry.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sessions(&self) -> Vec<Arc<Session>> {
+    fn sessions(&self) -> Vec<Arc<WorkerSession>> {
         self.table().sessions.values().cloned().collect()
     }
 
-    fn resumable(&self, secret: &str) -> Option<Arc<Session>> {
+    fn resumable(&self, secret: &str) -> Option<Arc<WorkerSession>> {
         let secret = Token::parse(secret)?;
         let table = self.table();
         let mut sessions = table.sessions.values();
@@ -333,7 +333,7 @@ impl Inner {
         }
     }
 
-    fn admit(&self, session: &Arc<Session>, declarations: Vec<Declaration>) -> Result<()> {
+    fn admit(&self, session: &Arc<WorkerSession>, declarations: Vec<Declaration>) -> Result<()> {
         let _update = self.update();
         // Other workers may have been admitted while the declarations were stored.
         self.check_admission(&declarations)?;
@@ -364,13 +364,13 @@ impl Inner {
     }
 
     /// Updates the declarations in force of a session's services, after the worker joined, left, or started to drain.
-    fn update_in_force(&self, session: &Session) {
+    fn update_in_force(&self, session: &WorkerSession) {
         let _update = self.update();
         self.put_in_force(session);
     }
 
     /// As [`update_in_force`](Self::update_in_force), with the lock held.
-    fn put_in_force(&self, session: &Session) {
+    fn put_in_force(&self, session: &WorkerSession) {
         let mut changed = Vec::new();
         for service in session.services() {
             let mut table = self.table();
@@ -432,7 +432,7 @@ mod tests {
         let stream = registry.register(hello("a.task"), String::new()).await;
         let session = stream.unwrap().session;
         let (found, wait) = mpsc::channel();
-        let _held = session.connection();
+        let _held = session.state();
         std::thread::spawn(move || {
             let context = registry.context(&Token::new().to_string());
             found.send(context.map(drop)).unwrap();

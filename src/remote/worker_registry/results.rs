@@ -1,7 +1,7 @@
 //! Results of dispatches: responses, failures, "later", dispatches that are handed back, and what is refused.
 
 use super::in_flight::{InFlight, WorkerReply, handed_back};
-use super::session::Session;
+use super::session::WorkerSession;
 use crate::codec::convert::{
     PayloadOneof as _, document_format_from_proto, failure_from_proto, failure_to_proto,
     metadata_from_proto,
@@ -19,7 +19,7 @@ const ACKNOWLEDGED_AT_ONCE: usize = 64;
 
 const VOID_TOKEN: &str = "the dispatch has ended: its token is void";
 
-impl Session {
+impl WorkerSession {
     /// Records the result of a dispatch.
     pub(crate) fn record_result(&self, result: v1::DispatchResult) {
         let Some(token) = Token::parse(&result.token) else {
@@ -29,12 +29,12 @@ impl Session {
         let is_later = matches!(result.outcome, Some(Outcome::Later(_)));
         let completion = is_later.then(|| self.answer_later(token, &result));
         let (in_flight, received) = {
-            let mut connection = self.connection();
+            let mut state = self.state();
             if self.can_resume() {
-                connection.received.push(result.token.clone());
+                state.received.push(result.token.clone());
             }
-            let in_flight = connection.dispatches.remove(token);
-            (in_flight, connection.received.len())
+            let in_flight = state.dispatches.remove(token);
+            (in_flight, state.received.len())
         };
         // A worker keeps a result until it is acknowledged, and drains only after that.
         if received >= ACKNOWLEDGED_AT_ONCE || self.is_draining() {
@@ -123,7 +123,7 @@ impl Session {
         }
         for text in tokens {
             let token = Token::parse(text);
-            let in_flight = token.and_then(|token| self.connection().dispatches.remove(token));
+            let in_flight = token.and_then(|token| self.state().dispatches.remove(token));
             let Some(InFlight {
                 state, reply_to, ..
             }) = in_flight

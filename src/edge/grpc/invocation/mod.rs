@@ -13,7 +13,7 @@ use futures_util::FutureExt as _;
 use tonic::{Request, Response, Status};
 
 pub(super) use self::invoke::invoke_nested;
-use self::stream::ResultStream;
+use self::stream::ResultResponses;
 use super::request::{self, into_status, with_cid, with_ignored};
 use crate::codec::convert::{parse_optional_cid, parse_required_cid};
 use crate::codec::proto::v1;
@@ -41,7 +41,7 @@ impl InvocationApi {
 
 #[tonic::async_trait]
 impl InvocationService for InvocationApi {
-    type StreamResultsStream = ResultStream;
+    type StreamResultsStream = ResultResponses;
 
     /// Written by hand instead of with `async`: the request is decoded before the future is made, which would
     /// otherwise hold it.
@@ -111,10 +111,10 @@ impl InvocationService for InvocationApi {
     async fn stream_results(
         &self,
         request: Request<v1::StreamResultsRequest>,
-    ) -> Result<Response<ResultStream>, Status> {
+    ) -> Result<Response<ResultResponses>, Status> {
         let (transport, _, message) = request.into_parts();
         let timeout = into_status(request::timeout(None, &transport))?;
-        let stream = ResultStream::new(&self.invoker, message, timeout);
+        let stream = ResultResponses::new(&self.invoker, message, timeout);
         Ok(Response::new(into_status(stream)?))
     }
 

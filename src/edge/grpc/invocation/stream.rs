@@ -20,7 +20,7 @@ use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 
 /// The response stream of one `StreamResults` call.
-pub struct ResultStream {
+pub struct ResultResponses {
     /// One `not_found` event for each malformed CID, sent before all others.
     invalid: VecDeque<v1::StreamResultsResponse>,
     next: Option<NextFuture>,
@@ -28,9 +28,9 @@ pub struct ResultStream {
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl std::fmt::Debug for ResultStream {
+impl std::fmt::Debug for ResultResponses {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResultStream").finish_non_exhaustive()
+        f.debug_struct("ResultResponses").finish_non_exhaustive()
     }
 }
 
@@ -45,7 +45,7 @@ fn deadline_exceeded() -> Status {
 type Next = (Follower, Result<Option<FollowerEvent>>);
 type NextFuture = Pin<Box<dyn Future<Output = Next> + Send>>;
 
-impl ResultStream {
+impl ResultResponses {
     pub(super) fn new(
         invoker: &Invoker,
         message: v1::StreamResultsRequest,
@@ -139,7 +139,7 @@ fn to_proto(followed: FollowerEvent) -> Result<v1::StreamResultsResponse> {
     }
 }
 
-impl Stream for ResultStream {
+impl Stream for ResultResponses {
     type Item = Result<v1::StreamResultsResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
