@@ -30,10 +30,12 @@ impl WorkerSession {
         let completion = is_later.then(|| self.answer_later(token, &result));
         let (in_flight, received) = {
             let mut state = self.state();
-            if self.can_resume() {
+            let in_flight = state.dispatches.remove(token);
+            // Results of unknown dispatches are refused too. They take no memory while the worker does not read.
+            let has_room = in_flight.is_some() || state.received.len() < ACKNOWLEDGED_AT_ONCE;
+            if self.can_resume() && has_room {
                 state.received.push(result.token.clone());
             }
-            let in_flight = state.dispatches.remove(token);
             (in_flight, state.received.len())
         };
         // A worker keeps a result until it is acknowledged, and drains only after that.
@@ -156,5 +158,66 @@ impl WorkerSession {
             failure: Some(failure_to_proto(&error)),
         };
         self.send(v1::serve_response::Message::Refused(refused));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::engine::clock::Clock;
+    use crate::engine::tasks::Tasks;
+    use crate::engine::{Invoker, Limits, Parts};
+    use crate::remote::worker_registry::worker_info::WorkerInfo;
+    use crate::service::{Registry, States};
+    use crate::store::MemoryStore;
+
+    async fn session_that_resumes() -> WorkerSession {
+        let parts = Parts {
+            registry: Registry::new(),
+            states: States::default(),
+            hooks: Vec::new(),
+            store: Arc::new(MemoryStore::new()),
+            limits: Limits::default(),
+            clock: Clock::System,
+        };
+        let invoker = Invoker::start(parts, Tasks::new()).await.unwrap();
+        let hello = v1::Hello {
+            capabilities: vec![v1::Capability::Resume.into()],
+            ..v1::Hello::default()
+        };
+        let info = WorkerInfo::from_hello(&hello, String::new(), invoker.limits());
+        WorkerSession::new(info, Vec::new(), invoker, Arc::default())
+    }
+
+    #[tokio::test]
+    async fn results_are_acknowledged_once_a_full_queue_has_room() {
+        let session = session_that_resumes().await;
+        let (outbox, mut queue) = mpsc::channel(1);
+        // The welcome fills the queue.
+        session.connect(outbox, &[]).unwrap();
+        let token = Token::new().to_string();
+        session.record_result(v1::DispatchResult {
+            token: token.clone(),
+            ..v1::DispatchResult::default()
+        });
+        session.acknowledge_results();
+        let welcome = queue.try_recv().unwrap().unwrap().message;
+        assert!(matches!(
+            welcome,
+            Some(v1::serve_response::Message::Welcome(_))
+        ));
+        session.acknowledge_results();
+        let acknowledgement = queue.try_recv().expect("the results are not acknowledged");
+        let received = v1::Received {
+            tokens: vec![token],
+        };
+        assert_eq!(
+            acknowledgement.unwrap().message,
+            Some(v1::serve_response::Message::Received(received))
+        );
     }
 }

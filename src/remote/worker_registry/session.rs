@@ -374,12 +374,20 @@ impl WorkerSession {
         self.acknowledge_results();
     }
 
-    /// Acknowledges the results that were received, to a worker that can resume.
+    /// Acknowledges the results that were received, to a worker that can resume. Where the queue is full, they are
+    /// acknowledged later: a worker keeps a result until then.
     pub(crate) fn acknowledge_results(&self) {
-        let tokens = std::mem::take(&mut self.state().received);
-        if !tokens.is_empty() {
-            let received = v1::Received { tokens };
-            self.send(v1::serve_response::Message::Received(received));
+        let mut state = self.state();
+        let SessionState {
+            outbox, received, ..
+        } = &mut *state;
+        if received.is_empty() {
+            return;
+        }
+        if let Some(Ok(slot)) = outbox.as_ref().map(mpsc::Sender::try_reserve) {
+            let tokens = std::mem::take(received);
+            let received = v1::serve_response::Message::Received(v1::Received { tokens });
+            slot.send(to_worker(received));
         }
     }
 
