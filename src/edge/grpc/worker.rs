@@ -83,7 +83,7 @@ async fn serve(
         WorkerStreamEnd::Disconnected { is_resumable } => {
             registry.disconnect(&session, stream, is_resumable)
         }
-        WorkerStreamEnd::Ended(error) => registry.end(&session, Some(error)),
+        WorkerStreamEnd::Ended(error) => registry.end(&session, &error),
     }
 }
 
@@ -163,7 +163,7 @@ async fn handle_message(
         Some(Message::Hello(_)) => {
             let message = "a worker sends one hello";
             let error = Error::failed_precondition(reason::WORKER_REFUSED, message);
-            registry.end(session, Some(error));
+            registry.end(session, &error);
         }
         // A message of a later version.
         None => {}

@@ -12,7 +12,7 @@ impl WorkerRegistry {
             return;
         }
         if !(is_resumable && session.can_resume()) {
-            return self.end(session, None);
+            return self.leave(session);
         }
         self.notify(session);
         let invoker = session.invoker();
@@ -20,12 +20,15 @@ impl WorkerRegistry {
         let closing = invoker.closing().clone();
         let (registry, session) = (self.clone(), Arc::clone(session));
         invoker.tasks().spawn("lease", async move {
-            tokio::select! {
-                () = tokio::time::sleep(lease) => {}
-                () = closing.cancelled() => {}
-            }
+            let has_expired = tokio::select! {
+                () = tokio::time::sleep(lease) => true,
+                () = closing.cancelled() => false,
+            };
             if session.is_away_since(stream) {
-                registry.end(&session, None);
+                match has_expired {
+                    true => registry.expire(&session),
+                    false => registry.leave(&session),
+                }
             }
         });
     }

@@ -79,12 +79,12 @@ impl WorkerRegistry {
         for stored in stored {
             // A service that the node itself serves now is not one of workers.
             let info = invoker.service(stored.service.as_str());
-            let is_local = info.is_ok_and(|info| {
+            let has_local_location = info.is_ok_and(|info| {
                 let mut locations = info.locations.iter();
                 locations.any(|location| location.worker_id.is_empty())
             });
             match Declaration::from_stored(&stored) {
-                Ok(declaration) if !is_local => declarations.push(declaration),
+                Ok(declaration) if !has_local_location => declarations.push(declaration),
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!(
@@ -172,23 +172,49 @@ impl WorkerRegistry {
         self.0.update_in_force(session);
     }
 
-    /// Ends the session of a worker: its dispatches are lost, and its tokens are void.
-    pub(crate) fn end(&self, session: &Arc<WorkerSession>, error: Option<Error>) {
+    /// Ends the session of a worker, and its stream with `error`: its dispatches are lost, and its tokens are void.
+    pub(crate) fn end(&self, session: &WorkerSession, error: &Error) {
+        let lost_dispatches = self.remove(session, Some(error));
         let (id, name) = (session.id(), session.name());
-        match &error {
-            Some(error) => {
-                tracing::warn!(worker.id = id, worker.name = name, %error, "worker ended")
-            }
-            None => tracing::info!(worker.id = id, worker.name = name, "worker left"),
+        tracing::warn!(worker.id = id, worker.name = name, lost_dispatches, %error, "worker ended");
+    }
+
+    /// Ends the session of a worker whose stream ended, and that does not resume.
+    pub(super) fn leave(&self, session: &WorkerSession) {
+        let (id, name) = (session.id(), session.name());
+        match self.remove(session, None) {
+            0 => tracing::info!(worker.id = id, worker.name = name, "worker left"),
+            lost_dispatches => tracing::warn!(
+                worker.id = id,
+                worker.name = name,
+                lost_dispatches,
+                "worker lost: its stream ended"
+            ),
         }
-        self.0.table().sessions.remove(id);
+    }
+
+    /// Ends the session of a worker that did not resume it within its lease.
+    pub(super) fn expire(&self, session: &WorkerSession) {
+        let lost_dispatches = self.remove(session, None);
+        tracing::warn!(
+            worker.id = session.id(),
+            worker.name = session.name(),
+            lost_dispatches,
+            "worker lost: its lease expired"
+        );
+    }
+
+    /// Removes a worker, and ends its session. Returns the number of dispatches that are lost.
+    fn remove(&self, session: &WorkerSession, error: Option<&Error>) -> usize {
+        self.0.table().sessions.remove(session.id());
         for service in session.services() {
             if let Some(pool) = self.0.table().services.pool(service) {
                 pool.leave(session);
             }
         }
-        session.end(error);
+        let lost = session.end(error);
         self.0.update_in_force(session);
+        lost
     }
 
     /// Admits no new workers. Connected workers are told by [`announce_stop`](Self::announce_stop).
@@ -323,8 +349,8 @@ impl RegistryInner {
                 .with_info("services", limit));
         }
         let names = declarations.iter().map(|it| it.definition.name());
-        let is_local = |name: &&ServiceName| self.invoker.is_served_locally(name.as_str());
-        match names.into_iter().find(is_local) {
+        let is_irreplaceable = |name: &&ServiceName| self.invoker.is_served_locally(name.as_str());
+        match names.into_iter().find(is_irreplaceable) {
             None => Ok(()),
             Some(name) => {
                 let message = format!("`{name}` is served by the node itself");

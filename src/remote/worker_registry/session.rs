@@ -320,17 +320,19 @@ impl WorkerSession {
         }
     }
 
-    /// Ends the session: its tokens are void, and its dispatches are lost. `status` ends the stream, if there is one.
-    pub(super) fn end(&self, status: Option<Error>) {
+    /// Ends the session: its tokens are void, and its dispatches are lost. `error` ends the stream, if there is one.
+    /// Returns the number of dispatches that are lost.
+    pub(super) fn end(&self, error: Option<&Error>) -> usize {
         let (outbox, dispatches) = {
             let mut state = self.state();
             state.has_ended = true;
             self.is_open.store(false, Ordering::Release);
             (state.outbox.take(), state.dispatches.take())
         };
-        if let (Some(outbox), Some(error)) = (outbox, status) {
-            let _ = outbox.try_send(Err(to_status(&error)));
+        if let (Some(outbox), Some(error)) = (outbox, error) {
+            let _ = outbox.try_send(Err(to_status(error)));
         }
+        let lost = dispatches.len();
         for in_flight in dispatches {
             in_flight.state.set_status(DispatchStatus::Lost);
             if let Some(reply_to) = in_flight.reply_to {
@@ -338,6 +340,7 @@ impl WorkerSession {
             }
         }
         self.credit.close();
+        lost
     }
 
     /// Sends a message. It is dropped where there is no stream, or where the worker does not read.
