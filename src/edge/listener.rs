@@ -17,12 +17,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::edge::grpc::WORKER_STREAM_PATH;
 use crate::edge::preface;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
 
-/// The path of worker streams.
-const WORKER_STREAM: &str = "/cidery.v1.WorkerService/Serve";
 /// Larger than the node's own limit on metadata (8 KiB), which is answered with a reason. Beyond this: HTTP 431.
 const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
 /// How many concurrent HTTP/2 streams one connection may have.
@@ -61,7 +60,7 @@ pub struct Shutdown {
     pub drain_callers: CancellationToken,
     /// Lets connections with a worker stream finish their calls and close.
     pub drain_workers: CancellationToken,
-    /// Tracks connections that have not been told to drain yet.
+    /// Counts open connections; once `drain_callers` fires, only those without a worker stream.
     pub callers: TaskTracker,
     /// Closes all connections at once.
     pub abort: CancellationToken,
@@ -164,7 +163,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Incoming>) -> S::Future {
-        if request.uri().path() == WORKER_STREAM {
+        if request.uri().path() == WORKER_STREAM_PATH {
             request.extensions_mut().insert(self.peer);
             self.has_worker.store(true, Ordering::Release);
         }

@@ -25,7 +25,7 @@ pub use self::field::{
 };
 pub use self::filter::filter_from_proto;
 pub use self::invocation::{invocation_to_proto, state_to_proto};
-pub use self::metadata::{metadata_from_proto, metadata_to_proto};
+pub use self::metadata::{DISPATCH_KEY, metadata_from_proto, metadata_to_proto};
 pub use self::options::{
     retry_policy_from_proto, retry_policy_to_proto, service_options_from_proto,
     service_options_to_proto,

@@ -16,16 +16,13 @@ use crate::codec::proto::v1::serve_response::Message as Inbound;
 use crate::codec::proto::v1::worker_service_client::WorkerServiceClient;
 use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
+use crate::remote::protocol::backoff::Backoff;
 use crate::remote::protocol::batching::Batcher;
+use crate::remote::protocol::endpoint::{connect, endpoint};
 use crate::remote::protocol::messages::to_node;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
-/// The interval of HTTP/2 PINGs, and the timeout of their answers.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// The backoff before the first reconnect, and the longest backoff.
-const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
+/// The longest backoff before a reconnect.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 /// The answer of the node to the first hello: a welcome, or an error.
@@ -41,15 +38,8 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(node: &str, hello: v1::Hello, sessions: Arc<Sessions>) -> Result<Self> {
-        let endpoint = Endpoint::from_shared(format!("http://{node}")).map_err(|error| {
-            let message = format!("`{node}` is not an address: use host:port");
-            Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
-        })?;
-        let endpoint = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .keep_alive_while_idle(true);
+        // PINGs are sent without an open stream too.
+        let endpoint = endpoint(node)?.keep_alive_while_idle(true);
         Ok(Self {
             endpoint,
             hello,
@@ -65,7 +55,7 @@ impl Connection {
     pub(super) async fn serve(self, first_answer: &FirstAnswer) {
         let shared = self.sessions.shared();
         let closed = shared.closed();
-        let mut backoff = INITIAL_BACKOFF;
+        let mut backoff = Backoff::new(MAX_BACKOFF);
         while !closed.is_cancelled() {
             let session = self.sessions.current();
             if shared.is_draining() && session.is_empty() {
@@ -76,7 +66,7 @@ impl Connection {
             match self.connect(&session).await {
                 Some(Ok(mut stream)) => {
                     first_answer.send_replace(Some(Ok(())));
-                    backoff = INITIAL_BACKOFF;
+                    backoff.reset();
                     match self.receive(&session, &mut stream).await {
                         NodeStreamEnd::NodeStopping => self.detach(session, stream),
                         NodeStreamEnd::Broken => session.disconnect(),
@@ -94,11 +84,9 @@ impl Connection {
             }
             tokio::select! {
                 () = closed.cancelled() => {}
-                () = tokio::time::sleep(backoff.mul_f64(0.5 + fastrand::f64() / 2.0)) => {
-                    backoff = (backoff * 2).min(MAX_BACKOFF);
-                }
+                () = tokio::time::sleep(backoff.next_delay()) => {}
                 // A node that replaces the stopped one is up soon.
-                () = self.sessions.detached_ended() => backoff = INITIAL_BACKOFF,
+                () = self.sessions.detached_ended() => backoff.reset(),
             }
         }
         self.sessions.wait_detached().await;
@@ -140,10 +128,7 @@ impl Connection {
     }
 
     async fn send_hello(&self, session: &NodeSession) -> Result<NodeStream> {
-        let channel = self.endpoint.connect().await.map_err(|error| {
-            let message = format!("cannot reach a node at {}", self.endpoint.uri());
-            Error::unavailable(reason::CONNECT_FAILED, message).with_source(error)
-        })?;
+        let channel = connect(&self.endpoint).await?;
         let _guard = session.await_welcome();
         let (outbox, receiver) = mpsc::unbounded_channel();
         // Enabled once the node has announced `CAPABILITY_BATCHING`.

@@ -21,15 +21,15 @@ use self::shared::WorkerShared;
 use crate::codec::proto::v1;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result};
-use crate::remote::protocol::declaration::declaration_to_proto;
+use crate::remote::protocol::declaration::definition_to_proto;
 use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, Service, States};
 
 /// The default number of dispatches that it takes at once.
-const MAX_IN_FLIGHT: u32 = 100;
+const DEFAULT_MAX_IN_FLIGHT: u32 = 100;
 /// The default limit of its messages: the default limit of a node, and an envelope.
-const MAX_MESSAGE_BYTES: u32 = 17 << 20;
+const DEFAULT_MAX_MESSAGE_BYTES: u32 = 17 << 20;
 /// The default time that running handlers have to end when it stops.
-const DRAIN: Duration = Duration::from_secs(30);
+const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves services to a node.
 ///
@@ -78,9 +78,9 @@ impl Default for WorkerBuilder {
             hooks: Vec::new(),
             name: format!("worker-{}", std::process::id()),
             build_id: String::new(),
-            max_in_flight: MAX_IN_FLIGHT,
-            max_message_bytes: MAX_MESSAGE_BYTES,
-            drain: DRAIN,
+            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+            max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+            drain: DEFAULT_DRAIN_TIMEOUT,
         }
     }
 }
@@ -166,7 +166,7 @@ impl WorkerBuilder {
         }
         let hello = v1::Hello {
             name: self.name,
-            services: definitions.iter().map(declaration_to_proto).collect(),
+            services: definitions.iter().map(definition_to_proto).collect(),
             max_in_flight: self.max_in_flight,
             capabilities: CAPABILITIES.map(i32::from).to_vec(),
             build_id: self.build_id,

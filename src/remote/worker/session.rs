@@ -18,7 +18,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::remote::protocol::messages::to_node;
 
 /// The most items of one dispatch: the limit of a node for one invocation.
-const MAX_ITEMS: usize = 10_000;
+const MAX_ITEMS_PER_DISPATCH: usize = 10_000;
 
 /// A session. It lasts as long as the node keeps it, over one stream after another.
 #[derive(Debug)]
@@ -187,8 +187,8 @@ impl NodeSession {
         let running = running
             .get_mut(token)
             .ok_or_else(|| Error::cancelled(reason::CANCELLED, "the attempt has ended"))?;
-        if running.items.len() >= MAX_ITEMS {
-            let message = format!("an invocation emits at most {MAX_ITEMS} items");
+        if running.items.len() >= MAX_ITEMS_PER_DISPATCH {
+            let message = format!("an invocation emits at most {MAX_ITEMS_PER_DISPATCH} items");
             return Err(Error::resource_exhausted(reason::ITEMS_LIMIT, message));
         }
         let item = v1::DispatchItem {
