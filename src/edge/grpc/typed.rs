@@ -20,9 +20,8 @@ use tower_service::Service;
 use super::catalog::Catalog;
 use super::invocation::invoke_nested;
 use super::request::{self, into_status, is_grpc, with_cid, with_ignored};
-use crate::codec::convert::{DISPATCH_KEY, parse_optional_cid};
+use crate::codec::convert::{DISPATCH_KEY, accepted_to_proto, parse_optional_cid};
 use crate::codec::payload;
-use crate::codec::proto::v1;
 use crate::codec::status::CID_KEY;
 use crate::codec::typed::{Found, Mode, decode, encode};
 use crate::codec::wire::RawCodec;
@@ -176,10 +175,7 @@ impl TypedMethod {
             Some(caller) => caller.platform().invoke_async(call).await?,
         };
         // The response message of every `Async` method has the same fields.
-        let body = v1::InvokeAsyncResponse {
-            cid: accepted.cid.to_string(),
-            already_accepted: accepted.already_accepted,
-        };
+        let body = accepted_to_proto(&accepted);
         let mut response = with_cid(accepted.cid, Bytes::from(body.encode_to_vec()));
         with_ignored(&mut response, ignored.as_deref());
         Ok(response)

@@ -12,7 +12,7 @@ use crate::model::error::{Error, Kind, Result, reason};
 /// The default number of attempts. With the backoff they take about five seconds, as long as a node restarts.
 pub(in crate::remote) const DEFAULT_MAX_ATTEMPTS: u32 = 8;
 /// The longest backoff. A longer retry delay that the node asks for is shortened to it.
-const MAX_BACKOFF: Duration = Duration::from_secs(2);
+const MAX_RETRY_BACKOFF: Duration = Duration::from_secs(2);
 
 /// Repeats `attempt` until it succeeds, fails with an error that is not safe to retry, or `max_attempts` is reached.
 pub(in crate::remote) async fn retry<T, F: Future<Output = Result<T>>>(
@@ -20,13 +20,13 @@ pub(in crate::remote) async fn retry<T, F: Future<Output = Result<T>>>(
     is_safe: impl Fn(&Error) -> bool,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T> {
-    let mut backoff = Backoff::new(MAX_BACKOFF);
+    let mut backoff = Backoff::new(MAX_RETRY_BACKOFF);
     let mut attempts = 1;
     loop {
         match attempt().await {
             Err(error) if is_safe(&error) && attempts < max_attempts => {
                 let retry_after = error.retry_after().unwrap_or_default();
-                let delay = backoff.next_delay().max(retry_after.min(MAX_BACKOFF));
+                let delay = backoff.next_delay().max(retry_after.min(MAX_RETRY_BACKOFF));
                 tokio::time::sleep(delay).await;
                 attempts += 1;
             }

@@ -23,7 +23,7 @@ use crate::remote::protocol::messages::to_node;
 
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest backoff before a reconnect.
-const MAX_BACKOFF: Duration = Duration::from_secs(5);
+const MAX_RECONNECT_BACKOFF: Duration = Duration::from_secs(5);
 
 /// The answer of the node to the first hello: a welcome, or an error.
 pub(super) type FirstAnswer = watch::Sender<Option<Result<()>>>;
@@ -55,7 +55,7 @@ impl Connection {
     pub(super) async fn serve(self, first_answer: &FirstAnswer) {
         let shared = self.sessions.shared();
         let closed = shared.closed();
-        let mut backoff = Backoff::new(MAX_BACKOFF);
+        let mut backoff = Backoff::new(MAX_RECONNECT_BACKOFF);
         while !closed.is_cancelled() {
             let session = self.sessions.current();
             if shared.is_draining() && session.is_empty() {

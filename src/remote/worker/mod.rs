@@ -5,7 +5,6 @@ mod connection;
 mod dispatch;
 mod handle;
 mod platform;
-mod result;
 mod session;
 mod sessions;
 mod shared;

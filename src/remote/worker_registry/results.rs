@@ -2,15 +2,12 @@
 
 use super::in_flight::{InFlight, WorkerReply, handed_back};
 use super::session::WorkerSession;
-use crate::codec::convert::{
-    PayloadOneof as _, document_format_from_proto, failure_from_proto, failure_to_proto,
-    metadata_from_proto,
-};
+use crate::codec::convert::{dispatch_outcome_from_proto, failure_to_proto};
 use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::dispatch_result::Outcome;
 use crate::model::error::{Error, Result, reason};
-use crate::model::payload::{Payload, Reply};
+use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::{Definition, DispatchStatus, output_invalid};
 
@@ -77,30 +74,16 @@ impl WorkerSession {
         }
     }
 
-    fn read(&self, result: v1::DispatchResult, definition: &Definition) -> Result<WorkerReply> {
-        let format = document_format_from_proto(result.data_format).map_err(output_invalid)?;
-        let payload = match result.outcome {
-            Some(Outcome::Failure(failure)) => {
-                let error = failure_from_proto(failure);
-                return Err(match result.trace.is_empty() {
-                    true => error,
-                    false => error.with_trace(result.trace),
-                });
-            }
-            response => response
-                .and_then(|response| response.into_payload(format))
-                .unwrap_or(Payload::empty()),
-        };
-        self.check_size(&payload)?;
+    fn read(&self, mut result: v1::DispatchResult, definition: &Definition) -> Result<WorkerReply> {
+        let follow_ups = std::mem::take(&mut result.follow_ups);
+        let outcome = dispatch_outcome_from_proto(result).map_err(output_invalid)?;
+        let reply = outcome?;
+        self.check_size(&reply.payload)?;
         // A declared output is decoded where it is checked.
         if definition.declaration().output.is_none() {
-            payload::scan(&payload).map_err(output_invalid)?;
+            payload::scan(&reply.payload).map_err(output_invalid)?;
         }
-        let metadata = metadata_from_proto(result.metadata).map_err(output_invalid)?;
-        Ok(WorkerReply {
-            reply: Reply { payload, metadata },
-            follow_ups: result.follow_ups,
-        })
+        Ok(WorkerReply { reply, follow_ups })
     }
 
     fn check_size(&self, payload: &Payload) -> Result<()> {

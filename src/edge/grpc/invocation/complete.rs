@@ -4,16 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::codec::convert::{
-    PayloadOneof as _, document_format_from_proto, failure_from_proto, metadata_from_proto,
-    state_to_proto,
-};
+use crate::codec::convert::{completion_from_proto, state_to_proto};
 use crate::codec::proto::v1;
-use crate::codec::proto::v1::complete_invocation_request::Outcome;
 use crate::engine::Invoker;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
-use crate::model::payload::{Payload, Reply};
 use crate::remote::worker_registry::WorkerRegistry;
 
 /// How long a completion waits for the worker to return the dispatch as "later".
@@ -30,23 +25,14 @@ pub(super) async fn complete(
     invoker: &Invoker,
     workers: &WorkerRegistry,
     cid: Cid,
-    message: v1::CompleteInvocationRequest,
+    mut message: v1::CompleteInvocationRequest,
 ) -> Result<v1::CompleteInvocationResponse> {
-    let token = message.token;
+    let token = std::mem::take(&mut message.token);
     if token.is_empty() {
         let violation = Violation::new("/token", "MISSING", "is required");
         return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
     }
-    let format = document_format_from_proto(message.data_format)?;
-    let outcome = match message.outcome {
-        Some(Outcome::Failure(failure)) => Err(failure_from_proto(failure)),
-        payload => Ok(Reply {
-            payload: payload
-                .and_then(|payload| payload.into_payload(format))
-                .unwrap_or(Payload::empty()),
-            metadata: metadata_from_proto(message.metadata)?,
-        }),
-    };
+    let outcome = completion_from_proto(message)?;
     // A handler may hand out its token before its worker returns the dispatch: until then the attempt still runs.
     let until = Instant::now() + DISPATCH_TIMEOUT;
     while workers.context(&token).is_ok() && Instant::now() < until {

@@ -15,12 +15,13 @@ use tonic::{Request, Response, Status};
 pub(super) use self::invoke::invoke_nested;
 use self::stream::ResultResponses;
 use super::request::{self, into_status, with_cid, with_ignored};
-use crate::codec::convert::{parse_optional_cid, parse_required_cid};
+use crate::codec::convert::{
+    accepted_group_to_proto, accepted_to_proto, parse_optional_cid, parse_required_cid,
+};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
 use crate::engine::Invoker;
 use crate::model::error::Result;
-use crate::model::id::Cid;
 use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::BoxFuture;
 
@@ -80,11 +81,7 @@ impl InvocationService for InvocationApi {
             Some(cid) => error.with_cid(cid),
             None => error,
         }))?;
-        let response = v1::InvokeAsyncResponse {
-            cid: accepted.cid.to_string(),
-            already_accepted: accepted.already_accepted,
-        };
-        let mut response = with_cid(accepted.cid, response);
+        let mut response = with_cid(accepted.cid, accepted_to_proto(&accepted));
         let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
         with_ignored(&mut response, ignored.as_deref());
         Ok(response)
@@ -97,12 +94,7 @@ impl InvocationService for InvocationApi {
         let (transport, _, message) = request.into_parts();
         let accepted = batch::accept(&self.invoker, &self.workers, message, &transport).await;
         let accepted = into_status(accepted)?;
-        let response = v1::InvokeBatchResponse {
-            cid: accepted.cid.to_string(),
-            member_cids: accepted.members.iter().map(Cid::to_string).collect(),
-            already_accepted: accepted.already_accepted,
-        };
-        let mut response = with_cid(accepted.cid, response);
+        let mut response = with_cid(accepted.cid, accepted_group_to_proto(&accepted));
         let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
         with_ignored(&mut response, ignored.as_deref());
         Ok(response)
