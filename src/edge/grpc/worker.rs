@@ -1,4 +1,4 @@
-//! `cidery.v1.WorkerService`: the node's end of worker streams: hello, messages, keepalive.
+//! `cidery.v1.WorkerService`: the node's end of worker streams: hello, messages, keep-alive.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ use crate::service::Context;
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// The interval at which results are acknowledged, and a stuck worker is detected.
 const TICK: Duration = Duration::from_secs(1);
-/// The interval of keepalive messages, for proxies that close idle streams.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// The interval of keep-alive messages, for proxies that close idle streams.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Debug)]
 pub(super) struct WorkerApi {
@@ -104,7 +104,7 @@ async fn receive(
 ) -> WorkerStreamEnd {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last_keepalive = Instant::now();
+    let mut last_keep_alive = Instant::now();
     let mut closing = pin!(invoker.closing().cancelled());
     loop {
         tokio::select! {
@@ -132,9 +132,9 @@ async fn receive(
                     let message = "the worker is stuck: no cancelled dispatch ended within the grace period";
                     return WorkerStreamEnd::Ended(Error::aborted(reason::WORKER_LOST, message));
                 }
-                if last_keepalive.elapsed() >= KEEPALIVE_INTERVAL {
-                    last_keepalive = Instant::now();
-                    session.send_keepalive();
+                if last_keep_alive.elapsed() >= KEEP_ALIVE_INTERVAL {
+                    last_keep_alive = Instant::now();
+                    session.send_keep_alive();
                 }
             }
             () = &mut closing => {

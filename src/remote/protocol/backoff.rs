@@ -17,7 +17,7 @@ impl Backoff {
         Self { next, max }
     }
 
-    /// Starts again with the initial backoff, after an attempt that succeeded.
+    /// Restarts with the initial backoff, after an attempt that succeeded.
     pub(in crate::remote) fn reset(&mut self) {
         *self = Self::new(self.max);
     }
@@ -38,12 +38,9 @@ mod tests {
     fn delays_double_up_to_the_maximum_until_the_backoff_is_reset() {
         let mut backoff = Backoff::new(Duration::from_millis(300));
         let mut next_is = |millis| {
-            let backoff_time = Duration::from_millis(millis);
+            let expected = Duration::from_millis(millis);
             let delay = backoff.next_delay();
-            assert!(
-                delay >= backoff_time / 2 && delay <= backoff_time,
-                "{delay:?}"
-            );
+            assert!(delay >= expected / 2 && delay <= expected, "{delay:?}");
         };
         [100, 200, 300, 300].into_iter().for_each(&mut next_is);
         backoff.reset();

@@ -6,10 +6,11 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::model::error::{Error, Result, reason};
 
+/// How long it takes at most to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The interval of keep-alive PINGs, and the timeout of their answers. They distinguish a node that is frozen from one
-/// that has nothing to send.
+/// The interval of keep-alive PINGs. They distinguish a node that is frozen from one that has nothing to send.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// How long the acknowledgement of a PING takes at most.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Creates the endpoint of a node, for example `127.0.0.1:24337`. PINGs are sent while a call or a stream is open.

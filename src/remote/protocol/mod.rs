@@ -1,5 +1,5 @@
-//! What both ends of a connection share: endpoints, batching of messages, transport errors, retry with backoff, result
-//! streams.
+//! The parts that both ends of a connection share: endpoints, batching of messages, transport errors, retry with
+//! backoff, result streams.
 
 pub(in crate::remote) mod backoff;
 pub(crate) mod batching;

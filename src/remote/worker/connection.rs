@@ -1,4 +1,5 @@
-//! The connection of a worker to its node: connect, send a hello, receive messages, reconnect with backoff.
+//! The connection of a worker to its node: connect, send a hello, receive messages, reconnect with backoff. Its
+//! keep-alive (HTTP/2 PING heartbeat) detects a frozen node.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -23,11 +23,11 @@ use crate::model::error::{Error, Result};
 use crate::remote::protocol::declaration::definition_to_proto;
 use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, Service, States};
 
-/// The default number of dispatches that it takes at once.
+/// The default number of dispatches that a worker takes at once.
 const DEFAULT_MAX_IN_FLIGHT: u32 = 100;
-/// The default limit of its messages: the default limit of a node, and an envelope.
+/// The default size limit of a message: the default limit of a node, and an envelope.
 const DEFAULT_MAX_MESSAGE_BYTES: u32 = 17 << 20;
-/// The default time that running handlers have to end when it stops.
+/// The default time that running handlers have to end when the worker stops.
 const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves services to a node.
@@ -119,7 +119,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// Its name, for people. Default: `worker-` and the process id.
+    /// Its name, shown to operators. Default: `worker-` and the process id.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
@@ -195,7 +195,7 @@ impl WorkerBuilder {
     }
 }
 
-/// The optional parts of the protocol that it implements.
+/// The optional parts of the protocol that the worker implements.
 const CAPABILITIES: [v1::Capability; 6] = [
     v1::Capability::Resume,
     v1::Capability::Cancel,

@@ -33,7 +33,7 @@ use crate::remote::protocol::retry::{call_with_retry, was_not_processed};
 use crate::remote::protocol::transport::{ignored_keys, is_transport_error};
 use crate::service::{BoxFuture, KnownService, Platform};
 
-/// The number of attempts of a nested call whose connection breaks. With the backoff they outlast the lease of the worker.
+/// The number of attempts of a nested call whose connection breaks. With the backoff they outlast the worker's lease.
 const NESTED_CALL_MAX_ATTEMPTS: u32 = 15;
 /// The most invocations that are accepted with the outcome of one attempt.
 const MAX_FOLLOW_UPS: usize = 1_000;

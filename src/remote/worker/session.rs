@@ -40,8 +40,9 @@ struct NodeSessionState {
     awaits_welcome: bool,
     /// The node sent `Drained`: no dispatch follows.
     is_drained: bool,
-    /// When the stream ended, and how long the node keeps the session after that.
+    /// When the stream ended; `None` while there is one.
     away_since: Option<Instant>,
+    /// How long the node keeps the session after the stream has ended.
     lease: Duration,
 }
 
@@ -136,7 +137,7 @@ impl NodeSession {
         self.shared.notify_ended();
     }
 
-    /// Cancels what runs and drops all results: the node ended the session.
+    /// Cancels running handlers and drops all results: the node ended the session.
     pub(super) fn abandon(&self) {
         let running = {
             let mut state = self.state();
@@ -174,7 +175,7 @@ impl NodeSession {
         }
     }
 
-    /// Sends an item, and keeps it to send it again on the next stream.
+    /// Sends an item, and keeps it to resend it on the next stream.
     ///
     /// # Errors
     ///
@@ -240,7 +241,8 @@ impl NodeSession {
         }
     }
 
-    /// Attaches a stream that the node welcomed. What the node no longer has is void: its handlers are cancelled.
+    /// Attaches a stream that the node welcomed. Dispatches that the node no longer has are void: their
+    /// handlers are cancelled.
     pub(super) fn connect(
         &self,
         welcome: v1::Welcome,

@@ -1,4 +1,4 @@
-//! What the tasks of a worker share: its handlers, whether it drains, and when it is closed.
+//! The state that all tasks of a worker share: its handlers, whether it drains, and when it is closed.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -39,7 +39,7 @@ impl NodeStream {
         Self { channel, inbound }
     }
 
-    /// Handles messages until the stream ends, or the node says that it stops.
+    /// Handles messages until the stream ends, or the node announces that it stops.
     pub(super) async fn receive(&mut self, session: &Arc<NodeSession>) -> NodeStreamEnd {
         let closed = session.shared().closed();
         loop {

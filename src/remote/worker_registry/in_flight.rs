@@ -1,4 +1,4 @@
-//! A dispatch that a worker has: from the moment it is sent to its result, or to the loss of the worker.
+//! A dispatch in flight at a worker: from when it is sent to its result, or to the loss of the worker.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

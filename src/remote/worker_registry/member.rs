@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::session::WorkerSession;
 use crate::service::Definition;
 
-/// A worker, and what it declares of the service.
+/// A worker, and its declaration of the service.
 #[derive(Debug)]
 pub(super) struct PoolMember {
     pub(super) session: Arc<WorkerSession>,

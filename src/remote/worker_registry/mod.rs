@@ -1,4 +1,5 @@
-//! The node's side of workers: who is connected, who serves what, and which declaration of a service is in force.
+//! The registry of a node's workers: their sessions, the pools of the services that they serve, and the declaration of
+//! each service that is in force.
 //!
 //! ```text
 //!  WorkerService.Serve ─▶ WorkerSession ─▶ PoolMember ─▶ ServicePool (the engine's WorkerPool) ─▶ CreditPermit

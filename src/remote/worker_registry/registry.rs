@@ -217,7 +217,7 @@ impl WorkerRegistry {
         lost
     }
 
-    /// Admits no new workers. Connected workers are told by [`announce_stop`](Self::announce_stop).
+    /// Admits no new workers. [`announce_stop`](Self::announce_stop) notifies connected workers.
     pub(crate) fn stop_admission(&self) {
         // A worker that is being admitted is in the table before this returns, or is refused.
         let _update = self.0.update();

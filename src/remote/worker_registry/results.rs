@@ -1,4 +1,5 @@
-//! Results of dispatches: responses, failures, "later", dispatches that are handed back, and what is refused.
+//! Results of dispatches: responses, failures, async completion ("later"), dispatches that are handed back, and
+//! refused messages.
 
 use super::in_flight::{InFlight, WorkerReply, handed_back};
 use super::session::WorkerSession;

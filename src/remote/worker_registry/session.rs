@@ -1,6 +1,6 @@
 //! A worker's session: its credit, its stream, and the dispatches that it has.
 //!
-//! A dispatch is in the table from the moment it is sent to its result, or to the loss of the worker. Where its outcome
+//! A dispatch is in the table from when it is sent to its result, or to the loss of the worker. Where its outcome
 //! is no longer wanted, the dispatch stays in the table without a receiver: the worker still runs it, and its credit
 //! stays in use.
 
@@ -30,7 +30,7 @@ use crate::service::{Context, DispatchStatus};
 #[derive(Debug)]
 pub(crate) struct WorkerSession {
     id: String,
-    /// Its name and its id, for people.
+    /// Its name and its id, as operators see them.
     label: String,
     secret: Token,
     info: WorkerInfo,
@@ -45,7 +45,7 @@ pub(crate) struct WorkerSession {
     state: Mutex<SessionState>,
 }
 
-/// What to do with an item that a worker sent.
+/// How an item that a worker sent is handled.
 #[derive(Debug)]
 pub(crate) enum ItemReceipt {
     /// Its dispatch has ended.
@@ -84,7 +84,7 @@ impl WorkerSession {
         &self.id
     }
 
-    /// Its name and its id, for people.
+    /// Its name and its id, as operators see them.
     pub(super) fn label(&self) -> &str {
         &self.label
     }
@@ -226,7 +226,7 @@ impl WorkerSession {
         }
     }
 
-    /// Voids the token of a dispatch: what the worker still sends for it is refused.
+    /// Voids the token of a dispatch: later messages of the worker for it are refused.
     pub(super) fn void(&self, token: Token) {
         self.state().dispatches.void(token);
     }
@@ -242,7 +242,7 @@ impl WorkerSession {
         let tokens: HashSet<Token> = tokens.collect();
         let welcome = v1::serve_response::Message::Welcome(self.welcome(&state));
         let _ = outbox.try_send(to_worker(welcome));
-        // A dispatch that the worker does not have never arrived. It is sent again, unless its outcome is unwanted.
+        // A dispatch that the worker does not have never arrived. It is resent, unless its outcome is unwanted.
         let SessionState { dispatches, .. } = &mut *state;
         dispatches.remove_void(&tokens);
         for (token, in_flight) in dispatches.iter() {
@@ -351,8 +351,8 @@ impl WorkerSession {
         }
     }
 
-    /// Sends an empty message, for proxies that close idle streams.
-    pub(crate) fn send_keepalive(&self) {
+    /// Sends a keep-alive: an empty message, for proxies that close idle streams.
+    pub(crate) fn send_keep_alive(&self) {
         let outbox = self.state().outbox.clone();
         if let Some(outbox) = outbox {
             let _ = outbox.try_send(Ok(v1::ServeResponse::default()));
@@ -371,7 +371,7 @@ impl WorkerSession {
         !state.dispatches.is_empty() && dispatches.all(|(_, it)| is_overdue(it))
     }
 
-    /// Sends what could not be sent before: cancellations, and acknowledgements of results.
+    /// Sends cancellations and acknowledgements that could not be sent before.
     pub(crate) fn send_pending(&self) {
         self.send_pending_cancellations();
         self.acknowledge_results();
