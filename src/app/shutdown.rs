@@ -40,7 +40,7 @@ pub(in crate::app) async fn stop(
     shutdown.callers.close();
     let _ = tokio::time::timeout(DRAIN_NOTICE, shutdown.callers.wait()).await;
     invoker.drain();
-    workers.drain_all(drain_timeout);
+    workers.announce_stop(drain_timeout);
     let drain_deadline = Instant::now() + drain_timeout;
     drain_handlers(invoker, drain_deadline, drain_timeout).await;
     invoker.close();

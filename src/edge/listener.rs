@@ -1,4 +1,5 @@
-//! The TCP listener: accepts connections up to a limit, serves HTTP/1 and HTTP/2 on them, and drains them at shutdown.
+//! The TCP listener: accepts connections up to a limit, serves HTTP/1 and HTTP/2 on them, checks them with keep-alive
+//! (HTTP/2 PING heartbeat), and drains them at shutdown.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,18 +18,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::edge::grpc::WORKER_STREAM_PATH;
 use crate::edge::preface;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
 
-/// The path of worker streams.
-const WORKER_STREAM: &str = "/cidery.v1.WorkerService/Serve";
 /// Larger than the node's own limit on metadata (8 KiB), which is answered with a reason. Beyond this: HTTP 431.
 const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
 /// How many concurrent HTTP/2 streams one connection may have.
 const MAX_CONCURRENT_STREAMS: u32 = 10_000;
-/// HTTP/2 flow-control windows. Large messages on few streams need more than the protocol's default of 64 KiB.
+/// The HTTP/2 flow-control window of a stream. Large messages need more than the protocol's default of 64 KiB.
 const STREAM_WINDOW: u32 = 1024 * 1024;
+/// The HTTP/2 flow-control window of a connection, for several streams with large messages.
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// How long a connected client has to send its first bytes once the node drains. A client that has sent a request gets
 /// a refusal and retries on another node; one that is cut off cannot know whether the request was handled.
@@ -56,12 +57,12 @@ pub struct Shutdown {
     /// Closes the listener; new clients connect to another node. Once it is closed, `drain_callers` fires.
     pub stop_accepting: CancellationToken,
     /// Lets connections of callers finish their calls and close; those with a worker stream stay until `drain_workers`.
-    /// Fires only after the listener is closed: a client that is asked to leave reconnects at once, and the new
+    /// Fires only after the listener is closed: a client whose connection drains reconnects at once, and the new
     /// connection would be lost with the listener.
     pub drain_callers: CancellationToken,
     /// Lets connections with a worker stream finish their calls and close.
     pub drain_workers: CancellationToken,
-    /// Tracks connections that have not been told to drain yet.
+    /// Counts open connections; once `drain_callers` fires, only those without a worker stream.
     pub callers: TaskTracker,
     /// Closes all connections at once.
     pub abort: CancellationToken,
@@ -164,7 +165,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Incoming>) -> S::Future {
-        if request.uri().path() == WORKER_STREAM {
+        if request.uri().path() == WORKER_STREAM_PATH {
             request.extensions_mut().insert(self.peer);
             self.has_worker.store(true, Ordering::Release);
         }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::future::RouteFuture;
-use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::body::Body;
@@ -17,7 +16,7 @@ use tonic::service::Routes;
 use tower_service::Service;
 
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
-use crate::edge::grpc::{self, Catalog, InvocationApi, LONG_LIVED_STREAMS, Serving};
+use crate::edge::grpc::{self, Catalog, InvocationApi, LONG_LIVED_STREAMS, Serving, is_grpc};
 use crate::edge::request_body::RequestBody;
 use crate::edge::status_mapping::StatusMapper;
 use crate::engine::Invoker;
@@ -134,10 +133,4 @@ impl Future for ResponseFuture {
             }
         })
     }
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }

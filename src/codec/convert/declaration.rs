@@ -1,6 +1,6 @@
 //! Service declarations, as workers announce them and discovery lists them: from and to their plain parts.
 //!
-//! `service::Definition` is a type of a later room; `remote::protocol::declaration` converts it with these functions.
+//! `remote::protocol::declaration` converts a `Definition` with these functions: `codec` must not depend on `service`.
 
 use std::fmt::Write as _;
 

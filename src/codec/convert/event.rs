@@ -1,8 +1,11 @@
 //! Events of result streams, and progress.
 
+use jiff::Timestamp;
+
 use super::failure::{failure_from_proto, failure_to_proto};
 use super::metadata::metadata_to_proto;
 use super::payload::{PayloadOneof as _, format_of, reply_from_proto};
+use super::state::state_to_proto;
 use super::time::timestamp_to_proto;
 use crate::codec::payload;
 use crate::codec::proto::v1;
@@ -10,7 +13,7 @@ use crate::codec::proto::v1::stream_results_response::Event as Proto;
 use crate::codec::struct_pb;
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
-use crate::model::invocation::{Event, EventKind, Outcome, Progress};
+use crate::model::invocation::{Event, EventKind, Outcome, Progress, ProgressRecord, State};
 use crate::model::payload::{Format, Payload, Reply};
 
 /// Converts an event to the contract's form.
@@ -82,16 +85,42 @@ pub fn outcome_from_proto(event: Proto) -> Result<Option<Outcome>> {
     }))
 }
 
-/// The event that a result stream sends for a CID that is not stored.
+/// Converts progress that a handler reported to the event of a result stream.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` for a value that cannot be encoded.
+pub fn progress_event_to_proto(
+    cid: Cid,
+    record: &ProgressRecord,
+) -> Result<v1::StreamResultsResponse> {
+    Ok(v1::StreamResultsResponse {
+        cid: cid.to_string(),
+        sequence: 0,
+        attempt: record.attempt,
+        event_time: Some(timestamp_to_proto(record.time)),
+        event: Some(Proto::Progress(v1::ProgressEvent {
+            progress: Some(progress_to_proto(&record.progress)?),
+        })),
+    })
+}
+
+/// The event that a result stream sends for a CID that is not stored. `ended` is the state and the end time of an
+/// invocation that was removed.
 #[must_use]
-pub fn not_found_to_proto(cid: &str, error: &Error) -> v1::StreamResultsResponse {
+pub fn not_found_to_proto(
+    cid: &str,
+    error: &Error,
+    ended: Option<(State, Timestamp)>,
+) -> v1::StreamResultsResponse {
+    let state = ended.map_or(v1::State::Unspecified, |(state, _)| state_to_proto(state));
     v1::StreamResultsResponse {
         cid: cid.to_owned(),
         event: Some(Proto::NotFound(v1::NotFoundEvent {
             reason: error.reason().to_owned(),
             message: error.message().to_owned(),
-            state: v1::State::Unspecified.into(),
-            end_time: None,
+            state: state.into(),
+            end_time: ended.map(|(_, end_time)| timestamp_to_proto(end_time)),
         })),
         ..v1::StreamResultsResponse::default()
     }

@@ -4,24 +4,12 @@ use super::event::progress_to_proto;
 use super::failure::failure_to_proto;
 use super::metadata::metadata_to_proto;
 use super::payload::{PayloadOneof as _, format_of};
+use super::state::state_to_proto;
 use super::time::timestamp_to_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result};
 use crate::model::id::texts;
 use crate::model::invocation::{EventKind, Group, Invocation, Outcome, State};
-
-/// Converts a state to the contract's form.
-#[must_use]
-pub fn state_to_proto(state: State) -> v1::State {
-    match state {
-        State::Pending { .. } => v1::State::Pending,
-        State::Running { .. } => v1::State::Running,
-        State::Succeeded => v1::State::Succeeded,
-        State::Failed => v1::State::Failed,
-        State::Cancelled => v1::State::Cancelled,
-        State::Expired => v1::State::Expired,
-    }
-}
 
 /// Converts an invocation to the contract's form; `full` adds the input and the attempts.
 ///

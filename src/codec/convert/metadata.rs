@@ -6,6 +6,9 @@ use std::sync::Arc;
 use crate::model::error::Result;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 
+/// The metadata key of the token of a nested call.
+pub const DISPATCH_KEY: &str = "cidery-dispatch";
+
 /// Converts metadata to the contract's form.
 #[must_use]
 pub fn metadata_to_proto(metadata: &Metadata) -> HashMap<String, String> {

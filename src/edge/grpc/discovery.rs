@@ -16,7 +16,7 @@ use crate::codec::proto::v1::discovery_service_server::DiscoveryService;
 use crate::engine::{Invoker, Location, ServiceInfo};
 use crate::model::error::Result;
 use crate::model::value::Value;
-use crate::remote::protocol::declaration::declaration_to_proto;
+use crate::remote::protocol::declaration::definition_to_proto;
 
 const DEFAULT_PAGE: usize = 1_000;
 const MAX_PAGE: usize = 10_000;
@@ -116,7 +116,7 @@ fn description(
         output_schema: schema(sio.output_schema()),
         typed_method: typed.map(|method| method.path()).unwrap_or_default(),
         typed_method_note: catalog.directory.note(&name).unwrap_or_default().to_owned(),
-        declaration: Some(declaration_to_proto(&service.definition)),
+        declaration: Some(definition_to_proto(&service.definition)),
         effective_options: Some(service_options_to_proto(&service.effective)),
         health: health(service).into(),
         locations: service.locations.iter().map(location).collect(),
@@ -135,7 +135,7 @@ fn health(service: &ServiceInfo) -> v1::ServiceHealth {
 }
 
 fn location(location: &Location) -> v1::ServiceLocation {
-    let declaration = declaration_to_proto(&location.definition);
+    let declaration = definition_to_proto(&location.definition);
     v1::ServiceLocation {
         worker_id: location.worker_id.clone(),
         worker_name: location.worker_name.clone(),

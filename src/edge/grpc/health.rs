@@ -58,7 +58,7 @@ impl HealthApi {
 
     /// The status of a service, or of the node for the empty name. An unknown name is an error.
     fn status(&self, service: &str) -> Result<ServingStatus> {
-        let is_served = service.is_empty() || self.invoker.service(service)?.is_served;
+        let is_served = service.is_empty() || self.invoker.is_served(service)?;
         Ok(self.combine(is_served))
     }
 

@@ -23,6 +23,7 @@ use self::discovery::DiscoveryApi;
 pub use self::health::{HealthApi, Serving};
 pub use self::invocation::InvocationApi;
 use self::reflection::ReflectionApi;
+pub(super) use self::request::is_grpc;
 use self::typed::TypedApi;
 use self::worker::WorkerApi;
 use crate::codec::proto::health::health_server::HealthServer;
@@ -33,9 +34,11 @@ use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
 use crate::engine::Invoker;
 use crate::remote::worker_registry::WorkerRegistry;
 
+/// The path of worker streams.
+pub(super) const WORKER_STREAM_PATH: &str = "/cidery.v1.WorkerService/Serve";
 /// Methods whose request streams are long-lived: they have no request timeout.
 pub(super) const LONG_LIVED_STREAMS: [&str; 3] = [
-    "/cidery.v1.WorkerService/Serve",
+    WORKER_STREAM_PATH,
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];

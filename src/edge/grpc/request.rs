@@ -2,17 +2,24 @@
 
 use std::time::Duration;
 
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
 
+use crate::codec::convert::DISPATCH_KEY;
 use crate::codec::status::{CID_KEY, cid_value, to_status};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::metadata::TRACEPARENT;
 use crate::model::sio::IGNORED_KEY;
 
-/// The metadata key of the token of a nested call.
-pub(super) const DISPATCH_KEY: &str = "cidery-dispatch";
+/// Whether a request is a gRPC call, by its content type.
+pub(in crate::edge) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
 
 /// The token of the dispatch whose handler, in a worker, makes this call.
 pub(super) fn dispatch_token(transport: &MetadataMap) -> Option<&str> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, Request, Response};
 use prost::Message as _;
 use tonic::codegen::BoxFuture;
 use tonic::metadata::MetadataMap;
@@ -19,10 +19,9 @@ use tower_service::Service;
 
 use super::catalog::Catalog;
 use super::invocation::invoke_nested;
-use super::request::{self, DISPATCH_KEY, into_status, with_cid, with_ignored};
-use crate::codec::convert::parse_optional_cid;
+use super::request::{self, into_status, is_grpc, with_cid, with_ignored};
+use crate::codec::convert::{DISPATCH_KEY, accepted_to_proto, parse_optional_cid};
 use crate::codec::payload;
-use crate::codec::proto::v1;
 use crate::codec::status::CID_KEY;
 use crate::codec::typed::{Found, Mode, decode, encode};
 use crate::codec::wire::RawCodec;
@@ -72,13 +71,9 @@ impl Service<Request<Body>> for TypedApi {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let is_grpc = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
         let catalog = self.catalog.current();
         let found = catalog.directory.at(request.uri().path());
-        let (true, Some(found)) = (is_grpc, found) else {
+        let (true, Some(found)) = (is_grpc(request.headers()), found) else {
             // The same status as from tonic; the status mapping adds the reason.
             let unknown = Status::new(Code::Unimplemented, "");
             return Box::pin(std::future::ready(Ok(unknown.into_http())));
@@ -180,10 +175,7 @@ impl TypedMethod {
             Some(caller) => caller.platform().invoke_async(call).await?,
         };
         // The response message of every `Async` method has the same fields.
-        let body = v1::InvokeAsyncResponse {
-            cid: accepted.cid.to_string(),
-            already_accepted: accepted.already_accepted,
-        };
+        let body = accepted_to_proto(&accepted);
         let mut response = with_cid(accepted.cid, Bytes::from(body.encode_to_vec()));
         with_ignored(&mut response, ignored.as_deref());
         Ok(response)
@@ -338,12 +330,15 @@ fn metadata(headers: &HeaderMap) -> Result<Metadata> {
 /// Sends the metadata of a reply as headers: those with valid names and values, up to a size that clients accept by
 /// default.
 fn add_headers(response: &mut tonic::Response<Bytes>, metadata: &Metadata) {
-    const MAX_BYTES: usize = 4 * 1024;
+    const MAX_REPLY_METADATA_BYTES: usize = 4 * 1024;
     let mut bytes = 0;
     for (name, value) in metadata.iter() {
         let name = name.to_ascii_lowercase();
         bytes += name.len() + value.len();
-        if !is_metadata(&name) || name.starts_with(RESERVED_PREFIX) || bytes > MAX_BYTES {
+        if !is_metadata(&name)
+            || name.starts_with(RESERVED_PREFIX)
+            || bytes > MAX_REPLY_METADATA_BYTES
+        {
             continue;
         }
         if let (Ok(name), Ok(value)) = (

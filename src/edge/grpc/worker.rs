@@ -1,4 +1,4 @@
-//! `cidery.v1.WorkerService`: the node's end of worker streams: hello, messages, keepalive.
+//! `cidery.v1.WorkerService`: the node's end of worker streams: hello, messages, keep-alive.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,15 +18,17 @@ use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload};
 use crate::remote::protocol::batching::{Batcher, FlowControl};
 use crate::remote::protocol::messages::Outbound;
-use crate::remote::worker_registry::{ItemReceipt, Session, WorkerRegistry, WorkerStream};
+use crate::remote::worker_registry::{
+    ItemReceipt, RegisteredStream, WorkerRegistry, WorkerSession,
+};
 use crate::service::Context;
 
 /// How long the node waits for the hello of a worker.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// The interval at which results are acknowledged, and a stuck worker is detected.
 const TICK: Duration = Duration::from_secs(1);
-/// The interval of keepalive messages, for proxies that close idle streams.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// The interval of keep-alive messages, for proxies that close idle streams.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Debug)]
 pub(super) struct WorkerApi {
@@ -71,20 +73,22 @@ impl WorkerApi {
 async fn serve(
     registry: WorkerRegistry,
     invoker: Invoker,
-    session: Arc<Session>,
+    session: Arc<WorkerSession>,
     stream: u64,
     inbound: Streaming<v1::ServeRequest>,
     flow_control: Arc<FlowControl>,
 ) {
     let end = receive(&registry, &invoker, &session, inbound, &flow_control).await;
     match end {
-        End::Disconnected { is_resumable } => registry.disconnect(&session, stream, is_resumable),
-        End::Ended(error) => registry.end(&session, Some(error)),
+        WorkerStreamEnd::Disconnected { is_resumable } => {
+            registry.disconnect(&session, stream, is_resumable)
+        }
+        WorkerStreamEnd::Ended(error) => registry.end(&session, &error),
     }
 }
 
 /// How a stream ended.
-enum End {
+enum WorkerStreamEnd {
     /// By the worker, or because it broke.
     Disconnected { is_resumable: bool },
     /// By the node, with the session.
@@ -94,13 +98,13 @@ enum End {
 async fn receive(
     registry: &WorkerRegistry,
     invoker: &Invoker,
-    session: &Arc<Session>,
+    session: &Arc<WorkerSession>,
     mut inbound: Streaming<v1::ServeRequest>,
     flow_control: &FlowControl,
-) -> End {
+) -> WorkerStreamEnd {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last_keepalive = Instant::now();
+    let mut last_keep_alive = Instant::now();
     let mut closing = pin!(invoker.closing().cancelled());
     loop {
         tokio::select! {
@@ -115,28 +119,28 @@ async fn receive(
                 // A stream that was reset ends in the same way: a worker that leaves in order has drained before.
                 Ok(None) => {
                     let has_drained = session.is_draining() && session.is_idle();
-                    return End::Disconnected { is_resumable: !has_drained };
+                    return WorkerStreamEnd::Disconnected { is_resumable: !has_drained };
                 }
                 Err(status) => {
                     tracing::debug!(worker.id = session.id(), %status, "a worker's stream broke");
-                    return End::Disconnected { is_resumable: true };
+                    return WorkerStreamEnd::Disconnected { is_resumable: true };
                 }
             },
             _ = tick.tick() => {
                 session.send_pending();
                 if session.is_stuck() {
                     let message = "the worker is stuck: no cancelled dispatch ended within the grace period";
-                    return End::Ended(Error::aborted(reason::WORKER_LOST, message));
+                    return WorkerStreamEnd::Ended(Error::aborted(reason::WORKER_LOST, message));
                 }
-                if last_keepalive.elapsed() >= KEEPALIVE_INTERVAL {
-                    last_keepalive = Instant::now();
-                    session.send_keepalive();
+                if last_keep_alive.elapsed() >= KEEP_ALIVE_INTERVAL {
+                    last_keep_alive = Instant::now();
+                    session.send_keep_alive();
                 }
             }
             () = &mut closing => {
                 session.acknowledge_results();
                 let message = "the node is stopping";
-                return End::Ended(Error::unavailable(reason::NODE_STOPPING, message));
+                return WorkerStreamEnd::Ended(Error::unavailable(reason::NODE_STOPPING, message));
             }
         }
     }
@@ -144,7 +148,7 @@ async fn receive(
 
 async fn handle_message(
     registry: &WorkerRegistry,
-    session: &Arc<Session>,
+    session: &Arc<WorkerSession>,
     message: Option<Message>,
 ) {
     match message {
@@ -159,14 +163,14 @@ async fn handle_message(
         Some(Message::Hello(_)) => {
             let message = "a worker sends one hello";
             let error = Error::failed_precondition(reason::WORKER_REFUSED, message);
-            registry.end(session, Some(error));
+            registry.end(session, &error);
         }
         // A message of a later version.
         None => {}
     }
 }
 
-fn handle_progress(session: &Session, progress: v1::DispatchProgress) {
+fn handle_progress(session: &WorkerSession, progress: v1::DispatchProgress) {
     let read = progress.progress.map(progress_from_proto).transpose();
     match (session.context(&progress.token), read) {
         (Some(context), Ok(Some(progress))) => context.progress(progress),
@@ -176,7 +180,7 @@ fn handle_progress(session: &Session, progress: v1::DispatchProgress) {
     }
 }
 
-async fn handle_item(session: &Session, item: v1::DispatchItem) {
+async fn handle_item(session: &WorkerSession, item: v1::DispatchItem) {
     match session.record_item(&item) {
         ItemReceipt::Void => session.refuse_void(&item.token),
         ItemReceipt::Duplicate => {}
@@ -216,7 +220,7 @@ impl WorkerService for WorkerApi {
             .registry
             .register(hello, peer.unwrap_or_default())
             .await;
-        let WorkerStream {
+        let RegisteredStream {
             session,
             number,
             outbound,

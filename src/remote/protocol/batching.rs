@@ -21,9 +21,9 @@ use crate::codec::proto::v1;
 use crate::codec::proto::v1::{serve_request, serve_response};
 
 /// The most items in one message.
-const MAX_ITEMS: usize = 64;
+const MAX_BATCH_ITEMS: usize = 64;
 /// The most bytes of items in one message, so that a batch stays below the message limit of the peer.
-const MAX_BYTES: usize = 64 * 1024;
+const MAX_BATCH_BYTES: usize = 64 * 1024;
 
 /// The number of messages that are sent without an answer before the next one is delayed.
 const MAX_UNANSWERED: usize = 2;
@@ -183,7 +183,7 @@ impl<M: Batchable, R: Receive<M>> Batcher<M, R> {
         Self {
             receiver,
             is_enabled,
-            max_bytes: MAX_BYTES,
+            max_bytes: MAX_BATCH_BYTES,
             pending: None,
             throttle: None,
         }
@@ -202,7 +202,7 @@ impl<M: Batchable, R: Receive<M>> Batcher<M, R> {
     /// Limits batches for a peer that takes messages of at most so many bytes.
     pub(in crate::remote) fn with_max_message_bytes(mut self, message_bytes: usize) -> Self {
         // Half, because each item has a few bytes around it.
-        self.max_bytes = MAX_BYTES.min(message_bytes / 2);
+        self.max_bytes = MAX_BATCH_BYTES.min(message_bytes / 2);
         self
     }
 
@@ -210,7 +210,7 @@ impl<M: Batchable, R: Receive<M>> Batcher<M, R> {
     fn batch(&mut self, first: M::Item) -> M {
         let mut bytes = first.encoded_len();
         let mut items = vec![first];
-        while items.len() < MAX_ITEMS && bytes < self.max_bytes {
+        while items.len() < MAX_BATCH_ITEMS && bytes < self.max_bytes {
             let Some(next) = self.receiver.try_next() else {
                 break;
             };
@@ -310,14 +310,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_has_a_limit_of_items_and_of_bytes() {
-        let large = "x".repeat(MAX_BYTES);
+        let large = "x".repeat(MAX_BATCH_BYTES);
         let queued = vec![dispatch("a"), dispatch(&large), dispatch("ab")];
         assert_eq!(
             sent(true, queued).await,
-            [vec![1], vec![MAX_BYTES], vec![2]]
+            [vec![1], vec![MAX_BATCH_BYTES], vec![2]]
         );
-        let many = (0..MAX_ITEMS + 1).map(|_| dispatch("a")).collect();
-        assert_eq!(sent(true, many).await, [vec![1; MAX_ITEMS], vec![1]]);
+        let many = (0..MAX_BATCH_ITEMS + 1).map(|_| dispatch("a")).collect();
+        assert_eq!(sent(true, many).await, [vec![1; MAX_BATCH_ITEMS], vec![1]]);
     }
 
     #[tokio::test(start_paused = true)]

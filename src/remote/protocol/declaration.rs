@@ -1,12 +1,12 @@
-//! Declarations of definitions. Here, because `service::Definition` is of a later room than `codec`.
+//! Converts a `Definition` to its message and back. Not in `codec`, which must not depend on `service`.
 
 use crate::codec::convert;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
 use crate::service::Definition;
 
-/// Converts the declaration of a definition to the contract's form.
-pub(crate) fn declaration_to_proto(definition: &Definition) -> v1::ServiceDeclaration {
+/// Converts a definition to the message of its declaration.
+pub(crate) fn definition_to_proto(definition: &Definition) -> v1::ServiceDeclaration {
     let options = definition.service_options();
     convert::declaration_to_proto(definition.name(), definition.declaration(), options)
 }

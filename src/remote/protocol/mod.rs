@@ -1,7 +1,10 @@
-//! What both ends of a connection share: batching of messages, transport errors, retry with backoff, result streams.
+//! The parts that both ends of a connection share: endpoints, batching of messages, transport errors, retry with
+//! backoff, result streams.
 
+pub(in crate::remote) mod backoff;
 pub(crate) mod batching;
 pub(crate) mod declaration;
+pub(in crate::remote) mod endpoint;
 pub(in crate::remote) mod group_outcomes;
 pub(crate) mod messages;
 pub(in crate::remote) mod result_stream;

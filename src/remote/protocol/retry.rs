@@ -5,14 +5,14 @@ use std::time::Duration;
 use futures_util::TryFutureExt as _;
 use tonic::{Response, Status};
 
+use super::backoff::Backoff;
 use super::transport::{error_from_status, is_transport_error};
 use crate::model::error::{Error, Kind, Result, reason};
 
 /// The default number of attempts. With the backoff they take about five seconds, as long as a node restarts.
-pub(in crate::remote) const MAX_ATTEMPTS: u32 = 8;
-/// The backoff before the first retry, and the longest backoff.
-const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
-const MAX_BACKOFF: Duration = Duration::from_secs(2);
+pub(in crate::remote) const DEFAULT_MAX_ATTEMPTS: u32 = 8;
+/// The longest backoff. A longer retry delay that the node asks for is shortened to it.
+const MAX_RETRY_BACKOFF: Duration = Duration::from_secs(2);
 
 /// Repeats `attempt` until it succeeds, fails with an error that is not safe to retry, or `max_attempts` is reached.
 pub(in crate::remote) async fn retry<T, F: Future<Output = Result<T>>>(
@@ -20,15 +20,14 @@ pub(in crate::remote) async fn retry<T, F: Future<Output = Result<T>>>(
     is_safe: impl Fn(&Error) -> bool,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T> {
-    let mut backoff = INITIAL_BACKOFF;
+    let mut backoff = Backoff::new(MAX_RETRY_BACKOFF);
     let mut attempts = 1;
     loop {
         match attempt().await {
             Err(error) if is_safe(&error) && attempts < max_attempts => {
                 let retry_after = error.retry_after().unwrap_or_default();
-                let jittered = backoff.mul_f64(0.5 + fastrand::f64() / 2.0);
-                tokio::time::sleep(jittered.max(retry_after.min(MAX_BACKOFF))).await;
-                backoff = (backoff * 2).min(MAX_BACKOFF);
+                let delay = backoff.next_delay().max(retry_after.min(MAX_RETRY_BACKOFF));
+                tokio::time::sleep(delay).await;
                 attempts += 1;
             }
             outcome => return outcome,
@@ -86,7 +85,7 @@ mod tests {
 
     async fn attempts(error: fn() -> Error, is_safe: &dyn Fn(&Error) -> bool) -> u32 {
         let mut attempts = 0;
-        let outcome: Result<()> = retry(MAX_ATTEMPTS, is_safe, || {
+        let outcome: Result<()> = retry(DEFAULT_MAX_ATTEMPTS, is_safe, || {
             attempts += 1;
             std::future::ready(Err(error()))
         })
@@ -116,13 +115,13 @@ mod tests {
         let not_dispatched = |error: &Error| was_not_dispatched(error, "a.service");
         assert_eq!(
             attempts(connect_failed, &not_dispatched).await,
-            MAX_ATTEMPTS
+            DEFAULT_MAX_ATTEMPTS
         );
         assert_eq!(attempts(failure_of_the_handler, &not_dispatched).await, 1);
         assert_eq!(attempts(broken_pipe, &not_dispatched).await, 1);
         let safe = is_safe_to_retry;
-        assert_eq!(attempts(node_stopping, &safe).await, MAX_ATTEMPTS);
-        assert_eq!(attempts(broken_pipe, &safe).await, MAX_ATTEMPTS);
+        assert_eq!(attempts(node_stopping, &safe).await, DEFAULT_MAX_ATTEMPTS);
+        assert_eq!(attempts(broken_pipe, &safe).await, DEFAULT_MAX_ATTEMPTS);
         assert_eq!(attempts(failure_of_the_handler, &safe).await, 1);
     }
 

@@ -1,4 +1,5 @@
-//! The connection of a worker to its node: connect, send a hello, receive messages, reconnect with backoff.
+//! The connection of a worker to its node: connect, send a hello, receive messages, reconnect with backoff. Its
+//! keep-alive (HTTP/2 PING heartbeat) detects a frozen node.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,26 +8,23 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tonic::transport::Endpoint;
 
-use super::session::Session;
+use super::session::NodeSession;
 use super::sessions::Sessions;
-use super::stream::{End, WorkerStream};
+use super::stream::{NodeStream, NodeStreamEnd};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::codec::proto::v1::serve_response::Message as Inbound;
 use crate::codec::proto::v1::worker_service_client::WorkerServiceClient;
 use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
+use crate::remote::protocol::backoff::Backoff;
 use crate::remote::protocol::batching::Batcher;
+use crate::remote::protocol::endpoint::{connect, endpoint};
 use crate::remote::protocol::messages::to_node;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
-/// The interval of HTTP/2 PINGs, and the timeout of their answers.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// The backoff before the first reconnect, and the longest backoff.
-const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
-const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// The longest backoff before a reconnect.
+const MAX_RECONNECT_BACKOFF: Duration = Duration::from_secs(5);
 
 /// The answer of the node to the first hello: a welcome, or an error.
 pub(super) type FirstAnswer = watch::Sender<Option<Result<()>>>;
@@ -41,15 +39,8 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(node: &str, hello: v1::Hello, sessions: Arc<Sessions>) -> Result<Self> {
-        let endpoint = Endpoint::from_shared(format!("http://{node}")).map_err(|error| {
-            let message = format!("`{node}` is not an address: use host:port");
-            Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
-        })?;
-        let endpoint = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .keep_alive_while_idle(true);
+        // PINGs are sent without an open stream too.
+        let endpoint = endpoint(node)?.keep_alive_while_idle(true);
         Ok(Self {
             endpoint,
             hello,
@@ -65,7 +56,7 @@ impl Connection {
     pub(super) async fn serve(self, first_answer: &FirstAnswer) {
         let shared = self.sessions.shared();
         let closed = shared.closed();
-        let mut backoff = INITIAL_BACKOFF;
+        let mut backoff = Backoff::new(MAX_RECONNECT_BACKOFF);
         while !closed.is_cancelled() {
             let session = self.sessions.current();
             if shared.is_draining() && session.is_empty() {
@@ -76,11 +67,11 @@ impl Connection {
             match self.connect(&session).await {
                 Some(Ok(mut stream)) => {
                     first_answer.send_replace(Some(Ok(())));
-                    backoff = INITIAL_BACKOFF;
+                    backoff.reset();
                     match self.receive(&session, &mut stream).await {
-                        End::NodeStopping => self.detach(session, stream),
-                        End::Broken => session.disconnect(),
-                        End::Ended => session.abandon(),
+                        NodeStreamEnd::NodeStopping => self.detach(session, stream),
+                        NodeStreamEnd::Broken => session.disconnect(),
+                        NodeStreamEnd::Ended => session.abandon(),
                     }
                 }
                 Some(Err(error)) if first_answer.borrow().is_none() => {
@@ -94,20 +85,18 @@ impl Connection {
             }
             tokio::select! {
                 () = closed.cancelled() => {}
-                () = tokio::time::sleep(backoff.mul_f64(0.5 + fastrand::f64() / 2.0)) => {
-                    backoff = (backoff * 2).min(MAX_BACKOFF);
-                }
+                () = tokio::time::sleep(backoff.next_delay()) => {}
                 // A node that replaces the stopped one is up soon.
-                () = self.sessions.detached_ended() => backoff = INITIAL_BACKOFF,
+                () = self.sessions.detached_ended() => backoff.reset(),
             }
         }
         self.sessions.wait_detached().await;
     }
 
     /// Receives until the stream ends, or its node stops and the session can be detached.
-    async fn receive(&self, session: &Arc<Session>, stream: &mut WorkerStream) -> End {
+    async fn receive(&self, session: &Arc<NodeSession>, stream: &mut NodeStream) -> NodeStreamEnd {
         let mut end = stream.receive(session).await;
-        while end == End::NodeStopping {
+        while end == NodeStreamEnd::NodeStopping {
             if !self.sessions.shared().is_draining() && self.sessions.detach() {
                 return end;
             }
@@ -120,7 +109,7 @@ impl Connection {
     }
 
     /// Continues a detached session in a task of its own, until its stream ends.
-    fn detach(&self, session: Arc<Session>, mut stream: WorkerStream) {
+    fn detach(&self, session: Arc<NodeSession>, mut stream: NodeStream) {
         let sessions = Arc::clone(&self.sessions);
         self.sessions
             .shared()
@@ -132,18 +121,15 @@ impl Connection {
     }
 
     /// Opens a stream and sends a hello; `None` where the worker is closed meanwhile.
-    async fn connect(&self, session: &Session) -> Option<Result<WorkerStream>> {
+    async fn connect(&self, session: &NodeSession) -> Option<Result<NodeStream>> {
         tokio::select! {
             connected = self.send_hello(session) => Some(connected),
             () = self.sessions.shared().closed().cancelled() => None,
         }
     }
 
-    async fn send_hello(&self, session: &Session) -> Result<WorkerStream> {
-        let channel = self.endpoint.connect().await.map_err(|error| {
-            let message = format!("cannot reach a node at {}", self.endpoint.uri());
-            Error::unavailable(reason::CONNECT_FAILED, message).with_source(error)
-        })?;
+    async fn send_hello(&self, session: &NodeSession) -> Result<NodeStream> {
+        let channel = connect(&self.endpoint).await?;
         let _guard = session.await_welcome();
         let (outbox, receiver) = mpsc::unbounded_channel();
         // Enabled once the node has announced `CAPABILITY_BATCHING`.
@@ -179,6 +165,6 @@ impl Connection {
             .any(|capability| capability == v1::Capability::Batching);
         is_batching.store(takes_batches, Ordering::Relaxed);
         session.connect(welcome, outbox);
-        Ok(WorkerStream::new(channel, inbound))
+        Ok(NodeStream::new(channel, inbound))
     }
 }

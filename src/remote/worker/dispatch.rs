@@ -9,11 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use super::platform::WorkerPlatform;
-use super::result::{HandlerAnswer, result_to_proto};
-use super::session::Session;
+use super::session::NodeSession;
 use crate::codec::convert::{
-    PayloadOneof as _, document_format_from_proto, metadata_from_proto, progress_from_proto,
-    text_from_proto,
+    HandlerAnswer, PayloadOneof as _, dispatch_result_to_proto, document_format_from_proto,
+    metadata_from_proto, progress_from_proto, text_from_proto,
 };
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, reason};
@@ -24,7 +23,7 @@ use crate::model::payload::Payload;
 use crate::service::{CatchUnwind, Context, InvocationInfo, Platform as _, run};
 
 /// Runs a dispatch in a task, unless it was received before on an earlier stream.
-pub(super) fn spawn(session: &Arc<Session>, channel: Channel, dispatch: Box<v1::Dispatch>) {
+pub(super) fn spawn(session: &Arc<NodeSession>, channel: Channel, dispatch: Box<v1::Dispatch>) {
     let Some(cancel) = session.start(&dispatch.token) else {
         return;
     };
@@ -33,12 +32,12 @@ pub(super) fn spawn(session: &Arc<Session>, channel: Channel, dispatch: Box<v1::
     tasks.spawn("dispatch", async move {
         let token = dispatch.token.clone();
         let answer = handle(&session, channel, dispatch, cancel).await;
-        session.end(Box::new(result_to_proto(token, answer)));
+        session.end(Box::new(dispatch_result_to_proto(token, answer)));
     });
 }
 
 async fn handle(
-    session: &Arc<Session>,
+    session: &Arc<NodeSession>,
     channel: Channel,
     dispatch: Box<v1::Dispatch>,
     cancel: CancellationToken,

@@ -5,7 +5,6 @@ mod connection;
 mod dispatch;
 mod handle;
 mod platform;
-mod result;
 mod session;
 mod sessions;
 mod shared;
@@ -17,19 +16,19 @@ use std::time::Duration;
 use self::connection::Connection;
 pub use self::handle::WorkerHandle;
 use self::sessions::Sessions;
-use self::shared::Shared;
+use self::shared::WorkerShared;
 use crate::codec::proto::v1;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result};
-use crate::remote::protocol::declaration::declaration_to_proto;
+use crate::remote::protocol::declaration::definition_to_proto;
 use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, Service, States};
 
-/// The default number of dispatches that it takes at once.
-const MAX_IN_FLIGHT: u32 = 100;
-/// The default limit of its messages: the default limit of a node, and an envelope.
-const MAX_MESSAGE_BYTES: u32 = 17 << 20;
-/// The default time that running handlers have to end when it stops.
-const DRAIN: Duration = Duration::from_secs(30);
+/// The default number of dispatches that a worker takes at once.
+const DEFAULT_MAX_IN_FLIGHT: u32 = 100;
+/// The default size limit of a message: the default limit of a node, and an envelope.
+const DEFAULT_MAX_MESSAGE_BYTES: u32 = 17 << 20;
+/// The default time that running handlers have to end when the worker stops.
+const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves services to a node.
 ///
@@ -78,9 +77,9 @@ impl Default for WorkerBuilder {
             hooks: Vec::new(),
             name: format!("worker-{}", std::process::id()),
             build_id: String::new(),
-            max_in_flight: MAX_IN_FLIGHT,
-            max_message_bytes: MAX_MESSAGE_BYTES,
-            drain: DRAIN,
+            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+            max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+            drain: DEFAULT_DRAIN_TIMEOUT,
         }
     }
 }
@@ -120,7 +119,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// Its name, for people. Default: `worker-` and the process id.
+    /// Its name, shown to operators. Default: `worker-` and the process id.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
@@ -166,7 +165,7 @@ impl WorkerBuilder {
         }
         let hello = v1::Hello {
             name: self.name,
-            services: definitions.iter().map(declaration_to_proto).collect(),
+            services: definitions.iter().map(definition_to_proto).collect(),
             max_in_flight: self.max_in_flight,
             capabilities: CAPABILITIES.map(i32::from).to_vec(),
             build_id: self.build_id,
@@ -179,7 +178,7 @@ impl WorkerBuilder {
             (handler.name().to_string(), handler)
         });
         let handlers = handlers.collect();
-        let shared = Shared::new(handlers, self.states, self.hooks, Tasks::new());
+        let shared = WorkerShared::new(handlers, self.states, self.hooks, Tasks::new());
         let connection = Connection::new(node, hello, Sessions::new(shared))?;
         WorkerHandle::start(connection, self.drain).await
     }
@@ -196,7 +195,7 @@ impl WorkerBuilder {
     }
 }
 
-/// The optional parts of the protocol that it implements.
+/// The optional parts of the protocol that the worker implements.
 const CAPABILITIES: [v1::Capability; 6] = [
     v1::Capability::Resume,
     v1::Capability::Cancel,

@@ -9,10 +9,11 @@ use tonic::metadata::{AsciiMetadataValue, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-use super::session::Session;
+use super::session::NodeSession;
 use crate::codec::convert::{
-    PayloadOneof as _, accepted_from_proto, accepted_group_from_proto, async_call_to_proto,
-    batch_to_proto, call_to_proto, duration_to_proto, progress_to_proto, reply_from_proto,
+    DISPATCH_KEY, PayloadOneof as _, accepted_from_proto, accepted_group_from_proto,
+    async_call_to_proto, batch_to_proto, call_to_proto, duration_to_proto, progress_to_proto,
+    reply_from_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
@@ -32,17 +33,15 @@ use crate::remote::protocol::retry::{call_with_retry, was_not_processed};
 use crate::remote::protocol::transport::{ignored_keys, is_transport_error};
 use crate::service::{BoxFuture, KnownService, Platform};
 
-/// The metadata key of the token of a nested call.
-const DISPATCH_KEY: &str = "cidery-dispatch";
-/// The number of attempts of a call whose connection breaks. With the backoff they outlast the lease of the worker.
-const MAX_ATTEMPTS: u32 = 15;
+/// The number of attempts of a nested call whose connection breaks. With the backoff they outlast the worker's lease.
+const NESTED_CALL_MAX_ATTEMPTS: u32 = 15;
 /// The most invocations that are accepted with the outcome of one attempt.
 const MAX_FOLLOW_UPS: usize = 1_000;
 
 /// The platform of one dispatch.
 #[derive(Debug)]
 pub(super) struct WorkerPlatform {
-    session: Arc<Session>,
+    session: Arc<NodeSession>,
     channel: Channel,
     token: String,
     /// The path of a nested call.
@@ -55,7 +54,7 @@ pub(super) struct WorkerPlatform {
 
 impl WorkerPlatform {
     pub(super) fn new(
-        session: Arc<Session>,
+        session: Arc<NodeSession>,
         channel: Channel,
         token: String,
         path: Option<String>,
@@ -108,7 +107,7 @@ impl WorkerPlatform {
     where
         F: Future<Output = std::result::Result<Response<T>, Status>>,
     {
-        call_with_retry(MAX_ATTEMPTS, is_safe, call).await
+        call_with_retry(NESTED_CALL_MAX_ATTEMPTS, is_safe, call).await
     }
 
     async fn invoke_nested(&self, call: Call) -> Result<Reply> {
@@ -132,7 +131,7 @@ impl WorkerPlatform {
             .is_some_and(|options| options.with_outcome);
         if with_outcome {
             let first = self.find_by_key(&call).await?;
-            // The node checks that both requests are equal.
+            // Sent again although accepted, so that the node compares the inputs.
             let accepted = self.follow_up(call)?;
             return Ok(first.unwrap_or(accepted));
         }
@@ -282,7 +281,8 @@ impl Platform for WorkerPlatform {
         group: &'a AcceptedGroup,
     ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>> {
         Box::pin(async {
-            let results = ResultStream::open(self.invocation(), group.cid, MAX_ATTEMPTS).await?;
+            let results =
+                ResultStream::open(self.invocation(), group.cid, NESTED_CALL_MAX_ATTEMPTS).await?;
             group_outcomes(results, group).await
         })
     }

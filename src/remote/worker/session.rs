@@ -11,41 +11,42 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::shared::Shared;
+use super::shared::WorkerShared;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::model::error::{Error, Result, reason};
 use crate::remote::protocol::messages::to_node;
 
 /// The most items of one dispatch: the limit of a node for one invocation.
-const MAX_ITEMS: usize = 10_000;
+const MAX_ITEMS_PER_DISPATCH: usize = 10_000;
 
 /// A session. It lasts as long as the node keeps it, over one stream after another.
 #[derive(Debug)]
-pub(super) struct Session {
-    shared: Arc<Shared>,
-    state: Mutex<State>,
+pub(super) struct NodeSession {
+    shared: Arc<WorkerShared>,
+    state: Mutex<NodeSessionState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct NodeSessionState {
     worker_id: String,
     session: String,
     outbox: Option<mpsc::UnboundedSender<v1::ServeRequest>>,
     /// Running handlers, by token.
-    running: HashMap<String, Running, RandomState>,
+    running: HashMap<String, RunningDispatch, RandomState>,
     /// Results that are not acknowledged, by token.
     results: HashMap<String, UnacknowledgedResult, RandomState>,
     /// A hello was sent and not answered: the node may send dispatches before its welcome is received.
     awaits_welcome: bool,
     /// The node sent `Drained`: no dispatch follows.
     is_drained: bool,
-    /// When the stream ended, and how long the node keeps the session after that.
+    /// When the stream ended; `None` while there is one.
     away_since: Option<Instant>,
+    /// How long the node keeps the session after the stream has ended.
     lease: Duration,
 }
 
-impl State {
+impl NodeSessionState {
     fn may_resume(&self) -> bool {
         let is_leased = |since: Instant| since.elapsed() < self.lease;
         self.outbox.is_some() || self.away_since.is_some_and(is_leased)
@@ -54,7 +55,7 @@ impl State {
 
 /// A running handler.
 #[derive(Debug, Default)]
-struct Running {
+struct RunningDispatch {
     cancel: CancellationToken,
     /// The items that it emitted: the node may not have received them.
     items: Vec<v1::DispatchItem>,
@@ -67,17 +68,17 @@ struct UnacknowledgedResult {
     result: Box<v1::DispatchResult>,
 }
 
-impl Session {
-    pub(super) fn new(shared: Arc<Shared>) -> Arc<Self> {
+impl NodeSession {
+    pub(super) fn new(shared: Arc<WorkerShared>) -> Arc<Self> {
         let state = Mutex::default();
         Arc::new(Self { shared, state })
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<WorkerShared> {
         &self.shared
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, NodeSessionState> {
         // Every change is one insertion, removal or assignment.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,7 +137,7 @@ impl Session {
         self.shared.notify_ended();
     }
 
-    /// Cancels what runs and drops all results: the node ended the session.
+    /// Cancels running handlers and drops all results: the node ended the session.
     pub(super) fn abandon(&self) {
         let running = {
             let mut state = self.state();
@@ -161,7 +162,7 @@ impl Session {
         if state.running.contains_key(token) || state.results.contains_key(token) {
             return None;
         }
-        let running = Running::default();
+        let running = RunningDispatch::default();
         let cancel = running.cancel.clone();
         state.running.insert(token.to_owned(), running);
         Some(cancel)
@@ -174,21 +175,21 @@ impl Session {
         }
     }
 
-    /// Sends an item, and keeps it to send it again on the next stream.
+    /// Sends an item, and keeps it to resend it on the next stream.
     ///
     /// # Errors
     ///
     /// `CANCELLED` where the dispatch has ended; `RESOURCE_EXHAUSTED` / `ITEMS_LIMIT`.
     pub(super) fn send_item(&self, token: &str, item: v1::dispatch_item::Item) -> Result<()> {
         let mut state = self.state();
-        let State {
+        let NodeSessionState {
             running, outbox, ..
         } = &mut *state;
         let running = running
             .get_mut(token)
             .ok_or_else(|| Error::cancelled(reason::CANCELLED, "the attempt has ended"))?;
-        if running.items.len() >= MAX_ITEMS {
-            let message = format!("an invocation emits at most {MAX_ITEMS} items");
+        if running.items.len() >= MAX_ITEMS_PER_DISPATCH {
+            let message = format!("an invocation emits at most {MAX_ITEMS_PER_DISPATCH} items");
             return Err(Error::resource_exhausted(reason::ITEMS_LIMIT, message));
         }
         let item = v1::DispatchItem {
@@ -206,7 +207,7 @@ impl Session {
     /// Ends a dispatch with its result. The result of one that was handed back, or is void, is dropped.
     pub(super) fn end(&self, result: Box<v1::DispatchResult>) {
         let mut state = self.state();
-        if let Some(Running { items, .. }) = state.running.remove(&result.token) {
+        if let Some(RunningDispatch { items, .. }) = state.running.remove(&result.token) {
             if let Some(outbox) = &state.outbox {
                 let _ = outbox.send(to_node(Message::Result(result.clone())));
             }
@@ -240,7 +241,8 @@ impl Session {
         }
     }
 
-    /// Attaches a stream that the node welcomed. What the node no longer has is void: its handlers are cancelled.
+    /// Attaches a stream that the node welcomed. Dispatches that the node no longer has are void: their
+    /// handlers are cancelled.
     pub(super) fn connect(
         &self,
         welcome: v1::Welcome,
@@ -280,7 +282,7 @@ impl Session {
 }
 
 /// A hello that the node has not answered.
-pub(super) struct WelcomeGuard<'a>(&'a Session);
+pub(super) struct WelcomeGuard<'a>(&'a NodeSession);
 
 impl Drop for WelcomeGuard<'_> {
     fn drop(&mut self) {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::session::Session;
-use super::shared::Shared;
+use super::session::NodeSession;
+use super::shared::WorkerShared;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 
@@ -22,15 +22,15 @@ const LEASE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The sessions of a worker.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    shared: Arc<Shared>,
+    shared: Arc<WorkerShared>,
     /// The detached sessions, and the current one at the end.
-    sessions: Mutex<Vec<Arc<Session>>>,
+    sessions: Mutex<Vec<Arc<NodeSession>>>,
     /// Notifies when a detached session has ended.
     detached_ended: Notify,
 }
 
 impl Sessions {
-    pub(super) fn new(shared: Arc<Shared>) -> Arc<Self> {
+    pub(super) fn new(shared: Arc<WorkerShared>) -> Arc<Self> {
         Arc::new(Self {
             shared,
             sessions: Mutex::default(),
@@ -38,27 +38,27 @@ impl Sessions {
         })
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<WorkerShared> {
         &self.shared
     }
 
-    fn sessions(&self) -> MutexGuard<'_, Vec<Arc<Session>>> {
+    fn sessions(&self) -> MutexGuard<'_, Vec<Arc<NodeSession>>> {
         // Every change is one push or removal.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn for_each(&self, mut action: impl FnMut(&Session)) {
+    fn for_each(&self, mut action: impl FnMut(&NodeSession)) {
         let sessions = self.sessions().clone();
         sessions.iter().for_each(|session| action(session));
     }
 
     /// The session that receives new dispatches.
-    pub(super) fn current(&self) -> Arc<Session> {
+    pub(super) fn current(&self) -> Arc<NodeSession> {
         let mut sessions = self.sessions();
         if let Some(current) = sessions.last() {
             return Arc::clone(current);
         }
-        let first = Session::new(Arc::clone(&self.shared));
+        let first = NodeSession::new(Arc::clone(&self.shared));
         sessions.push(Arc::clone(&first));
         first
     }
@@ -68,13 +68,13 @@ impl Sessions {
         let mut sessions = self.sessions();
         let has_room = sessions.len() <= MAX_DETACHED;
         if has_room {
-            sessions.push(Session::new(Arc::clone(&self.shared)));
+            sessions.push(NodeSession::new(Arc::clone(&self.shared)));
         }
         has_room
     }
 
     /// Removes a detached session that has ended.
-    pub(super) fn remove(&self, session: &Arc<Session>) {
+    pub(super) fn remove(&self, session: &Arc<NodeSession>) {
         self.sessions().retain(|one| !Arc::ptr_eq(one, session));
         session.abandon();
         self.detached_ended.notify_one();
@@ -124,12 +124,12 @@ impl Sessions {
 
     /// Hands running dispatches back to their nodes, and cancels them.
     pub(super) fn hand_back(&self) {
-        self.for_each(Session::hand_back);
+        self.for_each(NodeSession::hand_back);
     }
 
     /// Ends all streams for good.
     pub(super) fn close(&self) {
         self.shared.closed().cancel();
-        self.for_each(Session::disconnect);
+        self.for_each(NodeSession::disconnect);
     }
 }

@@ -1,4 +1,4 @@
-//! What the tasks of a worker share: its handlers, whether it drains, and when it is closed.
+//! The state that all tasks of a worker share: its handlers, whether it drains, and when it is closed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::service::{Definition, ErasedHooks, States};
 
 /// The shared state of a worker.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct WorkerShared {
     pub(super) handlers: HashMap<String, Arc<Definition>>,
     pub(super) states: Arc<States>,
     pub(super) hooks: Vec<Arc<dyn ErasedHooks>>,
@@ -24,7 +24,7 @@ pub(super) struct Shared {
     closed: CancellationToken,
 }
 
-impl Shared {
+impl WorkerShared {
     pub(super) fn new(
         handlers: HashMap<String, Arc<Definition>>,
         states: States,

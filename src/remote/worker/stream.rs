@@ -7,7 +7,7 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 
 use super::dispatch;
-use super::session::Session;
+use super::session::NodeSession;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_response::Message;
 use crate::codec::status::from_status;
@@ -18,7 +18,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum NodeStreamEnd {
     /// The node ended the session.
     Ended,
     /// The stream broke; the node may keep the session.
@@ -29,18 +29,18 @@ pub(super) enum End {
 
 /// The stream from a node.
 #[derive(Debug)]
-pub(super) struct WorkerStream {
+pub(super) struct NodeStream {
     channel: Channel,
     inbound: Streaming<v1::ServeResponse>,
 }
 
-impl WorkerStream {
+impl NodeStream {
     pub(super) fn new(channel: Channel, inbound: Streaming<v1::ServeResponse>) -> Self {
         Self { channel, inbound }
     }
 
-    /// Handles messages until the stream ends, or the node says that it stops.
-    pub(super) async fn receive(&mut self, session: &Arc<Session>) -> End {
+    /// Handles messages until the stream ends, or the node announces that it stops.
+    pub(super) async fn receive(&mut self, session: &Arc<NodeSession>) -> NodeStreamEnd {
         let closed = session.shared().closed();
         loop {
             let message = tokio::select! {
@@ -50,7 +50,7 @@ impl WorkerStream {
                     // Once the node has closed the stream, it has received every message.
                     let drain = async { while let Ok(Some(_)) = self.inbound.message().await {} };
                     let _ = tokio::time::timeout(CLOSE_TIMEOUT, drain).await;
-                    return End::Ended;
+                    return NodeStreamEnd::Ended;
                 }
             };
             match message {
@@ -60,20 +60,20 @@ impl WorkerStream {
                     }
                     if let Some(Message::Drain(_)) = message.message {
                         tracing::info!("the node stops; the worker connects to the next one");
-                        return End::NodeStopping;
+                        return NodeStreamEnd::NodeStopping;
                     }
                     self.handle_message(session, message.message);
                 }
                 Ok(None) => {
                     tracing::warn!("the worker's stream broke");
-                    return End::Broken;
+                    return NodeStreamEnd::Broken;
                 }
                 Err(status) => {
                     let error = from_status(&status);
                     tracing::warn!(%error, "the worker's stream ended");
                     return match is_connection_error(&error) {
-                        true => End::Broken,
-                        false => End::Ended,
+                        true => NodeStreamEnd::Broken,
+                        false => NodeStreamEnd::Ended,
                     };
                 }
             }
@@ -81,16 +81,16 @@ impl WorkerStream {
     }
 
     /// Handles messages until the stream ends.
-    pub(super) async fn receive_to_end(&mut self, session: &Arc<Session>) -> End {
+    pub(super) async fn receive_to_end(&mut self, session: &Arc<NodeSession>) -> NodeStreamEnd {
         loop {
             match self.receive(session).await {
-                End::NodeStopping => {}
+                NodeStreamEnd::NodeStopping => {}
                 end => return end,
             }
         }
     }
 
-    fn handle_message(&self, session: &Arc<Session>, message: Option<Message>) {
+    fn handle_message(&self, session: &Arc<NodeSession>, message: Option<Message>) {
         match message {
             Some(Message::Dispatch(dispatch)) => {
                 dispatch::spawn(session, self.channel.clone(), dispatch);

@@ -14,7 +14,7 @@ use crate::engine::WorkerService;
 use crate::engine::store::StoredDeclaration;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
-use crate::remote::protocol::declaration::{declaration_to_proto, definition_from_proto};
+use crate::remote::protocol::declaration::{definition_from_proto, definition_to_proto};
 use crate::service::Definition;
 
 /// The most declarations of one service that are kept, newest first.
@@ -38,7 +38,7 @@ impl Declaration {
     pub(super) fn new(declaration: v1::ServiceDeclaration, first_time: Timestamp) -> Result<Self> {
         let definition = definition_from_proto(declaration)?;
         Ok(Self {
-            hash: declaration_hash(&declaration_to_proto(&definition)),
+            hash: declaration_hash(&definition_to_proto(&definition)),
             definition: Arc::new(definition),
             first_time,
         })
@@ -60,7 +60,7 @@ impl Declaration {
 
     /// The record of the declaration in the store.
     pub(super) fn to_stored(&self, now: Timestamp) -> StoredDeclaration {
-        let declaration = declaration_to_proto(&self.definition);
+        let declaration = definition_to_proto(&self.definition);
         StoredDeclaration {
             service: self.definition.name().clone(),
             hash: self.hash.clone(),

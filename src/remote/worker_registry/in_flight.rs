@@ -1,4 +1,4 @@
-//! A dispatch that a worker has: from the moment it is sent to its result, or to the loss of the worker.
+//! A dispatch in flight at a worker: from when it is sent to its result, or to the loss of the worker.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -78,14 +78,15 @@ impl DispatchState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cancellation {
     None,
-    /// Requested then, and not sent: there is no stream, or its queue is full.
+    /// Requested at this time, and not sent: there is no stream, or its queue is full.
     Pending(Instant),
-    /// Sent to the worker then.
+    /// Sent at this time; or nothing is sent, because the worker does not have `CAPABILITY_CANCEL`.
     Sent(Instant),
 }
 
 impl InFlight {
-    /// Requests the cancellation, and sends it where the stream has room. The grace period starts now.
+    /// Requests the cancellation, and sends it where the stream has room. The grace period starts with the request, and
+    /// again when it is sent.
     pub(super) fn cancel(
         &mut self,
         token: Token,
@@ -96,7 +97,7 @@ impl InFlight {
         self.send_cancel(token, outbox, can_cancel);
     }
 
-    /// Sends a requested cancellation. A worker without `CAPABILITY_CANCEL` gets none.
+    /// Sends a requested cancellation where the stream has room. A worker without `CAPABILITY_CANCEL` gets none.
     pub(super) fn send_cancel(
         &mut self,
         token: Token,

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use super::registry::WorkerRegistry;
-use super::session::Session;
+use super::session::WorkerSession;
 
 impl WorkerRegistry {
     /// Records the end of a stream. Where `is_resumable`, a worker that can resume has the lease to do so.
-    pub(crate) fn disconnect(&self, session: &Arc<Session>, stream: u64, is_resumable: bool) {
+    pub(crate) fn disconnect(&self, session: &Arc<WorkerSession>, stream: u64, is_resumable: bool) {
         if !session.disconnect(stream) {
             return;
         }
         if !(is_resumable && session.can_resume()) {
-            return self.end(session, None);
+            return self.leave(session);
         }
         self.notify(session);
         let invoker = session.invoker();
@@ -20,12 +20,15 @@ impl WorkerRegistry {
         let closing = invoker.closing().clone();
         let (registry, session) = (self.clone(), Arc::clone(session));
         invoker.tasks().spawn("lease", async move {
-            tokio::select! {
-                () = tokio::time::sleep(lease) => {}
-                () = closing.cancelled() => {}
-            }
+            let has_expired = tokio::select! {
+                () = tokio::time::sleep(lease) => true,
+                () = closing.cancelled() => false,
+            };
             if session.is_away_since(stream) {
-                registry.end(&session, None);
+                match has_expired {
+                    true => registry.expire(&session),
+                    false => registry.leave(&session),
+                }
             }
         });
     }

@@ -5,13 +5,13 @@ use std::sync::atomic::AtomicUsize;
 
 use jiff::Timestamp;
 
-use super::session::Session;
+use super::session::WorkerSession;
 use crate::service::Definition;
 
-/// A worker, and what it declares of the service.
+/// A worker, and its declaration of the service.
 #[derive(Debug)]
 pub(super) struct PoolMember {
-    pub(super) session: Arc<Session>,
+    pub(super) session: Arc<WorkerSession>,
     pub(super) definition: Arc<Definition>,
     /// How many of its dispatches are of this service.
     pub(super) running: Arc<AtomicUsize>,

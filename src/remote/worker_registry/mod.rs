@@ -1,12 +1,12 @@
-//! The node's side of workers: who is connected, who serves what, and which declaration of a service is in force.
+//! The registry of a node's workers: their sessions, the pools of the services that they serve, and the declaration of
+//! each service that is in force.
 //!
 //! ```text
-//!  WorkerService.Serve ─▶ Session ─▶ PoolMember ─▶ ServicePool (the engine's WorkerPool) ─▶ InFlightDispatch
+//!  WorkerService.Serve ─▶ WorkerSession ─▶ PoolMember ─▶ ServicePool (the engine's WorkerPool) ─▶ CreditPermit
 //! ```
 
-mod connection;
+mod credit_permit;
 mod declarations;
-mod dispatch;
 mod dispatch_message;
 mod dispatch_table;
 mod hello;
@@ -17,7 +17,8 @@ mod pool;
 mod registry;
 mod results;
 mod session;
+mod session_state;
 mod worker_info;
 
-pub(crate) use self::registry::{WorkerRegistry, WorkerStream};
-pub(crate) use self::session::{ItemReceipt, Session};
+pub(crate) use self::registry::{RegisteredStream, WorkerRegistry};
+pub(crate) use self::session::{ItemReceipt, WorkerSession};

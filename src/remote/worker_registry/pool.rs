@@ -8,9 +8,9 @@ use arc_swap::ArcSwap;
 use futures_util::future::select_all;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::dispatch::InFlightDispatch;
+use super::credit_permit::CreditPermit;
 use super::member::PoolMember;
-use super::session::Session;
+use super::session::WorkerSession;
 use crate::engine::{Accepts, Location, WorkerPool};
 use crate::model::id::ServiceName;
 use crate::service::{BoxFuture, Definition, WorkerPermit};
@@ -25,7 +25,7 @@ pub(super) struct ServicePool {
 }
 
 fn permit(member: &Arc<PoolMember>, credit: OwnedSemaphorePermit) -> Arc<dyn WorkerPermit> {
-    InFlightDispatch::new(Arc::clone(member), credit)
+    CreditPermit::new(Arc::clone(member), credit)
 }
 
 fn try_acquire(member: &Arc<PoolMember>) -> Option<Arc<dyn WorkerPermit>> {
@@ -60,7 +60,7 @@ impl ServicePool {
         self.notify();
     }
 
-    pub(super) fn leave(&self, session: &Session) {
+    pub(super) fn leave(&self, session: &WorkerSession) {
         self.members.rcu(|members| {
             let is_other = |member: &&Arc<PoolMember>| member.session.id() != session.id();
             members.iter().filter(is_other).cloned().collect::<Vec<_>>()

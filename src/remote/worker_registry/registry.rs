@@ -12,7 +12,7 @@ use super::declarations::{Declaration, ServiceTable};
 use super::dispatch_table::DispatchIndex;
 use super::hello;
 use super::member::PoolMember;
-use super::session::Session;
+use super::session::WorkerSession;
 use super::worker_info::WorkerInfo;
 use crate::codec::convert::duration_to_proto;
 use crate::codec::proto::v1;
@@ -26,12 +26,12 @@ use crate::service::Context;
 
 /// The registry of the workers of a node. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct WorkerRegistry(Arc<Inner>);
+pub(crate) struct WorkerRegistry(Arc<RegistryInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct RegistryInner {
     invoker: Invoker,
-    table: Mutex<Table>,
+    table: Mutex<RegistryTable>,
     /// The dispatches of all sessions, by token.
     dispatches: Arc<DispatchIndex>,
     /// Held while the declarations in force are updated, until the engine has them.
@@ -41,16 +41,16 @@ struct Inner {
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    sessions: HashMap<String, Arc<Session>>,
+struct RegistryTable {
+    sessions: HashMap<String, Arc<WorkerSession>>,
     services: ServiceTable,
 }
 
 /// A stream of a worker.
 #[derive(Debug)]
-pub(crate) struct WorkerStream {
+pub(crate) struct RegisteredStream {
     /// The session of the worker.
-    pub(crate) session: Arc<Session>,
+    pub(crate) session: Arc<WorkerSession>,
     /// The number of the stream within the session.
     pub(crate) number: u64,
     /// The messages to the worker.
@@ -66,7 +66,7 @@ impl WorkerRegistry {
     ///
     /// An error of the store.
     pub(crate) async fn start(invoker: &Invoker) -> Result<Self> {
-        let registry = Self(Arc::new(Inner {
+        let registry = Self(Arc::new(RegistryInner {
             invoker: invoker.clone(),
             table: Mutex::default(),
             dispatches: Arc::default(),
@@ -78,11 +78,7 @@ impl WorkerRegistry {
         let mut declarations = Vec::new();
         for stored in stored {
             // A service that the node itself serves now is not one of workers.
-            let info = invoker.service(stored.service.as_str());
-            let is_local = info.is_ok_and(|info| {
-                let mut locations = info.locations.iter();
-                locations.any(|location| location.worker_id.is_empty())
-            });
+            let is_local = invoker.is_local(stored.service.as_str());
             match Declaration::from_stored(&stored) {
                 Ok(declaration) if !is_local => declarations.push(declaration),
                 Ok(_) => {}
@@ -122,7 +118,7 @@ impl WorkerRegistry {
         &self,
         mut hello: v1::Hello,
         peer: String,
-    ) -> Result<WorkerStream> {
+    ) -> Result<RegisteredStream> {
         let inner = &self.0;
         let info = WorkerInfo::from_hello(&hello, peer, inner.invoker.limits());
         let (outbox, receiver) = mpsc::channel(info.queue_length());
@@ -135,7 +131,7 @@ impl WorkerRegistry {
             && let Some(number) = session.connect(outbox.clone(), &hello.tokens)
         {
             self.notify(&session);
-            return Ok(WorkerStream {
+            return Ok(RegisteredStream {
                 session,
                 number,
                 outbound,
@@ -149,7 +145,7 @@ impl WorkerRegistry {
         inner.store_declarations(&declarations).await?;
         let services = declarations.iter().map(|it| it.definition.name().clone());
         let (invoker, index) = (inner.invoker.clone(), Arc::clone(&inner.dispatches));
-        let session = Arc::new(Session::new(info, services.collect(), invoker, index));
+        let session = Arc::new(WorkerSession::new(info, services.collect(), invoker, index));
         // Before it is admitted: the welcome is sent before the first dispatch.
         let number = session.connect(outbox, &tokens).unwrap_or_default();
         inner.admit(&session, declarations)?;
@@ -158,7 +154,7 @@ impl WorkerRegistry {
             worker.name = session.name(),
             "worker connected"
         );
-        Ok(WorkerStream {
+        Ok(RegisteredStream {
             session,
             number,
             outbound,
@@ -167,39 +163,65 @@ impl WorkerRegistry {
     }
 
     /// Drains a worker: it gets no new dispatches.
-    pub(crate) fn drain(&self, session: &Session) {
+    pub(crate) fn drain(&self, session: &WorkerSession) {
         session.drain();
         self.0.update_in_force(session);
     }
 
-    /// Ends the session of a worker: its dispatches are lost, and its tokens are void.
-    pub(crate) fn end(&self, session: &Arc<Session>, error: Option<Error>) {
+    /// Ends the session of a worker, and its stream with `error`: its dispatches are lost, and its tokens are void.
+    pub(crate) fn end(&self, session: &WorkerSession, error: &Error) {
+        let lost_dispatches = self.remove(session, Some(error));
         let (id, name) = (session.id(), session.name());
-        match &error {
-            Some(error) => {
-                tracing::warn!(worker.id = id, worker.name = name, %error, "worker ended")
-            }
-            None => tracing::info!(worker.id = id, worker.name = name, "worker left"),
+        tracing::warn!(worker.id = id, worker.name = name, lost_dispatches, %error, "worker ended");
+    }
+
+    /// Ends the session of a worker whose stream ended, and that does not resume.
+    pub(super) fn leave(&self, session: &WorkerSession) {
+        let (id, name) = (session.id(), session.name());
+        match self.remove(session, None) {
+            0 => tracing::info!(worker.id = id, worker.name = name, "worker left"),
+            lost_dispatches => tracing::warn!(
+                worker.id = id,
+                worker.name = name,
+                lost_dispatches,
+                "worker lost: its stream ended"
+            ),
         }
-        self.0.table().sessions.remove(id);
+    }
+
+    /// Ends the session of a worker that did not resume it within its lease.
+    pub(super) fn expire(&self, session: &WorkerSession) {
+        let lost_dispatches = self.remove(session, None);
+        tracing::warn!(
+            worker.id = session.id(),
+            worker.name = session.name(),
+            lost_dispatches,
+            "worker lost: its lease expired"
+        );
+    }
+
+    /// Removes a worker, and ends its session. Returns the number of dispatches that are lost.
+    fn remove(&self, session: &WorkerSession, error: Option<&Error>) -> usize {
+        self.0.table().sessions.remove(session.id());
         for service in session.services() {
             if let Some(pool) = self.0.table().services.pool(service) {
                 pool.leave(session);
             }
         }
-        session.end(error);
+        let lost = session.end(error);
         self.0.update_in_force(session);
+        lost
     }
 
-    /// Admits no new workers. Those that are connected are drained by [`drain_all`](Self::drain_all).
+    /// Admits no new workers. [`announce_stop`](Self::announce_stop) notifies connected workers.
     pub(crate) fn stop_admission(&self) {
         // A worker that is being admitted is in the table before this returns, or is refused.
         let _update = self.0.update();
         self.0.is_stopping.store(true, Ordering::Release);
     }
 
-    /// Tells all workers that the node stops.
-    pub(crate) fn drain_all(&self, grace: Duration) {
+    /// Sends `NodeDrain` to all workers: the node stops, and they connect to another one.
+    pub(crate) fn announce_stop(&self, grace: Duration) {
         for session in self.0.sessions() {
             let drain = v1::NodeDrain {
                 grace: Some(duration_to_proto(grace)),
@@ -258,7 +280,7 @@ impl WorkerRegistry {
     }
 
     /// Wakes the tasks that wait for workers of the session's services.
-    pub(super) fn notify(&self, session: &Session) {
+    pub(super) fn notify(&self, session: &WorkerSession) {
         let table = self.0.table();
         for service in session.services() {
             if let Some(pool) = table.services.pool(service) {
@@ -270,7 +292,7 @@ impl WorkerRegistry {
     }
 }
 
-impl Inner {
+impl RegistryInner {
     fn update(&self) -> MutexGuard<'_, ()> {
         self.update.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -286,16 +308,16 @@ impl Inner {
         store.remember_declarations(stored.collect()).await
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, RegistryTable> {
         // Every change is an insertion or removal of a whole entry.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sessions(&self) -> Vec<Arc<Session>> {
+    fn sessions(&self) -> Vec<Arc<WorkerSession>> {
         self.table().sessions.values().cloned().collect()
     }
 
-    fn resumable(&self, secret: &str) -> Option<Arc<Session>> {
+    fn resumable(&self, secret: &str) -> Option<Arc<WorkerSession>> {
         let secret = Token::parse(secret)?;
         let table = self.table();
         let mut sessions = table.sessions.values();
@@ -330,8 +352,8 @@ impl Inner {
                 .with_info("services", limit));
         }
         let names = declarations.iter().map(|it| it.definition.name());
-        let is_local = |name: &&ServiceName| self.invoker.is_served_locally(name.as_str());
-        match names.into_iter().find(is_local) {
+        let is_irreplaceable = |name: &&ServiceName| self.invoker.is_served_locally(name.as_str());
+        match names.into_iter().find(is_irreplaceable) {
             None => Ok(()),
             Some(name) => {
                 let message = format!("`{name}` is served by the node itself");
@@ -340,7 +362,7 @@ impl Inner {
         }
     }
 
-    fn admit(&self, session: &Arc<Session>, declarations: Vec<Declaration>) -> Result<()> {
+    fn admit(&self, session: &Arc<WorkerSession>, declarations: Vec<Declaration>) -> Result<()> {
         let _update = self.update();
         // Other workers may have been admitted while the declarations were stored.
         self.check_admission(&declarations)?;
@@ -371,13 +393,13 @@ impl Inner {
     }
 
     /// Updates the declarations in force of a session's services, after the worker joined, left, or started to drain.
-    fn update_in_force(&self, session: &Session) {
+    fn update_in_force(&self, session: &WorkerSession) {
         let _update = self.update();
         self.put_in_force(session);
     }
 
     /// As [`update_in_force`](Self::update_in_force), with the lock held.
-    fn put_in_force(&self, session: &Session) {
+    fn put_in_force(&self, session: &WorkerSession) {
         let mut changed = Vec::new();
         for service in session.services() {
             let mut table = self.table();
@@ -439,7 +461,7 @@ mod tests {
         let stream = registry.register(hello("a.task"), String::new()).await;
         let session = stream.unwrap().session;
         let (found, wait) = mpsc::channel();
-        let _held = session.connection();
+        let _held = session.state();
         std::thread::spawn(move || {
             let context = registry.context(&Token::new().to_string());
             found.send(context.map(drop)).unwrap();

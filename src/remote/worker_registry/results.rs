@@ -1,16 +1,14 @@
-//! Results of dispatches: responses, failures, "later", dispatches that are handed back, and what is refused.
+//! Results of dispatches: responses, failures, async completion ("later"), dispatches that are handed back, and
+//! refused messages.
 
 use super::in_flight::{InFlight, WorkerReply, handed_back};
-use super::session::Session;
-use crate::codec::convert::{
-    PayloadOneof as _, document_format_from_proto, failure_from_proto, failure_to_proto,
-    metadata_from_proto,
-};
+use super::session::WorkerSession;
+use crate::codec::convert::{dispatch_outcome_from_proto, failure_to_proto};
 use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::dispatch_result::Outcome;
 use crate::model::error::{Error, Result, reason};
-use crate::model::payload::{Payload, Reply};
+use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::{Definition, DispatchStatus, output_invalid};
 
@@ -19,7 +17,7 @@ const ACKNOWLEDGED_AT_ONCE: usize = 64;
 
 const VOID_TOKEN: &str = "the dispatch has ended: its token is void";
 
-impl Session {
+impl WorkerSession {
     /// Records the result of a dispatch.
     pub(crate) fn record_result(&self, result: v1::DispatchResult) {
         let Some(token) = Token::parse(&result.token) else {
@@ -29,12 +27,14 @@ impl Session {
         let is_later = matches!(result.outcome, Some(Outcome::Later(_)));
         let completion = is_later.then(|| self.answer_later(token, &result));
         let (in_flight, received) = {
-            let mut connection = self.connection();
-            if self.can_resume() {
-                connection.received.push(result.token.clone());
+            let mut state = self.state();
+            let in_flight = state.dispatches.remove(token);
+            // Results of unknown dispatches are refused too. They take no memory while the worker does not read.
+            let has_room = in_flight.is_some() || state.received.len() < ACKNOWLEDGED_AT_ONCE;
+            if self.can_resume() && has_room {
+                state.received.push(result.token.clone());
             }
-            let in_flight = connection.dispatches.remove(token);
-            (in_flight, connection.received.len())
+            (in_flight, state.received.len())
         };
         // A worker keeps a result until it is acknowledged, and drains only after that.
         if received >= ACKNOWLEDGED_AT_ONCE || self.is_draining() {
@@ -75,30 +75,16 @@ impl Session {
         }
     }
 
-    fn read(&self, result: v1::DispatchResult, definition: &Definition) -> Result<WorkerReply> {
-        let format = document_format_from_proto(result.data_format).map_err(output_invalid)?;
-        let payload = match result.outcome {
-            Some(Outcome::Failure(failure)) => {
-                let error = failure_from_proto(failure);
-                return Err(match result.trace.is_empty() {
-                    true => error,
-                    false => error.with_trace(result.trace),
-                });
-            }
-            response => response
-                .and_then(|response| response.into_payload(format))
-                .unwrap_or(Payload::empty()),
-        };
-        self.check_size(&payload)?;
+    fn read(&self, mut result: v1::DispatchResult, definition: &Definition) -> Result<WorkerReply> {
+        let follow_ups = std::mem::take(&mut result.follow_ups);
+        let outcome = dispatch_outcome_from_proto(result).map_err(output_invalid)?;
+        let reply = outcome?;
+        self.check_size(&reply.payload)?;
         // A declared output is decoded where it is checked.
         if definition.declaration().output.is_none() {
-            payload::scan(&payload).map_err(output_invalid)?;
+            payload::scan(&reply.payload).map_err(output_invalid)?;
         }
-        let metadata = metadata_from_proto(result.metadata).map_err(output_invalid)?;
-        Ok(WorkerReply {
-            reply: Reply { payload, metadata },
-            follow_ups: result.follow_ups,
-        })
+        Ok(WorkerReply { reply, follow_ups })
     }
 
     fn check_size(&self, payload: &Payload) -> Result<()> {
@@ -123,7 +109,7 @@ impl Session {
         }
         for text in tokens {
             let token = Token::parse(text);
-            let in_flight = token.and_then(|token| self.connection().dispatches.remove(token));
+            let in_flight = token.and_then(|token| self.state().dispatches.remove(token));
             let Some(InFlight {
                 state, reply_to, ..
             }) = in_flight
@@ -156,5 +142,66 @@ impl Session {
             failure: Some(failure_to_proto(&error)),
         };
         self.send(v1::serve_response::Message::Refused(refused));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::engine::clock::Clock;
+    use crate::engine::tasks::Tasks;
+    use crate::engine::{Invoker, Limits, Parts};
+    use crate::remote::worker_registry::worker_info::WorkerInfo;
+    use crate::service::{Registry, States};
+    use crate::store::MemoryStore;
+
+    async fn session_that_resumes() -> WorkerSession {
+        let parts = Parts {
+            registry: Registry::new(),
+            states: States::default(),
+            hooks: Vec::new(),
+            store: Arc::new(MemoryStore::new()),
+            limits: Limits::default(),
+            clock: Clock::System,
+        };
+        let invoker = Invoker::start(parts, Tasks::new()).await.unwrap();
+        let hello = v1::Hello {
+            capabilities: vec![v1::Capability::Resume.into()],
+            ..v1::Hello::default()
+        };
+        let info = WorkerInfo::from_hello(&hello, String::new(), invoker.limits());
+        WorkerSession::new(info, Vec::new(), invoker, Arc::default())
+    }
+
+    #[tokio::test]
+    async fn results_are_acknowledged_once_a_full_queue_has_room() {
+        let session = session_that_resumes().await;
+        let (outbox, mut queue) = mpsc::channel(1);
+        // The welcome fills the queue.
+        session.connect(outbox, &[]).unwrap();
+        let token = Token::new().to_string();
+        session.record_result(v1::DispatchResult {
+            token: token.clone(),
+            ..v1::DispatchResult::default()
+        });
+        session.acknowledge_results();
+        let welcome = queue.try_recv().unwrap().unwrap().message;
+        assert!(matches!(
+            welcome,
+            Some(v1::serve_response::Message::Welcome(_))
+        ));
+        session.acknowledge_results();
+        let acknowledgement = queue.try_recv().expect("the results are not acknowledged");
+        let received = v1::Received {
+            tokens: vec![token],
+        };
+        assert_eq!(
+            acknowledgement.unwrap().message,
+            Some(v1::serve_response::Message::Received(received))
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! A worker's session: its credit, its stream, and the dispatches that it has.
 //!
-//! A dispatch is in the table from the moment it is sent to its result, or to the loss of the worker. Where its outcome
+//! A dispatch is in the table from when it is sent to its result, or to the loss of the worker. Where its outcome
 //! is no longer wanted, the dispatch stays in the table without a receiver: the worker still runs it, and its credit
 //! stays in use.
 
@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::connection::Connection;
 use super::dispatch_message::{EncodedInput, dispatch_to_proto};
 use super::dispatch_table::{DispatchIndex, DispatchTable};
 use super::in_flight::{Cancellation, DispatchState, InFlight, WorkerReply, worker_lost};
+use super::session_state::SessionState;
 use super::worker_info::WorkerInfo;
 use crate::codec::convert::{duration_to_proto, timestamp_to_proto};
 use crate::codec::proto::v1;
@@ -28,9 +28,9 @@ use crate::service::{Context, DispatchStatus};
 
 /// A connected worker, or a worker that may resume.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct WorkerSession {
     id: String,
-    /// Its name and its id, for people.
+    /// Its name and its id, as operators see them.
     label: String,
     secret: Token,
     info: WorkerInfo,
@@ -42,10 +42,10 @@ pub(crate) struct Session {
     /// Whether it takes new dispatches: it is connected and does not drain.
     is_open: AtomicBool,
     is_draining: AtomicBool,
-    connection: Mutex<Connection>,
+    state: Mutex<SessionState>,
 }
 
-/// What to do with an item that a worker sent.
+/// How an item that a worker sent is handled.
 #[derive(Debug)]
 pub(crate) enum ItemReceipt {
     /// Its dispatch has ended.
@@ -56,7 +56,7 @@ pub(crate) enum ItemReceipt {
     New(Context),
 }
 
-impl Session {
+impl WorkerSession {
     pub(super) fn new(
         info: WorkerInfo,
         services: Vec<ServiceName>,
@@ -75,7 +75,7 @@ impl Session {
             invoker,
             is_open: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
-            connection: Mutex::new(Connection::new(DispatchTable::new(index))),
+            state: Mutex::new(SessionState::new(DispatchTable::new(index))),
         }
     }
 
@@ -84,7 +84,7 @@ impl Session {
         &self.id
     }
 
-    /// Its name and its id, for people.
+    /// Its name and its id, as operators see them.
     pub(super) fn label(&self) -> &str {
         &self.label
     }
@@ -138,15 +138,15 @@ impl Session {
         self.is_draining.load(Ordering::Acquire)
     }
 
-    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn state(&self) -> MutexGuard<'_, SessionState> {
         // Every change is one insertion, removal or assignment.
-        let connection = self.connection.lock();
-        connection.unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Converts the session to the form of `ListWorkers`.
     pub(super) fn to_proto(&self) -> v1::Worker {
-        let in_flight = self.connection().dispatches.len();
+        let in_flight = self.state().dispatches.len();
         let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         v1::Worker {
             id: self.id.clone(),
@@ -168,15 +168,15 @@ impl Session {
         &self,
         token: Token,
         dispatch: Box<v1::Dispatch>,
-        state: &Arc<DispatchState>,
+        dispatch_state: &Arc<DispatchState>,
         context: &Context,
         reply_to: oneshot::Sender<Result<WorkerReply>>,
     ) -> bool {
-        let mut connection = self.connection();
-        let is_open = !connection.has_ended && !self.is_draining();
-        let Connection {
+        let mut state = self.state();
+        let is_open = !state.has_ended && !self.is_draining();
+        let SessionState {
             outbox, dispatches, ..
-        } = &mut *connection;
+        } = &mut *state;
         let Some(outbox) = outbox.as_ref().filter(|_| is_open) else {
             return false;
         };
@@ -184,7 +184,7 @@ impl Session {
             input: self
                 .can_resume()
                 .then(|| EncodedInput::from_message(&dispatch)),
-            state: Arc::clone(state),
+            state: Arc::clone(dispatch_state),
             context: context.clone(),
             reply_to: Some(reply_to),
             cancellation: Cancellation::None,
@@ -202,10 +202,10 @@ impl Session {
 
     /// Cancels a dispatch whose outcome is no longer wanted. Sent once on each stream.
     pub(super) fn cancel(&self, token: Token) {
-        let mut connection = self.connection();
-        let Connection {
+        let mut state = self.state();
+        let SessionState {
             outbox, dispatches, ..
-        } = &mut *connection;
+        } = &mut *state;
         if let Some(in_flight) = dispatches.get_mut(token)
             && in_flight.cancellation == Cancellation::None
         {
@@ -215,10 +215,10 @@ impl Session {
 
     /// Sends the cancellations that could not be sent before.
     fn send_pending_cancellations(&self) {
-        let mut connection = self.connection();
-        let Connection {
+        let mut state = self.state();
+        let SessionState {
             outbox, dispatches, ..
-        } = &mut *connection;
+        } = &mut *state;
         for (token, in_flight) in dispatches.iter_mut() {
             if matches!(in_flight.cancellation, Cancellation::Pending(_)) {
                 in_flight.send_cancel(token, outbox.as_ref(), self.can_cancel());
@@ -226,24 +226,24 @@ impl Session {
         }
     }
 
-    /// Voids the token of a dispatch: what the worker still sends for it is refused.
+    /// Voids the token of a dispatch: later messages of the worker for it are refused.
     pub(super) fn void(&self, token: Token) {
-        self.connection().dispatches.void(token);
+        self.state().dispatches.void(token);
     }
 
     /// Attaches a stream: the first one, or the next one after the stream before was lost. `tokens` name the dispatches
     /// that the worker has. Returns the number of the stream; `None` where the session has ended.
     pub(super) fn connect(&self, outbox: mpsc::Sender<Outbound>, tokens: &[String]) -> Option<u64> {
-        let mut connection = self.connection();
-        if connection.has_ended {
+        let mut state = self.state();
+        if state.has_ended {
             return None;
         }
         let tokens = tokens.iter().filter_map(|token| Token::parse(token));
         let tokens: HashSet<Token> = tokens.collect();
-        let welcome = v1::serve_response::Message::Welcome(self.welcome(&connection));
+        let welcome = v1::serve_response::Message::Welcome(self.welcome(&state));
         let _ = outbox.try_send(to_worker(welcome));
-        // A dispatch that the worker does not have never arrived. It is sent again, unless its outcome is unwanted.
-        let Connection { dispatches, .. } = &mut *connection;
+        // A dispatch that the worker does not have never arrived. It is resent, unless its outcome is unwanted.
+        let SessionState { dispatches, .. } = &mut *state;
         dispatches.remove_void(&tokens);
         for (token, in_flight) in dispatches.iter() {
             if let (false, Some(input)) = (tokens.contains(&token), in_flight.input.clone())
@@ -260,14 +260,14 @@ impl Session {
                 in_flight.cancel(token, Some(&outbox), self.can_cancel());
             }
         }
-        connection.outbox = Some(outbox);
-        connection.stream += 1;
+        state.outbox = Some(outbox);
+        state.stream += 1;
         self.is_open.store(!self.is_draining(), Ordering::Release);
-        Some(connection.stream)
+        Some(state.stream)
     }
 
-    fn welcome(&self, connection: &Connection) -> v1::Welcome {
-        let tokens = connection.dispatches.iter();
+    fn welcome(&self, state: &SessionState) -> v1::Welcome {
+        let tokens = state.dispatches.iter();
         let tokens = tokens.map(|(token, _)| token.to_string());
         v1::Welcome {
             worker_id: self.id.clone(),
@@ -283,54 +283,56 @@ impl Session {
 
     /// Detaches a stream that ended; returns whether the session is away now.
     pub(super) fn disconnect(&self, stream: u64) -> bool {
-        let mut connection = self.connection();
-        if connection.stream != stream || connection.has_ended {
+        let mut state = self.state();
+        if state.stream != stream || state.has_ended {
             return false;
         }
-        connection.outbox = None;
+        state.outbox = None;
         self.is_open.store(false, Ordering::Release);
         true
     }
 
     /// Whether its stream is gone while the session lasts.
     pub(super) fn is_away(&self) -> bool {
-        self.connection().is_away()
+        self.state().is_away()
     }
 
     /// Whether it is away, and `stream` was its last stream.
     pub(super) fn is_away_since(&self, stream: u64) -> bool {
-        let connection = self.connection();
-        connection.stream == stream && connection.is_away()
+        let state = self.state();
+        state.stream == stream && state.is_away()
     }
 
     /// Whether the worker has answered all its dispatches.
     pub(crate) fn is_idle(&self) -> bool {
-        self.connection().dispatches.is_empty()
+        self.state().dispatches.is_empty()
     }
 
     /// Stops new dispatches, and sends `Drained` after the last one.
     pub(super) fn drain(&self) {
         // No dispatch is sent while the lock is held.
-        let connection = self.connection();
+        let state = self.state();
         self.is_draining.store(true, Ordering::Release);
         self.is_open.store(false, Ordering::Release);
-        if let Some(outbox) = &connection.outbox {
+        if let Some(outbox) = &state.outbox {
             let drained = v1::serve_response::Message::Drained(v1::Drained {});
             let _ = outbox.try_send(to_worker(drained));
         }
     }
 
-    /// Ends the session: its tokens are void, and its dispatches are lost. `status` ends the stream, if there is one.
-    pub(super) fn end(&self, status: Option<Error>) {
+    /// Ends the session: its tokens are void, and its dispatches are lost. `error` ends the stream, if there is one.
+    /// Returns the number of dispatches that are lost.
+    pub(super) fn end(&self, error: Option<&Error>) -> usize {
         let (outbox, dispatches) = {
-            let mut connection = self.connection();
-            connection.has_ended = true;
+            let mut state = self.state();
+            state.has_ended = true;
             self.is_open.store(false, Ordering::Release);
-            (connection.outbox.take(), connection.dispatches.take())
+            (state.outbox.take(), state.dispatches.take())
         };
-        if let (Some(outbox), Some(error)) = (outbox, status) {
-            let _ = outbox.try_send(Err(to_status(&error)));
+        if let (Some(outbox), Some(error)) = (outbox, error) {
+            let _ = outbox.try_send(Err(to_status(error)));
         }
+        let lost = dispatches.len();
         for in_flight in dispatches {
             in_flight.state.set_status(DispatchStatus::Lost);
             if let Some(reply_to) = in_flight.reply_to {
@@ -338,19 +340,20 @@ impl Session {
             }
         }
         self.credit.close();
+        lost
     }
 
     /// Sends a message. It is dropped where there is no stream, or where the worker does not read.
     pub(super) fn send(&self, message: v1::serve_response::Message) {
-        let outbox = self.connection().outbox.clone();
+        let outbox = self.state().outbox.clone();
         if let Some(outbox) = outbox {
             let _ = outbox.try_send(to_worker(message));
         }
     }
 
-    /// Sends an empty message, for proxies that close idle streams.
-    pub(crate) fn send_keepalive(&self) {
-        let outbox = self.connection().outbox.clone();
+    /// Sends a keep-alive: an empty message, for proxies that close idle streams.
+    pub(crate) fn send_keep_alive(&self) {
+        let outbox = self.state().outbox.clone();
         if let Some(outbox) = outbox {
             let _ = outbox.try_send(Ok(v1::ServeResponse::default()));
         }
@@ -359,27 +362,35 @@ impl Session {
     /// Whether all dispatches of the worker are cancelled, and none has ended within the grace period.
     pub(crate) fn is_stuck(&self) -> bool {
         let grace = self.invoker.limits().grace;
-        let connection = self.connection();
+        let state = self.state();
         let is_overdue = |in_flight: &InFlight| match in_flight.cancellation {
             Cancellation::None => false,
             Cancellation::Pending(when) | Cancellation::Sent(when) => when.elapsed() > grace,
         };
-        let mut dispatches = connection.dispatches.iter();
-        !connection.dispatches.is_empty() && dispatches.all(|(_, it)| is_overdue(it))
+        let mut dispatches = state.dispatches.iter();
+        !state.dispatches.is_empty() && dispatches.all(|(_, it)| is_overdue(it))
     }
 
-    /// Sends what could not be sent before: cancellations, and acknowledgements of results.
+    /// Sends cancellations and acknowledgements that could not be sent before.
     pub(crate) fn send_pending(&self) {
         self.send_pending_cancellations();
         self.acknowledge_results();
     }
 
-    /// Acknowledges the results that were received, to a worker that can resume.
+    /// Acknowledges the results that were received, to a worker that can resume. Where the queue is full, they are
+    /// acknowledged later: a worker keeps a result until then.
     pub(crate) fn acknowledge_results(&self) {
-        let tokens = std::mem::take(&mut self.connection().received);
-        if !tokens.is_empty() {
-            let received = v1::Received { tokens };
-            self.send(v1::serve_response::Message::Received(received));
+        let mut state = self.state();
+        let SessionState {
+            outbox, received, ..
+        } = &mut *state;
+        if received.is_empty() {
+            return;
+        }
+        if let Some(Ok(slot)) = outbox.as_ref().map(mpsc::Sender::try_reserve) {
+            let tokens = std::mem::take(received);
+            let received = v1::serve_response::Message::Received(v1::Received { tokens });
+            slot.send(to_worker(received));
         }
     }
 
@@ -388,8 +399,8 @@ impl Session {
         let Some(token) = Token::parse(&item.token) else {
             return ItemReceipt::Void;
         };
-        let mut connection = self.connection();
-        let Some(in_flight) = connection.dispatches.valid(token) else {
+        let mut state = self.state();
+        let Some(in_flight) = state.dispatches.valid(token) else {
             return ItemReceipt::Void;
         };
         let is_new = item.number == 0 || item.number > in_flight.last_item;
@@ -406,8 +417,8 @@ impl Session {
     }
 
     pub(super) fn context_of(&self, token: Token) -> Option<Context> {
-        let mut connection = self.connection();
-        let in_flight = connection.dispatches.valid(token)?;
+        let mut state = self.state();
+        let in_flight = state.dispatches.valid(token)?;
         Some(in_flight.context.clone())
     }
 }

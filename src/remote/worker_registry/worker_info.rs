@@ -1,4 +1,4 @@
-//! What a worker announced about itself in its hello: name, build, capabilities, limits.
+//! The properties that a worker announces in its hello: name, build, capabilities, limits.
 
 use tokio::sync::Semaphore;
 
@@ -10,7 +10,7 @@ const QUEUE_SLACK: usize = 64;
 /// The message limit of a worker that announces none: the default of every gRPC library, 4 MiB.
 const DEFAULT_MESSAGE_BYTES: usize = 4 << 20;
 
-/// What a worker announced about itself.
+/// The properties that a worker announced in its hello.
 #[derive(Clone, Debug)]
 pub(super) struct WorkerInfo {
     pub(super) name: String,

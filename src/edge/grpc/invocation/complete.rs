@@ -2,16 +2,11 @@
 
 use std::time::Duration;
 
-use crate::codec::convert::{
-    PayloadOneof as _, document_format_from_proto, failure_from_proto, metadata_from_proto,
-    state_to_proto,
-};
+use crate::codec::convert::{completion_from_proto, state_to_proto};
 use crate::codec::proto::v1;
-use crate::codec::proto::v1::complete_invocation_request::Outcome;
 use crate::engine::Invoker;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
-use crate::model::payload::{Payload, Reply};
 use crate::remote::worker_registry::WorkerRegistry;
 
 /// How long a completion waits for a worker to answer a call that is not stored with "later".
@@ -26,23 +21,14 @@ pub(super) async fn complete(
     invoker: &Invoker,
     workers: &WorkerRegistry,
     cid: Cid,
-    message: v1::CompleteInvocationRequest,
+    mut message: v1::CompleteInvocationRequest,
 ) -> Result<v1::CompleteInvocationResponse> {
-    let token = message.token;
+    let token = std::mem::take(&mut message.token);
     if token.is_empty() {
         let violation = Violation::new("/token", "MISSING", "is required");
         return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
     }
-    let format = document_format_from_proto(message.data_format)?;
-    let outcome = match message.outcome {
-        Some(Outcome::Failure(failure)) => Err(failure_from_proto(failure)),
-        payload => Ok(Reply {
-            payload: payload
-                .and_then(|payload| payload.into_payload(format))
-                .unwrap_or(Payload::empty()),
-            metadata: metadata_from_proto(message.metadata)?,
-        }),
-    };
+    let outcome = completion_from_proto(message)?;
     // A worker's handler may give its token away before it answers "later". The engine knows the tokens of stored
     // invocations, but not that of a call that is not stored, until then.
     if let Ok(context) = workers.context(&token)

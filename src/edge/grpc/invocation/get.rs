@@ -52,7 +52,7 @@ pub(super) async fn requested_cid(
     })
 }
 
-/// Returns an invocation, after waiting for its end if the request says so.
+/// Returns an invocation, after waiting for its end if the request asks for it.
 pub(super) async fn get(
     invoker: &Invoker,
     workers: &WorkerRegistry,

@@ -4,8 +4,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use crate::codec::convert::{
-    PayloadOneof as _, async_call_from_proto, call_from_proto, format_of, metadata_to_proto,
-    parse_optional_cid,
+    async_call_from_proto, call_from_proto, parse_optional_cid, reply_to_proto,
 };
 use crate::codec::payload;
 use crate::codec::proto::v1;
@@ -70,12 +69,7 @@ fn encode(invoker: &Invoker, cid: Cid, reply: Reply, format: Format) -> Result<v
     if bytes > limit {
         return Err(request::too_large(bytes, limit));
     }
-    Ok(v1::InvokeResponse {
-        cid: cid.to_string(),
-        data_format: format_of(&payload).into(),
-        output: Some(v1::invoke_response::Output::from_payload(payload)?),
-        metadata: metadata_to_proto(&reply.metadata),
-    })
+    reply_to_proto(cid, Reply { payload, ..reply })
 }
 
 /// Accepts an asynchronous invocation, of an external caller or of a worker's handler.

@@ -2,12 +2,11 @@
 //! or by filter.
 
 use super::filter;
-use crate::codec::convert::{failure_to_proto, input_from_proto, state_to_proto};
+use crate::codec::convert::{change_to_proto, failed_change_to_proto, input_from_proto};
 use crate::codec::proto::v1;
 use crate::engine::{InvocationView, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::State;
 use crate::model::payload::Payload;
 
 /// How many invocations one request selects at most.
@@ -78,29 +77,9 @@ async fn apply_to_each<F: Future<Output = v1::InvocationChange>>(
 }
 
 fn to_change(cid: Cid, outcome: Result<InvocationView>) -> v1::InvocationChange {
-    outcome.map_or_else(|error| failed_change(cid, &error), |found| change(&found))
-}
-
-fn failed_change(cid: Cid, error: &Error) -> v1::InvocationChange {
-    v1::InvocationChange {
-        cid: cid.to_string(),
-        failure: Some(failure_to_proto(error)),
-        ..v1::InvocationChange::default()
-    }
-}
-
-fn change(found: &InvocationView) -> v1::InvocationChange {
-    let state = found.invocation.shown_state();
-    v1::InvocationChange {
-        cid: found.invocation.request.cid.to_string(),
-        state: state_to_proto(state).into(),
-        cancel_requested: matches!(
-            state,
-            State::Running {
-                cancel_requested: true
-            }
-        ),
-        ..v1::InvocationChange::default()
+    match outcome {
+        Ok(found) => change_to_proto(&found.invocation),
+        Err(error) => failed_change_to_proto(cid, &error),
     }
 }
 
@@ -191,16 +170,16 @@ async fn retry_one(
 ) -> v1::InvocationChange {
     let found = match invoker.check_retry(cid, input.is_some()).await {
         Ok(found) => found,
-        Err(error) => return failed_change(cid, &error),
+        Err(error) => return failed_change_to_proto(cid, &error),
     };
     if dry_run {
-        return change(&found);
+        return change_to_proto(&found.invocation);
     }
     match invoker.retry(cid, input).await {
         Ok(accepted) => v1::InvocationChange {
             new_cid: accepted.cid.to_string(),
-            ..change(&found)
+            ..change_to_proto(&found.invocation)
         },
-        Err(error) => failed_change(cid, &error),
+        Err(error) => failed_change_to_proto(cid, &error),
     }
 }

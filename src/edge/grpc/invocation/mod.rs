@@ -13,14 +13,15 @@ use futures_util::FutureExt as _;
 use tonic::{Request, Response, Status};
 
 pub(super) use self::invoke::invoke_nested;
-use self::stream::ResultStream;
+use self::stream::ResultResponses;
 use super::request::{self, into_status, with_cid, with_ignored};
-use crate::codec::convert::{parse_optional_cid, parse_required_cid};
+use crate::codec::convert::{
+    accepted_group_to_proto, accepted_to_proto, parse_optional_cid, parse_required_cid,
+};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
 use crate::engine::Invoker;
 use crate::model::error::Result;
-use crate::model::id::Cid;
 use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::BoxFuture;
 
@@ -41,7 +42,7 @@ impl InvocationApi {
 
 #[tonic::async_trait]
 impl InvocationService for InvocationApi {
-    type StreamResultsStream = ResultStream;
+    type StreamResultsStream = ResultResponses;
 
     /// Written by hand instead of with `async`: the request is decoded before the future is made, which would
     /// otherwise hold it.
@@ -80,11 +81,7 @@ impl InvocationService for InvocationApi {
             Some(cid) => error.with_cid(cid),
             None => error,
         }))?;
-        let response = v1::InvokeAsyncResponse {
-            cid: accepted.cid.to_string(),
-            already_accepted: accepted.already_accepted,
-        };
-        let mut response = with_cid(accepted.cid, response);
+        let mut response = with_cid(accepted.cid, accepted_to_proto(&accepted));
         let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
         with_ignored(&mut response, ignored.as_deref());
         Ok(response)
@@ -97,12 +94,7 @@ impl InvocationService for InvocationApi {
         let (transport, _, message) = request.into_parts();
         let accepted = batch::accept(&self.invoker, &self.workers, message, &transport).await;
         let accepted = into_status(accepted)?;
-        let response = v1::InvokeBatchResponse {
-            cid: accepted.cid.to_string(),
-            member_cids: accepted.members.iter().map(Cid::to_string).collect(),
-            already_accepted: accepted.already_accepted,
-        };
-        let mut response = with_cid(accepted.cid, response);
+        let mut response = with_cid(accepted.cid, accepted_group_to_proto(&accepted));
         let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
         with_ignored(&mut response, ignored.as_deref());
         Ok(response)
@@ -111,10 +103,10 @@ impl InvocationService for InvocationApi {
     async fn stream_results(
         &self,
         request: Request<v1::StreamResultsRequest>,
-    ) -> Result<Response<ResultStream>, Status> {
+    ) -> Result<Response<ResultResponses>, Status> {
         let (transport, _, message) = request.into_parts();
         let timeout = into_status(request::timeout(None, &transport))?;
-        let stream = ResultStream::new(&self.invoker, message, timeout);
+        let stream = ResultResponses::new(&self.invoker, message, timeout);
         Ok(Response::new(into_status(stream)?))
     }
 

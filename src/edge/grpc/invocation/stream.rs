@@ -9,18 +9,15 @@ use tokio::time::Sleep;
 use tokio_stream::Stream;
 use tonic::Status;
 
-use crate::codec::convert::{
-    event_to_proto, not_found_to_proto, progress_to_proto, state_to_proto, timestamp_to_proto,
-};
+use crate::codec::convert::{event_to_proto, not_found_to_proto, progress_event_to_proto};
 use crate::codec::proto::v1;
-use crate::codec::proto::v1::stream_results_response::Event;
 use crate::codec::status::to_status;
 use crate::engine::{FollowRequest, Follower, FollowerEvent, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 
 /// The response stream of one `StreamResults` call.
-pub struct ResultStream {
+pub struct ResultResponses {
     /// One `not_found` event for each malformed CID, sent before all others.
     invalid: VecDeque<v1::StreamResultsResponse>,
     next: Option<NextFuture>,
@@ -28,9 +25,9 @@ pub struct ResultStream {
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl std::fmt::Debug for ResultStream {
+impl std::fmt::Debug for ResultResponses {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResultStream").finish_non_exhaustive()
+        f.debug_struct("ResultResponses").finish_non_exhaustive()
     }
 }
 
@@ -45,7 +42,7 @@ fn deadline_exceeded() -> Status {
 type Next = (Follower, Result<Option<FollowerEvent>>);
 type NextFuture = Pin<Box<dyn Future<Output = Next> + Send>>;
 
-impl ResultStream {
+impl ResultResponses {
     pub(super) fn new(
         invoker: &Invoker,
         message: v1::StreamResultsRequest,
@@ -97,7 +94,7 @@ fn parse(
     for text in cids {
         match Cid::parse(&text) {
             Ok(cid) => valid.push((cid, after.get(&text).copied().unwrap_or(0))),
-            Err(error) => invalid.push_back(not_found_to_proto(&text, &error)),
+            Err(error) => invalid.push_back(not_found_to_proto(&text, &error, None)),
         }
     }
     (valid, invalid)
@@ -113,33 +110,19 @@ fn next(mut follower: Follower) -> NextFuture {
 fn to_proto(followed: FollowerEvent) -> Result<v1::StreamResultsResponse> {
     match followed {
         FollowerEvent::Event(cid, event) => event_to_proto(cid, &event),
-        FollowerEvent::Progress(cid, shown) => Ok(v1::StreamResultsResponse {
-            cid: cid.to_string(),
-            sequence: 0,
-            attempt: shown.attempt,
-            event_time: Some(timestamp_to_proto(shown.time)),
-            event: Some(Event::Progress(v1::ProgressEvent {
-                progress: Some(progress_to_proto(&shown.progress)?),
-            })),
-        }),
+        FollowerEvent::Progress(cid, record) => progress_event_to_proto(cid, &record),
         FollowerEvent::NotFound {
             cid,
             error,
             tombstone,
         } => {
-            let mut response = not_found_to_proto(&cid.to_string(), &error);
-            if let (Some(Event::NotFound(event)), Some(tombstone)) =
-                (&mut response.event, tombstone)
-            {
-                event.state = state_to_proto(tombstone.state).into();
-                event.end_time = Some(timestamp_to_proto(tombstone.end_time));
-            }
-            Ok(response)
+            let ended = tombstone.map(|tombstone| (tombstone.state, tombstone.end_time));
+            Ok(not_found_to_proto(&cid.to_string(), &error, ended))
         }
     }
 }
 
-impl Stream for ResultStream {
+impl Stream for ResultResponses {
     type Item = Result<v1::StreamResultsResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -10,7 +10,7 @@ use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::model::error::{Error, Result, reason};
 use crate::remote::protocol::retry::{
-    MAX_ATTEMPTS, call_with_retry, is_safe_to_retry, was_not_processed,
+    DEFAULT_MAX_ATTEMPTS, call_with_retry, is_safe_to_retry, was_not_processed,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ impl ContractClient {
             discovery: DiscoveryServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
             admin: AdminServiceClient::new(channel),
-            max_attempts: MAX_ATTEMPTS,
+            max_attempts: DEFAULT_MAX_ATTEMPTS,
         })
     }
 

@@ -1,4 +1,4 @@
-//! One dispatch at a worker, and the credit that it holds: the [`WorkerPermit`] of the engine.
+//! The credit that one dispatch at a worker holds, and the dispatch itself: the [`WorkerPermit`] of the engine.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::dispatch_message::{EncodedInput, check_size, dispatch_to_proto};
 use super::in_flight::{DispatchState, WorkerReply, worker_lost};
 use super::member::PoolMember;
-use super::session::Session;
+use super::session::WorkerSession;
 use crate::codec::convert::{async_call_from_proto, parse_optional_cid};
 use crate::codec::proto::v1;
 use crate::model::call::Call;
@@ -17,16 +17,16 @@ use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture, WorkerPermit};
 
-/// A permit of a worker, and the dispatch that it is used for.
+/// One unit of a worker's credit, and the dispatch that it is used for, once that is sent.
 #[derive(Debug)]
-pub(super) struct InFlightDispatch {
+pub(super) struct CreditPermit {
     member: Arc<PoolMember>,
     state: Arc<DispatchState>,
     /// The token of the dispatch, once it is sent.
     token: OnceLock<Token>,
 }
 
-impl InFlightDispatch {
+impl CreditPermit {
     pub(super) fn new(member: Arc<PoolMember>, credit: OwnedSemaphorePermit) -> Arc<Self> {
         Arc::new(Self {
             state: DispatchState::new(Arc::clone(&member.definition), credit),
@@ -35,7 +35,7 @@ impl InFlightDispatch {
         })
     }
 
-    fn session(&self) -> &Session {
+    fn session(&self) -> &WorkerSession {
         &self.member.session
     }
 
@@ -58,7 +58,7 @@ impl InFlightDispatch {
         }
         self.member.running.fetch_add(1, Ordering::Relaxed);
         let guard = DispatchGuard {
-            dispatch: Arc::clone(self),
+            permit: Arc::clone(self),
             token,
             has_ended: false,
         };
@@ -66,7 +66,7 @@ impl InFlightDispatch {
     }
 }
 
-impl WorkerPermit for InFlightDispatch {
+impl WorkerPermit for CreditPermit {
     fn definition(&self) -> &Arc<Definition> {
         &self.member.definition
     }
@@ -134,7 +134,7 @@ impl WorkerPermit for InFlightDispatch {
 
 /// Cancels a dispatch and voids its token, if it is dropped before the result is received.
 struct DispatchGuard {
-    dispatch: Arc<InFlightDispatch>,
+    permit: Arc<CreditPermit>,
     token: Token,
     /// The session no longer has the dispatch.
     has_ended: bool,
@@ -142,7 +142,7 @@ struct DispatchGuard {
 
 impl DispatchGuard {
     fn cancel(&self) {
-        self.dispatch.session().cancel(self.token);
+        self.permit.session().cancel(self.token);
     }
 }
 
@@ -150,9 +150,9 @@ impl Drop for DispatchGuard {
     fn drop(&mut self) {
         if !self.has_ended {
             self.cancel();
-            self.dispatch.session().void(self.token);
+            self.permit.session().void(self.token);
         }
-        self.dispatch.member.running.fetch_sub(1, Ordering::Relaxed);
+        self.permit.member.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

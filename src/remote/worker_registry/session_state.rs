@@ -1,4 +1,4 @@
-//! The stream of a session, and the dispatches that the worker has.
+//! The state of a worker's session: its stream, its dispatches, and the results to acknowledge.
 
 use tokio::sync::mpsc;
 
@@ -7,7 +7,7 @@ use crate::remote::protocol::messages::Outbound;
 
 /// The state of a session that its lock protects.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct SessionState {
     /// The queue of the stream; `None` while the worker is away.
     pub(super) outbox: Option<mpsc::Sender<Outbound>>,
     /// Counts the streams. The end of an earlier stream is ignored.
@@ -18,7 +18,7 @@ pub(super) struct Connection {
     pub(super) received: Vec<String>,
 }
 
-impl Connection {
+impl SessionState {
     pub(super) fn new(dispatches: DispatchTable) -> Self {
         Self {
             outbox: None,
