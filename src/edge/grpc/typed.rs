@@ -24,7 +24,7 @@ use crate::codec::convert::parse_optional_cid;
 use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::status::CID_KEY;
-use crate::codec::typed::{Found, Mode, decode, encode};
+use crate::codec::typed::{CallMode, MethodMatch, decode, encode};
 use crate::codec::wire::RawCodec;
 use crate::engine::Invoker;
 use crate::model::call::{Call, OnDeadline, Start};
@@ -100,7 +100,7 @@ impl Service<Request<Body>> for TypedApi {
 struct TypedMethod {
     invoker: Invoker,
     workers: WorkerRegistry,
-    found: Found,
+    found: MethodMatch,
 }
 
 impl UnaryService<Bytes> for TypedMethod {
@@ -129,12 +129,12 @@ impl TypedMethod {
         let requested = into_status(parse_optional_cid(CID_KEY, header.unwrap_or_default()))?;
         let cid = requested.unwrap_or_else(Cid::new);
         let response = match self.found.mode {
-            Mode::Wait => self.invoke(cid, requested, &transport, &message).await,
-            Mode::Background => self.invoke_async(requested, &transport, &message).await,
+            CallMode::Sync => self.invoke(cid, requested, &transport, &message).await,
+            CallMode::Async => self.invoke_async(requested, &transport, &message).await,
         };
         let add_cid = |error: Error| match (error.cid(), self.found.mode, requested) {
-            (None, Mode::Wait, _) => error.with_cid(cid),
-            (None, Mode::Background, Some(cid)) => error.with_cid(cid),
+            (None, CallMode::Sync, _) => error.with_cid(cid),
+            (None, CallMode::Async, Some(cid)) => error.with_cid(cid),
             _ => error,
         };
         into_status(response.map_err(add_cid))

@@ -29,7 +29,7 @@ const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 /// The answer of the node to the first hello: a welcome, or an error.
-pub(super) type FirstAnswer = watch::Sender<Option<Result<()>>>;
+pub(super) type FirstAnswerSender = watch::Sender<Option<Result<()>>>;
 
 /// The connection to a node, re-established whenever it breaks.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Connection {
     }
 
     /// Serves until the worker stops. The first answer of the node goes to `first_answer`.
-    pub(super) async fn serve(self, first_answer: &FirstAnswer) {
+    pub(super) async fn serve(self, first_answer: &FirstAnswerSender) {
         let shared = self.sessions.shared();
         let closed = shared.closed();
         let mut backoff = INITIAL_BACKOFF;

@@ -27,7 +27,7 @@ use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, Service,
 /// The default number of dispatches that it takes at once.
 const MAX_IN_FLIGHT: u32 = 100;
 /// The default limit of its messages: the default limit of a node, and an envelope.
-const MAX_MESSAGE_BYTES: u32 = 17 << 20;
+const MAX_RECEIVED_BYTES: u32 = 17 << 20;
 /// The default time that running handlers have to end when it stops.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -79,7 +79,7 @@ impl Default for WorkerBuilder {
             name: format!("worker-{}", std::process::id()),
             build_id: String::new(),
             max_in_flight: MAX_IN_FLIGHT,
-            max_message_bytes: MAX_MESSAGE_BYTES,
+            max_message_bytes: MAX_RECEIVED_BYTES,
             drain: DRAIN,
         }
     }

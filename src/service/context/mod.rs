@@ -25,10 +25,10 @@ use crate::service::states::States;
 
 /// The context of a handler: facts of its invocation and calls of other services. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Context(Arc<Inner>);
+pub struct Context(Arc<ContextInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct ContextInner {
     info: InvocationInfo,
     cancelled: CancellationToken,
     platform: Arc<dyn Platform>,
@@ -69,7 +69,7 @@ impl Context {
         platform: Arc<dyn Platform>,
         states: Arc<States>,
     ) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(ContextInner {
             info,
             cancelled,
             platform,

@@ -7,17 +7,17 @@ use rusqlite::Connection;
 use tokio::time::Instant;
 
 use super::error::is_disk_failure;
-use super::shared::Shared;
+use super::shared::StoreShared;
 
 /// The delay between a commit and the checkpoint that follows it: one checkpoint then serves all commits in between.
 const CHECKPOINT_DELAY: Duration = Duration::from_millis(250);
 
 /// Runs a checkpoint after each notification, until the store closes.
-pub(super) fn run(connection: &Connection, notifications: &Receiver<()>, shared: &Shared) {
+pub(super) fn run(connection: &Connection, notifications: &Receiver<()>, shared: &StoreShared) {
     while notifications.recv().is_ok() && collect(notifications) {
         if let Err(error) = checkpoint(connection) {
             if is_disk_failure(&error) {
-                shared.poison(&error);
+                shared.set_write_failure(&error);
                 return;
             }
             tracing::warn!(%error, "cannot checkpoint the log of the store; retrying after the next commit");

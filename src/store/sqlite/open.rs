@@ -21,7 +21,7 @@ const READER_CACHE: i32 = -8_192;
 
 /// A locked directory.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(super) struct StoreDirectory {
     /// The database.
     pub(super) file: PathBuf,
     /// Locked while the store is open, so that a second process is refused.
@@ -45,13 +45,13 @@ fn unusable(message: String) -> Error {
 
 /// Unlocks explicitly: a child process that has been forked and not executed yet shares the lock, and closing the file
 /// alone would not release it.
-impl Drop for Directory {
+impl Drop for StoreDirectory {
     fn drop(&mut self) {
         let _ = self.lock.unlock();
     }
 }
 
-impl Directory {
+impl StoreDirectory {
     /// Creates the directory if it is missing, and locks it.
     pub(super) fn lock(path: &Path) -> Result<Self> {
         let cannot = |what: &str, error: std::io::Error| {

@@ -7,12 +7,12 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::error::{closed, queue_full};
-use super::open::Directory;
+use super::open::StoreDirectory;
 use super::threads::Threads;
 use crate::model::error::Result;
 
 /// How many queries wait for the readers at most.
-const MAX_QUEUED: usize = 65_536;
+const MAX_QUEUED_QUERIES: usize = 65_536;
 
 /// A query, with the channel that takes its answer.
 type Query = Box<dyn FnOnce(&Connection) + Send>;
@@ -24,11 +24,11 @@ pub(super) struct Readers(SyncSender<Query>);
 impl Readers {
     /// Starts so many threads, and adds them to `threads`.
     pub(super) fn start(
-        directory: &Directory,
+        directory: &StoreDirectory,
         count: usize,
         threads: &mut Threads,
     ) -> Result<Self> {
-        let (sender, queries) = sync_channel(MAX_QUEUED);
+        let (sender, queries) = sync_channel(MAX_QUEUED_QUERIES);
         let queries = Arc::new(Mutex::new(queries));
         for _ in 0..count {
             let (connection, queries) = (directory.reader()?, Arc::clone(&queries));

@@ -89,7 +89,7 @@ impl Command for AcceptGroup {
         }
     }
 
-    fn count(&self, reply: &Acceptance, ledger: &mut Ledger) {
+    fn update_ledger(&self, reply: &Acceptance, ledger: &mut Ledger) {
         if let Acceptance::Stored = reply {
             for invocation in self.invocations() {
                 ledger.add_pending(&invocation.service, 1);

@@ -30,7 +30,7 @@ pub(in crate::store::sqlite) trait Command:
     fn apply(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<Self::Reply>>;
 
     /// Updates the ledger, after the commit and before the caller is answered.
-    fn count(&self, _reply: &Self::Reply, _ledger: &mut Ledger) {}
+    fn update_ledger(&self, _reply: &Self::Reply, _ledger: &mut Ledger) {}
 
     /// The service whose turn at the writer it takes; `None` for what concerns several services or none.
     fn service(&self) -> Option<&ServiceName> {
@@ -60,7 +60,7 @@ pub(in crate::store::sqlite) trait QueuedCommand:
     /// Applies the command, and keeps its reply until it is committed.
     fn apply(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()>;
     /// Updates the ledger. The command is committed.
-    fn count(&self, ledger: &mut Ledger);
+    fn update_ledger(&self, ledger: &mut Ledger);
     /// Sends the reply to the caller. The command is committed.
     fn answer(self: Box<Self>);
     /// Answers with an error: the command is not committed.
@@ -117,9 +117,9 @@ impl<C: Command> QueuedCommand for Queued<C> {
         Ok(())
     }
 
-    fn count(&self, ledger: &mut Ledger) {
+    fn update_ledger(&self, ledger: &mut Ledger) {
         if let Some(Ok(reply)) = &self.reply {
-            self.command.count(reply, ledger);
+            self.command.update_ledger(reply, ledger);
         }
     }
 

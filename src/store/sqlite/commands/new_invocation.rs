@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension as _, params};
 
-use super::key_queue::KeyQueue;
+use super::key_queue::KeyQueueHead;
 use super::transaction::Tx;
 use crate::engine::store::Acceptance;
 use crate::model::error::Result;
@@ -67,7 +67,7 @@ impl NewInvocation {
     pub(super) fn insert(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Option<i64>> {
         let service = tx.service_id(&self.service)?;
         let sequence = i64::try_from(self.sequence).unwrap_or(i64::MAX);
-        let queue = KeyQueue::read(tx, service, self.concurrency_key.as_deref())?;
+        let queue = KeyQueueHead::read(tx, service, self.concurrency_key.as_deref())?;
         let inserted = tx.execute(
             INSERT,
             params![

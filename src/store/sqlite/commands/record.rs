@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::accept::accept;
 use super::command::Command;
-use super::key_queue::KeyQueue;
+use super::key_queue::KeyQueueHead;
 use super::new_invocation::NewInvocation;
 use super::transaction::Tx;
 use crate::engine::store::{Acceptance, Record};
@@ -143,7 +143,7 @@ impl Command for RecordResult {
         let Some(row) = self.open_row(tx)? else {
             return Ok(Ok(None));
         };
-        let queue = KeyQueue::read(tx, row.service, row.concurrency_key.as_deref())?;
+        let queue = KeyQueueHead::read(tx, row.service, row.concurrency_key.as_deref())?;
         match row.events {
             Some(mut events) => {
                 events.extend_from_slice(&self.events);
@@ -173,7 +173,7 @@ impl Command for RecordResult {
         })))
     }
 
-    fn count(&self, reply: &Option<Recorded>, ledger: &mut Ledger) {
+    fn update_ledger(&self, reply: &Option<Recorded>, ledger: &mut Ledger) {
         let Some(recorded) = reply else {
             ledger.release(self.record.cid);
             return;
