@@ -7,7 +7,7 @@ use std::time::Duration;
 use cidery::engine::store::{Filter, Store as _, Stored};
 use cidery::model::invocation::State;
 use cidery::store::{SqliteOptions, SqliteStore};
-use cidery::{Node, dict};
+use cidery::{Kind, Node, dict};
 
 use crate::support::raw_worker::{RawWorker, hello};
 use crate::support::stored::{
@@ -278,6 +278,37 @@ async fn damaged_invocations_are_skipped() {
     assert!(store.record(succeeded(cids[1])).await.unwrap());
     assert_eq!(claimed(&store, "a", NOW, 9).await, [cids[2]]);
     assert!(store.get(cids[0]).await.is_err());
+}
+
+/// An unknown state is damage: it must not be taken for a failure.
+#[tokio::test]
+async fn an_unknown_state_is_reported_as_damage() {
+    let folder = Folder::new("store");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let mut cids = Vec::new();
+    for _ in 0..2 {
+        cids.push(accepted(&store, "a", NOW).await);
+        assert_eq!(claimed(&store, "a", NOW, 1).await.len(), 1);
+        assert!(store.record(succeeded(cids[cids.len() - 1])).await.unwrap());
+    }
+    assert!(store.remove(cids[1]).await.unwrap());
+    let other = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+    for table in ["invocation", "tombstone"] {
+        let damage = format!("UPDATE {table} SET state = 9");
+        assert_eq!(other.execute(&damage, []).unwrap(), 1);
+    }
+    for cid in cids.clone() {
+        let error = store.get(cid).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::DataLoss);
+        assert_eq!(error.reason(), "STORE_DAMAGED", "{error}");
+    }
+    // The tombstone is damaged: whether the invocation was accepted before is not known.
+    let mut repeated = invocation("a", NOW, dict! {});
+    Arc::make_mut(&mut repeated.request).cid = cids[1];
+    let error = store.accept(repeated).await.unwrap_err();
+    assert_eq!(error.reason(), "STORE_DAMAGED", "{error}");
+    let list = store.list(Filter::default(), None, 10).await.unwrap();
+    assert_eq!(list.invocations.len(), 0);
 }
 
 /// A service that writes without pause does not keep the writes of others from being committed.
