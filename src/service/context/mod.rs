@@ -157,7 +157,7 @@ impl Context {
     }
 
     /// Resolves when the invocation is cancelled: its caller disconnected, its deadline passed, or a cancellation was
-    /// requested. The handler then has a grace period (5 s) before it is dropped.
+    /// requested. At a node the handler then has a grace period (5 s) before it is dropped; a worker does not drop it.
     pub async fn cancelled(&self) {
         self.0.cancelled.cancelled().await;
     }

@@ -187,7 +187,7 @@ impl Contents {
         }
     }
 
-    /// Records that cancellation was requested; answers whether the invocation has not ended yet.
+    /// Records that cancellation was requested. Returns whether the invocation has not ended yet.
     pub(super) fn request_cancel(&mut self, cid: Cid) -> bool {
         let Some(invocation) = self.invocations.get_mut(&cid) else {
             return false;
@@ -263,7 +263,7 @@ impl Contents {
     }
 }
 
-/// Applies a record to its invocation; answers with the invocations that are accepted with it.
+/// Applies a record to its invocation. Returns the invocations that are accepted with it.
 fn apply(invocation: &mut Invocation, record: Record) -> Vec<Invocation> {
     invocation.state = record.state;
     invocation.attempts = record.attempts;

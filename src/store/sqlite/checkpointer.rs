@@ -25,7 +25,7 @@ pub(super) fn run(connection: &Connection, notifications: &Receiver<()>, shared:
     }
 }
 
-/// Takes further notifications during the delay; answers whether the store is still open.
+/// Takes further notifications during the delay. Returns whether the store is still open.
 fn collect(notifications: &Receiver<()>) -> bool {
     let end = Instant::now() + CHECKPOINT_DELAY;
     loop {

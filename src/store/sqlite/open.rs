@@ -178,7 +178,7 @@ impl StoreDirectory {
         let set = || -> rusqlite::Result<()> {
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
-            // With NORMAL a commit is not synced, and a power loss could undo what was answered.
+            // With NORMAL a commit is not synced, and a power loss could undo an acknowledged commit.
             connection.pragma_update(None, "synchronous", "FULL")?;
             // A checkpoint within a commit would delay its callers: the checkpointer thread runs them.
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;

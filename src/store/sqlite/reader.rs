@@ -14,7 +14,7 @@ use crate::model::error::Result;
 /// How many queries wait for the readers at most.
 const MAX_QUEUED_QUERIES: usize = 65_536;
 
-/// A query, with the channel that takes its answer.
+/// A query, with the channel of its result.
 type Query = Box<dyn FnOnce(&Connection) + Send>;
 
 /// A pool of reader threads. They end once it is dropped.
@@ -37,7 +37,7 @@ impl Readers {
         Ok(Self(sender))
     }
 
-    /// Has a reader answer a query, unless the caller has gone by then.
+    /// Runs a query on a reader thread, unless the caller has gone by then.
     pub(super) async fn query<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -56,7 +56,7 @@ impl Readers {
     }
 }
 
-/// Answers queries until all senders are gone.
+/// Runs queries until all senders are gone.
 fn run(connection: &Connection, queries: &Mutex<Receiver<Query>>) {
     loop {
         let query = queries

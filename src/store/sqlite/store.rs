@@ -142,7 +142,7 @@ impl SqliteStore {
         let (command, reply) = queue(command);
         let bytes = command.bytes();
         let queued = self.shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        // Outcomes are queued beyond the limit: they make room.
+        // Only new work is refused; outcomes must always be written.
         let is_full = C::IS_NEW_WORK && queued.saturating_add(bytes) > MAX_QUEUED_BYTES;
         let message = WriterMessage::Command(command);
         let sent = match is_full {
@@ -225,7 +225,7 @@ impl SqliteStore {
     }
 }
 
-/// Fills the ledger from the file; answers with the ids of the services.
+/// Fills the ledger from the file, and returns the ids of the services.
 fn load_counts(connection: &Connection, shared: &StoreShared) -> Result<ServiceIds> {
     let mut services = ServiceIds::new();
     let mut entries = shared.bookkeeping.lock();

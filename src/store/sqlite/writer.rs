@@ -1,5 +1,5 @@
 //! The writer thread: group commit. It takes the commands that are queued, commits them in one transaction with one
-//! sync, and answers their callers once they are on disk.
+//! sync, and replies to their callers once they are on disk.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -114,7 +114,7 @@ impl Writer {
                     command.update_ledger(&mut entries.ledger);
                 }
                 drop(entries);
-                commands.into_iter().for_each(QueuedCommand::answer);
+                commands.into_iter().for_each(QueuedCommand::send_reply);
             }
             Err(error) if is_disk_failure(&error) => {
                 reject_all(commands, &self.shared.set_write_failure(&error));

@@ -33,7 +33,7 @@ impl AcceptGroup {
         std::iter::once(&self.group).chain(&self.members)
     }
 
-    /// Inserts the group and its members; answers with the ids of their services, or with the CID of the first one
+    /// Inserts the group and its members. Returns the ids of their services, or the CID of the first one
     /// that was accepted before.
     fn insert(&self, tx: &mut Tx<'_>) -> rusqlite::Result<std::result::Result<Vec<i64>, Cid>> {
         let Some(service) = self.group.insert(tx)? else {

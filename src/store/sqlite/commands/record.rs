@@ -14,7 +14,7 @@ use crate::store::ledger::Ledger;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::state_column::encode_state;
 
-/// After a request to cancel, an invocation that is pending again has expired: the next node cancels it.
+/// If cancellation was requested, `wake` and `over` are 0, so that it is cancelled at the next poll.
 const UPDATE: &str =
     "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = ?15, attempts = ?5,
      events = ?6, progress = ?7, last_failure = ?8, first_attempt_time = ?9, end_time = ?10,
@@ -124,7 +124,7 @@ impl RecordResult {
         Ok(())
     }
 
-    /// Accepts the invocations that follow; answers with the services of those that are new.
+    /// Accepts the invocations that follow, and returns the services of those that are new.
     fn accept_followers(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Vec<ServiceName>> {
         let mut services = Vec::new();
         for next in &self.followed_by {

@@ -8,7 +8,7 @@ use super::transaction::Tx;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 
-/// Requests the cancellation of an invocation; answers whether it has not ended yet.
+/// Requests the cancellation of an invocation. Returns whether it has not ended yet.
 #[derive(Debug)]
 pub(in crate::store::sqlite) struct RequestCancel(pub(in crate::store::sqlite) Cid);
 
