@@ -129,10 +129,9 @@ async fn an_invocation_that_does_not_start_in_time_expires(disk: Option<&Folder>
     let mut second = call("busy", dict! {});
     second.durable().expiration = Some(Duration::from_millis(100));
     let second = accept(&node, second).await;
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    let expired = ended(&node, second).await.invocation;
     free.send(()).await.unwrap();
     assert_eq!(ended(&node, first).await.invocation.state, State::Succeeded);
-    let expired = ended(&node, second).await.invocation;
     assert_eq!((expired.state, expired.attempts), (State::Expired, 0));
     assert_eq!(expired.outcome().unwrap().unwrap_err().reason(), "EXPIRED");
     node.stop().await;

@@ -197,12 +197,12 @@ async fn failures_keep_their_code_reason_and_details() {
 #[tokio::test]
 async fn a_handler_is_cancelled_when_its_caller_goes_away() {
     let stopped = Arc::new(Semaphore::new(0));
-    let told = Arc::clone(&stopped);
+    let counter = Arc::clone(&stopped);
     let waits = move |ctx: Context| {
-        let told = Arc::clone(&told);
+        let counter = Arc::clone(&counter);
         async move {
             ctx.cancelled().await;
-            told.add_permits(1);
+            counter.add_permits(1);
         }
     };
     let node = node().await;

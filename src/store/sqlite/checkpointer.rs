@@ -45,3 +45,19 @@ fn collect(notifications: &Receiver<()>) -> bool {
 fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[test]
+    fn closing_the_store_ends_the_delay_before_a_checkpoint() {
+        let (notify, notifications) = sync_channel(1);
+        notify.send(()).unwrap();
+        drop(notify);
+        // After the whole delay it would return true.
+        assert!(!collect(&notifications));
+    }
+}
