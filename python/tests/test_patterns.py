@@ -350,13 +350,20 @@ def test_no_attempt_begins_after_the_deadline(serve: Serve, client: Client) -> N
     assert Flaky.calls == 1
 
 
-def test_a_backoff_ends_when_the_handler_is_cancelled(serve: Serve, client: Client) -> None:
+def test_a_backoff_ends_when_the_handler_is_cancelled(
+    serve: Serve, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep, is_in_backoff = operations.sleep, threading.Event()
+
+    def observed(seconds: float) -> Any:
+        is_in_backoff.set()
+        return sleep(seconds)
+
+    monkeypatch.setattr(operations, "sleep", observed)
     serve(Hurries, Flaky)
     Flaky.calls, Flaky.fails = 0, [Unavailable("later", retry_after=60.0)]
     cid = client.invoke_async(Hurries)
-    while Flaky.calls == 0:
-        time.sleep(0.01)
-    time.sleep(0.1)
+    assert is_in_backoff.wait(WAIT)
     began = time.monotonic()
     client.cancel(cid)
     # The handler observes the cancellation.

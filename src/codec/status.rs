@@ -22,12 +22,12 @@ pub const CID_KEY: &str = "cidery-cid";
 const MAX_DETAIL_BYTES: usize = 5 * 1024;
 /// The `ErrorInfo` entry that counts the omitted violations.
 const OMITTED: &str = "violations_omitted";
-const MAX_FACT_BYTES: usize = 1024;
+const MAX_INFO_BYTES: usize = 1024;
 const MAX_REASON_BYTES: usize = 64;
-const MAX_VIOLATIONS: usize = 50;
+const MAX_STATUS_VIOLATIONS: usize = 50;
 const MAX_VIOLATION_BYTES: usize = 4 * 1024;
 /// A message is percent-encoded: one byte becomes up to three.
-const MAX_MESSAGE_BYTES: usize = 300;
+const MAX_STATUS_MESSAGE_BYTES: usize = 300;
 
 /// The gRPC status code of a kind.
 #[must_use]
@@ -38,7 +38,7 @@ pub fn code(kind: Kind) -> Code {
 /// Converts an error to a status, with the CID if the error has one.
 #[must_use]
 pub fn to_status(error: &Error) -> Status {
-    let message = truncate(error.message(), MAX_MESSAGE_BYTES);
+    let message = truncate(error.message(), MAX_STATUS_MESSAGE_BYTES);
     let details = pb::Status {
         code: i32::from(error.kind().grpc_code()),
         message: message.to_owned(),
@@ -60,11 +60,11 @@ pub fn to_status(error: &Error) -> Status {
 /// The `google.rpc` messages that describe an error, within the metadata limit of clients.
 #[must_use]
 pub fn details(error: &Error) -> Vec<Any> {
-    let (violations, omitted) = fitting(error.field_violations());
+    let (violations, omitted) = truncate_violations(error.field_violations());
     let mut info = pb::ErrorInfo {
         reason: truncate(error.reason(), MAX_REASON_BYTES).to_owned(),
         domain: DOMAIN.to_owned(),
-        metadata: fitting_info(error),
+        metadata: truncate_info(error),
     };
     if omitted > 0 {
         // Violations that were omitted earlier are counted as well.
@@ -137,28 +137,28 @@ fn any<M: Known>(message: &M) -> Any {
 }
 
 /// As many `ErrorInfo` entries as fit, in order of insertion.
-fn fitting_info(error: &Error) -> HashMap<String, String> {
+fn truncate_info(error: &Error) -> HashMap<String, String> {
     let mut bytes = 0;
     let facts = error.info().iter();
     facts
         .map(|(key, value)| {
             (
                 key.to_string(),
-                truncate(value, MAX_MESSAGE_BYTES).to_owned(),
+                truncate(value, MAX_STATUS_MESSAGE_BYTES).to_owned(),
             )
         })
         .take_while(|(key, value)| {
             bytes += key.len() + value.len() + 8;
-            bytes <= MAX_FACT_BYTES
+            bytes <= MAX_INFO_BYTES
         })
         .collect()
 }
 
-fn fitting(violations: &[Violation]) -> (Vec<pb::bad_request::FieldViolation>, usize) {
+fn truncate_violations(violations: &[Violation]) -> (Vec<pb::bad_request::FieldViolation>, usize) {
     let mut bytes = 0;
-    let fitting: Vec<_> = violations
+    let kept: Vec<_> = violations
         .iter()
-        .take(MAX_VIOLATIONS)
+        .take(MAX_STATUS_VIOLATIONS)
         .map(|violation| pb::bad_request::FieldViolation {
             field: truncate(&violation.path, 512).to_owned(),
             description: truncate(&violation.message, 512).to_owned(),
@@ -170,8 +170,8 @@ fn fitting(violations: &[Violation]) -> (Vec<pb::bad_request::FieldViolation>, u
             bytes <= MAX_VIOLATION_BYTES
         })
         .collect();
-    let omitted = violations.len() - fitting.len();
-    (fitting, omitted)
+    let omitted = violations.len() - kept.len();
+    (kept, omitted)
 }
 
 /// The longest prefix of a text that has at most `max` bytes.

@@ -10,7 +10,7 @@ use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder
 
 use crate::codec::proto::v1;
 use crate::codec::status;
-use crate::codec::struct_pb::Reader;
+use crate::codec::struct_pb::WireReader;
 use crate::model::error::{Error, reason};
 
 /// The encoding buffer of each call. Most messages are a few hundred bytes; tonic's default is 8 KiB.
@@ -149,7 +149,7 @@ fn has_input<U: 'static>() -> bool {
 /// replace one another.
 fn check_single_input(message: &[u8]) -> Result<(), String> {
     const INPUT: std::ops::RangeInclusive<u64> = 2..=4;
-    let mut reader = Reader::new(message);
+    let mut reader = WireReader::new(message);
     let mut inputs = 0;
     while let Some((number, _)) = reader
         .field()

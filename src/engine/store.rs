@@ -83,21 +83,21 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// not they are due and their concurrency key is busy.
     fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>>;
 
-    /// Records that attempts of recovered invocations are about to start. If the node crashes before the result of an
-    /// attempt is [recorded](Self::record), the attempt counts as a crash ([`Invocation::crash_count`]).
+    /// Records that attempts of recovered invocations are about to start, and counts each as a crash
+    /// ([`Invocation::crash_count`]) in advance: it stays counted unless a [record](Self::record) resets it.
     fn record_attempts(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>>;
 
     /// Records the result of an attempt, or of an invocation: its new state, the events since the last record and the
     /// invocations that follow from it, all of it or nothing. Releases the claim.
     ///
-    /// Answers whether the record was taken. The first terminal record wins. A record without a claim loses to a claim,
+    /// Returns whether the record was taken. The first terminal record wins. A record without a claim loses to a claim,
     /// and to an attempt that was recorded since ([`Record::expected_attempts`]). An invocation that follows and is
     /// known, by its CID or its idempotency key, is not accepted again.
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>>;
 
-    /// Records that the cancellation of a running invocation was requested ([`Invocation::cancel_requested`]); answers
-    /// whether the invocation has not ended yet. Unless it is a group, it has expired from then on, whenever it is not
-    /// claimed.
+    /// Records that the cancellation of a running invocation was requested ([`Invocation::cancel_requested`]), and
+    /// returns whether the invocation has not ended yet. Unless it is a group, it has expired from then on, whenever it
+    /// is not claimed.
     fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
     /// The invocation that was accepted with an idempotency key, until it is removed. A key identifies one invocation,
@@ -128,11 +128,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>>;
 
     /// Removes up to `max` invocations whose purge time has passed and leaves a tombstone of each, then tombstones that
-    /// have expired; answers how many were removed in all. The members of a group are kept until it has ended, and from
+    /// have expired. Returns how many were removed in all. The members of a group are kept until it has ended, and from
     /// then on at least as long as the group.
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>>;
 
-    /// Removes an invocation that has ended, whatever its purge time, and leaves a tombstone. Answers `false` if it is
+    /// Removes an invocation that has ended, whatever its purge time, and leaves a tombstone. Returns `false` if it is
     /// unknown, has not ended, or is a member of a group that has not ended.
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
@@ -208,7 +208,7 @@ pub struct Record {
     pub state: State,
     /// How many attempts were started.
     pub attempts: u32,
-    /// How many attempts in a row were lost with their worker or the node.
+    /// How often the node or a worker was lost during an attempt, since one ended by itself.
     pub crash_count: u32,
     /// When it is due, if it is pending.
     pub due: Timestamp,

@@ -19,6 +19,10 @@ pub struct TokenHash(pub [u8; 32]);
 impl Token {
     /// Generates a token.
     #[must_use]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default that differs each time would surprise"
+    )]
     pub fn new() -> Self {
         // Six bits of a version 4 UUID are fixed: they are combined with random ones of another UUID.
         Self(Uuid::new_v4().as_u128() ^ Uuid::new_v4().as_u128().rotate_left(64))
@@ -40,12 +44,6 @@ impl Token {
     #[must_use]
     pub fn hash(self) -> TokenHash {
         TokenHash(Sha256::digest(self.0.to_be_bytes()).into())
-    }
-}
-
-impl Default for Token {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

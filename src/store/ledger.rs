@@ -72,7 +72,7 @@ impl Ledger {
         self.insert_claim(service, cid, key);
     }
 
-    /// Releases the claim on an invocation, if there is one; answers whether there was.
+    /// Releases the claim on an invocation. Returns whether there was one.
     pub(super) fn release(&mut self, cid: Cid) -> bool {
         let Some(service) = self.service_of.remove(&cid) else {
             return false;

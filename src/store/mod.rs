@@ -1,4 +1,4 @@
-//! What lasts: the stores behind [`engine::store::Store`](crate::engine::store::Store).
+//! The stores: in memory, and SQLite. They implement [`engine::store::Store`](crate::engine::store::Store).
 
 mod ledger;
 mod memory;

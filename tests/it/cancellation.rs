@@ -146,13 +146,13 @@ async fn a_dropped_nested_call_is_cancelled() {
         .start()
         .await
         .unwrap();
-    let said: String = node.invoke("outer", ()).await.unwrap().parse().unwrap();
-    assert_eq!(said, "gave up");
+    let reply: String = node.invoke("outer", ()).await.unwrap().parse().unwrap();
+    assert_eq!(reply, "gave up");
     until("the inner one was cancelled", || {
         diary.has("inner cancelled")
     })
     .await;
-    until("all slots are free", || {
+    until("all permits are free", || {
         node.invoker().running_handlers() == 0
     })
     .await;

@@ -264,9 +264,12 @@ async fn wake_after_deadlines(program: Option<Program>, service: &str) {
     }
     // The dispatches hold their permits until the grace period has passed.
     let running = async || client.describe(service).await.unwrap().running;
-    while running().await > 1 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let released = async {
+        while running().await > 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, released).await.unwrap();
     worker.signal("CONT");
     let log = BufReader::new(server.child.stderr.take().unwrap());
     let refused = log.lines().map(Result::unwrap);

@@ -116,10 +116,10 @@ async fn a_nested_call_ends_with_its_callers_deadline_or_its_own() {
         .unwrap();
     let reason: String = node.invoke("outer", ()).await.unwrap().parse().unwrap();
     assert_eq!(reason, "DEADLINE_EXCEEDED");
-    let begun = tokio::time::Instant::now();
+    let start = tokio::time::Instant::now();
     let error = node.invoke("patient", ()).await.unwrap_err();
     assert_eq!(error.reason(), "DEADLINE_EXCEEDED");
-    assert_eq!(begun.elapsed(), Duration::from_secs(30));
+    assert_eq!(start.elapsed(), Duration::from_secs(30));
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,9 +61,9 @@ async fn each_example_runs_with_its_command() {
         let mut asks = command(line, &server.address);
         let output = tokio::task::spawn_blocking(move || asks.output().unwrap());
         let output = output.await.unwrap();
-        let said = stdout(&output);
-        let last = said.lines().last().unwrap_or_default();
+        let output_text = stdout(&output);
+        let last = output_text.lines().last().unwrap_or_default();
         let greeting = format!("Hello, Ann from {language}");
-        assert!(last.contains(&greeting), "{said}{}", stderr(&output));
+        assert!(last.contains(&greeting), "{output_text}{}", stderr(&output));
     }
 }

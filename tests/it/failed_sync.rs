@@ -1,6 +1,7 @@
 //! Failed syncs: all writes end, health is `NOT_SERVING`, and answered writes are there after a restart.
 
 use std::path::Path;
+use std::time::Duration;
 
 use cidery::codec::proto::health::HealthCheckRequest;
 use cidery::codec::proto::health::health_check_response::ServingStatus;
@@ -10,7 +11,8 @@ use cidery::remote::client::ContractClient;
 use cidery::{Cid, dict};
 
 use crate::support::binary::Server;
-use crate::support::{Folder, recorder};
+use crate::support::raw_worker::{RawWorker, hello};
+use crate::support::{Folder, ended, recorder};
 
 fn customer() -> Call {
     Call::new("customer.get", dict! { "cust_id": 1 })
@@ -35,8 +37,12 @@ async fn fail_syncs_of(file: &str, folder: &Folder) {
         .await
         .unwrap()
         .max_attempts(1);
-    let sleep = Call::new("demo.sleep", dict! { "seconds": 0.5 });
-    let mut answered: Vec<Cid> = vec![client.invoke_async(sleep).await.unwrap().cid];
+    // One invocation runs until the sync has failed, and its result arrives after that.
+    let mut worker = RawWorker::connect(server.address.parse().unwrap(), hello("a.task")).await;
+    let call = Call::new("a.task", dict! {});
+    let running = client.invoke_async(call).await.unwrap().cid;
+    let dispatch = worker.dispatch().await;
+    let mut answered: Vec<Cid> = vec![running];
     for _ in 0..20 {
         answered.push(client.invoke_async(customer()).await.unwrap().cid);
     }
@@ -63,14 +69,23 @@ async fn fail_syncs_of(file: &str, folder: &Folder) {
     std::fs::remove_file(&broken).unwrap();
     let error = client.invoke_async(customer()).await.unwrap_err();
     assert_eq!(error.reason(), "STORE_FAILED", "{error:?}");
+    worker.answer(&dispatch.token, &dict! {});
     let (_, answer) = client.invoke(customer()).await.unwrap();
     assert!(
         answer.payload.weight() > 0,
         "a synchronous call needs no disk"
     );
+    let found = client.invocation(running, Duration::ZERO).await.unwrap();
+    assert_eq!(found.end_time, None, "its result cannot be written");
     server.signal("KILL");
-    drop(server);
+    drop((server, worker));
     let server = Server::start_in(&options, &[]);
+    // Its attempt counts as a crash: it runs again.
+    let client = ContractClient::connect(&server.address).await.unwrap();
+    let mut worker = RawWorker::connect(server.address.parse().unwrap(), hello("a.task")).await;
+    let dispatch = worker.dispatch().await;
+    worker.answer(&dispatch.token, &dict! {});
+    ended(&client, running).await;
     for cid in answered {
         let ended = server.run(&["result", &cid.to_string(), "--wait", "30s"]);
         assert!(ended.status.success(), "{ended:?}");

@@ -118,14 +118,14 @@ async fn check_callbacks(client: &ContractClient, group: &AcceptedGroup) {
         ..v1::InvocationFilter::default()
     };
     let callbacks = listed(client, callbacks).await;
-    let mut told: HashMap<String, usize> = HashMap::new();
+    let mut counts: HashMap<String, usize> = HashMap::new();
     for callback in &callbacks {
-        *told.entry(callback.in_reply_to.clone()).or_default() += 1;
+        *counts.entry(callback.in_reply_to.clone()).or_default() += 1;
     }
     assert_eq!(callbacks.len(), group.members.len() + 1);
     let all = group.members.iter().chain([&group.cid]);
     for cid in all {
-        assert_eq!(told.get(&cid.to_string()), Some(&1), "callbacks of {cid}");
+        assert_eq!(counts.get(&cid.to_string()), Some(&1), "callbacks of {cid}");
     }
     let last = callbacks
         .iter()

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cidery::codec::convert::{sio_from_proto, sio_to_proto};
 use cidery::codec::proto::v1;
-use cidery::codec::typed::{self, Directory, Method};
+use cidery::codec::typed::{self, Method, MethodDirectory};
 use cidery::codec::{csv, json, sio as io, status, struct_pb, text};
 use cidery::sio::{CsvOptions, Date, DateTime, DictList, Float, Int, List, Sio, Text, Type};
 use cidery::{Format, Payload, ServiceName, Value, dict};
@@ -270,7 +270,7 @@ fn declarations_are_accepted_or_rejected() {
         assert_eq!(sio_from_proto(sio_to_proto(&sio)).unwrap(), sio);
         assert!(json::write(&sio.input_schema().unwrap_or_default()).is_ok());
         let _ = sio.sample_input();
-        let directory = Directory::new([(&name, &sio, "")]);
+        let directory = MethodDirectory::new([(&name, &sio, "")]);
         for (package, methods) in directory.packages() {
             let mut pool = DescriptorPool::global();
             pool.decode_file_descriptor_proto(typed::descriptor(package, methods).as_slice())

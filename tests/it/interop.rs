@@ -100,14 +100,14 @@ fn grpcurl_shows_the_details_of_failures() {
     let server = Server::start(&[]);
     let wrong = "{\"service\":\"customer.get\",\"payload\":{\"cust_id\":\"x\"}}";
     let output = grpcurl.run(&server, &["-d", wrong], &[&format!("{INVOCATION}/Invoke")]);
-    let said = stderr(&output);
+    let errors = stderr(&output);
     for text in [
         "InvalidArgument",
         "INPUT_INVALID",
         "\"/cust_id\"",
         "requestId",
     ] {
-        assert!(said.contains(text), "{text} is not in {said}");
+        assert!(errors.contains(text), "{text} is not in {errors}");
     }
 }
 
@@ -369,13 +369,13 @@ fn a_default_java_client_reads_a_failure_with_a_hundred_violations() {
         .output()
         .unwrap();
     succeeded(&output);
-    let said = stdout(&output);
-    let words: Vec<&str> = said.split_whitespace().collect();
+    let printed = stdout(&output);
+    let words: Vec<&str> = printed.split_whitespace().collect();
     let ["INVALID_ARGUMENT", violations, omitted] = words.as_slice() else {
-        panic!("{said}")
+        panic!("{printed}")
     };
     let count: usize = violations.parse::<usize>().unwrap() + omitted.parse::<usize>().unwrap();
-    assert_eq!(count, 100, "{said}");
+    assert_eq!(count, 100, "{printed}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ async fn two_hundred_nested_chains_with_small_limits_do_not_deadlock() {
                 .unwrap();
             assert_eq!(response.value().as_text(), Some("end"));
         }
-        until("all slots are free", || {
+        until("all permits are free", || {
             node.invoker().running_handlers() == 0
         })
         .await;
@@ -222,7 +222,7 @@ async fn handlers_that_wait_for_several_calls_do_not_deadlock() {
             .expect("deadlock")
             .unwrap();
     }
-    until("all slots are free", || {
+    until("all permits are free", || {
         node.invoker().running_handlers() == 0
     })
     .await;

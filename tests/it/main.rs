@@ -31,6 +31,7 @@ mod interop;
 mod invoke;
 mod invoke_async;
 mod invoke_durable;
+mod invoke_with_retry;
 mod languages;
 mod limits;
 mod manage;

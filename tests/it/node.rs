@@ -114,9 +114,9 @@ async fn unfinished_invocations_return_to_the_store_after_the_drain() {
     let cid = node.invoke_async("stubborn", ()).await.unwrap();
     let engine = node.invoker().clone();
     until("it runs", || engine.running_handlers() == 1).await;
-    let begun = tokio::time::Instant::now();
+    let start = tokio::time::Instant::now();
     node.stop().await;
-    assert!(begun.elapsed() >= Duration::from_secs(30));
+    assert!(start.elapsed() >= Duration::from_secs(30));
     let found = engine.find(cid, Duration::ZERO).await.unwrap().invocation;
     assert_eq!(
         (found.state, found.attempts),
@@ -255,13 +255,13 @@ async fn a_peer_that_does_not_answer_pings_is_disconnected() {
         .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
         .await
         .unwrap();
-    let begun = tokio::time::Instant::now();
+    let start = tokio::time::Instant::now();
     let mut sent = Vec::new();
     let _ = stream.read_to_end(&mut sent).await;
     assert!(
-        begun.elapsed() >= Duration::from_secs(20),
+        start.elapsed() >= Duration::from_secs(20),
         "{:?}",
-        begun.elapsed()
+        start.elapsed()
     );
     // The node has sent a PING: type 6, eight bytes.
     assert!(

@@ -8,7 +8,7 @@ use cidery::model::call::{Call, Start};
 use cidery::model::invocation::Event;
 use cidery::{Cid, Context, Error, Node, NodeHandle, dict};
 
-use crate::support::gated::{GatedStore, Gates, Place};
+use crate::support::gated::{GatedStore, Gates, Point};
 use crate::support::raw::spawn;
 use crate::support::{PATIENCE, until};
 
@@ -73,7 +73,7 @@ fn follow(node: &NodeHandle, cid: Cid) -> Follower {
 #[tokio::test]
 async fn subscribed_before_the_outcome_is_recorded() {
     let (node, gates) = node().await;
-    let recording = gates.shut(Place::BeforeRecord);
+    let recording = gates.close(Point::BeforeRecord);
     let cid = accept(&node).await;
     recording.arrived().await;
     let reader = spawn(read(follow(&node, cid)));
@@ -84,7 +84,7 @@ async fn subscribed_before_the_outcome_is_recorded() {
 #[tokio::test]
 async fn subscribed_while_the_outcome_is_recorded_and_not_yet_notified() {
     let (node, gates) = node().await;
-    let recorded = gates.shut(Place::AfterRecord);
+    let recorded = gates.close(Point::AfterRecord);
     let cid = accept(&node).await;
     recorded.arrived().await;
     let mut follower = follow(&node, cid);
@@ -109,10 +109,10 @@ async fn subscribed_after_everything() {
 /// The reader is stopped before or after its read of the store while the invocation starts and ends.
 #[tokio::test]
 async fn the_invocation_runs_while_the_store_is_read() {
-    for place in [Place::BeforeGet, Place::AfterGet] {
+    for point in [Point::BeforeGet, Point::AfterGet] {
         let (node, gates) = node().await;
         let cid = Cid::new();
-        let reading = gates.shut(place);
+        let reading = gates.close(point);
         let reader = spawn(read(follow(&node, cid)));
         reading.arrived().await;
         node.invoker().invoke_async(call(cid)).await.unwrap();
@@ -126,21 +126,21 @@ async fn the_invocation_runs_while_the_store_is_read() {
         })
         .await;
         reading.open();
-        assert_eq!(reader.await.unwrap(), ALL, "{place:?}");
+        assert_eq!(reader.await.unwrap(), ALL, "{point:?}");
     }
 }
 
 /// The reader has read that there is no invocation, or a pending one, and the acceptance is notified only afterwards.
 #[tokio::test]
 async fn accepted_while_the_store_is_read() {
-    for accepting in [Place::BeforeAccept, Place::AfterAccept] {
-        for reading in [Place::BeforeGet, Place::AfterGet] {
+    for accepting in [Point::BeforeAccept, Point::AfterAccept] {
+        for reading in [Point::BeforeGet, Point::AfterGet] {
             let (node, gates) = node().await;
             let cid = Cid::new();
-            let at_get = gates.shut(reading);
+            let at_get = gates.close(reading);
             let reader = spawn(read(follow(&node, cid)));
             at_get.arrived().await;
-            let at_accept = gates.shut(accepting);
+            let at_accept = gates.close(accepting);
             let invoker = node.invoker().clone();
             let accepted = spawn(async move { invoker.invoke_async(call(cid)).await.unwrap() });
             at_accept.arrived().await;
@@ -155,7 +155,7 @@ async fn accepted_while_the_store_is_read() {
 #[tokio::test]
 async fn no_event_is_delivered_before_it_is_recorded() {
     let (node, gates) = node().await;
-    let recording = gates.shut(Place::BeforeRecord);
+    let recording = gates.close(Point::BeforeRecord);
     let cid = accept(&node).await;
     recording.arrived().await;
     let found = node.invoker().find(cid, Duration::ZERO).await.unwrap();
@@ -180,7 +180,7 @@ async fn a_dropped_read_loses_no_event() {
     let cid = accept(&node).await;
     assert_eq!(read(follow(&node, cid)).await, ALL);
     let mut follower = follow(&node, cid);
-    let reading = gates.shut(Place::AfterGet);
+    let reading = gates.close(Point::AfterGet);
     {
         let mut next = std::pin::pin!(follower.next());
         assert!(futures_util::poll!(next.as_mut()).is_pending());
@@ -193,7 +193,7 @@ async fn a_dropped_read_loses_no_event() {
 #[tokio::test]
 async fn waiting_for_the_end_returns_at_the_end_and_not_later() {
     let (node, gates) = node().await;
-    let recorded = gates.shut(Place::AfterRecord);
+    let recorded = gates.close(Point::AfterRecord);
     let cid = accept(&node).await;
     recorded.arrived().await;
     let invoker = node.invoker().clone();
@@ -206,7 +206,7 @@ async fn waiting_for_the_end_returns_at_the_end_and_not_later() {
 #[tokio::test]
 async fn a_caller_that_disconnects_during_acceptance() {
     let (node, gates) = node().await;
-    let accepted = gates.shut(Place::AfterAccept);
+    let accepted = gates.close(Point::AfterAccept);
     let cid = Cid::new();
     let invoker = node.invoker().clone();
     let caller = spawn(async move { invoker.invoke_async(call(cid)).await });
@@ -235,11 +235,11 @@ async fn accepted_between_the_poll_and_the_sleep_of_its_scheduler() {
     tokio::time::sleep(hour / 2).await;
     due_in(3).await;
     node.invoker().cancel(first).await.unwrap();
-    let looked = gates.shut(Place::AfterClaim);
+    let claim = gates.close(Point::AfterClaim);
     tokio::time::sleep(hour * 2 / 3).await;
-    looked.arrived().await;
+    claim.arrived().await;
     let overlooked = due_in(2).await;
-    looked.open();
+    claim.open();
     let wait = hour * 9 / 4;
     let found = node.invoker().find(overlooked, wait).await.unwrap();
     assert!(found.invocation.state.is_terminal());
@@ -258,8 +258,8 @@ async fn cancelled_between_its_claim_and_its_first_attempt() {
         .no_listener();
     let node = builder.start().await.unwrap();
     let (claimed, refused) = (
-        gates.shut(Place::AfterClaim),
-        gates.shut(Place::AfterRecord),
+        gates.close(Point::AfterClaim),
+        gates.close(Point::AfterRecord),
     );
     let call = Call::new("waits", dict! {});
     let cid = node.invoker().invoke_async(call).await.unwrap().cid;

@@ -8,7 +8,7 @@ use cidery::model::call::Call;
 use cidery::model::invocation::State;
 use cidery::{Context, Definition, Error, Kind, Node, NodeHandle, Result, RetryPolicy, dict};
 
-use crate::support::TestNode;
+use crate::support::{PATIENCE, TestNode};
 
 async fn start(definition: Definition) -> NodeHandle {
     let builder = Node::builder().clock(Clock::steady()).demo().no_listener();
@@ -104,10 +104,10 @@ async fn a_handler_can_delay_its_retry() {
         }
     }
     let node = start(Definition::new("busy", busy).unwrap()).await;
-    let begun = tokio::time::Instant::now();
+    let start = tokio::time::Instant::now();
     let cid = node.invoke_async("busy", ()).await.unwrap();
     node.invoker().find(cid, LONG).await.unwrap();
-    assert!(begun.elapsed() >= WAIT);
+    assert!(start.elapsed() >= WAIT);
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,11 +224,14 @@ async fn a_reason_of_the_handler_is_not_taken_for_the_platforms() {
     let node = TestNode::start(Node::builder().define(fails)).await;
     let call = Call::new("f", dict! {});
     let cid = node.client.invoke_async(call).await.unwrap().cid;
-    let waits = loop {
-        let found = node.client.invocation(cid, Duration::ZERO).await.unwrap();
-        if found.state() == v1::State::Pending && found.attempt == 1 {
-            break found;
+    let waits = async {
+        loop {
+            let found = node.client.invocation(cid, Duration::ZERO).await.unwrap();
+            if found.state() == v1::State::Pending && found.attempt == 1 {
+                break found;
+            }
         }
     };
+    let waits = tokio::time::timeout(PATIENCE, waits).await.unwrap();
     assert_eq!(waits.pending_reason(), v1::PendingReason::Backoff);
 }

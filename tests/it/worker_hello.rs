@@ -6,7 +6,12 @@ use cidery::{Kind, Node};
 
 use crate::support::proxy::Proxy;
 use crate::support::raw_worker::{RawWorker, hello};
-use crate::support::{TestNode, paths};
+use crate::support::{PATIENCE, TestNode, paths};
+
+/// Awaits a condition for a bounded time.
+async fn within_patience(condition: impl Future<Output = ()>) {
+    tokio::time::timeout(PATIENCE, condition).await.unwrap();
+}
 
 #[tokio::test]
 async fn the_hello_is_the_first_message_and_the_only_one() {
@@ -75,9 +80,12 @@ async fn a_worker_without_a_stream_is_away() {
     };
     assert_eq!(shown().await, (false, false));
     proxy.cut();
-    while !shown().await.0 {
-        tokio::task::yield_now().await;
-    }
+    within_patience(async {
+        while !shown().await.0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert_eq!(shown().await, (true, true));
     resumable.session = worker.welcome.session.clone();
     let _worker = RawWorker::connect(node.address(), resumable).await;
@@ -90,15 +98,21 @@ async fn registered_services_have_a_limit() {
     let limits = |limits: &mut cidery::engine::Limits| limits.services = 1;
     let node = TestNode::start(Node::builder().demo().limits(limits)).await;
     drop(RawWorker::connect(node.address(), hello("a.task")).await);
-    while !node.client.workers().await.unwrap().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    within_patience(async {
+        while !node.client.workers().await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     drop(RawWorker::connect(node.address(), hello("a.task")).await);
     let other = || Some(Message::Hello(hello("b.task")));
     let refused = RawWorker::open(node.address(), other()).await.unwrap_err();
     assert_eq!(refused.reason(), "SERVICE_LIMIT");
-    while node.client.forget_service("a.task").await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    within_patience(async {
+        while node.client.forget_service("a.task").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     RawWorker::open(node.address(), other()).await.unwrap();
 }

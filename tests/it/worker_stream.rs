@@ -419,16 +419,13 @@ async fn work_goes_to_compatible_workers() {
     );
     new.assert_no_message().await;
     let waits = v1::PendingReason::NoCompatibleWorker;
-    while node
-        .client
-        .invocation(old_work, Duration::ZERO)
-        .await
-        .unwrap()
-        .pending_reason()
-        != waits
-    {
-        tokio::task::yield_now().await;
-    }
+    let is_waiting = async {
+        let status = || node.client.invocation(old_work, Duration::ZERO);
+        while status().await.unwrap().pending_reason() != waits {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_waiting).await.unwrap();
     // Inputs are checked against the newest declaration, and both are listed.
     let mut old = RawWorker::connect(node.address(), with_input("old", "n")).await;
     let error = call(&node, dict! { "n": 1 }).await.unwrap().unwrap_err();

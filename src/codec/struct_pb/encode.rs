@@ -31,7 +31,7 @@ const TAG_LIST: u8 = 0x32;
 /// `INVALID_ARGUMENT` / `VALUE_INVALID` for values that `Struct` cannot represent: NaN, infinities, nesting beyond
 /// [`MAX_DEPTH`].
 pub fn encode_dict(dict: &Dict) -> Result<Bytes> {
-    let mut writer = Writer::for_keys(dict.len());
+    let mut writer = WireWriter::for_keys(dict.len());
     writer.dict(dict, 1).map_err(invalid_value)?;
     Ok(writer.finish())
 }
@@ -42,19 +42,19 @@ pub fn encode_dict(dict: &Dict) -> Result<Bytes> {
 ///
 /// As for [`encode_dict`].
 pub fn encode_value(value: &Value) -> Result<Bytes> {
-    let mut writer = Writer::for_keys(1);
+    let mut writer = WireWriter::for_keys(1);
     writer.value(value, 0).map_err(invalid_value)?;
     Ok(writer.finish())
 }
 
 /// A buffer that grows towards the front.
-pub(in crate::codec) struct Writer {
+pub(in crate::codec) struct WireWriter {
     buffer: Vec<u8>,
     /// The index of the first written byte.
     start: usize,
 }
 
-impl Writer {
+impl WireWriter {
     pub(in crate::codec) fn new() -> Self {
         Self::for_keys(4)
     }

@@ -11,9 +11,9 @@ mod walk;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::value::{Dict, Value};
 
-pub(in crate::codec) use self::encode::Writer;
+pub(in crate::codec) use self::encode::WireWriter;
 pub use self::encode::{encode_dict, encode_value};
-pub(in crate::codec) use self::read::{Field as Wire, Malformed, Reader};
+pub(in crate::codec) use self::read::{Malformed, WireField, WireReader};
 
 /// Checks an encoded `Struct` without decoding it. Allocates nothing.
 ///
@@ -64,9 +64,9 @@ pub(in crate::codec) fn walk_any(bytes: &[u8]) -> Result<Value, Violation> {
 /// The range of the `Struct` inside an encoded and scanned `Value`, if it holds one.
 #[must_use]
 pub fn struct_within(value: &[u8]) -> Option<std::ops::Range<usize>> {
-    let mut reader = Reader::new(value);
+    let mut reader = WireReader::new(value);
     match reader.field() {
-        Ok(Some((walk::VALUE_STRUCT, read::Field::Bytes(inner)))) if reader.is_empty() => {
+        Ok(Some((walk::VALUE_STRUCT, WireField::Bytes(inner)))) if reader.is_empty() => {
             Some(value.len() - inner.len()..value.len())
         }
         _ => None,

@@ -5,18 +5,18 @@
 pub(in crate::codec) struct Malformed(pub &'static str);
 
 /// A reader of fields.
-pub(in crate::codec) struct Reader<'a>(&'a [u8]);
+pub(in crate::codec) struct WireReader<'a>(&'a [u8]);
 
 /// The content of one field.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::codec) enum Field<'a> {
+pub(in crate::codec) enum WireField<'a> {
     Varint(u64),
     Fixed64(u64),
     Fixed32,
     Bytes(&'a [u8]),
 }
 
-impl<'a> Reader<'a> {
+impl<'a> WireReader<'a> {
     pub(in crate::codec) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -27,18 +27,18 @@ impl<'a> Reader<'a> {
 
     /// The next field's number and content; `None` at the end.
     #[inline]
-    pub(in crate::codec) fn field(&mut self) -> Result<Option<(u64, Field<'a>)>, Malformed> {
+    pub(in crate::codec) fn field(&mut self) -> Result<Option<(u64, WireField<'a>)>, Malformed> {
         if self.0.is_empty() {
             return Ok(None);
         }
         let tag = self.varint()?;
         let field = match tag & 7 {
-            0 => Field::Varint(self.varint()?),
-            1 => Field::Fixed64(u64::from_le_bytes(self.array()?)),
-            2 => Field::Bytes(self.bytes()?),
+            0 => WireField::Varint(self.varint()?),
+            1 => WireField::Fixed64(u64::from_le_bytes(self.array()?)),
+            2 => WireField::Bytes(self.bytes()?),
             5 => {
                 self.array::<4>()?;
-                Field::Fixed32
+                WireField::Fixed32
             }
             _ => return Err(Malformed("has an invalid wire type")),
         };

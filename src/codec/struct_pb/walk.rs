@@ -2,7 +2,7 @@
 
 use std::str;
 
-use super::read::{Field, Malformed, Reader, only_bytes};
+use super::read::{Malformed, WireField, WireReader, only_bytes};
 use crate::codec::limits::{MAX_DEPTH, MAX_KEYS};
 use crate::model::error::Violation;
 use crate::model::value::{Dict, Value};
@@ -101,26 +101,26 @@ impl Sink for Build {
 }
 
 pub(super) fn walk_struct<S: Sink>(bytes: &[u8]) -> Result<S::Dict, Violation> {
-    Walk::default().dict::<S>(bytes)
+    StructWalk::default().dict::<S>(bytes)
 }
 
 pub(super) fn walk_value<S: Sink>(bytes: &[u8]) -> Result<S::Value, Violation> {
-    Walk::default().value::<S>(bytes)
+    StructWalk::default().value::<S>(bytes)
 }
 
 #[derive(Default)]
-struct Walk {
+struct StructWalk {
     depth: usize,
     keys: usize,
 }
 
-impl Walk {
+impl StructWalk {
     fn dict<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::Dict, Violation> {
         self.enter()?;
         let mut dict = S::empty_dict(bytes.len());
-        let mut reader = Reader::new(bytes);
+        let mut reader = WireReader::new(bytes);
         while let Some((number, field)) = reader.field()? {
-            let (ENTRIES, Field::Bytes(entry)) = (number, field) else {
+            let (ENTRIES, WireField::Bytes(entry)) = (number, field) else {
                 return Err(unknown_field("google.protobuf.Struct", number));
             };
             self.count()?;
@@ -160,7 +160,7 @@ impl Walk {
     }
 
     fn any_value<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::Value, Violation> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = WireReader::new(bytes);
         let Some((number, field)) = reader.field()? else {
             let message = "has no kind: null is `null_value`, not nothing";
             return Err(Violation::new("", "NO_KIND", message));
@@ -170,12 +170,12 @@ impl Walk {
         }
         match (number, field) {
             // Any number is accepted: enums are open in proto3, and this one has one member.
-            (VALUE_NULL, Field::Varint(_)) => Ok(S::null()),
-            (VALUE_NUMBER, Field::Fixed64(bits)) => read_number::<S>(bits),
-            (VALUE_TEXT, Field::Bytes(text)) => read_text::<S>(text),
-            (VALUE_BOOL, Field::Varint(flag)) => Ok(S::bool(flag != 0)),
-            (VALUE_STRUCT, Field::Bytes(dict)) => self.dict::<S>(dict).map(S::dict),
-            (VALUE_LIST, Field::Bytes(list)) => self.list::<S>(list).map(S::list),
+            (VALUE_NULL, WireField::Varint(_)) => Ok(S::null()),
+            (VALUE_NUMBER, WireField::Fixed64(bits)) => read_number::<S>(bits),
+            (VALUE_TEXT, WireField::Bytes(text)) => read_text::<S>(text),
+            (VALUE_BOOL, WireField::Varint(flag)) => Ok(S::bool(flag != 0)),
+            (VALUE_STRUCT, WireField::Bytes(dict)) => self.dict::<S>(dict).map(S::dict),
+            (VALUE_LIST, WireField::Bytes(list)) => self.list::<S>(list).map(S::list),
             (number, _) => Err(unknown_field("google.protobuf.Value", number)),
         }
     }
@@ -183,10 +183,10 @@ impl Walk {
     fn list<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::List, Violation> {
         self.enter()?;
         let mut list = S::List::default();
-        let mut reader = Reader::new(bytes);
+        let mut reader = WireReader::new(bytes);
         let mut index = 0_usize;
         while let Some((number, field)) = reader.field()? {
-            let (ITEMS, Field::Bytes(item)) = (number, field) else {
+            let (ITEMS, WireField::Bytes(item)) = (number, field) else {
                 return Err(unknown_field("google.protobuf.ListValue", number));
             };
             self.count()?;
@@ -231,14 +231,14 @@ fn short_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// The key and the value of an entry in any encoding.
 fn any_entry(bytes: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
     let (mut key, mut value) = (None, None);
-    let mut reader = Reader::new(bytes);
+    let mut reader = WireReader::new(bytes);
     while let Some((number, field)) = reader.field()? {
         let slot = match number {
             ENTRY_KEY => &mut key,
             ENTRY_VALUE => &mut value,
             _ => return Err(unknown_field("an entry of google.protobuf.Struct", number)),
         };
-        let Field::Bytes(content) = field else {
+        let WireField::Bytes(content) = field else {
             return Err(unknown_field("an entry of google.protobuf.Struct", number));
         };
         if slot.replace(content).is_some() {

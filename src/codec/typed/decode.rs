@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::message::{Field, Kind, Message};
+use super::message::{Field, FieldType, MessageType};
 use super::method::{Body, Form};
 use crate::codec::limits::MAX_KEYS;
-use crate::codec::struct_pb::{self, Malformed, Reader, Wire};
+use crate::codec::struct_pb::{self, Malformed, WireField, WireReader};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::sio::{Ignored, UnknownKeys};
 use crate::model::value::{Dict, Value};
@@ -43,9 +43,9 @@ struct Reading {
 }
 
 impl Reading {
-    fn message(&mut self, message: &Message, bytes: &[u8]) -> Result<Dict, Violation> {
+    fn message(&mut self, message: &MessageType, bytes: &[u8]) -> Result<Dict, Violation> {
         let mut slots: Vec<Option<Value>> = vec![None; message.fields.len()];
-        let mut reader = Reader::new(bytes);
+        let mut reader = WireReader::new(bytes);
         while let Some((number, content)) = reader.field()? {
             let Some((place, field)) = message.field(number) else {
                 self.unknown(message.unknown, number);
@@ -73,7 +73,7 @@ impl Reading {
     fn singular(
         &mut self,
         field: &Field,
-        content: Wire<'_>,
+        content: WireField<'_>,
         slot: &mut Option<Value>,
     ) -> Result<(), Violation> {
         // Protobuf would merge the two messages silently.
@@ -87,20 +87,20 @@ impl Reading {
     fn repeated(
         &mut self,
         field: &Field,
-        content: Wire<'_>,
+        content: WireField<'_>,
         slot: &mut Option<Value>,
     ) -> Result<(), Violation> {
         let Value::List(items) = slot.get_or_insert_with(|| Value::List(Vec::new())) else {
             return Ok(());
         };
         match content {
-            Wire::Bytes(packed) if field.kind.is_packed() => {
-                let mut reader = Reader::new(packed);
+            WireField::Bytes(packed) if field.kind.is_packed() => {
+                let mut reader = WireReader::new(packed);
                 while !reader.is_empty() {
                     self.count()?;
                     let content = match field.kind {
-                        Kind::Float => Wire::Fixed64(reader.fixed64()?),
-                        _ => Wire::Varint(reader.varint()?),
+                        FieldType::Float => WireField::Fixed64(reader.fixed64()?),
+                        _ => WireField::Varint(reader.varint()?),
                     };
                     items.push(self.value(&field.kind, content)?);
                 }
@@ -116,25 +116,27 @@ impl Reading {
         Ok(())
     }
 
-    fn value(&mut self, kind: &Kind, content: Wire<'_>) -> Result<Value, Violation> {
+    fn value(&mut self, kind: &FieldType, content: WireField<'_>) -> Result<Value, Violation> {
         match (kind, content) {
             #[expect(
                 clippy::cast_possible_wrap,
                 reason = "int64 is encoded in two's complement"
             )]
-            (Kind::Int, Wire::Varint(n)) => Ok(Value::Int(n as i64)),
-            (Kind::Bool, Wire::Varint(n)) => Ok(Value::Bool(n != 0)),
+            (FieldType::Int, WireField::Varint(n)) => Ok(Value::Int(n as i64)),
+            (FieldType::Bool, WireField::Varint(n)) => Ok(Value::Bool(n != 0)),
             // NaN and infinities are rejected by the check of the declaration.
-            (Kind::Float, Wire::Fixed64(bits)) => Ok(Value::Float(f64::from_bits(bits))),
-            (Kind::Text, Wire::Bytes(text)) => match std::str::from_utf8(text) {
+            (FieldType::Float, WireField::Fixed64(bits)) => Ok(Value::Float(f64::from_bits(bits))),
+            (FieldType::Text, WireField::Bytes(text)) => match std::str::from_utf8(text) {
                 Ok(text) => Ok(Value::from(text)),
                 Err(_) => Err(Violation::new("", "NOT_UTF8", "is not UTF-8")),
             },
-            (Kind::Bytes, Wire::Bytes(bytes)) => Ok(Value::Bytes(bytes.to_vec().into())),
-            (Kind::Instant, Wire::Bytes(bytes)) => instant(bytes),
-            (Kind::Struct, Wire::Bytes(bytes)) => struct_pb::walk_dict(bytes).map(Value::Dict),
-            (Kind::Value, Wire::Bytes(bytes)) => struct_pb::walk_any(bytes),
-            (Kind::Message(message), Wire::Bytes(bytes)) => {
+            (FieldType::Bytes, WireField::Bytes(bytes)) => Ok(Value::Bytes(bytes.to_vec().into())),
+            (FieldType::Instant, WireField::Bytes(bytes)) => instant(bytes),
+            (FieldType::Struct, WireField::Bytes(bytes)) => {
+                struct_pb::walk_dict(bytes).map(Value::Dict)
+            }
+            (FieldType::Value, WireField::Bytes(bytes)) => struct_pb::walk_any(bytes),
+            (FieldType::Message(message), WireField::Bytes(bytes)) => {
                 self.message(message, bytes).map(Value::Dict)
             }
             _ => Err(Malformed("is not of the wire type of its field").into()),
@@ -165,15 +167,15 @@ impl Reading {
 /// `google.protobuf.Timestamp`.
 fn instant(bytes: &[u8]) -> Result<Value, Violation> {
     let (mut seconds, mut nanos) = (0, 0);
-    let mut reader = Reader::new(bytes);
+    let mut reader = WireReader::new(bytes);
     while let Some((number, content)) = reader.field()? {
         #[expect(
             clippy::cast_possible_wrap,
             reason = "int64 is encoded in two's complement"
         )]
         match (number, content) {
-            (1, Wire::Varint(n)) => seconds = n as i64,
-            (2, Wire::Varint(n)) => nanos = n as i64,
+            (1, WireField::Varint(n)) => seconds = n as i64,
+            (2, WireField::Varint(n)) => nanos = n as i64,
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
-use super::message::{Field, Kind, Message};
+use super::message::{Field, FieldType, MessageType};
 use super::method::Method;
 use super::names::SERVICE;
 
@@ -104,13 +104,13 @@ pub(super) fn file_name(package: &str) -> String {
 
 /// The files that the messages of a package import.
 pub(super) fn imports(methods: &[Arc<Method>]) -> Vec<String> {
-    fn uses(message: &Message, predicate: fn(&Kind) -> bool) -> bool {
+    fn uses(message: &MessageType, predicate: fn(&FieldType) -> bool) -> bool {
         message.fields.iter().any(|field| match &field.kind {
-            Kind::Message(inner) => uses(inner, predicate),
+            FieldType::Message(inner) => uses(inner, predicate),
             kind => predicate(kind),
         })
     }
-    let imported = |file: &str, predicate: fn(&Kind) -> bool| {
+    let imported = |file: &str, predicate: fn(&FieldType) -> bool| {
         let mut bodies = methods
             .iter()
             .flat_map(|method| [&method.request, &method.response]);
@@ -118,8 +118,8 @@ pub(super) fn imports(methods: &[Arc<Method>]) -> Vec<String> {
             .any(|body| uses(&body.message, predicate))
             .then(|| file.to_owned())
     };
-    let of_struct = |kind: &Kind| matches!(kind, Kind::Struct | Kind::Value);
-    let of_instants = |kind: &Kind| matches!(kind, Kind::Instant);
+    let of_struct = |kind: &FieldType| matches!(kind, FieldType::Struct | FieldType::Value);
+    let of_instants = |kind: &FieldType| matches!(kind, FieldType::Instant);
     [
         imported("google/protobuf/struct.proto", of_struct),
         imported("google/protobuf/timestamp.proto", of_instants),
@@ -172,14 +172,14 @@ pub fn descriptor(package: &str, methods: &[Arc<Method>]) -> Vec<u8> {
     file.encode_to_vec()
 }
 
-fn message(of: &Message, scope: &str) -> MessageProto {
+fn message(of: &MessageType, scope: &str) -> MessageProto {
     let mut proto = MessageProto {
         name: of.name.clone(),
         ..MessageProto::default()
     };
     for declared in &of.fields {
         let mut field = field(declared, scope);
-        if let Kind::Message(inner) = &declared.kind {
+        if let FieldType::Message(inner) = &declared.kind {
             proto
                 .nested_type
                 .push(message(inner, &format!("{scope}.{}", inner.name)));
@@ -202,13 +202,13 @@ pub(super) fn is_optional(field: &Field) -> bool {
 
 fn field(declared: &Field, scope: &str) -> FieldProto {
     let (kind, type_name) = match &declared.kind {
-        Kind::Float => (1, None),
-        Kind::Int => (3, None),
-        Kind::Bool => (TYPE_BOOL, None),
-        Kind::Text => (TYPE_STRING, None),
-        Kind::Bytes => (12, None),
-        Kind::Message(inner) => (11, Some(format!("{scope}.{}", inner.name))),
-        known @ (Kind::Instant | Kind::Struct | Kind::Value) => {
+        FieldType::Float => (1, None),
+        FieldType::Int => (3, None),
+        FieldType::Bool => (TYPE_BOOL, None),
+        FieldType::Text => (TYPE_STRING, None),
+        FieldType::Bytes => (12, None),
+        FieldType::Message(inner) => (11, Some(format!("{scope}.{}", inner.name))),
+        known @ (FieldType::Instant | FieldType::Struct | FieldType::Value) => {
             (11, Some(format!(".{}", known.name())))
         }
     };

@@ -12,9 +12,9 @@ use crate::model::sio::Sio;
 
 /// The typed methods of a set of services.
 #[derive(Debug, Default)]
-pub struct Directory {
+pub struct MethodDirectory {
     /// The methods by path, such as `/customer.Service/Get`.
-    paths: HashMap<String, Found>,
+    paths: HashMap<String, MethodMatch>,
     methods: HashMap<ServiceName, Arc<Method>>,
     notes: HashMap<ServiceName, String>,
     packages: BTreeMap<String, Vec<Arc<Method>>>,
@@ -22,23 +22,23 @@ pub struct Directory {
 
 /// A method that was found by its path.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct MethodMatch {
     /// The method.
     pub method: Arc<Method>,
     /// The mode of the call.
-    pub mode: Mode,
+    pub mode: CallMode,
 }
 
 /// The mode of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum CallMode {
     /// Synchronous: the caller waits for the response.
-    Wait,
+    Sync,
     /// Asynchronous: the caller gets the CID.
-    Background,
+    Async,
 }
 
-impl Directory {
+impl MethodDirectory {
     /// Creates the methods of services from names, declarations and descriptions.
     #[must_use]
     pub fn new<'a>(
@@ -89,10 +89,10 @@ impl Directory {
     fn add(&mut self, method: Arc<Method>) {
         for (path, mode) in paths(&method)
             .into_iter()
-            .zip([Mode::Wait, Mode::Background])
+            .zip([CallMode::Sync, CallMode::Async])
         {
             let method = Arc::clone(&method);
-            self.paths.insert(path, Found { method, mode });
+            self.paths.insert(path, MethodMatch { method, mode });
         }
         let of_package = self.packages.entry(method.package.clone()).or_default();
         of_package.push(Arc::clone(&method));
@@ -101,7 +101,7 @@ impl Directory {
 
     /// The method at a path, `/customer.Service/Get`.
     #[must_use]
-    pub fn at(&self, path: &str) -> Option<&Found> {
+    pub fn at(&self, path: &str) -> Option<&MethodMatch> {
         self.paths.get(path)
     }
 

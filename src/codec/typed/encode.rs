@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::message::{Field, Kind, Message};
+use super::message::{Field, FieldType, MessageType};
 use super::method::{Body, Form};
-use crate::codec::struct_pb::Writer;
+use crate::codec::struct_pb::WireWriter;
 use crate::model::error::Violation;
 use crate::model::value::{Dict, Value};
 
@@ -18,7 +18,7 @@ const LENGTH: u8 = 2;
 ///
 /// A violation for a value that the message cannot represent, such as an integer outside of `int64`.
 pub fn encode(body: &Body, value: &Value) -> Result<bytes::Bytes, Violation> {
-    let mut writer = Writer::new();
+    let mut writer = WireWriter::new();
     let the_one = body.message.fields.first();
     match (body.form, value, the_one) {
         (Form::Dict, Value::Dict(dict), _) => message(&mut writer, &body.message, dict)?,
@@ -35,19 +35,19 @@ pub fn encode(body: &Body, value: &Value) -> Result<bytes::Bytes, Violation> {
     Ok(writer.finish())
 }
 
-fn message(writer: &mut Writer, message: &Message, dict: &Dict) -> Result<(), Violation> {
+fn message(writer: &mut WireWriter, message: &MessageType, dict: &Dict) -> Result<(), Violation> {
     // The writer works from the end to the beginning.
     for field in message.fields.iter().rev() {
         match dict.get(&field.key) {
             None => {}
-            Some(Value::Null) if !matches!(field.kind, Kind::Value) => {}
+            Some(Value::Null) if !matches!(field.kind, FieldType::Value) => {}
             Some(value) => self::field(writer, field, value)?,
         }
     }
     Ok(())
 }
 
-fn field(writer: &mut Writer, field: &Field, value: &Value) -> Result<(), Violation> {
+fn field(writer: &mut WireWriter, field: &Field, value: &Value) -> Result<(), Violation> {
     let written = if field.repeated {
         repeated(writer, field, value)
     } else {
@@ -56,12 +56,12 @@ fn field(writer: &mut Writer, field: &Field, value: &Value) -> Result<(), Violat
     written.map_err(|violation| violation.under(&field.key))
 }
 
-fn repeated(writer: &mut Writer, field: &Field, value: &Value) -> Result<(), Violation> {
+fn repeated(writer: &mut WireWriter, field: &Field, value: &Value) -> Result<(), Violation> {
     let texts: Vec<Value>;
     let items = match value {
         Value::List(items) => items.as_slice(),
         // Comma-separated texts.
-        Value::Text(text) if matches!(field.kind, Kind::Text) => {
+        Value::Text(text) if matches!(field.kind, FieldType::Text) => {
             let parts = text.split(',').filter(|_| !text.is_empty());
             texts = parts.map(Value::from).collect();
             &texts
@@ -83,7 +83,12 @@ fn repeated(writer: &mut Writer, field: &Field, value: &Value) -> Result<(), Vio
     Ok(())
 }
 
-fn singular(writer: &mut Writer, number: u32, kind: &Kind, value: &Value) -> Result<(), Violation> {
+fn singular(
+    writer: &mut WireWriter,
+    number: u32,
+    kind: &FieldType,
+    value: &Value,
+) -> Result<(), Violation> {
     if kind.is_packed() {
         let wire = scalar(writer, kind, value)?;
         writer.tag(number, wire);
@@ -91,12 +96,12 @@ fn singular(writer: &mut Writer, number: u32, kind: &Kind, value: &Value) -> Res
     }
     let before = writer.len();
     match (kind, value) {
-        (Kind::Text, Value::Text(text)) => writer.put(text.as_bytes()),
-        (Kind::Bytes, Value::Bytes(bytes)) => writer.put(bytes),
-        (Kind::Instant, Value::Text(text)) => instant(writer, text)?,
-        (Kind::Struct, Value::Dict(dict)) => writer.dict(dict, 1)?,
-        (Kind::Value, value) => writer.value(value, 0)?,
-        (Kind::Message(message), Value::Dict(dict)) => self::message(writer, message, dict)?,
+        (FieldType::Text, Value::Text(text)) => writer.put(text.as_bytes()),
+        (FieldType::Bytes, Value::Bytes(bytes)) => writer.put(bytes),
+        (FieldType::Instant, Value::Text(text)) => instant(writer, text)?,
+        (FieldType::Struct, Value::Dict(dict)) => writer.dict(dict, 1)?,
+        (FieldType::Value, value) => writer.value(value, 0)?,
+        (FieldType::Message(message), Value::Dict(dict)) => self::message(writer, message, dict)?,
         (kind, other) => return Err(is_not(other, kind.name())),
     }
     writer.close(before, number);
@@ -104,20 +109,20 @@ fn singular(writer: &mut Writer, number: u32, kind: &Kind, value: &Value) -> Res
 }
 
 /// Writes a number or a boolean without its tag and returns its wire type.
-fn scalar(writer: &mut Writer, kind: &Kind, value: &Value) -> Result<u8, Violation> {
+fn scalar(writer: &mut WireWriter, kind: &FieldType, value: &Value) -> Result<u8, Violation> {
     match (kind, value) {
         #[expect(
             clippy::cast_sign_loss,
             reason = "int64 is encoded in two's complement"
         )]
-        (Kind::Int, Value::Int(n)) => writer.varint(*n as u64),
-        (Kind::Int, Value::Digits(digits)) => {
+        (FieldType::Int, Value::Int(n)) => writer.varint(*n as u64),
+        (FieldType::Int, Value::Digits(digits)) => {
             let message =
                 format!("{digits} is outside of int64: invoke the service by its name instead");
             return Err(Violation::new("", "OUT_OF_RANGE", message));
         }
-        (Kind::Bool, Value::Bool(flag)) => writer.varint(u64::from(*flag)),
-        (Kind::Float, Value::Float(x)) => {
+        (FieldType::Bool, Value::Bool(flag)) => writer.varint(u64::from(*flag)),
+        (FieldType::Float, Value::Float(x)) => {
             writer.put(&x.to_bits().to_le_bytes());
             return Ok(FIXED64);
         }
@@ -127,7 +132,7 @@ fn scalar(writer: &mut Writer, kind: &Kind, value: &Value) -> Result<u8, Violati
 }
 
 /// `google.protobuf.Timestamp`.
-fn instant(writer: &mut Writer, text: &str) -> Result<(), Violation> {
+fn instant(writer: &mut WireWriter, text: &str) -> Result<(), Violation> {
     let instant: Timestamp = text
         .parse()
         .map_err(|_| is_not(&Value::from(text), "an instant"))?;
@@ -159,7 +164,7 @@ fn is_not(value: &Value, expected: &str) -> Violation {
     )
 }
 
-impl Writer {
+impl WireWriter {
     /// The tag of a field.
     fn tag(&mut self, number: u32, wire: u8) {
         self.varint(u64::from(number) << 3 | u64::from(wire));

@@ -8,7 +8,7 @@ use crate::model::sio::UnknownKeys;
 
 /// A message.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub struct MessageType {
     /// The name, relative to the enclosing message.
     pub name: String,
     /// The fields, in declaration order.
@@ -29,7 +29,7 @@ pub struct Field {
     /// The number.
     pub number: u32,
     /// The type.
-    pub kind: Kind,
+    pub kind: FieldType,
     /// Whether it is a list.
     pub repeated: bool,
     /// Whether it is required. An empty list and an absent one are the same on the wire, so a required list is empty.
@@ -42,7 +42,7 @@ pub struct Field {
 
 /// The type of a field.
 #[derive(Clone, Debug)]
-pub enum Kind {
+pub enum FieldType {
     /// `string`.
     Text,
     /// `int64`.
@@ -60,10 +60,10 @@ pub enum Kind {
     /// `google.protobuf.Value`.
     Value,
     /// A nested message.
-    Message(Message),
+    Message(MessageType),
 }
 
-impl Kind {
+impl FieldType {
     /// The protobuf name of the type; `message` for nested messages.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -94,7 +94,7 @@ impl Kind {
     }
 }
 
-impl Message {
+impl MessageType {
     /// The field with a number.
     pub(super) fn field(&self, number: u64) -> Option<(usize, &Field)> {
         let number = u32::try_from(number).ok()?;
@@ -122,7 +122,7 @@ impl Message {
                 ));
             }
             let message = match &field.kind {
-                Kind::Message(message) => Some(("message", message.name.clone())),
+                FieldType::Message(message) => Some(("message", message.name.clone())),
                 _ => None,
             };
             let json_name = ("JSON name", json_name(&field.name));
@@ -183,7 +183,7 @@ fn can_be_json_name(key: &str) -> bool {
 
 impl Field {
     /// Makes a required field whose name and number follow from `key` and the type.
-    pub(super) fn new(key: &str, kind: Kind, repeated: bool) -> Self {
+    pub(super) fn new(key: &str, kind: FieldType, repeated: bool) -> Self {
         let kind_name = match repeated {
             true => format!("repeated {}", kind.name()),
             false => kind.name().to_owned(),

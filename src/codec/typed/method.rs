@@ -1,6 +1,6 @@
 //! Typed methods: a declaration as a gRPC method with a request and a response message.
 
-use super::message::{Field, Kind, Message};
+use super::message::{Field, FieldType, MessageType};
 use super::names::{SERVICE, package_and_method, to_pascal_case};
 use crate::model::id::ServiceName;
 use crate::model::sio::{Element, Elements, Sio, Type, UnknownKeys};
@@ -34,7 +34,7 @@ pub struct Method {
 #[derive(Clone, Debug)]
 pub struct Body {
     /// The message.
-    pub message: Message,
+    pub message: MessageType,
     pub(super) form: Form,
 }
 
@@ -103,17 +103,17 @@ fn body(
     what: &str,
 ) -> Result<Body, String> {
     let Some(declared) = declared else {
-        let fields = vec![Field::new(PAYLOAD, Kind::Value, false)];
+        let fields = vec![Field::new(PAYLOAD, FieldType::Value, false)];
         return Ok(Body {
-            message: Message::new(name, fields, whole, what)?,
+            message: MessageType::new(name, fields, whole, what)?,
             form: Form::Whole,
         });
     };
     if declared.list {
         let item = of_dict("Item".to_owned(), declared, whole, what)?;
-        let fields = vec![Field::new(ITEMS, Kind::Message(item), true)];
+        let fields = vec![Field::new(ITEMS, FieldType::Message(item), true)];
         return Ok(Body {
-            message: Message::new(name, fields, whole, what)?,
+            message: MessageType::new(name, fields, whole, what)?,
             form: Form::Items,
         });
     }
@@ -128,9 +128,9 @@ fn of_dict(
     declared: &Elements,
     whole: UnknownKeys,
     what: &str,
-) -> Result<Message, String> {
+) -> Result<MessageType, String> {
     let own = declared.unknown_keys.unwrap_or(whole);
-    Message::new(name, fields(&declared.elements, whole, what)?, own, what)
+    MessageType::new(name, fields(&declared.elements, whole, what)?, own, what)
 }
 
 /// The response of a service with a `response_elem`, which becomes a field.
@@ -142,14 +142,14 @@ fn wrapped(
 ) -> Result<Body, String> {
     let what = "the output";
     let (kind, list) = match declared {
-        None => (Kind::Value, false),
+        None => (FieldType::Value, false),
         Some(declared) => {
             let message = of_dict(to_pascal_case(key), declared, whole, what)?;
-            (Kind::Message(message), declared.list)
+            (FieldType::Message(message), declared.list)
         }
     };
     Ok(Body {
-        message: Message::new(name, vec![Field::new(key, kind, list)], whole, what)?,
+        message: MessageType::new(name, vec![Field::new(key, kind, list)], whole, what)?,
         form: Form::Dict,
     })
 }
@@ -163,14 +163,14 @@ fn fields(elements: &[Element], whole: UnknownKeys, what: &str) -> Result<Vec<Fi
 
 fn of_element(element: &Element, whole: UnknownKeys, what: &str) -> Result<Field, String> {
     let (kind, repeated) = match &element.kind {
-        Type::List(None) => (Kind::Value, true),
+        Type::List(None) => (FieldType::Value, true),
         Type::List(Some(item)) => match &item.kind {
             // Protobuf has no list of lists.
-            Type::List(_) | Type::DictList(_) | Type::AsIs => (Kind::Value, true),
+            Type::List(_) | Type::DictList(_) | Type::AsIs => (FieldType::Value, true),
             _ => (kind(item, &element.name, whole, what)?, true),
         },
         Type::DictList(_) => (kind(element, &element.name, whole, what)?, true),
-        Type::Csv => (Kind::Text, true),
+        Type::Csv => (FieldType::Text, true),
         _ => (kind(element, &element.name, whole, what)?, false),
     };
     let mut field = Field::new(&element.name, kind, repeated);
@@ -191,22 +191,27 @@ fn is_secret(element: &Element) -> bool {
     }
 }
 
-fn kind(element: &Element, name: &str, whole: UnknownKeys, what: &str) -> Result<Kind, String> {
+fn kind(
+    element: &Element,
+    name: &str,
+    whole: UnknownKeys,
+    what: &str,
+) -> Result<FieldType, String> {
     Ok(match &element.kind {
         Type::Text | Type::Date | Type::Decimal | Type::Uuid | Type::Secret | Type::Csv => {
-            Kind::Text
+            FieldType::Text
         }
-        Type::Int => Kind::Int,
-        Type::Float => Kind::Float,
-        Type::Bool => Kind::Bool,
-        Type::Bytes => Kind::Bytes,
-        Type::DateTime => Kind::Instant,
-        Type::AsIs | Type::List(_) => Kind::Value,
-        Type::Dict(None) | Type::DictList(None) => Kind::Struct,
+        Type::Int => FieldType::Int,
+        Type::Float => FieldType::Float,
+        Type::Bool => FieldType::Bool,
+        Type::Bytes => FieldType::Bytes,
+        Type::DateTime => FieldType::Instant,
+        Type::AsIs | Type::List(_) => FieldType::Value,
+        Type::Dict(None) | Type::DictList(None) => FieldType::Struct,
         Type::Dict(Some(elements)) | Type::DictList(Some(elements)) => {
             let own = element.unknown_keys.unwrap_or(whole);
             let fields = fields(elements, whole, what)?;
-            Kind::Message(Message::new(to_pascal_case(name), fields, own, what)?)
+            FieldType::Message(MessageType::new(to_pascal_case(name), fields, own, what)?)
         }
     })
 }

@@ -1,8 +1,8 @@
 //! Typed methods: each service with a declaration is also a gRPC method, with fields for its elements.
 //!
 //! Everything is derived from the declaration, so that field numbers need no file, no store and no agreement between
-//! nodes. `names` derives names, `number` field numbers, `Method` messages. `Directory` holds the methods of
-//! one node and detects clashes. `descriptor` and `proto_file` describe them; `decode` and `encode` convert
+//! nodes. `names` derives names, `number` field numbers, `Method` messages. `MethodDirectory` holds the methods
+//! of one node and detects clashes. `descriptor` and `proto_file` describe them; `decode` and `encode` convert
 //! values.
 
 mod decode;
@@ -19,9 +19,9 @@ mod tests;
 
 pub use self::decode::decode;
 pub use self::descriptor::descriptor;
-pub use self::directory::{Directory, Found, Mode};
+pub use self::directory::{CallMode, MethodDirectory, MethodMatch};
 pub use self::encode::encode;
-pub use self::message::{Field, Kind, Message};
+pub use self::message::{Field, FieldType, MessageType};
 pub use self::method::{Body, Method, UNDECLARED};
 pub use self::number::number;
 pub use self::proto_file::{ProtoFile, proto_file};

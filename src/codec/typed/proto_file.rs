@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::descriptor::{file_name, imports, is_optional};
-use super::message::{Field, Kind, Message};
+use super::message::{Field, FieldType, MessageType};
 use super::method::Method;
 use super::names::SERVICE;
 
@@ -113,7 +113,7 @@ fn service(text: &mut String, package: &str, methods: &[Arc<Method>]) {
 }
 
 /// Writes a message. `elsewhere` is the message that contains the nested messages, if it is another one.
-fn message(text: &mut String, of: &Message, level: usize, what: &str, elsewhere: Option<&str>) {
+fn message(text: &mut String, of: &MessageType, level: usize, what: &str, elsewhere: Option<&str>) {
     let indent = "  ".repeat(level);
     let _ = write!(text, "\n{indent}// {what}\n{indent}message {} {{", of.name);
     if of.fields.is_empty() {
@@ -122,7 +122,7 @@ fn message(text: &mut String, of: &Message, level: usize, what: &str, elsewhere:
     }
     text.push('\n');
     for (index, field) in of.fields.iter().enumerate() {
-        if let (Kind::Message(inner), None) = (&field.kind, elsewhere) {
+        if let (FieldType::Message(inner), None) = (&field.kind, elsewhere) {
             let what = format!("The dicts of `{}`.", one_line(&field.key));
             let mut nested = String::new();
             message(&mut nested, inner, level + 1, &what, None);
@@ -132,7 +132,7 @@ fn message(text: &mut String, of: &Message, level: usize, what: &str, elsewhere:
                 &nested
             });
         }
-        if index > 0 && matches!(field.kind, Kind::Message(_)) && elsewhere.is_none() {
+        if index > 0 && matches!(field.kind, FieldType::Message(_)) && elsewhere.is_none() {
             text.push('\n');
         }
         self::field(text, field, level + 1, elsewhere);
@@ -152,9 +152,11 @@ fn field(text: &mut String, field: &Field, level: usize, elsewhere: Option<&str>
         _ => "",
     };
     let kind = match (&field.kind, elsewhere) {
-        (Kind::Message(inner), Some(holder)) => format!("{holder}.{}", inner.name),
-        (Kind::Message(inner), None) => inner.name.clone(),
-        (Kind::Instant | Kind::Struct | Kind::Value, _) => format!(".{}", field.kind.name()),
+        (FieldType::Message(inner), Some(holder)) => format!("{holder}.{}", inner.name),
+        (FieldType::Message(inner), None) => inner.name.clone(),
+        (FieldType::Instant | FieldType::Struct | FieldType::Value, _) => {
+            format!(".{}", field.kind.name())
+        }
         (kind, _) => kind.name().to_owned(),
     };
     let mut options = format!("json_name = {}", quoted(&field.key));

@@ -225,11 +225,11 @@ fn clashing_services_have_no_typed_method() {
         (name("d.brackets"), &brackets),
     ]);
     let services: Vec<_> = services.collect();
-    let directory = Directory::new(services.iter().map(|(name, sio)| (name, *sio, "")));
+    let directory = MethodDirectory::new(services.iter().map(|(name, sio)| (name, *sio, "")));
     assert!(directory.at("/a.Service/Set").is_some());
     assert_eq!(
         directory.at("/a.Service/SetAsync").unwrap().mode,
-        Mode::Background
+        CallMode::Async
     );
     for path in [
         "/a.Service/Get",

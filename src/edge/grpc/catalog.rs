@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::descriptor_pool::DescriptorPool;
-use crate::codec::typed::{Directory, descriptor};
+use crate::codec::typed::{MethodDirectory, descriptor};
 use crate::engine::Invoker;
 use crate::model::error::Result;
 
@@ -29,7 +29,7 @@ struct Inner {
 #[derive(Debug)]
 pub(super) struct Snapshot {
     version: u64,
-    pub(super) directory: Directory,
+    pub(super) directory: MethodDirectory,
     pub(super) pool: DescriptorPool,
 }
 
@@ -80,7 +80,7 @@ impl Snapshot {
         // Read before the services: a change in between causes another rebuild.
         let version = invoker.catalog_version();
         let services = invoker.services();
-        let directory = Directory::new(services.iter().map(|service| {
+        let directory = MethodDirectory::new(services.iter().map(|service| {
             let definition = &service.definition;
             let description = service.effective.description.as_str();
             (definition.name(), &**definition.declaration(), description)

@@ -23,7 +23,7 @@ use super::request::{self, into_status, is_grpc, with_cid, with_ignored};
 use crate::codec::convert::{DISPATCH_KEY, accepted_to_proto, parse_optional_cid};
 use crate::codec::payload;
 use crate::codec::status::CID_KEY;
-use crate::codec::typed::{Found, Mode, decode, encode};
+use crate::codec::typed::{CallMode, MethodMatch, decode, encode};
 use crate::codec::wire::RawCodec;
 use crate::engine::Invoker;
 use crate::model::call::{Call, OnDeadline, Start};
@@ -95,7 +95,7 @@ impl Service<Request<Body>> for TypedApi {
 struct TypedMethod {
     invoker: Invoker,
     workers: WorkerRegistry,
-    found: Found,
+    found: MethodMatch,
 }
 
 impl UnaryService<Bytes> for TypedMethod {
@@ -124,12 +124,12 @@ impl TypedMethod {
         let requested = into_status(parse_optional_cid(CID_KEY, header.unwrap_or_default()))?;
         let cid = requested.unwrap_or_else(Cid::new);
         let response = match self.found.mode {
-            Mode::Wait => self.invoke(cid, requested, &transport, &message).await,
-            Mode::Background => self.invoke_async(requested, &transport, &message).await,
+            CallMode::Sync => self.invoke(cid, requested, &transport, &message).await,
+            CallMode::Async => self.invoke_async(requested, &transport, &message).await,
         };
         let add_cid = |error: Error| match (error.cid(), self.found.mode, requested) {
-            (None, Mode::Wait, _) => error.with_cid(cid),
-            (None, Mode::Background, Some(cid)) => error.with_cid(cid),
+            (None, CallMode::Sync, _) => error.with_cid(cid),
+            (None, CallMode::Async, Some(cid)) => error.with_cid(cid),
             _ => error,
         };
         into_status(response.map_err(add_cid))

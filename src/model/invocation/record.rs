@@ -33,7 +33,7 @@ pub struct Invocation {
     pub deferred: bool,
     /// All events so far, in order; the last one of an ended invocation holds its outcome.
     pub events: Vec<Arc<Event>>,
-    /// How often the node crashed during an attempt since the last committed attempt.
+    /// How often the node or a worker was lost during an attempt, since one ended by itself.
     pub crash_count: u32,
     /// Whether the node crashed since the record was last written. The invocation may have caused the crash, so its
     /// next attempt is recorded before it runs.

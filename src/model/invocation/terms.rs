@@ -1,4 +1,5 @@
-//! The terms of an invocation: schedule, expiration, deadline, retries, callbacks, retention, keys.
+//! The terms of an invocation: schedule, expiration, deadline, retries, holding as a dead letter, callbacks, retention,
+//! keys.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub struct Terms {
     pub deadline: Option<Timestamp>,
     /// The retry policy. `None`: the service's.
     pub retry_policy: Option<RetryPolicy>,
-    /// Whether it is held, rather than failed, when no attempt is left.
+    /// Whether it is held as a dead letter ([`HELD`]), rather than failed, when no attempt is left.
     pub hold: bool,
     /// Services that are invoked with the response.
     pub callbacks: Vec<ServiceName>,
@@ -49,8 +50,8 @@ pub struct InReplyTo {
     pub attempt: u32,
 }
 
-/// The due time of held invocations: never, until an operator retries or releases them. It is the last instant that a
-/// store can represent.
+/// The due time of held invocations, the dead letters: never, until an operator retries or cancels them. Invocations
+/// without attempts left that are held are the dead-letter queue. It is the last instant that a store can represent.
 pub const HELD: Timestamp = Timestamp::constant(9_223_372_036, 854_775_807);
 
 impl Terms {
@@ -60,7 +61,8 @@ impl Terms {
     /// When the scheduler has to process an invocation: when it is due, or when it expires.
     #[must_use]
     pub fn next_wakeup(&self, state: State, due: Timestamp) -> Timestamp {
-        self.expires_at(state).map_or(due, |over| over.min(due))
+        self.expires_at(state)
+            .map_or(due, |expires_at| expires_at.min(due))
     }
 
     /// When it expires, if ever: at its expiration where it has not started, or at its deadline.

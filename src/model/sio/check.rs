@@ -60,7 +60,7 @@ impl Sio {
             let ignored = Ignored::default();
             return Ok(Checked { value, ignored });
         };
-        let mut walk = Walk::new(self, direction);
+        let mut walk = Check::new(self, direction);
         let value = walk.root(declared, value);
         walk.finish(value)
     }
@@ -73,9 +73,9 @@ pub(super) enum Step<'a> {
     Index(usize),
 }
 
-/// A walk over a value and its declaration.
+/// A check of one value: walks over it along its declaration.
 #[derive(Debug)]
-pub(super) struct Walk<'a> {
+pub(super) struct Check<'a> {
     pub(super) sio: &'a Sio,
     direction: Direction,
     pub(super) path: Vec<Step<'a>>,
@@ -86,7 +86,7 @@ pub(super) struct Walk<'a> {
     lookups: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> Check<'a> {
     pub(super) fn new(sio: &'a Sio, direction: Direction) -> Self {
         Self {
             sio,

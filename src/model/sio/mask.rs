@@ -16,18 +16,17 @@ impl Sio {
         masked(self.input.as_ref(), value)
     }
 
-    /// An output with its secrets masked.
+    /// An output with its secrets masked. Like [`strip_response_elem`](Self::strip_response_elem), a response without
+    /// the key of `response_elem` is the output itself.
     #[must_use]
-    pub fn masked_output(&self, value: Value) -> Value {
-        match (&self.response_elem, value) {
-            (Some(key), Value::Dict(mut dict)) => {
-                if let Some(inner) = dict.get_mut(key) {
-                    *inner = masked(self.output.as_ref(), std::mem::take(inner));
-                }
-                Value::Dict(dict)
-            }
-            (_, value) => masked(self.output.as_ref(), value),
+    pub fn masked_output(&self, mut value: Value) -> Value {
+        if let (Some(key), Value::Dict(dict)) = (&self.response_elem, &mut value)
+            && let Some(inner) = dict.get_mut(key)
+        {
+            *inner = masked(self.output.as_ref(), std::mem::take(inner));
+            return value;
         }
+        masked(self.output.as_ref(), value)
     }
 
     /// Whether the value at this path of an input (a JSON pointer) is a secret.
@@ -160,5 +159,20 @@ mod tests {
             assert_eq!(sio.is_secret_input(pointer), secret, "{pointer}");
         }
         assert!(sio.has_secrets());
+    }
+
+    #[test]
+    fn a_response_without_the_response_elem_is_masked_itself() {
+        let sio = Sio::new().output(Secret("token")).response_elem("out");
+        let secret = || dict! { "token": "t" };
+        let masked = || dict! { "token": MASK };
+        for (response, expected) in [
+            (dict! { "out": secret() }, dict! { "out": masked() }),
+            (secret(), masked()),
+        ] {
+            assert_eq!(sio.masked_output(response.into()), expected.into());
+        }
+        let replaced = Value::from(vec![secret()]);
+        assert_eq!(sio.masked_output(replaced), vec![masked()].into());
     }
 }

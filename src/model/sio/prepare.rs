@@ -10,8 +10,8 @@ use crate::model::error::{Error, Result, Violation, reason};
 /// The field numbers that protobuf reserves.
 const RESERVED: std::ops::RangeInclusive<u32> = 19_000..=19_999;
 const MAX_NUMBER: u32 = (1 << 29) - 1;
-const MAX_NAME_BYTES: usize = 255;
-const MAX_DEPTH: usize = 16;
+const MAX_ELEMENT_NAME_BYTES: usize = 255;
+const MAX_DECLARATION_DEPTH: usize = 16;
 
 impl Sio {
     /// Checks the declaration and converts its defaults to canonical form.
@@ -77,10 +77,10 @@ impl Validator<'_> {
         for element in elements {
             let before = self.violations.len();
             let name = element.name.clone();
-            if name.is_empty() || name.len() > MAX_NAME_BYTES {
+            if name.is_empty() || name.len() > MAX_ELEMENT_NAME_BYTES {
                 self.report(
                     "INVALID",
-                    format!("a name must have 1 to {MAX_NAME_BYTES} bytes"),
+                    format!("a name must have 1 to {MAX_ELEMENT_NAME_BYTES} bytes"),
                 );
             }
             if !names.insert(name.clone()) {
@@ -103,10 +103,10 @@ impl Validator<'_> {
 
     fn element(&mut self, element: &mut Element, depth: usize) {
         self.seen += 1;
-        if depth > MAX_DEPTH {
+        if depth > MAX_DECLARATION_DEPTH {
             self.report(
                 "TOO_DEEP",
-                format!("is nested deeper than {MAX_DEPTH} dicts and lists"),
+                format!("is nested deeper than {MAX_DECLARATION_DEPTH} dicts and lists"),
             );
             return;
         }

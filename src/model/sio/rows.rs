@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::check::{Checked, Direction, Step, Walk};
+use super::check::{Check, Checked, Direction, Step};
 use super::scalar::ScalarError;
 use super::violations::Violations;
 use super::{Elements, Sio};
@@ -14,7 +14,7 @@ impl Sio {
     #[must_use]
     pub fn check_rows<'a>(&'a self, elements: &'a Elements) -> RowCheck<'a> {
         RowCheck {
-            walk: Walk::new(self, Direction::Input),
+            walk: Check::new(self, Direction::Input),
             elements,
             rows: Vec::new(),
         }
@@ -24,7 +24,7 @@ impl Sio {
 /// A check of rows as they are read, so that each row is in memory once.
 #[derive(Debug)]
 pub struct RowCheck<'a> {
-    walk: Walk<'a>,
+    walk: Check<'a>,
     elements: &'a Elements,
     rows: Vec<Value>,
 }

@@ -89,7 +89,7 @@ markers! {
 
 fn elements_of<T: JsonSchema>(generator: SchemaGenerator) -> Option<Elements> {
     let schema = to_value(&generator.into_root_schema_for::<T>()).ok()?;
-    let reader = Reader {
+    let reader = SchemaReader {
         definitions: schema["$defs"].as_dict(),
         path: Vec::new(),
     };
@@ -98,13 +98,13 @@ fn elements_of<T: JsonSchema>(generator: SchemaGenerator) -> Option<Elements> {
 
 /// A reader of schemas in the form that `schemars` writes.
 #[derive(Clone)]
-struct Reader<'a> {
+struct SchemaReader<'a> {
     definitions: Option<&'a Dict>,
     /// The definitions on the path to the current schema, to stop at recursive types.
     path: Vec<&'a str>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SchemaReader<'a> {
     fn root(&self, schema: &'a Value) -> Option<Elements> {
         if !schema["anyOf"].is_null() {
             // A nullable value cannot be declared as elements.

@@ -291,7 +291,7 @@ mod tests {
         #[serde(default)]
         note: Option<String>,
         lines: Vec<Line>,
-        kind: Kind,
+        kind: Shipping,
     }
 
     #[derive(Deserialize, Debug, PartialEq)]
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[derive(Deserialize, Debug, PartialEq)]
-    enum Kind {
+    enum Shipping {
         Plain,
         Express { days: u8 },
     }
@@ -318,7 +318,7 @@ mod tests {
     fn integers_are_read_from_text_exactly() {
         let order: Order = from_value(order().into()).unwrap();
         assert_eq!(order.id, u64::MAX);
-        assert_eq!(order.kind, Kind::Plain);
+        assert_eq!(order.kind, Shipping::Plain);
         assert_eq!(order.note, None);
     }
 

@@ -24,14 +24,14 @@ impl Value {
     /// ```
     #[must_use]
     pub fn number(text: &str) -> Option<Self> {
-        let parts = Parts::of(text)?;
+        let parts = NumberParts::of(text)?;
         if parts.is_whole() && text != "-0" {
             if let Ok(n) = text.parse() {
                 return Some(Self::Int(n));
             }
         } else if let Ok(x) = text.parse::<f64>()
             && x.is_finite()
-            && Parts::of(&format!("{x:e}"))?.decimal() == parts.decimal()
+            && NumberParts::of(&format!("{x:e}"))?.decimal() == parts.decimal()
         {
             return Some(Self::Float(x));
         }
@@ -59,14 +59,14 @@ impl Value {
 }
 
 /// The parts of a number in JSON's grammar.
-struct Parts<'a> {
+struct NumberParts<'a> {
     negative: bool,
     whole: &'a str,
     fraction: &'a str,
     exponent: Option<&'a str>,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> NumberParts<'a> {
     fn of(text: &'a str) -> Option<Self> {
         let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
         let (negative, rest) = match text.strip_prefix('-') {

@@ -341,12 +341,12 @@ mod tests {
         id: u64,
         rate: f32,
         note: Option<&'static str>,
-        kind: Kind,
+        kind: Shipping,
         lines: Vec<(String, i8)>,
     }
 
     #[derive(Serialize)]
-    enum Kind {
+    enum Shipping {
         Express { days: u8 },
     }
 
@@ -356,7 +356,7 @@ mod tests {
             id: u64::MAX,
             rate: 0.1,
             note: None,
-            kind: Kind::Express { days: 2 },
+            kind: Shipping::Express { days: 2 },
             lines: vec![("x".into(), -1)],
         };
         let Value::Dict(dict) = to_value(&order).unwrap() else {

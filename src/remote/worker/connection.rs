@@ -27,7 +27,7 @@ const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_RECONNECT_BACKOFF: Duration = Duration::from_secs(5);
 
 /// The answer of the node to the first hello: a welcome, or an error.
-pub(super) type FirstAnswer = watch::Sender<Option<Result<()>>>;
+pub(super) type FirstAnswerSender = watch::Sender<Option<Result<()>>>;
 
 /// The connection to a node, re-established whenever it breaks.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Connection {
     }
 
     /// Serves until the worker stops. The first answer of the node goes to `first_answer`.
-    pub(super) async fn serve(self, first_answer: &FirstAnswer) {
+    pub(super) async fn serve(self, first_answer: &FirstAnswerSender) {
         let shared = self.sessions.shared();
         let closed = shared.closed();
         let mut backoff = Backoff::new(MAX_RECONNECT_BACKOFF);

@@ -9,7 +9,7 @@ use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, Violation, reason};
 
 /// The longest name or build of a worker, in bytes.
-const MAX_NAME_BYTES: usize = 256;
+const MAX_WORKER_NAME_BYTES: usize = 256;
 /// The most services of one worker.
 const MAX_SERVICES: usize = 10_000;
 
@@ -21,8 +21,8 @@ const MAX_SERVICES: usize = 10_000;
 pub(super) fn validate(hello: v1::Hello, now: Timestamp) -> Result<Vec<Declaration>> {
     let (mut violations, mut declarations) = (Vec::new(), Vec::new());
     for (path, text) in [("/name", &hello.name), ("/build_id", &hello.build_id)] {
-        if text.len() > MAX_NAME_BYTES {
-            let message = format!("has {MAX_NAME_BYTES} bytes at most");
+        if text.len() > MAX_WORKER_NAME_BYTES {
+            let message = format!("has {MAX_WORKER_NAME_BYTES} bytes at most");
             violations.push(Violation::new(path, "TOO_LONG", message));
         }
     }

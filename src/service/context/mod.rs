@@ -25,10 +25,10 @@ use crate::service::states::States;
 
 /// The context of a handler: facts of its invocation and calls of other services. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Context(Arc<Inner>);
+pub struct Context(Arc<ContextInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct ContextInner {
     info: InvocationInfo,
     cancelled: CancellationToken,
     platform: Arc<dyn Platform>,
@@ -70,7 +70,7 @@ impl Context {
         platform: Arc<dyn Platform>,
         states: Arc<States>,
     ) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(ContextInner {
             info,
             cancelled,
             platform,
@@ -158,7 +158,7 @@ impl Context {
     }
 
     /// Resolves when the invocation is cancelled: its caller disconnected, its deadline passed, or a cancellation was
-    /// requested. The handler then has a grace period (5 s) before it is dropped.
+    /// requested. At a node the handler then has a grace period (5 s) before it is dropped; a worker does not drop it.
     pub async fn cancelled(&self) {
         self.0.cancelled.cancelled().await;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
-use super::due::{DueIndex, Entry};
+use super::due::{DueEntry, DueIndex};
 use super::filter::matches;
 use super::weight::weight;
 use crate::engine::store::{
@@ -81,13 +81,13 @@ impl Contents {
         }
         self.expiring.extend(expiry(&invocation));
         self.ledger.add_pending(&request.service, 1);
-        let entry = Entry::of(&invocation);
+        let entry = DueEntry::of(&invocation);
         let is_busy = self.is_key_busy(&entry);
         self.due.insert(entry, is_busy);
         self.invocations.insert(cid, invocation);
     }
 
-    fn is_key_busy(&self, entry: &Entry) -> bool {
+    fn is_key_busy(&self, entry: &DueEntry) -> bool {
         let key = entry.concurrency_key.as_deref();
         key.is_some_and(|key| self.ledger.is_key_busy(&entry.service, key))
     }
@@ -111,9 +111,9 @@ impl Contents {
             let Some(invocation) = self.invocations.get(&cid).cloned() else {
                 break;
             };
-            let entry = Entry {
+            let entry = DueEntry {
                 wakeup,
-                ..Entry::of(&invocation)
+                ..DueEntry::of(&invocation)
             };
             self.due.remove(&entry, true);
             self.ledger.claim(service, cid, entry.concurrency_key);
@@ -139,14 +139,14 @@ impl Contents {
         }
         let request = Arc::clone(&invocation.request);
         let (weight_before, expiry_before) = (weight(invocation), expiry(invocation));
-        let before = Entry::of(invocation);
+        let before = DueEntry::of(invocation);
         self.ledger
             .record(&record, &request.service, before.is_awaiting_completion);
         let (next_wakeup, tombstone_until) = (record.next_wakeup, record.tombstone_until);
         let followed_by = apply(invocation, record);
-        let after = Entry {
+        let after = DueEntry {
             wakeup: (next_wakeup, request.cid),
-            ..Entry::of(invocation)
+            ..DueEntry::of(invocation)
         };
         let (is_pending, purge_time) = (!invocation.state.is_terminal(), invocation.purge_time);
         self.bytes = self.bytes + weight(invocation) - weight_before;
@@ -175,7 +175,7 @@ impl Contents {
     }
 
     /// Updates the due index after a record, which must be in the ledger by then.
-    fn update_due(&mut self, before: &Entry, after: Option<Entry>, was_claimed: bool) {
+    fn update_due(&mut self, before: &DueEntry, after: Option<DueEntry>, was_claimed: bool) {
         let is_busy = self.is_key_busy(before);
         if !was_claimed {
             self.due.remove(before, is_busy);
@@ -187,7 +187,7 @@ impl Contents {
         }
     }
 
-    /// Records that cancellation was requested; answers whether the invocation has not ended yet.
+    /// Records that cancellation was requested. Returns whether the invocation has not ended yet.
     pub(super) fn request_cancel(&mut self, cid: Cid) -> bool {
         let Some(invocation) = self.invocations.get_mut(&cid) else {
             return false;
@@ -257,13 +257,13 @@ impl Contents {
     /// A copy of an invocation that shows whether its concurrency key is busy.
     fn read(&self, invocation: &Invocation) -> Invocation {
         let mut copy = invocation.clone();
-        let is_head = self.due.is_head(&Entry::of(invocation));
+        let is_head = self.due.is_head(&DueEntry::of(invocation));
         self.ledger.set_key_busy(&mut copy, is_head);
         copy
     }
 }
 
-/// Applies a record to its invocation; answers with the invocations that are accepted with it.
+/// Applies a record to its invocation. Returns the invocations that are accepted with it.
 fn apply(invocation: &mut Invocation, record: Record) -> Vec<Invocation> {
     invocation.state = record.state;
     invocation.attempts = record.attempts;

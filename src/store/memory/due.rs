@@ -15,13 +15,13 @@ use crate::model::invocation::Invocation;
 pub(super) type Wakeup = (Timestamp, Cid);
 
 /// A service and a concurrency key.
-type Key = (ServiceName, String);
+type ServiceKey = (ServiceName, String);
 
 /// The index.
 #[derive(Debug, Default)]
 pub(super) struct DueIndex {
     claimable: HashMap<ServiceName, BTreeSet<Wakeup>, RandomState>,
-    queues: HashMap<Key, KeyQueue, RandomState>,
+    queues: HashMap<ServiceKey, KeyQueue, RandomState>,
 }
 
 /// The pending invocations of a service that have the same concurrency key.
@@ -43,14 +43,14 @@ impl KeyQueue {
 
 /// Where a pending invocation is in the index.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct DueEntry {
     pub(super) service: ServiceName,
     pub(super) concurrency_key: Option<String>,
     pub(super) wakeup: Wakeup,
     pub(super) is_awaiting_completion: bool,
 }
 
-impl Entry {
+impl DueEntry {
     pub(super) fn of(invocation: &Invocation) -> Self {
         let request = &invocation.request;
         Self {
@@ -64,7 +64,7 @@ impl Entry {
 
 impl DueIndex {
     /// Adds a pending invocation. `is_busy`: whether another one with its concurrency key is claimed.
-    pub(super) fn insert(&mut self, entry: Entry, is_busy: bool) {
+    pub(super) fn insert(&mut self, entry: DueEntry, is_busy: bool) {
         let wakeup = entry.wakeup;
         let Some(key) = entry.concurrency_key else {
             self.claimable
@@ -83,7 +83,7 @@ impl DueIndex {
     }
 
     /// Removes an invocation that was pending. `is_busy`: whether one with its concurrency key is claimed now.
-    pub(super) fn remove(&mut self, entry: &Entry, is_busy: bool) {
+    pub(super) fn remove(&mut self, entry: &DueEntry, is_busy: bool) {
         let Some(key) = &entry.concurrency_key else {
             if let Some(claimable) = self.claimable.get_mut(&entry.service) {
                 claimable.remove(&entry.wakeup);
@@ -111,7 +111,7 @@ impl DueIndex {
     }
 
     /// Whether a pending invocation comes first among those with its concurrency key.
-    pub(super) fn is_head(&self, entry: &Entry) -> bool {
+    pub(super) fn is_head(&self, entry: &DueEntry) -> bool {
         let Some(key) = &entry.concurrency_key else {
             return true;
         };
@@ -120,7 +120,7 @@ impl DueIndex {
     }
 
     /// Keeps the head of a queue in the index while its key is free.
-    fn update_head(&mut self, key: &Key, is_busy: bool) {
+    fn update_head(&mut self, key: &ServiceKey, is_busy: bool) {
         let Some(queue) = self.queues.get_mut(key) else {
             return;
         };

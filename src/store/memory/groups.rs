@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::contents::Contents;
-use super::due::Entry;
+use super::due::DueEntry;
 use super::weight::weight;
 use crate::engine::store::Acceptance;
 use crate::model::id::Cid;
@@ -32,9 +32,9 @@ impl Contents {
         let Some(group) = self.invocations.get_mut(&group) else {
             return;
         };
-        let before = Entry::of(group);
+        let before = DueEntry::of(group);
         group.open_members = group.open_members.saturating_sub(1);
-        let after = Entry::of(group);
+        let after = DueEntry::of(group);
         if after.wakeup != before.wakeup {
             self.due.remove(&before, false);
             self.due.insert(after, false);

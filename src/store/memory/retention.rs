@@ -11,7 +11,7 @@ use crate::model::id::Cid;
 const TOMBSTONE_BYTES: usize = 160;
 
 impl Contents {
-    /// Removes up to `max` invocations and tombstones whose time has passed; answers how many.
+    /// Removes up to `max` invocations and tombstones whose time has passed. Returns how many.
     pub(super) fn purge(&mut self, now: Timestamp, max: usize) -> usize {
         let mut removed = 0;
         while removed < max
@@ -33,7 +33,7 @@ impl Contents {
         removed
     }
 
-    /// Removes an invocation that has ended; answers whether it was there, had ended and is not held for its group.
+    /// Removes an invocation that has ended. Returns whether it was there, had ended and is not held for its group.
     pub(super) fn remove(&mut self, cid: Cid) -> bool {
         let found = self.invocations.get(&cid);
         let Some(purge_time) = found.and_then(|found| found.purge_time) else {

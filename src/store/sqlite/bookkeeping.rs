@@ -16,7 +16,7 @@ pub(super) struct Bookkeeping(Mutex<Entries>);
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     pub(super) ledger: Ledger,
-    /// How many records without a claim there are of each invocation that the next claim must skip.
+    /// Unclaimed records in flight, by CID; a claim skips these.
     unclaimed_records: HashMap<Cid, usize>,
     /// Those of them that were committed during the claim under way, which may have read the rows before.
     committed_during_claim: Vec<Cid>,

@@ -7,17 +7,17 @@ use rusqlite::Connection;
 use tokio::time::Instant;
 
 use super::error::is_disk_failure;
-use super::shared::Shared;
+use super::shared::StoreShared;
 
 /// The delay between a commit and the checkpoint that follows it: one checkpoint then serves all commits in between.
 const CHECKPOINT_DELAY: Duration = Duration::from_millis(250);
 
 /// Runs a checkpoint after each notification, until the store closes.
-pub(super) fn run(connection: &Connection, notifications: &Receiver<()>, shared: &Shared) {
+pub(super) fn run(connection: &Connection, notifications: &Receiver<()>, shared: &StoreShared) {
     while notifications.recv().is_ok() && collect(notifications) {
         if let Err(error) = checkpoint(connection) {
             if is_disk_failure(&error) {
-                shared.poison(&error);
+                shared.set_write_failure(&error);
                 return;
             }
             tracing::warn!(%error, "cannot checkpoint the log of the store; retrying after the next commit");
@@ -25,7 +25,7 @@ pub(super) fn run(connection: &Connection, notifications: &Receiver<()>, shared:
     }
 }
 
-/// Takes further notifications during the delay; answers whether the store is still open.
+/// Takes further notifications during the delay. Returns whether the store is still open.
 fn collect(notifications: &Receiver<()>) -> bool {
     let end = Instant::now() + CHECKPOINT_DELAY;
     loop {
@@ -44,4 +44,20 @@ fn collect(notifications: &Receiver<()>) -> bool {
 
 fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[test]
+    fn closing_the_store_ends_the_delay_before_a_checkpoint() {
+        let (notify, notifications) = sync_channel(1);
+        notify.send(()).unwrap();
+        drop(notify);
+        // After the whole delay it would return true.
+        assert!(!collect(&notifications));
+    }
 }

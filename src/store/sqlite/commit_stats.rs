@@ -1,4 +1,4 @@
-//! How long commits take, and how many rows a service may have of one.
+//! Measures commits, to limit the rows of one service per commit.
 
 use std::time::Duration;
 

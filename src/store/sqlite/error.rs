@@ -21,7 +21,7 @@ pub(super) fn closed() -> Error {
 }
 
 /// `UNAVAILABLE` / `STORE_FAILED`: the disk failed, and nothing is written any more.
-pub(super) fn poisoned(error: &rusqlite::Error) -> Error {
+pub(super) fn writes_stopped(error: &rusqlite::Error) -> Error {
     let message = format!("the disk failed, and the store accepts no more writes: {error}");
     Error::unavailable(reason::STORE_FAILED, message)
 }

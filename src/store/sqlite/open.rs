@@ -21,7 +21,7 @@ const READER_CACHE: i32 = -8_192;
 
 /// A locked directory.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(super) struct StoreDirectory {
     /// The database.
     pub(super) file: PathBuf,
     /// Locked while the store is open, so that a second process is refused.
@@ -45,13 +45,13 @@ fn unusable(message: String) -> Error {
 
 /// Unlocks explicitly: a child process that has been forked and not executed yet shares the lock, and closing the file
 /// alone would not release it.
-impl Drop for Directory {
+impl Drop for StoreDirectory {
     fn drop(&mut self) {
         let _ = self.lock.unlock();
     }
 }
 
-impl Directory {
+impl StoreDirectory {
     /// Creates the directory if it is missing, and locks it.
     pub(super) fn lock(path: &Path) -> Result<Self> {
         let cannot = |what: &str, error: std::io::Error| {
@@ -178,7 +178,7 @@ impl Directory {
         let set = || -> rusqlite::Result<()> {
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
-            // With NORMAL a commit is not synced, and a power loss could undo what was answered.
+            // With NORMAL a commit is not synced, and a power loss could undo an acknowledged commit.
             connection.pragma_update(None, "synchronous", "FULL")?;
             // A checkpoint within a commit would delay its callers: the checkpointer thread runs them.
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;

@@ -7,14 +7,14 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::error::{closed, queue_full};
-use super::open::Directory;
+use super::open::StoreDirectory;
 use super::threads::Threads;
 use crate::model::error::Result;
 
 /// How many queries wait for the readers at most.
-const MAX_QUEUED: usize = 65_536;
+const MAX_QUEUED_QUERIES: usize = 65_536;
 
-/// A query, with the channel that takes its answer.
+/// A query, with the channel of its result.
 type Query = Box<dyn FnOnce(&Connection) + Send>;
 
 /// A pool of reader threads. They end once it is dropped.
@@ -24,11 +24,11 @@ pub(super) struct Readers(SyncSender<Query>);
 impl Readers {
     /// Starts so many threads, and adds them to `threads`.
     pub(super) fn start(
-        directory: &Directory,
+        directory: &StoreDirectory,
         count: usize,
         threads: &mut Threads,
     ) -> Result<Self> {
-        let (sender, queries) = sync_channel(MAX_QUEUED);
+        let (sender, queries) = sync_channel(MAX_QUEUED_QUERIES);
         let queries = Arc::new(Mutex::new(queries));
         for _ in 0..count {
             let (connection, queries) = (directory.reader()?, Arc::clone(&queries));
@@ -37,7 +37,7 @@ impl Readers {
         Ok(Self(sender))
     }
 
-    /// Has a reader answer a query, unless the caller has gone by then.
+    /// Runs a query on a reader thread, unless the caller has gone by then.
     pub(super) async fn query<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -56,7 +56,7 @@ impl Readers {
     }
 }
 
-/// Answers queries until all senders are gone.
+/// Runs queries until all senders are gone.
 fn run(connection: &Connection, queries: &Mutex<Receiver<Query>>) {
     loop {
         let query = queries

@@ -9,7 +9,7 @@ use crate::model::id::ServiceName;
 pub(super) const MAX_COMMIT_ROWS: usize = 1_024;
 /// How many bytes are committed together at most, the last command aside: 8 MiB.
 const MAX_COMMIT_BYTES: u64 = 8 << 20;
-/// For how many commits the services keep their shares after a command of another service than before.
+/// After commands of two services were queued, the next 1 000 commits use shares.
 const SHARED_COMMITS: u32 = 1_000;
 
 /// The queue of the writer: first in, first out within a service, round-robin between services.
@@ -22,7 +22,7 @@ pub(super) struct RoundRobin {
     len: usize,
     /// The service of the last command that was queued.
     last_service: Option<ServiceName>,
-    /// For how many more commits the services keep their shares.
+    /// How many more commits use shares.
     shared_commits: u32,
 }
 

@@ -45,7 +45,7 @@ CREATE TABLE invocation (
     root               BLOB,
     -- The generation of the last write.
     generation         INTEGER NOT NULL,
-    -- Attempts that were recorded after a crash and have no result yet (`crash_count`).
+    -- How often the node or a worker was lost during an attempt, since one ended by itself (`crash_count`).
     losses             INTEGER NOT NULL DEFAULT 0,
     attempts           INTEGER NOT NULL DEFAULT 0,
     -- The sequence of the event `accepted`.

@@ -5,34 +5,34 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, PoisonError};
 
 use super::bookkeeping::Bookkeeping;
-use super::error::poisoned;
+use super::error::writes_stopped;
 use crate::model::error::Error;
 
 /// State behind the handle of the store, its writer and its checkpointer.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct StoreShared {
     pub(super) bookkeeping: Bookkeeping,
     /// How many bytes of commands are queued for the writer.
     pub(super) queued_bytes: AtomicU64,
     /// Set once the disk has failed: nothing is written any more.
-    poison: Mutex<Option<Error>>,
+    write_failure: Mutex<Option<Error>>,
     /// Notifies the checkpointer; `None` once the store closes.
     checkpointer: Mutex<Option<SyncSender<()>>>,
 }
 
-impl Shared {
+impl StoreShared {
     pub(super) fn new(checkpointer: SyncSender<()>) -> Self {
         Self {
             bookkeeping: Bookkeeping::default(),
             queued_bytes: AtomicU64::default(),
-            poison: Mutex::default(),
+            write_failure: Mutex::default(),
             checkpointer: Mutex::new(Some(checkpointer)),
         }
     }
 
     /// Why nothing is written any more, if the disk has failed.
-    pub(super) fn poison_error(&self) -> Option<Error> {
-        self.poison
+    pub(super) fn write_failure(&self) -> Option<Error> {
+        self.write_failure
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -40,10 +40,13 @@ impl Shared {
 
     /// Ends all writing: whether the last write reached the disk is unknown, and a repeated sync may succeed without
     /// having written anything.
-    pub(super) fn poison(&self, error: &rusqlite::Error) -> Error {
+    pub(super) fn set_write_failure(&self, error: &rusqlite::Error) -> Error {
         tracing::error!(%error, "the disk failed: the store accepts no more writes");
-        let error = poisoned(error);
-        *self.poison.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        let error = writes_stopped(error);
+        *self
+            .write_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
         error
     }
 

@@ -1,6 +1,8 @@
 //! The column `state`: the number of each state. The numbers never change.
 
+use crate::model::error::Result;
 use crate::model::invocation::State;
+use crate::store::sqlite::blob::damaged;
 
 /// The number of a state. A running invocation is stored as pending: after a crash that is what it is.
 pub(super) fn encode_state(state: State) -> i64 {
@@ -15,13 +17,18 @@ pub(super) fn encode_state(state: State) -> i64 {
 }
 
 /// The state of a number.
-pub(super) fn decode_state(number: i64) -> State {
-    match number {
+///
+/// # Errors
+///
+/// `DATA_LOSS` / `STORE_DAMAGED` for a number that is no state.
+pub(super) fn decode_state(number: i64) -> Result<State> {
+    Ok(match number {
         0 => State::Pending { started: false },
         1 => State::Pending { started: true },
         2 => State::Succeeded,
+        3 => State::Failed,
         4 => State::Cancelled,
         5 => State::Expired,
-        _ => State::Failed,
-    }
+        other => return Err(damaged(format_args!("the state {other}"))),
+    })
 }

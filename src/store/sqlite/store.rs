@@ -16,14 +16,14 @@ use super::commands::{
     RememberDeclarations, Remove, RequestCancel, ServiceIds, queue,
 };
 use super::error::{closed, queue_full};
-use super::open::Directory;
+use super::open::StoreDirectory;
 use super::queries::{self, Due};
 use super::reader::Readers;
-use super::shared::Shared;
+use super::shared::StoreShared;
 use super::space::Space;
 use super::threads::Threads;
 use super::wal::Wal;
-use super::writer::{MAX_QUEUED, Message, Writer};
+use super::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 use crate::engine::store::{
     Acceptance, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
 };
@@ -62,11 +62,11 @@ impl Default for SqliteOptions {
 /// Stores invocations in a directory.
 #[derive(Debug)]
 pub struct SqliteStore {
-    shared: Arc<Shared>,
+    shared: Arc<StoreShared>,
     generation: u32,
     /// An invocation that was last written before this generation may have been running when a node crashed.
     recovering: Option<u32>,
-    writer: SyncSender<Message>,
+    writer: SyncSender<WriterMessage>,
     readers: Readers,
     claim_reader: Readers,
     /// One claim at a time: the next one must see what this one takes.
@@ -74,7 +74,7 @@ pub struct SqliteStore {
     /// After all senders, so that the threads end before they are joined.
     _threads: Threads,
     /// Last, so that the directory is locked until the threads have ended.
-    _directory: Directory,
+    _directory: StoreDirectory,
 }
 
 impl SqliteStore {
@@ -95,15 +95,15 @@ impl SqliteStore {
     /// As for [`open`](Self::open).
     pub fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
         let path = path.as_ref();
-        let directory = Directory::lock(path)?;
+        let directory = StoreDirectory::lock(path)?;
         let mut threads = Threads::default();
         let (mut connection, opened) = directory.writer()?;
         let wal = Wal::watch(&mut connection)?;
         // One notification in the queue is enough.
         let (checkpointer, notifications) = sync_channel(1);
-        let shared = Arc::new(Shared::new(checkpointer));
+        let shared = Arc::new(StoreShared::new(checkpointer));
         let services = load_counts(&connection, &shared)?;
-        let (writer, messages) = sync_channel(MAX_QUEUED);
+        let (writer, messages) = sync_channel(MAX_QUEUED_COMMANDS);
         let thread = Writer {
             connection,
             shared: Arc::clone(&shared),
@@ -142,9 +142,9 @@ impl SqliteStore {
         let (command, reply) = queue(command);
         let bytes = command.bytes();
         let queued = self.shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        // Outcomes are queued beyond the limit: they make room.
+        // Only new work is refused; outcomes must always be written.
         let is_full = C::IS_NEW_WORK && queued.saturating_add(bytes) > MAX_QUEUED_BYTES;
-        let message = Message::Command(command);
+        let message = WriterMessage::Command(command);
         let sent = match is_full {
             true => Err(TrySendError::Full(message)),
             false => self.writer.try_send(message),
@@ -184,7 +184,7 @@ impl SqliteStore {
     }
 
     async fn claim_due(&self, service: &ServiceName, now: i64, max: usize) -> Result<Claim> {
-        if let Some(error) = self.shared.poison_error() {
+        if let Some(error) = self.shared.write_failure() {
             return Err(error);
         }
         let _one_at_a_time = self.claim_lock.lock().await;
@@ -225,8 +225,8 @@ impl SqliteStore {
     }
 }
 
-/// Fills the ledger from the file; answers with the ids of the services.
-fn load_counts(connection: &Connection, shared: &Shared) -> Result<ServiceIds> {
+/// Fills the ledger from the file, and returns the ids of the services.
+fn load_counts(connection: &Connection, shared: &StoreShared) -> Result<ServiceIds> {
     let mut services = ServiceIds::new();
     let mut entries = shared.bookkeeping.lock();
     for (name, id, open) in queries::open_counts(connection)? {
@@ -243,7 +243,7 @@ fn load_counts(connection: &Connection, shared: &Shared) -> Result<ServiceIds> {
 impl Drop for SqliteStore {
     /// Closes cleanly: all queued commands are written first. The threads are joined as the fields are dropped.
     fn drop(&mut self) {
-        let _ = self.writer.send(Message::Close);
+        let _ = self.writer.send(WriterMessage::Close);
         self.shared.close_checkpointer();
     }
 }
@@ -407,6 +407,6 @@ impl Store for SqliteStore {
     }
 
     fn health(&self) -> Result<()> {
-        self.shared.poison_error().map_or(Ok(()), Err)
+        self.shared.write_failure().map_or(Ok(()), Err)
     }
 }

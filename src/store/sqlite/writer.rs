@@ -1,5 +1,5 @@
 //! The writer thread: group commit. It takes the commands that are queued, commits them in one transaction with one
-//! sync, and answers their callers once they are on disk.
+//! sync, and replies to their callers once they are on disk.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,16 +13,16 @@ use super::commands::{QueuedCommand, ServiceIds, Tx};
 use super::commit_stats::CommitStats;
 use super::error::{failed, is_disk_failure};
 use super::round_robin::{CommitGroup, RoundRobin};
-use super::shared::Shared;
+use super::shared::StoreShared;
 use super::space::{Space, vacuum_incrementally};
 use super::wal::Wal;
 use crate::model::error::Error;
 
 /// How many commands the writer takes out of its channel before it commits, at most.
-pub(super) const MAX_QUEUED: usize = 32_768;
+pub(super) const MAX_QUEUED_COMMANDS: usize = 32_768;
 
 /// A message to the writer.
-pub(super) enum Message {
+pub(super) enum WriterMessage {
     /// Write a command.
     Command(Box<dyn QueuedCommand>),
     /// Write all queued commands, mark the store as closed cleanly, and end.
@@ -32,7 +32,7 @@ pub(super) enum Message {
 /// The state of the writer thread.
 pub(super) struct Writer {
     pub(super) connection: Connection,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<StoreShared>,
     pub(super) generation: u32,
     pub(super) services: ServiceIds,
     pub(super) space: Space,
@@ -43,7 +43,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Writes until it is told to close, or all senders are gone.
-    pub(super) fn run(mut self, messages: &Receiver<Message>) {
+    pub(super) fn run(mut self, messages: &Receiver<WriterMessage>) {
         let (mut queue, mut stats) = (RoundRobin::default(), CommitStats::default());
         let mut is_closing = false;
         loop {
@@ -52,17 +52,17 @@ impl Writer {
                     return self.mark_clean();
                 }
                 match messages.recv() {
-                    Ok(Message::Command(command)) => queue.push(command),
-                    Ok(Message::Close) => is_closing = true,
+                    Ok(WriterMessage::Command(command)) => queue.push(command),
+                    Ok(WriterMessage::Close) => is_closing = true,
                     Err(RecvError) => return,
                 }
             }
-            while queue.len() < MAX_QUEUED
+            while queue.len() < MAX_QUEUED_COMMANDS
                 && let Ok(message) = messages.try_recv()
             {
                 match message {
-                    Message::Command(command) => queue.push(command),
-                    Message::Close => is_closing = true,
+                    WriterMessage::Command(command) => queue.push(command),
+                    WriterMessage::Close => is_closing = true,
                 }
             }
             if !queue.is_empty() {
@@ -97,27 +97,27 @@ impl Writer {
         if let Err(error) = self.wal.restart_if_long(&self.connection)
             && is_disk_failure(&error)
         {
-            self.shared.poison(&error);
+            self.shared.set_write_failure(&error);
         }
     }
 
     /// Commits a group. If its transaction fails, each command gets a transaction of its own: one that fails must not
     /// fail the others.
     fn commit(&mut self, mut commands: Vec<Box<dyn QueuedCommand>>) {
-        if let Some(error) = self.shared.poison_error() {
+        if let Some(error) = self.shared.write_failure() {
             return reject_all(commands, &error);
         }
         match self.try_commit(&mut commands) {
             Ok(()) => {
                 let mut entries = self.shared.bookkeeping.lock();
                 for command in &commands {
-                    command.count(&mut entries.ledger);
+                    command.update_ledger(&mut entries.ledger);
                 }
                 drop(entries);
-                commands.into_iter().for_each(QueuedCommand::answer);
+                commands.into_iter().for_each(QueuedCommand::send_reply);
             }
             Err(error) if is_disk_failure(&error) => {
-                reject_all(commands, &self.shared.poison(&error));
+                reject_all(commands, &self.shared.set_write_failure(&error));
             }
             Err(error) if commands.len() == 1 => reject_all(commands, &failed(&error)),
             Err(_) => commands
@@ -146,7 +146,7 @@ impl Writer {
 
     /// Marks the store as closed cleanly: the next opening recovers nothing.
     fn mark_clean(&self) {
-        if self.shared.poison_error().is_some() {
+        if self.shared.write_failure().is_some() {
             return;
         }
         let update = "UPDATE meta SET value = 1 WHERE key = 'clean'";

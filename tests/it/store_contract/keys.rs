@@ -45,8 +45,8 @@ pub(super) async fn an_idempotency_key_is_accepted_once_until_its_invocation_is_
     assert_eq!(find().await, Some(cid));
     store.purge(at(10), 10).await.unwrap();
     assert_eq!(find().await, None);
-    let anew = store.accept(keyed("a")).await.unwrap();
-    assert!(matches!(anew, Acceptance::Stored));
+    let again = store.accept(keyed("a")).await.unwrap();
+    assert!(matches!(again, Acceptance::Stored));
 }
 
 pub(super) async fn invocations_with_the_same_concurrency_key_are_claimed_one_at_a_time(

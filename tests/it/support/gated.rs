@@ -13,9 +13,9 @@ use cidery::{Cid, Result, ServiceName};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-/// A point of a call at which a gate can pause it.
+/// A point of a call at which it can be paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub(crate) enum Point {
     BeforeAccept,
     AfterAccept,
     AfterClaim,
@@ -28,64 +28,64 @@ pub(crate) enum Place {
 #[derive(Debug, Default)]
 struct Gate {
     arrived: Option<Arc<Semaphore>>,
-    leave: Option<Arc<Semaphore>>,
+    released: Option<Arc<Semaphore>>,
 }
 
-/// The gates by place. All of them are open at first.
+/// The gates by point. All of them are open at first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gates(Arc<Mutex<HashMap<Place, Gate>>>);
+pub(crate) struct Gates(Arc<Mutex<HashMap<Point, Gate>>>);
 
-/// A shut gate: calls are paused there until it is opened.
-pub(crate) struct Shut {
+/// A closed gate: calls are paused there until it is opened.
+pub(crate) struct ClosedGate {
     arrived: Arc<Semaphore>,
-    leave: Arc<Semaphore>,
+    released: Arc<Semaphore>,
     gates: Gates,
-    place: Place,
+    point: Point,
 }
 
 impl Gates {
-    pub(crate) fn shut(&self, place: Place) -> Shut {
-        let (arrived, leave) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    pub(crate) fn close(&self, point: Point) -> ClosedGate {
+        let (arrived, released) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let gate = Gate {
             arrived: Some(Arc::clone(&arrived)),
-            leave: Some(Arc::clone(&leave)),
+            released: Some(Arc::clone(&released)),
         };
-        self.0.lock().unwrap().insert(place, gate);
-        Shut {
+        self.0.lock().unwrap().insert(point, gate);
+        ClosedGate {
             arrived,
-            leave,
+            released,
             gates: self.clone(),
-            place,
+            point,
         }
     }
 
-    async fn pass(&self, place: Place) {
-        let leave = {
+    async fn pass(&self, point: Point) {
+        let released = {
             let gates = self.0.lock().unwrap();
-            let Some(gate) = gates.get(&place) else {
+            let Some(gate) = gates.get(&point) else {
                 return;
             };
             gate.arrived.as_ref().unwrap().add_permits(1);
-            Arc::clone(gate.leave.as_ref().unwrap())
+            Arc::clone(gate.released.as_ref().unwrap())
         };
-        leave.acquire().await.unwrap().forget();
+        released.acquire().await.unwrap().forget();
     }
 }
 
-impl Shut {
+impl ClosedGate {
     /// Waits until a call is paused at the gate.
     pub(crate) async fn arrived(&self) {
         tokio::time::timeout(super::PATIENCE, self.arrived.acquire())
             .await
-            .unwrap_or_else(|_| panic!("no call reached {:?}", self.place))
+            .unwrap_or_else(|_| panic!("no call reached {:?}", self.point))
             .unwrap()
             .forget();
     }
 
     /// Opens the gate for good.
     pub(crate) fn open(self) {
-        self.gates.0.lock().unwrap().remove(&self.place);
-        self.leave.add_permits(Semaphore::MAX_PERMITS >> 4);
+        self.gates.0.lock().unwrap().remove(&self.point);
+        self.released.add_permits(Semaphore::MAX_PERMITS >> 4);
     }
 }
 
@@ -114,9 +114,9 @@ impl Store for GatedStore {
 
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
         Box::pin(async move {
-            self.gates.pass(Place::BeforeAccept).await;
+            self.gates.pass(Point::BeforeAccept).await;
             let accepted = self.inner.accept(invocation).await;
-            self.gates.pass(Place::AfterAccept).await;
+            self.gates.pass(Point::AfterAccept).await;
             accepted
         })
     }
@@ -145,16 +145,16 @@ impl Store for GatedStore {
     ) -> BoxFuture<'a, Result<Claim>> {
         Box::pin(async move {
             let claim = self.inner.claim(service, now, max).await;
-            self.gates.pass(Place::AfterClaim).await;
+            self.gates.pass(Point::AfterClaim).await;
             claim
         })
     }
 
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
-            self.gates.pass(Place::BeforeRecord).await;
+            self.gates.pass(Point::BeforeRecord).await;
             let recorded = self.inner.record(record).await;
-            self.gates.pass(Place::AfterRecord).await;
+            self.gates.pass(Point::AfterRecord).await;
             recorded
         })
     }
@@ -208,9 +208,9 @@ impl Store for GatedStore {
 
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
         Box::pin(async move {
-            self.gates.pass(Place::BeforeGet).await;
+            self.gates.pass(Point::BeforeGet).await;
             let found = self.inner.get(cid).await;
-            self.gates.pass(Place::AfterGet).await;
+            self.gates.pass(Point::AfterGet).await;
             found
         })
     }

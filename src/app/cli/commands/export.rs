@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use crate::app::cli::args::NodeArgs;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::codec::convert::sio_from_proto;
-use crate::codec::typed::{Directory, ProtoFile, proto_file};
+use crate::codec::typed::{MethodDirectory, ProtoFile, proto_file};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::sio::Sio;
@@ -153,7 +153,7 @@ impl Proto {
         }
         let services = described.iter();
         let directory =
-            Directory::new(services.map(|(name, sio, text)| (name, sio, text.as_str())));
+            MethodDirectory::new(services.map(|(name, sio, text)| (name, sio, text.as_str())));
         for (service, note) in directory.notes() {
             printer.note(Tone::Warning, &format!("{service}: {note}"));
         }

@@ -19,7 +19,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest message that a client decodes: four times the default limit of a node.
-const MAX_MESSAGE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
+const MAX_RESPONSE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
 
 /// A client of a node on the messages of the contract. Cheap to clone; all clones share one connection.
 #[derive(Clone, Debug)]
@@ -53,9 +53,9 @@ impl ContractClient {
             })?;
         Ok(Self {
             invocation: InvocationServiceClient::new(channel.clone())
-                .max_decoding_message_size(MAX_MESSAGE_BYTES),
+                .max_decoding_message_size(MAX_RESPONSE_BYTES),
             discovery: DiscoveryServiceClient::new(channel.clone())
-                .max_decoding_message_size(MAX_MESSAGE_BYTES),
+                .max_decoding_message_size(MAX_RESPONSE_BYTES),
             admin: AdminServiceClient::new(channel),
             max_attempts: DEFAULT_MAX_ATTEMPTS,
         })

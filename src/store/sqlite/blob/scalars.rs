@@ -19,7 +19,7 @@ pub(super) struct PairBlob {
 }
 
 /// `DATA_LOSS` / `STORE_DAMAGED`: a row or blob that cannot be decoded.
-pub(super) fn damaged(what: impl fmt::Display) -> Error {
+pub(in crate::store::sqlite) fn damaged(what: impl fmt::Display) -> Error {
     let message = format!("the store contains unreadable data: {what}");
     Error::new(Kind::DataLoss, reason::STORE_DAMAGED, message)
 }

@@ -29,7 +29,7 @@ impl Command for Accept {
         accept(tx, &self.0, tx.has_room)
     }
 
-    fn count(&self, reply: &Acceptance, ledger: &mut Ledger) {
+    fn update_ledger(&self, reply: &Acceptance, ledger: &mut Ledger) {
         if let Acceptance::Stored = reply {
             ledger.add_pending(&self.0.service, 1);
         }

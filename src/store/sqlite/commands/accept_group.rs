@@ -33,7 +33,7 @@ impl AcceptGroup {
         std::iter::once(&self.group).chain(&self.members)
     }
 
-    /// Inserts the group and its members; answers with the ids of their services, or with the CID of the first one
+    /// Inserts the group and its members. Returns the ids of their services, or the CID of the first one
     /// that was accepted before.
     fn insert(&self, tx: &mut Tx<'_>) -> rusqlite::Result<std::result::Result<Vec<i64>, Cid>> {
         let Some(service) = self.group.insert(tx)? else {
@@ -89,7 +89,7 @@ impl Command for AcceptGroup {
         }
     }
 
-    fn count(&self, reply: &Acceptance, ledger: &mut Ledger) {
+    fn update_ledger(&self, reply: &Acceptance, ledger: &mut Ledger) {
         if let Acceptance::Stored = reply {
             for invocation in self.invocations() {
                 ledger.add_pending(&invocation.service, 1);

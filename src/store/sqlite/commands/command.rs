@@ -13,7 +13,7 @@ use crate::store::ledger::Ledger;
 pub(in crate::store::sqlite) trait Command:
     fmt::Debug + Send + 'static
 {
-    /// What the caller is answered once the command is committed.
+    /// The result for the caller, once the command is committed.
     type Reply: fmt::Debug + Send;
 
     /// Whether it accepts invocations: refused while only the room reserved for outcomes is left.
@@ -26,13 +26,13 @@ pub(in crate::store::sqlite) trait Command:
     ///
     /// # Errors
     ///
-    /// The outer one rolls back the transaction, the inner one is answered to the caller.
+    /// The outer one rolls back the transaction, the inner one is returned to the caller.
     fn apply(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<Self::Reply>>;
 
-    /// Updates the ledger, after the commit and before the caller is answered.
-    fn count(&self, _reply: &Self::Reply, _ledger: &mut Ledger) {}
+    /// Updates the ledger, after the commit and before the reply is sent.
+    fn update_ledger(&self, _reply: &Self::Reply, _ledger: &mut Ledger) {}
 
-    /// The service whose turn at the writer it takes; `None` for what concerns several services or none.
+    /// The service in whose queue at the writer it waits; `None` if it concerns several services or none.
     fn service(&self) -> Option<&ServiceName> {
         None
     }
@@ -60,10 +60,10 @@ pub(in crate::store::sqlite) trait QueuedCommand:
     /// Applies the command, and keeps its reply until it is committed.
     fn apply(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()>;
     /// Updates the ledger. The command is committed.
-    fn count(&self, ledger: &mut Ledger);
+    fn update_ledger(&self, ledger: &mut Ledger);
     /// Sends the reply to the caller. The command is committed.
-    fn answer(self: Box<Self>);
-    /// Answers with an error: the command is not committed.
+    fn send_reply(self: Box<Self>);
+    /// Sends an error to the caller: the command is not committed.
     fn reject(self: Box<Self>, error: Error);
 }
 
@@ -75,7 +75,7 @@ struct Queued<C: Command> {
     caller: oneshot::Sender<Result<C::Reply>>,
 }
 
-/// What the caller waits for. An error of the channel: the store was closed before the command was committed.
+/// The reply that the caller awaits. An error of the channel: the store was closed before the command was committed.
 pub(in crate::store::sqlite) type PendingReply<R> = oneshot::Receiver<Result<R>>;
 
 /// Prepares a command for the queue of the writer.
@@ -117,13 +117,13 @@ impl<C: Command> QueuedCommand for Queued<C> {
         Ok(())
     }
 
-    fn count(&self, ledger: &mut Ledger) {
+    fn update_ledger(&self, ledger: &mut Ledger) {
         if let Some(Ok(reply)) = &self.reply {
-            self.command.count(reply, ledger);
+            self.command.update_ledger(reply, ledger);
         }
     }
 
-    fn answer(self: Box<Self>) {
+    fn send_reply(self: Box<Self>) {
         if let Some(reply) = self.reply {
             // The caller may have gone.
             drop(self.caller.send(reply));

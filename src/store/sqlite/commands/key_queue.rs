@@ -8,14 +8,14 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::transaction::Tx;
 
-/// The queue of a concurrency key, with its head as it was before the command.
-pub(super) struct KeyQueue<'k> {
+/// The head of the queue of a concurrency key, as it was before the command.
+pub(super) struct KeyQueueHead<'k> {
     service: i64,
     key: &'k str,
     head: Option<i64>,
 }
 
-impl<'k> KeyQueue<'k> {
+impl<'k> KeyQueueHead<'k> {
     /// Reads the head of a queue, before anything in it changes. `None` without a key.
     pub(super) fn read(
         tx: &Tx<'_>,

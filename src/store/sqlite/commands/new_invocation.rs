@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension as _, params};
 
-use super::key_queue::KeyQueue;
+use super::key_queue::KeyQueueHead;
 use super::transaction::Tx;
 use crate::engine::store::Acceptance;
 use crate::model::error::Result;
@@ -63,11 +63,11 @@ impl NewInvocation {
         })
     }
 
-    /// Inserts the row; answers with the id of its service, or with `None` if there is a row with its CID.
+    /// Inserts the row. Returns the id of its service, or `None` if there is a row with its CID.
     pub(super) fn insert(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Option<i64>> {
         let service = tx.service_id(&self.service)?;
         let sequence = i64::try_from(self.sequence).unwrap_or(i64::MAX);
-        let queue = KeyQueue::read(tx, service, self.concurrency_key.as_deref())?;
+        let queue = KeyQueueHead::read(tx, service, self.concurrency_key.as_deref())?;
         let inserted = tx.execute(
             INSERT,
             params![
@@ -98,14 +98,13 @@ impl NewInvocation {
         Ok(Some(service))
     }
 
-    /// The answer to an invocation that was accepted before, as far as the insert would not find that: it was removed,
-    /// or an invocation with another CID has its idempotency key, whatever its service.
+    /// Finds what the unique CID does not: tombstones, and other CIDs with the same key.
     pub(super) fn known_before_insert(
         &self,
         tx: &Tx<'_>,
     ) -> rusqlite::Result<Option<Result<Acceptance>>> {
         if let Some(tombstone) = queries::tombstone(tx.connection(), self.cid)? {
-            return Ok(Some(Ok(Acceptance::Removed(tombstone))));
+            return Ok(Some(tombstone.map(Acceptance::Removed)));
         }
         match self.idempotency_key {
             Some(_) => self.known(tx),
@@ -113,7 +112,7 @@ impl NewInvocation {
         }
     }
 
-    /// The answer to an invocation whose CID or idempotency key was accepted before.
+    /// Finds the invocation that was accepted before with the same CID or idempotency key.
     pub(super) fn known(&self, tx: &Tx<'_>) -> rusqlite::Result<Option<Result<Acceptance>>> {
         let select =
             "SELECT cid, service.name, request FROM invocation JOIN service ON service.id = service

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::accept::accept;
 use super::command::Command;
-use super::key_queue::KeyQueue;
+use super::key_queue::KeyQueueHead;
 use super::new_invocation::NewInvocation;
 use super::transaction::Tx;
 use crate::engine::store::{Acceptance, Record};
@@ -14,7 +14,7 @@ use crate::store::ledger::Ledger;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::state_column::encode_state;
 
-/// After a request to cancel, an invocation that is pending again has expired: the next node cancels it.
+/// If cancellation was requested, `wake` and `over` are 0, so that it is cancelled at the next poll.
 const UPDATE: &str =
     "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = ?15, attempts = ?5,
      events = ?6, progress = ?7, last_failure = ?8, first_attempt_time = ?9, end_time = ?10,
@@ -124,7 +124,7 @@ impl RecordResult {
         Ok(())
     }
 
-    /// Accepts the invocations that follow; answers with the services of those that are new.
+    /// Accepts the invocations that follow, and returns the services of those that are new.
     fn accept_followers(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Vec<ServiceName>> {
         let mut services = Vec::new();
         for next in &self.followed_by {
@@ -143,7 +143,7 @@ impl Command for RecordResult {
         let Some(row) = self.open_row(tx)? else {
             return Ok(Ok(None));
         };
-        let queue = KeyQueue::read(tx, row.service, row.concurrency_key.as_deref())?;
+        let queue = KeyQueueHead::read(tx, row.service, row.concurrency_key.as_deref())?;
         match row.events {
             Some(mut events) => {
                 events.extend_from_slice(&self.events);
@@ -173,7 +173,7 @@ impl Command for RecordResult {
         })))
     }
 
-    fn count(&self, reply: &Option<Recorded>, ledger: &mut Ledger) {
+    fn update_ledger(&self, reply: &Option<Recorded>, ledger: &mut Ledger) {
         let Some(recorded) = reply else {
             ledger.release(self.record.cid);
             return;

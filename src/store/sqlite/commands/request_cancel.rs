@@ -3,12 +3,12 @@
 use rusqlite::OptionalExtension as _;
 
 use super::command::Command;
-use super::key_queue::KeyQueue;
+use super::key_queue::KeyQueueHead;
 use super::transaction::Tx;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 
-/// Requests the cancellation of an invocation; answers whether it has not ended yet.
+/// Requests the cancellation of an invocation. Returns whether it has not ended yet.
 #[derive(Debug)]
 pub(in crate::store::sqlite) struct RequestCancel(pub(in crate::store::sqlite) Cid);
 
@@ -26,7 +26,7 @@ impl Command for RequestCancel {
         let Some((service, key)) = found.optional()? else {
             return Ok(Ok(false));
         };
-        let queue = KeyQueue::read(tx, service, key.as_deref())?;
+        let queue = KeyQueueHead::read(tx, service, key.as_deref())?;
         // A group does not expire: it ends with its members.
         let update = "UPDATE invocation SET cancel_requested = 1,
              wake = CASE WHEN open_members > 0 THEN wake ELSE 0 END,

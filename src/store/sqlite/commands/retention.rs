@@ -7,7 +7,7 @@ use super::transaction::Tx;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 
-/// Removes invocations and tombstones whose time has passed; answers how many.
+/// Removes invocations and tombstones whose time has passed. Returns how many.
 #[derive(Debug)]
 pub(in crate::store::sqlite) struct Purge {
     pub(in crate::store::sqlite) now: i64,
@@ -35,7 +35,7 @@ impl Command for Purge {
     }
 }
 
-/// Removes an invocation that has ended; answers whether it was there, had ended, and is not held for its group.
+/// Removes an invocation that has ended. Returns whether it was there, had ended, and is not held for its group.
 #[derive(Debug)]
 pub(in crate::store::sqlite) struct Remove(pub(in crate::store::sqlite) Cid);
 
@@ -49,7 +49,7 @@ impl Command for Remove {
     }
 }
 
-/// Replaces invocations by tombstones. `ids` selects the rows. Answers how many there were.
+/// Replaces invocations by tombstones. `ids` selects the rows. Returns how many there were.
 fn leave_tombstones(tx: &Tx<'_>, ids: &str, values: impl Params + Copy) -> rusqlite::Result<usize> {
     let insert = format!(
         "INSERT OR REPLACE INTO tombstone (cid, state, end_time, until)

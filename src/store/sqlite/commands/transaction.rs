@@ -40,7 +40,7 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Writes the counts of open invocations; answers with the services that are new.
+    /// Writes the counts of open invocations, and returns the services that are new.
     pub(in crate::store::sqlite) fn finish(self) -> rusqlite::Result<ServiceIds> {
         for (service, change) in &self.open_changes {
             let update = "UPDATE service SET open = open + ?2 WHERE id = ?1";
@@ -57,7 +57,7 @@ impl<'a> Tx<'a> {
         self.transaction.prepare_cached(sql)
     }
 
-    /// Executes a statement; answers how many rows it changed.
+    /// Executes a statement, and returns how many rows it changed.
     pub(super) fn execute(&self, sql: &str, values: impl Params) -> rusqlite::Result<usize> {
         self.prepare(sql)?.execute(values)
     }

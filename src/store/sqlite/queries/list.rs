@@ -15,8 +15,8 @@ use crate::store::sqlite::state_column::encode_state;
 
 /// How many bytes of invocations are on a page at most, the last one aside: 16 MiB.
 const MAX_PAGE_BYTES: usize = 16 << 20;
-/// Up to this many open invocations, pending ones are searched among the open ones alone. If there are more, some of
-/// them are close to the newest invocation, where the search begins.
+/// Up to 10 000 open invocations: use the index of open ones. Above: scan from the newest, as some open ones are close
+/// to it.
 const FEW_OPEN: i64 = 10_000;
 /// Restricts a list to open invocations, by the indexes `pending` and `alone`.
 const AMONG_OPEN: &str = "invocation.id IN (
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_answered_from_indexes() {
+    fn lists_use_indexes() {
         let of_states = |states: &[State]| Filter {
             states: states.to_vec(),
             ..Filter::default()

@@ -30,23 +30,22 @@ pub(in crate::store::sqlite) fn get(connection: &Connection, cid: Cid) -> Result
             let invocation = found.decode(&ServiceName::from_record(&name)?, None)?;
             Ok(Stored::Found(Box::new(invocation)))
         }
-        Err(Some(tombstone)) => Ok(Stored::Removed(tombstone)),
+        Err(Some(tombstone)) => Ok(Stored::Removed(tombstone?)),
         Err(None) => Ok(Stored::Unknown),
     }
 }
 
-/// The tombstone of an invocation that was removed.
+/// The tombstone of an invocation that was removed. The inner error: it is damaged.
 pub(in crate::store::sqlite) fn tombstone(
     connection: &Connection,
     cid: Cid,
-) -> rusqlite::Result<Option<Tombstone>> {
+) -> rusqlite::Result<Option<Result<Tombstone>>> {
     let select = "SELECT state, end_time FROM tombstone WHERE cid = ?1";
     let mut select = connection.prepare_cached(select)?;
     let tombstone = select.query_row([cid.as_bytes()], |row| {
-        Ok(Tombstone {
-            state: decode_state(row.get(0)?),
-            end_time: blob::timestamp(row.get(1)?),
-        })
+        let end_time = blob::timestamp(row.get(1)?);
+        let state = decode_state(row.get(0)?);
+        Ok(state.map(|state| Tombstone { state, end_time }))
     });
     tombstone.optional()
 }

@@ -1,4 +1,4 @@
-//! The reads of the store: one file per question, each answered from an index.
+//! The reads of the store: one file per query, each of which uses an index.
 
 mod children;
 mod counts;

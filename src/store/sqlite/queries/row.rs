@@ -91,7 +91,7 @@ impl InvocationRow {
             .as_deref()
             .map(blob::decode_progress)
             .transpose()?;
-        let state = decode_state(self.state);
+        let state = decode_state(self.state)?;
         let last_failure = self.last_failure.as_deref();
         let last_failure = last_failure.map(blob::decode_last_failure).transpose()?;
         let (last_failure, deferred) = last_failure.unzip();
@@ -121,7 +121,7 @@ impl InvocationRow {
     }
 }
 
-/// Decodes rows; answers with the CIDs of those that are damaged, which must not keep the others from the caller.
+/// Decodes rows. Those that are damaged do not fail the others: their CIDs are returned separately.
 pub(super) fn decode_rows(
     rows: impl IntoIterator<Item = (InvocationRow, ServiceName)>,
     recovering: Option<u32>,
