@@ -23,7 +23,7 @@ impl Cid {
     }
 
     /// Derives the CID of a group member for which the caller chose none. It is deterministic, so that a retried batch
-    /// is answered with the same members, even after they were removed. It has the timestamp and the version of the
+    /// returns the same members, even after they were removed. It has the timestamp and the version of the
     /// group's CID, or version 8 (RFC 9562, section 5.8) where the latter is not 7.
     #[must_use]
     pub fn derive_member(group: Self, position: u32) -> Self {

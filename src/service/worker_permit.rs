@@ -9,8 +9,8 @@ use crate::service::context::Context;
 use crate::service::definition::{Definition, HandlerFuture};
 use crate::service::platform::BoxFuture;
 
-/// What became of a dispatch to a worker. Decides whether the call is safe to retry, which the reason of an error, that
-/// any handler can return, does not.
+/// The status of a dispatch to a worker. It decides whether the call is safe to retry: the reason of an error does not,
+/// as any handler can return it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DispatchStatus {
     /// It is in flight, or ended with an outcome.
@@ -30,7 +30,7 @@ pub trait WorkerPermit: fmt::Debug + Send + Sync {
     /// The worker's declaration of the service: that of another worker may differ.
     fn definition(&self) -> &Arc<Definition>;
 
-    /// What became of the dispatch.
+    /// The status of the dispatch.
     fn status(&self) -> DispatchStatus;
 
     /// The token of the dispatch, once it is sent.

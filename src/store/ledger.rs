@@ -11,7 +11,7 @@ use crate::engine::store::Record;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, State};
 
-/// What a store knows of pending and claimed invocations without reading any of them.
+/// The pending counts and the claims of a store, by service: known without reading an invocation.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     services: HashMap<ServiceName, ServiceLedger, RandomState>,

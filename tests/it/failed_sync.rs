@@ -12,7 +12,7 @@ use cidery::{Cid, dict};
 
 use crate::support::binary::Server;
 use crate::support::raw_worker::{RawWorker, hello};
-use crate::support::{Folder, ended, recorder};
+use crate::support::{Folder, PATIENCE, ended, recorder};
 
 fn customer() -> Call {
     Call::new("customer.get", dict! { "cust_id": 1 })
@@ -56,12 +56,15 @@ async fn fail_syncs_of(file: &str, folder: &Folder) {
     assert_eq!(next().await, ServingStatus::Serving);
     std::fs::write(&broken, file).unwrap();
     // The log is synced with each commit, the database only with a checkpoint.
-    let error = loop {
-        match client.invoke_async(customer()).await {
-            Ok(accepted) => answered.push(accepted.cid),
-            Err(error) => break error,
+    let failed = async {
+        loop {
+            match client.invoke_async(customer()).await {
+                Ok(accepted) => answered.push(accepted.cid),
+                Err(error) => break error,
+            }
         }
     };
+    let error = tokio::time::timeout(PATIENCE, failed).await.unwrap();
     assert_eq!(error.reason(), "STORE_FAILED", "{error:?}");
     assert!(!is_serving(&server.address).await);
     assert_eq!(next().await, ServingStatus::NotServing);

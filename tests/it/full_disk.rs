@@ -77,7 +77,7 @@ async fn a_store_that_reaches_its_limit_refuses_new_work() {
     }
 }
 
-/// Invokes asynchronously until a call is refused; answers with the error and the accepted CIDs.
+/// Invokes asynchronously until a call is refused. Returns the error and the accepted CIDs.
 async fn until_refused(client: &ContractClient, call: impl Fn() -> Call) -> (Error, Vec<Cid>) {
     let mut accepted = Vec::new();
     loop {

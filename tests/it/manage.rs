@@ -211,9 +211,12 @@ async fn a_held_invocation_continues_on_request(disk: Option<&Folder>) {
             .invocation
     };
     // The outcome is recorded before it is delivered; until then the invocation is running.
-    while held().await.state != (State::Pending { started: true }) {
-        tokio::task::yield_now().await;
-    }
+    let is_held = async {
+        while held().await.state != (State::Pending { started: true }) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_held).await.unwrap();
     let again = node.invoker().retry(cid, None).await.unwrap();
     assert_eq!((again.cid, again.already_accepted), (cid, true));
     let found = ended(&node, cid).await.invocation;

@@ -11,7 +11,7 @@ use cidery::{Context, Kind, Node, Result, dict};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::raw::spawn;
-use crate::support::{TestNode, any_port, until};
+use crate::support::{PATIENCE, TestNode, any_port, until};
 
 #[tokio::test]
 async fn routes_of_the_host_share_the_port() {
@@ -86,7 +86,7 @@ async fn a_draining_node_finishes_calls_and_refuses_new_ones() {
             tokio::task::yield_now().await;
         }
     };
-    let error = refused.await;
+    let error = tokio::time::timeout(PATIENCE, refused).await.unwrap();
     assert_eq!(
         (error.kind(), error.reason()),
         (Kind::Unavailable, "NODE_STOPPING")
@@ -199,7 +199,7 @@ async fn open_streams_end_with_the_node() {
         (error.kind(), error.reason()),
         (Kind::Unavailable, "NODE_STOPPING")
     );
-    tokio::time::timeout(crate::support::PATIENCE, stopping)
+    tokio::time::timeout(PATIENCE, stopping)
         .await
         .unwrap()
         .unwrap();

@@ -14,7 +14,7 @@ use crate::support::programs::{protoc, root};
 use crate::support::proxy::Proxy;
 use crate::support::raw::spawn;
 use crate::support::raw_worker::{RawWorker, hello};
-use crate::support::{Folder, TestNode, ended, until};
+use crate::support::{Folder, PATIENCE, TestNode, ended, until};
 
 /// Serves `a.waits`, which waits for a permit of `gate`, and makes a nested call before it answers.
 async fn serve(address: &str, gate: &Arc<Semaphore>) -> WorkerHandle {
@@ -32,9 +32,12 @@ async fn serve(address: &str, gate: &Arc<Semaphore>) -> WorkerHandle {
 }
 
 async fn wait_for_worker(client: &ContractClient) {
-    while client.workers().await.unwrap().len() != 1 {
-        tokio::task::yield_now().await;
-    }
+    let is_listed = async {
+        while client.workers().await.unwrap().len() != 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_listed).await.unwrap();
 }
 
 /// The runtime of a worker. It ends like a process: with all tasks that still run.
@@ -129,9 +132,12 @@ async fn a_draining_worker_connects_to_no_other_node() {
     let all = Restart::start(1).await;
     let draining = async || all.last.client.workers().await.unwrap()[0].draining;
     let stopped = spawn(all.worker.stop());
-    while !draining().await {
-        tokio::task::yield_now().await;
-    }
+    let is_draining = async {
+        while !draining().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_draining).await.unwrap();
     let stopping = spawn(all.last.handle.stop());
     // A worker that connects does so within its first backoff of 100 ms, which these polls outlast.
     const POLLS: usize = 1_000;

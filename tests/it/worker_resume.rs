@@ -6,9 +6,9 @@ use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::serve_response::Message as Inbound;
 use cidery::dict;
 
-use crate::support::TestNode;
 use crate::support::proxy::Proxy;
 use crate::support::raw_worker::{RawWorker, hello};
+use crate::support::{PATIENCE, TestNode};
 use crate::worker_stream::{call, node, node_with_lease, until_void};
 
 fn resumable() -> v1::Hello {
@@ -96,9 +96,12 @@ async fn a_dispatch_that_is_cancelled_while_away_is_cancelled_after_resume() {
     let calling = call(&node, dict! {});
     let dispatch = worker.dispatch().await;
     proxy.cut();
-    while !node.client.workers().await.unwrap()[0].away {
-        tokio::task::yield_now().await;
-    }
+    let is_away = async {
+        while !node.client.workers().await.unwrap()[0].away {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_away).await.unwrap();
     calling.abort();
     // After the grace period.
     until_void(&node, &dispatch.token).await;

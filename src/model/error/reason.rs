@@ -23,7 +23,7 @@ reasons! {
     CID_UNKNOWN
     /// A node cannot be reached.
     CONNECT_FAILED
-    /// The deadline passed before the service answered.
+    /// The deadline passed before the service responded.
     DEADLINE_EXCEEDED
     /// A service's declaration is invalid; the violations say where.
     DECLARATION_INVALID

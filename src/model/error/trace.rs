@@ -1,5 +1,5 @@
-//! The trace of an error (a traceback or a chain of causes), for operators and never for callers, and size limits for
-//! what is stored of an error.
+//! The trace of an error (a traceback or a chain of causes), for operators and never for callers, and size limits of
+//! stored errors.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -27,11 +27,11 @@ pub struct Event {
     pub attempt: u32,
     /// When it happened.
     pub time: Timestamp,
-    /// What happened.
+    /// Its kind, with the data of that kind.
     pub kind: EventKind,
 }
 
-/// What happened.
+/// The kind of an event.
 #[derive(Clone, Debug)]
 pub enum EventKind {
     /// The invocation is stored.

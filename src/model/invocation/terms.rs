@@ -50,8 +50,10 @@ pub struct InReplyTo {
     pub attempt: u32,
 }
 
-/// The due time of held invocations, the dead letters: never, until an operator retries or cancels them. Invocations
-/// without attempts left that are held are the dead-letter queue. It is the last instant that a store can represent.
+/// The due time of held invocations (dead letters): the last instant that a store can represent.
+///
+/// Held invocations are the dead-letter queue: no attempt is left, and they wait until an operator retries or cancels
+/// them.
 pub const HELD: Timestamp = Timestamp::constant(9_223_372_036, 854_775_807);
 
 impl Terms {

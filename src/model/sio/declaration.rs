@@ -3,7 +3,7 @@
 use super::{CsvOptions, Element, EmptyStrings, UnknownKeys};
 use crate::model::value::Value;
 
-/// What a service declares of its input and output.
+/// The declaration of a service's input and output.
 ///
 /// ```
 /// use cidery::sio::{Int, Sio, Text};

@@ -1,4 +1,4 @@
-//! The embedded store: SQLite in a directory that one node uses. What it accepts is on disk.
+//! The embedded store: SQLite in a directory that one node uses. Everything that it accepts is on disk.
 //!
 //! ```text
 //!  callers ──▶ commands ──▶ writer thread ──▶ WAL, synced ──▶ replies

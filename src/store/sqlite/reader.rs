@@ -1,4 +1,4 @@
-//! Reader threads: each has a connection of its own, and sees what is committed.
+//! Reader threads: each has a connection of its own, and reads committed data.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! What the callers and the threads of the store share.
+//! The state that the callers and the threads of the store share.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::SyncSender;

@@ -40,12 +40,12 @@ impl Wal {
 
     /// Restarts the log if it is too long.
     ///
-    /// The checkpointer never catches up while there is always something to write, and the log would grow without
-    /// limit. What it has left is little, and is checkpointed here.
+    /// The checkpointer never catches up while commits follow each other without a pause, and the log would grow
+    /// without limit. The few pages that it has left are checkpointed here.
     ///
     /// # Errors
     ///
-    /// What SQLite answers, unless it is that readers are in the way.
+    /// Any error of SQLite, except that readers prevent the restart.
     pub(super) fn restart_if_long(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let pages = self.pages.load(Ordering::Relaxed);
         if pages < self.limit {

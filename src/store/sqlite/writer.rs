@@ -42,7 +42,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Writes until it is told to close, or all senders are gone.
+    /// Writes until it receives `Close`, or all senders are gone.
     pub(super) fn run(mut self, messages: &Receiver<WriterMessage>) {
         let (mut queue, mut stats) = (RoundRobin::default(), CommitStats::default());
         let mut is_closing = false;

@@ -32,7 +32,7 @@ pub(in crate::store::sqlite) struct RecordResult {
     followed_by: Vec<NewInvocation>,
 }
 
-/// What a record changed. A record that came too late changes nothing.
+/// The services whose counts a record changed. A record that is refused changes nothing.
 #[derive(Debug)]
 pub(in crate::store::sqlite) struct Recorded {
     service: ServiceName,
