@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
-use super::options::{service_options_from_proto, service_options_to_proto};
+use super::requests::options::{service_options_from_proto, service_options_to_proto};
 use super::sio::{sio_from_proto, sio_to_proto};
 use crate::codec::proto::v1;
 use crate::model::error::Result;

@@ -30,7 +30,7 @@ use crate::model::sio::Ignored;
 use crate::model::value::Value;
 
 /// A checked batch.
-struct Prepared {
+struct CheckedBatch {
     group: Invocation,
     members: Members,
 }
@@ -121,7 +121,7 @@ impl BatchAcceptor {
         batch: Batch,
         parent: Option<Parent<'_>>,
     ) -> Result<AcceptedGroup> {
-        let Prepared { group, members } = self.prepare(cid, batch, parent)?;
+        let CheckedBatch { group, members } = self.prepare(cid, batch, parent)?;
         let request = Arc::clone(&group.request);
         let ignored = members.ignored.clone();
         let caller_cids = members.caller_cids.clone();
@@ -181,7 +181,7 @@ impl BatchAcceptor {
         }
     }
 
-    fn prepare(&self, cid: Cid, batch: Batch, parent: Option<Parent<'_>>) -> Result<Prepared> {
+    fn prepare(&self, cid: Cid, batch: Batch, parent: Option<Parent<'_>>) -> Result<CheckedBatch> {
         self.check_size(batch.calls.len())?;
         let lists = [("/on_each", &batch.on_each), ("/on_final", &batch.on_final)];
         into_result(too_many_callbacks(lists).collect())?;
@@ -225,7 +225,7 @@ impl BatchAcceptor {
             ..DurableOptions::default()
         };
         let group = self.new_group(cid, input.into(), group, options, parent)?;
-        Ok(Prepared { group, members })
+        Ok(CheckedBatch { group, members })
     }
 
     /// Checks a request and adds its invocation.

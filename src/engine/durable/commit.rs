@@ -1,6 +1,6 @@
 //! Commits: writes state changes to the store, and then notifies followers, schedulers and groups.
 //!
-//! Every state change of an invocation after its acceptance is committed here: `transition.rs` decides, this writes.
+//! Every state change of an invocation after its acceptance is committed here: `transition/` decides, this writes.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -25,7 +25,7 @@ use crate::model::payload::{Payload, Reply};
 use crate::service::{Admitted, BoxFuture, InvocationInfo, output_invalid};
 
 /// A checked call from outside.
-enum Prepared<'a> {
+enum PreparedCall<'a> {
     /// It is stored first.
     Durable(BoxFuture<'a, Result<(Cid, Reply)>>),
     /// It is not stored.
@@ -63,22 +63,22 @@ impl Executor {
         cid: Cid,
         call: Call,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
-        // Prepared before there is a future, which would keep the whole call for as long as it waits.
+        // PreparedCall before there is a future, which would keep the whole call for as long as it waits.
         let prepared = match call.is_durable() {
             true => {
                 let cid = Some(cid);
                 let durable = invoke_durable(&self.runtime, Call { cid, ..call });
-                Prepared::Durable(Box::pin(durable))
+                PreparedCall::Durable(Box::pin(durable))
             }
-            false => Prepared::External(self.prepare(cid, call)),
+            false => PreparedCall::External(self.prepare(cid, call)),
         };
         async move {
             let outcome = match prepared {
-                Prepared::Durable(outcome) => outcome.await,
-                Prepared::External(Ok(call)) => {
+                PreparedCall::Durable(outcome) => outcome.await,
+                PreparedCall::External(Ok(call)) => {
                     self.invoke_external(call).await.map(|reply| (cid, reply))
                 }
-                Prepared::External(Err(error)) => Err(error),
+                PreparedCall::External(Err(error)) => Err(error),
             };
             outcome.map_err(|error| match error.cid() {
                 Some(_) => error,

@@ -20,9 +20,9 @@ use super::open::StoreDirectory;
 use super::queries::{self, Due};
 use super::reader::Readers;
 use super::shared::StoreShared;
-use super::space::Space;
 use super::threads::Threads;
-use super::wal::Wal;
+use super::writer::space::Space;
+use super::writer::wal::Wal;
 use super::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 use crate::engine::store::{
     Acceptance, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,

@@ -1,11 +1,11 @@
 //! Stored invocations, as `GetInvocation` and `ListInvocations` return them.
 
 use super::event::progress_to_proto;
-use super::failure::failure_to_proto;
-use super::metadata::metadata_to_proto;
-use super::payload::{PayloadOneof as _, format_of};
 use super::state::state_to_proto;
-use super::time::timestamp_to_proto;
+use crate::codec::convert::failure::failure_to_proto;
+use crate::codec::convert::metadata::metadata_to_proto;
+use crate::codec::convert::payload::{PayloadOneof as _, format_of};
+use crate::codec::convert::time::timestamp_to_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result};
 use crate::model::id::texts;

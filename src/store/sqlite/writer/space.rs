@@ -13,17 +13,17 @@ const RESERVED_FRACTION: u64 = 8;
 
 /// The limits of the store.
 #[derive(Debug)]
-pub(super) struct Space {
-    pub(super) directory: PathBuf,
+pub(in crate::store::sqlite) struct Space {
+    pub(in crate::store::sqlite) directory: PathBuf,
     /// How many bytes the file may have.
-    pub(super) bytes_limit: u64,
+    pub(in crate::store::sqlite) bytes_limit: u64,
     /// How many bytes of the disk must stay free.
-    pub(super) min_free_bytes: u64,
+    pub(in crate::store::sqlite) min_free_bytes: u64,
 }
 
 impl Space {
     /// Whether new work is accepted.
-    pub(super) fn has_room(&self, connection: &Connection) -> bool {
+    pub(in crate::store::sqlite) fn has_room(&self, connection: &Connection) -> bool {
         let pages = pragma(connection, "page_count");
         let used = pages.saturating_sub(pragma(connection, "freelist_count"));
         let used = used.saturating_mul(pragma(connection, "page_size"));
@@ -35,7 +35,9 @@ impl Space {
 }
 
 /// Returns some of the free pages to the disk, a few at a time because commands wait meanwhile.
-pub(super) fn vacuum_incrementally(connection: &Connection) -> rusqlite::Result<()> {
+pub(in crate::store::sqlite) fn vacuum_incrementally(
+    connection: &Connection,
+) -> rusqlite::Result<()> {
     let free = pragma(connection, "freelist_count");
     if free < VACUUM_PAGES || free < pragma(connection, "page_count") / FREE_FRACTION {
         return Ok(());

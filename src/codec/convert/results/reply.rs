@@ -1,7 +1,7 @@
 //! Replies of synchronous invocations, as `Invoke` returns them.
 
-use super::metadata::metadata_to_proto;
-use super::payload::{PayloadOneof as _, format_of};
+use crate::codec::convert::metadata::metadata_to_proto;
+use crate::codec::convert::payload::{PayloadOneof as _, format_of};
 use crate::codec::proto::v1;
 use crate::model::error::Result;
 use crate::model::id::Cid;

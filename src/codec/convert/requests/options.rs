@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::time::{
+use crate::codec::convert::time::{
     duration_from_proto, duration_to_proto, optional_timestamp_from_proto, timestamp_to_proto,
 };
 use crate::codec::proto::v1;

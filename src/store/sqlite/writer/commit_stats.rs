@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::round_robin::MAX_COMMIT_ROWS;
 
 /// The least number of rows of one service in a commit while other services write as well.
-pub(super) const MIN_SHARE: usize = 16;
+pub(in crate::store::sqlite) const MIN_SHARE: usize = 16;
 /// The weight of the last commit in the moving averages.
 const SMOOTHING: f64 = 0.1;
 
@@ -14,7 +14,7 @@ const SMOOTHING: f64 = 0.1;
 /// A command that arrives during a commit waits for its end. While several services write, each has as many rows of a
 /// commit as are written in the time of one sync: fewer would waste syncs, more would delay the other services.
 #[derive(Debug, Default)]
-pub(super) struct CommitStats {
+pub(in crate::store::sqlite) struct CommitStats {
     /// Seconds to write a row.
     row: f64,
     /// Seconds to sync.
@@ -23,7 +23,12 @@ pub(super) struct CommitStats {
 
 impl CommitStats {
     /// Adds a commit of so many rows.
-    pub(super) fn add(&mut self, rows: usize, writing: Duration, syncing: Duration) {
+    pub(in crate::store::sqlite) fn add(
+        &mut self,
+        rows: usize,
+        writing: Duration,
+        syncing: Duration,
+    ) {
         let Ok(rows @ 1..) = u32::try_from(rows) else {
             return;
         };
@@ -37,7 +42,7 @@ impl CommitStats {
     }
 
     /// How many rows of one service are in a commit while other services write as well.
-    pub(super) fn share(&self) -> usize {
+    pub(in crate::store::sqlite) fn share(&self) -> usize {
         if self.row <= 0.0 {
             return MIN_SHARE;
         }

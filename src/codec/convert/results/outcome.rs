@@ -1,8 +1,8 @@
 //! What a client reads of an invocation after a request: its outcome, and its state or its retry after a change.
 
-use super::failure::failure_from_proto;
-use super::field::enum_from_proto;
-use super::payload::reply_from_proto;
+use crate::codec::convert::failure::failure_from_proto;
+use crate::codec::convert::field::enum_from_proto;
+use crate::codec::convert::payload::reply_from_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;

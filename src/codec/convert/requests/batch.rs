@@ -1,8 +1,8 @@
 //! Requests to run a batch of calls in the background, and their acknowledgement.
 
-use super::field::{parse_optional_cid, text_from_proto};
 use super::request::{async_call_from_proto, async_call_to_proto, optional_cid};
-use super::time::{duration_from_proto, duration_to_proto};
+use crate::codec::convert::field::{parse_optional_cid, text_from_proto};
+use crate::codec::convert::time::{duration_from_proto, duration_to_proto};
 use crate::codec::proto::v1;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::Call;
@@ -66,7 +66,7 @@ pub fn batch_to_proto(batch: Batch) -> Result<v1::InvokeBatchRequest> {
 }
 
 /// Converts the acknowledgement of a batch; `generated_cid` as for
-/// [`accepted_from_proto`](super::accepted_from_proto).
+/// [`accepted_from_proto`](crate::codec::convert::accepted_from_proto).
 ///
 /// # Errors
 ///

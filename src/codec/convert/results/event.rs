@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::failure::{failure_from_proto, failure_to_proto};
-use super::metadata::metadata_to_proto;
-use super::payload::{PayloadOneof as _, format_of, reply_from_proto};
 use super::state::state_to_proto;
-use super::time::timestamp_to_proto;
+use crate::codec::convert::failure::{failure_from_proto, failure_to_proto};
+use crate::codec::convert::metadata::metadata_to_proto;
+use crate::codec::convert::payload::{PayloadOneof as _, format_of, reply_from_proto};
+use crate::codec::convert::time::timestamp_to_proto;
 use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::stream_results_response::Event as Proto;

@@ -1,8 +1,8 @@
 //! Async completion: the outcome that an external caller sends in `CompleteInvocation`.
 
-use super::failure::failure_from_proto;
-use super::metadata::metadata_from_proto;
-use super::payload::{PayloadOneof as _, document_format_from_proto};
+use crate::codec::convert::failure::failure_from_proto;
+use crate::codec::convert::metadata::metadata_from_proto;
+use crate::codec::convert::payload::{PayloadOneof as _, document_format_from_proto};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::complete_invocation_request::Outcome as Proto;
 use crate::model::error::Result;

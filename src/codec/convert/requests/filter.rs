@@ -1,7 +1,7 @@
 //! Filters of stored invocations.
 
-use super::field::{enum_from_proto, parse_optional_cid};
-use super::time::optional_timestamp_from_proto;
+use crate::codec::convert::field::{enum_from_proto, parse_optional_cid};
+use crate::codec::convert::time::optional_timestamp_from_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::ServiceName;

@@ -7,16 +7,16 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::hooks::Wal as HookedWal;
 
-use super::error::failed;
-use super::open::BUSY_TIMEOUT;
 use crate::model::error::Result;
+use crate::store::sqlite::error::failed;
+use crate::store::sqlite::open::BUSY_TIMEOUT;
 
 /// The length at which the log is restarted: 64 MiB of pages. Its file keeps that length: overwriting is cheaper to
 /// sync than appending.
 const MAX_PAGES: u64 = (64 << 20) / 4_096;
 
 /// The length of the log.
-pub(super) struct Wal {
+pub(in crate::store::sqlite) struct Wal {
     /// Updated with each commit.
     pages: Arc<AtomicU64>,
     /// The length at which it is restarted next. Grows when readers prevent a restart.
@@ -25,7 +25,7 @@ pub(super) struct Wal {
 
 impl Wal {
     /// Watches the log that a connection writes.
-    pub(super) fn watch(connection: &mut Connection) -> Result<Self> {
+    pub(in crate::store::sqlite) fn watch(connection: &mut Connection) -> Result<Self> {
         let pages = Arc::new(AtomicU64::new(0));
         let updated = Arc::clone(&pages);
         let hook = move |_: &mut HookedWal, pages| {
@@ -46,7 +46,10 @@ impl Wal {
     /// # Errors
     ///
     /// Any error of SQLite, except that readers prevent the restart.
-    pub(super) fn restart_if_long(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(in crate::store::sqlite) fn restart_if_long(
+        &mut self,
+        connection: &Connection,
+    ) -> rusqlite::Result<()> {
         let pages = self.pages.load(Ordering::Relaxed);
         if pages < self.limit {
             return Ok(());

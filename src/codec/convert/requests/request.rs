@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::field::{enum_from_proto, text_from_proto};
-use super::metadata::{metadata_to_proto, request_metadata};
 use super::options::{
     retry_policy_from_proto, retry_policy_to_proto, start_from_proto, start_to_proto,
 };
-use super::payload::{format_from_proto, format_to_proto, input_from_proto, payload_to_proto};
-use super::time::{
+use crate::codec::convert::field::{enum_from_proto, text_from_proto};
+use crate::codec::convert::metadata::{metadata_to_proto, request_metadata};
+use crate::codec::convert::payload::{
+    format_from_proto, format_to_proto, input_from_proto, payload_to_proto,
+};
+use crate::codec::convert::time::{
     duration_from_proto, duration_to_proto, optional_timestamp_from_proto, timestamp_to_proto,
 };
 use crate::codec::proto::v1;

@@ -1,8 +1,10 @@
 //! The result of a dispatch: a worker sends it, and its node receives it.
 
-use super::failure::{failure_from_proto, failure_to_proto};
-use super::metadata::{metadata_from_proto, metadata_to_proto};
-use super::payload::{PayloadOneof as _, document_format_from_proto, payload_to_proto};
+use crate::codec::convert::failure::{failure_from_proto, failure_to_proto};
+use crate::codec::convert::metadata::{metadata_from_proto, metadata_to_proto};
+use crate::codec::convert::payload::{
+    PayloadOneof as _, document_format_from_proto, payload_to_proto,
+};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::dispatch_result::Outcome as Proto;
 use crate::model::error::Result;

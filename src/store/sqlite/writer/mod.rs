@@ -1,6 +1,11 @@
 //! The writer thread: group commit. It takes the commands that are queued, commits them in one transaction with one
 //! sync, and replies to their callers once they are on disk.
 
+mod commit_stats;
+mod round_robin;
+pub(super) mod space;
+pub(super) mod wal;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvError};
@@ -9,14 +14,14 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::time::Instant;
 
-use super::commands::{QueuedCommand, ServiceIds, Tx};
-use super::commit_stats::CommitStats;
-use super::error::{failed, is_disk_failure};
-use super::round_robin::{CommitGroup, RoundRobin};
-use super::shared::StoreShared;
-use super::space::{Space, vacuum_incrementally};
-use super::wal::Wal;
+use self::commit_stats::CommitStats;
+use self::round_robin::{CommitGroup, RoundRobin};
+use self::space::{Space, vacuum_incrementally};
+use self::wal::Wal;
 use crate::model::error::Error;
+use crate::store::sqlite::commands::{QueuedCommand, ServiceIds, Tx};
+use crate::store::sqlite::error::{failed, is_disk_failure};
+use crate::store::sqlite::shared::StoreShared;
 
 /// How many commands the writer takes out of its channel before it commits, at most.
 pub(super) const MAX_QUEUED_COMMANDS: usize = 32_768;

@@ -1,7 +1,7 @@
 //! Changes of stored invocations, as `CancelInvocations`, `RetryInvocations` and `PurgeInvocations` return them.
 
-use super::failure::failure_to_proto;
 use super::state::state_to_proto;
+use crate::codec::convert::failure::failure_to_proto;
 use crate::codec::proto::v1;
 use crate::model::error::Error;
 use crate::model::id::Cid;

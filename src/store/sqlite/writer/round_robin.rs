@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::commands::QueuedCommand;
 use crate::model::id::ServiceName;
+use crate::store::sqlite::commands::QueuedCommand;
 
 /// How many rows are committed together at most, the last command aside.
-pub(super) const MAX_COMMIT_ROWS: usize = 1_024;
+pub(in crate::store::sqlite) const MAX_COMMIT_ROWS: usize = 1_024;
 /// How many bytes are committed together at most, the last command aside: 8 MiB.
 const MAX_COMMIT_BYTES: u64 = 8 << 20;
 /// After commands of two services were queued, the next 1 000 commits use shares.
@@ -14,7 +14,7 @@ const SHARED_COMMITS: u32 = 1_000;
 
 /// The queue of the writer: first in, first out within a service, round-robin between services.
 #[derive(Debug, Default)]
-pub(super) struct RoundRobin {
+pub(in crate::store::sqlite) struct RoundRobin {
     /// The commands of each service. No queue is empty.
     queues: HashMap<ServiceName, VecDeque<Box<dyn QueuedCommand>>>,
     /// The services with commands, the next one first.
@@ -28,7 +28,7 @@ pub(super) struct RoundRobin {
 
 impl RoundRobin {
     /// Queues a command behind those of its service.
-    pub(super) fn push(&mut self, command: Box<dyn QueuedCommand>) {
+    pub(in crate::store::sqlite) fn push(&mut self, command: Box<dyn QueuedCommand>) {
         let service = command.service();
         if let Some(service) = service
             && self.last_service.as_ref() != Some(service)
@@ -47,17 +47,17 @@ impl RoundRobin {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::store::sqlite) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::store::sqlite) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Takes the commands of the next commit: of each service its `share` of rows, until the commit is full. The
     /// services that were not reached come first in the commit after it.
-    pub(super) fn next_commit(&mut self, share: usize) -> CommitGroup {
+    pub(in crate::store::sqlite) fn next_commit(&mut self, share: usize) -> CommitGroup {
         let mut group = CommitGroup::default();
         let share = match self.shared_commits {
             0 => MAX_COMMIT_ROWS,
@@ -93,10 +93,10 @@ impl RoundRobin {
 
 /// Commands that are committed together: one transaction, and one sync for all of them.
 #[derive(Debug, Default)]
-pub(super) struct CommitGroup {
-    pub(super) commands: Vec<Box<dyn QueuedCommand>>,
-    pub(super) bytes: u64,
-    pub(super) rows: usize,
+pub(in crate::store::sqlite) struct CommitGroup {
+    pub(in crate::store::sqlite) commands: Vec<Box<dyn QueuedCommand>>,
+    pub(in crate::store::sqlite) bytes: u64,
+    pub(in crate::store::sqlite) rows: usize,
 }
 
 impl CommitGroup {

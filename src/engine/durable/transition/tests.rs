@@ -1,0 +1,114 @@
+//! Tests of transitions: every trigger in every state.
+
+use super::*;
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::Request;
+use crate::model::payload::Payload;
+use crate::model::token::Token;
+
+const NOW: Timestamp = Timestamp::constant(1_000, 0);
+
+fn invocation() -> Invocation {
+    let service = ServiceName::parse("a").unwrap();
+    let request = Request::new(Cid::new(), service, Payload::empty(), NOW);
+    Invocation::accepted(request, 1)
+}
+
+fn change(state: State, trigger: Trigger) -> Result<StateChange> {
+    let rules = Rules {
+        retry_policy: &RetryPolicy::default(),
+        attempt_timeout: Duration::from_secs(900),
+        max_crashes: 2,
+        jitter: 0.5,
+        now: NOW,
+    };
+    transition(&invocation(), state, trigger, &rules)
+}
+
+/// Every trigger in every state: `P` pending, `S` `F` `C` `E` terminal, `-` an error. Columns: never started,
+/// pending again, running, cancel requested, ended.
+#[test]
+fn an_impossible_transition_is_an_error_and_not_a_failed_invocation() {
+    let error = || Error::unavailable("GONE", "gone");
+    let answered = || AttemptResult::Outcome(Ok(Payload::empty().into()));
+    let token = Token::new().hash();
+    type Case<'a> = (&'a str, &'a dyn Fn() -> Trigger);
+    let cases: [Case<'_>; 11] = [
+        ("--SS-", &|| Trigger::AttemptEnded(answered())),
+        ("--PC-", &|| {
+            Trigger::AttemptEnded(AttemptResult::Outcome(Err(error())))
+        }),
+        ("--PC-", &|| {
+            Trigger::AttemptEnded(AttemptResult::HandedBack)
+        }),
+        ("--PC-", &|| Trigger::AttemptEnded(AttemptResult::Halted)),
+        ("--PC-", &|| {
+            Trigger::AttemptEnded(AttemptResult::WorkerLost(error()))
+        }),
+        ("--PC-", &|| {
+            Trigger::AttemptEnded(AttemptResult::AwaitingCompletion(token))
+        }),
+        ("CC---", &|| Trigger::Cancelled),
+        ("E----", &|| Trigger::Expired(NOW)),
+        ("EFFC-", &|| Trigger::DeadlinePassed(NOW)),
+        ("-FFC-", &|| Trigger::Crashed(error())),
+        ("PP---", &|| Trigger::Deferred(error())),
+    ];
+    let states = [
+        State::Pending { started: false },
+        State::Pending { started: true },
+        RUNNING,
+        State::Running {
+            cancel_requested: true,
+        },
+        State::Succeeded,
+    ];
+    for (row, trigger) in cases {
+        for (state, cell) in states.into_iter().zip(row.chars()) {
+            let letter = match change(state, trigger()) {
+                Err(error) if error.reason() == reason::TRANSITION_IMPOSSIBLE => '-',
+                Err(error) => panic!("{error:?}"),
+                Ok(change) => match change.state {
+                    State::Pending { .. } => 'P',
+                    State::Running { .. } => 'R',
+                    State::Succeeded => 'S',
+                    State::Failed => 'F',
+                    State::Cancelled => 'C',
+                    State::Expired => 'E',
+                },
+            };
+            assert_eq!(letter, cell, "{:?} in {state:?}", trigger());
+        }
+    }
+    assert!(change(State::Succeeded, Trigger::Released).is_err());
+}
+
+#[test]
+fn a_failure_is_retried_with_backoff_and_a_lost_worker_at_once() {
+    let error = || Error::unavailable("GONE", "gone");
+    let failure = Trigger::AttemptEnded(AttemptResult::Outcome(Err(error())));
+    let retry = change(RUNNING, failure).unwrap();
+    assert_eq!(retry.state, State::Pending { started: true });
+    assert_eq!((retry.attempts, retry.crash_count), (1, 0));
+    assert!(retry.due > NOW);
+    let lost = Trigger::AttemptEnded(AttemptResult::WorkerLost(error()));
+    let retry = change(RUNNING, lost).unwrap();
+    assert_eq!((retry.attempts, retry.crash_count, retry.due), (0, 1, NOW));
+}
+
+#[test]
+fn a_cancelled_attempt_ends_cancelled_whatever_its_result() {
+    let state = State::Running {
+        cancel_requested: true,
+    };
+    for result in [
+        AttemptResult::Outcome(Err(Error::unavailable("GONE", "gone"))),
+        AttemptResult::HandedBack,
+        AttemptResult::Halted,
+        AttemptResult::WorkerLost(Error::unavailable("GONE", "gone")),
+    ] {
+        let ended = change(state, Trigger::AttemptEnded(result)).unwrap();
+        assert_eq!(ended.state, State::Cancelled);
+        assert!(matches!(ended.event, Some(EventKind::Cancelled(_))));
+    }
+}
