@@ -65,6 +65,32 @@ async fn names_have_a_limit() {
     RawWorker::connect(node.address(), longest).await;
 }
 
+/// A list that is too long ends the stream, wherever it stands.
+#[tokio::test]
+async fn lists_of_a_worker_have_limits_that_are_named() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let long = v1::Hello {
+        capabilities: vec![v1::Capability::HandBack.into(); 65],
+        tokens: vec![String::new(); 100_001],
+        ..hello("a.task")
+    };
+    let refused = RawWorker::open(node.address(), Some(Message::Hello(long))).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.reason(), "REQUEST_INVALID");
+    assert_eq!(paths(&refused), ["/capabilities", "/tokens"]);
+    let mut able = hello("a.task");
+    able.capabilities = vec![v1::Capability::HandBack.into()];
+    let mut worker = RawWorker::connect(node.address(), able.clone()).await;
+    let tokens = vec![String::new(); 100_001];
+    worker.send(Message::HandBack(v1::HandBack { tokens }));
+    let ended = worker.next().await.unwrap_err();
+    assert_eq!(paths(&ended), ["/hand_back/tokens"]);
+    let mut worker = RawWorker::connect(node.address(), able).await;
+    worker.send_batch(vec![v1::DispatchResult::default(); 100_001]);
+    assert_eq!(paths(&worker.next().await.unwrap_err()), ["/results"]);
+    node.assert_healthy().await;
+}
+
 /// A worker whose stream is gone is listed as away until it resumes.
 #[tokio::test]
 async fn a_worker_without_a_stream_is_away() {

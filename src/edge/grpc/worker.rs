@@ -19,7 +19,7 @@ use crate::model::payload::{Format, Payload};
 use crate::remote::protocol::batching::{Batcher, FlowControl};
 use crate::remote::protocol::messages::Outbound;
 use crate::remote::worker_registry::{
-    ItemReceipt, RegisteredStream, WorkerRegistry, WorkerSession,
+    ItemReceipt, RegisteredStream, WorkerRegistry, WorkerSession, validate_message,
 };
 use crate::service::Context;
 
@@ -110,6 +110,9 @@ async fn receive(
         tokio::select! {
             message = inbound.message() => match message {
                 Ok(Some(message)) => {
+                    if let Err(error) = validate_message(&message) {
+                        return WorkerStreamEnd::Ended(error);
+                    }
                     for result in message.results {
                         session.record_result(result);
                     }

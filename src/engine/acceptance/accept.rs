@@ -365,14 +365,10 @@ fn check_options(options: &DurableOptions) -> Result<()> {
 pub(super) fn too_many_callbacks<'a>(
     lists: [(&'static str, &'a Vec<String>); 2],
 ) -> impl Iterator<Item = Violation> + use<'a> {
-    let limit = DurableOptions::MAX_CALLBACKS;
-    let too_long = lists
-        .into_iter()
-        .filter(move |(_, list)| list.len() > limit);
-    too_long.map(move |(field, list)| {
-        let message = format!("has {} values; the limit is {limit}", list.len());
-        Violation::new(field, "TOO_MANY", message)
-    })
+    let too_long = |(field, list): (&str, &Vec<String>)| {
+        Violation::too_many(field, list.len(), DurableOptions::MAX_CALLBACKS)
+    };
+    lists.into_iter().filter_map(too_long)
 }
 
 /// `INVALID_ARGUMENT` / `REQUEST_INVALID`, unless there are no violations.

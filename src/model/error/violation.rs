@@ -28,6 +28,13 @@ impl Violation {
         }
     }
 
+    /// The violation of a list with more than `limit` values, `TOO_MANY`; `None` where it is short enough.
+    #[must_use]
+    pub fn too_many(path: &str, values: usize, limit: usize) -> Option<Self> {
+        let message = || format!("has {values} values; the limit is {limit}");
+        (values > limit).then(|| Self::new(path, "TOO_MANY", message()))
+    }
+
     /// The same violation with `key` in front of its path.
     #[must_use]
     pub fn under(mut self, key: &str) -> Self {

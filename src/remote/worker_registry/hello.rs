@@ -1,4 +1,4 @@
-//! Validation of a worker's hello: names, and the declarations of its services.
+//! Validation of a worker's hello, and of the lists in its messages: names, lengths, the declarations of its services.
 
 use std::collections::HashSet;
 
@@ -6,12 +6,56 @@ use jiff::Timestamp;
 
 use super::declarations::Declaration;
 use crate::codec::proto::v1;
+use crate::codec::proto::v1::serve_request::Message;
 use crate::model::error::{Error, Result, Violation, reason};
 
 /// The longest name or build of a worker, in bytes.
 const MAX_WORKER_NAME_BYTES: usize = 256;
 /// The most services of one worker.
 const MAX_SERVICES: usize = 10_000;
+/// The most capabilities of one worker, with those of later versions.
+const MAX_CAPABILITIES: usize = 64;
+/// The most dispatches that one message of a worker names.
+const MAX_DISPATCHES: usize = 100_000;
+
+/// Validates the lists of a hello that are read before the worker is known.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list that is too long.
+pub(super) fn validate_lists(hello: &v1::Hello) -> Result<()> {
+    check_lengths([
+        ("/capabilities", hello.capabilities.len(), MAX_CAPABILITIES),
+        ("/tokens", hello.tokens.len(), MAX_DISPATCHES),
+    ])
+}
+
+/// Validates the lists of a message that follows the hello.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list that is too long.
+pub(crate) fn validate_message(message: &v1::ServeRequest) -> Result<()> {
+    let handed_back = match &message.message {
+        Some(Message::HandBack(hand_back)) => hand_back.tokens.len(),
+        _ => 0,
+    };
+    check_lengths([
+        ("/results", message.results.len(), MAX_DISPATCHES),
+        ("/hand_back/tokens", handed_back, MAX_DISPATCHES),
+    ])
+}
+
+/// Checks lists, each with its path, its length and its limit.
+fn check_lengths(lists: [(&str, usize, usize); 2]) -> Result<()> {
+    let lists = lists.into_iter();
+    let too_long = lists.filter_map(|(path, n, limit)| Violation::too_many(path, n, limit));
+    let violations: Vec<_> = too_long.collect();
+    match violations.is_empty() {
+        true => Ok(()),
+        false => Err(Error::violations(reason::REQUEST_INVALID, violations)),
+    }
+}
 
 /// Validates a hello, and reads the declarations of its services. `now` is when they were first seen, if they are new.
 ///

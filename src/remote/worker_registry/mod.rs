@@ -20,5 +20,6 @@ mod session;
 mod session_state;
 mod worker_info;
 
+pub(crate) use self::hello::validate_message;
 pub(crate) use self::registry::{RegisteredStream, WorkerRegistry};
 pub(crate) use self::session::{ItemReceipt, WorkerSession};

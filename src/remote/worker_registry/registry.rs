@@ -120,6 +120,7 @@ impl WorkerRegistry {
         peer: String,
     ) -> Result<RegisteredStream> {
         let inner = &self.0;
+        hello::validate_lists(&hello)?;
         let info = WorkerInfo::from_hello(&hello, peer, inner.invoker.limits());
         let (outbox, receiver) = mpsc::channel(info.queue_length());
         let takes_batches = info.has(v1::Capability::Batching);

@@ -50,12 +50,9 @@ fn check_lists(filter: &v1::InvocationFilter) -> Result<()> {
         ("/filter/pending_reasons", filter.pending_reasons.len()),
         ("/filter/failure_reasons", filter.failure_reasons.len()),
     ];
-    let too_long = lists.into_iter().filter(|(_, values)| *values > MAX_VALUES);
-    let violations = too_long.map(|(field, values)| {
-        let message = format!("has {values} values; the limit is {MAX_VALUES}");
-        Violation::new(field, "TOO_MANY", message)
-    });
-    let violations: Vec<_> = violations.collect();
+    let too_long = lists.into_iter();
+    let too_long = too_long.filter_map(|(field, n)| Violation::too_many(field, n, MAX_VALUES));
+    let violations: Vec<_> = too_long.collect();
     match violations.is_empty() {
         true => Ok(()),
         false => Err(Error::violations(reason::REQUEST_INVALID, violations)),
