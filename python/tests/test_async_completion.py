@@ -65,18 +65,18 @@ class ApproveAsync(Service):
 
 
 @dataclasses.dataclass
-class Told:
+class Approval:
     n: int
 
 
 @service("later.approve-function")
-def approve(ctx: Service) -> Told | Later:
+def approve(ctx: Service) -> Approval | Later:
     later = ctx.later()
     GIVEN.put(later)
     return later
 
 
-@service("later.approve-coroutine", output=Told)
+@service("later.approve-coroutine", output=Approval)
 async def approve_async(ctx: Service) -> Later:
     later = ctx.later()
     GIVEN.put(later)

@@ -61,11 +61,11 @@ class Hears(Service):
     """Records its inputs."""
 
     name = "fan-out.hears"
-    told: list[Any] = []
+    received: list[Any] = []
     hears = threading.Event()
 
     def handle(self) -> None:
-        self.told.append(self.request.payload)
+        self.received.append(self.request.payload)
         self.hears.set()
 
 
@@ -169,14 +169,14 @@ def test_ten_thousand_members_have_one_outcome_each_after_a_crash() -> None:
             # A late follower gets the same events.
             check_events(list(client.results(group)), group, members)
             assert len(client.invocations(group_cid=group, limit=2 * MEMBERS)) == MEMBERS
-        check_told(group, members)
+        check_callback(group, members)
 
 
-def check_told(group: str, members: list[str]) -> None:
+def check_callback(group: str, members: list[str]) -> None:
     """All outcomes, once and in request order."""
-    (told,) = Hears.told
-    assert (told.group_cid, told.members, told.truncated) == (group, MEMBERS, False)
-    assert (told.failed, told.succeeded) == (STATES.count(State.FAILED), 9 * MEMBERS // 10)
-    assert [outcome.position for outcome in told.outcomes] == list(range(MEMBERS))
-    assert [outcome.cid for outcome in told.outcomes] == members
-    assert [outcome.state for outcome in told.outcomes] == [state.value for state in STATES]
+    (received,) = Hears.received
+    assert (received.group_cid, received.members, received.truncated) == (group, MEMBERS, False)
+    assert (received.failed, received.succeeded) == (STATES.count(State.FAILED), 9 * MEMBERS // 10)
+    assert [outcome.position for outcome in received.outcomes] == list(range(MEMBERS))
+    assert [outcome.cid for outcome in received.outcomes] == members
+    assert [outcome.state for outcome in received.outcomes] == [state.value for state in STATES]

@@ -93,8 +93,8 @@ def test_coroutine_handlers_run() -> None:
     @service(input=Int("n"))
     async def doubles(ctx: Service, request: Any) -> Any:
         await asyncio.sleep(0)
-        told = await ctx.invoke("x", n=request.n)
-        return {"n": told.n * 2}
+        response = await ctx.invoke("x", n=request.n)
+        return {"n": response.n * 2}
 
     assert testing.run(doubles, {"n": 2}, invokes={"x": lambda payload: payload}) == {"n": 4}
 

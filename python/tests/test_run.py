@@ -240,9 +240,9 @@ def test_a_failed_handler_is_logged_with_the_cid_of_its_response(
     run.wait_for("KeyError: 'secret detail'")
     assert run.stop() == 0
     # The traceback follows, down to the line that raised.
-    told = run.lines[run.lines.index(line) + 1 :]
-    assert told[0] == "Traceback (most recent call last):\n"
-    assert 'raise KeyError("secret detail")' in "".join(told)
+    log_lines = run.lines[run.lines.index(line) + 1 :]
+    assert log_lines[0] == "Traceback (most recent call last):\n"
+    assert 'raise KeyError("secret detail")' in "".join(log_lines)
 
 
 OWN_PROGRAM = """
@@ -268,10 +268,10 @@ def test_a_program_without_a_log_configuration_logs_failures(node: Node, client:
         assert process.stdout.readline() == "serving\n"
         with pytest.raises(Internal) as caught:
             client.invoke("own.fails")
-        told = process.communicate(timeout=WAIT)[1]
+        log_lines = process.communicate(timeout=WAIT)[1]
     assert process.returncode == 0
-    assert f"`own.fails` failed, CID {caught.value.cid}\nTraceback" in told
-    assert told.endswith("KeyError: 'secret detail'\n")
+    assert f"`own.fails` failed, CID {caught.value.cid}\nTraceback" in log_lines
+    assert log_lines.endswith("KeyError: 'secret detail'\n")
 
 
 def test_a_broken_module_does_not_affect_the_others(

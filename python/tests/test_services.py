@@ -235,8 +235,8 @@ def test_a_child_with_a_once_label_is_accepted_once(serve: Serve, client: Client
     policy = RetryPolicy(max_attempts=3, initial_interval=0.01)
     options = {"retry_policy": policy}
     once = client.invoke_async(Parent, {"once": True, "fail_before": 2}, **options)
-    told = client.result(once, WAIT)
-    assert (told.attempt, children(client, once)) == (3, [told.child])
+    outcome = client.result(once, WAIT)
+    assert (outcome.attempt, children(client, once)) == (3, [outcome.child])
     often = client.invoke_async(Parent, {"fail_before": 2}, **options)
     client.result(often, WAIT)
     assert len(children(client, often)) == 3

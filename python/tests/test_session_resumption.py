@@ -63,5 +63,5 @@ def test_a_broken_stream_leaks_no_tasks(node: Node, caplog: pytest.LogCaptureFix
         worker.stop()
         proxy.close()
     # Only messages about tasks: gRPC logs late events of a loop that an earlier worker closed.
-    told = [record.getMessage() for record in caplog.records if record.name == "asyncio"]
-    assert [message for message in told if message.startswith("Task ")] == []
+    messages = [record.getMessage() for record in caplog.records if record.name == "asyncio"]
+    assert [message for message in messages if message.startswith("Task ")] == []

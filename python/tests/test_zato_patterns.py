@@ -90,9 +90,9 @@ def test_line_112_there_are_three_patterns() -> None:
 
 def test_line_116_all_targets_run_before_their_callbacks(both: Calls, client: Client) -> None:
     cid = both(lambda self: self.patterns.fanout.invoke(TWO, HearsAll.name))
-    (told,) = Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == cid)
-    assert [each["target"] for each in told["data"]] == list(TWO)
-    assert [each["response"]["got"] for each in told["data"]] == [{"a": 1}, {"b": 2}]
+    (received,) = Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == cid)
+    assert [each["target"] for each in received["data"]] == list(TWO)
+    assert [each["response"]["got"] for each in received["data"]] == [{"a": 1}, {"b": 2}]
     assert client.get(cid, wait=WAIT).payload.succeeded == 2
 
 
@@ -105,15 +105,15 @@ def test_line_116_several_callbacks_get_each_outcome_and_all_outcomes(does: Call
     for service in (Hears, HearsAsWell, HearsAsync):
         assert {p["target"] for p in Hears.of(service, 2, of_cid(cid))} == set(TWO)
     for service in (HearsAll, HearsAllAsWell):
-        (told,) = Hears.of(service, 1, of_source(Calling.name))
-        assert told["on_target"] == [Hears.name, HearsAsWell.name, HearsAsync.name]
-        assert told["on_final"] == [HearsAll.name, HearsAllAsWell.name]
+        (received,) = Hears.of(service, 1, of_source(Calling.name))
+        assert received["on_target"] == [Hears.name, HearsAsWell.name, HearsAsync.name]
+        assert received["on_final"] == [HearsAll.name, HearsAllAsWell.name]
 
 
 def test_line_117_targets_run_in_parallel(both: Calls, client: Client) -> None:
     cid = both(lambda self: self.patterns.parallel.invoke(TWO, Hears.name))
-    told = Hears.of(Hears, 2, of_cid(cid))
-    assert {p["response"]["got"].get("a") for p in told} == {1, None}
+    received = Hears.of(Hears, 2, of_cid(cid))
+    assert {p["response"]["got"].get("a") for p in received} == {1, None}
     assert client.get(cid, wait=WAIT).message.group.on_final == []
 
 
@@ -126,8 +126,8 @@ def test_line_118_callbacks_get_the_given_cid(own: str, does: Calls) -> None:
     )
     assert answered == given
     assert len(Hears.of(Hears, 2, of_cid(given))) == 2
-    (told,) = Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == given)
-    assert len(told["data"]) == 2
+    (received,) = Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == given)
+    assert len(received["data"]) == 2
 
 
 def test_line_118_a_repeated_cid_is_the_same_fan_out_or_refused(
@@ -165,15 +165,15 @@ def test_line_119_a_fan_out_outlives_workers_and_node() -> None:
 def test_line_121_on_target_gets_the_documented_input(does: Calls, client: Client) -> None:
     before = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     cid = does(lambda self: self.patterns.parallel.invoke({Target: {"a": 1}}, Hears))
-    (told,) = Hears.of(Hears, 1, of_cid(cid))
-    requested = datetime.datetime.fromisoformat(told.pop("req_ts_utc"))
-    answered = datetime.datetime.fromisoformat(told.pop("resp_ts_utc"))
+    (received,) = Hears.of(Hears, 1, of_cid(cid))
+    requested = datetime.datetime.fromisoformat(received.pop("req_ts_utc"))
+    answered = datetime.datetime.fromisoformat(received.pop("resp_ts_utc"))
     # This process and the node share a clock.
     assert before <= requested <= answered <= before + datetime.timedelta(seconds=WAIT)
     (member,) = client.invocations(group_cid=cid)
     # A target gets only its own payload.
     response = {"got": {"a": 1}, "cid": member.cid, "environ": {}}
-    assert told == {
+    assert received == {
         "source": Calling.name,
         "target": Target.name,
         "response": response,
@@ -191,27 +191,27 @@ def test_line_121_on_target_gets_the_text_of_a_failure(does: Calls) -> None:
         targets = [(Target, {"bad": 1}), (Target, {"breaks": 1})]
         return self.patterns.parallel.invoke(targets, Hears)
 
-    told = Hears.of(Hears, 2, of_cid(does(fans_out)))
-    texts = sorted(p["exception"] for p in told)
+    received = Hears.of(Hears, 2, of_cid(does(fans_out)))
+    texts = sorted(p["exception"] for p in received)
     assert texts == [
         "HANDLER_FAILED: the service failed; its log has the details",
         "INVALID_ARGUMENT: that is bad",
     ]
-    assert {(p["ok"], p["response"]) for p in told} == {(False, None)}
+    assert {(p["ok"], p["response"]) for p in received} == {(False, None)}
 
 
 def test_line_121_on_final_gets_the_documented_input(does: Calls) -> None:
     cid = does(lambda self: self.patterns.fanout.invoke(TWO, HearsAll, Hears))
-    (told,) = Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == cid)
+    (received,) = Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == cid)
     each = {payload["target"]: payload for payload in Hears.of(Hears, 2, of_cid(cid))}
-    assert told.keys() == {"phase", "source", "req_ts_utc", "on_target", "on_final", "data"}
-    assert isinstance(told["req_ts_utc"], datetime.datetime)
-    assert (told["phase"], told["source"]) == ("on-final", Calling.name)
-    assert (told["on_target"], told["on_final"]) == ([Hears.name], [HearsAll.name])
+    assert received.keys() == {"phase", "source", "req_ts_utc", "on_target", "on_final", "data"}
+    assert isinstance(received["req_ts_utc"], datetime.datetime)
+    assert (received["phase"], received["source"]) == ("on-final", Calling.name)
+    assert (received["on_target"], received["on_final"]) == ([Hears.name], [HearsAll.name])
     # The dicts equal the inputs of `on_target`, in the order of the targets.
-    assert told["data"] == [each[target] for target in TWO]
-    first = datetime.datetime.fromisoformat(told["data"][0]["req_ts_utc"])
-    assert abs(first - told["req_ts_utc"]) < datetime.timedelta(seconds=1)
+    assert received["data"] == [each[target] for target in TWO]
+    first = datetime.datetime.fromisoformat(received["data"][0]["req_ts_utc"])
+    assert abs(first - received["req_ts_utc"]) < datetime.timedelta(seconds=1)
 
 
 def test_line_121_a_callback_can_declare_its_input(does: Calls, client: Client) -> None:
@@ -231,15 +231,15 @@ def test_line_121_targets_start_at_once_and_may_repeat(does: Calls) -> None:
     began = time.monotonic()
     cid = does(fans_out)
     assert time.monotonic() - began < 2.0, "200 ms for each would be 4 s"
-    (told,) = Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == cid)
-    assert [each["response"]["got"]["n"] for each in told["data"]] == list(range(20))
+    (received,) = Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == cid)
+    assert [each["response"]["got"]["n"] for each in received["data"]] == list(range(20))
 
 
 @pytest.mark.parametrize("payload", ["", None, {}, 0])
 def test_line_55_an_absent_payload_is_the_empty_dict(payload: Any, does: Calls) -> None:
     cid = does(lambda self: self.patterns.parallel.invoke({Target: payload}, Hears))
-    (told,) = Hears.of(Hears, 1, of_cid(cid))
-    assert told["response"]["got"] == {}
+    (received,) = Hears.of(Hears, 1, of_cid(cid))
+    assert received["response"]["got"] == {}
 
 
 def test_line_123_a_failing_target_does_not_affect_the_others(does: Calls) -> None:
@@ -248,8 +248,8 @@ def test_line_123_a_failing_target_does_not_affect_the_others(does: Calls) -> No
         return self.patterns.fanout.invoke(targets, HearsAll)
 
     cid = does(fans_out)
-    (told,) = Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == cid)
-    assert [each["ok"] for each in told["data"]] == [False, True, True]
+    (received,) = Hears.of(HearsAll, 1, lambda payload: payload["data"][0]["cid"] == cid)
+    assert [each["ok"] for each in received["data"]] == [False, True, True]
 
 
 def test_line_123_an_unknown_name_is_refused_and_nothing_runs(does: Calls, client: Client) -> None:
@@ -268,9 +268,9 @@ def test_line_123_an_unknown_name_is_refused_and_nothing_runs(does: Calls, clien
 
 def test_line_123_a_fan_out_without_targets_ends_at_once(does: Calls) -> None:
     does(lambda self: self.patterns.fanout.invoke({}, HearsAll, Hears))
-    (told,) = Hears.of(HearsAll, 1, of_source(Calling.name))
-    assert (told["data"], told["on_target"]) == ([], [Hears.name])
-    assert isinstance(told["req_ts_utc"], datetime.datetime)
+    (received,) = Hears.of(HearsAll, 1, of_source(Calling.name))
+    assert (received["data"], received["on_target"]) == ([], [Hears.name])
+    assert isinstance(received["req_ts_utc"], datetime.datetime)
 
 
 def test_line_123_two_in_one_request_do_not_collide(does: Calls) -> None:
@@ -280,8 +280,8 @@ def test_line_123_two_in_one_request_do_not_collide(does: Calls) -> None:
     first, second = does(twice)
     assert first != second
     for cid, n in ((first, 0), (second, 1)):
-        (told,) = Hears.of(Hears, 1, of_cid(cid))
-        assert told["response"]["got"] == {"n": n}
+        (received,) = Hears.of(Hears, 1, of_cid(cid))
+        assert received["response"]["got"] == {"n": n}
 
 
 def test_line_123_a_fan_out_can_be_joined(does: Calls) -> None:
@@ -299,14 +299,14 @@ def test_callbacks_of_a_client_batch_are_translated_in_the_same_way(
     worker: Worker, client: Client
 ) -> None:
     group = client.invoke_batch([(Target, {"a": 1})], on_each=Hears, on_final=HearsAll)
-    (told,) = Hears.of(Hears, 1, of_cid(group.cid))
-    assert (told["target"], told["source"], told["ok"]) == (Target.name, "", True)
+    (received,) = Hears.of(Hears, 1, of_cid(group.cid))
+    assert (received["target"], received["source"], received["ok"]) == (Target.name, "", True)
     (final,) = Hears.of(HearsAll, 1, lambda p: p["data"][0]["cid"] == group.cid)
     assert final["on_final"] == [HearsAll.name]
 
 
 def test_a_similar_payload_is_not_translated(worker: Worker, client: Client) -> None:
-    looks = {**TOLD, "cid": new_cid()}
+    looks = {**CALLBACK, "cid": new_cid()}
     final = {"group_cid": new_cid(), "outcomes": []}
     for payload in (looks, final, {**looks, "cid": ""}, {**final, "group_cid": ""}):
         # As an input and as a response.
@@ -317,7 +317,7 @@ def test_a_similar_payload_is_not_translated(worker: Worker, client: Client) -> 
         assert Hears.of(HearsAll, 1, lambda heard, e=expected: heard == e)  # type: ignore[misc]
 
 
-TOLD = {
+CALLBACK = {
     "group_cid": new_cid(),
     "position": 0,
     "cid": new_cid(),
@@ -329,24 +329,33 @@ TOLD = {
 
 
 def test_callbacks_of_a_removed_group_lack_its_fields() -> None:
-    class Told(ModelService):
-        name = "patterns.model.told"
+    class Callback(ModelService):
+        name = "patterns.model.received"
 
         def handle(self) -> Any:
             return self.request.payload
 
-    told = testing.run(Told, TOLD, in_reply_to=TOLD["cid"])
-    assert (told.source, told.cid, told.target) == ("", TOLD["group_cid"], "x.y")
-    assert (told.req_ts_utc, told.resp_ts_utc) == (
+    received = testing.run(Callback, CALLBACK, in_reply_to=CALLBACK["cid"])
+    assert (received.source, received.cid, received.target) == (
+        "",
+        CALLBACK["group_cid"],
+        "x.y",
+    )
+    assert (received.req_ts_utc, received.resp_ts_utc) == (
         "2026-01-02T03:04:05",
         "2026-01-02T03:04:06.500000",
     )
-    assert "truncated" not in told
-    final = {"group_cid": TOLD["group_cid"], "outcomes": [{**TOLD, "truncated": True}]}
-    told = testing.run(Told, {**final, "truncated": True}, in_reply_to=TOLD["group_cid"])
-    assert (told.on_target, told.on_final) == ([], [Told.name])
-    assert (told.req_ts_utc, told.truncated) == ("2026-01-02T03:04:05", True)
-    assert (told.data[0].response, told.data[0].truncated) == (None, True)
+    assert "truncated" not in received
+    final = {
+        "group_cid": CALLBACK["group_cid"],
+        "outcomes": [{**CALLBACK, "truncated": True}],
+    }
+    received = testing.run(
+        Callback, {**final, "truncated": True}, in_reply_to=CALLBACK["group_cid"]
+    )
+    assert (received.on_target, received.on_final) == ([], [Callback.name])
+    assert (received.req_ts_utc, received.truncated) == ("2026-01-02T03:04:05", True)
+    assert (received.data[0].response, received.data[0].truncated) == (None, True)
 
 
 def test_a_group_is_fetched_once_per_process() -> None:
@@ -407,8 +416,8 @@ class Two(One):
 class Each(Service):
     name = 'documented.each'
     def handle(self):
-        told = self.request.payload
-        self.logger.info('%s of %s by %s', told['phase'], told['target'], told['source'])
+        payload = self.request.payload
+        self.logger.info('%s of %s by %s', payload['phase'], payload['target'], payload['source'])
 
 class Final(Service):
     name = 'documented.final'

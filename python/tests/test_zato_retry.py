@@ -196,8 +196,12 @@ def test_line_128_async_fallback_continues_in_the_background(both: Calls, client
         )
 
     cid = both(call)
-    (told,) = Hears.of(Hears, 1, lambda payload: payload["call_cid"] == cid)
-    assert (told["ok"], told["response"]["calls"], told["context"]) == (True, 3, {"k": 1})
+    (received,) = Hears.of(Hears, 1, lambda payload: payload["call_cid"] == cid)
+    assert (received["ok"], received["response"]["calls"], received["context"]) == (
+        True,
+        3,
+        {"k": 1},
+    )
     assert client.get(cid, wait=WAIT).attempt == 2
     first, second, third = Flaky.calls
     assert second - first >= 0.2
@@ -220,17 +224,17 @@ def test_lines_129_130_a_background_retry_invokes_its_callback(
         return retry.invoke_async(Flaky.name, {"bad": 1}, cid=given, **options)
 
     cid = both(call)
-    (told,) = Hears.of(Hears, 1, lambda payload: payload["call_cid"] == cid)
+    (received,) = Hears.of(Hears, 1, lambda payload: payload["call_cid"] == cid)
     assert given in (None, cid)
     first, second, third = Flaky.calls
     assert 0.2 <= second - first < 1.0
     assert 0.2 <= third - second < 1.0
-    requested = datetime.datetime.fromisoformat(told.pop("req_ts_utc"))
-    answered = datetime.datetime.fromisoformat(told.pop("resp_ts_utc"))
+    requested = datetime.datetime.fromisoformat(received.pop("req_ts_utc"))
+    answered = datetime.datetime.fromisoformat(received.pop("resp_ts_utc"))
     assert answered - requested >= datetime.timedelta(seconds=0.4)
-    orig_cid, response = told.pop("orig_cid"), told.pop("response")
-    assert told.pop("source") in (Calling.name, CallingAsync.name)
-    assert told == {
+    orig_cid, response = received.pop("orig_cid"), received.pop("response")
+    assert received.pop("source") in (Calling.name, CallingAsync.name)
+    assert received == {
         "ok": True,
         "call_cid": cid,
         "target": Flaky.name,
@@ -259,10 +263,10 @@ def test_line_130_the_callback_gets_the_text_of_the_last_failure(
 
     cid = does(call)
     for service in (Hears, HearsAsWell):
-        (told,) = Hears.of(service, 1, lambda payload: payload["call_cid"] == cid)
-        assert (told["ok"], told["response"]) == (False, None)
-        assert told["exception"].startswith("INVALID_ARGUMENT: that is bad")
-        assert told["resp_ts_utc"] > told["req_ts_utc"]
+        (received,) = Hears.of(service, 1, lambda payload: payload["call_cid"] == cid)
+        assert (received["ok"], received["response"]) == (False, None)
+        assert received["exception"].startswith("INVALID_ARGUMENT: that is bad")
+        assert received["resp_ts_utc"] > received["req_ts_utc"]
     assert len(Flaky.calls) == 3
     with pytest.raises(InvalidArgument, match="that is bad") as caught:
         client.result(cid, WAIT)
@@ -279,8 +283,8 @@ def test_line_130_the_callback_gets_a_cancellation(does: Calls, client: Client) 
     while not Flaky.calls or client.get(cid).state is not State.PENDING:
         time.sleep(0.01)
     client.cancel(cid, reason="enough")
-    (told,) = Hears.of(Hears, 1, lambda payload: payload["call_cid"] == cid)
-    assert (told["ok"], len(Flaky.calls)) == (False, 1)
+    (received,) = Hears.of(Hears, 1, lambda payload: payload["call_cid"] == cid)
+    assert (received["ok"], len(Flaky.calls)) == (False, 1)
 
 
 def test_line_131_a_failed_background_attempt_is_logged(
@@ -318,8 +322,8 @@ def test_line_132_a_background_retry_survives_a_restart() -> None:
         node.kill()
         node.start()
         with Worker(*SERVED, node=node.address):
-            (told,) = Hears.of(Hears, 1, lambda payload: payload["call_cid"] == cid)
-        assert told["ok"] is True
+            (received,) = Hears.of(Hears, 1, lambda payload: payload["call_cid"] == cid)
+        assert received["ok"] is True
         assert client.get(cid, wait=WAIT).attempt == 2
 
 
@@ -349,9 +353,13 @@ def test_the_harness_records_a_background_retry() -> None:
     invokes = {"a.target": {"m": 1}, "a.callback": {}, convention: {}}
     trial = testing.trial(InvokeRetry, asked.payload, invokes=invokes)
     assert trial.payload == {"m": 1}
-    (told,) = trial.invoked_async
-    assert (told.service, told.with_outcome, told.callbacks) == ("a.callback", True, ())
-    assert (told.payload.ok, told.payload.response, told.payload.context) == (True, {"m": 1}, 5)
+    (received,) = trial.invoked_async
+    assert (received.service, received.with_outcome, received.callbacks) == ("a.callback", True, ())
+    assert (received.payload.ok, received.payload.response, received.payload.context) == (
+        True,
+        {"m": 1},
+        5,
+    )
     for error in (BadRequest("", "bad"), Cancelled("stop"), Unavailable("no", retryable=False)):
         with pytest.raises(CideryError) as caught:
             testing.trial(InvokeRetry, asked.payload, invokes={"a.target": error})

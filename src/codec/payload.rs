@@ -83,8 +83,8 @@ pub fn encode(payload: Payload, format: Format) -> Result<Payload> {
 
 /// The format of a response: the requested one, or else that of the input.
 #[must_use]
-pub fn answer_format(asked: Option<Format>, input: &Payload) -> Format {
-    asked.unwrap_or(match input {
+pub fn answer_format(requested: Option<Format>, input: &Payload) -> Format {
+    requested.unwrap_or(match input {
         Payload::Document(_, format) => *format,
         Payload::Value(_) | Payload::Struct(_) | Payload::Any(_) => Format::Dict,
     })

@@ -91,8 +91,8 @@ pub fn redacted(sio: &Sio, error: Error) -> Error {
 /// # Errors
 ///
 /// `INVALID_ARGUMENT` / `FORMAT_INVALID` where it cannot.
-pub fn check_format(sio: &Sio, asked: Option<Format>) -> Result<()> {
-    let (Some(Format::Text), Some(output)) = (asked, &sio.output) else {
+pub fn check_format(sio: &Sio, requested: Option<Format>) -> Result<()> {
+    let (Some(Format::Text), Some(output)) = (requested, &sio.output) else {
         return Ok(());
     };
     let required = output

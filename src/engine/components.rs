@@ -73,7 +73,7 @@ pub(super) struct Engine {
 }
 
 /// The components that most others use.
-struct Base {
+struct SharedComponents {
     store: Arc<dyn Store>,
     limits: Arc<Limits>,
     clock: Clock,
@@ -105,14 +105,14 @@ impl Engine {
         check_states(&registry, &states)?;
         limits.node_concurrency = limits.node_concurrency.clamp(1, MAX_HANDLERS);
         let (scheduler_starts, starts) = mpsc::unbounded_channel();
-        let base = Base::new(registry, store, limits, clock, tasks, scheduler_starts);
-        let engine = base.engine(states, hooks);
-        base.start_tasks(&engine, starts).await?;
+        let shared = SharedComponents::new(registry, store, limits, clock, tasks, scheduler_starts);
+        let engine = shared.engine(states, hooks);
+        shared.start_tasks(&engine, starts).await?;
         Ok(engine)
     }
 }
 
-impl Base {
+impl SharedComponents {
     fn new(
         registry: Registry,
         store: Arc<dyn Store>,

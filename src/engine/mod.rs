@@ -123,7 +123,7 @@ impl Invoker {
         self.0.results.follow(request)
     }
 
-    /// An invocation once it has ended, or as it stands after `wait`.
+    /// An invocation once it has ended, or its state after `wait`.
     ///
     /// # Errors
     ///
@@ -315,7 +315,7 @@ impl Invoker {
         Ok(self.0.routes.find(name)?.is_served())
     }
 
-    /// Whether this process serves a service, be it one that workers can replace.
+    /// Whether this process serves a service, including one that workers can replace.
     #[must_use]
     pub fn is_local(&self, name: &str) -> bool {
         let route = self.0.routes.get(name);
@@ -340,7 +340,7 @@ impl Invoker {
         self.0.routes.subscribe()
     }
 
-    /// Notifies watchers that services are served elsewhere than before.
+    /// Notifies watchers that the processes that serve services have changed.
     pub fn notify_service_changes(&self) {
         self.0.routes.notify_changes();
     }
@@ -394,7 +394,7 @@ impl Invoker {
         self.0.lifecycle.wait_idle().await;
     }
 
-    /// Ends followers and watchers: what they wait for does not happen on this node any more.
+    /// Ends followers and watchers: no further event happens on this node.
     pub fn close(&self) {
         self.0.lifecycle.close();
     }

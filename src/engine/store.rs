@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -15,6 +16,9 @@ use crate::model::invocation::{
     AsyncCompletion, Event, Invocation, ProgressRecord, Request, State, failure_of,
 };
 use crate::service::BoxFuture;
+
+/// How long the engine waits before it retries what the store refused.
+pub(in crate::engine) const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// A store of invocations.
 ///

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::model::error::{Error, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::RetryPolicy;
 use crate::model::metadata::Metadata;
@@ -87,6 +88,16 @@ pub struct DurableOptions {
 impl DurableOptions {
     /// How many callbacks, and how many failure callbacks, an invocation may have.
     pub const MAX_CALLBACKS: usize = 16;
+
+    /// The most invocations that are accepted with the outcome of one attempt.
+    pub const MAX_FOLLOW_UPS: usize = 1_000;
+
+    /// `RESOURCE_EXHAUSTED` / `PENDING_LIMIT`, of the call that would be one too many.
+    #[must_use]
+    pub fn too_many_follow_ups() -> Error {
+        let message = format!("an attempt has at most {} follow-ups", Self::MAX_FOLLOW_UPS);
+        Error::resource_exhausted(reason::PENDING_LIMIT, message)
+    }
 }
 
 impl Call {

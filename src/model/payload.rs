@@ -66,8 +66,8 @@ impl Payload {
 }
 
 fn weight(value: &Value) -> usize {
-    const ENTRY: usize = 32;
-    ENTRY
+    const ENTRY_BYTES: usize = 32;
+    ENTRY_BYTES
         + match value {
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
             Value::Digits(digits) => digits.as_str().len(),
@@ -76,7 +76,7 @@ fn weight(value: &Value) -> usize {
             Value::List(items) => items.iter().map(weight).sum(),
             Value::Dict(dict) => dict
                 .iter()
-                .map(|(key, value)| ENTRY + key.len() + weight(value))
+                .map(|(key, value)| ENTRY_BYTES + key.len() + weight(value))
                 .sum(),
         }
 }

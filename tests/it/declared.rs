@@ -28,7 +28,7 @@ pub(crate) async fn node() -> NodeHandle {
         .service("ranges", async |Input(x): Input<Ranges>| x)
         .service("enums", async |Input(x): Input<Enums>| x)
         .service("strict", async |Input(x): Input<Strict>| x)
-        .service("kept", async |Input(x): Input<Kept>| x)
+        .service("kept", async |Input(x): Input<Flattened>| x)
         .service("list", async |Input(x): Input<Vec<Row>>| x)
         .service("annotated", async |Input(x): Input<Annotated>| x)
         .service("empty", async |Input(x): Input<Empty>| x);
@@ -137,7 +137,7 @@ pub(crate) struct Strict {
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Kept {
+pub(crate) struct Flattened {
     cust_id: i64,
     #[serde(flatten)]
     rest: HashMap<String, cidery::Value>,
@@ -177,7 +177,7 @@ fn typed(name: &str) -> Option<Sio> {
         "ranges" => of::<Ranges>(),
         "enums" => of::<Enums>(),
         "strict" => of::<Strict>(),
-        "kept" => of::<Kept>(),
+        "kept" => of::<Flattened>(),
         "list" => of::<Vec<Row>>(),
         "annotated" => of::<Annotated>(),
         "empty" => of::<Empty>(),

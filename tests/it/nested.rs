@@ -132,12 +132,12 @@ async fn once_accepts_one_invocation_for_each_path() {
     let in_node = Node::builder().demo().service("t.item", item);
     let in_node = in_node.service("t.mid", mid).service("t.order", order);
     let node = TestNode::start(in_node).await;
-    let elsewhere = TestNode::start(Node::builder().demo()).await;
+    let other_node = TestNode::start(Node::builder().demo()).await;
     let worker = Worker::builder().service("t.item", item);
     let worker = worker.service("t.mid", mid).service("t.order", order);
-    let address = elsewhere.address().to_string();
+    let address = other_node.address().to_string();
     let _worker = worker.connect(&address).await.unwrap();
-    for node in [&node, &elsewhere] {
+    for node in [&node, &other_node] {
         let accepted = node.client.invoke_async(Call::new("t.order", ()));
         let cid = accepted.await.unwrap().cid;
         let Some(v1::outcome::Outcome::Value(cids)) =

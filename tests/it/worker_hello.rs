@@ -2,11 +2,12 @@
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::serve_request::Message;
+use cidery::model::call::Call;
 use cidery::{Kind, Node};
 
 use crate::support::proxy::Proxy;
 use crate::support::raw_worker::{RawWorker, hello};
-use crate::support::{PATIENCE, TestNode, paths};
+use crate::support::{PATIENCE, TestNode, ended, failure, paths};
 
 /// Awaits a condition for a bounded time.
 async fn within_patience(condition: impl Future<Output = ()>) {
@@ -83,11 +84,23 @@ async fn lists_of_a_worker_have_limits_that_are_named() {
     let mut worker = RawWorker::connect(node.address(), able.clone()).await;
     let tokens = vec![String::new(); 100_001];
     worker.send(Message::HandBack(v1::HandBack { tokens }));
-    let ended = worker.next().await.unwrap_err();
-    assert_eq!(paths(&ended), ["/hand_back/tokens"]);
+    let refused = worker.next().await.unwrap_err();
+    assert_eq!(paths(&refused), ["/hand_back/tokens"]);
     let mut worker = RawWorker::connect(node.address(), able).await;
     worker.send_batch(vec![v1::DispatchResult::default(); 100_001]);
     assert_eq!(paths(&worker.next().await.unwrap_err()), ["/results"]);
+    let mut worker = RawWorker::connect(node.address(), hello("b.task")).await;
+    let cid = node.client.invoke_async(Call::new("b.task", ())).await;
+    let cid = cid.unwrap().cid;
+    let dispatch = worker.dispatch().await;
+    worker.send_result(v1::DispatchResult {
+        token: dispatch.token,
+        follow_ups: vec![v1::InvokeAsyncRequest::default(); 1_001],
+        ..v1::DispatchResult::default()
+    });
+    let failure = failure(ended(&node.client, cid).await);
+    assert_eq!(failure.reason, "REQUEST_INVALID");
+    assert!(failure.message.contains("/follow_ups"), "{failure:?}");
     node.assert_healthy().await;
 }
 

@@ -79,13 +79,13 @@ class Ask:
 
 
 @dataclasses.dataclass
-class Told:
+class Total:
     total: int
 
 
 @service("types.add-up")
-def add_up(ask: Ask) -> Told:
-    return Told(sum(ask.numbers))
+def add_up(ask: Ask) -> Total:
+    return Total(sum(ask.numbers))
 
 
 @service("types.echo", input="n")
@@ -103,7 +103,7 @@ def served(serve: Callable[..., Worker]) -> Worker:
 
 
 def test_decorated_functions_keep_their_types() -> None:
-    assert_type(add_up(Ask([1, 2])), Told)
+    assert_type(add_up(Ask([1, 2])), Total)
     with pytest.raises(AttributeError):
         add_up("1, 2")  # type: ignore[arg-type]
     worker = Worker(add_up)

@@ -112,8 +112,8 @@ fn service(text: &mut String, package: &str, methods: &[Arc<Method>]) {
     text.push_str("}\n");
 }
 
-/// Writes a message. `elsewhere` is the message that contains the nested messages, if it is another one.
-fn message(text: &mut String, of: &MessageType, level: usize, what: &str, elsewhere: Option<&str>) {
+/// Writes a message. `container` is the message that contains the nested messages, if it is another one.
+fn message(text: &mut String, of: &MessageType, level: usize, what: &str, container: Option<&str>) {
     let indent = "  ".repeat(level);
     let _ = write!(text, "\n{indent}// {what}\n{indent}message {} {{", of.name);
     if of.fields.is_empty() {
@@ -122,7 +122,7 @@ fn message(text: &mut String, of: &MessageType, level: usize, what: &str, elsewh
     }
     text.push('\n');
     for (index, field) in of.fields.iter().enumerate() {
-        if let (FieldType::Message(inner), None) = (&field.kind, elsewhere) {
+        if let (FieldType::Message(inner), None) = (&field.kind, container) {
             let what = format!("The dicts of `{}`.", one_line(&field.key));
             let mut nested = String::new();
             message(&mut nested, inner, level + 1, &what, None);
@@ -132,15 +132,15 @@ fn message(text: &mut String, of: &MessageType, level: usize, what: &str, elsewh
                 &nested
             });
         }
-        if index > 0 && matches!(field.kind, FieldType::Message(_)) && elsewhere.is_none() {
+        if index > 0 && matches!(field.kind, FieldType::Message(_)) && container.is_none() {
             text.push('\n');
         }
-        self::field(text, field, level + 1, elsewhere);
+        self::field(text, field, level + 1, container);
     }
     let _ = writeln!(text, "{indent}}}");
 }
 
-fn field(text: &mut String, field: &Field, level: usize, elsewhere: Option<&str>) {
+fn field(text: &mut String, field: &Field, level: usize, container: Option<&str>) {
     let indent = "  ".repeat(level);
     let what = match field.description.as_str() {
         "" => format!("The element `{}`.", one_line(&field.key)),
@@ -151,7 +151,7 @@ fn field(text: &mut String, field: &Field, level: usize, elsewhere: Option<&str>
         (_, true) => "optional ",
         _ => "",
     };
-    let kind = match (&field.kind, elsewhere) {
+    let kind = match (&field.kind, container) {
         (FieldType::Message(inner), Some(holder)) => format!("{holder}.{}", inner.name),
         (FieldType::Message(inner), None) => inner.name.clone(),
         (FieldType::Instant | FieldType::Struct | FieldType::Value, _) => {

@@ -358,7 +358,10 @@ fn check_options(options: &DurableOptions) -> Result<()> {
         ("/callbacks", &options.callbacks),
         ("/failure_callbacks", &options.failure_callbacks),
     ];
-    into_result(keys.chain(too_many_callbacks(lists)).collect())
+    Error::reject(
+        reason::REQUEST_INVALID,
+        keys.chain(too_many_callbacks(lists)).collect(),
+    )
 }
 
 /// The violations of lists of callbacks that are too long.
@@ -369,14 +372,6 @@ pub(super) fn too_many_callbacks<'a>(
         Violation::too_many(field, list.len(), DurableOptions::MAX_CALLBACKS)
     };
     lists.into_iter().filter_map(too_long)
-}
-
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, unless there are no violations.
-pub(super) fn into_result(violations: Vec<Violation>) -> Result<()> {
-    match violations.is_empty() {
-        true => Ok(()),
-        false => Err(Error::violations(reason::REQUEST_INVALID, violations)),
-    }
 }
 
 /// An input in the form in which it is stored: encoded, and as it came where it came encoded.

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::codec::payload;
 use crate::dict;
 use crate::engine::acceptance::accept::{
-    Acceptor, Parent, check_same, into_result, removed, too_many_callbacks,
+    Acceptor, Parent, check_same, removed, too_many_callbacks,
 };
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations};
 use crate::engine::clock::Clock;
@@ -184,7 +184,7 @@ impl BatchAcceptor {
     fn prepare(&self, cid: Cid, batch: Batch, parent: Option<Parent<'_>>) -> Result<CheckedBatch> {
         self.check_size(batch.calls.len())?;
         let lists = [("/on_each", &batch.on_each), ("/on_final", &batch.on_final)];
-        into_result(too_many_callbacks(lists).collect())?;
+        Error::reject(reason::REQUEST_INVALID, too_many_callbacks(lists).collect())?;
         check_distinct(&batch)?;
         let on_each = self.acceptor.service_names(&batch.on_each)?;
         // A caller that names the batch can repeat it.
@@ -368,7 +368,7 @@ fn check_distinct(batch: &Batch) -> Result<()> {
             }
         }
     }
-    into_result(violations)
+    Error::reject(reason::REQUEST_INVALID, violations)
 }
 
 /// `ALREADY_EXISTS` / `CID_IN_USE`, with the position of the member.

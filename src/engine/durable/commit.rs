@@ -16,11 +16,8 @@ use crate::engine::limits::Limits;
 use crate::engine::results::hub::Hub;
 use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
-use crate::engine::store::{Record, Store};
+use crate::engine::store::{Record, STORE_RETRY_DELAY, Store};
 use crate::model::invocation::{Event, EventKind, Invocation, State};
-
-/// How long to wait before a commit is retried that the store refused.
-const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Where a state change comes from.
 #[derive(Clone, Copy, Debug)]
@@ -189,7 +186,7 @@ impl Committer {
                 Err(error) => {
                     stuck.get_or_insert_with(|| self.stuck.token());
                     tracing::error!(cid = %record.cid, %error, "commit failed; retrying");
-                    tokio::time::sleep(RETRY_DELAY).await;
+                    tokio::time::sleep(STORE_RETRY_DELAY).await;
                 }
             }
         }

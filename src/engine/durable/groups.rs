@@ -1,7 +1,6 @@
 //! Groups: a group ends when its last member has ended, and its callbacks get all outcomes in order.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::sync::Notify;
@@ -15,7 +14,7 @@ use crate::engine::durable::transition::group_ended;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::results::lookup::CONCURRENT_READS;
-use crate::engine::store::{Claim, Store, Stored};
+use crate::engine::store::{Claim, STORE_RETRY_DELAY, Store, Stored};
 use crate::model::error::{Error, Kind, Result};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, State};
@@ -24,8 +23,6 @@ use crate::model::value::Dict;
 
 /// How many groups one claim takes, at most.
 const MAX_CLAIM: usize = 4;
-/// How long to wait after the store failed.
-const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Ends groups whose members have ended.
 #[derive(Debug)]

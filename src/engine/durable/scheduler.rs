@@ -16,13 +16,11 @@ use crate::engine::durable::run::Runner;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::routing::Routes;
 use crate::engine::routing::wakeup::SchedulerHandle;
-use crate::engine::store::{Claim, Store};
+use crate::engine::store::{Claim, STORE_RETRY_DELAY, Store};
 use crate::model::error::Result;
 
 /// How many invocations one claim takes, at most.
 const MAX_CLAIM: usize = 64;
-/// How long a scheduler waits after the store failed.
-const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// What the schedulers of all services share.
 #[derive(Debug)]

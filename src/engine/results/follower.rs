@@ -293,7 +293,7 @@ enum Read {
     },
 }
 
-/// Reads what is new: from the live invocation while it runs, otherwise from the store.
+/// Reads new events: from the live invocation while it runs, otherwise from the store.
 async fn read(
     cursor: Option<&Cursor>,
     mut pending: PendingRead<'_>,

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::limits::Limits;
+use crate::model::call::DurableOptions;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{
@@ -16,9 +17,6 @@ use crate::model::invocation::{
 use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::WorkerPermit;
-
-/// How many invocations one attempt may have accepted together with its response.
-const MAX_FOLLOW_UPS: usize = 1_000;
 
 /// A running invocation: its state, and its events, those included that are not stored yet.
 #[derive(Debug)]
@@ -232,9 +230,8 @@ impl Live {
         if let Some(first) = earlier.find(|first| is_repeat(&first.request, &next.request)) {
             return Ok(Some(Arc::clone(&first.request)));
         }
-        if state.follow_ups.len() >= MAX_FOLLOW_UPS {
-            let message = format!("an attempt has at most {MAX_FOLLOW_UPS} follow-ups");
-            return Err(Error::resource_exhausted(reason::PENDING_LIMIT, message));
+        if state.follow_ups.len() >= DurableOptions::MAX_FOLLOW_UPS {
+            return Err(DurableOptions::too_many_follow_ups());
         }
         state.follow_ups.push(next);
         Ok(None)
@@ -291,7 +288,7 @@ impl Live {
         }
     }
 
-    /// Replaces what the store has of the invocation by what is live.
+    /// Replaces the stored state of the invocation by the live one.
     pub(in crate::engine) fn overlay(&self, invocation: &mut Invocation) {
         let state = self.lock();
         invocation.state = state.state;

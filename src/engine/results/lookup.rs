@@ -1,4 +1,4 @@
-//! Look-ups: one invocation as it stands, and waiting for its end.
+//! Look-ups: the current state of an invocation, and waiting for its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::model::invocation::{Invocation, Outcome, State};
 /// How many members of a group are read at once: each may have megabytes.
 pub(in crate::engine) const CONCURRENT_READS: usize = 4;
 
-/// An invocation as it stands.
+/// The current state of an invocation.
 #[derive(Clone, Debug)]
 pub struct InvocationView {
     /// The invocation.
@@ -78,7 +78,7 @@ impl Results {
         )
     }
 
-    /// An invocation as it stands now.
+    /// The current state of an invocation.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl Results {
         }
     }
 
-    /// An invocation once it has ended, or as it stands after `wait`.
+    /// An invocation once it has ended, or its state after `wait`.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ impl Results {
         outcomes.buffered(CONCURRENT_READS).try_collect().await
     }
 
-    /// A stored invocation as it stands, without another query.
+    /// The current state of a stored invocation, without another query.
     pub(in crate::engine) fn overlay(&self, mut invocation: Invocation) -> InvocationView {
         if let Some(live) = self.hub.live(invocation.request.cid)
             && !invocation.state.is_terminal()

@@ -135,7 +135,7 @@ impl Routes {
         self.notify_changes();
     }
 
-    /// Notifies watchers that a service is served elsewhere than before.
+    /// Notifies watchers that the processes that serve a service have changed.
     pub(in crate::engine) fn notify_changes(&self) {
         self.changes.send_replace(());
     }

@@ -137,6 +137,18 @@ impl Error {
         error
     }
 
+    /// Rejects an input that has violations.
+    ///
+    /// # Errors
+    ///
+    /// [`violations`](Self::violations), unless there are none.
+    pub fn reject(reason: &'static str, violations: Vec<Violation>) -> Result<()> {
+        match violations.is_empty() {
+            true => Ok(()),
+            false => Err(Self::violations(reason, violations)),
+        }
+    }
+
     /// The violations of a part of a larger input: each one below `path`, or a single one at `path` where there are
     /// none.
     #[must_use]

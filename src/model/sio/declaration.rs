@@ -48,6 +48,9 @@ impl Sio {
     /// The limit of elements in one declaration, nested ones included.
     pub const MAX_ELEMENTS: usize = 1_000;
 
+    /// The maximum number of texts in one `one_of`.
+    pub const MAX_ONE_OF: usize = 1_000;
+
     /// Creates an empty declaration: any input, any output.
     #[must_use]
     pub fn new() -> Self {

@@ -165,6 +165,10 @@ impl Validator<'_> {
                 format!("lists allowed texts, which apply to `Text`, not to `{name}`"),
             );
         }
+        if element.one_of.len() > Sio::MAX_ONE_OF {
+            let message = format!("lists more than {} texts", Sio::MAX_ONE_OF);
+            self.report("TOO_MANY", message);
+        }
         let is_dict = matches!(element.kind, Type::Dict(_) | Type::DictList(_));
         if !is_dict && element.unknown_keys.is_some() {
             self.report(
@@ -225,6 +229,7 @@ mod tests {
             .input(crate::model::sio::Decimal("price").range(0..=1))
             .input(Int("n").one_of(["1"]))
             .input(Text("text").of(Type::Int))
+            .input(Text("color").one_of((0..1_001).map(|n| n.to_string())))
             .output(List("l").of(Type::Int).default(vec!["1", "two"]))
             .response_elem("");
         let error = sio.prepared().unwrap_err();
@@ -243,6 +248,7 @@ mod tests {
             ("/input/price", "INVALID"),
             ("/input/n", "INVALID"),
             ("/input/text", "INVALID"),
+            ("/input/color", "TOO_MANY"),
             ("/output/l/default/1", "WRONG_TYPE"),
             ("/response_elem", "EMPTY"),
         ];

@@ -20,7 +20,7 @@ use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::model::batch::{AcceptedGroup, Batch};
-use crate::model::call::{Accepted, Call};
+use crate::model::call::{Accepted, Call, DurableOptions};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{Outcome, Progress};
@@ -35,8 +35,6 @@ use crate::service::{BoxFuture, KnownService, Platform};
 
 /// The number of attempts of a nested call whose connection breaks. With the backoff they outlast the worker's lease.
 const NESTED_CALL_MAX_ATTEMPTS: u32 = 15;
-/// The most invocations that are accepted with the outcome of one attempt.
-const MAX_FOLLOW_UPS: usize = 1_000;
 
 /// The platform of one dispatch.
 #[derive(Debug)]
@@ -212,9 +210,8 @@ impl WorkerPlatform {
         let cid = *call.cid.get_or_insert_with(Cid::new);
         let request = async_call_to_proto(call)?;
         let mut follow_ups = self.follow_ups();
-        if follow_ups.len() >= MAX_FOLLOW_UPS {
-            let message = format!("an attempt has at most {MAX_FOLLOW_UPS} follow-ups");
-            return Err(Error::resource_exhausted(reason::PENDING_LIMIT, message));
+        if follow_ups.len() >= DurableOptions::MAX_FOLLOW_UPS {
+            return Err(DurableOptions::too_many_follow_ups());
         }
         follow_ups.push(request);
         Ok(Accepted {

@@ -11,8 +11,8 @@ use super::member::PoolMember;
 use super::session::WorkerSession;
 use crate::codec::convert::{async_call_from_proto, parse_optional_cid};
 use crate::codec::proto::v1;
-use crate::model::call::Call;
-use crate::model::error::{Error, Result, reason};
+use crate::model::call::{Call, DurableOptions};
+use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture, WorkerPermit};
@@ -160,6 +160,9 @@ async fn accept_with_outcome(
     context: &Context,
     follow_ups: Vec<v1::InvokeAsyncRequest>,
 ) -> Result<()> {
+    let limit = DurableOptions::MAX_FOLLOW_UPS;
+    let too_many = Violation::too_many("/follow_ups", follow_ups.len(), limit);
+    Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())?;
     for request in follow_ups {
         let call = follow_up(request)?;
         context.platform().invoke_async(call).await?;

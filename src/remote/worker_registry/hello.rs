@@ -50,11 +50,7 @@ pub(crate) fn validate_message(message: &v1::ServeRequest) -> Result<()> {
 fn check_lengths(lists: [(&str, usize, usize); 2]) -> Result<()> {
     let lists = lists.into_iter();
     let too_long = lists.filter_map(|(path, n, limit)| Violation::too_many(path, n, limit));
-    let violations: Vec<_> = too_long.collect();
-    match violations.is_empty() {
-        true => Ok(()),
-        false => Err(Error::violations(reason::REQUEST_INVALID, violations)),
-    }
+    Error::reject(reason::REQUEST_INVALID, too_long.collect())
 }
 
 /// Validates a hello, and reads the declarations of its services. `now` is when they were first seen, if they are new.
@@ -96,8 +92,6 @@ pub(super) fn validate(hello: v1::Hello, now: Timestamp) -> Result<Vec<Declarati
             }
         }
     }
-    match violations.is_empty() {
-        true => Ok(declarations),
-        false => Err(Error::violations(reason::DECLARATION_INVALID, violations)),
-    }
+    Error::reject(reason::DECLARATION_INVALID, violations)?;
+    Ok(declarations)
 }

@@ -8,7 +8,7 @@ use crate::model::payload::Payload;
 /// The weight of an invocation without payloads and events.
 const OVERHEAD: usize = 512;
 /// The weight of an event, a metadata entry or a detail of a failure, without its content.
-const ENTRY: usize = 96;
+const ENTRY_BYTES: usize = 96;
 
 /// Roughly how many bytes an invocation takes.
 pub(super) fn weight(invocation: &Invocation) -> usize {
@@ -32,7 +32,7 @@ pub(super) fn weight(invocation: &Invocation) -> usize {
 }
 
 fn of_event(event: &Event) -> usize {
-    ENTRY
+    ENTRY_BYTES
         + match &event.kind {
             EventKind::Accepted { .. } | EventKind::Started { .. } => 0,
             EventKind::Item(item) => item.weight(),
@@ -47,7 +47,7 @@ fn of_event(event: &Event) -> usize {
 fn of_metadata(metadata: &Metadata) -> usize {
     metadata
         .iter()
-        .map(|(key, value)| ENTRY + key.len() + value.len())
+        .map(|(key, value)| ENTRY_BYTES + key.len() + value.len())
         .sum()
 }
 
@@ -58,12 +58,12 @@ fn of_error(error: &Error) -> usize {
     error.message().len()
         + error.trace().map_or(0, |trace| trace.len())
         + violations
-            .map(|v| ENTRY + v.path.len() + v.message.len())
+            .map(|v| ENTRY_BYTES + v.path.len() + v.message.len())
             .sum::<usize>()
         + details
-            .map(|d| ENTRY + d.type_url.len() + d.value.len())
+            .map(|d| ENTRY_BYTES + d.type_url.len() + d.value.len())
             .sum::<usize>()
         + facts
-            .map(|(key, value)| ENTRY + key.len() + value.len())
+            .map(|(key, value)| ENTRY_BYTES + key.len() + value.len())
             .sum::<usize>()
 }

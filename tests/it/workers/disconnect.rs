@@ -11,7 +11,7 @@ use cidery::{Context, Definition, Dict, Error, Kind, ServiceOptions, Value, Work
 use tokio::sync::Semaphore;
 
 use super::{connect, node};
-use crate::support::{PATIENCE, ended, follow, names, until};
+use crate::support::{PATIENCE, TestNode, ended, follow, names, until};
 
 /// The worker gets no new dispatches, and another worker runs the ones that it does not finish.
 #[tokio::test]
@@ -111,12 +111,7 @@ async fn a_cut_connection_repeats_no_work() {
     // Half of them end while there is no connection.
     open.add_permits(10);
     until("half have ended", || worker.in_flight() == 11).await;
-    let is_away = async {
-        while !node.client.workers().await.unwrap()[0].away {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, is_away).await.unwrap();
+    until_the_worker_is_away(&node).await;
     until("the worker reconnects", || proxy.refused() > 3).await;
     proxy.restore();
     open.add_permits(11);
@@ -127,6 +122,16 @@ async fn a_cut_connection_repeats_no_work() {
     }
     waiting.await.unwrap().unwrap();
     assert_eq!((runs.load(Ordering::SeqCst), worker.id()), (21, id));
+}
+
+/// Waits until the node has noticed that the stream of its only worker is gone.
+async fn until_the_worker_is_away(node: &TestNode) {
+    let is_away = async {
+        while !node.client.workers().await.unwrap()[0].away {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_away).await.unwrap();
 }
 
 /// A call waits while the only worker is away, until it resumes or its lease expires.
@@ -141,11 +146,9 @@ async fn calls_wait_for_a_worker_that_is_away() {
         timeout: Some(timeout),
         ..Call::new("a.echo", dict! { "n": 1 })
     };
-    // The node may detect the cut only after the first of these calls.
-    for _ in 0..20 {
-        let error = node.client.invoke(call(Duration::from_millis(20))).await;
-        assert_eq!(error.unwrap_err().kind(), Kind::DeadlineExceeded);
-    }
+    until_the_worker_is_away(&node).await;
+    let error = node.client.invoke(call(Duration::from_millis(20))).await;
+    assert_eq!(error.unwrap_err().kind(), Kind::DeadlineExceeded);
     let client = node.client.clone();
     let waiting = crate::support::raw::spawn(async move { client.invoke(call(PATIENCE)).await });
     proxy.restore();

@@ -14,6 +14,7 @@ from cidery._sio.validation import check_input, check_output
 from cidery._values.json_pointer import join_pointer
 
 _MAX_ELEMENTS = 1_000
+_MAX_ONE_OF = 1_000
 _MAX_NAME_BYTES = 255
 _MAX_DEPTH = 16
 _MAX_NUMBER = 2**29 - 1
@@ -112,6 +113,8 @@ class _DeclarationChecker:
             self.add_violation(
                 at, "INVALID", f"lists allowed texts, which apply to `Text`, not to `{name}`"
             )
+        if len(element.texts) > _MAX_ONE_OF:
+            self.add_violation(at, "TOO_MANY", f"lists more than {_MAX_ONE_OF} texts")
         if element.keys is not None and element.kind not in (Type.DICT, Type.DICT_LIST):
             message = f"has a policy for undeclared keys, which `{name}` does not have"
             self.add_violation(at, "INVALID", message)

@@ -42,7 +42,7 @@ impl Demo {
             .unwrap_or_default();
         printer.data(&format!("listening on {address}"));
         let client = ContractClient::connect(&address).await?;
-        let outcome = Show { client, printer }.everything().await;
+        let outcome = Demonstration { client, printer }.everything().await;
         if outcome.is_ok() {
             print_examples(&address, printer);
             if !self.exit {
@@ -59,12 +59,12 @@ impl Demo {
 }
 
 /// The demonstration.
-struct Show<'a> {
+struct Demonstration<'a> {
     client: ContractClient,
     printer: &'a Printer,
 }
 
-impl Show<'_> {
+impl Demonstration<'_> {
     async fn everything(&self) -> Result<()> {
         self.invoke("A typed service", "customer.get", dict! { "cust_id": 1 })
             .await?;

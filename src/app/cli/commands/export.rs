@@ -44,11 +44,11 @@ const API: [(&str, &str); 6] = [
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Export {
     #[command(subcommand)]
-    what: What,
+    export: ExportCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum ExportCommand {
     /// Write .proto files with the typed methods of a node's services, for client generators.
     Proto(Proto),
 }
@@ -75,7 +75,7 @@ struct Proto {
 
 impl Export {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let What::Proto(proto) = self.what;
+        let ExportCommand::Proto(proto) = self.export;
         proto.run(printer).await
     }
 }

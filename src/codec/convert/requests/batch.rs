@@ -42,10 +42,8 @@ fn calls_from_proto(
             Err(error) => violations.extend(error.violations_at(&format!("/requests/{position}"))),
         }
     }
-    match violations.is_empty() {
-        true => Ok(calls),
-        false => Err(Error::violations(reason::REQUEST_INVALID, violations)),
-    }
+    Error::reject(reason::REQUEST_INVALID, violations)?;
+    Ok(calls)
 }
 
 /// Converts a batch to the contract's form.

@@ -52,11 +52,7 @@ fn check_lists(filter: &v1::InvocationFilter) -> Result<()> {
     ];
     let too_long = lists.into_iter();
     let too_long = too_long.filter_map(|(field, n)| Violation::too_many(field, n, MAX_VALUES));
-    let violations: Vec<_> = too_long.collect();
-    match violations.is_empty() {
-        true => Ok(()),
-        false => Err(Error::violations(reason::REQUEST_INVALID, violations)),
-    }
+    Error::reject(reason::REQUEST_INVALID, too_long.collect())
 }
 
 /// The states of the model that a state of the contract matches.

@@ -34,14 +34,8 @@ async fn select(
         let violation = Violation::new("/cids", "MISSING", "is required, unless `filter` is given");
         return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
     }
-    if cids.len() > MAX_SELECTED {
-        let violation = Violation::new(
-            "/cids",
-            "TOO_MANY",
-            format!("has more than {MAX_SELECTED} entries"),
-        );
-        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
-    }
+    let too_many = Violation::too_many("/cids", cids.len(), MAX_SELECTED);
+    Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())?;
     if by_filter.is_none() {
         let cids = cids
             .iter()

@@ -12,7 +12,7 @@ use crate::engine::lifecycle::Lifecycle;
 use crate::engine::results::hub::{Hub, Subscription};
 use crate::engine::results::lookup::{InvocationView, Results};
 use crate::engine::routing::Routes;
-use crate::engine::store::{Filter, Store};
+use crate::engine::store::{Filter, STORE_RETRY_DELAY, Store};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::Invocation;
@@ -24,8 +24,6 @@ const CLAIM_TIMEOUT: Duration = Duration::from_millis(100);
 const CONCURRENT_CANCELLATIONS: usize = 64;
 /// How many groups one query lists, when cancellations are resumed.
 const PAGE_SIZE: usize = 100;
-/// How long to wait before the resumption is retried.
-const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Cancels invocations.
 #[derive(Debug)]
@@ -136,7 +134,7 @@ impl Canceller {
         while let Err(error) = self.resume_once().await {
             // The services of workers may not be declared yet.
             tracing::warn!(%error, "cannot resume the cancellation of groups; retrying");
-            tokio::time::sleep(RETRY_DELAY).await;
+            tokio::time::sleep(STORE_RETRY_DELAY).await;
         }
     }
 

@@ -1,23 +1,17 @@
 //! The connection of a client, and the retry of its calls.
 
-use std::time::Duration;
-
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Error, Result};
+use crate::remote::protocol::endpoint::{connect, endpoint};
 use crate::remote::protocol::retry::{
     DEFAULT_MAX_ATTEMPTS, call_with_retry, is_safe_to_retry, was_not_processed,
 };
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The interval of HTTP/2 PINGs while a call is open, and the timeout of their answers. They tell a node that is frozen
-/// from one that has nothing to send.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest message that a client decodes: four times the default limit of a node.
 const MAX_RESPONSE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
 
@@ -37,20 +31,7 @@ impl ContractClient {
     ///
     /// `INVALID_ARGUMENT` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED`.
     pub async fn connect(node: &str) -> Result<Self> {
-        let channel = Endpoint::from_shared(format!("http://{node}"))
-            .map_err(|error| {
-                let message = format!("`{node}` is not an address: use host:port");
-                Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
-            })?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .connect()
-            .await
-            .map_err(|error| {
-                let message = format!("cannot reach a node at {node}");
-                Error::unavailable(reason::CONNECT_FAILED, message).with_source(error)
-            })?;
+        let channel = connect(&endpoint(node)?).await?;
         Ok(Self {
             invocation: InvocationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
