@@ -4,7 +4,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use tokio::time::Instant;
 
 use super::error::is_disk_failure;
 use super::shared::StoreShared;
@@ -14,7 +13,8 @@ const CHECKPOINT_DELAY: Duration = Duration::from_millis(250);
 
 /// Runs a checkpoint after each notification, until the store closes.
 pub(super) fn run(connection: &Connection, notifications: &Receiver<()>, shared: &StoreShared) {
-    while notifications.recv().is_ok() && collect(notifications) {
+    while notifications.recv().is_ok() && delay(notifications) {
+        shared.begin_checkpoint();
         if let Err(error) = checkpoint(connection) {
             if is_disk_failure(&error) {
                 shared.set_write_failure(&error);
@@ -25,21 +25,10 @@ pub(super) fn run(connection: &Connection, notifications: &Receiver<()>, shared:
     }
 }
 
-/// Takes further notifications during the delay. Returns whether the store is still open.
-fn collect(notifications: &Receiver<()>) -> bool {
-    let end = Instant::now() + CHECKPOINT_DELAY;
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return true;
-        }
-        match notifications.recv_timeout(left) {
-            Ok(()) => {}
-            Err(RecvTimeoutError::Timeout) => return true,
-            // SQLite runs the last checkpoint itself as the last connection is closed.
-            Err(RecvTimeoutError::Disconnected) => return false,
-        }
-    }
+/// Waits for the delay. Returns whether the store is still open.
+fn delay(notifications: &Receiver<()>) -> bool {
+    // SQLite runs the last checkpoint itself as the last connection is closed.
+    notifications.recv_timeout(CHECKPOINT_DELAY) != Err(RecvTimeoutError::Disconnected)
 }
 
 fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
@@ -56,8 +45,21 @@ mod tests {
     fn closing_the_store_ends_the_delay_before_a_checkpoint() {
         let (notify, notifications) = sync_channel(1);
         notify.send(()).unwrap();
+        notifications.recv().unwrap();
         drop(notify);
         // After the whole delay it would return true.
-        assert!(!collect(&notifications));
+        assert!(!delay(&notifications));
+    }
+
+    #[test]
+    fn commits_notify_once_until_the_checkpoint_begins() {
+        let (notify, notifications) = sync_channel(8);
+        let shared = StoreShared::new(notify);
+        shared.notify_checkpointer();
+        shared.notify_checkpointer();
+        assert_eq!(notifications.try_iter().count(), 1);
+        shared.begin_checkpoint();
+        shared.notify_checkpointer();
+        assert_eq!(notifications.try_iter().count(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! The state that the callers and the threads of the store share.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +18,8 @@ pub(super) struct StoreShared {
     write_failure: Mutex<Option<Error>>,
     /// Notifies the checkpointer; `None` once the store closes.
     checkpointer: Mutex<Option<SyncSender<()>>>,
+    /// Whether the checkpointer was notified and has not begun: a commit meanwhile does not wake its thread.
+    is_checkpoint_due: AtomicBool,
 }
 
 impl StoreShared {
@@ -27,6 +29,7 @@ impl StoreShared {
             queued_bytes: AtomicU64::default(),
             write_failure: Mutex::default(),
             checkpointer: Mutex::new(Some(checkpointer)),
+            is_checkpoint_due: AtomicBool::default(),
         }
     }
 
@@ -52,14 +55,22 @@ impl StoreShared {
 
     /// Has the checkpointer run soon.
     pub(super) fn notify_checkpointer(&self) {
+        if self.is_checkpoint_due.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let checkpointer = self
             .checkpointer
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(checkpointer) = &*checkpointer {
-            // A notification that is already queued is enough.
+            // One that is still queued is enough.
             let _ = checkpointer.try_send(());
         }
+    }
+
+    /// Begins a checkpoint: commits from here on notify again.
+    pub(super) fn begin_checkpoint(&self) {
+        self.is_checkpoint_due.store(false, Ordering::Release);
     }
 
     /// Ends the checkpointer.
