@@ -22,8 +22,11 @@ use crate::support::{Folder, PATIENCE, names};
 
 /// The number of worker processes.
 const WORKERS: usize = 3;
-/// A frozen worker is lost soon: it does not answer a ping, and its lease expires.
-const PATIENT: [&str; 4] = ["--ping-interval", "250ms", "--worker-lease", "500ms"];
+/// A frozen worker is lost soon: it does not answer a ping, and its lease expires. A worker that merely waits for a
+/// busy machine is not: a program that exits when it is lost would only make the machine busier.
+const QUICK_LOSS: [&str; 4] = ["--ping-interval", "500ms", "--worker-lease", "2s"];
+/// A frozen worker is not lost.
+const NO_LOSS: [&str; 4] = ["--ping-interval", "60s", "--worker-lease", "120s"];
 
 /// The failures of calls whose worker is killed or frozen. No call waits for its own deadline: it fails when its worker
 /// is lost, within the lease.
@@ -45,6 +48,25 @@ impl<'p> Workers<'p> {
         }
     }
 
+    /// Starts one program, and the others when it is connected; returns the ID of its worker.
+    async fn start_first(
+        program: &'p Program,
+        address: &str,
+        client: &ContractClient,
+    ) -> (Self, String) {
+        let mut workers = Self {
+            program,
+            address: address.to_owned(),
+            running: vec![program.start(address)],
+        };
+        workers.serve(client).await;
+        let first = client.workers().await.unwrap().remove(0).id;
+        let others = (1..WORKERS).map(|_| program.start(address));
+        workers.running.extend(others);
+        workers.serve(client).await;
+        (workers, first)
+    }
+
     /// Replaces a worker that ended.
     fn replace(&mut self, one: usize) {
         self.running[one] = self.program.start(&self.address);
@@ -59,23 +81,14 @@ impl<'p> Workers<'p> {
         }
     }
 
-    /// Freezes a worker until the node has lost it, and wakes it: its dispatches run elsewhere, its results are late.
-    async fn freeze(&mut self, one: usize, client: &ContractClient) {
-        // The node cannot lose a worker that is not connected yet.
-        self.serve(client).await;
-        let ids = async || {
-            let workers = client.workers().await.unwrap();
-            workers
-                .into_iter()
-                .map(|worker| worker.id)
-                .collect::<Vec<_>>()
-        };
-        let before = ids().await;
+    /// Freezes a worker until the node has lost one of those in `ids`, and wakes it: its dispatches run elsewhere, its
+    /// results are late.
+    async fn freeze(&self, one: usize, ids: &[String], client: &ContractClient) {
         self.running[one].signal("STOP");
         let lost = async {
             loop {
-                let now = ids().await;
-                if before.iter().any(|id| !now.contains(id)) {
+                let now = ids_of_workers(client).await;
+                if ids.iter().any(|id| !now.contains(id)) {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -88,13 +101,18 @@ impl<'p> Workers<'p> {
     /// Waits until all workers are connected.
     async fn serve(&mut self, client: &ContractClient) {
         let served = async {
-            while client.workers().await.map_or(0, |workers| workers.len()) < WORKERS {
+            while client.workers().await.map_or(0, |workers| workers.len()) < self.running.len() {
                 self.restart_ended();
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::time::timeout(PATIENCE, served).await.unwrap();
     }
+}
+
+async fn ids_of_workers(client: &ContractClient) -> Vec<String> {
+    let workers = client.workers().await.unwrap();
+    workers.into_iter().map(|worker| worker.id).collect()
 }
 
 /// What a client counted until it stopped.
@@ -184,19 +202,29 @@ async fn lose_workers(program: Option<Program>, rounds: usize, service: &str) {
     let (folder, seed) = (Folder::new("chaos"), fastrand::u64(..));
     let mut random = fastrand::Rng::with_seed(seed);
     let data = folder.path().join("data");
-    let options = [["--data-dir", data.to_str().unwrap()].as_slice(), &PATIENT].concat();
+    let options = [
+        ["--data-dir", data.to_str().unwrap()].as_slice(),
+        &QUICK_LOSS,
+    ]
+    .concat();
     let mut server = Server::start(&options);
     let address = server.address.clone();
     let client = ContractClient::connect(&address).await.unwrap();
-    let mut workers = Workers::start(&program, &address);
-    workers.serve(&client).await;
+    let (mut workers, first) = Workers::start_first(&program, &address, &client).await;
     let load = Load::start(8, &address, service, 1);
-    for round in 0..rounds {
+    // In each run, at least one worker is frozen beyond its lease.
+    tokio::time::sleep(Duration::from_millis(random.u64(20..150))).await;
+    workers.freeze(0, &[first], &client).await;
+    for _ in 1..rounds {
         tokio::time::sleep(Duration::from_millis(random.u64(20..150))).await;
         let one = random.usize(0..WORKERS);
-        // In each run, at least one worker is frozen beyond its lease.
-        match if round == 0 { 0 } else { random.u8(0..4) } {
-            0 => workers.freeze(one, &client).await,
+        match random.u8(0..4) {
+            0 => {
+                // The node cannot lose a worker that is not connected yet.
+                workers.serve(&client).await;
+                let ids = ids_of_workers(&client).await;
+                workers.freeze(one, &ids, &client).await;
+            }
             1 => {
                 workers.running[one].signal("STOP");
                 tokio::time::sleep(Duration::from_millis(random.u64(20..200))).await;
@@ -246,7 +274,7 @@ async fn work_survives_the_loss_of_workers_in_java() {
 async fn wake_after_deadlines(program: Option<Program>, service: &str) {
     const CALLS: usize = 5;
     let Some(program) = program else { return };
-    let mut server = Server::start(&[]);
+    let mut server = Server::start(&NO_LOSS);
     let client = ContractClient::connect(&server.address).await.unwrap();
     let worker = program.start(&server.address);
     until_served(&client, service).await;

@@ -9,6 +9,9 @@ use super::binary::{stderr, stdout, tool};
 /// The `.proto` files that the programs need, without extension.
 const FILES: [&str; 4] = ["invocation", "outcome", "service", "worker"];
 
+/// A JVM that starts with little CPU time: tests replace many, and none runs for long.
+const START_UP: [&str; 2] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+
 #[derive(Clone, Copy)]
 pub(crate) enum Role {
     Worker,
@@ -198,7 +201,9 @@ pub(crate) fn java(role: Role) -> Option<Program> {
     succeed(&mut command);
     Some(Program {
         language: "java",
-        words: vec!["java".into(), "-cp".into(), class_path, class.into()],
+        words: ["java", START_UP[0], START_UP[1], "-cp", &class_path, class]
+            .map(String::from)
+            .into(),
         environment: None,
         _folder: folder,
     })
