@@ -4,6 +4,7 @@
 mod support;
 
 mod async_completion;
+mod attacks;
 mod bad_input;
 mod cancellation;
 mod chaos;

@@ -1,0 +1,1 @@
+//! Attacks on memory: answers that nobody reads, messages that are never finished, requests that cause much.

@@ -1,0 +1,7 @@
+//! Attacks, by class: what one peer sends must not stop the node, nor others' calls.
+
+mod memory;
+mod store;
+mod terminal;
+mod transport;
+mod workers;

@@ -1,0 +1,1 @@
+//! Attacks on terminals and logs: control characters, forged lines, log readers that are gone or do not read.

@@ -1,0 +1,1 @@
+//! Attacks by workers: malformed messages, floods of errors, declarations that come and go.
