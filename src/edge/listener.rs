@@ -4,13 +4,11 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -18,8 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::edge::grpc::WORKER_STREAM_PATH;
+use crate::edge::connection::{Connection, NodeMemory};
 use crate::edge::preface;
+use crate::edge::stream_task::StreamExecutor;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
 
@@ -69,18 +68,22 @@ pub struct Shutdown {
 }
 
 /// Limits of connections.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ConnectionLimits {
     /// How many connections are open at once, at most.
     pub max_connections: usize,
     /// The interval of HTTP/2 keep-alive PINGs, and their timeout. It detects a frozen peer like a dead one.
     pub ping_interval: Duration,
+    /// How long a response may wait for its peer to read before its stream is reset.
+    pub unread_timeout: Duration,
+    /// What connections may hold in memory.
+    pub memory: NodeMemory,
 }
 
-/// Accepts and serves connections until `shutdown.stop_accepting` fires.
+/// Accepts and serves connections until `shutdown.stop_accepting` fires. `service` makes the service of one connection.
 pub async fn serve<S, B>(
     listener: TcpListener,
-    service: S,
+    service: impl Fn(Arc<Connection>) -> S,
     tasks: Tasks,
     limits: ConnectionLimits,
     shutdown: Shutdown,
@@ -98,10 +101,12 @@ pub async fn serve<S, B>(
         limits.max_connections.clamp(1, Semaphore::MAX_PERMITS),
     ));
     let spawn_connection = |permit, stream, peer| {
-        let ping = limits.ping_interval;
-        let connection = serve_connection(stream, peer, service.clone(), ping, shutdown.clone());
+        let connection = Connection::new(peer, &limits.memory);
+        let service = service(Arc::clone(&connection));
+        let timeouts = (limits.ping_interval, limits.unread_timeout);
+        let served = serve_connection(stream, connection, service, timeouts, shutdown.clone());
         tasks.spawn("connection", async move {
-            connection.await;
+            served.await;
             drop::<Option<OwnedSemaphorePermit>>(permit);
         });
     };
@@ -144,41 +149,12 @@ async fn accept(
     Ok((permit, stream, peer))
 }
 
-/// Adds the peer address to the requests of worker streams, and marks their connection.
-#[derive(Clone)]
-struct WithPeer<S> {
-    service: S,
-    peer: SocketAddr,
-    has_worker: Arc<AtomicBool>,
-}
-
-impl<S> tower_service::Service<Request<Incoming>> for WithPeer<S>
-where
-    S: tower_service::Service<Request<Incoming>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.service.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<Incoming>) -> S::Future {
-        if request.uri().path() == WORKER_STREAM_PATH {
-            request.extensions_mut().insert(self.peer);
-            self.has_worker.store(true, Ordering::Release);
-        }
-        self.service.call(request)
-    }
-}
-
 /// Serves one connection to its end.
 async fn serve_connection<S, B>(
     stream: TcpStream,
-    peer: SocketAddr,
+    connection: Arc<Connection>,
     service: S,
-    ping: Duration,
+    (ping, unread_timeout): (Duration, Duration),
     shutdown: Shutdown,
 ) where
     S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
@@ -189,6 +165,7 @@ async fn serve_connection<S, B>(
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let peer = connection.peer;
     let mut caller = Some(shutdown.callers.token());
     let received = tokio::select! {
         received = preface::is_received(&stream) => received,
@@ -205,7 +182,7 @@ async fn serve_connection<S, B>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
-    let mut builder = Builder::new(TokioExecutor::new());
+    let mut builder = Builder::new(StreamExecutor { unread_timeout });
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -216,38 +193,33 @@ async fn serve_connection<S, B>(
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     builder.http1().timer(TokioTimer::new());
-    let has_worker = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(WithPeer {
-        service,
-        peer,
-        has_worker: Arc::clone(&has_worker),
-    });
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let service = TowerToHyperService::new(service);
+    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let drained = async {
         tokio::select! {
             biased;
-            served = connection.as_mut() => return served,
+            ended = served.as_mut() => return ended,
             () = shutdown.drain_callers.cancelled() => {}
         }
         // A worker's nested calls use the connection of its stream: a new connection may reach another node, which does
         // not know the dispatch.
-        if has_worker.load(Ordering::Acquire) {
+        if connection.has_worker() {
             drop(caller.take());
             tokio::select! {
                 biased;
-                served = connection.as_mut() => return served,
+                ended = served.as_mut() => return ended,
                 () = shutdown.drain_workers.cancelled() => {}
             }
         }
-        connection.as_mut().graceful_shutdown();
-        connection.await
+        served.as_mut().graceful_shutdown();
+        served.await
     };
-    let served = tokio::select! {
+    let ended = tokio::select! {
         biased;
-        served = drained => served,
+        ended = drained => ended,
         () = shutdown.abort.cancelled() => return,
     };
-    if let Err(error) = served {
+    if let Err(error) = ended {
         tracing::debug!(%peer, %error, "connection ended");
     }
 }

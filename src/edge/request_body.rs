@@ -1,17 +1,46 @@
-//! Request bodies with a read timeout: without one, a caller that sends half a request would hold it forever.
+//! Request bodies: a read timeout, and the memory of what was read and is not handled yet.
+//!
+//! Without a timeout, a caller that sends half a request would hold it forever. Without budgets, requests that are sent
+//! faster than they are handled would take all memory. A request for which there is no room is refused. It does not
+//! wait: what it has sent would fill the flow-control window of the connection, and keep those from arriving whose end
+//! it waits for. It waits only where the peer does not read responses, which is up to the peer.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 use tonic::Status;
 
+use super::connection::Connection;
+use super::message_length::MessageLengths;
 use crate::codec::status::to_status;
-use crate::model::error::{Error, reason};
+use crate::engine::byte_budget::Reservation;
+use crate::model::error::{Error, Result, reason};
+
+/// Messages of at most so many bytes are not counted: their stream costs more than they do.
+const UNCOUNTED_BYTES: usize = 1024;
+
+/// The memory of one request, from when it is read until it is answered. The body and the response hold it.
+#[derive(Debug)]
+pub(super) struct RequestMemory(Mutex<Option<Reservation>>);
+
+impl RequestMemory {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(None)))
+    }
+
+    fn change<T>(&self, connection: &Connection, change: impl FnOnce(&mut Reservation) -> T) -> T {
+        let mut reservation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(reservation.get_or_insert_with(|| connection.received.reservation()))
+    }
+}
 
 /// The body of a request. The timer starts with the first frame that is not ready: most requests arrive whole and need
 /// none.
@@ -21,22 +50,121 @@ pub(super) struct RequestBody {
     timer: Timer,
     /// How long the whole body may take to arrive.
     timeout: Duration,
+    connection: Arc<Connection>,
+    memory: Arc<RequestMemory>,
+    lengths: MessageLengths,
+    /// The first data, while it waits for the peer to read responses.
+    waiting: Option<Waiting>,
 }
 
 #[derive(Debug)]
 enum Timer {
+    /// A long-lived stream of messages: each is handled before the next one is read.
     Off,
     Unarmed,
     Armed(Pin<Box<Sleep>>),
 }
 
+#[derive(Debug)]
+struct Waiting {
+    data: Bytes,
+    /// How many bytes the messages have that begin in the data.
+    begun: usize,
+    freed: Pin<Box<OwnedNotified>>,
+}
+
 impl RequestBody {
     /// Wraps a body. `None`: no timeout, for long-lived streams.
-    pub(super) fn new(inner: Incoming, timeout: Option<Duration>) -> Self {
+    pub(super) fn new(
+        inner: Incoming,
+        timeout: Option<Duration>,
+        connection: Arc<Connection>,
+        memory: Arc<RequestMemory>,
+    ) -> Self {
         Self {
             inner,
             timer: timeout.map_or(Timer::Off, |_| Timer::Unarmed),
             timeout: timeout.unwrap_or_default(),
+            connection,
+            memory,
+            lengths: MessageLengths::default(),
+            waiting: None,
+        }
+    }
+
+    fn is_long_lived(&self) -> bool {
+        matches!(self.timer, Timer::Off)
+    }
+
+    /// Counts received data. `begun`: how many bytes the messages have that begin in it.
+    fn count(&self, data: &Bytes, begun: usize) -> Result<(), Status> {
+        let counted = self.memory.change(&self.connection, |held| {
+            if !self.is_long_lived() {
+                held.expect(begun);
+            }
+            held.hold(data.len())
+        });
+        counted.map_err(|error| to_status(&error))
+    }
+
+    /// Takes data that was received, now or once the peer has read responses.
+    fn receive(&mut self, data: Bytes) -> Option<Result<Frame<Bytes>, Status>> {
+        let is_continued = !self.lengths.is_complete();
+        let begun = self.lengths.read(&data);
+        let is_small = begun <= UNCOUNTED_BYTES && !is_continued && self.lengths.is_complete();
+        let answered = &self.connection.answered;
+        if !self.is_long_lived() && begun > 0 && !answered.has_room(0) {
+            let freed = notified(answered.freed());
+            self.waiting = Some(Waiting { data, begun, freed });
+            return None;
+        }
+        Some(match is_small {
+            true => Ok(Frame::data(data)),
+            false => self.count(&data, begun).map(|()| Frame::data(data)),
+        })
+    }
+
+    /// The data that waits, once the peer has read responses.
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        while let Some(waiting) = &mut self.waiting {
+            let answered = &self.connection.answered;
+            if !answered.has_room(0) {
+                ready!(waiting.freed.as_mut().poll(cx));
+                // Registered before it is checked again.
+                waiting.freed = notified(answered.freed());
+            } else if let Some(Waiting { data, begun, .. }) = self.waiting.take() {
+                // Another request may go on as well.
+                answered.freed().notify_one();
+                let counted = self.count(&data, begun);
+                return Poll::Ready(Some(counted.map(|()| Frame::data(data))));
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// Frames that have arrived, as far as there is room for them.
+    fn poll_received(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Some(frame) = ready!(self.poll_waiting(cx)) {
+            return Poll::Ready(Some(frame));
+        }
+        if self.is_long_lived() && self.lengths.is_complete() {
+            // The messages before were handled: the next one is read.
+            self.memory
+                .change(&self.connection, |held| held.shrink_to(0));
+        }
+        match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => match self.receive(data) {
+                    Some(frame) => Poll::Ready(Some(frame)),
+                    None => self.poll_waiting(cx),
+                },
+                Err(trailers) => Poll::Ready(Some(Ok(trailers))),
+            },
+            Some(Err(error)) => Poll::Ready(Some(Err(aborted(&error)))),
+            None => Poll::Ready(None),
         }
     }
 }
@@ -49,29 +177,41 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
-            return Poll::Ready(frame.map(|frame| frame.map_err(|error| aborted(&error))));
+        if let Poll::Ready(frame) = self.poll_received(cx) {
+            return Poll::Ready(frame);
         }
         if matches!(self.timer, Timer::Unarmed) {
             self.timer = Timer::Armed(Box::pin(tokio::time::sleep(self.timeout)));
         }
-        match &mut self.timer {
-            Timer::Armed(sleep) => {
-                ready!(sleep.as_mut().poll(cx));
-                self.timer = Timer::Off;
-                Poll::Ready(Some(Err(timed_out(self.timeout))))
-            }
-            Timer::Off | Timer::Unarmed => Poll::Pending,
-        }
+        let Timer::Armed(sleep) = &mut self.timer else {
+            return Poll::Pending;
+        };
+        ready!(sleep.as_mut().poll(cx));
+        self.timer = Timer::Unarmed;
+        let error = match self.waiting.take() {
+            None => incomplete(self.timeout),
+            Some(_) => unread(self.timeout),
+        };
+        Poll::Ready(Some(Err(to_status(&error))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.waiting.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match self.waiting {
+            None => self.inner.size_hint(),
+            Some(_) => SizeHint::default(),
+        }
     }
+}
+
+/// Waits for the next notification from now on.
+fn notified(notify: &Arc<Notify>) -> Pin<Box<OwnedNotified>> {
+    let mut notified = Box::pin(Arc::clone(notify).notified_owned());
+    notified.as_mut().enable();
+    notified
 }
 
 fn aborted(error: &hyper::Error) -> Status {
@@ -79,9 +219,18 @@ fn aborted(error: &hyper::Error) -> Status {
     to_status(&Error::cancelled(reason::REQUEST_INCOMPLETE, message))
 }
 
-fn timed_out(timeout: Duration) -> Status {
+fn incomplete(timeout: Duration) -> Error {
     let ms = timeout.as_millis();
     let message = format!("the request did not arrive within {ms} ms");
     let error = Error::deadline_exceeded(reason::REQUEST_INCOMPLETE, message);
-    to_status(&error.with_info("request_timeout_ms", ms))
+    error.with_info("request_timeout_ms", ms)
+}
+
+fn unread(timeout: Duration) -> Error {
+    let ms = timeout.as_millis();
+    let message = format!(
+        "the connection holds as many bytes of responses as it may, and its peer did not read them within {ms} ms"
+    );
+    let error = Error::resource_exhausted(reason::MEMORY_LIMIT, message);
+    error.with_info("request_timeout_ms", ms)
 }

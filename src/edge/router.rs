@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,8 +17,12 @@ use tonic::service::Routes;
 use tower_service::Service;
 
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
-use crate::edge::grpc::{self, Catalog, InvocationApi, LONG_LIVED_STREAMS, Serving, is_grpc};
-use crate::edge::request_body::RequestBody;
+use crate::edge::connection::Connection;
+use crate::edge::grpc::{
+    self, Catalog, InvocationApi, LONG_LIVED_STREAMS, Serving, WORKER_STREAM_PATH, is_grpc,
+};
+use crate::edge::request_body::{RequestBody, RequestMemory};
+use crate::edge::response_body::ResponseBody;
 use crate::edge::status_mapping::StatusMapper;
 use crate::engine::Invoker;
 use crate::model::error::Result;
@@ -25,8 +30,20 @@ use crate::remote::worker_registry::WorkerRegistry;
 
 /// The path prefix of `InvocationService`: its methods are called most and bypass the router.
 const INVOCATION_PREFIX: &str = "/cidery.v1.InvocationService/";
+/// The methods that do not look at their connection: they are called most.
+const HOT_PATHS: [&str; 2] = [
+    "/cidery.v1.InvocationService/Invoke",
+    "/cidery.v1.InvocationService/InvokeAsync",
+];
 
 /// Serves all requests of a port. Cheap to clone: each connection has its own.
+#[derive(Clone, Debug)]
+pub struct ConnectionService {
+    port: PortService,
+    connection: Arc<Connection>,
+}
+
+/// The services of a port.
 #[derive(Clone, Debug)]
 pub struct PortService {
     /// `None` where the host has wrapped the router: then the router serves it too.
@@ -70,10 +87,19 @@ impl PortService {
             request_timeout: invoker.limits().request_timeout,
         })
     }
+
+    /// The services, for the requests of one connection.
+    #[must_use]
+    pub fn on(&self, connection: Arc<Connection>) -> ConnectionService {
+        ConnectionService {
+            port: self.clone(),
+            connection,
+        }
+    }
 }
 
-impl Service<Request<Incoming>> for PortService {
-    type Response = Response<Body>;
+impl Service<Request<Incoming>> for ConnectionService {
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = ResponseFuture;
 
@@ -81,29 +107,60 @@ impl Service<Request<Incoming>> for PortService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> ResponseFuture {
+    fn call(&mut self, mut request: Request<Incoming>) -> ResponseFuture {
+        let Self { port, connection } = self;
         if !is_grpc(request.headers()) {
-            return ResponseFuture::Http(self.router.call(request));
+            return ResponseFuture::Http(port.router.call(request));
         }
-        let mapper = StatusMapper::new(&request);
-        let is_long_lived = LONG_LIVED_STREAMS.contains(&request.uri().path());
-        let timeout = (!is_long_lived).then_some(self.request_timeout);
-        let request = request.map(|body| RequestBody::new(body, timeout));
-        match &mut self.invocation {
-            Some(invocation) if request.uri().path().starts_with(INVOCATION_PREFIX) => {
-                ResponseFuture::Invocation(invocation.call(request), mapper)
+        let path = request.uri().path();
+        let is_long_lived = LONG_LIVED_STREAMS.contains(&path);
+        let timeout = (!is_long_lived).then_some(port.request_timeout);
+        let is_invocation = port.invocation.is_some() && path.starts_with(INVOCATION_PREFIX);
+        if path == WORKER_STREAM_PATH {
+            connection.set_has_worker();
+        }
+        if !HOT_PATHS.contains(&path) {
+            request.extensions_mut().insert(Arc::clone(connection));
+        }
+        let context = ResponseContext {
+            mapper: StatusMapper::new(&request),
+            connection: Arc::clone(connection),
+            memory: RequestMemory::new(),
+        };
+        let memory = Arc::clone(&context.memory);
+        let request =
+            request.map(|body| RequestBody::new(body, timeout, Arc::clone(connection), memory));
+        match &mut port.invocation {
+            Some(invocation) if is_invocation => {
+                ResponseFuture::Invocation(invocation.call(request), context)
             }
-            _ => ResponseFuture::Grpc(self.router.call(request), mapper),
+            _ => ResponseFuture::Grpc(port.router.call(request), context),
         }
+    }
+}
+
+/// What a response needs of its request.
+#[derive(Debug)]
+pub struct ResponseContext {
+    mapper: StatusMapper,
+    connection: Arc<Connection>,
+    /// Held until the response is there: the request is handled then.
+    memory: Arc<RequestMemory>,
+}
+
+impl ResponseContext {
+    fn respond(&self, response: Response<Body>) -> Response<ResponseBody> {
+        let response = self.mapper.map_response(response);
+        response.map(|body| ResponseBody::counted(body, Arc::clone(&self.connection)))
     }
 }
 
 /// The future of a response.
 pub enum ResponseFuture {
     /// Of `InvocationService`.
-    Invocation(BoxFuture<Response<Body>, Infallible>, StatusMapper),
+    Invocation(BoxFuture<Response<Body>, Infallible>, ResponseContext),
     /// Of another gRPC service, or of the wrapped router.
-    Grpc(RouteFuture<Infallible>, StatusMapper),
+    Grpc(RouteFuture<Infallible>, ResponseContext),
     /// Of the host's own HTTP routes.
     Http(RouteFuture<Infallible>),
 }
@@ -119,18 +176,17 @@ impl std::fmt::Debug for ResponseFuture {
 }
 
 impl Future for ResponseFuture {
-    type Output = Result<Response<Body>, Infallible>;
+    type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.get_mut() {
-            Self::Invocation(future, mapper) => {
-                ready!(future.as_mut().poll(cx)).map(|response| mapper.map_response(response))
+            Self::Invocation(future, context) => {
+                ready!(future.as_mut().poll(cx)).map(|response| context.respond(response))
             }
-            Self::Grpc(future, mapper) => ready!(Pin::new(future).poll(cx))
-                .map(|response| mapper.map_response(response.map(Body::new))),
-            Self::Http(future) => {
-                ready!(Pin::new(future).poll(cx)).map(|response| response.map(Body::new))
-            }
+            Self::Grpc(future, context) => ready!(Pin::new(future).poll(cx))
+                .map(|response| context.respond(response.map(Body::new))),
+            Self::Http(future) => ready!(Pin::new(future).poll(cx))
+                .map(|response| response.map(|body| ResponseBody::uncounted(Body::new(body)))),
         })
     }
 }

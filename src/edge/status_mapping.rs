@@ -16,7 +16,7 @@ use crate::model::id::Cid;
 
 /// Maps the response of one request. It keeps the URI, which the messages of transport failures need.
 #[derive(Debug)]
-pub struct StatusMapper(Uri);
+pub(super) struct StatusMapper(Uri);
 
 impl StatusMapper {
     pub(super) fn new<B>(request: &Request<B>) -> Self {

@@ -24,6 +24,7 @@ use crate::engine::execution::pending_completions::PendingCompletions;
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
+use crate::engine::results::follower::FollowLimits;
 use crate::engine::results::hub::Hub;
 use crate::engine::results::lookup::Results;
 use crate::engine::routing::Routes;
@@ -138,7 +139,10 @@ impl SharedComponents {
             Arc::clone(&routes),
             clock.clone(),
             Arc::clone(&lifecycle),
-            limits.stream_cids,
+            FollowLimits {
+                stream_cids: limits.stream_cids,
+                node_stream_cids: limits.node_stream_cids,
+            },
         );
         let committer = Committer::new(
             Arc::clone(&store),

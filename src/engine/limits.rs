@@ -49,8 +49,23 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// How long a request may take to arrive, from its first byte. Default: 30 s.
     pub request_timeout: Duration,
+    /// How many bytes of requests that are not handled yet one connection holds. Beyond that it may use what others do
+    /// not need: half of `node_received_bytes`; then its requests are refused. Default: 32 MiB.
+    pub received_bytes: usize,
+    /// The same for all connections. A quarter is kept for messages of at most 64 KiB. Default: 256 MiB.
+    pub node_received_bytes: usize,
+    /// How many bytes of responses that its peer has not read one connection holds; then its calls wait until the peer
+    /// reads. Default: 32 MiB.
+    pub answered_bytes: usize,
+    /// The same for all connections; then responses are refused. A quarter is kept for messages of at most 64 KiB.
+    /// Default: 256 MiB.
+    pub node_answered_bytes: usize,
+    /// How long a response may wait for its peer to read before its stream is reset. Default: 30 s.
+    pub unread_timeout: Duration,
     /// How many CIDs one result stream may follow. Default: 100 000.
     pub stream_cids: usize,
+    /// How many CIDs all result streams may follow. Default: 1 000 000.
+    pub node_stream_cids: usize,
     /// How many members a batch may have. Default: 10 000.
     pub batch: usize,
     /// How many dispatches a worker runs at once, unless its hello says otherwise. Default: 100.
@@ -64,6 +79,7 @@ pub struct Limits {
 }
 
 const DAY: Duration = Duration::from_hours(24);
+const MIB: usize = 1024 * 1024;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -82,12 +98,18 @@ impl Default for Limits {
             failure_retention: DAY * 14,
             tombstone_retention: DAY * 14,
             items: 10_000,
-            item_bytes: 16 * 1024 * 1024,
+            item_bytes: 16 * MIB,
             message_bytes: MAX_MESSAGE_BYTES,
             connections: 10_000,
             ping_interval: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
+            received_bytes: 32 * MIB,
+            node_received_bytes: 256 * MIB,
+            answered_bytes: 32 * MIB,
+            node_answered_bytes: 256 * MIB,
+            unread_timeout: Duration::from_secs(30),
             stream_cids: 100_000,
+            node_stream_cids: 1_000_000,
             batch: 10_000,
             worker_in_flight: 100,
             worker_lease: Duration::from_secs(20),

@@ -8,6 +8,7 @@
 
 mod acceptance;
 mod admission;
+pub mod byte_budget;
 pub mod clock;
 mod components;
 mod discovery;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::admission::worker_pool::{Accepts, Location, WorkerPool, WorkerService};
+use self::byte_budget::{ByteBudget, Reservation};
 use self::components::Engine;
 pub use self::components::Parts;
 pub use self::discovery::{ServiceInfo, ServiceStatus};
@@ -121,6 +123,21 @@ impl Invoker {
     /// `INVALID_ARGUMENT` / `STREAM_LIMIT` for more CIDs than one stream may follow.
     pub fn follow(&self, request: FollowRequest) -> Result<Follower> {
         self.0.results.follow(request)
+    }
+
+    /// As [`find`](Self::find), within the budget of a connection. The reservation counts a large invocation, and is
+    /// kept until it is answered.
+    ///
+    /// # Errors
+    ///
+    /// As for [`find`](Self::find); `RESOURCE_EXHAUSTED` / `MEMORY_LIMIT` where the node has no room.
+    pub async fn find_within(
+        &self,
+        cid: Cid,
+        wait: Duration,
+        budget: &Arc<ByteBudget>,
+    ) -> Result<(InvocationView, Option<Reservation>)> {
+        self.0.results.find_within(cid, wait, Some(budget)).await
     }
 
     /// An invocation once it has ended, or its state after `wait`.

@@ -119,6 +119,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Reads an invocation. A pending one shows whether its concurrency key is busy ([`Invocation::key_busy`]).
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>>;
 
+    /// Reads an invocation if its request and its events have at most `max_bytes`; otherwise returns their size.
+    fn get_up_to(&self, cid: Cid, max_bytes: usize) -> BoxFuture<'_, Result<BoundedRead>>;
+
     /// The number of pending invocations of a service; claimed ones are not pending. Reads a counter.
     fn pending_count(&self, service: &ServiceName) -> usize;
 
@@ -262,6 +265,15 @@ pub enum Stored {
     Removed(Tombstone),
     /// Nothing.
     Unknown,
+}
+
+/// What [`Store::get_up_to`] returns.
+#[derive(Clone, Debug)]
+pub enum BoundedRead {
+    /// What the store contains.
+    Read(Stored),
+    /// The invocation has so many bytes, which is more than was asked for.
+    Larger(usize),
 }
 
 /// A declaration of a service by a worker.

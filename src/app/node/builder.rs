@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::app::node::handle::NodeHandle;
 use crate::app::shutdown::DRAIN_TIMEOUT;
+use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::{self, ConnectionLimits, Shutdown};
 use crate::edge::{PortService, WrapRouter};
@@ -236,7 +237,10 @@ impl NodeBuilder {
             let limits = ConnectionLimits {
                 max_connections: limits.connections,
                 ping_interval: limits.ping_interval,
+                unread_timeout: limits.unread_timeout,
+                memory: NodeMemory::new(limits),
             };
+            let service = move |connection| service.on(connection);
             let served =
                 listener::serve(listener, service, tasks.clone(), limits, shutdown.clone());
             tasks.spawn("listener", served);

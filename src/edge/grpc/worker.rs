@@ -13,6 +13,7 @@ use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::codec::proto::v1::worker_service_server::WorkerService;
+use crate::edge::connection::Connection;
 use crate::engine::Invoker;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload};
@@ -213,10 +214,8 @@ impl WorkerService for WorkerApi {
         &self,
         request: Request<Streaming<v1::ServeRequest>>,
     ) -> Result<Response<Batcher<Outbound>>, Status> {
-        let peer = request
-            .extensions()
-            .get::<std::net::SocketAddr>()
-            .map(ToString::to_string);
+        let connection = request.extensions().get::<Arc<Connection>>();
+        let peer = connection.map(|connection| connection.peer.to_string());
         let mut inbound = request.into_inner();
         let hello = into_status(Self::receive_hello(&mut inbound).await)?;
         let stream = self

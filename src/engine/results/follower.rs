@@ -6,11 +6,13 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::byte_budget::{ByteBudget, Reservation};
 use crate::engine::lifecycle::node_stopping;
+use crate::engine::results::bounded_read;
 use crate::engine::results::group_members::FollowedGroups;
 use crate::engine::results::hub::{Hub, Mailbox};
 use crate::engine::results::live::{Live, ProgressVersion, Update, progress_version};
-use crate::engine::store::{Store, Stored, Tombstone};
+use crate::engine::store::{STORE_RETRY_DELAY, Store, Stored, Tombstone};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{Event, ProgressRecord};
@@ -44,6 +46,8 @@ pub struct FollowRequest {
     pub wait_for_accept: bool,
     /// Whether to follow the members of groups to their ends as well.
     pub members: bool,
+    /// The budget for what is read from the store and not yielded yet. `None`: no limit.
+    pub budget: Option<Arc<ByteBudget>>,
 }
 
 /// Follows any number of invocations. Ends when all of them are terminal or not found.
@@ -53,14 +57,55 @@ pub struct Follower {
     store: Arc<dyn Store>,
     mailbox: Arc<Mailbox>,
     cursors: HashMap<Cid, Cursor, RandomState>,
-    /// Read and not yielded yet: the events of one invocation.
+    /// Read and not yielded yet: events of one invocation, at most [`READ_AHEAD`] bytes of them or one.
     ready: VecDeque<FollowerEvent>,
+    budget: Option<Arc<ByteBudget>>,
+    /// Counts large events that are in `ready`, or were yielded last.
+    reservation: Option<Reservation>,
     wait_for_accept: bool,
     /// The groups that are followed with their members, where they are.
     groups: Option<FollowedGroups>,
-    max_cids: usize,
+    limits: FollowLimits,
     /// Fires when the node ends all followers.
     closing: CancellationToken,
+}
+
+/// How many bytes of events are read ahead of a subscriber. One event may be larger.
+const READ_AHEAD: usize = 1024 * 1024;
+/// What an event takes besides its payload, roughly.
+const EVENT_BYTES: usize = 128;
+
+/// How many CIDs may be followed.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct FollowLimits {
+    /// By one follower.
+    pub(in crate::engine) stream_cids: usize,
+    /// By all of them.
+    pub(in crate::engine) node_stream_cids: usize,
+}
+
+impl FollowLimits {
+    /// Whether one follower may have so many CIDs, beside what all of them have now.
+    fn check(self, cids: usize, hub: &Hub) -> Result<()> {
+        let Self {
+            stream_cids,
+            node_stream_cids,
+        } = self;
+        if cids > stream_cids {
+            let message = format!(
+                "one stream follows at most {stream_cids} CIDs, members of groups included"
+            );
+            return Err(Error::invalid_argument(reason::STREAM_LIMIT, message)
+                .with_info("stream_cids", stream_cids));
+        }
+        if hub.followed().saturating_add(cids) > node_stream_cids {
+            let message = format!("all streams follow at most {node_stream_cids} CIDs");
+            return Err(Error::resource_exhausted(reason::STREAM_LIMIT, message)
+                .with_info("node_stream_cids", node_stream_cids)
+                .with_retry_after(STORE_RETRY_DELAY));
+        }
+        Ok(())
+    }
 }
 
 /// How far one invocation has been read.
@@ -87,12 +132,13 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `STREAM_LIMIT` for more than `max_cids` CIDs.
+    /// `STREAM_LIMIT`: `INVALID_ARGUMENT` for more CIDs than one follower may have, `RESOURCE_EXHAUSTED` for more than
+    /// all may have.
     pub(super) fn new(
         request: FollowRequest,
         hub: Arc<Hub>,
         store: Arc<dyn Store>,
-        max_cids: usize,
+        limits: FollowLimits,
         closing: CancellationToken,
     ) -> Result<Self> {
         let FollowRequest {
@@ -100,23 +146,24 @@ impl Follower {
             seen,
             wait_for_accept,
             members,
+            budget,
         } = request;
         let cursors = cids.into_iter();
         let cursors: HashMap<Cid, Cursor, RandomState> = cursors
             .map(|(cid, sequence)| (cid, Cursor::after(sequence)))
             .collect();
-        if cursors.len() > max_cids || seen.len() > max_cids {
-            return Err(too_many_cids(max_cids));
-        }
+        limits.check(cursors.len().max(seen.len()), &hub)?;
         let follower = Self {
             hub,
             store,
             mailbox: Arc::default(),
             cursors,
             ready: VecDeque::new(),
+            budget,
+            reservation: None,
             wait_for_accept,
             groups: members.then(|| FollowedGroups::after(seen)),
-            max_cids,
+            limits,
             closing,
         };
         for cid in follower.cursors.keys() {
@@ -141,6 +188,8 @@ impl Follower {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
             }
+            // The last event was taken: it is no longer held here.
+            self.reservation = None;
             if self.cursors.is_empty() {
                 return Ok(None);
             }
@@ -157,8 +206,17 @@ impl Follower {
             };
             let cursor = self.cursors.get(&cid);
             let is_new_group = self.groups.as_ref().is_some_and(|it| !it.contains(cid));
-            let read = read(cursor, pending, &self.hub, &*self.store, is_new_group);
-            if let Some(read) = read.await? {
+            let budget = self.budget.as_ref();
+            let read = read(
+                cursor,
+                pending,
+                &self.hub,
+                &*self.store,
+                budget,
+                is_new_group,
+            );
+            if let Some((read, reservation)) = read.await? {
+                self.reservation = reservation;
                 self.take(cid, read)?;
             }
         }
@@ -223,9 +281,8 @@ impl Follower {
         let Some(groups) = &mut self.groups else {
             return Ok(());
         };
-        if self.cursors.len().saturating_add(members.len()) > self.max_cids {
-            return Err(too_many_cids(self.max_cids));
-        }
+        let cids = self.cursors.len().saturating_add(members.len());
+        self.limits.check(cids, &self.hub)?;
         for (_, member) in members {
             groups.add_member(group, member);
             if self.cursors.contains_key(&member) {
@@ -299,8 +356,9 @@ async fn read(
     mut pending: PendingRead<'_>,
     hub: &Hub,
     store: &dyn Store,
+    budget: Option<&Arc<ByteBudget>>,
     is_new_group: bool,
-) -> Result<Option<Read>> {
+) -> Result<Option<(Read, Option<Reservation>)>> {
     let Some(&Cursor {
         sequence,
         progress: seen,
@@ -312,44 +370,73 @@ async fn read(
     };
     let cid = pending.cid;
     let live = pending.live.clone().or_else(|| hub.live(cid));
-    let read = match live {
-        Some(live) => Read::Update(live.update_since(sequence, seen), None),
-        None => match store.get(cid).await? {
-            Stored::Found(invocation) => {
-                let first = invocation
-                    .events
-                    .partition_point(|event| event.sequence <= sequence);
-                let events = invocation.events.get(first..).unwrap_or_default().to_vec();
-                if events.is_empty() && invocation.state.is_terminal() {
-                    Read::Seen
-                } else {
-                    let members = match is_new_group && invocation.request.group().is_some() {
-                        true => Some(store.members(cid).await?),
-                        false => None,
-                    };
-                    let progress = invocation.progress;
-                    let progress = progress.filter(|it| progress_version(it) > seen);
-                    Read::Update(Update { events, progress }, members)
-                }
+    if let Some(live) = live {
+        let update = Read::Update(live.update_since(sequence, seen), None);
+        pending.is_done = true;
+        return Ok(Some((update, None)));
+    }
+    let (stored, mut reservation) = bounded_read::read(store, cid, budget).await?;
+    let mut has_more = false;
+    let read = match stored {
+        Stored::Found(invocation) => {
+            let page = next_events(&invocation.events, sequence);
+            has_more = page.has_more;
+            let events = page.events;
+            if let Some(reservation) = &mut reservation {
+                reservation.shrink_to(page.bytes);
             }
-            Stored::Removed(tombstone) => Read::Missing {
-                error: result_expired(cid, &tombstone),
-                tombstone: Some(tombstone),
-            },
-            Stored::Unknown => Read::Missing {
-                error: cid_unknown(cid),
-                tombstone: None,
-            },
+            if events.is_empty() && invocation.state.is_terminal() {
+                Read::Seen
+            } else {
+                let members = match is_new_group && invocation.request.group().is_some() {
+                    true => Some(store.members(cid).await?),
+                    false => None,
+                };
+                let progress = invocation.progress;
+                let progress = progress.filter(|it| progress_version(it) > seen && !has_more);
+                Read::Update(Update { events, progress }, members)
+            }
+        }
+        Stored::Removed(tombstone) => Read::Missing {
+            error: result_expired(cid, &tombstone),
+            tombstone: Some(tombstone),
+        },
+        Stored::Unknown => Read::Missing {
+            error: cid_unknown(cid),
+            tombstone: None,
         },
     };
-    pending.is_done = true;
-    Ok(Some(read))
+    // Where there is more, the invocation stays in the mailbox: it is read again once these events are taken.
+    pending.is_done = !has_more;
+    Ok(Some((read, reservation)))
 }
 
-/// `INVALID_ARGUMENT` / `STREAM_LIMIT`.
-fn too_many_cids(limit: usize) -> Error {
-    let message = format!("one stream follows at most {limit} CIDs, members of groups included");
-    Error::invalid_argument(reason::STREAM_LIMIT, message).with_info("stream_cids", limit)
+/// Some of the events of an invocation.
+struct EventPage {
+    events: Vec<Arc<Event>>,
+    bytes: usize,
+    /// Whether more events follow.
+    has_more: bool,
+}
+
+/// The next events after a sequence: those that have [`READ_AHEAD`] bytes, at least one.
+fn next_events(events: &[Arc<Event>], after: u64) -> EventPage {
+    let first = events.partition_point(|event| event.sequence <= after);
+    let following = events.get(first..).unwrap_or_default();
+    let mut bytes = 0;
+    let fits = |event: &&Arc<Event>| {
+        let is_first = bytes == 0;
+        let total = bytes + event.kind.payload_bytes() + EVENT_BYTES;
+        let fits = is_first || total <= READ_AHEAD;
+        bytes = if fits { total } else { bytes };
+        fits
+    };
+    let events: Vec<_> = following.iter().take_while(fits).cloned().collect();
+    EventPage {
+        has_more: events.len() < following.len(),
+        events,
+        bytes,
+    }
 }
 
 /// `NOT_FOUND` / `CID_UNKNOWN`.

@@ -6,6 +6,7 @@
 //! and reads afterwards misses nothing.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
@@ -15,11 +16,15 @@ use crate::engine::results::live::Live;
 use crate::model::id::Cid;
 
 const SHARDS: usize = 16;
+/// How many bytes of items and outcome an ended invocation may have that followers keep until they have read it.
+const KEPT_BYTES: usize = 64 * 1024;
 
 /// All live invocations and all followers, by CID.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Hub {
     shards: [Mutex<HashMap<Cid, Topic, RandomState>>; SHARDS],
+    /// How many CIDs all followers follow.
+    followed: AtomicUsize,
 }
 
 /// One CID that is live or followed.
@@ -76,13 +81,17 @@ impl Hub {
     }
 
     /// Ends the live invocation: its attempt has ended. Where the live state was committed as it is, followers keep it
-    /// until they have read it, so that the outcome reaches them without a query of the store.
+    /// until they have read it, so that the outcome reaches them without a query of the store. A large one they read
+    /// from the store, because slow followers would keep many in memory.
     pub(in crate::engine) fn close(&self, cid: Cid, committed: bool) {
         let mut shard = self.shard(cid);
         let Some(topic) = shard.get_mut(&cid) else {
             return;
         };
-        let live = topic.live.take().filter(|_| committed);
+        let live = topic
+            .live
+            .take()
+            .filter(|live| committed && live.payload_bytes() <= KEPT_BYTES);
         for follower in &topic.followers {
             follower.notify(cid, live.as_ref());
         }
@@ -91,7 +100,13 @@ impl Hub {
         }
     }
 
+    /// How many CIDs all followers follow.
+    pub(in crate::engine) fn followed(&self) -> usize {
+        self.followed.load(Ordering::Relaxed)
+    }
+
     pub(in crate::engine) fn subscribe(&self, cid: Cid, mailbox: &Arc<Mailbox>) {
+        self.followed.fetch_add(1, Ordering::Relaxed);
         let mut shard = self.shard(cid);
         shard
             .entry(cid)
@@ -101,6 +116,7 @@ impl Hub {
     }
 
     pub(in crate::engine) fn unsubscribe(&self, cid: Cid, mailbox: &Arc<Mailbox>) {
+        self.followed.fetch_sub(1, Ordering::Relaxed);
         let mut shard = self.shard(cid);
         if let Some(topic) = shard.get_mut(&cid) {
             topic.followers.retain(|other| !Arc::ptr_eq(other, mailbox));

@@ -183,6 +183,14 @@ impl Live {
         events
     }
 
+    /// How many bytes its items and its outcome have.
+    pub(in crate::engine) fn payload_bytes(&self) -> usize {
+        let state = self.lock();
+        let last = state.events.last();
+        let outcome = last.filter(|event| event.kind.terminal_state().is_some());
+        state.item_bytes + outcome.map_or(0, |event| event.kind.payload_bytes())
+    }
+
     /// Shows the last event of the attempt to followers, once it is stored.
     pub(in crate::engine) fn publish(&self, last: Arc<Event>) {
         let mut state = self.lock();

@@ -6,10 +6,12 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
+use crate::engine::byte_budget::{ByteBudget, Reservation};
 use crate::engine::clock::Clock;
 use crate::engine::lifecycle::Lifecycle;
+use crate::engine::results::bounded_read;
 use crate::engine::results::follower::{
-    FollowRequest, Follower, FollowerEvent, cid_unknown, result_expired,
+    FollowLimits, FollowRequest, Follower, FollowerEvent, cid_unknown, result_expired,
 };
 use crate::engine::results::hub::Hub;
 use crate::engine::routing::Routes;
@@ -41,7 +43,7 @@ pub(in crate::engine) struct Results {
     routes: Arc<Routes>,
     clock: Clock,
     lifecycle: Arc<Lifecycle>,
-    max_stream_cids: usize,
+    limits: FollowLimits,
 }
 
 impl Results {
@@ -51,7 +53,7 @@ impl Results {
         routes: Arc<Routes>,
         clock: Clock,
         lifecycle: Arc<Lifecycle>,
-        max_stream_cids: usize,
+        limits: FollowLimits,
     ) -> Self {
         Self {
             hub,
@@ -59,7 +61,7 @@ impl Results {
             routes,
             clock,
             lifecycle,
-            max_stream_cids,
+            limits,
         }
     }
 
@@ -67,13 +69,14 @@ impl Results {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `STREAM_LIMIT` for more CIDs than one stream may follow.
+    /// `STREAM_LIMIT`: `INVALID_ARGUMENT` for more CIDs than one stream may follow, `RESOURCE_EXHAUSTED` for more than
+    /// all streams may.
     pub(in crate::engine) fn follow(&self, request: FollowRequest) -> Result<Follower> {
         Follower::new(
             request,
             Arc::clone(&self.hub),
             Arc::clone(&self.store),
-            self.max_stream_cids,
+            self.limits,
             self.lifecycle.closing().clone(),
         )
     }
@@ -84,16 +87,26 @@ impl Results {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; the errors of the store.
     pub(in crate::engine) async fn get(&self, cid: Cid) -> Result<InvocationView> {
+        self.read(cid, None).await.map(|(view, _)| view)
+    }
+
+    /// The current state of an invocation, read within a budget.
+    async fn read(
+        &self,
+        cid: Cid,
+        budget: Option<&Arc<ByteBudget>>,
+    ) -> Result<(InvocationView, Option<Reservation>)> {
         // Read before the store: an invocation that ends in between is terminal there.
         let live = self.hub.live(cid);
-        match self.store.get(cid).await? {
+        let (stored, reservation) = bounded_read::read(&*self.store, cid, budget).await?;
+        match stored {
             Stored::Found(mut invocation) => {
                 if let Some(live) = live
                     && !invocation.state.is_terminal()
                 {
                     live.overlay(&mut invocation);
                 }
-                Ok(self.view(*invocation))
+                Ok((self.view(*invocation), reservation))
             }
             Stored::Removed(tombstone) => Err(result_expired(cid, &tombstone)),
             Stored::Unknown => Err(cid_unknown(cid)),
@@ -106,15 +119,34 @@ impl Results {
     ///
     /// As for [`get`](Self::get).
     pub(in crate::engine) async fn find(&self, cid: Cid, wait: Duration) -> Result<InvocationView> {
-        let view = self.get(cid).await?;
+        self.find_within(cid, wait, None)
+            .await
+            .map(|(view, _)| view)
+    }
+
+    /// As [`find`](Self::find), within the budget of a connection. The reservation counts a large invocation.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get); `RESOURCE_EXHAUSTED` / `MEMORY_LIMIT`.
+    pub(in crate::engine) async fn find_within(
+        &self,
+        cid: Cid,
+        wait: Duration,
+        budget: Option<&Arc<ByteBudget>>,
+    ) -> Result<(InvocationView, Option<Reservation>)> {
+        let (view, reservation) = self.read(cid, budget).await?;
         if view.invocation.state.is_terminal() || wait.is_zero() {
-            return Ok(view);
+            return Ok((view, reservation));
         }
         let until = Instant::now().checked_add(wait);
         let mut follower = self.follow(FollowRequest {
             cids: vec![(cid, view.invocation.sequence())],
+            budget: budget.cloned(),
             ..FollowRequest::default()
         })?;
+        // The input is not needed while the invocation runs.
+        drop((view, reservation));
         let ended = async {
             while let Some(event) = follower.next().await? {
                 if let FollowerEvent::NotFound { error, .. } = event {
@@ -128,7 +160,8 @@ impl Results {
             Some(until) => timeout_at(until, ended).await.unwrap_or(Ok(()))?,
             None => ended.await?,
         }
-        self.get(cid).await
+        drop(follower);
+        self.read(cid, budget).await
     }
 
     /// The outcomes of the members of a group that has ended, in the order of their requests.

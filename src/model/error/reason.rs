@@ -53,6 +53,8 @@ reasons! {
     LATER_LIMIT
     /// A request is not a valid encoding of its message type.
     MALFORMED_MESSAGE
+    /// The node holds as many bytes of requests, or of responses that were not read, as its budget allows.
+    MEMORY_LIMIT
     /// A message is larger than the limit.
     MESSAGE_TOO_LARGE
     /// An invocation has emitted more items than allowed.

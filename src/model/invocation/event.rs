@@ -109,6 +109,21 @@ impl EventKind {
         }
     }
 
+    /// How many bytes its item or its response has.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Item(payload) => payload.weight(),
+            Self::Succeeded(reply) => reply.payload.weight(),
+            Self::Accepted { .. }
+            | Self::Started { .. }
+            | Self::RetryScheduled { .. }
+            | Self::Failed(_)
+            | Self::Cancelled(_)
+            | Self::Expired(_) => 0,
+        }
+    }
+
     /// The outcome in the event, if it is terminal.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {

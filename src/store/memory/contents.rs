@@ -254,6 +254,11 @@ impl Contents {
         }
     }
 
+    /// How many bytes an invocation takes; 0 if it is not stored.
+    pub(super) fn bytes_of(&self, cid: Cid) -> usize {
+        self.invocations.get(&cid).map_or(0, weight)
+    }
+
     /// A copy of an invocation that shows whether its concurrency key is busy.
     fn read(&self, invocation: &Invocation) -> Invocation {
         let mut copy = invocation.clone();

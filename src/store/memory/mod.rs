@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
-    Acceptance, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+    Acceptance, BoundedRead, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -195,6 +195,14 @@ impl Store for MemoryStore {
 
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
         ready(Ok(self.contents().get(cid)))
+    }
+
+    fn get_up_to(&self, cid: Cid, max_bytes: usize) -> BoxFuture<'_, Result<BoundedRead>> {
+        let contents = self.contents();
+        ready(Ok(match contents.bytes_of(cid) {
+            bytes if bytes > max_bytes => BoundedRead::Larger(bytes),
+            _ => BoundedRead::Read(contents.get(cid)),
+        }))
     }
 
     fn pending_count(&self, service: &ServiceName) -> usize {

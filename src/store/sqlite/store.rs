@@ -25,7 +25,7 @@ use super::writer::space::Space;
 use super::writer::wal::Wal;
 use super::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 use crate::engine::store::{
-    Acceptance, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+    Acceptance, BoundedRead, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -355,6 +355,18 @@ impl Store for SqliteStore {
                 self.set_key_busy([&mut **invocation]);
             }
             Ok(stored)
+        })
+    }
+
+    fn get_up_to(&self, cid: Cid, max_bytes: usize) -> BoxFuture<'_, Result<BoundedRead>> {
+        Box::pin(async move {
+            let query =
+                move |connection: &Connection| queries::get_up_to(connection, cid, max_bytes);
+            let mut read = self.readers.query(query).await?;
+            if let BoundedRead::Read(Stored::Found(invocation)) = &mut read {
+                self.set_key_busy([&mut **invocation]);
+            }
+            Ok(read)
         })
     }
 

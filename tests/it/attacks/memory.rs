@@ -1,1 +1,238 @@
 //! Attacks on memory: answers that nobody reads, messages that are never finished, requests that cause much.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use cidery::codec::proto::v1;
+use cidery::model::call::Call;
+use cidery::remote::client::ContractClient;
+use cidery::{Cid, Context, Dict, Limits, Node, Result, Value, Worker, WorkerHandle, dict};
+use prost::Message as _;
+use tokio::sync::Notify;
+
+use crate::support::binary::Server;
+use crate::support::raw::{INVOKE, Raw, framed};
+use crate::support::{Folder, PATIENCE, TestNode, error_of};
+
+const MIB: usize = 1024 * 1024;
+const GET: &str = "/cidery.v1.InvocationService/GetInvocation";
+const STREAM: &str = "/cidery.v1.InvocationService/StreamResults";
+
+/// The memory of a node process that a connection may take: its budget, and as much again for what is being read from
+/// the store, encoded and sent.
+const BOUND_MIB: usize = 256;
+
+/// The resident memory of a process, in MiB.
+fn resident_mib(server: &Server) -> usize {
+    let path = format!("/proc/{}/statm", server.child.id());
+    let statm = std::fs::read_to_string(path).unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096 / MIB
+}
+
+/// A node process, and a worker in this one with a service of large items and a large outcome.
+async fn node_with_large_results(folder: &Folder) -> (Server, ContractClient, WorkerHandle) {
+    let data = folder.path().join("data");
+    let server = Server::start(&["--data-dir", data.to_str().unwrap()]);
+    let large = async |ctx: Context, input: Dict| -> Result<Value> {
+        let mib = |key: &str| input.get(key).and_then(Value::as_int).unwrap_or_default();
+        for _ in 0..mib("items") {
+            ctx.emit(Value::from("x".repeat(MIB))).await?;
+        }
+        let outcome = (0..mib("outcome")).map(|_| "x".repeat(MIB));
+        Ok(Value::from(outcome.collect::<String>()))
+    };
+    let worker = Worker::builder().service("large.result", large);
+    let worker = worker.connect(&server.address).await.unwrap();
+    let client = ContractClient::connect(&server.address).await.unwrap();
+    (server, client, worker)
+}
+
+async fn ended(client: &ContractClient, input: Dict) -> Cid {
+    let call = Call::new("large.result", input);
+    let cid = client.invoke_async(call).await.unwrap().cid;
+    let found = client.invocation(cid, PATIENCE).await.unwrap();
+    assert!(found.end_time.is_some());
+    cid
+}
+
+/// Calls of one connection whose responses are never read.
+async fn unread(server: &Server, path: &str, request: &impl prost::Message, streams: usize) -> Raw {
+    let mut raw = Raw::connect_with_window(server.address.parse().unwrap(), 0).await;
+    let body = framed(&request.encode_to_vec());
+    for _ in 0..streams {
+        let (response, mut send) = raw.begin(path, &[]);
+        send.send_data(body.clone(), true).unwrap();
+        crate::support::raw::spawn(async move {
+            // Kept open: the response is not read.
+            if let Ok(response) = response.await {
+                std::future::pending::<()>().await;
+                drop(response);
+            }
+        });
+    }
+    raw
+}
+
+/// The most memory that the node takes while `settled` calls of another connection are answered.
+async fn peak_mib(server: &Server, client: &ContractClient) -> usize {
+    let mut peak = 0;
+    for _ in 0..40 {
+        client.invoke(Call::new("cidery.ping", ())).await.unwrap();
+        peak = peak.max(resident_mib(server));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    peak
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outcomes_that_are_not_read_take_bounded_memory() {
+    let folder = Folder::new("memory");
+    let (server, client, _worker) = node_with_large_results(&folder).await;
+    let cid = ended(&client, dict! { "outcome": 15 }).await;
+    let request = v1::GetInvocationRequest {
+        cid: cid.to_string(),
+        ..v1::GetInvocationRequest::default()
+    };
+    let _raw = unread(&server, GET, &request, 150).await;
+    let peak = peak_mib(&server, &client).await;
+    assert!(peak < BOUND_MIB, "{peak} MiB");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_of_ended_invocations_that_are_not_read_take_bounded_memory() {
+    let folder = Folder::new("memory");
+    let (server, client, _worker) = node_with_large_results(&folder).await;
+    let cid = ended(&client, dict! { "items": 15 }).await;
+    let request = v1::StreamResultsRequest {
+        cids: vec![cid.to_string()],
+        ..v1::StreamResultsRequest::default()
+    };
+    let _raw = unread(&server, STREAM, &request, 300).await;
+    let peak = peak_mib(&server, &client).await;
+    assert!(peak < BOUND_MIB, "{peak} MiB");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_are_not_finished_take_bounded_memory() {
+    let server = Server::start(&[]);
+    let client = ContractClient::connect(&server.address).await.unwrap();
+    let mut raw = Raw::connect(server.address.parse().unwrap()).await;
+    let mut half = BytesMut::new();
+    half.put_u8(0);
+    half.put_u32(u32::try_from(15 * MIB).unwrap());
+    half.resize(14 * MIB, 0);
+    let half: Bytes = half.freeze();
+    let mut open = Vec::new();
+    for _ in 0..600 {
+        let (response, mut send) = raw.begin(INVOKE, &[]);
+        send.send_data(half.clone(), false).unwrap();
+        open.push((response, send));
+    }
+    let peak = peak_mib(&server, &client).await;
+    assert!(peak < BOUND_MIB, "{peak} MiB");
+}
+
+/// A stream whose peer does not read is reset; the connection goes on.
+#[tokio::test(start_paused = true)]
+async fn a_response_that_is_not_read_is_reset_after_a_time() {
+    let echo = async |input: Value| input;
+    let node = TestNode::start(Node::builder().service("a.echo", echo)).await;
+    let mut raw = Raw::connect_with_window(node.address(), 0).await;
+    let request = v1::InvokeRequest {
+        service: "a.echo".to_owned(),
+        input: Some(v1::invoke_request::Input::Document(
+            vec![b'1'; 100_000].into(),
+        )),
+        ..v1::InvokeRequest::default()
+    };
+    let body = framed(&request.encode_to_vec());
+    let (response, mut send) = raw.begin(INVOKE, &[]);
+    send.send_data(body, true).unwrap();
+    let mut unread = response.await.unwrap().into_body();
+    let reset = unread.data().await.unwrap().unwrap_err();
+    assert_eq!(reset.reason(), Some(h2::Reason::CANCEL));
+    // A status without a message needs no window.
+    let answer = raw.call(INVOKE, &[], framed(b"\xff")).await;
+    assert_eq!(answer.error().reason(), "MALFORMED_MESSAGE");
+}
+
+/// A connection may use more than its own budget while others do not need it.
+#[tokio::test]
+async fn many_large_calls_of_one_connection_succeed() {
+    let length = async |input: Value| input.as_text().map_or(0, str::len) as u64;
+    let limits = |limits: &mut Limits| limits.received_bytes = MIB;
+    let node = Node::builder().service("a.length", length).limits(limits);
+    let node = TestNode::start(node).await;
+    let input = "x".repeat(MIB / 3);
+    let calls = (0..60).map(|_| {
+        node.client
+            .invoke(Call::new("a.length", Value::from(input.as_str())))
+    });
+    for answer in futures_util::future::join_all(calls).await {
+        let (_, reply) = answer.unwrap();
+        let length = cidery::codec::payload::decode(reply.payload).unwrap();
+        assert_eq!(length.as_int(), i64::try_from(input.len()).ok());
+    }
+}
+
+/// Where the node holds too much, a large request is refused, and small ones go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_holds_too_much_refuses_large_requests() {
+    let (held, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let hold = {
+        let (held, release) = (Arc::clone(&held), Arc::clone(&release));
+        move |_: Value| {
+            let (held, release) = (Arc::clone(&held), Arc::clone(&release));
+            async move {
+                held.notify_one();
+                release.notified().await;
+            }
+        }
+    };
+    let limits = |limits: &mut Limits| limits.node_received_bytes = 4 * MIB;
+    let node = Node::builder().service("a.hold", hold).limits(limits);
+    let node = TestNode::start(node).await;
+    let large = Call::new("a.hold", Value::from("x".repeat(5 * MIB / 2)));
+    let first = crate::support::raw::spawn({
+        let (client, large) = (node.client.clone(), large.clone());
+        async move { client.invoke(large).await }
+    });
+    held.notified().await;
+    let refused = node
+        .client
+        .clone()
+        .max_attempts(1)
+        .invoke(large)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.reason(), "MEMORY_LIMIT");
+    assert!(refused.retry_after().is_some());
+    node.assert_healthy().await;
+    release.notify_one();
+    first.await.unwrap().unwrap();
+}
+
+/// All streams together follow a limited number of CIDs.
+#[tokio::test]
+async fn followed_cids_are_limited_for_the_node() {
+    let limits = |limits: &mut Limits| limits.node_stream_cids = 10;
+    let node = TestNode::start(Node::builder().limits(limits)).await;
+    let request = |n: usize| v1::StreamResultsRequest {
+        cids: (0..n).map(|_| Cid::new().to_string()).collect(),
+        wait_for_accept: true,
+        ..v1::StreamResultsRequest::default()
+    };
+    let mut stub = node.stub.clone();
+    let first = stub.stream_results(request(8)).await.unwrap();
+    let refused = stub.stream_results(request(3)).await.unwrap_err();
+    assert_eq!(error_of(&refused).reason(), "STREAM_LIMIT");
+    drop(first);
+    let fits = async {
+        while stub.stream_results(request(3)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, fits).await.unwrap();
+}

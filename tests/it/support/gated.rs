@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
-    Acceptance, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+    Acceptance, BoundedRead, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
 };
 use cidery::model::invocation::Invocation;
 use cidery::service::BoxFuture;
@@ -210,6 +210,15 @@ impl Store for GatedStore {
         Box::pin(async move {
             self.gates.pass(Point::BeforeGet).await;
             let found = self.inner.get(cid).await;
+            self.gates.pass(Point::AfterGet).await;
+            found
+        })
+    }
+
+    fn get_up_to(&self, cid: Cid, max_bytes: usize) -> BoxFuture<'_, Result<BoundedRead>> {
+        Box::pin(async move {
+            self.gates.pass(Point::BeforeGet).await;
+            let found = self.inner.get_up_to(cid, max_bytes).await;
             self.gates.pass(Point::AfterGet).await;
             found
         })

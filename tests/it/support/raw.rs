@@ -49,10 +49,15 @@ pub(crate) fn framed(message: &[u8]) -> Bytes {
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self::connect_with_window(address, 1 << 24).await
+    }
+
+    /// A client whose streams have a flow-control window of so many bytes for responses.
+    pub(crate) async fn connect_with_window(address: SocketAddr, window: u32) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let mut builder = h2::client::Builder::new();
         builder
-            .initial_window_size(1 << 24)
+            .initial_window_size(window)
             .initial_connection_window_size(1 << 24);
         let (send, connection) = builder.handshake(stream).await.unwrap();
         spawn(async move {

@@ -1,5 +1,6 @@
 //! `GetInvocation` and `ListInvocations`: lookup by CID or idempotency key, and listing by filter.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::metadata::MetadataMap;
@@ -10,6 +11,7 @@ use crate::codec::convert::{
     duration_from_proto, enum_from_proto, page_size_from_proto, parse_optional_cid,
 };
 use crate::codec::proto::v1;
+use crate::edge::connection::Connection;
 use crate::edge::grpc::request;
 use crate::engine::Invoker;
 use crate::engine::store::Stored;
@@ -19,6 +21,8 @@ use crate::remote::worker_registry::WorkerRegistry;
 
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
+/// How many bytes of the connection's budget a page takes while it is read.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// How many CIDs of children, and of callbacks, the full view lists.
 const MAX_CHILDREN: usize = 100;
 
@@ -52,27 +56,46 @@ pub(super) async fn requested_cid(
     })
 }
 
+/// What `GetInvocation` needs besides its message.
+pub(super) struct GetContext<'a> {
+    pub(super) invoker: &'a Invoker,
+    pub(super) workers: &'a WorkerRegistry,
+    pub(super) connection: Option<&'a Arc<Connection>>,
+    pub(super) transport: &'a MetadataMap,
+}
+
 /// Returns an invocation, after waiting for its end if the request asks for it.
 pub(super) async fn get(
-    invoker: &Invoker,
-    workers: &WorkerRegistry,
+    context: GetContext<'_>,
     cid: Cid,
     message: v1::GetInvocationRequest,
-    transport: &MetadataMap,
 ) -> Result<v1::GetInvocationResponse> {
+    let GetContext {
+        invoker,
+        workers,
+        connection,
+        transport,
+    } = context;
     let wait = duration_from_proto("/wait", message.wait)?.unwrap_or(Duration::ZERO);
     // The response is sent within the deadline of the caller.
     let wait = request::timeout(Some(wait), transport)?.unwrap_or(wait);
     let view: v1::InvocationView = enum_from_proto("/view", message.view)?;
     let full = view == v1::InvocationView::Full;
-    let found = match request::dispatch_token(transport) {
-        None => invoker.find(cid, wait).await?,
+    let wait = match request::dispatch_token(transport) {
+        None => wait,
         Some(token) => {
             // A nested call: the calling handler releases its permits while it waits.
             let caller = workers.context(token)?;
             caller.platform().wait_for(cid, wait).await?;
-            invoker.find(cid, Duration::ZERO).await?
+            Duration::ZERO
         }
+    };
+    let (found, _held) = match connection {
+        Some(connection) => {
+            let found = invoker.find_within(cid, wait, &connection.answered);
+            found.await?
+        }
+        None => (invoker.find(cid, wait).await?, None),
     };
     let mut invocation = view::to_proto(invoker, found, full)?;
     if full {
@@ -88,8 +111,13 @@ pub(super) async fn get(
 /// Returns one page of invocations. Secrets in their outcomes are masked.
 pub(super) async fn list(
     invoker: &Invoker,
+    connection: Option<&Arc<Connection>>,
     message: v1::ListInvocationsRequest,
 ) -> Result<v1::ListInvocationsResponse> {
+    let _held = match connection {
+        Some(connection) => Some(connection.answered.admit(PAGE_BYTES).await?),
+        None => None,
+    };
     let view: v1::InvocationView = enum_from_proto("/view", message.view)?;
     let full = view == v1::InvocationView::Full;
     let size = page_size_from_proto(message.page_size, DEFAULT_PAGE, MAX_PAGE)?;

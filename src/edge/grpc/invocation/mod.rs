@@ -104,9 +104,9 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::StreamResultsRequest>,
     ) -> Result<Response<ResultResponses>, Status> {
-        let (transport, _, message) = request.into_parts();
+        let (transport, extensions, message) = request.into_parts();
         let timeout = into_status(request::timeout(None, &transport))?;
-        let stream = ResultResponses::new(&self.invoker, message, timeout);
+        let stream = ResultResponses::new(&self.invoker, extensions.get(), message, timeout);
         Ok(Response::new(into_status(stream)?))
     }
 
@@ -114,9 +114,15 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::GetInvocationRequest>,
     ) -> Result<Response<v1::GetInvocationResponse>, Status> {
-        let (transport, _, message) = request.into_parts();
+        let (transport, extensions, message) = request.into_parts();
         let cid = into_status(get::requested_cid(&self.invoker, &message).await)?;
-        let response = get::get(&self.invoker, &self.workers, cid, message, &transport).await;
+        let context = get::GetContext {
+            invoker: &self.invoker,
+            workers: &self.workers,
+            connection: extensions.get(),
+            transport: &transport,
+        };
+        let response = get::get(context, cid, message).await;
         let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
         Ok(with_cid(cid, response))
     }
@@ -125,7 +131,8 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::ListInvocationsRequest>,
     ) -> Result<Response<v1::ListInvocationsResponse>, Status> {
-        let response = get::list(&self.invoker, request.into_inner()).await;
+        let (_, extensions, message) = request.into_parts();
+        let response = get::list(&self.invoker, extensions.get(), message).await;
         into_status(response).map(Response::new)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tonic::Status;
 use crate::codec::convert::{event_to_proto, not_found_to_proto, progress_event_to_proto};
 use crate::codec::proto::v1;
 use crate::codec::status::to_status;
+use crate::edge::connection::Connection;
 use crate::engine::{FollowRequest, Follower, FollowerEvent, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
@@ -45,6 +47,7 @@ type NextFuture = Pin<Box<dyn Future<Output = Next> + Send>>;
 impl ResultResponses {
     pub(super) fn new(
         invoker: &Invoker,
+        connection: Option<&Arc<Connection>>,
         message: v1::StreamResultsRequest,
         timeout: Option<Duration>,
     ) -> Result<Self> {
@@ -75,6 +78,7 @@ impl ResultResponses {
             cids,
             wait_for_accept,
             members: true,
+            budget: connection.map(|connection| Arc::clone(&connection.answered)),
         })?;
         Ok(Self {
             invalid,

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::row::{COLUMNS, InvocationRow, NEXT_COLUMN};
-use crate::engine::store::{Stored, Tombstone};
+use crate::engine::store::{BoundedRead, Stored, Tombstone};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::store::sqlite::blob;
@@ -32,6 +32,28 @@ pub(in crate::store::sqlite) fn get(connection: &Connection, cid: Cid) -> Result
         }
         Err(Some(tombstone)) => Ok(Stored::Removed(tombstone?)),
         Err(None) => Ok(Stored::Unknown),
+    }
+}
+
+/// Reads an invocation that has at most `max_bytes`.
+pub(in crate::store::sqlite) fn get_up_to(
+    connection: &Connection,
+    cid: Cid,
+    max_bytes: usize,
+) -> Result<BoundedRead> {
+    let read = || {
+        // `length` reads the header of a row and not its blobs.
+        let select =
+            "SELECT length(request) + ifnull(length(events), 0) + ifnull(length(progress), 0)
+             FROM invocation WHERE cid = ?1";
+        let mut select = connection.prepare_cached(select)?;
+        let bytes = select.query_row([cid.as_bytes()], |row| row.get::<_, i64>(0));
+        bytes.optional()
+    };
+    let bytes = read().map_err(|error: rusqlite::Error| failed(&error))?;
+    match usize::try_from(bytes.unwrap_or_default()).unwrap_or_default() {
+        bytes if bytes > max_bytes => Ok(BoundedRead::Larger(bytes)),
+        _ => get(connection, cid).map(BoundedRead::Read),
     }
 }
 

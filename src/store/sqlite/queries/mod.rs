@@ -16,5 +16,5 @@ pub(super) use self::declarations::declarations;
 pub(super) use self::due::{Due, due};
 pub(super) use self::expired::expired;
 pub(super) use self::list::list;
-pub(super) use self::lookup::{find_by_idempotency_key, get, tombstone};
+pub(super) use self::lookup::{find_by_idempotency_key, get, get_up_to, tombstone};
 pub(super) use self::members::members;

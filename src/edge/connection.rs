@@ -1,0 +1,70 @@
+//! What the requests of one connection share: its peer, and what it may hold in memory.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::engine::Limits;
+use crate::engine::byte_budget::{ByteBudget, NodeBudget};
+
+/// The budgets of a node: received and not handled yet, answered and not read yet.
+#[derive(Clone, Debug)]
+pub struct NodeMemory {
+    received: Arc<NodeBudget>,
+    answered: Arc<NodeBudget>,
+    limit_received: usize,
+    limit_answered: usize,
+}
+
+impl NodeMemory {
+    /// The budgets that the limits of a node allow.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            received: NodeBudget::new("node_received_bytes", limits.node_received_bytes),
+            answered: NodeBudget::new("node_answered_bytes", limits.node_answered_bytes),
+            limit_received: limits.received_bytes,
+            limit_answered: limits.answered_bytes,
+        }
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// The address of its peer.
+    pub peer: SocketAddr,
+    /// Requests that are not handled yet.
+    pub received: Arc<ByteBudget>,
+    /// Responses that are not read yet.
+    pub answered: Arc<ByteBudget>,
+    has_worker: AtomicBool,
+}
+
+impl Connection {
+    /// A new connection of a node.
+    #[must_use]
+    pub fn new(peer: SocketAddr, memory: &NodeMemory) -> Arc<Self> {
+        Arc::new(Self {
+            peer,
+            received: ByteBudget::new(memory.limit_received, &memory.received),
+            answered: ByteBudget::new(memory.limit_answered, &memory.answered),
+            has_worker: AtomicBool::new(false),
+        })
+    }
+
+    /// Notes that it carries the stream of a worker.
+    ///
+    /// Nested calls of its handlers use the same connection. They do not wait for its budget, because one may wait for
+    /// another that waits for the budget; the node's budget holds for them.
+    pub fn set_has_worker(&self) {
+        self.has_worker.store(true, Ordering::Release);
+        self.answered.never_wait();
+    }
+
+    /// Whether it carries the stream of a worker.
+    #[must_use]
+    pub fn has_worker(&self) -> bool {
+        self.has_worker.load(Ordering::Acquire)
+    }
+}
