@@ -10,6 +10,7 @@ use cidery::remote::client::ContractClient;
 use cidery::{Cid, Context, Dict, Limits, Node, Result, Value, Worker, WorkerHandle, dict};
 use prost::Message as _;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use crate::support::binary::Server;
 use crate::support::raw::{INVOKE, Raw, framed};
@@ -57,22 +58,25 @@ async fn ended(client: &ContractClient, input: Dict) -> Cid {
     cid
 }
 
-/// Calls of one connection whose responses are never read.
-async fn unread(server: &Server, path: &str, request: &impl prost::Message, streams: usize) -> Raw {
+/// Calls of one connection whose responses are not read until they are dropped.
+async fn unread(
+    server: &Server,
+    path: &str,
+    request: &impl prost::Message,
+    streams: usize,
+) -> JoinSet<()> {
     let mut raw = Raw::connect_with_window(server.address.parse().unwrap(), 0).await;
     let body = framed(&request.encode_to_vec());
+    let mut calls = JoinSet::new();
     for _ in 0..streams {
         let (response, mut send) = raw.begin(path, &[]);
         send.send_data(body.clone(), true).unwrap();
-        crate::support::raw::spawn(async move {
-            // Kept open: the response is not read.
-            if let Ok(response) = response.await {
-                std::future::pending::<()>().await;
-                drop(response);
-            }
+        calls.spawn(async move {
+            let _response = response.await;
+            std::future::pending::<()>().await;
         });
     }
-    raw
+    calls
 }
 
 /// The most memory that the node takes while `settled` calls of another connection are answered.
@@ -95,7 +99,7 @@ async fn outcomes_that_are_not_read_take_bounded_memory() {
         cid: cid.to_string(),
         ..v1::GetInvocationRequest::default()
     };
-    let _raw = unread(&server, GET, &request, 150).await;
+    let _unread = unread(&server, GET, &request, 150).await;
     let peak = peak_mib(&server, &client).await;
     assert!(peak < BOUND_MIB, "{peak} MiB");
 }
@@ -109,7 +113,7 @@ async fn streams_of_ended_invocations_that_are_not_read_take_bounded_memory() {
         cids: vec![cid.to_string()],
         ..v1::StreamResultsRequest::default()
     };
-    let _raw = unread(&server, STREAM, &request, 300).await;
+    let _unread = unread(&server, STREAM, &request, 300).await;
     let peak = peak_mib(&server, &client).await;
     assert!(peak < BOUND_MIB, "{peak} MiB");
 }
