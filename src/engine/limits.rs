@@ -66,6 +66,9 @@ pub struct Limits {
     pub stream_cids: usize,
     /// How many CIDs all result streams may follow. Default: 1 000 000.
     pub node_stream_cids: usize,
+    /// How many invocations one request may cause: itself, its members, and the callbacks of all of them. Default:
+    /// 100 000.
+    pub caused_invocations: usize,
     /// How many members a batch may have. Default: 10 000.
     pub batch: usize,
     /// How many dispatches a worker runs at once, unless its hello says otherwise. Default: 100.
@@ -110,6 +113,7 @@ impl Default for Limits {
             unread_timeout: Duration::from_secs(30),
             stream_cids: 100_000,
             node_stream_cids: 1_000_000,
+            caused_invocations: 100_000,
             batch: 10_000,
             worker_in_flight: 100,
             worker_lease: Duration::from_secs(20),

@@ -128,7 +128,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// How many of them wait for an outcome from outside. Reads a counter.
     fn awaiting_completion_count(&self, service: &ServiceName) -> usize;
 
-    /// The number of pending invocations of all services, groups included. Reads a counter.
+    /// The number of pending invocations of all services, groups included, and of the callbacks that are promised by
+    /// invocations which were accepted since the store was opened and have not ended
+    /// ([`Request::promised_callbacks`]). Reads a counter.
     fn total_pending_count(&self) -> usize;
 
     /// The services with pending invocations. Groups, which have no service, do not count.

@@ -18,6 +18,9 @@ pub(super) struct Ledger {
     /// The service of each claimed invocation: a record is found by its CID alone.
     service_of: HashMap<Cid, ServiceName, RandomState>,
     total_pending: usize,
+    /// How many callbacks each invocation that was accepted since the start promises. They count as pending.
+    promised: HashMap<Cid, usize, RandomState>,
+    total_promised: usize,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +69,15 @@ impl Ledger {
         self.total_pending += count;
     }
 
+    /// Counts an invocation that was accepted, and the callbacks that it promises.
+    pub(super) fn accept(&mut self, service: &ServiceName, cid: Cid, promised: usize) {
+        self.add_pending(service, 1);
+        if promised > 0 {
+            self.promised.insert(cid, promised);
+            self.total_promised += promised;
+        }
+    }
+
     /// Claims a pending invocation: it is no longer pending, and its concurrency key is busy.
     pub(super) fn claim(&mut self, service: &ServiceName, cid: Cid, key: Option<String>) {
         self.remove_pending(service);
@@ -84,6 +96,9 @@ impl Ledger {
     /// `was_awaiting`: whether it waited for an outcome from outside before.
     pub(super) fn record(&mut self, record: &Record, service: &ServiceName, was_awaiting: bool) {
         let was_claimed = self.release(record.cid);
+        if record.state.is_terminal() {
+            self.total_promised -= self.promised.remove(&record.cid).unwrap_or_default();
+        }
         let is_pending = matches!(record.state, State::Pending { .. });
         let is_awaiting = is_pending && record.completion.is_some_and(|one| one.pending);
         let counts = self.service(service);
@@ -130,9 +145,10 @@ impl Ledger {
             .map_or(0, |counts| counts.awaiting_completion)
     }
 
-    /// How many invocations of all services are pending and not claimed, groups included.
+    /// How many invocations of all services are pending and not claimed, groups included, and how many callbacks were
+    /// promised.
     pub(super) fn total_pending_count(&self) -> usize {
-        self.total_pending
+        self.total_pending + self.total_promised
     }
 
     /// The services with pending invocations, without the one of groups.

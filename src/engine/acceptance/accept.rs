@@ -1,11 +1,11 @@
 //! Acceptance: checks a call and stores it as a pending invocation. "Accepted" means durable.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::codec::{payload, sio};
+use crate::engine::acceptance::cost::{Cost, too_many_pending};
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations, cid_in_use};
 use crate::engine::clock::{Clock, saturating_add};
 use crate::engine::lifecycle::Lifecycle;
@@ -21,9 +21,6 @@ use crate::model::invocation::{HELD, Invocation, Request, Terms, fingerprint};
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
-
-/// How soon a call may be retried that a pending limit refused.
-const PENDING_LIMIT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The invocation whose handler asks for another one.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +94,9 @@ impl Acceptor {
         };
         let (invocation, ignored) = self.prepare(cid, call, parent, &route)?;
         let request = Arc::clone(&invocation.request);
-        if let Err(full) = self.check_pending_limits(&route, 1) {
+        let cost = Cost::of(&invocation);
+        cost.check(&self.limits)?;
+        if let Err(full) = self.check_pending_limits(&route, 1, cost) {
             // A repeated request needs no room.
             let Some(first) = self.find_first(&request).await? else {
                 return Err(full);
@@ -164,7 +163,9 @@ impl Acceptor {
         let first = match known {
             Some(first) => Some(first),
             None => {
-                self.check_pending_limits(&route, 1)?;
+                let cost = Cost::of(&invocation);
+                cost.check(&self.limits)?;
+                self.check_pending_limits(&route, 1, cost)?;
                 live.add_follow_up(invocation)?
             }
         };
@@ -217,31 +218,23 @@ impl Acceptor {
         }
     }
 
-    /// Whether `more` invocations of a service may be pending.
+    /// Whether `more` invocations of a service may be pending, and what the request costs in all.
     ///
     /// # Errors
     ///
     /// `RESOURCE_EXHAUSTED` / `PENDING_LIMIT`.
-    pub(in crate::engine) fn check_pending_limits(&self, route: &Route, more: usize) -> Result<()> {
+    pub(super) fn check_pending_limits(
+        &self,
+        route: &Route,
+        more: usize,
+        cost: Cost,
+    ) -> Result<()> {
         let limit = route.options.pending_limit;
         if self.store.pending_count(route.name()).saturating_add(more) > limit {
             let of = format!("of `{}`", route.name());
             return Err(too_many_pending(&of, limit));
         }
-        self.check_node_pending_limit(more)
-    }
-
-    /// Whether `more` invocations of any services may be pending.
-    ///
-    /// # Errors
-    ///
-    /// `RESOURCE_EXHAUSTED` / `PENDING_LIMIT`.
-    pub(in crate::engine) fn check_node_pending_limit(&self, more: usize) -> Result<()> {
-        let limit = self.limits.node_pending;
-        match self.store.total_pending_count().saturating_add(more) > limit {
-            true => Err(too_many_pending("in all", limit)),
-            false => Ok(()),
-        }
+        cost.check_room(&*self.store, &self.limits)
     }
 
     /// The terms of an invocation that is accepted at `now`.
@@ -429,11 +422,4 @@ pub(in crate::engine) fn removed(cid: Cid, tombstone: &Tombstone) -> Error {
         tombstone.end_time
     );
     Error::already_exists(reason::RESULT_EXPIRED, message)
-}
-
-fn too_many_pending(of: &str, limit: usize) -> Error {
-    let message = format!("{limit} invocations {of} are already pending");
-    Error::resource_exhausted(reason::PENDING_LIMIT, message)
-        .with_info("pending", limit)
-        .with_retry_after(PENDING_LIMIT_RETRY_AFTER)
 }

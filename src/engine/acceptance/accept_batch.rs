@@ -11,6 +11,7 @@ use crate::dict;
 use crate::engine::acceptance::accept::{
     Acceptor, Parent, check_same, removed, too_many_callbacks,
 };
+use crate::engine::acceptance::cost::Cost;
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations};
 use crate::engine::clock::Clock;
 use crate::engine::lifecycle::Lifecycle;
@@ -125,7 +126,13 @@ impl BatchAcceptor {
         let request = Arc::clone(&group.request);
         let ignored = members.ignored.clone();
         let caller_cids = members.caller_cids.clone();
-        if let Err(full) = self.check_pending_limits(&members) {
+        let mut cost = Cost::of(&group);
+        members
+            .invocations
+            .iter()
+            .for_each(|member| cost.add(member));
+        cost.check(&self.limits)?;
+        if let Err(full) = self.check_pending_limits(&members, cost) {
             // A repeated batch needs no room.
             return match self.acceptor.find_first(&request).await? {
                 Some(first) => repeated(&first, &request, &caller_cids, ignored),
@@ -288,12 +295,11 @@ impl BatchAcceptor {
         Ok(self.acceptor.pending(request))
     }
 
-    fn check_pending_limits(&self, members: &Members) -> Result<()> {
+    fn check_pending_limits(&self, members: &Members, cost: Cost) -> Result<()> {
         for (route, count) in members.routes.values() {
-            self.acceptor.check_pending_limits(route, *count)?;
+            self.acceptor.check_pending_limits(route, *count, cost)?;
         }
-        let members = members.invocations.len();
-        self.acceptor.check_node_pending_limit(members)
+        cost.check_room(&*self.store, &self.limits)
     }
 }
 

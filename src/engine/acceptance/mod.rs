@@ -2,3 +2,4 @@
 
 pub(in crate::engine) mod accept;
 pub(in crate::engine) mod accept_batch;
+mod cost;

@@ -21,6 +21,8 @@ reasons! {
     CID_IN_USE
     /// No invocation with this CID is stored.
     CID_UNKNOWN
+    /// A request asks for more than one request may cause.
+    COST_LIMIT
     /// A node cannot be reached.
     CONNECT_FAILED
     /// The deadline passed before the service responded.

@@ -73,6 +73,18 @@ impl Request {
         }
     }
 
+    /// How many invocations follow from its end at most: its callbacks, and those of its group for each member.
+    #[must_use]
+    pub fn promised_callbacks(&self) -> usize {
+        let Terms {
+            callbacks,
+            failure_callbacks,
+            ..
+        } = &self.terms;
+        let on_each = self.member().map_or(0, |member| member.on_each.len());
+        callbacks.len().max(failure_callbacks.len()) + on_each
+    }
+
     /// When it is due for the first time.
     #[must_use]
     pub fn due(&self) -> Timestamp {

@@ -10,7 +10,7 @@ pub struct RetryPolicy {
     /// The number of attempts in total, the first one included. Default: 25, at most
     /// [`MAX_ATTEMPTS`](Self::MAX_ATTEMPTS).
     pub max_attempts: u32,
-    /// The backoff before the first retry. Default: 500 ms.
+    /// The backoff before the first retry. Default: 500 ms, at least [`MIN_INTERVAL`](Self::MIN_INTERVAL).
     pub initial_interval: Duration,
     /// The factor by which the backoff grows. Default: 2, at least 1.
     pub multiplier: f64,
@@ -33,6 +33,9 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// The upper bound of `max_attempts`, since the history of all attempts is stored.
     pub const MAX_ATTEMPTS: u32 = 10_000;
+
+    /// The shortest backoff: retries without a pause would keep a core busy.
+    pub const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
     /// A policy without retries.
     #[must_use]
@@ -63,6 +66,7 @@ impl RetryPolicy {
             self.initial_interval.as_secs_f64() * self.multiplier.max(1.0).powi(exponent);
         let jittered = interval.min(longest) * random.clamp(0.0, 1.0);
         let backoff = Duration::try_from_secs_f64(jittered).unwrap_or(self.max_interval);
+        let backoff = backoff.max(Self::MIN_INTERVAL);
         Some(backoff.max(retry_after.unwrap_or_default()))
     }
 }
@@ -97,7 +101,10 @@ mod tests {
     #[test]
     fn jitter_shortens_the_backoff_and_retry_after_lengthens_it() {
         let policy = RetryPolicy::default();
-        assert_eq!(policy.backoff(1, 0.0, None), Some(Duration::ZERO));
+        assert_eq!(
+            policy.backoff(1, 0.0, None),
+            Some(RetryPolicy::MIN_INTERVAL)
+        );
         let asked = Some(Duration::from_secs(7));
         assert_eq!(policy.backoff(1, 0.5, asked), asked);
     }

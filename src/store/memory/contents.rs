@@ -80,7 +80,8 @@ impl Contents {
             self.by_idempotency_key.insert(key.clone(), cid);
         }
         self.expiring.extend(expiry(&invocation));
-        self.ledger.add_pending(&request.service, 1);
+        self.ledger
+            .accept(&request.service, request.cid, request.promised_callbacks());
         let entry = DueEntry::of(&invocation);
         let is_busy = self.is_key_busy(&entry);
         self.due.insert(entry, is_busy);

@@ -1,5 +1,7 @@
 //! Attacks, by class: what one peer sends must not stop the node, nor others' calls.
 
+mod cost;
+mod lists;
 mod memory;
 mod store;
 mod terminal;

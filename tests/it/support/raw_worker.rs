@@ -126,6 +126,11 @@ impl RawWorker {
             .unwrap();
     }
 
+    /// Sends a whole request.
+    pub(crate) fn send_request(&self, request: v1::ServeRequest) {
+        self.outbox.send(request).unwrap();
+    }
+
     /// Sends a batch of results.
     pub(crate) fn send_batch(&self, results: Vec<v1::DispatchResult>) {
         let message = None;

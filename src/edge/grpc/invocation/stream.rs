@@ -61,11 +61,9 @@ impl ResultResponses {
             return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
         }
         let limit = invoker.limits().stream_cids;
-        if cids.len() > limit {
-            let message = format!(
-                "{} CIDs on one stream, more than the limit of {limit}",
-                cids.len()
-            );
+        let most = cids.len().max(after_sequences.len());
+        if most > limit {
+            let message = format!("{most} CIDs on one stream, more than the limit of {limit}");
             return Err(Error::invalid_argument(reason::STREAM_LIMIT, message)
                 .with_info("stream_cids", limit));
         }

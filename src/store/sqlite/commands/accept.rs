@@ -31,7 +31,7 @@ impl Command for Accept {
 
     fn update_ledger(&self, reply: &Acceptance, ledger: &mut Ledger) {
         if let Acceptance::Stored = reply {
-            ledger.add_pending(&self.0.service, 1);
+            ledger.accept(&self.0.service, self.0.cid, self.0.promised);
         }
     }
 

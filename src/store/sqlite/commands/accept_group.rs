@@ -92,7 +92,7 @@ impl Command for AcceptGroup {
     fn update_ledger(&self, reply: &Acceptance, ledger: &mut Ledger) {
         if let Acceptance::Stored = reply {
             for invocation in self.invocations() {
-                ledger.add_pending(&invocation.service, 1);
+                ledger.accept(&invocation.service, invocation.cid, invocation.promised);
             }
         }
     }

@@ -39,6 +39,8 @@ pub(super) struct NewInvocation {
     member: Option<(Cid, u32)>,
     /// A group: how many of its members have not ended.
     open_members: Option<u32>,
+    /// How many callbacks it promises.
+    pub(super) promised: usize,
 }
 
 impl NewInvocation {
@@ -60,6 +62,7 @@ impl NewInvocation {
             sequence: invocation.events.first().map_or(0, |event| event.sequence),
             member: member.map(|member| (member.group, member.position)),
             open_members: request.group().map(|_| invocation.open_members),
+            promised: request.promised_callbacks(),
         })
     }
 
