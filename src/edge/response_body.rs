@@ -1,7 +1,7 @@
 //! Response bodies: small frames, and the memory of what was answered and is not read yet.
 //!
-//! A peer reads as fast as it likes: HTTP/2 flow control stops a response, which is kept in memory meanwhile. Frames are
-//! cut, so that the transport holds little of it, and the rest is counted.
+//! A peer reads as fast as it likes: HTTP/2 flow control stops a response, which is kept in memory meanwhile. Frames
+//! are cut, so that the transport holds little of it, and the rest is counted.
 
 use std::pin::Pin;
 use std::sync::Arc;

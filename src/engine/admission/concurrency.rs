@@ -1,6 +1,8 @@
 //! Concurrency limits: one semaphore per service and one per node.
 //!
-//! Synchronous calls wait in a bounded queue (first in, first out); background work waits in the store. A handler that
+//! Synchronous calls wait in a bounded queue (first in, first out); background work waits in the store. A call that
+//! cannot meet its deadline is refused, when it would join the queue and when it leaves it: a handler that starts too
+//! late takes a permit from one that could still answer, and under overload, no call would be answered in time. A handler that
 //! runs here needs a local permit: one of its service and one of the node. Where workers serve the service it also
 //! needs a permit of a worker.
 //!
@@ -14,7 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
+use crate::engine::admission::handler_time::HandlerTime;
 use crate::engine::admission::worker_pool::{Accepts, WorkerPool, any_worker, no_worker};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
@@ -35,6 +39,7 @@ pub(in crate::engine) struct ConcurrencyLimit {
     queue_length: usize,
     /// How many synchronous calls wait in the queue.
     queued: AtomicUsize,
+    handler_time: HandlerTime,
     /// How many calls wait for a worker whose declaration accepts their input.
     waiting_for_compatible: AtomicUsize,
 }
@@ -75,6 +80,7 @@ impl ConcurrencyLimit {
             concurrency,
             queue_length,
             queued: AtomicUsize::new(0),
+            handler_time: HandlerTime::default(),
             waiting_for_compatible: AtomicUsize::new(0),
         }
     }
@@ -88,6 +94,19 @@ impl ConcurrencyLimit {
     /// their input.
     pub(in crate::engine) fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed) + self.waiting_for_compatible.load(Ordering::Relaxed)
+    }
+
+    /// Whether handlers are timed: calls may soon have to wait, or workers, whose credit is not counted here, run them.
+    #[inline]
+    pub(super) fn is_timed(&self) -> bool {
+        self.pool.is_some()
+            || self.service.available_permits() < self.concurrency.div_ceil(2)
+            || self.queued.load(Ordering::Relaxed) > 0
+    }
+
+    /// Records how long a handler ran.
+    pub(super) fn record_handler_time(&self, elapsed: Duration, was_cancelled: bool) {
+        self.handler_time.record(elapsed, was_cancelled);
     }
 
     /// The workers that serve the service, where workers do.
@@ -114,25 +133,70 @@ impl ConcurrencyLimit {
         })
     }
 
-    /// Waits for permits in the queue of synchronous calls.
+    /// Waits for permits in the queue of synchronous calls, for a call with a deadline.
     ///
     /// # Errors
     ///
-    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL`; `UNAVAILABLE` / `NO_WORKER` where no worker is connected.
+    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL`, or `OVERLOADED` where the call could not meet its deadline; `UNAVAILABLE` / `NO_WORKER` where no worker is connected.
     ///
     /// # Cancel safety
     ///
     /// A caller that stops waiting leaves the queue.
-    pub(in crate::engine) async fn acquire(&self, service: &ServiceName) -> Result<Permits> {
+    pub(in crate::engine) async fn acquire(
+        &self,
+        service: &ServiceName,
+        deadline: Option<Instant>,
+    ) -> Result<Permits> {
         if let Some(permits) = self.try_acquire() {
             return Ok(permits);
         }
         if self.pool.as_ref().is_some_and(|pool| !pool.is_served()) {
             return Err(no_worker(service));
         }
-        let _position = self.enqueue(&self.queued, service)?;
+        let position = self.enqueue(&self.queued, service)?;
+        self.check_reachable(service, deadline, self.expected_wait(position.ahead))?;
         let permits = self.wait(&any_worker).await;
-        permits.ok_or_else(|| no_worker(service))
+        let permits = permits.ok_or_else(|| no_worker(service))?;
+        self.check_reachable(service, deadline, Duration::ZERO)?;
+        Ok(permits)
+    }
+
+    /// How long a call waits that has so many others before it.
+    fn expected_wait(&self, ahead: usize) -> Duration {
+        let rounds = ahead as f64 / self.running().max(1) as f64;
+        self.handler_time.mean().mul_f64(rounds)
+    }
+
+    /// Checks that a handler which starts after a wait probably ends before the deadline of its call.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `OVERLOADED`.
+    fn check_reachable(
+        &self,
+        service: &ServiceName,
+        deadline: Option<Instant>,
+        wait: Duration,
+    ) -> Result<()> {
+        let handler_time = self.handler_time.likely();
+        let Some(deadline) = deadline.filter(|_| !handler_time.is_zero()) else {
+            return Ok(());
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if wait + handler_time <= left {
+            return Ok(());
+        }
+        let message = format!(
+            "`{service}` is overloaded: its handlers take about {} ms, other calls wait before this one, and its \
+             deadline is in {} ms",
+            handler_time.as_millis(),
+            left.as_millis()
+        );
+        Err(Error::resource_exhausted(reason::OVERLOADED, message)
+            .with_info("service", service)
+            .with_info("handler_ms", handler_time.as_millis())
+            .with_info("left_ms", left.as_millis())
+            .with_retry_after(handler_time))
     }
 
     /// Waits for permits outside of the queue, without a limit: for background work, which waits in the store.
@@ -201,8 +265,9 @@ impl ConcurrencyLimit {
         queue: &'a AtomicUsize,
         service: &ServiceName,
     ) -> Result<QueuePosition<'a>> {
-        let position = QueuePosition(queue);
-        if queue.fetch_add(1, Ordering::Relaxed) < self.queue_length {
+        let ahead = queue.fetch_add(1, Ordering::Relaxed);
+        let position = QueuePosition { queue, ahead };
+        if ahead < self.queue_length {
             return Ok(position);
         }
         let message = format!(
@@ -223,11 +288,15 @@ async fn acquire_owned(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
 }
 
 /// A position in a queue; left when dropped.
-struct QueuePosition<'a>(&'a AtomicUsize);
+struct QueuePosition<'a> {
+    queue: &'a AtomicUsize,
+    /// How many calls waited when it was taken.
+    ahead: usize,
+}
 
 impl Drop for QueuePosition<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.queue.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -255,15 +324,15 @@ pub(in crate::engine) mod tests {
     #[expect(clippy::disallowed_methods, reason = "a test has no `Tasks`")]
     async fn a_full_queue_refuses_the_call() {
         let limit = limit(1, 1);
-        let running = limit.acquire(&name()).await.unwrap();
+        let running = limit.acquire(&name(), None).await.unwrap();
         let waiting = tokio::spawn({
             let limit = Arc::clone(&limit);
-            async move { limit.acquire(&name()).await.map(drop) }
+            async move { limit.acquire(&name(), None).await.map(drop) }
         });
         while limit.queued.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
-        let refused = limit.acquire(&name()).await.unwrap_err();
+        let refused = limit.acquire(&name(), None).await.unwrap_err();
         assert_eq!(refused.reason(), "QUEUE_FULL");
         assert!(refused.retry_after().is_some());
         drop(running);
@@ -333,7 +402,7 @@ pub(in crate::engine) mod tests {
         let pool: Arc<dyn WorkerPool> = Arc::new(OnePermitPool(Arc::clone(&worker_permits)));
         let limit = ConcurrencyLimit::new(1, 1, Arc::clone(&node), Some(pool));
         let name = name();
-        let mut acquiring = Box::pin(limit.acquire(&name));
+        let mut acquiring = Box::pin(limit.acquire(&name, None));
 
         let local = acquire_owned(&node).await;
         assert!(futures_util::poll!(&mut acquiring).is_pending());

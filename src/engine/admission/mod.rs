@@ -2,5 +2,6 @@
 
 pub(in crate::engine) mod cid_reservations;
 pub(in crate::engine) mod concurrency;
+mod handler_time;
 pub(in crate::engine) mod permits;
 pub(in crate::engine) mod worker_pool;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::admission::concurrency::{ConcurrencyLimit, LocalPermits, Permits};
@@ -21,6 +22,8 @@ pub(in crate::engine) struct HeldPermits {
     reacquisition: Mutex<Option<BoxFuture<'static, LocalPermits>>>,
     /// Notifies nested calls that wait when the permits may no longer be needed.
     changed: Notify,
+    /// When the handler started, if it is timed.
+    timed_since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -50,6 +53,7 @@ impl std::fmt::Debug for HeldPermits {
 impl HeldPermits {
     pub(in crate::engine) fn new(limit: Arc<ConcurrencyLimit>, permits: Permits) -> Self {
         Self {
+            timed_since: limit.is_timed().then(Instant::now),
             limit,
             state: Mutex::new(PermitState {
                 local: Some(permits.local),
@@ -107,8 +111,12 @@ impl HeldPermits {
         }
     }
 
-    /// Releases the permits for good: the handler has ended.
-    pub(in crate::engine) fn close(&self) {
+    /// Releases the permits for good: the handler has ended, by itself or because it was cancelled.
+    pub(in crate::engine) fn close(&self, was_cancelled: bool) {
+        if let Some(since) = self.timed_since {
+            self.limit
+                .record_handler_time(since.elapsed(), was_cancelled);
+        }
         let held = {
             let mut state = self.lock();
             state.closed = true;
@@ -305,7 +313,7 @@ mod tests {
     fn closed_permits_are_free_while_the_handle_lives() {
         let limit = limit(1, 0);
         let held = HeldPermits::new(Arc::clone(&limit), limit.try_acquire().unwrap());
-        held.close();
+        held.close(false);
         assert_eq!(limit.running(), 0);
     }
 }

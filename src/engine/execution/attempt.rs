@@ -131,7 +131,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.dispatch.permits.close();
+        let was_cancelled = self.dispatch.cancel.is_cancelled();
+        self.dispatch.permits.close(was_cancelled);
         self.dispatch.withdraw_token();
     }
 }

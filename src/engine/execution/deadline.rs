@@ -77,11 +77,16 @@ impl CallLimits<'_> {
     ///
     /// # Errors
     ///
-    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL`; `UNAVAILABLE` / `NO_WORKER`; as for [`exceeded`](Self::exceeded).
+    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL` or `OVERLOADED`; `UNAVAILABLE` / `NO_WORKER`; as for [`exceeded`](Self::exceeded).
     pub(in crate::engine) async fn acquire_permits(self) -> Result<Permits> {
+        let deadline = match (self.deadline, self.caller) {
+            (Some((deadline, _)), _) => Some(deadline),
+            (None, Caller::Handler(caller)) => caller.deadline,
+            (None, Caller::External(_)) => None,
+        };
         tokio::select! {
             biased;
-            permits = self.route.limit.acquire(self.route.name()) => permits,
+            permits = self.route.limit.acquire(self.route.name(), deadline) => permits,
             error = self.exceeded() => Err(error),
         }
     }

@@ -83,6 +83,8 @@ reasons! {
     NOT_SUPPORTED
     /// The output of a service does not match its declaration.
     OUTPUT_INVALID
+    /// A service has so many calls that this one could not meet its deadline.
+    OVERLOADED
     /// Too many invocations are pending.
     PENDING_LIMIT
     /// The node crashed too often during an invocation.

@@ -3,6 +3,7 @@
 mod cost;
 mod lists;
 mod memory;
+mod overload;
 mod store;
 mod terminal;
 mod transport;
