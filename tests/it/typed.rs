@@ -162,7 +162,12 @@ async fn options_are_metadata_and_unknown_ones_are_refused() {
         assert_eq!(error.field_violations()[0].path, format!("/{key}"));
     }
     // Credentials are not stored, shown or forwarded.
-    let credentials = [("authorization", "Bearer x"), ("cookie", "y=1")];
+    let credentials = [
+        ("authorization", "Bearer x"),
+        ("cookie", "y=1"),
+        ("x-api-key", "z"),
+        ("x-auth-token", "z"),
+    ];
     let (answer, _) = client
         .call_with("see.Service/Metadata", json!({}), &credentials)
         .await

@@ -7,6 +7,9 @@ use crate::codec::proto::v1;
 use crate::codec::status;
 use crate::model::error::{Error, Kind};
 
+/// The longest reason of a failure that a handler or a caller made, in bytes. A longer one is cut: it is an identifier.
+const MAX_REASON_BYTES: usize = 256;
+
 /// Converts an error to the contract's form.
 #[must_use]
 pub fn failure_to_proto(error: &Error) -> v1::Failure {
@@ -25,8 +28,10 @@ pub fn failure_to_proto(error: &Error) -> v1::Failure {
 pub fn failure_from_proto(failure: v1::Failure) -> Error {
     let kind = Kind::from_grpc_code(failure.code).unwrap_or(Kind::Unknown);
     let mut error = status::from_details(kind, &failure.message, &failure.details);
-    if !failure.reason.is_empty() {
-        error = error.with_reason(failure.reason);
+    let mut reason = failure.reason;
+    reason.truncate(reason.floor_char_boundary(MAX_REASON_BYTES));
+    if !reason.is_empty() {
+        error = error.with_reason(reason);
     }
     if let Some(delay) = failure
         .retry_delay
@@ -44,6 +49,15 @@ pub fn failure_from_proto(failure: v1::Failure) -> Error {
 mod tests {
     use super::*;
     use crate::model::error::Violation;
+
+    #[test]
+    fn a_long_reason_is_cut() {
+        let failure = v1::Failure {
+            reason: "é".repeat(1_000),
+            ..v1::Failure::default()
+        };
+        assert_eq!(failure_from_proto(failure).reason().len(), MAX_REASON_BYTES);
+    }
 
     #[test]
     fn a_failure_survives_a_round_trip() {

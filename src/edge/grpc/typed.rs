@@ -262,26 +262,48 @@ fn malformed(key: &str, message: &str) -> Error {
     Error::violations(reason::REQUEST_INVALID, vec![violation])
 }
 
-/// Headers of the transport, and credentials: they are neither stored nor passed to the handler.
-const TRANSPORT_HEADERS: [&str; 14] = [
+/// Headers of the transport: they are neither stored nor passed to the handler.
+const TRANSPORT_HEADERS: [&str; 10] = [
     "accept-encoding",
-    "authorization",
     "connection",
     "content-length",
     "content-type",
-    "cookie",
     "date",
     "host",
-    "proxy-authorization",
-    "set-cookie",
     "te",
     "trailer",
     "transfer-encoding",
     "user-agent",
 ];
 
+/// Headers with credentials: a store or a list that contained them would give them away.
+const CREDENTIAL_HEADERS: [&str; 19] = [
+    "api-key",
+    "apikey",
+    "authorization",
+    "cookie",
+    "private-token",
+    "proxy-authorization",
+    "set-cookie",
+    "x-access-token",
+    "x-amz-security-token",
+    "x-api-key",
+    "x-api-token",
+    "x-auth-token",
+    "x-csrf-token",
+    "x-forwarded-access-token",
+    "x-goog-api-key",
+    "x-goog-iap-jwt-assertion",
+    "x-id-token",
+    "x-vault-token",
+    "x-xsrf-token",
+];
+
 fn is_metadata(name: &str) -> bool {
-    !(TRANSPORT_HEADERS.contains(&name) || name.starts_with("grpc-") || name.ends_with("-bin"))
+    !(TRANSPORT_HEADERS.contains(&name)
+        || CREDENTIAL_HEADERS.contains(&name)
+        || name.starts_with("grpc-")
+        || name.ends_with("-bin"))
 }
 
 /// The metadata of a call: all ASCII headers except those of the transport, credentials, and reserved ones.

@@ -7,7 +7,7 @@ use cidery::codec::proto::v1;
 use cidery::model::batch::Batch;
 use cidery::model::call::{Call, Start};
 
-use crate::support::TestNode;
+use crate::support::{TestNode, error_of};
 
 fn call_with_callbacks(callbacks: usize) -> Call {
     let mut call = Call::new("cidery.ping", ());
@@ -51,4 +51,23 @@ async fn promised_callbacks_count_as_pending() {
     };
     node.stub.clone().cancel_invocations(cancel).await.unwrap();
     client.invoke_async(call_with_callbacks(16)).await.unwrap();
+}
+
+/// A reason is for people to read.
+#[tokio::test]
+async fn a_reason_for_a_cancellation_is_short() {
+    let node = TestNode::demo().await;
+    let cancel = v1::CancelInvocationsRequest {
+        cids: vec![cidery::Cid::new().to_string()],
+        reason: "x".repeat(1_025),
+        ..v1::CancelInvocationsRequest::default()
+    };
+    let refused = node
+        .stub
+        .clone()
+        .cancel_invocations(cancel)
+        .await
+        .unwrap_err();
+    let refused = error_of(&refused);
+    assert_eq!(refused.field_violations()[0].path, "/reason");
 }

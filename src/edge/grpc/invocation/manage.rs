@@ -13,6 +13,8 @@ use crate::model::payload::Payload;
 const MAX_SELECTED: usize = 10_000;
 /// How many of them are changed concurrently.
 const CONCURRENCY: usize = 64;
+/// The longest reason that an operator gives, in bytes.
+const MAX_REASON_BYTES: usize = 1024;
 
 /// The invocations that a request selects, and the token of the next page.
 struct Selection {
@@ -86,6 +88,11 @@ pub(super) async fn cancel(
     invoker: &Invoker,
     message: v1::CancelInvocationsRequest,
 ) -> Result<v1::CancelInvocationsResponse> {
+    if message.reason.len() > MAX_REASON_BYTES {
+        let text = format!("is longer than {MAX_REASON_BYTES} bytes");
+        let violation = Violation::new("/reason", "TOO_LARGE", text);
+        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+    }
     let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
     let dry_run = message.dry_run;
     let change = async |cid| {
