@@ -21,9 +21,11 @@ mod routing;
 pub mod store;
 pub mod tasks;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -312,6 +314,15 @@ impl Invoker {
     /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names.
     pub fn service(&self, name: &str) -> Result<ServiceInfo> {
         self.0.discovery.service(name)
+    }
+
+    /// The declarations in force of all services.
+    pub fn definitions(&self) -> HashMap<ServiceName, Arc<Definition>, RandomState> {
+        let routes = self.0.routes.all();
+        let definitions = routes
+            .iter()
+            .map(|(name, route)| (name.clone(), Arc::clone(&route.definition)));
+        definitions.collect()
     }
 
     /// The declaration in force of a service.

@@ -37,6 +37,15 @@ impl Tasks {
         self.tracker.spawn_on(task.instrument(span), &self.runtime);
     }
 
+    /// Runs a computation on a thread where it may take long. `None` if it panics.
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        compute: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let computed = self.tracker.spawn_blocking_on(compute, &self.runtime);
+        computed.await.ok()
+    }
+
     /// Runs a task to its end, even if the returned future is dropped: only then is the task spawned.
     pub fn run_to_completion<T: Send + 'static>(
         &self,

@@ -44,9 +44,22 @@ impl MethodDirectory {
     pub fn new<'a>(
         services: impl IntoIterator<Item = (&'a ServiceName, &'a Sio, &'a str)>,
     ) -> Self {
+        Self::updated(services, |_| None)
+    }
+
+    /// As [`new`](Self::new); `unchanged` returns the method that a service had before, if it is still the same.
+    #[must_use]
+    pub fn updated<'a>(
+        services: impl IntoIterator<Item = (&'a ServiceName, &'a Sio, &'a str)>,
+        unchanged: impl Fn(&ServiceName) -> Option<Arc<Method>>,
+    ) -> Self {
         let mut directory = Self::default();
         let mut made = Vec::new();
         for (service, sio, description) in services {
+            if let Some(method) = unchanged(service) {
+                made.push(method);
+                continue;
+            }
             match Method::new(service, sio, description) {
                 Ok(method) => made.push(Arc::new(method)),
                 Err(note) => drop(directory.notes.insert(service.clone(), note)),

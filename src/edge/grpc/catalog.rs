@@ -1,15 +1,22 @@
 //! The catalog of a node: a cached snapshot of its typed methods and of the descriptors for reflection.
 //!
-//! It is rebuilt on the first use after a service was added or removed, so that no response shows outdated services.
+//! It is updated on the first use after a service was added or removed, so that no response shows outdated services. A
+//! worker may bring or take thousands of services: the update runs on a thread of its own, computes only what changed,
+//! and merges all changes since the last one. Calls of services that did not change do not wait for it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
+use tokio::sync::Mutex;
 
-use super::descriptor_pool::DescriptorPool;
-use crate::codec::typed::{MethodDirectory, descriptor};
+use super::descriptor_pool::{DescriptorPool, PoolFile};
+use crate::codec::typed::{Method, MethodDirectory, MethodMatch, descriptor};
 use crate::engine::Invoker;
 use crate::model::error::Result;
+use crate::model::id::ServiceName;
+use crate::service::Definition;
 
 /// The catalog of a node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -19,18 +26,21 @@ pub(in crate::edge) struct Catalog(Arc<Inner>);
 struct Inner {
     invoker: Invoker,
     /// The built-in files.
-    built_in: DescriptorPool,
+    built_in: Arc<DescriptorPool>,
     current: ArcSwap<Snapshot>,
-    /// One caller rebuilds, the others wait.
-    rebuild: Mutex<()>,
+    /// One caller updates, the others wait.
+    update: Mutex<()>,
 }
 
 /// The catalog at one version of the services.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Snapshot {
     version: u64,
     pub(super) directory: MethodDirectory,
     pub(super) pool: DescriptorPool,
+    definitions: HashMap<ServiceName, Arc<Definition>, RandomState>,
+    /// The file of each package, with the methods that it describes.
+    files: HashMap<String, (Vec<Arc<Method>>, Arc<PoolFile>), RandomState>,
 }
 
 impl Catalog {
@@ -40,59 +50,102 @@ impl Catalog {
     ///
     /// `INTERNAL` where the built-in descriptors cannot be decoded.
     pub(in crate::edge) fn new(invoker: &Invoker) -> Result<Self> {
-        let built_in = DescriptorPool::built_in()?;
-        let first = Snapshot::build(invoker, &built_in);
+        let built_in = Arc::new(DescriptorPool::built_in()?);
+        let first = Snapshot::default().updated(invoker, &built_in);
         first.log_skipped(None);
         Ok(Self(Arc::new(Inner {
             invoker: invoker.clone(),
             built_in,
             current: ArcSwap::from_pointee(first),
-            rebuild: Mutex::new(()),
+            update: Mutex::new(()),
         })))
     }
 
-    /// The current snapshot.
-    pub(super) fn current(&self) -> Arc<Snapshot> {
+    /// The current snapshot, updated if services have changed.
+    pub(super) async fn current(&self) -> Arc<Snapshot> {
         let Inner {
             invoker,
             built_in,
             current,
-            rebuild,
+            update,
         } = &*self.0;
         let found = current.load_full();
         if found.version == invoker.catalog_version() {
             return found;
         }
-        let _rebuild = rebuild.lock().unwrap_or_else(PoisonError::into_inner);
+        let _update = update.lock().await;
         let found = current.load_full();
         if found.version == invoker.catalog_version() {
             return found;
         }
-        let rebuilt = Arc::new(Snapshot::build(invoker, built_in));
-        rebuilt.log_skipped(Some(&found));
-        current.store(Arc::clone(&rebuilt));
-        rebuilt
+        let updated = {
+            let (found, invoker, built_in) =
+                (Arc::clone(&found), invoker.clone(), Arc::clone(built_in));
+            move || Arc::new(found.updated(&invoker, &built_in))
+        };
+        let Some(updated) = invoker.tasks().compute(updated).await else {
+            return found;
+        };
+        updated.log_skipped(Some(&found));
+        current.store(Arc::clone(&updated));
+        updated
+    }
+
+    /// The method at a path, if it is known without an update: its service has not changed.
+    pub(super) fn known_method(&self, path: &str) -> Option<MethodMatch> {
+        let Inner {
+            invoker, current, ..
+        } = &*self.0;
+        let snapshot = current.load();
+        let found = snapshot.directory.at(path)?;
+        let is_current = snapshot.version == invoker.catalog_version() || {
+            let service = &found.method.service;
+            let known = snapshot.definitions.get(service);
+            let in_force = invoker.definition(service.as_str());
+            known
+                .zip(in_force.as_ref().ok())
+                .is_some_and(|(known, in_force)| Arc::ptr_eq(known, in_force))
+        };
+        is_current.then(|| found.clone())
     }
 }
 
 impl Snapshot {
-    fn build(invoker: &Invoker, built_in: &DescriptorPool) -> Self {
-        // Read before the services: a change in between causes another rebuild.
+    /// A snapshot of the services as they are now; what has not changed is shared with this one.
+    fn updated(&self, invoker: &Invoker, built_in: &DescriptorPool) -> Self {
+        // Read before the services: a change in between causes another update.
         let version = invoker.catalog_version();
-        let services = invoker.services();
-        let directory = MethodDirectory::new(services.iter().map(|service| {
-            let definition = &service.definition;
-            let description = service.effective.description.as_str();
+        let definitions = invoker.definitions();
+        let unchanged = |service: &ServiceName| {
+            let known = self.definitions.get(service)?;
+            let is_same = Arc::ptr_eq(known, definitions.get(service)?);
+            is_same.then(|| self.directory.of(service.as_str()).cloned())?
+        };
+        let services = definitions.values().map(|definition| {
+            let description = definition.service_options().description.as_str();
             (definition.name(), &**definition.declaration(), description)
-        }));
+        });
+        let directory = MethodDirectory::updated(services, unchanged);
         let mut pool = built_in.clone();
+        let mut files = HashMap::default();
         for (package, methods) in directory.packages() {
-            pool.add_encoded(&descriptor(package, methods));
+            let known = self.files.get(package);
+            let known = known.filter(|(before, _)| is_same(before, methods));
+            let file = match known {
+                Some((_, file)) => Some(Arc::clone(file)),
+                None => PoolFile::decode(&descriptor(package, methods)).map(Arc::new),
+            };
+            if let Some(file) = file {
+                pool.add(&file);
+                files.insert(package.to_owned(), (methods.to_vec(), file));
+            }
         }
         Self {
             version,
             directory,
             pool,
+            definitions,
+            files,
         }
     }
 
@@ -105,5 +158,79 @@ impl Snapshot {
                 tracing::warn!(%service, "no typed method: {note}");
             }
         }
+    }
+}
+
+/// Whether two lists have the same methods, made once.
+fn is_same(before: &[Arc<Method>], now: &[Arc<Method>]) -> bool {
+    let pairs = before.iter().zip(now);
+    before.len() == now.len() && pairs.into_iter().all(|(a, b)| Arc::ptr_eq(a, b))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::dict;
+    use crate::engine::clock::Clock;
+    use crate::engine::tasks::Tasks;
+    use crate::engine::{Limits, Parts};
+    use crate::model::value::Dict;
+    use crate::service::{Registry, States};
+    use crate::sio::{Int, Sio};
+    use crate::store::MemoryStore;
+
+    fn definition(name: &str) -> Definition {
+        let handler = async || -> Dict {
+            dict! {}
+        };
+        let sio = Sio::new().input(Int("id"));
+        Definition::new(name, handler).unwrap().sio(sio)
+    }
+
+    async fn catalog() -> (Invoker, Catalog) {
+        let parts = Parts {
+            registry: Registry::new(),
+            states: States::default(),
+            hooks: Vec::new(),
+            store: Arc::new(MemoryStore::new()),
+            limits: Limits::default(),
+            clock: Clock::System,
+        };
+        let invoker = Invoker::start(parts, Tasks::new()).await.unwrap();
+        for name in ["a.one", "a.two", "b.one"] {
+            invoker.add_service(definition(name)).unwrap();
+        }
+        let catalog = Catalog::new(&invoker).unwrap();
+        (invoker, catalog)
+    }
+
+    #[tokio::test]
+    async fn calls_of_unchanged_services_do_not_wait_for_an_update() {
+        let (invoker, catalog) = catalog().await;
+        invoker.add_service(definition("b.two")).unwrap();
+        // An update that takes long.
+        let update = catalog.0.update.lock().await;
+        assert!(catalog.current().now_or_never().is_none());
+        assert!(catalog.known_method("/a.Service/One").is_some());
+        assert!(catalog.known_method("/b.Service/Two").is_none());
+        drop(update);
+        let updated = catalog.current().await;
+        assert!(updated.directory.at("/b.Service/Two").is_some());
+        assert!(catalog.known_method("/b.Service/Two").is_some());
+    }
+
+    #[tokio::test]
+    async fn an_update_computes_only_what_changed() {
+        let (invoker, catalog) = catalog().await;
+        let before = catalog.current().await;
+        invoker.add_service(definition("b.two")).unwrap();
+        let after = catalog.current().await;
+        let file = |snapshot: &Snapshot, package: &str| Arc::clone(&snapshot.files[package].1);
+        assert!(Arc::ptr_eq(&file(&before, "a"), &file(&after, "a")));
+        assert!(!Arc::ptr_eq(&file(&before, "b"), &file(&after, "b")));
+        let method = |snapshot: &Snapshot| Arc::clone(snapshot.directory.of("b.one").unwrap());
+        assert!(Arc::ptr_eq(&method(&before), &method(&after)));
     }
 }

@@ -1,6 +1,7 @@
 //! The descriptor pool of reflection: `.proto` files by name and by the symbols they declare.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use prost::Message as _;
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet};
@@ -12,16 +13,82 @@ use crate::model::error::{Error, Result, reason};
 /// All files that reflection serves.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DescriptorPool {
-    files: HashMap<String, File>,
+    files: HashMap<Arc<str>, Arc<PoolFile>>,
     /// The file of each symbol, by its fully qualified name: services, methods, messages, fields and enums.
-    symbols: HashMap<String, String>,
-    pub(super) services: BTreeSet<String>,
+    symbols: HashMap<Arc<str>, Arc<str>>,
+    pub(super) services: BTreeSet<Arc<str>>,
 }
 
-#[derive(Clone, Debug)]
-struct File {
+/// One file, indexed.
+#[derive(Debug)]
+pub(super) struct PoolFile {
+    name: Arc<str>,
     encoded: Vec<u8>,
     imports: Vec<String>,
+    symbols: Vec<Arc<str>>,
+    services: Vec<Arc<str>>,
+}
+
+impl PoolFile {
+    /// Reads an encoded file. Fields that the index does not read are kept. `None`, logged, if it cannot be decoded.
+    pub(super) fn decode(encoded: &[u8]) -> Option<Self> {
+        match FileDescriptorProto::decode(encoded) {
+            Ok(file) => Some(Self::new(&file, encoded.to_vec())),
+            Err(error) => {
+                tracing::error!(%error, "cannot decode a generated descriptor");
+                None
+            }
+        }
+    }
+
+    fn new(file: &FileDescriptorProto, encoded: Vec<u8>) -> Self {
+        let mut indexed = Self {
+            name: file.name().into(),
+            encoded,
+            imports: file.dependency.clone(),
+            symbols: Vec::new(),
+            services: Vec::new(),
+        };
+        let prefix = match file.package() {
+            "" => String::new(),
+            package => format!("{package}."),
+        };
+        for message in &file.message_type {
+            indexed.add_message(&prefix, message);
+        }
+        for declared in &file.enum_type {
+            indexed.add_enum(&prefix, declared);
+        }
+        for service in &file.service {
+            let full: Arc<str> = format!("{prefix}{}", service.name()).into();
+            let methods = service.method.iter();
+            let methods = methods.map(|method| format!("{full}.{}", method.name()).into());
+            indexed.symbols.extend(methods);
+            indexed.services.push(Arc::clone(&full));
+            indexed.symbols.push(full);
+        }
+        indexed
+    }
+
+    fn add_message(&mut self, prefix: &str, message: &DescriptorProto) {
+        let full = format!("{prefix}{}", message.name());
+        let inner = format!("{full}.");
+        let fields = message.field.iter();
+        let fields = fields.map(|field| format!("{inner}{}", field.name()).into());
+        self.symbols.extend(fields);
+        for nested in &message.nested_type {
+            self.add_message(&inner, nested);
+        }
+        for declared in &message.enum_type {
+            self.add_enum(&inner, declared);
+        }
+        self.symbols.push(full.into());
+    }
+
+    fn add_enum(&mut self, prefix: &str, declared: &EnumDescriptorProto) {
+        self.symbols
+            .push(format!("{prefix}{}", declared.name()).into());
+    }
 }
 
 impl DescriptorPool {
@@ -38,71 +105,22 @@ impl DescriptorPool {
             let set = FileDescriptorSet::decode(set)
                 .map_err(|error| Error::internal(reason::TRANSPORT, error.to_string()))?;
             for file in set.file {
-                pool.add(&file, file.encode_to_vec());
+                pool.add(&Arc::new(PoolFile::new(&file, file.encode_to_vec())));
             }
         }
         Ok(pool)
     }
 
-    /// Adds an encoded file. Fields that the index does not read are kept.
-    pub(super) fn add_encoded(&mut self, encoded: &[u8]) {
-        match FileDescriptorProto::decode(encoded) {
-            Ok(file) => self.add(&file, encoded.to_vec()),
-            Err(error) => tracing::error!(%error, "cannot decode a generated descriptor"),
-        }
-    }
-
     /// Adds a file, unless one of that name exists: two descriptor sets may both include `any.proto`.
-    fn add(&mut self, file: &FileDescriptorProto, encoded: Vec<u8>) {
-        let name = file.name().to_owned();
-        if self.files.contains_key(&name) {
+    pub(super) fn add(&mut self, file: &Arc<PoolFile>) {
+        if self.files.contains_key(&file.name) {
             return;
         }
-        let prefix = match file.package() {
-            "" => String::new(),
-            package => format!("{package}."),
-        };
-        for message in &file.message_type {
-            self.add_message(&prefix, message, &name);
-        }
-        for declared in &file.enum_type {
-            self.add_enum(&prefix, declared, &name);
-        }
-        for service in &file.service {
-            let full = format!("{prefix}{}", service.name());
-            for method in &service.method {
-                self.symbols
-                    .insert(format!("{full}.{}", method.name()), name.clone());
-            }
-            self.services.insert(full.clone());
-            self.symbols.insert(full, name.clone());
-        }
-        let file = File {
-            encoded,
-            imports: file.dependency.clone(),
-        };
-        self.files.insert(name, file);
-    }
-
-    fn add_message(&mut self, prefix: &str, message: &DescriptorProto, file: &str) {
-        let full = format!("{prefix}{}", message.name());
-        let inner = format!("{full}.");
-        for field in &message.field {
-            self.symbols
-                .insert(format!("{inner}{}", field.name()), file.to_owned());
-        }
-        for nested in &message.nested_type {
-            self.add_message(&inner, nested, file);
-        }
-        for declared in &message.enum_type {
-            self.add_enum(&inner, declared, file);
-        }
-        self.symbols.insert(full, file.to_owned());
-    }
-
-    fn add_enum(&mut self, prefix: &str, declared: &EnumDescriptorProto, file: &str) {
-        self.symbols
-            .insert(format!("{prefix}{}", declared.name()), file.to_owned());
+        let symbols = file.symbols.iter();
+        let symbols = symbols.map(|symbol| (Arc::clone(symbol), Arc::clone(&file.name)));
+        self.symbols.extend(symbols);
+        self.services.extend(file.services.iter().cloned());
+        self.files.insert(Arc::clone(&file.name), Arc::clone(file));
     }
 
     /// A file and all its imports, importing files first.
@@ -155,7 +173,10 @@ mod tests {
         }
         for file in pool.files.values() {
             for import in &file.imports {
-                assert!(pool.files.contains_key(import), "{import} is missing");
+                assert!(
+                    pool.files.contains_key(import.as_str()),
+                    "{import} is missing"
+                );
             }
         }
         assert!(pool.containing_symbol("google.rpc.BadRequest").is_some());

@@ -39,9 +39,9 @@ impl DiscoveryApi {
         }
     }
 
-    fn list(&self, request: &v1::ListServicesRequest) -> Result<v1::ListServicesResponse> {
+    async fn list(&self, request: &v1::ListServicesRequest) -> Result<v1::ListServicesResponse> {
         let page = page_size_from_proto(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
-        let catalog = self.catalog.current();
+        let catalog = self.catalog.current().await;
         // The token is the last name of the previous page: it stays valid while services are added and removed.
         let mut rest = self.invoker.services().into_iter().filter(|service| {
             let name = service.definition.name().as_str();
@@ -62,10 +62,11 @@ impl DiscoveryApi {
         })
     }
 
-    fn get(&self, name: &str) -> Result<v1::GetServiceResponse> {
+    async fn get(&self, name: &str) -> Result<v1::GetServiceResponse> {
+        let catalog = self.catalog.current().await;
         let service = self.invoker.service(name)?;
         Ok(v1::GetServiceResponse {
-            service: Some(description(&service, &self.catalog.current(), self.address)),
+            service: Some(description(&service, &catalog, self.address)),
         })
     }
 }
@@ -157,13 +158,13 @@ impl DiscoveryService for DiscoveryApi {
         &self,
         request: Request<v1::ListServicesRequest>,
     ) -> Result<Response<v1::ListServicesResponse>, Status> {
-        into_status(self.list(request.get_ref())).map(Response::new)
+        into_status(self.list(request.get_ref()).await).map(Response::new)
     }
 
     async fn get_service(
         &self,
         request: Request<v1::GetServiceRequest>,
     ) -> Result<Response<v1::GetServiceResponse>, Status> {
-        into_status(self.get(&request.into_inner().service)).map(Response::new)
+        into_status(self.get(&request.into_inner().service).await).map(Response::new)
     }
 }

@@ -38,57 +38,65 @@ macro_rules! reflection {
                 use $version::server_reflection_response::MessageResponse as ResponseKind;
 
                 let catalog = self.0.clone();
-                let responses = requests.into_inner().map(move |request| {
-                    let request = request?;
-                    let pool = &catalog.current().pool;
-                    let file_response = |encoded: Option<Vec<Vec<u8>>>, name: &str| match encoded {
-                        Some(file_descriptor_proto) => {
-                            ResponseKind::FileDescriptorResponse($version::FileDescriptorResponse {
-                                file_descriptor_proto,
-                            })
-                        }
-                        None => ResponseKind::ErrorResponse($version::ErrorResponse {
-                            error_code: tonic::Code::NotFound as i32,
-                            error_message: format!("`{name}` is not known"),
-                        }),
-                    };
-                    let response = match &request.message_request {
-                        Some(RequestKind::FileByFilename(name)) => {
-                            file_response(pool.with_imports(name), name)
-                        }
-                        Some(RequestKind::FileContainingSymbol(symbol)) => {
-                            file_response(pool.containing_symbol(symbol), symbol)
-                        }
-                        Some(RequestKind::FileContainingExtension(extension)) => {
-                            file_response(None, &extension.containing_type)
-                        }
-                        Some(RequestKind::AllExtensionNumbersOfType(name)) => {
-                            ResponseKind::AllExtensionNumbersResponse(
-                                $version::ExtensionNumberResponse {
-                                    base_type_name: name.clone(),
-                                    extension_number: Vec::new(),
-                                },
-                            )
-                        }
-                        Some(RequestKind::ListServices(_)) => {
-                            ResponseKind::ListServicesResponse($version::ListServiceResponse {
-                                service: pool
-                                    .services
-                                    .iter()
-                                    .map(|name| $version::ServiceResponse { name: name.clone() })
-                                    .collect(),
-                            })
-                        }
-                        None => ResponseKind::ErrorResponse($version::ErrorResponse {
-                            error_code: tonic::Code::InvalidArgument as i32,
-                            error_message: "the request is empty".to_owned(),
-                        }),
-                    };
-                    Ok($version::ServerReflectionResponse {
-                        valid_host: request.host.clone(),
-                        original_request: Some(request),
-                        message_response: Some(response),
-                    })
+                let responses = requests.into_inner().then(move |request| {
+                    let catalog = catalog.clone();
+                    async move {
+                        let request = request?;
+                        let pool = &catalog.current().await.pool;
+                        let file_response =
+                            |encoded: Option<Vec<Vec<u8>>>, name: &str| match encoded {
+                                Some(file_descriptor_proto) => {
+                                    ResponseKind::FileDescriptorResponse(
+                                        $version::FileDescriptorResponse {
+                                            file_descriptor_proto,
+                                        },
+                                    )
+                                }
+                                None => ResponseKind::ErrorResponse($version::ErrorResponse {
+                                    error_code: tonic::Code::NotFound as i32,
+                                    error_message: format!("`{name}` is not known"),
+                                }),
+                            };
+                        let response = match &request.message_request {
+                            Some(RequestKind::FileByFilename(name)) => {
+                                file_response(pool.with_imports(name), name)
+                            }
+                            Some(RequestKind::FileContainingSymbol(symbol)) => {
+                                file_response(pool.containing_symbol(symbol), symbol)
+                            }
+                            Some(RequestKind::FileContainingExtension(extension)) => {
+                                file_response(None, &extension.containing_type)
+                            }
+                            Some(RequestKind::AllExtensionNumbersOfType(name)) => {
+                                ResponseKind::AllExtensionNumbersResponse(
+                                    $version::ExtensionNumberResponse {
+                                        base_type_name: name.clone(),
+                                        extension_number: Vec::new(),
+                                    },
+                                )
+                            }
+                            Some(RequestKind::ListServices(_)) => {
+                                ResponseKind::ListServicesResponse($version::ListServiceResponse {
+                                    service: pool
+                                        .services
+                                        .iter()
+                                        .map(|name| $version::ServiceResponse {
+                                            name: name.to_string(),
+                                        })
+                                        .collect(),
+                                })
+                            }
+                            None => ResponseKind::ErrorResponse($version::ErrorResponse {
+                                error_code: tonic::Code::InvalidArgument as i32,
+                                error_message: "the request is empty".to_owned(),
+                            }),
+                        };
+                        Ok($version::ServerReflectionResponse {
+                            valid_host: request.host.clone(),
+                            original_request: Some(request),
+                            message_response: Some(response),
+                        })
+                    }
                 });
                 Ok(Response::new(Box::pin(responses)))
             }

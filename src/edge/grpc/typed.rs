@@ -71,24 +71,35 @@ impl Service<Request<Body>> for TypedApi {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let catalog = self.catalog.current();
-        let found = catalog.directory.at(request.uri().path());
-        let (true, Some(found)) = (is_grpc(request.headers()), found) else {
-            // The same status as from tonic; the status mapping adds the reason.
-            let unknown = Status::new(Code::Unimplemented, "");
-            return Box::pin(std::future::ready(Ok(unknown.into_http())));
-        };
-        let invoker = self.invoker.clone();
-        let limit = invoker.limits().message_bytes;
-        let method = TypedMethod {
-            invoker,
-            workers: self.workers.clone(),
-            found: found.clone(),
-        };
-        let mut grpc =
-            Grpc::new(RawCodec).apply_max_message_size_config(Some(limit), Some(usize::MAX));
-        Box::pin(async move { Ok(grpc.unary(method, request).await) })
+        if !is_grpc(request.headers()) {
+            return Box::pin(std::future::ready(Ok(unknown_method())));
+        }
+        let this = self.clone();
+        Box::pin(async move {
+            let path = request.uri().path();
+            let found = match this.catalog.known_method(path) {
+                Some(found) => Some(found),
+                None => this.catalog.current().await.directory.at(path).cloned(),
+            };
+            let Some(found) = found else {
+                return Ok(unknown_method());
+            };
+            let limit = this.invoker.limits().message_bytes;
+            let method = TypedMethod {
+                invoker: this.invoker,
+                workers: this.workers,
+                found,
+            };
+            let mut grpc =
+                Grpc::new(RawCodec).apply_max_message_size_config(Some(limit), Some(usize::MAX));
+            Ok(grpc.unary(method, request).await)
+        })
     }
+}
+
+/// The same status as from tonic; the status mapping adds the reason.
+fn unknown_method() -> Response<tonic::body::Body> {
+    Status::new(Code::Unimplemented, "").into_http()
 }
 
 /// One call of a typed method.

@@ -2,9 +2,9 @@
 //!
 //! Synchronous calls wait in a bounded queue (first in, first out); background work waits in the store. A call that
 //! cannot meet its deadline is refused, when it would join the queue and when it leaves it: a handler that starts too
-//! late takes a permit from one that could still answer, and under overload, no call would be answered in time. A handler that
-//! runs here needs a local permit: one of its service and one of the node. Where workers serve the service it also
-//! needs a permit of a worker.
+//! late takes a permit from one that could still answer, and under overload, no call would be answered in time. A
+//! handler that runs here needs a local permit: one of its service and one of the node. Where workers serve the service
+//! it also needs a permit of a worker.
 //!
 //! Lock order: a caller that waits for local permits holds no worker permit, and a caller that waits for a worker
 //! permit holds no local permits. A handler that returns from a nested call waits for its worker permit *with* its
@@ -137,7 +137,8 @@ impl ConcurrencyLimit {
     ///
     /// # Errors
     ///
-    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL`, or `OVERLOADED` where the call could not meet its deadline; `UNAVAILABLE` / `NO_WORKER` where no worker is connected.
+    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL`, or `OVERLOADED` where the call could not meet its deadline; `UNAVAILABLE` /
+    /// `NO_WORKER` where no worker is connected.
     ///
     /// # Cancel safety
     ///
