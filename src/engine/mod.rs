@@ -269,7 +269,9 @@ impl Invoker {
         let name = route.name();
         let message = match route.limit.pool() {
             None => format!("`{name}` is served by the node itself"),
-            Some(pool) if pool.is_served() => format!("`{name}` is served: stop its workers first"),
+            Some(pool) if pool.is_served() || pool.locations().iter().any(|it| it.away) => {
+                format!("`{name}` is served: stop its workers first")
+            }
             Some(_) if self.0.store.pending_count(name) > 0 => {
                 format!("`{name}` has pending invocations: cancel them first")
             }

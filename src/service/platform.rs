@@ -43,8 +43,15 @@ pub trait Platform: fmt::Debug + Send + Sync {
         group: &'a AcceptedGroup,
     ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>>;
 
-    /// Reports progress. Never waits; only the last report counts.
-    fn progress(&self, progress: Progress);
+    /// Reports progress, which is also a sign of life. Never waits; only the last report counts.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `PROGRESS_TOO_LARGE`: the report is a sign of life only.
+    fn progress(&self, progress: Progress) -> Result<()>;
+
+    /// Records a sign of life.
+    fn heartbeat(&self) {}
 
     /// Emits an item into the result stream.
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>>;

@@ -58,6 +58,16 @@ pub(crate) fn call(node: &TestNode, input: Dict) -> tokio::task::JoinHandle<Resu
     })
 }
 
+/// A call with a deadline of 50 ms, in a task.
+pub(crate) fn impatient_call(node: &TestNode) -> tokio::task::JoinHandle<Result<Cid>> {
+    let client = node.client.clone();
+    spawn(async move {
+        let mut call = Call::new("a.task", ());
+        call.timeout = Some(Duration::from_millis(50));
+        client.invoke(call).await.map(|(cid, _)| cid)
+    })
+}
+
 async fn accept(node: &TestNode) -> Cid {
     let accepted = node
         .client
@@ -242,12 +252,7 @@ async fn a_late_result_is_refused_and_frees_the_credit() {
     hello.max_in_flight = 1;
     hello.capabilities = vec![v1::Capability::Cancel.into()];
     let mut worker = RawWorker::connect(node.address(), hello).await;
-    let client = node.client.clone();
-    let calling = spawn(async move {
-        let mut call = Call::new("a.task", ());
-        call.timeout = Some(Duration::from_millis(50));
-        client.invoke(call).await
-    });
+    let calling = impatient_call(&node);
     let dispatch = worker.dispatch().await;
     let error = calling.await.unwrap().unwrap_err();
     assert_eq!(error.reason(), "DEADLINE_EXCEEDED");
@@ -266,18 +271,23 @@ async fn a_late_result_is_refused_and_frees_the_credit() {
     next.await.unwrap().unwrap();
 }
 
+/// A worker that promised to stop cancelled dispatches, and holds every permit with one.
 #[tokio::test]
 async fn a_stuck_worker_loses_its_stream() {
     let node = node().await;
-    let mut worker = worker(&node).await;
-    let client = node.client.clone();
-    let calling = spawn(async move {
-        let mut call = Call::new("a.task", ());
-        call.timeout = Some(Duration::from_millis(50));
-        client.invoke(call).await
-    });
-    worker.dispatch().await;
-    calling.await.unwrap().unwrap_err();
+    let mut hello = hello("a.task");
+    hello.max_in_flight = 2;
+    hello.capabilities = vec![v1::Capability::Cancel.into()];
+    let mut worker = RawWorker::connect(node.address(), hello).await;
+    for _ in 0..2 {
+        let calling = impatient_call(&node);
+        worker.dispatch().await;
+        calling.await.unwrap().unwrap_err();
+        match worker.next().await {
+            Ok(Some(Inbound::Cancel(_))) => {}
+            other => panic!("no cancel but {other:?}"),
+        }
+    }
     assert_eq!(worker.next().await.unwrap_err().reason(), "WORKER_LOST");
 }
 

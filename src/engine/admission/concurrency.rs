@@ -127,12 +127,9 @@ impl ConcurrencyLimit {
         if let Some(permits) = self.try_acquire() {
             return Ok(permits);
         }
-        if self.pool.as_ref().is_some_and(|pool| !pool.is_served()) {
-            return Err(no_worker(service));
-        }
         let _position = self.enqueue(&self.queued, service)?;
         let permits = self.wait(&any_worker).await;
-        permits.ok_or_else(|| no_worker(service))
+        permits.ok_or_else(|| no_worker(service, self.pool.as_deref()))
     }
 
     /// Waits for permits outside of the queue, without a limit: for background work, which waits in the store.

@@ -172,26 +172,24 @@ impl Dispatch {
     }
 
     /// Progress within the limits. A value that cannot be carried is left out: progress has no caller to fail to.
-    fn limit_progress(&self, mut progress: Progress) -> Progress {
-        let limit = self.runtime().limits.item_bytes;
-        let encoded = progress.value.as_ref().map(struct_pb::encode_value);
-        match encoded {
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `PROGRESS_TOO_LARGE`.
+    fn limit_progress(&self, mut progress: Progress) -> Result<Progress> {
+        match progress.value.as_ref().map(struct_pb::encode_value) {
             Some(Err(error)) => {
                 tracing::warn!(%error, "progress value dropped: it cannot be encoded");
                 progress.value = None;
             }
-            Some(Ok(bytes)) if bytes.len() > limit => {
-                let bytes = bytes.len();
-                tracing::warn!(bytes, limit, "progress value dropped: it is too large");
-                progress.value = None;
-            }
-            Some(Ok(_)) | None => {}
+            Some(Ok(bytes)) => self.runtime().limits.check_progress(bytes.len())?,
+            None => {}
         }
         let end = progress
             .message
             .floor_char_boundary(MAX_PROGRESS_MESSAGE_BYTES);
         progress.message.truncate(end);
-        progress
+        Ok(progress)
     }
 
     fn add_item(&self, item: Payload) -> Result<()> {
@@ -272,12 +270,21 @@ impl Platform for Dispatch {
         Box::pin(self.runtime().results.group_outcomes(group))
     }
 
-    fn progress(&self, progress: Progress) {
+    fn progress(&self, progress: Progress) -> Result<()> {
+        let Some(live) = &self.live else {
+            return Ok(());
+        };
+        live.heartbeat();
+        let progress = self.limit_progress(progress)?;
+        let HandlerRuntime { clock, hub, .. } = self.runtime();
+        live.report_progress(progress, clock.now());
+        hub.notify(live.cid);
+        Ok(())
+    }
+
+    fn heartbeat(&self) {
         if let Some(live) = &self.live {
-            let progress = self.limit_progress(progress);
-            let HandlerRuntime { clock, hub, .. } = self.runtime();
-            live.report_progress(progress, clock.now());
-            hub.notify(live.cid);
+            live.heartbeat();
         }
     }
 

@@ -192,7 +192,12 @@ impl Live {
         }
     }
 
-    /// Records progress, which is also a sign of life.
+    /// Records a sign of life.
+    pub(in crate::engine) fn heartbeat(&self) {
+        self.lock().last_heartbeat = Instant::now();
+    }
+
+    /// Records progress. The sign of life is a [`heartbeat`](Self::heartbeat).
     pub(in crate::engine) fn report_progress(&self, progress: Progress, time: Timestamp) {
         let mut state = self.lock();
         if state.sealed {
@@ -203,7 +208,6 @@ impl Live {
             Some(last) if last.attempt == attempt => last.number,
             _ => 0,
         };
-        state.last_heartbeat = Instant::now();
         state.progress = Some(Arc::new(ProgressRecord {
             progress,
             attempt,
