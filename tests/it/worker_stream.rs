@@ -320,6 +320,57 @@ async fn the_dispatches_of_a_lost_worker_fail_or_are_retried() {
     assert_eq!(names(&events), expected);
 }
 
+/// The attempt keeps its number; the run tells its items apart, also for a reader that begins in the middle.
+#[tokio::test]
+async fn items_of_a_lost_run_are_told_apart() {
+    use cidery::codec::proto::v1::stream_results_response::Event;
+
+    let node = node().await;
+    let item = |token: &str| {
+        v1::serve_request::Message::Item(v1::DispatchItem {
+            token: token.to_owned(),
+            item: Some(v1::dispatch_item::Item::Payload(Vec::new().into())),
+            number: 0,
+        })
+    };
+    let mut first = worker(&node).await;
+    let cid = accept(&node).await;
+    let dispatch = first.dispatch().await;
+    first.send(item(&dispatch.token));
+    let mut stream = node.stub.clone().stream_results(follow(cid)).await.unwrap();
+    let mut until_item = async || loop {
+        let event = stream.get_mut().message().await.unwrap().unwrap();
+        if let Some(Event::Item(_)) = event.event {
+            return event;
+        }
+    };
+    let lost = until_item().await;
+    drop(first);
+    let mut second = worker(&node).await;
+    let dispatch = second.dispatch().await;
+    second.send(item(&dispatch.token));
+    let repeated = until_item().await;
+    assert_eq!((lost.attempt, repeated.attempt), (1, 1));
+    assert!(lost.run < repeated.run, "{lost:?} {repeated:?}");
+    second.answer(&dispatch.token, &dict! {});
+    ended(&node.client, cid).await;
+    let all = node.events(follow(cid)).await;
+    let starts: Vec<_> = all
+        .iter()
+        .filter(|it| matches!(it.event, Some(Event::Started(_))))
+        .collect();
+    assert_eq!([starts[0].run, starts[1].run], [lost.run, repeated.run]);
+    assert!(starts.iter().all(|start| start.run == start.sequence));
+    assert_eq!((all[0].run, all.last().unwrap().run), (0, repeated.run));
+    for event in &all {
+        let mut resumed = follow(cid);
+        resumed
+            .after_sequences
+            .insert(cid.to_string(), event.sequence - 1);
+        assert_eq!(node.events(resumed).await[0], *event);
+    }
+}
+
 #[tokio::test]
 async fn a_call_of_an_idempotent_service_is_retried_after_a_loss() {
     let node = node().await;

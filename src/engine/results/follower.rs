@@ -13,13 +13,14 @@ use crate::engine::results::live::{Live, ProgressVersion, Update, progress_versi
 use crate::engine::store::{Store, Stored, Tombstone};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::{Event, ProgressRecord};
+use crate::model::invocation::{Event, EventKind, ProgressRecord};
 
 /// What a follower yields.
 #[derive(Clone, Debug)]
 pub enum FollowerEvent {
-    /// An event of an invocation.
-    Event(Cid, Arc<Event>),
+    /// An event of an invocation, and the run that it belongs to: the sequence of the last `Started` event; 0 before the
+    /// first.
+    Event(Cid, Arc<Event>, u64),
     /// Progress that a handler reported.
     Progress(Cid, Arc<ProgressRecord>),
     /// The invocation is not stored. It has no further events.
@@ -67,6 +68,8 @@ pub struct Follower {
 #[derive(Clone, Copy, Debug)]
 struct Cursor {
     sequence: u64,
+    /// The run that was read last; `None` before the first read.
+    run: Option<u64>,
     progress: ProgressVersion,
     /// Whether only the end is yielded: the invocation is followed as a member of a group.
     end_only: bool,
@@ -76,6 +79,7 @@ impl Cursor {
     fn after(sequence: u64) -> Self {
         Self {
             sequence,
+            run: None,
             progress: (0, 0),
             end_only: false,
         }
@@ -189,13 +193,21 @@ impl Follower {
         Ok(())
     }
 
-    fn queue(&mut self, cid: Cid, Update { events, progress }: Update) {
+    fn queue(&mut self, cid: Cid, update: Update) {
+        let Update {
+            events,
+            mut run,
+            progress,
+        } = update;
         let Some(cursor) = self.cursors.get_mut(&cid) else {
             return;
         };
         let mut ended = false;
         for event in events {
             cursor.sequence = event.sequence;
+            if matches!(event.kind, EventKind::Started { .. }) {
+                run = event.sequence;
+            }
             let is_last = event.kind.terminal_state().is_some();
             ended |= is_last;
             // The end of a group comes after the end of its last member.
@@ -206,9 +218,11 @@ impl Follower {
             if is_early {
                 ended = false;
             } else if is_last || !cursor.end_only {
-                self.ready.push_back(FollowerEvent::Event(cid, event));
+                let event = FollowerEvent::Event(cid, event, run);
+                self.ready.push_back(event);
             }
         }
+        cursor.run = Some(run);
         if let Some(progress) = progress.filter(|_| !ended && !cursor.end_only) {
             cursor.progress = progress_version(&progress);
             self.ready.push_back(FollowerEvent::Progress(cid, progress));
@@ -252,7 +266,8 @@ impl Follower {
             groups.set_seen(cid, cursor.sequence);
         }
         if let Some((group, end)) = groups.close_member(cid) {
-            self.ready.push_back(FollowerEvent::Event(group, end));
+            // A group has no runs.
+            self.ready.push_back(FollowerEvent::Event(group, end, 0));
             self.close(group);
         }
     }
@@ -303,6 +318,7 @@ async fn read(
 ) -> Result<Option<Read>> {
     let Some(&Cursor {
         sequence,
+        run,
         progress: seen,
         ..
     }) = cursor
@@ -313,23 +329,20 @@ async fn read(
     let cid = pending.cid;
     let live = pending.live.clone().or_else(|| hub.live(cid));
     let read = match live {
-        Some(live) => Read::Update(live.update_since(sequence, seen), None),
+        Some(live) => Read::Update(live.update_since(sequence, run, seen), None),
         None => match store.get(cid).await? {
             Stored::Found(invocation) => {
-                let first = invocation
-                    .events
-                    .partition_point(|event| event.sequence <= sequence);
-                let events = invocation.events.get(first..).unwrap_or_default().to_vec();
-                if events.is_empty() && invocation.state.is_terminal() {
+                let progress = invocation.progress;
+                let progress = progress.filter(|it| progress_version(it) > seen);
+                let update = Update::of(&invocation.events, sequence, run, progress);
+                if update.events.is_empty() && invocation.state.is_terminal() {
                     Read::Seen
                 } else {
                     let members = match is_new_group && invocation.request.group().is_some() {
                         true => Some(store.members(cid).await?),
                         false => None,
                     };
-                    let progress = invocation.progress;
-                    let progress = progress.filter(|it| progress_version(it) > seen);
-                    Read::Update(Update { events, progress }, members)
+                    Read::Update(update, members)
                 }
             }
             Stored::Removed(tombstone) => Read::Missing {
