@@ -253,6 +253,15 @@ impl Invoker {
         upserted
     }
 
+    /// Serves a demo service by this process again, after its last worker has left. Returns whether it is one.
+    pub fn restore_demo(&self, service: &ServiceName) -> bool {
+        let demo = self.0.routes.restore_demo(service);
+        if let Some(demo) = &demo {
+            demo.scheduler.reroute();
+        }
+        demo.is_some()
+    }
+
     /// Retries deferred invocations of a service, in the background: another worker has connected.
     pub fn retry_deferred(&self, service: &ServiceName) {
         self.0.deferrals.retry_all(service);

@@ -43,14 +43,18 @@ impl WorkerApi {
         Self { invoker, registry }
     }
 
-    async fn receive_hello(inbound: &mut Streaming<v1::ServeRequest>) -> Result<v1::Hello> {
+    async fn receive_hello(
+        inbound: &mut Streaming<v1::ServeRequest>,
+        limit: usize,
+    ) -> Result<v1::Hello> {
         let first = tokio::time::timeout(HELLO_TIMEOUT, inbound.message()).await;
         let message = match first {
             Ok(Ok(Some(first))) => first.message,
             Ok(Ok(None)) => None,
             Ok(Err(status)) => {
-                let message = format!("the hello cannot be decoded: {}", status.message());
-                return Err(Error::invalid_argument(reason::MALFORMED_MESSAGE, message));
+                let error = unreadable(&status, limit).unwrap_or_else(|| from_status(&status));
+                let message = format!("the hello cannot be read: {}", error.message());
+                return Err(error.with_message(message));
             }
             Err(_) => {
                 let message = format!("no hello within {} s", HELLO_TIMEOUT.as_secs());
@@ -268,7 +272,8 @@ impl WorkerService for WorkerApi {
             .get::<std::net::SocketAddr>()
             .map(ToString::to_string);
         let mut inbound = request.into_inner();
-        let hello = into_status(Self::receive_hello(&mut inbound).await)?;
+        let limit = max_message_bytes(self.invoker.limits());
+        let hello = into_status(Self::receive_hello(&mut inbound, limit).await)?;
         let stream = self
             .registry
             .register(hello, peer.unwrap_or_default())

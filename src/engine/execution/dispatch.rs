@@ -55,6 +55,8 @@ pub(in crate::engine) struct Dispatch {
     pub(in crate::engine) permits: HeldPermits,
     /// The calls that wait for this one, where it is nested.
     callers: Option<Arc<CallChain>>,
+    /// Why the handler is asked to stop, where that was known as it was asked.
+    stop_cause: OnceLock<Error>,
     /// Where items and progress go. `None` in nested calls and in those that are not stored: nothing can follow them.
     live: Option<Arc<Live>>,
     /// The completion token, once the handler has asked for it.
@@ -85,6 +87,7 @@ impl Dispatch {
             cancel: cancel.clone(),
             permits,
             callers,
+            stop_cause: OnceLock::new(),
             live,
             offered_token: OnceLock::new(),
             awaited_token: OnceLock::new(),
@@ -139,6 +142,11 @@ impl Dispatch {
             }
             _ => Error::cancelled(reason::CANCELLED, "the calling service was cancelled"),
         }
+    }
+
+    /// Records why the handler is asked to stop, before it is. The first cause counts.
+    pub(in crate::engine) fn set_stop_cause(&self, cause: Error) {
+        let _ = self.stop_cause.set(cause);
     }
 
     /// Makes a completion token known. That of a stored invocation is known by its live state, and by the store later.
@@ -285,6 +293,24 @@ impl Platform for Dispatch {
     fn heartbeat(&self) {
         if let Some(live) = &self.live {
             live.heartbeat();
+        }
+    }
+
+    fn stop_cause(&self) -> Error {
+        if let Some(cause) = self.stop_cause.get() {
+            return cause.clone();
+        }
+        let live = self.live.as_ref();
+        if live.is_some_and(|live| live.cancel_requested.is_cancelled()) {
+            let message = "a caller cancelled the invocation";
+            return Error::cancelled(reason::CANCELLED, message);
+        }
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => {
+                let message = "the deadline of the call passed";
+                Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
+            }
+            _ => Error::cancelled(reason::CANCELLED, "the caller no longer waits"),
         }
     }
 

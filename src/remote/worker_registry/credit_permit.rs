@@ -13,7 +13,7 @@ use super::session::WorkerSession;
 use crate::codec::convert::{async_call_from_proto, parse_optional_cid};
 use crate::codec::proto::v1;
 use crate::model::call::{Call, DurableOptions};
-use crate::model::error::{Error, Result, Retry, Violation, reason};
+use crate::model::error::{Error, Kind, Result, Violation, reason};
 use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture, WorkerPermit};
@@ -173,12 +173,13 @@ async fn accept_with_outcome(
 }
 
 /// The failure of a dispatch whose follow-ups were not accepted. What a caller would have to fix is a mistake of the
-/// worker here; a node that is full or stopping is not.
+/// worker here. A key that is taken, or a node that is full or stopping, is not.
 fn follow_up_failed(worker: &str, error: Error) -> Error {
-    match error.kind().retry() {
-        Retry::No => {
+    match error.kind() {
+        Kind::NotFound | Kind::InvalidArgument | Kind::FailedPrecondition => {
             let message = format!("a follow-up of its result is refused: {}", error.message());
-            broken_protocol(worker, &message)
+            let reason = error.reason().to_owned();
+            broken_protocol(worker, &message).with_info("follow_up_reason", reason)
         }
         _ => error,
     }

@@ -15,6 +15,9 @@ use crate::service::Context;
 /// How many dispatches of a session are remembered after they have ended.
 const MAX_ENDED: usize = 4_096;
 
+/// How many of the tokens that a worker named when it connected are remembered.
+const MAX_NAMED: usize = 16_384;
+
 /// The contexts of the dispatches of all sessions whose tokens are valid.
 #[derive(Debug, Default)]
 pub(super) struct DispatchIndex {
@@ -120,7 +123,7 @@ impl DispatchTable {
     pub(super) fn connect(&mut self, named: &HashSet<Token, RandomState>) {
         self.in_flight
             .retain(|token, in_flight| named.contains(token) || in_flight.reply_to.is_some());
-        self.named.clone_from(named);
+        self.named = named.iter().copied().take(MAX_NAMED).collect();
     }
 
     /// The dispatch of a token that is not void.

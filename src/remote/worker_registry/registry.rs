@@ -414,6 +414,10 @@ impl RegistryInner {
                 continue;
             };
             pool.notify();
+            if pool.members().is_empty() && self.invoker.restore_demo(service) {
+                table.services.remove(service);
+                continue;
+            }
             changed.extend(table.services.update_in_force(service));
         }
         // New routes rebuild the catalog of typed methods by themselves.

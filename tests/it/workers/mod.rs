@@ -1,8 +1,10 @@
 //! Services of Rust workers in other processes.
 
 mod calls;
+mod cancel_causes;
 mod credit;
 mod declarations;
+mod demo;
 mod disconnect;
 
 use cidery::codec::payload;
