@@ -41,8 +41,8 @@ pub struct Limits {
     pub items: usize,
     /// How many bytes of items an invocation may emit. Default: 16 MiB.
     pub item_bytes: usize,
-    /// The largest value of a progress report, encoded, in bytes. A report with a larger one is refused, and counts as a
-    /// sign of life only. Default: 64 KiB.
+    /// The largest value of a progress report, encoded, in bytes. A report with a larger one is refused, and counts as
+    /// a sign of life only. Default: 64 KiB.
     pub progress_bytes: usize,
     /// The largest message, in and out, in bytes. Default: 16 MiB.
     pub message_bytes: usize,

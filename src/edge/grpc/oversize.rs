@@ -1,8 +1,8 @@
 //! Results of workers that are too large to be received: each fails its own dispatch, and the stream goes on.
 //!
 //! The transport ends a stream whose next message exceeds its limit, and with it all dispatches of the worker. Here the
-//! body of the stream is read frame by frame before the transport decodes it. A frame above the limit is not kept: if it
-//! begins like a result, a small result takes its place, which fails the dispatch with `MESSAGE_TOO_LARGE`.
+//! body of the stream is read frame by frame before the transport decodes it. A frame above the limit is not kept: if
+//! it begins like a result, a small result takes its place, which fails the dispatch with `MESSAGE_TOO_LARGE`.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -312,7 +312,7 @@ mod tests {
     use super::*;
 
     fn stream(messages: &[v1::ServeRequest]) -> Vec<u8> {
-        messages.iter().flat_map(|it| framed(it)).collect()
+        messages.iter().flat_map(framed).collect()
     }
 
     fn result(token: &str, bytes: usize) -> v1::ServeRequest {

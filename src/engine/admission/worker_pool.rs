@@ -23,8 +23,8 @@ pub trait WorkerPool: fmt::Debug + Send + Sync {
     /// A permit of the least loaded worker whose declaration passes `accepts`, without waiting.
     fn try_acquire(&self, accepts: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>>;
 
-    /// Waits for a permit of a worker whose declaration passes `accepts`; `None` once no such worker is connected, or was
-    /// shortly before ([`Limits::away_wait`](crate::engine::Limits::away_wait)).
+    /// Waits for a permit of a worker whose declaration passes `accepts`; `None` once no such worker is connected, or
+    /// was shortly before ([`Limits::away_wait`](crate::engine::Limits::away_wait)).
     ///
     /// # Cancel safety
     ///

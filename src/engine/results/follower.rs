@@ -18,8 +18,8 @@ use crate::model::invocation::{Event, EventKind, ProgressRecord};
 /// What a follower yields.
 #[derive(Clone, Debug)]
 pub enum FollowerEvent {
-    /// An event of an invocation, and the run that it belongs to: the sequence of the last `Started` event; 0 before the
-    /// first.
+    /// An event of an invocation, and the run that it belongs to: the sequence of the last `Started` event; 0 before
+    /// the first.
     Event(Cid, Arc<Event>, u64),
     /// Progress that a handler reported.
     Progress(Cid, Arc<ProgressRecord>),

@@ -130,7 +130,9 @@ mod tests {
             tokio::time::advance(WINDOW).await;
         }
         assert!(refusals.failure().is_none());
-        (0..3).for_each(|_| drop(refusals.count(&junk, true, 2)));
+        for _ in 0..3 {
+            refusals.count(&junk, true, 2);
+        }
         let failure = refusals.failure().unwrap();
         assert_eq!(failure.reason(), reason::PROTOCOL_ERRORS);
         assert_eq!(failure.fact("worker_errors"), Some("2"));

@@ -111,8 +111,8 @@ impl WorkerRegistry {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` with all violations of its hello, or `RESUME_MISMATCH` where it is not that of the session that it
-    /// resumes; `ALREADY_EXISTS` / `SERVICE_EXISTS` where the node itself
+    /// `INVALID_ARGUMENT` with all violations of its hello, or `RESUME_MISMATCH` where it is not that of the session
+    /// that it resumes; `ALREADY_EXISTS` / `SERVICE_EXISTS` where the node itself
     /// serves one of its services; `RESOURCE_EXHAUSTED` where there are too many workers; `UNAVAILABLE` /
     /// `NODE_STOPPING`.
     pub(crate) async fn register(

@@ -322,8 +322,8 @@ impl WorkerSession {
         self.state().is_away()
     }
 
-    /// Until when new calls wait for it: it is away, and expected back. `None` where it is not away, drains, or has been
-    /// away for too long.
+    /// Until when new calls wait for it: it is away, and expected back. `None` where it is not away, drains, or has
+    /// been away for too long.
     pub(super) fn expected_until(&self) -> Option<Instant> {
         if self.is_draining() {
             return None;

@@ -6,6 +6,7 @@ mod credit;
 mod declarations;
 mod demo;
 mod disconnect;
+mod resume_refused;
 
 use cidery::codec::payload;
 use cidery::model::call::Call;

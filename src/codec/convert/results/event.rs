@@ -16,7 +16,8 @@ use crate::model::id::Cid;
 use crate::model::invocation::{Event, EventKind, Outcome, Progress, ProgressRecord, State};
 use crate::model::payload::{Format, Payload, Reply};
 
-/// Converts an event to the contract's form. `run` is the sequence of the `started` event of its run; 0 before the first.
+/// Converts an event to the contract's form. `run` is the sequence of the `started` event of its run; 0 before the
+/// first.
 ///
 /// # Errors
 ///
