@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::codec::limits::MAX_MESSAGE_BYTES;
+use crate::model::error::{Error, Result, reason};
 
 /// Defaults and limits. An option of the service takes precedence over the default of the same name, and an option of
 /// the call over both.
@@ -40,6 +41,9 @@ pub struct Limits {
     pub items: usize,
     /// How many bytes of items an invocation may emit. Default: 16 MiB.
     pub item_bytes: usize,
+    /// The largest value of a progress report, encoded, in bytes. A report with a larger one is refused, and counts as
+    /// a sign of life only. Default: 64 KiB.
+    pub progress_bytes: usize,
     /// The largest message, in and out, in bytes. Default: 16 MiB.
     pub message_bytes: usize,
     /// How many connections may be open at once. Default: 10 000.
@@ -75,6 +79,11 @@ pub struct Limits {
     pub worker_in_flight: usize,
     /// The lease: how long a worker that can resume may be disconnected before its dispatches are lost. Default: 20 s.
     pub worker_lease: Duration,
+    /// How long new calls wait for a worker that is disconnected and may resume, counted from when its stream ended;
+    /// after that they fail with `NO_WORKER`, unless another worker serves the service. Default: 1 s.
+    pub away_wait: Duration,
+    /// How many protocol errors a worker may make in a minute before its stream ends. Default: 100.
+    pub worker_errors: usize,
     /// How many workers may be connected. Default: 10 000.
     pub workers: usize,
     /// How many services that workers declared are remembered; `cidery service forget` removes one. Default: 100 000.
@@ -102,6 +111,7 @@ impl Default for Limits {
             tombstone_retention: DAY * 14,
             items: 10_000,
             item_bytes: 16 * MIB,
+            progress_bytes: 64 * 1024,
             message_bytes: MAX_MESSAGE_BYTES,
             connections: 10_000,
             ping_interval: Duration::from_secs(10),
@@ -117,8 +127,29 @@ impl Default for Limits {
             batch: 10_000,
             worker_in_flight: 100,
             worker_lease: Duration::from_secs(20),
+            away_wait: Duration::from_secs(1),
+            worker_errors: 100,
             workers: 10_000,
             services: 100_000,
         }
+    }
+}
+
+impl Limits {
+    /// Checks the encoded size of the value of a progress report.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `PROGRESS_TOO_LARGE`.
+    pub(crate) fn check_progress(&self, bytes: usize) -> Result<()> {
+        let limit = self.progress_bytes;
+        if bytes <= limit {
+            return Ok(());
+        }
+        let message = format!("the value of the progress has {bytes} bytes; the limit is {limit}");
+        let error = Error::resource_exhausted(reason::PROGRESS_TOO_LARGE, message);
+        Err(error
+            .with_retryable(false)
+            .with_info("progress_bytes", limit))
     }
 }

@@ -272,6 +272,15 @@ impl Invoker {
         upserted
     }
 
+    /// Serves a demo service by this process again, after its last worker has left. Returns whether it is one.
+    pub fn restore_demo(&self, service: &ServiceName) -> bool {
+        let demo = self.0.routes.restore_demo(service);
+        if let Some(demo) = &demo {
+            demo.scheduler.reroute();
+        }
+        demo.is_some()
+    }
+
     /// Retries deferred invocations of a service, in the background: another worker has connected.
     pub fn retry_deferred(&self, service: &ServiceName) {
         self.0.deferrals.retry_all(service);
@@ -288,7 +297,9 @@ impl Invoker {
         let name = route.name();
         let message = match route.limit.pool() {
             None => format!("`{name}` is served by the node itself"),
-            Some(pool) if pool.is_served() => format!("`{name}` is served: stop its workers first"),
+            Some(pool) if pool.is_served() || pool.locations().iter().any(|it| it.away) => {
+                format!("`{name}` is served: stop its workers first")
+            }
             Some(_) if self.0.store.pending_count(name) > 0 => {
                 format!("`{name}` has pending invocations: cancel them first")
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
@@ -43,8 +43,20 @@ pub trait Platform: fmt::Debug + Send + Sync {
         group: &'a AcceptedGroup,
     ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>>;
 
-    /// Reports progress. Never waits; only the last report counts.
-    fn progress(&self, progress: Progress);
+    /// Reports progress, which is also a sign of life. Never waits; only the last report counts.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `PROGRESS_TOO_LARGE`: the report is a sign of life only.
+    fn progress(&self, progress: Progress) -> Result<()>;
+
+    /// Records a sign of life.
+    fn heartbeat(&self) {}
+
+    /// Why the handler is asked to stop, once it is.
+    fn stop_cause(&self) -> Error {
+        Error::cancelled(reason::CANCELLED, "the outcome is no longer wanted")
+    }
 
     /// Emits an item into the result stream.
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>>;

@@ -371,7 +371,7 @@ async fn asynchronous_completion_requires_the_capability_of_the_worker() {
         });
         if !can {
             let found = ended(&node.client, cid).await;
-            assert_eq!(failure(found).reason, "NOT_SUPPORTED");
+            assert_eq!(failure(found).reason, "WORKER_PROTOCOL");
             continue;
         }
         let token = (cid, dispatch.token);

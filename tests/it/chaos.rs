@@ -279,7 +279,7 @@ async fn wake_after_deadlines(program: Option<Program>, service: &str) {
     let worker = program.start(&server.address);
     until_served(&client, service).await;
     worker.signal("STOP");
-    // A dispatch that is not overdue: without it the worker is stuck after the grace period, and loses its stream.
+    // A dispatch that is not overdue: its result is taken, between those that are refused.
     let patient = Call::new(service.to_owned(), dict! {});
     let patient = client.invoke_async(patient).await.unwrap().cid;
     let calls = (0..CALLS).map(|_| {

@@ -32,7 +32,7 @@ async fn read(mut follower: Follower) -> Vec<String> {
     let all = async {
         while let Some(followed) = follower.next().await.unwrap() {
             match followed {
-                FollowerEvent::Event(_, event) => {
+                FollowerEvent::Event(_, event, _) => {
                     assert!(event.sequence > last, "{event:?} after {last}");
                     last = event.sequence;
                     kinds.push(kind(&event));
@@ -89,7 +89,7 @@ async fn subscribed_while_the_outcome_is_recorded_and_not_yet_notified() {
     recorded.arrived().await;
     let mut follower = follow(&node, cid);
     for expected in ["Accepted", "Started"] {
-        let Some(FollowerEvent::Event(_, event)) = follower.next().await.unwrap() else {
+        let Some(FollowerEvent::Event(_, event, _)) = follower.next().await.unwrap() else {
             panic!("no {expected}");
         };
         assert_eq!(kind(&event), expected);

@@ -77,7 +77,7 @@ async fn lists_of_a_worker_have_limits_that_are_named() {
     };
     let refused = RawWorker::open(node.address(), Some(Message::Hello(long))).await;
     let refused = refused.unwrap_err();
-    assert_eq!(refused.reason(), "REQUEST_INVALID");
+    assert_eq!(refused.reason(), "DECLARATION_INVALID");
     assert_eq!(paths(&refused), ["/capabilities", "/tokens"]);
     let mut able = hello("a.task");
     able.capabilities = vec![v1::Capability::HandBack.into()];
@@ -95,11 +95,12 @@ async fn lists_of_a_worker_have_limits_that_are_named() {
     let dispatch = worker.dispatch().await;
     worker.send_result(v1::DispatchResult {
         token: dispatch.token,
+        outcome: Some(v1::dispatch_result::Outcome::Payload(Vec::new().into())),
         follow_ups: vec![v1::InvokeAsyncRequest::default(); 1_001],
         ..v1::DispatchResult::default()
     });
     let failure = failure(ended(&node.client, cid).await);
-    assert_eq!(failure.reason, "REQUEST_INVALID");
+    assert_eq!(failure.reason, "WORKER_PROTOCOL");
     assert!(failure.message.contains("/follow_ups"), "{failure:?}");
     node.assert_healthy().await;
 }

@@ -58,6 +58,16 @@ pub(crate) fn call(node: &TestNode, input: Dict) -> tokio::task::JoinHandle<Resu
     })
 }
 
+/// A call with a deadline of 50 ms, in a task.
+pub(crate) fn impatient_call(node: &TestNode) -> tokio::task::JoinHandle<Result<Cid>> {
+    let client = node.client.clone();
+    spawn(async move {
+        let mut call = Call::new("a.task", ());
+        call.timeout = Some(Duration::from_millis(50));
+        client.invoke(call).await.map(|(cid, _)| cid)
+    })
+}
+
 async fn accept(node: &TestNode) -> Cid {
     let accepted = node
         .client
@@ -242,12 +252,7 @@ async fn a_late_result_is_refused_and_frees_the_credit() {
     hello.max_in_flight = 1;
     hello.capabilities = vec![v1::Capability::Cancel.into()];
     let mut worker = RawWorker::connect(node.address(), hello).await;
-    let client = node.client.clone();
-    let calling = spawn(async move {
-        let mut call = Call::new("a.task", ());
-        call.timeout = Some(Duration::from_millis(50));
-        client.invoke(call).await
-    });
+    let calling = impatient_call(&node);
     let dispatch = worker.dispatch().await;
     let error = calling.await.unwrap().unwrap_err();
     assert_eq!(error.reason(), "DEADLINE_EXCEEDED");
@@ -266,18 +271,23 @@ async fn a_late_result_is_refused_and_frees_the_credit() {
     next.await.unwrap().unwrap();
 }
 
+/// A worker that promised to stop cancelled dispatches, and holds every permit with one.
 #[tokio::test]
 async fn a_stuck_worker_loses_its_stream() {
     let node = node().await;
-    let mut worker = worker(&node).await;
-    let client = node.client.clone();
-    let calling = spawn(async move {
-        let mut call = Call::new("a.task", ());
-        call.timeout = Some(Duration::from_millis(50));
-        client.invoke(call).await
-    });
-    worker.dispatch().await;
-    calling.await.unwrap().unwrap_err();
+    let mut hello = hello("a.task");
+    hello.max_in_flight = 2;
+    hello.capabilities = vec![v1::Capability::Cancel.into()];
+    let mut worker = RawWorker::connect(node.address(), hello).await;
+    for _ in 0..2 {
+        let calling = impatient_call(&node);
+        worker.dispatch().await;
+        calling.await.unwrap().unwrap_err();
+        match worker.next().await {
+            Ok(Some(Inbound::Cancel(_))) => {}
+            other => panic!("no cancel but {other:?}"),
+        }
+    }
     assert_eq!(worker.next().await.unwrap_err().reason(), "WORKER_LOST");
 }
 
@@ -308,6 +318,57 @@ async fn the_dispatches_of_a_lost_worker_fail_or_are_retried() {
         "succeeded",
     ];
     assert_eq!(names(&events), expected);
+}
+
+/// The attempt keeps its number; the run tells its items apart, also for a reader that begins in the middle.
+#[tokio::test]
+async fn items_of_a_lost_run_are_told_apart() {
+    use cidery::codec::proto::v1::stream_results_response::Event;
+
+    let node = node().await;
+    let item = |token: &str| {
+        v1::serve_request::Message::Item(v1::DispatchItem {
+            token: token.to_owned(),
+            item: Some(v1::dispatch_item::Item::Payload(Vec::new().into())),
+            number: 0,
+        })
+    };
+    let mut first = worker(&node).await;
+    let cid = accept(&node).await;
+    let dispatch = first.dispatch().await;
+    first.send(item(&dispatch.token));
+    let mut stream = node.stub.clone().stream_results(follow(cid)).await.unwrap();
+    let mut until_item = async || loop {
+        let event = stream.get_mut().message().await.unwrap().unwrap();
+        if let Some(Event::Item(_)) = event.event {
+            return event;
+        }
+    };
+    let lost = until_item().await;
+    drop(first);
+    let mut second = worker(&node).await;
+    let dispatch = second.dispatch().await;
+    second.send(item(&dispatch.token));
+    let repeated = until_item().await;
+    assert_eq!((lost.attempt, repeated.attempt), (1, 1));
+    assert!(lost.run < repeated.run, "{lost:?} {repeated:?}");
+    second.answer(&dispatch.token, &dict! {});
+    ended(&node.client, cid).await;
+    let all = node.events(follow(cid)).await;
+    let starts: Vec<_> = all
+        .iter()
+        .filter(|it| matches!(it.event, Some(Event::Started(_))))
+        .collect();
+    assert_eq!([starts[0].run, starts[1].run], [lost.run, repeated.run]);
+    assert!(starts.iter().all(|start| start.run == start.sequence));
+    assert_eq!((all[0].run, all.last().unwrap().run), (0, repeated.run));
+    for event in &all {
+        let mut resumed = follow(cid);
+        resumed
+            .after_sequences
+            .insert(cid.to_string(), event.sequence - 1);
+        assert_eq!(node.events(resumed).await[0], *event);
+    }
 }
 
 #[tokio::test]

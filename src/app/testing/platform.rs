@@ -140,8 +140,9 @@ impl Platform for TestPlatform {
         Box::pin(std::future::ready(Ok(outcomes.unwrap_or_default())))
     }
 
-    fn progress(&self, progress: Progress) {
+    fn progress(&self, progress: Progress) -> Result<()> {
         self.record(PlatformCall::Progress(progress));
+        Ok(())
     }
 
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>> {

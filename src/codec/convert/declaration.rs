@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::requests::options::{service_options_from_proto, service_options_to_proto};
 use super::sio::{sio_from_proto, sio_to_proto};
 use crate::codec::proto::v1;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::ServiceName;
 use crate::model::service_options::ServiceOptions;
 use crate::model::sio::Sio;
@@ -34,15 +34,37 @@ pub fn declaration_to_proto(
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` for a malformed name, declaration or option.
+/// `INVALID_ARGUMENT` / `DECLARATION_INVALID` with all violations of its name, its options and its Simple IO.
 pub fn declaration_from_proto(
     declaration: v1::ServiceDeclaration,
 ) -> Result<(ServiceName, Sio, ServiceOptions)> {
-    let name = ServiceName::parse(&declaration.name)?;
-    let mut options = service_options_from_proto(declaration.options.unwrap_or_default())?;
-    options.description = declaration.description;
-    let sio = sio_from_proto(declaration.sio.unwrap_or_default())?;
-    Ok((name, sio, options))
+    let name = ServiceName::parse(&declaration.name);
+    let options = service_options_from_proto(declaration.options.unwrap_or_default());
+    let sio = sio_from_proto(declaration.sio.unwrap_or_default());
+    match (name, options, sio) {
+        (Ok(name), Ok(mut options), Ok(sio)) => {
+            options.description = declaration.description;
+            Ok((name, sio, options))
+        }
+        (name, options, sio) => {
+            let mut violations = Vec::new();
+            if let Err(error) = name {
+                violations.push(Violation::new("/name", "INVALID", error.message()));
+            }
+            violations.extend(
+                options
+                    .err()
+                    .map(|error| error.violations_at("/options"))
+                    .unwrap_or_default(),
+            );
+            violations.extend(
+                sio.err()
+                    .map(|error| error.violations_at("/sio"))
+                    .unwrap_or_default(),
+            );
+            Err(Error::violations(reason::DECLARATION_INVALID, violations))
+        }
+    }
 }
 
 /// Computes the hash of a declaration: equal declarations have equal hashes.

@@ -122,10 +122,29 @@ pub fn sio_from_proto(sio: v1::SimpleIo) -> Result<Sio> {
         .output
         .map(|side| elements_from_proto(side, "output", &mut faults));
     read.response_elem = (!sio.response_elem.is_empty()).then_some(sio.response_elem);
-    if faults.is_empty() {
-        return read.prepared();
+    match read.prepared() {
+        Ok(read) if faults.is_empty() => Ok(read),
+        Ok(_) => Err(Error::violations(reason::DECLARATION_INVALID, faults)),
+        Err(error) => {
+            // An element that could not be read has no further violations: they would be consequences.
+            let unread: Vec<_> = faults.iter().filter_map(|it| parent(&it.path)).collect();
+            let is_new = |it: &&Violation| !unread.iter().any(|parent| it.path.starts_with(parent));
+            let new: Vec<_> = error
+                .field_violations()
+                .iter()
+                .filter(is_new)
+                .cloned()
+                .collect();
+            faults.extend(new);
+            Err(Error::violations(reason::DECLARATION_INVALID, faults))
+        }
     }
-    Err(Error::violations(reason::DECLARATION_INVALID, faults))
+}
+
+/// The path of the element that a violation is in, with a slash at its end; `None` for the declaration itself.
+fn parent(path: &str) -> Option<String> {
+    let (parent, _) = path.rsplit_once('/')?;
+    (!parent.is_empty()).then(|| format!("{parent}/"))
 }
 
 fn elements_from_proto(side: v1::Elements, name: &str, faults: &mut Vec<Violation>) -> Elements {
@@ -178,12 +197,22 @@ fn element_from_proto(element: v1::Element, faults: &mut Vec<Violation>) -> Elem
 }
 
 fn type_from_proto(element: &v1::Element, faults: &mut Vec<Violation>) -> Type {
+    let kind = v1::ElementType::try_from(element.r#type);
+    let has_elements = matches!(kind, Ok(v1::ElementType::Dict | v1::ElementType::DictList));
+    if !has_elements && !element.elements.is_empty() && kind.is_ok() {
+        let message = "only a dict and a list of dicts have elements";
+        faults.push(Violation::new("/elements", "NOT_ALLOWED", message));
+    }
+    if kind != Ok(v1::ElementType::List) && element.item.is_some() && kind.is_ok() {
+        let message = "only a list has items";
+        faults.push(Violation::new("/item", "NOT_ALLOWED", message));
+    }
     let mut elements = || {
         let elements = element.elements.iter().cloned();
         let read: Vec<Element> = elements.map(|e| element_from_proto(e, faults)).collect();
         (!read.is_empty()).then_some(read)
     };
-    match v1::ElementType::try_from(element.r#type) {
+    match kind {
         Ok(v1::ElementType::Unspecified | v1::ElementType::AsIs) => Type::AsIs,
         Ok(v1::ElementType::Text) => Type::Text,
         Ok(v1::ElementType::Int) => Type::Int,

@@ -7,6 +7,7 @@ mod discovery;
 mod examples;
 mod health;
 mod invocation;
+mod oversize;
 mod reflection;
 mod request;
 mod typed;
@@ -22,6 +23,7 @@ pub(super) use self::catalog::Catalog;
 use self::discovery::DiscoveryApi;
 pub use self::health::{HealthApi, Serving};
 pub use self::invocation::InvocationApi;
+use self::oversize::{WithoutOversizeResults, max_message_bytes};
 use self::reflection::ReflectionApi;
 pub(super) use self::request::is_grpc;
 use self::typed::TypedApi;
@@ -42,10 +44,6 @@ pub(super) const LONG_LIVED_STREAMS: [&str; 3] = [
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
-
-/// A worker's message may be this many times larger than the limit of a payload: an oversized result then fails its own
-/// dispatch instead of the stream, which all dispatches share.
-const WORKER_MESSAGE_FACTOR: usize = 4;
 
 /// `InvocationService`, on the fast path.
 pub(super) fn invocation_service(
@@ -71,11 +69,13 @@ pub(super) fn other_services(
     let v1alpha = ReflectionApi::new(catalog.clone());
     let health = HealthApi::new(invoker.clone(), serving.clone());
     let worker = WorkerServiceServer::new(WorkerApi::new(invoker.clone(), workers.clone()));
+    let worker_limit = max_message_bytes(invoker.limits());
+    let worker = worker.max_decoding_message_size(worker_limit);
     let discovery = DiscoveryApi::new(invoker.clone(), catalog.clone(), address);
     let discovery = DiscoveryServiceServer::new(discovery);
     Routes::new(discovery.max_decoding_message_size(limit))
         .add_service(AdminServiceServer::new(AdminApi::new(workers.clone())))
-        .add_service(worker.max_decoding_message_size(limit.saturating_mul(WORKER_MESSAGE_FACTOR)))
+        .add_service(WithoutOversizeResults::new(worker, worker_limit))
         .add_service(HealthServer::new(health))
         .add_service(reflection_v1::server_reflection_server::ServerReflectionServer::new(v1))
         .add_service(

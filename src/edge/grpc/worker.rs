@@ -5,22 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
+use super::oversize::max_message_bytes;
 use super::request::into_status;
 use crate::codec::convert::{PayloadOneof as _, progress_from_proto};
 use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::codec::proto::v1::worker_service_server::WorkerService;
+use crate::codec::status::from_status;
 use crate::edge::connection::Connection;
-use crate::engine::Invoker;
+use crate::engine::{Invoker, Limits};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload};
 use crate::remote::protocol::batching::{Batcher, FlowControl};
 use crate::remote::protocol::messages::Outbound;
 use crate::remote::worker_registry::{
-    ItemReceipt, RegisteredStream, WorkerRegistry, WorkerSession, validate_message,
+    ItemReceipt, RegisteredStream, WorkerRegistry, WorkerSession, protocol_error, validate_message,
 };
 use crate::service::Context;
 
@@ -42,14 +44,18 @@ impl WorkerApi {
         Self { invoker, registry }
     }
 
-    async fn receive_hello(inbound: &mut Streaming<v1::ServeRequest>) -> Result<v1::Hello> {
+    async fn receive_hello(
+        inbound: &mut Streaming<v1::ServeRequest>,
+        limit: usize,
+    ) -> Result<v1::Hello> {
         let first = tokio::time::timeout(HELLO_TIMEOUT, inbound.message()).await;
         let message = match first {
             Ok(Ok(Some(first))) => first.message,
             Ok(Ok(None)) => None,
             Ok(Err(status)) => {
-                let message = format!("the hello cannot be decoded: {}", status.message());
-                return Err(Error::invalid_argument(reason::MALFORMED_MESSAGE, message));
+                let error = unreadable(&status, limit).unwrap_or_else(|| from_status(&status));
+                let message = format!("the hello cannot be read: {}", error.message());
+                return Err(error.with_message(message));
             }
             Err(_) => {
                 let message = format!("no hello within {} s", HELLO_TIMEOUT.as_secs());
@@ -116,8 +122,14 @@ async fn receive(
                     }
                     for result in message.results {
                         session.record_result(result);
+                        if let Some(error) = session.protocol_failure() {
+                            return WorkerStreamEnd::Ended(error);
+                        }
                     }
-                    handle_message(registry, session, message.message).await;
+                    handle_message(registry, invoker.limits(), session, message.message).await;
+                    if let Some(error) = session.protocol_failure() {
+                        return WorkerStreamEnd::Ended(error);
+                    }
                     flow_control.record_answer();
                 }
                 // A stream that was reset ends in the same way: a worker that leaves in order has drained before.
@@ -126,6 +138,10 @@ async fn receive(
                     return WorkerStreamEnd::Disconnected { is_resumable: !has_drained };
                 }
                 Err(status) => {
+                    let limit = max_message_bytes(invoker.limits());
+                    if let Some(error) = unreadable(&status, limit) {
+                        return WorkerStreamEnd::Ended(error);
+                    }
                     tracing::debug!(worker.id = session.id(), %status, "a worker's stream broke");
                     return WorkerStreamEnd::Disconnected { is_resumable: true };
                 }
@@ -133,7 +149,8 @@ async fn receive(
             _ = tick.tick() => {
                 session.send_pending();
                 if session.is_stuck() {
-                    let message = "the worker is stuck: no cancelled dispatch ended within the grace period";
+                    let message = "the worker is stuck: every permit is held by a cancelled dispatch that did \
+                                   not end within the grace period";
                     return WorkerStreamEnd::Ended(Error::aborted(reason::WORKER_LOST, message));
                 }
                 if last_keep_alive.elapsed() >= KEEP_ALIVE_INTERVAL {
@@ -150,14 +167,38 @@ async fn receive(
     }
 }
 
+/// The error of a message that cannot be read; `None` where the stream broke.
+fn unreadable(status: &Status, limit: usize) -> Option<Error> {
+    match status.code() {
+        Code::OutOfRange => {
+            let message = format!("a message of the worker has more than {limit} bytes");
+            let error = Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message);
+            Some(
+                error
+                    .with_retryable(false)
+                    .with_info("message_bytes", limit),
+            )
+        }
+        Code::InvalidArgument => Some(from_status(status)),
+        // The stream ended within a message: it broke. The transport has no other sign for that.
+        Code::Internal if status.message().starts_with("Unexpected EOF") => None,
+        Code::Internal | Code::Unimplemented | Code::ResourceExhausted => {
+            let message = format!("the message cannot be decoded: {}", status.message());
+            Some(Error::invalid_argument(reason::MALFORMED_MESSAGE, message))
+        }
+        _ => None,
+    }
+}
+
 async fn handle_message(
     registry: &WorkerRegistry,
+    limits: &Limits,
     session: &Arc<WorkerSession>,
     message: Option<Message>,
 ) {
     match message {
         Some(Message::Result(result)) => session.record_result(*result),
-        Some(Message::Progress(progress)) => handle_progress(session, progress),
+        Some(Message::Progress(progress)) => handle_progress(session, limits, progress),
         Some(Message::Item(item)) => handle_item(session, item).await,
         Some(Message::HandBack(hand_back)) => session.hand_back(&hand_back.tokens),
         Some(Message::Drain(_)) => {
@@ -174,13 +215,26 @@ async fn handle_message(
     }
 }
 
-fn handle_progress(session: &WorkerSession, progress: v1::DispatchProgress) {
-    let read = progress.progress.map(progress_from_proto).transpose();
-    match (session.context(&progress.token), read) {
-        (Some(context), Ok(Some(progress))) => context.progress(progress),
-        (_, Err(error)) => session.refuse(&progress.token, error.message()),
-        (None, _) => session.refuse_void(&progress.token),
-        (Some(_), Ok(None)) => {}
+fn handle_progress(
+    session: &WorkerSession,
+    limits: &Limits,
+    v1::DispatchProgress { token, progress }: v1::DispatchProgress,
+) {
+    let Some(context) = session.context(&token) else {
+        return session.refuse_void(&token);
+    };
+    let platform = context.platform();
+    platform.heartbeat();
+    let Some(progress) = progress else {
+        return;
+    };
+    // Checked before it is decoded, which takes several times the memory.
+    let bytes = progress.value.as_ref().map_or(0, |value| value.len());
+    let reported = limits
+        .check_progress(bytes)
+        .and_then(|()| platform.progress(progress_from_proto(progress)?));
+    if let Err(error) = reported {
+        session.refuse(&token, &error);
     }
 }
 
@@ -192,10 +246,10 @@ async fn handle_item(session: &WorkerSession, item: v1::DispatchItem) {
             let payload = item.item.and_then(|item| item.into_payload(Format::Dict));
             let emitted = match payload {
                 Some(payload) => emit(&context, payload).await,
-                None => Ok(()),
+                None => Err(protocol_error("an item has no content")),
             };
             if let Err(error) = emitted {
-                session.refuse(&item.token, error.message());
+                session.refuse(&item.token, &error);
             }
         }
     }
@@ -217,7 +271,8 @@ impl WorkerService for WorkerApi {
         let connection = request.extensions().get::<Arc<Connection>>();
         let peer = connection.map(|connection| connection.peer.to_string());
         let mut inbound = request.into_inner();
-        let hello = into_status(Self::receive_hello(&mut inbound).await)?;
+        let limit = max_message_bytes(self.invoker.limits());
+        let hello = into_status(Self::receive_hello(&mut inbound, limit).await)?;
         let stream = self
             .registry
             .register(hello, peer.unwrap_or_default())

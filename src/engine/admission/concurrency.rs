@@ -151,13 +151,10 @@ impl ConcurrencyLimit {
         if let Some(permits) = self.try_acquire() {
             return Ok(permits);
         }
-        if self.pool.as_ref().is_some_and(|pool| !pool.is_served()) {
-            return Err(no_worker(service));
-        }
         let position = self.enqueue(&self.queued, service)?;
         self.check_reachable(service, deadline, self.expected_wait(position.ahead))?;
         let permits = self.wait(&any_worker).await;
-        let permits = permits.ok_or_else(|| no_worker(service))?;
+        let permits = permits.ok_or_else(|| no_worker(service, self.pool.as_deref()))?;
         self.check_reachable(service, deadline, Duration::ZERO)?;
         Ok(permits)
     }

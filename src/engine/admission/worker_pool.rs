@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -22,7 +23,8 @@ pub trait WorkerPool: fmt::Debug + Send + Sync {
     /// A permit of the least loaded worker whose declaration passes `accepts`, without waiting.
     fn try_acquire(&self, accepts: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>>;
 
-    /// Waits for a permit of a worker whose declaration passes `accepts`; `None` once no such worker is connected.
+    /// Waits for a permit of a worker whose declaration passes `accepts`; `None` once no such worker is connected, or
+    /// was shortly before ([`Limits::away_wait`](crate::engine::Limits::away_wait)).
     ///
     /// # Cancel safety
     ///
@@ -36,10 +38,8 @@ pub trait WorkerPool: fmt::Debug + Send + Sync {
     /// The wait can be dropped and started again.
     fn wait_served(&self) -> BoxFuture<'_, ()>;
 
-    /// Whether a worker serves the service now.
-    fn is_served(&self) -> bool {
-        !self.locations().is_empty()
-    }
+    /// Whether a worker serves the service now: it is connected, and does not drain.
+    fn is_served(&self) -> bool;
 
     /// The workers that serve the service.
     fn locations(&self) -> Vec<Location>;
@@ -73,10 +73,18 @@ pub struct Location {
     pub away: bool,
 }
 
-/// `UNAVAILABLE` / `NO_WORKER`.
-pub(in crate::engine) fn no_worker(service: &ServiceName) -> Error {
+/// How soon a call that found no worker, but one that may come back, may be retried.
+const AWAY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// `UNAVAILABLE` / `NO_WORKER`. With `RetryInfo` where a worker is away and may come back.
+pub(in crate::engine) fn no_worker(service: &ServiceName, pool: Option<&dyn WorkerPool>) -> Error {
+    let is_away = pool.is_some_and(|pool| pool.locations().iter().any(|location| location.away));
     let message = format!(
         "no worker is connected for `{service}`: start its worker, or invoke it in the background"
     );
-    Error::unavailable(reason::NO_WORKER, message).with_info("service", service)
+    let error = Error::unavailable(reason::NO_WORKER, message).with_info("service", service);
+    match is_away {
+        true => error.with_retry_after(AWAY_RETRY_AFTER),
+        false => error,
+    }
 }

@@ -22,6 +22,7 @@ use crate::engine::execution::response_format::with_ignored;
 use crate::engine::execution::worker_dispatch::{
     Compatible, NotAcquired, acquire_compatible, no_compatible_worker,
 };
+use crate::engine::lifecycle::node_stopping;
 use crate::engine::results::live::Live;
 use crate::engine::routing::Route;
 use crate::engine::store::{Store, Stored};
@@ -235,8 +236,9 @@ impl Runner {
         let (attempt, dispatch) =
             self.executor
                 .start(route, &definition, permits, info, scope, input);
-        let deadline = request.terms.deadline;
-        let (outcome, stop) = self.watch(attempt, &cancel, live, timeout, deadline).await;
+        let (outcome, stop) = self
+            .watch(attempt, &cancel, live, timeout, invocation)
+            .await;
         match outcome {
             _ if stop == Stop::Deadline => {
                 let deadline = request.terms.deadline.unwrap_or(Timestamp::MAX);
@@ -300,8 +302,9 @@ impl Runner {
         cancel: &CancellationToken,
         live: &Live,
         timeout: Duration,
-        deadline: Option<Timestamp>,
+        invocation: &Invocation,
     ) -> (Option<Result<Reply>>, Stop) {
+        let deadline = invocation.request.terms.deadline;
         let runtime = self.executor.runtime();
         let halting = runtime.lifecycle.halting();
         let deadline = async || match deadline {
@@ -316,6 +319,9 @@ impl Runner {
             () = heartbeat_timeout(live, timeout) => Stop::Timeout,
             () = halting.cancelled() => Stop::Halt,
         };
+        if let Some(cause) = stop_cause(stop, timeout, invocation) {
+            attempt.set_stop_cause(cause);
+        }
         cancel.cancel();
         let grace = runtime.limits.grace;
         let mut outcome = tokio::time::timeout(grace, &mut attempt).await.ok();
@@ -333,6 +339,16 @@ impl Runner {
             attempt.kill().await;
         }
         (outcome, stop)
+    }
+}
+
+/// Why the handler is asked to stop. A cancellation by a caller has been noted before.
+fn stop_cause(stop: Stop, timeout: Duration, invocation: &Invocation) -> Option<Error> {
+    match stop {
+        Stop::Ended | Stop::Cancel => None,
+        Stop::Timeout => Some(attempt_timed_out(invocation, timeout)),
+        Stop::Deadline => invocation.request.terms.deadline.map(deadline_passed),
+        Stop::Halt => Some(node_stopping()),
     }
 }
 

@@ -128,6 +128,7 @@ impl Schedulers {
         }
         let first = tokio::select! {
             permits = route.limit.acquire_unqueued() => permits,
+            () = handle.rerouted() => return Ok(Wait::PollAgain),
             () = handle.closed().cancelled() => return Ok(Wait::PollAgain),
         };
         let mut permits: Vec<Permits> = vec![first];

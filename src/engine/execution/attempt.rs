@@ -81,6 +81,13 @@ impl Attempt {
         matches!(&self.0, Stage::Running(running) if running.dispatch.permits.worker().is_some())
     }
 
+    /// Records why the handler is asked to stop, before it is.
+    pub(in crate::engine) fn set_stop_cause(&self, cause: Error) {
+        if let Stage::Running(running) = &self.0 {
+            running.dispatch.set_stop_cause(cause);
+        }
+    }
+
     /// Drops a handler that was asked to stop and did not, and runs its hooks.
     pub(in crate::engine) async fn kill(mut self) {
         if let Stage::Running(running) = self.take() {

@@ -62,7 +62,9 @@ impl Future for WithDeadline<'_> {
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(limits.exceeded()));
-        Poll::Ready(Err(ready!(timer.as_mut().poll(cx))))
+        let error = ready!(timer.as_mut().poll(cx));
+        self.attempt.set_stop_cause(error.clone());
+        Poll::Ready(Err(error))
     }
 }
 

@@ -55,6 +55,8 @@ pub(in crate::engine) struct Dispatch {
     pub(in crate::engine) permits: HeldPermits,
     /// The calls that wait for this one, where it is nested.
     callers: Option<Arc<CallChain>>,
+    /// Why the handler is asked to stop, where that was known as it was asked.
+    stop_cause: OnceLock<Error>,
     /// Where items and progress go. `None` in nested calls and in those that are not stored: nothing can follow them.
     live: Option<Arc<Live>>,
     /// The completion token, once the handler has asked for it.
@@ -85,6 +87,7 @@ impl Dispatch {
             cancel: cancel.clone(),
             permits,
             callers,
+            stop_cause: OnceLock::new(),
             live,
             offered_token: OnceLock::new(),
             awaited_token: OnceLock::new(),
@@ -141,6 +144,11 @@ impl Dispatch {
         }
     }
 
+    /// Records why the handler is asked to stop, before it is. The first cause counts.
+    pub(in crate::engine) fn set_stop_cause(&self, cause: Error) {
+        let _ = self.stop_cause.set(cause);
+    }
+
     /// Makes a completion token known. That of a stored invocation is known by its live state, and by the store later.
     fn offer_token(&self, token: Token) -> Result<Token> {
         let completions = &self.runtime().completions;
@@ -172,26 +180,24 @@ impl Dispatch {
     }
 
     /// Progress within the limits. A value that cannot be carried is left out: progress has no caller to fail to.
-    fn limit_progress(&self, mut progress: Progress) -> Progress {
-        let limit = self.runtime().limits.item_bytes;
-        let encoded = progress.value.as_ref().map(struct_pb::encode_value);
-        match encoded {
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `PROGRESS_TOO_LARGE`.
+    fn limit_progress(&self, mut progress: Progress) -> Result<Progress> {
+        match progress.value.as_ref().map(struct_pb::encode_value) {
             Some(Err(error)) => {
                 tracing::warn!(%error, "progress value dropped: it cannot be encoded");
                 progress.value = None;
             }
-            Some(Ok(bytes)) if bytes.len() > limit => {
-                let bytes = bytes.len();
-                tracing::warn!(bytes, limit, "progress value dropped: it is too large");
-                progress.value = None;
-            }
-            Some(Ok(_)) | None => {}
+            Some(Ok(bytes)) => self.runtime().limits.check_progress(bytes.len())?,
+            None => {}
         }
         let end = progress
             .message
             .floor_char_boundary(MAX_PROGRESS_MESSAGE_BYTES);
         progress.message.truncate(end);
-        progress
+        Ok(progress)
     }
 
     fn add_item(&self, item: Payload) -> Result<()> {
@@ -272,12 +278,39 @@ impl Platform for Dispatch {
         Box::pin(self.runtime().results.group_outcomes(group))
     }
 
-    fn progress(&self, progress: Progress) {
+    fn progress(&self, progress: Progress) -> Result<()> {
+        let Some(live) = &self.live else {
+            return Ok(());
+        };
+        live.heartbeat();
+        let progress = self.limit_progress(progress)?;
+        let HandlerRuntime { clock, hub, .. } = self.runtime();
+        live.report_progress(progress, clock.now());
+        hub.notify(live.cid);
+        Ok(())
+    }
+
+    fn heartbeat(&self) {
         if let Some(live) = &self.live {
-            let progress = self.limit_progress(progress);
-            let HandlerRuntime { clock, hub, .. } = self.runtime();
-            live.report_progress(progress, clock.now());
-            hub.notify(live.cid);
+            live.heartbeat();
+        }
+    }
+
+    fn stop_cause(&self) -> Error {
+        if let Some(cause) = self.stop_cause.get() {
+            return cause.clone();
+        }
+        let live = self.live.as_ref();
+        if live.is_some_and(|live| live.cancel_requested.is_cancelled()) {
+            let message = "a caller cancelled the invocation";
+            return Error::cancelled(reason::CANCELLED, message);
+        }
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => {
+                let message = "the deadline of the call passed";
+                Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
+            }
+            _ => Error::cancelled(reason::CANCELLED, "the caller no longer waits"),
         }
     }
 

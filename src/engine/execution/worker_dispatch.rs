@@ -119,7 +119,7 @@ pub(in crate::engine) async fn dispatch_to_worker(
         };
         let Some(worker) = permits.worker().cloned() else {
             // The service is served by this process now.
-            return Err(no_worker(route.name()));
+            return Err(no_worker(route.name(), None));
         };
         let definition = Arc::clone(worker.definition());
         let scope = Scope {

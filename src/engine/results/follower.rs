@@ -15,13 +15,14 @@ use crate::engine::results::live::{Live, ProgressVersion, Update, progress_versi
 use crate::engine::store::{STORE_RETRY_DELAY, Store, Stored, Tombstone};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::{Event, ProgressRecord};
+use crate::model::invocation::{Event, EventKind, ProgressRecord};
 
 /// What a follower yields.
 #[derive(Clone, Debug)]
 pub enum FollowerEvent {
-    /// An event of an invocation.
-    Event(Cid, Arc<Event>),
+    /// An event of an invocation, and the run that it belongs to: the sequence of the last `Started` event; 0 before
+    /// the first.
+    Event(Cid, Arc<Event>, u64),
     /// Progress that a handler reported.
     Progress(Cid, Arc<ProgressRecord>),
     /// The invocation is not stored. It has no further events.
@@ -112,6 +113,8 @@ impl FollowLimits {
 #[derive(Clone, Copy, Debug)]
 struct Cursor {
     sequence: u64,
+    /// The run that was read last; `None` before the first read.
+    run: Option<u64>,
     progress: ProgressVersion,
     /// Whether only the end is yielded: the invocation is followed as a member of a group.
     end_only: bool,
@@ -121,6 +124,7 @@ impl Cursor {
     fn after(sequence: u64) -> Self {
         Self {
             sequence,
+            run: None,
             progress: (0, 0),
             end_only: false,
         }
@@ -247,13 +251,21 @@ impl Follower {
         Ok(())
     }
 
-    fn queue(&mut self, cid: Cid, Update { events, progress }: Update) {
+    fn queue(&mut self, cid: Cid, update: Update) {
+        let Update {
+            events,
+            mut run,
+            progress,
+        } = update;
         let Some(cursor) = self.cursors.get_mut(&cid) else {
             return;
         };
         let mut ended = false;
         for event in events {
             cursor.sequence = event.sequence;
+            if matches!(event.kind, EventKind::Started { .. }) {
+                run = event.sequence;
+            }
             let is_last = event.kind.terminal_state().is_some();
             ended |= is_last;
             // The end of a group comes after the end of its last member.
@@ -264,9 +276,11 @@ impl Follower {
             if is_early {
                 ended = false;
             } else if is_last || !cursor.end_only {
-                self.ready.push_back(FollowerEvent::Event(cid, event));
+                let event = FollowerEvent::Event(cid, event, run);
+                self.ready.push_back(event);
             }
         }
+        cursor.run = Some(run);
         if let Some(progress) = progress.filter(|_| !ended && !cursor.end_only) {
             cursor.progress = progress_version(&progress);
             self.ready.push_back(FollowerEvent::Progress(cid, progress));
@@ -309,7 +323,8 @@ impl Follower {
             groups.set_seen(cid, cursor.sequence);
         }
         if let Some((group, end)) = groups.close_member(cid) {
-            self.ready.push_back(FollowerEvent::Event(group, end));
+            // A group has no runs.
+            self.ready.push_back(FollowerEvent::Event(group, end, 0));
             self.close(group);
         }
     }
@@ -361,6 +376,7 @@ async fn read(
 ) -> Result<Option<(Read, Option<Reservation>)>> {
     let Some(&Cursor {
         sequence,
+        run,
         progress: seen,
         ..
     }) = cursor
@@ -371,7 +387,7 @@ async fn read(
     let cid = pending.cid;
     let live = pending.live.clone().or_else(|| hub.live(cid));
     if let Some(live) = live {
-        let update = Read::Update(live.update_since(sequence, seen), None);
+        let update = Read::Update(live.update_since(sequence, run, seen), None);
         pending.is_done = true;
         return Ok(Some((update, None)));
     }
@@ -381,20 +397,20 @@ async fn read(
         Stored::Found(invocation) => {
             let page = next_events(&invocation.events, sequence);
             has_more = page.has_more;
-            let events = page.events;
             if let Some(reservation) = &mut reservation {
                 reservation.shrink_to(page.bytes);
             }
-            if events.is_empty() && invocation.state.is_terminal() {
+            let progress = invocation.progress;
+            let progress = progress.filter(|it| progress_version(it) > seen && !has_more);
+            let update = Update::of(page.events, sequence, run, progress);
+            if update.events.is_empty() && invocation.state.is_terminal() {
                 Read::Seen
             } else {
                 let members = match is_new_group && invocation.request.group().is_some() {
                     true => Some(store.members(cid).await?),
                     false => None,
                 };
-                let progress = invocation.progress;
-                let progress = progress.filter(|it| progress_version(it) > seen && !has_more);
-                Read::Update(Update { events, progress }, members)
+                Read::Update(update, members)
             }
         }
         Stored::Removed(tombstone) => Read::Missing {
@@ -411,31 +427,31 @@ async fn read(
     Ok(Some((read, reservation)))
 }
 
-/// Some of the events of an invocation.
-struct EventPage {
-    events: Vec<Arc<Event>>,
+/// The first events of an invocation.
+struct EventPage<'a> {
+    /// Those that were seen, and the next ones.
+    events: &'a [Arc<Event>],
+    /// How many bytes the next ones have.
     bytes: usize,
     /// Whether more events follow.
     has_more: bool,
 }
 
-/// The next events after a sequence: those that have [`READ_AHEAD`] bytes, at least one.
-fn next_events(events: &[Arc<Event>], after: u64) -> EventPage {
+/// The events up to a sequence and the next ones: those that have [`READ_AHEAD`] bytes, at least one.
+fn next_events(events: &[Arc<Event>], after: u64) -> EventPage<'_> {
     let first = events.partition_point(|event| event.sequence <= after);
-    let following = events.get(first..).unwrap_or_default();
-    let mut bytes = 0;
-    let fits = |event: &&Arc<Event>| {
-        let is_first = bytes == 0;
+    let (mut bytes, mut end) = (0, first);
+    for event in events.get(first..).unwrap_or_default() {
         let total = bytes + event.kind.payload_bytes() + EVENT_BYTES;
-        let fits = is_first || total <= READ_AHEAD;
-        bytes = if fits { total } else { bytes };
-        fits
-    };
-    let events: Vec<_> = following.iter().take_while(fits).cloned().collect();
+        if end > first && total > READ_AHEAD {
+            break;
+        }
+        (bytes, end) = (total, end + 1);
+    }
     EventPage {
-        has_more: events.len() < following.len(),
-        events,
+        events: events.get(..end).unwrap_or_default(),
         bytes,
+        has_more: end < events.len(),
     }
 }
 

@@ -61,7 +61,32 @@ pub(in crate::engine) type ProgressVersion = (u32, u64);
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Update {
     pub(in crate::engine) events: Vec<Arc<Event>>,
+    /// The run before these events: the sequence of the last `Started` event; 0 where there is none.
+    pub(in crate::engine) run: u64,
     pub(in crate::engine) progress: Option<Arc<ProgressRecord>>,
+}
+
+impl Update {
+    /// The events after a sequence; `run` is the run before them, where it is known.
+    pub(in crate::engine) fn of(
+        events: &[Arc<Event>],
+        sequence: u64,
+        run: Option<u64>,
+        progress: Option<Arc<ProgressRecord>>,
+    ) -> Self {
+        let first = events.partition_point(|event| event.sequence <= sequence);
+        let (before, after) = events.split_at(first);
+        let last_start = || {
+            let mut starts = before.iter().rev();
+            let start = starts.find(|event| matches!(event.kind, EventKind::Started { .. }));
+            start.map_or(0, |event| event.sequence)
+        };
+        Self {
+            events: after.to_vec(),
+            run: run.unwrap_or_else(last_start),
+            progress,
+        }
+    }
 }
 
 /// Why an item was refused.
@@ -200,7 +225,12 @@ impl Live {
         }
     }
 
-    /// Records progress, which is also a sign of life.
+    /// Records a sign of life.
+    pub(in crate::engine) fn heartbeat(&self) {
+        self.lock().last_heartbeat = Instant::now();
+    }
+
+    /// Records progress. The sign of life is a [`heartbeat`](Self::heartbeat).
     pub(in crate::engine) fn report_progress(&self, progress: Progress, time: Timestamp) {
         let mut state = self.lock();
         if state.sealed {
@@ -211,7 +241,6 @@ impl Live {
             Some(last) if last.attempt == attempt => last.number,
             _ => 0,
         };
-        state.last_heartbeat = Instant::now();
         state.progress = Some(Arc::new(ProgressRecord {
             progress,
             attempt,
@@ -283,17 +312,18 @@ impl Live {
         state.progress.clone()
     }
 
-    /// The events after a sequence, and the progress if it is newer than `seen`.
-    pub(in crate::engine) fn update_since(&self, sequence: u64, seen: ProgressVersion) -> Update {
+    /// The events after a sequence, and the progress if it is newer than `seen`. `run` is the run before them, where it
+    /// is known.
+    pub(in crate::engine) fn update_since(
+        &self,
+        sequence: u64,
+        run: Option<u64>,
+        seen: ProgressVersion,
+    ) -> Update {
         let state = self.lock();
-        let first = state
-            .events
-            .partition_point(|event| event.sequence <= sequence);
         let progress = state.progress.clone();
-        Update {
-            events: state.events.get(first..).unwrap_or_default().to_vec(),
-            progress: progress.filter(|progress| progress_version(progress) > seen),
-        }
+        let progress = progress.filter(|progress| progress_version(progress) > seen);
+        Update::of(&state.events, sequence, run, progress)
     }
 
     /// Replaces the stored state of the invocation by the live one.

@@ -28,6 +28,8 @@ type Table = HashMap<ServiceName, Arc<Route>, RandomState>;
 #[derive(Debug)]
 pub(in crate::engine) struct Routes {
     table: ArcSwap<Table>,
+    /// The routes of the demo services of this process, which workers may replace.
+    demos: Table,
     /// Rises with each change of the table.
     version: AtomicU64,
     /// Notifies watchers of changes of the table, and of where services are served.
@@ -46,8 +48,9 @@ impl Routes {
         clock: Clock,
         scheduler_starts: SchedulerStarts,
     ) -> Self {
-        let routes = Self {
+        let mut routes = Self {
             table: ArcSwap::default(),
+            demos: Table::default(),
             version: AtomicU64::new(0),
             changes: watch::Sender::new(()),
             node_permits: Arc::new(Semaphore::new(limits.node_concurrency)),
@@ -61,6 +64,10 @@ impl Routes {
                 let route = routes.local_route(definition);
                 (route.name().clone(), route)
             })
+            .collect();
+        let demos = table.iter().filter(|(_, route)| route.is_replaceable());
+        routes.demos = demos
+            .map(|(name, route)| (name.clone(), Arc::clone(route)))
             .collect();
         routes.table.store(Arc::new(table));
         routes
@@ -118,6 +125,18 @@ impl Routes {
             }
             None => Ok(()),
         }
+    }
+
+    /// Restores the route of a demo service that workers had replaced; `None` where the service is not one.
+    pub(in crate::engine) fn restore_demo(&self, name: &ServiceName) -> Option<Arc<Route>> {
+        let demo = self.demos.get(name)?;
+        self.table.rcu(|table| {
+            let mut table = Table::clone(table);
+            table.insert(name.clone(), Arc::clone(demo));
+            table
+        });
+        self.note_table_change();
+        Some(Arc::clone(demo))
     }
 
     /// Removes a service.

@@ -26,6 +26,8 @@ pub(in crate::engine) type SchedulerStarts = mpsc::UnboundedSender<Arc<Scheduler
 pub(in crate::engine) struct SchedulerHandle {
     service: ServiceName,
     wakeup: Notify,
+    /// Notified when the service is served elsewhere: a wait for permits there would never end.
+    rerouted: Notify,
     started: AtomicBool,
     starts: SchedulerStarts,
     /// When the scheduler polls the store next, in nanoseconds since 1970; [`POLLING`] while it does.
@@ -41,6 +43,7 @@ impl SchedulerHandle {
         Arc::new(Self {
             service,
             wakeup: Notify::new(),
+            rerouted: Notify::new(),
             started: AtomicBool::new(false),
             starts,
             next_poll_at: AtomicI64::new(POLLING),
@@ -76,6 +79,21 @@ impl SchedulerHandle {
     /// A wakeup is consumed only when this resolves.
     pub(in crate::engine) async fn woken(&self) {
         self.wakeup.notified().await;
+    }
+
+    /// Tells the scheduler that the service is served elsewhere now.
+    pub(in crate::engine) fn reroute(self: &Arc<Self>) {
+        self.rerouted.notify_one();
+        self.wake();
+    }
+
+    /// Waits until the service is served elsewhere.
+    ///
+    /// # Cancel safety
+    ///
+    /// A notification is consumed only when this resolves.
+    pub(in crate::engine) async fn rerouted(&self) {
+        self.rerouted.notified().await;
     }
 
     /// Notes that the scheduler polls now: from now on, all work wakes it.

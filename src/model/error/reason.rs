@@ -89,6 +89,10 @@ reasons! {
     PENDING_LIMIT
     /// The node crashed too often during an invocation.
     POISONED
+    /// The value of a progress report is larger than the limit.
+    PROGRESS_TOO_LARGE
+    /// A worker made too many protocol errors.
+    PROTOCOL_ERRORS
     /// Too many calls wait for a service.
     QUEUE_FULL
     /// A request field is invalid; the violations name it.
@@ -97,6 +101,8 @@ reasons! {
     REQUEST_INCOMPLETE
     /// The outcome of an invocation was removed; its tombstone remains.
     RESULT_EXPIRED
+    /// A worker that resumes its session announces something else than before; the violations say what.
+    RESUME_MISMATCH
     /// A service with this name already exists.
     SERVICE_EXISTS
     /// A service is served, or has pending invocations, so it cannot be removed.
@@ -123,6 +129,8 @@ reasons! {
     TRANSPORT
     /// The worker was lost while it handled the call.
     WORKER_LOST
+    /// A worker broke the worker protocol in a message for one dispatch.
+    WORKER_PROTOCOL
     /// A worker violated the protocol of its stream.
     WORKER_REFUSED
     /// A value cannot be encoded: it is too deep, too large, or not a number.

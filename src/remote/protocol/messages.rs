@@ -16,7 +16,7 @@ pub(in crate::remote) fn to_worker(message: v1::serve_response::Message) -> Outb
 }
 
 /// Wraps a message to a node.
-pub(in crate::remote) fn to_node(message: v1::serve_request::Message) -> v1::ServeRequest {
+pub(crate) fn to_node(message: v1::serve_request::Message) -> v1::ServeRequest {
     v1::ServeRequest {
         message: Some(message),
         results: Vec::new(),

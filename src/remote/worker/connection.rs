@@ -79,6 +79,9 @@ impl Connection {
                     break;
                 }
                 Some(Err(error)) => {
+                    if error.reason() == reason::RESUME_MISMATCH {
+                        session.abandon();
+                    }
                     tracing::warn!(%error, "the worker is not connected; reconnecting");
                 }
                 None => break,

@@ -284,17 +284,14 @@ impl Platform for WorkerPlatform {
         })
     }
 
-    fn progress(&self, progress: Progress) {
-        match progress_to_proto(&progress) {
-            Ok(progress) => {
-                let progress = v1::DispatchProgress {
-                    token: self.token.clone(),
-                    progress: Some(progress),
-                };
-                self.session.send(Message::Progress(progress));
-            }
-            Err(error) => tracing::warn!(%error, "progress cannot be encoded"),
-        }
+    fn progress(&self, progress: Progress) -> Result<()> {
+        // The node checks its size, and keeps the report before where it refuses this one.
+        let progress = v1::DispatchProgress {
+            token: self.token.clone(),
+            progress: Some(progress_to_proto(&progress)?),
+        };
+        self.session.send(Message::Progress(progress));
+        Ok(())
     }
 
     fn emit(&self, item: Payload) -> BoxFuture<'_, Result<()>> {

@@ -137,11 +137,12 @@ impl NodeSession {
         self.shared.notify_ended();
     }
 
-    /// Cancels running handlers and drops all results: the node ended the session.
+    /// Cancels running handlers and drops all results: the node ended the session, or does not resume it.
     pub(super) fn abandon(&self) {
         let running = {
             let mut state = self.state();
             state.results.clear();
+            state.session.clear();
             std::mem::take(&mut state.running)
         };
         let running = running.into_values();

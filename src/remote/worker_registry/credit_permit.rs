@@ -8,11 +8,12 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::dispatch_message::{EncodedInput, check_size, dispatch_to_proto};
 use super::in_flight::{DispatchState, WorkerReply, worker_lost};
 use super::member::PoolMember;
+use super::refusals::broken_protocol;
 use super::session::WorkerSession;
 use crate::codec::convert::{async_call_from_proto, parse_optional_cid};
 use crate::codec::proto::v1;
 use crate::model::call::{Call, DurableOptions};
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{Error, Kind, Result, Violation, reason};
 use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture, WorkerPermit};
@@ -100,7 +101,8 @@ impl WorkerPermit for CreditPermit {
             let WorkerReply { reply, follow_ups } = reply?;
             if !follow_ups.is_empty() {
                 // Boxed: few calls need it, and it would make the future of every call larger.
-                Box::pin(accept_with_outcome(&context, follow_ups)).await?;
+                let accepted = Box::pin(accept_with_outcome(&context, follow_ups)).await;
+                accepted.map_err(|error| follow_up_failed(self.session().name(), error))?;
             }
             Ok(reply)
         })
@@ -168,6 +170,19 @@ async fn accept_with_outcome(
         context.platform().invoke_async(call).await?;
     }
     Ok(())
+}
+
+/// The failure of a dispatch whose follow-ups were not accepted. What a caller would have to fix is a mistake of the
+/// worker here. A key that is taken, or a node that is full or stopping, is not.
+fn follow_up_failed(worker: &str, error: Error) -> Error {
+    match error.kind() {
+        Kind::NotFound | Kind::InvalidArgument | Kind::FailedPrecondition => {
+            let message = format!("a follow-up of its result is refused: {}", error.message());
+            let reason = error.reason().to_owned();
+            broken_protocol(worker, &message).with_info("follow_up_reason", reason)
+        }
+        _ => error,
+    }
 }
 
 fn follow_up(request: v1::InvokeAsyncRequest) -> Result<Call> {

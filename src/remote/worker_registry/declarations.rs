@@ -58,6 +58,11 @@ impl Declaration {
         Self::new(declaration, stored.first_time)
     }
 
+    /// The name of the service, and the hash of the declaration.
+    pub(super) fn key(&self) -> (ServiceName, String) {
+        (self.definition.name().clone(), self.hash.clone())
+    }
+
     /// The record of the declaration in the store.
     pub(super) fn to_stored(&self, now: Timestamp) -> StoredDeclaration {
         let declaration = definition_to_proto(&self.definition);

@@ -2,7 +2,7 @@
 //!
 //! A nested call names its dispatch by token. The index finds it with one look-up, without the locks of the sessions.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
@@ -11,6 +11,12 @@ use tokio::sync::Notify;
 use super::in_flight::InFlight;
 use crate::model::token::Token;
 use crate::service::Context;
+
+/// How many dispatches of a session are remembered after they have ended.
+const MAX_ENDED: usize = 4_096;
+
+/// How many of the tokens that a worker named when it connected are remembered.
+const MAX_NAMED: usize = 16_384;
 
 /// The contexts of the dispatches of all sessions whose tokens are valid.
 #[derive(Debug, Default)]
@@ -59,6 +65,10 @@ impl DispatchIndex {
 pub(super) struct DispatchTable {
     in_flight: HashMap<Token, InFlight, RandomState>,
     index: Arc<DispatchIndex>,
+    /// The tokens of the last dispatches that ended, oldest first: their late messages are no errors.
+    ended: VecDeque<Token>,
+    /// The tokens that the worker named when it connected. It repeats what was not acknowledged.
+    named: HashSet<Token, RandomState>,
 }
 
 impl DispatchTable {
@@ -66,6 +76,8 @@ impl DispatchTable {
         Self {
             in_flight: HashMap::default(),
             index,
+            ended: VecDeque::new(),
+            named: HashSet::default(),
         }
     }
 
@@ -77,7 +89,18 @@ impl DispatchTable {
     pub(super) fn remove(&mut self, token: Token) -> Option<InFlight> {
         let in_flight = self.in_flight.remove(&token)?;
         self.index.remove(token);
+        if self.ended.len() >= MAX_ENDED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(token);
         Some(in_flight)
+    }
+
+    /// Whether the worker has, or recently had, the dispatch of a token.
+    pub(super) fn had(&self, token: Token) -> bool {
+        self.in_flight.contains_key(&token)
+            || self.named.contains(&token)
+            || self.ended.contains(&token)
     }
 
     /// Voids a token. The dispatch stays in the table until the worker has answered it.
@@ -95,11 +118,12 @@ impl DispatchTable {
         in_flight.into_values().collect()
     }
 
-    /// Removes the dispatches with void tokens that the worker does not have.
-    pub(super) fn remove_void(&mut self, tokens_of_worker: &HashSet<Token>) {
-        self.in_flight.retain(|token, in_flight| {
-            tokens_of_worker.contains(token) || in_flight.reply_to.is_some()
-        });
+    /// Records the tokens that a worker names as it connects. Dispatches with void tokens that it does not have are
+    /// removed.
+    pub(super) fn connect(&mut self, named: &HashSet<Token, RandomState>) {
+        self.in_flight
+            .retain(|token, in_flight| named.contains(token) || in_flight.reply_to.is_some());
+        self.named = named.iter().copied().take(MAX_NAMED).collect();
     }
 
     /// The dispatch of a token that is not void.

@@ -104,19 +104,19 @@ impl InFlight {
         outbox: Option<&mpsc::Sender<Outbound>>,
         can_cancel: bool,
     ) {
-        let is_sent = !can_cancel
-            || outbox.is_some_and(|outbox| outbox.try_send(cancel_message(token)).is_ok());
+        let message = || cancel_message(token, &self.context.platform().stop_cause());
+        let is_sent =
+            !can_cancel || outbox.is_some_and(|outbox| outbox.try_send(message()).is_ok());
         if is_sent {
             self.cancellation = Cancellation::Sent(Instant::now());
         }
     }
 }
 
-fn cancel_message(token: Token) -> Outbound {
-    let error = Error::cancelled(reason::CANCELLED, "the outcome is no longer wanted");
+fn cancel_message(token: Token, cause: &Error) -> Outbound {
     to_worker(v1::serve_response::Message::Cancel(v1::CancelDispatch {
         token: token.to_string(),
-        failure: Some(failure_to_proto(&error)),
+        failure: Some(failure_to_proto(cause)),
     }))
 }
 

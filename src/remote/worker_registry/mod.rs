@@ -14,6 +14,8 @@ mod in_flight;
 mod lease;
 mod member;
 mod pool;
+mod refusal_counts;
+mod refusals;
 mod registry;
 mod results;
 mod session;
@@ -21,5 +23,6 @@ mod session_state;
 mod worker_info;
 
 pub(crate) use self::hello::validate_message;
+pub(crate) use self::refusals::protocol_error;
 pub(crate) use self::registry::{RegisteredStream, WorkerRegistry};
 pub(crate) use self::session::{ItemReceipt, WorkerSession};

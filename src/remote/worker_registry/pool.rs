@@ -7,13 +7,14 @@ use std::sync::atomic::Ordering;
 use arc_swap::ArcSwap;
 use futures_util::future::select_all;
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
 
 use super::credit_permit::CreditPermit;
 use super::member::PoolMember;
 use super::session::WorkerSession;
 use crate::engine::{Accepts, Location, WorkerPool};
 use crate::model::id::ServiceName;
-use crate::service::{BoxFuture, Definition, WorkerPermit};
+use crate::service::{BoxFuture, WorkerPermit};
 
 /// The workers that serve a service.
 #[derive(Debug)]
@@ -82,13 +83,12 @@ impl ServicePool {
         open.cloned().collect()
     }
 
-    /// Whether a worker that does not drain passes `accepts`.
-    fn has_member(&self, accepts: Accepts<'_>) -> bool {
+    /// Until when a worker that passes `accepts` is expected back; `None` where none is.
+    fn expected_until(&self, accepts: Accepts<'_>) -> Option<Instant> {
         let members = self.members.load();
-        let mut serving = members
-            .iter()
-            .filter(|member| !member.session.is_draining());
-        serving.any(|member| accepts(&member.definition))
+        let accepted = members.iter().filter(|member| accepts(&member.definition));
+        let expected = accepted.filter_map(|member| member.session.expected_until());
+        expected.max()
     }
 
     async fn acquire_compatible(&self, accepts: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>> {
@@ -98,21 +98,20 @@ impl ServicePool {
             if let Some(permit) = self.try_acquire(accepts) {
                 return Some(permit);
             }
-            if !self.has_member(accepts) {
-                return None;
-            }
             let open = self.open_members(accepts);
+            if open.is_empty() {
+                let until = self.expected_until(accepts)?;
+                let _ = tokio::time::timeout_at(until, changes.changed()).await;
+                continue;
+            }
             let waits = open.iter().map(|member| {
                 let credit = Arc::clone(member.session.credit()).acquire_owned();
                 Box::pin(async move { (member, credit.await) })
             });
-            let waits: Vec<_> = waits.collect();
-            // Created when it is polled, because `select_all` panics without futures.
-            let first = async { select_all(waits).await };
             tokio::select! {
                 biased;
                 _ = changes.changed() => {}
-                ((member, credit), ..) = first, if !open.is_empty() => {
+                ((member, credit), ..) = select_all(waits) => {
                     // The semaphore is closed when the session ends: then the pool changes.
                     if let (Ok(credit), true) = (credit, member.session.is_open()) {
                         return Some(permit(member, credit));
@@ -162,7 +161,8 @@ impl WorkerPool for ServicePool {
     }
 
     fn is_served(&self) -> bool {
-        self.has_member(&|_: &Definition| true)
+        let members = self.members.load();
+        members.iter().any(|member| member.session.is_open())
     }
 
     fn locations(&self) -> Vec<Location> {

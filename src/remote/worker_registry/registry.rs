@@ -111,7 +111,8 @@ impl WorkerRegistry {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` with all violations of its hello; `ALREADY_EXISTS` / `SERVICE_EXISTS` where the node itself
+    /// `INVALID_ARGUMENT` with all violations of its hello, or `RESUME_MISMATCH` where it is not that of the session
+    /// that it resumes; `ALREADY_EXISTS` / `SERVICE_EXISTS` where the node itself
     /// serves one of its services; `RESOURCE_EXHAUSTED` where there are too many workers; `UNAVAILABLE` /
     /// `NODE_STOPPING`.
     pub(crate) async fn register(
@@ -120,7 +121,7 @@ impl WorkerRegistry {
         peer: String,
     ) -> Result<RegisteredStream> {
         let inner = &self.0;
-        hello::validate_lists(&hello)?;
+        let declarations = hello::validate(&mut hello, inner.invoker.now())?;
         let info = WorkerInfo::from_hello(&hello, peer, inner.invoker.limits());
         let (outbox, receiver) = mpsc::channel(info.queue_length());
         let takes_batches = info.has(v1::Capability::Batching);
@@ -128,27 +129,27 @@ impl WorkerRegistry {
         let outbound = Batcher::new(receiver, Arc::new(takes_batches.into()))
             .with_max_message_bytes(info.max_message_bytes)
             .with_flow_control(Arc::clone(&flow_control));
-        if let Some(session) = inner.resumable(&hello.session)
-            && let Some(number) = session.connect(outbox.clone(), &hello.tokens)
-        {
-            self.notify(&session);
-            return Ok(RegisteredStream {
-                session,
-                number,
-                outbound,
-                flow_control,
-            });
+        let declared: Vec<_> = declarations.iter().map(Declaration::key).collect();
+        if let Some(session) = inner.resumable(&hello.session) {
+            let before = (session.info(), session.declared());
+            hello::check_resume(before, (&info, &declared))?;
+            if let Some(number) = session.connect(outbox.clone(), &hello.tokens) {
+                self.notify(&session);
+                return Ok(RegisteredStream {
+                    session,
+                    number,
+                    outbound,
+                    flow_control,
+                });
+            }
         }
-        let tokens = std::mem::take(&mut hello.tokens);
-        let declarations = hello::validate(hello, inner.invoker.now())?;
         // Checked before the declarations are stored, and again when the worker is admitted.
         inner.check_admission(&declarations)?;
         inner.store_declarations(&declarations).await?;
-        let services = declarations.iter().map(|it| it.definition.name().clone());
         let (invoker, index) = (inner.invoker.clone(), Arc::clone(&inner.dispatches));
-        let session = Arc::new(WorkerSession::new(info, services.collect(), invoker, index));
+        let session = Arc::new(WorkerSession::new(info, declared, invoker, index));
         // Before it is admitted: the welcome is sent before the first dispatch.
-        let number = session.connect(outbox, &tokens).unwrap_or_default();
+        let number = session.connect(outbox, &hello.tokens).unwrap_or_default();
         inner.admit(&session, declarations)?;
         tracing::info!(
             worker.id = session.id(),
@@ -290,6 +291,11 @@ impl WorkerRegistry {
         }
         drop(table);
         self.0.invoker.notify_service_changes();
+        if !session.is_away() {
+            for service in session.services() {
+                self.0.invoker.retry_deferred(service);
+            }
+        }
     }
 }
 
@@ -408,6 +414,10 @@ impl RegistryInner {
                 continue;
             };
             pool.notify();
+            if pool.members().is_empty() && self.invoker.restore_demo(service) {
+                table.services.remove(service);
+                continue;
+            }
             changed.extend(table.services.update_in_force(service));
         }
         // New routes rebuild the catalog of typed methods by themselves.

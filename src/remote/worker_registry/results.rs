@@ -1,9 +1,9 @@
-//! Results of dispatches: responses, failures, async completion ("later"), dispatches that are handed back, and
-//! refused messages.
+//! Results of dispatches: responses, failures, async completion ("later"), and dispatches that are handed back.
 
 use super::in_flight::{InFlight, WorkerReply, handed_back};
+use super::refusals::{broken_protocol, protocol_error, void_token};
 use super::session::WorkerSession;
-use crate::codec::convert::{dispatch_outcome_from_proto, failure_to_proto};
+use crate::codec::convert::dispatch_outcome_from_proto;
 use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::dispatch_result::Outcome;
@@ -15,13 +15,11 @@ use crate::service::{Definition, DispatchStatus, output_invalid};
 /// The number of results that are acknowledged at once; fewer are acknowledged at the next tick.
 const ACKNOWLEDGED_AT_ONCE: usize = 64;
 
-const VOID_TOKEN: &str = "the dispatch has ended: its token is void";
-
 impl WorkerSession {
     /// Records the result of a dispatch.
     pub(crate) fn record_result(&self, result: v1::DispatchResult) {
         let Some(token) = Token::parse(&result.token) else {
-            return self.refuse(&result.token, "this is not a token");
+            return self.refuse(&result.token, &void_token("this is not a token"));
         };
         // Before the dispatch ends: from then on its outcome may be completed from outside.
         let is_later = matches!(result.outcome, Some(Outcome::Later(_)));
@@ -44,10 +42,13 @@ impl WorkerSession {
             state, reply_to, ..
         }) = in_flight
         else {
-            return self.refuse(&result.token, VOID_TOKEN);
+            return self.refuse_void(&result.token);
         };
         let Some(reply_to) = reply_to else {
-            return self.refuse(&result.token, "the outcome is no longer wanted");
+            return self.refuse(
+                &result.token,
+                &void_token("the outcome is no longer wanted"),
+            );
         };
         let reply = match completion {
             Some(completion) => completion.map(|()| WorkerReply {
@@ -61,12 +62,12 @@ impl WorkerSession {
 
     /// Turns a dispatch into one whose outcome is completed from outside.
     fn answer_later(&self, token: Token, result: &v1::DispatchResult) -> Result<()> {
-        let refused = |message| Err(Error::failed_precondition(reason::NOT_SUPPORTED, message));
+        let broken = |message| Err(broken_protocol(self.name(), message));
         if !self.info().has(v1::Capability::Later) {
-            return refused("the worker answers later, but did not announce `CAPABILITY_LATER`");
+            return broken("it answered \"later\" without `CAPABILITY_LATER`");
         }
         if !result.follow_ups.is_empty() {
-            return refused("follow-ups are accepted with a response, not with \"later\"");
+            return broken("follow-ups are accepted with a response, not with \"later\"");
         }
         match self.context_of(token) {
             Some(context) => context.platform().answer_later(token),
@@ -76,6 +77,10 @@ impl WorkerSession {
     }
 
     fn read(&self, mut result: v1::DispatchResult, definition: &Definition) -> Result<WorkerReply> {
+        if result.outcome.is_none() {
+            let message = "its result has no outcome: an empty response is an empty `payload`";
+            return Err(broken_protocol(self.name(), message));
+        }
         let follow_ups = std::mem::take(&mut result.follow_ups);
         let outcome = dispatch_outcome_from_proto(result).map_err(output_invalid)?;
         let reply = outcome?;
@@ -104,17 +109,23 @@ impl WorkerSession {
     /// Takes back dispatches that the worker will not finish.
     pub(crate) fn hand_back(&self, tokens: &[String]) {
         if !self.info().has(v1::Capability::HandBack) {
-            let message = "the worker hands back, but did not announce `CAPABILITY_HAND_BACK`";
-            return tokens.iter().for_each(|token| self.refuse(token, message));
+            let error = protocol_error("the worker did not announce `CAPABILITY_HAND_BACK`");
+            let live = tokens
+                .iter()
+                .take_while(|_| self.protocol_failure().is_none());
+            return live.for_each(|token| self.refuse(token, &error));
         }
         for text in tokens {
+            if self.protocol_failure().is_some() {
+                return;
+            }
             let token = Token::parse(text);
             let in_flight = token.and_then(|token| self.state().dispatches.remove(token));
             let Some(InFlight {
                 state, reply_to, ..
             }) = in_flight
             else {
-                self.refuse(text, VOID_TOKEN);
+                self.refuse_void(text);
                 continue;
             };
             state.set_status(DispatchStatus::HandedBack);
@@ -122,26 +133,6 @@ impl WorkerSession {
                 let _ = reply_to.send(Err(handed_back(self.name())));
             }
         }
-    }
-
-    /// Refuses a message of the worker for a token that is void.
-    pub(crate) fn refuse_void(&self, token: &str) {
-        self.refuse(token, VOID_TOKEN);
-    }
-
-    /// Refuses a message of the worker, and logs that.
-    pub(crate) fn refuse(&self, token: &str, message: &str) {
-        tracing::warn!(
-            worker.id = self.id(),
-            worker.name = self.name(),
-            "refused a message of a worker: {message}"
-        );
-        let error = Error::failed_precondition(reason::DISPATCH_VOID, message);
-        let refused = v1::Refused {
-            token: token.to_owned(),
-            failure: Some(failure_to_proto(&error)),
-        };
-        self.send(v1::serve_response::Message::Refused(refused));
     }
 }
 

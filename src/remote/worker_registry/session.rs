@@ -7,13 +7,19 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+use tonic::Status;
 
 use super::dispatch_message::{EncodedInput, dispatch_to_proto};
 use super::dispatch_table::{DispatchIndex, DispatchTable};
 use super::in_flight::{Cancellation, DispatchState, InFlight, WorkerReply, worker_lost};
+use super::refusal_counts::Refusals;
 use super::session_state::SessionState;
 use super::worker_info::WorkerInfo;
 use crate::codec::convert::{duration_to_proto, timestamp_to_proto};
@@ -26,6 +32,9 @@ use crate::model::token::Token;
 use crate::remote::protocol::messages::{Outbound, to_worker};
 use crate::service::{Context, DispatchStatus};
 
+/// How long the status that ends a stream waits for room in its queue.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A connected worker, or a worker that may resume.
 #[derive(Debug)]
 pub(crate) struct WorkerSession {
@@ -35,6 +44,8 @@ pub(crate) struct WorkerSession {
     secret: Token,
     info: WorkerInfo,
     services: Vec<ServiceName>,
+    /// Its services, with the hashes of their declarations.
+    declared: Vec<(ServiceName, String)>,
     connect_time: Timestamp,
     invoker: Invoker,
     /// One permit for each dispatch that it takes at once.
@@ -43,6 +54,7 @@ pub(crate) struct WorkerSession {
     is_open: AtomicBool,
     is_draining: AtomicBool,
     state: Mutex<SessionState>,
+    refusals: Refusals,
 }
 
 /// How an item that a worker sent is handled.
@@ -59,7 +71,7 @@ pub(crate) enum ItemReceipt {
 impl WorkerSession {
     pub(super) fn new(
         info: WorkerInfo,
-        services: Vec<ServiceName>,
+        declared: Vec<(ServiceName, String)>,
         invoker: Invoker,
         index: Arc<DispatchIndex>,
     ) -> Self {
@@ -70,12 +82,14 @@ impl WorkerSession {
             secret: Token::new(),
             credit: Arc::new(Semaphore::new(info.max_in_flight)),
             info,
-            services,
+            services: declared.iter().map(|(name, _)| name.clone()).collect(),
+            declared,
             connect_time: invoker.now(),
             invoker,
             is_open: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             state: Mutex::new(SessionState::new(DispatchTable::new(index))),
+            refusals: Refusals::default(),
         }
     }
 
@@ -111,8 +125,17 @@ impl WorkerSession {
         &self.services
     }
 
+    /// Its services, with the hashes of their declarations.
+    pub(super) fn declared(&self) -> &[(ServiceName, String)] {
+        &self.declared
+    }
+
     pub(super) fn credit(&self) -> &Arc<Semaphore> {
         &self.credit
+    }
+
+    pub(super) fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     pub(super) fn can_resume(&self) -> bool {
@@ -239,12 +262,12 @@ impl WorkerSession {
             return None;
         }
         let tokens = tokens.iter().filter_map(|token| Token::parse(token));
-        let tokens: HashSet<Token> = tokens.collect();
+        let tokens: HashSet<Token, RandomState> = tokens.collect();
         let welcome = v1::serve_response::Message::Welcome(self.welcome(&state));
         let _ = outbox.try_send(to_worker(welcome));
         // A dispatch that the worker does not have never arrived. It is resent, unless its outcome is unwanted.
         let SessionState { dispatches, .. } = &mut *state;
-        dispatches.remove_void(&tokens);
+        dispatches.connect(&tokens);
         for (token, in_flight) in dispatches.iter() {
             if let (false, Some(input)) = (tokens.contains(&token), in_flight.input.clone())
                 && let Ok(dispatch) =
@@ -261,6 +284,7 @@ impl WorkerSession {
             }
         }
         state.outbox = Some(outbox);
+        state.away_since = None;
         state.stream += 1;
         self.is_open.store(!self.is_draining(), Ordering::Release);
         Some(state.stream)
@@ -288,6 +312,7 @@ impl WorkerSession {
             return false;
         }
         state.outbox = None;
+        state.away_since = Some(Instant::now());
         self.is_open.store(false, Ordering::Release);
         true
     }
@@ -295,6 +320,17 @@ impl WorkerSession {
     /// Whether its stream is gone while the session lasts.
     pub(super) fn is_away(&self) -> bool {
         self.state().is_away()
+    }
+
+    /// Until when new calls wait for it: it is away, and expected back. `None` where it is not away, drains, or has
+    /// been away for too long.
+    pub(super) fn expected_until(&self) -> Option<Instant> {
+        if self.is_draining() {
+            return None;
+        }
+        let away_since = self.state().away_since?;
+        let until = away_since.checked_add(self.invoker.limits().away_wait)?;
+        (until > Instant::now()).then_some(until)
     }
 
     /// Whether it is away, and `stream` was its last stream.
@@ -326,12 +362,14 @@ impl WorkerSession {
         let (outbox, dispatches) = {
             let mut state = self.state();
             state.has_ended = true;
+            state.away_since = None;
             self.is_open.store(false, Ordering::Release);
             (state.outbox.take(), state.dispatches.take())
         };
         if let (Some(outbox), Some(error)) = (outbox, error) {
-            let _ = outbox.try_send(Err(to_status(error)));
+            self.send_end(outbox, to_status(error));
         }
+        self.log_suppressed_refusals();
         let lost = dispatches.len();
         for in_flight in dispatches {
             in_flight.state.set_status(DispatchStatus::Lost);
@@ -341,6 +379,26 @@ impl WorkerSession {
         }
         self.credit.close();
         lost
+    }
+
+    /// Sends the status that ends the stream. A worker that does not read has a few seconds to do so.
+    fn send_end(&self, outbox: mpsc::Sender<Outbound>, status: Status) {
+        if let Err(TrySendError::Full(status)) = outbox.try_send(Err(status)) {
+            self.invoker.tasks().spawn("worker end", async move {
+                let _ = outbox.send_timeout(status, END_TIMEOUT).await;
+            });
+        }
+    }
+
+    /// Sends a message that may be dropped: where there is no stream, or where the queue has no more room than the
+    /// dispatches need.
+    pub(super) fn send_if_room(&self, message: v1::serve_response::Message) {
+        let outbox = self.state().outbox.clone();
+        if let Some(outbox) = outbox
+            && outbox.capacity() > self.info.max_in_flight
+        {
+            let _ = outbox.try_send(to_worker(message));
+        }
     }
 
     /// Sends a message. It is dropped where there is no stream, or where the worker does not read.
@@ -359,16 +417,24 @@ impl WorkerSession {
         }
     }
 
-    /// Whether all dispatches of the worker are cancelled, and none has ended within the grace period.
+    /// Whether the worker broke its promise to stop: it announced `CAPABILITY_CANCEL`, and each permit of its credit is
+    /// held by a dispatch that was cancelled longer than the grace period ago. Other workers only answer HTTP/2 PING:
+    /// an overdue dispatch keeps its permit until they answer it.
     pub(crate) fn is_stuck(&self) -> bool {
+        if !self.can_cancel() {
+            return false;
+        }
         let grace = self.invoker.limits().grace;
         let state = self.state();
         let is_overdue = |in_flight: &InFlight| match in_flight.cancellation {
             Cancellation::None => false,
             Cancellation::Pending(when) | Cancellation::Sent(when) => when.elapsed() > grace,
         };
-        let mut dispatches = state.dispatches.iter();
-        !state.dispatches.is_empty() && dispatches.all(|(_, it)| is_overdue(it))
+        let overdue = state
+            .dispatches
+            .iter()
+            .filter(|(_, it)| is_overdue(it) && it.state.credit().is_some());
+        overdue.count() >= self.info.max_in_flight
     }
 
     /// Sends cancellations and acknowledgements that could not be sent before.

@@ -1,6 +1,7 @@
 //! The state of a worker's session: its stream, its dispatches, and the results to acknowledge.
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::dispatch_table::DispatchTable;
 use crate::remote::protocol::messages::Outbound;
@@ -10,6 +11,8 @@ use crate::remote::protocol::messages::Outbound;
 pub(super) struct SessionState {
     /// The queue of the stream; `None` while the worker is away.
     pub(super) outbox: Option<mpsc::Sender<Outbound>>,
+    /// When the stream ended, while the worker is away.
+    pub(super) away_since: Option<Instant>,
     /// Counts the streams. The end of an earlier stream is ignored.
     pub(super) stream: u64,
     pub(super) has_ended: bool,
@@ -22,6 +25,7 @@ impl SessionState {
     pub(super) fn new(dispatches: DispatchTable) -> Self {
         Self {
             outbox: None,
+            away_since: None,
             stream: 0,
             has_ended: false,
             dispatches,

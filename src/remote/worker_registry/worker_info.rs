@@ -28,15 +28,11 @@ impl WorkerInfo {
             Ok(0) | Err(_) => default,
             Ok(given) => given,
         };
-        let capabilities = hello.capabilities.iter();
         let max_in_flight = or_default(hello.max_in_flight, limits.worker_in_flight);
         Self {
             name: hello.name.clone(),
             build_id: hello.build_id.clone(),
-            // Capabilities of later versions are ignored.
-            capabilities: capabilities
-                .filter_map(|capability| v1::Capability::try_from(*capability).ok())
-                .collect(),
+            capabilities: known_capabilities(&hello.capabilities),
             max_in_flight: max_in_flight.min(Semaphore::MAX_PERMITS),
             max_message_bytes: or_default(hello.max_message_bytes, DEFAULT_MESSAGE_BYTES),
             peer,
@@ -46,6 +42,12 @@ impl WorkerInfo {
     /// The capabilities that this node knows, in the contract's form.
     pub(super) fn capabilities_to_proto(&self) -> Vec<i32> {
         self.capabilities.iter().copied().map(i32::from).collect()
+    }
+
+    pub(super) fn sorted_capabilities(&self) -> Vec<i32> {
+        let mut capabilities = self.capabilities_to_proto();
+        capabilities.sort_unstable();
+        capabilities
     }
 
     pub(super) fn has(&self, capability: v1::Capability) -> bool {
@@ -59,4 +61,18 @@ impl WorkerInfo {
             .saturating_add(QUEUE_SLACK)
             .min(Semaphore::MAX_PERMITS)
     }
+}
+
+/// The capabilities that this node knows, each once. Those of later versions are ignored.
+fn known_capabilities(announced: &[i32]) -> Vec<v1::Capability> {
+    let mut known = Vec::new();
+    for capability in announced {
+        if let Ok(capability) = v1::Capability::try_from(*capability)
+            && capability != v1::Capability::Unspecified
+            && !known.contains(&capability)
+        {
+            known.push(capability);
+        }
+    }
+    known
 }

@@ -129,8 +129,13 @@ impl Context {
 
     /// Reports progress. In an asynchronous invocation each report restarts the attempt's timeout, is visible to
     /// followers, and can be read by the next attempt. In a nested call, or one that is not stored, it is dropped.
+    ///
+    /// A report whose value has more than 64 KiB (`Limits::progress_bytes`) only restarts the timeout: the report
+    /// before it stays, and a warning is logged.
     pub fn progress(&self, progress: Progress) {
-        self.0.platform.progress(progress);
+        if let Err(error) = self.0.platform.progress(progress) {
+            tracing::warn!(%error, "progress report dropped");
+        }
     }
 
     /// The last progress report of the previous attempt.

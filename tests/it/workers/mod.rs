@@ -1,9 +1,12 @@
 //! Services of Rust workers in other processes.
 
 mod calls;
+mod cancel_causes;
 mod credit;
 mod declarations;
+mod demo;
 mod disconnect;
+mod resume_refused;
 
 use cidery::codec::payload;
 use cidery::model::call::Call;

@@ -104,6 +104,9 @@ class Event:
     error: CideryError | None = None
     """Why it failed, was cancelled, expired, is retried, or was not found."""
     progress: Progress | None = None
+    run: int = 0
+    """The run of the attempt: the sequence of its `started` event. An attempt that is lost with its
+    worker runs again, and emits its items again. 0 for progress, and before the first run."""
     message: invocation_pb2.StreamResultsResponse = field(
         default_factory=invocation_pb2.StreamResultsResponse, repr=False, compare=False
     )
@@ -135,6 +138,7 @@ class Event:
             payload=payload,
             error=error,
             progress=progress,
+            run=message.run,
             message=message,
         )
 

@@ -228,6 +228,8 @@ class Connection:
                     if not self.welcomed.done():
                         self.welcomed.set_exception(error)
                         return
+                    if error.reason == "RESUME_MISMATCH":
+                        self._abandon_session()
                     _log.warning("the worker is not connected; reconnecting: %s", error)
                 self._outbox = None
                 self._update_idle()
@@ -237,6 +239,14 @@ class Connection:
                             self._wake.wait(), backoff * random.uniform(0.5, 1.0)
                         )
                 backoff = min(backoff * 2, _MAX_BACKOFF)
+
+    def _abandon_session(self) -> None:
+        """Cancels the dispatches of a session that the node does not resume, and forgets it."""
+        self._session = ""
+        self._results.clear()
+        in_flight, self._in_flight = self._in_flight, {}
+        for each in in_flight.values():
+            each.cancel()
 
     async def _open_stream(self, stub: Any) -> bool:
         """Opens a stream, sends the hello, and handles messages until the stream ends."""

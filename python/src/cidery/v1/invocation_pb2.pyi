@@ -209,7 +209,7 @@ class StreamResultsRequest(_message.Message):
     def __init__(self, cids: _Optional[_Iterable[str]] = ..., after_sequences: _Optional[_Mapping[str, int]] = ..., wait_for_accept: bool = ...) -> None: ...
 
 class StreamResultsResponse(_message.Message):
-    __slots__ = ("cid", "sequence", "attempt", "event_time", "accepted", "started", "progress", "item", "retry_scheduled", "succeeded", "failed", "cancelled", "expired", "not_found")
+    __slots__ = ("cid", "sequence", "attempt", "event_time", "accepted", "started", "progress", "item", "retry_scheduled", "succeeded", "failed", "cancelled", "expired", "not_found", "run")
     CID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -224,6 +224,7 @@ class StreamResultsResponse(_message.Message):
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
     EXPIRED_FIELD_NUMBER: _ClassVar[int]
     NOT_FOUND_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
     cid: str
     sequence: int
     attempt: int
@@ -238,7 +239,8 @@ class StreamResultsResponse(_message.Message):
     cancelled: CancelledEvent
     expired: ExpiredEvent
     not_found: NotFoundEvent
-    def __init__(self, cid: _Optional[str] = ..., sequence: _Optional[int] = ..., attempt: _Optional[int] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., accepted: _Optional[_Union[AcceptedEvent, _Mapping]] = ..., started: _Optional[_Union[StartedEvent, _Mapping]] = ..., progress: _Optional[_Union[ProgressEvent, _Mapping]] = ..., item: _Optional[_Union[ItemEvent, _Mapping]] = ..., retry_scheduled: _Optional[_Union[RetryScheduledEvent, _Mapping]] = ..., succeeded: _Optional[_Union[SucceededEvent, _Mapping]] = ..., failed: _Optional[_Union[FailedEvent, _Mapping]] = ..., cancelled: _Optional[_Union[CancelledEvent, _Mapping]] = ..., expired: _Optional[_Union[ExpiredEvent, _Mapping]] = ..., not_found: _Optional[_Union[NotFoundEvent, _Mapping]] = ...) -> None: ...
+    run: int
+    def __init__(self, cid: _Optional[str] = ..., sequence: _Optional[int] = ..., attempt: _Optional[int] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., accepted: _Optional[_Union[AcceptedEvent, _Mapping]] = ..., started: _Optional[_Union[StartedEvent, _Mapping]] = ..., progress: _Optional[_Union[ProgressEvent, _Mapping]] = ..., item: _Optional[_Union[ItemEvent, _Mapping]] = ..., retry_scheduled: _Optional[_Union[RetryScheduledEvent, _Mapping]] = ..., succeeded: _Optional[_Union[SucceededEvent, _Mapping]] = ..., failed: _Optional[_Union[FailedEvent, _Mapping]] = ..., cancelled: _Optional[_Union[CancelledEvent, _Mapping]] = ..., expired: _Optional[_Union[ExpiredEvent, _Mapping]] = ..., not_found: _Optional[_Union[NotFoundEvent, _Mapping]] = ..., run: _Optional[int] = ...) -> None: ...
 
 class AcceptedEvent(_message.Message):
     __slots__ = ("service", "start_time")

@@ -57,6 +57,9 @@ pub(in crate::app::cli) struct Serve {
     /// Time that a disconnected worker has to resume before its work is reassigned. Default: 20s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     worker_lease: Option<Duration>,
+    /// Time that new calls wait for a disconnected worker that may resume, if no other worker serves them. Default: 1s.
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    away_wait: Option<Duration>,
     /// Time that running handlers have to finish when the node stops.
     #[arg(long, value_parser = duration, default_value = "30s", value_name = "DURATION")]
     drain: Duration,
@@ -79,6 +82,7 @@ impl Serve {
         builder = builder.limits(|limits| {
             limits.ping_interval = self.ping_interval.unwrap_or(limits.ping_interval);
             limits.worker_lease = self.worker_lease.unwrap_or(limits.worker_lease);
+            limits.away_wait = self.away_wait.unwrap_or(limits.away_wait);
         });
         if self.demo {
             builder = builder.demo();

@@ -36,16 +36,18 @@ pub(super) fn start_to_proto(start: Start) -> StartOneof {
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID`.
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID` with all violations.
 pub fn retry_policy_from_proto(policy: v1::RetryPolicy) -> Result<RetryPolicy> {
     let default = RetryPolicy::default();
+    let mut violations = Vec::new();
     let multiplier = match policy.multiplier {
         0.0 => default.multiplier,
         given if given.is_finite() && given >= 1.0 => given,
         _ => {
             let message = "is a number of at least 1";
-            let violation = Violation::new("/retry_policy/multiplier", "OUT_OF_RANGE", message);
-            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+            let path = "/retry_policy/multiplier";
+            violations.push(Violation::new(path, "OUT_OF_RANGE", message));
+            default.multiplier
         }
     };
     let max_attempts = match policy.max_attempts {
@@ -53,17 +55,33 @@ pub fn retry_policy_from_proto(policy: v1::RetryPolicy) -> Result<RetryPolicy> {
         given if given <= RetryPolicy::MAX_ATTEMPTS => given,
         _ => {
             let message = format!("is at most {}", RetryPolicy::MAX_ATTEMPTS);
-            let violation = Violation::new("/retry_policy/max_attempts", "OUT_OF_RANGE", message);
-            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+            let path = "/retry_policy/max_attempts";
+            violations.push(Violation::new(path, "OUT_OF_RANGE", message));
+            default.max_attempts
         }
     };
-    let initial = duration_from_proto("/retry_policy/initial_interval", policy.initial_interval)?;
-    let max = duration_from_proto("/retry_policy/max_interval", policy.max_interval)?;
+    let mut interval = |field: &str, time, default| {
+        let read = duration_from_proto(&format!("/retry_policy/{field}"), time);
+        match read {
+            Ok(given) => given.unwrap_or(default),
+            Err(error) => {
+                violations.extend(error.violations_at(""));
+                default
+            }
+        }
+    };
+    let initial_interval = interval(
+        "initial_interval",
+        policy.initial_interval,
+        default.initial_interval,
+    );
+    let max_interval = interval("max_interval", policy.max_interval, default.max_interval);
+    Error::reject(reason::REQUEST_INVALID, violations)?;
     Ok(RetryPolicy {
         max_attempts,
-        initial_interval: initial.unwrap_or(default.initial_interval),
+        initial_interval,
         multiplier,
-        max_interval: max.unwrap_or(default.max_interval),
+        max_interval,
     })
 }
 
@@ -101,23 +119,40 @@ pub fn service_options_to_proto(options: &ServiceOptions) -> v1::ServiceOptions 
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID`.
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID` with all violations.
 pub fn service_options_from_proto(options: v1::ServiceOptions) -> Result<ServiceOptions> {
-    let duration = |field: &str, time| -> Result<Option<Duration>> {
-        duration_from_proto(&format!("/options/{field}"), time)
+    let mut violations = Vec::new();
+    let mut duration = |field: &str, time| -> Option<Duration> {
+        let read = duration_from_proto(field, time);
+        read.unwrap_or_else(|error| {
+            violations.extend(error.violations_at(""));
+            None
+        })
     };
+    let timeout = duration("/timeout", options.timeout);
+    let attempt_timeout = duration("/attempt_timeout", options.attempt_timeout);
+    let retention = duration("/retention", options.retention);
+    let failure_retention = duration("/failure_retention", options.failure_retention);
+    let retry_policy = options
+        .retry_policy
+        .map(retry_policy_from_proto)
+        .transpose();
     let number = |n: u32| (n > 0).then(|| usize::try_from(n).unwrap_or(usize::MAX));
-    let retry_policy = options.retry_policy.map(retry_policy_from_proto);
+    let retry_policy = retry_policy.unwrap_or_else(|error| {
+        violations.extend(error.violations_at(""));
+        None
+    });
+    Error::reject(reason::REQUEST_INVALID, violations)?;
     Ok(ServiceOptions {
         description: String::new(),
         idempotent: options.idempotent,
-        timeout: duration("timeout", options.timeout)?,
-        attempt_timeout: duration("attempt_timeout", options.attempt_timeout)?,
-        retry_policy: retry_policy.transpose()?,
+        timeout,
+        attempt_timeout,
+        retry_policy,
         concurrency: number(options.concurrency),
         queue_length: number(options.queue_length),
-        retention: duration("retention", options.retention)?,
-        failure_retention: duration("failure_retention", options.failure_retention)?,
+        retention,
+        failure_retention,
         pending_limit: (options.pending_limit > 0)
             .then(|| usize::try_from(options.pending_limit).unwrap_or(usize::MAX)),
     })

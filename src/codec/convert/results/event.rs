@@ -16,12 +16,13 @@ use crate::model::id::Cid;
 use crate::model::invocation::{Event, EventKind, Outcome, Progress, ProgressRecord, State};
 use crate::model::payload::{Format, Payload, Reply};
 
-/// Converts an event to the contract's form.
+/// Converts an event to the contract's form. `run` is the sequence of the `started` event of its run; 0 before the
+/// first.
 ///
 /// # Errors
 ///
 /// `INVALID_ARGUMENT` / `VALUE_INVALID` for a value that cannot be encoded.
-pub fn event_to_proto(cid: Cid, event: &Event) -> Result<v1::StreamResultsResponse> {
+pub fn event_to_proto(cid: Cid, event: &Event, run: u64) -> Result<v1::StreamResultsResponse> {
     let kind = match &event.kind {
         EventKind::Accepted { service, due } => Proto::Accepted(v1::AcceptedEvent {
             service: service.to_string(),
@@ -56,6 +57,7 @@ pub fn event_to_proto(cid: Cid, event: &Event) -> Result<v1::StreamResultsRespon
         attempt: event.attempt,
         event_time: Some(timestamp_to_proto(event.time)),
         event: Some(kind),
+        run,
     })
 }
 
@@ -102,6 +104,7 @@ pub fn progress_event_to_proto(
         event: Some(Proto::Progress(v1::ProgressEvent {
             progress: Some(progress_to_proto(&record.progress)?),
         })),
+        run: 0,
     })
 }
 

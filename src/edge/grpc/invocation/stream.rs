@@ -111,7 +111,7 @@ fn next(mut follower: Follower) -> NextFuture {
 
 fn to_proto(followed: FollowerEvent) -> Result<v1::StreamResultsResponse> {
     match followed {
-        FollowerEvent::Event(cid, event) => event_to_proto(cid, &event),
+        FollowerEvent::Event(cid, event, run) => event_to_proto(cid, &event, run),
         FollowerEvent::Progress(cid, record) => progress_event_to_proto(cid, &record),
         FollowerEvent::NotFound {
             cid,
