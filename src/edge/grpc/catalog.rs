@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
@@ -18,6 +19,9 @@ use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::service::Definition;
 
+/// How long a call waits for an update before it uses what is known of its service.
+const MAX_WAIT: Duration = Duration::from_millis(10);
+
 /// The catalog of a node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(in crate::edge) struct Catalog(Arc<Inner>);
@@ -26,7 +30,7 @@ pub(in crate::edge) struct Catalog(Arc<Inner>);
 struct Inner {
     invoker: Invoker,
     /// The built-in files.
-    built_in: Arc<DescriptorPool>,
+    built_in: DescriptorPool,
     current: ArcSwap<Snapshot>,
     /// One caller updates, the others wait.
     update: Mutex<()>,
@@ -50,7 +54,7 @@ impl Catalog {
     ///
     /// `INTERNAL` where the built-in descriptors cannot be decoded.
     pub(in crate::edge) fn new(invoker: &Invoker) -> Result<Self> {
-        let built_in = Arc::new(DescriptorPool::built_in()?);
+        let built_in = DescriptorPool::built_in()?;
         let first = Snapshot::default().updated(invoker, &built_in);
         first.log_skipped(None);
         Ok(Self(Arc::new(Inner {
@@ -63,50 +67,65 @@ impl Catalog {
 
     /// The current snapshot, updated if services have changed.
     pub(super) async fn current(&self) -> Arc<Snapshot> {
-        let Inner {
-            invoker,
-            built_in,
-            current,
-            update,
-        } = &*self.0;
-        let found = current.load_full();
-        if found.version == invoker.catalog_version() {
-            return found;
+        match self.if_current() {
+            Some(current) => current,
+            None => {
+                // A caller that stops waiting does not stop the update.
+                let update = Arc::clone(&self.0).update();
+                let tasks = self.0.invoker.tasks();
+                tasks.run_to_completion("catalog", update).await
+            }
         }
-        let _update = update.lock().await;
-        let found = current.load_full();
-        if found.version == invoker.catalog_version() {
-            return found;
-        }
-        let updated = {
-            let (found, invoker, built_in) =
-                (Arc::clone(&found), invoker.clone(), Arc::clone(built_in));
-            move || Arc::new(found.updated(&invoker, &built_in))
-        };
-        let Some(updated) = invoker.tasks().compute(updated).await else {
-            return found;
-        };
-        updated.log_skipped(Some(&found));
-        current.store(Arc::clone(&updated));
-        updated
     }
 
-    /// The method at a path, if it is known without an update: its service has not changed.
-    pub(super) fn known_method(&self, path: &str) -> Option<MethodMatch> {
-        let Inner {
-            invoker, current, ..
-        } = &*self.0;
-        let snapshot = current.load();
-        let found = snapshot.directory.at(path)?;
-        let is_current = snapshot.version == invoker.catalog_version() || {
-            let service = &found.method.service;
-            let known = snapshot.definitions.get(service);
-            let in_force = invoker.definition(service.as_str());
-            known
-                .zip(in_force.as_ref().ok())
-                .is_some_and(|(known, in_force)| Arc::ptr_eq(known, in_force))
+    fn if_current(&self) -> Option<Arc<Snapshot>> {
+        let current = self.0.current.load_full();
+        (current.version == self.0.invoker.catalog_version()).then_some(current)
+    }
+
+    /// The method at a path. Where an update takes long, only calls of services that have changed wait for it.
+    pub(super) async fn method(&self, path: &str) -> Option<MethodMatch> {
+        let current = match self.if_current() {
+            Some(current) => current,
+            None => match tokio::time::timeout(MAX_WAIT, self.current()).await {
+                Ok(current) => current,
+                Err(_) => match self.unchanged_method(path) {
+                    Some(found) => return Some(found),
+                    None => self.current().await,
+                },
+            },
         };
-        is_current.then(|| found.clone())
+        current.directory.at(path).cloned()
+    }
+
+    /// The method at a path in the last snapshot, if its service has not changed since.
+    fn unchanged_method(&self, path: &str) -> Option<MethodMatch> {
+        let snapshot = self.0.current.load();
+        let found = snapshot.directory.at(path)?;
+        let service = &found.method.service;
+        let known = snapshot.definitions.get(service)?;
+        let in_force = self.0.invoker.definition(service.as_str()).ok()?;
+        Arc::ptr_eq(known, &in_force).then(|| found.clone())
+    }
+}
+
+impl Inner {
+    async fn update(self: Arc<Self>) -> Arc<Snapshot> {
+        let _update = self.update.lock().await;
+        let before = self.current.load_full();
+        if before.version == self.invoker.catalog_version() {
+            return before;
+        }
+        let updated = {
+            let (before, this) = (Arc::clone(&before), Arc::clone(&self));
+            move || Arc::new(before.updated(&this.invoker, &this.built_in))
+        };
+        let Some(updated) = self.invoker.tasks().compute(updated).await else {
+            return before;
+        };
+        updated.log_skipped(Some(&before));
+        self.current.store(Arc::clone(&updated));
+        updated
     }
 }
 
@@ -206,19 +225,17 @@ mod tests {
         (invoker, catalog)
     }
 
-    #[tokio::test]
-    async fn calls_of_unchanged_services_do_not_wait_for_an_update() {
+    #[tokio::test(start_paused = true)]
+    async fn calls_of_unchanged_services_do_not_wait_for_a_long_update() {
         let (invoker, catalog) = catalog().await;
         invoker.add_service(definition("b.two")).unwrap();
         // An update that takes long.
         let update = catalog.0.update.lock().await;
-        assert!(catalog.current().now_or_never().is_none());
-        assert!(catalog.known_method("/a.Service/One").is_some());
-        assert!(catalog.known_method("/b.Service/Two").is_none());
+        assert!(catalog.method("/a.Service/One").await.is_some());
+        let mut added = Box::pin(catalog.method("/b.Service/Two"));
+        assert!((&mut added).now_or_never().is_none());
         drop(update);
-        let updated = catalog.current().await;
-        assert!(updated.directory.at("/b.Service/Two").is_some());
-        assert!(catalog.known_method("/b.Service/Two").is_some());
+        assert!(added.await.is_some());
     }
 
     #[tokio::test]

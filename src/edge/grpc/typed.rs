@@ -77,11 +77,7 @@ impl Service<Request<Body>> for TypedApi {
         let this = self.clone();
         Box::pin(async move {
             let path = request.uri().path();
-            let found = match this.catalog.known_method(path) {
-                Some(found) => Some(found),
-                None => this.catalog.current().await.directory.at(path).cloned(),
-            };
-            let Some(found) = found else {
+            let Some(found) = this.catalog.method(path).await else {
                 return Ok(unknown_method());
             };
             let limit = this.invoker.limits().message_bytes;

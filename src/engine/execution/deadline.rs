@@ -79,7 +79,8 @@ impl CallLimits<'_> {
     ///
     /// # Errors
     ///
-    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL` or `OVERLOADED`; `UNAVAILABLE` / `NO_WORKER`; as for [`exceeded`](Self::exceeded).
+    /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL` or `OVERLOADED`; `UNAVAILABLE` / `NO_WORKER`; as for
+    /// [`exceeded`](Self::exceeded).
     pub(in crate::engine) async fn acquire_permits(self) -> Result<Permits> {
         let deadline = match (self.deadline, self.caller) {
             (Some((deadline, _)), _) => Some(deadline),

@@ -43,6 +43,10 @@ fn declared(sio: &Json) -> Json {
     json!({ "hello": { "name": "a", "services": [{ "name": "a.task", "sio": sio }] } })
 }
 
+fn nested(element_type: &str, list: &str, entries: &Json) -> Json {
+    json!({ "input": { "elements": [{ "name": "a", "type": element_type, list: entries }] } })
+}
+
 /// Each list, with a message in which it is one longer than its limit.
 fn lists() -> Vec<(&'static str, Answer)> {
     use Answer::{Call, Hello, Message, NeedsDispatch};
@@ -196,14 +200,14 @@ fn lists() -> Vec<(&'static str, Answer)> {
             "Hello.capabilities",
             Hello(
                 json!({ "hello": { "services": services(1), "capabilities": list(65, |i| json!(i + 1_000)) } }),
-                "REQUEST_INVALID",
+                "DECLARATION_INVALID",
             ),
         ),
         (
             "Hello.tokens",
             Hello(
                 json!({ "hello": { "services": services(1), "tokens": tokens } }),
-                "REQUEST_INVALID",
+                "DECLARATION_INVALID",
             ),
         ),
         (
@@ -216,18 +220,18 @@ fn lists() -> Vec<(&'static str, Answer)> {
         (
             "Element.elements",
             Hello(
-                declared(
-                    &json!({ "input": { "elements": [{ "name": "a", "type": "ELEMENT_TYPE_DICT", "elements": elements(10_001) }] } }),
-                ),
+                declared(&nested("ELEMENT_TYPE_DICT", "elements", &elements(10_001))),
                 "DECLARATION_INVALID",
             ),
         ),
         (
             "Element.one_of",
             Hello(
-                declared(
-                    &json!({ "input": { "elements": [{ "name": "a", "type": "ELEMENT_TYPE_TEXT", "oneOf": list(1_001, |i| json!(i.to_string())) }] } }),
-                ),
+                declared(&nested(
+                    "ELEMENT_TYPE_TEXT",
+                    "oneOf",
+                    &list(1_001, |i| json!(i.to_string())),
+                )),
                 "DECLARATION_INVALID",
             ),
         ),
