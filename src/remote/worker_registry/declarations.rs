@@ -1,7 +1,7 @@
 //! The services that workers announced, with their declarations, and which declaration of each service is in force: the
 //! newest one that a worker serves.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -88,26 +88,18 @@ struct DeclaredService {
 impl DeclaredService {
     /// The newest declaration that a worker serves.
     fn newest_served(&self) -> Option<Declaration> {
-        let members = self.pool.members();
-        let served: HashSet<_> = members
-            .iter()
-            .filter(|member| !member.session.is_draining())
-            .map(|member| Arc::as_ptr(&member.definition))
-            .collect();
-        let declarations = self.declarations.iter();
+        // The newest first: mostly it is the one that all workers serve.
+        let mut declarations: Vec<_> = self.declarations.iter().collect();
+        declarations.sort_by_key(|it| it.first_time);
+        let mut declarations = declarations.into_iter().rev();
         declarations
-            .filter(|it| served.contains(&Arc::as_ptr(&it.definition)))
-            .max_by_key(|it| it.first_time)
+            .find(|it| self.pool.serves(&it.definition, false))
             .cloned()
     }
 
     /// Removes the oldest declaration that no connected worker serves, where there are too many. The last one stays.
     fn evict(&mut self) {
-        let members = self.pool.members();
-        let is_unused = |it: &Declaration| {
-            let mut members = members.iter();
-            !members.any(|member| Arc::ptr_eq(&member.definition, &it.definition))
-        };
+        let is_unused = |it: &Declaration| !self.pool.serves(&it.definition, true);
         if let Some((_, before)) = self.declarations.split_last()
             && before.len() >= MAX_DECLARATIONS
             && let Some(oldest) = before.iter().position(is_unused)

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use futures_util::future::select_all;
@@ -14,13 +14,15 @@ use super::member::PoolMember;
 use super::session::WorkerSession;
 use crate::engine::{Accepts, Location, WorkerPool};
 use crate::model::id::ServiceName;
-use crate::service::{BoxFuture, WorkerPermit};
+use crate::service::{BoxFuture, Definition, WorkerPermit};
 
 /// The workers that serve a service.
 #[derive(Debug)]
 pub(super) struct ServicePool {
     service: ServiceName,
     members: ArcSwap<Vec<Arc<PoolMember>>>,
+    /// How many members have left and are still in the list.
+    left: AtomicUsize,
     /// Notifies when workers join, leave, or start to drain.
     changes: watch::Sender<()>,
 }
@@ -39,6 +41,7 @@ impl ServicePool {
         Self {
             service,
             members: ArcSwap::default(),
+            left: AtomicUsize::new(0),
             changes: watch::Sender::new(()),
         }
     }
@@ -47,25 +50,54 @@ impl ServicePool {
         &self.service
     }
 
-    /// The workers that serve the service, draining ones included.
-    pub(super) fn members(&self) -> Arc<Vec<Arc<PoolMember>>> {
-        self.members.load_full()
+    /// Whether no worker serves the service, draining ones included.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.members.load().iter().any(|member| member.is_here())
+    }
+
+    /// The length of the list, with the workers that have left and are still in it.
+    #[cfg(test)]
+    pub(super) fn list_length(&self) -> usize {
+        self.members.load().len()
+    }
+
+    /// Whether a worker serves the service with this declaration; one that drains counts if `draining` is true.
+    pub(super) fn serves(&self, definition: &Arc<Definition>, draining: bool) -> bool {
+        let members = self.members.load();
+        members.iter().any(|member| {
+            Arc::ptr_eq(&member.definition, definition)
+                && member.is_here()
+                && (draining || !member.session.is_draining())
+        })
     }
 
     pub(super) fn join(&self, member: &Arc<PoolMember>) {
         self.members.rcu(|members| {
-            let mut members = Vec::clone(members);
+            let here = members.iter().filter(|member| member.is_here());
+            let mut members: Vec<_> = here.cloned().collect();
             members.push(Arc::clone(member));
             members
         });
+        self.left.store(0, Ordering::Relaxed);
         self.notify();
     }
 
+    /// Removes a worker. Its member is only marked, until half of them are: of many workers that leave at once, each
+    /// would otherwise copy the list.
     pub(super) fn leave(&self, session: &WorkerSession) {
-        self.members.rcu(|members| {
-            let is_other = |member: &&Arc<PoolMember>| member.session.id() != session.id();
-            members.iter().filter(is_other).cloned().collect::<Vec<_>>()
-        });
+        let members = self.members.load();
+        let mut found = members.iter();
+        if let Some(member) = found.find(|member| std::ptr::eq(&*member.session, session)) {
+            member.leave();
+            let left = self.left.fetch_add(1, Ordering::Relaxed) + 1;
+            if left * 2 >= members.len() {
+                self.left.store(0, Ordering::Relaxed);
+                self.members.rcu(|members| {
+                    let here = members.iter().filter(|member| member.is_here());
+                    here.cloned().collect::<Vec<_>>()
+                });
+            }
+        }
         self.notify();
     }
 
@@ -167,7 +199,8 @@ impl WorkerPool for ServicePool {
 
     fn locations(&self) -> Vec<Location> {
         let members = self.members.load();
-        let locations = members.iter().map(|member| Location {
+        let here = members.iter().filter(|member| member.is_here());
+        let locations = here.map(|member| Location {
             worker_id: member.session.id().to_owned(),
             worker_name: member.session.name().to_owned(),
             build_id: member.session.info().build_id.clone(),

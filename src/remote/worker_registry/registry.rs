@@ -377,12 +377,9 @@ impl RegistryInner {
         self.table().sessions.insert(id, Arc::clone(session));
         for declaration in declarations {
             let (pool, definition) = self.table().services.add(declaration);
-            pool.join(&Arc::new(PoolMember {
-                session: Arc::clone(session),
-                definition,
-                running: Arc::default(),
-                join_time: self.invoker.now(),
-            }));
+            let now = self.invoker.now();
+            let member = PoolMember::new(Arc::clone(session), definition, now);
+            pool.join(&Arc::new(member));
         }
         self.put_in_force(session);
         Ok(())
@@ -414,7 +411,7 @@ impl RegistryInner {
                 continue;
             };
             pool.notify();
-            if pool.members().is_empty() && self.invoker.restore_demo(service) {
+            if pool.is_empty() && self.invoker.restore_demo(service) {
                 table.services.remove(service);
                 continue;
             }
@@ -480,5 +477,25 @@ mod tests {
         let found = wait.recv_timeout(Duration::from_secs(10));
         let void = found.expect("the look-up waits for the lock of a session");
         assert_eq!(void.unwrap_err().reason(), reason::DISPATCH_VOID);
+    }
+
+    /// Many workers that leave at once cost one copy of the list each time half of it has left, not one each.
+    #[tokio::test]
+    async fn workers_that_left_are_removed_in_groups() {
+        let registry = registry().await;
+        let mut sessions = Vec::new();
+        for _ in 0..8 {
+            let stream = registry.register(hello("a.task"), String::new()).await;
+            sessions.push(stream.unwrap().session);
+        }
+        let name = ServiceName::parse("a.task").unwrap();
+        let pool = Arc::clone(registry.0.table().services.pool(&name).unwrap());
+        let mut lengths = Vec::new();
+        for session in &sessions {
+            registry.leave(session);
+            lengths.push(pool.list_length());
+            assert_eq!(pool.is_empty(), session.id() == sessions[7].id());
+        }
+        assert_eq!(lengths, [8, 8, 8, 4, 4, 2, 1, 0]);
     }
 }
