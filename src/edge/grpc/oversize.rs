@@ -336,15 +336,36 @@ mod tests {
         frames.ready.iter().flatten().copied().collect()
     }
 
+    /// The messages of a stream: the token of each result, and why it failed.
+    fn results(mut stream: &[u8]) -> Vec<(String, String)> {
+        let mut results = Vec::new();
+        while let Some(length) = message_length(stream) {
+            let (frame, rest) = stream.split_at(HEADER_BYTES + length);
+            stream = rest;
+            let message = v1::ServeRequest::decode(&frame[HEADER_BYTES..]).unwrap();
+            let Some(v1::serve_request::Message::Result(result)) = message.message else {
+                panic!("{message:?}");
+            };
+            let failure = match result.outcome {
+                Some(v1::dispatch_result::Outcome::Failure(failure)) => failure.message,
+                _ => String::new(),
+            };
+            results.push((result.token, failure));
+        }
+        assert!(stream.is_empty());
+        results
+    }
+
     #[test]
     fn an_oversize_result_is_replaced_however_it_arrives() {
         let (large, small) = (Token::new().to_string(), Token::new().to_string());
         let input = stream(&[result(&small, 9), result(&large, 2_000), result(&small, 0)]);
         let length = result(&large, 2_000).encoded_len();
-        let failure = v1::serve_request::Message::Result(Box::new(too_large(&large, length, 500)));
-        let expected = stream(&[result(&small, 9), to_node(failure), result(&small, 0)]);
+        let failure = format!("the result has {length} bytes; the limit is 500");
+        let unchanged = (small, String::new());
+        let expected = [unchanged.clone(), (large, failure), unchanged];
         for chunk in [1, 2, 3, 7, 64, 100_000] {
-            assert_eq!(passed(&input, chunk, 500), expected, "{chunk}");
+            assert_eq!(results(&passed(&input, chunk, 500)), expected, "{chunk}");
         }
     }
 
