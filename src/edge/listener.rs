@@ -18,7 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::edge::grpc::WORKER_STREAM_PATH;
+use crate::edge::grpc::{WORKER_STREAM_PATH, not_grpc};
+use crate::edge::http_guard::LocalAddress;
 use crate::edge::preface;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
@@ -75,6 +76,9 @@ pub struct ConnectionLimits {
     pub max_connections: usize,
     /// The interval of HTTP/2 keep-alive PINGs, and their timeout. It detects a frozen peer like a dead one.
     pub ping_interval: Duration,
+    /// How long a client has to send its first bytes, and the headers of each HTTP/1 request. A connection over HTTP/1
+    /// without a request is closed after this time.
+    pub request_timeout: Duration,
 }
 
 /// Accepts and serves connections until `shutdown.stop_accepting` fires.
@@ -98,8 +102,7 @@ pub async fn serve<S, B>(
         limits.max_connections.clamp(1, Semaphore::MAX_PERMITS),
     ));
     let spawn_connection = |permit, stream, peer| {
-        let ping = limits.ping_interval;
-        let connection = serve_connection(stream, peer, service.clone(), ping, shutdown.clone());
+        let connection = serve_connection(stream, peer, service.clone(), limits, shutdown.clone());
         tasks.spawn("connection", async move {
             connection.await;
             drop::<Option<OwnedSemaphorePermit>>(permit);
@@ -144,15 +147,17 @@ async fn accept(
     Ok((permit, stream, peer))
 }
 
-/// Adds the peer address to the requests of worker streams, and marks their connection.
+/// Adds the peer address to the requests of worker streams, and marks their connection. Adds the local address to the
+/// requests that are no gRPC calls.
 #[derive(Clone)]
-struct WithPeer<S> {
+struct WithAddresses<S> {
     service: S,
     peer: SocketAddr,
+    local: Option<SocketAddr>,
     has_worker: Arc<AtomicBool>,
 }
 
-impl<S> tower_service::Service<Request<Incoming>> for WithPeer<S>
+impl<S> tower_service::Service<Request<Incoming>> for WithAddresses<S>
 where
     S: tower_service::Service<Request<Incoming>>,
 {
@@ -165,7 +170,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<Incoming>) -> S::Future {
-        if request.uri().path() == WORKER_STREAM_PATH {
+        if not_grpc(&request).is_some() {
+            let local = self.local.map(LocalAddress);
+            local.map(|local| request.extensions_mut().insert(local));
+        } else if request.uri().path() == WORKER_STREAM_PATH {
             request.extensions_mut().insert(self.peer);
             self.has_worker.store(true, Ordering::Release);
         }
@@ -178,7 +186,7 @@ async fn serve_connection<S, B>(
     stream: TcpStream,
     peer: SocketAddr,
     service: S,
-    ping: Duration,
+    limits: ConnectionLimits,
     shutdown: Shutdown,
 ) where
     S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
@@ -191,7 +199,7 @@ async fn serve_connection<S, B>(
 {
     let mut caller = Some(shutdown.callers.token());
     let received = tokio::select! {
-        received = preface::is_received(&stream) => received,
+        received = preface::is_received(&stream, limits.request_timeout) => received,
         () = async {
             shutdown.drain_callers.cancelled().await;
             tokio::time::sleep(FIRST_BYTE_TIMEOUT).await;
@@ -209,17 +217,22 @@ async fn serve_connection<S, B>(
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(ping)
-        .keep_alive_timeout(ping)
+        .keep_alive_interval(limits.ping_interval)
+        .keep_alive_timeout(limits.ping_interval)
         .max_header_list_size(MAX_HEADER_LIST_BYTES)
         .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
-    builder.http1().timer(TokioTimer::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.request_timeout);
+    let local = stream.local_addr().ok();
     let has_worker = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(WithPeer {
+    let service = TowerToHyperService::new(WithAddresses {
         service,
         peer,
+        local,
         has_worker: Arc::clone(&has_worker),
     });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));

@@ -1,10 +1,13 @@
 //! The network edge: the listener, HTTP routing on one port, status mapping, and the gRPC services.
 
 pub mod grpc;
+mod grpc_only;
+mod http_guard;
 pub mod listener;
 mod preface;
 mod request_body;
 mod router;
 mod status_mapping;
 
+pub(crate) use self::http_guard::AllowedHosts;
 pub use self::router::{PortService, WrapRouter};

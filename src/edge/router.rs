@@ -1,4 +1,6 @@
 //! The tower service of a port: routes each request to a gRPC service, a typed method, or the host's own HTTP routes.
+//!
+//! Only gRPC calls over HTTP/2 pass without the guard of browsers' requests, and only they reach gRPC methods.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,7 +18,9 @@ use tonic::service::Routes;
 use tower_service::Service;
 
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
-use crate::edge::grpc::{self, Catalog, InvocationApi, LONG_LIVED_STREAMS, Serving, is_grpc};
+use crate::edge::grpc::{self, Catalog, InvocationApi, LONG_LIVED_STREAMS, Serving, not_grpc};
+use crate::edge::grpc_only::{GrpcOnly, plain_text};
+use crate::edge::http_guard::{AllowedHosts, HttpGuard};
 use crate::edge::request_body::RequestBody;
 use crate::edge::status_mapping::StatusMapper;
 use crate::engine::Invoker;
@@ -32,6 +36,7 @@ pub struct PortService {
     /// `None` where the host has wrapped the router: then the router serves it too.
     invocation: Option<InvocationServiceServer<InvocationApi>>,
     router: Router,
+    guard: HttpGuard,
     request_timeout: Duration,
 }
 
@@ -51,6 +56,7 @@ impl PortService {
         address: Option<SocketAddr>,
         host_routes: Router,
         wrap: Option<WrapRouter>,
+        allowed_hosts: AllowedHosts,
     ) -> Result<Self> {
         let catalog = Catalog::new(invoker)?;
         let invocation = grpc::invocation_service(invoker, workers);
@@ -58,7 +64,7 @@ impl PortService {
         let typed = grpc::typed_methods(invoker, workers, &catalog);
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
-            host_routes.fallback_service(grpc.fallback_service(typed))
+            host_routes.fallback_service(GrpcOnly::new(grpc.fallback_service(typed), catalog))
         };
         let (invocation, router) = match wrap {
             None => (Some(invocation), combine(routes)),
@@ -67,6 +73,7 @@ impl PortService {
         Ok(Self {
             invocation,
             router,
+            guard: HttpGuard::new(allowed_hosts),
             request_timeout: invoker.limits().request_timeout,
         })
     }
@@ -82,7 +89,14 @@ impl Service<Request<Incoming>> for PortService {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> ResponseFuture {
-        if !is_grpc(request.headers()) {
+        if not_grpc(&request).is_some() {
+            if let Err(refusal) = self.guard.check(&request) {
+                tracing::debug!(uri = %request.uri(), ?refusal, "request refused");
+                let response = plain_text(refusal.status(), refusal.message());
+                return ResponseFuture::Refused(Some(response.map(Body::new)));
+            }
+            let timeout = Some(self.request_timeout);
+            let request = request.map(|body| RequestBody::new(body, timeout));
             return ResponseFuture::Http(self.router.call(request));
         }
         let mapper = StatusMapper::new(&request);
@@ -106,6 +120,8 @@ pub enum ResponseFuture {
     Grpc(RouteFuture<Infallible>, StatusMapper),
     /// Of the host's own HTTP routes.
     Http(RouteFuture<Infallible>),
+    /// Of the guard. `None` once it is taken.
+    Refused(Option<Response<Body>>),
 }
 
 impl std::fmt::Debug for ResponseFuture {
@@ -114,6 +130,7 @@ impl std::fmt::Debug for ResponseFuture {
             Self::Invocation(..) => "Invocation",
             Self::Grpc(..) => "Grpc",
             Self::Http(..) => "Http",
+            Self::Refused(..) => "Refused",
         })
     }
 }
@@ -131,6 +148,7 @@ impl Future for ResponseFuture {
             Self::Http(future) => {
                 ready!(Pin::new(future).poll(cx)).map(|response| response.map(Body::new))
             }
+            Self::Refused(response) => Ok(response.take().unwrap_or_default()),
         })
     }
 }

@@ -51,6 +51,11 @@ impl Catalog {
         })))
     }
 
+    /// Whether a path is that of a method: of a gRPC service of the node, or a typed one.
+    pub(in crate::edge) fn has_method(&self, path: &str) -> bool {
+        self.current().pool.has_method(path)
+    }
+
     /// The current snapshot.
     pub(super) fn current(&self) -> Arc<Snapshot> {
         let Inner {

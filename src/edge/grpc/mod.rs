@@ -23,7 +23,7 @@ use self::discovery::DiscoveryApi;
 pub use self::health::{HealthApi, Serving};
 pub use self::invocation::InvocationApi;
 use self::reflection::ReflectionApi;
-pub(super) use self::request::is_grpc;
+pub(super) use self::request::{NotGrpc, not_grpc};
 use self::typed::TypedApi;
 use self::worker::WorkerApi;
 use crate::codec::proto::health::health_server::HealthServer;

@@ -19,7 +19,7 @@ use tower_service::Service;
 
 use super::catalog::Catalog;
 use super::invocation::invoke_nested;
-use super::request::{self, into_status, is_grpc, with_cid, with_ignored};
+use super::request::{self, into_status, with_cid, with_ignored};
 use crate::codec::convert::{DISPATCH_KEY, accepted_to_proto, parse_optional_cid};
 use crate::codec::payload;
 use crate::codec::status::CID_KEY;
@@ -73,7 +73,7 @@ impl Service<Request<Body>> for TypedApi {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let catalog = self.catalog.current();
         let found = catalog.directory.at(request.uri().path());
-        let (true, Some(found)) = (is_grpc(request.headers()), found) else {
+        let Some(found) = found else {
             // The same status as from tonic; the status mapping adds the reason.
             let unknown = Status::new(Code::Unimplemented, "");
             return Box::pin(std::future::ready(Ok(unknown.into_http())));

@@ -55,6 +55,15 @@ pub(in crate::app::cli) struct Serve {
     /// invoke and serve all services, and read, cancel and remove all invocations.
     #[arg(long)]
     insecure: bool,
+    /// Host name of the node for web browsers, without a port (repeatable). Their requests are refused unless `Host` and
+    /// `Origin` are this name, loopback, or the address of the connection. gRPC clients may use any name.
+    #[arg(
+        long,
+        env = "CIDERY_ALLOW_HOST",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    allow_host: Vec<String>,
     /// Interval of keep-alive pings on connections, and timeout of their replies. Default: 10s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     ping_interval: Option<Duration>,
@@ -84,6 +93,9 @@ impl Serve {
             limits.ping_interval = self.ping_interval.unwrap_or(limits.ping_interval);
             limits.worker_lease = self.worker_lease.unwrap_or(limits.worker_lease);
         });
+        for name in &self.allow_host {
+            builder = builder.allow_host(name);
+        }
         if self.demo {
             builder = builder.demo();
         }
