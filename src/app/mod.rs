@@ -2,6 +2,10 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
+mod escape;
+#[cfg(feature = "cli")]
+mod log_queue;
 mod node;
 mod shutdown;
 #[cfg(feature = "cli")]

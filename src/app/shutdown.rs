@@ -77,11 +77,13 @@ async fn drain_handlers(invoker: &Invoker, deadline: Instant, drain_timeout: Dur
     }
 }
 
-/// The signals that stop the process: SIGTERM and SIGINT.
+/// The signals that stop the process: SIGTERM, SIGINT, and SIGHUP unless the process ignores it (`nohup`).
 #[cfg(feature = "cli")]
 pub(in crate::app) struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hang_up: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(feature = "cli")]
@@ -90,10 +92,19 @@ impl Signals {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            let terminate = signal(SignalKind::terminate()).map_err(|error| {
-                Error::internal("SIGNALS_FAILED", "cannot listen for signals").with_source(error)
-            })?;
-            Ok(Self { terminate })
+            let listen = |kind| {
+                signal(kind).map_err(|error| {
+                    Error::internal("SIGNALS_FAILED", "cannot listen for signals")
+                        .with_source(error)
+                })
+            };
+            Ok(Self {
+                terminate: listen(SignalKind::terminate())?,
+                hang_up: match is_hang_up_ignored() {
+                    true => None,
+                    false => Some(listen(SignalKind::hangup())?),
+                },
+            })
         }
         #[cfg(not(unix))]
         Ok(Self {})
@@ -105,6 +116,12 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = tokio::signal::ctrl_c() => "SIGINT",
+            () = async {
+                match &mut self.hang_up {
+                    Some(signal) => drop(signal.recv().await),
+                    None => std::future::pending().await,
+                }
+            } => "SIGHUP",
         }
         #[cfg(not(unix))]
         {
@@ -112,4 +129,16 @@ impl Signals {
             "Ctrl-C"
         }
     }
+}
+
+/// Whether the process was started with SIGHUP ignored. Only Linux tells this to a program without unsafe code.
+#[cfg(all(feature = "cli", unix))]
+fn is_hang_up_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // SIGHUP is signal 1, the lowest bit.
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }

@@ -1,10 +1,19 @@
-//! Logging: the tracing subscriber of the command line. A host that embeds a node installs its own subscriber.
+//! Logging: the tracing subscriber and the panic hook of the command line. A host that embeds a node installs its own.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt;
 use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{DefaultFields, FmtSpan, Writer};
+
+use super::escape::EscapeWriter;
+use super::log_queue::{LogGuard, LogQueue};
+use crate::model::error::Result;
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -21,25 +30,111 @@ pub enum LogFormat {
 /// # Errors
 ///
 /// The message of the parse error.
-pub fn filter(text: &str) -> Result<String, String> {
+pub fn filter(text: &str) -> std::result::Result<String, String> {
     EnvFilter::try_new(text)
         .map(|_| text.to_owned())
         .map_err(|error| error.to_string())
 }
 
-/// Installs a subscriber that writes log lines to standard error, filtered by a [`filter`].
-pub fn init(format: LogFormat, filter: &str) {
-    let filter = EnvFilter::new(filter);
+/// Installs a subscriber that writes log lines to standard error, filtered by a [`filter`], and a hook that logs panics.
+///
+/// Logging never blocks: lines that nobody reads are dropped, and their number is logged. The last lines are written
+/// when the guard is dropped.
+///
+/// # Errors
+///
+/// `INTERNAL` where the thread that writes the lines cannot be started.
+pub fn init(format: LogFormat, filter: &str) -> Result<LogGuard> {
+    let (queue, guard) = LogQueue::start(std::io::stderr())?;
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(EnvFilter::new(filter))
         .with_span_events(FmtSpan::NONE)
         .with_target(false)
-        .with_writer(std::io::stderr);
+        // Internal errors would be printed to standard error, past the queue.
+        .log_internal_errors(false)
+        .with_writer(queue);
     // An error means that a subscriber is installed already; it stays.
     let _ = match format {
         LogFormat::Human => builder
             .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+            .fmt_fields(EscapedFields)
             .try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(guard)
+}
+
+/// Logs a panic. The default hook prints to standard error, which can block.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let location = panic.location().map(tracing::field::display);
+    let message = panic.payload_as_str().unwrap_or("(no message)");
+    let thread = thread.name().unwrap_or("(unnamed)");
+    tracing::error!(thread, location, "panic: {message}");
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        for line in backtrace.to_string().lines() {
+            tracing::error!("{line}");
+        }
+    }
+}
+
+/// The message and fields of human-readable lines, without control characters: each event stays on one line.
+struct EscapedFields;
+
+impl<'writer> FormatFields<'writer> for EscapedFields {
+    fn format_fields<R: RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> fmt::Result {
+        let mut escaped = EscapeWriter(&mut writer);
+        // A value that cannot be formatted is cut off. As an error, it would be printed to standard error.
+        let _ = DefaultFields::new().format_fields(Writer::new(&mut escaped), fields);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(line)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        const FORGED: &str = "a\n2026-01-01 ERROR \u{1b}[2J\u{9b}";
+        let log = Log::default();
+        let subscriber = {
+            let log = log.clone();
+            tracing_subscriber::fmt()
+                .with_ansi(false)
+                .fmt_fields(EscapedFields)
+                .with_writer(move || log.clone())
+                .finish()
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            let _span = tracing::info_span!("call", service = %FORGED).entered();
+            tracing::info!(display = %FORGED, debug = ?FORGED, text = FORGED, "message {FORGED}");
+        });
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let line = text.strip_suffix('\n').unwrap();
+        assert!(!line.contains(char::is_control), "{line:?}");
+        assert_eq!(line.matches("ERROR").count(), 5, "{line}");
+    }
 }

@@ -34,6 +34,8 @@ impl NodeMemory {
 pub struct Connection {
     /// The address of its peer.
     pub peer: SocketAddr,
+    /// The address at which it was accepted.
+    pub local: Option<SocketAddr>,
     /// Requests that are not handled yet.
     pub received: Arc<ByteBudget>,
     /// Responses that are not read yet.
@@ -44,9 +46,10 @@ pub struct Connection {
 impl Connection {
     /// A new connection of a node.
     #[must_use]
-    pub fn new(peer: SocketAddr, memory: &NodeMemory) -> Arc<Self> {
+    pub fn new(peer: SocketAddr, local: Option<SocketAddr>, memory: &NodeMemory) -> Arc<Self> {
         Arc::new(Self {
             peer,
+            local,
             received: ByteBudget::new(memory.limit_received, &memory.received),
             answered: ByteBudget::new(memory.limit_answered, &memory.answered),
             has_worker: AtomicBool::new(false),

@@ -72,12 +72,22 @@ pub struct Shutdown {
 pub struct ConnectionLimits {
     /// How many connections are open at once, at most.
     pub max_connections: usize,
-    /// The interval of HTTP/2 keep-alive PINGs, and their timeout. It detects a frozen peer like a dead one.
-    pub ping_interval: Duration,
-    /// How long a response may wait for its peer to read before its stream is reset.
-    pub unread_timeout: Duration,
+    /// The timeouts of each connection.
+    pub timeouts: Timeouts,
     /// What connections may hold in memory.
     pub memory: NodeMemory,
+}
+
+/// Timeouts of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// The interval of HTTP/2 keep-alive PINGs, and their timeout. It detects a frozen peer like a dead one.
+    pub ping: Duration,
+    /// How long a client has to send its first bytes, and the headers of each HTTP/1 request. A connection over HTTP/1
+    /// without a request is closed after this time.
+    pub request: Duration,
+    /// How long a response may wait for its peer to read before its stream is reset.
+    pub unread: Duration,
 }
 
 /// Accepts and serves connections until `shutdown.stop_accepting` fires. `service` makes the service of one connection.
@@ -100,10 +110,10 @@ pub async fn serve<S, B>(
     let permits = Arc::new(Semaphore::new(
         limits.max_connections.clamp(1, Semaphore::MAX_PERMITS),
     ));
-    let spawn_connection = |permit, stream, peer| {
-        let connection = Connection::new(peer, &limits.memory);
+    let timeouts = limits.timeouts;
+    let spawn_connection = |permit, stream: TcpStream, peer| {
+        let connection = Connection::new(peer, stream.local_addr().ok(), &limits.memory);
         let service = service(Arc::clone(&connection));
-        let timeouts = (limits.ping_interval, limits.unread_timeout);
         let served = serve_connection(stream, connection, service, timeouts, shutdown.clone());
         tasks.spawn("connection", async move {
             served.await;
@@ -154,7 +164,7 @@ async fn serve_connection<S, B>(
     stream: TcpStream,
     connection: Arc<Connection>,
     service: S,
-    (ping, unread_timeout): (Duration, Duration),
+    timeouts: Timeouts,
     shutdown: Shutdown,
 ) where
     S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
@@ -168,7 +178,7 @@ async fn serve_connection<S, B>(
     let peer = connection.peer;
     let mut caller = Some(shutdown.callers.token());
     let received = tokio::select! {
-        received = preface::is_received(&stream) => received,
+        received = preface::is_received(&stream, timeouts.request) => received,
         () = async {
             shutdown.drain_callers.cancelled().await;
             tokio::time::sleep(FIRST_BYTE_TIMEOUT).await;
@@ -182,17 +192,22 @@ async fn serve_connection<S, B>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
-    let mut builder = Builder::new(StreamExecutor { unread_timeout });
+    let mut builder = Builder::new(StreamExecutor {
+        unread_timeout: timeouts.unread,
+    });
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(ping)
-        .keep_alive_timeout(ping)
+        .keep_alive_interval(timeouts.ping)
+        .keep_alive_timeout(timeouts.ping)
         .max_header_list_size(MAX_HEADER_LIST_BYTES)
         .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
-    builder.http1().timer(TokioTimer::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(timeouts.request);
     let service = TowerToHyperService::new(service);
     let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let drained = async {

@@ -2,6 +2,8 @@
 
 pub mod connection;
 pub mod grpc;
+mod grpc_only;
+mod http_guard;
 pub mod listener;
 mod message_length;
 mod preface;
@@ -11,4 +13,5 @@ mod router;
 mod status_mapping;
 mod stream_task;
 
+pub(crate) use self::http_guard::AllowedHosts;
 pub use self::router::{PortService, WrapRouter};

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-/// How long a client has to send its first request line or HTTP/2 preface.
-const PREFACE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a partially received preface is checked again.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Whether the client sends its first bytes in time. hyper alone would wait forever for the rest of an HTTP/2 preface.
-pub(super) async fn is_received(stream: &TcpStream) -> bool {
+/// Whether the client sends its first request line or HTTP/2 preface in time. hyper alone would wait forever for the rest of an HTTP/2 preface.
+pub(super) async fn is_received(stream: &TcpStream, timeout: Duration) -> bool {
     let mut seen = [0; PREFACE.len()];
     let received = async {
         loop {
@@ -24,7 +22,7 @@ pub(super) async fn is_received(stream: &TcpStream) -> bool {
             }
         }
     };
-    tokio::time::timeout(PREFACE_TIMEOUT, received)
+    tokio::time::timeout(timeout, received)
         .await
         .unwrap_or(false)
 }

@@ -50,9 +50,8 @@ pub(super) struct RequestBody {
     timer: Timer,
     /// How long the whole body may take to arrive.
     timeout: Duration,
-    connection: Arc<Connection>,
-    memory: Arc<RequestMemory>,
-    lengths: MessageLengths,
+    /// `None`: its memory is not counted.
+    counted: Option<Counted>,
     /// The first data, while it waits for the peer to read responses.
     waiting: Option<Waiting>,
 }
@@ -65,6 +64,14 @@ enum Timer {
     Armed(Pin<Box<Sleep>>),
 }
 
+/// What counts the memory of gRPC messages.
+#[derive(Debug)]
+struct Counted {
+    connection: Arc<Connection>,
+    memory: Arc<RequestMemory>,
+    lengths: MessageLengths,
+}
+
 #[derive(Debug)]
 struct Waiting {
     data: Bytes,
@@ -73,8 +80,23 @@ struct Waiting {
     freed: Pin<Box<OwnedNotified>>,
 }
 
+impl Counted {
+    /// Counts received data. `begun`: how many bytes the messages have that begin in it, where they stay until the
+    /// request is answered.
+    fn count(&self, data: &Bytes, begun: usize) -> Result<Frame<Bytes>, Status> {
+        let counted = self.memory.change(&self.connection, |held| {
+            held.expect(begun);
+            held.hold(data.len())
+        });
+        match counted {
+            Ok(()) => Ok(Frame::data(data.clone())),
+            Err(error) => Err(to_status(&error)),
+        }
+    }
+}
+
 impl RequestBody {
-    /// Wraps a body. `None`: no timeout, for long-lived streams.
+    /// Wraps the body of a gRPC request. `None`: no timeout, for long-lived streams.
     pub(super) fn new(
         inner: Incoming,
         timeout: Option<Duration>,
@@ -85,58 +107,64 @@ impl RequestBody {
             inner,
             timer: timeout.map_or(Timer::Off, |_| Timer::Unarmed),
             timeout: timeout.unwrap_or_default(),
-            connection,
-            memory,
-            lengths: MessageLengths::default(),
+            counted: Some(Counted {
+                connection,
+                memory,
+                lengths: MessageLengths::default(),
+            }),
             waiting: None,
         }
     }
 
-    fn is_long_lived(&self) -> bool {
-        matches!(self.timer, Timer::Off)
-    }
-
-    /// Counts received data. `begun`: how many bytes the messages have that begin in it.
-    fn count(&self, data: &Bytes, begun: usize) -> Result<(), Status> {
-        let counted = self.memory.change(&self.connection, |held| {
-            if !self.is_long_lived() {
-                held.expect(begun);
-            }
-            held.hold(data.len())
-        });
-        counted.map_err(|error| to_status(&error))
+    /// Wraps the body of another request: it has a timeout.
+    pub(super) fn timed(inner: Incoming, timeout: Duration) -> Self {
+        Self {
+            inner,
+            timer: Timer::Unarmed,
+            timeout,
+            counted: None,
+            waiting: None,
+        }
     }
 
     /// Takes data that was received, now or once the peer has read responses.
     fn receive(&mut self, data: Bytes) -> Option<Result<Frame<Bytes>, Status>> {
-        let is_continued = !self.lengths.is_complete();
-        let begun = self.lengths.read(&data);
-        let is_small = begun <= UNCOUNTED_BYTES && !is_continued && self.lengths.is_complete();
-        let answered = &self.connection.answered;
-        if !self.is_long_lived() && begun > 0 && !answered.has_room(0) {
+        let is_long_lived = matches!(self.timer, Timer::Off);
+        let Some(counted) = &mut self.counted else {
+            return Some(Ok(Frame::data(data)));
+        };
+        let is_continued = !counted.lengths.is_complete();
+        let begun = counted.lengths.read(&data);
+        let is_small = begun <= UNCOUNTED_BYTES && !is_continued && counted.lengths.is_complete();
+        if is_long_lived {
+            return Some(counted.count(&data, 0));
+        }
+        let answered = &counted.connection.answered;
+        if begun > 0 && !answered.has_room(0) {
             let freed = notified(answered.freed());
             self.waiting = Some(Waiting { data, begun, freed });
             return None;
         }
         Some(match is_small {
             true => Ok(Frame::data(data)),
-            false => self.count(&data, begun).map(|()| Frame::data(data)),
+            false => counted.count(&data, begun),
         })
     }
 
     /// The data that waits, once the peer has read responses.
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        while let Some(waiting) = &mut self.waiting {
-            let answered = &self.connection.answered;
+        while let (Some(waiting), Some(counted)) = (&mut self.waiting, &self.counted) {
+            let answered = &counted.connection.answered;
             if !answered.has_room(0) {
                 ready!(waiting.freed.as_mut().poll(cx));
                 // Registered before it is checked again.
                 waiting.freed = notified(answered.freed());
-            } else if let Some(Waiting { data, begun, .. }) = self.waiting.take() {
+            } else {
                 // Another request may go on as well.
                 answered.freed().notify_one();
-                let counted = self.count(&data, begun);
-                return Poll::Ready(Some(counted.map(|()| Frame::data(data))));
+                let frame = counted.count(&waiting.data, waiting.begun);
+                self.waiting = None;
+                return Poll::Ready(Some(frame));
             }
         }
         Poll::Ready(None)
@@ -150,10 +178,14 @@ impl RequestBody {
         if let Some(frame) = ready!(self.poll_waiting(cx)) {
             return Poll::Ready(Some(frame));
         }
-        if self.is_long_lived() && self.lengths.is_complete() {
+        if let (Timer::Off, Some(counted)) = (&self.timer, &self.counted)
+            && counted.lengths.is_complete()
+        {
             // The messages before were handled: the next one is read.
-            self.memory
-                .change(&self.connection, |held| held.shrink_to(0));
+            let Counted {
+                memory, connection, ..
+            } = counted;
+            memory.change(connection, |held| held.shrink_to(0));
         }
         match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
             Some(Ok(frame)) => match frame.into_data() {

@@ -1,4 +1,6 @@
 //! The tower service of a port: routes each request to a gRPC service, a typed method, or the host's own HTTP routes.
+//!
+//! Only gRPC calls over HTTP/2 pass without the guard of browsers' requests, and only they reach gRPC methods.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -19,8 +21,10 @@ use tower_service::Service;
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::edge::connection::Connection;
 use crate::edge::grpc::{
-    self, Catalog, InvocationApi, LONG_LIVED_STREAMS, Serving, WORKER_STREAM_PATH, is_grpc,
+    self, Catalog, InvocationApi, LONG_LIVED_STREAMS, Serving, WORKER_STREAM_PATH, not_grpc,
 };
+use crate::edge::grpc_only::{GrpcOnly, plain_text};
+use crate::edge::http_guard::{AllowedHosts, HttpGuard};
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
 use crate::edge::status_mapping::StatusMapper;
@@ -49,6 +53,7 @@ pub struct PortService {
     /// `None` where the host has wrapped the router: then the router serves it too.
     invocation: Option<InvocationServiceServer<InvocationApi>>,
     router: Router,
+    guard: HttpGuard,
     request_timeout: Duration,
 }
 
@@ -68,6 +73,7 @@ impl PortService {
         address: Option<SocketAddr>,
         host_routes: Router,
         wrap: Option<WrapRouter>,
+        allowed_hosts: AllowedHosts,
     ) -> Result<Self> {
         let catalog = Catalog::new(invoker)?;
         let invocation = grpc::invocation_service(invoker, workers);
@@ -75,7 +81,7 @@ impl PortService {
         let typed = grpc::typed_methods(invoker, workers, &catalog);
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
-            host_routes.fallback_service(grpc.fallback_service(typed))
+            host_routes.fallback_service(GrpcOnly::new(grpc.fallback_service(typed), catalog))
         };
         let (invocation, router) = match wrap {
             None => (Some(invocation), combine(routes)),
@@ -84,6 +90,7 @@ impl PortService {
         Ok(Self {
             invocation,
             router,
+            guard: HttpGuard::new(allowed_hosts),
             request_timeout: invoker.limits().request_timeout,
         })
     }
@@ -109,7 +116,14 @@ impl Service<Request<Incoming>> for ConnectionService {
 
     fn call(&mut self, mut request: Request<Incoming>) -> ResponseFuture {
         let Self { port, connection } = self;
-        if !is_grpc(request.headers()) {
+        if not_grpc(&request).is_some() {
+            if let Err(refusal) = port.guard.check(&request, connection.local) {
+                tracing::debug!(uri = %request.uri(), ?refusal, "request refused");
+                let response = plain_text(refusal.status(), refusal.message());
+                return ResponseFuture::Refused(Some(response.map(Body::new)));
+            }
+            let timeout = port.request_timeout;
+            let request = request.map(|body| RequestBody::timed(body, timeout));
             return ResponseFuture::Http(port.router.call(request));
         }
         let path = request.uri().path();
@@ -163,6 +177,8 @@ pub enum ResponseFuture {
     Grpc(RouteFuture<Infallible>, ResponseContext),
     /// Of the host's own HTTP routes.
     Http(RouteFuture<Infallible>),
+    /// Of the guard. `None` once it is taken.
+    Refused(Option<Response<Body>>),
 }
 
 impl std::fmt::Debug for ResponseFuture {
@@ -171,6 +187,7 @@ impl std::fmt::Debug for ResponseFuture {
             Self::Invocation(..) => "Invocation",
             Self::Grpc(..) => "Grpc",
             Self::Http(..) => "Http",
+            Self::Refused(..) => "Refused",
         })
     }
 }
@@ -187,6 +204,10 @@ impl Future for ResponseFuture {
                 .map(|response| context.respond(response.map(Body::new))),
             Self::Http(future) => ready!(Pin::new(future).poll(cx))
                 .map(|response| response.map(|body| ResponseBody::uncounted(Body::new(body)))),
+            Self::Refused(response) => {
+                let response = response.take().unwrap_or_default();
+                Ok(response.map(ResponseBody::uncounted))
+            }
         })
     }
 }

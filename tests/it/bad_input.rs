@@ -5,8 +5,8 @@ use cidery::codec::proto::v1;
 use cidery::{Cid, Kind, Node};
 use prost::Message as _;
 
-use crate::support::TestNode;
 use crate::support::raw::{Answer, INVOKE, Raw, answer, framed};
+use crate::support::{TestNode, ended, error_of, paths};
 
 async fn node() -> TestNode {
     async fn panics() {
@@ -390,11 +390,11 @@ async fn plain_http_gets_an_http_response() {
     let mut stream = tokio::net::TcpStream::connect(node.address())
         .await
         .unwrap();
-    let request = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
     let mut stream = tokio::net::TcpStream::connect(node.address())
         .await
         .unwrap();
@@ -402,4 +402,40 @@ async fn plain_http_gets_an_http_response() {
     noise.fill(0xa5);
     let _ = stream.write_all(&noise).await;
     node.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn malformed_times_are_refused() {
+    let node = node().await;
+    let duration = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
+    let time = |seconds, nanos| Some(prost_types::Timestamp { seconds, nanos });
+    let request = |deadline, expiration, timeout| v1::InvokeAsyncRequest {
+        service: "cidery.ping".to_owned(),
+        deadline,
+        expiration,
+        timeout,
+        ..v1::InvokeAsyncRequest::default()
+    };
+    for (path, request) in [
+        ("/deadline", request(time(0, -1), None, None)),
+        ("/deadline", request(time(0, 1_000_000_000), None, None)),
+        ("/deadline", request(time(-62_135_596_801, 0), None, None)),
+        ("/expiration", request(None, duration(1, -1), None)),
+        (
+            "/expiration",
+            request(None, duration(315_576_000_001, 0), None),
+        ),
+        ("/timeout", request(None, None, duration(0, 1_000_000_000))),
+        ("/timeout", request(None, None, duration(-1, 0))),
+    ] {
+        let status = node.stub.clone().invoke_async(request).await.unwrap_err();
+        let error = error_of(&status);
+        assert_eq!(error.reason(), "REQUEST_INVALID", "{error}");
+        assert_eq!(paths(&error), [path]);
+    }
+    let deadline = time(-2, 500_000_000);
+    let mut stub = node.stub.clone();
+    let accepted = stub.invoke_async(request(deadline, None, None)).await;
+    let cid = Cid::parse(&accepted.unwrap().into_inner().cid).unwrap();
+    assert_eq!(ended(&node.client, cid).await.deadline, deadline);
 }

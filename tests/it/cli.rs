@@ -1,6 +1,6 @@
 //! The command line: the real binary, its output and exit codes.
 
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use cidery::Value;
 use cidery::codec::json;
@@ -321,6 +321,56 @@ fn a_signal_drains_the_node_and_a_second_one_stops_it_at_once() {
     assert_eq!(busy.child.wait().unwrap().code(), Some(0));
     let _ = sleeping.kill();
     let _ = sleeping.wait();
+}
+
+/// The log of a node that has stopped.
+fn log_of(child: &mut Child) -> String {
+    let mut log = String::new();
+    std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut log).unwrap();
+    log
+}
+
+#[test]
+fn a_hang_up_drains_the_node_unless_it_is_ignored() {
+    let mut server = Server::start(&[]);
+    server.signal("HUP");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    let log = log_of(&mut server.child);
+    assert!(log.contains("SIGHUP") && log.contains("stopped"), "{log}");
+    // As `nohup` does.
+    let ignoring = "trap '' HUP; exec \"$0\" serve --in-memory --listen 127.0.0.1:0";
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", ignoring, env!("CARGO_BIN_EXE_cidery")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    let mut out = std::io::BufReader::new(child.stdout.as_mut().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut first).unwrap();
+    let address = first
+        .trim()
+        .strip_prefix("listening on ")
+        .unwrap()
+        .to_owned();
+    let mut server = Server { child, address };
+    server.signal("HUP");
+    let pinged = server.run(&["invoke", "cidery.ping"]);
+    assert!(pinged.status.success(), "{}", stderr(&pinged));
+    server.signal("TERM");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    let log = log_of(&mut server.child);
+    assert!(log.contains("SIGTERM") && !log.contains("SIGHUP"), "{log}");
+}
+
+#[test]
+fn insecure_logs_what_it_means() {
+    let mut server = Server::start(&["--insecure", "--listen", "0.0.0.0:0"]);
+    server.signal("TERM");
+    server.child.wait().unwrap();
+    let log = log_of(&mut server.child);
+    let warning = log.lines().find(|line| line.contains(" WARN ")).unwrap();
+    assert!(warning.contains("there is no authentication"), "{log}");
 }
 
 #[test]

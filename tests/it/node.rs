@@ -20,7 +20,7 @@ async fn routes_of_the_host_share_the_port() {
     let mut stream = tokio::net::TcpStream::connect(node.address())
         .await
         .unwrap();
-    let request = "GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = "GET /hello HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

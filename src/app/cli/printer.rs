@@ -1,9 +1,14 @@
 //! All output of the command line: data on standard output, notes and errors on standard error.
+//!
+//! Control characters in it are escaped, see [`escape`]: names, messages and documents come from callers and workers.
+//! Not so JSON output, and CSV or text documents that are written to a file or a pipe: programs read them.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use super::args::Output;
+use crate::app::escape;
 use crate::codec::{json, payload};
 use crate::model::error::{Error, Kind, Result};
 use crate::model::payload::{Format, Payload};
@@ -26,9 +31,12 @@ pub(super) enum Tone {
 }
 
 /// Writes data to standard output, and everything else to standard error. Colors need a terminal, and no `NO_COLOR`.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Printer {
     output: Output,
+    /// Standard output is a terminal.
+    has_terminal: bool,
+    /// Standard error is a terminal.
     is_interactive: bool,
 }
 
@@ -40,6 +48,7 @@ impl Printer {
     pub(super) fn new(output: Output) -> Self {
         Self {
             output,
+            has_terminal: io::stdout().is_terminal(),
             is_interactive: io::stderr().is_terminal(),
         }
     }
@@ -48,27 +57,48 @@ impl Printer {
         self.output == Output::Json
     }
 
-    /// Prints data, one or more lines.
-    pub(super) fn data(&self, text: &str) {
-        self.write(text.as_bytes(), b"\n");
+    /// Prints one line of data.
+    pub(super) fn data(&self, line: &str) {
+        self.write(escape::line(line).as_bytes(), b"\n");
     }
 
-    /// Prints a document unchanged; a line end is added if it has none.
+    /// Prints one line of data. Standard output may be closed.
+    pub(super) fn try_data(&self, line: &str) -> io::Result<()> {
+        self.try_write(escape::line(line).as_bytes(), b"\n")
+    }
+
+    /// Prints data on several lines.
+    pub(super) fn text(&self, text: &str) {
+        self.write(escape::lines(text).as_bytes(), b"\n");
+    }
+
+    /// Prints a document, unchanged where no terminal shows it; a line end is added if it has none.
     pub(super) fn raw(&self, document: &[u8]) {
-        let ends = document.is_empty() || document.ends_with(b"\n");
-        self.write(document, if ends { b"" } else { b"\n" });
+        let end: &[u8] = match document {
+            [] | [.., b'\n'] => b"",
+            _ => b"\n",
+        };
+        match self.has_terminal {
+            true => {
+                let text = String::from_utf8_lossy(document);
+                self.write(escape::lines(&text).as_bytes(), end);
+            }
+            false => self.write(document, end),
+        }
     }
 
     fn write(&self, text: &[u8], end: &[u8]) {
-        let mut out = io::stdout().lock();
-        let written = out
-            .write_all(text)
-            .and_then(|()| out.write_all(end))
-            .and_then(|()| out.flush());
-        if let Err(error) = written {
+        if let Err(error) = self.try_write(text, end) {
             // A broken pipe means that the reader has closed it (`cidery services | head -1`): exit quietly.
             std::process::exit(i32::from(error.kind() != io::ErrorKind::BrokenPipe));
         }
+    }
+
+    fn try_write(&self, text: &[u8], end: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text)?;
+        out.write_all(end)?;
+        out.flush()
     }
 
     /// Prints a value: indented, or on one line as JSON output.
@@ -76,11 +106,11 @@ impl Printer {
         if self.is_json() {
             self.line(value);
         } else {
-            self.data(&json::pretty(value));
+            self.write(escape::json(&json::pretty(value)).as_bytes(), b"\n");
         }
     }
 
-    /// Prints a response: a CSV or text document unchanged, everything else as a value.
+    /// Prints a response: a CSV or text document as it is, everything else as a value.
     pub(super) fn payload(&self, payload: Payload) -> Result<()> {
         match payload {
             Payload::Document(bytes, Format::Csv | Format::Text) => self.raw(&bytes),
@@ -91,13 +121,21 @@ impl Printer {
 
     /// Prints a value on one line.
     pub(super) fn line(&self, value: &Value) {
-        self.data(&json::write(value).unwrap_or_else(|error| error.to_string()));
+        let text = json::write(value).unwrap_or_else(|error| error.to_string());
+        match self.is_json() {
+            true => self.write(text.as_bytes(), b"\n"),
+            false => self.write(escape::json(&text).as_bytes(), b"\n"),
+        }
     }
 
     /// Prints a table. Each column is as wide as its widest cell.
     pub(super) fn table<const N: usize>(&self, headings: [&str; N], rows: &[[String; N]]) {
+        let rows: Vec<[Cow<'_, str>; N]> = rows
+            .iter()
+            .map(|row| row.each_ref().map(|cell| escape::line(cell)))
+            .collect();
         let mut widths = headings.map(str::len);
-        for row in rows {
+        for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
@@ -112,12 +150,12 @@ impl Printer {
         let mut lines = vec![line(headings)];
         lines.extend(
             rows.iter()
-                .map(|row| line(row.each_ref().map(String::as_str))),
+                .map(|row| line(row.each_ref().map(AsRef::as_ref))),
         );
-        self.data(&lines.join("\n"));
+        self.text(&lines.join("\n"));
     }
 
-    /// Prints a note to standard error.
+    /// Prints one line to standard error.
     pub(super) fn note(&self, tone: Tone, text: &str) {
         let color = match tone {
             Tone::Heading => BOLD,
@@ -126,14 +164,14 @@ impl Printer {
             Tone::Warning => YELLOW,
         };
         let mut err = anstream::stderr().lock();
-        let _ = writeln!(err, "{color}{text}{RESET}");
+        let _ = writeln!(err, "{color}{}{RESET}", escape::line(text));
     }
 
     /// Prints a line that the next one overwrites, on a terminal only.
     pub(super) fn transient(&self, text: &str) {
         if self.is_interactive {
             let mut err = anstream::stderr().lock();
-            let _ = write!(err, "\r\x1b[2K{DIM}{text}{RESET}");
+            let _ = write!(err, "\r\x1b[2K{DIM}{}{RESET}", escape::line(text));
             let _ = err.flush();
         }
     }
@@ -149,14 +187,18 @@ impl Printer {
     /// Prints an error with its causes, violations and a hint. Returns the exit code.
     pub(super) fn fail(&self, error: &Error) -> ExitCode {
         let mut err = anstream::stderr().lock();
-        let _ = writeln!(err, "{RED}error{RESET}: {error} ({})", error.reason());
+        let (message, reason) = (error.to_string(), error.reason());
+        let (message, reason) = (escape::indented(&message, 7), escape::line(reason));
+        let _ = writeln!(err, "{RED}error{RESET}: {message} ({reason})");
         let mut cause = std::error::Error::source(error);
         while let Some(source) = cause {
-            let _ = writeln!(err, "  caused by: {source}");
+            let text = source.to_string();
+            let _ = writeln!(err, "  caused by: {}", escape::indented(&text, 13));
             cause = source.source();
         }
         for violation in error.field_violations() {
-            let _ = writeln!(err, "  - {violation}");
+            let text = violation.to_string();
+            let _ = writeln!(err, "  - {}", escape::indented(&text, 4));
         }
         if let Some(cid) = error.cid() {
             let _ = writeln!(err, "  cid: {cid}");

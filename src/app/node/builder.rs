@@ -12,8 +12,8 @@ use crate::app::node::handle::NodeHandle;
 use crate::app::shutdown::DRAIN_TIMEOUT;
 use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
-use crate::edge::listener::{self, ConnectionLimits, Shutdown};
-use crate::edge::{PortService, WrapRouter};
+use crate::edge::listener::{self, ConnectionLimits, Shutdown, Timeouts};
+use crate::edge::{AllowedHosts, PortService, WrapRouter};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::tasks::Tasks;
@@ -39,6 +39,7 @@ pub struct NodeBuilder {
     clock: Clock,
     address: Option<SocketAddr>,
     insecure: bool,
+    allowed_hosts: AllowedHosts,
     demo: bool,
     drain_timeout: Duration,
     routes: Router,
@@ -67,6 +68,7 @@ impl Default for NodeBuilder {
             clock: Clock::System,
             address: Some(DEFAULT_ADDRESS),
             insecure: false,
+            allowed_hosts: AllowedHosts::default(),
             demo: false,
             drain_timeout: DRAIN_TIMEOUT,
             routes: Router::new(),
@@ -156,6 +158,16 @@ impl NodeBuilder {
         self
     }
 
+    /// Adds a host name or IP address, without a port, under which web browsers reach the node, for example through a
+    /// proxy. All requests that are no gRPC calls are checked: `Host` must be the address of the connection, loopback,
+    /// or such a name, and `Origin` as well. A name that is invalid is reported by [`start`](Self::start).
+    pub fn allow_host(mut self, name: &str) -> Self {
+        if let Err(error) = self.allowed_hosts.add(name) {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
     /// Adds the demo services.
     pub fn demo(mut self) -> Self {
         self.demo = true;
@@ -169,6 +181,7 @@ impl NodeBuilder {
     }
 
     /// Adds HTTP routes of the host, with their layers, on the same port. Requests that match none of them go to gRPC.
+    /// Requests of web pages from other hosts do not reach the routes; see [`allow_host`](Self::allow_host).
     ///
     /// # Panics
     ///
@@ -192,7 +205,7 @@ impl NodeBuilder {
     ///
     /// # Errors
     ///
-    /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service that cannot be added; `UNAVAILABLE` /
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service or host that cannot be added; `UNAVAILABLE` /
     /// `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS` or `STATE_MISSING`; the errors of the store.
     pub async fn start(mut self) -> Result<NodeHandle> {
         if let Some(error) = self.error {
@@ -224,7 +237,15 @@ impl NodeBuilder {
         let shutdown = Shutdown::default();
         let mut address = None;
         if let Some(listener) = listener {
-            address = Some(local_address(&listener)?);
+            let bound = local_address(&listener)?;
+            if self.insecure {
+                tracing::warn!(
+                    address = %bound,
+                    "insecure: there is no authentication; every client that can reach the address can invoke and \
+                     serve all services, and read, cancel and remove all invocations"
+                );
+            }
+            address = Some(bound);
             let service = PortService::new(
                 &invoker,
                 &workers,
@@ -232,12 +253,16 @@ impl NodeBuilder {
                 address,
                 self.routes,
                 self.wrap,
+                self.allowed_hosts,
             )?;
             let limits = invoker.limits();
             let limits = ConnectionLimits {
                 max_connections: limits.connections,
-                ping_interval: limits.ping_interval,
-                unread_timeout: limits.unread_timeout,
+                timeouts: Timeouts {
+                    ping: limits.ping_interval,
+                    request: limits.request_timeout,
+                    unread: limits.unread_timeout,
+                },
                 memory: NodeMemory::new(limits),
             };
             let service = move |connection| service.on(connection);

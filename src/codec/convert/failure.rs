@@ -1,8 +1,6 @@
 //! Failures inside messages: outcomes, events, results of workers.
 
-use std::time::Duration;
-
-use super::time::duration_to_proto;
+use super::time::{duration_to_proto, lenient_duration_from_proto};
 use crate::codec::proto::v1;
 use crate::codec::status;
 use crate::model::error::{Error, Kind};
@@ -33,10 +31,7 @@ pub fn failure_from_proto(failure: v1::Failure) -> Error {
     if !reason.is_empty() {
         error = error.with_reason(reason);
     }
-    if let Some(delay) = failure
-        .retry_delay
-        .and_then(|delay| Duration::try_from(delay).ok())
-    {
+    if let Some(delay) = lenient_duration_from_proto(failure.retry_delay) {
         error = error.with_retry_after(delay);
     }
     match failure.retryable {
@@ -47,6 +42,8 @@ pub fn failure_from_proto(failure: v1::Failure) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::model::error::Violation;
 

@@ -65,6 +65,11 @@ impl Catalog {
         })))
     }
 
+    /// Whether a path is that of a method: of a gRPC service of the node, or a typed one, as of the last update.
+    pub(in crate::edge) fn has_method(&self, path: &str) -> bool {
+        self.0.current.load().pool.has_method(path)
+    }
+
     /// The current snapshot, updated if services have changed.
     pub(super) async fn current(&self) -> Arc<Snapshot> {
         match self.if_current() {

@@ -146,6 +146,17 @@ impl DescriptorPool {
         Some(found)
     }
 
+    /// Whether a path is that of a method: `/grpc.health.v1.Health/Check`.
+    pub(super) fn has_method(&self, path: &str) -> bool {
+        let names = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+        names.is_some_and(|(service, method)| {
+            self.services.contains(service)
+                && self
+                    .symbols
+                    .contains_key(format!("{service}.{method}").as_str())
+        })
+    }
+
     /// The file that declares a symbol, and all it imports.
     pub(super) fn containing_symbol(&self, symbol: &str) -> Option<Vec<Vec<u8>>> {
         let symbol = symbol.trim_start_matches('.');
@@ -186,5 +197,14 @@ mod tests {
                 .is_some()
         );
         assert!(pool.containing_symbol("nothing").is_none());
+        assert!(pool.has_method("/grpc.health.v1.Health/Check"));
+        for other in [
+            "/",
+            "",
+            "/grpc.health.v1.Health/",
+            "/google.protobuf.Struct/fields",
+        ] {
+            assert!(!pool.has_method(other), "{other}");
+        }
     }
 }

@@ -25,7 +25,7 @@ pub use self::health::{HealthApi, Serving};
 pub use self::invocation::InvocationApi;
 use self::oversize::{WithoutOversizeResults, max_message_bytes};
 use self::reflection::ReflectionApi;
-pub(super) use self::request::is_grpc;
+pub(super) use self::request::{NotGrpc, not_grpc};
 use self::typed::TypedApi;
 use self::worker::WorkerApi;
 use crate::codec::proto::health::health_server::HealthServer;

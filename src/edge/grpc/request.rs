@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{Method, Request, Version};
 use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
 
@@ -14,11 +14,37 @@ use crate::model::id::Cid;
 use crate::model::metadata::TRACEPARENT;
 use crate::model::sio::IGNORED_KEY;
 
-/// Whether a request is a gRPC call, by its content type.
-pub(in crate::edge) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+/// Why a request is no gRPC call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::edge) enum NotGrpc {
+    /// Its method is not POST.
+    Method,
+    /// Its content type is not that of gRPC.
+    ContentType,
+    /// It is not over HTTP/2.
+    Version,
+}
+
+/// Why a request is no gRPC call; `None` for gRPC calls.
+pub(in crate::edge) fn not_grpc<B>(request: &Request<B>) -> Option<NotGrpc> {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    if request.method() != Method::POST {
+        Some(NotGrpc::Method)
+    } else if !content_type.is_some_and(|value| is_grpc_content_type(value.as_bytes())) {
+        Some(NotGrpc::ContentType)
+    } else if request.version() != Version::HTTP_2 {
+        Some(NotGrpc::Version)
+    } else {
+        None
+    }
+}
+
+/// Messages are Protocol Buffers; other encodings (`application/grpc+json`) and gRPC-Web are not supported.
+fn is_grpc_content_type(value: &[u8]) -> bool {
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
+    let essence = essence.trim_ascii();
+    essence.eq_ignore_ascii_case(b"application/grpc")
+        || essence.eq_ignore_ascii_case(b"application/grpc+proto")
 }
 
 /// The token of the dispatch whose handler, in a worker, makes this call.
@@ -127,6 +153,31 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(grpc_timeout(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn content_types_of_grpc_are_exact() {
+        for own in [
+            "application/grpc",
+            "application/grpc+proto",
+            "Application/GRPC",
+            "application/grpc;charset=utf-8",
+            "application/grpc+proto ; a=b",
+        ] {
+            assert!(is_grpc_content_type(own.as_bytes()), "{own}");
+        }
+        for other in [
+            "",
+            "text/plain",
+            "application/grpcfoo",
+            "application/grpc+json",
+            "application/grpc-web",
+            "application/grpc-web+proto",
+            "application/grpc, text/plain",
+            "text/plain; application/grpc",
+        ] {
+            assert!(!is_grpc_content_type(other.as_bytes()), "{other}");
         }
     }
 

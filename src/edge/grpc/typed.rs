@@ -19,7 +19,7 @@ use tower_service::Service;
 
 use super::catalog::Catalog;
 use super::invocation::invoke_nested;
-use super::request::{self, into_status, is_grpc, with_cid, with_ignored};
+use super::request::{self, into_status, with_cid, with_ignored};
 use crate::codec::convert::{DISPATCH_KEY, accepted_to_proto, parse_optional_cid};
 use crate::codec::payload;
 use crate::codec::status::CID_KEY;
@@ -71,9 +71,6 @@ impl Service<Request<Body>> for TypedApi {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if !is_grpc(request.headers()) {
-            return Box::pin(std::future::ready(Ok(unknown_method())));
-        }
         let this = self.clone();
         Box::pin(async move {
             let path = request.uri().path();

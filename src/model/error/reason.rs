@@ -45,6 +45,8 @@ reasons! {
     HANDLER_FAILED
     /// A handler panicked.
     HANDLER_PANICKED
+    /// A host name is malformed.
+    HOST_INVALID
     /// The same CID or key was used with another service or input.
     IDEMPOTENCY_MISMATCH
     /// An address is reachable from other machines, and there is no authentication.

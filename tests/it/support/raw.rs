@@ -83,6 +83,13 @@ impl Raw {
             .unwrap()
     }
 
+    /// Sends any request.
+    pub(crate) async fn send(&mut self, request: Request<()>, body: Bytes) -> Answer {
+        let (response, mut send) = self.0.send_request(request, false).unwrap();
+        let _ = send.send_data(body, true);
+        answer(response).await
+    }
+
     /// Makes a whole call.
     pub(crate) async fn call(
         &mut self,

@@ -21,7 +21,7 @@ impl Completions {
     ) -> Result<()> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, command, "cidery", &mut script);
-        printer.data(String::from_utf8_lossy(&script).trim_end());
+        printer.raw(&script);
         Ok(())
     }
 }

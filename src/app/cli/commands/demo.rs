@@ -33,7 +33,7 @@ pub(in crate::app::cli) struct Demo {
 
 impl Demo {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        telemetry::init(self.log.log_format, &self.log.log);
+        let _log = telemetry::init(self.log.log_format, &self.log.log)?;
         let mut signals = Signals::new()?;
         let node = Node::builder().listen(self.listen).demo().start().await?;
         let address = node
@@ -46,9 +46,10 @@ impl Demo {
         if outcome.is_ok() {
             print_examples(&address, printer);
             if !self.exit {
+                printer.note(Tone::Quiet, "");
                 printer.note(
                     Tone::Heading,
-                    "\nThe node keeps running; press Ctrl-C to stop it.",
+                    "The node keeps running; press Ctrl-C to stop it.",
                 );
                 signals.next().await;
             }
@@ -101,7 +102,8 @@ impl Demonstration<'_> {
     }
 
     fn heading(&self, text: &str) {
-        self.printer.data(&format!("\n== {text}"));
+        self.printer.data("");
+        self.printer.data(&format!("== {text}"));
     }
 
     fn request(&self, rpc: &str, service: &str, input: &Dict) {
@@ -195,7 +197,8 @@ fn event_name(event: &crate::codec::proto::v1::stream_results_response::Event) -
 }
 
 fn print_examples(address: &str, printer: &Printer) {
-    printer.data("\n== Try it yourself");
+    printer.data("");
+    printer.data("== Try it yourself");
     for line in [
         format!("grpcurl -plaintext {address} list"),
         format!("grpcurl -plaintext {address} describe customer.Service"),

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::app::cli::args::NodeArgs;
 use crate::app::cli::printer::Printer;
+use crate::app::escape;
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::json;
 use crate::codec::proto::v1;
@@ -33,7 +34,8 @@ impl Describe {
         let width = properties.keys().map(str::len).max().unwrap_or_default();
         for (key, value) in properties.iter() {
             let text = value.as_text().map_or_else(|| plain(value), str::to_owned);
-            printer.data(&format!("{key:width$}  {text}"));
+            let text = escape::indented(&text, width + 2);
+            printer.text(&format!("{key:width$}  {text}"));
         }
         let sio = service
             .declaration
@@ -42,10 +44,11 @@ impl Describe {
             .unwrap_or_default();
         print_elements(printer, "Input", sio.input.as_ref());
         print_elements(printer, "Output", sio.output.as_ref());
-        printer.data("\nTry it:");
+        printer.data("");
+        printer.data("Try it:");
         for example in service.examples {
             // Not indented, so that it can be pasted as it is.
-            printer.data(&format!("\n# {}\n{}", example.tool, example.text));
+            printer.text(&format!("\n# {}\n{}", example.tool, example.text));
         }
         Ok(())
     }
@@ -156,14 +159,15 @@ fn to_json(mut properties: Dict, service: &v1::ServiceDescription) -> Dict {
 
 /// Prints the elements of the input or output as a table, nested ones below their dict.
 fn print_elements(printer: &Printer, title: &str, elements: Option<&v1::Elements>) {
+    printer.data("");
     let Some(side) = elements else {
-        printer.data(&format!("\n{title}: any value"));
+        printer.data(&format!("{title}: any value"));
         return;
     };
     let title = match (side.elements.is_empty(), side.list) {
-        (true, _) => format!("\n{title}: nothing"),
-        (_, true) => format!("\n{title}: a list of dicts of"),
-        (_, false) => format!("\n{title}:"),
+        (true, _) => format!("{title}: nothing"),
+        (_, true) => format!("{title}: a list of dicts of"),
+        (_, false) => format!("{title}:"),
     };
     printer.data(&title);
     if side.elements.is_empty() {

@@ -5,6 +5,7 @@ use clap::Args;
 use crate::app::cli::args::NodeArgs;
 use crate::app::cli::names::{reason_name, service_name, state_name, time_value};
 use crate::app::cli::printer::Printer;
+use crate::app::escape;
 use crate::codec::convert::{
     PayloadOneof as _, failure_from_proto, format_from_proto, timestamp_from_proto,
 };
@@ -119,7 +120,8 @@ fn print_text(
             }
             false => String::new(),
         };
-        printer.data(&format!("\nmembers: {all}, {ended} ended{note}"));
+        printer.data("");
+        printer.data(&format!("members: {all}, {ended} ended{note}"));
         for member in members {
             let (position, state) = (member.group_position, state_name(member.state));
             let reason = Some(reason_name(member)).filter(|reason| *reason != state);
@@ -148,7 +150,8 @@ fn print_list<'a>(
 ) {
     let mut invocations = invocations.peekable();
     if invocations.peek().is_some() {
-        printer.data(&format!("\n{title}:"));
+        printer.data("");
+        printer.data(&format!("{title}:"));
     }
     for invocation in invocations {
         let (cid, service) = (&invocation.cid, &invocation.service);
@@ -169,9 +172,10 @@ fn print_traces(printer: &Printer, invocation: &v1::Invocation) {
             (first, last) if first == last => format!("attempt {first}"),
             (first, last) => format!("attempts {first} to {last}"),
         };
-        printer.data(&format!("\n{which} failed:"));
+        printer.data("");
+        printer.data(&format!("{which} failed:"));
         for line in first.trace.lines() {
-            printer.data(&format!("  {line}"));
+            printer.text(&format!("  {line}"));
         }
     }
 }
@@ -259,6 +263,7 @@ fn input(invocation: &v1::Invocation) -> Option<Value> {
 fn input_text(invocation: &v1::Invocation) -> String {
     input(invocation)
         .and_then(|value| json::write(&value).ok())
+        .map(|text| escape::json(&text).into_owned())
         .unwrap_or_else(|| "(cannot be decoded)".to_owned())
 }
 

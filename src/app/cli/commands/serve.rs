@@ -10,10 +10,13 @@ use crate::app::cli::args::bytes;
 use crate::app::cli::args::{LogArgs, duration};
 use crate::app::cli::printer::{Printer, Tone};
 use crate::app::shutdown::Signals;
-use crate::app::{Node, NodeHandle, telemetry};
+use crate::app::{Node, telemetry};
 use crate::model::error::Result;
 
-/// Run a node until SIGTERM or SIGINT; a second signal stops it at once.
+/// How long the first log line waits until the address is printed.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Run a node until SIGTERM, SIGINT or SIGHUP, then let running handlers finish; a second signal stops it at once.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Serve {
     /// Address to listen on. With port 0, the node uses any free port.
@@ -48,9 +51,19 @@ pub(in crate::app::cli) struct Serve {
     /// Add the demo services.
     #[arg(long)]
     demo: bool,
-    /// Allow addresses other than loopback; there is no authentication yet.
+    /// Allow addresses other than loopback. There is no authentication yet: every client that can reach the address can
+    /// invoke and serve all services, and read, cancel and remove all invocations.
     #[arg(long)]
     insecure: bool,
+    /// Host name of the node for web browsers, without a port (repeatable). Their requests are refused unless `Host` and
+    /// `Origin` are this name, loopback, or the address of the connection. gRPC clients may use any name.
+    #[arg(
+        long,
+        env = "CIDERY_ALLOW_HOST",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    allow_host: Vec<String>,
     /// Interval of keep-alive pings on connections, and timeout of their replies. Default: 10s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     ping_interval: Option<Duration>,
@@ -69,7 +82,7 @@ pub(in crate::app::cli) struct Serve {
 
 impl Serve {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        telemetry::init(self.log.log_format, &self.log.log);
+        let _log = telemetry::init(self.log.log_format, &self.log.log)?;
         let mut builder = Node::builder().listen(self.listen).drain(self.drain);
         #[cfg(feature = "sqlite")]
         if !self.in_memory {
@@ -84,6 +97,9 @@ impl Serve {
             limits.worker_lease = self.worker_lease.unwrap_or(limits.worker_lease);
             limits.away_wait = self.away_wait.unwrap_or(limits.away_wait);
         });
+        for name in &self.allow_host {
+            builder = builder.allow_host(name);
+        }
         if self.demo {
             builder = builder.demo();
         }
@@ -92,7 +108,7 @@ impl Serve {
         }
         let mut signals = Signals::new()?;
         let node = builder.start().await?;
-        announce(&node, printer);
+        announce(node.address(), printer).await;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             store = node.invoker().store().name(),
@@ -108,21 +124,30 @@ impl Serve {
     }
 }
 
-/// Prints the bound address as the first line of standard output, and examples to standard error.
-fn announce(node: &NodeHandle, printer: &Printer) {
-    let Some(address) = node.address() else {
+/// Prints the bound address as the first line of standard output, and examples to standard error. Where both are pipes
+/// that nobody reads, the node serves all the same: a blocking thread prints.
+async fn announce(address: Option<SocketAddr>, printer: &Printer) {
+    let Some(address) = address else {
         return;
     };
-    printer.data(&format!("listening on {address}"));
-    printer.note(Tone::Quiet, "try:");
-    let options = match address.port() {
-        24337 if address.ip().is_loopback() => String::new(),
-        _ => format!(" --node {address}"),
-    };
-    printer.note(Tone::Quiet, &format!("  cidery services{options}"));
-    printer.note(
-        Tone::Quiet,
-        &format!("  cidery invoke cidery.ping{options}"),
-    );
-    printer.note(Tone::Quiet, &format!("  grpcurl -plaintext {address} list"));
+    let printer = *printer;
+    let printed = tokio::task::spawn_blocking(move || {
+        if let Err(error) = printer.try_data(&format!("listening on {address}")) {
+            tracing::debug!(%error, "cannot write to standard output");
+        }
+        let options = match address.port() {
+            24337 if address.ip().is_loopback() => String::new(),
+            _ => format!(" --node {address}"),
+        };
+        for line in [
+            "try:".to_owned(),
+            format!("  cidery services{options}"),
+            format!("  cidery invoke cidery.ping{options}"),
+            format!("  grpcurl -plaintext {address} list"),
+        ] {
+            printer.note(Tone::Quiet, &line);
+        }
+    });
+    // Log lines follow.
+    let _ = tokio::time::timeout(ANNOUNCE_TIMEOUT, printed).await;
 }

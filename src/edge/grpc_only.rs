@@ -1,0 +1,85 @@
+//! Keeps requests that are no gRPC calls away from gRPC methods, and answers them as HTTP does.
+//!
+//! The forms of gRPC for browsers (gRPC-Web, JSON over HTTP) will enter here, behind the same guard.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::future::RouteFuture;
+use futures_util::future::{Either, Ready, ready};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Request, Response, StatusCode};
+use tower_service::Service;
+
+use crate::edge::grpc::{Catalog, NotGrpc, not_grpc};
+
+/// The gRPC services and typed methods of a node: the fallback for all paths that are no routes of the host.
+#[derive(Clone, Debug)]
+pub(super) struct GrpcOnly {
+    grpc: Router,
+    catalog: Catalog,
+}
+
+impl GrpcOnly {
+    pub(super) fn new(grpc: Router, catalog: Catalog) -> Self {
+        Self { grpc, catalog }
+    }
+}
+
+impl Service<Request<Body>> for GrpcOnly {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<RouteFuture<Infallible>, Ready<Result<Response<Body>, Infallible>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Some(why) = not_grpc(&request) else {
+            return Either::Left(self.grpc.call(request));
+        };
+        let response = match self.catalog.has_method(request.uri().path()) {
+            true => refusal(why),
+            false => plain_text(
+                StatusCode::NOT_FOUND,
+                "not found; the node serves gRPC: `grpcurl -plaintext HOST:PORT list` lists its services",
+            ),
+        };
+        Either::Right(ready(Ok(response)))
+    }
+}
+
+/// The answer to a request for a gRPC method that is no gRPC call.
+fn refusal(why: NotGrpc) -> Response<Body> {
+    match why {
+        NotGrpc::Method => {
+            let mut response = plain_text(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "gRPC methods are called with POST",
+            );
+            let post = HeaderValue::from_static("POST");
+            response.headers_mut().insert(ALLOW, post);
+            response
+        }
+        NotGrpc::ContentType => plain_text(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "gRPC methods accept `application/grpc` and `application/grpc+proto`",
+        ),
+        NotGrpc::Version => plain_text(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "gRPC requires HTTP/2",
+        ),
+    }
+}
+
+/// A response with a line of text.
+pub(super) fn plain_text(status: StatusCode, text: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{text}\n")));
+    *response.status_mut() = status;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
+    response
+}

@@ -1,0 +1,288 @@
+//! The guard of requests that a web browser can send: all but gRPC over HTTP/2. It keeps web pages from other sites
+//! away from the node.
+//!
+//! A page can send requests to every address that the browser reaches, loopback included. Its `Origin` tells where it
+//! comes from. With DNS rebinding, the page's own host name resolves to the node, and requests have the same origin:
+//! then `Host` is a name that is none of the node's.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use http::header::{HOST, HeaderName, HeaderValue, ORIGIN};
+use http::uri::Authority;
+use http::{HeaderMap, Request, StatusCode};
+
+use crate::model::error::{Error, Result, reason};
+
+/// Hosts that no other machine can have. Any port: it may be forwarded.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+/// Set by browsers, not by pages: `cross-site` where the page is from another site.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Host names under which browsers may reach the node, besides loopback and its own address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AllowedHosts(Vec<String>);
+
+impl AllowedHosts {
+    /// Adds a host name or IP address, without a port.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `HOST_INVALID`.
+    pub(crate) fn add(&mut self, name: &str) -> Result<()> {
+        let is_name = |name: &str| {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            !name.is_empty() && name.chars().all(is_part)
+        };
+        let name = match name.trim_matches(['[', ']']).parse() {
+            Ok(IpAddr::V6(ip)) => format!("[{ip}]"),
+            _ if is_name(name) => name.to_owned(),
+            _ => {
+                let message =
+                    format!("`{name}` is neither a host name nor an IP address, without a port");
+                return Err(Error::invalid_argument(reason::HOST_INVALID, message));
+            }
+        };
+        self.0.push(name);
+        Ok(())
+    }
+}
+
+/// Checks where a request comes from and whom it is for. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct HttpGuard {
+    allowed: Arc<[String]>,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It is for another host, or for none.
+    Host,
+    /// It is from a page of another host.
+    Origin,
+}
+
+impl Refusal {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Host => StatusCode::MISDIRECTED_REQUEST,
+            Self::Origin => StatusCode::FORBIDDEN,
+        }
+    }
+
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::Host => "the node has no such host name (`--allow-host`)",
+            Self::Origin => "requests from pages of other hosts are refused (`--allow-host`)",
+        }
+    }
+}
+
+impl HttpGuard {
+    pub(super) fn new(allowed: AllowedHosts) -> Self {
+        Self {
+            allowed: allowed.0.into(),
+        }
+    }
+
+    /// Checks `Host` (and the authority in the request line, which replaces it), `Origin` and `Sec-Fetch-Site`.
+    /// `local` is the address at which the connection was accepted.
+    pub(super) fn check<B>(
+        &self,
+        request: &Request<B>,
+        local: Option<SocketAddr>,
+    ) -> std::result::Result<(), Refusal> {
+        let headers = request.headers();
+        let hosts = headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
+        let authority = request.uri().authority();
+        let mut hosts = hosts
+            .chain(authority.map(|authority| authority.as_str().as_bytes()))
+            .peekable();
+        let is_own = |host| authority_of(host).is_some_and(|host| self.is_own(&host, 80, local));
+        if hosts.peek().is_none() || !hosts.all(is_own) {
+            return Err(Refusal::Host);
+        }
+        let is_own = |(origin, port)| self.is_own(&origin, port, local);
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let is_same = origins.all(|origin| origin_of(origin).is_some_and(is_own));
+        match is_same && !is_cross_site(headers) {
+            true => Ok(()),
+            false => Err(Refusal::Origin),
+        }
+    }
+
+    fn is_own(&self, authority: &Authority, default_port: u16, local: Option<SocketAddr>) -> bool {
+        let host = authority.host();
+        let names = LOOPBACK
+            .into_iter()
+            .chain(self.allowed.iter().map(String::as_str));
+        for name in names {
+            if name.eq_ignore_ascii_case(host) {
+                return true;
+            }
+        }
+        let port = authority.port_u16().unwrap_or(default_port);
+        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        let (Ok(ip), Some(local)) = (ip, local) else {
+            return false;
+        };
+        ip.to_canonical() == local.ip().to_canonical() && port == local.port()
+    }
+}
+
+/// Parses `HOST[:PORT]`, without user information.
+fn authority_of(text: &[u8]) -> Option<Authority> {
+    let authority = Authority::try_from(text).ok()?;
+    (!authority.as_str().contains('@')).then_some(authority)
+}
+
+/// Parses `SCHEME://HOST[:PORT]`: the authority and the default port. The origin `null` has none.
+fn origin_of(value: &HeaderValue) -> Option<(Authority, u16)> {
+    let (scheme, authority) = value.to_str().ok()?.split_once("://")?;
+    let port = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    Some((authority_of(authority.as_bytes())?, port))
+}
+
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
+    sites.any(|site| site == "cross-site")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(local: &str, headers: &[(&str, &str)]) -> std::result::Result<(), Refusal> {
+        let mut allowed = AllowedHosts::default();
+        for name in ["Node.Example", "10.1.2.3", "::2"] {
+            allowed.add(name).unwrap();
+        }
+        let mut request = Request::builder();
+        for (name, value) in headers {
+            request = match *name {
+                "uri" => request.uri(*value),
+                name => request.header(name, *value),
+            };
+        }
+        let local = local.parse().unwrap();
+        let request = request.body(()).unwrap();
+        HttpGuard::new(allowed).check(&request, Some(local))
+    }
+
+    #[test]
+    fn the_host_is_the_nodes_own() {
+        for host in [
+            "localhost",
+            "LOCALHOST:1",
+            "127.0.0.1:9000",
+            "[::1]",
+            "[::1]:24337",
+            "192.0.2.7:24337",
+            "node.example",
+            "NODE.example:443",
+            "10.1.2.3",
+            "[::2]:8",
+        ] {
+            let checked = check("192.0.2.7:24337", &[("host", host)]);
+            assert_eq!(checked, Ok(()), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "evil-localhost",
+            "localhost.",
+            "x.localhost",
+            "user@localhost",
+            "192.0.2.7",
+            "192.0.2.7:80",
+            "192.0.2.8:24337",
+            "127.1",
+            "0.0.0.0:24337",
+            "[::1",
+            "node.example.evil.example",
+            "localhost evil",
+        ] {
+            let checked = check("192.0.2.7:24337", &[("host", host)]);
+            assert_eq!(checked, Err(Refusal::Host), "{host}");
+        }
+    }
+
+    #[test]
+    fn every_host_of_a_request_counts() {
+        let local = "127.0.0.1:80";
+        assert_eq!(check(local, &[]), Err(Refusal::Host));
+        assert_eq!(check(local, &[("uri", "http://localhost/x")]), Ok(()));
+        for pair in [
+            [("uri", "http://evil.example/x"), ("host", "localhost")],
+            [("uri", "http://localhost/x"), ("host", "evil.example")],
+            [("host", "localhost"), ("host", "evil.example")],
+        ] {
+            assert_eq!(check(local, &pair), Err(Refusal::Host), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn ipv4_addresses_of_dual_stack_sockets_are_own() {
+        let local = "[::ffff:192.0.2.7]:80";
+        assert_eq!(check(local, &[("host", "192.0.2.7")]), Ok(()));
+        assert_eq!(check(local, &[("host", "[::ffff:192.0.2.7]:80")]), Ok(()));
+    }
+
+    #[test]
+    fn the_origin_has_a_host_of_the_node() {
+        let check = |origin| {
+            check(
+                "192.0.2.7:443",
+                &[("host", "localhost"), ("origin", origin)],
+            )
+        };
+        for origin in [
+            "http://localhost:3000",
+            "https://localhost",
+            "http://127.0.0.1",
+            "https://node.example",
+            "https://192.0.2.7",
+            "http://192.0.2.7:443",
+        ] {
+            assert_eq!(check(origin), Ok(()), "{origin}");
+        }
+        for origin in [
+            "null",
+            "",
+            "localhost",
+            "https://evil.example",
+            "http://192.0.2.7",
+            "file://localhost",
+            "http://localhost@evil.example",
+        ] {
+            assert_eq!(check(origin), Err(Refusal::Origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn requests_across_sites_are_refused() {
+        for (site, expected) in [
+            ("cross-site", Err(Refusal::Origin)),
+            ("same-origin", Ok(())),
+            ("same-site", Ok(())),
+            ("none", Ok(())),
+        ] {
+            let headers = [("host", "localhost"), ("sec-fetch-site", site)];
+            assert_eq!(check("127.0.0.1:80", &headers), expected, "{site}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_host_is_a_name_without_a_port() {
+        for wrong in ["", "a:1", "http://a", "*.example", "[::1]:80", "a b", "a/b"] {
+            let error = AllowedHosts::default().add(wrong).unwrap_err();
+            assert_eq!(error.reason(), "HOST_INVALID", "{wrong}");
+        }
+    }
+}
