@@ -137,10 +137,12 @@ impl NodeSession {
         self.shared.notify_ended();
     }
 
-    /// Cancels running handlers and drops all results: the node ended the session.
+    /// Cancels running handlers and drops all results: the node ended the session, or does not resume it. The next
+    /// hello starts another one.
     pub(super) fn abandon(&self) {
         let running = {
             let mut state = self.state();
+            state.session.clear();
             state.results.clear();
             std::mem::take(&mut state.running)
         };

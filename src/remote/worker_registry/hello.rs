@@ -1,6 +1,8 @@
 //! Validation of a worker's hello, and of the lists in its messages: names, lengths, the declarations of its services.
 
 use std::collections::HashSet;
+#[cfg(feature = "cli")]
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -8,6 +10,8 @@ use super::declarations::Declaration;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::model::error::{Error, Result, Violation, reason};
+#[cfg(feature = "cli")]
+use crate::service::Definition;
 
 /// The longest name or build of a worker, in bytes.
 const MAX_WORKER_NAME_BYTES: usize = 256;
@@ -94,4 +98,16 @@ pub(super) fn validate(hello: v1::Hello, now: Timestamp) -> Result<Vec<Declarati
     }
     Error::reject(reason::DECLARATION_INVALID, violations)?;
     Ok(declarations)
+}
+
+/// Reads the services of a hello as a node does.
+///
+/// # Errors
+///
+/// As for a worker that connects: a list that is too long, or `DECLARATION_INVALID` with all violations.
+#[cfg(feature = "cli")]
+pub(in crate::remote) fn definitions_of(hello: v1::Hello) -> Result<Vec<Arc<Definition>>> {
+    validate_lists(&hello)?;
+    let declarations = validate(hello, Timestamp::UNIX_EPOCH)?;
+    Ok(declarations.into_iter().map(|it| it.definition).collect())
 }

@@ -20,6 +20,8 @@ mod session;
 mod session_state;
 mod worker_info;
 
+#[cfg(feature = "cli")]
+pub(in crate::remote) use self::hello::definitions_of;
 pub(crate) use self::hello::validate_message;
 pub(crate) use self::registry::{RegisteredStream, WorkerRegistry};
 pub(crate) use self::session::{ItemReceipt, WorkerSession};

@@ -22,7 +22,7 @@ import grpc
 import grpc.aio
 
 from cidery._client.transport import call_with_retry_async
-from cidery._errors.exceptions import CideryError, Unavailable
+from cidery._errors.exceptions import CideryError, InvalidArgument, Unavailable
 from cidery._errors.status_details import from_failure, from_rpc_error
 from cidery._protocol.channel import CHANNEL_OPTIONS, Stubs
 from cidery._protocol.retry import MAX_ATTEMPTS, classify
@@ -229,6 +229,8 @@ class Connection:
                         self.welcomed.set_exception(error)
                         return
                     _log.warning("the worker is not connected; reconnecting: %s", error)
+                    if isinstance(error, InvalidArgument):
+                        self._abandon_session()
                 self._outbox = None
                 self._update_idle()
                 if not self._is_closed:
@@ -237,6 +239,14 @@ class Connection:
                             self._wake.wait(), backoff * random.uniform(0.5, 1.0)
                         )
                 backoff = min(backoff * 2, _MAX_BACKOFF)
+
+    def _abandon_session(self) -> None:
+        """Drops all dispatches, since the node does not resume the session: the next is new."""
+        self._session = ""
+        self._results.clear()
+        in_flight, self._in_flight = self._in_flight, {}
+        for each in in_flight.values():
+            each.cancel()
 
     async def _open_stream(self, stub: Any) -> bool:
         """Opens a stream, sends the hello, and handles messages until the stream ends."""
