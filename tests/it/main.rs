@@ -8,6 +8,7 @@ mod attacks;
 mod bad_input;
 mod cancellation;
 mod chaos;
+mod check_worker;
 mod checks;
 mod cli;
 mod client;

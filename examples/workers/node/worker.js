@@ -9,7 +9,7 @@ const protoLoader = require("@grpc/proto-loader");
 const files = ["cidery/v1/worker.proto", "cidery/v1/invocation.proto"];
 const options = { includeDirs: [path.join(__dirname, "../../../proto")], keepCase: true, oneofs: true, enums: String };
 const { v1 } = grpc.loadPackageDefinition(protoLoader.loadSync(files, options)).cidery;
-const stream = new v1.WorkerService(process.argv[2], grpc.credentials.createInsecure()).Serve();
+const workers = new v1.WorkerService(process.argv[2], grpc.credentials.createInsecure());
 const invocations = new v1.InvocationService(process.argv[2], grpc.credentials.createInsecure());
 const invoke = promisify(invocations.Invoke).bind(invocations);
 
@@ -28,19 +28,28 @@ const handlers = {
   },
 };
 
-stream.on("data", async ({ dispatch }) => {
-  if (!dispatch) return;
-  const failed = (error) => ({ failure: { code: "CODE_INTERNAL", message: error.message } });
-  const outcome = await handlers[dispatch.service](dispatch).catch(failed);
-  stream.write({ result: { token: dispatch.token, ...outcome } });
-});
-stream.on("end", () => process.exit());
-stream.on("error", ({ details }) => {
-  console.error(details);
-  process.exit(1);
-});
-
 const text = (name) => ({ elements: [{ name, type: "ELEMENT_TYPE_TEXT" }] });
 const sio = { "node.greet": { input: text("name"), output: text("greeting") } };
 const services = Object.keys(handlers).map((name) => ({ name, sio: sio[name] }));
-stream.write({ hello: { name: "node-example", services, max_in_flight: 100 } });
+
+// Serves until the stream ends, and connects again.
+function serve() {
+  const stream = workers.Serve();
+  stream.on("data", async ({ dispatch }) => {
+    if (!dispatch) return;
+    const failed = (error) => ({ failure: { code: "CODE_INTERNAL", message: error.message } });
+    const outcome = await handlers[dispatch.service](dispatch).catch(failed);
+    stream.write({ result: { token: dispatch.token, ...outcome } });
+  });
+  stream.on("error", () => {}); // `status` follows.
+  stream.on("status", ({ code, details }) => {
+    if (code === grpc.status.INVALID_ARGUMENT || code === grpc.status.ALREADY_EXISTS) {
+      console.error(details); // It would fail again.
+      process.exit(1);
+    }
+    setTimeout(serve, 500 + 500 * Math.random());
+  });
+  stream.write({ hello: { name: "node-example", services, max_in_flight: 100 } });
+}
+
+serve();

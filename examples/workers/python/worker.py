@@ -1,8 +1,10 @@
 """A worker on the code generated from proto/: serves python.echo, python.greet, python.fail and python.nested."""
 
 import queue
+import random
 import sys
 import threading
+import time
 
 import grpc
 from cidery.v1 import invocation_pb2, invocation_pb2_grpc, worker_pb2, worker_pb2_grpc
@@ -19,7 +21,7 @@ def nested(dispatch):
     return {"payload": invocations.Invoke(request, metadata=[("cidery-dispatch", dispatch.token)]).payload}
 
 
-def handle(dispatch):
+def handle(dispatch, out):
     try:
         outcome = HANDLERS[dispatch.service](dispatch)
     except Exception as error:
@@ -39,11 +41,19 @@ HANDLERS = {
 }
 SIO = {"python.greet": {"input": text("name"), "output": text("greeting")}}
 
-out = queue.SimpleQueue()
 services = [{"name": name, "sio": SIO.get(name)} for name in HANDLERS]
-out.put(worker_pb2.ServeRequest(hello={"name": "python-example", "services": services, "max_in_flight": 100}))
+hello = worker_pb2.ServeRequest(hello={"name": "python-example", "services": services, "max_in_flight": 100})
 channel = grpc.insecure_channel(sys.argv[1])
 invocations = invocation_pb2_grpc.InvocationServiceStub(channel)
-for message in worker_pb2_grpc.WorkerServiceStub(channel).Serve(iter(out.get, None)):
-    if message.HasField("dispatch"):
-        threading.Thread(target=handle, args=(message.dispatch,), daemon=True).start()
+while True:
+    out = queue.SimpleQueue()
+    out.put(hello)
+    try:
+        for message in worker_pb2_grpc.WorkerServiceStub(channel).Serve(iter(out.get, None)):
+            if message.HasField("dispatch"):
+                threading.Thread(target=handle, args=(message.dispatch, out), daemon=True).start()
+    except grpc.RpcError as error:
+        if error.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.ALREADY_EXISTS):
+            raise  # It would fail again.
+    out.put(None)
+    time.sleep(random.uniform(0.5, 1))

@@ -18,8 +18,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::args::Output;
 use self::commands::{
-    cancel, completions, demo, describe, explain, export, invocations, invoke, result, retry,
-    serve, service, services, workers,
+    cancel, check_worker, completions, demo, describe, explain, export, invocations, invoke,
+    result, retry, serve, service, services, workers,
 };
 use self::printer::Printer;
 use crate::model::error::{Error, Result};
@@ -65,6 +65,8 @@ enum Command {
     Describe(describe::Describe),
     /// List the connected workers.
     Workers(workers::Workers),
+    /// Check that a worker keeps the rules of the worker protocol.
+    CheckWorker(check_worker::CheckWorker),
     /// Manage services.
     Service(service::Service),
     /// Export service definitions.
@@ -107,6 +109,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Services(command) => command.run(printer).await,
         Command::Describe(command) => command.run(printer).await,
         Command::Workers(command) => command.run(printer).await,
+        Command::CheckWorker(command) => command.run(printer).await,
         Command::Service(command) => command.run(printer).await,
         Command::Export(command) => command.run(printer).await,
         Command::Completions(command) => command.run(printer, &mut Cli::command()),

@@ -205,8 +205,8 @@ impl NodeBuilder {
     ///
     /// # Errors
     ///
-    /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service or host that cannot be added; `UNAVAILABLE` /
-    /// `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS` or `STATE_MISSING`; the errors of the store.
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service or host that cannot be added;
+    /// `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS` or `STATE_MISSING`; the errors of the store.
     pub async fn start(mut self) -> Result<NodeHandle> {
         if let Some(error) = self.error {
             return Err(error);
@@ -239,11 +239,7 @@ impl NodeBuilder {
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;
             if self.insecure {
-                tracing::warn!(
-                    address = %bound,
-                    "insecure: there is no authentication; every client that can reach the address can invoke and \
-                     serve all services, and read, cancel and remove all invocations"
-                );
+                warn_insecure(bound);
             }
             address = Some(bound);
             let service = PortService::new(
@@ -255,16 +251,7 @@ impl NodeBuilder {
                 self.wrap,
                 self.allowed_hosts,
             )?;
-            let limits = invoker.limits();
-            let limits = ConnectionLimits {
-                max_connections: limits.connections,
-                timeouts: Timeouts {
-                    ping: limits.ping_interval,
-                    request: limits.request_timeout,
-                    unread: limits.unread_timeout,
-                },
-                memory: NodeMemory::new(limits),
-            };
+            let limits = connection_limits(invoker.limits());
             let service = move |connection| service.on(connection);
             let served =
                 listener::serve(listener, service, tasks.clone(), limits, shutdown.clone());
@@ -302,6 +289,26 @@ impl NodeBuilder {
         node.stop().await;
         Ok(())
     }
+}
+
+fn connection_limits(limits: &Limits) -> ConnectionLimits {
+    ConnectionLimits {
+        max_connections: limits.connections,
+        timeouts: Timeouts {
+            ping: limits.ping_interval,
+            request: limits.request_timeout,
+            unread: limits.unread_timeout,
+        },
+        memory: NodeMemory::new(limits),
+    }
+}
+
+fn warn_insecure(address: SocketAddr) {
+    tracing::warn!(
+        %address,
+        "insecure: there is no authentication; every client that can reach the address can invoke and serve all \
+         services, and read, cancel and remove all invocations"
+    );
 }
 
 fn check_address(address: SocketAddr, insecure: bool) -> Result<()> {

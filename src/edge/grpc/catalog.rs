@@ -43,8 +43,14 @@ pub(super) struct Snapshot {
     pub(super) directory: MethodDirectory,
     pub(super) pool: DescriptorPool,
     definitions: HashMap<ServiceName, Arc<Definition>, RandomState>,
-    /// The file of each package, with the methods that it describes.
-    files: HashMap<String, (Vec<Arc<Method>>, Arc<PoolFile>), RandomState>,
+    files: HashMap<String, PackageFile, RandomState>,
+}
+
+/// The file of a package, and the methods that it describes.
+#[derive(Debug)]
+struct PackageFile {
+    methods: Vec<Arc<Method>>,
+    file: Arc<PoolFile>,
 }
 
 impl Catalog {
@@ -154,14 +160,15 @@ impl Snapshot {
         let mut files = HashMap::default();
         for (package, methods) in directory.packages() {
             let known = self.files.get(package);
-            let known = known.filter(|(before, _)| is_same(before, methods));
+            let known = known.filter(|known| is_same(&known.methods, methods));
             let file = match known {
-                Some((_, file)) => Some(Arc::clone(file)),
+                Some(known) => Some(Arc::clone(&known.file)),
                 None => PoolFile::decode(&descriptor(package, methods)).map(Arc::new),
             };
             if let Some(file) = file {
                 pool.add(&file);
-                files.insert(package.to_owned(), (methods.to_vec(), file));
+                let methods = methods.to_vec();
+                files.insert(package.to_owned(), PackageFile { methods, file });
             }
         }
         Self {
@@ -249,7 +256,7 @@ mod tests {
         let before = catalog.current().await;
         invoker.add_service(definition("b.two")).unwrap();
         let after = catalog.current().await;
-        let file = |snapshot: &Snapshot, package: &str| Arc::clone(&snapshot.files[package].1);
+        let file = |snapshot: &Snapshot, package: &str| Arc::clone(&snapshot.files[package].file);
         assert!(Arc::ptr_eq(&file(&before, "a"), &file(&after, "a")));
         assert!(!Arc::ptr_eq(&file(&before, "b"), &file(&after, "b")));
         let method = |snapshot: &Snapshot| Arc::clone(snapshot.directory.of("b.one").unwrap());

@@ -16,7 +16,7 @@ use crate::codec::proto::v1::serve_request::Message;
 use crate::codec::proto::v1::serve_response::Message as Inbound;
 use crate::codec::proto::v1::worker_service_client::WorkerServiceClient;
 use crate::codec::status::from_status;
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Error, Kind, Result, reason};
 use crate::remote::protocol::backoff::Backoff;
 use crate::remote::protocol::batching::Batcher;
 use crate::remote::protocol::endpoint::{connect, endpoint};
@@ -79,10 +79,10 @@ impl Connection {
                     break;
                 }
                 Some(Err(error)) => {
-                    if error.reason() == reason::RESUME_MISMATCH {
+                    tracing::warn!(%error, "the worker is not connected; reconnecting");
+                    if error.kind() == Kind::InvalidArgument {
                         session.abandon();
                     }
-                    tracing::warn!(%error, "the worker is not connected; reconnecting");
                 }
                 None => break,
             }

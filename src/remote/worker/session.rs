@@ -137,12 +137,13 @@ impl NodeSession {
         self.shared.notify_ended();
     }
 
-    /// Cancels running handlers and drops all results: the node ended the session, or does not resume it.
+    /// Cancels running handlers and drops all results: the node ended the session, or does not resume it. The next
+    /// hello starts another one.
     pub(super) fn abandon(&self) {
         let running = {
             let mut state = self.state();
-            state.results.clear();
             state.session.clear();
+            state.results.clear();
             std::mem::take(&mut state.running)
         };
         let running = running.into_values();

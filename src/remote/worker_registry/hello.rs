@@ -1,6 +1,8 @@
 //! Validation of a worker's hello, and of the lists in its messages: names, lengths, the declarations of its services.
 
 use std::collections::{HashMap, HashSet};
+#[cfg(feature = "cli")]
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -10,6 +12,8 @@ use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{ServiceName, truncated};
+#[cfg(feature = "cli")]
+use crate::service::Definition;
 
 /// The longest name or build of a worker, in bytes.
 const MAX_WORKER_NAME_BYTES: usize = 256;
@@ -142,4 +146,15 @@ pub(super) fn check_resume(
         }
     }
     Error::reject(reason::RESUME_MISMATCH, violations)
+}
+
+/// Reads the services of a hello as a node does.
+///
+/// # Errors
+///
+/// As for a worker that connects: a list that is too long, or `DECLARATION_INVALID` with all violations.
+#[cfg(feature = "cli")]
+pub(in crate::remote) fn definitions_of(mut hello: v1::Hello) -> Result<Vec<Arc<Definition>>> {
+    let declarations = validate(&mut hello, Timestamp::UNIX_EPOCH)?;
+    Ok(declarations.into_iter().map(|it| it.definition).collect())
 }

@@ -22,6 +22,8 @@ mod session;
 mod session_state;
 mod worker_info;
 
+#[cfg(feature = "cli")]
+pub(in crate::remote) use self::hello::definitions_of;
 pub(crate) use self::hello::validate_message;
 pub(crate) use self::refusals::protocol_error;
 pub(crate) use self::registry::{RegisteredStream, WorkerRegistry};

@@ -15,6 +15,7 @@ const INVOCATIONS: &str = "cidery.v1.InvocationService";
 const WORKERS: &str = "cidery.v1.WorkerService";
 
 /// How the node answers a list that is too long.
+#[derive(Clone)]
 enum Answer {
     /// A method, called with the message, fails with the reason.
     Call(&'static str, Json, &'static str),
@@ -39,219 +40,158 @@ fn cid(_: usize) -> Json {
     cidery::Cid::new().to_string().into()
 }
 
-fn declared(sio: &Json) -> Json {
-    json!({ "hello": { "name": "a", "services": [{ "name": "a.task", "sio": sio }] } })
+type List = (&'static str, Answer);
+
+fn call(field: &'static str, method: &'static str, message: Json, reason: &'static str) -> List {
+    (field, Answer::Call(method, message, reason))
 }
 
-fn nested(element_type: &str, list: &str, entries: &Json) -> Json {
-    json!({ "input": { "elements": [{ "name": "a", "type": element_type, list: entries }] } })
-}
-
-/// Each list, with a message in which it is one longer than its limit.
-fn lists() -> Vec<(&'static str, Answer)> {
-    use Answer::{Call, Hello, Message, NeedsDispatch};
-    let text = json!("text");
-    let metadata = map(2_000, &text);
+/// Lists in requests that invoke services or follow invocations, each one longer than its limit.
+fn lists_of_invocations() -> Vec<List> {
+    const INVALID: &str = "REQUEST_INVALID";
+    const LARGE: &str = "METADATA_TOO_LARGE";
+    let ping = |field: &str, value: Json| json!({ "service": "cidery.ping", field: value });
+    let metadata = map(2_000, &json!("text"));
     let callbacks = list(17, |_| json!("cidery.ping"));
-    let filter =
-        |field: &str, entry: Json| json!({ "filter": { field: list(1_001, |_| entry.clone()) } });
-    let services = |n| list(n, |i| json!({ "name": format!("n{i}") }));
-    let elements = |n| {
-        list(
-            n,
-            |i| json!({ "name": format!("n{i}"), "type": "ELEMENT_TYPE_TEXT" }),
-        )
+    let requests = json!({ "requests": list(10_001, |_| json!({ "service": "cidery.ping" })) });
+    let follow = json!({ "cids": list(100_001, cid) });
+    let resume = json!({ "cids": list(1, cid), "afterSequences": map(100_001, &json!(1)) });
+    let complete = json!({ "cid": cid(0), "token": "00", "metadata": metadata });
+    vec![
+        call(
+            "InvokeRequest.metadata",
+            "Invoke",
+            ping("metadata", metadata.clone()),
+            LARGE,
+        ),
+        call(
+            "InvokeAsyncRequest.metadata",
+            "InvokeAsync",
+            ping("metadata", metadata),
+            LARGE,
+        ),
+        call(
+            "InvokeAsyncRequest.callbacks",
+            "InvokeAsync",
+            ping("callbacks", callbacks.clone()),
+            INVALID,
+        ),
+        call(
+            "InvokeAsyncRequest.failure_callbacks",
+            "InvokeAsync",
+            ping("failureCallbacks", callbacks.clone()),
+            INVALID,
+        ),
+        call(
+            "InvokeBatchRequest.requests",
+            "InvokeBatch",
+            requests,
+            "BATCH_LIMIT",
+        ),
+        call(
+            "InvokeBatchRequest.on_each",
+            "InvokeBatch",
+            json!({ "onEach": callbacks }),
+            INVALID,
+        ),
+        call(
+            "InvokeBatchRequest.on_final",
+            "InvokeBatch",
+            json!({ "onFinal": callbacks }),
+            INVALID,
+        ),
+        call(
+            "StreamResultsRequest.cids",
+            "StreamResults",
+            follow,
+            "STREAM_LIMIT",
+        ),
+        call(
+            "StreamResultsRequest.after_sequences",
+            "StreamResults",
+            resume,
+            "STREAM_LIMIT",
+        ),
+        call(
+            "CompleteInvocationRequest.metadata",
+            "CompleteInvocation",
+            complete,
+            LARGE,
+        ),
+    ]
+}
+
+/// Lists in requests that select invocations.
+fn lists_of_selections() -> Vec<List> {
+    let listed = |field, name: &str, entry: Json| {
+        let filter = json!({ "filter": { name: list(1_001, |_| entry.clone()) } });
+        call(field, "ListInvocations", filter, "REQUEST_INVALID")
+    };
+    let selected = |field, method| {
+        let cids = json!({ "cids": list(10_001, cid) });
+        call(field, method, cids, "REQUEST_INVALID")
+    };
+    let text = || json!("text");
+    vec![
+        listed("InvocationFilter.services", "services", text()),
+        listed("InvocationFilter.states", "states", json!("STATE_PENDING")),
+        listed(
+            "InvocationFilter.pending_reasons",
+            "pendingReasons",
+            json!("PENDING_REASON_QUEUED"),
+        ),
+        listed("InvocationFilter.failure_reasons", "failureReasons", text()),
+        selected("CancelInvocationsRequest.cids", "CancelInvocations"),
+        selected("RetryInvocationsRequest.cids", "RetryInvocations"),
+        selected("PurgeInvocationsRequest.cids", "PurgeInvocations"),
+    ]
+}
+
+/// Lists in messages of workers.
+fn lists_of_workers() -> Vec<List> {
+    let hello = |field, message| (field, Answer::Hello(message, "DECLARATION_INVALID"));
+    let message = |field, message| (field, Answer::Message(message, "REQUEST_INVALID"));
+    let named = |i: usize| json!({ "name": format!("n{i}") });
+    let text = |i: usize| json!({ "name": format!("n{i}"), "type": "ELEMENT_TYPE_TEXT" });
+    let declared = |name: &str, entries: Json| json!({ "hello": { "name": "a", "services": [{ "name": "a.task" }], name: entries } });
+    let with_input = |elements: Json| {
+        let sio = json!({ "input": { "elements": elements } });
+        json!({ "hello": { "name": "a", "services": [{ "name": "a.task", "sio": sio }] } })
+    };
+    let in_element = |element_type: &str, name: &str, entries: Json| {
+        with_input(json!([{ "name": "a", "type": element_type, name: entries }]))
     };
     let tokens = list(100_001, |_| json!(""));
-    let cids = json!({ "cids": list(10_001, cid) });
+    let capabilities = list(65, |i| json!(i + 1_000));
+    let choices = list(1_001, |i| json!(i.to_string()));
+    let elements = list(10_001, text);
     vec![
-        (
-            "InvokeRequest.metadata",
-            Call(
-                "Invoke",
-                json!({ "service": "cidery.ping", "metadata": metadata }),
-                "METADATA_TOO_LARGE",
-            ),
-        ),
-        (
-            "InvokeAsyncRequest.metadata",
-            Call(
-                "InvokeAsync",
-                json!({ "service": "cidery.ping", "metadata": metadata }),
-                "METADATA_TOO_LARGE",
-            ),
-        ),
-        (
-            "InvokeAsyncRequest.callbacks",
-            Call(
-                "InvokeAsync",
-                json!({ "service": "cidery.ping", "callbacks": callbacks }),
-                "REQUEST_INVALID",
-            ),
-        ),
-        (
-            "InvokeAsyncRequest.failure_callbacks",
-            Call(
-                "InvokeAsync",
-                json!({ "service": "cidery.ping", "failureCallbacks": callbacks }),
-                "REQUEST_INVALID",
-            ),
-        ),
-        (
-            "InvokeBatchRequest.requests",
-            Call(
-                "InvokeBatch",
-                json!({ "requests": list(10_001, |_| json!({ "service": "cidery.ping" })) }),
-                "BATCH_LIMIT",
-            ),
-        ),
-        (
-            "InvokeBatchRequest.on_each",
-            Call(
-                "InvokeBatch",
-                json!({ "onEach": callbacks }),
-                "REQUEST_INVALID",
-            ),
-        ),
-        (
-            "InvokeBatchRequest.on_final",
-            Call(
-                "InvokeBatch",
-                json!({ "onFinal": callbacks }),
-                "REQUEST_INVALID",
-            ),
-        ),
-        (
-            "StreamResultsRequest.cids",
-            Call(
-                "StreamResults",
-                json!({ "cids": list(100_001, cid) }),
-                "STREAM_LIMIT",
-            ),
-        ),
-        (
-            "StreamResultsRequest.after_sequences",
-            Call(
-                "StreamResults",
-                json!({ "cids": list(1, cid), "afterSequences": map(100_001, &json!(1)) }),
-                "STREAM_LIMIT",
-            ),
-        ),
-        (
-            "InvocationFilter.services",
-            Call(
-                "ListInvocations",
-                filter("services", text.clone()),
-                "REQUEST_INVALID",
-            ),
-        ),
-        (
-            "InvocationFilter.states",
-            Call(
-                "ListInvocations",
-                filter("states", json!("STATE_PENDING")),
-                "REQUEST_INVALID",
-            ),
-        ),
-        (
-            "InvocationFilter.pending_reasons",
-            Call(
-                "ListInvocations",
-                filter("pendingReasons", json!("PENDING_REASON_QUEUED")),
-                "REQUEST_INVALID",
-            ),
-        ),
-        (
-            "InvocationFilter.failure_reasons",
-            Call(
-                "ListInvocations",
-                filter("failureReasons", text.clone()),
-                "REQUEST_INVALID",
-            ),
-        ),
-        (
-            "CancelInvocationsRequest.cids",
-            Call("CancelInvocations", cids.clone(), "REQUEST_INVALID"),
-        ),
-        (
-            "RetryInvocationsRequest.cids",
-            Call("RetryInvocations", cids.clone(), "REQUEST_INVALID"),
-        ),
-        (
-            "PurgeInvocationsRequest.cids",
-            Call("PurgeInvocations", cids, "REQUEST_INVALID"),
-        ),
-        (
-            "CompleteInvocationRequest.metadata",
-            Call(
-                "CompleteInvocation",
-                json!({ "cid": cid(0), "token": "00", "metadata": metadata }),
-                "METADATA_TOO_LARGE",
-            ),
-        ),
-        (
+        hello(
             "Hello.services",
-            Hello(
-                json!({ "hello": { "services": services(10_001) } }),
-                "DECLARATION_INVALID",
-            ),
+            json!({ "hello": { "services": list(10_001, named) } }),
         ),
-        (
-            "Hello.capabilities",
-            Hello(
-                json!({ "hello": { "services": services(1), "capabilities": list(65, |i| json!(i + 1_000)) } }),
-                "DECLARATION_INVALID",
-            ),
-        ),
-        (
-            "Hello.tokens",
-            Hello(
-                json!({ "hello": { "services": services(1), "tokens": tokens } }),
-                "DECLARATION_INVALID",
-            ),
-        ),
-        (
-            "Elements.elements",
-            Hello(
-                declared(&json!({ "input": { "elements": elements(10_001) } })),
-                "DECLARATION_INVALID",
-            ),
-        ),
-        (
+        hello("Hello.capabilities", declared("capabilities", capabilities)),
+        hello("Hello.tokens", declared("tokens", tokens.clone())),
+        hello("Elements.elements", with_input(elements.clone())),
+        hello(
             "Element.elements",
-            Hello(
-                declared(&nested("ELEMENT_TYPE_DICT", "elements", &elements(10_001))),
-                "DECLARATION_INVALID",
-            ),
+            in_element("ELEMENT_TYPE_DICT", "elements", elements),
         ),
-        (
+        hello(
             "Element.one_of",
-            Hello(
-                declared(&nested(
-                    "ELEMENT_TYPE_TEXT",
-                    "oneOf",
-                    &list(1_001, |i| json!(i.to_string())),
-                )),
-                "DECLARATION_INVALID",
-            ),
+            in_element("ELEMENT_TYPE_TEXT", "oneOf", choices),
         ),
-        (
+        message(
             "ServeRequest.results",
-            Message(
-                json!({ "results": list(100_001, |_| json!({})) }),
-                "REQUEST_INVALID",
-            ),
+            json!({ "results": list(100_001, |_| json!({})) }),
         ),
-        (
+        message(
             "HandBack.tokens",
-            Message(
-                json!({ "handBack": { "tokens": tokens } }),
-                "REQUEST_INVALID",
-            ),
+            json!({ "handBack": { "tokens": tokens } }),
         ),
-        ("DispatchResult.metadata", NeedsDispatch),
-        ("DispatchResult.follow_ups", NeedsDispatch),
-        ("Failure.details", NeedsDispatch),
+        ("DispatchResult.metadata", Answer::NeedsDispatch),
+        ("DispatchResult.follow_ups", Answer::NeedsDispatch),
+        ("Failure.details", Answer::NeedsDispatch),
     ]
 }
 
@@ -299,7 +239,12 @@ async fn every_list_in_a_request_has_a_limit() {
         }
         pools.push(dynamic);
     }
-    let lists = lists();
+    let lists = [
+        lists_of_invocations(),
+        lists_of_selections(),
+        lists_of_workers(),
+    ]
+    .concat();
     let known: BTreeSet<String> = lists.iter().map(|(field, _)| (*field).to_owned()).collect();
     assert_eq!(
         found, known,

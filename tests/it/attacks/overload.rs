@@ -56,7 +56,6 @@ async fn a_service_under_overload_answers_what_it_can() {
             let node = node.limits(|limits| limits.concurrency = CONCURRENCY as usize);
             let node = node.listen(any_port()).start().await.unwrap();
             let goodput = goodput(&node, "a.works", load, factor).await;
-            println!("load {load}, deadline {factor} x the handler's time: {goodput:.2}");
             assert!(
                 goodput >= 0.9,
                 "load {load}, deadline {factor} x: {goodput:.2}"
@@ -77,7 +76,6 @@ async fn a_worker_under_overload_answers_what_it_can() {
             let address = node.address().unwrap().to_string();
             let _worker = worker.connect(&address).await.unwrap();
             let goodput = goodput(&node, "a.works", load, factor).await;
-            println!("worker: load {load}, deadline {factor} x the handler's time: {goodput:.2}");
             assert!(
                 goodput >= 0.9,
                 "load {load}, deadline {factor} x: {goodput:.2}"

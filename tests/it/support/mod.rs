@@ -2,6 +2,7 @@
 
 pub(crate) mod binary;
 pub(crate) mod dynamic;
+pub(crate) mod faulty_worker;
 pub(crate) mod gated;
 pub(crate) mod programs;
 pub(crate) mod proxy;

@@ -36,9 +36,9 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files of a program with one of these extensions.
-fn files(role: Role, language: &str, extensions: &[&str]) -> Vec<PathBuf> {
-    let folder = std::fs::read_dir(role.folder(language)).unwrap();
+/// The files of a folder with one of these extensions.
+fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let folder = std::fs::read_dir(folder).unwrap();
     let files = folder.map(|entry| entry.unwrap().path());
     let of_program = |path: &PathBuf| {
         let extension = path.extension().and_then(|extension| extension.to_str());
@@ -105,11 +105,20 @@ impl Drop for Running {
 }
 
 pub(crate) fn python(role: Role) -> Option<Program> {
+    python_program(role, role.name())
+}
+
+/// The complete worker.
+pub(crate) fn python_complete() -> Option<Program> {
+    python_program(Role::Worker, "complete")
+}
+
+fn python_program(role: Role, name: &str) -> Option<Program> {
     let python = tool("CIDERY_PYTHON", "the examples in Python")?;
     let folder = Folder::new("python");
     let stubs = folder.path().display().to_string();
     protoc(&python, &["python", "grpc_python"], folder.path(), "");
-    let program = role.folder("python").join(format!("{}.py", role.name()));
+    let program = role.folder("python").join(format!("{name}.py"));
     Some(Program {
         language: "python",
         words: vec![python, program.display().to_string()],
@@ -135,11 +144,27 @@ pub(crate) fn protoc(python: &str, plugins: &[&str], out: &Path, options: &str) 
 }
 
 pub(crate) fn go(role: Role) -> Option<Program> {
+    go_program(role, ".")
+}
+
+/// The complete worker.
+pub(crate) fn go_complete() -> Option<Program> {
+    go_program(Role::Worker, "./complete")
+}
+
+/// A package of a role.
+fn go_program(role: Role, package: &str) -> Option<Program> {
     tool("CIDERY_GO", "the examples in Go")?;
     let python = tool("CIDERY_PYTHON", "the examples in Go")?;
     let folder = Folder::new("go");
-    for file in files(role, "go", &["mod", "sum", "go"]) {
-        let copy = folder.path().join(file.file_name().unwrap());
+    let source = role.folder("go");
+    std::fs::create_dir_all(folder.path().join(package)).unwrap();
+    let sources = [
+        files(&source, &["mod", "sum"]),
+        files(&source.join(package), &["go"]),
+    ];
+    for file in sources.concat() {
+        let copy = folder.path().join(file.strip_prefix(&source).unwrap());
         std::fs::copy(file, copy).unwrap();
     }
     let module = format!("example.com/{}", role.name());
@@ -151,6 +176,7 @@ pub(crate) fn go(role: Role) -> Option<Program> {
     command
         .args(["build", "-o"])
         .arg(&program)
+        .arg(package)
         .current_dir(folder.path());
     command
         .env("GOFLAGS", "-mod=readonly")
@@ -197,7 +223,7 @@ pub(crate) fn java(role: Role) -> Option<Program> {
         .arg(folder.path());
     command.arg("-d").arg(folder.path());
     command.args(["-cp", &class_path]);
-    command.args(files(role, "java", &["java"]));
+    command.args(files(&role.folder("java"), &["java"]));
     succeed(&mut command);
     Some(Program {
         language: "java",

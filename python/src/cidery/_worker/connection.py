@@ -22,7 +22,7 @@ import grpc
 import grpc.aio
 
 from cidery._client.transport import call_with_retry_async
-from cidery._errors.exceptions import CideryError, Unavailable
+from cidery._errors.exceptions import CideryError, InvalidArgument, Unavailable
 from cidery._errors.status_details import from_failure, from_rpc_error
 from cidery._protocol.channel import CHANNEL_OPTIONS, Stubs
 from cidery._protocol.retry import MAX_ATTEMPTS, classify
@@ -228,9 +228,9 @@ class Connection:
                     if not self.welcomed.done():
                         self.welcomed.set_exception(error)
                         return
-                    if error.reason == "RESUME_MISMATCH":
-                        self._abandon_session()
                     _log.warning("the worker is not connected; reconnecting: %s", error)
+                    if isinstance(error, InvalidArgument):
+                        self._abandon_session()
                 self._outbox = None
                 self._update_idle()
                 if not self._is_closed:
@@ -241,7 +241,7 @@ class Connection:
                 backoff = min(backoff * 2, _MAX_BACKOFF)
 
     def _abandon_session(self) -> None:
-        """Cancels the dispatches of a session that the node does not resume, and forgets it."""
+        """Drops all dispatches, since the node does not resume the session: the next is new."""
         self._session = ""
         self._results.clear()
         in_flight, self._in_flight = self._in_flight, {}

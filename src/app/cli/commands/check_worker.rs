@@ -1,0 +1,112 @@
+//! `cidery check-worker`: checks a worker in any language.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::app::cli::args::duration;
+use crate::app::cli::printer::{Printer, Tone};
+use crate::dict;
+use crate::edge::listener;
+use crate::model::error::{Error, Result, reason};
+use crate::model::value::Dict;
+use crate::remote::conformance::{CheckReport, Options, Verdict, check_worker};
+
+/// Check that a worker keeps the rules of the worker protocol.
+///
+/// Listens like a node, and waits for the worker: start it with this address in place of the address of its node. Each
+/// check ends with `ok`, `failed` (what was seen, and the rule of docs/worker-protocol.md) or `left out`. The exit code
+/// is 0 if no check failed.
+///
+/// The services of the worker are really called, some of them many times, with sample inputs made from their
+/// declarations: use `--service` for services whose handlers have side effects.
+#[derive(Args, Debug)]
+pub(in crate::app::cli) struct CheckWorker {
+    /// Address to listen on, in place of a node. With port 0, any free port.
+    #[arg(default_value = "127.0.0.1:24337", value_name = "ADDRESS")]
+    address: SocketAddr,
+    /// Address to listen on, instead of ADDRESS.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "address")]
+    listen: Option<SocketAddr>,
+    /// Time to wait until the worker connects first.
+    #[arg(long, value_parser = duration, default_value = "5m", value_name = "DURATION")]
+    wait: Duration,
+    /// Time for each later step: an answer of the worker, or its reconnect (20s at most).
+    #[arg(long, value_parser = duration, default_value = "20s", value_name = "DURATION")]
+    timeout: Duration,
+    /// Call only this service (repeatable). Default: all services, 100 at most.
+    #[arg(long = "service", value_name = "NAME")]
+    services: Vec<String>,
+    /// Allow addresses other than loopback.
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl CheckWorker {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
+        let address = self.listen.unwrap_or(self.address);
+        if !(address.ip().is_loopback() || self.insecure) {
+            let message =
+                format!("{address} is not a loopback address; allow it with `--insecure`");
+            return Err(Error::invalid_argument(reason::INSECURE_ADDRESS, message));
+        }
+        let listener = listener::bind(address).await?;
+        if let Ok(bound) = listener.local_addr() {
+            printer.data(&format!("listening on {bound}"));
+        }
+        let note = "waiting for the worker; its services will be called";
+        printer.note(Tone::Quiet, note);
+        let options = Options {
+            wait: self.wait,
+            timeout: self.timeout,
+            services: self.services,
+        };
+        let (mut checks, mut failed) = (0_usize, 0_usize);
+        check_worker(listener, options, |check| {
+            checks += 1;
+            failed += usize::from(matches!(check.verdict, Verdict::Failed(_)));
+            match printer.is_json() {
+                true => printer.line(&as_dict(&check).into()),
+                false => printer.data(&as_text(&check)),
+            }
+        })
+        .await;
+        if failed == 0 {
+            return Ok(());
+        }
+        let message = format!("{failed} of {checks} checks failed");
+        Err(Error::failed_precondition(reason::WORKER_REFUSED, message))
+    }
+}
+
+fn as_text(CheckReport { name, verdict }: &CheckReport) -> String {
+    match verdict {
+        Verdict::Passed(None) => format!("ok        {name}"),
+        Verdict::Passed(Some(note)) => format!("ok        {name} ({note})"),
+        Verdict::LeftOut(why) => format!("left out  {name} ({why})"),
+        Verdict::Failed(fault) => format!(
+            "failed    {name}\n          seen: {}\n          rule: {} (docs/worker-protocol.md, {})",
+            fault.seen, fault.rule.text, fault.rule.section
+        ),
+    }
+}
+
+fn as_dict(CheckReport { name, verdict }: &CheckReport) -> Dict {
+    let name = name.as_str();
+    match verdict {
+        Verdict::Passed(note) => {
+            dict! { "check": name, "verdict": "ok", "note": note.as_deref().unwrap_or_default() }
+        }
+        Verdict::LeftOut(why) => {
+            dict! { "check": name, "verdict": "left_out", "note": why.as_str() }
+        }
+        Verdict::Failed(fault) => dict! {
+            "check": name,
+            "verdict": "failed",
+            "seen": fault.seen.as_str(),
+            "rule": fault.rule.text,
+            "section": fault.rule.section,
+        },
+    }
+}

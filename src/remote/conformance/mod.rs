@@ -1,0 +1,20 @@
+//! The conformance run of a worker: a scripted node that a worker connects to, and that checks each rule of the worker
+//! protocol which can be seen from outside.
+//!
+//! ```text
+//!  worker ─▶ Port (connections, which the script cuts) ─▶ Dial ─▶ Run (accepts, refuses) ─▶ checks ─▶ CheckReport
+//! ```
+//!
+//! The services of the worker are really called, with the sample inputs of their declarations.
+
+mod checks;
+mod dispatches;
+mod port;
+mod report;
+mod rules;
+mod run;
+mod script;
+mod stream;
+
+pub(crate) use self::report::{CheckReport, Verdict};
+pub(crate) use self::script::{Options, check_worker};
