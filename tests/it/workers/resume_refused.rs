@@ -18,12 +18,13 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::support::raw::spawn;
 use crate::support::{PATIENCE, any_port};
 
+type Outbox = UnboundedSender<Result<v1::ServeResponse, Status>>;
 type Answers = Pin<Box<dyn Stream<Item = Result<v1::ServeResponse, Status>> + Send>>;
 
 /// A node that refuses to resume. Each first stream ends after the welcome.
 struct Forgetful {
     sessions: UnboundedSender<String>,
-    open: Arc<Mutex<Vec<UnboundedSender<Result<v1::ServeResponse, Status>>>>>,
+    open: Arc<Mutex<Vec<Outbox>>>,
 }
 
 #[tonic::async_trait]
