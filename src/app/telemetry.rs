@@ -36,7 +36,8 @@ pub fn filter(text: &str) -> std::result::Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Installs a subscriber that writes log lines to standard error, filtered by a [`filter`], and a hook that logs panics.
+/// Installs a subscriber that writes log lines to standard error, filtered by a [`filter`], and a hook that logs
+/// panics.
 ///
 /// Logging never blocks: lines that nobody reads are dropped, and their number is logged. The last lines are written
 /// when the guard is dropped.

@@ -8,7 +8,8 @@ use tokio::net::TcpStream;
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Whether the client sends its first request line or HTTP/2 preface in time. hyper alone would wait forever for the rest of an HTTP/2 preface.
+/// Whether the client sends its first request line or HTTP/2 preface in time. hyper alone would wait forever for the
+/// rest of an HTTP/2 preface.
 pub(super) async fn is_received(stream: &TcpStream, timeout: Duration) -> bool {
     let mut seen = [0; PREFACE.len()];
     let received = async {

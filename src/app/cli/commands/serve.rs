@@ -51,12 +51,12 @@ pub(in crate::app::cli) struct Serve {
     /// Add the demo services.
     #[arg(long)]
     demo: bool,
-    /// Allow addresses other than loopback. There is no authentication yet: every client that can reach the address can
-    /// invoke and serve all services, and read, cancel and remove all invocations.
+    /// Allow addresses other than loopback. There is no authentication yet: every client that can reach the address
+    /// can invoke and serve all services, and read, cancel and remove all invocations.
     #[arg(long)]
     insecure: bool,
-    /// Host name of the node for web browsers, without a port (repeatable). Their requests are refused unless `Host` and
-    /// `Origin` are this name, loopback, or the address of the connection. gRPC clients may use any name.
+    /// Host name of the node for web browsers, without a port (repeatable). Their requests are refused unless `Host`
+    /// and `Origin` are this name, loopback, or the address of the connection. gRPC clients may use any name.
     #[arg(
         long,
         env = "CIDERY_ALLOW_HOST",
