@@ -153,7 +153,10 @@ fn lists_of_workers() -> Vec<List> {
     let message = |field, message| (field, Answer::Message(message, "REQUEST_INVALID"));
     let named = |i: usize| json!({ "name": format!("n{i}") });
     let text = |i: usize| json!({ "name": format!("n{i}"), "type": "ELEMENT_TYPE_TEXT" });
-    let declared = |name: &str, entries: Json| json!({ "hello": { "name": "a", "services": [{ "name": "a.task" }], name: entries } });
+    let declared = |name: &str, entries: Json| {
+        let services = json!([{ "name": "a.task" }]);
+        json!({ "hello": { "services": services, name: entries } })
+    };
     let with_input = |elements: Json| {
         let sio = json!({ "input": { "elements": elements } });
         json!({ "hello": { "name": "a", "services": [{ "name": "a.task", "sio": sio }] } })
