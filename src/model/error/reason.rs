@@ -21,6 +21,8 @@ reasons! {
     CID_IN_USE
     /// No invocation with this CID is stored.
     CID_UNKNOWN
+    /// The clock of the machine shows a time before 1970.
+    CLOCK_INVALID
     /// A node cannot be reached.
     CONNECT_FAILED
     /// The deadline passed before the service responded.
@@ -91,6 +93,8 @@ reasons! {
     REQUEST_INCOMPLETE
     /// The outcome of an invocation was removed; its tombstone remains.
     RESULT_EXPIRED
+    /// The last event that a caller has seen of an invocation was never stored here.
+    SEQUENCE_UNKNOWN
     /// A service with this name already exists.
     SERVICE_EXISTS
     /// A service is served, or has pending invocations, so it cannot be removed.
