@@ -9,9 +9,10 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::lifecycle::node_stopping;
 use crate::engine::results::group_members::FollowedGroups;
 use crate::engine::results::hub::{Hub, Mailbox};
-use crate::engine::results::live::{Live, ProgressVersion, Update, progress_version};
-use crate::engine::store::{Store, Stored, Tombstone};
-use crate::model::error::{Error, Result, reason};
+use crate::engine::results::live::{Update, progress_version};
+use crate::engine::results::reading::{Cursor, PendingRead, Read, read};
+use crate::engine::store::{Store, Tombstone};
+use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{Event, ProgressRecord};
 
@@ -22,11 +23,13 @@ pub enum FollowerEvent {
     Event(Cid, Arc<Event>),
     /// Progress that a handler reported.
     Progress(Cid, Arc<ProgressRecord>),
-    /// The invocation is not stored. It has no further events.
+    /// The invocation cannot be followed: it is not stored, not readable, or not the one that the caller has seen. It
+    /// has no further events.
     NotFound {
         /// The CID.
         cid: Cid,
-        /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`.
+        /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `OUT_OF_RANGE` / `SEQUENCE_UNKNOWN`; `DATA_LOSS` /
+        /// `STORE_DAMAGED`.
         error: Error,
         /// What remains of an invocation that was removed.
         tombstone: Option<Tombstone>,
@@ -61,25 +64,6 @@ pub struct Follower {
     max_cids: usize,
     /// Fires when the node ends all followers.
     closing: CancellationToken,
-}
-
-/// How far one invocation has been read.
-#[derive(Clone, Copy, Debug)]
-struct Cursor {
-    sequence: u64,
-    progress: ProgressVersion,
-    /// Whether only the end is yielded: the invocation is followed as a member of a group.
-    end_only: bool,
-}
-
-impl Cursor {
-    fn after(sequence: u64) -> Self {
-        Self {
-            sequence,
-            progress: (0, 0),
-            end_only: false,
-        }
-    }
 }
 
 impl Follower {
@@ -175,8 +159,9 @@ impl Follower {
             // The caller has seen the end of the invocation before.
             Read::Seen => self.close(cid),
             Read::Missing {
-                tombstone: None, ..
-            } if self.wait_for_accept => {}
+                tombstone: None,
+                error,
+            } if self.wait_for_accept && error.kind() == Kind::NotFound => {}
             Read::Missing { error, tombstone } => {
                 self.ready.push_back(FollowerEvent::NotFound {
                     cid,
@@ -193,6 +178,7 @@ impl Follower {
         let Some(cursor) = self.cursors.get_mut(&cid) else {
             return;
         };
+        cursor.is_unchecked = false;
         let mut ended = false;
         for event in events {
             cursor.sequence = event.sequence;
@@ -266,105 +252,8 @@ impl Drop for Follower {
     }
 }
 
-/// A CID that was taken out of the mailbox. It is put back unless it was read, so that a dropped future loses nothing.
-struct PendingRead<'a> {
-    mailbox: &'a Mailbox,
-    cid: Cid,
-    live: Option<Arc<Live>>,
-    is_done: bool,
-}
-
-impl Drop for PendingRead<'_> {
-    fn drop(&mut self) {
-        if !self.is_done {
-            self.mailbox.notify(self.cid, self.live.as_ref());
-        }
-    }
-}
-
-enum Read {
-    /// New events and progress; and the members of a group that was not read before.
-    Update(Update, Option<Vec<(u32, Cid)>>),
-    /// The invocation has ended, and the caller has seen its end.
-    Seen,
-    Missing {
-        error: Error,
-        tombstone: Option<Tombstone>,
-    },
-}
-
-/// Reads new events: from the live invocation while it runs, otherwise from the store.
-async fn read(
-    cursor: Option<&Cursor>,
-    mut pending: PendingRead<'_>,
-    hub: &Hub,
-    store: &dyn Store,
-    is_new_group: bool,
-) -> Result<Option<Read>> {
-    let Some(&Cursor {
-        sequence,
-        progress: seen,
-        ..
-    }) = cursor
-    else {
-        pending.is_done = true;
-        return Ok(None);
-    };
-    let cid = pending.cid;
-    let live = pending.live.clone().or_else(|| hub.live(cid));
-    let read = match live {
-        Some(live) => Read::Update(live.update_since(sequence, seen), None),
-        None => match store.get(cid).await? {
-            Stored::Found(invocation) => {
-                let first = invocation
-                    .events
-                    .partition_point(|event| event.sequence <= sequence);
-                let events = invocation.events.get(first..).unwrap_or_default().to_vec();
-                if events.is_empty() && invocation.state.is_terminal() {
-                    Read::Seen
-                } else {
-                    let members = match is_new_group && invocation.request.group().is_some() {
-                        true => Some(store.members(cid).await?),
-                        false => None,
-                    };
-                    let progress = invocation.progress;
-                    let progress = progress.filter(|it| progress_version(it) > seen);
-                    Read::Update(Update { events, progress }, members)
-                }
-            }
-            Stored::Removed(tombstone) => Read::Missing {
-                error: result_expired(cid, &tombstone),
-                tombstone: Some(tombstone),
-            },
-            Stored::Unknown => Read::Missing {
-                error: cid_unknown(cid),
-                tombstone: None,
-            },
-        },
-    };
-    pending.is_done = true;
-    Ok(Some(read))
-}
-
 /// `INVALID_ARGUMENT` / `STREAM_LIMIT`.
 fn too_many_cids(limit: usize) -> Error {
     let message = format!("one stream follows at most {limit} CIDs, members of groups included");
     Error::invalid_argument(reason::STREAM_LIMIT, message).with_info("stream_cids", limit)
-}
-
-/// `NOT_FOUND` / `CID_UNKNOWN`.
-pub(in crate::engine) fn cid_unknown(cid: Cid) -> Error {
-    let message = format!("no invocation with CID {cid} is stored here");
-    Error::not_found(reason::CID_UNKNOWN, message).with_cid(cid)
-}
-
-/// `NOT_FOUND` / `RESULT_EXPIRED`.
-pub(in crate::engine) fn result_expired(cid: Cid, tombstone: &Tombstone) -> Error {
-    let Tombstone { state, end_time } = tombstone;
-    let state = state.name();
-    let message = format!("the outcome of {cid} ({state}, {end_time}) is no longer kept");
-    Error::not_found(reason::RESULT_EXPIRED, message)
-        .with_cid(cid)
-        .with_info("state", state)
-        .with_info("end_time", end_time)
 }

@@ -275,6 +275,11 @@ impl Live {
         state.progress.clone()
     }
 
+    /// The last sequence that an event has, or that the store is about to have.
+    pub(in crate::engine) fn last_sequence(&self) -> u64 {
+        self.lock().next_sequence.saturating_sub(1)
+    }
+
     /// The events after a sequence, and the progress if it is newer than `seen`.
     pub(in crate::engine) fn update_since(&self, sequence: u64, seen: ProgressVersion) -> Update {
         let state = self.lock();

@@ -8,10 +8,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::engine::clock::Clock;
 use crate::engine::lifecycle::Lifecycle;
-use crate::engine::results::follower::{
-    FollowRequest, Follower, FollowerEvent, cid_unknown, result_expired,
-};
+use crate::engine::results::follower::{FollowRequest, Follower, FollowerEvent};
 use crate::engine::results::hub::Hub;
+use crate::engine::results::reading::{cid_unknown, result_expired};
 use crate::engine::routing::Routes;
 use crate::engine::store::{Store, Stored};
 use crate::model::batch::AcceptedGroup;
