@@ -25,7 +25,7 @@ pub(in crate::store::sqlite) fn get(connection: &Connection, cid: Cid) -> Result
         }
         Ok(Err(tombstone(connection, cid)?))
     };
-    match read().map_err(|error: rusqlite::Error| failed(&error))? {
+    match read().map_err(failed)? {
         Ok((found, name)) => {
             let invocation = found.decode(&ServiceName::from_record(&name)?, None)?;
             Ok(Stored::Found(Box::new(invocation)))
@@ -64,6 +64,6 @@ pub(in crate::store::sqlite) fn find_by_idempotency_key(
         let found = select.query_row([service.as_str(), key], |row| row.get::<_, Vec<u8>>(0));
         found.optional()
     };
-    let found = read().map_err(|error: rusqlite::Error| failed(&error))?;
+    let found = read().map_err(failed)?;
     found.as_deref().map(blob::cid).transpose()
 }
