@@ -1,6 +1,6 @@
 //! The clock: the only place that reads the wall-clock time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +19,8 @@ pub enum Clock {
         /// The time of the runtime at that instant.
         since: Instant,
     },
+    /// As `Steady`, with steps that a test makes: as NTP, or a machine that was suspended, makes them.
+    Stepped(SteppedClock),
     /// A clock that a test moves.
     Manual(ManualClock),
 }
@@ -43,6 +45,7 @@ impl Clock {
         match self {
             Self::System => Timestamp::now(),
             Self::Steady { start, since } => saturating_add(*start, since.elapsed()),
+            Self::Stepped(stepped) => stepped.now(),
             Self::Manual(manual) => manual.now(),
         }
     }
@@ -54,10 +57,18 @@ impl Clock {
         Instant::now() + Duration::try_from(wait).unwrap_or_default()
     }
 
-    /// Sleeps until an instant.
+    /// Whether it may be stepped, so that it no longer agrees with the time of the runtime.
+    pub(super) fn can_step(&self) -> bool {
+        match self {
+            Self::System | Self::Stepped(_) => true,
+            Self::Steady { .. } | Self::Manual(_) => false,
+        }
+    }
+
+    /// Sleeps until an instant, unless the clock is stepped meanwhile: see `Timer`.
     pub(super) async fn sleep_until(&self, time: Timestamp) {
         match self {
-            Self::System | Self::Steady { .. } => {
+            Self::System | Self::Steady { .. } | Self::Stepped(_) => {
                 tokio::time::sleep_until(self.instant(time)).await;
             }
             Self::Manual(manual) => manual.reaches(time).await,
@@ -67,11 +78,48 @@ impl Clock {
     /// Sleeps for a duration, and less where a manual clock is moved.
     pub(super) async fn pause(&self, pause: Duration) {
         match self {
-            Self::System | Self::Steady { .. } => tokio::time::sleep(pause).await,
+            Self::System | Self::Steady { .. } | Self::Stepped(_) => {
+                tokio::time::sleep(pause).await;
+            }
             Self::Manual(manual) => {
                 let _ = tokio::time::timeout(pause, manual.moves()).await;
             }
         }
+    }
+}
+
+/// A clock that follows the time of the tokio runtime until it is stepped. Clones share one time.
+#[derive(Clone, Debug)]
+pub struct SteppedClock {
+    start: Timestamp,
+    since: Instant,
+    /// The sum of the steps.
+    steps: Arc<Mutex<SignedDuration>>,
+}
+
+impl SteppedClock {
+    /// A clock that starts at an instant.
+    #[must_use]
+    pub fn at(start: Timestamp) -> Self {
+        Self {
+            start,
+            since: Instant::now(),
+            steps: Arc::default(),
+        }
+    }
+
+    /// Its time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let steps = *self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = saturating_add(self.start, self.since.elapsed());
+        now.saturating_add(steps).unwrap_or(now)
+    }
+
+    /// Steps it, forwards or back.
+    pub fn step(&self, by: SignedDuration) {
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        *steps = steps.saturating_add(by);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, mpsc};
 
 use crate::engine::acceptance::accept::Acceptor;
@@ -29,13 +30,17 @@ use crate::engine::results::hub::Hub;
 use crate::engine::results::lookup::Results;
 use crate::engine::routing::Routes;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
-use crate::engine::store::Store;
+use crate::engine::store::{Filter, Store};
 use crate::engine::tasks::Tasks;
-use crate::model::error::Result;
+use crate::engine::timer::Timer;
+use crate::model::error::{Error, Result, reason};
 use crate::service::{ErasedHooks, Registry, States};
 
 /// More handlers than this never run at once, whatever the limits say.
 const MAX_HANDLERS: usize = 1 << 28;
+
+/// How far the clock may be behind the newest invocation without a warning at the start.
+const CLOCK_LAG: SignedDuration = SignedDuration::from_mins(1);
 
 /// What an engine is started with.
 #[derive(Debug)]
@@ -78,6 +83,7 @@ struct SharedComponents {
     store: Arc<dyn Store>,
     limits: Arc<Limits>,
     clock: Clock,
+    timer: Timer,
     lifecycle: Arc<Lifecycle>,
     hub: Arc<Hub>,
     routes: Arc<Routes>,
@@ -93,7 +99,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `FAILED_PRECONDITION` / `STATE_MISSING`; the errors of the store.
+    /// `FAILED_PRECONDITION` / `STATE_MISSING` or `CLOCK_INVALID`; the errors of the store.
     pub(super) async fn start(parts: Parts, tasks: Tasks) -> Result<Self> {
         let Parts {
             registry,
@@ -104,6 +110,7 @@ impl Engine {
             clock,
         } = parts;
         check_states(&registry, &states)?;
+        check_clock(&clock, &*store).await?;
         limits.node_concurrency = limits.node_concurrency.clamp(1, MAX_HANDLERS);
         let (scheduler_starts, starts) = mpsc::unbounded_channel();
         let shared = SharedComponents::new(registry, store, limits, clock, tasks, scheduler_starts);
@@ -155,6 +162,7 @@ impl SharedComponents {
         Self {
             store,
             limits,
+            timer: Timer::start(clock.clone(), &lifecycle),
             clock,
             lifecycle,
             hub,
@@ -181,6 +189,7 @@ impl SharedComponents {
             hooks,
             limits: Arc::clone(&self.limits),
             clock: self.clock.clone(),
+            timer: self.timer.clone(),
             lifecycle: Arc::clone(&self.lifecycle),
             routes: Arc::clone(&self.routes),
             hub: Arc::clone(&self.hub),
@@ -285,7 +294,7 @@ impl SharedComponents {
             Arc::clone(&self.store),
             Arc::clone(&self.committer),
             Arc::new(runner),
-            self.clock.clone(),
+            self.timer.clone(),
             Arc::clone(&self.lifecycle),
         )
     }
@@ -321,6 +330,29 @@ impl SharedComponents {
         Expiry::new(store, routes, committer, clock).start(&lifecycle);
         Ok(())
     }
+}
+
+/// Refuses a clock before 1970, which no CID and no time of the contract can hold. Warns of one that is far behind the
+/// newest invocation: whatever is due later waits for it.
+async fn check_clock(clock: &Clock, store: &dyn Store) -> Result<()> {
+    let now = clock.now();
+    if now < Timestamp::UNIX_EPOCH {
+        let message = format!("the clock of this machine shows {now}: set it, then start the node");
+        return Err(Error::failed_precondition(reason::CLOCK_INVALID, message));
+    }
+    // A store that cannot be read says so to whoever needs it.
+    let newest = store.list(Filter::default(), None, 1).await.ok();
+    let newest = newest.and_then(|page| page.invocations.into_iter().next());
+    if let Some(newest) = newest
+        && newest.request.accept_time.duration_since(now) > CLOCK_LAG
+    {
+        tracing::warn!(
+            %now,
+            newest = %newest.request.accept_time,
+            "the clock of this machine is behind the newest invocation in the store: check it"
+        );
+    }
+    Ok(())
 }
 
 fn check_states(registry: &Registry, states: &States) -> Result<()> {

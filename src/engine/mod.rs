@@ -20,6 +20,7 @@ mod results;
 mod routing;
 pub mod store;
 pub mod tasks;
+mod timer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -57,8 +58,8 @@ impl Invoker {
     ///
     /// # Errors
     ///
-    /// `FAILED_PRECONDITION` / `STATE_MISSING` where a handler asks for state that is not there; the errors of the
-    /// store.
+    /// `FAILED_PRECONDITION` / `STATE_MISSING` where a handler asks for state that is not there, or `CLOCK_INVALID` for
+    /// a clock before 1970; the errors of the store.
     pub async fn start(parts: Parts, tasks: Tasks) -> Result<Self> {
         let engine = Engine::start(parts, tasks).await?;
         Ok(Self(Arc::new(engine)))

@@ -20,6 +20,11 @@ use crate::service::BoxFuture;
 /// How long the engine waits before it retries what the store refused.
 pub(in crate::engine) const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
+/// How many bytes a page of a list has at most, unless its only invocation has more: 3 MiB.
+///
+/// Most clients of gRPC receive messages of up to 4 MiB.
+pub const LIST_PAGE_BYTES: usize = 3 << 20;
+
 /// A store of invocations.
 ///
 /// All methods may be called concurrently. A write is durable once its future resolves, unless the store keeps nothing
@@ -114,6 +119,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// A page of up to `max` invocations that match a filter, those that were accepted last first. `before` is the
     /// [`Page::next`] of the previous page.
+    ///
+    /// A page has roughly [`LIST_PAGE_BYTES`] at most, and at least one invocation if there is one. Invocations that
+    /// cannot be read are left out.
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>>;
 
     /// Reads an invocation. A pending one shows whether its concurrency key is busy ([`Invocation::key_busy`]).
@@ -162,7 +170,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `UNAVAILABLE` / `STORE_FAILED`: the disk failed, and nothing is written any more.
+    /// `UNAVAILABLE` / `STORE_FAILED`: the disk failed, or the files are gone, and nothing is written any more.
+    /// `DATA_LOSS` / `STORE_DAMAGED`: the same, because the files are damaged.
     fn health(&self) -> Result<()>;
 }
 

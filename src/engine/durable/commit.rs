@@ -17,6 +17,7 @@ use crate::engine::results::hub::Hub;
 use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Record, STORE_RETRY_DELAY, Store};
+use crate::model::error::Kind;
 use crate::model::invocation::{Event, EventKind, Invocation, State};
 
 /// Where a state change comes from.
@@ -176,13 +177,19 @@ impl Committer {
         }
     }
 
-    /// Commits a record, and retries until the store takes it: an outcome must not be lost, and a full disk may have
-    /// room later. Until then the invocation counts as running, and its permits stay taken.
+    /// Commits a record, and retries until the store takes it, unless it is damaged: an outcome must not be lost, and a
+    /// full disk may have room later. Until then the invocation counts as running, and its permits stay taken.
     async fn commit_with_retry(&self, record: &Record) -> bool {
         let mut stuck = None;
         loop {
             match self.store.record(record.clone()).await {
                 Ok(taken) => return taken,
+                // Repeating it does not help, and must not keep other work from starting: the invocation stays claimed
+                // until the store is opened again.
+                Err(error) if error.kind() == Kind::DataLoss => {
+                    tracing::error!(cid = %record.cid, %error, "commit failed: the store is damaged there");
+                    return false;
+                }
                 Err(error) => {
                     stuck.get_or_insert_with(|| self.stuck.token());
                     tracing::error!(cid = %record.cid, %error, "commit failed; retrying");

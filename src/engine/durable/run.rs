@@ -308,7 +308,7 @@ impl Runner {
         let runtime = self.executor.runtime();
         let halting = runtime.lifecycle.halting();
         let deadline = async || match deadline {
-            Some(deadline) => runtime.clock.sleep_until(deadline).await,
+            Some(deadline) => runtime.timer.sleep_until(deadline).await,
             None => std::future::pending().await,
         };
         let mut stop = tokio::select! {

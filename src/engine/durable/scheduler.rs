@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::engine::admission::concurrency::Permits;
-use crate::engine::clock::Clock;
 use crate::engine::durable::commit::Committer;
 use crate::engine::durable::run::Runner;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::routing::Routes;
 use crate::engine::routing::wakeup::SchedulerHandle;
 use crate::engine::store::{Claim, STORE_RETRY_DELAY, Store};
+use crate::engine::timer::Timer;
 use crate::model::error::Result;
 
 /// How many invocations one claim takes, at most.
@@ -29,7 +29,7 @@ pub(in crate::engine) struct Schedulers {
     store: Arc<dyn Store>,
     committer: Arc<Committer>,
     runner: Arc<Runner>,
-    clock: Clock,
+    timer: Timer,
     lifecycle: Arc<Lifecycle>,
 }
 
@@ -48,7 +48,7 @@ impl Schedulers {
         store: Arc<dyn Store>,
         committer: Arc<Committer>,
         runner: Arc<Runner>,
-        clock: Clock,
+        timer: Timer,
         lifecycle: Arc<Lifecycle>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -56,7 +56,7 @@ impl Schedulers {
             store,
             committer,
             runner,
-            clock,
+            timer,
             lifecycle,
         })
     }
@@ -109,7 +109,7 @@ impl Schedulers {
                     handle.set_next_poll(due);
                     tokio::select! {
                         () = handle.woken() => {}
-                        () = self.clock.sleep_until(due) => {}
+                        () = self.timer.sleep_until(due) => {}
                         () = handle.closed().cancelled() => {}
                     }
                 }
@@ -137,7 +137,7 @@ impl Schedulers {
         if self.committer.is_stuck() {
             return Ok(Wait::Delay(STORE_RETRY_DELAY));
         }
-        let now = self.clock.now();
+        let now = self.timer.now();
         let claim = self.store.claim(route.name(), now, permits.len());
         let Claim {
             invocations,

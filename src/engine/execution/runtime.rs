@@ -12,6 +12,7 @@ use crate::engine::limits::Limits;
 use crate::engine::results::hub::Hub;
 use crate::engine::results::lookup::Results;
 use crate::engine::routing::{Route, Routes};
+use crate::engine::timer::Timer;
 use crate::model::error::Result;
 use crate::model::payload::Payload;
 use crate::service::{Admitted, ErasedHooks, States};
@@ -24,6 +25,7 @@ pub(in crate::engine) struct HandlerRuntime {
     pub(in crate::engine) hooks: Vec<Arc<dyn ErasedHooks>>,
     pub(in crate::engine) limits: Arc<Limits>,
     pub(in crate::engine) clock: Clock,
+    pub(in crate::engine) timer: Timer,
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
     pub(in crate::engine) routes: Arc<Routes>,
     pub(in crate::engine) hub: Arc<Hub>,

@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::byte_budget::{ByteBudget, Reservation};
 use crate::engine::lifecycle::node_stopping;
-use crate::engine::results::bounded_read;
 use crate::engine::results::group_members::FollowedGroups;
 use crate::engine::results::hub::{Hub, Mailbox};
-use crate::engine::results::live::{Live, ProgressVersion, Update, progress_version};
-use crate::engine::store::{STORE_RETRY_DELAY, Store, Stored, Tombstone};
-use crate::model::error::{Error, Result, reason};
+use crate::engine::results::live::{Update, progress_version};
+use crate::engine::results::reading::{Cursor, PendingRead, Read, read};
+use crate::engine::store::{STORE_RETRY_DELAY, Store, Tombstone};
+use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{Event, EventKind, ProgressRecord};
 
@@ -25,11 +25,13 @@ pub enum FollowerEvent {
     Event(Cid, Arc<Event>, u64),
     /// Progress that a handler reported.
     Progress(Cid, Arc<ProgressRecord>),
-    /// The invocation is not stored. It has no further events.
+    /// The invocation cannot be followed: it is not stored, not readable, or not the one that the caller has seen. It
+    /// has no further events.
     NotFound {
         /// The CID.
         cid: Cid,
-        /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`.
+        /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `OUT_OF_RANGE` / `SEQUENCE_UNKNOWN`; `DATA_LOSS` /
+        /// `STORE_DAMAGED`.
         error: Error,
         /// What remains of an invocation that was removed.
         tombstone: Option<Tombstone>,
@@ -71,11 +73,6 @@ pub struct Follower {
     closing: CancellationToken,
 }
 
-/// How many bytes of events are read ahead of a subscriber. One event may be larger.
-const READ_AHEAD: usize = 1024 * 1024;
-/// What an event takes besides its payload, roughly.
-const EVENT_BYTES: usize = 128;
-
 /// How many CIDs may be followed.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::engine) struct FollowLimits {
@@ -106,28 +103,6 @@ impl FollowLimits {
                 .with_retry_after(STORE_RETRY_DELAY));
         }
         Ok(())
-    }
-}
-
-/// How far one invocation has been read.
-#[derive(Clone, Copy, Debug)]
-struct Cursor {
-    sequence: u64,
-    /// The run that was read last; `None` before the first read.
-    run: Option<u64>,
-    progress: ProgressVersion,
-    /// Whether only the end is yielded: the invocation is followed as a member of a group.
-    end_only: bool,
-}
-
-impl Cursor {
-    fn after(sequence: u64) -> Self {
-        Self {
-            sequence,
-            run: None,
-            progress: (0, 0),
-            end_only: false,
-        }
     }
 }
 
@@ -237,8 +212,9 @@ impl Follower {
             // The caller has seen the end of the invocation before.
             Read::Seen => self.close(cid),
             Read::Missing {
-                tombstone: None, ..
-            } if self.wait_for_accept => {}
+                tombstone: None,
+                error,
+            } if self.wait_for_accept && error.kind() == Kind::NotFound => {}
             Read::Missing { error, tombstone } => {
                 self.ready.push_back(FollowerEvent::NotFound {
                     cid,
@@ -260,6 +236,7 @@ impl Follower {
         let Some(cursor) = self.cursors.get_mut(&cid) else {
             return;
         };
+        cursor.is_unchecked = false;
         let mut ended = false;
         for event in events {
             cursor.sequence = event.sequence;
@@ -336,138 +313,4 @@ impl Drop for Follower {
             self.hub.unsubscribe(*cid, &self.mailbox);
         }
     }
-}
-
-/// A CID that was taken out of the mailbox. It is put back unless it was read, so that a dropped future loses nothing.
-struct PendingRead<'a> {
-    mailbox: &'a Mailbox,
-    cid: Cid,
-    live: Option<Arc<Live>>,
-    is_done: bool,
-}
-
-impl Drop for PendingRead<'_> {
-    fn drop(&mut self) {
-        if !self.is_done {
-            self.mailbox.notify(self.cid, self.live.as_ref());
-        }
-    }
-}
-
-enum Read {
-    /// New events and progress; and the members of a group that was not read before.
-    Update(Update, Option<Vec<(u32, Cid)>>),
-    /// The invocation has ended, and the caller has seen its end.
-    Seen,
-    Missing {
-        error: Error,
-        tombstone: Option<Tombstone>,
-    },
-}
-
-/// Reads new events: from the live invocation while it runs, otherwise from the store.
-async fn read(
-    cursor: Option<&Cursor>,
-    mut pending: PendingRead<'_>,
-    hub: &Hub,
-    store: &dyn Store,
-    budget: Option<&Arc<ByteBudget>>,
-    is_new_group: bool,
-) -> Result<Option<(Read, Option<Reservation>)>> {
-    let Some(&Cursor {
-        sequence,
-        run,
-        progress: seen,
-        ..
-    }) = cursor
-    else {
-        pending.is_done = true;
-        return Ok(None);
-    };
-    let cid = pending.cid;
-    let live = pending.live.clone().or_else(|| hub.live(cid));
-    if let Some(live) = live {
-        let update = Read::Update(live.update_since(sequence, run, seen), None);
-        pending.is_done = true;
-        return Ok(Some((update, None)));
-    }
-    let (stored, mut reservation) = bounded_read::read(store, cid, budget).await?;
-    let mut has_more = false;
-    let read = match stored {
-        Stored::Found(invocation) => {
-            let page = next_events(&invocation.events, sequence);
-            has_more = page.has_more;
-            if let Some(reservation) = &mut reservation {
-                reservation.shrink_to(page.bytes);
-            }
-            let progress = invocation.progress;
-            let progress = progress.filter(|it| progress_version(it) > seen && !has_more);
-            let update = Update::of(page.events, sequence, run, progress);
-            if update.events.is_empty() && invocation.state.is_terminal() {
-                Read::Seen
-            } else {
-                let members = match is_new_group && invocation.request.group().is_some() {
-                    true => Some(store.members(cid).await?),
-                    false => None,
-                };
-                Read::Update(update, members)
-            }
-        }
-        Stored::Removed(tombstone) => Read::Missing {
-            error: result_expired(cid, &tombstone),
-            tombstone: Some(tombstone),
-        },
-        Stored::Unknown => Read::Missing {
-            error: cid_unknown(cid),
-            tombstone: None,
-        },
-    };
-    // Where there is more, the invocation stays in the mailbox: it is read again once these events are taken.
-    pending.is_done = !has_more;
-    Ok(Some((read, reservation)))
-}
-
-/// The first events of an invocation.
-struct EventPage<'a> {
-    /// Those that were seen, and the next ones.
-    events: &'a [Arc<Event>],
-    /// How many bytes the next ones have.
-    bytes: usize,
-    /// Whether more events follow.
-    has_more: bool,
-}
-
-/// The events up to a sequence and the next ones: those that have [`READ_AHEAD`] bytes, at least one.
-fn next_events(events: &[Arc<Event>], after: u64) -> EventPage<'_> {
-    let first = events.partition_point(|event| event.sequence <= after);
-    let (mut bytes, mut end) = (0, first);
-    for event in events.get(first..).unwrap_or_default() {
-        let total = bytes + event.kind.payload_bytes() + EVENT_BYTES;
-        if end > first && total > READ_AHEAD {
-            break;
-        }
-        (bytes, end) = (total, end + 1);
-    }
-    EventPage {
-        events: events.get(..end).unwrap_or_default(),
-        bytes,
-        has_more: end < events.len(),
-    }
-}
-
-/// `NOT_FOUND` / `CID_UNKNOWN`.
-pub(in crate::engine) fn cid_unknown(cid: Cid) -> Error {
-    let message = format!("no invocation with CID {cid} is stored here");
-    Error::not_found(reason::CID_UNKNOWN, message).with_cid(cid)
-}
-
-/// `NOT_FOUND` / `RESULT_EXPIRED`.
-pub(in crate::engine) fn result_expired(cid: Cid, tombstone: &Tombstone) -> Error {
-    let Tombstone { state, end_time } = tombstone;
-    let state = state.name();
-    let message = format!("the outcome of {cid} ({state}, {end_time}) is no longer kept");
-    Error::not_found(reason::RESULT_EXPIRED, message)
-        .with_cid(cid)
-        .with_info("state", state)
-        .with_info("end_time", end_time)
 }

@@ -312,6 +312,11 @@ impl Live {
         state.progress.clone()
     }
 
+    /// The last sequence that an event has, or that the store is about to have.
+    pub(in crate::engine) fn last_sequence(&self) -> u64 {
+        self.lock().next_sequence.saturating_sub(1)
+    }
+
     /// The events after a sequence, and the progress if it is newer than `seen`. `run` is the run before them, where it
     /// is known.
     pub(in crate::engine) fn update_since(

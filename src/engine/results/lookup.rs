@@ -10,10 +10,9 @@ use crate::engine::byte_budget::{ByteBudget, Reservation};
 use crate::engine::clock::Clock;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::results::bounded_read;
-use crate::engine::results::follower::{
-    FollowLimits, FollowRequest, Follower, FollowerEvent, cid_unknown, result_expired,
-};
+use crate::engine::results::follower::{FollowLimits, FollowRequest, Follower, FollowerEvent};
 use crate::engine::results::hub::Hub;
+use crate::engine::results::reading::{cid_unknown, result_expired};
 use crate::engine::routing::Routes;
 use crate::engine::store::{Store, Stored};
 use crate::model::batch::AcceptedGroup;

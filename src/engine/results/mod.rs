@@ -6,3 +6,4 @@ pub(in crate::engine) mod group_members;
 pub(in crate::engine) mod hub;
 pub(in crate::engine) mod live;
 pub(in crate::engine) mod lookup;
+pub(in crate::engine) mod reading;

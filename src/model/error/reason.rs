@@ -21,6 +21,8 @@ reasons! {
     CID_IN_USE
     /// No invocation with this CID is stored.
     CID_UNKNOWN
+    /// The clock of the machine shows a time before 1970.
+    CLOCK_INVALID
     /// A request asks for more than one request may cause.
     COST_LIMIT
     /// A node cannot be reached.
@@ -103,6 +105,8 @@ reasons! {
     REQUEST_INCOMPLETE
     /// The outcome of an invocation was removed; its tombstone remains.
     RESULT_EXPIRED
+    /// The last event that a caller has seen of an invocation was never stored here.
+    SEQUENCE_UNKNOWN
     /// A worker that resumes its session announces something else than before; the violations say what.
     RESUME_MISMATCH
     /// A service with this name already exists.

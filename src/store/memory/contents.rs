@@ -10,7 +10,8 @@ use super::due::{DueEntry, DueIndex};
 use super::filter::matches;
 use super::weight::weight;
 use crate::engine::store::{
-    Acceptance, Child, Claim, Filter, Page, Record, Stored, StoredDeclaration, Tombstone,
+    Acceptance, Child, Claim, Filter, LIST_PAGE_BYTES, Page, Record, Stored, StoredDeclaration,
+    Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
@@ -217,14 +218,16 @@ impl Contents {
 
     pub(super) fn list(&mut self, filter: &Filter, before: Option<u64>, max: usize) -> Page {
         self.drop_removed_entries();
-        let mut page = Page::default();
+        let (mut page, mut bytes) = (Page::default(), 0_usize);
         let range = self.by_acceptance.range(..before.unwrap_or(u64::MAX));
         for (number, cid) in range.rev() {
             let invocation = self.invocations.get(cid);
             let Some(invocation) = invocation.filter(|found| matches(found, filter)) else {
                 continue;
             };
-            if page.invocations.len() == max {
+            bytes = bytes.saturating_add(weight(invocation));
+            let is_full = page.invocations.len() >= max || bytes > LIST_PAGE_BYTES;
+            if is_full && !page.invocations.is_empty() {
                 page.next = Some(number + 1);
                 break;
             }

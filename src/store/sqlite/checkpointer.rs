@@ -18,11 +18,12 @@ pub(super) fn run(connection: &Connection, notifications: &Receiver<()>, shared:
         if let Err(error) = checkpoint(connection) {
             if is_disk_failure(&error) {
                 shared.set_write_failure(&error);
-                return;
+                break;
             }
             tracing::warn!(%error, "cannot checkpoint the log of the store; retrying after the next commit");
         }
     }
+    shared.before_close(connection);
 }
 
 /// Waits for the delay. Returns whether the store is still open.

@@ -1,14 +1,14 @@
-//! Opens a store directory: locks it, checks or creates the file, and increments the generation.
+//! Opens the file of a store: checks, creates or migrates it, and increments the generation.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
+use super::directory::{StoreDirectory, unusable};
 use super::error::failed;
 use super::migrate::{FORMAT, is_known, migrate};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Error, Result};
 
 /// `CIDR`: the `application_id` of our files.
 const APPLICATION_ID: i32 = 0x4349_4452;
@@ -18,15 +18,6 @@ pub(super) const SCHEMA: &str = include_str!("schema.sql");
 /// The page caches: 64 MiB for the writer and 8 MiB for each reader. SQLite takes a negative number as KiB.
 const WRITER_CACHE: i32 = -65_536;
 const READER_CACHE: i32 = -8_192;
-
-/// A locked directory.
-#[derive(Debug)]
-pub(super) struct StoreDirectory {
-    /// The database.
-    pub(super) file: PathBuf,
-    /// Locked while the store is open, so that a second process is refused.
-    lock: File,
-}
 
 /// The generation of an opened store.
 #[derive(Clone, Copy, Debug)]
@@ -38,68 +29,24 @@ pub(super) struct Opened {
     pub(super) recovering: Option<u32>,
 }
 
-/// `FAILED_PRECONDITION` / `STORE_UNUSABLE`.
-fn unusable(message: String) -> Error {
-    Error::failed_precondition(reason::STORE_UNUSABLE, message)
-}
-
-/// Unlocks explicitly: a child process that has been forked and not executed yet shares the lock, and closing the file
-/// alone would not release it.
-impl Drop for StoreDirectory {
-    fn drop(&mut self) {
-        let _ = self.lock.unlock();
-    }
-}
-
 impl StoreDirectory {
-    /// Creates the directory if it is missing, and locks it.
-    pub(super) fn lock(path: &Path) -> Result<Self> {
-        let cannot = |what: &str, error: std::io::Error| {
-            let message = format!("cannot {what} `{}`: {error}", path.display());
-            unusable(message).with_source(error)
-        };
-        // Readable by its owner alone: it contains inputs and outcomes.
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.map_err(|error| cannot("create the directory", error))?;
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true).mode(0o600);
-        let lock = options.open(path.join("lock"));
-        let lock = lock.map_err(|error| cannot("write to", error))?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => unusable(format!(
-                "another process uses `{}`: stop it, or choose another directory with `--data-dir`",
-                path.display()
-            )),
-            TryLockError::Error(error) => {
-                warn_if_network(path);
-                cannot("lock", error)
-            }
-        })?;
-        let file = path.join("cidery.db");
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true).mode(0o600);
-        options
-            .open(&file)
-            .map_err(|error| cannot("write to", error))?;
-        warn_if_network(path);
-        Ok(Self { file, lock })
-    }
-
     /// Opens the connection of the writer: creates, checks or migrates the file, and increments the generation.
     pub(super) fn writer(&self) -> Result<(Connection, Opened)> {
         // A file of another program must not be changed, not even its journal mode.
         if std::fs::metadata(&self.file).is_ok_and(|file| file.len() > 0) {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&self.file, flags);
-            self.format(&connection.map_err(|error| failed(&error))?)?;
+            self.format(&connection.map_err(|error| self.cannot_open(error))?)?;
         }
         let connection = self.connect(WRITER_CACHE)?;
         match self.format(&connection)? {
-            0 => create(&connection).map_err(|error| failed(&error))?,
-            known => migrate(&connection, known).map_err(|error| failed(&error))?,
+            0 => create(&connection),
+            known => migrate(&connection, known),
         }
+        .map_err(|error| self.cannot_open(error))?;
         self.check_columns(&connection)?;
-        let opened = increment_generation(&connection).map_err(|error| failed(&error))?;
+        let opened = increment_generation(&connection);
+        let opened = opened.map_err(|error| self.cannot_open(error))?;
         sync_directory(&self.file).map_err(|error| {
             let message = format!(
                 "cannot sync the directory of `{}`: {error}",
@@ -116,8 +63,8 @@ impl StoreDirectory {
             ours.execute_batch(SCHEMA)?;
             columns(&ours)
         });
-        let (ours, there) = (ours.map_err(|error| failed(&error))?, columns(connection));
-        let there = there.map_err(|error| failed(&error))?;
+        let ours = ours.map_err(failed)?;
+        let there = columns(connection).map_err(|error| self.cannot_open(error))?;
         let missing: Vec<_> = ours
             .into_iter()
             .filter(|one| !there.contains(one))
@@ -171,10 +118,17 @@ impl StoreDirectory {
         self.connect(READER_CACHE)
     }
 
+    /// As [`failed`]. Whoever starts the node reads the cause as well.
+    fn cannot_open(&self, error: rusqlite::Error) -> Error {
+        let (cause, failure) = (error.to_string(), failed(error));
+        let message = format!("cannot open `{}`: {cause}", self.file.display());
+        Error::new(failure.kind(), failure.reason().to_owned(), message)
+    }
+
     fn connect(&self, cache: i32) -> Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.file, flags);
-        let connection = connection.map_err(|error| failed(&error))?;
+        let connection = connection.map_err(|error| self.cannot_open(error))?;
         let set = || -> rusqlite::Result<()> {
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -191,7 +145,7 @@ impl StoreDirectory {
             Some(rusqlite::ErrorCode::NotADatabase) => {
                 unusable(format!("`{}` is not a store", self.file.display())).with_source(error)
             }
-            _ => failed(&error),
+            _ => self.cannot_open(error),
         })?;
         Ok(connection)
     }
@@ -246,54 +200,4 @@ fn sync_directory(file: &Path) -> std::io::Result<()> {
         File::open(directory)?.sync_all()?;
     }
     Ok(())
-}
-
-/// Warns of network file systems: SQLite's locks and syncs are not reliable there.
-fn warn_if_network(path: &Path) {
-    #[cfg(target_os = "linux")]
-    if let Ok(found) = rustix::fs::statfs(path)
-        && let Some(kind) = network_file_system(found.f_type)
-    {
-        tracing::warn!(
-            directory = %path.display(),
-            kind,
-            "the store is on a network file system: accepted invocations may be lost if the connection breaks"
-        );
-    }
-}
-
-/// The network file system with this magic number, see statfs(2); `None` if it is local, or may be.
-#[cfg(target_os = "linux")]
-fn network_file_system(magic: i64) -> Option<&'static str> {
-    // An unsigned number of 32 bits in the kernel; some architectures sign-extend it.
-    Some(match magic & 0xffff_ffff {
-        0x6969 => "NFS",
-        0x517b | 0xfe53_4d42 => "SMB",
-        0xff53_4d42 => "CIFS",
-        0x00c3_6400 => "Ceph",
-        0x0102_1997 => "9p",
-        0x5346_414f | 0x6b41_4653 => "AFS",
-        0x0bd0_0bd0 => "Lustre",
-        _ => return None,
-    })
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::network_file_system;
-
-    #[test]
-    fn network_file_systems_are_recognized() {
-        const EXT4: i64 = 0xef53;
-        const TMPFS: i64 = 0x0102_1994;
-        assert_eq!(network_file_system(0x6969), Some("NFS"));
-        assert_eq!(
-            network_file_system(0xff53_4d42_u32.cast_signed().into()),
-            Some("CIFS")
-        );
-        assert_eq!(
-            [network_file_system(EXT4), network_file_system(TMPFS)],
-            [None, None]
-        );
-    }
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::directory::StoreDirectory;
 use super::error::{closed, queue_full};
-use super::open::StoreDirectory;
+use super::shared::StoreShared;
 use super::threads::Threads;
 use crate::model::error::Result;
 
@@ -19,12 +20,16 @@ type Query = Box<dyn FnOnce(&Connection) + Send>;
 
 /// A pool of reader threads. They end once it is dropped.
 #[derive(Clone, Debug)]
-pub(super) struct Readers(SyncSender<Query>);
+pub(super) struct Readers {
+    queries: SyncSender<Query>,
+    shared: Arc<StoreShared>,
+}
 
 impl Readers {
     /// Starts so many threads, and adds them to `threads`.
     pub(super) fn start(
         directory: &StoreDirectory,
+        shared: &Arc<StoreShared>,
         count: usize,
         threads: &mut Threads,
     ) -> Result<Self> {
@@ -32,23 +37,36 @@ impl Readers {
         let queries = Arc::new(Mutex::new(queries));
         for _ in 0..count {
             let (connection, queries) = (directory.reader()?, Arc::clone(&queries));
-            threads.spawn("store-reader", move || run(&connection, &queries))?;
+            let of_thread = Arc::clone(shared);
+            threads.spawn("store-reader", move || {
+                run(&connection, &queries);
+                of_thread.before_close(&connection);
+            })?;
         }
-        Ok(Self(sender))
+        Ok(Self {
+            queries: sender,
+            shared: Arc::clone(shared),
+        })
     }
 
-    /// Runs a query on a reader thread, unless the caller has gone by then.
+    /// Runs a query on a reader thread, unless the caller has gone by then. The cause of a failure is logged.
     pub(super) async fn query<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (caller, answer) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
         let query: Query = Box::new(move |connection| {
-            if !caller.is_closed() {
-                drop(caller.send(query(connection)));
+            if caller.is_closed() {
+                return;
             }
+            let result = query(connection);
+            if let Err(error) = &result {
+                shared.failures.log(error);
+            }
+            drop(caller.send(result));
         });
-        match self.0.try_send(query) {
+        match self.queries.try_send(query) {
             Ok(()) => answer.await.unwrap_or_else(|_| Err(closed())),
             Err(TrySendError::Full(_)) => Err(queue_full("reads")),
             Err(TrySendError::Disconnected(_)) => Err(closed()),

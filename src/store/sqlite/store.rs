@@ -1,5 +1,6 @@
 //! The handle of the embedded store: each method of the trait is a command to the writer or a query to the readers.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
+use tokio::time::Instant;
 
 use super::blob;
 use super::checkpointer;
@@ -15,9 +17,9 @@ use super::commands::{
     Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,
     RememberDeclarations, Remove, RequestCancel, ServiceIds, queue,
 };
+use super::directory::StoreDirectory;
 use super::error::{closed, queue_full};
-use super::open::StoreDirectory;
-use super::queries::{self, Due};
+use super::queries::{self, Due, Readable};
 use super::reader::Readers;
 use super::shared::StoreShared;
 use super::threads::Threads;
@@ -82,8 +84,10 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: another process uses the directory, the file belongs to another
-    /// program, or a newer version wrote it.
+    /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: another process uses the directory, it belongs to another user, the
+    /// file belongs to another program, or a newer version wrote it.
+    ///
+    /// `DATA_LOSS` / `STORE_DAMAGED`: the file is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, SqliteOptions::default())
     }
@@ -115,11 +119,14 @@ impl SqliteStore {
                 min_free_bytes: options.min_free_bytes,
             },
             wal,
+            files: directory.files()?,
+            files_checked: Instant::now(),
+            damaged_writes: 0,
             syncing: Duration::ZERO,
         };
         threads.spawn("store-writer", move || thread.run(&messages))?;
-        let readers = Readers::start(&directory, READERS, &mut threads)?;
-        let claim_reader = Readers::start(&directory, 1, &mut threads)?;
+        let readers = Readers::start(&directory, &shared, READERS, &mut threads)?;
+        let claim_reader = Readers::start(&directory, &shared, 1, &mut threads)?;
         let (connection, of_checkpointer) = (directory.reader()?, Arc::clone(&shared));
         threads.spawn("store-checkpoint", move || {
             checkpointer::run(&connection, &notifications, &of_checkpointer);
@@ -176,8 +183,13 @@ impl SqliteStore {
         };
         let due = self.claim_reader.query(query).await?;
         let mut entries = self.shared.bookkeeping.lock();
-        for cid in &due.damaged {
-            entries.ledger.quarantine(service, *cid);
+        for error in &due.found.damaged {
+            let Some(cid) = error.cid() else {
+                self.shared.failures.log(error);
+                continue;
+            };
+            tracing::error!(%cid, %error, "cannot read an invocation; it does not run");
+            entries.ledger.quarantine(service, cid);
         }
         drop(entries);
         Ok(due)
@@ -189,17 +201,15 @@ impl SqliteStore {
         }
         let _one_at_a_time = self.claim_lock.lock().await;
         let _guard = self.shared.bookkeeping.begin_claim();
-        let Due {
-            mut invocations,
-            next_due,
-            ..
-        } = loop {
+        let Due { found, next_due } = loop {
             let due = self.due(service, now, max).await?;
-            // Behind damaged invocations there may be sound ones.
-            if due.damaged.is_empty() || !due.invocations.is_empty() {
+            // Behind invocations that are skipped from now on, there may be sound ones.
+            let mut damaged = due.found.damaged.iter();
+            if damaged.all(|error| error.cid().is_none()) || !due.found.invocations.is_empty() {
                 break due;
             }
         };
+        let mut invocations = found.invocations;
         let mut entries = self.shared.bookkeeping.lock();
         invocations.retain(|found| !entries.has_unclaimed_record(found.request.cid));
         for invocation in &invocations {
@@ -213,6 +223,14 @@ impl SqliteStore {
             invocations,
             next_due: next_due.map(blob::timestamp),
         })
+    }
+
+    /// The invocations that could be read. The log names the first of the others.
+    fn readable(&self, found: Readable) -> Vec<Invocation> {
+        for error in &found.damaged {
+            self.shared.failures.log(error);
+        }
+        found.invocations
     }
 
     /// Adds to invocations that were read whether their concurrency key is busy with a claimed one.
@@ -234,7 +252,12 @@ fn load_counts(connection: &Connection, shared: &StoreShared) -> Result<ServiceI
         entries.ledger.add_pending(&name, open);
         services.insert(name, id);
     }
-    for (name, count) in queries::awaiting_completion_counts(connection)? {
+    let awaiting = queries::awaiting_completion_counts(connection).unwrap_or_else(|error| {
+        // A count that is shown, and nothing more: the rest of the file may be sound.
+        shared.failures.log(&error);
+        HashMap::new()
+    });
+    for (name, count) in awaiting {
         entries.ledger.add_awaiting_completion(&name, count);
     }
     Ok(services)
@@ -329,7 +352,7 @@ impl Store for SqliteStore {
             let claims = self.shared.bookkeeping.lock().ledger.claim_count();
             let limit = max.saturating_add(claims);
             let query = move |connection: &Connection| queries::expired(connection, now, limit);
-            let mut expired = self.readers.query(query).await?;
+            let mut expired = self.readable(self.readers.query(query).await?);
             let entries = self.shared.bookkeeping.lock();
             expired.retain(|found| !entries.ledger.is_claimed(found.request.cid));
             expired.truncate(max);
@@ -341,9 +364,10 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let query =
                 move |connection: &Connection| queries::list(connection, &filter, before, max);
-            let mut page = self.readers.query(query).await?;
-            self.set_key_busy(&mut page.invocations);
-            Ok(page)
+            let (found, next) = self.readers.query(query).await?;
+            let mut invocations = self.readable(found);
+            self.set_key_busy(&mut invocations);
+            Ok(Page { invocations, next })
         })
     }
 

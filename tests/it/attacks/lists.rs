@@ -56,7 +56,6 @@ fn lists_of_invocations() -> Vec<List> {
     let requests = json!({ "requests": list(10_001, |_| json!({ "service": "cidery.ping" })) });
     let follow = json!({ "cids": list(100_001, cid) });
     let resume = json!({ "cids": list(1, cid), "afterSequences": map(100_001, &json!(1)) });
-    let complete = json!({ "cid": cid(0), "token": "00", "metadata": metadata });
     vec![
         call(
             "InvokeRequest.metadata",
@@ -67,7 +66,7 @@ fn lists_of_invocations() -> Vec<List> {
         call(
             "InvokeAsyncRequest.metadata",
             "InvokeAsync",
-            ping("metadata", metadata),
+            ping("metadata", metadata.clone()),
             LARGE,
         ),
         call(
@@ -115,7 +114,7 @@ fn lists_of_invocations() -> Vec<List> {
         call(
             "CompleteInvocationRequest.metadata",
             "CompleteInvocation",
-            complete,
+            json!({ "cid": cid(0), "token": "00", "metadata": metadata }),
             LARGE,
         ),
     ]

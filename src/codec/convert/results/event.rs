@@ -11,7 +11,7 @@ use crate::codec::payload;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::stream_results_response::Event as Proto;
 use crate::codec::struct_pb;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{Event, EventKind, Outcome, Progress, ProgressRecord, State};
 use crate::model::payload::{Format, Payload, Reply};
@@ -78,13 +78,22 @@ pub fn outcome_from_proto(event: Proto) -> Result<Option<Outcome>> {
         Proto::Failed(event) => failed(event.failure),
         Proto::Cancelled(event) => failed(event.failure),
         Proto::Expired(event) => failed(event.failure),
-        Proto::NotFound(event) => Err(Error::not_found(event.reason, event.message)),
+        Proto::NotFound(event) => Err(not_found_from_proto(event)),
         Proto::Accepted(_)
         | Proto::Started(_)
         | Proto::Progress(_)
         | Proto::Item(_)
         | Proto::RetryScheduled(_) => return Ok(None),
     }))
+}
+
+fn not_found_from_proto(event: v1::NotFoundEvent) -> Error {
+    let kind = match event.reason.as_str() {
+        reason::SEQUENCE_UNKNOWN => Kind::OutOfRange,
+        reason::STORE_DAMAGED => Kind::DataLoss,
+        _ => Kind::NotFound,
+    };
+    Error::new(kind, event.reason, event.message)
 }
 
 /// Converts progress that a handler reported to the event of a result stream.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost::Message as _;
 use tonic::metadata::MetadataMap;
 
 use super::filter;
@@ -14,7 +15,7 @@ use crate::codec::proto::v1;
 use crate::edge::connection::Connection;
 use crate::edge::grpc::request;
 use crate::engine::Invoker;
-use crate::engine::store::Stored;
+use crate::engine::store::{LIST_PAGE_BYTES, Stored};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::remote::worker_registry::WorkerRegistry;
@@ -108,7 +109,7 @@ pub(super) async fn get(
     })
 }
 
-/// Returns one page of invocations. Secrets in their outcomes are masked.
+/// Returns one page of invocations, of at most [`LIST_PAGE_BYTES`]. Secrets in their outcomes are masked.
 pub(super) async fn list(
     invoker: &Invoker,
     connection: Option<&Arc<Connection>>,
@@ -123,12 +124,17 @@ pub(super) async fn list(
     let size = page_size_from_proto(message.page_size, DEFAULT_PAGE, MAX_PAGE)?;
     let before = filter::parse_page_token(&message.page_token)?;
     let page = filter::page(invoker, message.filter, before, size).await?;
-    let invocations = page.found.into_iter().map(|mut found| {
+    // The store cuts pages by what it has of each invocation, which is about what is sent.
+    let (mut invocations, mut room) = (Vec::with_capacity(page.found.len()), LIST_PAGE_BYTES);
+    for mut found in page.found {
         view::mask_outcome(invoker, &mut found);
-        view::to_proto(invoker, found, full)
-    });
+        let mut invocation = view::to_proto(invoker, found, full)?;
+        view::leave_out_large(&mut invocation, room);
+        room = room.saturating_sub(invocation.encoded_len());
+        invocations.push(invocation);
+    }
     Ok(v1::ListInvocationsResponse {
-        invocations: invocations.collect::<Result<_>>()?,
+        invocations,
         next_page_token: filter::page_token(page.next),
     })
 }

@@ -49,15 +49,22 @@ async fn select(
             next_page_token,
         });
     }
-    let before = filter::parse_page_token(token)?;
-    let page = filter::page(invoker, by_filter, before, MAX_SELECTED).await?;
+    let mut before = filter::parse_page_token(token)?;
+    let mut cids = Vec::new();
+    // Pages are limited by bytes, the selection by the number of invocations.
+    loop {
+        let max = MAX_SELECTED - cids.len();
+        let page = filter::page(invoker, by_filter.clone(), before, max).await?;
+        let found = page.found.iter();
+        cids.extend(found.map(|found| found.invocation.request.cid));
+        before = page.next;
+        if before.is_none() || cids.len() >= MAX_SELECTED {
+            break;
+        }
+    }
     Ok(Selection {
-        cids: page
-            .found
-            .iter()
-            .map(|found| found.invocation.request.cid)
-            .collect(),
-        next_page_token: filter::page_token(page.next),
+        cids,
+        next_page_token: filter::page_token(before),
     })
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use prost::Message as _;
+
 use crate::codec::convert::invocation_to_proto;
 use crate::codec::proto::v1;
 use crate::codec::sio;
@@ -48,6 +50,23 @@ fn mask_input(invoker: &Invoker, found: &mut InvocationView) {
     if sio.has_secrets() {
         let masked = sio::masked_input(sio, request.input.clone());
         Arc::make_mut(request).input = masked;
+    }
+}
+
+/// Leaves out of a listed invocation what has no room on its page: its attempts first, its outcome last. Only what is
+/// larger than a page on its own is ever left out, or what grew after the store was read.
+pub(super) fn leave_out_large(invocation: &mut v1::Invocation, room: usize) {
+    let parts: [fn(&mut v1::Invocation); 4] = [
+        |it| it.attempts.clear(),
+        |it| it.input = None,
+        |it| it.progress = None,
+        |it| it.outcome = None,
+    ];
+    for leave_out in parts {
+        if invocation.encoded_len() <= room {
+            return;
+        }
+        leave_out(invocation);
     }
 }
 

@@ -198,17 +198,23 @@ impl Maintenance {
         let first = self.store.children(cid, max).await?;
         let children = first.iter().filter(|child| !child.is_callback);
         let children: Vec<Cid> = children.map(|child| child.cid).collect();
-        let filter = Filter {
-            parent: Some(cid),
-            ..Filter::default()
-        };
-        let last = self.store.list(filter, None, max).await?;
-        let mut callbacks: Vec<Cid> = last
-            .invocations
-            .iter()
-            .filter(|child| child.request.terms.in_reply_to.is_some())
-            .map(|callback| callback.request.cid)
-            .collect();
+        let (mut callbacks, mut before, mut listed) = (Vec::new(), None, 0);
+        // One page may have only a few of them: the input of each is the outcome.
+        while listed < max {
+            let filter = Filter {
+                parent: Some(cid),
+                ..Filter::default()
+            };
+            let page = self.store.list(filter, before, max - listed).await?;
+            listed += page.invocations.len();
+            let children = page.invocations.iter();
+            let found = children.filter(|child| child.request.terms.in_reply_to.is_some());
+            callbacks.extend(found.map(|callback| callback.request.cid));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
         callbacks.reverse();
         Ok(Children {
             children,

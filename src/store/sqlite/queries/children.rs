@@ -33,7 +33,7 @@ pub(in crate::store::sqlite) fn children(
         }
         Ok(children)
     };
-    read().map_err(|error: rusqlite::Error| failed(&error))
+    read().map_err(failed)
 }
 
 fn decode(cid: &[u8], request: &[u8]) -> Result<Child> {

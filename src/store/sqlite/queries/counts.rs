@@ -23,7 +23,7 @@ pub(in crate::store::sqlite) fn open_counts(
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
-    let rows = read().map_err(|error| failed(&error))?;
+    let rows = read().map_err(failed)?;
     let parsed = rows
         .into_iter()
         .map(|(name, id, open)| Ok((ServiceName::from_record(&name)?, id, open)));
@@ -44,7 +44,7 @@ pub(in crate::store::sqlite) fn awaiting_completion_counts(
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
-    let rows = read().map_err(|error| failed(&error))?;
+    let rows = read().map_err(failed)?;
     let parsed = rows.into_iter().map(|(name, count)| {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         Ok((ServiceName::from_record(&name)?, count))

@@ -26,7 +26,7 @@ pub(in crate::store::sqlite) fn declarations(
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
-    let rows = read().map_err(|error: rusqlite::Error| failed(&error))?;
+    let rows = read().map_err(failed)?;
     let parsed = rows
         .into_iter()
         .map(|(name, hash, first, last, declaration)| {

@@ -2,29 +2,49 @@
 
 use rusqlite::Connection;
 
-use super::row::{COLUMNS, InvocationRow, NEXT_COLUMN, decode_rows, with_services};
+use super::row::{COLUMNS, InvocationRow, NEXT_COLUMN, Readable};
 use crate::model::error::Result;
-use crate::model::invocation::Invocation;
-use crate::store::sqlite::error::failed;
+use crate::store::sqlite::error::{failed, is_damage};
 
 /// Finds pending invocations that have expired at `now`, those that expired first.
 pub(in crate::store::sqlite) fn expired(
     connection: &Connection,
     now: i64,
     max: usize,
-) -> Result<Vec<Invocation>> {
-    let read = || {
-        let select = format!(
-            "SELECT {COLUMNS}, service.name FROM invocation JOIN service ON service.id = service
-             WHERE state < 2 AND over <= ?1 ORDER BY over LIMIT ?2"
-        );
-        let mut select = connection.prepare_cached(&select)?;
-        let limit = i64::try_from(max).unwrap_or(i64::MAX);
-        let rows = select.query_map([now, limit], |row| {
-            Ok((InvocationRow::of(row)?, row.get::<_, String>(NEXT_COLUMN)?))
-        })?;
-        rows.collect::<rusqlite::Result<Vec<_>>>()
+) -> Result<Readable> {
+    let limit = i64::try_from(max).unwrap_or(i64::MAX);
+    let read = match read_expired(connection, now, limit) {
+        Err(error) if is_damage(&error) => read_readable(connection, now, limit),
+        read => read,
     };
-    let rows = read().map_err(|error: rusqlite::Error| failed(&error))?;
-    Ok(decode_rows(with_services(rows)?, None).0)
+    read.map_err(failed)
+}
+
+fn read_expired(connection: &Connection, now: i64, limit: i64) -> rusqlite::Result<Readable> {
+    let select = format!(
+        "SELECT {COLUMNS}, service.name FROM invocation JOIN service ON service.id = service
+         WHERE state < 2 AND over <= ?1 ORDER BY over LIMIT ?2"
+    );
+    let mut select = connection.prepare_cached(&select)?;
+    let mut rows = select.query([now, limit])?;
+    let mut found = Readable::default();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(NEXT_COLUMN)?;
+        found.decode(InvocationRow::of(row)?, &name, None);
+    }
+    Ok(found)
+}
+
+/// The same where the file is damaged: the ids are in the index alone, and each row is read on its own.
+fn read_readable(connection: &Connection, now: i64, limit: i64) -> rusqlite::Result<Readable> {
+    let select = "SELECT id FROM invocation WHERE state < 2 AND over <= ?1 ORDER BY over LIMIT ?2";
+    let mut select = connection.prepare_cached(select)?;
+    let ids = select.query_map([now, limit], |row| row.get(0))?;
+    let mut found = Readable::default();
+    for id in ids {
+        if let Some((row, name, _)) = found.read_row(connection, id?)? {
+            found.decode(row, &name, None);
+        }
+    }
+    Ok(found)
 }

@@ -25,7 +25,7 @@ pub(in crate::store::sqlite) fn get(connection: &Connection, cid: Cid) -> Result
         }
         Ok(Err(tombstone(connection, cid)?))
     };
-    match read().map_err(|error: rusqlite::Error| failed(&error))? {
+    match read().map_err(failed)? {
         Ok((found, name)) => {
             let invocation = found.decode(&ServiceName::from_record(&name)?, None)?;
             Ok(Stored::Found(Box::new(invocation)))
@@ -50,7 +50,7 @@ pub(in crate::store::sqlite) fn get_up_to(
         let bytes = select.query_row([cid.as_bytes()], |row| row.get::<_, i64>(0));
         bytes.optional()
     };
-    let bytes = read().map_err(|error: rusqlite::Error| failed(&error))?;
+    let bytes = read().map_err(failed)?;
     match usize::try_from(bytes.unwrap_or_default()).unwrap_or_default() {
         bytes if bytes > max_bytes => Ok(BoundedRead::Larger(bytes)),
         _ => get(connection, cid).map(BoundedRead::Read),
@@ -86,6 +86,6 @@ pub(in crate::store::sqlite) fn find_by_idempotency_key(
         let found = select.query_row([service.as_str(), key], |row| row.get::<_, Vec<u8>>(0));
         found.optional()
     };
-    let found = read().map_err(|error: rusqlite::Error| failed(&error))?;
+    let found = read().map_err(failed)?;
     found.as_deref().map(blob::cid).transpose()
 }

@@ -20,7 +20,7 @@ pub(in crate::store::sqlite) fn members(
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
-    let rows = read().map_err(|error: rusqlite::Error| failed(&error))?;
+    let rows = read().map_err(failed)?;
     let decoded = rows
         .into_iter()
         .map(|(position, cid)| Ok((position, blob::cid(&cid)?)));

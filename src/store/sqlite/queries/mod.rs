@@ -1,6 +1,7 @@
 //! The reads of the store: one file per query, each of which uses an index.
 
 mod children;
+mod conditions;
 mod counts;
 mod declarations;
 mod due;
@@ -8,7 +9,9 @@ mod expired;
 mod list;
 mod lookup;
 mod members;
+mod page;
 mod row;
+mod salvage;
 
 pub(super) use self::children::children;
 pub(super) use self::counts::{awaiting_completion_counts, open_counts};
@@ -18,3 +21,4 @@ pub(super) use self::expired::expired;
 pub(super) use self::list::list;
 pub(super) use self::lookup::{find_by_idempotency_key, get, get_up_to, tombstone};
 pub(super) use self::members::members;
+pub(super) use self::row::Readable;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use rusqlite::Row;
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{AsyncCompletion, Event, Invocation};
 use crate::model::token::TokenHash;
 use crate::store::sqlite::blob;
+use crate::store::sqlite::error::{failed, is_damage};
 use crate::store::sqlite::state_column::decode_state;
 
 /// The columns that [`InvocationRow`] reads.
@@ -18,6 +19,9 @@ pub(super) const COLUMNS: &str =
      awaited, open_members";
 /// The index of the first column after them.
 pub(super) const NEXT_COLUMN: usize = 19;
+
+/// Roughly how many bytes a row takes on a page of a list without its blobs: CIDs, times and names.
+const ENVELOPE_BYTES: usize = 512;
 
 /// The row of an invocation, not decoded yet.
 pub(super) struct InvocationRow {
@@ -43,6 +47,11 @@ pub(super) struct InvocationRow {
 }
 
 impl InvocationRow {
+    /// Its CID; `None` if that is damaged.
+    pub(super) fn cid(&self) -> Option<Cid> {
+        blob::cid(&self.cid).ok()
+    }
+
     pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             cid: row.get(0)?,
@@ -67,9 +76,11 @@ impl InvocationRow {
         })
     }
 
-    /// How many bytes its request and its events take.
+    /// Roughly how many bytes it takes on a page of a list.
     pub(super) fn bytes(&self) -> usize {
-        self.request.len() + self.events.as_ref().map_or(0, Vec::len)
+        let blobs = [&self.events, &self.progress, &self.last_failure];
+        let blobs = blobs.into_iter().flatten().map(Vec::len);
+        ENVELOPE_BYTES + self.request.len() + blobs.sum::<usize>()
     }
 
     /// Decodes the row. `recovering`: the generation that was opened after the last unclean end.
@@ -121,31 +132,51 @@ impl InvocationRow {
     }
 }
 
-/// Decodes rows. Those that are damaged do not fail the others: their CIDs are returned separately.
-pub(super) fn decode_rows(
-    rows: impl IntoIterator<Item = (InvocationRow, ServiceName)>,
-    recovering: Option<u32>,
-) -> (Vec<Invocation>, Vec<Cid>) {
-    let (mut decoded, mut damaged) = (Vec::new(), Vec::new());
-    for (row, service) in rows {
-        let cid = blob::cid(&row.cid);
-        match row.decode(&service, recovering) {
-            Ok(invocation) => decoded.push(invocation),
-            Err(error) => {
-                let name = cid.as_ref().map(ToString::to_string).unwrap_or_default();
-                tracing::error!(cid = name, %error, "cannot decode an invocation; skipping it");
-                damaged.extend(cid);
-            }
-        }
-    }
-    (decoded, damaged)
+/// Invocations that were read, and what could not be read of the others.
+#[derive(Debug, Default)]
+pub(in crate::store::sqlite) struct Readable {
+    pub(in crate::store::sqlite) invocations: Vec<Invocation>,
+    /// The failures of the others, each with the CID if that is known.
+    pub(in crate::store::sqlite) damaged: Vec<Error>,
 }
 
-/// Parses the names of services beside rows.
-pub(super) fn with_services(
-    rows: Vec<(InvocationRow, String)>,
-) -> Result<Vec<(InvocationRow, ServiceName)>> {
-    let rows = rows.into_iter();
-    let rows = rows.map(|(found, name)| Ok((found, ServiceName::from_record(&name)?)));
-    rows.collect()
+impl Readable {
+    /// Decodes a row.
+    pub(super) fn decode(&mut self, row: InvocationRow, service: &str, recovering: Option<u32>) {
+        let cid = blob::cid(&row.cid);
+        let decoded =
+            ServiceName::from_record(service).and_then(|service| row.decode(&service, recovering));
+        match decoded {
+            Ok(invocation) => self.invocations.push(invocation),
+            Err(error) => self.damaged.push(match cid {
+                Ok(cid) => error.with_cid(cid),
+                Err(_) => error,
+            }),
+        }
+    }
+
+    /// Reads the row with an id on its own, with the name of its service and its concurrency key, so that a damaged
+    /// page fails no other row; `None` if it is damaged, or gone.
+    pub(super) fn read_row(
+        &mut self,
+        connection: &Connection,
+        id: i64,
+    ) -> rusqlite::Result<Option<(InvocationRow, String, Option<String>)>> {
+        let select = format!(
+            "SELECT {COLUMNS}, service.name, concurrency_key FROM invocation
+             JOIN service ON service.id = service WHERE invocation.id = ?1"
+        );
+        let mut select = connection.prepare_cached(&select)?;
+        let found = select.query_row([id], |row| {
+            let (name, key) = (row.get(NEXT_COLUMN)?, row.get(NEXT_COLUMN + 1)?);
+            Ok((InvocationRow::of(row)?, name, key))
+        });
+        match found.optional() {
+            Err(error) if is_damage(&error) => {
+                self.damaged.push(failed(error));
+                Ok(None)
+            }
+            found => found,
+        }
+    }
 }

@@ -8,7 +8,7 @@ pub(super) mod wal;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -18,13 +18,23 @@ use self::commit_stats::CommitStats;
 use self::round_robin::{CommitGroup, RoundRobin};
 use self::space::{Space, vacuum_incrementally};
 use self::wal::Wal;
-use crate::model::error::Error;
+use crate::model::error::{Error, Result};
 use crate::store::sqlite::commands::{QueuedCommand, ServiceIds, Tx};
-use crate::store::sqlite::error::{failed, is_disk_failure};
+use crate::store::sqlite::directory::StoreFiles;
+use crate::store::sqlite::error::{failed, is_damage, is_disk_failure};
 use crate::store::sqlite::shared::StoreShared;
 
 /// How many commands the writer takes out of its channel before it commits, at most.
 pub(super) const MAX_QUEUED_COMMANDS: usize = 32_768;
+
+/// How often an idle writer checks that the files of the store are still there.
+const IDLE_FILES_CHECK: Duration = Duration::from_secs(1);
+/// How often a busy writer does, at most: between a commit and its replies, so that hardly any CID is returned that is
+/// in a deleted file.
+const BUSY_FILES_CHECK: Duration = Duration::from_millis(50);
+
+/// After so many writes in a row that met damage, the whole store counts as damaged, and nothing more is written.
+const MAX_DAMAGED_WRITES: u32 = 16;
 
 /// A message to the writer.
 pub(super) enum WriterMessage {
@@ -42,6 +52,11 @@ pub(super) struct Writer {
     pub(super) services: ServiceIds,
     pub(super) space: Space,
     pub(super) wal: Wal,
+    pub(super) files: StoreFiles,
+    /// When the files were checked last.
+    pub(super) files_checked: Instant,
+    /// How many writes in a row met damage.
+    pub(super) damaged_writes: u32,
     /// How long the last commit took to sync.
     pub(super) syncing: Duration,
 }
@@ -49,6 +64,11 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes until it receives `Close`, or all senders are gone.
     pub(super) fn run(mut self, messages: &Receiver<WriterMessage>) {
+        self.write_all(messages);
+        self.shared.before_close(&self.connection);
+    }
+
+    fn write_all(&mut self, messages: &Receiver<WriterMessage>) {
         let (mut queue, mut stats) = (RoundRobin::default(), CommitStats::default());
         let mut is_closing = false;
         loop {
@@ -56,10 +76,11 @@ impl Writer {
                 if is_closing {
                     return self.mark_clean();
                 }
-                match messages.recv() {
+                match messages.recv_timeout(IDLE_FILES_CHECK) {
                     Ok(WriterMessage::Command(command)) => queue.push(command),
                     Ok(WriterMessage::Close) => is_closing = true,
-                    Err(RecvError) => return,
+                    Err(RecvTimeoutError::Timeout) => drop(self.check_files(IDLE_FILES_CHECK)),
+                    Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
             while queue.len() < MAX_QUEUED_COMMANDS
@@ -112,8 +133,13 @@ impl Writer {
         if let Some(error) = self.shared.write_failure() {
             return reject_all(commands, &error);
         }
-        match self.try_commit(&mut commands) {
+        let committed = self.try_commit(&mut commands);
+        if let Err(error) = self.check_files(BUSY_FILES_CHECK) {
+            return reject_all(commands, &error);
+        }
+        match committed {
             Ok(()) => {
+                self.damaged_writes = 0;
                 let mut entries = self.shared.bookkeeping.lock();
                 for command in &commands {
                     command.update_ledger(&mut entries.ledger);
@@ -124,7 +150,7 @@ impl Writer {
             Err(error) if is_disk_failure(&error) => {
                 reject_all(commands, &self.shared.set_write_failure(&error));
             }
-            Err(error) if commands.len() == 1 => reject_all(commands, &failed(&error)),
+            Err(error) if commands.len() == 1 => reject_all(commands, &self.failure_of_one(error)),
             Err(_) => commands
                 .into_iter()
                 .for_each(|command| self.commit(vec![command])),
@@ -147,6 +173,35 @@ impl Writer {
         self.syncing += start.elapsed();
         self.services.extend(new_services);
         Ok(())
+    }
+
+    /// The failure of a single command. One that meets a damaged page fails alone: SQLite has written nothing of it.
+    fn failure_of_one(&mut self, error: rusqlite::Error) -> Error {
+        if is_damage(&error) {
+            self.damaged_writes += 1;
+            if self.damaged_writes >= MAX_DAMAGED_WRITES {
+                return self.shared.set_write_failure(&error);
+            }
+        }
+        let failure = failed(error);
+        self.shared.failures.log(&failure);
+        failure
+    }
+
+    /// Checks that the files are still there, unless that was done within this time.
+    fn check_files(&mut self, interval: Duration) -> Result<()> {
+        let now = Instant::now();
+        if now.duration_since(self.files_checked) < interval {
+            return Ok(());
+        }
+        self.files_checked = now;
+        // Logged once.
+        match self.files.first_lost() {
+            Some((path, what)) if self.shared.write_failure().is_none() => {
+                Err(self.shared.set_files_lost(path, what))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Marks the store as closed cleanly: the next opening recovers nothing.

@@ -33,7 +33,7 @@ impl Wal {
             Ok(())
         };
         let hooked = connection.wal_hook(Some(hook));
-        hooked.map_err(|error| failed(&error))?;
+        hooked.map_err(failed)?;
         let limit = MAX_PAGES;
         Ok(Self { pages, limit })
     }
