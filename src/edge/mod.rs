@@ -1,5 +1,7 @@
 //! The network edge: the listener, HTTP routing on one port, status mapping, and the gRPC services.
 
+#[cfg(feature = "cli")]
+pub(crate) mod conformance;
 pub mod connection;
 pub mod grpc;
 mod grpc_only;

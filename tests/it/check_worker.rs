@@ -12,6 +12,7 @@ use crate::support::faulty_worker::{FaultyWorker, Flaw};
 use crate::support::programs::{
     Program, Role, Running, go, go_complete, java, node, python, python_complete, root, rust,
 };
+use crate::support::raw::spawn;
 
 /// A run of the command that waits for its worker.
 struct Run {
@@ -81,7 +82,7 @@ impl Report {
 async fn check(flaw: Flaw) -> Report {
     let run = Run::start("5s");
     let (worker, address) = (FaultyWorker::new(flaw), run.address.clone());
-    let serves = tokio::spawn(async move { worker.serve(&address).await });
+    let serves = spawn(async move { worker.serve(&address).await });
     let report = tokio::task::spawn_blocking(|| run.finish()).await.unwrap();
     serves.abort();
     report

@@ -9,9 +9,10 @@ const grpc = require("@grpc/grpc-js");
 const protoLoader = require("@grpc/proto-loader");
 
 const [address, service, json, mode] = process.argv.slice(2);
-const protos = path.join(__dirname, "../../../proto");
-const options = { keepCase: true, oneofs: true, longs: String, includeDirs: [protos, __dirname] };
-const definition = protoLoader.loadSync(["cidery/v1/invocation.proto", "status.proto"], options);
+const includeDirs = ["proto", "third_party"].map((folder) => path.join(__dirname, "../../..", folder));
+const options = { keepCase: true, oneofs: true, longs: String, includeDirs };
+const files = ["cidery/v1/invocation.proto", "google/rpc/status.proto", "google/rpc/error_details.proto"];
+const definition = protoLoader.loadSync(files, options);
 const { InvocationService } = grpc.loadPackageDefinition(definition).cidery.v1;
 const client = new InvocationService(address, grpc.credentials.createInsecure());
 const [invoke, invokeAsync, getInvocation] = ["Invoke", "InvokeAsync", "GetInvocation"].map((method) =>

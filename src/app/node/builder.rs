@@ -206,8 +206,8 @@ impl NodeBuilder {
     /// # Errors
     ///
     /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service or host that cannot be added;
-    /// `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`, `STATE_MISSING` or `CLOCK_INVALID`; the
-    /// errors of the store.
+    /// `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`, `STATE_MISSING` or `CLOCK_INVALID`;
+    /// the errors of the store.
     pub async fn start(mut self) -> Result<NodeHandle> {
         if let Some(error) = self.error {
             return Err(error);

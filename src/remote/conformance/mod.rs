@@ -2,7 +2,7 @@
 //! protocol which can be seen from outside.
 //!
 //! ```text
-//!  worker ─▶ Port (connections, which the script cuts) ─▶ Dial ─▶ Run (accepts, refuses) ─▶ checks ─▶ CheckReport
+//!  worker ─▶ edge::conformance (connections) ─▶ DialService ─▶ Port ─▶ Run (accepts, cuts, refuses) ─▶ checks
 //! ```
 //!
 //! The services of the worker are really called, with the sample inputs of their declarations.
@@ -16,5 +16,6 @@ mod run;
 mod script;
 mod stream;
 
+pub(crate) use self::port::{DialService, Port};
 pub(crate) use self::report::{CheckReport, Verdict};
 pub(crate) use self::script::{Options, check_worker};

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-
 use super::checks::{basics, draining, keep_alive, load, reconnecting, resuming};
 use super::port::Port;
 use super::report::{CheckReport, CheckResult, Stop, Verdict};
 use super::run::Run;
-use crate::engine::tasks::Tasks;
 
 /// Options of a run.
 #[derive(Clone, Debug)]
@@ -21,14 +18,13 @@ pub(crate) struct Options {
     pub(crate) services: Vec<String>,
 }
 
-/// Checks the worker that connects to a listener. `report` gets each verdict as it is reached.
+/// Checks the worker that connects to a port. `report` gets each verdict as it is reached.
 pub(crate) async fn check_worker(
-    listener: TcpListener,
+    port: Port,
     options: Options,
     mut report: impl FnMut(CheckReport),
 ) {
-    let tasks = Tasks::new();
-    let mut run = Run::new(Port::open(listener, &tasks), options.timeout);
+    let mut run = Run::new(port, options.timeout);
     let mut tell = |name: &str, result: CheckResult| {
         let name = name.to_owned();
         let verdict = Verdict::from(result);

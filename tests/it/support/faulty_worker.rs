@@ -15,6 +15,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::Channel;
 
+use super::raw::spawn;
+
 /// The service with the flaws of single results.
 const FLAWED_SERVICE: &str = "faulty.second";
 /// Longer than a node takes to send a cancel after its dispatch.
@@ -231,7 +233,7 @@ impl FaultyWorker {
         }
         state.running.insert(dispatch.token.clone());
         let (worker, outbox) = (Arc::clone(self), outbox.clone());
-        tokio::spawn(async move {
+        spawn(async move {
             tokio::time::sleep(HANDLER_TIME).await;
             worker.finish(&dispatch, &outbox);
         });

@@ -8,10 +8,11 @@ use clap::Args;
 use crate::app::cli::args::duration;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::dict;
-use crate::edge::listener;
+use crate::edge::{self, listener};
+use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
 use crate::model::value::Dict;
-use crate::remote::conformance::{CheckReport, Options, Verdict, check_worker};
+use crate::remote::conformance::{CheckReport, Options, Port, Verdict, check_worker};
 
 /// Check that a worker keeps the rules of the worker protocol.
 ///
@@ -63,7 +64,10 @@ impl CheckWorker {
             services: self.services,
         };
         let (mut checks, mut failed) = (0_usize, 0_usize);
-        check_worker(listener, options, |check| {
+        let (port, service) = Port::new();
+        let tasks = Tasks::new();
+        let connections = edge::conformance::serve(listener, service, &tasks);
+        check_worker(port, options, |check| {
             checks += 1;
             failed += usize::from(matches!(check.verdict, Verdict::Failed(_)));
             match printer.is_json() {
@@ -72,6 +76,8 @@ impl CheckWorker {
             }
         })
         .await;
+        drop(connections);
+        tasks.finished().await;
         if failed == 0 {
             return Ok(());
         }

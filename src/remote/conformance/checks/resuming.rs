@@ -13,8 +13,6 @@ use crate::remote::conformance::stream::WorkerStream;
 
 /// How long to wait for messages that must not arrive.
 const QUIET: Duration = Duration::from_millis(300);
-/// The reason of a node that refuses to resume a session.
-const RESUME_MISMATCH: &str = "RESUME_MISMATCH";
 /// The number of attempts to resume after the first one was refused.
 const MAX_REFUSED_RESUMES: usize = 3;
 
@@ -175,7 +173,7 @@ pub(in crate::remote::conformance) async fn refused(run: &mut Run) -> CheckResul
     let stopping = Error::unavailable(reason::NODE_STOPPING, "the node is stopping");
     run.take_stream().await?.end(status(&stopping)).await;
     let message = "the hello differs from that of the session: connect without `session`";
-    let refusal = Error::invalid_argument(RESUME_MISMATCH, message);
+    let refusal = Error::invalid_argument(reason::RESUME_MISMATCH, message);
     let mut refusals = 0;
     loop {
         let dial = run.reconnects().await?;
