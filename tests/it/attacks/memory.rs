@@ -25,7 +25,7 @@ const STREAM: &str = "/cidery.v1.InvocationService/StreamResults";
 const BOUND_MIB: usize = 256;
 
 /// The resident memory of a process, in MiB.
-fn resident_mib(server: &Server) -> usize {
+pub(super) fn resident_mib(server: &Server) -> usize {
     let path = format!("/proc/{}/statm", server.child.id());
     let statm = std::fs::read_to_string(path).unwrap();
     let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();

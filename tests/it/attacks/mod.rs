@@ -1,6 +1,7 @@
 //! Attacks, by class: what one peer sends must not stop the node, nor others' calls.
 
 mod cost;
+mod frames;
 mod lists;
 mod memory;
 mod overload;
