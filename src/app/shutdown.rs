@@ -84,7 +84,14 @@ pub(in crate::app) struct Signals {
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
     hang_up: Option<tokio::signal::unix::Signal>,
+    /// A file that reaches the limit of the process (`RLIMIT_FSIZE`) must not end it: the write fails instead.
+    #[cfg(target_os = "linux")]
+    _file_size: tokio::signal::unix::Signal,
 }
+
+/// SIGXFSZ.
+#[cfg(all(feature = "cli", target_os = "linux"))]
+const FILE_SIZE_SIGNAL: i32 = 25;
 
 #[cfg(feature = "cli")]
 impl Signals {
@@ -104,6 +111,8 @@ impl Signals {
                     true => None,
                     false => Some(listen(SignalKind::hangup())?),
                 },
+                #[cfg(target_os = "linux")]
+                _file_size: listen(SignalKind::from_raw(FILE_SIZE_SIGNAL))?,
             })
         }
         #[cfg(not(unix))]

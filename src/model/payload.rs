@@ -65,7 +65,8 @@ impl Payload {
     }
 }
 
-fn weight(value: &Value) -> usize {
+/// Roughly how many bytes a value takes.
+pub(in crate::model) fn weight(value: &Value) -> usize {
     const ENTRY_BYTES: usize = 32;
     ENTRY_BYTES
         + match value {

@@ -54,12 +54,20 @@ pub(super) struct LogArgs {
     pub(super) log: String,
 }
 
+/// The longest duration: clocks and timers add it to the current time.
+const MAX_DURATION: Duration = Duration::from_hours(876_000);
+
 /// Parses a duration: `500ms`, `2s`, `1m 30s`, `1h`.
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     let parsed: jiff::SignedDuration = text
         .parse()
         .map_err(|_| "use a number and a unit, such as `500ms`, `2s` or `5m`".to_owned())?;
-    Duration::try_from(parsed).map_err(|_| "a duration must not be negative".to_owned())
+    let duration = Duration::try_from(parsed);
+    let duration = duration.map_err(|_| "a duration must not be negative".to_owned())?;
+    match duration <= MAX_DURATION {
+        true => Ok(duration),
+        false => Err("a duration is at most 876000h (100 years)".to_owned()),
+    }
 }
 
 /// Parses a size: `1048576`, `64MiB`, `1GiB`.
@@ -106,5 +114,7 @@ mod tests {
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
         assert!(duration("-1s").is_err());
         assert!(duration("5").is_err());
+        assert!(duration("876000h").is_ok());
+        assert!(duration("9223372036854775807s").is_err());
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::codec::json;
+use crate::codec::limits::MAX_MESSAGE_BYTES;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload};
 use crate::model::value::{Dict, Value};
@@ -96,16 +97,28 @@ fn format_of(path: &std::path::Path) -> Format {
 }
 
 fn read_file(path: &std::path::Path) -> Result<Vec<u8>> {
-    let read = if path.as_os_str() == "-" {
-        let mut text = Vec::new();
-        std::io::stdin().read_to_end(&mut text).map(|_| text)
-    } else {
-        std::fs::read(path)
+    let limit = MAX_MESSAGE_BYTES as u64;
+    let mut text = Vec::new();
+    // One byte more than a node takes: a file without an end is not read forever.
+    let read = match path.as_os_str() == "-" {
+        true => std::io::stdin().take(limit + 1).read_to_end(&mut text),
+        false => {
+            std::fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut text))
+        }
     };
     read.map_err(|error| {
         let message = format!("cannot read `{}`: {error}", path.display());
         Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
-    })
+    })?;
+    if text.len() > MAX_MESSAGE_BYTES {
+        let message = format!(
+            "`{}` is larger than {MAX_MESSAGE_BYTES} bytes",
+            path.display()
+        );
+        let error = Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message);
+        return Err(error.with_retryable(false));
+    }
+    Ok(text)
 }
 
 fn elements(elements: &[String]) -> Result<Value> {

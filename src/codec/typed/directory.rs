@@ -1,7 +1,7 @@
 //! The typed methods of one node, and the reason for each service that has none.
 //!
 //! Method names are derived, so that two services may have the same one. Then neither gets it: the order of
-//! registration must not decide what a call means.
+//! registration must not decide what a call means. But a worker takes none from a service of the node itself.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -44,14 +44,16 @@ impl MethodDirectory {
     pub fn new<'a>(
         services: impl IntoIterator<Item = (&'a ServiceName, &'a Sio, &'a str)>,
     ) -> Self {
-        Self::updated(services, |_| None)
+        Self::updated(services, |_| None, |_| true)
     }
 
     /// As [`new`](Self::new); `unchanged` returns the method that a service had before, if it is still the same.
+    /// `is_own`: whether the node serves it itself.
     #[must_use]
     pub fn updated<'a>(
         services: impl IntoIterator<Item = (&'a ServiceName, &'a Sio, &'a str)>,
         unchanged: impl Fn(&ServiceName) -> Option<Arc<Method>>,
+        is_own: impl Fn(&ServiceName) -> bool,
     ) -> Self {
         let mut directory = Self::default();
         let mut made = Vec::new();
@@ -84,7 +86,13 @@ impl MethodDirectory {
                 names.join(" and "),
                 path.trim_start_matches('/')
             );
+            let mut own = methods.iter().filter(|method| is_own(&method.service));
+            let winner = own.next().filter(|_| own.next().is_none());
+            let winner = winner.map(|winner| winner.service.clone());
             for method in methods {
+                if winner.as_ref() == Some(&method.service) {
+                    continue;
+                }
                 directory
                     .notes
                     .entry(method.service.clone())

@@ -289,3 +289,17 @@ fn proto_files_are_complete_and_quoted() {
         assert!(file.text.contains(line), "{line} is not in\n{}", file.text);
     }
 }
+
+/// A worker takes no method from a service of the node itself.
+#[test]
+fn a_service_of_the_node_keeps_its_method() {
+    let sio = Sio::new().input(Int("id")).output(Int("id"));
+    let names = ["customer.get", "customer.GET", "customer.-get"];
+    let names = names.map(|name| ServiceName::parse(name).unwrap());
+    let services = names.iter().map(|name| (name, &sio, ""));
+    let is_own = |name: &ServiceName| name.as_str() == "customer.get";
+    let directory = MethodDirectory::updated(services, |_| None, is_own);
+    let found = directory.at("/customer.Service/Get").unwrap();
+    assert_eq!(found.method.service.as_str(), "customer.get");
+    assert!(directory.note("customer.GET").is_some());
+}

@@ -155,7 +155,11 @@ impl Snapshot {
             let description = definition.service_options().description.as_str();
             (definition.name(), &**definition.declaration(), description)
         });
-        let directory = MethodDirectory::updated(services, unchanged);
+        let is_own = |service: &ServiceName| {
+            let definition = definitions.get(service);
+            definition.is_some_and(|definition| !definition.is_served_by_workers())
+        };
+        let directory = MethodDirectory::updated(services, unchanged, is_own);
         let mut pool = built_in.clone();
         let mut files = HashMap::default();
         for (package, methods) in directory.packages() {

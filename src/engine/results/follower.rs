@@ -60,6 +60,8 @@ pub struct Follower {
     store: Arc<dyn Store>,
     mailbox: Arc<Mailbox>,
     cursors: HashMap<Cid, Cursor, RandomState>,
+    /// CIDs that are not subscribed to yet: there may be many, and other tasks must run meanwhile.
+    unsubscribed: Vec<Cid>,
     /// Read and not yielded yet: events of one invocation, at most [`READ_AHEAD`] bytes of them or one.
     ready: VecDeque<FollowerEvent>,
     budget: Option<Arc<ByteBudget>>,
@@ -132,7 +134,10 @@ impl Follower {
             .map(|(cid, sequence)| (cid, Cursor::after(sequence)))
             .collect();
         limits.check(cursors.len().max(seen.len()), &hub)?;
-        let follower = Self {
+        let unsubscribed = cursors.keys().copied().collect();
+        hub.count_followed(cursors.len().cast_signed());
+        Ok(Self {
+            unsubscribed,
             hub,
             store,
             mailbox: Arc::default(),
@@ -144,13 +149,7 @@ impl Follower {
             groups: members.then(|| FollowedGroups::after(seen)),
             limits,
             closing,
-        };
-        for cid in follower.cursors.keys() {
-            // Subscribed before it is read: a change in between notifies again.
-            follower.hub.subscribe(*cid, &follower.mailbox);
-            follower.mailbox.notify(*cid, None);
-        }
-        Ok(follower)
+        })
     }
 
     /// The next event; `None` at the end.
@@ -163,7 +162,10 @@ impl Follower {
     ///
     /// Dropping the future loses nothing: what was read is kept for the next call.
     pub async fn next(&mut self) -> Result<Option<FollowerEvent>> {
+        self.subscribe().await;
+        let mut turns = Turns::default();
         loop {
+            turns.next().await;
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
             }
@@ -198,6 +200,17 @@ impl Follower {
                 self.reservation = reservation;
                 self.take(cid, read)?;
             }
+        }
+    }
+
+    /// Subscribes to the CIDs that are not subscribed to yet.
+    async fn subscribe(&mut self) {
+        let mut turns = Turns::default();
+        while let Some(cid) = self.unsubscribed.pop() {
+            // Subscribed before it is read: a change in between notifies again.
+            self.hub.subscribe(cid, &self.mailbox);
+            self.mailbox.notify(cid, None);
+            turns.next().await;
         }
     }
 
@@ -284,6 +297,7 @@ impl Follower {
                 ..Cursor::after(groups.seen(member))
             };
             self.cursors.insert(member, cursor);
+            self.hub.count_followed(1);
             self.hub.subscribe(member, &self.mailbox);
             self.mailbox.notify(member, None);
         }
@@ -293,6 +307,9 @@ impl Follower {
     fn close(&mut self, cid: Cid) {
         let closed = self.cursors.remove(&cid);
         self.hub.unsubscribe(cid, &self.mailbox);
+        if closed.is_some() {
+            self.hub.count_followed(-1);
+        }
         let Some(groups) = &mut self.groups else {
             return;
         };
@@ -311,6 +328,23 @@ impl Drop for Follower {
     fn drop(&mut self) {
         for cid in self.cursors.keys() {
             self.hub.unsubscribe(*cid, &self.mailbox);
+        }
+        self.hub.count_followed(-self.cursors.len().cast_signed());
+    }
+}
+
+/// Lets other tasks run after each group of steps that never wait.
+#[derive(Default)]
+struct Turns(usize);
+
+impl Turns {
+    /// The steps between two pauses.
+    const STEPS: usize = 128;
+
+    async fn next(&mut self) {
+        self.0 += 1;
+        if self.0.is_multiple_of(Self::STEPS) {
+            tokio::task::yield_now().await;
         }
     }
 }

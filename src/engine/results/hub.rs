@@ -105,8 +105,13 @@ impl Hub {
         self.followed.load(Ordering::Relaxed)
     }
 
+    /// Counts CIDs that a follower follows from now on, or no longer.
+    pub(in crate::engine) fn count_followed(&self, change: isize) {
+        self.followed
+            .fetch_add(change.cast_unsigned(), Ordering::Relaxed);
+    }
+
     pub(in crate::engine) fn subscribe(&self, cid: Cid, mailbox: &Arc<Mailbox>) {
-        self.followed.fetch_add(1, Ordering::Relaxed);
         let mut shard = self.shard(cid);
         shard
             .entry(cid)
@@ -116,7 +121,6 @@ impl Hub {
     }
 
     pub(in crate::engine) fn unsubscribe(&self, cid: Cid, mailbox: &Arc<Mailbox>) {
-        self.followed.fetch_sub(1, Ordering::Relaxed);
         let mut shard = self.shard(cid);
         if let Some(topic) = shard.get_mut(&cid) {
             topic.followers.retain(|other| !Arc::ptr_eq(other, mailbox));

@@ -263,8 +263,14 @@ fn service_unknown(name: &str, table: &Table) -> Error {
     const SIMILAR: f64 = 0.75;
     const MARGIN: f64 = 0.05;
     const MAX_NAMES: usize = 3;
+    /// The comparison takes time with the product of the lengths, and all names are compared.
+    const MAX_BYTES: usize = 64;
+    const MAX_COMPARED: usize = 1_000;
+    let is_short = |name: &str| name.len() <= MAX_BYTES;
     let mut similar: Vec<(f64, &str)> = table
         .keys()
+        .filter(|known| is_short(name) && is_short(known.as_str()))
+        .take(MAX_COMPARED)
         .map(|known| (strsim::jaro_winkler(name, known.as_str()), known.as_str()))
         .filter(|(similarity, _)| *similarity >= SIMILAR)
         .collect();

@@ -15,6 +15,8 @@ reasons! {
     BIND_FAILED
     /// The caller disconnected, or the invocation was cancelled.
     CANCELLED
+    /// Checks of a worker failed (`cidery check-worker`).
+    CHECKS_FAILED
     /// A CID is not a UUID in canonical lower case.
     CID_INVALID
     /// A synchronous call with this CID is running.

@@ -37,6 +37,9 @@ impl RetryPolicy {
     /// The shortest backoff: retries without a pause would keep a core busy.
     pub const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
+    /// The longest delay that a handler can ask for with `retry_after`. A longer one is shortened.
+    pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24 * 365);
+
     /// A policy without retries.
     #[must_use]
     pub fn never() -> Self {
@@ -67,7 +70,8 @@ impl RetryPolicy {
         let jittered = interval.min(longest) * random.clamp(0.0, 1.0);
         let backoff = Duration::try_from_secs_f64(jittered).unwrap_or(self.max_interval);
         let backoff = backoff.max(Self::MIN_INTERVAL);
-        Some(backoff.max(retry_after.unwrap_or_default()))
+        let retry_after = retry_after.unwrap_or_default();
+        Some(backoff.max(retry_after.min(Self::MAX_RETRY_AFTER)))
     }
 }
 

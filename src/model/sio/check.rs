@@ -9,10 +9,15 @@ use super::scalar::{self, ScalarError};
 use super::violations::Violations;
 use super::{Elements, EmptyStrings, Sio, UnknownKeys};
 use crate::model::error::{Violation, push_segment};
+use crate::model::payload::weight;
 use crate::model::value::{Dict, Value};
 
 /// The limit of element lookups in one value (dicts times elements). Larger values are rejected.
 const MAX_LOOKUPS: usize = 20_000_000;
+
+/// The limit of what defaults add to one value, in bytes: as much as a message has by default. A list of empty dicts is
+/// small, and may have a large default in each.
+const MAX_DEFAULT_BYTES: usize = 16 * 1024 * 1024;
 
 /// A valid value in canonical form.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +89,8 @@ pub(super) struct Check<'a> {
     /// The declared names of each dict with undeclared keys, collected once.
     declared: HashMap<*const Element, HashSet<&'a str>>,
     lookups: usize,
+    /// What the defaults take that were added.
+    default_bytes: usize,
 }
 
 impl<'a> Check<'a> {
@@ -96,6 +103,7 @@ impl<'a> Check<'a> {
             ignored: Ignored::default(),
             declared: HashMap::new(),
             lookups: 0,
+            default_bytes: 0,
         }
     }
 
@@ -188,7 +196,7 @@ impl<'a> Check<'a> {
             Some(value) if !self.counts_as_absent(element, &value) => {
                 Some(self.value(element, value))
             }
-            _ if element.optional => element.default.clone(),
+            _ if element.optional => self.default_of(element),
             _ => {
                 let message = if is_null {
                     "is required, and is null"
@@ -202,6 +210,24 @@ impl<'a> Check<'a> {
                 None
             }
         }
+    }
+
+    fn default_of(&mut self, element: &Element) -> Option<Value> {
+        let default = element.default.as_ref()?;
+        let before = self.default_bytes;
+        self.default_bytes = before.saturating_add(weight(default));
+        if self.default_bytes <= MAX_DEFAULT_BYTES {
+            return Some(default.clone());
+        }
+        if before <= MAX_DEFAULT_BYTES {
+            let message =
+                format!("defaults add more than {MAX_DEFAULT_BYTES} bytes: send smaller inputs");
+            self.report(ScalarError {
+                code: "TOO_LARGE",
+                message,
+            });
+        }
+        None
     }
 
     fn counts_as_absent(&self, element: &Element, value: &Value) -> bool {
@@ -385,4 +411,22 @@ fn closest_name<'a>(key: &str, declared: &HashSet<&'a str>) -> Option<&'a str> {
         .copied()
         .filter(|name| similarity(name) >= MIN_SIMILARITY);
     similar.max_by(|a, b| similarity(a).total_cmp(&similarity(b)).then(b.cmp(a)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::sio::{Sio, Text};
+    use crate::model::value::{Dict, Value};
+
+    #[test]
+    fn defaults_cannot_make_a_small_value_large() {
+        let large = "x".repeat(1 << 20);
+        let sio = Sio::new().optional_input(Text("large").default(large));
+        let sio = sio.list_input();
+        let empty = |n: usize| Value::List(vec![Dict::new().into(); n]);
+        assert!(sio.check_input(empty(15)).is_ok());
+        let violations = sio.check_input(empty(100_000)).unwrap_err();
+        assert_eq!(violations.kept.len(), 1);
+        assert_eq!(&*violations.kept[0].code, "TOO_LARGE");
+    }
 }

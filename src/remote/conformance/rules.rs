@@ -14,6 +14,8 @@ pub(super) const HELLO_VALID: Rule = rule(
     "Hello and welcome",
     "a hello names 1 to 10 000 services with valid declarations, and known capabilities",
 );
+pub(super) const ONE_HELLO: Rule = rule("Hello and welcome", "a worker sends one hello");
+pub(super) const SELECTED: Rule = rule("Checklist", "`--service` names a service of the worker");
 pub(super) const ANSWERED: Rule = rule(
     "Dispatches and results",
     "each dispatch is answered with one result or failure",
@@ -69,6 +71,10 @@ pub(super) const BACKOFF: Rule = rule(
 pub(super) const RESUME_HELLO: Rule = rule(
     "Resume",
     "a worker that resumes sends its session, and the tokens of dispatches that run or are not acknowledged",
+);
+pub(super) const SAME_HELLO: Rule = rule(
+    "Resume",
+    "a hello that resumes a session announces the same services, capabilities and limits",
 );
 pub(super) const RESEND: Rule = rule(
     "Resume",

@@ -66,6 +66,22 @@ impl Run {
         self.hello = hello;
     }
 
+    /// A field in which a hello that resumes must be the first one, and is not.
+    pub(super) fn changed_field(&self, hello: &v1::Hello) -> Option<&'static str> {
+        let first = &self.hello;
+        let fields = [
+            ("services", hello.services == first.services),
+            ("capabilities", hello.capabilities == first.capabilities),
+            ("max_in_flight", hello.max_in_flight == first.max_in_flight),
+            (
+                "max_message_bytes",
+                hello.max_message_bytes == first.max_message_bytes,
+            ),
+        ];
+        let mut changed = fields.into_iter().filter(|(_, is_same)| !is_same);
+        changed.next().map(|(name, _)| name)
+    }
+
     pub(super) fn has(&self, capability: Capability) -> bool {
         self.hello.capabilities.contains(&capability.into())
     }

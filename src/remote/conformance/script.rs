@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::checks::{basics, draining, keep_alive, load, reconnecting, resuming};
 use super::port::Port;
-use super::report::{CheckReport, CheckResult, Stop, Verdict};
+use super::report::{CheckReport, CheckResult, Verdict};
+use super::rules;
 use super::run::Run;
 
 /// Options of a run.
@@ -38,8 +39,8 @@ pub(crate) async fn check_worker(
     }
     let (called, unknown): (Vec<_>, Vec<_>) = basics::selected(&run, &options.services);
     for service in unknown {
-        let why = "the worker does not announce it".to_owned();
-        tell(&format!("dispatch {service}"), Err(Stop::LeftOut(why)));
+        let fault = rules::SELECTED.broken("the worker does not announce it");
+        tell(&format!("dispatch {service}"), Err(fault.into()));
     }
     run.definitions = called;
     for definition in run.definitions.clone() {

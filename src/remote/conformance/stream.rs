@@ -154,6 +154,9 @@ impl WorkerStream {
         }
         match message.message {
             Some(FromWorker::Result(result)) => self.record(*result).await?,
+            Some(FromWorker::Hello(_)) => {
+                return Err(rules::ONE_HELLO.broken("another hello on the same stream"));
+            }
             Some(FromWorker::Drain(_)) => self.send(Message::Drained(v1::Drained {})).await,
             _ => {}
         }

@@ -13,6 +13,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// How long the acknowledgement of a PING takes at most.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The longest timeout of a call: gRPC has eight digits for it, and none of our calls takes as long.
+pub(in crate::remote) const MAX_TIMEOUT: Duration = Duration::from_hours(876_000);
+
 /// Creates the endpoint of a node, for example `127.0.0.1:24337`. PINGs are sent while a call or a stream is open.
 ///
 /// # Errors

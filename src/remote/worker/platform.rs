@@ -27,6 +27,7 @@ use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::Ignored;
 use crate::model::token::Token;
+use crate::remote::protocol::endpoint::MAX_TIMEOUT;
 use crate::remote::protocol::group_outcomes::group_outcomes;
 use crate::remote::protocol::result_stream::ResultStream;
 use crate::remote::protocol::retry::{call_with_retry, was_not_processed};
@@ -113,7 +114,8 @@ impl WorkerPlatform {
         let invoke = async || {
             let mut request = self.with_token(message.clone());
             if let Some(deadline) = self.deadline {
-                request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+                let timeout = deadline.saturating_duration_since(Instant::now());
+                request.set_timeout(timeout.min(MAX_TIMEOUT));
             }
             self.invocation().invoke(request).await
         };

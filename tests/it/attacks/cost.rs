@@ -71,3 +71,14 @@ async fn a_reason_for_a_cancellation_is_short() {
     let refused = error_of(&refused);
     assert_eq!(refused.field_violations()[0].path, "/reason");
 }
+
+/// Names are compared for "did you mean", which takes time with the product of their lengths.
+#[tokio::test]
+async fn long_names_are_not_compared() {
+    let name = "x".repeat(200);
+    let node = TestNode::start(Node::builder().service(&name, async || {})).await;
+    let unknown = node.client.invoke(Call::new(format!("{name}y"), ())).await;
+    let unknown = unknown.unwrap_err();
+    assert_eq!(unknown.reason(), "SERVICE_UNKNOWN");
+    assert!(!unknown.message().contains("did you mean"), "{unknown}");
+}

@@ -34,7 +34,7 @@ impl Server {
 
     /// As `start`, with environment variables.
     pub(crate) fn start_in(options: &[&str], environment: &[(&str, &Path)]) -> Self {
-        let mut child = cidery()
+        let child = cidery()
             .args(["serve", "--demo"])
             .args(if options.contains(&"--listen") {
                 [].as_slice()
@@ -52,6 +52,11 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        Self::of(child)
+    }
+
+    /// A started node, whose standard output is a pipe.
+    pub(crate) fn of(mut child: Child) -> Self {
         let mut first = String::new();
         BufReader::new(child.stdout.as_mut().unwrap())
             .read_line(&mut first)

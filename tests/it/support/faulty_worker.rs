@@ -52,6 +52,8 @@ pub(crate) enum Flaw {
 
 #[derive(Default)]
 struct State {
+    /// Where results go: the newest stream that was welcomed.
+    outbox: Option<Outbox>,
     session: String,
     running: HashSet<String>,
     cancelled: HashSet<String>,
@@ -105,6 +107,8 @@ impl FaultyWorker {
     pub(crate) async fn serve(self: Arc<Self>, address: &str) {
         loop {
             self.stream(address).await;
+            // The stream is closed once nothing can send on it.
+            self.state.lock().unwrap().outbox = None;
             match self.flaw {
                 Flaw::Exits => return,
                 Flaw::NoBackoff => tokio::task::yield_now().await,
@@ -174,7 +178,7 @@ impl FaultyWorker {
             }
             if self.flaw != Flaw::IgnoresBatches {
                 for dispatch in message.dispatches {
-                    self.start(dispatch, &outbox, false);
+                    self.start(dispatch, false);
                 }
             }
             self.receive(message.message, &outbox);
@@ -188,6 +192,7 @@ impl FaultyWorker {
                 let is_new = state.session != welcome.session;
                 state.session = welcome.session;
                 state.is_draining = false;
+                state.outbox = Some(outbox.clone());
                 if !(is_new && self.flaw == Flaw::KeepsVoid) {
                     state.running.retain(|token| welcome.tokens.contains(token));
                     state
@@ -203,7 +208,7 @@ impl FaultyWorker {
             }
             Some(Inbound::Dispatch(dispatch)) => {
                 drop(state);
-                self.start(*dispatch, outbox, true);
+                self.start(*dispatch, true);
             }
             Some(Inbound::Cancel(cancel)) => drop(state.cancelled.insert(cancel.token)),
             Some(Inbound::Received(received)) if self.flaw != Flaw::KeepsAcknowledged => {
@@ -216,7 +221,7 @@ impl FaultyWorker {
         }
     }
 
-    fn start(self: &Arc<Self>, dispatch: v1::Dispatch, outbox: &Outbox, is_single: bool) {
+    fn start(self: &Arc<Self>, dispatch: v1::Dispatch, is_single: bool) {
         let mut state = self.state.lock().unwrap();
         let is_known =
             state.running.contains(&dispatch.token) || state.results.contains_key(&dispatch.token);
@@ -232,14 +237,14 @@ impl FaultyWorker {
             return;
         }
         state.running.insert(dispatch.token.clone());
-        let (worker, outbox) = (Arc::clone(self), outbox.clone());
+        let worker = Arc::clone(self);
         spawn(async move {
             tokio::time::sleep(HANDLER_TIME).await;
-            worker.finish(&dispatch, &outbox);
+            worker.finish(&dispatch);
         });
     }
 
-    fn finish(&self, dispatch: &v1::Dispatch, outbox: &Outbox) {
+    fn finish(&self, dispatch: &v1::Dispatch) {
         let mut state = self.state.lock().unwrap();
         let token = &dispatch.token;
         state.running.remove(token);
@@ -270,6 +275,8 @@ impl FaultyWorker {
             ..v1::DispatchResult::default()
         };
         state.results.insert(token.clone(), result.clone());
-        send(outbox, Message::Result(Box::new(result)));
+        if let Some(outbox) = &state.outbox {
+            send(outbox, Message::Result(Box::new(result)));
+        }
     }
 }

@@ -72,7 +72,7 @@ impl CheckWorker {
             failed += usize::from(matches!(check.verdict, Verdict::Failed(_)));
             match printer.is_json() {
                 true => printer.line(&as_dict(&check).into()),
-                false => printer.data(&as_text(&check)),
+                false => printer.text(&as_text(&check)),
             }
         })
         .await;
@@ -82,7 +82,7 @@ impl CheckWorker {
             return Ok(());
         }
         let message = format!("{failed} of {checks} checks failed");
-        Err(Error::failed_precondition(reason::WORKER_REFUSED, message))
+        Err(Error::failed_precondition(reason::CHECKS_FAILED, message))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::model::call::{Accepted, Call, OnDeadline};
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::payload::{Payload, Reply};
+use crate::remote::protocol::endpoint::MAX_TIMEOUT;
 use crate::remote::protocol::result_stream::ResultStream;
 use crate::remote::protocol::retry::{is_safe_to_retry, was_not_dispatched};
 use crate::remote::protocol::transport::ignored_keys;
@@ -44,7 +45,7 @@ impl ContractClient {
         let invoke = async || {
             let mut request = Request::new(request.clone());
             if let Some(timeout) = timeout {
-                request.set_timeout(timeout.saturating_add(TRANSPORT_SLACK));
+                request.set_timeout(timeout.saturating_add(TRANSPORT_SLACK).min(MAX_TIMEOUT));
             }
             self.invocation.clone().invoke(request).await
         };

@@ -221,6 +221,10 @@ fn check_resume(run: &Run, dial: &Dial, tokens: &[String]) -> Result<(), Fault> 
         };
         return Err(rules::RESUME_HELLO.broken(seen));
     }
+    if let Some(field) = run.changed_field(&hello) {
+        let seen = format!("another value of `{field}` than in the first hello");
+        return Err(rules::SAME_HELLO.broken(seen));
+    }
     match tokens
         .first()
         .is_some_and(|token| hello.tokens.contains(token))

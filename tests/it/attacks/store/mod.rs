@@ -5,4 +5,5 @@ mod clock;
 mod damage;
 mod directory;
 mod pages;
+mod quota;
 mod sequences;
