@@ -112,10 +112,10 @@ impl HeldPermits {
     }
 
     /// Releases the permits for good: the handler has ended, by itself or because it was cancelled.
-    pub(in crate::engine) fn close(&self, was_cancelled: bool) {
+    pub(in crate::engine) fn close(&self, cancel: &CancellationToken) {
         if let Some(since) = self.timed_since {
             self.limit
-                .record_handler_time(since.elapsed(), was_cancelled);
+                .record_handler_time(since.elapsed(), cancel.is_cancelled());
         }
         let held = {
             let mut state = self.lock();
@@ -313,7 +313,7 @@ mod tests {
     fn closed_permits_are_free_while_the_handle_lives() {
         let limit = limit(1, 0);
         let held = HeldPermits::new(Arc::clone(&limit), limit.try_acquire().unwrap());
-        held.close(false);
+        held.close(&not_cancelled());
         assert_eq!(limit.running(), 0);
     }
 }

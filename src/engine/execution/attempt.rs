@@ -138,8 +138,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let was_cancelled = self.dispatch.cancel.is_cancelled();
-        self.dispatch.permits.close(was_cancelled);
+        self.dispatch.permits.close(&self.dispatch.cancel);
         self.dispatch.withdraw_token();
     }
 }
