@@ -53,7 +53,8 @@ while True:
             if message.HasField("dispatch"):
                 threading.Thread(target=handle, args=(message.dispatch, out), daemon=True).start()
     except grpc.RpcError as error:
-        if error.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.ALREADY_EXISTS):
+        code = grpc.StatusCode
+        if error.code() in (code.INVALID_ARGUMENT, code.ALREADY_EXISTS, code.UNIMPLEMENTED):
             raise  # It would fail again.
     out.put(None)
     time.sleep(random.uniform(0.5, 1))
