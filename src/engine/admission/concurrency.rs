@@ -1,6 +1,6 @@
 //! Concurrency limits: one semaphore per service and one per node.
 //!
-//! Synchronous calls wait in a bounded queue (first in, first out); background work waits in the store. A call that
+//! Synchronous calls wait in a bounded queue ([`CallQueue`]); background work waits in the store. A call that
 //! cannot meet its deadline is refused, when it would join the queue and when it leaves it: a handler that starts too
 //! late takes a permit from one that could still answer, and under overload, no call would be answered in time. A
 //! handler that runs here needs a local permit: one of its service and one of the node. Where workers serve the service
@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::engine::admission::call_queue::CallQueue;
 use crate::engine::admission::handler_time::HandlerTime;
 use crate::engine::admission::worker_pool::{Accepts, WorkerPool, any_worker, no_worker};
 use crate::model::error::{Error, Result, reason};
@@ -37,6 +38,7 @@ pub(in crate::engine) struct ConcurrencyLimit {
     pool: Option<Arc<dyn WorkerPool>>,
     concurrency: usize,
     queue_length: usize,
+    queue: CallQueue,
     /// How many synchronous calls wait in the queue.
     queued: AtomicUsize,
     handler_time: HandlerTime,
@@ -79,6 +81,7 @@ impl ConcurrencyLimit {
             pool,
             concurrency,
             queue_length,
+            queue: CallQueue::default(),
             queued: AtomicUsize::new(0),
             handler_time: HandlerTime::default(),
             waiting_for_compatible: AtomicUsize::new(0),
@@ -151,9 +154,22 @@ impl ConcurrencyLimit {
         if let Some(permits) = self.try_acquire() {
             return Ok(permits);
         }
-        let position = self.enqueue(&self.queued, service)?;
-        self.check_reachable(service, deadline, self.expected_wait(position.ahead))?;
+        let is_overloaded = self.queue.is_overloaded();
+        let position = match self.enqueue(&self.queued, service) {
+            Ok(position) => position,
+            // The oldest call makes room.
+            Err(full) if is_overloaded => full.position,
+            Err(full) => return Err(full.error),
+        };
+        // Under overload, calls do not wait for those before them.
+        if !is_overloaded {
+            self.check_reachable(service, deadline, self.expected_wait(position.ahead))?;
+        }
+        let Some(turn) = self.queue.turn(self.queue_length).await else {
+            return Err(self.queue_full(service));
+        };
         let permits = self.wait(&any_worker).await;
+        drop(turn);
         let permits = permits.ok_or_else(|| no_worker(service, self.pool.as_deref()))?;
         self.check_reachable(service, deadline, Duration::ZERO)?;
         Ok(permits)
@@ -224,7 +240,10 @@ impl ConcurrencyLimit {
         service: &ServiceName,
         accepts: Accepts<'_>,
     ) -> Result<Option<Permits>> {
-        let _position = self.enqueue(&self.waiting_for_compatible, service)?;
+        let full = |full: QueueFull<'_>| full.error;
+        let _position = self
+            .enqueue(&self.waiting_for_compatible, service)
+            .map_err(full)?;
         Ok(self.wait(accepts).await)
     }
 
@@ -262,27 +281,38 @@ impl ConcurrencyLimit {
         &self,
         queue: &'a AtomicUsize,
         service: &ServiceName,
-    ) -> Result<QueuePosition<'a>> {
+    ) -> Result<QueuePosition<'a>, QueueFull<'a>> {
         let ahead = queue.fetch_add(1, Ordering::Relaxed);
         let position = QueuePosition { queue, ahead };
         if ahead < self.queue_length {
             return Ok(position);
         }
+        let error = self.queue_full(service);
+        Err(QueueFull { position, error })
+    }
+
+    fn queue_full(&self, service: &ServiceName) -> Error {
         let message = format!(
             "the queue of `{service}` is full: {} calls wait and {} handlers run",
             self.queue_length, self.concurrency
         );
-        Err(Error::resource_exhausted(reason::QUEUE_FULL, message)
+        Error::resource_exhausted(reason::QUEUE_FULL, message)
             .with_info("service", service)
             .with_info("queue_length", self.queue_length)
             .with_info("concurrency", self.concurrency)
-            .with_retry_after(QUEUE_FULL_RETRY_AFTER))
+            .with_retry_after(QUEUE_FULL_RETRY_AFTER)
     }
 }
 
 async fn acquire_owned(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     let permit = Arc::clone(semaphore).acquire_owned().await;
     permit.unwrap_or_else(|_| unreachable!("concurrency semaphores are never closed"))
+}
+
+/// The position beyond the end of a full queue.
+struct QueueFull<'a> {
+    position: QueuePosition<'a>,
+    error: Error,
 }
 
 /// A position in a queue; left when dropped.

@@ -1,5 +1,6 @@
 //! Admission: concurrency limits, permits, worker permits and CID reservations.
 
+mod call_queue;
 pub(in crate::engine) mod cid_reservations;
 pub(in crate::engine) mod concurrency;
 mod handler_time;
