@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use super::Folder;
+use tokio::time::Instant;
+
 use super::binary::{stderr, stdout, tool};
+use super::{Folder, PATIENCE};
 
 /// The `.proto` files that the programs need, without extension.
 const FILES: [&str; 4] = ["invocation", "outcome", "service", "worker"];
@@ -84,11 +86,31 @@ impl Program {
 pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
-    /// Sends a signal by its name.
+    /// Sends a signal by its name. After `STOP`, returns once the process has stopped.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.0.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status();
         assert!(sent.unwrap().success());
+        // One thread stops the others. On a busy machine they may go on for a while until it runs.
+        let start = Instant::now();
+        while name == "STOP" && !self.is_stopped() {
+            assert!(start.elapsed() < PATIENCE, "process {pid} does not stop");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether all threads of the process are stopped, or have ended.
+    fn is_stopped(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id()));
+        let states = tasks.into_iter().flatten().flatten().map(|task| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            // The state follows the name, which is in parentheses (proc_pid_stat(5)).
+            stat.rsplit(") ")
+                .next()
+                .and_then(|rest| rest.chars().next())
+        });
+        let mut states = states.flatten();
+        states.all(|state| matches!(state, 'T' | 'Z' | 'X'))
     }
 
     /// Whether the process has exited.
