@@ -39,7 +39,7 @@ pub fn filter(text: &str) -> std::result::Result<String, String> {
 /// Installs a subscriber that writes log lines to standard error, filtered by a [`filter`], and a hook that logs
 /// panics.
 ///
-/// Logging never blocks: lines that nobody reads are dropped, and their number is logged. The last lines are written
+/// Logging never blocks: lines without a reader are dropped, and their number is logged. The last lines are written
 /// when the guard is dropped.
 ///
 /// # Errors

@@ -340,7 +340,7 @@ async fn check_clock(clock: &Clock, store: &dyn Store) -> Result<()> {
         let message = format!("the clock of this machine shows {now}: set it, then start the node");
         return Err(Error::failed_precondition(reason::CLOCK_INVALID, message));
     }
-    // A store that cannot be read says so to whoever needs it.
+    // A store that cannot be read says so to each caller.
     let newest = store.list(Filter::default(), None, 1).await.ok();
     let newest = newest.and_then(|page| page.invocations.into_iter().next());
     if let Some(newest) = newest

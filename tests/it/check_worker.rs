@@ -236,7 +236,7 @@ async fn a_worker_that_exits_with_its_stream_is_found() {
 }
 
 #[test]
-fn nobody_who_connects_is_a_failed_check() {
+fn a_worker_that_never_connects_is_a_failed_check() {
     let output = cidery()
         .args(["check-worker", "127.0.0.1:0", "--wait", "10ms"])
         .output()

@@ -42,7 +42,7 @@ pub(super) const CREDIT: Rule = rule(
 );
 pub(super) const OVERDUE: Rule = rule(
     "Cancellation",
-    "a dispatch whose time is over is still answered: it uses a credit until then",
+    "a dispatch whose deadline has passed is still answered: it uses a credit until then",
 );
 pub(super) const CANCEL: Rule = rule(
     "Cancellation",

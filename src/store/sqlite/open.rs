@@ -118,7 +118,7 @@ impl StoreDirectory {
         self.connect(READER_CACHE)
     }
 
-    /// As [`failed`]. Whoever starts the node reads the cause as well.
+    /// As [`failed`]. The operator who starts the node reads the cause as well.
     fn cannot_open(&self, error: rusqlite::Error) -> Error {
         let (cause, failure) = (error.to_string(), failed(error));
         let message = format!("cannot open `{}`: {cause}", self.file.display());

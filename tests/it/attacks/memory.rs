@@ -1,4 +1,4 @@
-//! Attacks on memory: answers that nobody reads, messages that are never finished, requests that cause much.
+//! Attacks on memory: responses that are not read, messages that are never finished, requests that cause much.
 
 use std::sync::Arc;
 use std::time::Duration;

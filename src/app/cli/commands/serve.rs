@@ -125,7 +125,7 @@ impl Serve {
 }
 
 /// Prints the bound address as the first line of standard output, and examples to standard error. Where both are pipes
-/// that nobody reads, the node serves all the same: a blocking thread prints.
+/// without a reader, the node serves all the same: a blocking thread prints.
 async fn announce(address: Option<SocketAddr>, printer: &Printer) {
     let Some(address) = address else {
         return;

@@ -42,7 +42,7 @@ pub(in crate::remote::conformance) async fn concurrent(run: &mut Run) -> CheckRe
     }))
 }
 
-/// Sends a dispatch whose time is over already.
+/// Sends a dispatch whose deadline has passed.
 pub(in crate::remote::conformance) async fn overdue(run: &mut Run) -> CheckResult {
     let timeout = run.timeout;
     let mut dispatch = run.dispatch()?;

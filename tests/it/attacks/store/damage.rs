@@ -236,7 +236,7 @@ async fn a_store_that_is_damaged_everywhere_stops_writing() {
         .unwrap();
     file.write_all_at(&[0xa5; 4_096], u64::from(root - 1) * 4_096)
         .unwrap();
-    // The writer of another process changes the file, so that nobody trusts his cache.
+    // The writer of another process changes the file, so that no reader trusts its cache.
     other
         .execute_batch("INSERT INTO meta (key, value) VALUES ('touched', 1)")
         .unwrap();

@@ -120,7 +120,7 @@ async fn a_second_node_is_refused_also_without_the_lock_file() {
     SqliteStore::open(folder.path()).unwrap();
 }
 
-/// Backups, and whoever looks into a store, open its file while a node runs.
+/// Backups, and operators who look into a store, open its file while a node runs.
 #[tokio::test]
 async fn other_programs_may_read_the_file_and_do_not_unlock_it() {
     let folder = Folder::new("read");

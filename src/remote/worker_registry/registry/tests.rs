@@ -1,0 +1,69 @@
+//! Tests of the registry.
+
+use std::sync::mpsc;
+
+use super::*;
+use crate::engine::clock::Clock;
+use crate::engine::tasks::Tasks;
+use crate::engine::{Limits, Parts};
+use crate::service::{Registry, States};
+use crate::store::MemoryStore;
+
+async fn registry() -> WorkerRegistry {
+    let parts = Parts {
+        registry: Registry::new(),
+        states: States::default(),
+        hooks: Vec::new(),
+        store: Arc::new(MemoryStore::new()),
+        limits: Limits::default(),
+        clock: Clock::System,
+    };
+    let invoker = Invoker::start(parts, Tasks::new()).await.unwrap();
+    WorkerRegistry::start(&invoker).await.unwrap()
+}
+
+fn hello(service: &str) -> v1::Hello {
+    v1::Hello {
+        services: vec![v1::ServiceDeclaration {
+            name: service.to_owned(),
+            ..v1::ServiceDeclaration::default()
+        }],
+        ..v1::Hello::default()
+    }
+}
+
+#[tokio::test]
+async fn a_nested_call_finds_its_dispatch_without_the_other_sessions() {
+    let registry = registry().await;
+    let stream = registry.register(hello("a.task"), String::new()).await;
+    let session = stream.unwrap().session;
+    let (found, wait) = mpsc::channel();
+    let _held = session.state();
+    std::thread::spawn(move || {
+        let context = registry.context(&Token::new().to_string());
+        found.send(context.map(drop)).unwrap();
+    });
+    let found = wait.recv_timeout(Duration::from_secs(10));
+    let void = found.expect("the look-up waits for the lock of a session");
+    assert_eq!(void.unwrap_err().reason(), reason::DISPATCH_VOID);
+}
+
+/// Many workers that leave at once cost one copy of the list each time half of it has left, not one each.
+#[tokio::test]
+async fn workers_that_left_are_removed_in_groups() {
+    let registry = registry().await;
+    let mut sessions = Vec::new();
+    for _ in 0..8 {
+        let stream = registry.register(hello("a.task"), String::new()).await;
+        sessions.push(stream.unwrap().session);
+    }
+    let name = ServiceName::parse("a.task").unwrap();
+    let pool = Arc::clone(registry.0.table().services.pool(&name).unwrap());
+    let mut lengths = Vec::new();
+    for session in &sessions {
+        registry.leave(session);
+        lengths.push(pool.list_length());
+        assert_eq!(pool.is_empty(), session.id() == sessions[7].id());
+    }
+    assert_eq!(lengths, [8, 8, 8, 4, 4, 2, 1, 0]);
+}
