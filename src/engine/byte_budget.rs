@@ -117,11 +117,7 @@ impl ByteBudget {
     ///
     /// `RESOURCE_EXHAUSTED` / `MEMORY_LIMIT` where the node has no room.
     pub fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation> {
-        let mut reservation = Reservation {
-            budget: Arc::clone(self),
-            connection_bytes: 0,
-            node_bytes: 0,
-        };
+        let mut reservation = self.reservation();
         reservation.hold(bytes)?;
         reservation.expect(bytes);
         Ok(reservation)

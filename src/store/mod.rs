@@ -6,5 +6,7 @@ mod memory;
 mod sqlite;
 
 pub use self::memory::MemoryStore;
+#[cfg(test)]
+pub(crate) use self::memory::started_engine;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteStore};

@@ -208,13 +208,9 @@ mod tests {
 
     use super::*;
     use crate::dict;
-    use crate::engine::clock::Clock;
-    use crate::engine::tasks::Tasks;
-    use crate::engine::{Limits, Parts};
     use crate::model::value::Dict;
-    use crate::service::{Registry, States};
     use crate::sio::{Int, Sio};
-    use crate::store::MemoryStore;
+    use crate::store::started_engine;
 
     fn definition(name: &str) -> Definition {
         let handler = async || -> Dict {
@@ -225,15 +221,7 @@ mod tests {
     }
 
     async fn catalog() -> (Invoker, Catalog) {
-        let parts = Parts {
-            registry: Registry::new(),
-            states: States::default(),
-            hooks: Vec::new(),
-            store: Arc::new(MemoryStore::new()),
-            limits: Limits::default(),
-            clock: Clock::System,
-        };
-        let invoker = Invoker::start(parts, Tasks::new()).await.unwrap();
+        let invoker = started_engine().await;
         for name in ["a.one", "a.two", "b.one"] {
             invoker.add_service(definition(name)).unwrap();
         }

@@ -143,23 +143,11 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::engine::clock::Clock;
-    use crate::engine::tasks::Tasks;
-    use crate::engine::{Invoker, Limits, Parts};
     use crate::remote::worker_registry::worker_info::WorkerInfo;
-    use crate::service::{Registry, States};
-    use crate::store::MemoryStore;
+    use crate::store::started_engine;
 
     async fn session_that_resumes() -> WorkerSession {
-        let parts = Parts {
-            registry: Registry::new(),
-            states: States::default(),
-            hooks: Vec::new(),
-            store: Arc::new(MemoryStore::new()),
-            limits: Limits::default(),
-            clock: Clock::System,
-        };
-        let invoker = Invoker::start(parts, Tasks::new()).await.unwrap();
+        let invoker = started_engine().await;
         let hello = v1::Hello {
             capabilities: vec![v1::Capability::Resume.into()],
             ..v1::Hello::default()

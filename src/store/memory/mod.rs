@@ -252,3 +252,18 @@ impl Store for MemoryStore {
         Ok(())
     }
 }
+
+/// Starts an engine without services over an empty store, for unit tests of other rooms.
+#[cfg(test)]
+pub(crate) async fn started_engine() -> crate::engine::Invoker {
+    let parts = crate::engine::Parts {
+        registry: crate::service::Registry::new(),
+        states: crate::service::States::default(),
+        hooks: Vec::new(),
+        store: std::sync::Arc::new(MemoryStore::new()),
+        limits: crate::engine::Limits::default(),
+        clock: crate::engine::clock::Clock::System,
+    };
+    let tasks = crate::engine::tasks::Tasks::new();
+    crate::engine::Invoker::start(parts, tasks).await.unwrap()
+}

@@ -3,22 +3,10 @@
 use std::sync::mpsc;
 
 use super::*;
-use crate::engine::clock::Clock;
-use crate::engine::tasks::Tasks;
-use crate::engine::{Limits, Parts};
-use crate::service::{Registry, States};
-use crate::store::MemoryStore;
+use crate::store::started_engine;
 
 async fn registry() -> WorkerRegistry {
-    let parts = Parts {
-        registry: Registry::new(),
-        states: States::default(),
-        hooks: Vec::new(),
-        store: Arc::new(MemoryStore::new()),
-        limits: Limits::default(),
-        clock: Clock::System,
-    };
-    let invoker = Invoker::start(parts, Tasks::new()).await.unwrap();
+    let invoker = started_engine().await;
     WorkerRegistry::start(&invoker).await.unwrap()
 }
 
