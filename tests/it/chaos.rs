@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use cidery::model::call::Call;
 use cidery::remote::client::ContractClient;
-use cidery::{Cid, dict};
+use cidery::{Cid, Error, dict};
 use tokio::task::JoinSet;
 
 use crate::recovery::{events_by_cid, rounds};
@@ -120,8 +120,8 @@ async fn ids_of_workers(client: &ContractClient) -> Vec<String> {
 struct Outcomes {
     accepted: Vec<Cid>,
     answered: usize,
-    /// The reasons of failed calls.
-    failed: Vec<String>,
+    /// The errors of failed calls.
+    failed: Vec<Error>,
 }
 
 /// Alternates between background and synchronous calls.
@@ -143,7 +143,7 @@ async fn load(address: String, service: String, tries: u32, stop: Arc<AtomicBool
         let answer = tokio::time::timeout(PATIENCE * 2, client.invoke(call)).await;
         match answer.expect("a caller got no answer") {
             Ok(_) => outcomes.answered += 1,
-            Err(error) => outcomes.failed.push(error.reason().to_owned()),
+            Err(error) => outcomes.failed.push(error),
         }
     }
     outcomes
@@ -239,8 +239,9 @@ async fn lose_workers(program: Option<Program>, rounds: usize, service: &str) {
     }
     workers.serve(&client).await;
     let outcomes = load.end().await;
-    let unexpected = |reason: &&String| !LOST.contains(&reason.as_str());
-    assert_eq!(outcomes.failed.iter().find(unexpected), None);
+    let unexpected = |error: &&Error| !LOST.contains(&error.reason());
+    let unexpected = outcomes.failed.iter().find(unexpected);
+    assert!(unexpected.is_none(), "{unexpected:#?}");
     // The node is restarted in order; the workers reconnect, or are restarted.
     server.signal("TERM");
     server.child.wait().unwrap();
@@ -366,8 +367,9 @@ async fn rolling_restart(program: Option<Program>, service: &str, drains: bool) 
         workers.serve(&client).await;
     }
     let outcomes = load.end().await;
-    let unexpected = |reason: &&String| drains || *reason != "WORKER_LOST";
-    assert_eq!(outcomes.failed.iter().find(unexpected), None);
+    let unexpected = |error: &&Error| drains || error.reason() != "WORKER_LOST";
+    let unexpected = outcomes.failed.iter().find(unexpected);
+    assert!(unexpected.is_none(), "{unexpected:#?}");
     assert!(
         outcomes.answered > 20,
         "only {} were answered",

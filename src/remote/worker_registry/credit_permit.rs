@@ -55,7 +55,9 @@ impl CreditPermit {
         if !session.send_dispatch(token, dispatch, &self.state, context, reply_to) {
             self.state.set_status(DispatchStatus::NotStarted);
             let message = "the worker left before the dispatch was sent";
-            return Err(Error::unavailable(reason::NO_WORKER, message));
+            let error = Error::unavailable(reason::NO_WORKER, message);
+            // With the service, callers see that their call was not dispatched.
+            return Err(error.with_info("service", context.service()));
         }
         self.member.running.fetch_add(1, Ordering::Relaxed);
         let guard = DispatchGuard {

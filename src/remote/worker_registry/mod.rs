@@ -19,7 +19,6 @@ mod refusals;
 mod registry;
 mod results;
 mod session;
-mod session_state;
 mod worker_info;
 
 #[cfg(feature = "cli")]

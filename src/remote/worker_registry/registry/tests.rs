@@ -2,7 +2,12 @@
 
 use std::sync::mpsc;
 
+use tokio::time::Instant;
+
 use super::*;
+use crate::model::call::Call;
+use crate::model::id::Cid;
+use crate::model::value::Dict;
 use crate::store::started_engine;
 
 async fn registry() -> WorkerRegistry {
@@ -54,4 +59,23 @@ async fn workers_that_left_are_removed_in_groups() {
         assert_eq!(pool.is_empty(), session.id() == sessions[7].id());
     }
     assert_eq!(lengths, [8, 8, 8, 4, 4, 2, 1, 0]);
+}
+
+/// A worker may be lost while dispatches are sent to it, before the end of its stream is noticed: the calls wait for
+/// it as for any worker that is away, and those that fail may be made again.
+#[tokio::test(start_paused = true)]
+async fn a_call_waits_for_a_worker_whose_stream_breaks_before_its_dispatch() {
+    let invoker = started_engine().await;
+    let registry = WorkerRegistry::start(&invoker).await.unwrap();
+    let stream = registry.register(hello("a.task"), String::new()).await;
+    let stream = stream.unwrap();
+    drop(stream.outbound);
+    let call = Call::new("a.task", Dict::new());
+    let started = Instant::now();
+    let error = invoker.invoke(Cid::new(), call).await.unwrap_err();
+    assert_eq!(error.reason(), reason::NO_WORKER);
+    assert_eq!(error.fact("service"), Some("a.task"));
+    assert!(error.retry_after().is_some(), "{error:?}");
+    assert!(started.elapsed() >= invoker.limits().away_wait);
+    assert!(stream.session.is_away());
 }

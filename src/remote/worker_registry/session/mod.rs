@@ -4,25 +4,25 @@
 //! is no longer wanted, the dispatch stays in the table without a receiver: the worker still runs it, and its credit
 //! stays in use.
 
-use std::collections::HashSet;
+mod state;
+mod stream;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::Instant;
 use tonic::Status;
 
-use super::dispatch_message::{EncodedInput, dispatch_to_proto};
+use self::state::SessionState;
+use super::dispatch_message::EncodedInput;
 use super::dispatch_table::{DispatchIndex, DispatchTable};
 use super::in_flight::{Cancellation, DispatchState, InFlight, WorkerReply, worker_lost};
 use super::refusal_counts::Refusals;
-use super::session_state::SessionState;
 use super::worker_info::WorkerInfo;
-use crate::codec::convert::{duration_to_proto, timestamp_to_proto};
+use crate::codec::convert::timestamp_to_proto;
 use crate::codec::proto::v1;
 use crate::codec::status::to_status;
 use crate::engine::Invoker;
@@ -216,11 +216,15 @@ impl WorkerSession {
         dispatches.insert(token, in_flight);
         // The queue has room for all its credit. It is full only where the worker does not read.
         let dispatch = to_worker(v1::serve_response::Message::Dispatch(dispatch));
-        let is_sent = outbox.try_send(dispatch).is_ok();
-        if !is_sent {
+        let sent = outbox.try_send(dispatch);
+        if sent.is_err() {
             dispatches.remove(token);
         }
-        is_sent
+        if let Err(TrySendError::Closed(_)) = sent {
+            // The stream has ended, and its task does not know yet. No other dispatch is tried here.
+            self.detach(&mut state);
+        }
+        sent.is_ok()
     }
 
     /// Cancels a dispatch whose outcome is no longer wanted. Sent once on each stream.
@@ -252,91 +256,6 @@ impl WorkerSession {
     /// Voids the token of a dispatch: later messages of the worker for it are refused.
     pub(super) fn void(&self, token: Token) {
         self.state().dispatches.void(token);
-    }
-
-    /// Attaches a stream: the first one, or the next one after the stream before was lost. `tokens` name the dispatches
-    /// that the worker has. Returns the number of the stream; `None` where the session has ended.
-    pub(super) fn connect(&self, outbox: mpsc::Sender<Outbound>, tokens: &[String]) -> Option<u64> {
-        let mut state = self.state();
-        if state.has_ended {
-            return None;
-        }
-        let tokens = tokens.iter().filter_map(|token| Token::parse(token));
-        let tokens: HashSet<Token, RandomState> = tokens.collect();
-        let welcome = v1::serve_response::Message::Welcome(self.welcome(&state));
-        let _ = outbox.try_send(to_worker(welcome));
-        // A dispatch that the worker does not have never arrived. It is resent, unless its outcome is unwanted.
-        let SessionState { dispatches, .. } = &mut *state;
-        dispatches.connect(&tokens);
-        for (token, in_flight) in dispatches.iter() {
-            if let (false, Some(input)) = (tokens.contains(&token), in_flight.input.clone())
-                && let Ok(dispatch) =
-                    dispatch_to_proto(token, &in_flight.context, input, self.invoker.now())
-            {
-                let dispatch = v1::serve_response::Message::Dispatch(dispatch);
-                let _ = outbox.try_send(to_worker(dispatch));
-            }
-        }
-        // A cancellation that was sent on the stream before may not have arrived.
-        for (token, in_flight) in dispatches.iter_mut() {
-            if in_flight.cancellation != Cancellation::None {
-                in_flight.cancel(token, Some(&outbox), self.can_cancel());
-            }
-        }
-        state.outbox = Some(outbox);
-        state.away_since = None;
-        state.stream += 1;
-        self.is_open.store(!self.is_draining(), Ordering::Release);
-        Some(state.stream)
-    }
-
-    fn welcome(&self, state: &SessionState) -> v1::Welcome {
-        let tokens = state.dispatches.iter();
-        let tokens = tokens.map(|(token, _)| token.to_string());
-        v1::Welcome {
-            worker_id: self.id.clone(),
-            session: match self.can_resume() {
-                true => self.secret.to_string(),
-                false => String::new(),
-            },
-            lease: Some(duration_to_proto(self.invoker.limits().worker_lease)),
-            tokens: tokens.collect(),
-            capabilities: self.info.capabilities_to_proto(),
-        }
-    }
-
-    /// Detaches a stream that ended; returns whether the session is away now.
-    pub(super) fn disconnect(&self, stream: u64) -> bool {
-        let mut state = self.state();
-        if state.stream != stream || state.has_ended {
-            return false;
-        }
-        state.outbox = None;
-        state.away_since = Some(Instant::now());
-        self.is_open.store(false, Ordering::Release);
-        true
-    }
-
-    /// Whether its stream is gone while the session lasts.
-    pub(super) fn is_away(&self) -> bool {
-        self.state().is_away()
-    }
-
-    /// Until when new calls wait for it: it is away, and expected back. `None` where it is not away, drains, or has
-    /// been away for too long.
-    pub(super) fn expected_until(&self) -> Option<Instant> {
-        if self.is_draining() {
-            return None;
-        }
-        let away_since = self.state().away_since?;
-        let until = away_since.checked_add(self.invoker.limits().away_wait)?;
-        (until > Instant::now()).then_some(until)
-    }
-
-    /// Whether it is away, and `stream` was its last stream.
-    pub(super) fn is_away_since(&self, stream: u64) -> bool {
-        let state = self.state();
-        state.stream == stream && state.is_away()
     }
 
     /// Whether the worker has answered all its dispatches.

@@ -3,26 +3,26 @@
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::dispatch_table::DispatchTable;
 use crate::remote::protocol::messages::Outbound;
+use crate::remote::worker_registry::dispatch_table::DispatchTable;
 
 /// The state of a session that its lock protects.
 #[derive(Debug)]
-pub(super) struct SessionState {
+pub(in crate::remote::worker_registry) struct SessionState {
     /// The queue of the stream; `None` while the worker is away.
-    pub(super) outbox: Option<mpsc::Sender<Outbound>>,
+    pub(in crate::remote::worker_registry) outbox: Option<mpsc::Sender<Outbound>>,
     /// When the stream ended, while the worker is away.
-    pub(super) away_since: Option<Instant>,
+    pub(in crate::remote::worker_registry) away_since: Option<Instant>,
     /// Counts the streams. The end of an earlier stream is ignored.
-    pub(super) stream: u64,
-    pub(super) has_ended: bool,
-    pub(super) dispatches: DispatchTable,
+    pub(in crate::remote::worker_registry) stream: u64,
+    pub(in crate::remote::worker_registry) has_ended: bool,
+    pub(in crate::remote::worker_registry) dispatches: DispatchTable,
     /// Tokens of results that were received and not yet acknowledged.
-    pub(super) received: Vec<String>,
+    pub(in crate::remote::worker_registry) received: Vec<String>,
 }
 
 impl SessionState {
-    pub(super) fn new(dispatches: DispatchTable) -> Self {
+    pub(in crate::remote::worker_registry) fn new(dispatches: DispatchTable) -> Self {
         Self {
             outbox: None,
             away_since: None,
@@ -34,7 +34,7 @@ impl SessionState {
     }
 
     /// Whether the stream is gone while the session lasts.
-    pub(super) fn is_away(&self) -> bool {
+    pub(in crate::remote::worker_registry) fn is_away(&self) -> bool {
         self.outbox.is_none() && !self.has_ended
     }
 }
