@@ -33,6 +33,8 @@ struct PermitState {
     worker: Option<Arc<dyn WorkerPermit>>,
     /// How many nested calls the handler waits for.
     nested_calls: usize,
+    /// Whether a nested call has had to wait for the permits: only then is there a reacquisition to stop.
+    is_contended: bool,
     closed: bool,
 }
 
@@ -59,6 +61,7 @@ impl HeldPermits {
                 local: Some(permits.local),
                 worker: permits.worker,
                 nested_calls: 0,
+                is_contended: false,
                 closed: false,
             }),
             reacquisition: Mutex::new(None),
@@ -86,6 +89,7 @@ impl HeldPermits {
         if let Some(worker) = self.worker() {
             self.reacquire_worker(&*worker, cancel).await;
         }
+        released.settle();
         output
     }
 
@@ -117,13 +121,15 @@ impl HeldPermits {
             self.limit
                 .record_handler_time(since.elapsed(), cancel.is_cancelled());
         }
-        let held = {
+        let (held, is_contended) = {
             let mut state = self.lock();
             state.closed = true;
-            (state.local.take(), state.worker.take())
+            ((state.local.take(), state.worker.take()), state.is_contended)
         };
         drop(held);
-        self.stop_reacquisition();
+        if is_contended {
+            self.stop_reacquisition();
+        }
     }
 
     fn is_missing(&self) -> bool {
@@ -141,6 +147,7 @@ impl HeldPermits {
     }
 
     async fn reacquire(&self) {
+        self.lock().is_contended = true;
         loop {
             // Created before the state is read: a change after that wakes it.
             let changed = self.changed.notified();
@@ -186,8 +193,11 @@ impl HeldPermits {
         if state.is_missing() {
             state.local = Some(local);
         }
+        let is_contended = state.is_contended;
         drop(state);
-        self.stop_reacquisition();
+        if is_contended {
+            self.stop_reacquisition();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, PermitState> {
@@ -200,23 +210,29 @@ impl HeldPermits {
 struct ReleasedPermits<'a> {
     held: &'a HeldPermits,
     counted: bool,
+    /// Whether there is nothing left to do when it is dropped.
+    settled: bool,
 }
 
 impl<'a> ReleasedPermits<'a> {
     fn new(held: &'a HeldPermits) -> Self {
-        let (local, worker) = {
+        let (local, worker, is_contended) = {
             let mut state = held.lock();
             state.nested_calls += 1;
-            (state.local.take(), state.worker.clone())
+            let worker = state.worker.clone();
+            (state.local.take(), worker, state.is_contended)
         };
         drop(local);
         if let Some(worker) = worker {
             worker.release();
         }
-        held.stop_reacquisition();
+        if is_contended {
+            held.stop_reacquisition();
+        }
         Self {
             held,
             counted: true,
+            settled: false,
         }
     }
 
@@ -225,10 +241,18 @@ impl<'a> ReleasedPermits<'a> {
             self.held.lock().nested_calls -= 1;
         }
     }
+
+    /// The permits are held again, or the handler continues without them.
+    fn settle(&mut self) {
+        self.settled = true;
+    }
 }
 
 impl Drop for ReleasedPermits<'_> {
     fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
         self.finish();
         // A handler that drops the nested call cannot wait here: it reacquires the permits if they are free, and runs
         // above the limit otherwise.
