@@ -51,6 +51,8 @@
 //!   [`Detail`].
 //! * **Tests**: [`testing`].
 
+#![forbid(unsafe_code)]
+
 // The examples that are compiled into the demo services name the crate `cidery`.
 extern crate self as cidery;
 

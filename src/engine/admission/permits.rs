@@ -121,11 +121,11 @@ impl HeldPermits {
             self.limit
                 .record_handler_time(since.elapsed(), cancel.is_cancelled());
         }
-        let (held, is_contended) = {
-            let mut state = self.lock();
-            state.closed = true;
-            ((state.local.take(), state.worker.take()), state.is_contended)
-        };
+        let mut state = self.lock();
+        state.closed = true;
+        let held = (state.local.take(), state.worker.take());
+        let is_contended = state.is_contended;
+        drop(state);
         drop(held);
         if is_contended {
             self.stop_reacquisition();
