@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
@@ -18,9 +17,6 @@ use crate::engine::Invoker;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::service::Definition;
-
-/// How long a call waits for an update before it uses what is known of its service.
-const MAX_WAIT: Duration = Duration::from_millis(10);
 
 /// The catalog of a node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -94,19 +90,25 @@ impl Catalog {
         (current.version == self.0.invoker.catalog_version()).then_some(current)
     }
 
-    /// The method at a path. Where an update takes long, only calls of services that have changed wait for it.
+    /// The method at a path. Only calls of services that have changed wait for an update.
     pub(super) async fn method(&self, path: &str) -> Option<MethodMatch> {
-        let current = match self.if_current() {
-            Some(current) => current,
-            None => match tokio::time::timeout(MAX_WAIT, self.current()).await {
-                Ok(current) => current,
-                Err(_) => match self.unchanged_method(path) {
-                    Some(found) => return Some(found),
-                    None => self.current().await,
-                },
-            },
-        };
-        current.directory.at(path).cloned()
+        if let Some(current) = self.if_current() {
+            return current.directory.at(path).cloned();
+        }
+        if let Some(found) = self.unchanged_method(path) {
+            self.begin_update();
+            return Some(found);
+        }
+        self.current().await.directory.at(path).cloned()
+    }
+
+    /// Starts an update in the background, unless one is under way.
+    fn begin_update(&self) {
+        if self.0.update.try_lock().is_ok() {
+            let update = Arc::clone(&self.0).update();
+            let tasks = self.0.invoker.tasks();
+            tasks.spawn("catalog", async move { drop(update.await) });
+        }
     }
 
     /// The method at a path in the last snapshot, if its service has not changed since.
@@ -204,6 +206,8 @@ fn is_same(before: &[Arc<Method>], now: &[Arc<Method>]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures_util::FutureExt as _;
 
     use super::*;
@@ -229,17 +233,33 @@ mod tests {
         (invoker, catalog)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn calls_of_unchanged_services_do_not_wait_for_a_long_update() {
+    #[tokio::test]
+    async fn calls_of_unchanged_services_do_not_wait_for_an_update() {
         let (invoker, catalog) = catalog().await;
         invoker.add_service(definition("b.two")).unwrap();
         // An update that takes long.
         let update = catalog.0.update.lock().await;
-        assert!(catalog.method("/a.Service/One").await.is_some());
+        let unchanged = catalog.method("/a.Service/One").now_or_never();
+        assert!(unchanged.expect("it waits").is_some());
         let mut added = Box::pin(catalog.method("/b.Service/Two"));
         assert!((&mut added).now_or_never().is_none());
         drop(update);
         assert!(added.await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_call_of_an_unchanged_service_starts_the_update() {
+        let (invoker, catalog) = catalog().await;
+        invoker.add_service(definition("b.two")).unwrap();
+        assert!(catalog.if_current().is_none());
+        assert!(catalog.method("/a.Service/One").await.is_some());
+        let updated = async {
+            while catalog.if_current().is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let updated = tokio::time::timeout(Duration::from_secs(10), updated).await;
+        assert!(updated.is_ok(), "the catalog is not updated");
     }
 
     #[tokio::test]

@@ -15,6 +15,9 @@ const DIRECTORY_MODE: u32 = 0o700;
 /// The permissions of the group and of others.
 const NOT_OWNER: u32 = 0o077;
 
+/// The files of a store.
+const FILES: [&str; 4] = ["lock", "cidery.db", "cidery.db-wal", "cidery.db-shm"];
+
 /// A locked directory.
 ///
 /// It has two locks: the file `lock`, and the directory itself, so that a second process is refused also where that
@@ -33,6 +36,17 @@ pub(super) struct StoreDirectory {
 /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`.
 pub(super) fn unusable(message: String) -> Error {
     Error::failed_precondition(reason::STORE_UNUSABLE, message)
+}
+
+/// Checks that a file, if there is one, is a regular file: to open a named pipe would wait for its other end.
+fn check_regular(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => {
+            let message = format!("`{}` is not a regular file", path.display());
+            Err(unusable(message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Unlocks explicitly: a child process that has been forked and not executed yet shares the locks, and closing the
@@ -65,6 +79,9 @@ impl StoreDirectory {
             // Some network file systems lock no directories; the other lock remains.
             Err(TryLockError::Error(_)) | Ok(()) => {}
         }
+        for name in FILES {
+            check_regular(&path.join(name))?;
+        }
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
         let lock = options.open(path.join("lock"));
@@ -95,8 +112,7 @@ impl StoreDirectory {
     ///
     /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: one of them is missing.
     pub(super) fn files(&self) -> Result<StoreFiles> {
-        let names = ["lock", "cidery.db", "cidery.db-wal", "cidery.db-shm"];
-        let paths = names.map(|name| self.path.join(name));
+        let paths = FILES.map(|name| self.path.join(name));
         let paths = std::iter::once(self.path.clone()).chain(paths);
         let files = paths.map(|path| {
             let identity = identity(&path).map_err(|error| {

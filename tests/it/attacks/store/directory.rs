@@ -221,3 +221,22 @@ async fn no_answer_carries_the_text_of_sqlite() {
     }
     until("the node still answers", || node.handle.address().is_some()).await;
 }
+
+/// To open a named pipe waits for its other end: a node would hang at its start.
+#[test]
+fn files_that_are_not_regular_are_refused() {
+    for name in ["lock", "cidery.db", "cidery.db-wal", "cidery.db-shm"] {
+        let folder = Folder::new("pipe");
+        let made = std::process::Command::new("mkfifo")
+            .arg(folder.path().join(name))
+            .status();
+        assert!(made.unwrap().success());
+        let path = folder.path().to_owned();
+        let (opened, opening) = std::sync::mpsc::channel();
+        std::thread::spawn(move || opened.send(SqliteStore::open(&path).map(drop)));
+        let error = opening.recv_timeout(PATIENCE).expect("it hangs");
+        let error = error.unwrap_err();
+        assert_eq!(error.reason(), "STORE_UNUSABLE", "{name}: {error}");
+        assert!(error.message().contains(name), "{error}");
+    }
+}
