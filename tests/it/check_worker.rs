@@ -171,7 +171,13 @@ fn the_worker_of_the_python_sdk_passes() {
 }
 
 /// Each flaw, the check that finds it, and the section of the protocol that has the rule.
-const FLAWS: [(Flaw, &str, &str); 18] = [
+const FLAWS: [(Flaw, &str, &str); 20] = [
+    (
+        Flaw::SecondHello,
+        "dispatch faulty.first",
+        "Hello and welcome",
+    ),
+    (Flaw::ChangedHello, "resume", "Resume"),
     (Flaw::DuplicateService, "hello", "Hello and welcome"),
     (Flaw::OtherToken, "dispatch faulty.second", RESULTS),
     (Flaw::WrongOutput, "dispatch faulty.second", RESULTS),

@@ -1,6 +1,7 @@
 //! A complete worker on the generated code alone, with one flaw.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ const SMALL_CREDIT: usize = 3;
 pub(crate) enum Flaw {
     Nothing,
     DuplicateService,
+    SecondHello,
+    ChangedHello,
     OtherToken,
     WrongOutput,
     NoOutcome,
@@ -65,6 +68,8 @@ struct State {
 pub(crate) struct FaultyWorker {
     flaw: Flaw,
     state: Mutex<State>,
+    /// Whether it has connected before.
+    has_connected: AtomicBool,
 }
 
 type Outbox = mpsc::UnboundedSender<v1::ServeRequest>;
@@ -99,8 +104,11 @@ fn declaration(name: &str) -> v1::ServiceDeclaration {
 
 impl FaultyWorker {
     pub(crate) fn new(flaw: Flaw) -> Arc<Self> {
-        let state = Mutex::default();
-        Arc::new(Self { flaw, state })
+        Arc::new(Self {
+            flaw,
+            state: Mutex::default(),
+            has_connected: AtomicBool::new(false),
+        })
     }
 
     /// Connects again and again. Returns where the worker exits.
@@ -141,6 +149,7 @@ impl FaultyWorker {
         };
         match self.flaw {
             Flaw::LosesSession => hello.session.clear(),
+            Flaw::ChangedHello if !hello.session.is_empty() => hello.max_in_flight += 1,
             Flaw::LosesResults => hello.tokens.clear(),
             _ => {}
         }
@@ -160,6 +169,10 @@ impl FaultyWorker {
         let mut stub = WorkerServiceClient::new(channel).max_decoding_message_size(limit);
         let (outbox, outgoing) = mpsc::unbounded_channel();
         send(&outbox, Message::Hello(self.hello()));
+        let is_first = !self.has_connected.swap(true, Ordering::Relaxed);
+        if is_first && self.flaw == Flaw::SecondHello {
+            send(&outbox, Message::Hello(self.hello()));
+        }
         let stream = stub.serve(UnboundedReceiverStream::new(outgoing)).await;
         let mut inbound = match stream {
             Ok(stream) => stream.into_inner(),
