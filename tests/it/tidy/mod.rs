@@ -1,7 +1,8 @@
-//! Checks of the source itself: the direction of dependencies, circles, sizes, libraries, documented reasons.
+//! Checks of the source itself: the direction of dependencies, circles, sizes, libraries, documented reasons, links.
 
 mod api;
 mod graph;
+mod links;
 mod self_tests;
 mod source;
 
