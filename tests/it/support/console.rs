@@ -26,6 +26,13 @@ pub(crate) struct Step {
     output: Vec<String>,
 }
 
+impl Step {
+    /// Whether the command names a CID.
+    pub(crate) fn names_a_cid(&self) -> bool {
+        !cids(std::slice::from_ref(&self.command)).is_empty()
+    }
+}
+
 /// The steps of each `console` block: a command after `$ `, and its output below.
 pub(crate) fn sessions(text: &str) -> Vec<Vec<Step>> {
     let mut sessions: Vec<Vec<Step>> = Vec::new();

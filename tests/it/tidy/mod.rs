@@ -1,6 +1,7 @@
-//! Checks of the source itself: the direction of dependencies, circles, sizes, libraries, documented reasons, links.
+//! Checks of the source itself: the direction of dependencies, circles, sizes, libraries, documents.
 
 mod api;
+mod documents;
 mod graph;
 mod links;
 mod self_tests;
