@@ -6,7 +6,7 @@ use cidery::{Context, Input, Result, Worker, dict};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Greet {
-    cust_id: u64,
+    cust_id: i64,
 }
 
 #[derive(serde::Serialize, schemars::JsonSchema)]
@@ -14,15 +14,13 @@ struct Greeting {
     greeting: String,
 }
 
-/// The types declare the input and the output. Parsing, errors, JSON Schema and the gRPC method
-/// `hello.Service/Greet` are derived from them.
+/// Greets a customer by name.
 async fn greet(ctx: Context, Input(req): Input<Greet>) -> Result<Greeting> {
     let customer = ctx
         .invoke("customer.get", dict! { "cust_id": req.cust_id })
         .await?;
-    Ok(Greeting {
-        greeting: format!("Hello, {}", customer.at::<String>("cust_name")?),
-    })
+    let greeting = format!("Hello, {}", customer.at::<String>("cust_name")?);
+    Ok(Greeting { greeting })
 }
 
 #[tokio::main]

@@ -56,6 +56,7 @@ mod store_formats;
 mod terms;
 mod testing;
 mod tidy;
+mod tutorial;
 mod typed;
 mod worker_hello;
 mod worker_resume;

@@ -1,7 +1,9 @@
-//! Checks of the source itself: the direction of dependencies, circles, sizes, libraries, documented reasons.
+//! Checks of the source itself: the direction of dependencies, circles, sizes, libraries, documents.
 
 mod api;
+mod documents;
 mod graph;
+mod links;
 mod self_tests;
 mod source;
 
