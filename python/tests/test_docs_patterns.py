@@ -42,7 +42,7 @@ def test_three_services_run_at_once(page: dict[str, Any]) -> None:
 
 
 def test_a_failed_call_is_retried(page: dict[str, Any]) -> None:
-    answers = [Unavailable("it restarts"), {"cust_name": "Ann"}]
+    answers = [Unavailable("UNAVAILABLE", "it restarts"), {"cust_name": "Ann"}]
 
     def lookup(_: Any) -> Any:
         answer = answers.pop(0)
