@@ -1,7 +1,19 @@
+from dataclasses import dataclass
+
 from cidery import Service
 
-class Greet(Service):
-    input = "cust_id"; output = "greeting"
-    def handle(self):
-        customer = self.invoke("customer.get", cust_id=self.request.input.cust_id)
-        self.response.payload.greeting = f"Hello, {customer.cust_name}"
+
+@dataclass
+class Customer:
+    cust_id: int
+
+
+@dataclass
+class Greeting:
+    greeting: str
+
+
+class Greet(Service[Customer, Greeting]):
+    def handle(self, input: Customer) -> Greeting:
+        customer = self.invoke("customer.get", cust_id=input.cust_id)
+        return Greeting(f"Hello, {customer.cust_name}")

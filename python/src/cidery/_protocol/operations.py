@@ -36,7 +36,7 @@ from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
 from cidery._protocol.retry import is_connect_failure, is_safe_to_retry, never_retry, not_dispatched
 from cidery._protocol.steps import SLEEP, STREAM_RESULTS, FollowStream, Operation, UnaryCall
-from cidery._protocol.typed import typed_value
+from cidery._protocol.typed import declared_type, typed_value
 from cidery.v1 import (
     discovery_pb2,
     invocation_pb2,
@@ -121,6 +121,8 @@ def get_invocation(
 def get_result(cid: str, output: Any, wait: Seconds | None) -> Operation[Any]:
     """Waits for an outcome; returns the response, as a type if one is given, or raises the
     failure."""
+    if output is not None:
+        declared_type(output)
     found = yield from wait_until_ended(cid, wait)
     if found.error is not None:
         raise found.error
