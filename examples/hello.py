@@ -4,7 +4,7 @@ from cidery import Service
 
 
 @dataclass
-class Greet:
+class Customer:
     cust_id: int
 
 
@@ -13,13 +13,9 @@ class Greeting:
     greeting: str
 
 
-class GreetCustomer(Service):
+class Greet(Service[Customer, Greeting]):
     """Greets a customer by name."""
 
-    name = "hello.greet"
-    input = Greet
-    output = Greeting
-
-    def handle(self):
-        customer = self.invoke("customer.get", cust_id=self.request.input.cust_id)
+    def handle(self, input: Customer) -> Greeting:
+        customer = self.invoke("customer.get", cust_id=input.cust_id)
         return Greeting(f"Hello, {customer.cust_name}")

@@ -184,7 +184,7 @@ def test_members_have_options_of_their_own(client: Client) -> None:
     first, second = (client.get(cid) for cid in group.members)
     assert (first.pending_reason, first.metadata) == ("DUE_LATER", {"who": "me"})
     assert first.message.concurrency_key == "k"
-    assert client.result(second.cid, WAIT) == {"n": 2}
+    assert client.result(second.cid, wait=WAIT) == {"n": 2}
     assert client.get(second.cid).metadata == {"who": "all"}
     assert [found.cid for found in client.invocations(group_cid=group.cid)] == [
         *reversed(group.members)

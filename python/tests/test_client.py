@@ -321,7 +321,7 @@ def errors() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("kind", "cls"), list(errors()))
 def test_every_kind_round_trips(kind: Kind, cls: type[CideryError]) -> None:
-    error = cls("why", reason="BECAUSE", retryable=True, retry_after=1.5)
+    error = cls("BECAUSE", "why", retryable=True, retry_after=1.5)
     again = from_failure(to_failure(error))
     assert type(again) is cls
     assert (again.kind, again.reason, again.message) == (kind, "BECAUSE", "why")
@@ -356,8 +356,8 @@ def test_only_safe_failures_are_retried() -> None:
 
     stopping = Unavailable(reason="NODE_STOPPING")
     by_handler = Unavailable(reason="DOWN")
-    lost = classify(Unavailable("Socket closed", reason="TRANSPORT"))
-    refused = classify(Unavailable("failed to connect to all addresses", reason="TRANSPORT"))
+    lost = classify(Unavailable("TRANSPORT", "Socket closed"))
+    refused = classify(Unavailable("TRANSPORT", "failed to connect to all addresses"))
     assert isinstance(lost, Unknown)
     before = not_dispatched("a.service")
     by_node = Unavailable(reason="NODE_STOPPING", facts={"service": "a.service"})

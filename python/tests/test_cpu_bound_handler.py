@@ -95,7 +95,7 @@ def test_a_minute_of_cpu_delays_neither_the_stream_nor_other_calls(
             if client.get(burning).state is not State.RUNNING:
                 break
             rounds += 1
-        answered = client.result(burning, WAIT)
+        answered = client.result(burning, wait=WAIT)
         assert answered == {"attempt": 1, "cancelled": False, "burned": True}
         kinds = [event.kind for event in client.results(burning)]
         assert [kind.value for kind in kinds] == ["accepted", "started", "item", "succeeded"]

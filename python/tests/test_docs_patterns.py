@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,16 +17,17 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
 @pytest.fixture
-def page() -> dict[str, Any]:
+def page(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The definitions of the page."""
-    namespace: dict[str, Any] = {"__name__": "patterns_page"}
+    module = ModuleType("patterns_page")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     for block in BLOCKS:
-        exec(compile(block, str(PAGE), "exec"), namespace)
-    return namespace
+        exec(compile(block, str(PAGE), "exec"), module.__dict__)
+    return module.__dict__
 
 
 def test_a_thousand_pages_are_counted(page: dict[str, Any]) -> None:
-    invokes = {"pages.fetch": lambda payload: {"words": payload.page}}
+    invokes = {"pages.fetch": lambda given: {"words": given.page}}
     trial = testing.trial(page["CountWords"], invokes=invokes)
     assert trial.payload == {"words": 500_500}
     assert trial.groups[0].on_final == ("pages.counted",)
@@ -42,7 +45,7 @@ def test_three_services_run_at_once(page: dict[str, Any]) -> None:
 
 
 def test_a_failed_call_is_retried(page: dict[str, Any]) -> None:
-    answers = [Unavailable("it restarts"), {"cust_name": "Ann"}]
+    answers = [Unavailable("UNAVAILABLE", "it restarts"), {"cust_name": "Ann"}]
 
     def lookup(_: Any) -> Any:
         answer = answers.pop(0)

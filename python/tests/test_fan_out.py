@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-from cidery import Call, Client, Event, NotFound, Outcome, RetryPolicy, Service, State, Worker
+from cidery import (
+    AsyncService,
+    Call,
+    Client,
+    Event,
+    NotFound,
+    Outcome,
+    RetryPolicy,
+    Service,
+    State,
+    Worker,
+)
 from cidery.testing import Node
 
 MEMBERS = 10_000
@@ -38,7 +49,7 @@ class Member(Service):
             self.goes_on.wait(WAIT)
         n = self.request.payload.n
         if n % FAILING == 0:
-            raise NotFound(f"no {n}", reason="NONE")
+            raise NotFound("NONE", f"no {n}")
         return {"n": n}
 
 
@@ -120,7 +131,7 @@ class Meets(Service):
         self.barrier.wait(WAIT / 4)
 
 
-class MeetsAsync(Service):
+class MeetsAsync(AsyncService):
     name = "fan-out.meets-async"
     begun = 0
 
@@ -160,7 +171,7 @@ def test_ten_thousand_members_have_one_outcome_each_after_a_crash() -> None:
             node.kill()
             Member.goes_on.set()
             node.start()
-            answered = client.result(cid, WAIT)
+            answered = client.result(cid, wait=WAIT)
             assert Hears.hears.wait(WAIT)
             members = [member for member, _ in answered]
             assert [each for _, each in answered] == EXPECTED

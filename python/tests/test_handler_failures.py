@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import pytest
 
 from cidery import (
     Aborted,
+    AsyncService,
     Client,
     Internal,
     InvalidArgument,
@@ -31,13 +33,14 @@ class Unsayable(NotFound):
 
 
 UNSAYABLE: dict[str, Callable[[], NotFound | InvalidArgument | Aborted]] = {
-    "a path": lambda: InvalidArgument("no", violations=[Violation(cast(Any, 5), "is odd")]),
-    "a description": lambda: InvalidArgument(
-        "no", violations=[Violation("/a", cast(Any, KeyError("b")))]
+    "a path": lambda: InvalidArgument(
+        "INVALID_ARGUMENT", "no", violations=[Violation(cast(Any, 5), "is odd")]
     ),
-    "a reason": lambda: NotFound("gone", reason=cast(Any, 5)),
-    "a wait": lambda: Aborted("again", retry_after=cast(Any, "soon")),
-    "no text": lambda: NotFound("\ud800"),
+    "a description": lambda: InvalidArgument(
+        "INVALID_ARGUMENT", "no", violations=[Violation("/a", cast(Any, KeyError("b")))]
+    ),
+    "a wait": lambda: Aborted("ABORTED", "again", retry_after=cast(Any, "soon")),
+    "no text": lambda: NotFound("NOT_FOUND", "\ud800"),
     "nothing": Unsayable,
 }
 
@@ -56,11 +59,11 @@ class Smokes(Service):
 
     def handle(self) -> Any:
         if self.request.payload.declared:
-            raise NotFound("no such thing")
+            raise NotFound("NOT_FOUND", "no such thing")
         raise ValueError("the disk is on fire \ud800")
 
 
-class StammersAsync(Service):
+class StammersAsync(AsyncService):
     name = "py.stammers-async"
     retry_policy = RetryPolicy(max_attempts=1)
 
@@ -89,12 +92,12 @@ def test_a_failure_that_cannot_be_encoded_still_ends_the_call(
     assert type(UNSAYABLE[what]()).__name__ in caplog.text
     assert "During handling of the above exception" in caplog.text
     with pytest.raises(Internal):
-        client.result(client.invoke_async(stammers, what=what), WAIT)
+        client.result(client.invoke_async(stammers, what=what), wait=WAIT)
     assert worker.in_flight == 0
 
 
 def test_a_failure_accepts_an_exception_as_message_and_numbers_as_facts() -> None:
-    error = NotFound(cast(Any, KeyError("a")), facts=cast(Any, {"limit": 5}))
+    error = NotFound("NOT_FOUND", cast(Any, KeyError("a")), facts=cast(Any, {"limit": 5}))
     assert (error.message, error.facts) == ("'a'", {"limit": "5"})
     assert from_failure(to_failure(error)).facts["limit"] == "5"
 
@@ -116,3 +119,29 @@ def test_a_traceback_is_shown_by_explain_and_not_sent_to_the_caller(
             client.result(cid, wait=WAIT)
         (attempt,) = client.explain(cid).message.attempts
         assert attempt.trace == ""
+
+
+def test_a_reason_comes_before_the_message() -> None:
+    error = NotFound("GONE", "there is none", retryable=True)
+    assert (error.reason, error.message, str(error)) == (
+        "GONE",
+        "there is none",
+        "GONE: there is none",
+    )
+    assert InvalidArgument("BAD", violations=[Violation("/a", "is odd")]).message == "`/a`: is odd"
+    assert NotFound().reason == "NOT_FOUND"
+    with pytest.raises(ValueError, match=r'`NotFound\("REASON", "message"\)`'):
+        NotFound("there is none")
+    restored = pickle.loads(pickle.dumps(error))
+    assert vars(restored) == vars(error)
+    assert restored.args == error.args
+
+
+def test_a_reason_of_another_program_is_passed_through() -> None:
+    failure = to_failure(NotFound("GONE", "gone"))
+    failure.reason = "order.gone"
+    received = from_failure(failure)
+    assert received.reason == "order.gone"
+    assert (
+        to_failure(received).reason == pickle.loads(pickle.dumps(received)).reason == "order.gone"
+    )

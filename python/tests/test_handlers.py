@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cidery import (
+    AsyncService,
     Client,
     DeadlineExceeded,
     EventKind,
@@ -34,7 +35,7 @@ class Waits(Service):
         self.sleep(WAIT)
 
 
-class WaitsAsync(Service):
+class WaitsAsync(AsyncService):
     name = "py.waits-async"
     ended: list[str] = []
 
@@ -50,7 +51,7 @@ class WaitsAsync(Service):
         self.ended.append(f"{self.cid} {self.is_cancelled}")
 
 
-class NapsLong(Service):
+class NapsLong(AsyncService):
     name = "py.naps-long"
 
     async def handle(self) -> Any:
@@ -59,7 +60,9 @@ class NapsLong(Service):
 
 
 @pytest.mark.parametrize("waits", [Waits, WaitsAsync, NapsLong])
-def test_a_handler_is_cancelled(waits: type[Service], serve: Serve, client: Client) -> None:
+def test_a_handler_is_cancelled(
+    waits: type[Service] | type[AsyncService], serve: Serve, client: Client
+) -> None:
     worker = serve(waits)
     cid = client.invoke_async(waits)
     began = time.monotonic()
@@ -89,12 +92,12 @@ class Hooked(Service):
     def validate_input(self) -> None:
         self.order.append("validate input")
         if "refuse" in self.request.payload:
-            raise InvalidArgument("refused", reason="REFUSED")
+            raise InvalidArgument("REFUSED", "refused")
 
     def handle(self) -> None:
         self.order.append("handle")
         if "fail" in self.request.payload:
-            raise NotFound("gone")
+            raise NotFound("NOT_FOUND", "gone")
 
     def validate_output(self) -> None:
         self.order.append("validate output")
@@ -137,7 +140,7 @@ def test_a_coroutine_hook_of_a_function_handler_is_refused(hook: str) -> None:
             return {}
 
     async def refuses(_: Service) -> None:
-        raise InvalidArgument("refused")
+        raise InvalidArgument("INVALID_ARGUMENT", "refused")
 
     setattr(Skips, hook, refuses)
     with pytest.raises(TypeError, match=f"Skips`.*`{hook}` is a coroutine"):
@@ -146,7 +149,7 @@ def test_a_coroutine_hook_of_a_function_handler_is_refused(hook: str) -> None:
 
 def test_a_hook_that_returns_a_coroutine_fails_the_call() -> None:
     async def refuses() -> None:
-        raise InvalidArgument("refused")
+        raise InvalidArgument("INVALID_ARGUMENT", "refused")
 
     class Hides(Service):
         def validate_input(self) -> Any:
@@ -159,7 +162,7 @@ def test_a_hook_that_returns_a_coroutine_fails_the_call() -> None:
         testing.run(Hides)
 
 
-class Naps(Service):
+class Naps(AsyncService):
     name = "py.naps"
 
     async def handle(self) -> Any:
@@ -183,7 +186,7 @@ def test_a_sleeping_coroutine_lets_others_run(serve: Serve, client: Client) -> N
     for event in client.results(cid):
         if event.kind is EventKind.ITEM:
             client.invoke(Naps, {"wakes": True}, timeout=5)
-    assert client.result(cid, WAIT) == {"slept": True}
+    assert client.result(cid, wait=WAIT) == {"slept": True}
 
 
 class Greets(Service):
@@ -219,6 +222,6 @@ def test_a_cpu_bound_handler_delays_neither_the_stream_nor_other_calls(
         assert client.invoke(Greets, {}, timeout=2)
         answered += 1
     assert answered > 3
-    assert client.result(cid, WAIT).number > 0
+    assert client.result(cid, wait=WAIT).number > 0
     assert client.get(cid).attempt == 1
     assert worker.id

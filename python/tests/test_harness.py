@@ -9,6 +9,7 @@ import pytest
 
 from cidery import (
     Aborted,
+    AsyncContext,
     Client,
     Int,
     InvalidArgument,
@@ -69,7 +70,7 @@ def test_nested_calls_can_fail_or_run_another_service() -> None:
 
     assert testing.run(Order, {"cust_id": 1}, invokes={"crm.lookup": Lookup}).order.name == "1"
     with pytest.raises(Aborted):
-        testing.run(Order, {"cust_id": 1}, invokes={"crm.lookup": Aborted("again")})
+        testing.run(Order, {"cust_id": 1}, invokes={"crm.lookup": Aborted("ABORTED", "again")})
     with pytest.raises(NotFound, match="give its response in `invokes`"):
         testing.run(Order, {"cust_id": 1})
 
@@ -91,7 +92,7 @@ def test_an_undeclared_exception_is_raised_unchanged() -> None:
 
 def test_coroutine_handlers_run() -> None:
     @service(input=Int("n"))
-    async def doubles(ctx: Service, request: Any) -> Any:
+    async def doubles(ctx: AsyncContext, request: Any) -> Any:
         await asyncio.sleep(0)
         response = await ctx.invoke("x", n=request.n)
         return {"n": response.n * 2}

@@ -56,7 +56,7 @@ def too_slow(client: Client) -> str:
 
 def ended(client: Client, cid: str) -> str:
     with pytest.raises(CideryError):
-        client.result(cid, WAIT)
+        client.result(cid, wait=WAIT)
     return cid
 
 
@@ -69,7 +69,7 @@ def test_each_filter_keyword_restricts_the_list(own: Client) -> None:
     gone, slow = failed(own), too_slow(own)
     middle = datetime.datetime.now(datetime.timezone.utc)
     done = own.invoke_async("cidery.echo", {"n": 9})
-    own.result(done, WAIT)
+    own.result(done, wait=WAIT)
     everything = {*waiting, gone, slow, done}
     restricted: list[tuple[FilterOptions, set[str]]] = [
         ({}, everything),
@@ -107,9 +107,9 @@ class Passes(Service):
 def test_children_are_found_by_parent_and_root(own: Client) -> None:
     with Worker(Passes, node=own.node):
         first = own.invoke_async(Passes, times=2)
-        second = own.result(first, WAIT).child
-        third = own.result(second, WAIT).child
-        own.result(third, WAIT)
+        second = own.result(first, wait=WAIT).child
+        third = own.result(second, wait=WAIT).child
+        own.result(third, wait=WAIT)
     assert cids_of(own.invocations(parent_cid=first)) == {second}
     assert cids_of(own.invocations(root_cid=first)) == {second, third}
     assert cids_of(own.invocations(services=Passes)) == {first, second, third}
@@ -143,7 +143,7 @@ def test_ended_invocations_are_purged_by_filter(own: Client) -> None:
     (waiting,) = due_later(own, 1)
     gone, slow = failed(own), too_slow(own)
     done = own.invoke_async("cidery.echo", {"n": 9})
-    own.result(done, WAIT)
+    own.result(done, wait=WAIT)
     chosen: FilterOptions = {"states": "FAILED", "services": ["demo.fail", "demo.sleep"]}
     assert cids_of(own.purge(**chosen, dry_run=True)) == {gone, slow}
     assert len(own.invocations()) == 4, "nothing was done"
@@ -162,7 +162,7 @@ def test_ended_invocations_are_purged_by_filter(own: Client) -> None:
 def test_an_invocation_that_cannot_be_purged_does_not_affect_others(own: Client) -> None:
     (waiting,) = due_later(own, 1)
     done = own.invoke_async("cidery.echo", {"n": 9})
-    own.result(done, WAIT)
+    own.result(done, wait=WAIT)
     unknown = new_cid()
     found = {c.cid: c.failure.reason for c in own.purge(waiting, done, unknown)}
     assert found == {waiting: "NOT_ENDED", done: "", unknown: "CID_UNKNOWN"}

@@ -16,8 +16,10 @@ import pytest
 from typing_extensions import NotRequired, TypeAliasType, TypedDict
 
 from cidery import (
+    AsyncService,
     CideryError,
     Client,
+    Context,
     Internal,
     InvalidArgument,
     Service,
@@ -82,7 +84,7 @@ class Answers(Service):
         return self.request.input.answer
 
 
-class AnswersAsync(Service):
+class AnswersAsync(AsyncService):
     name = "beyond.answers-async"
     input = "answer"
     output = Stock
@@ -146,9 +148,11 @@ def found(error: CideryError) -> list[tuple[str, str]]:
 
 def test_a_valid_output_is_accepted(serve: Serve, client: Client) -> None:
     serve(Answers, AnswersAsync)
-    assert client.invoke(Answers, {"answer": RIGHT}) == BECOMES
-    assert client.invoke(AnswersAsync, {"answer": RIGHT}) == {"stock": BECOMES}
-    assert testing.run(Answers, {"answer": RIGHT}) == BECOMES
+    assert client.invoke(Answers.name, {"answer": RIGHT}) == BECOMES
+    assert client.invoke(AnswersAsync.name, {"answer": RIGHT}) == {"stock": BECOMES}
+    stock = client.invoke(Answers, {"answer": RIGHT})
+    assert (stock.prices["pen"], stock.pair) == (Price(decimal.Decimal("1.5")), ("a", 1))
+    assert testing.trial(Answers, {"answer": RIGHT}).payload == BECOMES
 
 
 @pytest.mark.parametrize(("wrong", "violations"), WRONG)
@@ -221,7 +225,7 @@ def test_all_model_libraries_are_checked(model: Any) -> None:
         def handle(self) -> Any:
             return [{"counts": {"a": "1"}}, {"counts": self.request.payload}]
 
-    assert testing.run(Counts, {"b": 2}) == [{"counts": {"a": 1}}, {"counts": {"b": 2}}]
+    assert testing.trial(Counts, {"b": 2}).payload == [{"counts": {"a": 1}}, {"counts": {"b": 2}}]
     with pytest.raises(Internal) as caught:
         testing.run(Counts, {"b": "x"})
     assert found(caught.value) == [("/1/counts/b", "WRONG_TYPE")]
@@ -229,12 +233,12 @@ def test_all_model_libraries_are_checked(model: Any) -> None:
 
 def test_the_annotated_result_of_a_function_is_checked() -> None:
     @service("beyond.counts")
-    def counts(ctx: Service) -> Stock:
+    def counts(ctx: Context) -> Stock:
         return Stock("Rome", counts=dict(ctx.request.payload))
 
-    assert testing.run(counts, {"a": 1}).counts == {"a": 1}
+    assert testing.trial(counts, {"a": 1}).payload.counts == {"a": 1}
     with pytest.raises(Internal) as caught:
-        testing.run(counts, {"a": "x"})
+        testing.trial(counts, {"a": "x"})
     assert found(caught.value) == [("/counts/a", "WRONG_TYPE")]
 
 
@@ -288,8 +292,8 @@ def test_a_class_may_contain_itself(serve: Serve, client: Client) -> None:
     }
     for run in (client.invoke, testing.run):
         answered = run(Grows, tree)
-        assert answered.branches[0].branches[0].at == "2026-01-31"
-        assert answered.by_name.d.name == "d"
+        assert answered.branches[0].branches[0].at == datetime.date(2026, 1, 31)
+        assert answered.by_name["d"].name == "d"
         with pytest.raises(InvalidArgument) as caught:
             run(Grows, {"name": "a", "branches": [{"branches": [{"name": "c", "at": "x"}, 5]}]})
         assert found(caught.value) == [

@@ -161,7 +161,8 @@ def test_computed_fields_are_outputs_only(model: Any) -> None:
         def handle(self) -> Any:
             return self.request.input
 
-    assert testing.run(Counts, {"text": "four"}) == {"text": "four", "length": 4}
+    assert testing.trial(Counts, {"text": "four"}).payload == {"text": "four", "length": 4}
+    assert testing.run(Counts, {"text": "four"}) == model(text="four")
     assert [element.name for element in elements_of_model(model).elements] == ["text"]
 
 
@@ -179,5 +180,6 @@ def test_aliases_are_the_names_on_the_wire() -> None:
         def handle(self) -> Any:
             return self.request.input
 
-    answered = testing.run(Renames, {"custName": "Ann", "custId": 7})
-    assert answered == {"custName": "Ann", "customer": 7}
+    given = {"custName": "Ann", "custId": 7}
+    assert testing.trial(Renames, given).payload == {"custName": "Ann", "customer": 7}
+    assert testing.run(Renames, given) == Renamed.model_validate(given)

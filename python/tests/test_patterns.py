@@ -16,10 +16,13 @@ import pytest
 
 from cidery import (
     Aborted,
+    AsyncContext,
+    AsyncService,
     Call,
     Cancelled,
     CideryError,
     Client,
+    Context,
     DataFormat,
     DeadlineExceeded,
     FailedPrecondition,
@@ -62,7 +65,7 @@ class AddUp(Service):
         return sum(outcome.result() for outcome in self.fan_out(half(self.name, depth)).join())
 
 
-class AddUpAsync(Service):
+class AddUpAsync(AsyncService):
     name = "patterns.add-up-async"
 
     async def handle(self) -> Any:
@@ -74,7 +77,7 @@ class AddUpAsync(Service):
 
 
 @service("patterns.add-up-function")
-def add_up(ctx: Service, given: Any) -> Any:
+def add_up(ctx: Context, given: Any) -> Any:
     if given.depth == 0:
         return 1
     group = ctx.parallel(half("patterns.add-up-function", given.depth))
@@ -82,7 +85,7 @@ def add_up(ctx: Service, given: Any) -> Any:
 
 
 @service("patterns.add-up-coroutine")
-async def add_up_async(ctx: Service, given: Any) -> Any:
+async def add_up_async(ctx: AsyncContext, given: Any) -> Any:
     if given.depth == 0:
         return 1
     group = await ctx.parallel(half("patterns.add-up-coroutine", given.depth))
@@ -98,7 +101,7 @@ def test_a_join_releases_its_permit(adds_up: Any, serve: Serve, client: Client) 
     serve(adds_up, max_in_flight=1)
     assert client.invoke(adds_up, {"depth": 3}, timeout=WAIT) == 8
     cid = client.invoke_async(adds_up, depth=2)
-    assert client.result(cid, WAIT) == 4
+    assert client.result(cid, wait=WAIT) == 4
     # The group is a child of the invocation, and has two members.
     (group,) = (c for c in client.invocations(parent_cid=cid) if c.message.HasField("group"))
     assert group.message.group.members == 2
@@ -115,14 +118,14 @@ class Twice(Service):
         self.groups.append(group)
         assert group.already_accepted == (self.attempt > 1)
         if self.attempt < 3:
-            raise Aborted("not yet")
+            raise Aborted("ABORTED", "not yet")
         return [outcome.response for outcome in group.join()]
 
 
 def test_a_group_with_once_is_accepted_once_across_attempts(serve: Serve, client: Client) -> None:
     serve(Twice)
     cid = client.invoke_async(Twice)
-    assert client.result(cid, WAIT) == [{"n": 1}]
+    assert client.result(cid, wait=WAIT) == [{"n": 1}]
     assert client.get(cid).attempt == 3
     assert len({group.cid for group in Twice.groups}) == 1
     assert Twice.groups[0].cid in [child.cid for child in client.invocations(parent_cid=cid)]
@@ -159,7 +162,7 @@ def test_a_join_continues_in_the_next_attempt_after_a_crash() -> None:
         node.start()
         assert Outlives.joins.wait(WAIT), "it is attempted again"
         Slow.gate.set()
-        assert client.result(cid, WAIT) == [0, 1, 2]
+        assert client.result(cid, wait=WAIT) == [0, 1, 2]
         first, second = Outlives.groups
         assert first == second, "it is the same group"
         assert len(client.invocations(services=Slow)) == 3
@@ -179,7 +182,7 @@ class WaitsLong(Service):
             raise
 
 
-class WaitsLongAsync(Service):
+class WaitsLongAsync(AsyncService):
     name = "patterns.waits-long-async"
 
     async def handle(self) -> Any:
@@ -204,7 +207,7 @@ def test_a_join_ends_when_its_handler_is_cancelled(
     assert WaitsLong.more.acquire(timeout=WAIT)
     assert isinstance(WaitsLong.ended.pop(), (Cancelled, asyncio.CancelledError))
     with pytest.raises(Cancelled):
-        client.result(cid, WAIT)
+        client.result(cid, wait=WAIT)
     with pytest.raises(DeadlineExceeded):
         client.invoke(waits, {}, timeout=0.3)
     assert WaitsLong.more.acquire(timeout=WAIT), "its thread is free"
@@ -299,7 +302,7 @@ class Patient(Service):
         return self.invoke_with_retry(Flaky, {"a": 1}, retry_policy=QUICK)
 
 
-class PatientAsync(Service):
+class PatientAsync(AsyncService):
     name = "patterns.patient-async"
 
     async def handle(self) -> Any:
@@ -307,7 +310,7 @@ class PatientAsync(Service):
 
 
 @service("patterns.patient-function")
-def patient(ctx: Service, _: Any) -> Any:
+def patient(ctx: Context, _: Any) -> Any:
     return ctx.with_options(retry_policy=QUICK).invoke_with_retry(Flaky, a=1)
 
 
@@ -322,14 +325,14 @@ def test_a_service_is_retried_until_it_responds(asks: Any, serve: Serve, client:
         except CideryError as error:
             return type(error), Flaky.calls
 
-    busy = Unavailable("busy", reason="BUSY")
+    busy = Unavailable("BUSY", "busy")
     assert outcome(busy, KeyError("undeclared")) == ({"calls": 3, "got": {"a": 1}}, 3)
     # A failure that the caller must fix is not retried, unless it is marked as retryable.
-    assert outcome(NotFound("gone")) == (NotFound, 1)
-    assert outcome(NotFound("gone", retryable=True))[1] == 2
-    assert outcome(Unavailable("no", retryable=False)) == (Unavailable, 1)
+    assert outcome(NotFound("NOT_FOUND", "gone")) == (NotFound, 1)
+    assert outcome(NotFound("NOT_FOUND", "gone", retryable=True))[1] == 2
+    assert outcome(Unavailable("UNAVAILABLE", "no", retryable=False)) == (Unavailable, 1)
     # Neither are cancellations, nor anything beyond the maximum of attempts.
-    assert outcome(Cancelled("stop")) == (Cancelled, 1)
+    assert outcome(Cancelled("CANCELLED", "stop")) == (Cancelled, 1)
     assert outcome(busy, busy, busy, busy) == (Unavailable, 3)
 
 
@@ -345,7 +348,7 @@ class Hurries(Service):
 
 def test_no_attempt_begins_after_the_deadline(serve: Serve, client: Client) -> None:
     serve(Hurries, Flaky)
-    Flaky.calls, Flaky.fails = 0, [Unavailable("later", reason="LATER", retry_after=60.0)]
+    Flaky.calls, Flaky.fails = 0, [Unavailable("LATER", "later", retry_after=60.0)]
     assert client.invoke(Hurries, {}, timeout=5) == {"reason": "LATER", "in_time": True}
     assert Flaky.calls == 1
 
@@ -361,13 +364,13 @@ def test_a_backoff_ends_when_the_handler_is_cancelled(
 
     monkeypatch.setattr(operations, "sleep", observed)
     serve(Hurries, Flaky)
-    Flaky.calls, Flaky.fails = 0, [Unavailable("later", retry_after=60.0)]
+    Flaky.calls, Flaky.fails = 0, [Unavailable("UNAVAILABLE", "later", retry_after=60.0)]
     cid = client.invoke_async(Hurries)
     assert is_in_backoff.wait(WAIT)
     began = time.monotonic()
     client.cancel(cid)
     # The handler observes the cancellation.
-    assert client.result(cid, WAIT).reason == "CANCELLED"
+    assert client.result(cid, wait=WAIT).reason == "CANCELLED"
     assert time.monotonic() - began < WAIT / 2
 
 
@@ -410,7 +413,7 @@ class Sums(Service):
         return [[o.ok, o.response, o.error and o.error.reason] for o in group.join()]
 
 
-class SumsAsync(Sums):
+class SumsAsync(AsyncService):
     name = "patterns.sums-async"
 
     async def handle(self) -> Any:
@@ -418,7 +421,10 @@ class SumsAsync(Sums):
         return [[o.ok, o.response, o.error and o.error.reason] for o in await group.join(1)]
 
 
-ANSWERS: dict[str, Any] = {"a.one": lambda payload: payload.n + 1, "b.two": Aborted("no")}
+ANSWERS: dict[str, Any] = {
+    "a.one": lambda payload: payload.n + 1,
+    "b.two": Aborted("ABORTED", "no"),
+}
 EXPECTED = [[True, 2, None], [False, None, "ABORTED"], [False, None, "SERVICE_UNKNOWN"]]
 
 
@@ -493,15 +499,17 @@ def test_the_harness_retries_without_backoff() -> None:
         return {"n": 3}
 
     for asks in (Patient, PatientAsync):
-        answers = iter([Unavailable("a", retry_after=3600.0), Aborted("b"), None])
+        answers = iter(
+            [Unavailable("UNAVAILABLE", "a", retry_after=3600.0), Aborted("ABORTED", "b"), None]
+        )
         trial: Trial = testing.trial(asks, invokes={Flaky.name: answer})
         assert (trial.payload, len(trial.invoked)) == ({"n": 3}, 3)
     with pytest.raises(FailedPrecondition):
-        testing.run(Patient, invokes={Flaky.name: FailedPrecondition("no")})
+        testing.run(Patient, invokes={Flaky.name: FailedPrecondition("FAILED_PRECONDITION", "no")})
 
 
 def test_python_warns_about_a_fan_out_that_is_not_awaited() -> None:
-    class Forgets(Service):
+    class Forgets(AsyncService):
         async def handle(self) -> None:
             self.fan_out([("a", {})])
 
@@ -518,7 +526,7 @@ def test_outcomes_have_the_states_of_invocations() -> None:
         def handle(self) -> Any:
             return [o.state is State.SUCCEEDED for o in self.fan_out([("a", {}), ("b", {})]).join()]
 
-    assert testing.run(States, invokes={"a": {}, "b": Aborted("no")}) == [True, False]
+    assert testing.run(States, invokes={"a": {}, "b": Aborted("ABORTED", "no")}) == [True, False]
 
 
 class Item(Service):
@@ -544,5 +552,5 @@ class Order(Service):
 
 def test_a_once_label_is_scoped_to_the_call_path(serve: Serve, client: Client) -> None:
     serve(Item, Mid, Order)
-    first, through, again = client.result(client.invoke_async(Order), WAIT).cids
+    first, through, again = client.result(client.invoke_async(Order), wait=WAIT).cids
     assert first == again != through

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from cidery import CideryError, Client, Service, Worker, new_cid
+from cidery import AsyncService, CideryError, Client, Service, Worker, new_cid
 from cidery.testing import Node
 from cidery.v1 import admin_pb2, worker_pb2, worker_pb2_grpc
 
@@ -79,7 +79,7 @@ def test_a_rolling_restart_of_workers_fails_no_call(node: Node) -> None:
     assert min(load.answered.values()) > 10, load.answered
 
 
-class StepAsync(Service):
+class StepAsync(AsyncService):
     name = "restarts.step-async"
 
     async def handle(self) -> Any:

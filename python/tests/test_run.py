@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,8 +16,8 @@ from typing import Any
 import pytest
 from run_process import Run
 
-from cidery import Client, EventKind, Internal, InvalidArgument
-from cidery.__main__ import parser
+from cidery import Client, EventKind, Internal, InvalidArgument, RetryPolicy, State
+from cidery.__main__ import main, parser
 from cidery._cli.discovery import find_files, module_name
 from cidery._cli.run import RunOptions, _command
 from cidery.testing import Node
@@ -88,7 +90,7 @@ def test_a_changed_file_is_reloaded_and_running_calls_finish_with_the_old_code(
     run.wait_for("reloaded", times=2)
     assert client.invoke("my-module.get-version") == {"version": 2}
     gate.touch()
-    assert client.result(cid, WAIT) == {"version": 1}
+    assert client.result(cid, wait=WAIT) == {"version": 1}
     assert client.get(cid).attempt == 1
     assert run.stop() == 0
 
@@ -148,7 +150,7 @@ def test_a_failed_reload_keeps_the_served_services(
     assert client.invoke("my-module.get-version") == {"version": 2}
     assert sum("not reloaded" in line for line in run.lines) == 3
     gate.touch()
-    assert client.result(cid, WAIT) == {"version": 1}
+    assert client.result(cid, wait=WAIT) == {"version": 1}
     assert client.get(cid).attempt == 1
     assert run.stop() == 0
 
@@ -164,7 +166,7 @@ def test_a_signal_drains_the_worker(node: Node, client: Client, tmp_path: Path) 
     run.wait_for("received SIGTERM")
     gate.touch()
     assert run.end() == 0
-    assert client.result(cid, WAIT) == {"version": 1}
+    assert client.result(cid, wait=WAIT) == {"version": 1}
     assert client.get(cid).attempt == 1
 
 
@@ -210,14 +212,14 @@ def test_worker_processes_without_services_exit_with_the_reason(node: Node) -> N
 
 
 FAILING = """
-from cidery import Service
+from cidery import AsyncService, Service
 
 class Fails(Service):
     name = "run.fails"
     def handle(self):
         raise KeyError("secret detail")
 
-class FailsAsync(Service):
+class FailsAsync(AsyncService):
     name = "run.fails-async"
     async def handle(self):
         raise KeyError("secret detail")
@@ -238,11 +240,46 @@ def test_a_failed_handler_is_logged_with_the_cid_of_its_response(
     line = run.wait_for(f"failed, CID {caught.value.cid}")
     assert f" ERROR {name} {caught.value.cid} cidery.worker: " in line
     run.wait_for("KeyError: 'secret detail'")
+    cid = client.invoke_async(name, {}, retry_policy=RetryPolicy(max_attempts=1))
+    assert client.get(cid, wait=20).state is State.FAILED
+    (attempt,) = client.explain(cid).message.attempts
     assert run.stop() == 0
     # The traceback follows, down to the line that raised.
     log_lines = run.lines[run.lines.index(line) + 1 :]
     assert log_lines[0] == "Traceback (most recent call last):\n"
+    # It begins in the file of the user, also in `explain`.
+    begins = f'  File "{tmp_path / "failing.py"}", line '
+    assert attempt.trace.splitlines()[1].startswith(begins)
+    assert log_lines[1].startswith(begins)
     assert 'raise KeyError("secret detail")' in "".join(log_lines)
+
+
+def test_log_lines_have_the_time_of_the_node_log(node: Node, tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(FAILING.partition("class FailsAsync")[0])
+    run = Run(node.address, tmp_path / "one.py")
+    line = run.wait_for(f"serving 1 service at {node.address}: run.fails")
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO - - cidery\.run: ", line)
+    logged = datetime.datetime.fromisoformat(line.partition("Z")[0] + "+00:00")
+    assert abs(datetime.datetime.now(datetime.timezone.utc) - logged) < datetime.timedelta(hours=1)
+    assert run.stop() == 0
+
+
+def test_a_module_that_fails_is_reported_from_its_own_frame(node: Node, tmp_path: Path) -> None:
+    module = tmp_path / "broken.py"
+    module.write_text("def fail():\n    undefined\nfail()\n")
+    run = Run(node.address, module)
+    assert run.end() == 1
+    line = run.wait_for(f"`{module}` cannot be imported")
+    assert run.lines[run.lines.index(line) + 1 :][1] == f'  File "{module}", line 3, in <module>\n'
+    run.wait_for("NameError: name 'undefined' is not defined")
+
+
+def test_the_help_names_the_command_line_of_the_node(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert "The command line of the Python SDK" in text
+    assert "`cidery serve` starts a node" in text
 
 
 OWN_PROGRAM = """
@@ -448,7 +485,7 @@ def test_a_project_below_src_imports_itself_by_full_names(
     models = crm / "models.py"
     models.write_text("VERSION = 1")
     run = Run(node.address, tmp_path, "--reload")
-    run.wait_for("serving 1 services")
+    run.wait_for("serving 1 service at")
     assert client.invoke("crm.customer.get") == {"versions": [1, 1, 1]}
     models.write_text("VERSION = 20")
     run.wait_for("reloaded")

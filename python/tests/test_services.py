@@ -14,8 +14,10 @@ import pytest
 
 from cidery import (
     Aborted,
+    AsyncService,
     CideryError,
     Client,
+    Context,
     EventKind,
     FailedPrecondition,
     Int,
@@ -23,12 +25,16 @@ from cidery import (
     InvalidArgument,
     RetryPolicy,
     Service,
+    ServiceRef,
     State,
     Text,
     Violation,
     Worker,
     service,
+    testing,
 )
+from cidery._protocol.typed import In
+from cidery._service.definition import Definition
 from cidery.testing import Node
 
 Serve = Callable[..., Worker]
@@ -74,7 +80,7 @@ class Outer(Service):
         return {"cids": [self.cid, *inner.cids]}
 
 
-class Inner(Service):
+class Inner(AsyncService):
     name = "py.inner"
 
     async def handle(self) -> Any:
@@ -102,8 +108,8 @@ class Fails(Service):
         how = self.request.payload.how
         if how == "declared":
             raise FailedPrecondition(
+                "TOO_EARLY",
                 "not now",
-                reason="TOO_EARLY",
                 violations=[Violation("/a/0", "is odd", "ODD")],
                 retry_after=2,
             )
@@ -160,7 +166,7 @@ def test_a_response_that_cannot_be_serialized_is_refused_with_its_path(
 
 
 @service("py.greet", input="name", output="greeting")
-def greet(ctx: Service, request: Any) -> Any:
+def greet(ctx: Context, request: Any) -> Any:
     return {"greeting": f"Hello, {request.name}", "cid": ctx.cid}
 
 
@@ -184,9 +190,107 @@ def test_functions_are_services(serve: Serve, client: Client) -> None:
     worker = serve(greet, add_up)
     assert [name.rpartition(".")[2] for name in worker.services] == ["greet", "add-up"]
     assert client.invoke(greet, name="Ann") == {"greeting": "Hello, Ann"}
-    assert client.invoke(add_up, numbers=[1, "2"]) == {"total": 3}
+    assert client.invoke(add_up, numbers=[1, "2"]) == Told(3)
+    assert client.invoke(add_up.service_name, numbers=[1, "2"]) == {"total": 3}  # type: ignore[attr-defined]
     with pytest.raises(InvalidArgument):
         client.invoke(add_up, numbers=["x"])
+
+
+@service
+def shout(input: Ask) -> Told:  # noqa: A002
+    return Told(len(input.numbers))
+
+
+def test_the_decorator_takes_a_function_without_parentheses(client: Client) -> None:
+    worker = Worker(node=client.node)
+
+    @worker.service
+    def whisper(ctx: Context) -> None:
+        ctx.response.payload.cid = ctx.cid
+
+    worker.add(shout)
+    assert [name.rpartition(".")[2] for name in worker.services] == ["shout", "whisper"]
+    assert testing.run(shout, Ask([1, 2])) == shout(Ask([1, 2])) == Told(2)
+
+
+@pytest.mark.parametrize("given", [Fails, 5, len])
+def test_the_decorator_refuses_what_is_not_a_function(given: Any) -> None:
+    decorate: Any = service
+    with pytest.raises(TypeError, match="`@service` declares a function"):
+        decorate(given)
+    with pytest.raises(TypeError, match="`@service` declares a function"):
+        decorate("a.name")(given)
+
+
+class Typed(Service[Ask, Told]):
+    def handle(self, input: Ask) -> Told:  # noqa: A002
+        return Told(sum(input.numbers))
+
+
+def test_the_types_of_a_service_declare_it() -> None:
+    class Half(Service[In, Told]):
+        pass
+
+    class Whole(Half[Ask]):
+        def handle(self) -> Told:
+            return Told(len(self.request.input.numbers))
+
+    assert testing.run(Whole, Ask([7])) == Told(1)
+    assert Definition.of(Whole).to_proto().sio == Definition.of(Typed).to_proto().sio
+
+
+def test_contradicting_types_are_refused() -> None:
+    with pytest.raises(TypeError, match="declares its input twice"):
+
+        class Twice(Service[Ask, Told]):
+            input = Int("n")
+
+    with pytest.raises(TypeError, match="int'> is not the type of an input or an output"):
+
+        class Scalar(Service[int, Told]):
+            pass
+
+    class Differs(Service[Ask, Told]):
+        def handle(self, input: Told) -> Told:  # noqa: A002
+            return input
+
+    class Undeclared(Service):
+        def handle(self, input: Ask) -> Told:  # noqa: A002
+            return Told(len(input.numbers))
+
+    class TwoInputs(Service[Ask, Told]):
+        def handle(self, a: Ask, b: Ask) -> Told:
+            return Told(0)
+
+    class NotAwaited(AsyncService[Ask, Told]):
+        def handle(self) -> Told:
+            return Told(0)
+
+    for wrong, said in (
+        (Differs, "`handle` is annotated with"),
+        (Undeclared, "give the types as `Service"),
+        (TwoInputs, "`handle` takes the input as its only parameter"),
+        (NotAwaited, "`async def handle`"),
+    ):
+        with pytest.raises(TypeError, match=said):
+            Definition.of(wrong)
+
+
+def test_a_response_of_another_type_is_refused(serve: Serve, client: Client) -> None:
+    serve(Fills)
+    other = ServiceRef("py.fills", None, Told)
+    with pytest.raises(Internal, match="is not a valid `Told`: `/total`: is required") as caught:
+        client.invoke(other)
+    assert caught.value.reason == "OUTPUT_INVALID"
+    assert caught.value.cid
+    assert [violation.path for violation in caught.value.violations] == ["/total"]
+
+
+class Fills(Service):
+    name = "py.fills"
+
+    def handle(self) -> Any:
+        return {"sum": 5}
 
 
 def test_a_worker_declares_functions(node: Node, client: Client) -> None:
@@ -212,7 +316,7 @@ class Parent(Service):
         else:
             cid = self.invoke_async("cidery.echo", {"n": 1})
         if given.get("fail_before") and self.attempt <= given.fail_before:
-            raise Aborted("again", retryable=True)
+            raise Aborted("ABORTED", "again", retryable=True)
         return {"child": cid, "attempt": self.attempt}
 
 
@@ -223,8 +327,8 @@ def children(client: Client, cid: str) -> list[str]:
 def test_a_child_runs_under_the_returned_cid(serve: Serve, client: Client) -> None:
     serve(Parent)
     cid = client.invoke_async(Parent, {})
-    child = client.result(cid, WAIT).child
-    assert client.result(child, WAIT) == {"n": 1}
+    child = client.result(cid, wait=WAIT).child
+    assert client.result(child, wait=WAIT) == {"n": 1}
     found = client.get(child)
     assert (found.parent_cid, found.root_cid) == (cid, cid)
     assert children(client, cid) == [child]
@@ -235,10 +339,10 @@ def test_a_child_with_a_once_label_is_accepted_once(serve: Serve, client: Client
     policy = RetryPolicy(max_attempts=3, initial_interval=0.01)
     options = {"retry_policy": policy}
     once = client.invoke_async(Parent, {"once": True, "fail_before": 2}, **options)
-    outcome = client.result(once, WAIT)
+    outcome = client.result(once, wait=WAIT)
     assert (outcome.attempt, children(client, once)) == (3, [outcome.child])
     often = client.invoke_async(Parent, {"fail_before": 2}, **options)
-    client.result(often, WAIT)
+    client.result(often, wait=WAIT)
     assert len(children(client, often)) == 3
 
 
@@ -247,8 +351,8 @@ def test_a_follow_up_is_accepted_only_with_the_outcome(serve: Serve, client: Cli
     policy = RetryPolicy(max_attempts=3, initial_interval=0.01)
     payload = {"with_outcome": True, "fail_before": 2}
     cid = client.invoke_async(Parent, payload, retry_policy=policy)
-    child = client.result(cid, WAIT).child
-    assert client.result(child, WAIT) == {"n": 1}
+    child = client.result(cid, wait=WAIT).child
+    assert client.result(child, wait=WAIT) == {"n": 1}
     assert children(client, cid) == [child]
 
 
@@ -296,7 +400,7 @@ def test_a_stopping_worker_finishes_running_handlers(node: Node, client: Client)
     stopping.start()
     OPEN.set()
     stopping.join(WAIT)
-    assert client.result(cid, WAIT) == {"attempt": 1}
+    assert client.result(cid, wait=WAIT) == {"attempt": 1}
 
 
 def test_an_unfinished_dispatch_is_handed_back_and_not_counted_as_an_attempt(
@@ -311,7 +415,7 @@ def test_an_unfinished_dispatch_is_handed_back_and_not_counted_as_an_attempt(
     OPEN.set()
     with Worker(Gated, node=node.address):
         # A dispatch that was handed back does not count as an attempt.
-        assert client.result(cid, WAIT) == {"attempt": 1}
+        assert client.result(cid, wait=WAIT) == {"attempt": 1}
 
 
 def test_a_worker_reconnects_to_a_restarted_node() -> None:
@@ -416,7 +520,7 @@ def test_a_background_failure_is_stored(serve: Serve, client: Client) -> None:
     serve(Fails)
     cid = client.invoke_async(Fails, how="undeclared")
     with pytest.raises(Internal):
-        client.result(cid, WAIT)
+        client.result(cid, wait=WAIT)
     found = client.get(cid)
     assert (found.state, found.attempt) == (State.FAILED, 1)
     assert found.error is not None

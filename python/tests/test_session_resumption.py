@@ -46,7 +46,7 @@ def test_running_handlers_continue_when_the_stream_breaks(node: Node, client: Cl
         assert proxy.again.wait(WAIT)
         Long.cut.set()
         events = list(client.results(cid))
-        assert client.result(cid, WAIT) == {"attempt": 1, "nested": {"a": 1}}
+        assert client.result(cid, wait=WAIT) == {"attempt": 1, "nested": {"a": 1}}
         items = [event.payload.n for event in events if event.kind is EventKind.ITEM]
         assert items == [1, 2], "each item is taken once"
         assert [e.kind for e in events].count(EventKind.STARTED) == 1
@@ -89,7 +89,7 @@ class Forgetful(worker_pb2_grpc.WorkerServiceServicer):
         self.seen.append(hello.session)
         self.sessions.put(hello.session)
         if hello.session:
-            error = to_failure(InvalidArgument("other services", reason="RESUME_MISMATCH"))
+            error = to_failure(InvalidArgument("RESUME_MISMATCH", "other services"))
             (info,) = (detail.SerializeToString() for detail in error.details)
             details = b"\x08\x03\x1a" + bytes([len(info)]) + info
             context.set_trailing_metadata((("grpc-status-details-bin", details),))

@@ -95,7 +95,7 @@ def test_a_node_agrees_with_the_local_validation_on_the_corpus(node: Node, clien
 
     class OfCorpus(Service):
         def handle(self) -> None:
-            raise cidery.Aborted("it fits")
+            raise cidery.Aborted("ABORTED", "it fits")
 
     declarations = {f"corpus.{e['name']}": Sio.from_proto(declared(e)) for e in CORPUS}
     services = []
@@ -389,7 +389,7 @@ def test_models_are_inputs_and_outputs() -> None:
         "labels": {"k": "v"},
     }
     answered = testing.run(Placed, given)
-    assert answered.customer == {"name": "Ann"}
+    assert answered.customer == Person("Ann")
     assert answered.lines[0].sku == "x"
 
 

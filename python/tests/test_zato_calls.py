@@ -65,7 +65,7 @@ class RaisesOwn(OwnService):
     name = "zato.calls.raises-own"
 
     def handle(self) -> None:
-        raise AlreadyExists("there is one", reason="CUSTOMER_KNOWN")
+        raise AlreadyExists("CUSTOMER_KNOWN", "there is one")
 
 
 class Requires(Service):
@@ -116,7 +116,7 @@ def test_payload_is_a_named_parameter(does: Calls, client: Client) -> None:
     assert does(lambda self: self.invoke(Echo, payload={"a": 1})) == {"a": 1}
     assert does(lambda self: self.invoke(zato_name=Echo.name, payload={"a": 1})) == {"a": 1}
     cid = does(lambda self: self.invoke_async(name=Echo.name, payload={"a": 1}))
-    assert client.result(cid, WAIT) == {"a": 1}
+    assert client.result(cid, wait=WAIT) == {"a": 1}
 
     def again(self: Any) -> Any:
         return self.patterns.invoke_retry.invoke(Echo, payload={"a": 1}, repeats=1, seconds=1)
@@ -159,7 +159,7 @@ def test_parameters_of_background_calls_have_their_own_order(does: Calls, client
     cid = new_cid()
     given = ("invoke-async", "dict", "", 30, False, cid, Echo.name, None, {"who": "me"})
     assert does(lambda self: self.invoke_async(Says, {"a": 1}, *given)) == cid
-    assert client.result(cid, WAIT) == {"raw": {"a": 1}, "cid": cid}
+    assert client.result(cid, wait=WAIT) == {"raw": {"a": 1}, "cid": cid}
     found = client.get(cid)
     assert found.metadata == {"who": "me"}
     assert found.message.HasField("expire_time")
@@ -301,7 +301,7 @@ def test_services_may_define_attributes_with_names_of_the_sdk(base: Any) -> None
     class Own(HasNames, base):  # type: ignore[misc]
         pass
 
-    answers: list[Any] = [Unavailable("again"), {"a": 1}]
+    answers: list[Any] = [Unavailable("UNAVAILABLE", "again"), {"a": 1}]
 
     def echo(_: Any) -> Any:
         answer = answers.pop(0)

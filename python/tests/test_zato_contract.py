@@ -44,7 +44,7 @@ from cidery import (
     new_cid,
     testing,
 )
-from cidery._service.naming import automatic_name
+from cidery._service.class_declaration import automatic_name
 from cidery.testing import Node
 
 
@@ -82,12 +82,12 @@ def test_line_24_a_background_call_returns_at_once_and_outlives_its_worker(
     cid = client.invoke_async(Later)
     assert client.get(cid).pending_reason == "NO_WORKER"
     with Worker(Later, node=node.address):
-        assert client.result(cid, WAIT) == {"ran": True}
+        assert client.result(cid, wait=WAIT) == {"ran": True}
 
 
 def test_line_25_the_returned_cid_is_that_of_the_target(does: Calls, client: Client) -> None:
     cid = does(lambda self: self.invoke_async("model.sees", {"a": 1}))
-    assert client.result(cid, WAIT).cid == cid
+    assert client.result(cid, wait=WAIT).cid == cid
 
 
 def test_line_26_a_callback_has_a_cid_and_in_reply_to(does: Calls, client: Client) -> None:
@@ -101,10 +101,10 @@ def test_line_26_a_callback_has_a_cid_and_in_reply_to(does: Calls, client: Clien
 
 def callback_of(client: Client, cid: str) -> tuple[str, str, str, Any]:
     """The input of the callback of an invocation, once that has ended."""
-    client.result(cid, WAIT)
+    client.result(cid, wait=WAIT)
     events = client.invocations(limit=1_000)
     (callback,) = [found for found in events if found.in_reply_to == cid]
-    client.result(callback.cid, WAIT)
+    client.result(callback.cid, wait=WAIT)
     (called,) = [called for called in CALLED if called[2] == cid]
     return called
 
@@ -114,9 +114,9 @@ def test_line_27_a_failure_has_callbacks_of_its_own(worker: Worker, client: Clie
     options = {"failure_callback": Done, "retry_policy": RetryPolicy(max_attempts=1)}
     cid = client.invoke_async(Fails, {"bad": 1}, **options)
     with pytest.raises(InvalidArgument):
-        client.result(cid, WAIT)
+        client.result(cid, wait=WAIT)
     (callback,) = [c for c in client.invocations(limit=1_000) if c.in_reply_to == cid]
-    client.result(callback.cid, WAIT)
+    client.result(callback.cid, wait=WAIT)
     assert [called[2] for called in CALLED] == [cid]
 
 
@@ -152,14 +152,14 @@ def test_line_45_keywords_are_the_payload_of_a_background_call_too(
     does: Calls, client: Client
 ) -> None:
     cid = does(lambda self: self.invoke_async("model.echo", a=1))
-    assert client.result(cid, WAIT) == {"a": 1}
+    assert client.result(cid, wait=WAIT) == {"a": 1}
 
 
 def test_line_47_sleep_ends_when_the_caller_gives_up(worker: Worker, client: Client) -> None:
     cid = client.invoke_async(Slow)
     client.cancel(cid)
     with pytest.raises(CideryError):
-        client.result(cid, WAIT)
+        client.result(cid, wait=WAIT)
     assert client.get(cid).state is State.CANCELLED
 
 
@@ -276,12 +276,12 @@ def test_lines_85_86_all_violations_of_inputs_and_outputs_are_reported() -> None
 def test_line_95_the_cid_of_a_background_call_can_be_given(does: Calls, client: Client) -> None:
     cid = new_cid()
     assert does(lambda self: self.invoke_async("model.sees", {"a": 1}, cid=cid)) == cid
-    assert client.result(cid, WAIT).cid == cid
+    assert client.result(cid, wait=WAIT).cid == cid
 
 
 def test_line_97_the_environ_of_a_background_call_arrives(does: Calls, client: Client) -> None:
     cid = does(lambda self: self.invoke_async("model.sees", {"a": 1}, environ={"who": "me"}))
-    assert client.result(cid, WAIT).environ == {"who": "me"}
+    assert client.result(cid, wait=WAIT).environ == {"who": "me"}
 
 
 def test_line_98_an_invocation_that_has_not_started_in_time_expires(
@@ -289,12 +289,12 @@ def test_line_98_an_invocation_that_has_not_started_in_time_expires(
 ) -> None:
     cid = does(lambda self: self.invoke_async("model.sees", {"a": 1}, expiration=60))
     assert client.get(cid).message.HasField("expire_time")
-    client.result(cid, WAIT)
+    client.result(cid, wait=WAIT)
 
 
 def test_line_100_a_payload_can_be_sent_as_a_json_string(does: Calls, client: Client) -> None:
     cid = does(lambda self: self.invoke_async("model.sees", {"a": 1}, to_json_string=True))
-    assert client.result(cid, WAIT).payload == '{"a": 1}'
+    assert client.result(cid, wait=WAIT).payload == '{"a": 1}'
 
 
 def test_line_101_callbacks_are_one_or_several_or_the_default(does: Calls, client: Client) -> None:
@@ -302,7 +302,7 @@ def test_line_101_callbacks_are_one_or_several_or_the_default(does: Calls, clien
         return self.invoke_async("model.echo", {"a": 1}, callback=["model.done", "cidery.echo"])
 
     cid = does(several)
-    client.result(cid, WAIT)
+    client.result(cid, wait=WAIT)
     invoked = [c.service for c in client.invocations(limit=1_000) if c.in_reply_to == cid]
     assert sorted(invoked) == ["cidery.echo", "model.done"]
     CALLED.clear()
@@ -317,9 +317,9 @@ def test_line_103_a_callback_without_a_response_gets_the_empty_dict(
 ) -> None:
     CALLED.clear()
     cid = does(lambda self: self.invoke_async("model.done", {}, callback="model.done"))
-    client.result(cid, WAIT)
+    client.result(cid, wait=WAIT)
     (callback,) = [c for c in client.invocations(limit=1_000) if c.in_reply_to == cid]
-    client.result(callback.cid, WAIT)
+    client.result(callback.cid, wait=WAIT)
     assert [called[3] for called in CALLED if called[2] == cid] == [{}]
 
 
@@ -336,7 +336,7 @@ def test_line_105_a_failing_callback_does_not_affect_the_others(
 
 
 def callback_of_named(client: Client, cid: str, name: str) -> State:
-    client.result(cid, WAIT)
+    client.result(cid, wait=WAIT)
     (found,) = [
         c for c in client.invocations(limit=1_000) if c.in_reply_to == cid and c.service == name
     ]
@@ -351,10 +351,10 @@ def test_line_106_a_service_can_be_its_own_callback(worker: Worker, client: Clie
 
     Calling.does = staticmethod(by_itself)
     cid = client.invoke(Calling)["did"]
-    client.result(cid, WAIT)
+    client.result(cid, wait=WAIT)
     (callback,) = [c for c in client.invocations(limit=1_000) if c.in_reply_to == cid]
     assert callback.service == Calling.name
-    assert client.result(callback.cid, WAIT) == {"did": cid}
+    assert client.result(callback.cid, wait=WAIT) == {"did": cid}
 
 
 def test_line_144_log_records_of_a_handler_carry_its_cid(
@@ -368,7 +368,7 @@ def test_line_144_log_records_of_a_handler_carry_its_cid(
 
 def test_line_147_a_child_knows_its_parent(does: Calls, client: Client) -> None:
     own, child = does(lambda self: [self.cid, self.invoke_async("model.sees", {"a": 1})])
-    client.result(child, WAIT)
+    client.result(child, wait=WAIT)
     assert client.get(child).parent_cid == own
 
 
@@ -499,5 +499,5 @@ def test_line_437_an_exception_of_a_zato_service_is_not_retried(
 ) -> None:
     cid = client.invoke_async(Fails, {})
     with pytest.raises(Internal):
-        client.result(cid, WAIT)
+        client.result(cid, wait=WAIT)
     assert client.get(cid).attempt == 1

@@ -218,9 +218,9 @@ def test_line_121_a_callback_can_declare_its_input(does: Calls, client: Client) 
     cid = does(lambda self: self.patterns.parallel.invoke({Target: {}}, HearsWithRequired))
     (member,) = client.invocations(group_cid=client.get(cid, wait=WAIT).cid)
     (callback,) = [c for c in client.invocations(limit=1_000) if c.in_reply_to == member.cid]
-    client.result(callback.cid, WAIT)
+    client.result(callback.cid, wait=WAIT)
     with pytest.raises(InvalidArgument):
-        client.result(client.invoke_async(HearsWithRequired, {"phase": "x"}), WAIT)
+        client.result(client.invoke_async(HearsWithRequired, {"phase": "x"}), wait=WAIT)
 
 
 def test_line_121_targets_start_at_once_and_may_repeat(does: Calls) -> None:
@@ -310,8 +310,8 @@ def test_a_similar_payload_is_not_translated(worker: Worker, client: Client) -> 
     final = {"group_cid": new_cid(), "outcomes": []}
     for payload in (looks, final, {**looks, "cid": ""}, {**final, "group_cid": ""}):
         # As an input and as a response.
-        client.result(client.invoke_async(Hears, payload), WAIT)
-        client.result(client.invoke_async(Echo, payload, callback=HearsAll), WAIT)
+        client.result(client.invoke_async(Hears, payload), wait=WAIT)
+        client.result(client.invoke_async(Echo, payload, callback=HearsAll), wait=WAIT)
         expected = dict(payload)
         assert Hears.of(Hears, 1, lambda heard, e=expected: heard == e)  # type: ignore[misc]
         assert Hears.of(HearsAll, 1, lambda heard, e=expected: heard == e)  # type: ignore[misc]
@@ -434,7 +434,7 @@ def test_a_module_of_the_documentation_runs_unchanged(
     run = Run(node.address, "--zato", tmp_path)
     run.wait_for("serving")
     group = client.invoke("documented.source").cid
-    client.result(group, WAIT)
+    client.result(group, wait=WAIT)
     assert run.wait_for("on-target of documented.one by documented.source")
     assert run.wait_for("on-target of documented.two by documented.source")
     assert run.wait_for("in all: [2, 4]")

@@ -131,7 +131,7 @@ def test_line_127_a_wait_ends_when_the_handler_is_cancelled(worker: Worker, clie
     began = time.monotonic()
     client.cancel(cid)
     with pytest.raises(CideryError):
-        client.result(cid, WAIT)
+        client.result(cid, wait=WAIT)
     assert time.monotonic() - began < WAIT / 4
 
 
@@ -247,7 +247,7 @@ def test_lines_129_130_a_background_retry_invokes_its_callback(
     if given is None or own == "uuid":
         # The returned CID is that of the target, and has its response.
         assert response == {"calls": 3, "cid": cid}
-        assert client.result(cid, WAIT) == response
+        assert client.result(cid, wait=WAIT) == response
         assert client.get(cid).attempt == 3
 
 
@@ -269,7 +269,7 @@ def test_line_130_the_callback_gets_the_text_of_the_last_failure(
         assert received["resp_ts_utc"] > received["req_ts_utc"]
     assert len(Flaky.calls) == 3
     with pytest.raises(InvalidArgument, match="that is bad") as caught:
-        client.result(cid, WAIT)
+        client.result(cid, wait=WAIT)
     assert (caught.value.retryable, caught.value.retry_after) == (None, None)
 
 
@@ -360,7 +360,11 @@ def test_the_harness_records_a_background_retry() -> None:
         {"m": 1},
         5,
     )
-    for error in (BadRequest("", "bad"), Cancelled("stop"), Unavailable("no", retryable=False)):
+    for error in (
+        BadRequest("", "bad"),
+        Cancelled("CANCELLED", "stop"),
+        Unavailable("UNAVAILABLE", "no", retryable=False),
+    ):
         with pytest.raises(CideryError) as caught:
             testing.trial(InvokeRetry, asked.payload, invokes={"a.target": error})
         again = caught.value

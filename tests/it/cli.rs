@@ -482,9 +482,20 @@ fn exports_print_the_files_they_wrote_or_why_they_failed() {
     );
     let text = std::fs::read_to_string(folder.join("customer/service.proto")).unwrap();
     assert!(
-        text.contains("rpc GetAsync(") && !text.contains("Import"),
+        text.contains("rpc GetAsync(GetRequest)") && !text.contains("Import"),
         "{text}"
     );
+    // Those of the node itself are not exported unless they are requested.
+    let output = export(&[]);
+    assert_eq!(stdout(&output), "");
+    assert!(stderr(&output).contains("`--builtins`"));
+    let all = stdout(&export(&["--builtins"]));
+    for path in ["customer", "demo", "cidery", "invoking"] {
+        assert!(
+            all.contains(&format!("{out}/{path}/service.proto")),
+            "{all}"
+        );
+    }
     for (options, code, expected) in [
         (&["--service", "cidery.echo"][..], 1, "NO_TYPED_METHOD"),
         (

@@ -271,11 +271,17 @@ fn declarations_are_accepted_or_rejected() {
         assert!(json::write(&sio.input_schema().unwrap_or_default()).is_ok());
         let _ = sio.sample_input();
         let directory = MethodDirectory::new([(&name, &sio, "")]);
+        let names = directory.packages().map(|(package, _)| package);
+        let options = typed::PackageOptions::of_packages(names, Some("x.com/y"), None);
         for (package, methods) in directory.packages() {
             let mut pool = DescriptorPool::global();
             pool.decode_file_descriptor_proto(typed::descriptor(package, methods).as_slice())
                 .unwrap();
-            assert!(!typed::proto_file(package, methods, None).text.is_empty());
+            assert!(
+                !typed::proto_file(package, methods, &options[package])
+                    .text
+                    .is_empty()
+            );
         }
     });
 }

@@ -164,6 +164,7 @@ fn exported(server: &Server) -> Folder {
     let out = folder.path().display().to_string();
     let options = [
         "--api",
+        "--builtins",
         "--go-package",
         "example.com/client/stubs",
         "--out",
@@ -262,6 +263,29 @@ fn the_minimal_worker_of_the_documentation_serves() {
 }
 
 #[test]
+fn a_plain_object_of_a_javascript_client_is_explained() {
+    let Some(modules) = tool("CIDERY_NODE_MODULES", "a JavaScript client") else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let mut command = Command::new("node");
+    command
+        .arg(root().join("tests/interop/plain_object.js"))
+        .arg(root().join("proto"))
+        .arg(&server.address)
+        .env("NODE_PATH", modules);
+    let output = command.output().unwrap();
+    succeeded(&output);
+    let required = "`/cust_id`: is required";
+    let explained = format!(
+        "{required}; the payload arrived empty: in JavaScript, write a `Struct` as {{fields: {{cust_id: {{stringValue: \
+         '...'}}}}}}, or call the typed method of the service with a plain object"
+    );
+    let both = format!("{explained}\n{required}\n");
+    assert_eq!(stdout(&output), both.repeat(2));
+}
+
+#[test]
 fn a_python_client_generated_from_exported_files_calls_typed_methods() {
     let Some(python) = tool("CIDERY_PYTHON", "a Python client") else {
         return;
@@ -317,15 +341,50 @@ fn a_go_client_generated_from_exported_files_calls_typed_methods() {
 }
 
 #[test]
+fn java_code_generated_from_exported_files_compiles() {
+    let tools = [
+        tool("CIDERY_JAVA", "Java code of exported files"),
+        tool("CIDERY_JAVA_PROTOC", "Java code of exported files"),
+    ];
+    let [Some(libraries), Some(protoc)] = tools else {
+        return;
+    };
+    let server = Server::start(&[]);
+    let folder = Folder::new("java-export");
+    let out = folder.path().display().to_string();
+    let options = ["--builtins", "--java-package", "com.example", "--out", &out];
+    succeeded(&server.run(&[&["export", "proto"], &options[..]].concat()));
+    let mut generate = Command::new(&protoc);
+    generate
+        .arg(format!("--plugin={protoc}-gen-grpc-java"))
+        .args(["-I", &out])
+        .args([
+            format!("--java_out={out}"),
+            format!("--grpc-java_out={out}"),
+        ])
+        .args(protos(folder.path()));
+    succeeded(&generate.output().unwrap());
+    let sources = ["GetRequest", "GetAsyncResponse", "ServiceGrpc"];
+    let sources = sources.map(|class| format!("{out}/com/example/customer/{class}.java"));
+    let mut compile = Command::new("javac");
+    compile
+        .args(["-proc:none", "-d", &out, "-sourcepath", &out, "-cp"])
+        .arg(format!("{libraries}/*"))
+        .args(sources);
+    succeeded(&compile.output().unwrap());
+}
+
+#[test]
 fn buf_accepts_exported_files() {
     let Some(buf) = tool("CIDERY_BUF", "buf on exported files") else {
         return;
     };
     let server = Server::start(&[]);
     let protos = exported(&server);
-    // The packages of services have no version: field numbers are stable without one.
-    let rules =
-        "version: v2\nlint:\n  use: [STANDARD, COMMENTS]\n  except: [PACKAGE_VERSION_SUFFIX]\n";
+    // The packages of services have no version: field numbers are stable without one. The synchronous and the
+    // asynchronous method of a service have the same request.
+    let rules = "version: v2\nlint:\n  use: [STANDARD]\n  except: [PACKAGE_VERSION_SUFFIX, RPC_REQUEST_STANDARD_NAME, \
+                 RPC_REQUEST_RESPONSE_UNIQUE]\n";
     std::fs::write(protos.path().join("buf.yaml"), rules).unwrap();
     for check in [&["lint"][..], &["format", "--diff", "--exit-code"]] {
         let mut command = Command::new(&buf);

@@ -34,8 +34,10 @@ from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import Accepted, Response
 from cidery._protocol.options import DataFormat, OnDeadline, OnExhausted, Options, RetryPolicy
 from cidery._protocol.results import Event, EventKind, Invocation, Progress, State
+from cidery._protocol.typed import ServiceRef
 from cidery._service.decorator import service
-from cidery._service.service import Service
+from cidery._service.handler_context import AsyncContext, Context
+from cidery._service.service import AsyncService, Service
 from cidery._sio.constructors import (
     CSV,
     UUID,
@@ -67,7 +69,9 @@ __all__ = [
     "AlreadyExists",
     "AsIs",
     "AsyncClient",
+    "AsyncContext",
     "AsyncGroup",
+    "AsyncService",
     "Bool",
     "Bunch",
     "Bytes",
@@ -76,6 +80,7 @@ __all__ = [
     "Cancelled",
     "CideryError",
     "Client",
+    "Context",
     "Csv",
     "CsvOptions",
     "DataFormat",
@@ -115,6 +120,7 @@ __all__ = [
     "RetryPolicy",
     "Secret",
     "Service",
+    "ServiceRef",
     "Sio",
     "State",
     "Text",

@@ -1,15 +1,31 @@
-"""The command line: `python -m cidery run PATH…` serves services, `check PATH…` reads them."""
+"""The command line of the Python SDK: `python -m cidery run PATH…` serves services."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import logging
 import sys
+import time
 from collections.abc import Sequence
 
 from cidery._service.log_context import CidFilter
 
+_DESCRIPTION = """\
+The command line of the Python SDK: serves services that are written in Python.
+
+It is not the command line of the node, which is the program `cidery`: `cidery serve` starts a node,
+`cidery services` and `cidery invoke` list and invoke its services.
+"""
 _FORMAT = "%(asctime)s %(levelname)s %(service)s %(cid)s %(name)s: %(message)s"
+
+
+class UtcFormatter(logging.Formatter):
+    """Formats times like the log of a node: `2026-11-29T20:52:41.123Z`."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,16 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from cidery._cli.check import check
 
         return check(parsed.paths)
+    from cidery._cli.discovery import ModuleError
     from cidery._cli.run import RunOptions, run
 
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.setFormatter(UtcFormatter(_FORMAT))
     handler.addFilter(CidFilter())
     logging.basicConfig(level=parsed.log_level.upper(), handlers=[handler])
     options = vars(parsed)
     del options["command"]
     try:
         return run(RunOptions(**options))
+    except ModuleError as error:
+        logging.getLogger("cidery.run").error("%s", error, exc_info=error.__cause__)
+        return 1
     except (
         FileNotFoundError,
         ValueError,
@@ -43,9 +63,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Builds the argument parser."""
-    parser = argparse.ArgumentParser(prog="python -m cidery", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="serve the services of files and folders")
+    parser = argparse.ArgumentParser(
+        prog="python -m cidery",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    version = f"cidery {importlib.metadata.version('cidery')} (Python SDK)"
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True
+    )
+    about = "serve the services of files and folders"
+    run = commands.add_parser("run", help=about, description=f"{about.capitalize()}.")
     run.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
     run.add_argument("--node", help="host:port (default: CIDERY_NODE, then 127.0.0.1:24337)")
     run.add_argument("--reload", action="store_true", help="reload files when they change")
@@ -62,9 +91,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--log-level", default="info", choices=levels, help=log_level)
     # Set for the worker processes that `--processes` starts.
     run.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
-    check = commands.add_parser(
-        "check", help="list what modules of Zato use beyond the layer of --zato"
-    )
+    about = "list what modules of Zato use that `run --zato` does not support"
+    check = commands.add_parser("check", help=about, description=f"{about.capitalize()}.")
     check.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
     return parser
 

@@ -17,6 +17,8 @@ from typing_extensions import assert_type
 from cidery import (
     Accepted,
     AsyncClient,
+    AsyncContext,
+    AsyncService,
     CideryError,
     Client,
     Event,
@@ -66,7 +68,7 @@ class Declared(Service):
         self.response.payload.said = "x" * self.request.input.count
 
 
-class Awaits(Service):
+class Awaits(AsyncService):
     name = "types.awaits"
 
     async def handle(self) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def add_up(ask: Ask) -> Total:
 
 
 @service("types.echo", input="n")
-async def echo(ctx: Service, request: Any) -> dict[str, Any]:
+async def echo(ctx: AsyncContext, request: Any) -> dict[str, Any]:
     ctx.progress(0.5)
     ctx.emit(request.n)
     return {"n": request.n, "cid": ctx.cid}
@@ -135,7 +137,7 @@ def test_results_of_clients_have_their_types(served: Worker, client: Client) -> 
     assert_type(client.describe(add_up), discovery_pb2.ServiceDescription)
     assert_type(client.with_options(timeout=1), Client)
     with pytest.raises(TypeError):
-        client.invoke(payload={}, service="types.declared")  # type: ignore[call-arg]
+        client.invoke(payload={}, service="types.declared")  # type: ignore[call-overload]
 
 
 def test_filters_have_their_types(client: Client) -> None:
@@ -160,10 +162,12 @@ def test_attributes_of_errors_have_their_types(client: Client) -> None:
         assert_type(error.retry_after, float | None)
         assert_type(error.violations, tuple[Violation, ...])
         assert_type(error.violations[0].path, str)
-    failure: CideryError = NotFound("gone", reason="GONE", violations=[Violation("/a", "is odd")])
+    failure: CideryError = NotFound("GONE", "gone", violations=[Violation("/a", "is odd")])
     assert_type(failure.facts, dict[str, str])
+    with pytest.raises(ValueError, match="is not a reason"):
+        NotFound("there is none")
     with pytest.raises(TypeError):
-        NotFound("gone", "GONE")  # type: ignore[call-arg]
+        NotFound("GONE", "gone", "now")  # type: ignore[call-arg,arg-type]
 
 
 def test_the_asyncio_client_is_awaited(served: Worker) -> None:
@@ -171,12 +175,12 @@ def test_the_asyncio_client_is_awaited(served: Worker) -> None:
         async with AsyncClient(served.node) as client:
             assert_type(client, AsyncClient)
             assert_type(await client.invoke(Awaits), Any)
-            assert_type(await client.call(add_up, numbers=[1]), Response)
+            assert_type(await client.call(add_up, numbers=[1]), Response[Total])
             cid = await client.invoke_async(echo, n=1)
             assert_type(cid, Accepted)
             async for event in client.results(cid):
                 assert_type(event, Event)
-            assert_type(await client.result(cid, WAIT), Any)
+            assert_type(await client.result(cid, wait=WAIT), Any)
             assert_type(await client.get(cid), Invocation)
             assert_type(await client.purge(cid), Changes)
 

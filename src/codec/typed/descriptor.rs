@@ -149,22 +149,16 @@ pub fn descriptor(package: &str, methods: &[Arc<Method>]) -> Vec<u8> {
         for rpc in [name, &background] {
             service.method.push(MethodProto {
                 name: rpc.clone(),
-                input_type: format!(".{package}.{rpc}Request"),
+                input_type: format!(".{package}.{name}Request"),
                 output_type: format!(".{package}.{rpc}Response"),
             });
         }
         let request = &method.request.message;
         let scope = format!(".{package}.{}", request.name);
-        let whole = message(request, &scope);
-        let mut again = whole.clone();
-        // Its nested messages are those of the synchronous request.
-        again.name = format!("{background}Request");
-        again.nested_type.clear();
         let response = &method.response.message;
         file.message_type.extend([
-            whole,
+            message(request, &scope),
             message(response, &format!(".{package}.{}", response.name)),
-            again,
             accepted(format!("{background}Response")),
         ]);
     }

@@ -165,7 +165,7 @@ impl MessageType {
 }
 
 /// The default JSON name of a protobuf field: `cust_id` becomes `custId`.
-fn json_name(name: &str) -> String {
+pub(super) fn json_name(name: &str) -> String {
     let mut words = name.split('_');
     let mut out = words.next().unwrap_or_default().to_owned();
     for word in words {

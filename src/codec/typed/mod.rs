@@ -13,6 +13,7 @@ mod message;
 mod method;
 pub mod names;
 mod number;
+mod package_options;
 mod proto_file;
 #[cfg(test)]
 mod tests;
@@ -24,4 +25,5 @@ pub use self::encode::encode;
 pub use self::message::{Field, FieldType, MessageType};
 pub use self::method::{Body, Method, UNDECLARED};
 pub use self::number::number;
+pub use self::package_options::PackageOptions;
 pub use self::proto_file::{ProtoFile, proto_file};

@@ -274,20 +274,30 @@ fn proto_files_are_complete_and_quoted() {
         .input(DictList("rows").with([Secret("key")]))
         .output(DateTime("at").description("When\nit was."));
     let method = std::sync::Arc::new(method("odd.names", &sio));
-    let file = proto_file("odd", &[method], Some("example.com/stubs"));
+    let options = PackageOptions::of_packages(["odd"], Some("example.com/stubs"), Some("com.x"));
+    let file = proto_file("odd", &[method], &options["odd"]);
     assert_eq!(file.path, "odd/service.proto");
     for line in [
         "import \"google/protobuf/timestamp.proto\";",
         "option go_package = \"example.com/stubs/odd;oddpb\";",
-        "  rpc NamesAsync(NamesAsyncRequest) returns (NamesAsyncResponse);",
+        "option java_multiple_files = true;",
+        "option java_outer_classname = \"ServiceProto\";",
+        "option java_package = \"com.x.odd\";",
+        "  rpc NamesAsync(NamesRequest) returns (NamesAsyncResponse);",
         "[json_name = \"a \\\"b\\\"\"];",
         "    optional string key = ",
-        "debug_redact = true];",
+        " [debug_redact = true];",
         "  // When it was.",
-        "  repeated NamesRequest.Rows rows = ",
+        "  repeated Rows rows = ",
     ] {
         assert!(file.text.contains(line), "{line} is not in\n{}", file.text);
     }
+    // Only descriptions and the background methods are comments.
+    let comments = file
+        .text
+        .lines()
+        .filter(|line| line.trim_start().starts_with("//"));
+    assert_eq!(comments.count(), 5, "{}", file.text);
 }
 
 /// A worker takes no method from a service of the node itself.

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from cidery._service.service import Service
+from cidery._service.base import BaseService
+from cidery._service.failures import begin_at_user_frame
 
 _SOURCE_ROOTS = frozenset({"src", "source"})
 _EXCLUDED_FOLDERS = frozenset({"node_modules", "site-packages", "test", "tests", "venv"})
@@ -64,6 +65,10 @@ def _source_root(file: Path) -> Path | None:
     return next((above for above in file.resolve().parents if above.name in _SOURCE_ROOTS), None)
 
 
+class ModuleError(ImportError):
+    """A module that cannot be imported; the cause is the exception that it raised."""
+
+
 def load_module(file: Path) -> ModuleType:
     """Imports a file as a module, and replaces a loaded one."""
     name = module_name(file)
@@ -115,7 +120,7 @@ def _try_load(file: Path) -> ModuleType | Exception:
     except KeyboardInterrupt:
         raise
     except Exception as error:
-        return error
+        return begin_at_user_frame(error)
     except BaseException as error:
         # A script that exits must not end the discovery.
         return ImportError(f"`{file}` raises {error!r}")
@@ -150,12 +155,12 @@ def find_services(module: ModuleType) -> Iterator[Any]:
         cls = getattr(value, "service_class", None)
         if (isinstance(cls, type) and cls.__module__ == module.__name__) or (
             isinstance(value, type)
-            and issubclass(value, Service)
+            and issubclass(value, BaseService)
             and value.__module__ == module.__name__
             and _has_handle(value)
         ):
             yield value
 
 
-def _has_handle(cls: type[Service]) -> bool:
-    return any("handle" in base.__dict__ for base in cls.__mro__ if base is not Service)
+def _has_handle(cls: type[BaseService[Any, Any]]) -> bool:
+    return any("handle" in base.__dict__ for base in cls.__mro__ if base is not BaseService)

@@ -13,7 +13,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from cidery._cli.discovery import find_files, find_services, load_modules, module_name
+from cidery._cli.discovery import (
+    ModuleError,
+    find_files,
+    find_services,
+    load_modules,
+    module_name,
+)
 from cidery._cli.supervisor import ParentProcess, Supervisor
 from cidery._errors.exceptions import CideryError, InvalidArgument
 from cidery._service.definition import Definition
@@ -90,7 +96,7 @@ class Runner:
         for file, module in load_modules(find_files(self._options.paths)):
             if isinstance(module, Exception):
                 if strict and [Path(path).resolve() for path in self._options.paths] == [file]:
-                    raise module
+                    raise ModuleError(f"`{file}` cannot be imported") from module
                 # A module that cannot be imported keeps its previous version, and the others are
                 # served.
                 _log.error("`%s` cannot be imported", file, exc_info=module)
@@ -132,7 +138,7 @@ class Runner:
     def _start_worker(self, services: list[Any], *, is_first: bool) -> Worker:
         """Starts a worker: at first without the services that the node refuses, later with all."""
         if not services:
-            raise CideryError("no services found in the given paths", reason="NO_SERVICES")
+            raise CideryError("NO_SERVICES", "no services found in the given paths")
         options = self._options
         worker = Worker(
             *services,
@@ -152,7 +158,7 @@ class Runner:
             remaining = [service for service in services if service.service_name not in refused]
             if not is_first or not 0 < len(remaining) < len(services):
                 message = "; ".join(refused.values())
-                raise InvalidArgument(message, reason="DECLARATION_INVALID") from error
+                raise InvalidArgument("DECLARATION_INVALID", message) from error
         _log_refused(refused.values())
         return self._start_worker(remaining, is_first=True)
 
@@ -174,7 +180,8 @@ class Runner:
     def _log_services(self, what: str) -> None:
         assert self._worker is not None
         names = self._worker.services
-        _log.info("%s %d services at %s: %s", what, len(names), self._worker.node, ", ".join(names))
+        count = "1 service" if len(names) == 1 else f"{len(names)} services"
+        _log.info("%s %s at %s: %s", what, count, self._worker.node, ", ".join(names))
 
     def _file_stamps(self) -> dict[Path, tuple[int, int]]:
         stamps = {}

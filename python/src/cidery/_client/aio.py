@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import grpc
 import grpc.aio
@@ -13,6 +13,7 @@ from cidery._client import transport as transport
 from cidery._errors.exceptions import CideryError, Unavailable
 from cidery._protocol import channel, operations
 from cidery._protocol.batch import AsyncGroup, BatchOptions, Member, accept_batch
+from cidery._protocol.calls import AsyncCalls
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
@@ -25,10 +26,12 @@ from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
 from cidery._protocol.retry import MAX_ATTEMPTS
 from cidery._protocol.steps import Operation
+from cidery._protocol.typed import In, Out
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from cidery._protocol.calls import AsyncFunction, Function, Typed
     from cidery._protocol.filters import FilterOptions
     from cidery._protocol.messages import Accepted, Response
     from cidery.v1 import discovery_pb2, invocation_pb2
@@ -37,7 +40,7 @@ T = TypeVar("T")
 _NO_NAMES: frozenset[str] = frozenset()
 
 
-class AsyncClient:
+class AsyncClient(AsyncCalls):
     """A client of a node for asyncio. See `Client` for its methods and arguments."""
 
     def __init__(
@@ -69,19 +72,39 @@ class AsyncClient:
         bound._reserved_names = _NO_NAMES
         return bound
 
-    async def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
-        """Invokes a service and waits for its response."""
-        return (await self.call(service, payload, **inline)).payload
+    @overload
+    async def call(
+        self, service: Typed[In, Out], payload: In | None = None, /, **inline: Any
+    ) -> Response[Out]: ...
 
-    async def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response:
+    @overload
+    async def call(
+        self, service: AsyncFunction[In, Out], payload: In | None = None, /, **inline: Any
+    ) -> Response[Out]: ...
+
+    @overload
+    async def call(
+        self, service: Function[In, Out], payload: In | None = None, /, **inline: Any
+    ) -> Response[Out]: ...
+
+    @overload
+    async def call(self, service: str, payload: Any = None, /, **inline: Any) -> Response[Any]: ...
+
+    async def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response[Any]:
         """Like `invoke`, and returns the CID and the metadata as well."""
-        options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
-        return await self._drive(operations.invoke(service, payload, options))
+        return await self._drive(operations.invoke(service, *self._split(payload, inline)))
 
-    async def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Accepted:
-        """Invokes a service in the background; returns its CID once the request is on disk."""
+    def _invoke_operation(self, service: Any, payload: Any, inline: Any) -> Operation[Any]:
+        return operations.invoke_payload(service, *self._split(payload, inline))
+
+    def _invoke_async_operation(
+        self, service: Any, payload: Any, inline: Any
+    ) -> Operation[Accepted]:
+        return operations.invoke_async(service, *self._split(payload, inline))
+
+    def _split(self, payload: Any, inline: Any) -> tuple[Any, Options]:
         options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
-        return await self._drive(operations.invoke_async(service, payload, options))
+        return payload, options
 
     async def invoke_batch(
         self,
@@ -105,9 +128,15 @@ class AsyncClient:
             await self._drive(accept_batch(members, self._options, batch_options)), self._drive
         )
 
-    async def result(self, cid: str, wait: Seconds | None = None) -> Any:
+    @overload
+    async def result(self, cid: str, *, wait: Seconds | None = None) -> Any: ...
+
+    @overload
+    async def result(self, cid: str, output: type[T], *, wait: Seconds | None = None) -> T: ...
+
+    async def result(self, cid: str, output: Any = None, *, wait: Seconds | None = None) -> Any:
         """Waits for an outcome; returns the response or raises the failure."""
-        return await self._drive(operations.get_result(cid, wait))
+        return await self._drive(operations.get_result(cid, output, wait))
 
     async def get(self, cid: str, wait: Seconds | None = None) -> Invocation:
         """Fetches an invocation, once it has ended or `wait` has passed."""
@@ -190,7 +219,7 @@ class AsyncClient:
             await asyncio.wait_for(self._channel.channel_ready(), timeout)
         except asyncio.TimeoutError:
             message = f"cannot reach a node at {self.node}"
-            raise Unavailable(message, reason="CONNECT_FAILED") from None
+            raise Unavailable("CONNECT_FAILED", message) from None
         return self
 
     async def close(self) -> None:

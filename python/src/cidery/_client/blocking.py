@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import grpc
 
@@ -11,6 +11,7 @@ from cidery._client import transport as transport
 from cidery._errors.exceptions import CideryError, Unavailable
 from cidery._protocol import channel, operations
 from cidery._protocol.batch import BatchOptions, Group, Member, accept_batch
+from cidery._protocol.calls import BlockingCalls
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
@@ -23,10 +24,12 @@ from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
 from cidery._protocol.retry import MAX_ATTEMPTS
 from cidery._protocol.steps import Operation
+from cidery._protocol.typed import In, Out
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from cidery._protocol.calls import AsyncFunction, Function, Typed
     from cidery._protocol.filters import FilterOptions
     from cidery._protocol.messages import Accepted, Response
     from cidery.v1 import discovery_pb2, invocation_pb2
@@ -35,7 +38,7 @@ T = TypeVar("T")
 _NO_NAMES: frozenset[str] = frozenset()
 
 
-class Client:
+class Client(BlockingCalls):
     """A client of a node. Thread-safe; not usable across a fork.
 
     `node` is `host:port`, by default `CIDERY_NODE`, else `127.0.0.1:24337`. `api_key` is
@@ -75,23 +78,39 @@ class Client:
         bound._reserved_names = _NO_NAMES
         return bound
 
-    def invoke(self, service: Any, payload: Any = None, /, **inline: Any) -> Any:
-        """Invokes a service and waits for its response, usually a dict with dot access.
+    @overload
+    def call(
+        self, service: Typed[In, Out], payload: In | None = None, /, **inline: Any
+    ) -> Response[Out]: ...
 
-        Keywords are options (`timeout`, `cid`, …) with a payload argument, and the payload without
-        one. A failure of the service is raised.
-        """
-        return self.call(service, payload, **inline).payload
+    @overload
+    def call(
+        self, service: AsyncFunction[In, Out], payload: In | None = None, /, **inline: Any
+    ) -> Response[Out]: ...
 
-    def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response:
+    @overload
+    def call(
+        self, service: Function[In, Out], payload: In | None = None, /, **inline: Any
+    ) -> Response[Out]: ...
+
+    @overload
+    def call(self, service: str, payload: Any = None, /, **inline: Any) -> Response[Any]: ...
+
+    def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response[Any]:
         """Like `invoke`, and returns the CID and the metadata as well."""
-        options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
-        return self._drive(operations.invoke(service, payload, options))
+        return self._drive(operations.invoke(service, *self._split(payload, inline)))
 
-    def invoke_async(self, service: Any, payload: Any = None, /, **inline: Any) -> Accepted:
-        """Invokes a service in the background; returns its CID once the request is on disk."""
+    def _invoke_operation(self, service: Any, payload: Any, inline: Any) -> Operation[Any]:
+        return operations.invoke_payload(service, *self._split(payload, inline))
+
+    def _invoke_async_operation(
+        self, service: Any, payload: Any, inline: Any
+    ) -> Operation[Accepted]:
+        return operations.invoke_async(service, *self._split(payload, inline))
+
+    def _split(self, payload: Any, inline: Any) -> tuple[Any, Options]:
         options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
-        return self._drive(operations.invoke_async(service, payload, options))
+        return payload, options
 
     def invoke_batch(
         self,
@@ -120,12 +139,19 @@ class Client:
         }
         return Group(self._drive(accept_batch(members, self._options, batch_options)), self._drive)
 
-    def result(self, cid: str, wait: Seconds | None = None) -> Any:
+    @overload
+    def result(self, cid: str, *, wait: Seconds | None = None) -> Any: ...
+
+    @overload
+    def result(self, cid: str, output: type[T], *, wait: Seconds | None = None) -> T: ...
+
+    def result(self, cid: str, output: Any = None, *, wait: Seconds | None = None) -> Any:
         """Waits for an outcome; returns the response or raises the failure.
 
+        With `output`, the type of the output of the service, the response is an instance of it.
         If `wait` passes first, raises `DeadlineExceeded` / `STILL_RUNNING`.
         """
-        return self._drive(operations.get_result(cid, wait))
+        return self._drive(operations.get_result(cid, output, wait))
 
     def get(self, cid: str, wait: Seconds | None = None) -> Invocation:
         """Fetches an invocation, once it has ended or `wait` has passed."""
@@ -232,7 +258,7 @@ class Client:
             grpc.channel_ready_future(self._channel).result(timeout)
         except grpc.FutureTimeoutError:
             message = f"cannot reach a node at {self.node}"
-            raise Unavailable(message, reason="CONNECT_FAILED") from None
+            raise Unavailable("CONNECT_FAILED", message) from None
         return self
 
     def close(self) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cidery._errors.kind import Kind, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+
+_REASON = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,11 @@ class CideryError(Exception):
     Match on the class or on `reason`; the message may change at any time. An error that a handler
     raises reaches its caller unchanged, through any number of nested calls.
 
+    `reason` is `UPPER_SNAKE_CASE`, by default the name of the kind; any other text raises a
+    `ValueError`. The default message is the first of the violations.
+
     >>> from cidery import NotFound
-    >>> error = NotFound("there is no customer 7", reason="CUSTOMER_UNKNOWN")
+    >>> error = NotFound("CUSTOMER_UNKNOWN", "there is no customer 7")
     >>> error.kind.name, error.reason, error.is_retryable
     ('NOT_FOUND', 'CUSTOMER_UNKNOWN', False)
     """
@@ -50,9 +57,9 @@ class CideryError(Exception):
 
     def __init__(
         self,
+        reason: str = "",
         message: str = "",
         *,
-        reason: str = "",
         violations: Iterable[Violation] = (),
         retryable: bool | None = None,
         retry_after: float | None = None,
@@ -60,9 +67,15 @@ class CideryError(Exception):
         facts: Mapping[str, str] | None = None,
         details: Iterable[Detail] = (),
     ) -> None:
+        if reason and not _REASON.fullmatch(str(reason)):
+            name = type(self).__name__
+            raise ValueError(
+                f"{reason!r} is not a reason: give one in `UPPER_SNAKE_CASE`, then the message:"
+                f' `{name}("REASON", "message")`'
+            )
         self.violations = tuple(violations)
         """All violations of the declaration, not only the first one."""
-        # Accepts an exception as the message, as Python's own exceptions do: `NotFound(error)`.
+        # Accepts an exception as the message, as Python's own exceptions do.
         self.message = str(message or "") or summarize(self.violations) or self.kind.name.lower()
         """The message for people."""
         self.reason = reason or self.kind.name
@@ -77,7 +90,11 @@ class CideryError(Exception):
         """Facts for programs, such as the name of a limit and its value."""
         self.details = tuple(details)
         """Protobuf messages that the handler attached, passed through unchanged."""
-        super().__init__(self.message)
+        super().__init__(self.reason, self.message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not by the constructor: those of subclasses differ.
+        return (_restore, (type(self), self.args, vars(self)))
 
     @property
     def code(self) -> int:
@@ -105,6 +122,14 @@ class CideryError(Exception):
     def __str__(self) -> str:
         text = f"{self.reason}: {self.message}"
         return f"{text} (CID {self.cid})" if self.cid else text
+
+
+def _restore(cls: type[CideryError], args: tuple[Any, ...], state: dict[str, Any]) -> CideryError:
+    """Restores a pickled or copied error."""
+    error = cls.__new__(cls)
+    error.args = args
+    vars(error).update(state)
+    return error
 
 
 def summarize(violations: Sequence[Violation]) -> str:
@@ -238,12 +263,10 @@ def output_invalid(
 ) -> Internal:
     """The failure for an output that violates its declaration. It is not retried: the same code
     would return the same output."""
-    return Internal(
-        message, reason="OUTPUT_INVALID", violations=violations, facts=facts, retryable=False
-    )
+    return Internal("OUTPUT_INVALID", message, violations=violations, facts=facts, retryable=False)
 
 
 def handler_failed(_: BaseException) -> CideryError:
     """The failure for an undeclared exception of a handler. The details are in the log."""
     message = "the service failed; its log has the details"
-    return Internal(message, reason="HANDLER_FAILED")
+    return Internal("HANDLER_FAILED", message)

@@ -91,7 +91,7 @@ def from_rpc_error(error: grpc.RpcError, cid: str | None = None) -> CideryError:
     encoded = trailers.get(_DETAILS_METADATA_KEY)
     if not encoded:
         # A status without details comes from the transport, or from a server that is not a node.
-        return CLASS_BY_KIND[Kind.from_code(code)](message, reason=_TRANSPORT, cid=found)
+        return CLASS_BY_KIND[Kind.from_code(code)](_TRANSPORT, message, cid=found)
     status = _MESSAGE_CLASSES["Status"].FromString(encoded)
     details = [(any_.type_url, any_.value) for any_ in status.details]
     return _from_details(code, message, details, found)
@@ -152,9 +152,8 @@ def _from_details(
             cid = cid or _MESSAGE_CLASSES[name].FromString(value).request_id
         else:
             custom.append(Detail(type_url, value))
-    return CLASS_BY_KIND[Kind.from_code(code)](
-        message,
-        reason=reason,
+    error = CLASS_BY_KIND[Kind.from_code(code)](
+        message=message,
         violations=violations,
         retryable=retryable,
         retry_after=retry_after,
@@ -162,6 +161,9 @@ def _from_details(
         facts=facts,
         details=custom,
     )
+    # A reason of another program is passed through unchanged, whatever its form.
+    error.reason = reason or error.reason
+    return error
 
 
 def _encode_details(error: CideryError) -> Iterable[AnyPb]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, overload
 
 from cidery._errors.exceptions import CideryError, InvalidArgument, NotFound, Violation
 from cidery._protocol import operations
@@ -21,11 +21,13 @@ from cidery._protocol.options import (
 from cidery._protocol.results import Event, EventKind, State
 from cidery._protocol.retry import is_safe_to_retry
 from cidery._protocol.steps import Operation, UnaryCall
+from cidery._protocol.typed import typed_value
 from cidery.v1 import invocation_pb2, outcome_pb2
 
 if TYPE_CHECKING:
     from cidery._protocol.options import Seconds
 
+T = TypeVar("T")
 _GROUP_ONLY = ("once", "with_outcome")
 
 
@@ -86,11 +88,17 @@ class Outcome:
         """Whether the member succeeded."""
         return self.error is None
 
-    def result(self) -> Any:
-        """Returns the response, or raises the failure."""
+    @overload
+    def result(self) -> Any: ...
+
+    @overload
+    def result(self, output: type[T]) -> T: ...
+
+    def result(self, output: Any = None) -> Any:
+        """Returns the response, as a type if one is given, or raises the failure."""
         if self.error is not None:
             raise self.error
-        return self.response
+        return self.response if output is None else typed_value(output, self.response, self.cid)
 
 
 @dataclass(frozen=True)
@@ -254,5 +262,5 @@ def _outcome(cid: str, service: str, terminal: Event | None) -> Outcome:
         state = State.from_proto(number) if number != outcome_pb2.STATE_UNSPECIFIED else None
     if error is None:
         message = f"the outcome of {cid} is no longer kept"
-        error = NotFound(message, reason="RESULT_EXPIRED", cid=cid)
+        error = NotFound("RESULT_EXPIRED", message, cid=cid)
     return Outcome(cid, service, state, error=error)

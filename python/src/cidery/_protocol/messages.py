@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 from cidery._protocol.options import (
     DataFormat,
@@ -14,6 +14,7 @@ from cidery._protocol.options import (
     service_names,
     timestamp,
 )
+from cidery._protocol.typed import Out, typed_response
 from cidery._values.bunch import Bunch
 from cidery._values.json_codec import parse_json
 from cidery._values.plain import to_plain
@@ -22,12 +23,13 @@ from cidery.v1 import invocation_pb2
 
 
 @dataclass(frozen=True)
-class Response:
+class Response(Generic[Out]):
     """The response of a service, with its CID and metadata."""
 
     cid: str
-    payload: Any
-    """A dict with dot access, a list or a scalar; a string if a format was requested."""
+    payload: Out
+    """An instance of the declared output type; where the service has none or was invoked by its
+    name, a dict with dot access, a list or a scalar; a string if a format was requested."""
     metadata: dict[str, str]
     data_format: DataFormat
 
@@ -133,12 +135,18 @@ def _fill_common_fields(request: Any, payload: Any, options: Options) -> None:
         request.idempotency_key = options.idempotency_key
 
 
-def read_response(response: invocation_pb2.InvokeResponse, options: Options) -> Response:
-    """Decodes the response of a service."""
+def read_response(
+    response: invocation_pb2.InvokeResponse, options: Options, service: Any
+) -> Response[Any]:
+    """Decodes the response of a service, as the declared output type if it has one."""
+    if options.response_format is None:
+        payload = typed_response(service, get_payload(response, "output"), response.cid or None)
+    else:
+        # A caller that requests a format gets the text.
+        payload = get_payload(response, "output", decode_json=False)
     return Response(
         cid=response.cid,
-        # A caller that requests a format gets the text.
-        payload=get_payload(response, "output", decode_json=options.response_format is None),
+        payload=payload,
         metadata=dict(response.metadata),
         data_format=DataFormat.from_proto(response.data_format),
     )

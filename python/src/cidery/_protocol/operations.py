@@ -36,6 +36,7 @@ from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
 from cidery._protocol.retry import is_connect_failure, is_safe_to_retry, never_retry, not_dispatched
 from cidery._protocol.steps import SLEEP, STREAM_RESULTS, FollowStream, Operation, UnaryCall
+from cidery._protocol.typed import declared_type, typed_value
 from cidery.v1 import (
     discovery_pb2,
     invocation_pb2,
@@ -53,7 +54,7 @@ _PAGE_SIZE = 1_000
 T = TypeVar("T")
 
 
-def invoke(service: Any, payload: Any, options: Options) -> Operation[Response]:
+def invoke(service: Any, payload: Any, options: Options) -> Operation[Response[Any]]:
     """Invokes a service and waits for its response."""
     refuse_background_options(options)
     # Always sends a CID: a caller that loses the connection can fetch the outcome by it.
@@ -66,7 +67,13 @@ def invoke(service: Any, payload: Any, options: Options) -> Operation[Response]:
     timeout = None if options.timeout is None else _transport_timeout(seconds(options.timeout))
     is_retryable = is_safe_to_retry if is_durable else not_dispatched(request.service)
     reply = yield UnaryCall("Invoke", request, timeout, is_retryable, cid)
-    return read_response(reply.message, options)
+    return read_response(reply.message, options, service)
+
+
+def invoke_payload(service: Any, payload: Any, options: Options) -> Operation[Any]:
+    """Invokes a service; returns only the payload of its response."""
+    response = yield from invoke(service, payload, options)
+    return response.payload
 
 
 def _transport_timeout(timeout: float) -> float | None:
@@ -111,12 +118,15 @@ def get_invocation(
     return Invocation.from_proto((yield unary).message.invocation)
 
 
-def get_result(cid: str, wait: Seconds | None) -> Operation[Any]:
-    """Waits for an outcome; returns the response or raises the failure."""
+def get_result(cid: str, output: Any, wait: Seconds | None) -> Operation[Any]:
+    """Waits for an outcome; returns the response, as a type if one is given, or raises the
+    failure."""
+    if output is not None:
+        declared_type(output)
     found = yield from wait_until_ended(cid, wait)
     if found.error is not None:
         raise found.error
-    return found.payload
+    return found.payload if output is None else typed_value(output, found.payload, cid)
 
 
 def wait_until_ended(cid: str, wait: Seconds | None) -> Operation[Invocation]:
@@ -129,7 +139,7 @@ def wait_until_ended(cid: str, wait: Seconds | None) -> Operation[Invocation]:
             return found
         if deadline is not None and time.monotonic() >= deadline:
             message = f"the invocation has not ended: it is {found.state.value}"
-            raise DeadlineExceeded(message, reason="STILL_RUNNING", cid=cid)
+            raise DeadlineExceeded("STILL_RUNNING", message, cid=cid)
 
 
 def follow(cid: str, on_event: Callable[[Event], None]) -> Operation[None]:

@@ -126,7 +126,7 @@ class Event:
         elif name == "progress":
             progress = Progress.from_proto(body.progress)
         elif name == "not_found":
-            error = NotFound(body.message, reason=body.reason, cid=message.cid)
+            error = NotFound(body.reason, body.message, cid=message.cid)
         elif name not in ("accepted", "started"):
             error = from_failure(body.failure, message.cid)
         return cls(

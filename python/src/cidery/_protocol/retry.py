@@ -42,8 +42,8 @@ def classify(error: CideryError) -> CideryError:
         return error
     message = error.message.lower()
     if any(text in message for text in _CONNECT_FAILURE_TEXTS):
-        return ConnectFailed(error.message, reason="CONNECT_FAILED", cid=error.cid)
-    return CLASS_BY_KIND[Kind.UNKNOWN](error.message, reason="TRANSPORT", cid=error.cid)
+        return ConnectFailed("CONNECT_FAILED", error.message, cid=error.cid)
+    return CLASS_BY_KIND[Kind.UNKNOWN]("TRANSPORT", error.message, cid=error.cid)
 
 
 def is_connect_failure(error: CideryError) -> bool:

@@ -1,33 +1,119 @@
-"""The declaration of a service class: its `input` and `output`, or its `class SimpleIO`."""
+"""The declaration of a service class: its default name, and its input and output the types of
+`Service[In, Out]`, its `input` and `output`, or its `class SimpleIO`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import inspect
+import re
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any
 
+from cidery._protocol.typed import (
+    NO_VALUE,
+    In,
+    Out,
+    TypedService,
+    declared_type,
+    elements_of_type,
+    is_declared_type,
+)
 from cidery._sio.declaration import CsvOptions, Elements, Sio
 from cidery._sio.element import EmptyStrings, UnknownKeys
-from cidery._sio.model_declarations import elements_of_model
-from cidery._sio.model_fields import is_model, list_item_model
-
-if TYPE_CHECKING:
-    from cidery._service.service import Service
+from cidery._values.later import Later
 
 _SIDES = ("input", "output")
+# The parts of a class name.
+_WORD = re.compile(r"([^_])([A-Z][a-z]+)")
+_EDGE = re.compile(r"([a-z0-9])([A-Z])")
 
 
-def read_class_declaration(cls: type[Service]) -> tuple[Sio, dict[str, Any]]:
-    """Reads the declaration of a class: `input` and `output`, or `class SimpleIO`."""
+def bind_type_arguments(cls: Any) -> None:
+    """Declares the input and the output of a class by the arguments of its generic base."""
+    arguments = _arguments_of_bases(cls)
+    if arguments is None:
+        return
+    cls._type_arguments = arguments
+    for side, argument in zip(_SIDES, arguments, strict=True):
+        if argument is Any or isinstance(argument, typing.TypeVar):
+            continue
+        if side in cls.__dict__ or "SimpleIO" in cls.__dict__:
+            raise TypeError(
+                f"`{cls.__qualname__}` declares its {side} twice: by a type in brackets and by an"
+                " attribute"
+            )
+        setattr(cls, side, declared_type(argument))
+
+
+def _arguments_of_bases(cls: type) -> tuple[Any, Any] | None:
+    """The types of the input and the output, by the bases of this class; `None` for none."""
+    for base in cls.__dict__.get("__orig_bases__", ()):
+        origin: Any = typing.get_origin(base)
+        if isinstance(origin, type) and issubclass(origin, TypedService):
+            parameters: Any = vars(origin)["__parameters__"]
+            given = dict(zip(parameters, typing.get_args(base), strict=True))
+            inherited = getattr(origin, "_type_arguments", (In, Out))
+            input_type, output_type = (given.get(each, each) for each in inherited)
+            return input_type, output_type
+    return None
+
+
+def input_parameter(handle: Any) -> str | None:
+    """The name of the parameter of `handle` that gets the input; `None` without one."""
+    parameters = [
+        each
+        for each in list(inspect.signature(handle).parameters.values())[1:]
+        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(parameters) > 1:
+        names = [each.name for each in parameters]
+        raise TypeError(f"`handle` takes the input as its only parameter, not {names}")
+    return parameters[0].name if parameters else None
+
+
+def _annotations_of_handle(cls: type[Any]) -> dict[str, Any]:
+    """The types of the input and the output by the annotations of a `handle` with an input."""
+    parameter = input_parameter(cls.handle)
+    if parameter is None:
+        return {}
+    hints = inspect.get_annotations(cls.handle, eval_str=True)
+    found = {"input": hints.get(parameter), "output": hints.get("return")}
+    found = {side: without_later(hint) for side, hint in found.items()}
+    return {
+        side: hint
+        for side, hint in found.items()
+        if is_declared_type(hint) and hint is not NO_VALUE
+    }
+
+
+def without_later(hint: Any) -> Any:
+    """The other type of `Model | Later`."""
+    others = [each for each in typing.get_args(hint) if each is not Later]
+    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    return others[0] if is_union and len(others) == 1 else hint
+
+
+def read_class_declaration(cls: type[Any]) -> tuple[Sio, dict[str, Any]]:
+    """Reads the declaration of a class, and the types that declare its input and output."""
     simple_io = getattr(cls, "SimpleIO", None)
     where: Any = cls if simple_io is None else simple_io
+    annotated = _annotations_of_handle(cls)
     sides: dict[str, Elements | None] = {}
     models: dict[str, Any] = {}
     for side in _SIDES:
         declared = getattr(where, side, None)
         if simple_io is not None:
             declared = merge_required_and_optional(simple_io, side, declared)
-        if is_model(declared) or list_item_model(declared):
+        if side in annotated and annotated[side] != declared:
+            raise TypeError(
+                f"`handle` is annotated with {annotated[side]!r} as its {side}, and the service is"
+                f" declared with {declared!r}: give the types as `Service[Input, Output]`"
+            )
+        if is_declared_type(declared):
             models[side] = declared
-            sides[side] = elements_of_model(declared, is_output=side == "output")
+            sides[side] = elements_of_type(declared, is_output=side == "output")
         else:
             sides[side] = None if declared is None else Elements.of_any(declared)
     sio = Sio(
@@ -60,3 +146,18 @@ def merge_required_and_optional(simple_io: Any, side: str, declared: Any) -> Any
     names = {element.name for element in must}
     may = [e.optional() for e in Elements.of_any(optional or ()).elements if e.name not in names]
     return [*must, *may]
+
+
+def automatic_name(module: str, class_name: str) -> str:
+    """The default name: `<module>.<class>`, with dashes.
+
+    >>> automatic_name("my_module", "GetCustomer")
+    'my-module.get-customer'
+    >>> automatic_name("crm.customer", "GetHTTPData")
+    'crm.customer.get-http-data'
+    """
+    if module == "__main__":
+        main = getattr(sys.modules["__main__"], "__file__", None)
+        module = Path(main).stem if main else "main"
+    dashed = _EDGE.sub(r"\1-\2", _WORD.sub(r"\1-\2", class_name)).lower()
+    return f"{module.replace('_', '-')}.{dashed}"

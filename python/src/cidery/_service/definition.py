@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cidery._protocol.options import DataFormat, duration
-from cidery._service.class_declaration import read_class_declaration
+from cidery._protocol.typed import build_typed
+from cidery._service.base import BaseService, lifecycle, service_class_of
+from cidery._service.class_declaration import input_parameter, read_class_declaration
 from cidery._service.driver import drive, drive_async
 from cidery._service.log_context import LogContext
 from cidery._service.request import Request
 from cidery._service.response import HandlerResponse
-from cidery._service.service import Service, lifecycle, service_class_of
+from cidery._service.service import AsyncService
 from cidery._sio.conversion import to_python_types
 from cidery._sio.declaration import Sio
 from cidery._sio.local_checks import local_part
-from cidery._sio.model_instances import build_instance
 from cidery._sio.validation import check_input, check_output, validated_input, validated_output
 from cidery._values.bunch import Bunch
 from cidery._values.json_codec import parse_json
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from cidery._service.context import InvocationInfo, Platform
 
 _log = logging.getLogger("cidery.worker")
-_SIDES = ("input", "output")
 _HOOKS = ("before_handle", "validate_input", "validate_output", "after_handle", "finalize_handle")
 
 
@@ -42,7 +42,7 @@ _HOOKS = ("before_handle", "validate_input", "validate_output", "after_handle", 
 class Definition:
     """A service: its class and its declaration."""
 
-    cls: type[Service]
+    cls: type[BaseService[Any, Any]]
     name: str
     sio: Sio
     models: dict[str, Any]
@@ -56,13 +56,19 @@ class Definition:
         read = getattr(service, "_read_declaration", read_class_declaration)
         with _with_location(service):
             sio, models = read(service)
-            _refuse_unawaited_hooks(service)
+            input_parameter(service.handle)
+            _check_coroutines(service)
         return cls(service, service.service_name, sio, models)
 
     @functools.cached_property
     def is_async(self) -> bool:
         """Whether the handler is a coroutine."""
         return inspect.iscoroutinefunction(self.cls.handle)
+
+    @functools.cached_property
+    def _takes_input(self) -> bool:
+        """Whether `handle` gets the input as a parameter."""
+        return input_parameter(self.cls.handle) is not None
 
     def to_proto(self) -> service_pb2.ServiceDeclaration:
         """Encodes it for the contract; errors name the service and its location."""
@@ -120,7 +126,7 @@ class Definition:
         )
         return translate
 
-    def instantiate(self, info: InvocationInfo, platform: Platform) -> Service:
+    def instantiate(self, info: InvocationInfo, platform: Platform) -> BaseService[Any, Any]:
         """Creates the handler of an invocation."""
         payload = info.raw
         if info.data_format is DataFormat.JSON and isinstance(payload, (str, bytes)):
@@ -130,7 +136,7 @@ class Definition:
         value = self.cls._convert_input(self.sio.input, value)
         model = self.models.get("input")
         if model is not None:
-            value = build_instance(model, value)
+            value = build_typed(model, value)
         service = self.cls.__new__(self.cls)
         service.is_async = self.is_async  # type: ignore[misc]
         request = Request(info, Bunch.of(payload), value)
@@ -140,51 +146,55 @@ class Definition:
             init(service)
         return service
 
-    def run(self, info: InvocationInfo, platform: Platform) -> tuple[Any, Service]:
+    def run(self, info: InvocationInfo, platform: Platform) -> tuple[Any, BaseService[Any, Any]]:
         """Runs a handler that is a function; returns the response as a plain value."""
         with LogContext(info):
             if self._translate_info is not None:
                 info = drive(platform, self._translate_info(info))
             service = self.instantiate(info, platform)
-            steps = lifecycle(service)
+            arguments = (service.request.input,) if self._takes_input else ()
+            steps = lifecycle(service, arguments)
             try:
-                hook = next(steps)
+                hook, given = next(steps)
                 while True:
                     try:
-                        result = hook()
+                        result = hook(*given)
                         if type(result) is types.CoroutineType:
                             result.close()
                             raise TypeError(_unawaited_message(hook.__name__))
                     except BaseException as error:
-                        hook = steps.throw(error)
+                        hook, given = steps.throw(error)
                     else:
-                        hook = steps.send(result)
+                        hook, given = steps.send(result)
             except StopIteration as end:
                 return self._check_local_output(end.value), service
 
-    async def run_async(self, info: InvocationInfo, platform: Platform) -> tuple[Any, Service]:
+    async def run_async(
+        self, info: InvocationInfo, platform: Platform
+    ) -> tuple[Any, BaseService[Any, Any]]:
         """Runs a handler that is a coroutine."""
         with LogContext(info):
             if self._translate_info is not None:
                 info = await drive_async(platform, self._translate_info(info))
             service = self.instantiate(info, platform)
-            steps = lifecycle(service)
+            arguments = (service.request.input,) if self._takes_input else ()
+            steps = lifecycle(service, arguments)
             try:
-                hook = next(steps)
+                hook, given = next(steps)
                 while True:
                     try:
-                        result = hook()
+                        result = hook(*given)
                         if inspect.isawaitable(result):
                             result = await result
                     except BaseException as error:
-                        hook = steps.throw(error)
+                        hook, given = steps.throw(error)
                     else:
-                        hook = steps.send(result)
+                        hook, given = steps.send(result)
             except StopIteration as end:
                 return self._check_local_output(end.value), service
 
 
-def describe_class(cls: type[Service]) -> str:
+def describe_class(cls: type[BaseService[Any, Any]]) -> str:
     """Describes a service in error messages: its name, its class and its file."""
     where = f"{cls.__module__}.{cls.__qualname__}"
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
@@ -192,7 +202,7 @@ def describe_class(cls: type[Service]) -> str:
 
 
 @contextlib.contextmanager
-def _with_location(cls: type[Service]) -> Iterator[None]:
+def _with_location(cls: type[BaseService[Any, Any]]) -> Iterator[None]:
     """Prefixes errors of a declaration with its service."""
     try:
         yield
@@ -201,9 +211,11 @@ def _with_location(cls: type[Service]) -> Iterator[None]:
         raise kind(f"{describe_class(cls)}: {error}") from error
 
 
-def _refuse_unawaited_hooks(cls: type[Service]) -> None:
+def _check_coroutines(cls: type[BaseService[Any, Any]]) -> None:
     if inspect.iscoroutinefunction(cls.handle):
         return
+    if issubclass(cls, AsyncService):
+        raise TypeError("`handle` of an `AsyncService` is a coroutine: `async def handle`")
     for name in _HOOKS:
         if inspect.iscoroutinefunction(getattr(cls, name)):
             raise TypeError(_unawaited_message(name))

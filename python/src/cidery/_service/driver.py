@@ -28,7 +28,7 @@ def _send_reply(platform: Platform, operation: Operation[Any], call: UnaryCall) 
         reply = platform.call(call).result()
     except concurrent.futures.CancelledError:
         # The call was cancelled together with the handler.
-        return operation.throw(Cancelled("the service was cancelled", reason="CANCELLED"))
+        return operation.throw(Cancelled("CANCELLED", "the service was cancelled"))
     except Exception as error:
         return operation.throw(error)
     return operation.send(reply)

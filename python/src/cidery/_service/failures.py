@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from cidery._errors.exceptions import (
     Cancelled,
@@ -13,7 +16,14 @@ from cidery._errors.exceptions import (
     output_invalid,
 )
 
+if TYPE_CHECKING:
+    from types import TracebackType
+
+E = TypeVar("E", bound=BaseException)
+
 _log = logging.getLogger("cidery.worker")
+# Files whose frames come before those of a handler or of a module.
+_INTERNAL_FILES = (str(Path(__file__).parents[1]) + os.sep, "<frozen importlib")
 
 
 def failure_from_exception(error: BaseException, service: str, cid: str) -> CideryError:
@@ -21,11 +31,34 @@ def failure_from_exception(error: BaseException, service: str, cid: str) -> Cide
     if isinstance(error, CideryError):
         return error
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
-        return Cancelled("the service was cancelled", reason="CANCELLED")
+        return Cancelled("CANCELLED", "the service was cancelled")
+    begin_at_user_frame(error)
     # The message has both as well: the log format of a program may omit the fields.
     extra = {"cid": cid, "service": service}
     _log.error("`%s` failed, CID %s", service, cid, exc_info=error, extra=extra)
     return handler_failed(error)
+
+
+def begin_at_user_frame(error: E) -> E:
+    """Removes the frames of the SDK that precede those of the user from the tracebacks of an
+    exception and of the exceptions that led to it."""
+    seen: set[int] = set()
+    chain: list[BaseException | None] = [error]
+    while chain:
+        each = chain.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = _user_traceback(each.__traceback__)
+            chain += [each.__cause__, each.__context__]
+    return error
+
+
+def _user_traceback(traceback: TracebackType | None) -> TracebackType | None:
+    """The part from the first frame of the user; all of it if there is none."""
+    frame = traceback
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_INTERNAL_FILES):
+        frame = frame.tb_next
+    return frame or traceback
 
 
 def output_not_serializable(error: TypeError | InvalidArgument) -> CideryError:

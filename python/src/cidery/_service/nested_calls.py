@@ -31,7 +31,7 @@ def invoke(caller: Caller, service: Any, payload: Any, options: Options) -> Oper
     refuse_background_options(options)
     request = invoke_request(service_name(service), payload, options)
     reply = yield UnaryCall("Invoke", request, None, not_dispatched(request.service))
-    return read_response(reply.message, options).payload
+    return read_response(reply.message, options, service).payload
 
 
 def invoke_async(caller: Caller, service: Any, payload: Any, options: Options) -> Operation[Any]:

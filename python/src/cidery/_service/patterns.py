@@ -84,7 +84,7 @@ def with_retry(caller: Caller, target: Any, payload: Any, options: Options) -> O
         try:
             # This loop retries, the transport does not.
             reply = yield UnaryCall("Invoke", request, None, never_retry)
-            return read_response(reply.message, options).payload
+            return read_response(reply.message, options, target).payload
         except CideryError as error:
             delay = _retry_delay(caller, next(intervals, None), error)
             if delay is None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
+from cidery._protocol.typed import In
 from cidery._values.bunch import Bunch
 
 if TYPE_CHECKING:
     from cidery._service.context import InvocationInfo
 
 
-class Request:
+class Request(Generic[In]):
     """The input of a handler, in all its forms."""
 
-    def __init__(self, info: InvocationInfo, payload: Any, input_: Any) -> None:
+    def __init__(self, info: InvocationInfo, payload: Any, input_: In) -> None:
         self.cid = info.cid
         self.raw = info.raw
         """The input before parsing."""
@@ -21,7 +22,7 @@ class Request:
         self.payload = payload
         """The parsed input, usually a dict."""
         self.input = input_
-        """The declared input: a dict with dot access, or an instance of the declared model."""
+        """The declared input: an instance of the declared type, or a dict with dot access."""
         self.data_format = info.data_format
         self.metadata = info.metadata
         self.headers = info.metadata

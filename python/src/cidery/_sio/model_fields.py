@@ -133,6 +133,14 @@ def _pydantic_fields(model: Any, is_output: bool) -> list[ModelField]:
     ]
 
 
+def output_aliases(model: Any) -> dict[str, str]:
+    """The input names of fields by their output names, for models with aliases."""
+    return {
+        field.serialization_alias or name: _input_name(name, field)
+        for name, field in getattr(model, "model_fields", {}).items()
+    }
+
+
 def _input_name(name: str, field: Any) -> str:
     alias = field.validation_alias
     texts = [each for each in getattr(alias, "choices", [alias]) if isinstance(each, str)]

@@ -19,6 +19,7 @@ from cidery._sio.model_fields import (
     is_model,
     is_typed_dict,
     list_item_model,
+    output_aliases,
     requires_argument,
     resolve_hint,
 )
@@ -26,9 +27,9 @@ from cidery._values.bunch import Bunch
 from cidery._values.json_pointer import join_pointer
 
 
-def build_instance(model: Any, value: Any) -> Any:
-    """Builds a model, or a list of models, from a validated input."""
-    builder = _InstanceBuilder()
+def build_instance(model: Any, value: Any, *, is_output: bool = False) -> Any:
+    """Builds a model, or a list of models, from a validated input or output."""
+    builder = _InstanceBuilder(is_output)
     item = list_item_model(model)
     if item is None:
         built = builder.model(model, value, "")
@@ -42,12 +43,17 @@ def build_instance(model: Any, value: Any) -> Any:
 class _InstanceBuilder:
     """Converts values to the types of the hints; `None` for a value that is refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_output: bool) -> None:
+        self._is_output = is_output
         self.violations: list[Violation] = []
 
     def model(self, model: Any, value: Any, path: str) -> Any:
         """Builds a model from a validated dict."""
         before = len(self.violations)
+        if self._is_output:
+            # A constructor takes the names of the input.
+            names = output_aliases(model)
+            value = {names.get(name, name): given for name, given in value.items()}
         hints = {field.name: field.hint for field in fields_of(model, is_output=False)}
         built = {
             name: self._value(hints[name], given, join_pointer(path, name))

@@ -266,11 +266,11 @@ class Connection:
             if first is _EOF or not first.HasField("welcome"):
                 # Raises the status of the stream, which has the reason.
                 await stream.code()
-                raise Unavailable("the node did not welcome the worker", reason="CONNECT_FAILED")
+                raise Unavailable("CONNECT_FAILED", "the node did not welcome the worker")
         except asyncio.TimeoutError:
             stream.cancel()
             message = "the node did not welcome the worker in time"
-            raise Unavailable(message, reason="CONNECT_FAILED") from None
+            raise Unavailable("CONNECT_FAILED", message) from None
         except grpc.RpcError as error:
             raise classify(from_rpc_error(error)) from None
         outbox.batches_results = worker_pb2.CAPABILITY_BATCHING in first.welcome.capabilities

@@ -29,7 +29,7 @@ from cidery._values.struct_pb import to_value
 from cidery.v1 import worker_pb2
 
 if TYPE_CHECKING:
-    from cidery._service.service import Service
+    from cidery._service.base import BaseService
     from cidery._worker.connection import Connection
     from cidery.v1 import invocation_pb2
 
@@ -128,7 +128,7 @@ class DispatchPlatform:
         """Stores a follow-up for the result: the node accepts both together."""
         if len(self.follow_ups) >= _MAX_FOLLOW_UPS:
             message = f"an attempt has at most {_MAX_FOLLOW_UPS} follow-ups"
-            raise ResourceExhausted(message, reason="PENDING_LIMIT")
+            raise ResourceExhausted("PENDING_LIMIT", message)
         self.follow_ups.append(request)
 
     def serves(self, service: str) -> bool:
@@ -148,10 +148,10 @@ class DispatchPlatform:
     def emit(self, item: Any) -> None:
         """Emits an item."""
         if self._is_cancelled:
-            raise Cancelled("the attempt has ended", reason="CANCELLED")
+            raise Cancelled("CANCELLED", "the attempt has ended")
         if self._items >= _MAX_ITEMS:
             message = f"an invocation emits at most {_MAX_ITEMS} items"
-            raise ResourceExhausted(message, reason="ITEMS_LIMIT")
+            raise ResourceExhausted("ITEMS_LIMIT", message)
         self._items += 1
         sent = worker_pb2.DispatchItem(token=self.token)
         set_payload(sent, item)
@@ -181,7 +181,7 @@ async def run_handler_async(
 
 
 def success_result(
-    token: str, payload: Any, service: Service, platform: DispatchPlatform
+    token: str, payload: Any, service: BaseService[Any, Any], platform: DispatchPlatform
 ) -> worker_pb2.DispatchResult:
     """The result of a handler that returned."""
     if isinstance(payload, Later):
@@ -200,7 +200,7 @@ def refuse_follow_ups(follow_ups: Sequence[Any]) -> None:
     """Refuses follow-ups of an outcome that is given later: they are not stored until then."""
     if follow_ups:
         message = "follow-ups cannot be accepted with a response that is given later"
-        raise FailedPrecondition(message, reason="NOT_SUPPORTED")
+        raise FailedPrecondition("NOT_SUPPORTED", message)
 
 
 def failure_result(

@@ -9,7 +9,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from cidery._errors.exceptions import CideryError, NotFound
 from cidery._errors.status_details import to_failure
@@ -82,13 +82,23 @@ class Worker:
                 self.add(companion)
         return self
 
-    def service(self, name: str | None = None, **options: Any) -> Callable[[F], F]:
-        """Declares a function as a service, and adds it."""
+    @overload
+    def service(self, function: F, /) -> F: ...
 
-        def decorate(function: F) -> F:
-            decorated = service(name, **options)(function)
+    @overload
+    def service(self, name: str | None = None, /, **options: Any) -> Callable[[F], F]: ...
+
+    def service(self, name: Any = None, /, **options: Any) -> Any:
+        """Declares a function as a service, like the decorator `service`, and adds it."""
+        decorated = service(name, **options)
+        if hasattr(decorated, "service_class"):
             self.add(decorated)
             return decorated
+
+        def decorate(function: Any) -> Any:
+            declared = decorated(function)
+            self.add(declared)
+            return declared
 
         return decorate
 
@@ -187,7 +197,7 @@ class Worker:
         definition = self._definitions.get(dispatch.service)
         if definition is None:
             message = f"this worker does not serve `{dispatch.service}`"
-            failure = to_failure(NotFound(message, reason="SERVICE_UNKNOWN"))
+            failure = to_failure(NotFound("SERVICE_UNKNOWN", message))
             connection.send_result(worker_pb2.DispatchResult(token=token, failure=failure))
             return lambda: None
         info = info_from_dispatch(dispatch)

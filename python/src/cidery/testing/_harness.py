@@ -10,15 +10,16 @@ import concurrent.futures
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from cidery._errors.exceptions import NotFound
 from cidery._errors.status_details import to_failure
 from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import get_payload, set_payload
-from cidery._protocol.options import DataFormat
+from cidery._protocol.options import DataFormat, service_name
 from cidery._protocol.results import Progress
 from cidery._protocol.steps import SLEEP, STREAM_RESULTS, FollowStream, Reply, UnaryCall
+from cidery._protocol.typed import typed_response
 from cidery._service.context import InvocationInfo
 from cidery._service.definition import Definition
 from cidery._service.failures import failure_from_exception
@@ -30,6 +31,10 @@ from cidery._values.plain import to_plain
 from cidery._values.struct_pb import round_trip
 from cidery._worker.dispatch import refuse_follow_ups
 from cidery.v1 import discovery_pb2, invocation_pb2, outcome_pb2
+
+if TYPE_CHECKING:
+    from cidery._protocol.calls import AsyncFunction, Function, Typed
+    from cidery._protocol.typed import In, Out
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Trial:
     """The result of a run: the response, and the calls that the service made."""
 
     payload: Any = None
-    """The response as a caller gets it."""
+    """The response as a caller gets it that invokes the service by its name."""
     metadata: dict[str, str] = field(default_factory=dict)
     invoked: list[Invoked] = field(default_factory=list)
     """The synchronous calls."""
@@ -80,13 +85,25 @@ class Trial:
     """The instance that ran."""
 
 
-def run(service: Any, payload: Any = None, /, **options: Any) -> Any:
-    """Runs a service and returns its response as a caller gets it.
+@overload
+def run(service: Typed[In, Out], payload: In | None = None, /, **options: Any) -> Out: ...
 
-    `invokes` maps the services that it invokes to a response, an exception, a function of the
-    payload, or another service. An exception of the service is raised unchanged.
+
+@overload
+def run(service: AsyncFunction[In, Out], payload: In | None = None, /, **options: Any) -> Out: ...
+
+
+@overload
+def run(service: Function[In, Out], payload: In | None = None, /, **options: Any) -> Out: ...
+
+
+def run(service: Any, payload: Any = None, /, **options: Any) -> Any:
+    """Runs a service and returns its response as a caller gets it: as its declared output type.
+
+    `invokes` maps the services that it invokes, or their names, to a response, an exception, a
+    function of the payload, or another service. An exception of the service is raised unchanged.
     """
-    return trial(service, payload, **options).payload
+    return typed_response(service, trial(service, payload, **options).payload)
 
 
 def trial(
@@ -94,7 +111,7 @@ def trial(
     payload: Any = None,
     /,
     *,
-    invokes: Mapping[str, Any] | None = None,
+    invokes: Mapping[Any, Any] | None = None,
     cid: str | None = None,
     metadata: Mapping[str, str] | None = None,
     in_reply_to: str = "",
@@ -120,7 +137,8 @@ def trial(
         last_progress=last_progress,
     )
     out = Trial(ignored=found.ignored)
-    platform = FakePlatform(invokes or {}, out)
+    answers = {service_name(each): answer for each, answer in (invokes or {}).items()}
+    platform = FakePlatform(answers, out)
     if definition.is_async:
         response, out.service = asyncio.run(definition.run_async(info, platform))
     else:
@@ -261,12 +279,12 @@ class FakePlatform:
         for group in self._out.groups:
             if group.cid == cid:
                 return group
-        raise NotFound(f"there is no group {cid} in this test", reason="CID_UNKNOWN")
+        raise NotFound("CID_UNKNOWN", f"there is no group {cid} in this test")
 
     def _check_known(self, service: str) -> None:
         if service not in self._invokes:
             message = f"unknown service `{service}`: give its response in `invokes`"
-            raise NotFound(message, reason="SERVICE_UNKNOWN")
+            raise NotFound("SERVICE_UNKNOWN", message)
 
 
 def _recorded(request: invocation_pb2.InvokeAsyncRequest, with_outcome: bool) -> Invoked:

@@ -37,7 +37,7 @@ class Node:
         self._binary = binary()
         self._folder = tempfile.TemporaryDirectory(prefix="cidery-")
         self._process: subprocess.Popen[str] | None = None
-        self.address = "127.0.0.1:0"
+        self.address: str = "127.0.0.1:0"
         self.start()
 
     def start(self) -> Node:

@@ -133,7 +133,7 @@ def _parse_payload(payload: Any, data_format: Any) -> Any:
         return parse_json(payload)
     except ValueError as error:
         raise InvalidArgument(
-            f"the payload is not valid JSON: {error}", reason="DOCUMENT_MALFORMED"
+            "DOCUMENT_MALFORMED", f"the payload is not valid JSON: {error}"
         ) from None
 
 

@@ -34,7 +34,7 @@ class ZatoException(CideryError):
 
     def __init__(self, cid: Any = None, msg: Any = None, *_: Any, **__: Any) -> None:
         message = str(msg) if msg else type(self).__name__
-        super().__init__(message, cid=str(cid) if cid else None)
+        super().__init__(message=message, cid=str(cid) if cid else None)
         self.msg = msg
 
 

@@ -72,15 +72,16 @@ class InvokeRetry(Service):
 
 def _retryable_after(error: CideryError, after: float) -> CideryError:
     """The same failure, marked as retryable after a delay."""
-    return CLASS_BY_KIND[error.kind](
-        error.message,
-        reason=error.reason,
+    retryable = CLASS_BY_KIND[error.kind](
+        message=error.message,
         violations=error.violations,
         retryable=True,
         retry_after=after,
         facts=error.facts,
         details=error.details,
     )
+    retryable.reason = error.reason
+    return retryable
 
 
 def _callback_payload(

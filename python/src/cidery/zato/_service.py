@@ -11,7 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cidery._errors.exceptions import InvalidArgument, Violation
-from cidery._protocol.options import RetryPolicy
+from cidery._protocol.options import RetryPolicy, service_name
 from cidery._protocol.steps import Operation
 from cidery._service import nested_calls
 from cidery._service.class_declaration import read_class_declaration
@@ -68,6 +68,7 @@ class Service(CideryService):
 
     # An exception ends the invocation, as in Zato.
     retry_policy: ClassVar[RetryPolicy | None] = RetryPolicy(max_attempts=1)
+    _has_typed_responses: ClassVar[bool] = False
     _required: ClassVar[tuple[str, ...]] = ()
 
     @ReadOnly
@@ -112,7 +113,11 @@ class Service(CideryService):
     ) -> Operation[Any]:
         arguments = InvokeArguments.for_invoke(*args, **given)
         return _exceptions.translate_failures(
-            arguments.read(nested_calls.invoke(self, service, arguments.payload, arguments.options))
+            arguments.read(
+                nested_calls.invoke(
+                    self, service_name(service), arguments.payload, arguments.options
+                )
+            )
         )
 
     def _drive(self, operation: Operation[Any]) -> Any:

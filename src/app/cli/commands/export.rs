@@ -1,16 +1,22 @@
 //! `cidery export`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use crate::app::cli::args::NodeArgs;
 use crate::app::cli::printer::{Printer, Tone};
-use crate::codec::convert::sio_from_proto;
-use crate::codec::typed::{MethodDirectory, ProtoFile, proto_file};
+use crate::codec::convert::{sio_from_proto, sio_to_proto};
+use crate::codec::proto::v1;
+use crate::codec::typed::{MethodDirectory, PackageOptions, ProtoFile, proto_file};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::sio::Sio;
+use crate::service::Registry;
+use crate::service::builtin;
+
+const API_PACKAGE: &str = "cidery.v1";
 
 /// The `.proto` files of Cidery that this binary was built with.
 const API: [(&str, &str); 6] = [
@@ -56,16 +62,22 @@ enum ExportCommand {
 /// Write `.proto` files.
 #[derive(Args, Debug)]
 struct Proto {
-    /// Only this service (repeatable). Default: all services with a typed method.
+    /// Only this service (repeatable). Default: all with a typed method, except built-in and demo services.
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
     /// Also write Cidery's own .proto files, which are part of this binary. Without --service, this works without a
     /// running node.
     #[arg(long)]
     api: bool,
-    /// Import path of generated Go code; sets `go_package` in each file.
+    /// Also the built-in services and the demo services of the node.
+    #[arg(long)]
+    builtins: bool,
+    /// Import path of the folder with generated Go code; sets `go_package` in each file.
     #[arg(long, value_name = "PATH")]
     go_package: Option<String>,
+    /// Prefix of `java_package`, such as `com.example`. Default: the package alone.
+    #[arg(long, value_name = "PACKAGE")]
+    java_package: Option<String>,
     /// Output directory.
     #[arg(long, default_value = ".", value_name = "FOLDER")]
     out: PathBuf,
@@ -104,7 +116,8 @@ impl Proto {
         if files.is_empty() {
             printer.note(
                 Tone::Warning,
-                "no service has a typed method; `cidery describe NAME` shows why",
+                "no service has a typed method, apart from built-in services (`--builtins`); `cidery describe NAME` \
+                 shows why",
             );
         }
         for file in files {
@@ -117,6 +130,10 @@ impl Proto {
 
     async fn typed(&self, printer: &Printer) -> Result<Vec<ProtoFile>> {
         let client = self.node.connect().await?;
+        let builtins = match self.builtins {
+            true => HashMap::new(),
+            false => builtin_declarations()?,
+        };
         let mut described = Vec::new();
         for summary in client.services("").await? {
             let is_selected = self.services.contains(&summary.name);
@@ -136,6 +153,9 @@ impl Proto {
                 return Err(Error::failed_precondition(reason::NO_TYPED_METHOD, message));
             }
             let declaration = service.declaration.unwrap_or_default();
+            if !is_selected && builtins.get(&summary.name) == declaration.sio.as_ref() {
+                continue;
+            }
             let sio = declaration
                 .sio
                 .map_or_else(|| Ok(Sio::new()), sio_from_proto)?;
@@ -157,18 +177,38 @@ impl Proto {
         for (service, note) in directory.notes() {
             printer.note(Tone::Warning, &format!("{service}: {note}"));
         }
-        let files = directory.packages();
-        Ok(files
-            .map(|(package, methods)| proto_file(package, methods, self.go_package.as_deref()))
-            .collect())
+        let api = self.api.then_some(API_PACKAGE);
+        let names = directory.packages().map(|(package, _)| package).chain(api);
+        let (go, java) = (self.go_package.as_deref(), self.java_package.as_deref());
+        let options = PackageOptions::of_packages(names, go, java);
+        let files = directory.packages().filter_map(|(package, methods)| {
+            let options = options.get(package)?;
+            Some(proto_file(package, methods, options))
+        });
+        Ok(files.collect())
     }
+}
+
+/// The declarations of the services that this binary brings, by name: those that a node has by default, and the demo.
+fn builtin_declarations() -> Result<HashMap<String, v1::SimpleIo>> {
+    let mut registry = Registry::new();
+    builtin::add_platform(&mut registry)?;
+    builtin::add_demo(&mut registry)?;
+    let declarations = registry.iter().map(|definition| {
+        let name = definition.name().to_string();
+        (name, sio_to_proto(definition.declaration()))
+    });
+    Ok(declarations.collect())
 }
 
 /// One of Cidery's own files, with the import path of its Go code.
 fn api_file(path: &str, text: &str, go_package: Option<&str>) -> ProtoFile {
     let mut out = String::with_capacity(text.len() + 80);
-    let mut option =
-        go_package.map(|go| format!("option go_package = \"{go}/cidery/v1;ciderypb\";\n\n"));
+    let options = PackageOptions::of_packages([API_PACKAGE], go_package, None);
+    let go_package = options
+        .get(API_PACKAGE)
+        .and_then(|it| it.go_package.as_ref());
+    let mut option = go_package.map(|go| format!("option go_package = \"{go}\";\n\n"));
     for line in text.split_inclusive('\n') {
         // After the imports, the usual position.
         let is_head = ["syntax", "package", "import", "\n"]

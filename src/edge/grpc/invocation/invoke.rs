@@ -8,6 +8,7 @@ use crate::codec::convert::{
 };
 use crate::codec::payload;
 use crate::codec::proto::v1;
+use crate::edge::grpc::invocation::plain_object;
 use crate::edge::grpc::request::{self, into_status, with_cid, with_ignored};
 use crate::engine::Invoker;
 use crate::model::call::{Accepted, Call};
@@ -18,20 +19,44 @@ use crate::model::sio::IGNORED_KEY;
 use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::{Context, output_invalid};
 
-/// Decodes a synchronous request: its CID, the call, the format of the response, and the context of the calling
-/// handler where a worker's handler makes a nested call.
+/// A decoded synchronous request.
+pub(super) struct Incoming {
+    pub(super) cid: Cid,
+    pub(super) call: Call,
+    /// The context of the calling handler, where a worker's handler makes a nested call.
+    pub(super) caller: Option<Context>,
+    pub(super) expects: Expects,
+}
+
+/// What the response depends on.
+#[derive(Clone, Copy)]
+pub(super) struct Expects {
+    format: Format,
+    /// Whether the input may be a plain object that got lost.
+    may_be_lost: bool,
+}
+
+/// Decodes a synchronous request.
 pub(super) fn read(
     workers: &WorkerRegistry,
     request: Request<v1::InvokeRequest>,
-) -> Result<(Cid, Call, Format, Option<Context>), Status> {
+) -> Result<Incoming, Status> {
     let (transport, _, message) = request.into_parts();
     let requested_cid = into_status(parse_optional_cid("cid", &message.cid))?;
     let cid = requested_cid.unwrap_or_else(Cid::new);
     let call = read_call(requested_cid, message, &transport);
     let call = into_status(call.map_err(|error| error.with_cid(cid)))?;
-    let format = payload::answer_format(call.response_format, &call.input);
+    let expects = Expects {
+        format: payload::answer_format(call.response_format, &call.input),
+        may_be_lost: plain_object::may_be_lost(&transport, &call.input),
+    };
     let caller = request::dispatch_token(&transport).map(|token| workers.context(token));
-    Ok((cid, call, format, into_status(caller.transpose())?))
+    Ok(Incoming {
+        cid,
+        call,
+        caller: into_status(caller.transpose())?,
+        expects,
+    })
 }
 
 fn read_call(
@@ -47,12 +72,15 @@ fn read_call(
 /// Encodes the reply of a synchronous invocation, with its CID and the ignored input keys as response headers.
 pub(super) fn respond(
     invoker: &Invoker,
-    format: Format,
+    expects: Expects,
     invoked: Result<(Cid, Reply)>,
 ) -> Result<Response<v1::InvokeResponse>, Status> {
-    let (cid, reply) = into_status(invoked)?;
+    let (cid, reply) = into_status(invoked.map_err(|error| match expects.may_be_lost {
+        true => plain_object::explain(error),
+        false => error,
+    }))?;
     let ignored = reply.metadata.get(IGNORED_KEY).map(str::to_owned);
-    let response = encode(invoker, cid, reply, format);
+    let response = encode(invoker, cid, reply, expects.format);
     let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
     let mut response = with_cid(cid, response);
     with_ignored(&mut response, ignored.as_deref());
@@ -81,13 +109,18 @@ pub(super) async fn invoke_async(
     transport: &MetadataMap,
 ) -> Result<Accepted> {
     let call = async_call_from_proto(cid, message, request::traceparent(transport))?;
-    match request::dispatch_token(transport) {
+    let may_be_lost = plain_object::may_be_lost(transport, &call.input);
+    let accepted = match request::dispatch_token(transport) {
         None => invoker.invoke_async(call).await,
         Some(token) => {
             let caller = workers.context(token)?;
             caller.platform().invoke_async(call).await
         }
-    }
+    };
+    accepted.map_err(|error| match may_be_lost {
+        true => plain_object::explain(error),
+        false => error,
+    })
 }
 
 /// Runs a nested call of a worker's handler as part of the handler's own invocation.

@@ -6,12 +6,14 @@ mod filter;
 mod get;
 mod invoke;
 mod manage;
+mod plain_object;
 mod stream;
 mod view;
 
 use futures_util::FutureExt as _;
 use tonic::{Request, Response, Status};
 
+use self::invoke::Incoming;
 pub(super) use self::invoke::invoke_nested;
 use self::stream::ResultResponses;
 use super::request::{self, into_status, with_cid, with_ignored};
@@ -54,16 +56,26 @@ impl InvocationService for InvocationApi {
         'a: 'async_trait,
     {
         match invoke::read(&self.workers, request) {
-            Ok((cid, call, format, None)) => {
+            Ok(Incoming {
+                cid,
+                call,
+                caller: None,
+                expects,
+            }) => {
                 let invoked = self.invoker.invoke(cid, call);
                 Box::pin(
-                    invoked.map(move |invoked| invoke::respond(&self.invoker, format, invoked)),
+                    invoked.map(move |invoked| invoke::respond(&self.invoker, expects, invoked)),
                 )
             }
             // A nested call: part of the invocation whose handler makes it.
-            Ok((_, call, format, Some(caller))) => Box::pin(async move {
+            Ok(Incoming {
+                call,
+                caller: Some(caller),
+                expects,
+                ..
+            }) => Box::pin(async move {
                 let invoked = invoke_nested(&caller, call).await;
-                invoke::respond(&self.invoker, format, invoked)
+                invoke::respond(&self.invoker, expects, invoked)
             }),
             Err(status) => Box::pin(std::future::ready(Err(status))),
         }

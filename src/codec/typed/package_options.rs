@@ -1,0 +1,107 @@
+//! The options of exported `.proto` files: the packages of the code that is generated from them.
+
+use std::collections::{BTreeMap, HashMap};
+
+/// The outer class of a file named `service.proto`, by the convention of Java.
+const JAVA_OUTER_CLASSNAME: &str = "ServiceProto";
+
+/// The options of the file of one package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageOptions {
+    /// The import path and the name of the Go package, such as `example.com/stubs/customer;customerpb`.
+    pub go_package: Option<String>,
+    /// The Java package, such as `com.example.customer`.
+    pub java_package: String,
+}
+
+impl PackageOptions {
+    /// The options of each of a set of packages, by package.
+    ///
+    /// `go` is the import path of the folder with the Go code; without it, there is no Go option. `java` precedes the
+    /// names of the Java packages. No two Go packages have the same name.
+    #[must_use]
+    pub fn of_packages<'a>(
+        packages: impl IntoIterator<Item = &'a str>,
+        go: Option<&str>,
+        java: Option<&str>,
+    ) -> BTreeMap<&'a str, Self> {
+        let packages: Vec<&str> = packages.into_iter().collect();
+        let mut uses: HashMap<String, usize> = HashMap::new();
+        for package in &packages {
+            *uses.entry(short_go_name(package)).or_default() += 1;
+        }
+        let options = packages.into_iter().map(|package| {
+            let short = short_go_name(package);
+            let name = match uses.get(&short) {
+                Some(1) => short,
+                _ => long_go_name(package),
+            };
+            let folder = package.replace('.', "/");
+            let options = Self {
+                go_package: go.map(|path| format!("{path}/{folder};{name}pb")),
+                java_package: java
+                    .map_or_else(|| package.to_owned(), |java| format!("{java}.{package}")),
+            };
+            (package, options)
+        });
+        options.collect()
+    }
+
+    /// The options in the order of their names: each with its value, as protobuf writes it.
+    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
+        let go = self
+            .go_package
+            .iter()
+            .map(|go| ("go_package", format!("\"{go}\"")));
+        go.chain([
+            ("java_multiple_files", "true".to_owned()),
+            (
+                "java_outer_classname",
+                format!("\"{JAVA_OUTER_CLASSNAME}\""),
+            ),
+            ("java_package", format!("\"{}\"", self.java_package)),
+        ])
+        .collect()
+    }
+}
+
+/// `crm.customer` becomes `crmcustomer`: Go package names have no separators.
+fn short_go_name(package: &str) -> String {
+    package.replace(['.', '_'], "")
+}
+
+/// A name that no other package has, for packages whose short names are equal.
+fn long_go_name(package: &str) -> String {
+    package.replace('_', "__").replace('.', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_packages_have_different_names() {
+        let packages = [
+            "customer",
+            "a.customer",
+            "crm.my_team",
+            "b.cd",
+            "bc.d",
+            "b_c.d",
+        ];
+        let options = PackageOptions::of_packages(packages, Some("x.com/y"), Some("com.x"));
+        let go = packages.map(|package| options[package].go_package.clone().unwrap());
+        assert_eq!(
+            go,
+            [
+                "x.com/y/customer;customerpb",
+                "x.com/y/a/customer;acustomerpb",
+                "x.com/y/crm/my_team;crmmyteampb",
+                "x.com/y/b/cd;b_cdpb",
+                "x.com/y/bc/d;bc_dpb",
+                "x.com/y/b_c/d;b__c_dpb",
+            ]
+        );
+        assert_eq!(options["a.customer"].java_package, "com.x.a.customer");
+    }
+}
