@@ -15,6 +15,7 @@ mod objects;
 mod printer;
 mod selection;
 mod times;
+mod usage;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -79,7 +80,10 @@ enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return usage::report(&answer),
+    };
     cli.global.apply_color();
     let printer = Printer::new(cli.global);
     let runtime = match tokio::runtime::Runtime::new() {

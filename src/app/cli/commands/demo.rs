@@ -149,7 +149,7 @@ impl Demonstration<'_> {
     async fn events(&self, cid: Cid) -> Result<()> {
         self.printer.data(&format!("-> StreamResults {cid}"));
         let mut results = self.client.results(cid).await?;
-        let follower = Follower::new(cid, self.printer);
+        let mut follower = Follower::new(cid, self.printer);
         while let Some(response) = results.next().await? {
             let name = response.event.as_ref().map_or("", event_name);
             let (sequence, attempt) = (response.sequence & 0xffff_ffff, response.attempt);
