@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
+use crate::app::Node;
 use crate::app::cli::args::LogArgs;
-use crate::app::cli::follow::show;
+use crate::app::cli::follow::Follower;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::app::shutdown::Signals;
-use crate::app::{Node, telemetry};
 use crate::codec::{json, payload};
 use crate::dict;
 use crate::model::call::Call;
@@ -33,7 +33,7 @@ pub(in crate::app::cli) struct Demo {
 
 impl Demo {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let _log = telemetry::init(self.log.log_format, &self.log.log)?;
+        let _log = self.log.init(printer.log_filter())?;
         let mut signals = Signals::new()?;
         let node = Node::builder().listen(self.listen).demo().start().await?;
         let address = node
@@ -149,13 +149,14 @@ impl Demonstration<'_> {
     async fn events(&self, cid: Cid) -> Result<()> {
         self.printer.data(&format!("-> StreamResults {cid}"));
         let mut results = self.client.results(cid).await?;
+        let mut follower = Follower::new(cid, self.printer);
         while let Some(response) = results.next().await? {
             let name = response.event.as_ref().map_or("", event_name);
             let (sequence, attempt) = (response.sequence & 0xffff_ffff, response.attempt);
             self.printer.data(&format!(
                 "<- {name} (sequence {sequence}, attempt {attempt})"
             ));
-            if let Some(outcome) = show(response, cid, self.printer) {
+            if let Some(outcome) = follower.show(&response) {
                 outcome?;
             }
         }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::app::Node;
 #[cfg(feature = "sqlite")]
 use crate::app::cli::args::bytes;
 use crate::app::cli::args::{LogArgs, duration};
 use crate::app::cli::printer::{Printer, Tone};
 use crate::app::shutdown::Signals;
-use crate::app::{Node, telemetry};
 use crate::model::error::Result;
 
 /// How long the first log line waits until the address is printed.
@@ -82,7 +82,7 @@ pub(in crate::app::cli) struct Serve {
 
 impl Serve {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let _log = telemetry::init(self.log.log_format, &self.log.log)?;
+        let _log = self.log.init(printer.log_filter())?;
         let mut builder = Node::builder().listen(self.listen).drain(self.drain);
         #[cfg(feature = "sqlite")]
         if !self.in_memory {
@@ -132,7 +132,7 @@ async fn announce(address: Option<SocketAddr>, printer: &Printer) {
     };
     let printer = *printer;
     let printed = tokio::task::spawn_blocking(move || {
-        if let Err(error) = printer.try_data(&format!("listening on {address}")) {
+        if let Err(error) = printer.listening(address) {
             tracing::debug!(%error, "cannot write to standard output");
         }
         let options = match address.port() {
