@@ -2,9 +2,9 @@
 //!
 //! Run with `cargo run --example hello`, or `cargo run --example hello -- HOST:PORT`.
 
-use cidery::{Context, Input, Result, Worker, dict};
+use cidery::{Context, Input, Result, Service, Worker};
 
-#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 struct Greet {
     cust_id: u64,
 }
@@ -14,14 +14,20 @@ struct Greeting {
     greeting: String,
 }
 
+#[derive(serde::Deserialize)]
+struct Customer {
+    cust_name: String,
+}
+
+/// A service of the node, with the types of its input and its output.
+const GET_CUSTOMER: Service<Greet, Customer> = Service::new("customer.get");
+
 /// The types declare the input and the output. Parsing, errors, JSON Schema and the gRPC method
 /// `hello.Service/Greet` are derived from them.
 async fn greet(ctx: Context, Input(req): Input<Greet>) -> Result<Greeting> {
-    let customer = ctx
-        .invoke("customer.get", dict! { "cust_id": req.cust_id })
-        .await?;
+    let customer = ctx.call(GET_CUSTOMER, req).await?;
     Ok(Greeting {
-        greeting: format!("Hello, {}", customer.at::<String>("cust_name")?),
+        greeting: format!("Hello, {}", customer.cust_name),
     })
 }
 
