@@ -48,12 +48,14 @@ impl<T: Serialize + ?Sized> IntoPayload for &T {
 }
 
 impl IntoPayload for Payload {
+    #[inline]
     fn into_payload(self) -> Result<Payload> {
         Ok(self)
     }
 }
 
 impl IntoPayload for Dict {
+    #[inline]
     fn into_payload(self) -> Result<Payload> {
         Ok(self.into())
     }

@@ -18,7 +18,7 @@ use crate::service::states::Requirements;
     note = "its arguments: `Context`, `Cid`, `State<T>`, `Metadata`, and last the input: `Input<T>`, `Dict`, `Value` \
             or `Payload`",
     note = "its output: anything that implements `serde::Serialize` and `schemars::JsonSchema`, or a `Result` of that \
-            with an error that converts into `cidery::Error`"
+            with a `cidery::Error`, an `anyhow::Error` or another error that is `Send` and `Sync`"
 )]
 pub trait Handler<Args>: Send + Sync + 'static {
     /// The input, as a typed call passes it; `()` where there is none.

@@ -15,11 +15,8 @@ mod run;
 mod states;
 mod worker_permit;
 
-pub(crate) use self::call::caller;
-pub use self::call::{
-    Caller, Dispatch, FromResponse, HandlerNames, InvokeAsyncCall, InvokeCall, OutsideCaller,
-    Service, Target,
-};
+pub use self::call::{Caller, FromResponse, InvokeAsyncCall, InvokeCall, Service, Target};
+pub(crate) use self::call::{Dispatch, HandlerNames, OutsideCaller, caller};
 pub use self::context::{Answer, Context, FanOut, Group, InvocationInfo, Later, RetryingCall};
 pub use self::definition::{Admitted, Definition, HandlerFuture, HandlerRequest, HandlerService};
 pub use self::extract::{FromContext, FromInput, Input, State};

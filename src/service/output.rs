@@ -126,6 +126,29 @@ where
     }
 }
 
+/// Marks results whose error is no error: it can be serialized, and does not implement [`std::error::Error`].
+#[derive(Debug)]
+pub struct ErrorMustImplementStdError(());
+
+/// Makes such a result ambiguous, so that the compiler rejects it. It would be serialized as the response otherwise, as
+/// a success with an `Err` inside.
+impl<T, E> IntoReply<ErrorMustImplementStdError> for Result<T, E>
+where
+    T: Serialize + JsonSchema + 'static,
+    E: Serialize + JsonSchema + 'static,
+{
+    type Output = T;
+
+    fn into_reply(self) -> Result<Reply> {
+        let message = "the error of the handler does not implement `std::error::Error`";
+        Err(Error::internal(reason::OUTPUT_INVALID, message))
+    }
+
+    fn declares() -> Option<Elements> {
+        None
+    }
+}
+
 impl<T: Serialize + JsonSchema + 'static> IntoReply<AsSerialized> for T {
     type Output = T;
 

@@ -26,8 +26,14 @@ impl fmt::Debug for Error {
         if cause.is_some() {
             f.write_str("\n\nCaused by:")?;
         }
+        let mut last = String::new();
         while let Some(error) = cause {
-            write!(f, "\n    {error}")?;
+            let text = error.to_string();
+            // Some libraries wrap an error in another one with the same text.
+            if text != last {
+                write!(f, "\n    {text}")?;
+            }
+            last = text;
             cause = error.source();
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::invoke::InvokeCall;
 use super::invoke_async::InvokeAsyncCall;
 use super::target::Target;
 use crate::model::call::Call;
-use crate::model::error::Error;
+use crate::model::error::{Error, Result};
 use crate::model::into_payload::IntoPayload;
 use crate::model::payload::Payload;
 
@@ -35,7 +35,8 @@ pub trait Caller: Dispatch + Sized {
         service: impl Into<Cow<'static, str>>,
         input: impl IntoPayload,
     ) -> InvokeCall<'_, Self> {
-        InvokeCall::new(self, named(service, input))
+        let (input, fault) = or_fault(input.into_payload());
+        InvokeCall::new(self, Call::new(service, input), fault)
     }
 
     /// Invokes a service by name asynchronously, and returns the CID once the invocation is stored.
@@ -44,7 +45,8 @@ pub trait Caller: Dispatch + Sized {
         service: impl Into<Cow<'static, str>>,
         input: impl IntoPayload,
     ) -> InvokeAsyncCall<'_, Self> {
-        InvokeAsyncCall::new(self, named(service, input))
+        let (input, fault) = or_fault(input.into_payload());
+        InvokeAsyncCall::new(self, Call::new(service, input), fault)
     }
 
     /// Invokes a service by its types, and waits for its output.
@@ -57,7 +59,8 @@ pub trait Caller: Dispatch + Sized {
         T::Input: Serialize + 'static,
         T::Output: DeserializeOwned,
     {
-        InvokeCall::new(self, typed(self, &service, input))
+        let (call, fault) = typed(self, &service, input);
+        InvokeCall::new(self, call, fault)
     }
 
     /// Invokes a service by its types asynchronously, and returns the CID once the invocation is stored.
@@ -69,15 +72,17 @@ pub trait Caller: Dispatch + Sized {
     where
         T::Input: Serialize + 'static,
     {
-        InvokeAsyncCall::new(self, typed(self, &service, input))
+        let (call, fault) = typed(self, &service, input);
+        InvokeAsyncCall::new(self, call, fault)
     }
 }
 
-/// A call by name, and the error that its caller gets instead, where there is one.
-fn named(service: impl Into<Cow<'static, str>>, input: impl IntoPayload) -> (Call, Option<Error>) {
-    match input.into_payload() {
-        Ok(input) => (Call::new(service, input), None),
-        Err(error) => (Call::new(service, Payload::empty()), Some(error)),
+/// The input of a call by name, and the error that its caller gets instead, where there is one.
+#[inline]
+fn or_fault(input: Result<Payload>) -> (Payload, Option<Error>) {
+    match input {
+        Ok(input) => (input, None),
+        Err(error) => (Payload::empty(), Some(error)),
     }
 }
 

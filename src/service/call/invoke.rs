@@ -27,7 +27,8 @@ pub struct InvokeCall<'a, C, Out = Response> {
 }
 
 impl<'a, C: Dispatch, Out> InvokeCall<'a, C, Out> {
-    pub(super) fn new(caller: &'a C, (call, fault): (Call, Option<Error>)) -> Self {
+    #[inline]
+    pub(super) fn new(caller: &'a C, call: Call, fault: Option<Error>) -> Self {
         Self {
             caller,
             call,
@@ -93,6 +94,7 @@ pub trait FromResponse: Sized {
 }
 
 impl FromResponse for Response {
+    #[inline]
     fn read<'a>(response: BoxFuture<'a, Result<Self>>) -> BoxFuture<'a, Result<Self>>
     where
         Self: 'a,

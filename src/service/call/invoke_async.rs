@@ -24,7 +24,8 @@ pub struct InvokeAsyncCall<'a, C> {
 }
 
 impl<'a, C: Dispatch> InvokeAsyncCall<'a, C> {
-    pub(super) fn new(caller: &'a C, (call, fault): (Call, Option<Error>)) -> Self {
+    #[inline]
+    pub(super) fn new(caller: &'a C, call: Call, fault: Option<Error>) -> Self {
         Self {
             caller,
             call,

@@ -9,8 +9,8 @@ mod target;
 
 pub use self::caller::Caller;
 pub(crate) use self::caller::caller;
-pub use self::dispatch::{Dispatch, OutsideCaller};
+pub(crate) use self::dispatch::{Dispatch, OutsideCaller};
 pub use self::invoke::{FromResponse, InvokeCall};
 pub use self::invoke_async::InvokeAsyncCall;
-pub use self::names::HandlerNames;
+pub(crate) use self::names::HandlerNames;
 pub use self::target::{Service, Target};

@@ -12,6 +12,7 @@ use crate::service::response::Response;
 caller!(Context);
 
 impl Dispatch for Context {
+    #[inline]
     fn respond(&self, call: Call) -> BoxFuture<'_, Result<Response>> {
         Box::pin(async move {
             let reply = self.platform().invoke(call).await?;
