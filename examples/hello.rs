@@ -2,9 +2,9 @@
 //!
 //! Run with `cargo run --example hello`, or `cargo run --example hello -- HOST:PORT`.
 
-use cidery::{Context, Input, Result, Worker, dict};
+use cidery::{Context, Input, Result, Service, Worker};
 
-#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 struct Greet {
     cust_id: i64,
 }
@@ -14,12 +14,18 @@ struct Greeting {
     greeting: String,
 }
 
+#[derive(serde::Deserialize)]
+struct Customer {
+    cust_name: String,
+}
+
+/// A service elsewhere, with the types of its input and its output.
+const GET_CUSTOMER: Service<Greet, Customer> = Service::new("customer.get");
+
 /// Greets a customer by name.
 async fn greet(ctx: Context, Input(req): Input<Greet>) -> Result<Greeting> {
-    let customer = ctx
-        .invoke("customer.get", dict! { "cust_id": req.cust_id })
-        .await?;
-    let greeting = format!("Hello, {}", customer.at::<String>("cust_name")?);
+    let customer = ctx.call(GET_CUSTOMER, req).await?;
+    let greeting = format!("Hello, {}", customer.cust_name);
     Ok(Greeting { greeting })
 }
 

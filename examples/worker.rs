@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use cidery::sio::{Sio, Text};
-use cidery::{Context, Definition, Dict, Error, Result, Value, Worker, dict};
+use cidery::{Context, Dict, Error, Input, Result, Value, Worker, dict};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Returns its input.
@@ -13,17 +14,21 @@ async fn echo(input: Value) -> Value {
     input
 }
 
-/// Its input and output are declared, so that it is also the typed method `rust.Service/Greet`.
-fn greet() -> Result<Definition> {
-    let greet = async |input: Dict| {
-        let name = input
-            .get("name")
-            .and_then(Value::as_text)
-            .unwrap_or_default();
-        dict! { "greeting": format!("Hello, {name} from rust") }
-    };
-    let sio = Sio::new().input(Text("name")).output(Text("greeting"));
-    Ok(Definition::new("rust.greet", greet)?.sio(sio))
+#[derive(Deserialize, JsonSchema)]
+struct Greet {
+    name: String,
+}
+
+#[derive(JsonSchema, Serialize)]
+struct Greeting {
+    greeting: String,
+}
+
+/// The types declare its input and output, so that it is also the typed method `rust.Service/Greet`.
+async fn greet(Input(req): Input<Greet>) -> Greeting {
+    Greeting {
+        greeting: format!("Hello, {} from rust", req.name),
+    }
 }
 
 /// Fails with a reason that callers can match.
@@ -56,7 +61,7 @@ async fn main() -> Result<()> {
     let worker = Worker::builder()
         .name("example")
         .build_id(env!("CARGO_PKG_VERSION"))
-        .define(greet()?)
+        .service("rust.greet", greet)
         .service("rust.echo", echo)
         .service("rust.fail", fail)
         .service("rust.nested", nested)

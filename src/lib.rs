@@ -35,20 +35,23 @@
 //!
 //! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
 //!   `SqliteStore`, `SqliteOptions`.
-//! * **Write a service**: a [`Handler`] or a [`Service`], with [`Input`], [`State`] and other arguments that implement
-//!   [`FromContext`] (which may add [`Requirements`]) or [`FromInput`], and a result that implements [`IntoReply`].
-//!   [`Definition`], [`ServiceOptions`], [`Hooks`] and [`Registry`] describe it.
-//! * **Call from a handler**: [`Context`], with [`InvocationInfo`] and [`InReplyTo`]; [`InvokeCall`],
-//!   [`InvokeAsyncCall`], [`RetryingCall`], [`FanOut`] and [`Group`]; [`Response`], [`Progress`], [`KnownService`];
-//!   [`Answer`] and [`Later`] for a response that is completed later.
+//! * **Write a service**: a [`Handler`] with [`Input`], [`State`] and other arguments that implement [`FromContext`]
+//!   (which may add [`Requirements`]) or [`FromInput`], and a result that implements [`IntoReply`]. [`Definition`],
+//!   [`ServiceOptions`], [`Hooks`] and [`Registry`] describe it; tower layers wrap a [`HandlerService`] for each
+//!   [`HandlerRequest`].
+//! * **Call services**: every [`Caller`] has the same methods, by name with an input that implements [`IntoPayload`],
+//!   or by types with a [`Service`] or another [`Target`]. They are [`InvokeCall`], which is a [`Response`] or another
+//!   type that implements [`FromResponse`], and [`InvokeAsyncCall`].
+//! * **Call from a handler**: [`Context`], with [`InvocationInfo`] and [`InReplyTo`]; [`RetryingCall`], [`FanOut`] and
+//!   [`Group`]; [`Progress`], [`KnownService`]; [`Answer`] and [`Later`] for a response that is completed later.
 //! * **Serve from another process**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
 //! * **Call from another process**: [`Client`], with [`Call`], [`DurableOptions`], [`Start`], [`OnDeadline`],
-//!   [`RetryPolicy`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Outcome`] and
-//!   [`InvocationState`].
+//!   [`RetryPolicy`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Results`], which are [`Event`]s
+//!   of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
 //! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`from_value`], [`to_value`];
 //!   [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].
-//! * **Identifiers and errors**: [`Cid`], [`ServiceName`], [`Result`], [`Error`], [`Kind`], [`Retry`], [`Violation`],
-//!   [`Detail`].
+//! * **Identifiers and errors**: [`Cid`], [`ServiceName`], [`Result`], [`Error`], [`BoxError`], [`Kind`], [`Retry`],
+//!   [`Violation`], [`Detail`].
 //! * **Tests**: [`testing`].
 
 #![forbid(unsafe_code)]
@@ -111,8 +114,16 @@ pub use crate::store::{SqliteOptions, SqliteStore};
 pub use crate::model::service_options::ServiceOptions;
 #[doc(inline)]
 pub use crate::service::{
-    Definition, FromContext, FromInput, Handler, Hooks, Input, IntoReply, Registry, Requirements,
-    Service, State,
+    Definition, FromContext, FromInput, Handler, HandlerRequest, HandlerService, Hooks, Input,
+    IntoReply, Registry, Requirements, State,
+};
+
+// Call services, from a handler and from everywhere else.
+#[doc(inline)]
+pub use crate::model::into_payload::IntoPayload;
+#[doc(inline)]
+pub use crate::service::{
+    Caller, FromResponse, InvokeAsyncCall, InvokeCall, Response, Service, Target,
 };
 
 // Call from a handler.
@@ -120,8 +131,7 @@ pub use crate::service::{
 pub use crate::model::invocation::{InReplyTo, Progress};
 #[doc(inline)]
 pub use crate::service::{
-    Answer, Context, FanOut, Group, InvocationInfo, InvokeAsyncCall, InvokeCall, KnownService,
-    Later, Response, RetryingCall,
+    Answer, Context, FanOut, Group, InvocationInfo, KnownService, Later, RetryingCall,
 };
 
 // Serve from another process.
@@ -138,7 +148,7 @@ pub use crate::model::invocation::{Outcome, RetryPolicy, State as InvocationStat
 #[doc(inline)]
 pub use crate::model::metadata::Metadata;
 #[doc(inline)]
-pub use crate::remote::Client;
+pub use crate::remote::{Client, Event, EventKind, Results};
 
 // Values and Simple IO.
 #[doc(inline)]
@@ -150,7 +160,7 @@ pub use crate::model::value::{Dict, Digits, Key, Value, from_value, to_value};
 
 // Identifiers and errors.
 #[doc(inline)]
-pub use crate::model::error::{Detail, Error, Kind, Result, Retry, Violation};
+pub use crate::model::error::{BoxError, Detail, Error, Kind, Result, Retry, Violation};
 #[doc(inline)]
 pub use crate::model::id::{Cid, ServiceName};
 

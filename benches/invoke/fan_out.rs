@@ -31,7 +31,7 @@ pub(crate) fn measure() {
         let client = ContractClient::connect(&server.address).await.unwrap();
         for _ in 0..=ROUNDS {
             let begun = Instant::now();
-            let batch = Batch::of((0..MEMBERS).map(|_| call()));
+            let batch = Batch::of((0..MEMBERS).map(|_| call())).unwrap();
             let group = client.invoke_batch(batch).await.unwrap();
             accepted.push(begun.elapsed());
             client.join(&group).await.unwrap();

@@ -19,7 +19,7 @@ async fn main() -> Result<()> {
         .collect();
 
     let node = Node::builder()
-        .registry(registry)
+        .register(registry)
         .no_listener()
         .start()
         .await?;

@@ -7,23 +7,23 @@ use tracing::info;
 
 /// Adds the services to a registry.
 pub(super) fn add(registry: &mut Registry) -> Result<()> {
-    registry.add(
+    registry.register(
         Definition::new("invoking.list-security", list_security)?
             .description("Invokes `zato.security.get-list` and logs each item's name."),
     )?;
-    registry.add(
+    registry.register(
         Definition::new("invoking.as-json", as_json)?
             .description("Sends a dict to `invoking.my-service2` as JSON."),
     )?;
-    registry.add(
+    registry.register(
         Definition::new("invoking.inline-parameters", inline_parameters)?
             .description("Invokes `invoking.my-service2` with inline parameters."),
     )?;
-    registry.add(
+    registry.register(
         Definition::new("invoking.in-background", in_background)?
             .description("Invokes `invoking.my-service2` asynchronously and returns the CID."),
     )?;
-    registry.add(
+    registry.register(
         Definition::new("invoking.by-response-elem", by_response_elem)?
             .description("Reads `my_response_elem.cust_name` by index and by dotted path."),
     )?;
@@ -34,7 +34,7 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
         .output("cust_name")
         .response_elem("my_response_elem");
     for name in ["invoking.my-service", "invoking.my-service2"] {
-        registry.add(
+        registry.register(
             Definition::new(name, my_service)?
                 .description("Logs `customer_id` and its CID, and returns a customer's name.")
                 .sio(sio.clone()),

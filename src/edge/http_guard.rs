@@ -73,8 +73,10 @@ impl Refusal {
 
     pub(super) fn message(self) -> &'static str {
         match self {
-            Self::Host => "the node has no such host name (`--allow-host`)",
-            Self::Origin => "requests from pages of other hosts are refused (`--allow-host`)",
+            Self::Host => "the node has no such host name: allow it where the node is configured",
+            Self::Origin => {
+                "requests from pages of other hosts are refused: allow the host where the node is configured"
+            }
         }
     }
 }

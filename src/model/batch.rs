@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::model::call::Call;
+use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
-use crate::model::payload::Payload;
+use crate::model::into_payload::IntoPayload;
 use crate::model::sio::Ignored;
 
 /// Many invocations that are accepted atomically, all of them or none, under one group CID.
@@ -27,11 +28,20 @@ pub struct Batch {
 
 impl Batch {
     /// Makes a batch of calls: pairs of a name and an input, or calls with options.
-    pub fn of(calls: impl IntoIterator<Item = impl Into<Call>>) -> Self {
-        Self {
-            calls: calls.into_iter().map(Into::into).collect(),
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `VALUE_INVALID` for an input that cannot be serialized.
+    pub fn of<C>(calls: impl IntoIterator<Item = C>) -> Result<Self>
+    where
+        C: TryInto<Call>,
+        Error: From<C::Error>,
+    {
+        let calls: Result<_, C::Error> = calls.into_iter().map(TryInto::try_into).collect();
+        Ok(Self {
+            calls: calls?,
             ..Self::default()
-        }
+        })
     }
 }
 
@@ -48,8 +58,10 @@ pub struct AcceptedGroup {
     pub ignored: Ignored,
 }
 
-impl<S: Into<Cow<'static, str>>, P: Into<Payload>> From<(S, P)> for Call {
-    fn from((service, input): (S, P)) -> Self {
-        Self::new(service, input)
+impl<S: Into<Cow<'static, str>>, I: IntoPayload> TryFrom<(S, I)> for Call {
+    type Error = Error;
+
+    fn try_from((service, input): (S, I)) -> Result<Self> {
+        Ok(Self::new(service, input.into_payload()?))
     }
 }

@@ -1,6 +1,6 @@
 //! Identifiers of invocations and services: parsed once, then carried as types.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -109,6 +109,13 @@ pub fn texts(names: &[ServiceName]) -> Vec<String> {
 impl Borrow<str> for ServiceName {
     fn borrow(&self) -> &str {
         &self.0
+    }
+}
+
+/// For the methods that take the name of a service.
+impl From<&ServiceName> for Cow<'static, str> {
+    fn from(name: &ServiceName) -> Self {
+        Cow::Owned(name.0.to_string())
     }
 }
 

@@ -7,5 +7,5 @@ pub(crate) mod protocol;
 pub mod worker;
 pub(crate) mod worker_registry;
 
-pub use self::client::Client;
+pub use self::client::{Client, Event, EventKind, Results};
 pub use self::worker::{Worker, WorkerBuilder, WorkerHandle};

@@ -44,6 +44,9 @@ pub trait FromContext: Sized + Send + 'static {
             `schemars::JsonSchema`"
 )]
 pub trait FromInput<Via>: Sized + Send + 'static {
+    /// The input, as a typed call passes it.
+    type Input;
+
     /// Whether it decodes and thereby checks the input.
     const DECODES: bool;
 
@@ -70,6 +73,8 @@ pub struct ViaContext;
 pub struct ViaInput;
 
 impl<T: FromContext> FromInput<ViaContext> for T {
+    type Input = ();
+
     const DECODES: bool = false;
 
     /// The input is not read: no element is declared, and all keys of the input are reported as ignored.
@@ -120,6 +125,8 @@ impl FromContext for Metadata {
 pub struct Input<T>(pub T);
 
 impl<T: DeserializeOwned + JsonSchema + Send + 'static> FromInput<ViaInput> for Input<T> {
+    type Input = T;
+
     const DECODES: bool = true;
 
     fn declares() -> Option<Elements> {
@@ -132,6 +139,8 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> FromInput<ViaInput> for 
 }
 
 impl FromInput<ViaInput> for Value {
+    type Input = Self;
+
     const DECODES: bool = true;
 
     fn declares() -> Option<Elements> {
@@ -144,6 +153,8 @@ impl FromInput<ViaInput> for Value {
 }
 
 impl FromInput<ViaInput> for Dict {
+    type Input = Self;
+
     const DECODES: bool = true;
 
     fn declares() -> Option<Elements> {
@@ -164,6 +175,8 @@ impl FromInput<ViaInput> for Dict {
 
 /// The input in the form in which it arrived, not decoded.
 impl FromInput<ViaInput> for Payload {
+    type Input = Value;
+
     const DECODES: bool = false;
 
     fn declares() -> Option<Elements> {

@@ -18,9 +18,14 @@ use crate::service::states::Requirements;
     note = "its arguments: `Context`, `Cid`, `State<T>`, `Metadata`, and last the input: `Input<T>`, `Dict`, `Value` \
             or `Payload`",
     note = "its output: anything that implements `serde::Serialize` and `schemars::JsonSchema`, or a `Result` of that \
-            with an error that converts into `cidery::Error`"
+            with a `cidery::Error`, an `anyhow::Error` or another error that is `Send` and `Sync`"
 )]
 pub trait Handler<Args>: Send + Sync + 'static {
+    /// The input, as a typed call passes it; `()` where there is none.
+    type Input;
+    /// The output of a handler that succeeds, as a typed call returns it.
+    type Output;
+
     /// Handles one call. The arguments are extracted before the future is created.
     fn call(
         &self,
@@ -48,6 +53,15 @@ fn try_extract<Fut>(extract: impl FnOnce() -> Result<Fut>) -> Result<Fut> {
     extract()
 }
 
+macro_rules! input {
+    () => {
+        ()
+    };
+    ($last:ident $via:ident) => {
+        <$last as FromInput<$via>>::Input
+    };
+}
+
 macro_rules! handler {
     ($($arg:ident)*; $($last:ident $via:ident)?) => {
         #[diagnostic::do_not_recommend]
@@ -61,6 +75,9 @@ macro_rules! handler {
             $($arg: FromContext,)*
             $($last: FromInput<$via>, $via: 'static,)?
         {
+            type Input = input!($($last $via)?);
+            type Output = Out::Output;
+
             #[allow(unused_variables, reason = "unused where a handler has no arguments")]
             fn call(
                 &self,

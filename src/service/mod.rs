@@ -1,6 +1,7 @@
 //! The API for authors of services: handlers, extractors, outputs, contexts, hooks and the registry.
 
 pub mod builtin;
+mod call;
 mod context;
 mod definition;
 mod extract;
@@ -12,14 +13,12 @@ mod registry;
 mod response;
 mod run;
 mod states;
-mod typed;
 mod worker_permit;
 
-pub use self::context::{
-    Answer, Context, FanOut, Group, InvocationInfo, InvokeAsyncCall, InvokeCall, Later,
-    RetryingCall,
-};
-pub use self::definition::{Admitted, Definition, HandlerFuture};
+pub use self::call::{Caller, FromResponse, InvokeAsyncCall, InvokeCall, Service, Target};
+pub(crate) use self::call::{Dispatch, HandlerNames, OutsideCaller, caller};
+pub use self::context::{Answer, Context, FanOut, Group, InvocationInfo, Later, RetryingCall};
+pub use self::definition::{Admitted, Definition, HandlerFuture, HandlerRequest, HandlerService};
 pub use self::extract::{FromContext, FromInput, Input, State};
 pub use self::handler::Handler;
 pub use self::hooks::{ErasedHooks, Hooks};
@@ -30,5 +29,4 @@ pub use self::registry::Registry;
 pub use self::response::Response;
 pub use self::run::{CatchUnwind, run};
 pub use self::states::{Requirements, States};
-pub use self::typed::Service;
 pub use self::worker_permit::{DispatchStatus, WorkerPermit};

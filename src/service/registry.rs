@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::error::{Error, Result, reason};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::model::error::{BoxError, Error, Result, reason};
 use crate::model::id::ServiceName;
-use crate::service::definition::Definition;
+use crate::model::payload::Reply;
+use crate::service::call::HandlerNames;
+use crate::service::definition::{Definition, HandlerRequest, HandlerService};
 use crate::service::handler::Handler;
-use crate::service::typed::Service;
 
 /// Services by name, in the order of their names.
 #[derive(Clone, Debug, Default)]
@@ -19,30 +23,27 @@ impl Registry {
         Self::default()
     }
 
-    /// Adds a service with a name, a handler and default options.
+    /// Adds a service: a name and a handler.
     ///
     /// # Errors
     ///
-    /// As for [`add`](Self::add), and where the name is invalid.
+    /// As for [`register`](Self::register), and where the name is invalid.
     pub fn service<Args>(&mut self, name: &str, handler: impl Handler<Args>) -> Result<()> {
-        self.add(Definition::new(name, handler)?)
+        self.register(Definition::new(name, handler)?)
     }
 
-    /// Adds a service that is implemented as a type.
+    /// Adds declared services: a [`Definition`], several, or all services of another registry.
     ///
     /// # Errors
     ///
-    /// As for [`add`](Self::add), and where the name is invalid.
-    pub fn serve(&mut self, service: impl Service) -> Result<()> {
-        self.add(service.define()?)
+    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where a name is taken; `INVALID_ARGUMENT` / `DECLARATION_INVALID`. The
+    /// services before the first error are added.
+    pub fn register(&mut self, services: impl Into<Vec<Definition>>) -> Result<()> {
+        let mut services = services.into().into_iter();
+        services.try_for_each(|definition| self.insert(definition))
     }
 
-    /// Adds a service.
-    ///
-    /// # Errors
-    ///
-    /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where the name is taken; `INVALID_ARGUMENT` / `DECLARATION_INVALID`.
-    pub fn add(&mut self, definition: Definition) -> Result<()> {
+    fn insert(&mut self, definition: Definition) -> Result<()> {
         let definition = definition.prepared()?;
         let name = definition.name().clone();
         if self.0.contains_key(&name) {
@@ -53,15 +54,40 @@ impl Registry {
         Ok(())
     }
 
+    /// Wraps the handlers of all services that have been added in a tower layer: see [`Definition::layer`].
+    #[must_use]
+    pub fn layer<L>(self, layer: L) -> Self
+    where
+        L: Layer<HandlerService>,
+        L::Service: Service<HandlerRequest, Response = Reply> + Clone + Send + Sync + 'static,
+        <L::Service as Service<HandlerRequest>>::Error: Into<BoxError>,
+        <L::Service as Service<HandlerRequest>>::Future: Send,
+    {
+        let services = self.0.into_iter();
+        let layered = services.map(|(name, definition)| (name, definition.layer(&layer)));
+        Self(layered.collect())
+    }
+
     /// Adds demo services.
     ///
     /// # Errors
     ///
-    /// As for [`add`](Self::add).
+    /// As for [`register`](Self::register).
     pub(crate) fn add_demos(&mut self, demos: Self) -> Result<()> {
         demos
             .into_iter()
-            .try_for_each(|definition| self.add(definition.demo()))
+            .try_for_each(|definition| self.insert(definition.demo()))
+    }
+
+    /// The names of the handlers.
+    pub(crate) fn handler_names(&self) -> HandlerNames {
+        let mut names = HandlerNames::default();
+        for definition in self.iter() {
+            if let Some(handler) = definition.handler_type() {
+                names.add(handler, definition.name().clone());
+            }
+        }
+        names
     }
 
     /// The services, by name.
@@ -76,5 +102,17 @@ impl IntoIterator for Registry {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_values()
+    }
+}
+
+impl From<Registry> for Vec<Definition> {
+    fn from(registry: Registry) -> Self {
+        registry.into_iter().collect()
+    }
+}
+
+impl From<Definition> for Vec<Definition> {
+    fn from(definition: Definition) -> Self {
+        vec![definition]
     }
 }

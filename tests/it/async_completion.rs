@@ -39,7 +39,7 @@ fn approve(tokens: UnboundedSender<Handle>) -> Definition {
 
 fn builder() -> (NodeBuilder, UnboundedReceiver<Handle>) {
     let (tokens, handles) = unbounded_channel();
-    (Node::builder().demo().define(approve(tokens)), handles)
+    (Node::builder().demo().register(approve(tokens)), handles)
 }
 
 async fn node() -> (TestNode, UnboundedReceiver<Handle>) {
@@ -328,7 +328,7 @@ async fn a_completion_before_the_end_of_the_handler_waits() {
 async fn workers_support_asynchronous_completion() {
     let node = TestNode::start(Node::builder().demo()).await;
     let (tokens, mut handles) = unbounded_channel();
-    let worker = Worker::builder().define(approve(tokens));
+    let worker = Worker::builder().register(approve(tokens));
     let _worker = worker.connect(&node.address().to_string()).await.unwrap();
     let cid = accept(&node, DurableOptions::default()).await;
     let token = handles.recv().await.unwrap();
@@ -387,7 +387,7 @@ async fn asynchronous_completion_requires_the_capability_of_the_worker() {
 async fn a_missing_completion_times_out_without_a_worker() {
     let node = TestNode::start(Node::builder().demo()).await;
     let (tokens, mut handles) = unbounded_channel();
-    let worker = Worker::builder().define(approve(tokens));
+    let worker = Worker::builder().register(approve(tokens));
     let worker = worker.connect(&node.address().to_string()).await.unwrap();
     let mut call = call();
     call.timeout = Some(Duration::from_millis(500));
@@ -422,7 +422,7 @@ async fn a_wrong_token_is_void_at_once_while_the_handler_runs() {
     let (tokens, mut handles) = unbounded_channel();
     let go = Arc::new(tokio::sync::Notify::new());
     let definition = hesitant(tokens, Arc::clone(&go));
-    let node = Node::builder().define(definition).start().await.unwrap();
+    let node = Node::builder().register(definition).start().await.unwrap();
     let invoker = node.invoker();
     let call = Call::new("a.hesitant", dict! {});
     let cid = invoker.invoke_async(call).await.unwrap().cid;
@@ -514,7 +514,7 @@ async fn callbacks_are_limited_and_every_list_is_named() {
     let batch = Batch {
         on_each: many(17),
         on_final: many(17),
-        ..Batch::of([("customer.get", dict! { "cust_id": 1 })])
+        ..Batch::of([("customer.get", dict! { "cust_id": 1 })]).unwrap()
     };
     let refused = node.client.invoke_batch(batch).await.unwrap_err();
     assert_eq!(paths(&refused), ["/on_each TOO_MANY", "/on_final TOO_MANY"]);

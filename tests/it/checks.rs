@@ -12,7 +12,7 @@ async fn dropped_keys_are_listed_and_secrets_are_masked() {
     let sio = Sio::new()
         .input(Secret("token"))
         .optional_input(Text("note"));
-    let node = TestNode::start(Node::builder().define(echo("keeps.secret", sio))).await;
+    let node = TestNode::start(Node::builder().register(echo("keeps.secret", sio))).await;
     let input = dict! { "token": "hunter2", "extra": 1, "ä": 2 };
     let mut stub = node.stub.clone();
     let request = cidery::codec::proto::v1::InvokeRequest {
@@ -82,7 +82,7 @@ async fn an_invalid_output_fails_with_all_violations() {
     )
     .unwrap()
     .sio(sio);
-    let node = TestNode::start(Node::builder().define(broken).define(good)).await;
+    let node = TestNode::start(Node::builder().register(broken).register(good)).await;
     let error = node.handle.invoke("broken", ()).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.reason()),
@@ -114,7 +114,7 @@ async fn violations_are_limited_and_the_rest_is_counted() {
     let sio = (0..100).fold(Sio::new(), |sio, n| {
         sio.input(Int(format!("element_{n:03}")))
     });
-    let node = TestNode::start(Node::builder().define(echo("wide", sio))).await;
+    let node = TestNode::start(Node::builder().register(echo("wide", sio))).await;
     let error = node.client.invoke(Call::new("wide", ())).await.unwrap_err();
     let omitted: usize = error.fact("violations_omitted").unwrap().parse().unwrap();
     assert_eq!(error.field_violations().len() + omitted, 100);
@@ -147,8 +147,8 @@ async fn small_inputs_take_little_memory() {
     let strict = wide.clone().unknown_keys(cidery::sio::UnknownKeys::Refuse);
     let node = TestNode::start(
         Node::builder()
-            .define(echo("wide", wide))
-            .define(echo("strict", strict)),
+            .register(echo("wide", wide))
+            .register(echo("strict", strict)),
     )
     .await;
     // A long header over many short rows.
@@ -203,8 +203,8 @@ async fn errors_never_quote_secrets() {
     );
     let node = TestNode::start(
         Node::builder()
-            .define(echo("nested", nested))
-            .define(typed.unwrap()),
+            .register(echo("nested", nested))
+            .register(typed.unwrap()),
     )
     .await;
     let hunter = Value::from("{\"pin\":\"hunter2\"}");
@@ -241,7 +241,7 @@ async fn errors_never_quote_secrets() {
 async fn invalid_declarations_prevent_the_start() {
     let wrong = echo("wrong", Sio::new().input(Int("a").default("x")).input("a"));
     let error = Node::builder()
-        .define(wrong.clone())
+        .register(wrong.clone())
         .no_listener()
         .start()
         .await

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cidery::{
-    Answer, Batch, Call, Cid, Client, Context, Dict, Error, InvocationState, Kind, Node,
-    NodeBuilder, NodeHandle, Result, Start, Value, dict,
+    Answer, Batch, Cid, Client, Context, Dict, Error, InvocationState, Kind, Node, NodeBuilder,
+    NodeHandle, Result, Value, dict,
 };
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -19,11 +19,7 @@ async fn start(builder: NodeBuilder) -> (NodeHandle, Client) {
     (node, client)
 }
 
-/// A call of a service that fails unless its input has `fixed`.
-fn failing_call() -> Call {
-    Call::new("a.failing", dict! {})
-}
-
+/// Fails unless its input has `fixed`.
 async fn failing(input: Dict) -> Result<Dict> {
     match input.get("fixed") {
         Some(_) => Ok(input),
@@ -31,35 +27,29 @@ async fn failing(input: Dict) -> Result<Dict> {
     }
 }
 
-fn due_in_an_hour() -> Call {
-    let mut call = failing_call();
-    call.durable().start = Some(Start::After(HOUR));
-    call
-}
-
 async fn outcome(client: &Client, cid: Cid) -> Result<Value> {
     let outcome = client.outcome(cid, PATIENCE).await.unwrap().unwrap();
-    cidery::codec::payload::decode(outcome?.payload)
+    Ok(outcome?.into_value())
 }
 
 #[tokio::test]
 async fn outcomes_are_replies_errors_or_absent() {
     let (_node, client) = start(Node::builder().service("a.failing", failing)).await;
-    let mut call = failing_call();
-    call.input = dict! { "fixed": true }.into();
-    let ended = client.invoke_async(call).await.unwrap().cid;
+    let input = dict! { "fixed": true };
+    let ended = client.invoke_async("a.failing", input).await.unwrap();
     assert_eq!(
         outcome(&client, ended).await.unwrap(),
         Value::from(dict! { "fixed": true })
     );
 
-    let failed = client.invoke_async(failing_call()).await.unwrap().cid;
+    let failed = client.invoke_async("a.failing", ()).await.unwrap();
     assert_eq!(
         outcome(&client, failed).await.unwrap_err().reason(),
         "BROKEN"
     );
 
-    let pending = client.invoke_async(due_in_an_hour()).await.unwrap().cid;
+    let pending = client.invoke_async("a.failing", ()).delay(HOUR);
+    let pending = pending.await.unwrap();
     let outcome = client.outcome(pending, Duration::ZERO).await.unwrap();
     assert!(outcome.is_none(), "{outcome:?}");
 
@@ -70,7 +60,8 @@ async fn outcomes_are_replies_errors_or_absent() {
 #[tokio::test]
 async fn invocations_are_cancelled_retried_and_purged_one_by_one() {
     let (_node, client) = start(Node::builder().service("a.failing", failing)).await;
-    let pending = client.invoke_async(due_in_an_hour()).await.unwrap().cid;
+    let pending = client.invoke_async("a.failing", ()).delay(HOUR);
+    let pending = pending.await.unwrap();
     let not_ended = client.purge(pending).await.unwrap_err();
     assert_eq!(not_ended.reason(), "NOT_ENDED");
     let state = client.cancel(pending).await.unwrap();
@@ -78,7 +69,7 @@ async fn invocations_are_cancelled_retried_and_purged_one_by_one() {
     let ended = client.cancel(pending).await.unwrap_err();
     assert_eq!(ended.reason(), "ENDED");
 
-    let failed = client.invoke_async(failing_call()).await.unwrap().cid;
+    let failed = client.invoke_async("a.failing", ()).await.unwrap();
     outcome(&client, failed).await.unwrap_err();
     let again = client.retry(failed, None).await.unwrap();
     outcome(&client, again).await.unwrap_err();
@@ -105,8 +96,7 @@ async fn a_completion_returns_the_state() {
         }
     };
     let (_node, client) = start(Node::builder().service("a.approval", approve)).await;
-    let call = Call::new("a.approval", dict! {});
-    let cid = client.invoke_async(call).await.unwrap().cid;
+    let cid = client.invoke_async("a.approval", ()).await.unwrap();
     let (of_handler, token) = handles.recv().await.unwrap();
     assert_eq!(of_handler, cid);
     let response = Ok(dict! { "n": 1 }.into());
@@ -122,11 +112,11 @@ async fn a_completion_returns_the_state() {
 async fn batches_and_services_are_types_of_the_model() {
     let (_node, client) = start(Node::builder().service("a.failing", failing)).await;
     let batch = Batch::of([("a.failing", dict! { "fixed": 1 }), ("a.failing", dict! {})]);
-    let group = client.invoke_batch(batch).await.unwrap();
+    let group = client.invoke_batch(batch.unwrap()).await.unwrap();
     let outcomes = client.join(&group).await.unwrap();
     let reasons: Vec<_> = outcomes
         .iter()
-        .map(|(_, outcome)| outcome.as_ref().map(drop).map_err(Error::reason))
+        .map(|outcome| outcome.as_ref().map(drop).map_err(Error::reason))
         .collect();
     assert_eq!(reasons, [Ok(()), Err("BROKEN")]);
 

@@ -96,6 +96,26 @@ fn an_invalid_argument_is_reported_with_the_valid_types() {
     );
 }
 
+/// It would be a response with an `Err` inside.
+#[test]
+fn an_error_that_is_only_serializable_is_rejected() {
+    check_rejected(
+        "async fn handler() -> Result<u32, String> { Err(String::new()) }",
+        &["type annotations needed", "ErrorMustImplementStdError"],
+    );
+}
+
+#[test]
+fn an_input_by_value_is_rejected_with_the_fix() {
+    let error = compile(
+        "pub struct Mine;\npub async fn handler(ctx: cidery::Context) { let _ = ctx.invoke(\"a\", Mine).await; }\n",
+    );
+    let error = error.unwrap_err();
+    for text in ["cannot be passed by value as an input", "`&value`"] {
+        assert!(error.contains(text), "`{text}` is not in:\n{error}");
+    }
+}
+
 #[test]
 fn an_invalid_output_is_reported_with_the_valid_types() {
     check_rejected(

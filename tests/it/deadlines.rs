@@ -131,7 +131,7 @@ async fn the_timeout_of_a_call_beats_that_of_the_service_and_of_the_node() {
         .unwrap()
         .timeout(Duration::from_secs(7));
     let node = Node::builder()
-        .define(with)
+        .register(with)
         .service("without", seconds)
         .limits(|limits| limits.timeout = Duration::from_secs(20))
         .no_listener()

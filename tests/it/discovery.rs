@@ -54,7 +54,7 @@ async fn a_description_has_declared_and_effective_options() {
         .concurrency(3)
         .retry_policy(RetryPolicy::never())
         .response_elem("elem");
-    let node = TestNode::start(Node::builder().define(definition)).await;
+    let node = TestNode::start(Node::builder().register(definition)).await;
     let service = node.client.describe("described").await.unwrap();
     let declaration = service.declaration.clone().unwrap();
     assert_eq!(declaration.description, "Is described.");

@@ -13,7 +13,7 @@ use crate::support::Folder;
 async fn node() -> NodeHandle {
     let waits = async |ctx: Context| ctx.cancelled().await;
     let waits = Definition::new("waits", waits).unwrap().concurrency(1);
-    let builder = Node::builder().define(waits).store(MemoryStore::new());
+    let builder = Node::builder().register(waits).store(MemoryStore::new());
     let builder = builder.no_listener().clock(Clock::steady());
     builder.start().await.unwrap()
 }

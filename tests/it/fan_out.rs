@@ -29,7 +29,7 @@ fn batch() -> Batch {
     Batch {
         on_each: vec!["cidery.echo".to_owned()],
         on_final: vec!["cidery.echo".to_owned()],
-        ..Batch::of((0..MEMBERS).map(call))
+        ..Batch::of((0..MEMBERS).map(call)).unwrap()
     }
 }
 

@@ -40,7 +40,7 @@ fn customers() -> Sio {
 
 #[tokio::test]
 async fn documents_of_all_formats_are_equivalent_and_responses_have_the_requested_format() {
-    let node = TestNode::start(Node::builder().define(echo("one", customers()))).await;
+    let node = TestNode::start(Node::builder().register(echo("one", customers()))).await;
     let inputs = [
         dict! { "credit": "1.10", "name": "A", "id": 1 }.into(),
         document(
@@ -102,8 +102,8 @@ async fn text_is_the_only_required_element() {
         .output(Int("n"))
         .output(Int("m"));
     let builder = Node::builder()
-        .define(echo("one", one))
-        .define(echo("many", many));
+        .register(echo("one", one))
+        .register(echo("many", many));
     let node = TestNode::start(builder).await;
     let reply = invoke(&node, "one", document("a\nb", Format::Text), None)
         .await
@@ -139,7 +139,7 @@ async fn csv_follows_the_options_of_its_service() {
         .list_output()
         .csv(options)
         .response_elem("rows");
-    let node = TestNode::start(Node::builder().define(echo("all", sio))).await;
+    let node = TestNode::start(Node::builder().register(echo("all", sio))).await;
     let rows = "1;'a;b';\r\n2;'it''s';0.50\r\n";
     let reply = invoke(&node, "all", document(rows, Format::Csv), None)
         .await
@@ -185,8 +185,8 @@ async fn handlers_send_and_request_documents() {
         })
     });
     let builder = Node::builder()
-        .define(echo("one", customers()))
-        .define(caller.unwrap());
+        .register(echo("one", customers()))
+        .register(caller.unwrap());
     let node = TestNode::start(builder).await;
     let response = node.handle.invoke("caller", ()).await.unwrap();
     assert_eq!(response["typed"], Value::Int(7));
@@ -269,7 +269,7 @@ async fn an_unsuitable_response_format_is_rejected_before_the_invocation() {
     };
     let declared = counted(Sio::new().output(Int("a")).output(Int("b")));
     let undeclared = counted(Sio::new()).named("undeclared").unwrap();
-    let node = TestNode::start(Node::builder().define(declared).define(undeclared)).await;
+    let node = TestNode::start(Node::builder().register(declared).register(undeclared)).await;
     let mut call = Call::new("counted", ());
     call.response_format = Some(Format::Text);
     let error = node.client.invoke(call.clone()).await.unwrap_err();

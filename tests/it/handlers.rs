@@ -1,8 +1,9 @@
 //! Handlers: supported signatures, arguments and outputs.
 
+use anyhow::Context as _;
 use cidery::{
-    Cid, Context, Definition, Dict, Error, FromContext, Input, Kind, Metadata, Node, NodeHandle,
-    Payload, Result, Service, State, Value, dict,
+    BoxError, Cid, Context, Definition, Dict, Error, FromContext, Input, Kind, Metadata, Node,
+    NodeHandle, Payload, Result, State, Value, dict,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,20 +28,6 @@ impl FromContext for Caller {
     fn from_context(ctx: &Context) -> Result<Self> {
         let caller = ctx.metadata().get("caller").unwrap_or("nobody");
         Ok(Self(caller.to_owned()))
-    }
-}
-
-struct Greet {
-    greeting: String,
-}
-
-impl Service for Greet {
-    const NAME: &'static str = "greet.typed";
-    type Input = String;
-    type Output = String;
-
-    async fn handle(&self, ctx: Context, name: String) -> Result<String> {
-        Ok(format!("{} {name}, says {}", self.greeting, ctx.service()))
     }
 }
 
@@ -75,9 +62,6 @@ async fn node() -> NodeHandle {
             Err::<(), _>(Error::undeclared(std::io::Error::other("disk on fire")))
         })
         .service("nan", async || f64::NAN)
-        .serve(Greet {
-            greeting: "hi".to_owned(),
-        })
         .no_listener()
         .start()
         .await
@@ -85,7 +69,7 @@ async fn node() -> NodeHandle {
 }
 
 #[tokio::test]
-async fn functions_closures_and_types_are_handlers() {
+async fn functions_and_closures_are_handlers() {
     let node = node().await;
     let say = async |service: &'static str, input: Payload| {
         node.invoke(service, input)
@@ -113,10 +97,6 @@ async fn functions_closures_and_types_are_handlers() {
         say("value", Payload::Value(Value::Null)).await.unwrap(),
         Value::Null
     );
-    let greeted = say("greet.typed", Payload::Value("Ann".into()))
-        .await
-        .unwrap();
-    assert_eq!(greeted, Value::from("hi Ann, says greet.typed"));
     let all = say("everything", dict_in()).await.unwrap();
     assert_eq!(
         (&all["greeting"], &all["caller"]),
@@ -178,6 +158,63 @@ async fn an_undeclared_error_is_internal_and_hides_its_cause() {
     assert!(!error.message().contains("fire"));
 }
 
+/// Errors of other crates, and an error of this one that they hold.
+#[tokio::test]
+async fn handlers_return_errors_of_any_crate() {
+    fn no_stock() -> Result<()> {
+        Err(Error::failed_precondition("NO_STOCK", "nothing is left"))
+    }
+    async fn with_io() -> Result<(), std::io::Error> {
+        std::fs::read("/does/not/exist").map(drop)
+    }
+    async fn with_question_mark() -> Result<()> {
+        std::fs::read("/does/not/exist")?;
+        Ok(())
+    }
+    async fn with_anyhow() -> anyhow::Result<()> {
+        std::fs::read("/does/not/exist").context("reading the stock")?;
+        Ok(())
+    }
+    async fn with_box(Input(wrong): Input<bool>) -> Result<(), BoxError> {
+        match wrong {
+            true => Err("disk on fire".into()),
+            false => Ok(no_stock()?),
+        }
+    }
+    async fn held_by_anyhow() -> anyhow::Result<()> {
+        Ok(no_stock()?)
+    }
+    async fn below_anyhow() -> anyhow::Result<()> {
+        no_stock().context("placing the order")
+    }
+    let node = Node::builder()
+        .service("io", with_io)
+        .service("question.mark", with_question_mark)
+        .service("anyhow", with_anyhow)
+        .service("box", with_box)
+        .service("held", held_by_anyhow)
+        .service("below", below_anyhow)
+        .no_listener();
+    let node = node.start().await.unwrap();
+    for name in ["io", "question.mark", "anyhow"] {
+        let error = node.invoke(name, ()).await.unwrap_err();
+        assert_eq!(error.reason(), "HANDLER_FAILED", "{name}");
+        assert_eq!(error.kind(), Kind::Internal, "{name}");
+        assert!(!error.message().contains("No such file"), "{name}");
+        let trace = error.trace().unwrap();
+        assert!(trace.contains("No such file"), "{name}: {trace}");
+    }
+    let error = node.invoke("box", true).await.unwrap_err();
+    assert_eq!(error.reason(), "HANDLER_FAILED");
+    for name in ["held", "below"] {
+        let error = node.invoke(name, ()).await.unwrap_err();
+        assert_eq!(error.reason(), "NO_STOCK", "{name}");
+        assert_eq!(error.message(), "nothing is left", "{name}");
+    }
+    let error = node.invoke("box", false).await.unwrap_err();
+    assert_eq!(error.reason(), "NO_STOCK");
+}
+
 #[tokio::test]
 async fn a_missing_state_prevents_the_start() {
     async fn needs(State(Greeting(greeting)): State<Greeting>) -> &'static str {
@@ -211,7 +248,7 @@ async fn names_are_unique_and_response_elem_wraps_responses() {
         .unwrap()
         .response_elem("elem");
     let node = Node::builder()
-        .define(wrapped)
+        .register(wrapped)
         .no_listener()
         .start()
         .await

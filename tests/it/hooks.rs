@@ -54,7 +54,7 @@ async fn run(service: Definition, refuse: bool) -> (Result<cidery::Response>, Ve
     };
     let node = Node::builder()
         .hooks(hooks("node", false))
-        .define(service.hooks(hooks("service", refuse)))
+        .register(service.hooks(hooks("service", refuse)))
         .no_listener()
         .start()
         .await
@@ -151,9 +151,9 @@ async fn hooks_in_a_worker_see_the_same_response_as_in_a_node() {
         echo.sio(sio).hooks(hooks)
     };
     let (in_node, in_worker) = (Saw::default(), Saw::default());
-    let node = TestNode::start(Node::builder().define(wrapped(in_node.clone()))).await;
+    let node = TestNode::start(Node::builder().register(wrapped(in_node.clone()))).await;
     let other = TestNode::start(Node::builder()).await;
-    let worker = Worker::builder().define(wrapped(in_worker.clone()));
+    let worker = Worker::builder().register(wrapped(in_worker.clone()));
     let _worker = worker.connect(&other.address().to_string()).await.unwrap();
     let mut answers = Vec::new();
     for node in [&node, &other] {

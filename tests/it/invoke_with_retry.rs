@@ -40,7 +40,7 @@ async fn invoke_with_retry_retries_until_the_service_succeeds() {
         response?.parse()
     }
     let builder = Node::builder()
-        .define(flaky.unwrap())
+        .register(flaky.unwrap())
         .service("test.patient", patient)
         .service("test.impatient", impatient);
     let node = TestNode::start(builder).await;

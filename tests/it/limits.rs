@@ -102,7 +102,7 @@ async fn concurrency_and_queue_length_are_limited() {
         .concurrency(2)
         .queue_length(3);
     let node = Node::builder()
-        .define(slow)
+        .register(slow)
         .no_listener()
         .start()
         .await
@@ -148,7 +148,7 @@ async fn asynchronous_invocations_share_the_concurrency_limit() {
     };
     let work = Definition::new("work", work).unwrap().concurrency(3);
     let node = Node::builder()
-        .define(work)
+        .register(work)
         .no_listener()
         .start()
         .await
@@ -203,7 +203,7 @@ async fn handlers_that_wait_for_several_calls_do_not_deadlock() {
         one.and(other).map(drop)
     }
     let node = Node::builder()
-        .define(Definition::new("pairs", pairs).unwrap().concurrency(2))
+        .register(Definition::new("pairs", pairs).unwrap().concurrency(2))
         .service("leaf", async || tokio::task::yield_now().await)
         .no_listener()
         .start()
@@ -238,7 +238,7 @@ async fn a_retained_context_holds_no_permit() {
     };
     let service = Definition::new("keeps", service).unwrap().concurrency(1);
     let node = Node::builder()
-        .define(service)
+        .register(service)
         .no_listener()
         .start()
         .await

@@ -289,7 +289,7 @@ async fn concurrent_cancellations_keep_counts_correct(disk: Option<&Folder>) {
     let quick = Definition::new("quick", async || dict! {})
         .unwrap()
         .concurrency(2);
-    let node = Arc::new(start(Node::builder().define(quick), disk).await);
+    let node = Arc::new(start(Node::builder().register(quick), disk).await);
     let mut cids = Vec::new();
     for _ in 0..200 {
         cids.push(node.invoke_async("quick", ()).await.unwrap());
@@ -509,7 +509,7 @@ async fn lists_mask_the_secrets_of_outcomes() {
         .output("for")
         .response_elem("issued");
     let issue = Definition::new("key.issue", issue).unwrap().sio(sio);
-    let node = TestNode::start(Node::builder().define(issue)).await;
+    let node = TestNode::start(Node::builder().register(issue)).await;
     let cid = node
         .client
         .invoke_async(Call::new("key.issue", ()))

@@ -164,7 +164,8 @@ async fn groups_are_listed_explained_and_cancelled_by_cid() {
         .unwrap();
     let fail = Call::new("demo.fail", cidery::dict! { "code": "NOT_FOUND" });
     let sleep = Call::new("demo.sleep", cidery::dict! { "seconds": 60 });
-    let group = client.invoke_batch(Batch::of([fail, sleep])).await.unwrap();
+    let batch = Batch::of([fail, sleep]).unwrap();
+    let group = client.invoke_batch(batch).await.unwrap();
     let cid = group.cid.to_string();
     let failed = group.members[0];
     client

@@ -202,7 +202,7 @@ async fn serve_gated(
     };
     let definition = Definition::new("a.task", handler).unwrap().sio(sio);
     let worker = Worker::builder()
-        .define(definition)
+        .register(definition)
         .max_in_flight(max_in_flight);
     worker.connect(&node.address().to_string()).await.unwrap()
 }
@@ -257,7 +257,7 @@ async fn a_call_that_waits_for_a_compatible_worker_can_be_cancelled() {
         };
         let definition = Definition::new("a.task", handler).unwrap().sio(sio);
         let worker = Worker::builder()
-            .define(definition)
+            .register(definition)
             .max_in_flight(max_in_flight);
         worker.connect(&address).await.unwrap()
     };

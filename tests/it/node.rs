@@ -37,7 +37,7 @@ async fn a_public_address_requires_insecure() {
         (error.kind(), error.reason()),
         (Kind::FailedPrecondition, "INSECURE_ADDRESS")
     );
-    assert!(error.message().contains("--insecure"));
+    assert!(error.message().contains("`NodeBuilder::insecure`"));
     let node = Node::builder()
         .listen(outside)
         .insecure()

@@ -313,7 +313,7 @@ async fn an_item_that_cannot_be_encoded_fails_only_its_handler() {
     }
     let once = cidery::Definition::new("bad", bad_item).unwrap();
     let once = once.retry_policy(cidery::RetryPolicy::never());
-    let node = TestNode::start(Node::builder().define(once)).await;
+    let node = TestNode::start(Node::builder().register(once)).await;
     let cid = node
         .client
         .invoke_async(Call::new("bad", ()))

@@ -12,7 +12,7 @@ use crate::support::{PATIENCE, TestNode};
 
 async fn start(definition: Definition) -> NodeHandle {
     let builder = Node::builder().clock(Clock::steady()).demo().no_listener();
-    builder.define(definition).start().await.unwrap()
+    builder.register(definition).start().await.unwrap()
 }
 
 const LONG: Duration = Duration::from_secs(24 * 3600);
@@ -221,7 +221,7 @@ async fn a_reason_of_the_handler_is_not_taken_for_the_platforms() {
         ..RetryPolicy::default()
     };
     let fails = fails.unwrap().retry_policy(policy);
-    let node = TestNode::start(Node::builder().define(fails)).await;
+    let node = TestNode::start(Node::builder().register(fails)).await;
     let call = Call::new("f", dict! {});
     let cid = node.client.invoke_async(call).await.unwrap().cid;
     let waits = async {

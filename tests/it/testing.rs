@@ -15,7 +15,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 async fn in_background(node: &TestNode, service: &'static str, options: DurableOptions) -> Cid {
     let mut call = Call::new(service, dict! { "cust_id": 1, "failures": 1 });
     call.durable = Some(Box::new(options));
-    node.client().invoke_async(call).await.unwrap().cid
+    let client = node.client().contract();
+    client.invoke_async(call).await.unwrap().cid
 }
 
 #[tokio::test]
@@ -91,7 +92,12 @@ async fn a_handler_runs_without_a_node() {
         let sio = Sio::new().input(Int("id")).output(Int("n")).output("who");
         Definition::new("a.handler", handler).unwrap().sio(sio)
     };
-    let run = || Run::define(definition()).unwrap().state(2_i64).attempt(3);
+    let run = || {
+        Run::definition(definition())
+            .unwrap()
+            .state(2_i64)
+            .attempt(3)
+    };
     let answered = run().metadata("who", "Ann").answer("crm.lookup", |calls| {
         assert_eq!(calls, Value::Dict(dict! { "id": 7 }));
         Ok(dict! { "n": 10 }.into())
@@ -117,7 +123,7 @@ async fn a_handler_runs_without_a_node() {
     assert_eq!(error.reason(), "SERVICE_UNKNOWN");
     let wrong = run().answer("crm.lookup", |_| Ok(dict! { "n": 1.5 }.into()));
     assert!(wrong.run(dict! { "id": 1 }).await.response().is_err());
-    let stateless = Run::define(definition())
+    let stateless = Run::definition(definition())
         .unwrap()
         .run(dict! { "id": 1 })
         .await;

@@ -16,7 +16,7 @@ use crate::support::{PATIENCE, TestNode, echo, error_of, paths};
 async fn node(definitions: impl IntoIterator<Item = Definition>) -> TestNode {
     let builder = definitions
         .into_iter()
-        .fold(Node::builder(), cidery::NodeBuilder::define);
+        .fold(Node::builder(), cidery::NodeBuilder::register);
     TestNode::start(builder).await
 }
 
@@ -488,7 +488,7 @@ async fn oversized_requests_and_responses_are_refused() {
         .timeout(Duration::from_secs(5));
     let node = TestNode::start(
         Node::builder()
-            .define(large)
+            .register(large)
             .limits(|limits| limits.message_bytes = 50_000),
     )
     .await;

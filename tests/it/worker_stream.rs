@@ -108,7 +108,7 @@ async fn dispatches_and_results_are_batched() {
         let mut worker = RawWorker::connect(node.address(), hello).await;
         assert_eq!(worker.welcome.capabilities, capabilities);
         let batch = (0..CALLS as u64).map(|n| ("a.task", dict! { "n": n }));
-        let batch = cidery::model::batch::Batch::of(batch);
+        let batch = cidery::model::batch::Batch::of(batch).unwrap();
         let group = node.client.invoke_batch(batch).await.unwrap();
         let (dispatches, messages) = worker.dispatches(CALLS).await;
         assert_eq!(messages < CALLS, is_batching, "{messages}");

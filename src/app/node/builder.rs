@@ -20,7 +20,7 @@ use crate::engine::tasks::Tasks;
 use crate::engine::{Invoker, Limits, Parts};
 use crate::model::error::{Error, Result, reason};
 use crate::remote::worker_registry::WorkerRegistry;
-use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, Service, States, builtin};
+use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, States, builtin};
 use crate::store::MemoryStore;
 
 /// The default address. The port spells C-I-D-E-R on a phone keypad.
@@ -80,31 +80,17 @@ impl Default for NodeBuilder {
 impl NodeBuilder {
     /// Adds a service: a name and a handler. A name that is taken, or none, is reported by [`start`](Self::start).
     pub fn service<Args>(self, name: &str, handler: impl Handler<Args>) -> Self {
-        self.add(|registry| registry.service(name, handler))
+        self.change(|registry| registry.service(name, handler))
     }
 
-    /// Adds a service that is defined by a type.
-    pub fn serve(self, service: impl Service) -> Self {
-        self.add(|registry| registry.serve(service))
-    }
-
-    /// Adds a service with options.
-    pub fn define(self, definition: Definition) -> Self {
-        self.add(|registry| registry.add(definition))
-    }
-
-    /// Adds all services of a registry.
-    pub fn registry(self, services: Registry) -> Self {
-        self.add(|registry| {
-            services
-                .into_iter()
-                .try_for_each(|service| registry.add(service))
-        })
+    /// Adds declared services: a [`Definition`], several, or all services of a [`Registry`].
+    pub fn register(self, services: impl Into<Vec<Definition>>) -> Self {
+        self.change(|registry| registry.register(services))
     }
 
     /// Keeps the first error for `start`, so that the other methods need not return a `Result`.
-    fn add(mut self, add: impl FnOnce(&mut Registry) -> Result<()>) -> Self {
-        if let Err(error) = add(&mut self.registry) {
+    fn change(mut self, change: impl FnOnce(&mut Registry) -> Result<()>) -> Self {
+        if let Err(error) = change(&mut self.registry) {
             self.error.get_or_insert(error);
         }
         self
@@ -223,6 +209,8 @@ impl NodeBuilder {
                 Some(listener::bind(address).await?)
             }
         };
+        let handler_names = Arc::new(self.registry.handler_names());
+        self.states.set_handler_names(Arc::clone(&handler_names));
         let tasks = Tasks::new();
         let parts = Parts {
             registry: self.registry,
@@ -261,6 +249,7 @@ impl NodeBuilder {
         serving.set(true);
         Ok(NodeHandle {
             invoker,
+            handler_names,
             workers,
             serving,
             shutdown,
@@ -317,8 +306,8 @@ fn check_address(address: SocketAddr, insecure: bool) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "{address} is not a loopback address, and there is no authentication yet: listen on 127.0.0.1, or use \
-         `--insecure` (`NodeBuilder::insecure`)"
+        "{address} is not a loopback address, and there is no authentication yet: listen on 127.0.0.1, or allow it \
+         with `NodeBuilder::insecure`"
     );
     Err(Error::failed_precondition(
         reason::INSECURE_ADDRESS,

@@ -1,7 +1,7 @@
 //! The handle of a running node: invokes services in the process, and stops the node.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::shutdown;
@@ -9,17 +9,17 @@ use crate::edge::grpc::Serving;
 use crate::edge::listener::Shutdown;
 use crate::engine::Invoker;
 use crate::engine::tasks::Tasks;
-use crate::model::call::Call;
+use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::model::payload::Payload;
 use crate::remote::worker_registry::WorkerRegistry;
-use crate::service::Response;
+use crate::service::{BoxFuture, Dispatch, HandlerNames, OutsideCaller, Response, caller};
 
 /// A running node: invokes services, and stops.
 #[derive(Debug)]
 pub struct NodeHandle {
     pub(in crate::app) invoker: Invoker,
+    pub(in crate::app) handler_names: Arc<HandlerNames>,
     pub(in crate::app) workers: WorkerRegistry,
     pub(in crate::app) serving: Serving,
     pub(in crate::app) shutdown: Shutdown,
@@ -42,35 +42,6 @@ impl NodeHandle {
         &self.invoker
     }
 
-    /// Invokes a service and waits for its response.
-    ///
-    /// # Errors
-    ///
-    /// The failure of the service, or of the node.
-    pub async fn invoke(
-        &self,
-        service: impl Into<Cow<'static, str>>,
-        input: impl Into<Payload>,
-    ) -> Result<Response> {
-        let cid = Cid::new();
-        let (cid, reply) = self.invoker.invoke(cid, Call::new(service, input)).await?;
-        Response::new(cid, reply)
-    }
-
-    /// Accepts an asynchronous invocation and returns its CID.
-    ///
-    /// # Errors
-    ///
-    /// The refusal of the node: `NOT_FOUND` / `SERVICE_UNKNOWN`, an invalid input, a full queue or store.
-    pub async fn invoke_async(
-        &self,
-        service: impl Into<Cow<'static, str>>,
-        input: impl Into<Payload>,
-    ) -> Result<Cid> {
-        let accepted = self.invoker.invoke_async(Call::new(service, input)).await?;
-        Ok(accepted.cid)
-    }
-
     /// Stops the node gracefully and returns when it has stopped.
     ///
     /// The node reports `NOT_SERVING`, closes its listener, and 250 ms later refuses new work. Running handlers then
@@ -87,5 +58,27 @@ impl NodeHandle {
             self.drain_timeout,
         )
         .await;
+    }
+}
+
+caller!(NodeHandle);
+
+impl OutsideCaller for NodeHandle {}
+
+impl Dispatch for NodeHandle {
+    fn respond(&self, call: Call) -> BoxFuture<'_, Result<Response>> {
+        Box::pin(async move {
+            let cid = call.cid.unwrap_or_else(Cid::new);
+            let (cid, reply) = self.invoker.invoke(cid, call).await?;
+            Response::new(cid, reply)
+        })
+    }
+
+    fn accept(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
+        Box::pin(self.invoker.invoke_async(call))
+    }
+
+    fn handler_names(&self) -> Option<&HandlerNames> {
+        Some(&self.handler_names)
     }
 }

@@ -4,7 +4,7 @@
 //! use std::time::Duration;
 //!
 //! use cidery::testing::{Run, TestNode};
-//! use cidery::{Call, Context, Node, Result, Start, dict};
+//! use cidery::{Context, Node, Result, dict};
 //!
 //! async fn greet(ctx: Context) -> Result<String> {
 //!     let found = ctx.invoke("crm.lookup", dict! { "cust_id": 1 }).await?;
@@ -25,9 +25,7 @@
 //! let builder = Node::builder().service("greet", greet).service("crm.lookup", lookup);
 //! let node = TestNode::start(builder).await?;
 //! let hour = Duration::from_secs(3_600);
-//! let mut call = Call::new("greet", dict! {});
-//! call.durable().start = Some(Start::After(hour));
-//! let cid = node.client().invoke_async(call).await?.cid;
+//! let cid = node.client().invoke_async("greet", dict! {}).delay(hour).await?;
 //! node.clock().advance(hour);
 //! assert_eq!(node.outcome(cid).await?.parse::<String>()?, "hello Ann");
 //! # Ok(())

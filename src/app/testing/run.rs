@@ -9,12 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::platform::{PlatformCall, Shared, TestPlatform};
 use crate::model::error::Result;
 use crate::model::id::Cid;
+use crate::model::into_payload::IntoPayload;
 use crate::model::invocation::{InReplyTo, Progress};
 use crate::model::metadata::Metadata;
-use crate::model::payload::{Payload, Reply};
+use crate::model::payload::Reply;
 use crate::model::value::Value;
 use crate::service::{
-    CatchUnwind, Context, Definition, Handler, InvocationInfo, Platform as _, Response, States, run,
+    CatchUnwind, Context, Definition, Handler, InvocationInfo, Platform as _, Registry, Response,
+    States, run,
 };
 
 /// Builds a run of a handler.
@@ -22,6 +24,8 @@ use crate::service::{
 #[must_use = "the handler runs only when `run` is called"]
 pub struct Run {
     definition: Definition,
+    /// What the handler calls by types.
+    services: Registry,
     platform: TestPlatform,
     states: States,
     metadata: Metadata,
@@ -49,7 +53,7 @@ impl Run {
     ///
     /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` where its types have an invalid declaration.
     pub fn of<Args>(handler: impl Handler<Args>) -> Result<Self> {
-        Self::define(Definition::new("test.handler", handler)?)
+        Self::definition(Definition::new("test.handler", handler)?)
     }
 
     /// Creates a run of the handler of a service, with its declaration and hooks.
@@ -57,9 +61,10 @@ impl Run {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `DECLARATION_INVALID` where the declaration is invalid.
-    pub fn define(definition: Definition) -> Result<Self> {
+    pub fn definition(definition: Definition) -> Result<Self> {
         Ok(Self {
             definition: definition.prepared()?,
+            services: Registry::new(),
             platform: TestPlatform::default(),
             states: States::default(),
             metadata: Metadata::new(),
@@ -82,6 +87,27 @@ impl Run {
     ) -> Self {
         self.platform.answer(service, Box::new(answer));
         self
+    }
+
+    /// Adds a service that the handler calls by its handler function: a name, for which [`answer`](Self::answer) adds
+    /// the mock response, and the function, which does not run.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Registry::service`].
+    pub fn service<Args>(mut self, name: &str, handler: impl Handler<Args>) -> Result<Self> {
+        self.services.service(name, handler)?;
+        Ok(self)
+    }
+
+    /// Adds declared services, as [`service`](Self::service) does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Registry::register`].
+    pub fn register(mut self, services: impl Into<Vec<Definition>>) -> Result<Self> {
+        self.services.register(services)?;
+        Ok(self)
     }
 
     /// Adds a value that the handler extracts as `State<T>`.
@@ -139,7 +165,9 @@ impl Run {
     }
 
     /// Runs the handler.
-    pub async fn run(self, input: impl Into<Payload>) -> RunResult {
+    pub async fn run(mut self, input: impl IntoPayload) -> RunResult {
+        let handler_names = Arc::new(self.services.handler_names());
+        self.states.set_handler_names(handler_names);
         let platform: Shared = Arc::new(self.platform);
         let cid = self.cid;
         let info = InvocationInfo {
@@ -158,7 +186,7 @@ impl Run {
         };
         let outcome = async {
             self.definition.check_states(&self.states, "test")?;
-            let input = self.definition.admit(input.into())?.input;
+            let input = self.definition.admit(input.into_payload()?)?.input;
             let states = Arc::new(self.states);
             let context = Context::new(info, self.cancelled, Arc::clone(&platform) as _, states);
             let (handler, _) = run(&Arc::new(self.definition), &[], None, context, input);

@@ -1,7 +1,9 @@
 //! The one error type of the crate.
 
 mod builder;
+mod debug;
 mod detail;
+mod foreign;
 mod kind;
 pub mod reason;
 mod trace;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use std::{error, fmt};
 
 pub use self::detail::Detail;
+pub use self::foreign::BoxError;
 pub use self::kind::{Kind, Retry};
 pub use self::violation::{Violation, push_segment};
 use crate::model::cid::Cid;
@@ -117,16 +120,6 @@ impl Error {
         unavailable => Unavailable;
         /// The operation is not implemented.
         unimplemented => Unimplemented;
-    }
-
-    /// A failure that a handler did not declare: `INTERNAL` / `HANDLER_FAILED`. The cause is logged, never sent.
-    #[track_caller]
-    pub fn undeclared(source: impl error::Error + Send + Sync + 'static) -> Self {
-        Self::internal(
-            reason::HANDLER_FAILED,
-            "the service failed; its log has the details",
-        )
-        .with_source(source)
     }
 
     /// An invalid input, with all violations at once.
@@ -263,40 +256,12 @@ impl fmt::Display for Error {
     }
 }
 
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ErrorInner {
-            kind,
-            reason,
-            message,
-            violations,
-            source,
-            location,
-            ..
-        } = &*self.0;
-        f.debug_struct("Error")
-            .field("kind", kind)
-            .field("reason", reason)
-            .field("message", message)
-            .field("violations", violations)
-            .field("source", source)
-            .field("location", &format_args!("{location}"))
-            .finish_non_exhaustive()
-    }
-}
-
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         self.0
             .source
             .as_deref()
             .map(|source| source as &(dyn error::Error + 'static))
-    }
-}
-
-impl From<std::convert::Infallible> for Error {
-    fn from(never: std::convert::Infallible) -> Self {
-        match never {}
     }
 }
 

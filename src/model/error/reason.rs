@@ -47,10 +47,14 @@ reasons! {
     EXPIRED
     /// A data format is unknown, or cannot represent the value.
     FORMAT_INVALID
+    /// A typed call names a handler that is registered under several names.
+    HANDLER_AMBIGUOUS
     /// A handler returned an error that it did not declare.
     HANDLER_FAILED
     /// A handler panicked.
     HANDLER_PANICKED
+    /// A typed call names a handler that is not registered in its process.
+    HANDLER_UNKNOWN
     /// A host name is malformed.
     HOST_INVALID
     /// The same CID or key was used with another service or input.

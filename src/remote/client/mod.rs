@@ -1,11 +1,15 @@
 //! A client of a node, on the types of the model.
 
 mod contract;
+mod event;
+mod results;
 
 use std::time::Duration;
 
 #[doc(hidden)]
 pub use self::contract::{ContractClient, ResultStream, Selector};
+pub use self::event::{Event, EventKind};
+pub use self::results::Results;
 use crate::codec::convert::{
     changed_state_from_proto, invocation_outcome_from_proto, retry_cid_from_proto, state_from_proto,
 };
@@ -14,25 +18,35 @@ use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::{Outcome, State};
-use crate::model::payload::{Payload, Reply};
-use crate::service::KnownService;
+use crate::model::payload::Payload;
+use crate::service::{
+    BoxFuture, Dispatch, HandlerNames, KnownService, OutsideCaller, Response, caller,
+};
 
 /// A client of a node. Cheap to clone; all clones share one connection.
 ///
 /// ```no_run
 /// use std::time::Duration;
 ///
-/// use cidery::{Call, Client, Result, dict};
+/// use cidery::{Client, Result, Service, dict};
+///
+/// #[derive(serde::Serialize)]
+/// struct GetCustomer { cust_id: u64 }
+///
+/// #[derive(serde::Deserialize)]
+/// struct Customer { cust_name: String }
+///
+/// const GET_CUSTOMER: Service<GetCustomer, Customer> = Service::new("customer.get");
 ///
 /// # async fn example() -> Result<()> {
 /// let client = Client::connect("127.0.0.1:24337").await?;
-/// let (_, reply) = client.invoke(Call::new("customer.get", dict! { "cust_id": 1 })).await?;
-/// println!("{reply:?}");
+/// let customer = client.call(GET_CUSTOMER, GetCustomer { cust_id: 1 }).await?;
+/// println!("{}", customer.cust_name);
 ///
-/// let accepted = client.invoke_async(Call::new("report.create", dict! { "year": 2026 })).await?;
-/// match client.outcome(accepted.cid, Duration::from_secs(30)).await? {
-///     Some(outcome) => println!("{outcome:?}"),
-///     None => println!("{} has not ended", accepted.cid),
+/// let cid = client.invoke_async("report.create", dict! { "year": 2026 }).await?;
+/// match client.outcome(cid, Duration::from_secs(30)).await? {
+///     Some(outcome) => println!("{:?}", outcome?.value()),
+///     None => println!("{cid} has not ended"),
 /// }
 /// # Ok(())
 /// # }
@@ -62,24 +76,6 @@ impl Client {
         }
     }
 
-    /// Invokes a service and waits for its reply. Returns the CID as well.
-    ///
-    /// # Errors
-    ///
-    /// The failure of the service, or of the node; `UNAVAILABLE` where the connection is lost.
-    pub async fn invoke(&self, call: Call) -> Result<(Cid, Reply)> {
-        self.contract.invoke(call).await
-    }
-
-    /// Runs a service in the background; returns the CID once the invocation is accepted.
-    ///
-    /// # Errors
-    ///
-    /// The node's answer; `UNAVAILABLE` where the connection is lost.
-    pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
-        self.contract.invoke_async(call).await
-    }
-
     /// Runs a batch of services in the background, accepted at once, all of them or none, under one group CID.
     ///
     /// # Errors
@@ -95,8 +91,11 @@ impl Client {
     /// # Errors
     ///
     /// The node's answer; `UNAVAILABLE` where the connection is lost and cannot be re-established.
-    pub async fn join(&self, group: &AcceptedGroup) -> Result<Vec<(Cid, Outcome)>> {
-        self.contract.join(group).await
+    pub async fn join(&self, group: &AcceptedGroup) -> Result<Vec<Result<Response>>> {
+        let outcomes = self.contract.join(group).await?.into_iter();
+        Ok(outcomes
+            .map(|(cid, outcome)| response(cid, outcome))
+            .collect())
     }
 
     /// Returns the outcome of an asynchronous invocation once it has ended; `None` where it has not ended within
@@ -106,9 +105,20 @@ impl Client {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `UNAVAILABLE` where the connection is lost. The failure of the
     /// invocation is an outcome.
-    pub async fn outcome(&self, cid: Cid, wait: Duration) -> Result<Option<Outcome>> {
+    pub async fn outcome(&self, cid: Cid, wait: Duration) -> Result<Option<Result<Response>>> {
         let invocation = self.contract.invocation(cid, wait).await?;
-        invocation_outcome_from_proto(invocation)
+        let outcome = invocation_outcome_from_proto(invocation)?;
+        Ok(outcome.map(|outcome| response(cid, outcome)))
+    }
+
+    /// Follows an invocation from its beginning to its end, and a group with its members: a stream of its events.
+    pub fn results(&self, cid: Cid) -> Results {
+        self.results_of([cid])
+    }
+
+    /// Follows several invocations, up to 100 000 with the members of groups: a stream of the events of all of them.
+    pub fn results_of(&self, cids: impl IntoIterator<Item = Cid>) -> Results {
+        Results::new(&self.contract, cids)
     }
 
     /// Completes an invocation whose handler answered "later"; returns its state after that. Idempotent, and retried
@@ -180,5 +190,32 @@ impl Client {
     #[must_use]
     pub fn contract(&self) -> &ContractClient {
         &self.contract
+    }
+}
+
+/// The response of an invocation that has ended, or its failure.
+fn response(cid: Cid, outcome: Outcome) -> Result<Response> {
+    let reply = outcome.map_err(|error| error.with_cid(cid))?;
+    Response::new(cid, reply)
+}
+
+caller!(Client);
+
+impl OutsideCaller for Client {}
+
+impl Dispatch for Client {
+    fn respond(&self, call: Call) -> BoxFuture<'_, Result<Response>> {
+        Box::pin(async move {
+            let (cid, reply) = self.contract.invoke(call).await?;
+            Response::new(cid, reply)
+        })
+    }
+
+    fn accept(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
+        Box::pin(self.contract.invoke_async(call))
+    }
+
+    fn handler_names(&self) -> Option<&HandlerNames> {
+        None
     }
 }

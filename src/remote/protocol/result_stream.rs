@@ -1,7 +1,5 @@
 //! A client's end of a result stream. A broken stream is reopened after the last event that was received.
 
-use std::collections::HashMap;
-
 use tonic::Streaming;
 use tonic::transport::Channel;
 
@@ -13,15 +11,14 @@ use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 
-/// The events of an invocation. Ends after the last event.
+/// The events of invocations. Ends after the last event.
 #[derive(Debug)]
 pub struct ResultStream {
     stub: InvocationServiceClient<Channel>,
-    cid: Cid,
+    /// With the last sequence received, by CID: of each invocation, and of its members if it is a group.
+    request: v1::StreamResultsRequest,
     max_attempts: u32,
     stream: Streaming<v1::StreamResultsResponse>,
-    /// The last sequence received, by CID: of the invocation, and of its members if it is a group.
-    sequences: HashMap<String, u64>,
 }
 
 impl ResultStream {
@@ -30,14 +27,25 @@ impl ResultStream {
         cid: Cid,
         max_attempts: u32,
     ) -> Result<Self> {
-        let open = || open(stub.clone(), cid, HashMap::new());
+        let request = v1::StreamResultsRequest {
+            cids: vec![cid.to_string()],
+            ..v1::StreamResultsRequest::default()
+        };
+        Self::follow(stub, request, max_attempts).await
+    }
+
+    pub(in crate::remote) async fn follow(
+        stub: InvocationServiceClient<Channel>,
+        request: v1::StreamResultsRequest,
+        max_attempts: u32,
+    ) -> Result<Self> {
+        let open = || open(stub.clone(), request.clone());
         let stream = retry(max_attempts, is_safe_to_retry, open).await?;
         Ok(Self {
             stub,
-            cid,
+            request,
             max_attempts,
             stream,
-            sequences: HashMap::new(),
         })
     }
 
@@ -58,10 +66,11 @@ impl ResultStream {
     }
 
     async fn resume(&mut self, error: &Error) -> Result<Option<v1::StreamResultsResponse>> {
-        tracing::debug!(%error, cid = %self.cid, "the result stream broke; reopening it");
-        let (stub, cid, sequences) = (self.stub.clone(), self.cid, self.sequences.clone());
+        let cid = self.request.cids.first();
+        tracing::debug!(%error, cid, "the result stream broke; reopening it");
+        let (stub, request) = (self.stub.clone(), self.request.clone());
         let next = || {
-            let stream = open(stub.clone(), cid, sequences.clone());
+            let stream = open(stub.clone(), request.clone());
             async move {
                 let mut stream = stream.await?;
                 let first = stream.message().await;
@@ -80,7 +89,8 @@ impl ResultStream {
         event: Option<v1::StreamResultsResponse>,
     ) -> Option<v1::StreamResultsResponse> {
         if let Some(event) = &event {
-            let last = self.sequences.entry(event.cid.clone()).or_default();
+            let sequences = &mut self.request.after_sequences;
+            let last = sequences.entry(event.cid.clone()).or_default();
             *last = event.sequence.max(*last);
         }
         event
@@ -89,14 +99,8 @@ impl ResultStream {
 
 async fn open(
     mut stub: InvocationServiceClient<Channel>,
-    cid: Cid,
-    after_sequences: HashMap<String, u64>,
+    request: v1::StreamResultsRequest,
 ) -> Result<Streaming<v1::StreamResultsResponse>> {
-    let request = v1::StreamResultsRequest {
-        cids: vec![cid.to_string()],
-        after_sequences,
-        wait_for_accept: false,
-    };
     let stream = stub.stream_results(request).await;
     let stream = stream.map_err(|status| from_status(&status))?;
     Ok(stream.into_inner())

@@ -21,7 +21,7 @@ use crate::codec::proto::v1;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result};
 use crate::remote::protocol::declaration::definition_to_proto;
-use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, Service, States};
+use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, States};
 
 /// The default number of dispatches that a worker takes at once.
 const DEFAULT_MAX_IN_FLIGHT: u32 = 100;
@@ -87,21 +87,16 @@ impl Default for WorkerBuilder {
 impl WorkerBuilder {
     /// Adds a service: a name and a handler. A duplicate or invalid name is an error of [`connect`](Self::connect).
     pub fn service<Args>(self, name: &str, handler: impl Handler<Args>) -> Self {
-        self.add(|registry| registry.service(name, handler))
+        self.change(|registry| registry.service(name, handler))
     }
 
-    /// Adds a service that is a type.
-    pub fn serve(self, service: impl Service) -> Self {
-        self.add(|registry| registry.serve(service))
+    /// Adds declared services: a [`Definition`], several, or all services of a [`Registry`].
+    pub fn register(self, services: impl Into<Vec<Definition>>) -> Self {
+        self.change(|registry| registry.register(services))
     }
 
-    /// Adds a service with options.
-    pub fn define(self, definition: Definition) -> Self {
-        self.add(|registry| registry.add(definition))
-    }
-
-    fn add(mut self, add: impl FnOnce(&mut Registry) -> Result<()>) -> Self {
-        if let Err(error) = add(&mut self.registry) {
+    fn change(mut self, change: impl FnOnce(&mut Registry) -> Result<()>) -> Self {
+        if let Err(error) = change(&mut self.registry) {
             self.fault.get_or_insert(error);
         }
         self
@@ -155,11 +150,13 @@ impl WorkerBuilder {
     /// # Errors
     ///
     /// `UNAVAILABLE` / `CONNECT_FAILED`; `FAILED_PRECONDITION` / `STATE_MISSING`; a refusal by the node.
-    pub async fn connect(self, node: &str) -> Result<WorkerHandle> {
+    pub async fn connect(mut self, node: &str) -> Result<WorkerHandle> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let definitions: Vec<Definition> = self.registry.into_iter().collect();
+        let handler_names = Arc::new(self.registry.handler_names());
+        self.states.set_handler_names(handler_names);
+        let definitions: Vec<Definition> = self.registry.into();
         for definition in &definitions {
             definition.check_states(&self.states, "worker")?;
         }

@@ -48,7 +48,7 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
         ),
     ] {
         debug_assert_eq!(definition.name().as_str(), name);
-        registry.add(definition.description(description))?;
+        registry.register(definition.description(description))?;
     }
     Ok(())
 }

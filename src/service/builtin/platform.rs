@@ -32,7 +32,7 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
     let zato_security = security
         .named("zato.security.get-list")?
         .response_elem("zato_security_get_list_response");
-    registry.add(echo.named("zato.helpers.echo")?)?;
+    registry.register(echo.named("zato.helpers.echo")?)?;
     for definition in [
         ping,
         zato_ping,
@@ -42,7 +42,7 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
         security,
         zato_security,
     ] {
-        registry.add(definition)?;
+        registry.register(definition)?;
     }
     Ok(())
 }

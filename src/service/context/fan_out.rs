@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::Call;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::invocation::Outcome;
 use crate::service::context::Context;
@@ -66,6 +66,8 @@ impl Group {
 pub struct FanOut<'a> {
     context: &'a Context,
     batch: Batch,
+    /// The error that it fails with, instead of being sent.
+    fault: Option<Error>,
 }
 
 impl Context {
@@ -88,7 +90,11 @@ impl Context {
     ///
     /// `NOT_FOUND` / `SERVICE_UNKNOWN`, `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000, all violations of the inputs,
     /// with the paths of the requests; or the error of a limit.
-    pub fn fan_out(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
+    pub fn fan_out<C>(&self, calls: impl IntoIterator<Item = C>) -> FanOut<'_>
+    where
+        C: TryInto<Call>,
+        Error: From<C::Error>,
+    {
         FanOut::new(self, calls)
     }
 
@@ -98,16 +104,29 @@ impl Context {
     /// # Errors
     ///
     /// As for [`fan_out`](Self::fan_out).
-    pub fn parallel(&self, calls: impl IntoIterator<Item = impl Into<Call>>) -> FanOut<'_> {
+    pub fn parallel<C>(&self, calls: impl IntoIterator<Item = C>) -> FanOut<'_>
+    where
+        C: TryInto<Call>,
+        Error: From<C::Error>,
+    {
         FanOut::new(self, calls)
     }
 }
 
 impl<'a> FanOut<'a> {
-    fn new(context: &'a Context, calls: impl IntoIterator<Item = impl Into<Call>>) -> Self {
+    fn new<C>(context: &'a Context, calls: impl IntoIterator<Item = C>) -> Self
+    where
+        C: TryInto<Call>,
+        Error: From<C::Error>,
+    {
+        let (batch, fault) = match Batch::of(calls) {
+            Ok(batch) => (batch, None),
+            Err(fault) => (Batch::default(), Some(fault)),
+        };
         Self {
             context,
-            batch: Batch::of(calls),
+            batch,
+            fault,
         }
     }
 
@@ -164,8 +183,15 @@ impl<'a> IntoFuture for FanOut<'a> {
     type IntoFuture = BoxFuture<'a, Result<Group>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { context, batch } = self;
+        let Self {
+            context,
+            batch,
+            fault,
+        } = self;
         Box::pin(async move {
+            if let Some(fault) = fault {
+                return Err(fault);
+            }
             let accepted = context.platform().invoke_batch(batch).await?;
             let context = context.clone();
             Ok(Group { context, accepted })

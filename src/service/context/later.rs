@@ -5,6 +5,7 @@ use crate::model::id::Cid;
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::Elements;
 use crate::model::token::Token;
+use crate::model::value::Value;
 use crate::service::context::Context;
 use crate::service::output::{AsReply, IntoReply};
 
@@ -58,6 +59,8 @@ impl Later {
 }
 
 impl IntoReply<AsReply> for Later {
+    type Output = Value;
+
     fn into_reply(self) -> Result<Reply> {
         self.context.platform().answer_later(self.token)?;
         Ok(Payload::empty().into())
@@ -85,6 +88,8 @@ impl<T, Shape> IntoReply<AsAnswer<Shape>> for Answer<T>
 where
     T: IntoReply<Shape>,
 {
+    type Output = T::Output;
+
     fn into_reply(self) -> Result<Reply> {
         match self {
             Self::Now(output) => output.into_reply(),

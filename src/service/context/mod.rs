@@ -12,14 +12,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::fan_out::{FanOut, Group};
-pub use self::invoke::{InvokeAsyncCall, InvokeCall};
 pub use self::later::{Answer, Later};
 pub use self::retry::RetryingCall;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
+use crate::model::into_payload::IntoPayload;
 use crate::model::invocation::{InReplyTo, Progress};
 use crate::model::metadata::Metadata;
-use crate::model::payload::Payload;
 use crate::service::platform::{KnownService, Platform};
 use crate::service::states::States;
 
@@ -148,9 +147,11 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// `RESOURCE_EXHAUSTED` / `ITEMS_LIMIT` above 10 000 items or 16 MiB of them.
-    pub async fn emit(&self, item: impl Into<Payload>) -> Result<()> {
-        self.0.platform.emit(item.into()).await
+    /// `RESOURCE_EXHAUSTED` / `ITEMS_LIMIT` above 10 000 items or 16 MiB of them; `INVALID_ARGUMENT` / `VALUE_INVALID`
+    /// where the item cannot be serialized.
+    pub async fn emit(&self, item: impl IntoPayload) -> Result<()> {
+        let item = item.into_payload()?;
+        self.0.platform.emit(item).await
     }
 
     /// The services that can be invoked, by name.

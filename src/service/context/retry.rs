@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::model::call::Call;
 use crate::model::error::{Error, Result};
+use crate::model::into_payload::IntoPayload;
 use crate::model::invocation::{RetryPolicy, should_retry};
-use crate::model::payload::Payload;
 use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
 use crate::service::response::Response;
@@ -21,9 +21,10 @@ impl Context {
     pub fn invoke_with_retry(
         &self,
         service: impl Into<Cow<'static, str>>,
-        input: impl Into<Payload>,
+        input: impl IntoPayload,
     ) -> RetryingCall<'_> {
-        RetryingCall::new(self, Call::new(service, input))
+        let call = input.into_payload().map(|input| Call::new(service, input));
+        RetryingCall::new(self, call)
     }
 }
 
@@ -32,12 +33,12 @@ impl Context {
 #[must_use = "nothing is invoked before this is awaited"]
 pub struct RetryingCall<'a> {
     context: &'a Context,
-    call: Call,
+    call: Result<Call>,
     policy: RetryPolicy,
 }
 
 impl<'a> RetryingCall<'a> {
-    fn new(context: &'a Context, call: Call) -> Self {
+    fn new(context: &'a Context, call: Result<Call>) -> Self {
         Self {
             context,
             call,
@@ -59,7 +60,9 @@ impl<'a> RetryingCall<'a> {
 
     /// Sets the timeout of each attempt. A nested call never outlives its caller's deadline.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.call.timeout = Some(timeout);
+        if let Ok(call) = &mut self.call {
+            call.timeout = Some(timeout);
+        }
         self
     }
 
@@ -69,6 +72,7 @@ impl<'a> RetryingCall<'a> {
             call,
             policy,
         } = self;
+        let call = call?;
         let mut calls = 0;
         loop {
             calls += 1;

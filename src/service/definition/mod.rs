@@ -1,12 +1,15 @@
 //! The definition of a service: name, handler, declaration, options and hooks.
 
 mod call;
+mod layer;
 mod options;
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
 pub use self::call::Admitted;
+pub use self::layer::{HandlerRequest, HandlerService};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::payload::{Payload, Reply};
@@ -42,6 +45,8 @@ pub struct Definition {
     name: ServiceName,
     /// `None` where workers run the handler.
     handler: Option<ErasedHandler>,
+    /// The type of the handler, by which typed calls find the name.
+    handler_type: Option<TypeId>,
     requirements: Requirements,
     reads_input: bool,
     options: ServiceOptions,
@@ -56,7 +61,7 @@ impl Definition {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` where the name is invalid.
-    pub fn new<Args>(name: &str, handler: impl Handler<Args>) -> Result<Self> {
+    pub fn new<H: Handler<Args>, Args>(name: &str, handler: H) -> Result<Self> {
         let requirements = handler.requires();
         let reads_input = handler.reads_input();
         let sio = Arc::new(handler.declares());
@@ -65,6 +70,7 @@ impl Definition {
             handler: Some(Arc::new(move |context, input| {
                 Box::pin(handler.call(context, input))
             })),
+            handler_type: Some(TypeId::of::<H>()),
             requirements,
             reads_input,
             options: ServiceOptions::default(),
@@ -81,6 +87,7 @@ impl Definition {
         Self {
             name,
             handler: None,
+            handler_type: None,
             requirements: Requirements::default(),
             reads_input: false,
             options,
@@ -88,6 +95,11 @@ impl Definition {
             hooks: Vec::new(),
             demo: false,
         }
+    }
+
+    /// The type of the handler; `None` where workers run it.
+    pub(crate) fn handler_type(&self) -> Option<TypeId> {
+        self.handler_type
     }
 
     /// Whether workers run its handler.

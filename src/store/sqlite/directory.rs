@@ -165,8 +165,8 @@ fn make_private(path: &Path, directory: &File) -> Result<()> {
     let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner != user {
         let message = format!(
-            "`{}` belongs to user {owner}, and this process runs as user {user}: choose a directory of its own with \
-             `--data-dir`, for example one inside of it",
+            "`{}` belongs to user {owner}, and this process runs as user {user}: choose a directory of its own, for \
+             example one inside of it",
             path.display()
         );
         return Err(unusable(message));
@@ -195,7 +195,7 @@ fn make_private(path: &Path, directory: &File) -> Result<()> {
 /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: a second process.
 fn in_use(path: &Path) -> Error {
     unusable(format!(
-        "another process uses `{}`: stop it, or choose another directory with `--data-dir`",
+        "another process uses `{}`: stop it, or choose another directory",
         path.display()
     ))
 }

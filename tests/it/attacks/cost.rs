@@ -20,7 +20,7 @@ fn call_with_callbacks(callbacks: usize) -> Call {
 #[tokio::test]
 async fn a_batch_causes_a_limited_number_of_invocations() {
     let node = TestNode::demo().await;
-    let mut batch = Batch::of((0..10_000).map(|_| ("cidery.ping", ())));
+    let mut batch = Batch::of((0..10_000).map(|_| ("cidery.ping", ()))).unwrap();
     batch.on_each = vec!["cidery.ping".to_owned(); 16];
     let refused = node.client.invoke_batch(batch).await.unwrap_err();
     assert_eq!(refused.reason(), "COST_LIMIT");

@@ -19,9 +19,10 @@ async fn a_group_is_cancelled_with_its_members() {
         concurrency: Some(2),
         ..ServiceOptions::default()
     });
-    let node = TestNode::start(Node::builder().define(definition)).await;
+    let node = TestNode::start(Node::builder().register(definition)).await;
     let calls = (0..10).map(|n| ("test.held", dict! { "n": n }));
-    let group = node.client.invoke_batch(Batch::of(calls)).await.unwrap();
+    let batch = Batch::of(calls).unwrap();
+    let group = node.client.invoke_batch(batch).await.unwrap();
     gate.add_permits(1);
     until("three have run or run", || {
         running.load(Ordering::SeqCst) == 3
@@ -60,7 +61,8 @@ async fn the_next_node_continues_the_cancellation_of_a_group() {
         call.durable().start = Some(Start::After(Duration::from_secs(3_600)));
         call
     });
-    let group = node.client.invoke_batch(Batch::of(calls)).await.unwrap();
+    let batch = Batch::of(calls).unwrap();
+    let group = node.client.invoke_batch(batch).await.unwrap();
     // The state after a crash right after that.
     let store = node.handle.invoker().store();
     assert!(store.request_cancel(group.cid).await.unwrap());

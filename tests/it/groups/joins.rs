@@ -33,7 +33,7 @@ async fn a_join_releases_the_permit_of_the_handler() {
         concurrency: Some(1),
         ..ServiceOptions::default()
     });
-    let node = TestNode::start(Node::builder().define(definition)).await;
+    let node = TestNode::start(Node::builder().register(definition)).await;
     let call = Call::new("test.add_up", Payload::Value(4.into()));
     let (_, reply) = node.client.invoke(call).await.unwrap();
     let sum = cidery::codec::payload::decode(reply.payload).unwrap();
@@ -81,7 +81,7 @@ async fn a_join_is_cancelled_with_its_caller() {
             sender.send(joined.map(|outcomes| outcomes.len())).unwrap();
         }
     };
-    let builder = Node::builder().define(definition);
+    let builder = Node::builder().register(definition);
     let node = TestNode::start(builder.service("test.joins", joins)).await;
     let mut call = Call::new("test.joins", ());
     call.timeout = Some(Duration::from_millis(200));

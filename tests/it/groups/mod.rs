@@ -25,7 +25,7 @@ async fn with_recorder(builder: NodeBuilder) -> (TestNode, Recorded) {
         recorder.lock().unwrap().push(input);
         std::future::ready(())
     });
-    let node = TestNode::start(builder.demo().define(record.unwrap())).await;
+    let node = TestNode::start(builder.demo().register(record.unwrap())).await;
     (node, recorded)
 }
 
@@ -37,6 +37,7 @@ fn mixed() -> Batch {
         ("demo.fail", failing),
         ("customer.get", dict! { "cust_id": 3 }),
     ])
+    .unwrap()
 }
 
 /// A service that blocks until the test releases it, and the number of running handlers.

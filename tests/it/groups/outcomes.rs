@@ -103,9 +103,10 @@ fn states(outcomes: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn following_a_group_delivers_the_ends_of_its_members() {
     let (definition, gate, running) = blocked_service("test.held");
-    let node = TestNode::start(Node::builder().define(definition)).await;
+    let node = TestNode::start(Node::builder().register(definition)).await;
     let calls = (0..20).map(|n| ("test.held", dict! { "n": n }));
-    let group = node.client.invoke_batch(Batch::of(calls)).await.unwrap();
+    let batch = Batch::of(calls).unwrap();
+    let group = node.client.invoke_batch(batch).await.unwrap();
     until("all members run at once", || {
         running.load(Ordering::SeqCst) == 20
     })

@@ -82,7 +82,11 @@ async fn once_accepts_a_child_once_for_all_attempts(disk: Option<&Folder>) {
     let parent = Definition::new("parent", parent)
         .unwrap()
         .retry_policy(policy);
-    let node = start(Node::builder().define(parent).service("child", child), disk).await;
+    let node = start(
+        Node::builder().register(parent).service("child", child),
+        disk,
+    )
+    .await;
     let cid = accept(&node, call("parent", dict! {})).await;
     assert_eq!(ended(&node, cid).await.invocation.attempts, 3);
     let first = receiver.recv().await.unwrap();

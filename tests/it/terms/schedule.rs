@@ -53,7 +53,7 @@ fn busy() -> (Definition, mpsc::Sender<()>) {
 
 async fn an_invocation_that_does_not_start_in_time_expires(disk: Option<&Folder>) {
     let (busy, free) = busy();
-    let node = start(Node::builder().define(busy), disk).await;
+    let node = start(Node::builder().register(busy), disk).await;
     let first = accept(&node, call("busy", dict! {})).await;
     let mut second = call("busy", dict! {});
     second.durable().expiration = Some(Duration::from_millis(100));

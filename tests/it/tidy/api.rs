@@ -5,8 +5,10 @@ use super::{ROOMS, assert_none, shown, sources};
 
 const LIB: &str = "src/lib.rs";
 /// The files with the public methods of clients and workers: the next things to generated messages.
-const METHODS: [&str; 3] = [
+const METHODS: [&str; 5] = [
+    "src/remote/client/event.rs",
     "src/remote/client/mod.rs",
+    "src/remote/client/results.rs",
     "src/remote/worker/handle.rs",
     "src/remote/worker/mod.rs",
 ];

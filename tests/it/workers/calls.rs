@@ -59,7 +59,7 @@ async fn inputs_and_outputs_are_checked_and_every_type_is_carried() {
     let service = Definition::new("typed.echo", echo).unwrap().sio(sio);
     let broken = Definition::new("typed.broken", async |_: Dict| dict! { "n": "none" });
     let broken = broken.unwrap().sio(Sio::new().output(Int("n")));
-    let builder = Worker::builder().define(service).define(broken);
+    let builder = Worker::builder().register(service).register(broken);
     let _worker = connect(&node, builder).await;
     let raw = Value::Bytes(vec![0, 255].into());
     let input = dict! { "n": i64::MAX, "raw": raw.clone() };

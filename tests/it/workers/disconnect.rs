@@ -64,13 +64,13 @@ async fn an_idempotent_call_that_is_handed_back_runs_on_another_worker() {
     let forever = async || std::future::pending::<()>().await;
     let forever = Definition::new("a.task", forever).unwrap();
     let first = Worker::builder().drain(Duration::ZERO);
-    let first = connect(&node, first.define(forever.options(idempotent()))).await;
+    let first = connect(&node, first.register(forever.options(idempotent()))).await;
     let client = node.client.clone();
     let waiting =
         crate::support::raw::spawn(async move { client.invoke(Call::new("a.task", ())).await });
     until("it runs", || first.in_flight() == 1).await;
     let done = Definition::new("a.task", async || "done").unwrap();
-    let second = Worker::builder().define(done.options(idempotent()));
+    let second = Worker::builder().register(done.options(idempotent()));
     let _second = connect(&node, second).await;
     first.stop().await;
     waiting.await.unwrap().unwrap();

@@ -11,7 +11,7 @@ use crate::app::cli::args::bytes;
 use crate::app::cli::args::{LogArgs, duration};
 use crate::app::cli::printer::{Printer, Tone};
 use crate::app::shutdown::Signals;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 
 /// How long the first log line waits until the address is printed.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -107,7 +107,7 @@ impl Serve {
             builder = builder.insecure();
         }
         let mut signals = Signals::new()?;
-        let node = builder.start().await?;
+        let node = builder.start().await.map_err(with_options)?;
         announce(node.address(), printer).await;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -122,6 +122,14 @@ impl Serve {
         }
         Ok(())
     }
+}
+
+/// Names the options of the command in place of what the library calls them.
+fn with_options(error: Error) -> Error {
+    let message = error
+        .message()
+        .replace("`NodeBuilder::insecure`", "`--insecure`");
+    error.with_message(message)
 }
 
 /// Prints the bound address as the first line of standard output, and examples to standard error. Where both are pipes

@@ -87,7 +87,9 @@ pub fn outcome_from_proto(event: Proto) -> Result<Option<Outcome>> {
     }))
 }
 
-fn not_found_from_proto(event: v1::NotFoundEvent) -> Error {
+/// Converts the event for a CID that is not stored to its error.
+#[must_use]
+pub fn not_found_from_proto(event: v1::NotFoundEvent) -> Error {
     let kind = match event.reason.as_str() {
         reason::SEQUENCE_UNKNOWN => Kind::OutOfRange,
         reason::STORE_DAMAGED => Kind::DataLoss,

@@ -91,6 +91,15 @@ impl ContractClient {
         ResultStream::open(self.invocation.clone(), cid, self.max_attempts).await
     }
 
+    /// Follows the invocations of a request.
+    ///
+    /// # Errors
+    ///
+    /// As for [`results`](Self::results).
+    pub async fn follow(&self, request: v1::StreamResultsRequest) -> Result<ResultStream> {
+        ResultStream::follow(self.invocation.clone(), request, self.max_attempts).await
+    }
+
     /// Looks up an invocation, once it has ended or `wait` has elapsed.
     ///
     /// # Errors

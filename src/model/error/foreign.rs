@@ -1,0 +1,153 @@
+//! Errors of other crates as errors of this one: in a handler, and with `?`.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::{error, fmt, io, num, string};
+
+use super::{Error, reason};
+
+/// A boxed error of any type.
+pub type BoxError = Box<dyn error::Error + Send + Sync>;
+
+impl Error {
+    /// A failure that a handler did not declare: `INTERNAL` / `HANDLER_FAILED`. The cause is logged, never sent.
+    #[track_caller]
+    pub fn undeclared(source: impl error::Error + Send + Sync + 'static) -> Self {
+        Self::unknown_to_callers().with_source(source)
+    }
+
+    #[track_caller]
+    fn unknown_to_callers() -> Self {
+        let message = "the service failed; its log has the details";
+        Self::internal(reason::HANDLER_FAILED, message)
+    }
+
+    /// The error of a handler. An [`Error`] is kept, and is found among the causes of any other error, which then are
+    /// its trace. An error without one is `INTERNAL` / `HANDLER_FAILED`: its text is logged, never sent.
+    #[must_use]
+    pub fn of_handler(error: BoxError) -> Self {
+        match error.downcast::<Self>() {
+            Ok(error) => *error,
+            Err(error) => {
+                let found = Self::among_causes(&*error);
+                found.unwrap_or_else(|| {
+                    let mut unknown = Self::unknown_to_callers().with_trace(causes(&*error));
+                    unknown.0.source = Some(Arc::from(error));
+                    unknown
+                })
+            }
+        }
+    }
+
+    /// The first [`Error`] among an error and its causes. The errors before it are its trace.
+    pub(crate) fn among_causes(error: &(dyn error::Error + 'static)) -> Option<Self> {
+        let mut cause = Some(error);
+        while let Some(current) = cause {
+            if let Some(found) = current.downcast_ref::<Self>() {
+                let is_first = std::ptr::addr_eq(current, error);
+                return Some(match is_first || found.0.trace.is_some() {
+                    true => found.clone(),
+                    false => found.clone().with_trace(causes(error)),
+                });
+            }
+            cause = current.source();
+        }
+        None
+    }
+}
+
+/// An error and its causes, one a line.
+fn causes(error: &dyn error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, "\ncaused by: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// As for [`Error::of_handler`].
+impl From<BoxError> for Error {
+    fn from(error: BoxError) -> Self {
+        Self::of_handler(error)
+    }
+}
+
+macro_rules! undeclared {
+    ($($error:ty),* $(,)?) => {
+        $(
+            /// `INTERNAL` / `HANDLER_FAILED`: the error is the cause, which is logged and never sent.
+            impl From<$error> for Error {
+                #[track_caller]
+                fn from(error: $error) -> Self {
+                    Self::undeclared(error)
+                }
+            }
+        )*
+    };
+}
+
+undeclared!(
+    io::Error,
+    fmt::Error,
+    num::ParseIntError,
+    num::ParseFloatError,
+    num::TryFromIntError,
+    std::str::Utf8Error,
+    string::FromUtf8Error,
+    serde_json::Error,
+    tokio::task::JoinError,
+    tokio::time::error::Elapsed,
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Wrapper(Error);
+
+    impl fmt::Display for Wrapper {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("placing an order")
+        }
+    }
+
+    impl error::Error for Wrapper {
+        fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn an_error_of_this_crate_is_found_in_a_box_and_among_causes() {
+        let no_stock = || Error::failed_precondition("NO_STOCK", "nothing is left");
+        assert_eq!(Error::of_handler(no_stock().into()).reason(), "NO_STOCK");
+        let found = Error::of_handler(Wrapper(no_stock()).into());
+        assert_eq!(found.reason(), "NO_STOCK");
+        assert_eq!(
+            found.trace().unwrap(),
+            "placing an order\ncaused by: nothing is left"
+        );
+    }
+
+    #[test]
+    fn the_text_of_any_other_error_is_in_the_trace_only() {
+        let error = Error::from(io::Error::other("disk on fire"));
+        assert_eq!(
+            (error.reason(), error.trace().is_some()),
+            ("HANDLER_FAILED", true)
+        );
+        let error = Error::of_handler("disk on fire".into());
+        assert_eq!(error.reason(), "HANDLER_FAILED");
+        assert!(!error.message().contains("fire"));
+        assert_eq!(error.trace().unwrap(), "disk on fire");
+    }
+}

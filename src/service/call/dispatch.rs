@@ -1,0 +1,22 @@
+//! What sends the calls that the builders make.
+
+use super::names::HandlerNames;
+use crate::model::call::{Accepted, Call};
+use crate::model::error::Result;
+use crate::service::platform::BoxFuture;
+use crate::service::response::Response;
+
+/// Sends the calls that the builders make.
+pub trait Dispatch: Sync {
+    /// Invokes a service and waits for its response.
+    fn respond(&self, call: Call) -> BoxFuture<'_, Result<Response>>;
+
+    /// Accepts an asynchronous invocation.
+    fn accept(&self, call: Call) -> BoxFuture<'_, Result<Accepted>>;
+
+    /// The names of the handlers of this process; `None` where it knows none.
+    fn handler_names(&self) -> Option<&HandlerNames>;
+}
+
+/// A caller whose calls begin invocations of their own, rather than being nested in another one.
+pub trait OutsideCaller: Dispatch {}
