@@ -15,15 +15,13 @@ class Count:
     words: int
 
 
-class CountWords(Service):
+class CountWords(Service[Text, Count]):
     """Counts the words of a text."""
 
     name = "words.count"
-    input = Text
-    output = Count
 
-    def handle(self):
-        return Count(words=len(self.request.input.text.split()))
+    def handle(self, input: Text) -> Count:
+        return Count(words=len(input.text.split()))
 
 
 @dataclass
@@ -36,16 +34,13 @@ class Report:
     pages: int
 
 
-class BuildReport(Service):
+class BuildReport(Service[ReportRequest, Report]):
     """Builds a report, a quarter of a second for each page."""
 
     name = "report.build"
-    input = ReportRequest
-    output = Report
 
-    def handle(self):
-        pages = self.request.input.pages
-        for page in range(1, pages + 1):
+    def handle(self, input: ReportRequest) -> Report:
+        for page in range(1, input.pages + 1):
             self.sleep(0.25)
             self.emit({"page": page})
-        return Report(pages)
+        return Report(input.pages)
