@@ -14,9 +14,9 @@ fn main() -> ExitCode {
 
 /// Lets the allocator give large blocks back.
 ///
-/// glibc raises its threshold (up to 32 MiB) whenever a mapped block is freed, so that later ones of that size come from
-/// its heaps, which shrink only at their ends. After a few large messages a node would keep the memory of its busiest
-/// moment. A threshold that is set stays. See mallopt(3).
+/// glibc raises its threshold (up to 32 MiB) whenever a mapped block is freed, so that later ones of that size come
+/// from its heaps, which shrink only at their ends. After a few large messages a node would keep the memory of its
+/// busiest moment. A threshold that is set stays. See mallopt(3).
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn fix_mmap_threshold() {
     // The operator's own setting wins.

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::engine::Limits;
-use crate::engine::byte_budget::{ByteBudget, NodeBudget};
+use crate::engine::byte_budget::{ByteBudget, NeverWait, NodeBudget};
 
 /// The budgets of a node: received and not handled yet, answered and not read yet.
 #[derive(Clone, Debug)]
@@ -40,7 +40,8 @@ pub struct Connection {
     pub received: Arc<ByteBudget>,
     /// Responses that are not read yet.
     pub answered: Arc<ByteBudget>,
-    has_worker: AtomicBool,
+    /// How many streams of workers it carries.
+    workers: AtomicUsize,
 }
 
 impl Connection {
@@ -52,22 +53,39 @@ impl Connection {
             local,
             received: ByteBudget::new(memory.limit_received, &memory.received),
             answered: ByteBudget::new(memory.limit_answered, &memory.answered),
-            has_worker: AtomicBool::new(false),
+            workers: AtomicUsize::new(0),
         })
     }
 
-    /// Notes that it carries the stream of a worker.
+    /// Notes that it carries the stream of a worker, until the guard is dropped.
     ///
     /// Nested calls of its handlers use the same connection. They do not wait for its budget, because one may wait for
     /// another that waits for the budget; the node's budget holds for them.
-    pub fn set_has_worker(&self) {
-        self.has_worker.store(true, Ordering::Release);
-        self.answered.never_wait();
+    #[must_use]
+    pub fn carry_worker(self: &Arc<Self>) -> CarriesWorker {
+        self.workers.fetch_add(1, Ordering::AcqRel);
+        CarriesWorker {
+            connection: Arc::clone(self),
+            _never_wait: self.answered.never_wait(),
+        }
     }
 
     /// Whether it carries the stream of a worker.
     #[must_use]
     pub fn has_worker(&self) -> bool {
-        self.has_worker.load(Ordering::Acquire)
+        self.workers.load(Ordering::Acquire) > 0
+    }
+}
+
+/// While it lives, the connection carries the stream of a worker.
+#[derive(Debug)]
+pub struct CarriesWorker {
+    connection: Arc<Connection>,
+    _never_wait: NeverWait,
+}
+
+impl Drop for CarriesWorker {
+    fn drop(&mut self) {
+        self.connection.workers.fetch_sub(1, Ordering::AcqRel);
     }
 }

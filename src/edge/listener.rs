@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::edge::connection::{Connection, NodeMemory};
 use crate::edge::preface;
 use crate::edge::stream_task::StreamExecutor;
+use crate::edge::write_timeout::WriteTimeout;
 use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
 
@@ -86,7 +87,8 @@ pub struct Timeouts {
     /// How long a client has to send its first bytes, and the headers of each HTTP/1 request. A connection over HTTP/1
     /// without a request is closed after this time.
     pub request: Duration,
-    /// How long a response may wait for its peer to read before its stream is reset.
+    /// How long a response may wait for its peer to read before its stream is reset, or its connection over HTTP/1 is
+    /// closed. A peer that reads less than 64 KiB in this time does not read.
     pub unread: Duration,
 }
 
@@ -209,7 +211,8 @@ async fn serve_connection<S, B>(
         .timer(TokioTimer::new())
         .header_read_timeout(timeouts.request);
     let service = TowerToHyperService::new(service);
-    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let socket = WriteTimeout::new(stream, timeouts.unread);
+    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
     let drained = async {
         tokio::select! {
             biased;

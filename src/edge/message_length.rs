@@ -11,7 +11,9 @@ const PREFIX: usize = 5;
 pub(super) struct MessageLengths {
     prefix: [u8; PREFIX],
     prefix_bytes: usize,
-    /// How many bytes of the current message are still to come.
+    /// How many bytes the message has that began last.
+    length: usize,
+    /// How many bytes of it are still to come.
     left: usize,
 }
 
@@ -33,11 +35,17 @@ impl MessageLengths {
             self.prefix_bytes += 1;
             if self.prefix_bytes == PREFIX {
                 let [_, a, b, c, d] = self.prefix;
-                self.left = u32::from_be_bytes([a, b, c, d]) as usize;
+                self.length = u32::from_be_bytes([a, b, c, d]) as usize;
+                self.left = self.length;
                 self.prefix_bytes = 0;
                 begun = begun.saturating_add(self.left);
             }
         }
+    }
+
+    /// How many bytes the message has that began last.
+    pub(super) fn last_length(&self) -> usize {
+        self.length
     }
 
     /// Whether all messages that began have arrived.

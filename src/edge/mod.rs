@@ -9,11 +9,13 @@ mod http_guard;
 pub mod listener;
 mod message_length;
 mod preface;
+mod progress_timer;
 mod request_body;
 mod response_body;
 mod router;
 mod status_mapping;
 mod stream_task;
+mod write_timeout;
 
 pub(crate) use self::http_guard::AllowedHosts;
 pub use self::router::{PortService, WrapRouter};

@@ -26,6 +26,9 @@ use crate::model::error::{Error, Result, reason};
 
 /// Messages of at most so many bytes are not counted: their stream costs more than they do.
 const UNCOUNTED_BYTES: usize = 1024;
+/// How much memory of the node a message takes, in multiples of its length: it is kept as it is while the value is made
+/// that it is decoded to.
+const DECODED_FACTOR: usize = 2;
 
 /// The memory of one request, from when it is read until it is answered. The body and the response hold it.
 #[derive(Debug)]
@@ -77,16 +80,24 @@ struct Waiting {
     data: Bytes,
     /// How many bytes the messages have that begin in the data.
     begun: usize,
-    freed: Pin<Box<OwnedNotified>>,
+    within_limit: Pin<Box<OwnedNotified>>,
 }
 
 impl Counted {
-    /// Counts received data. `begun`: how many bytes the messages have that begin in it, where they stay until the
-    /// request is answered.
-    fn count(&self, data: &Bytes, begun: usize) -> Result<Frame<Bytes>, Status> {
+    /// Counts received data. `begun`: how many bytes the messages have that begin in it. Those that are not handled one
+    /// by one stay until the request is answered.
+    fn count(
+        &self,
+        data: &Bytes,
+        begun: usize,
+        is_long_lived: bool,
+    ) -> Result<Frame<Bytes>, Status> {
         let counted = self.memory.change(&self.connection, |held| {
-            held.expect(begun);
-            held.hold(data.len())
+            if !is_long_lived {
+                held.count_for_connection(begun);
+            }
+            let bytes = data.len().saturating_mul(DECODED_FACTOR);
+            held.count_for_node(bytes, self.lengths.last_length())
         });
         match counted {
             Ok(()) => Ok(Frame::data(data.clone())),
@@ -137,17 +148,20 @@ impl RequestBody {
         let begun = counted.lengths.read(&data);
         let is_small = begun <= UNCOUNTED_BYTES && !is_continued && counted.lengths.is_complete();
         if is_long_lived {
-            return Some(counted.count(&data, 0));
+            return Some(counted.count(&data, begun, true));
         }
         let answered = &counted.connection.answered;
-        if begun > 0 && !answered.has_room(0) {
-            let freed = notified(answered.freed());
-            self.waiting = Some(Waiting { data, begun, freed });
+        if begun > 0 && !answered.is_within_limit() {
+            self.waiting = Some(Waiting {
+                within_limit: notified(answered.within_limit()),
+                data,
+                begun,
+            });
             return None;
         }
         Some(match is_small {
             true => Ok(Frame::data(data)),
-            false => counted.count(&data, begun),
+            false => counted.count(&data, begun, false),
         })
     }
 
@@ -155,17 +169,14 @@ impl RequestBody {
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         while let (Some(waiting), Some(counted)) = (&mut self.waiting, &self.counted) {
             let answered = &counted.connection.answered;
-            if !answered.has_room(0) {
-                ready!(waiting.freed.as_mut().poll(cx));
-                // Registered before it is checked again.
-                waiting.freed = notified(answered.freed());
-            } else {
-                // Another request may go on as well.
-                answered.freed().notify_one();
-                let frame = counted.count(&waiting.data, waiting.begun);
+            if answered.is_within_limit() {
+                let frame = counted.count(&waiting.data, waiting.begun, false);
                 self.waiting = None;
                 return Poll::Ready(Some(frame));
             }
+            ready!(waiting.within_limit.as_mut().poll(cx));
+            // Registered before it is checked again.
+            waiting.within_limit = notified(answered.within_limit());
         }
         Poll::Ready(None)
     }

@@ -14,7 +14,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::connection::Connection;
-use super::stream_task::{self, BodyPoll};
+use super::stream_task;
 use crate::codec::status::to_status;
 use crate::engine::byte_budget::Reservation;
 
@@ -107,10 +107,13 @@ impl http_body::Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let polled = self.poll(cx);
-        stream_task::note(match &polled {
-            Poll::Ready(Some(_)) => BodyPoll::Frame,
-            Poll::Ready(None) | Poll::Pending => BodyPoll::Nothing,
-        });
+        match &polled {
+            Poll::Ready(Some(frame)) => {
+                let data = frame.as_ref().ok().and_then(Frame::data_ref);
+                stream_task::note_frame(data.map_or(0, Bytes::len));
+            }
+            Poll::Ready(None) | Poll::Pending => stream_task::note_nothing(),
+        }
         polled
     }
 

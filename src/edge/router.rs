@@ -20,9 +20,7 @@ use tower_service::Service;
 
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::edge::connection::Connection;
-use crate::edge::grpc::{
-    self, Catalog, InvocationApi, LONG_LIVED_STREAMS, Serving, WORKER_STREAM_PATH, not_grpc,
-};
+use crate::edge::grpc::{self, Catalog, InvocationApi, LONG_LIVED_STREAMS, Serving, not_grpc};
 use crate::edge::grpc_only::{GrpcOnly, plain_text};
 use crate::edge::http_guard::{AllowedHosts, HttpGuard};
 use crate::edge::request_body::{RequestBody, RequestMemory};
@@ -130,9 +128,6 @@ impl Service<Request<Incoming>> for ConnectionService {
         let is_long_lived = LONG_LIVED_STREAMS.contains(&path);
         let timeout = (!is_long_lived).then_some(port.request_timeout);
         let is_invocation = port.invocation.is_some() && path.starts_with(INVOCATION_PREFIX);
-        if path == WORKER_STREAM_PATH {
-            connection.set_has_worker();
-        }
         if !HOT_PATHS.contains(&path) {
             request.extensions_mut().insert(Arc::clone(connection));
         }

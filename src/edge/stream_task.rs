@@ -1,7 +1,8 @@
 //! The tasks of HTTP/2 streams: ends those whose peer does not read.
 //!
 //! The transport takes a frame of a response and waits until the peer's flow-control window has room for it. It asks
-//! for no further frame meanwhile, so a timer in the body would never be polled: the task of the stream has it.
+//! for no further frame meanwhile, so a timer in the body would never be polled: the task of the stream has it. A peer
+//! that reads a little now and then is ended as well.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -11,15 +12,17 @@ use std::time::Duration;
 use hyper::rt::Executor;
 use hyper_util::rt::TokioExecutor;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep};
+
+use super::progress_timer::ProgressTimer;
 
 /// What a response body answered when the transport last asked it for a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyPoll {
+enum BodyPoll {
     /// It was not asked.
     NotAsked,
-    /// A frame, which the transport now sends.
-    Frame,
+    /// A frame, which the transport now sends. With the frames before it since the stream was polled, it has so many
+    /// bytes.
+    Frame(usize),
     /// No frame yet, or its end.
     Nothing,
 }
@@ -29,15 +32,24 @@ thread_local! {
     static LAST_POLL: Cell<BodyPoll> = const { Cell::new(BodyPoll::NotAsked) };
 }
 
-/// Notes what the body of the current stream answered.
-pub(super) fn note(poll: BodyPoll) {
-    LAST_POLL.set(poll);
+/// Notes that the body of the current stream answered with a frame of so many bytes.
+pub(super) fn note_frame(bytes: usize) {
+    let before = match LAST_POLL.get() {
+        BodyPoll::Frame(before) => before,
+        BodyPoll::NotAsked | BodyPoll::Nothing => 0,
+    };
+    LAST_POLL.set(BodyPoll::Frame(before.saturating_add(bytes)));
+}
+
+/// Notes that the body of the current stream has no frame.
+pub(super) fn note_nothing() {
+    LAST_POLL.set(BodyPoll::Nothing);
 }
 
 /// Spawns the streams of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct StreamExecutor {
-    /// How long a peer may not read before its stream is reset.
+    /// How long a peer may not read, or very little, before its stream is reset.
     pub(super) unread_timeout: Duration,
 }
 
@@ -48,8 +60,7 @@ where
     fn execute(&self, stream: F) {
         TokioExecutor::new().execute(StreamTask {
             stream,
-            unread_timeout: self.unread_timeout,
-            unread: None,
+            unread: ProgressTimer::new(self.unread_timeout),
         });
     }
 }
@@ -59,9 +70,8 @@ pin_project! {
     struct StreamTask<F> {
         #[pin]
         stream: F,
-        unread_timeout: Duration,
         // Armed while a frame waits for the peer.
-        unread: Option<Pin<Box<Sleep>>>,
+        unread: ProgressTimer,
     }
 }
 
@@ -76,26 +86,15 @@ impl<F: Future<Output = ()>> Future for StreamTask<F> {
         }
         match LAST_POLL.get() {
             // The frame before was sent, or there is none.
-            BodyPoll::Nothing => *this.unread = None,
-            BodyPoll::Frame => {
-                let deadline = Instant::now() + *this.unread_timeout;
-                match this.unread {
-                    Some(timer) => timer.as_mut().reset(deadline),
-                    None => *this.unread = Some(Box::pin(tokio::time::sleep_until(deadline))),
-                }
-            }
+            BodyPoll::Nothing => this.unread.disarm(),
+            BodyPoll::Frame(bytes) => this.unread.advance(bytes),
             BodyPoll::NotAsked => {}
         }
-        match this.unread {
-            Some(timer) => {
-                let expired = timer.as_mut().poll(cx);
-                if expired.is_ready() {
-                    // Dropping the stream resets it.
-                    tracing::debug!("stream reset: its peer does not read the response");
-                }
-                expired
-            }
-            None => Poll::Pending,
+        let expired = this.unread.poll_expired(cx);
+        if expired.is_ready() {
+            // Dropping the stream resets it.
+            tracing::debug!("stream reset: its peer does not read the response");
         }
+        expired
     }
 }

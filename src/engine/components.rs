@@ -30,6 +30,7 @@ use crate::engine::results::hub::Hub;
 use crate::engine::results::lookup::Results;
 use crate::engine::routing::Routes;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
+use crate::engine::running_budget::RunningBudget;
 use crate::engine::store::{Filter, Store};
 use crate::engine::tasks::Tasks;
 use crate::engine::timer::Timer;
@@ -294,6 +295,7 @@ impl SharedComponents {
             Arc::clone(&self.store),
             Arc::clone(&self.committer),
             Arc::new(runner),
+            RunningBudget::new(self.limits.node_running_bytes),
             self.timer.clone(),
             Arc::clone(&self.lifecycle),
         )

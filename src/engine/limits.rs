@@ -64,7 +64,12 @@ pub struct Limits {
     /// The same for all connections; then responses are refused. A quarter is kept for messages of at most 64 KiB.
     /// Default: 256 MiB.
     pub node_answered_bytes: usize,
-    /// How long a response may wait for its peer to read before its stream is reset. Default: 30 s.
+    /// How many bytes the inputs, items and follow-ups of all running attempts take. Background work whose input does
+    /// not fit in three quarters of it waits in the store; an item that does not fit is refused. An input that is
+    /// larger runs alone. Default: 256 MiB.
+    pub node_running_bytes: usize,
+    /// How long a response may wait for its peer to read before its stream is reset, or its connection over HTTP/1 is
+    /// closed. A peer that reads less than 64 KiB in this time does not read. Default: 30 s.
     pub unread_timeout: Duration,
     /// How many CIDs one result stream may follow. Default: 100 000.
     pub stream_cids: usize,
@@ -120,6 +125,7 @@ impl Default for Limits {
             node_received_bytes: 256 * MIB,
             answered_bytes: 32 * MIB,
             node_answered_bytes: 256 * MIB,
+            node_running_bytes: 256 * MIB,
             unread_timeout: Duration::from_secs(30),
             stream_cids: 100_000,
             node_stream_cids: 1_000_000,

@@ -18,6 +18,7 @@ mod lifecycle;
 mod limits;
 mod results;
 mod routing;
+mod running_budget;
 pub mod store;
 pub mod tasks;
 mod timer;

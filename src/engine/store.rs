@@ -74,9 +74,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// invoked, and its callbacks.
     fn children(&self, parent: Cid, max: usize) -> BoxFuture<'_, Result<Vec<Child>>>;
 
-    /// Claims up to `max` pending invocations of a service that are due, or have expired, at `now`
-    /// ([`Invocation::next_wakeup`]), those that have been due longest first. Of those with the same concurrency key it
-    /// claims one at a time.
+    /// Claims pending invocations of a service that are due, or have expired, at `now` ([`Invocation::next_wakeup`]),
+    /// those that have been due longest first, within the limit. Of those with the same concurrency key it claims one
+    /// at a time. Where the first one has more bytes than the limit, it claims none ([`Claim::too_large`]).
     ///
     /// A claimed invocation is not claimed again until it is [recorded](Self::record) as pending, or the store is
     /// opened again. While one with a concurrency key waits for an outcome from outside ([`Record::completion`]), no
@@ -85,7 +85,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         &'a self,
         service: &'a ServiceName,
         now: Timestamp,
-        max: usize,
+        limit: ClaimLimit,
     ) -> BoxFuture<'a, Result<Claim>>;
 
     /// Up to `max` pending, unclaimed invocations that have expired at `now` ([`Invocation::expires_at`]), whether or
@@ -206,13 +206,35 @@ pub struct Child {
     pub is_callback: bool,
 }
 
+/// How much one claim takes, at most.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimLimit {
+    /// How many invocations.
+    pub invocations: usize,
+    /// How many bytes their requests and their events have, roughly.
+    pub bytes: usize,
+}
+
+impl ClaimLimit {
+    /// A limit on the number of invocations alone.
+    #[must_use]
+    pub fn invocations(invocations: usize) -> Self {
+        Self {
+            invocations,
+            bytes: usize::MAX,
+        }
+    }
+}
+
 /// Claimed invocations.
 #[derive(Clone, Debug, Default)]
 pub struct Claim {
     /// The invocations, those that have been due longest first.
     pub invocations: Vec<Invocation>,
-    /// When the next invocation of the service is due, if fewer than `max` are due now.
+    /// When the next invocation of the service is due, if fewer than the limit allows are due now.
     pub next_due: Option<Timestamp>,
+    /// How many bytes the first invocation has, if it has more than the limit: nothing is claimed then.
+    pub too_large: Option<usize>,
 }
 
 /// The result of an attempt, or of an invocation.

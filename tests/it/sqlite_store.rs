@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cidery::engine::store::{Filter, Store as _, Stored};
+use cidery::engine::store::{ClaimLimit, Filter, Store as _, Stored};
 use cidery::model::invocation::State;
 use cidery::store::{SqliteOptions, SqliteStore};
 use cidery::{Kind, Node, dict};
@@ -48,7 +48,10 @@ async fn attempts_after_a_crash_are_counted_until_one_is_recorded() {
         accepted(&store, "a", NOW).await
     };
     let claim = async |store: &SqliteStore| {
-        let claim = store.claim(&service("a"), NOW, 1).await.unwrap();
+        let claim = store
+            .claim(&service("a"), NOW, ClaimLimit::invocations(1))
+            .await
+            .unwrap();
         let invocation = claim.invocations.into_iter().next().unwrap();
         (invocation.crash_count, invocation.recovered)
     };
@@ -403,6 +406,9 @@ async fn closing_writes_what_is_queued() {
     drop(store);
     let store = SqliteStore::open(folder.path()).unwrap();
     assert_eq!(store.pending_count(&service("a")), 100);
-    let claim = store.claim(&service("a"), NOW, 1).await.unwrap();
+    let claim = store
+        .claim(&service("a"), NOW, ClaimLimit::invocations(1))
+        .await
+        .unwrap();
     assert!(!claim.invocations[0].recovered, "it was closed cleanly");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cidery::codec::struct_pb::{encode_dict, encode_value};
-use cidery::engine::store::{Acceptance, Record, Store as _, StoredDeclaration};
+use cidery::engine::store::{Acceptance, ClaimLimit, Record, Store as _, StoredDeclaration};
 use cidery::model::error::Violation;
 use cidery::model::invocation::{
     AsyncCompletion, EventKind, Group, Grouping, InReplyTo, Invocation, Member, Progress,
@@ -342,10 +342,16 @@ async fn assert_group(store: &SqliteStore) {
     let second = found(store, cid(52)).await;
     assert_eq!(second.request.member().unwrap().position, 1);
     let none = ServiceName::none();
-    let claim = store.claim(&none, at(50), 9).await.unwrap();
+    let claim = store
+        .claim(&none, at(50), ClaimLimit::invocations(9))
+        .await
+        .unwrap();
     assert!(claim.invocations.is_empty());
     assert!(store.record(succeeded(cid(52))).await.unwrap());
-    let claim = store.claim(&none, at(50), 9).await.unwrap();
+    let claim = store
+        .claim(&none, at(50), ClaimLimit::invocations(9))
+        .await
+        .unwrap();
     assert_eq!(claim.invocations[0].request.cid, cid(50));
 }
 

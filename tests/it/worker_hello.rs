@@ -48,17 +48,18 @@ async fn a_stream_without_a_hello_times_out() {
 }
 
 #[tokio::test]
-async fn names_have_a_limit() {
+async fn names_and_dispatches_have_a_limit() {
     let node = TestNode::start(Node::builder().demo()).await;
     let long = v1::Hello {
         name: "n".repeat(257),
         build_id: "b".repeat(257),
+        max_in_flight: 10_001,
         ..hello("a.task")
     };
     let refused = RawWorker::open(node.address(), Some(Message::Hello(long))).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.reason(), "DECLARATION_INVALID");
-    assert_eq!(paths(&refused), ["/name", "/build_id"]);
+    assert_eq!(paths(&refused), ["/name", "/build_id", "/max_in_flight"]);
     let longest = v1::Hello {
         name: "n".repeat(256),
         ..hello("a.task")

@@ -37,7 +37,7 @@ use crate::engine::Invoker;
 use crate::remote::worker_registry::WorkerRegistry;
 
 /// The path of worker streams.
-pub(super) const WORKER_STREAM_PATH: &str = "/cidery.v1.WorkerService/Serve";
+const WORKER_STREAM_PATH: &str = "/cidery.v1.WorkerService/Serve";
 /// Methods whose request streams are long-lived: they have no request timeout.
 pub(super) const LONG_LIVED_STREAMS: [&str; 3] = [
     WORKER_STREAM_PATH,

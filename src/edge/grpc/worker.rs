@@ -268,8 +268,8 @@ impl WorkerService for WorkerApi {
         &self,
         request: Request<Streaming<v1::ServeRequest>>,
     ) -> Result<Response<Batcher<Outbound>>, Status> {
-        let connection = request.extensions().get::<Arc<Connection>>();
-        let peer = connection.map(|connection| connection.peer.to_string());
+        let connection = request.extensions().get::<Arc<Connection>>().cloned();
+        let peer = connection.as_ref().map(|it| it.peer.to_string());
         let mut inbound = request.into_inner();
         let limit = max_message_bytes(self.invoker.limits());
         let hello = into_status(Self::receive_hello(&mut inbound, limit).await)?;
@@ -284,8 +284,13 @@ impl WorkerService for WorkerApi {
             flow_control,
         } = into_status(stream)?;
         let (registry, invoker) = (self.registry.clone(), self.invoker.clone());
+        // A worker that is refused, and one that never says hello, are no workers.
+        let carries_worker = connection.map(|connection| connection.carry_worker());
         let serves = serve(registry, invoker, session, number, inbound, flow_control);
-        self.invoker.tasks().spawn("worker", serves);
+        self.invoker.tasks().spawn("worker", async move {
+            serves.await;
+            drop(carries_worker);
+        });
         Ok(Response::new(outbound))
     }
 }

@@ -14,7 +14,7 @@ use crate::engine::durable::transition::group_ended;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::results::lookup::CONCURRENT_READS;
-use crate::engine::store::{Claim, STORE_RETRY_DELAY, Store, Stored};
+use crate::engine::store::{Claim, ClaimLimit, STORE_RETRY_DELAY, Store, Stored};
 use crate::model::error::{Error, Kind, Result};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, State};
@@ -45,8 +45,9 @@ impl Groups {
 
     async fn run(self: Arc<Self>) {
         let none = ServiceName::none();
+        let limit = ClaimLimit::invocations(MAX_CLAIM);
         loop {
-            match self.store.claim(&none, self.clock.now(), MAX_CLAIM).await {
+            match self.store.claim(&none, self.clock.now(), limit).await {
                 Ok(Claim { invocations, .. }) if invocations.is_empty() => {
                     self.group_wakeup.notified().await;
                 }

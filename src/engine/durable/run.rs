@@ -25,6 +25,7 @@ use crate::engine::execution::worker_dispatch::{
 use crate::engine::lifecycle::node_stopping;
 use crate::engine::results::live::Live;
 use crate::engine::routing::Route;
+use crate::engine::running_budget::AttemptMemory;
 use crate::engine::store::{Store, Stored};
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
@@ -80,6 +81,7 @@ impl Runner {
         route: Arc<Route>,
         invocation: Invocation,
         permits: Permits,
+        memory: Arc<AttemptMemory>,
     ) {
         let _work = self.executor.runtime().lifecycle.work_token();
         match self.ends_without_attempt(&route, &invocation) {
@@ -90,8 +92,14 @@ impl Runner {
                     .await;
                 drop(permits);
             }
-            None => self.run_attempt(&route, &invocation, permits).await,
+            None => {
+                self.run_attempt(&route, &invocation, permits, &memory)
+                    .await;
+            }
         }
+        drop(invocation);
+        // Followers may keep the live invocation, without its input.
+        memory.release();
         route.scheduler.wake();
     }
 
@@ -129,7 +137,13 @@ impl Runner {
         (crash_count >= max_crashes).then(|| poisoned_by_node(crash_count))
     }
 
-    async fn run_attempt(&self, route: &Arc<Route>, invocation: &Invocation, permits: Permits) {
+    async fn run_attempt(
+        &self,
+        route: &Arc<Route>,
+        invocation: &Invocation,
+        permits: Permits,
+        memory: &Arc<AttemptMemory>,
+    ) {
         let acquired = match Box::pin(self.acquire(route, permits, invocation)).await {
             Err(
                 NotAcquired::NoCompatibleWorker | NotAcquired::QueueFull(_) | NotAcquired::GaveUp,
@@ -144,7 +158,7 @@ impl Runner {
         let permits = acquired.as_ref().ok();
         let worker = permits.and_then(|(permits, _)| permits.worker());
         let generation = self.store.generation();
-        let live = Live::start(invocation, worker, generation, runtime.clock.now());
+        let live = Live::start(invocation, worker, memory, generation, runtime.clock.now());
         let live = Arc::new(live);
         runtime.hub.open(Arc::clone(&live));
         let result = match (self.record_start(invocation).await, acquired) {
@@ -243,6 +257,9 @@ impl Runner {
             _ if stop == Stop::Deadline => {
                 let deadline = request.terms.deadline.unwrap_or(Timestamp::MAX);
                 AttemptResult::Outcome(Err(deadline_passed(deadline)))
+            }
+            Some(Ok(_)) if let Some(error) = live.lost_item() => {
+                AttemptResult::Outcome(Err(error.clone()))
             }
             Some(Ok(_)) if let Some(token) = dispatch.answers_later() => {
                 AttemptResult::AwaitingCompletion(token.hash())

@@ -1,7 +1,7 @@
 //! Schedulers: one task per service with background work, which claims due invocations as permits become free.
 //!
 //! Services cannot starve one another: each has its own scheduler, which waits for permits of its own service. Pending
-//! work stays in the store; memory holds what runs.
+//! work stays in the store; memory holds what runs, as much as its budget allows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,18 @@ use crate::engine::admission::concurrency::Permits;
 use crate::engine::durable::commit::Committer;
 use crate::engine::durable::run::Runner;
 use crate::engine::lifecycle::Lifecycle;
-use crate::engine::routing::Routes;
 use crate::engine::routing::wakeup::SchedulerHandle;
-use crate::engine::store::{Claim, STORE_RETRY_DELAY, Store};
+use crate::engine::routing::{Route, Routes};
+use crate::engine::running_budget::{Admission, RunningBudget};
+use crate::engine::store::{Claim, ClaimLimit, STORE_RETRY_DELAY, Store};
 use crate::engine::timer::Timer;
 use crate::model::error::Result;
+use crate::model::invocation::Invocation;
 
 /// How many invocations one claim takes, at most.
 const MAX_CLAIM: usize = 64;
+/// How many bytes they have, at most. A larger invocation is claimed alone.
+const CLAIM_BYTES: usize = 1024 * 1024;
 
 /// What the schedulers of all services share.
 #[derive(Debug)]
@@ -29,6 +33,7 @@ pub(in crate::engine) struct Schedulers {
     store: Arc<dyn Store>,
     committer: Arc<Committer>,
     runner: Arc<Runner>,
+    memory: Arc<RunningBudget>,
     timer: Timer,
     lifecycle: Arc<Lifecycle>,
 }
@@ -48,6 +53,7 @@ impl Schedulers {
         store: Arc<dyn Store>,
         committer: Arc<Committer>,
         runner: Arc<Runner>,
+        memory: Arc<RunningBudget>,
         timer: Timer,
         lifecycle: Arc<Lifecycle>,
     ) -> Arc<Self> {
@@ -56,6 +62,7 @@ impl Schedulers {
             store,
             committer,
             runner,
+            memory,
             timer,
             lifecycle,
         })
@@ -118,7 +125,11 @@ impl Schedulers {
         }
     }
 
-    /// Waits for permits, claims as many due invocations as there are permits, and starts an attempt of each.
+    /// Waits for a permit and for memory, claims as many due invocations as there are permits, and starts an attempt of
+    /// each.
+    ///
+    /// The permit is first: it is what a scheduler may wait for longest, and memory that waits with it would be missing
+    /// elsewhere. A scheduler that waits for memory keeps one permit of its service from others.
     async fn claim(&self, handle: &SchedulerHandle) -> Result<Wait> {
         // Looked up each time: the route is replaced as workers connect and disconnect.
         let route = &self.routes.find(handle.service().as_str())?;
@@ -132,26 +143,58 @@ impl Schedulers {
             () = handle.closed().cancelled() => return Ok(Wait::PollAgain),
         };
         let mut permits: Vec<Permits> = vec![first];
-        let more = std::iter::from_fn(|| route.limit.try_acquire());
-        permits.extend(more.take(pending.min(MAX_CLAIM) - 1));
-        if self.committer.is_stuck() {
-            return Ok(Wait::Delay(STORE_RETRY_DELAY));
-        }
-        let now = self.timer.now();
-        let claim = self.store.claim(route.name(), now, permits.len());
+        let mut bytes = CLAIM_BYTES;
+        let (claim, room) = loop {
+            let room = tokio::select! {
+                room = self.memory.admit(bytes) => room,
+                () = handle.rerouted() => return Ok(Wait::PollAgain),
+                () = handle.closed().cancelled() => return Ok(Wait::PollAgain),
+            };
+            let more = std::iter::from_fn(|| route.limit.try_acquire());
+            permits.extend(more.take(pending.min(MAX_CLAIM) - 1));
+            if self.committer.is_stuck() {
+                return Ok(Wait::Delay(STORE_RETRY_DELAY));
+            }
+            let limit = ClaimLimit {
+                invocations: permits.len(),
+                bytes,
+            };
+            let claim = self.store.claim(route.name(), self.timer.now(), limit);
+            let claim = claim.await?;
+            let Some(larger) = claim.too_large else {
+                break (claim, room);
+            };
+            // It is read once there is room for it.
+            bytes = larger;
+            permits.truncate(1);
+        };
         let Claim {
             invocations,
             next_due,
-        } = claim.await?;
+            ..
+        } = claim;
         let claimed = invocations.len();
-        for (invocation, permits) in invocations.into_iter().zip(permits) {
-            let attempt = Arc::clone(&self.runner).run(Arc::clone(route), invocation, permits);
-            self.lifecycle.tasks().spawn("attempt", attempt);
-        }
+        self.start_attempts(route, invocations, permits, room);
         Ok(match next_due {
             _ if claimed > 0 => Wait::PollAgain,
             Some(due) => Wait::WakeupOr(due),
             None => Wait::Wakeup,
         })
+    }
+
+    fn start_attempts(
+        &self,
+        route: &Arc<Route>,
+        invocations: Vec<Invocation>,
+        permits: Vec<Permits>,
+        room: Admission,
+    ) {
+        let sizes: Vec<_> = invocations.iter().map(Invocation::payload_bytes).collect();
+        let attempts = invocations.into_iter().zip(permits);
+        for ((invocation, permits), memory) in attempts.zip(room.divide(&sizes)) {
+            let runner = Arc::clone(&self.runner);
+            let attempt = runner.run(Arc::clone(route), invocation, permits, memory);
+            self.lifecycle.tasks().spawn("attempt", attempt);
+        }
     }
 }

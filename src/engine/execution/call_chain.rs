@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::running_budget::AttemptMemory;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 
@@ -14,6 +15,8 @@ pub(in crate::engine) struct CallChain {
     service: ServiceName,
     caller: Option<Arc<Self>>,
     depth: u32,
+    /// The memory of the stored attempt that the calls are part of, if they are.
+    attempt: Option<Arc<AttemptMemory>>,
 }
 
 impl CallChain {
@@ -27,6 +30,7 @@ impl CallChain {
         service: &ServiceName,
         next: &str,
         max_depth: u32,
+        attempt: Option<&Arc<AttemptMemory>>,
     ) -> Result<Arc<Self>> {
         let depth = callers.map_or(0, |caller| caller.depth) + 1;
         if depth > max_depth {
@@ -40,7 +44,12 @@ impl CallChain {
             service: service.clone(),
             caller: callers.cloned(),
             depth,
+            attempt: attempt.cloned(),
         }))
+    }
+
+    pub(in crate::engine) fn attempt(&self) -> Option<&Arc<AttemptMemory>> {
+        self.attempt.as_ref()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::engine::execution::call_chain::{self, CallChain};
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::limits::Limits;
 use crate::engine::results::live::{ItemRejected, Live};
+use crate::engine::running_budget::AttemptMemory;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
@@ -112,7 +113,21 @@ impl Dispatch {
     /// `FAILED_PRECONDITION` / `DEPTH_EXCEEDED`.
     pub(in crate::engine) fn extend_chain(&self, next: &str) -> Result<Arc<CallChain>> {
         let max_depth = self.runtime().limits.depth;
-        CallChain::extend(self.callers.as_ref(), &self.service, next, max_depth)
+        let attempt = self.attempt_memory();
+        CallChain::extend(
+            self.callers.as_ref(),
+            &self.service,
+            next,
+            max_depth,
+            attempt,
+        )
+    }
+
+    /// The memory of the stored attempt that this dispatch is part of, if it is.
+    fn attempt_memory(&self) -> Option<&Arc<AttemptMemory>> {
+        let callers = self.callers.as_ref();
+        let live = self.live.as_ref().map(|live| live.memory());
+        live.or_else(|| callers.and_then(|callers| callers.attempt()))
     }
 
     /// This dispatch as the parent of what it has accepted.
@@ -213,6 +228,13 @@ impl Dispatch {
         added.map_err(|rejected| match rejected {
             ItemRejected::Ended => Error::cancelled(reason::CANCELLED, "the attempt has ended"),
             ItemRejected::Limit => too_many_items(limits),
+            ItemRejected::NoRoom(error) => {
+                // A worker sends items and does not wait for what becomes of them.
+                if self.permits.worker().is_some() {
+                    live.lose_item(error.clone());
+                }
+                error
+            }
         })?;
         hub.notify(live.cid);
         Ok(())
@@ -261,6 +283,8 @@ impl Platform for Dispatch {
             if ended || at_most.is_zero() {
                 return Ok(ended);
             }
+            // The one that it waits for may need the room that this attempt takes.
+            let _waiting = self.attempt_memory().map(|memory| memory.waiting());
             let wait = async {
                 tokio::select! {
                     ended = has_ended(at_most) => ended,

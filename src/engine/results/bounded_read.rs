@@ -11,7 +11,7 @@ use crate::model::error::Result;
 use crate::model::id::Cid;
 
 /// Invocations of at most so many bytes are read at once, whatever the budget.
-const SMALL_BYTES: usize = 64 * 1024;
+pub(in crate::engine) const SMALL_BYTES: usize = 64 * 1024;
 
 /// Reads an invocation. The reservation counts its bytes; `None` for a small one, and without a budget.
 ///

@@ -49,7 +49,7 @@ pub struct FollowRequest {
     pub wait_for_accept: bool,
     /// Whether to follow the members of groups to their ends as well.
     pub members: bool,
-    /// The budget for what is read from the store and not yielded yet. `None`: no limit.
+    /// The budget for what is read and not yielded yet. `None`: no limit.
     pub budget: Option<Arc<ByteBudget>>,
 }
 
@@ -62,7 +62,7 @@ pub struct Follower {
     cursors: HashMap<Cid, Cursor, RandomState>,
     /// CIDs that are not subscribed to yet: there may be many, and other tasks must run meanwhile.
     unsubscribed: Vec<Cid>,
-    /// Read and not yielded yet: events of one invocation, at most [`READ_AHEAD`] bytes of them or one.
+    /// Read and not yielded yet: one page of events of one invocation.
     ready: VecDeque<FollowerEvent>,
     budget: Option<Arc<ByteBudget>>,
     /// Counts large events that are in `ready`, or were yielded last.
@@ -182,7 +182,6 @@ impl Follower {
             let pending = PendingRead {
                 mailbox: &self.mailbox,
                 cid,
-                live,
                 is_done: false,
             };
             let cursor = self.cursors.get(&cid);
@@ -191,6 +190,7 @@ impl Follower {
             let read = read(
                 cursor,
                 pending,
+                live,
                 &self.hub,
                 &*self.store,
                 budget,
@@ -245,6 +245,7 @@ impl Follower {
             events,
             mut run,
             progress,
+            has_more: _,
         } = update;
         let Some(cursor) = self.cursors.get_mut(&cid) else {
             return;

@@ -149,8 +149,8 @@ impl Mailbox {
     pub(in crate::engine) fn notify(&self, cid: Cid, live: Option<&Arc<Live>>) {
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         match unread.live.get_mut(&cid) {
-            Some(known) if live.is_some() => *known = live.cloned(),
-            Some(_) => {}
+            // A live invocation that has ended is not what is read next, and is not kept.
+            Some(known) => *known = live.cloned(),
             None => {
                 unread.live.insert(cid, live.cloned());
                 unread.order.push_back(cid);

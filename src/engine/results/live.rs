@@ -7,6 +7,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::limits::Limits;
+use crate::engine::results::event_page::{EventPage, READ_AHEAD};
+use crate::engine::running_budget::AttemptMemory;
 use crate::model::call::DurableOptions;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
@@ -30,6 +32,9 @@ pub(in crate::engine) struct Live {
     worker_permit: Option<Weak<dyn WorkerPermit>>,
     /// The completion token that the handler in this process asked for.
     completion_token: OnceLock<Token>,
+    memory: Arc<AttemptMemory>,
+    /// Why an item was lost that its handler was not told about.
+    lost_item: OnceLock<Error>,
     state: Mutex<LiveState>,
 }
 
@@ -64,12 +69,17 @@ pub(in crate::engine) struct Update {
     /// The run before these events: the sequence of the last `Started` event; 0 where there is none.
     pub(in crate::engine) run: u64,
     pub(in crate::engine) progress: Option<Arc<ProgressRecord>>,
+    /// Whether there are further events, which were not read.
+    pub(in crate::engine) has_more: bool,
 }
 
 impl Update {
-    /// The events after a sequence; `run` is the run before them, where it is known.
+    /// The events of a page after a sequence; `run` is the run before them, where it is known. Progress comes after the
+    /// last event.
     pub(in crate::engine) fn of(
-        events: &[Arc<Event>],
+        EventPage {
+            events, has_more, ..
+        }: EventPage<'_>,
         sequence: u64,
         run: Option<u64>,
         progress: Option<Arc<ProgressRecord>>,
@@ -84,18 +94,21 @@ impl Update {
         Self {
             events: after.to_vec(),
             run: run.unwrap_or_else(last_start),
-            progress,
+            progress: progress.filter(|_| !has_more),
+            has_more,
         }
     }
 }
 
 /// Why an item was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::engine) enum ItemRejected {
     /// The attempt has ended.
     Ended,
     /// The limit on the number of items or on their bytes is reached.
     Limit,
+    /// The attempts of the node hold too much memory.
+    NoRoom(Error),
 }
 
 impl Live {
@@ -103,6 +116,7 @@ impl Live {
     pub(in crate::engine) fn start(
         invocation: &Invocation,
         worker: Option<&Arc<dyn WorkerPermit>>,
+        memory: &Arc<AttemptMemory>,
         generation: u32,
         now: Timestamp,
     ) -> Self {
@@ -131,6 +145,8 @@ impl Live {
             cancel_requested: CancellationToken::new(),
             worker_permit: worker.map(Arc::downgrade),
             completion_token: OnceLock::new(),
+            memory: Arc::clone(memory),
+            lost_item: OnceLock::new(),
             state: Mutex::new(LiveState {
                 state: started(invocation.state),
                 attempts: attempt,
@@ -151,6 +167,20 @@ impl Live {
     fn lock(&self) -> MutexGuard<'_, LiveState> {
         // Every change is one push or one assignment: the state is whole even after a panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it holds: its input, its items, and its follow-ups.
+    pub(in crate::engine) fn memory(&self) -> &Arc<AttemptMemory> {
+        &self.memory
+    }
+
+    /// Notes that an item was lost, for which its handler does not fail by itself: the attempt fails in its place.
+    pub(in crate::engine) fn lose_item(&self, error: Error) {
+        let _ = self.lost_item.set(error);
+    }
+
+    pub(in crate::engine) fn lost_item(&self) -> Option<&Error> {
+        self.lost_item.get()
     }
 
     /// Notes the token that a handler in this process gives away to have its outcome completed from outside.
@@ -186,6 +216,7 @@ impl Live {
         if state.items >= limits.items || bytes > limits.item_bytes {
             return Err(ItemRejected::Limit);
         }
+        self.memory.hold(weight).map_err(ItemRejected::NoRoom)?;
         state.items += 1;
         state.item_bytes = bytes;
         let event = state.make_event(EventKind::Item(item), time);
@@ -254,7 +285,8 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// `CANCELLED` where the attempt has ended; `RESOURCE_EXHAUSTED` / `PENDING_LIMIT` beyond 1 000 of them.
+    /// `CANCELLED` where the attempt has ended; `RESOURCE_EXHAUSTED` / `PENDING_LIMIT` beyond 1 000 of them, or
+    /// `MEMORY_LIMIT`.
     pub(in crate::engine) fn add_follow_up(
         &self,
         next: Invocation,
@@ -270,6 +302,7 @@ impl Live {
         if state.follow_ups.len() >= DurableOptions::MAX_FOLLOW_UPS {
             return Err(DurableOptions::too_many_follow_ups());
         }
+        self.memory.hold(next.payload_bytes())?;
         state.follow_ups.push(next);
         Ok(None)
     }
@@ -317,18 +350,25 @@ impl Live {
         self.lock().next_sequence.saturating_sub(1)
     }
 
-    /// The events after a sequence, and the progress if it is newer than `seen`. `run` is the run before them, where it
-    /// is known.
+    /// How many bytes the next events after a sequence have.
+    pub(in crate::engine) fn next_bytes(&self, sequence: u64) -> usize {
+        EventPage::after(sequence, &self.lock().events, READ_AHEAD).bytes
+    }
+
+    /// The next events after a sequence, as far as they have `max_bytes`, and the progress if it is newer than `seen`.
+    /// `run` is the run before them, where it is known.
     pub(in crate::engine) fn update_since(
         &self,
         sequence: u64,
         run: Option<u64>,
         seen: ProgressVersion,
+        max_bytes: usize,
     ) -> Update {
         let state = self.lock();
         let progress = state.progress.clone();
         let progress = progress.filter(|progress| progress_version(progress) > seen);
-        Update::of(&state.events, sequence, run, progress)
+        let page = EventPage::after(sequence, &state.events, max_bytes);
+        Update::of(page, sequence, run, progress)
     }
 
     /// Replaces the stored state of the invocation by the live one.

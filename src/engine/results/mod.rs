@@ -1,6 +1,7 @@
 //! Results: live invocations, result streams and look-ups.
 
 pub(in crate::engine) mod bounded_read;
+pub(in crate::engine) mod event_page;
 pub(in crate::engine) mod follower;
 pub(in crate::engine) mod group_members;
 pub(in crate::engine) mod hub;

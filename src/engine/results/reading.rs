@@ -3,18 +3,14 @@
 use std::sync::Arc;
 
 use crate::engine::byte_budget::{ByteBudget, Reservation};
-use crate::engine::results::bounded_read;
+use crate::engine::results::bounded_read::{self, SMALL_BYTES};
+use crate::engine::results::event_page::{EventPage, READ_AHEAD};
 use crate::engine::results::hub::{Hub, Mailbox};
 use crate::engine::results::live::{Live, ProgressVersion, Update, progress_version};
 use crate::engine::store::{Store, Stored, Tombstone};
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::{Event, SEQUENCES_PER_GENERATION};
-
-/// How many bytes of events are read ahead of a subscriber. One event may be larger.
-pub(in crate::engine) const READ_AHEAD: usize = 1024 * 1024;
-/// What an event takes besides its payload, roughly.
-const EVENT_BYTES: usize = 128;
+use crate::model::invocation::SEQUENCES_PER_GENERATION;
 
 /// How far one invocation has been read.
 #[derive(Clone, Copy, Debug)]
@@ -58,14 +54,13 @@ impl Cursor {
 pub(in crate::engine) struct PendingRead<'a> {
     pub(in crate::engine) mailbox: &'a Mailbox,
     pub(in crate::engine) cid: Cid,
-    pub(in crate::engine) live: Option<Arc<Live>>,
     pub(in crate::engine) is_done: bool,
 }
 
 impl Drop for PendingRead<'_> {
     fn drop(&mut self) {
         if !self.is_done {
-            self.mailbox.notify(self.cid, self.live.as_ref());
+            self.mailbox.notify(self.cid, None);
         }
     }
 }
@@ -82,11 +77,19 @@ pub(in crate::engine) enum Read {
     },
 }
 
+impl Read {
+    /// Whether there are further events, which were not read.
+    fn has_more(&self) -> bool {
+        matches!(self, Self::Update(update, _) if update.has_more)
+    }
+}
+
 /// Reads new events: from the live invocation while it runs, otherwise from the store, within the budget of the
 /// follower's connection. The reservation counts large events.
 pub(in crate::engine) async fn read(
     cursor: Option<&Cursor>,
     mut pending: PendingRead<'_>,
+    live: Option<Arc<Live>>,
     hub: &Hub,
     store: &dyn Store,
     budget: Option<&Arc<ByteBudget>>,
@@ -97,20 +100,27 @@ pub(in crate::engine) async fn read(
         return Ok(None);
     };
     let cid = pending.cid;
-    let live = pending.live.clone().or_else(|| hub.live(cid));
-    let found = match live {
+    let found = match live.or_else(|| hub.live(cid)) {
         Some(live) if cursor.is_beyond(live.last_sequence(), false, store) => {
             Ok(Found::of(sequence_unknown(cid, cursor.sequence)))
         }
         Some(live) => {
-            let Cursor {
-                sequence,
-                run,
-                progress,
-                ..
-            } = cursor;
-            let update = live.update_since(sequence, run, progress);
-            Ok(Found::of(Read::Update(update, None)))
+            let bytes = live.next_bytes(cursor.sequence);
+            match budget {
+                Some(budget) if bytes > SMALL_BYTES => {
+                    // It must not be kept by those that wait for room.
+                    drop(live);
+                    let reservation = budget.admit(bytes).await?;
+                    match hub.live(cid) {
+                        Some(live) => Ok(Found::live(&live, cursor, bytes, Some(reservation))),
+                        None => {
+                            drop(reservation);
+                            read_stored(cid, cursor, store, Some(budget), is_new_group).await
+                        }
+                    }
+                }
+                Some(_) | None => Ok(Found::live(&live, cursor, READ_AHEAD, None)),
+            }
         }
         None => read_stored(cid, cursor, store, budget, is_new_group).await,
     };
@@ -123,7 +133,7 @@ pub(in crate::engine) async fn read(
         found => found?,
     };
     // Where there is more, the invocation stays in the mailbox: it is read again once these events are taken.
-    pending.is_done = !found.has_more;
+    pending.is_done = !found.read.has_more();
     Ok(Some((found.read, found.reservation)))
 }
 
@@ -131,8 +141,6 @@ pub(in crate::engine) async fn read(
 struct Found {
     read: Read,
     reservation: Option<Reservation>,
-    /// Whether the store has more events than were read.
-    has_more: bool,
 }
 
 impl Found {
@@ -140,7 +148,26 @@ impl Found {
         Self {
             read,
             reservation: None,
-            has_more: false,
+        }
+    }
+
+    /// The next events of a live invocation, as far as they have `max_bytes`.
+    fn live(
+        live: &Live,
+        cursor: Cursor,
+        max_bytes: usize,
+        reservation: Option<Reservation>,
+    ) -> Self {
+        let Cursor {
+            sequence,
+            run,
+            progress,
+            ..
+        } = cursor;
+        let update = live.update_since(sequence, run, progress, max_bytes);
+        Self {
+            read: Read::Update(update, None),
+            reservation,
         }
     }
 }
@@ -172,14 +199,13 @@ async fn read_stored(
     if cursor.is_beyond(invocation.sequence(), has_ended, store) {
         return Ok(Found::of(sequence_unknown(cid, cursor.sequence)));
     }
-    let page = next_events(&invocation.events, cursor.sequence);
-    let has_more = page.has_more;
+    let page = EventPage::after(cursor.sequence, &invocation.events, READ_AHEAD);
     if let Some(reservation) = &mut reservation {
         reservation.shrink_to(page.bytes);
     }
     let progress = invocation.progress;
-    let progress = progress.filter(|it| progress_version(it) > cursor.progress && !has_more);
-    let update = Update::of(page.events, cursor.sequence, cursor.run, progress);
+    let progress = progress.filter(|it| progress_version(it) > cursor.progress);
+    let update = Update::of(page, cursor.sequence, cursor.run, progress);
     if update.events.is_empty() && has_ended {
         return Ok(Found::of(Read::Seen));
     }
@@ -190,36 +216,7 @@ async fn read_stored(
     Ok(Found {
         read: Read::Update(update, members),
         reservation,
-        has_more,
     })
-}
-
-/// The first events of an invocation.
-struct EventPage<'a> {
-    /// Those that were seen, and the next ones.
-    events: &'a [Arc<Event>],
-    /// How many bytes the next ones have.
-    bytes: usize,
-    /// Whether more events follow.
-    has_more: bool,
-}
-
-/// The events up to a sequence and the next ones: those that have [`READ_AHEAD`] bytes, at least one.
-fn next_events(events: &[Arc<Event>], after: u64) -> EventPage<'_> {
-    let first = events.partition_point(|event| event.sequence <= after);
-    let (mut bytes, mut end) = (0, first);
-    for event in events.get(first..).unwrap_or_default() {
-        let total = bytes + event.kind.payload_bytes() + EVENT_BYTES;
-        if end > first && total > READ_AHEAD {
-            break;
-        }
-        (bytes, end) = (total, end + 1);
-    }
-    EventPage {
-        events: events.get(..end).unwrap_or_default(),
-        bytes,
-        has_more: end < events.len(),
-    }
 }
 
 /// `OUT_OF_RANGE` / `SEQUENCE_UNKNOWN`.

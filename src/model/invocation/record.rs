@@ -49,6 +49,13 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// How many bytes its input, its items and its outcome have.
+    pub(crate) fn payload_bytes(&self) -> usize {
+        let events = self.events.iter();
+        let events: usize = events.map(|event| event.kind.payload_bytes()).sum();
+        self.request.input.weight().saturating_add(events)
+    }
+
     /// A new invocation with its `Accepted` event.
     #[must_use]
     pub fn accepted(request: Request, sequence: u64) -> Self {

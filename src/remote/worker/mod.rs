@@ -126,7 +126,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// The number of dispatches that it takes at once, at least 1. Default: 100.
+    /// The number of dispatches that it takes at once, at least 1. A node refuses more than 10 000. Default: 100.
     pub fn max_in_flight(mut self, dispatches: u32) -> Self {
         self.max_in_flight = dispatches.max(1);
         self

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::declarations::Declaration;
-use super::worker_info::WorkerInfo;
+use super::worker_info::{MAX_IN_FLIGHT, WorkerInfo};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::model::error::{Error, Result, Violation, reason};
@@ -66,6 +66,10 @@ pub(super) fn validate(hello: &mut v1::Hello, now: Timestamp) -> Result<Vec<Decl
             let message = format!("has {MAX_WORKER_NAME_BYTES} bytes at most");
             violations.push(Violation::new(path, "TOO_LONG", message));
         }
+    }
+    if usize::try_from(hello.max_in_flight).is_ok_and(|given| given > MAX_IN_FLIGHT) {
+        let message = format!("is {MAX_IN_FLIGHT} at most");
+        violations.push(Violation::new("/max_in_flight", "OUT_OF_RANGE", message));
     }
     let services = std::mem::take(&mut hello.services);
     if services.is_empty() || services.len() > MAX_SERVICES {

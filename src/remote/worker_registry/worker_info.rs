@@ -1,10 +1,10 @@
 //! The properties that a worker announces in its hello: name, build, capabilities, limits.
 
-use tokio::sync::Semaphore;
-
 use crate::codec::proto::v1;
 use crate::engine::Limits;
 
+/// The most dispatches that one worker may run at once.
+pub(super) const MAX_IN_FLIGHT: usize = 10_000;
 /// The messages that may be queued for a worker besides its dispatches.
 const QUEUE_SLACK: usize = 64;
 /// The message limit of a worker that announces none: the default of every gRPC library, 4 MiB.
@@ -33,7 +33,7 @@ impl WorkerInfo {
             name: hello.name.clone(),
             build_id: hello.build_id.clone(),
             capabilities: known_capabilities(&hello.capabilities),
-            max_in_flight: max_in_flight.min(Semaphore::MAX_PERMITS),
+            max_in_flight: max_in_flight.min(MAX_IN_FLIGHT),
             max_message_bytes: or_default(hello.max_message_bytes, DEFAULT_MESSAGE_BYTES),
             peer,
         }
@@ -59,7 +59,6 @@ impl WorkerInfo {
         self.max_in_flight
             .saturating_mul(2)
             .saturating_add(QUEUE_SLACK)
-            .min(Semaphore::MAX_PERMITS)
     }
 }
 

@@ -10,8 +10,8 @@ use super::due::{DueEntry, DueIndex};
 use super::filter::matches;
 use super::weight::weight;
 use crate::engine::store::{
-    Acceptance, Child, Claim, Filter, LIST_PAGE_BYTES, Page, Record, Stored, StoredDeclaration,
-    Tombstone,
+    Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, Page, Record, Stored,
+    StoredDeclaration, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
@@ -100,9 +100,14 @@ impl Contents {
             .retain(|_, cid| invocations.contains_key(cid));
     }
 
-    pub(super) fn claim(&mut self, service: &ServiceName, now: Timestamp, max: usize) -> Claim {
-        let mut claim = Claim::default();
-        while claim.invocations.len() < max {
+    pub(super) fn claim(
+        &mut self,
+        service: &ServiceName,
+        now: Timestamp,
+        limit: ClaimLimit,
+    ) -> Claim {
+        let (mut claim, mut bytes) = (Claim::default(), 0_usize);
+        while claim.invocations.len() < limit.invocations {
             let Some(wakeup @ (time, cid)) = self.due.first(service) else {
                 break;
             };
@@ -110,9 +115,16 @@ impl Contents {
                 claim.next_due = Some(time);
                 break;
             }
-            let Some(invocation) = self.invocations.get(&cid).cloned() else {
+            let Some(invocation) = self.invocations.get(&cid) else {
                 break;
             };
+            let size = weight(invocation);
+            bytes = bytes.saturating_add(size);
+            if bytes > limit.bytes {
+                claim.too_large = claim.invocations.is_empty().then_some(size);
+                break;
+            }
+            let invocation = invocation.clone();
             let entry = DueEntry {
                 wakeup,
                 ..DueEntry::of(&invocation)

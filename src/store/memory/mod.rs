@@ -15,7 +15,8 @@ use jiff::Timestamp;
 use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
+    StoredDeclaration,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -156,9 +157,9 @@ impl Store for MemoryStore {
         &'a self,
         service: &'a ServiceName,
         now: Timestamp,
-        max: usize,
+        limit: ClaimLimit,
     ) -> BoxFuture<'a, Result<Claim>> {
-        ready(Ok(self.contents().claim(service, now, max)))
+        ready(Ok(self.contents().claim(service, now, limit)))
     }
 
     /// Does nothing: a memory store never recovers an invocation.

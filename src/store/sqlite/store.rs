@@ -27,7 +27,8 @@ use super::writer::space::Space;
 use super::writer::wal::Wal;
 use super::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
+    StoredDeclaration,
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -168,7 +169,7 @@ impl SqliteStore {
 
     /// Reads the due, unclaimed invocations of a service. Those that cannot be decoded are excluded from all claims
     /// until the store is opened again.
-    async fn due(&self, service: &ServiceName, now: i64, max: usize) -> Result<Due> {
+    async fn due(&self, service: &ServiceName, now: i64, limit: ClaimLimit) -> Result<Due> {
         let (name, recovering) = (service.clone(), self.recovering);
         let claims = self
             .shared
@@ -179,7 +180,7 @@ impl SqliteStore {
             .cloned();
         let claims = claims.unwrap_or_default();
         let query = move |connection: &Connection| {
-            queries::due(connection, &name, now, max, &claims, recovering)
+            queries::due(connection, &name, now, limit, &claims, recovering)
         };
         let due = self.claim_reader.query(query).await?;
         let mut entries = self.shared.bookkeeping.lock();
@@ -195,17 +196,22 @@ impl SqliteStore {
         Ok(due)
     }
 
-    async fn claim_due(&self, service: &ServiceName, now: i64, max: usize) -> Result<Claim> {
+    async fn claim_due(&self, service: &ServiceName, now: i64, limit: ClaimLimit) -> Result<Claim> {
         if let Some(error) = self.shared.write_failure() {
             return Err(error);
         }
         let _one_at_a_time = self.claim_lock.lock().await;
         let _guard = self.shared.bookkeeping.begin_claim();
-        let Due { found, next_due } = loop {
-            let due = self.due(service, now, max).await?;
+        let Due {
+            found,
+            too_large,
+            next_due,
+        } = loop {
+            let due = self.due(service, now, limit).await?;
             // Behind invocations that are skipped from now on, there may be sound ones.
             let mut damaged = due.found.damaged.iter();
-            if damaged.all(|error| error.cid().is_none()) || !due.found.invocations.is_empty() {
+            let found_any = !due.found.invocations.is_empty() || due.too_large.is_some();
+            if found_any || damaged.all(|error| error.cid().is_none()) {
                 break due;
             }
         };
@@ -218,8 +224,9 @@ impl SqliteStore {
             entries.ledger.claim(service, request.cid, key);
         }
         drop(entries);
-        let next_due = next_due.filter(|_| invocations.len() < max);
+        let next_due = next_due.filter(|_| invocations.len() < limit.invocations);
         Ok(Claim {
+            too_large,
             invocations,
             next_due: next_due.map(blob::timestamp),
         })
@@ -306,9 +313,9 @@ impl Store for SqliteStore {
         &'a self,
         service: &'a ServiceName,
         now: Timestamp,
-        max: usize,
+        limit: ClaimLimit,
     ) -> BoxFuture<'a, Result<Claim>> {
-        Box::pin(self.claim_due(service, blob::nanos(now), max))
+        Box::pin(self.claim_due(service, blob::nanos(now), limit))
     }
 
     fn record_attempts(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>> {

@@ -1,6 +1,7 @@
 //! Attacks on memory: responses that are not read, messages that are never finished, requests that cause much.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -8,21 +9,23 @@ use cidery::codec::proto::v1;
 use cidery::model::call::Call;
 use cidery::remote::client::ContractClient;
 use cidery::{Cid, Context, Dict, Limits, Node, Result, Value, Worker, WorkerHandle, dict};
-use prost::Message as _;
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::support::binary::Server;
 use crate::support::raw::{INVOKE, Raw, framed};
-use crate::support::{Folder, PATIENCE, TestNode, error_of};
+use crate::support::{Folder, PATIENCE, TestNode, error_of, follow};
 
 const MIB: usize = 1024 * 1024;
 const GET: &str = "/cidery.v1.InvocationService/GetInvocation";
 const STREAM: &str = "/cidery.v1.InvocationService/StreamResults";
 
-/// The memory of a node process that a connection may take: its budget, and as much again for what is being read from
-/// the store, encoded and sent.
-const BOUND_MIB: usize = 256;
+/// How much memory of a node process one connection may take: its budget, and several times as much for what is being
+/// read from the store, decoded, encoded and sent.
+const BOUND_MIB: usize = 160;
+/// How much all running attempts may take: three quarters of their budget, and half as much again.
+const RUNNING_BOUND_MIB: usize = 300;
 
 /// The resident memory of a process, in MiB.
 pub(super) fn resident_mib(server: &Server) -> usize {
@@ -59,49 +62,96 @@ async fn ended(client: &ContractClient, input: Dict) -> Cid {
 }
 
 /// Calls of one connection whose responses are not read until they are dropped.
+struct Unread {
+    _calls: JoinSet<()>,
+    /// How many of them have begun: their response has headers.
+    begun: Arc<AtomicUsize>,
+}
+
 async fn unread(
     server: &Server,
     path: &str,
-    request: &impl prost::Message,
-    streams: usize,
-) -> JoinSet<()> {
+    requests: impl IntoIterator<Item = impl prost::Message>,
+) -> Unread {
     let mut raw = Raw::connect_with_window(server.address.parse().unwrap(), 0).await;
-    let body = framed(&request.encode_to_vec());
-    let mut calls = JoinSet::new();
-    for _ in 0..streams {
+    let (mut calls, begun) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
+    for request in requests {
         let (response, mut send) = raw.begin(path, &[]);
-        send.send_data(body.clone(), true).unwrap();
+        send.send_data(framed(&request.encode_to_vec()), true)
+            .unwrap();
+        let begun = Arc::clone(&begun);
         calls.spawn(async move {
-            let _response = response.await;
+            let response = response.await.unwrap();
+            // A refusal has a status at once, and no body.
+            if !response.headers().contains_key("grpc-status") {
+                begun.fetch_add(1, Ordering::Relaxed);
+            }
             std::future::pending::<()>().await;
         });
     }
-    calls
-}
-
-/// The most memory that the node takes while `settled` calls of another connection are answered.
-async fn peak_mib(server: &Server, client: &ContractClient) -> usize {
-    let mut peak = 0;
-    for _ in 0..40 {
-        client.invoke(Call::new("cidery.ping", ())).await.unwrap();
-        peak = peak.max(resident_mib(server));
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    Unread {
+        _calls: calls,
+        begun,
     }
-    peak
 }
 
-/// Waits until the node has given back the memory of an attack that is over. What is left beyond `before` are pages
-/// that other readers of the store have cached.
-async fn given_back(server: &Server, before: usize) {
-    const REMAINDER_MIB: usize = 24;
-    let fallen = async {
-        while resident_mib(server) > before + REMAINDER_MIB {
+impl Unread {
+    /// Asserts that so many responses are held: without them the attack would be none.
+    fn assert_begun(&self, at_least: usize) {
+        let begun = self.begun.load(Ordering::Relaxed);
+        assert!(begun >= at_least, "only {begun} responses have begun");
+    }
+}
+
+/// A measured attack. `scripts/memory` prints the row that it makes of it, for `docs/reliability.md`.
+struct Figures {
+    attack: &'static str,
+    before: usize,
+    peak: usize,
+}
+
+impl Figures {
+    /// Measures the most memory that the node takes while calls of another connection are answered.
+    async fn of(
+        attack: &'static str,
+        before: usize,
+        bound: usize,
+        server: &Server,
+        client: &ContractClient,
+    ) -> Self {
+        let mut peak = 0;
+        for _ in 0..40 {
+            client.invoke(Call::new("cidery.ping", ())).await.unwrap();
+            peak = peak.max(resident_mib(server));
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    };
-    let fallen = tokio::time::timeout(PATIENCE, fallen).await;
-    let now = resident_mib(server);
-    assert!(fallen.is_ok(), "{now} MiB are kept, {before} MiB before");
+        assert!(peak < before + bound, "{peak} MiB, {before} MiB before");
+        Self {
+            attack,
+            before,
+            peak,
+        }
+    }
+
+    /// Waits until the node has given back the memory of the attack, which is over. What is left are pages that other
+    /// readers of the store have cached.
+    async fn given_back(self, server: &Server) {
+        const REMAINDER_MIB: usize = 64;
+        let Self {
+            attack,
+            before,
+            peak,
+        } = self;
+        let fallen = async {
+            while resident_mib(server) > before + REMAINDER_MIB {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let fallen = tokio::time::timeout(PATIENCE, fallen).await;
+        let now = resident_mib(server);
+        assert!(fallen.is_ok(), "{now} MiB are kept, {before} MiB before");
+        println!("| {attack} | {before} MiB | {peak} MiB | {now} MiB |");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,11 +164,12 @@ async fn outcomes_that_are_not_read_take_bounded_memory() {
         ..v1::GetInvocationRequest::default()
     };
     let before = resident_mib(&server);
-    let unread = unread(&server, GET, &request, 150).await;
-    let peak = peak_mib(&server, &client).await;
-    assert!(peak < BOUND_MIB, "{peak} MiB");
+    let unread = unread(&server, GET, vec![request; 150]).await;
+    let attack = "150 `GetInvocation` of an outcome of 15 MiB, not read";
+    let figures = Figures::of(attack, before, BOUND_MIB, &server, &client).await;
+    unread.assert_begun(2);
     drop(unread);
-    given_back(&server, before).await;
+    figures.given_back(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,16 +177,43 @@ async fn streams_of_ended_invocations_that_are_not_read_take_bounded_memory() {
     let folder = Folder::new("memory");
     let (server, client, _worker) = node_with_large_results(&folder).await;
     let cid = ended(&client, dict! { "items": 15 }).await;
-    let request = v1::StreamResultsRequest {
-        cids: vec![cid.to_string()],
-        ..v1::StreamResultsRequest::default()
-    };
     let before = resident_mib(&server);
-    let unread = unread(&server, STREAM, &request, 300).await;
-    let peak = peak_mib(&server, &client).await;
-    assert!(peak < BOUND_MIB, "{peak} MiB");
+    let unread = unread(&server, STREAM, vec![follow(cid); 300]).await;
+    let attack = "300 `StreamResults` of an ended invocation with 15 items of 1 MiB, not read";
+    let figures = Figures::of(attack, before, BOUND_MIB, &server, &client).await;
+    unread.assert_begun(300);
     drop(unread);
-    given_back(&server, before).await;
+    figures.given_back(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_of_live_invocations_that_are_not_read_take_bounded_memory() {
+    const INVOCATIONS: usize = 40;
+    let folder = Folder::new("memory");
+    let (server, client, _worker) = node_with_large_results(&folder).await;
+    // The page caches of the store are warm.
+    ended(&client, dict! { "items": 15 }).await;
+    let cids: Vec<_> = (0..INVOCATIONS).map(|_| Cid::new()).collect();
+    let before = resident_mib(&server);
+    let requests = cids.iter().map(|cid| v1::StreamResultsRequest {
+        wait_for_accept: true,
+        ..follow(cid)
+    });
+    let unread = unread(&server, STREAM, requests).await;
+    for cid in cids {
+        let call = Call {
+            cid: Some(cid),
+            ..Call::new("large.result", dict! { "items": 8 })
+        };
+        client.invoke_async(call).await.unwrap();
+        crate::support::ended(&client, cid).await;
+    }
+    let attack =
+        "40 `StreamResults` of invocations with 8 items of 1 MiB, from before they ran, not read";
+    let figures = Figures::of(attack, before, BOUND_MIB, &server, &client).await;
+    unread.assert_begun(INVOCATIONS);
+    drop(unread);
+    figures.given_back(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -155,34 +233,40 @@ async fn messages_that_are_not_finished_take_bounded_memory() {
         send.send_data(half.clone(), false).unwrap();
         open.push((response, send));
     }
-    let peak = peak_mib(&server, &client).await;
-    assert!(peak < BOUND_MIB, "{peak} MiB");
+    let attack = "600 requests of 15 MiB, not finished, after 2 s";
+    let figures = Figures::of(attack, before, BOUND_MIB, &server, &client).await;
+    let all = open.len();
+    open.retain_mut(|(response, _)| response.now_or_never().is_none());
+    let refused = all - open.len();
+    assert!(
+        (1..all).contains(&refused),
+        "{refused} requests are refused"
+    );
     drop((open, raw));
-    given_back(&server, before).await;
+    figures.given_back(&server).await;
 }
 
-/// A stream whose peer does not read is reset; the connection goes on.
-#[tokio::test(start_paused = true)]
-async fn a_response_that_is_not_read_is_reset_after_a_time() {
-    let echo = async |input: Value| input;
-    let node = TestNode::start(Node::builder().service("a.echo", echo)).await;
-    let mut raw = Raw::connect_with_window(node.address(), 0).await;
-    let request = v1::InvokeRequest {
-        service: "a.echo".to_owned(),
-        input: Some(v1::invoke_request::Input::Document(
-            vec![b'1'; 100_000].into(),
-        )),
-        ..v1::InvokeRequest::default()
-    };
-    let body = framed(&request.encode_to_vec());
-    let (response, mut send) = raw.begin(INVOKE, &[]);
-    send.send_data(body, true).unwrap();
-    let mut unread = response.await.unwrap().into_body();
-    let reset = unread.data().await.unwrap().unwrap_err();
-    assert_eq!(reset.reason(), Some(h2::Reason::CANCEL));
-    // A status without a message needs no window.
-    let answer = raw.call(INVOKE, &[], framed(b"\xff")).await;
-    assert_eq!(answer.error().reason(), "MALFORMED_MESSAGE");
+/// Requests are answered when they are accepted: what they wait for is in the store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inputs_of_running_invocations_take_bounded_memory() {
+    const INVOCATIONS: usize = 50;
+    let folder = Folder::new("memory");
+    let data = folder.path().join("data");
+    let server = Server::start(&["--data-dir", data.to_str().unwrap()]);
+    let client = ContractClient::connect(&server.address).await.unwrap();
+    let before = resident_mib(&server);
+    let mut cids = Vec::new();
+    for _ in 0..INVOCATIONS {
+        let input = dict! { "seconds": 3_600, "padding": "x".repeat(8 * MIB) };
+        let accepted = client.invoke_async(Call::new("demo.sleep", input)).await;
+        cids.push(accepted.unwrap().cid);
+    }
+    let attack = "50 `InvokeAsync` with an input of 8 MiB, of handlers that run for an hour";
+    let figures = Figures::of(attack, before, RUNNING_BOUND_MIB, &server, &client).await;
+    for cid in cids {
+        client.cancel(cid, false).await.unwrap();
+    }
+    figures.given_back(&server).await;
 }
 
 /// A connection may use more than its own budget while others do not need it.
@@ -218,7 +302,7 @@ async fn a_node_that_holds_too_much_refuses_large_requests() {
             }
         }
     };
-    let limits = |limits: &mut Limits| limits.node_received_bytes = 4 * MIB;
+    let limits = |limits: &mut Limits| limits.node_received_bytes = 8 * MIB;
     let node = Node::builder().service("a.hold", hold).limits(limits);
     let node = TestNode::start(node).await;
     let large = Call::new("a.hold", Value::from("x".repeat(5 * MIB / 2)));

@@ -1,10 +1,12 @@
 //! Attacks, by class: what one peer sends must not stop the node, nor others' calls.
 
+mod budgets;
 mod cost;
 mod frames;
 mod lists;
 mod memory;
 mod overload;
+mod running_memory;
 mod store;
 mod terminal;
 mod transport;

@@ -326,6 +326,41 @@ const HALF_REQUESTS: [&[u8]; 7] = [
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x64\x01\x04\0\0\0\x01\x83\x86\x84",
 ];
 
+/// Over HTTP/1 there is no stream to reset: the connection is closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn responses_over_http1_that_are_not_read_do_not_lock_others_out() {
+    const CONNECTIONS: usize = 4;
+    // More than the sockets buffer.
+    let large = Bytes::from(vec![b'x'; 64 << 20]);
+    let node = Node::builder()
+        .define(Definition::new("ping", async || 1).unwrap())
+        .routes(Router::new().route("/large", get(async move || large.clone())))
+        .listen(any_port())
+        .limits(|limits| {
+            limits.connections = CONNECTIONS;
+            limits.unread_timeout = Duration::from_millis(100);
+        })
+        .start()
+        .await
+        .unwrap();
+    let address = node.address().unwrap();
+    let mut unread = Vec::new();
+    for _ in 0..2 * CONNECTIONS {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        unread.push(stream);
+    }
+    let answered = async {
+        let client = ContractClient::connect(&address.to_string()).await.unwrap();
+        client.invoke(Call::new("ping", ())).await
+    };
+    let answered = tokio::time::timeout(PATIENCE, answered).await;
+    answered.expect("the connections are held").unwrap();
+    drop(unread);
+    node.stop().await;
+}
+
 /// The timeouts run in real time here, so the test sets short ones.
 #[tokio::test(flavor = "multi_thread")]
 async fn half_requests_do_not_lock_others_out() {

@@ -1,6 +1,6 @@
 //! The contract of groups.
 
-use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored};
+use cidery::engine::store::{Acceptance, ClaimLimit, Filter, Record, Store, Stored};
 use cidery::model::invocation::{Invocation, State};
 use cidery::{Cid, ServiceName};
 
@@ -20,7 +20,10 @@ async fn stored(store: &dyn Store, members: u32) -> (Cid, Vec<Cid>) {
 }
 
 async fn due_groups(store: &dyn Store) -> Vec<Cid> {
-    let claim = store.claim(&ServiceName::none(), NOW, 10).await.unwrap();
+    let claim = store
+        .claim(&ServiceName::none(), NOW, ClaimLimit::invocations(10))
+        .await
+        .unwrap();
     let claimed = claim.invocations.iter();
     claimed.map(|group| group.request.cid).collect()
 }

@@ -8,7 +8,7 @@ mod lists;
 
 use std::sync::Arc;
 
-use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored, Tombstone};
+use cidery::engine::store::{Acceptance, ClaimLimit, Filter, Record, Store, Stored, Tombstone};
 use cidery::model::invocation::{EventKind, Invocation, Request, State, Terms};
 use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
 use cidery::{Cid, Payload, dict};
@@ -64,7 +64,10 @@ async fn invocations_are_claimed_in_order_of_due_time(store: &dyn Store) {
     let second = accepted(store, "a", at(2)).await;
     let other = accepted(store, "b", at(0)).await;
     assert_eq!(claimed(store, "a", at(2), 10).await, [first, second]);
-    let claim = store.claim(&service("a"), at(2), 10).await.unwrap();
+    let claim = store
+        .claim(&service("a"), at(2), ClaimLimit::invocations(10))
+        .await
+        .unwrap();
     assert_eq!((claim.invocations.len(), claim.next_due), (0, Some(at(3))));
     assert_eq!(claimed(store, "a", at(3), 10).await, [third]);
     assert_eq!(claimed(store, "b", at(3), 10).await, [other]);
@@ -84,6 +87,27 @@ async fn a_claim_takes_no_more_than_its_maximum(store: &dyn Store) {
     }
     assert_eq!(claimed(store, "a", NOW, 2).await.len(), 2);
     assert_eq!(claimed(store, "a", NOW, 9).await.len(), 3);
+}
+
+async fn a_claim_takes_no_more_bytes_than_its_limit(store: &dyn Store) {
+    const KIB: usize = 1024;
+    let of_kib = |n: usize| invocation("a", NOW, dict! { "text": "x".repeat(n * KIB) });
+    for kib in [2, 2, 20] {
+        store.accept(of_kib(kib)).await.unwrap();
+    }
+    let claim = async |kib: usize| {
+        let limit = ClaimLimit {
+            invocations: 10,
+            bytes: kib * KIB,
+        };
+        let claim = store.claim(&service("a"), NOW, limit).await.unwrap();
+        (claim.invocations.len(), claim.too_large)
+    };
+    assert_eq!(claim(8).await, (2, None));
+    let (claimed, too_large) = claim(8).await;
+    let bytes = too_large.expect("it has more than the limit");
+    assert_eq!((claimed, bytes / KIB), (0, 20));
+    assert_eq!(claim(bytes.div_ceil(KIB)).await, (1, None));
 }
 
 async fn a_claimed_invocation_is_claimed_again_once_it_is_recorded_as_pending(store: &dyn Store) {
@@ -374,7 +398,10 @@ async fn an_invocation_that_expires_before_it_is_due_is_claimed_when_it_expires(
     });
     let cid = late.request.cid;
     store.accept(late).await.unwrap();
-    let claim = store.claim(&service("a"), at(6), 1).await.unwrap();
+    let claim = store
+        .claim(&service("a"), at(6), ClaimLimit::invocations(1))
+        .await
+        .unwrap();
     assert_eq!((claim.invocations.len(), claim.next_due), (0, Some(at(7))));
     assert_eq!(claimed(store, "a", at(7), 1).await, [cid]);
 }
@@ -470,6 +497,7 @@ suite! {
     a_known_cid_answers_with_the_first_request
     invocations_are_claimed_in_order_of_due_time
     a_claim_takes_no_more_than_its_maximum
+    a_claim_takes_no_more_bytes_than_its_limit
     a_claimed_invocation_is_claimed_again_once_it_is_recorded_as_pending
     a_record_changes_the_state_and_adds_events
     the_first_terminal_record_wins

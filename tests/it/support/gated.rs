@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, Filter, Page, Record, Store, Stored, StoredDeclaration,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
+    StoredDeclaration,
 };
 use cidery::model::invocation::Invocation;
 use cidery::service::BoxFuture;
@@ -141,10 +142,10 @@ impl Store for GatedStore {
         &'a self,
         service: &'a ServiceName,
         now: Timestamp,
-        max: usize,
+        limit: ClaimLimit,
     ) -> BoxFuture<'a, Result<Claim>> {
         Box::pin(async move {
-            let claim = self.inner.claim(service, now, max).await;
+            let claim = self.inner.claim(service, now, limit).await;
             self.gates.pass(Point::AfterClaim).await;
             claim
         })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cidery::engine::store::{Acceptance, Record, Store, Stored};
+use cidery::engine::store::{Acceptance, ClaimLimit, Record, Store, Stored};
 use cidery::model::invocation::{
     Event, EventKind, Group, Grouping, Invocation, Member, Request, State,
 };
@@ -94,7 +94,10 @@ pub(crate) async fn found(store: &dyn Store, cid: Cid) -> Invocation {
 }
 
 pub(crate) async fn claimed(store: &dyn Store, name: &str, now: Timestamp, max: usize) -> Vec<Cid> {
-    let claim = store.claim(&service(name), now, max).await.unwrap();
+    let claim = store
+        .claim(&service(name), now, ClaimLimit::invocations(max))
+        .await
+        .unwrap();
     claim
         .invocations
         .iter()

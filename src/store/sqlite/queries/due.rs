@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::row::{COLUMNS, InvocationRow, Readable};
+use crate::engine::store::ClaimLimit;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::store::ledger::Claims;
@@ -15,7 +16,9 @@ const MAX_DAMAGED: i64 = 10_000;
 /// The due invocations that a claim finds.
 pub(in crate::store::sqlite) struct Due {
     pub(in crate::store::sqlite) found: Readable,
-    /// When the next one of the service is due.
+    /// How many bytes the first one has, if it has more than the limit: none is read then.
+    pub(in crate::store::sqlite) too_large: Option<usize>,
+    /// When the next one of the service is due, unless the limit on bytes has left out some that are due now.
     pub(in crate::store::sqlite) next_due: Option<i64>,
 }
 
@@ -24,93 +27,149 @@ pub(in crate::store::sqlite) fn due(
     connection: &Connection,
     service: &ServiceName,
     now: i64,
-    max: usize,
+    limit: ClaimLimit,
     claims: &Claims,
     recovering: Option<u32>,
 ) -> Result<Due> {
     // Rows that are skipped: claimed ones, and heads whose key is busy.
-    let limit = max.saturating_add(2 * claims.len());
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = limit.invocations.saturating_add(2 * claims.len());
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    let query = DueQuery {
+        connection,
+        service,
+        now,
+        claims,
+        recovering,
+    };
     let read = || {
-        let found = match read_due(connection, service, now, limit, max, claims, recovering) {
+        let mut room = Room::new(limit);
+        let found = match query.read(rows, &mut room) {
             Err(error) if is_damage(&error) => {
-                let limit = limit.saturating_add(MAX_DAMAGED);
-                read_readable(connection, service, now, limit, max, claims, recovering)
+                room = Room::new(limit);
+                query.read_readable(rows.saturating_add(MAX_DAMAGED), &mut room)
             }
             found => found,
         }?;
-        let select = "SELECT min(wake) FROM invocation
-             WHERE service = (SELECT id FROM service WHERE name = ?1)
-             AND state < 2 AND leads = 1 AND wake > ?2";
-        let mut select = connection.prepare_cached(select)?;
-        let next_due = select.query_row(params![service.as_str(), now], |row| row.get(0))?;
-        Ok(Due { found, next_due })
+        let next_due = match room.is_cut {
+            true => None,
+            false => query.next_due()?,
+        };
+        Ok(Due {
+            found,
+            too_large: room.too_large,
+            next_due,
+        })
     };
     read().map_err(failed)
 }
 
-fn read_due(
-    connection: &Connection,
-    service: &ServiceName,
-    now: i64,
-    limit: i64,
-    max: usize,
-    claims: &Claims,
-    recovering: Option<u32>,
-) -> rusqlite::Result<Readable> {
-    // The heads of the concurrency keys alone are in this index.
-    let select = "SELECT id, cid, concurrency_key FROM invocation
-         WHERE service = (SELECT id FROM service WHERE name = ?1)
-         AND state < 2 AND leads = 1 AND wake <= ?2 ORDER BY wake, id LIMIT ?3";
-    let mut select = connection.prepare_cached(select)?;
-    let mut rows = select.query(params![service.as_str(), now, limit])?;
-    let mut ids = Vec::new();
-    while let Some(row) = rows.next()?
-        && ids.len() < max
-    {
-        let (cid, key): (Vec<u8>, Option<String>) = (row.get(1)?, row.get(2)?);
-        let is_claimed = blob::cid(&cid).is_ok_and(|cid| claims.contains(cid));
-        if !is_claimed && key.is_none_or(|key| !claims.is_busy(&key)) {
-            ids.push(row.get::<_, i64>(0)?);
-        }
-    }
-    let select = format!("SELECT {COLUMNS} FROM invocation WHERE id = ?1");
-    let mut select = connection.prepare_cached(&select)?;
-    let mut found = Readable::default();
-    for id in ids {
-        let row = select.query_row([id], InvocationRow::of)?;
-        found.decode(row, service.as_str(), recovering);
-    }
-    Ok(found)
+/// What is left of the limit of a claim.
+struct Room {
+    left: ClaimLimit,
+    is_empty: bool,
+    /// Whether there was no room for the bytes of an invocation.
+    is_cut: bool,
+    too_large: Option<usize>,
 }
 
-/// The same where the file is damaged: the ids are in the index alone, and each row is read on its own.
-fn read_readable(
-    connection: &Connection,
-    service: &ServiceName,
-    now: i64,
-    limit: i64,
-    max: usize,
-    claims: &Claims,
-    recovering: Option<u32>,
-) -> rusqlite::Result<Readable> {
-    let select = "SELECT id FROM invocation
-         WHERE service = (SELECT id FROM service WHERE name = ?1)
-         AND state < 2 AND leads = 1 AND wake <= ?2 ORDER BY wake, id LIMIT ?3";
-    let mut select = connection.prepare_cached(select)?;
-    let ids = select.query_map(params![service.as_str(), now, limit], |row| row.get(0))?;
-    let mut found = Readable::default();
-    for id in ids {
-        let Some((row, name, key)) = found.read_row(connection, id?)? else {
-            continue;
-        };
-        let is_claimed = row.cid().is_some_and(|cid| claims.contains(cid));
-        if !is_claimed && key.is_none_or(|key| !claims.is_busy(&key)) {
-            found.decode(row, &name, recovering);
-        }
-        if found.invocations.len() == max {
-            break;
+impl Room {
+    fn new(limit: ClaimLimit) -> Self {
+        Self {
+            left: limit,
+            is_empty: true,
+            is_cut: false,
+            too_large: None,
         }
     }
-    Ok(found)
+
+    fn is_full(&self) -> bool {
+        self.is_cut || self.left.invocations == 0
+    }
+
+    /// Takes the room of an invocation; returns whether there was enough.
+    fn take(&mut self, bytes: usize) -> bool {
+        if bytes > self.left.bytes {
+            self.too_large = self.is_empty.then_some(bytes);
+            self.is_cut = true;
+            return false;
+        }
+        self.left.bytes -= bytes;
+        self.left.invocations -= 1;
+        self.is_empty = false;
+        true
+    }
+}
+
+struct DueQuery<'a> {
+    connection: &'a Connection,
+    service: &'a ServiceName,
+    now: i64,
+    claims: &'a Claims,
+    recovering: Option<u32>,
+}
+
+impl DueQuery<'_> {
+    fn read(&self, limit: i64, room: &mut Room) -> rusqlite::Result<Readable> {
+        // The heads of the concurrency keys alone are in this index. `length` reads the header of a row, not its blobs.
+        let select = "SELECT id, cid, concurrency_key,
+             length(request) + ifnull(length(events), 0) + ifnull(length(progress), 0) FROM invocation
+             WHERE service = (SELECT id FROM service WHERE name = ?1)
+             AND state < 2 AND leads = 1 AND wake <= ?2 ORDER BY wake, id LIMIT ?3";
+        let mut select = self.connection.prepare_cached(select)?;
+        let mut rows = select.query(params![self.service.as_str(), self.now, limit])?;
+        let mut ids = Vec::new();
+        while let Some(row) = rows.next()?
+            && !room.is_full()
+        {
+            let (cid, key): (Vec<u8>, Option<String>) = (row.get(1)?, row.get(2)?);
+            let is_claimed = blob::cid(&cid).is_ok_and(|cid| self.claims.contains(cid));
+            let is_free = !is_claimed && key.is_none_or(|key| !self.claims.is_busy(&key));
+            let bytes = usize::try_from(row.get::<_, i64>(3)?).unwrap_or_default();
+            if is_free && room.take(bytes) {
+                ids.push(row.get::<_, i64>(0)?);
+            }
+        }
+        let select = format!("SELECT {COLUMNS} FROM invocation WHERE id = ?1");
+        let mut select = self.connection.prepare_cached(&select)?;
+        let mut found = Readable::default();
+        for id in ids {
+            let row = select.query_row([id], InvocationRow::of)?;
+            found.decode(row, self.service.as_str(), self.recovering);
+        }
+        Ok(found)
+    }
+
+    /// The same where the file is damaged: the ids are in the index alone, and each row is read on its own.
+    fn read_readable(&self, limit: i64, room: &mut Room) -> rusqlite::Result<Readable> {
+        let select = "SELECT id FROM invocation
+             WHERE service = (SELECT id FROM service WHERE name = ?1)
+             AND state < 2 AND leads = 1 AND wake <= ?2 ORDER BY wake, id LIMIT ?3";
+        let mut select = self.connection.prepare_cached(select)?;
+        let named = params![self.service.as_str(), self.now, limit];
+        let ids = select.query_map(named, |row| row.get(0))?;
+        let mut found = Readable::default();
+        for id in ids {
+            let Some((row, name, key)) = found.read_row(self.connection, id?)? else {
+                continue;
+            };
+            let is_claimed = row.cid().is_some_and(|cid| self.claims.contains(cid));
+            let is_free = !is_claimed && key.is_none_or(|key| !self.claims.is_busy(&key));
+            if is_free && room.take(row.bytes()) {
+                found.decode(row, &name, self.recovering);
+            }
+            if room.is_full() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// When the next one of the service is due.
+    fn next_due(&self) -> rusqlite::Result<Option<i64>> {
+        let select = "SELECT min(wake) FROM invocation
+             WHERE service = (SELECT id FROM service WHERE name = ?1)
+             AND state < 2 AND leads = 1 AND wake > ?2";
+        let mut select = self.connection.prepare_cached(select)?;
+        select.query_row(params![self.service.as_str(), self.now], |row| row.get(0))
+    }
 }
