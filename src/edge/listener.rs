@@ -19,8 +19,8 @@ use tokio_util::task::TaskTracker;
 use crate::edge::connection::{Connection, NodeMemory};
 use crate::edge::preface;
 use crate::edge::stream_task::StreamExecutor;
-use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
+use crate::service::runtime::Tasks;
 
 /// Larger than the node's own limit on metadata (8 KiB), which is answered with a reason. Beyond this: HTTP 431.
 const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;

@@ -19,7 +19,6 @@ mod limits;
 mod results;
 mod routing;
 pub mod store;
-pub mod tasks;
 mod timer;
 
 use std::collections::HashMap;
@@ -40,7 +39,6 @@ pub use self::limits::Limits;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
 use self::store::{Filter, Store};
-use self::tasks::Tasks;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
@@ -48,6 +46,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, State};
 use crate::model::payload::{Payload, Reply};
 use crate::service::Definition;
+use crate::service::runtime::Tasks;
 
 /// The one way in: gRPC, the command line, workers, contexts and callbacks all go through it. Cheap to clone.
 #[derive(Clone, Debug)]

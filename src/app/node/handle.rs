@@ -8,13 +8,13 @@ use crate::app::shutdown;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::Shutdown;
 use crate::engine::Invoker;
-use crate::engine::tasks::Tasks;
 use crate::model::call::Call;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::Payload;
 use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::Response;
+use crate::service::runtime::Tasks;
 
 /// A running node: invokes services, and stops.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::app::cli::args::LogArgs;
 use crate::app::cli::follow::show;
 use crate::app::cli::printer::{Printer, Tone};
-use crate::app::shutdown::Signals;
+use crate::app::shutdown::catch_signals;
 use crate::app::{Node, telemetry};
 use crate::codec::{json, payload};
 use crate::dict;
@@ -34,7 +34,7 @@ pub(in crate::app::cli) struct Demo {
 impl Demo {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let _log = telemetry::init(self.log.log_format, &self.log.log)?;
-        let mut signals = Signals::new()?;
+        let mut signals = catch_signals()?;
         let node = Node::builder().listen(self.listen).demo().start().await?;
         let address = node
             .address()

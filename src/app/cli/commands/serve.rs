@@ -9,7 +9,7 @@ use clap::Args;
 use crate::app::cli::args::bytes;
 use crate::app::cli::args::{LogArgs, duration};
 use crate::app::cli::printer::{Printer, Tone};
-use crate::app::shutdown::Signals;
+use crate::app::shutdown::catch_signals;
 use crate::app::{Node, telemetry};
 use crate::model::error::Result;
 
@@ -106,7 +106,7 @@ impl Serve {
         if self.insecure {
             builder = builder.insecure();
         }
-        let mut signals = Signals::new()?;
+        let mut signals = catch_signals()?;
         let node = builder.start().await?;
         announce(node.address(), printer).await;
         tracing::info!(
@@ -115,11 +115,7 @@ impl Serve {
             "serving"
         );
         let signal = signals.next().await;
-        tracing::info!(signal, "stopping");
-        tokio::select! {
-            () = node.stop() => tracing::info!("stopped"),
-            signal = signals.next() => tracing::warn!(signal, "second signal: stopping at once"),
-        }
+        signals.stop(signal, node.stop()).await;
         Ok(())
     }
 }
