@@ -119,7 +119,7 @@ fn check(steps: Vec<Step>, server: &Server) {
 fn the_commands_and_links_of_the_readme_exist() {
     let readme = include_str!("../../README.md");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    assert!(readme.contains("```sh\ncargo run -- demo\n```"));
+    assert!(readme.contains("```sh\ncargo run --features cli -- demo\n```"));
     assert!(readme.contains("```sh\nscripts/test\n```") && root.join("scripts/test").is_file());
     for link in readme
         .split("](")
