@@ -16,8 +16,8 @@ use crate::service::extract::{FromContext, FromInput, Input};
 
 /// Checks at compile time that a function is a [`Handler`](crate::Handler), and names what it lacks.
 ///
-/// The error of the compiler is about one argument, the type without `serde::Deserialize` or `schemars::JsonSchema`, the
-/// value that makes the future not `Send`, or the output.
+/// The error of the compiler is about one argument, the type without `serde::Deserialize` or `schemars::JsonSchema`,
+/// the value that makes the future not `Send`, or the output.
 ///
 /// It is an item, next to the function or in a block. It has no effect on the program, and can stay in the code.
 ///
