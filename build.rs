@@ -27,7 +27,12 @@ const STAY_ENCODED: [&str; 3] = [
     ".google.protobuf.ListValue",
 ];
 
+/// The environment variable with options of the SQLite library, and the option to sync with `fdatasync`.
+const SQLITE_FLAGS: &str = "LIBSQLITE3_FLAGS";
+const HAS_FDATASYNC: &str = "-DHAVE_FDATASYNC";
+
 fn main() -> Result<(), Box<dyn Error>> {
+    record_fdatasync();
     println!("cargo::rerun-if-changed=proto");
     println!("cargo::rerun-if-changed=third_party");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
@@ -41,6 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("reflection.bin"), for_reflection.encode_to_vec())?;
 
     tonic_prost_build::configure()
+        .build_server(env::var_os("CARGO_FEATURE_SERVER").is_some())
         .bytes(".cidery.v1")
         // They are large, and are moved through a queue.
         .boxed(".cidery.v1.ServeResponse.message.dispatch")
@@ -48,6 +54,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         .codec_path("crate::codec::wire::WireCodec")
         .compile_fds(patched(original))?;
     Ok(())
+}
+
+/// Sets the cfg `sqlite_without_fdatasync`. SQLite is compiled before this runs, by the build script of its crate, and
+/// does not list the option among its `PRAGMA compile_options`.
+fn record_fdatasync() {
+    println!("cargo::rustc-check-cfg=cfg(sqlite_without_fdatasync)");
+    println!("cargo::rerun-if-env-changed={SQLITE_FLAGS}");
+    let has_system_call = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
+    let flags = env::var(SQLITE_FLAGS).unwrap_or_default();
+    let is_set = flags
+        .split_whitespace()
+        .any(|flag| flag == HAS_FDATASYNC || flag == format!("{HAS_FDATASYNC}=1"));
+    if has_system_call && !is_set {
+        println!("cargo::rustc-cfg=sqlite_without_fdatasync");
+    }
 }
 
 fn patched(mut set: FileDescriptorSet) -> FileDescriptorSet {

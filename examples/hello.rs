@@ -1,4 +1,4 @@
-//! The worker of the README: serves `hello.greet` for a running node (`cargo run -- demo`).
+//! The worker of the README: serves `hello.greet` for a running node (`cargo run --features cli -- demo`).
 //!
 //! Run with `cargo run --example hello`, or `cargo run --example hello -- HOST:PORT`.
 

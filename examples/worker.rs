@@ -1,13 +1,13 @@
 //! A worker in Rust: the same handlers as in a node, in a separate process.
 //!
-//! Run with `cargo run --example worker -- 127.0.0.1:24337`, next to a node (`cidery serve --demo`).
+//! Run with `cargo run --example worker -- 127.0.0.1:24337`, next to a node (`cidery serve --demo`). On SIGTERM or
+//! Ctrl-C it finishes the calls that it has, and takes no new ones.
 
 use std::time::Duration;
 
 use cidery::{Context, Dict, Error, Input, Result, Value, Worker, dict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Returns its input.
 async fn echo(input: Value) -> Value {
@@ -58,7 +58,7 @@ async fn main() -> Result<()> {
     let Some(node) = std::env::args().nth(1) else {
         return Err(Error::invalid_argument("USAGE", "worker HOST:PORT"));
     };
-    let worker = Worker::builder()
+    Worker::builder()
         .name("example")
         .build_id(env!("CARGO_PKG_VERSION"))
         .service("rust.greet", greet)
@@ -66,19 +66,6 @@ async fn main() -> Result<()> {
         .service("rust.fail", fail)
         .service("rust.nested", nested)
         .service("rust.step", step)
-        .connect(&node)
-        .await?;
-    tokio::select! {
-        () = terminated() => worker.stop().await,
-        () = worker.ended() => {}
-    }
-    Ok(())
-}
-
-/// Resolves on SIGTERM: the worker then finishes running dispatches and accepts no new ones.
-async fn terminated() {
-    match signal(SignalKind::terminate()) {
-        Ok(mut signals) => drop(signals.recv().await),
-        Err(_) => std::future::pending().await,
-    }
+        .run(&node)
+        .await
 }

@@ -1,8 +1,8 @@
-//! Call any service by name, now or in the background, over gRPC, from any language. Every call has a CID.
+//! Call any service by name, now or in the background, over gRPC, from any language. Every call has a Correlation ID
+//! (CID).
 //!
-//! **It is** a node (a binary, or a part of your program) on which services are registered by name. They are invoked
-//! synchronously or in the background, and their outcomes are fetched, awaited or streamed by Correlation ID. **It is
-//! not** a workflow engine, an API gateway or a message broker.
+//! A *service* is an `async fn` with a name. Its types declare its input and output: JSON Schema, checks and a typed gRPC
+//! method are derived from them.
 //!
 //! ```no_run
 //! use cidery::{Context, Input, Node, Result, dict};
@@ -15,36 +15,71 @@
 //!
 //! async fn get_customer(ctx: Context, Input(req): Input<GetCustomer>) -> Result<Customer> {
 //!     let found = ctx.invoke("crm.lookup", dict! { "id": req.cust_id }).await?;
-//!     Ok(Customer { cust_name: found.at("my_response_elem.cust_name")? })
+//!     Ok(Customer { cust_name: found.at("name")? })
 //! }
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<()> {
+//!     // Listens on 127.0.0.1:24337, and drains on SIGTERM.
 //!     Node::builder().service("customer.get", get_customer).run().await
 //! }
+//! ```
+//!
+//! A *node* runs services and accepts calls. It is part of a program, as above, or the program `cidery serve`. A *worker*
+//! is another process that serves the same functions to a node:
+//!
+//! ```no_run
+//! # async fn get_customer() {}
+//! # async fn example() -> cidery::Result<()> {
+//! use cidery::Worker;
+//!
+//! Worker::builder().service("customer.get", get_customer).run("127.0.0.1:24337").await
+//! # }
+//! ```
+//!
+//! A *client* invokes services, synchronously or in the background:
+//!
+//! ```no_run
+//! # async fn example() -> cidery::Result<()> {
+//! use std::time::Duration;
+//!
+//! use cidery::{Call, Client, dict};
+//!
+//! let client = Client::connect("127.0.0.1:24337").await?;
+//! let (_, reply) = client.invoke(Call::new("customer.get", dict! { "cust_id": 1 })).await?;
+//!
+//! // Returns once the request is stored. The CID identifies the invocation.
+//! let accepted = client.invoke_async(Call::new("report.create", dict! { "year": 2026 })).await?;
+//! let outcome = client.outcome(accepted.cid, Duration::from_secs(30)).await?;
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # Features
 //!
 //! | feature | default | enables |
 //! |---|---|---|
-//! | `cli` | yes | the command line, human-readable logs, signals: a program that embeds a node has its own |
-//! | `sqlite` | yes | the embedded store: accepted invocations are on disk |
+//! | `server` | yes | [`Node`], [`MemoryStore`] and [`testing`] |
+//! | `sqlite` | | [`SqliteStore`]: a node that stores invocations on disk. Implies `server`, needs a C compiler |
+//! | `cli` | | the program `cidery`. Implies `sqlite`; libraries do not need it |
+//!
+//! With `default-features = false` the crate has clients, workers and their services, without the dependencies of the
+//! server.
 //!
 //! # Overview
 //!
-//! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
-//!   `SqliteStore`, `SqliteOptions`.
 //! * **Write a service**: a [`Handler`] with [`Input`], [`State`] and other arguments that implement [`FromContext`]
-//!   (which may add [`Requirements`]) or [`FromInput`], and a result that implements [`IntoReply`]. [`Definition`],
-//!   [`ServiceOptions`], [`Hooks`] and [`Registry`] describe it; tower layers wrap a [`HandlerService`] for each
-//!   [`HandlerRequest`].
+//!   (which may add [`Requirements`]) or [`FromInput`], and a result that implements [`IntoReply`].
+//!   [`assert_handler!`] explains why a function is no handler. [`Definition`], [`ServiceOptions`], [`Hooks`] and
+//!   [`Registry`] describe services; tower layers wrap a [`HandlerService`] for each [`HandlerRequest`].
 //! * **Call services**: every [`Caller`] has the same methods, by name with an input that implements [`IntoPayload`],
 //!   or by types with a [`Service`] or another [`Target`]. They are [`InvokeCall`], which is a [`Response`] or another
 //!   type that implements [`FromResponse`], and [`InvokeAsyncCall`].
 //! * **Call from a handler**: [`Context`], with [`InvocationInfo`] and [`InReplyTo`]; [`RetryingCall`], [`FanOut`] and
 //!   [`Group`]; [`Progress`], [`KnownService`]; [`Answer`] and [`Later`] for a response that is completed later.
-//! * **Serve from another process**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
+//! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
+//!   [`SqliteStore`], [`SqliteOptions`].
+//! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
 //! * **Call from another process**: [`Client`], with [`Call`], [`DurableOptions`], [`Start`], [`OnDeadline`],
 //!   [`RetryPolicy`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Results`], which are [`Event`]s
 //!   of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
@@ -52,7 +87,16 @@
 //!   [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].
 //! * **Identifiers and errors**: [`Cid`], [`ServiceName`], [`Result`], [`Error`], [`BoxError`], [`Kind`], [`Retry`],
 //!   [`Violation`], [`Detail`].
-//! * **Tests**: [`testing`].
+//! * **Test services**: [`testing`].
+
+#![cfg_attr(
+    not(feature = "server"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "the server also uses some code of clients and workers, and is left out"
+    )
+)]
 
 #![forbid(unsafe_code)]
 
@@ -75,10 +119,12 @@ pub mod codec;
 pub mod service;
 
 /// The engine: admission, scheduling, execution, retries, results.
+#[cfg(feature = "server")]
 #[doc(hidden)]
 pub mod engine;
 
 /// The stores: in memory and SQLite.
+#[cfg(feature = "server")]
 #[doc(hidden)]
 pub mod store;
 
@@ -87,27 +133,16 @@ pub mod store;
 pub mod remote;
 
 /// The servers that callers connect to.
+#[cfg(feature = "server")]
 #[doc(hidden)]
 pub mod edge;
 
 /// The process: node, command line, telemetry, test kit.
+#[cfg(feature = "server")]
 #[doc(hidden)]
 pub mod app;
 
 // The API. Each group has a line in the overview above.
-
-// Run a node.
-#[doc(inline)]
-pub use crate::app::{Node, NodeBuilder, NodeHandle};
-#[doc(inline)]
-pub use crate::engine::Limits;
-#[doc(inline)]
-pub use crate::engine::clock::Clock;
-#[doc(inline)]
-pub use crate::store::MemoryStore;
-#[cfg(feature = "sqlite")]
-#[doc(inline)]
-pub use crate::store::{SqliteOptions, SqliteStore};
 
 // Write a service.
 #[doc(inline)]
@@ -134,7 +169,24 @@ pub use crate::service::{
     Answer, Context, FanOut, Group, InvocationInfo, KnownService, Later, RetryingCall,
 };
 
-// Serve from another process.
+// Run a node.
+#[cfg(feature = "server")]
+#[doc(inline)]
+pub use crate::app::{Node, NodeBuilder, NodeHandle};
+#[cfg(feature = "server")]
+#[doc(inline)]
+pub use crate::engine::Limits;
+#[cfg(feature = "server")]
+#[doc(inline)]
+pub use crate::engine::clock::Clock;
+#[cfg(feature = "server")]
+#[doc(inline)]
+pub use crate::store::MemoryStore;
+#[cfg(feature = "sqlite")]
+#[doc(inline)]
+pub use crate::store::{SqliteOptions, SqliteStore};
+
+// Run a worker.
 #[doc(inline)]
 pub use crate::remote::{Worker, WorkerBuilder, WorkerHandle};
 
@@ -164,7 +216,8 @@ pub use crate::model::error::{BoxError, Detail, Error, Kind, Result, Retry, Viol
 #[doc(inline)]
 pub use crate::model::id::{Cid, ServiceName};
 
-// Tests.
+// Test services.
+#[cfg(feature = "server")]
 #[doc(inline)]
 pub use crate::app::testing;
 

@@ -7,10 +7,11 @@ use tokio::time::Instant;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::Shutdown;
 use crate::engine::Invoker;
-use crate::engine::tasks::Tasks;
-#[cfg(feature = "cli")]
-use crate::model::error::{Error, Result};
+use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
+#[cfg(target_os = "linux")]
+use crate::service::runtime::signals_failed;
+use crate::service::runtime::{Signals, Tasks};
 
 /// How long running handlers have to finish by default.
 pub(in crate::app) const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,6 +35,8 @@ pub(in crate::app) async fn stop(
     tasks: &Tasks,
     drain_timeout: Duration,
 ) {
+    // Connections end even where this future is dropped.
+    let _abort_on_drop = shutdown.abort.clone().drop_guard();
     serving.set(false);
     workers.stop_admission();
     shutdown.stop_accepting.cancel();
@@ -77,77 +80,25 @@ async fn drain_handlers(invoker: &Invoker, deadline: Instant, drain_timeout: Dur
     }
 }
 
-/// The signals that stop the process: SIGTERM, SIGINT, and SIGHUP unless the process ignores it (`nohup`).
-#[cfg(feature = "cli")]
-pub(in crate::app) struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    hang_up: Option<tokio::signal::unix::Signal>,
-    /// A file that reaches the limit of the process (`RLIMIT_FSIZE`) must not end it: the write fails instead.
+/// Catches the signals that stop a node. On Linux a file that reaches the limit of the process (`RLIMIT_FSIZE`) does not
+/// end it either: the write fails instead.
+///
+/// # Errors
+///
+/// `INTERNAL` / `SIGNALS_FAILED`.
+pub(in crate::app) fn catch_signals() -> Result<Signals> {
+    let signals = Signals::new()?;
     #[cfg(target_os = "linux")]
-    _file_size: tokio::signal::unix::Signal,
+    catch_file_size_signal()?;
+    Ok(signals)
 }
 
-/// SIGXFSZ.
-#[cfg(all(feature = "cli", target_os = "linux"))]
-const FILE_SIZE_SIGNAL: i32 = 25;
-
-#[cfg(feature = "cli")]
-impl Signals {
-    pub(in crate::app) fn new() -> Result<Self> {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let listen = |kind| {
-                signal(kind).map_err(|error| {
-                    Error::internal("SIGNALS_FAILED", "cannot listen for signals")
-                        .with_source(error)
-                })
-            };
-            Ok(Self {
-                terminate: listen(SignalKind::terminate())?,
-                hang_up: match is_hang_up_ignored() {
-                    true => None,
-                    false => Some(listen(SignalKind::hangup())?),
-                },
-                #[cfg(target_os = "linux")]
-                _file_size: listen(SignalKind::from_raw(FILE_SIZE_SIGNAL))?,
-            })
-        }
-        #[cfg(not(unix))]
-        Ok(Self {})
-    }
-
-    /// Waits for the next signal and returns its name.
-    pub(in crate::app) async fn next(&mut self) -> &'static str {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = tokio::signal::ctrl_c() => "SIGINT",
-            () = async {
-                match &mut self.hang_up {
-                    Some(signal) => drop(signal.recv().await),
-                    None => std::future::pending().await,
-                }
-            } => "SIGHUP",
-        }
-        #[cfg(not(unix))]
-        {
-            let _ = tokio::signal::ctrl_c().await;
-            "Ctrl-C"
-        }
-    }
-}
-
-/// Whether the process was started with SIGHUP ignored. Only Linux tells this to a program without unsafe code.
-#[cfg(all(feature = "cli", unix))]
-fn is_hang_up_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    // SIGHUP is signal 1, the lowest bit.
-    ignored.is_some_and(|mask| mask & 1 == 1)
+/// SIGXFSZ stays caught after the listener is dropped.
+#[cfg(target_os = "linux")]
+fn catch_file_size_signal() -> Result<()> {
+    const FILE_SIZE_SIGNAL: i32 = 25;
+    let kind = tokio::signal::unix::SignalKind::from_raw(FILE_SIZE_SIGNAL);
+    tokio::signal::unix::signal(kind)
+        .map(drop)
+        .map_err(signals_failed)
 }

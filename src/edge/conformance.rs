@@ -19,9 +19,9 @@ use tonic::service::Routes;
 
 use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
 use crate::codec::status::to_status;
-use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, reason};
 use crate::remote::conformance::DialService;
+use crate::service::runtime::Tasks;
 
 /// The most connections at the same time.
 const MAX_CONNECTIONS: usize = 64;

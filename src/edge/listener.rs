@@ -20,8 +20,8 @@ use crate::edge::connection::{Connection, NodeMemory};
 use crate::edge::preface;
 use crate::edge::stream_task::StreamExecutor;
 use crate::edge::write_timeout::WriteTimeout;
-use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
+use crate::service::runtime::Tasks;
 
 /// Larger than the node's own limit on metadata (8 KiB), which is answered with a reason. Beyond this: HTTP 431.
 const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;

@@ -20,6 +20,7 @@ pub enum Clock {
         since: Instant,
     },
     /// As `Steady`, with steps that a test makes: as NTP, or a machine that was suspended, makes them.
+    #[doc(hidden)]
     Stepped(SteppedClock),
     /// A clock that a test moves.
     Manual(ManualClock),

@@ -32,9 +32,9 @@ use crate::engine::routing::Routes;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::engine::running_budget::RunningBudget;
 use crate::engine::store::{Filter, Store};
-use crate::engine::tasks::Tasks;
 use crate::engine::timer::Timer;
 use crate::model::error::{Error, Result, reason};
+use crate::service::runtime::Tasks;
 use crate::service::{ErasedHooks, Registry, States};
 
 /// More handlers than this never run at once, whatever the limits say.

@@ -4,8 +4,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
+use crate::service::runtime::Tasks;
 
 /// Where a node is between its start and its end. One for the whole engine.
 ///

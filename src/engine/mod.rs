@@ -20,7 +20,6 @@ mod results;
 mod routing;
 mod running_budget;
 pub mod store;
-pub mod tasks;
 mod timer;
 
 use std::collections::HashMap;
@@ -41,7 +40,6 @@ pub use self::limits::Limits;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
 use self::store::{Filter, Store};
-use self::tasks::Tasks;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
@@ -49,6 +47,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, State};
 use crate::model::payload::{Payload, Reply};
 use crate::service::Definition;
+use crate::service::runtime::Tasks;
 
 /// The one way in: gRPC, the command line, workers, contexts and callbacks all go through it. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@ pub mod client;
 pub(crate) mod conformance;
 pub(crate) mod protocol;
 pub mod worker;
+#[cfg(feature = "server")]
 pub(crate) mod worker_registry;
 
 pub use self::client::{Client, Event, EventKind, Results};

@@ -14,6 +14,7 @@ use crate::service::states::Requirements;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
     label = "not an `async fn` whose arguments and output fit",
+    note = "to see which requirement is not met, write `cidery::assert_handler!(name_of_the_function);` next to it",
     note = "a handler is an `async fn` (or a closure that returns a future which is `Send + 'static`)",
     note = "its arguments: `Context`, `Cid`, `State<T>`, `Metadata`, and last the input: `Input<T>`, `Dict`, `Value` \
             or `Payload`",

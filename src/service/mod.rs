@@ -1,5 +1,7 @@
 //! The API for authors of services: handlers, extractors, outputs, contexts, hooks and the registry.
 
+#[doc(hidden)]
+pub mod assert_handler;
 pub mod builtin;
 mod call;
 mod context;
@@ -12,6 +14,7 @@ mod platform;
 mod registry;
 mod response;
 mod run;
+pub mod runtime;
 mod states;
 mod worker_permit;
 

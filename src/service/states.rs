@@ -18,6 +18,7 @@ impl Requirements {
     }
 
     /// The names of the required types that are missing.
+    #[doc(hidden)]
     pub fn missing<'a>(&'a self, states: &'a States) -> impl Iterator<Item = &'static str> + 'a {
         self.0
             .iter()

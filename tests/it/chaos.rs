@@ -117,11 +117,11 @@ async fn ids_of_workers(client: &ContractClient) -> Vec<String> {
 
 /// What a client counted until it stopped.
 #[derive(Default)]
-struct Outcomes {
-    accepted: Vec<Cid>,
-    answered: usize,
+pub(crate) struct Outcomes {
+    pub(crate) accepted: Vec<Cid>,
+    pub(crate) answered: usize,
     /// The errors of failed calls.
-    failed: Vec<Error>,
+    pub(crate) failed: Vec<Error>,
 }
 
 /// Alternates between background and synchronous calls.
@@ -150,13 +150,13 @@ async fn load(address: String, service: String, tries: u32, stop: Arc<AtomicBool
 }
 
 /// Clients that run until they are stopped.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     clients: JoinSet<Outcomes>,
 }
 
 impl Load {
-    fn start(clients: usize, address: &str, service: &str, tries: u32) -> Self {
+    pub(crate) fn start(clients: usize, address: &str, service: &str, tries: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut all = JoinSet::new();
         for _ in 0..clients {
@@ -166,7 +166,7 @@ impl Load {
         Self { stop, clients: all }
     }
 
-    async fn end(self) -> Outcomes {
+    pub(crate) async fn end(self) -> Outcomes {
         self.stop.store(true, Ordering::Relaxed);
         let all = self.clients.join_all().await;
         all.into_iter()
@@ -180,9 +180,9 @@ impl Load {
 }
 
 /// Asserts that each invocation succeeded once; returns how many had more than one attempt.
-async fn assert_succeeded_once(server: &Server, accepted: &[Cid], of: &str) -> usize {
+pub(crate) async fn assert_succeeded_once(address: &str, accepted: &[Cid], of: &str) -> usize {
     assert!(accepted.len() > 20, "only {} were accepted", accepted.len());
-    let of_each = events_by_cid(server, accepted.iter()).await;
+    let of_each = events_by_cid(address, accepted.iter()).await;
     let mut repeated = 0;
     for cid in accepted {
         let names = names(&of_each[&cid.to_string()]);
@@ -251,7 +251,7 @@ async fn lose_workers(program: Option<Program>, rounds: usize, service: &str) {
         .serve(&ContractClient::connect(&address).await.unwrap())
         .await;
     let of = format!("{}, seed {seed}", program.language);
-    let repeated = assert_succeeded_once(&server, &outcomes.accepted, &of).await;
+    let repeated = assert_succeeded_once(&server.address, &outcomes.accepted, &of).await;
     assert!(repeated > 0, "no attempt was lost with its worker ({of})");
 }
 
@@ -316,7 +316,7 @@ async fn wake_after_deadlines(program: Option<Program>, service: &str) {
     assert_eq!(refused.next(), None);
 }
 
-async fn until_served(client: &ContractClient, service: &str) {
+pub(crate) async fn until_served(client: &ContractClient, service: &str) {
     let served = async {
         while client.describe(service).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -375,7 +375,7 @@ async fn rolling_restart(program: Option<Program>, service: &str, drains: bool) 
         "only {} were answered",
         outcomes.answered
     );
-    assert_succeeded_once(&server, &outcomes.accepted, program.language).await;
+    assert_succeeded_once(&server.address, &outcomes.accepted, program.language).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

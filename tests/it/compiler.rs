@@ -1,55 +1,77 @@
-//! Compiler errors of invalid handler signatures: they list the valid types.
+//! Compiler errors of invalid handlers: they list the valid types, and `assert_handler!` names the cause.
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
-/// The library that this test was built with, which is the newest one.
-fn library() -> PathBuf {
-    let folder = Path::new(env!("CARGO_BIN_EXE_cidery"))
-        .parent()
-        .unwrap()
-        .join("deps");
-    let entries = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let libraries = entries.filter(|path| {
+use crate::support::Folder;
+
+/// The builds of a library, the newest one first.
+fn builds(name: &str) -> Vec<PathBuf> {
+    let start = format!("lib{name}-");
+    let folder = Path::new(env!("CARGO_BIN_EXE_cidery"));
+    let folder = folder.parent().unwrap().join("deps");
+    let entries = std::fs::read_dir(folder).unwrap();
+    let libraries = entries.map(|entry| entry.unwrap().path()).filter(|path| {
         let name = path.file_name().unwrap().to_string_lossy();
-        name.starts_with("libcidery-") && name.ends_with(".rlib")
+        name.starts_with(&start) && name.ends_with(".rlib")
     });
+    let mut libraries: Vec<PathBuf> = libraries.collect();
+    libraries.sort_by_key(|path| Reverse(path.metadata().unwrap().modified().unwrap()));
     libraries
-        .max_by_key(|path| path.metadata().unwrap().modified().unwrap())
-        .unwrap()
 }
+
+/// The options for a library, and the builds of its dependencies that it was built with.
+fn externs() -> &'static [String] {
+    static EXTERNS: OnceLock<Vec<String>> = OnceLock::new();
+    EXTERNS.get_or_init(|| {
+        let of = |name: &str| {
+            let option = |path: PathBuf| format!("--extern={name}={}", path.display());
+            builds(name).into_iter().map(option).collect::<Vec<_>>()
+        };
+        let (cidery, serde, schemars) = (of("cidery"), of("serde"), of("schemars"));
+        for cidery in &cidery {
+            for serde in &serde {
+                for schemars in &schemars {
+                    let externs = vec![cidery.clone(), serde.clone(), schemars.clone()];
+                    if compile_with(&externs, PROBE).is_ok() {
+                        return externs;
+                    }
+                }
+            }
+        }
+        panic!("no build of schemars and serde is that of cidery");
+    })
+}
+
+/// Compiles with the dependencies of the library only.
+const PROBE: &str = "
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    pub struct Input { pub n: u64 }
+    pub fn probe(node: cidery::NodeBuilder) {
+        let _ = node.service(\"s\", async |_: cidery::Input<Input>| {});
+    }";
 
 /// Compiles a program against the library; the error is the output of the compiler.
 fn compile(code: &str) -> Result<(), String> {
-    let folder = std::env::temp_dir().join(format!("cidery-compiler-{}", cidery::Cid::new()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let source = folder.join("main.rs");
+    compile_with(externs(), code)
+}
+
+fn compile_with(externs: &[String], code: &str) -> Result<(), String> {
+    let folder = Folder::new("compiler");
+    let source = folder.path().join("main.rs");
     std::fs::write(&source, code).unwrap();
-    let library = library();
+    let dependencies = Path::new(env!("CARGO_BIN_EXE_cidery")).with_file_name("deps");
     let output = Command::new("rustc")
-        .args([
-            "--edition",
-            "2024",
-            "--crate-type",
-            "lib",
-            "--emit",
-            "metadata",
-            "--extern",
-        ])
-        .arg(format!("cidery={}", library.display()))
-        .arg("-L")
-        .arg(format!(
-            "dependency={}",
-            library.parent().unwrap().display()
-        ))
+        .args(["--edition=2024", "--crate-type=lib", "--emit=metadata"])
+        .args(externs)
+        .arg(format!("-Ldependency={}", dependencies.display()))
         .arg("--out-dir")
-        .arg(&folder)
+        .arg(folder.path())
         .arg(&source)
         .output()
         .unwrap();
-    std::fs::remove_dir_all(folder).unwrap();
     if output.status.success() {
         return Ok(());
     }
@@ -121,5 +143,139 @@ fn an_invalid_output_is_reported_with_the_valid_types() {
     check_rejected(
         "pub struct Mine;\nasync fn handler() -> Mine { Mine }",
         &["is not a handler", "serde::Serialize"],
+    );
+}
+
+/// A handler is checked by `assert_handler!`: the error contains these texts, and not the general one.
+#[track_caller]
+fn check_named(handler: &str, expected: &[&str]) {
+    let error = compile(&format!(
+        "{TYPES}\n{handler}\ncidery::assert_handler!(handler);\n"
+    ));
+    let error = error.unwrap_err();
+    for text in expected {
+        assert!(error.contains(text), "`{text}` is not in:\n{error}");
+    }
+    assert!(!error.contains("is not a handler"), "{error}");
+}
+
+const TYPES: &str = "\
+    use cidery::{Answer, Context, Dict, Input, Payload, Reply, Result, State};
+    #[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+    pub struct Complete { pub n: u64 }
+    #[derive(serde::Deserialize, serde::Serialize)]
+    pub struct NoSchema { pub n: u64 }
+    #[derive(schemars::JsonSchema)]
+    pub struct NoSerde { pub n: u64 }";
+
+#[test]
+fn valid_handlers_pass_the_assertion() {
+    let handlers = [
+        "async fn handler() {}",
+        "async fn handler(_: Context) -> Reply { std::future::pending().await }",
+        "async fn handler(_: Dict) -> Result<Payload> { std::future::pending().await }",
+        "async fn handler(_: State<u8>, _: Input<Complete>) -> Complete { std::future::pending().await }",
+        "async fn handler(_: Context, input: Input<Complete>) -> Result<Complete> { Ok(input.0) }",
+        "async fn handler() -> Result<Answer<Complete>> { std::future::pending().await }",
+        "async fn handler(ctx: Context) -> Result<cidery::Later> { ctx.later() }",
+    ];
+    let handlers = handlers.iter().enumerate().map(|(number, handler)| {
+        format!("mod m{number} {{ {TYPES} {handler}\ncidery::assert_handler!(handler); }}\n")
+    });
+    let handlers: String = handlers.collect();
+    compile(&handlers).unwrap();
+}
+
+#[test]
+fn the_error_recommends_the_assertion() {
+    check_rejected("fn handler() {}", &["cidery::assert_handler!("]);
+}
+
+#[test]
+fn an_input_that_is_not_the_last_argument_is_named() {
+    check_named(
+        "async fn handler(_: Input<Complete>, _: Context) {}",
+        &[
+            "`Input<Complete>` cannot be an argument",
+            "only the last argument may be the input",
+        ],
+    );
+}
+
+#[test]
+fn a_last_argument_that_is_no_input_is_named() {
+    check_named(
+        "async fn handler(_: Complete) {}",
+        &[
+            "`Complete` cannot be the last argument",
+            "`Input<Complete>`",
+        ],
+    );
+}
+
+#[test]
+fn an_input_without_a_schema_is_named() {
+    check_named(
+        "async fn handler(_: Input<NoSchema>) {}",
+        &["`NoSchema: JsonSchema` is not satisfied"],
+    );
+}
+
+#[test]
+fn an_input_that_cannot_be_deserialized_is_named() {
+    check_named(
+        "async fn handler(_: Input<NoSerde>) {}",
+        &["`NoSerde: serde::de::DeserializeOwned` is not satisfied"],
+    );
+}
+
+#[test]
+fn a_function_that_is_not_async_is_named() {
+    check_named(
+        "fn handler(input: Dict) -> Dict { input }",
+        &["the handler is not `async`: it returns `cidery::Dict`"],
+    );
+}
+
+#[test]
+fn a_future_that_is_not_send_is_named_with_the_value() {
+    check_named(
+        "async fn handler() { let shared = std::rc::Rc::new(1); async {}.await; drop(shared); }",
+        &[
+            "future returned by `handler` is not `Send`",
+            "has type `Rc<i32>`",
+        ],
+    );
+}
+
+#[test]
+fn an_output_without_a_schema_is_named() {
+    check_named(
+        "async fn handler() -> Result<NoSchema> { Ok(NoSchema { n: 1 }) }",
+        &["`NoSchema: JsonSchema` is not satisfied"],
+    );
+}
+
+#[test]
+fn an_output_that_cannot_be_serialized_is_named() {
+    check_named(
+        "async fn handler() -> NoSerde { NoSerde { n: 1 } }",
+        &["`NoSerde: serde::Serialize` is not satisfied"],
+    );
+}
+
+#[test]
+fn an_error_that_does_not_convert_is_named() {
+    check_named(
+        "pub struct Failed;\nasync fn handler() -> Result<Dict, Failed> { Err(Failed) }",
+        &["`cidery::Error: From<Failed>` is not satisfied"],
+    );
+}
+
+#[test]
+fn a_value_that_is_no_function_is_named() {
+    check_named(
+        "#[allow(non_upper_case_globals)]\npub const handler: u8 = 1;",
+        &["`u8` is not a function that can be a handler"],
     );
 }

@@ -49,7 +49,7 @@ fn the_tour_shows_the_output_of_its_commands() {
 /// The two commands of the README that set up and test everything.
 #[test]
 fn the_commands_of_the_readme_exist() {
-    assert!(README.contains("```sh\ncargo run -- demo\n```"));
+    assert!(README.contains("```sh\ncargo run --features cli -- demo\n```"));
     assert!(README.contains("```sh\nscripts/test\n```") && root().join("scripts/test").is_file());
 }
 

@@ -90,10 +90,10 @@ async fn kill_repeatedly(data: &str, seed: u64) -> HashMap<Cid, bool> {
 
 /// The events of each invocation.
 pub(crate) async fn events_by_cid(
-    server: &Server,
+    address: &str,
     cids: impl Iterator<Item = &Cid>,
 ) -> HashMap<String, Vec<v1::StreamResultsResponse>> {
-    let mut stub = InvocationServiceClient::connect(format!("http://{}", server.address))
+    let mut stub = InvocationServiceClient::connect(format!("http://{address}"))
         .await
         .unwrap();
     let request = v1::StreamResultsRequest {
@@ -120,7 +120,7 @@ async fn no_accepted_invocation_is_lost_when_the_node_is_killed() {
     let accepted = sent.values().filter(|answered| **answered).count();
     assert!(accepted > 10 * rounds(), "only {accepted} were accepted");
     let mut server = Server::start(&["--data-dir", data.to_str().unwrap()]);
-    let events = events_by_cid(&server, sent.keys()).await;
+    let events = events_by_cid(&server.address, sent.keys()).await;
     for (cid, was_answered) in &sent {
         let names = names(&events[&cid.to_string()]);
         let ends = names.iter().filter(|name| **name == "succeeded").count();

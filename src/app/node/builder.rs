@@ -9,17 +9,17 @@ use axum::Router;
 use tokio::net::TcpListener;
 
 use crate::app::node::handle::NodeHandle;
-use crate::app::shutdown::DRAIN_TIMEOUT;
+use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
 use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::{self, ConnectionLimits, Shutdown, Timeouts};
 use crate::edge::{AllowedHosts, PortService, WrapRouter};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
-use crate::engine::tasks::Tasks;
 use crate::engine::{Invoker, Limits, Parts};
 use crate::model::error::{Error, Result, reason};
 use crate::remote::worker_registry::WorkerRegistry;
+use crate::service::runtime::Tasks;
 use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, States, builtin};
 use crate::store::MemoryStore;
 
@@ -27,7 +27,7 @@ use crate::store::MemoryStore;
 const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 24337);
 
-/// Builds a node. It installs no global tracing subscriber and no signal handler.
+/// Builds a node. It installs no global tracing subscriber, and only [`run`](Self::run) catches signals.
 #[must_use = "a builder does nothing until `start` or `run` is called"]
 pub struct NodeBuilder {
     registry: Registry,
@@ -187,7 +187,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Starts the node. When this returns, the node serves.
+    /// Starts the node. When this returns, the node serves. It catches no signals: [`NodeHandle::stop`] stops it.
     ///
     /// # Errors
     ///
@@ -259,16 +259,34 @@ impl NodeBuilder {
         })
     }
 
-    /// Starts the node and serves until the process ends.
+    /// Starts the node and serves until a signal, then stops it gracefully: a rolling restart fails no call.
+    ///
+    /// The signals are SIGTERM, SIGINT (Ctrl-C), and SIGHUP unless the process was started with SIGHUP ignored
+    /// (`nohup`). Running handlers then have the [drain timeout](Self::drain) to finish; see [`NodeHandle::stop`]. After
+    /// a second signal this returns at once, and the caller should end the process. Signals stay caught until then. Use
+    /// [`run_until`](Self::run_until) to decide when the node stops, without signals.
     ///
     /// # Errors
     ///
-    /// As for [`start`](Self::start).
+    /// As for [`start`](Self::start); `INTERNAL` / `SIGNALS_FAILED`.
     pub async fn run(self) -> Result<()> {
-        self.run_until(std::future::pending()).await
+        let mut signals = catch_signals()?;
+        let node = self.start().await?;
+        let signal = signals.next().await;
+        signals.stop(signal, node.stop()).await;
+        Ok(())
     }
 
-    /// Starts the node, serves until `stop` resolves, then stops it gracefully.
+    /// Starts the node, serves until `stop` resolves, then stops it gracefully. Catches no signals.
+    ///
+    /// ```no_run
+    /// # async fn example() -> cidery::Result<()> {
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// let stopped = async { drop(stopped.await) };
+    /// // `stop.send(())`, or dropping `stop`, stops the node.
+    /// cidery::Node::builder().run_until(stopped).await
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

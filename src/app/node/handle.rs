@@ -8,11 +8,11 @@ use crate::app::shutdown;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::Shutdown;
 use crate::engine::Invoker;
-use crate::engine::tasks::Tasks;
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::remote::worker_registry::WorkerRegistry;
+use crate::service::runtime::Tasks;
 use crate::service::{BoxFuture, Dispatch, HandlerNames, OutsideCaller, Response, caller};
 
 /// A running node: invokes services, and stops.

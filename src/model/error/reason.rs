@@ -125,6 +125,8 @@ reasons! {
     SERVICE_LIMIT
     /// No service with this name was ever declared.
     SERVICE_UNKNOWN
+    /// The signals that stop the process cannot be caught.
+    SIGNALS_FAILED
     /// A handler asks for state that the node does not have.
     STATE_MISSING
     /// The caller's deadline passed; the invocation continues.

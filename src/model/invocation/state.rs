@@ -97,6 +97,7 @@ impl State {
 
     /// The state after a transition: `None` where the transition is impossible or too late. Terminal states ignore
     /// every transition: the first terminal write wins.
+    #[doc(hidden)]
     #[must_use]
     pub const fn after(self, transition: Transition) -> Option<Self> {
         match self {

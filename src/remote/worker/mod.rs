@@ -18,9 +18,9 @@ pub use self::handle::WorkerHandle;
 use self::sessions::Sessions;
 use self::shared::WorkerShared;
 use crate::codec::proto::v1;
-use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result};
 use crate::remote::protocol::declaration::definition_to_proto;
+use crate::service::runtime::{Signals, Tasks};
 use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, States};
 
 /// The default number of dispatches that a worker takes at once.
@@ -145,7 +145,7 @@ impl WorkerBuilder {
     }
 
     /// Connects to a node and serves. Resolves once the node has welcomed the worker. A connection that is lost later
-    /// is re-established, and the dispatches are kept meanwhile.
+    /// is re-established, and the dispatches are kept meanwhile. Catches no signals: [`WorkerHandle::stop`] stops it.
     ///
     /// # Errors
     ///
@@ -180,14 +180,50 @@ impl WorkerBuilder {
         WorkerHandle::start(connection, self.drain).await
     }
 
-    /// Connects to a node and serves until the process ends.
+    /// Connects to a node and serves until a signal, then stops gracefully: a rolling restart fails no call.
+    ///
+    /// The signals are SIGTERM, SIGINT (Ctrl-C), and SIGHUP unless the process was started with SIGHUP ignored
+    /// (`nohup`). The worker then takes no new dispatches, and running handlers have the [drain time](Self::drain) to
+    /// end; see [`WorkerHandle::stop`]. After a second signal this returns at once, and the caller should end the
+    /// process. Signals stay caught until then. Use [`run_until`](Self::run_until) to decide when the worker stops,
+    /// without signals.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect); `INTERNAL` / `SIGNALS_FAILED`.
+    pub async fn run(self, node: &str) -> Result<()> {
+        let mut signals = Signals::new()?;
+        let worker = tokio::select! {
+            worker = self.connect(node) => worker?,
+            _ = signals.next() => return Ok(()),
+        };
+        tokio::select! {
+            signal = signals.next() => signals.stop(signal, worker.stop()).await,
+            () = worker.ended() => {}
+        }
+        Ok(())
+    }
+
+    /// Connects to a node and serves until `stop` resolves, then stops gracefully. Catches no signals.
+    ///
+    /// ```no_run
+    /// # async fn example() -> cidery::Result<()> {
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// let stopped = async { drop(stopped.await) };
+    /// // `stop.send(())`, or dropping `stop`, stops the worker.
+    /// cidery::Worker::builder().run_until("127.0.0.1:24337", stopped).await
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
     /// As for [`connect`](Self::connect).
-    pub async fn run(self, node: &str) -> Result<()> {
+    pub async fn run_until(self, node: &str, stop: impl Future<Output = ()>) -> Result<()> {
         let worker = self.connect(node).await?;
-        worker.ended().await;
+        tokio::select! {
+            () = stop => worker.stop().await,
+            () = worker.ended() => {}
+        }
         Ok(())
     }
 }

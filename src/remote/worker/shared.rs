@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::tasks::Tasks;
+use crate::service::runtime::Tasks;
 use crate::service::{Definition, ErasedHooks, States};
 
 /// The shared state of a worker.

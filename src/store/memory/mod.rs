@@ -28,7 +28,7 @@ const DEFAULT_BYTES_LIMIT: usize = 1 << 30;
 /// One eighth of the limit is reserved for the outcomes of accepted invocations.
 const RESERVED_FRACTION: usize = 8;
 
-/// Stores invocations in memory, up to a limit of roughly so many bytes.
+/// Stores invocations in memory, up to a limit in bytes. They are lost when the process ends.
 ///
 /// New work is refused once seven eighths are full; the rest is reserved for outcomes. If outcomes outgrow that as
 /// well, the oldest of them are removed before their retention ends, and leave a tombstone.
@@ -265,6 +265,6 @@ pub(crate) async fn started_engine() -> crate::engine::Invoker {
         limits: crate::engine::Limits::default(),
         clock: crate::engine::clock::Clock::System,
     };
-    let tasks = crate::engine::tasks::Tasks::new();
+    let tasks = crate::service::runtime::Tasks::new();
     crate::engine::Invoker::start(parts, tasks).await.unwrap()
 }

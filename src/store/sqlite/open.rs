@@ -32,6 +32,7 @@ pub(super) struct Opened {
 impl StoreDirectory {
     /// Opens the connection of the writer: creates, checks or migrates the file, and increments the generation.
     pub(super) fn writer(&self) -> Result<(Connection, Opened)> {
+        warn_of_slow_syncs(cfg!(sqlite_without_fdatasync));
         // A file of another program must not be changed, not even its journal mode.
         if std::fs::metadata(&self.file).is_ok_and(|file| file.len() > 0) {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -151,6 +152,16 @@ impl StoreDirectory {
     }
 }
 
+/// `build.rs` records how SQLite was compiled.
+fn warn_of_slow_syncs(without_fdatasync: bool) {
+    if without_fdatasync {
+        tracing::warn!(
+            "SQLite was compiled to sync with `fsync`: commits are slower. Add the lines `[env]` and \
+             `LIBSQLITE3_FLAGS = \"-DHAVE_FDATASYNC=1\"` to `.cargo/config.toml` of the program"
+        );
+    }
+}
+
 /// The columns of all tables, as `table.column`.
 fn columns(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let select = "SELECT tables.name || '.' || columns.name FROM sqlite_schema AS tables,
@@ -200,4 +211,45 @@ fn sync_directory(file: &Path) -> std::io::Result<()> {
         File::open(directory)?.sync_all()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(line)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(without_fdatasync: bool) -> String {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            warn_of_slow_syncs(without_fdatasync);
+        });
+        String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_store_without_fdatasync_logs_one_warning_with_the_lines_to_add() {
+        let log = logged(true);
+        assert_eq!(log.lines().count(), 1, "{log}");
+        for text in ["WARN", "[env]", "LIBSQLITE3_FLAGS = \"-DHAVE_FDATASYNC=1\""] {
+            assert!(log.contains(text), "{log}");
+        }
+        assert_eq!(logged(false), "");
+    }
 }

@@ -62,7 +62,27 @@ impl Default for SqliteOptions {
     }
 }
 
-/// Stores invocations in a directory.
+/// Stores invocations in a directory. An invocation is on disk before its CID is returned.
+///
+/// ```no_run
+/// use cidery::{Node, Result, SqliteStore};
+///
+/// # async fn example() -> Result<()> {
+/// Node::builder().store(SqliteStore::open("cidery-data")?).run().await
+/// # }
+/// ```
+///
+/// # Faster syncs
+///
+/// On Linux, SQLite syncs with `fsync` unless it is compiled for `fdatasync`, which does not write the time of
+/// modification. Only the program that is built can choose this, in its own `.cargo/config.toml`:
+///
+/// ```toml
+/// [env]
+/// LIBSQLITE3_FLAGS = "-DHAVE_FDATASYNC=1"
+/// ```
+///
+/// Without these lines the store is as safe, and slower; opening it logs a warning.
 #[derive(Debug)]
 pub struct SqliteStore {
     shared: Arc<StoreShared>,

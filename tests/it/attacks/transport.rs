@@ -333,7 +333,7 @@ async fn responses_over_http1_that_are_not_read_do_not_lock_others_out() {
     // More than the sockets buffer.
     let large = Bytes::from(vec![b'x'; 64 << 20]);
     let node = Node::builder()
-        .define(Definition::new("ping", async || 1).unwrap())
+        .service("ping", async || 1)
         .routes(Router::new().route("/large", get(async move || large.clone())))
         .listen(any_port())
         .limits(|limits| {

@@ -259,16 +259,21 @@ pub(crate) fn java(role: Role) -> Option<Program> {
 
 /// `examples/worker.rs` in a process of its own.
 pub(crate) fn rust() -> Program {
+    rust_example("worker")
+}
+
+/// An example in Rust in a process of its own.
+pub(crate) fn rust_example(name: &str) -> Program {
     let cidery = PathBuf::from(env!("CARGO_BIN_EXE_cidery"));
-    let worker = cidery.with_file_name("examples").join("worker");
+    let program = cidery.with_file_name("examples").join(name);
     // `cargo test` builds the examples; `cargo test --test it` does not.
     assert!(
-        worker.exists(),
-        "`cargo build --example worker` builds the worker"
+        program.exists(),
+        "`cargo build --example {name}` builds the program"
     );
     Program {
         language: "rust",
-        words: vec![worker.display().to_string()],
+        words: vec![program.display().to_string()],
         environment: None,
         _folder: Folder::new("rust"),
     }

@@ -9,10 +9,10 @@ use crate::app::cli::args::duration;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::dict;
 use crate::edge::{self, listener};
-use crate::engine::tasks::Tasks;
 use crate::model::error::{Error, Result, reason};
 use crate::model::value::Dict;
 use crate::remote::conformance::{CheckReport, Options, Port, Verdict, check_worker};
+use crate::service::runtime::Tasks;
 
 /// Check that a worker keeps the rules of the worker protocol.
 ///

@@ -8,7 +8,7 @@ use crate::app::Node;
 use crate::app::cli::args::LogArgs;
 use crate::app::cli::follow::Follower;
 use crate::app::cli::printer::{Printer, Tone};
-use crate::app::shutdown::Signals;
+use crate::app::shutdown::catch_signals;
 use crate::codec::{json, payload};
 use crate::dict;
 use crate::model::call::Call;
@@ -34,7 +34,7 @@ pub(in crate::app::cli) struct Demo {
 impl Demo {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let _log = self.log.init(printer.log_filter())?;
-        let mut signals = Signals::new()?;
+        let mut signals = catch_signals()?;
         let node = Node::builder().listen(self.listen).demo().start().await?;
         let address = node
             .address()

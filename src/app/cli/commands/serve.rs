@@ -10,7 +10,7 @@ use crate::app::Node;
 use crate::app::cli::args::bytes;
 use crate::app::cli::args::{LogArgs, duration};
 use crate::app::cli::printer::{Printer, Tone};
-use crate::app::shutdown::Signals;
+use crate::app::shutdown::catch_signals;
 use crate::model::error::{Error, Result};
 
 /// How long the first log line waits until the address is printed.
@@ -106,7 +106,7 @@ impl Serve {
         if self.insecure {
             builder = builder.insecure();
         }
-        let mut signals = Signals::new()?;
+        let mut signals = catch_signals()?;
         let node = builder.start().await.map_err(with_options)?;
         announce(node.address(), printer).await;
         tracing::info!(
@@ -115,11 +115,7 @@ impl Serve {
             "serving"
         );
         let signal = signals.next().await;
-        tracing::info!(signal, "stopping");
-        tokio::select! {
-            () = node.stop() => tracing::info!("stopped"),
-            signal = signals.next() => tracing::warn!(signal, "second signal: stopping at once"),
-        }
+        signals.stop(signal, node.stop()).await;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 
 use crate::service::BoxFuture;
 
-/// Spawns background tasks, and waits for them when the node stops.
+/// Spawns background tasks, and waits for them when the node or the worker stops.
 #[derive(Clone, Debug)]
 pub struct Tasks {
     tracker: TaskTracker,

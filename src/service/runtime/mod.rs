@@ -1,0 +1,9 @@
+//! What every process that runs handlers needs, node or worker: background tasks and signals.
+
+mod signals;
+mod tasks;
+
+pub(crate) use self::signals::Signals;
+#[cfg(unix)]
+pub(crate) use self::signals::signals_failed;
+pub use self::tasks::{RunToCompletion, Tasks};
