@@ -41,13 +41,15 @@ impl Error {
 
     /// The first [`Error`] among an error and its causes. The errors before it are its trace.
     pub(crate) fn among_causes(error: &(dyn error::Error + 'static)) -> Option<Self> {
-        let mut cause = Some(error);
+        if let Some(first) = error.downcast_ref::<Self>() {
+            return Some(first.clone());
+        }
+        let mut cause = error.source();
         while let Some(current) = cause {
             if let Some(found) = current.downcast_ref::<Self>() {
-                let is_first = std::ptr::addr_eq(current, error);
-                return Some(match is_first || found.0.trace.is_some() {
-                    true => found.clone(),
-                    false => found.clone().with_trace(causes(error)),
+                return Some(match found.0.trace {
+                    Some(_) => found.clone(),
+                    None => found.clone().with_trace(causes(error)),
                 });
             }
             cause = current.source();
