@@ -68,8 +68,7 @@ def parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    version = f"cidery {importlib.metadata.version('cidery')} (Python SDK)"
-    parser.add_argument("--version", action="version", version=version)
+    parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True
     )
@@ -95,6 +94,15 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help=about, description=f"{about.capitalize()}.")
     check.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
     return parser
+
+
+def _version() -> str:
+    try:
+        version = importlib.metadata.version("cidery")
+    except importlib.metadata.PackageNotFoundError:
+        # It runs from a folder with its sources.
+        version = "(not installed)"
+    return f"cidery {version} (Python SDK)"
 
 
 def _positive(text: str) -> int:
