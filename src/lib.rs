@@ -1,8 +1,8 @@
 //! Call any service by name, now or in the background, over gRPC, from any language. Every call has a Correlation ID
 //! (CID).
 //!
-//! A *service* is an `async fn` with a name. Its types declare its input and output: JSON Schema, checks and a typed gRPC
-//! method are derived from them.
+//! A *service* is an `async fn` with a name. Its types declare its input and output: JSON Schema, checks and a typed
+//! gRPC method are derived from them.
 //!
 //! ```no_run
 //! use cidery::{Context, Input, Node, Result, dict};
@@ -25,8 +25,8 @@
 //! }
 //! ```
 //!
-//! A *node* runs services and accepts calls. It is part of a program, as above, or the program `cidery serve`. A *worker*
-//! is another process that serves the same functions to a node:
+//! A *node* runs services and accepts calls. It is part of a program, as above, or the program `cidery serve`. A
+//! *worker* is another process that serves the same functions to a node:
 //!
 //! ```no_run
 //! # async fn get_customer() {}

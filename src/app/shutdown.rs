@@ -80,8 +80,8 @@ async fn drain_handlers(invoker: &Invoker, deadline: Instant, drain_timeout: Dur
     }
 }
 
-/// Catches the signals that stop a node. On Linux a file that reaches the limit of the process (`RLIMIT_FSIZE`) does not
-/// end it either: the write fails instead.
+/// Catches the signals that stop a node. On Linux a file that reaches the limit of the process (`RLIMIT_FSIZE`) does
+/// not end it either: the write fails instead.
 ///
 /// # Errors
 ///
