@@ -103,6 +103,7 @@ async fn goodput(node: &NodeHandle, handler_time: Duration, load: u32, factor: u
     f64::from(answered) / capacity / ARRIVALS.as_secs_f64()
 }
 
+#[expect(clippy::print_stdout, reason = "the table of `docs/reliability.md`")]
 fn assert_goodput(what: &str, (load, factor): (u32, u32), goodput: f64, documented: f64) {
     let row = format!("{what}, load {load}, deadline {factor} x: {goodput:.3}");
     println!("{row}");
