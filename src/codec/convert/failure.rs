@@ -3,10 +3,13 @@
 use super::time::{duration_to_proto, lenient_duration_from_proto};
 use crate::codec::proto::v1;
 use crate::codec::status;
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, Kind, Result, Violation, reason};
 
 /// The longest reason of a failure that a handler or a caller made, in bytes. A longer one is cut: it is an identifier.
 const MAX_REASON_BYTES: usize = 256;
+
+/// The most details of a failure that a worker or the caller of a completion sends.
+const MAX_DETAILS: usize = 64;
 
 /// Converts an error to the contract's form.
 #[must_use]
@@ -38,6 +41,17 @@ pub fn failure_from_proto(failure: v1::Failure) -> Error {
         Some(retryable) => error.with_retryable(retryable),
         None => error,
     }
+}
+
+/// Converts a failure that a worker or the caller of a completion sends.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID` for more than 64 details.
+pub(super) fn sent_failure_from_proto(failure: v1::Failure) -> Result<Error> {
+    let too_many = Violation::too_many("/failure/details", failure.details.len(), MAX_DETAILS);
+    Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())?;
+    Ok(failure_from_proto(failure))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -36,9 +37,20 @@ struct PermitState {
     /// Whether a nested call has had to wait for the permits: only then is there a reacquisition to stop.
     is_contended: bool,
     closed: bool,
+    /// Since when a handler that is timed does not hold its permits.
+    released_at: Option<Instant>,
+    /// For how long it did not hold them before.
+    released_for: Duration,
 }
 
 impl PermitState {
+    fn put_back(&mut self, local: LocalPermits) {
+        self.local = Some(local);
+        if let Some(released_at) = self.released_at.take() {
+            self.released_for += released_at.elapsed();
+        }
+    }
+
     fn is_missing(&self) -> bool {
         self.nested_calls == 0 && self.local.is_none() && !self.closed
     }
@@ -63,6 +75,8 @@ impl HeldPermits {
                 nested_calls: 0,
                 is_contended: false,
                 closed: false,
+                released_at: None,
+                released_for: Duration::ZERO,
             }),
             reacquisition: Mutex::new(None),
             changed: Notify::new(),
@@ -117,16 +131,20 @@ impl HeldPermits {
 
     /// Releases the permits for good: the handler has ended, by itself or because it was cancelled.
     pub(in crate::engine) fn close(&self, cancel: &CancellationToken) {
-        if let Some(since) = self.timed_since {
-            self.limit
-                .record_handler_time(since.elapsed(), cancel.is_cancelled());
-        }
         let mut state = self.lock();
         state.closed = true;
-        let held = (state.local.take(), state.worker.take());
+        let permits = (state.local.take(), state.worker.take());
         let is_contended = state.is_contended;
+        let (released_at, released_for) = (state.released_at, state.released_for);
         drop(state);
-        drop(held);
+        if let Some(since) = self.timed_since {
+            let elapsed = since.elapsed();
+            let released = released_for + released_at.map_or(Duration::ZERO, |at| at.elapsed());
+            let (held, was_cancelled) = (elapsed.saturating_sub(released), cancel.is_cancelled());
+            let handler_time = self.limit.handler_time();
+            handler_time.record(elapsed, held, was_cancelled);
+        }
+        drop(permits);
         if is_contended {
             self.stop_reacquisition();
         }
@@ -191,7 +209,7 @@ impl HeldPermits {
     fn put_back(&self, local: LocalPermits) {
         let mut state = self.lock();
         if state.is_missing() {
-            state.local = Some(local);
+            state.put_back(local);
         }
         let is_contended = state.is_contended;
         drop(state);
@@ -220,6 +238,9 @@ impl<'a> ReleasedPermits<'a> {
             let mut state = held.lock();
             state.nested_calls += 1;
             let worker = state.worker.clone();
+            if held.timed_since.is_some() && state.local.is_some() {
+                state.released_at = Some(Instant::now());
+            }
             (state.local.take(), worker, state.is_contended)
         };
         drop(local);

@@ -41,6 +41,9 @@ pub trait WorkerPool: fmt::Debug + Send + Sync {
     /// Whether a worker serves the service now: it is connected, and does not drain.
     fn is_served(&self) -> bool;
 
+    /// How many dispatches the workers that serve the service run at once, those of their other services included.
+    fn credit(&self) -> usize;
+
     /// The workers that serve the service.
     fn locations(&self) -> Vec<Location>;
 }

@@ -138,7 +138,7 @@ impl Schedulers {
             return Ok(Wait::Wakeup);
         }
         let first = tokio::select! {
-            permits = route.limit.acquire_unqueued() => permits,
+            permits = route.limit.acquire_for_background() => permits,
             () = handle.rerouted() => return Ok(Wait::PollAgain),
             () = handle.closed().cancelled() => return Ok(Wait::PollAgain),
         };
@@ -150,7 +150,7 @@ impl Schedulers {
                 () = handle.rerouted() => return Ok(Wait::PollAgain),
                 () = handle.closed().cancelled() => return Ok(Wait::PollAgain),
             };
-            let more = std::iter::from_fn(|| route.limit.try_acquire());
+            let more = std::iter::from_fn(|| route.limit.try_acquire_for_background());
             permits.extend(more.take(pending.min(MAX_CLAIM) - 1));
             if self.committer.is_stuck() {
                 return Ok(Wait::Delay(STORE_RETRY_DELAY));

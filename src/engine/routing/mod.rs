@@ -207,6 +207,7 @@ impl Routes {
             options.concurrency,
             options.queue_length,
             node,
+            self.limits.node_concurrency,
             pool,
         ))
     }

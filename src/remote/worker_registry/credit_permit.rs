@@ -181,7 +181,9 @@ fn follow_up_failed(worker: &str, error: Error) -> Error {
         Kind::NotFound | Kind::InvalidArgument | Kind::FailedPrecondition => {
             let message = format!("a follow-up of its result is refused: {}", error.message());
             let reason = error.reason().to_owned();
-            broken_protocol(worker, &message).with_info("follow_up_reason", reason)
+            let violations = error.field_violations().iter().cloned();
+            let broken = broken_protocol(worker, &message).with_info("follow_up_reason", reason);
+            violations.fold(broken, Error::with_violation)
         }
         _ => error,
     }

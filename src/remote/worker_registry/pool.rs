@@ -197,6 +197,13 @@ impl WorkerPool for ServicePool {
         members.iter().any(|member| member.session.is_open())
     }
 
+    fn credit(&self) -> usize {
+        let members = self.members.load();
+        let open = members.iter().filter(|member| member.session.is_open());
+        open.map(|member| member.session.info().max_in_flight)
+            .fold(0, usize::saturating_add)
+    }
+
     fn locations(&self) -> Vec<Location> {
         let members = self.members.load();
         let here = members.iter().filter(|member| member.is_here());

@@ -4,8 +4,9 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::support::PATIENCE;
 use crate::support::binary::Server;
@@ -20,9 +21,21 @@ const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
+
+/// Error codes (RFC 9113, section 7).
+const NO_ERROR: u32 = 0;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// How much is written at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// A node that takes so many bytes of frames whose answers are not read takes any number.
+const MAX_UNREAD_BYTES: usize = 64 * 1024 * 1024;
+/// How many other calls are answered while a frame waits to be read.
+const OTHER_CALLS: usize = 100;
 
 /// The memory that a node may have after all floods, in MiB.
 const BOUND_MIB: usize = 128;
@@ -65,24 +78,102 @@ fn headers() -> Vec<u8> {
     fields.map(|(name, value)| field(name, value)).concat()
 }
 
-/// Sends a flood after the preface, and reads until the node closes the connection or the flood is over.
-async fn flood(address: SocketAddr, first: Vec<u8>, next: impl Fn(u32) -> Vec<u8>) {
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (mut reader, mut writer) = stream.into_split();
-    let sends = async {
-        let start = [PREFACE, &frame(SETTINGS, 0, 0, &[]), &first].concat();
-        writer.write_all(&start).await?;
-        for number in 0..frames() {
-            writer.write_all(&next(number)).await?;
+/// How a flood ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// The node took all frames.
+    Taken,
+    /// The node closed the connection, with this error code (RFC 9113, section 7).
+    GoAway(u32),
+    /// The node closed the connection without a GOAWAY that arrived: what it had not read reset the connection.
+    Closed,
+}
+
+impl End {
+    /// Whether the node had enough of it. A GOAWAY that the reset of the connection overtakes does not arrive.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::GoAway(ENHANCE_YOUR_CALM) | Self::Closed)
+    }
+}
+
+/// Writes frames in chunks. Each chunk makes progress within the patience of the test, however many there are.
+async fn write_all(
+    writer: &mut OwnedWriteHalf,
+    first: &[u8],
+    next: impl Fn(u32) -> Vec<u8>,
+) -> std::io::Result<()> {
+    let mut chunk = [PREFACE, &frame(SETTINGS, 0, 0, &[]), first].concat();
+    for number in 0..frames() {
+        chunk.extend(next(number));
+        if chunk.len() >= CHUNK_BYTES || number + 1 == frames() {
+            let write = tokio::time::timeout(PATIENCE, writer.write_all(&chunk));
+            write.await.expect("the node neither reads nor closes")?;
+            chunk.clear();
         }
-        writer.shutdown().await
+    }
+    Ok(())
+}
+
+/// Reads frames until the connection ends; returns the error code of the last GOAWAY.
+async fn read_all(reader: OwnedReadHalf) -> Option<u32> {
+    let mut reader = BufReader::new(reader);
+    let (mut header, mut code) = ([0; 9], None);
+    while reader.read_exact(&mut header).await.is_ok() {
+        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        if reader.read_exact(&mut payload).await.is_err() {
+            break;
+        }
+        if header[3] == GOAWAY {
+            code = Some(u32::from_be_bytes(payload[4..8].try_into().unwrap()));
+        }
+    }
+    code
+}
+
+/// Sends a flood after the preface, and reads until the node closes the connection or has taken the flood.
+async fn flood(address: SocketAddr, first: Vec<u8>, next: impl Fn(u32) -> Vec<u8>) -> End {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (reader, mut writer) = stream.into_split();
+    let reads = tokio::time::timeout(PATIENCE * frames().div_ceil(20_000), read_all(reader));
+    let sends = async {
+        let sent = write_all(&mut writer, &first, next).await;
+        sent.and(writer.shutdown().await)
     };
-    let reads = async {
-        let mut sink = vec![0; 16 * 1024];
-        while reader.read(&mut sink).await.is_ok_and(|read| read > 0) {}
-    };
-    // A node that has seen enough closes the connection while the flood is sent.
-    let _ = tokio::time::timeout(PATIENCE, async { tokio::join!(sends, reads) }).await;
+    let (sent, code) = tokio::join!(sends, reads);
+    let code = code.expect("the node neither answers nor closes");
+    match (code, sent) {
+        (Some(code), _) if code != NO_ERROR => End::GoAway(code),
+        (_, Ok(())) => End::Taken,
+        (_, Err(_)) => End::Closed,
+    }
+}
+
+/// Sends a frame again and again, whose answers are not read, until the node no longer reads or has closed the
+/// connection; returns how many bytes it took. While a chunk waits, other calls are answered: a node that has answered
+/// them would have read what it wants to read.
+async fn flood_unread(address: SocketAddr, frame: &[u8], works: &impl AsyncFn()) -> usize {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let start = [PREFACE, &self::frame(SETTINGS, 0, 0, &[])].concat();
+    stream.write_all(&start).await.unwrap();
+    let chunk = frame.repeat(CHUNK_BYTES / frame.len());
+    let mut taken = 0;
+    while taken < MAX_UNREAD_BYTES {
+        let others = async {
+            for _ in 0..OTHER_CALLS {
+                works().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            written = stream.write_all(&chunk) => match written {
+                Ok(()) => taken += chunk.len(),
+                Err(_) => break,
+            },
+            () = others => break,
+        }
+    }
+    taken
 }
 
 /// Odd stream IDs belong to clients.
@@ -95,7 +186,7 @@ async fn floods_of_frames_neither_stop_the_node_nor_fill_its_memory() {
     let server = Server::start(&[]);
     let address: SocketAddr = server.address.parse().unwrap();
     let client = ContractClient::connect(&server.address).await.unwrap();
-    let works = async || client.invoke(Call::new("cidery.ping", ())).await.unwrap();
+    let works = async || drop(client.invoke(Call::new("cidery.ping", ())).await.unwrap());
     // Each call is reset as soon as it is sent.
     let reset = |number| {
         let headers = frame(HEADERS, END_HEADERS, stream(number), &headers());
@@ -105,42 +196,59 @@ async fn floods_of_frames_neither_stop_the_node_nor_fill_its_memory() {
         ]
         .concat()
     };
-    flood(address, Vec::new(), reset).await;
+    let end = flood(address, Vec::new(), reset).await;
+    assert!(end.is_refusal(), "resets: {end:?}");
     works().await;
     // Headers that never end.
     let begin = frame(HEADERS, 0, 1, &headers());
     let more = |number: u32| frame(CONTINUATION, 0, 1, &field("x", &number.to_string()));
-    flood(address, begin.clone(), more).await;
-    flood(address, begin, |_| frame(CONTINUATION, 0, 1, &[])).await;
+    let end = flood(address, begin.clone(), more).await;
+    assert!(end.is_refusal(), "headers without end: {end:?}");
+    let end = flood(address, begin, |_| frame(CONTINUATION, 0, 1, &[])).await;
+    assert!(end.is_refusal(), "empty continuations: {end:?}");
     works().await;
     // Frames that the node answers.
-    flood(address, Vec::new(), |_| {
+    let end = flood(address, Vec::new(), |_| {
         frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 255, 255])
     })
     .await;
-    flood(address, Vec::new(), |number| {
+    assert_eq!(end, End::Taken, "settings");
+    let end = flood(address, Vec::new(), |number| {
         frame(PING, 0, 0, &u64::from(number).to_be_bytes())
     })
     .await;
+    assert_eq!(end, End::Taken, "pings");
     works().await;
     // Frames without content.
     let call = frame(HEADERS, END_HEADERS, 1, &headers());
-    flood(address, call.clone(), |_| frame(DATA, 0, 1, &[])).await;
-    flood(address, Vec::new(), |number| {
+    let end = flood(address, call.clone(), |_| frame(DATA, 0, 1, &[])).await;
+    assert!(end.is_refusal(), "empty data: {end:?}");
+    let end = flood(address, Vec::new(), |number| {
         frame(PRIORITY, 0, stream(number), &[0, 0, 0, 0, 16])
     })
     .await;
+    assert_eq!(end, End::Taken, "priorities");
     works().await;
     // Windows that overflow, and calls that never send a message.
-    flood(address, call, |_| {
+    let end = flood(address, call, |_| {
         frame(WINDOW_UPDATE, 0, 1, &0x7fff_ffff_u32.to_be_bytes())
     })
     .await;
-    flood(address, Vec::new(), |number| {
+    assert_eq!(end, End::Taken, "window updates");
+    let end = flood(address, Vec::new(), |number| {
         frame(HEADERS, END_HEADERS, stream(number), &headers())
     })
     .await;
+    assert!(end.is_refusal(), "calls without a message: {end:?}");
     works().await;
+    // Frames whose answers are not read.
+    for (what, frame) in [
+        ("settings", frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 255, 255])),
+        ("pings", frame(PING, 0, 0, &[0; 8])),
+    ] {
+        let taken = flood_unread(address, &frame, &works).await;
+        assert!(taken < MAX_UNREAD_BYTES, "{what}: {taken} bytes");
+    }
     let resident = super::memory::resident_mib(&server);
     assert!(resident < BOUND_MIB, "{resident} MiB");
 }

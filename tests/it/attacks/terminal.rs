@@ -2,13 +2,16 @@
 
 use std::io::Read as _;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
+use cidery::codec::convert::failure_to_proto;
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::serve_request::Message;
+use cidery::codec::struct_pb;
 use cidery::model::call::Call;
 use cidery::remote::client::ContractClient;
-use cidery::{Cid, dict};
+use cidery::{Cid, Error, Metadata, Violation, dict};
 
 use crate::support::binary::{Server, stderr, stdout};
 use crate::support::programs::rust;
@@ -105,28 +108,34 @@ async fn dropped_log_lines_are_counted() {
     assert!(log.contains("stopped"), "the last lines are written");
 }
 
-/// A service whose description and failures are hostile, and an invocation of it that has failed.
+/// A failure whose text is hostile, that of its violations too.
+fn hostile_failure() -> v1::Failure {
+    let error = Error::internal("HOSTILE", HOSTILE).with_retryable(false);
+    let violation = Violation::new(format!("/{HOSTILE}"), "HOSTILE", HOSTILE);
+    failure_to_proto(&error.with_violation(violation))
+}
+
+/// A worker whose name, build and description are hostile, and an invocation with hostile metadata that has failed
+/// there.
 async fn hostile_invocation(server: &Server) -> (RawWorker, Cid) {
     let address = server.address.parse().unwrap();
     let mut hello = hello("hostile.run");
+    hello.name = HOSTILE.to_owned();
     hello.build_id = HOSTILE.to_owned();
     hello.services[0].description = HOSTILE.to_owned();
     let mut worker = RawWorker::connect(address, hello).await;
     let client = ContractClient::connect(&server.address).await.unwrap();
     let mut call = Call::new("hostile.run", dict! { "text": HOSTILE });
     call.durable().idempotency_key = Some(HOSTILE.to_owned());
+    let mut metadata = Metadata::new();
+    metadata.insert("hostile", HOSTILE);
+    call.metadata = Some(Arc::new(metadata));
     let cid = client.invoke_async(call).await.unwrap().cid;
     let dispatch = worker.dispatch().await;
     worker.send_result(v1::DispatchResult {
         token: dispatch.token,
         trace: HOSTILE.to_owned(),
-        outcome: Some(v1::dispatch_result::Outcome::Failure(v1::Failure {
-            code: v1::Code::Internal.into(),
-            reason: "HOSTILE".to_owned(),
-            message: HOSTILE.to_owned(),
-            retryable: Some(false),
-            ..v1::Failure::default()
-        })),
+        outcome: Some(v1::dispatch_result::Outcome::Failure(hostile_failure())),
         ..v1::DispatchResult::default()
     });
     let failed = failure(ended(&client, cid).await);
@@ -141,7 +150,14 @@ async fn answer_calls(mut worker: RawWorker) {
         let (token, text) = (dispatch.token, dict! { "text": HOSTILE });
         let is_failure = dispatch.cid == FAILING;
         if !is_failure {
-            worker.answer(&token, &text);
+            worker.send_result(v1::DispatchResult {
+                token,
+                metadata: [("hostile".to_owned(), HOSTILE.to_owned())].into(),
+                outcome: Some(v1::dispatch_result::Outcome::Payload(
+                    struct_pb::encode_dict(&text).unwrap(),
+                )),
+                ..v1::DispatchResult::default()
+            });
             continue;
         }
         worker.send(Message::Progress(v1::DispatchProgress {
@@ -153,13 +169,7 @@ async fn answer_calls(mut worker: RawWorker) {
         }));
         worker.send_result(v1::DispatchResult {
             token,
-            outcome: Some(v1::dispatch_result::Outcome::Failure(v1::Failure {
-                code: v1::Code::Internal.into(),
-                reason: "HOSTILE".to_owned(),
-                message: HOSTILE.to_owned(),
-                retryable: Some(false),
-                ..v1::Failure::default()
-            })),
+            outcome: Some(v1::dispatch_result::Outcome::Failure(hostile_failure())),
             ..v1::DispatchResult::default()
         });
     }
@@ -182,7 +192,7 @@ async fn control_characters_reach_neither_the_terminal_nor_the_log() {
     let (worker, cid) = hostile_invocation(&server).await;
     let answering = crate::support::raw::spawn(answer_calls(worker));
     let cid = cid.to_string();
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 12] = [
         &["services"],
         &["describe", "hostile.run"],
         &["invocations"],
@@ -193,14 +203,16 @@ async fn control_characters_reach_neither_the_terminal_nor_the_log() {
         &["invoke", "hostile.run"],
         &["invoke", "hostile.run", "--cid", FAILING],
         &["invoke", "hostile.run", "--follow", "--metadata", "a=b"],
+        &["cancel", &cid],
+        &["retry", &cid],
     ];
     for command in commands {
         let output = server.run(command);
         assert_printable(&command.join(" "), &stdout(&output));
         assert_printable(&command.join(" "), &stderr(&output));
         let shown = stdout(&output) + &stderr(&output);
-        let is_list = matches!(command, ["invocations"]);
-        assert!(is_list || shown.contains("end"), "{command:?}: {shown}");
+        let shows_none = matches!(command, ["invocations"] | ["cancel" | "retry", _]);
+        assert!(shows_none || shown.contains("end"), "{command:?}: {shown}");
         assert!(!shown.contains("no worker"), "{command:?}: {shown}");
     }
     let listed = server.run(&["services", "--output", "json"]);

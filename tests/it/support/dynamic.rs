@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use cidery::codec::wire::RawCodec;
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage};
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
 use prost_types::FileDescriptorProto;
 use serde_json::Value as Json;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 use tonic_reflection::pb::v1;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
@@ -85,20 +85,8 @@ impl Dynamic {
         message: Json,
         metadata: &[(&'static str, &str)],
     ) -> Result<(Json, MetadataMap), Status> {
-        let (service, method) = path.split_once('/').unwrap();
-        let service = self.pool.get_service_by_name(service).unwrap();
-        let method = service.methods().find(|m| m.name() == method).unwrap();
-        let message = DynamicMessage::deserialize(method.input(), message).unwrap();
-        let mut request = Request::new(Bytes::from(message.encode_to_vec()));
-        for (key, value) in metadata {
-            request.metadata_mut().insert(*key, value.parse().unwrap());
-        }
-        let mut client = tonic::client::Grpc::new(self.channel.clone());
-        client.ready().await.unwrap();
-        let path = format!("/{path}").parse().unwrap();
-        let response = client.unary(request, path, RawCodec).await?;
-        let (metadata, body, _) = response.into_parts();
-        let body = DynamicMessage::decode(method.output(), body).unwrap();
+        let (metadata, body, _) = self.send(path, message, metadata).await?.into_parts();
+        let body = DynamicMessage::decode(self.method(path).output(), body).unwrap();
         Ok((serde_json::to_value(&body).unwrap(), metadata))
     }
 
@@ -107,5 +95,33 @@ impl Dynamic {
         self.call_with(path, message, &[])
             .await
             .map(|(body, _)| body)
+    }
+
+    /// Calls a method, and does not read its response: returns the status of a call that fails.
+    pub(crate) async fn failure(&self, path: &str, message: Json) -> Option<Status> {
+        self.send(path, message, &[]).await.err()
+    }
+
+    fn method(&self, path: &str) -> MethodDescriptor {
+        let (service, method) = path.split_once('/').unwrap();
+        let service = self.pool.get_service_by_name(service).unwrap();
+        service.methods().find(|m| m.name() == method).unwrap()
+    }
+
+    async fn send(
+        &self,
+        path: &str,
+        message: Json,
+        metadata: &[(&'static str, &str)],
+    ) -> Result<Response<Bytes>, Status> {
+        let message = DynamicMessage::deserialize(self.method(path).input(), message).unwrap();
+        let mut request = Request::new(Bytes::from(message.encode_to_vec()));
+        for (key, value) in metadata {
+            request.metadata_mut().insert(*key, value.parse().unwrap());
+        }
+        let mut client = tonic::client::Grpc::new(self.channel.clone());
+        client.ready().await.unwrap();
+        let path = format!("/{path}").parse().unwrap();
+        client.unary(request, path, RawCodec).await
     }
 }

@@ -1,6 +1,6 @@
 //! Async completion: the outcome that an external caller sends in `CompleteInvocation`.
 
-use crate::codec::convert::failure::failure_from_proto;
+use crate::codec::convert::failure::sent_failure_from_proto;
 use crate::codec::convert::metadata::metadata_from_proto;
 use crate::codec::convert::payload::{PayloadOneof as _, document_format_from_proto};
 use crate::codec::proto::v1;
@@ -13,11 +13,11 @@ use crate::model::payload::{Payload, Reply};
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` for an unknown format; `INVALID_ARGUMENT` / `METADATA_TOO_LARGE`.
+/// `INVALID_ARGUMENT` for an unknown format or more than 64 details; `INVALID_ARGUMENT` / `METADATA_TOO_LARGE`.
 pub fn completion_from_proto(message: v1::CompleteInvocationRequest) -> Result<Outcome> {
     let format = document_format_from_proto(message.data_format)?;
     Ok(match message.outcome {
-        Some(Proto::Failure(failure)) => Err(failure_from_proto(failure)),
+        Some(Proto::Failure(failure)) => Err(sent_failure_from_proto(failure)?),
         output => Ok(Reply {
             payload: output
                 .and_then(|output| output.into_payload(format))

@@ -1,6 +1,6 @@
 //! The result of a dispatch: a worker sends it, and its node receives it.
 
-use crate::codec::convert::failure::{failure_from_proto, failure_to_proto};
+use crate::codec::convert::failure::{failure_to_proto, sent_failure_from_proto};
 use crate::codec::convert::metadata::{metadata_from_proto, metadata_to_proto};
 use crate::codec::convert::payload::{
     PayloadOneof as _, document_format_from_proto, payload_to_proto,
@@ -55,12 +55,12 @@ pub fn dispatch_result_to_proto(
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` for an unknown format; `INVALID_ARGUMENT` / `METADATA_TOO_LARGE`.
+/// `INVALID_ARGUMENT` for an unknown format or more than 64 details; `INVALID_ARGUMENT` / `METADATA_TOO_LARGE`.
 pub fn dispatch_outcome_from_proto(result: v1::DispatchResult) -> Result<Outcome> {
     let format = document_format_from_proto(result.data_format)?;
     let payload = match result.outcome {
         Some(Proto::Failure(failure)) => {
-            let error = failure_from_proto(failure);
+            let error = sent_failure_from_proto(failure)?;
             return Ok(Err(match result.trace.is_empty() {
                 true => error,
                 false => error.with_trace(result.trace),

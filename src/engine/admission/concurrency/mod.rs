@@ -1,10 +1,12 @@
 //! Concurrency limits: one semaphore per service and one per node.
 //!
-//! Synchronous calls wait in a bounded queue ([`CallQueue`]); background work waits in the store. A call that
-//! cannot meet its deadline is refused, when it would join the queue and when it leaves it: a handler that starts too
-//! late takes a permit from one that could still answer, and under overload, no call would be answered in time. A
-//! handler that runs here needs a local permit: one of its service and one of the node. Where workers serve the service
-//! it also needs a permit of a worker.
+//! Synchronous calls wait in a bounded queue ([`CallQueue`]); background work waits in the store, and takes turns with
+//! them. A call that cannot meet its deadline is refused, when it would join the queue and when it leaves it
+//! ([`DeadlineCheck`]): a handler that starts too late takes a permit from one that could still answer, and under
+//! overload, no call would be answered in time.
+//!
+//! A handler that runs here needs a local permit: one of its service and one of the node. Where workers serve the
+//! service it also needs a permit of a worker.
 //!
 //! Lock order: a caller that waits for local permits holds no worker permit, and a caller that waits for a worker
 //! permit holds no local permits. A handler that returns from a nested call waits for its worker permit *with* its
@@ -19,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::engine::admission::call_queue::CallQueue;
+use crate::engine::admission::deadline_check::{Ahead, DeadlineCheck, WaitingCall};
 use crate::engine::admission::handler_time::HandlerTime;
 use crate::engine::admission::worker_pool::{Accepts, WorkerPool, any_worker, no_worker};
 use crate::model::error::{Error, Result, reason};
@@ -37,11 +40,14 @@ pub(in crate::engine) struct ConcurrencyLimit {
     /// The workers that serve the service, where workers do.
     pool: Option<Arc<dyn WorkerPool>>,
     concurrency: usize,
+    /// The same for all services.
+    node_concurrency: usize,
     queue_length: usize,
     queue: CallQueue,
     /// How many synchronous calls wait in the queue.
     queued: AtomicUsize,
-    handler_time: HandlerTime,
+    handler_time: Arc<HandlerTime>,
+    deadline_check: DeadlineCheck,
     /// How many calls wait for a worker whose declaration accepts their input.
     waiting_for_compatible: AtomicUsize,
 }
@@ -72,18 +78,22 @@ impl ConcurrencyLimit {
         concurrency: usize,
         queue_length: usize,
         node: Arc<Semaphore>,
+        node_concurrency: usize,
         pool: Option<Arc<dyn WorkerPool>>,
     ) -> Self {
+        let handler_time = Arc::<HandlerTime>::default();
         let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             service: Arc::new(Semaphore::new(concurrency)),
             node,
             pool,
             concurrency,
+            node_concurrency,
             queue_length,
-            queue: CallQueue::default(),
+            queue: CallQueue::new(Arc::clone(&handler_time)),
             queued: AtomicUsize::new(0),
-            handler_time: HandlerTime::default(),
+            deadline_check: DeadlineCheck::new(Arc::clone(&handler_time)),
+            handler_time,
             waiting_for_compatible: AtomicUsize::new(0),
         }
     }
@@ -107,9 +117,9 @@ impl ConcurrencyLimit {
             || self.queued.load(Ordering::Relaxed) > 0
     }
 
-    /// Records how long a handler ran.
-    pub(super) fn record_handler_time(&self, elapsed: Duration, was_cancelled: bool) {
-        self.handler_time.record(elapsed, was_cancelled);
+    /// How long handlers run.
+    pub(super) fn handler_time(&self) -> &HandlerTime {
+        &self.handler_time
     }
 
     /// The workers that serve the service, where workers do.
@@ -161,68 +171,53 @@ impl ConcurrencyLimit {
             Err(full) if is_overloaded => full.position,
             Err(full) => return Err(full.error),
         };
+        let call = WaitingCall { service, deadline };
         // Under overload, calls do not wait for those before them.
-        if !is_overloaded {
-            self.check_reachable(service, deadline, self.expected_wait(position.ahead))?;
-        }
+        let ahead = self.ahead(if is_overloaded { 0 } else { position.ahead });
+        let admission = self.deadline_check.on_entry(call, ahead)?;
         let Some(turn) = self.queue.turn(self.queue_length).await else {
             return Err(self.queue_full(service));
         };
         let permits = self.wait(&any_worker).await;
-        drop(turn);
         let permits = permits.ok_or_else(|| no_worker(service, self.pool.as_deref()))?;
-        self.check_reachable(service, deadline, Duration::ZERO)?;
+        self.deadline_check.on_exit(call, admission)?;
+        turn.start_call();
         Ok(permits)
     }
 
-    /// How long a call waits that has so many others before it.
-    fn expected_wait(&self, ahead: usize) -> Duration {
-        let rounds = ahead as f64 / self.running().max(1) as f64;
-        self.handler_time.mean().mul_f64(rounds)
-    }
-
-    /// Checks that a handler which starts after a wait probably ends before the deadline of its call.
-    ///
-    /// # Errors
-    ///
-    /// `RESOURCE_EXHAUSTED` / `OVERLOADED`.
-    fn check_reachable(
-        &self,
-        service: &ServiceName,
-        deadline: Option<Instant>,
-        wait: Duration,
-    ) -> Result<()> {
-        let handler_time = self.handler_time.likely();
-        let Some(deadline) = deadline.filter(|_| !handler_time.is_zero()) else {
-            return Ok(());
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if wait + handler_time <= left {
-            return Ok(());
+    /// What a call has before it that waits for so many others.
+    fn ahead(&self, calls: usize) -> Ahead {
+        let at_workers = self.pool.as_ref().map_or(usize::MAX, |pool| pool.credit());
+        Ahead {
+            calls,
+            concurrency: self.concurrency.min(self.node_concurrency).min(at_workers),
+            share: self.queue.share_of_calls(),
         }
-        let message = format!(
-            "`{service}` is overloaded: its handlers take about {} ms, other calls wait before this one, and its \
-             deadline is in {} ms",
-            handler_time.as_millis(),
-            left.as_millis()
-        );
-        Err(Error::resource_exhausted(reason::OVERLOADED, message)
-            .with_info("service", service)
-            .with_info("handler_ms", handler_time.as_millis())
-            .with_info("left_ms", left.as_millis())
-            .with_retry_after(handler_time))
     }
 
-    /// Waits for permits outside of the queue, without a limit: for background work, which waits in the store.
-    pub(in crate::engine) async fn acquire_unqueued(&self) -> Permits {
+    /// Waits for permits for background work, which waits in the store: while calls wait, it has one turn of eight.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`acquire`](Self::acquire).
+    pub(in crate::engine) async fn acquire_for_background(&self) -> Permits {
         loop {
-            if let Some(permits) = self.wait(&any_worker).await {
+            let turn = self.queue.background_turn().await;
+            let permits = self.wait(&any_worker).await;
+            drop(turn);
+            if let Some(permits) = permits {
                 return permits;
             }
             if let Some(pool) = &self.pool {
                 pool.wait_served().await;
             }
         }
+    }
+
+    /// Permits for background work without waiting, if they are free and no call waits for them.
+    pub(in crate::engine) fn try_acquire_for_background(&self) -> Option<Permits> {
+        let is_needed = self.queued.load(Ordering::Relaxed) > 0;
+        if is_needed { None } else { self.try_acquire() }
     }
 
     /// Waits for permits at a worker whose declaration passes `accepts`; `None` once no such worker is connected. At
@@ -329,121 +324,4 @@ impl Drop for QueuePosition<'_> {
 }
 
 #[cfg(test)]
-pub(in crate::engine) mod tests {
-    use super::*;
-    use crate::engine::admission::worker_pool::Location;
-    use crate::model::payload::Payload;
-    use crate::model::token::Token;
-    use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture};
-
-    pub(in crate::engine) fn limit(
-        concurrency: usize,
-        queue_length: usize,
-    ) -> Arc<ConcurrencyLimit> {
-        let node = Arc::new(Semaphore::new(100));
-        Arc::new(ConcurrencyLimit::new(concurrency, queue_length, node, None))
-    }
-
-    fn name() -> ServiceName {
-        ServiceName::parse("a").unwrap()
-    }
-
-    #[tokio::test]
-    #[expect(clippy::disallowed_methods, reason = "a test has no `Tasks`")]
-    async fn a_full_queue_refuses_the_call() {
-        let limit = limit(1, 1);
-        let running = limit.acquire(&name(), None).await.unwrap();
-        let waiting = tokio::spawn({
-            let limit = Arc::clone(&limit);
-            async move { limit.acquire(&name(), None).await.map(drop) }
-        });
-        while limit.queued.load(Ordering::Relaxed) == 0 {
-            tokio::task::yield_now().await;
-        }
-        let refused = limit.acquire(&name(), None).await.unwrap_err();
-        assert_eq!(refused.reason(), "QUEUE_FULL");
-        assert!(refused.retry_after().is_some());
-        drop(running);
-        waiting.await.unwrap().unwrap();
-        assert_eq!(limit.queued.load(Ordering::Relaxed), 0);
-        assert_eq!(limit.running(), 0);
-    }
-
-    /// A worker with one permit.
-    #[derive(Debug)]
-    struct OnePermitPool(Arc<Semaphore>);
-
-    #[derive(Debug)]
-    struct HeldPermit(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
-
-    impl WorkerPermit for HeldPermit {
-        fn definition(&self) -> &Arc<Definition> {
-            unreachable!()
-        }
-        fn status(&self) -> DispatchStatus {
-            DispatchStatus::Open
-        }
-        fn token(&self) -> Option<Token> {
-            None
-        }
-        fn worker(&self) -> &str {
-            "one"
-        }
-        fn dispatch(self: Arc<Self>, _: Context, _: Payload) -> HandlerFuture {
-            unreachable!()
-        }
-        fn release(&self) {}
-        fn try_reacquire(&self) -> bool {
-            true
-        }
-        fn reacquire(&self) -> BoxFuture<'_, ()> {
-            Box::pin(async {})
-        }
-    }
-
-    impl WorkerPool for OnePermitPool {
-        fn try_acquire(&self, _: Accepts<'_>) -> Option<Arc<dyn WorkerPermit>> {
-            let permit = Arc::clone(&self.0).try_acquire_owned().ok()?;
-            Some(Arc::new(HeldPermit(permit)))
-        }
-        fn acquire<'a>(&'a self, _: Accepts<'a>) -> BoxFuture<'a, Option<Arc<dyn WorkerPermit>>> {
-            Box::pin(async {
-                Some(Arc::new(HeldPermit(acquire_owned(&self.0).await)) as Arc<dyn WorkerPermit>)
-            })
-        }
-        fn wait_served(&self) -> BoxFuture<'_, ()> {
-            Box::pin(async {})
-        }
-        fn is_served(&self) -> bool {
-            true
-        }
-        fn locations(&self) -> Vec<Location> {
-            Vec::new()
-        }
-    }
-
-    /// A handler that returns from a nested call waits for its worker permit with its local permits in hand: no caller
-    /// may wait in the opposite order.
-    #[tokio::test]
-    async fn waiting_for_local_permits_holds_no_worker_permit_and_the_reverse() {
-        let (node, worker_permits) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
-        let pool: Arc<dyn WorkerPool> = Arc::new(OnePermitPool(Arc::clone(&worker_permits)));
-        let limit = ConcurrencyLimit::new(1, 1, Arc::clone(&node), Some(pool));
-        let name = name();
-        let mut acquiring = Box::pin(limit.acquire(&name, None));
-
-        let local = acquire_owned(&node).await;
-        assert!(futures_util::poll!(&mut acquiring).is_pending());
-        assert_eq!(worker_permits.available_permits(), 1);
-        let worker = acquire_owned(&worker_permits).await;
-        drop(local);
-        assert!(futures_util::poll!(&mut acquiring).is_pending());
-        assert_eq!((node.available_permits(), limit.running()), (1, 0));
-        drop(worker);
-        acquiring.await.unwrap();
-        assert_eq!(
-            (node.available_permits(), worker_permits.available_permits()),
-            (1, 1)
-        );
-    }
-}
+pub(in crate::engine) mod tests;
