@@ -11,7 +11,7 @@ use cidery::model::invocation::EventKind;
 use cidery::{
     Cid, Context, Input, Limits, Node, NodeBuilder, Result, RetryPolicy, Value, Worker, dict,
 };
-use tokio::sync::{Barrier, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::support::{PATIENCE, TestNode, ended, failure};
 
@@ -26,24 +26,24 @@ async fn succeeded(node: &TestNode, cid: Cid) {
     assert_eq!(found.state(), v1::State::Succeeded, "{found:?}");
 }
 
-/// A service that notes how many of its handlers run at once, and lets them go on by `SIDE_BY_SIDE`.
+/// Handlers that run until all invocations are accepted, and how many of them run at once.
 #[tokio::test]
 async fn inputs_of_running_invocations_take_bounded_memory() {
     const SIDE_BY_SIDE: usize = 2;
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let barrier = Arc::new(Barrier::new(SIDE_BY_SIDE));
+    let release = Arc::new(Semaphore::new(0));
     let hold = {
-        let most = Arc::clone(&most);
+        let (most, release) = (Arc::clone(&most), Arc::clone(&release));
         move |_: Value| {
-            let (running, most, barrier) = (
+            let (running, most, release) = (
                 Arc::clone(&running),
                 Arc::clone(&most),
-                Arc::clone(&barrier),
+                Arc::clone(&release),
             );
             async move {
                 let now = running.fetch_add(1, Ordering::SeqCst) + 1;
                 most.fetch_max(now, Ordering::SeqCst);
-                barrier.wait().await;
+                release.acquire().await.unwrap().forget();
                 running.fetch_sub(1, Ordering::SeqCst);
             }
         }
@@ -54,6 +54,7 @@ async fn inputs_of_running_invocations_take_bounded_memory() {
         let call = Call::new("a.hold", Value::from("x".repeat(5 * MIB / 4)));
         accepted.push(node.client.invoke_async(call).await.unwrap().cid);
     }
+    release.add_permits(accepted.len());
     for cid in accepted {
         succeeded(&node, cid).await;
     }
