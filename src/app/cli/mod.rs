@@ -2,14 +2,19 @@
 //!
 //! Data is written to standard output, everything else to standard error.
 
+mod address;
 mod args;
 mod commands;
+mod detach;
 mod filter;
 mod follow;
 mod input;
 mod names;
 mod printer;
+mod retry_note;
 mod selection;
+mod stdin;
+mod stop;
 
 use std::process::ExitCode;
 use std::time::Duration;

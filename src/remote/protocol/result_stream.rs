@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
-use super::retry::{is_safe_to_retry, retry};
+use super::retry::{Retries, is_safe_to_retry, retry};
 use super::transport::is_transport_error;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
@@ -18,7 +18,7 @@ use crate::model::id::Cid;
 pub struct ResultStream {
     stub: InvocationServiceClient<Channel>,
     cid: Cid,
-    max_attempts: u32,
+    retries: Retries,
     stream: Streaming<v1::StreamResultsResponse>,
     /// The last sequence received, by CID: of the invocation, and of its members if it is a group.
     sequences: HashMap<String, u64>,
@@ -28,14 +28,14 @@ impl ResultStream {
     pub(in crate::remote) async fn open(
         stub: InvocationServiceClient<Channel>,
         cid: Cid,
-        max_attempts: u32,
+        retries: Retries,
     ) -> Result<Self> {
         let open = || open(stub.clone(), cid, HashMap::new());
-        let stream = retry(max_attempts, is_safe_to_retry, open).await?;
+        let stream = retry(&retries, is_safe_to_retry, open).await?;
         Ok(Self {
             stub,
             cid,
-            max_attempts,
+            retries,
             stream,
             sequences: HashMap::new(),
         })
@@ -69,7 +69,7 @@ impl ResultStream {
                 Ok((stream, first))
             }
         };
-        let (stream, first) = retry(self.max_attempts, is_safe_to_retry, next).await?;
+        let (stream, first) = retry(&self.retries, is_safe_to_retry, next).await?;
         self.stream = stream;
         Ok(self.record(first))
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::app::cli::address::listen_address;
 use crate::app::cli::args::duration;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::dict;
@@ -25,10 +26,10 @@ use crate::remote::conformance::{CheckReport, Options, Port, Verdict, check_work
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct CheckWorker {
     /// Address to listen on, in place of a node. With port 0, any free port.
-    #[arg(default_value = "127.0.0.1:24337", value_name = "ADDRESS")]
+    #[arg(value_parser = listen_address, default_value = "127.0.0.1:24337", value_name = "ADDRESS")]
     address: SocketAddr,
     /// Address to listen on, instead of ADDRESS.
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "address")]
+    #[arg(long, value_parser = listen_address, value_name = "HOST:PORT", conflicts_with = "address")]
     listen: Option<SocketAddr>,
     /// Time to wait until the worker connects first.
     #[arg(long, value_parser = duration, default_value = "5m", value_name = "DURATION")]

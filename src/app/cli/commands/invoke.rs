@@ -5,9 +5,11 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::app::cli::args::{NodeArgs, duration};
+use crate::app::cli::detach::until_interrupted;
 use crate::app::cli::follow::follow;
 use crate::app::cli::input::{DocumentFormat, InputArgs};
 use crate::app::cli::printer::{Printer, Tone};
+use crate::app::cli::retry_note::note_retries;
 use crate::model::call::{Call, DurableOptions, OnDeadline, Start};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
@@ -87,9 +89,38 @@ fn key_value(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 impl Invoke {
+    /// Refuses options of asynchronous invocations in a synchronous one, by their names.
+    fn check_async_options(&self) -> Result<()> {
+        if self.is_async || self.follow {
+            return Ok(());
+        }
+        let given = [
+            ("--delay", self.delay.is_some()),
+            ("--start-time", self.start_time.is_some()),
+            ("--expiration", self.expiration.is_some()),
+            ("--retry", self.retry.is_some()),
+            ("--callback", !self.callback.is_empty()),
+            ("--failure-callback", !self.failure_callback.is_empty()),
+            ("--deadline", self.deadline.is_some()),
+            ("--retention", self.retention.is_some()),
+            ("--concurrency-key", self.concurrency_key.is_some()),
+            ("--hold", self.hold),
+        ];
+        let given = given.into_iter().filter(|(_, is_given)| *is_given);
+        let names: Vec<String> = given.map(|(name, _)| format!("`{name}`")).collect();
+        let verb = match names.as_slice() {
+            [] => return Ok(()),
+            [_] => "requires",
+            _ => "require",
+        };
+        let message = format!("{} {verb} `--async` or `--follow`", names.join(", "));
+        Err(Error::invalid_argument(reason::REQUEST_INVALID, message))
+    }
+
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
+        self.check_async_options()?;
         let metadata: Metadata = self.metadata.into_iter().collect();
-        let input = self.input.payload()?;
+        let input = self.input.payload(printer)?;
         let format = self.response_format.map(DocumentFormat::format);
         let options = DurableOptions {
             start: match (self.delay, self.start_time) {
@@ -115,15 +146,6 @@ impl Invoke {
             ..DurableOptions::default()
         };
         let has_options = options != DurableOptions::default();
-        let sync_options = DurableOptions {
-            idempotency_key: options.idempotency_key.clone(),
-            on_deadline: options.on_deadline,
-            ..DurableOptions::default()
-        };
-        if options != sync_options && !self.is_async && !self.follow {
-            let message = "options of asynchronous invocations require `--async` or `--follow`";
-            return Err(Error::invalid_argument(reason::REQUEST_INVALID, message));
-        }
         let call = Call {
             service: self.name.into(),
             input,
@@ -133,7 +155,8 @@ impl Invoke {
             response_format: format,
             durable: has_options.then(|| Box::new(options)),
         };
-        let client = self.node.connect().await?;
+        let is_durable = call.is_durable();
+        let client = note_retries(self.node.connect().await?, printer);
         if self.is_async {
             let accepted = client.invoke_async(call).await?;
             printer.data(&accepted.cid.to_string());
@@ -143,14 +166,28 @@ impl Invoke {
         if self.follow {
             let accepted = client.invoke_async(call).await?;
             note_ignored(printer, &accepted.ignored);
-            return follow(&client, accepted.cid, printer).await;
+            let followed = follow(&client, accepted.cid, printer);
+            return until_interrupted(accepted.cid, printer, followed).await;
         }
-        let (_, reply) = client.invoke(call).await?;
-        printer.payload(reply.payload)?;
-        if let Some(names) = reply.metadata.get(IGNORED_KEY) {
-            note_ignored(printer, &Ignored::from_text(names));
+        // Known before the call, which the node continues when this command is interrupted.
+        let cid = call.cid.unwrap_or_else(Cid::new);
+        let call = Call {
+            cid: Some(cid),
+            ..call
+        };
+        let invoked = async {
+            let (_, reply) = client.invoke(call).await?;
+            printer.payload(reply.payload)?;
+            if let Some(names) = reply.metadata.get(IGNORED_KEY) {
+                note_ignored(printer, &Ignored::from_text(names));
+            }
+            Ok(())
+        };
+        match is_durable {
+            true => until_interrupted(cid, printer, invoked).await,
+            // Ctrl-C ends the process, and with its connection the call.
+            false => invoked.await,
         }
-        Ok(())
     }
 }
 

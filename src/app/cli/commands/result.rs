@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::app::cli::args::{NodeArgs, duration};
+use crate::app::cli::detach::until_interrupted;
 use crate::app::cli::follow::{follow, outcome};
 use crate::app::cli::printer::Printer;
 use crate::model::error::Result;
@@ -29,7 +30,8 @@ impl ShowResult {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let client = self.node.connect().await?;
         if self.follow {
-            return follow(&client, self.cid, printer).await;
+            let followed = follow(&client, self.cid, printer);
+            return until_interrupted(self.cid, printer, followed).await;
         }
         let invocation = client
             .invocation(self.cid, self.wait.unwrap_or_default())

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::app::cli::address::{dial_address, listen_address, node_option};
 #[cfg(feature = "sqlite")]
 use crate::app::cli::args::bytes;
 use crate::app::cli::args::{LogArgs, duration};
 use crate::app::cli::printer::{Printer, Tone};
+use crate::app::cli::stop::stop;
 use crate::app::shutdown::Signals;
-use crate::app::{Node, telemetry};
+use crate::app::{Node, NodeBuilder, telemetry};
 use crate::model::error::Result;
 
 /// How long the first log line waits until the address is printed.
@@ -19,10 +21,11 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
 /// Run a node until SIGTERM, SIGINT or SIGHUP, then let running handlers finish; a second signal stops it at once.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Serve {
-    /// Address to listen on. With port 0, the node uses any free port.
+    /// Address to listen on. Without a host: 127.0.0.1; without a port: 24337. With port 0, the node uses any free port.
     #[arg(
         long,
         env = "CIDERY_LISTEN",
+        value_parser = listen_address,
         default_value = "127.0.0.1:24337",
         value_name = "HOST:PORT"
     )]
@@ -83,15 +86,8 @@ pub(in crate::app::cli) struct Serve {
 impl Serve {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let _log = telemetry::init(self.log.log_format, &self.log.log)?;
-        let mut builder = Node::builder().listen(self.listen).drain(self.drain);
-        #[cfg(feature = "sqlite")]
-        if !self.in_memory {
-            let mut options = crate::store::SqliteOptions::default();
-            options.bytes_limit = self.store_limit.unwrap_or(options.bytes_limit);
-            options.min_free_bytes = self.keep_free.unwrap_or(options.min_free_bytes);
-            let store = crate::store::SqliteStore::open_with(&self.data_dir, options)?;
-            builder = builder.store(store);
-        }
+        let builder = Node::builder().listen(self.listen).drain(self.drain);
+        let (mut builder, stored) = self.add_store(builder)?;
         builder = builder.limits(|limits| {
             limits.ping_interval = self.ping_interval.unwrap_or(limits.ping_interval);
             limits.worker_lease = self.worker_lease.unwrap_or(limits.worker_lease);
@@ -107,21 +103,53 @@ impl Serve {
             builder = builder.insecure();
         }
         let mut signals = Signals::new()?;
-        let node = builder.start().await?;
+        // A large store takes a while to open: a signal ends that too.
+        let node = tokio::select! {
+            node = builder.start() => node?,
+            _ = signals.next() => return Ok(()),
+        };
         announce(node.address(), printer).await;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
+            address = node.address().map(tracing::field::display),
             store = node.invoker().store().name(),
+            data_dir = stored.data_dir,
+            pending = stored.pending,
             "serving"
         );
         let signal = signals.next().await;
-        tracing::info!(signal, "stopping");
-        tokio::select! {
-            () = node.stop() => tracing::info!("stopped"),
-            signal = signals.next() => tracing::warn!(signal, "second signal: stopping at once"),
-        }
+        stop(node, self.drain, signal, &mut signals, printer).await;
         Ok(())
     }
+
+    /// Opens the data directory, unless the node stores nothing.
+    fn add_store(&self, builder: NodeBuilder) -> Result<(NodeBuilder, Stored)> {
+        #[cfg(feature = "sqlite")]
+        if !self.in_memory {
+            use crate::engine::store::Store as _;
+            let mut options = crate::store::SqliteOptions::default();
+            options.bytes_limit = self.store_limit.unwrap_or(options.bytes_limit);
+            options.min_free_bytes = self.keep_free.unwrap_or(options.min_free_bytes);
+            let store = crate::store::SqliteStore::open_with(&self.data_dir, options)?;
+            // An absolute path: it does not depend on where the node was started.
+            let data_dir = self.data_dir.canonicalize();
+            let data_dir = data_dir.unwrap_or_else(|_| self.data_dir.clone());
+            let stored = Stored {
+                data_dir: Some(data_dir.display().to_string()),
+                pending: store.total_pending_count(),
+            };
+            return Ok((builder.store(store), stored));
+        }
+        Ok((builder, Stored::default()))
+    }
+}
+
+/// What the store holds before the node starts.
+#[derive(Debug, Default)]
+struct Stored {
+    data_dir: Option<String>,
+    /// The number of pending invocations.
+    pending: usize,
 }
 
 /// Prints the bound address as the first line of standard output, and examples to standard error. Where both are pipes
@@ -135,10 +163,8 @@ async fn announce(address: Option<SocketAddr>, printer: &Printer) {
         if let Err(error) = printer.try_data(&format!("listening on {address}")) {
             tracing::debug!(%error, "cannot write to standard output");
         }
-        let options = match address.port() {
-            24337 if address.ip().is_loopback() => String::new(),
-            _ => format!(" --node {address}"),
-        };
+        let address = dial_address(address);
+        let options = node_option(address);
         for line in [
             "try:".to_owned(),
             format!("  cidery services{options}"),

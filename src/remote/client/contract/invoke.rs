@@ -88,7 +88,7 @@ impl ContractClient {
     ///
     /// The node's answer; `UNAVAILABLE` where the connection is lost.
     pub async fn results(&self, cid: Cid) -> Result<ResultStream> {
-        ResultStream::open(self.invocation.clone(), cid, self.max_attempts).await
+        ResultStream::open(self.invocation.clone(), cid, self.retries.clone()).await
     }
 
     /// Looks up an invocation, once it has ended or `wait` has elapsed.
