@@ -12,6 +12,7 @@ mod check_worker;
 mod checks;
 mod cli;
 mod client;
+mod command_line;
 mod compiler;
 mod corpus;
 mod deadlines;
