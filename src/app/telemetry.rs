@@ -2,9 +2,9 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
-use std::io::IsTerminal as _;
 use std::panic::PanicHookInfo;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::RecordFields;
@@ -57,7 +57,7 @@ pub fn init(format: LogFormat, filter: &str) -> Result<LogGuard> {
     // An error means that a subscriber is installed already; it stays.
     let _ = match format {
         LogFormat::Human => builder
-            .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+            .with_ansi(AutoStream::choice(&std::io::stderr()) != ColorChoice::Never)
             .fmt_fields(EscapedFields)
             .try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -30,7 +30,7 @@ struct Report {
 impl Run {
     fn start(timeout: &str) -> Self {
         let mut child = cidery()
-            .args(["check-worker", "127.0.0.1:0", "--output", "json"])
+            .args(["check-worker", "127.0.0.1:0", "--output", "jsonl"])
             .args(["--wait", "1m", "--timeout", timeout])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -39,9 +39,9 @@ impl Run {
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut first = String::new();
         output.read_line(&mut first).unwrap();
-        let address = first.trim().strip_prefix("listening on ").unwrap();
+        let listening = json::read(first.as_bytes()).unwrap();
         Self {
-            address: address.to_owned(),
+            address: listening["address"].as_text().unwrap().to_owned(),
             child,
             output,
         }

@@ -12,7 +12,7 @@ fn services_are_invoked_with_all_kinds_of_input() {
     let server = Server::start(&[]);
     let cases: [(&[&str], &str); 4] = [
         (
-            &["invoke", "customer.get", "cust_id=1", "--output", "json"],
+            &["invoke", "customer.get", "cust_id=1", "--output", "jsonl"],
             "{\"cust_id\":1,\"cust_name\":\"Alexis Smith\"}\n",
         ),
         (
@@ -22,7 +22,7 @@ fn services_are_invoked_with_all_kinds_of_input() {
                 "--json",
                 "[1,0.1234567890123456789]",
                 "--output",
-                "json",
+                "jsonl",
             ],
             "[1,0.1234567890123456789]\n",
         ),
@@ -33,7 +33,7 @@ fn services_are_invoked_with_all_kinds_of_input() {
                 "text=a b",
                 "n='1'",
                 "--output",
-                "json",
+                "jsonl",
             ],
             "{\"text\":\"a b\",\"n\":\"'1'\"}\n",
         ),
@@ -56,20 +56,14 @@ fn asynchronous_invocations_are_followed_and_fetched_by_cid() {
     let accepted = server.run(&["invoke", "demo.count", "to=2", "--async"]);
     let cid = stdout(&accepted).trim().to_owned();
     cidery::Cid::parse(&cid).unwrap();
-    let fetched = server.run(&["result", &cid, "--wait", "30s", "--output", "json"]);
+    let fetched = server.run(&["result", &cid, "--wait", "30s", "--output", "jsonl"]);
     assert_eq!(stdout(&fetched), "{\"total\":2}\n");
-    let followed = server.run(&["result", &cid, "--follow", "--output", "json"]);
-    assert_eq!(stdout(&followed), "{\"n\":1}\n{\"n\":2}\n{\"total\":2}\n");
+    let followed = server.run(&["result", &cid, "--follow"]);
+    let shown = "{\"n\":1}\n{\"n\":2}\n{\n  \"total\": 2\n}\n";
+    assert_eq!(stdout(&followed), shown);
     assert!(stderr(&followed).contains("accepted"));
-    let at_once = server.run(&[
-        "invoke",
-        "demo.count",
-        "to=1",
-        "--follow",
-        "--output",
-        "json",
-    ]);
-    assert_eq!(stdout(&at_once), "{\"n\":1}\n{\"total\":1}\n");
+    let at_once = server.run(&["invoke", "demo.count", "to=1", "--follow"]);
+    assert_eq!(stdout(&at_once), "{\"n\":1}\n{\n  \"total\": 1\n}\n");
 }
 
 #[test]
@@ -78,34 +72,34 @@ fn failures_have_hints_and_exit_codes() {
     let cases: [(&[&str], i32, &[&str]); 8] = [
         (
             &["invoke", "customer.gte"],
-            1,
+            4,
             &["SERVICE_UNKNOWN", "customer.get", "hint:", "cid:"],
         ),
         (
             &["invoke", "customer.get", "cust_id=x"],
-            1,
+            3,
             &["INPUT_INVALID", "/cust_id"],
         ),
-        (&["invoke", "customer.get", "--json", "{"], 1, &["line 1"]),
-        (&["invoke", "customer.get", "cust_id"], 1, &["key=value"]),
+        (&["invoke", "customer.get", "--json", "{"], 3, &["line 1"]),
+        (&["invoke", "customer.get", "cust_id"], 3, &["key=value"]),
         (
             &["invoke", "demo.fail", "code=INTERNAL"],
-            2,
+            1,
             &["DEMO_FAILED"],
         ),
         (
             &["invoke", "demo.sleep", "seconds=60", "--timeout", "50ms"],
-            1,
+            5,
             &["DEADLINE_EXCEEDED", "--timeout"],
         ),
         (
             &["result", "0190f5a2-7b3c-7def-8123-456789abcdef"],
-            1,
+            4,
             &["CID_UNKNOWN", "hint:"],
         ),
         (
             &["services", "--node", "127.0.0.1:1"],
-            2,
+            6,
             &["CONNECT_FAILED", "cidery serve"],
         ),
     ];
@@ -150,7 +144,7 @@ fn services_are_listed_and_described() {
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines[0].starts_with("NAME"), "{table}");
     assert_eq!(lines.len(), 5, "{table}");
-    let json = stdout(&server.run(&["services", "demo.", "--output", "json"]));
+    let json = stdout(&server.run(&["services", "demo.", "--output", "jsonl"]));
     assert_eq!(json.lines().count(), 4);
     for line in json.lines() {
         json::read(line.as_bytes()).unwrap();
@@ -182,7 +176,7 @@ fn input_comes_from_files_and_from_standard_input() {
             "--file",
             "-",
             "--output",
-            "json",
+            "jsonl",
             "--node",
             &server.address,
         ])
@@ -311,7 +305,7 @@ fn a_signal_drains_the_node_and_a_second_one_stops_it_at_once() {
         .spawn()
         .unwrap();
     // Wait until the handler runs.
-    while !stdout(&busy.run(&["services", "demo.sleep", "--output", "json"]))
+    while !stdout(&busy.run(&["services", "demo.sleep", "--output", "jsonl"]))
         .contains("\"running\":1")
     {}
     busy.signal("INT");
@@ -379,7 +373,7 @@ fn a_public_address_requires_insecure() {
         .args(["serve", "--in-memory", "--listen", "0.0.0.0:0"])
         .output()
         .unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     assert!(stderr(&output).contains("--insecure"));
 }
 
@@ -409,16 +403,16 @@ fn descriptions_show_input_and_output() {
     }
     let description = json::read(
         &server
-            .run(&["describe", "customer.get", "--output", "json"])
+            .run(&["describe", "customer.get", "--output", "jsonl"])
             .stdout,
     )
     .unwrap();
     assert_eq!(
-        description["input schema"]["properties"]["cust_id"]["type"],
+        description["input_schema"]["properties"]["cust_id"]["type"],
         Value::from("integer")
     );
     assert_eq!(
-        description["output schema"]["required"],
+        description["output_schema"]["required"],
         vec!["cust_id", "cust_name"].into()
     );
 }
@@ -486,13 +480,13 @@ fn exports_print_the_files_they_wrote_or_why_they_failed() {
         "{text}"
     );
     for (options, code, expected) in [
-        (&["--service", "cidery.echo"][..], 1, "NO_TYPED_METHOD"),
+        (&["--service", "cidery.echo"][..], 3, "NO_TYPED_METHOD"),
         (
             &["--service", "customer.gte"],
-            1,
+            4,
             "did you mean `customer.get`?",
         ),
-        (&["--node", "127.0.0.1:1"], 2, "CONNECT_FAILED"),
+        (&["--node", "127.0.0.1:1"], 6, "CONNECT_FAILED"),
     ] {
         let output = export(options);
         assert_eq!(output.status.code(), Some(code), "{options:?}");

@@ -354,7 +354,7 @@ fn large_csv_documents_take_little_memory_and_errors_name_the_line() {
     std::fs::write(&path, bad).unwrap();
     let output = invoke(&path);
     let printed = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     for line in [
         "`/7/since`: line 9: ",
         "`/19999/cust_id`: line 20001: the text \"x\" is not a whole number",

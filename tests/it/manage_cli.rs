@@ -37,8 +37,7 @@ fn stored_invocations_are_listed_explained_retried_and_cancelled() {
     ] {
         assert!(history.contains(text), "{text} is not in {history}");
     }
-    let retried = line(server.run(&["retry", &cid]));
-    let new = retried.split_whitespace().nth(1).unwrap().to_owned();
+    let new = line(server.run(&["retry", &cid, "--output", "name"]));
     server.run(&["result", &new, "--wait", "10s"]);
     assert!(line(server.run(&["explain", &new])).contains(&format!("retry of: {cid}")));
     let later = line(server.run(&[
@@ -52,9 +51,9 @@ fn stored_invocations_are_listed_explained_retried_and_cancelled() {
     assert!(line(server.run(&["cancel", &later, "--dry-run"])).contains("PENDING"));
     assert!(line(server.run(&["cancel", &later])).contains("CANCELLED"));
     let output = server.run(&["cancel", &later]);
-    assert_eq!(output.status.code(), Some(1));
-    let edited = line(server.run(&["retry", &cid, "--json", "{\"failures\": 0}"]));
-    let edited = edited.split_whitespace().nth(1).unwrap().to_owned();
+    assert_eq!(output.status.code(), Some(3));
+    let input = ["--json", "{\"failures\": 0}", "-o", "name"];
+    let edited = line(server.run(&[&["retry", &cid], input.as_slice()].concat()));
     let result = line(server.run(&["result", &edited, "--wait", "10s"]));
     assert!(result.contains("\"attempt\": 1"), "{result}");
     assert!(stderr(&output).contains("ENDED"), "{}", stderr(&output));
@@ -81,7 +80,7 @@ async fn invocations_are_selected_by_filter() {
     let failed = invoke(&["demo.fail", "code=NOT_FOUND"]);
     server.run(&["result", &failed, "--wait", "10s"]);
     let list = |arguments: &[&str]| {
-        let listed = line(server.run(&[&["invocations", "--output", "json"], arguments].concat()));
+        let listed = line(server.run(&[&["invocations", "--output", "jsonl"], arguments].concat()));
         let rows = listed.lines().map(|row| {
             let row: serde_json::Value = serde_json::from_str(row).unwrap();
             assert!(row["attempt"].is_number(), "{row}");
@@ -107,18 +106,19 @@ async fn invocations_are_selected_by_filter() {
     );
     let both = server.run(&["cancel", &failed, "--state", "failed"]);
     assert!(!both.status.success(), "{both:?}");
-    let cancelled = line(server.run(&[&["cancel"], waiting.as_slice()].concat()));
+    let cancelled =
+        line(server.run(&[&["cancel", "--yes", "-o", "jsonl"], waiting.as_slice()].concat()));
     assert_eq!(cancelled.lines().count(), 3, "{cancelled}");
     assert!(
         later.iter().all(|cid| cancelled.contains(cid)),
         "{cancelled}"
     );
-    let retried = line(server.run(&["retry", "--state", "cancelled", "--dry-run"]));
+    let retried = line(server.run(&["retry", "--state", "cancelled", "--dry-run", "-o", "name"]));
     assert_eq!(retried.lines().count(), 3, "{retried}");
     line(server.run(&["cancel", &running]));
 }
 
-/// JSON output: one value per line, keys without spaces.
+/// JSON output: an array of changes, and an object.
 #[test]
 fn changes_and_histories_are_printed_as_json() {
     let server = Server::start(&[]);
@@ -135,20 +135,20 @@ fn changes_and_histories_are_printed_as_json() {
     };
     let change = json(&["cancel", &running]);
     assert_eq!(
-        (change["cid"].as_str(), &change["reason"]),
-        (Some(&*running), &"".into())
+        (change[0]["cid"].as_str(), change[0]["error"].is_null()),
+        (Some(&*running), true)
     );
     let refused = json(&["cancel", &failed]);
-    assert_eq!(refused["reason"], "ENDED", "{refused}");
+    assert_eq!(refused[0]["error"]["reason"], "ENDED", "{refused}");
     let history = json(&["explain", &failed]);
     assert_eq!(history["input"]["code"], "NOT_FOUND", "{history}");
     let attempt = &history["attempts"][0];
     assert_eq!(
-        (&attempt["number"], &attempt["reason"]),
+        (&attempt["number"], &attempt["failure"]["reason"]),
         (&1.into(), &"DEMO_FAILED".into())
     );
     assert!(
-        attempt["start_time"].is_string() && history["why"] == "DEMO_FAILED",
+        attempt["start_time"].is_string() && history["reason"] == "DEMO_FAILED",
         "{history}"
     );
 }
@@ -176,7 +176,7 @@ async fn groups_are_listed_explained_and_cancelled_by_cid() {
         listed.contains(&cid) && listed.contains("(group)"),
         "{listed}"
     );
-    let members = line(&["invocations", "--group", &cid, "--output", "json"]);
+    let members = line(&["invocations", "--group", &cid, "--output", "jsonl"]);
     assert_eq!(members.lines().count(), 2, "{members}");
     let history = line(&["explain", &cid]);
     for text in [
@@ -191,7 +191,7 @@ async fn groups_are_listed_explained_and_cancelled_by_cid() {
     assert!(line(&["cancel", &cid]).contains(&cid));
     let ended = line(&["result", &cid, "--wait", "20s"]);
     assert!(ended.contains("\"cancelled\": 1"), "{ended}");
-    let json = line(&["explain", &cid, "--output", "json"]);
+    let json = line(&["explain", &cid, "--output", "jsonl"]);
     assert!(json.contains("\"ended\":2"), "{json}");
 }
 
@@ -236,7 +236,7 @@ async fn a_service_is_remembered_until_it_is_forgotten() {
     let builder = cidery::Worker::builder().service("a.gone", async || {});
     let worker = builder.connect(&server.address).await.unwrap();
     let output = server.run(&["service", "forget", "a.gone"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     assert!(
         stderr(&output).contains("SERVICE_IN_USE"),
         "{}",
@@ -265,5 +265,5 @@ async fn a_service_is_remembered_until_it_is_forgotten() {
         reason(&server)
     );
     let output = server.run(&["service", "forget", "a.gone"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(4));
 }

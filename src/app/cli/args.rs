@@ -2,20 +2,88 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use anstream::ColorChoice;
+use clap::{ArgAction, Args, ValueEnum};
+use jiff::{Span, SpanRelativeTo};
 
+use crate::app::log_queue::LogGuard;
 use crate::app::telemetry::{self, LogFormat};
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, reason};
 use crate::remote::client::ContractClient;
 
-/// The format of the output.
+/// The format of the output, for all commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
     /// Human-readable: tables, indented JSON.
     #[default]
     Table,
-    /// One JSON value per line.
+    /// One JSON document: a list is an array. Streams of events as with `jsonl`.
     Json,
+    /// One JSON value per line.
+    Jsonl,
+    /// YAML: as `json`, and one document per event of a stream.
+    Yaml,
+    /// Identifiers only, one per line: CIDs, names of services, IDs of workers.
+    Name,
+}
+
+/// When output is colored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Color {
+    /// On a terminal, unless `NO_COLOR` is set; with `CLICOLOR_FORCE` also elsewhere.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Options of all commands.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct GlobalArgs {
+    /// Output format.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    pub(super) output: Output,
+    /// Print only data and errors: no notes, no progress.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Log more to standard error (repeatable).
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// When to color output.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: Color,
+}
+
+impl GlobalArgs {
+    /// Applies `--color` to the output of this process.
+    pub(super) fn apply_color(&self) {
+        let choice = match self.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+
+    /// The log filter that `--quiet` and `--verbose` ask for.
+    pub(super) fn log_filter(&self) -> Option<&'static str> {
+        match (self.quiet, self.verbose) {
+            (true, _) => Some("warn"),
+            (false, 0) => None,
+            (false, 1) => Some("debug,h2=info,hyper=info,tower=info"),
+            (false, _) => Some("trace"),
+        }
+    }
 }
 
 /// The node to connect to.
@@ -23,6 +91,7 @@ pub(super) enum Output {
 pub(super) struct NodeArgs {
     /// Address of the node.
     #[arg(
+        short,
         long,
         env = "CIDERY_NODE",
         default_value = "127.0.0.1:24337",
@@ -42,28 +111,42 @@ impl NodeArgs {
 pub(super) struct LogArgs {
     /// Format of log lines on standard error.
     #[arg(long, env = "CIDERY_LOG_FORMAT", value_enum, default_value_t)]
-    pub(super) log_format: LogFormat,
-    /// Log filter: a level, or per-target levels such as `info,cidery=debug`.
+    log_format: LogFormat,
+    /// Log filter: a level, or per-target levels such as `info,cidery=debug`. Default: `info`; `warn` with --quiet,
+    /// `debug` with --verbose.
     #[arg(
         long,
         env = "CIDERY_LOG",
-        default_value = "info",
         value_name = "FILTER",
         value_parser = telemetry::filter
     )]
-    pub(super) log: String,
+    log: Option<String>,
+}
+
+impl LogArgs {
+    /// Starts logging, as [`telemetry::init`] does. `filter` is the one of [`GlobalArgs::log_filter`].
+    pub(super) fn init(&self, filter: Option<&str>) -> Result<LogGuard> {
+        let filter = self.log.as_deref().or(filter);
+        telemetry::init(self.log_format, filter.unwrap_or("info"))
+    }
+}
+
+/// An error in how a command is used.
+pub(super) fn usage_error(message: impl Into<String>) -> Error {
+    Error::invalid_argument(reason::USAGE_INVALID, message)
 }
 
 /// The longest duration: clocks and timers add it to the current time.
 const MAX_DURATION: Duration = Duration::from_hours(876_000);
 
-/// Parses a duration: `500ms`, `2s`, `1m 30s`, `1h`.
+/// Parses a duration: `500ms`, `2s`, `1m 30s`, `1h`, `7d`, `2w`. A day has 24 hours.
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
-    let parsed: jiff::SignedDuration = text
-        .parse()
-        .map_err(|_| "use a number and a unit, such as `500ms`, `2s` or `5m`".to_owned())?;
+    let parsed = text
+        .parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .map_err(|_| "use a number and a unit, such as `500ms`, `2s`, `5m`, `1h` or `7d`")?;
     let duration = Duration::try_from(parsed);
-    let duration = duration.map_err(|_| "a duration must not be negative".to_owned())?;
+    let duration = duration.map_err(|_| "a duration must not be negative")?;
     match duration <= MAX_DURATION {
         true => Ok(duration),
         false => Err("a duration is at most 876000h (100 years)".to_owned()),
@@ -112,7 +195,9 @@ mod tests {
     fn durations_are_parsed() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1w 2d"), Ok(Duration::from_hours(9 * 24)));
         assert!(duration("-1s").is_err());
+        assert!(duration("1mo").is_err());
         assert!(duration("5").is_err());
         assert!(duration("876000h").is_ok());
         assert!(duration("9223372036854775807s").is_err());

@@ -3,6 +3,8 @@
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
+use super::args::usage_error;
+use super::times::past_time;
 use crate::codec::convert::timestamp_to_proto;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
@@ -15,25 +17,30 @@ pub(super) struct FilterArgs {
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
     /// Only invocations in this state (repeatable).
-    #[arg(long = "state", value_enum, value_name = "STATE")]
+    #[arg(long = "state", value_enum, ignore_case = true, value_name = "STATE")]
     states: Vec<StateArg>,
     /// Only invocations that are pending for this reason (repeatable).
-    #[arg(long = "pending", value_enum, value_name = "REASON")]
+    #[arg(
+        long = "pending",
+        value_enum,
+        ignore_case = true,
+        value_name = "REASON"
+    )]
     pending: Vec<PendingArg>,
     /// Only invocations whose last attempt failed for this reason (repeatable).
     #[arg(long = "failure", value_name = "REASON")]
     failures: Vec<String>,
-    /// Only invocations accepted at or after this time.
-    #[arg(long, value_name = "TIME")]
+    /// Only invocations accepted at or after this time: an age (`1h`, `2d`), a local date or time, or RFC 3339.
+    #[arg(long, value_parser = past_time, value_name = "TIME")]
     accepted_after: Option<Timestamp>,
     /// Only invocations accepted before this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_parser = past_time, value_name = "TIME")]
     accepted_before: Option<Timestamp>,
     /// Only invocations that ended at or after this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_parser = past_time, value_name = "TIME")]
     ended_after: Option<Timestamp>,
     /// Only invocations that ended before this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_parser = past_time, value_name = "TIME")]
     ended_before: Option<Timestamp>,
     /// Only direct children of this invocation.
     #[arg(long, value_name = "CID")]
@@ -48,7 +55,7 @@ pub(super) struct FilterArgs {
 
 /// The state of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum StateArg {
+pub(super) enum StateArg {
     Pending,
     Running,
     Succeeded,
@@ -57,14 +64,31 @@ enum StateArg {
     Expired,
 }
 
+impl StateArg {
+    fn to_proto(self) -> v1::State {
+        match self {
+            Self::Pending => v1::State::Pending,
+            Self::Running => v1::State::Running,
+            Self::Succeeded => v1::State::Succeeded,
+            Self::Failed => v1::State::Failed,
+            Self::Cancelled => v1::State::Cancelled,
+            Self::Expired => v1::State::Expired,
+        }
+    }
+}
+
 /// Why an invocation is pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PendingArg {
+    #[value(alias = "due_later")]
     DueLater,
     Queued,
     Backoff,
+    #[value(alias = "no_worker")]
     NoWorker,
+    #[value(alias = "no_compatible_worker")]
     NoCompatibleWorker,
+    #[value(alias = "key_busy")]
     KeyBusy,
     Paused,
     Held,
@@ -76,19 +100,31 @@ impl FilterArgs {
         *self == Self::default()
     }
 
+    /// Restricts it to the states in which a command can change an invocation, unless it names states.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `USAGE_INVALID` where it names another state.
+    pub(super) fn restrict(&mut self, verb: &str, possible: &[StateArg]) -> Result<()> {
+        let impossible = self.states.iter().find(|state| !possible.contains(state));
+        if let Some(state) = impossible {
+            let name = state.to_possible_value();
+            let name = name.as_ref().map_or("", |value| value.get_name());
+            return Err(usage_error(format!("`--state {name}`: {verb}")));
+        }
+        // Only pending invocations have a reason to be pending.
+        if self.states.is_empty() && self.pending.is_empty() {
+            self.states = possible.to_vec();
+        }
+        Ok(())
+    }
+
     /// Converts it to its message.
     pub(super) fn filter(self) -> Result<v1::InvocationFilter> {
         for name in &self.services {
             ServiceName::parse(name)?;
         }
-        let states = self.states.into_iter().map(|state| match state {
-            StateArg::Pending => v1::State::Pending,
-            StateArg::Running => v1::State::Running,
-            StateArg::Succeeded => v1::State::Succeeded,
-            StateArg::Failed => v1::State::Failed,
-            StateArg::Cancelled => v1::State::Cancelled,
-            StateArg::Expired => v1::State::Expired,
-        });
+        let states = self.states.into_iter().map(StateArg::to_proto);
         let reasons = self.pending.into_iter().map(|reason| match reason {
             PendingArg::DueLater => v1::PendingReason::DueLater,
             PendingArg::Queued => v1::PendingReason::Queued,

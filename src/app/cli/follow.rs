@@ -1,110 +1,197 @@
 //! Prints the events of an invocation as they arrive: items and the response as data, everything else as notes.
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+
+use super::names::state_name;
+use super::objects;
 use super::printer::{Printer, Tone};
+use super::times::{between, duration_text, local_time, time_of_day};
+use crate::app::escape;
 use crate::codec::convert::{
     PayloadOneof as _, failure_from_proto, format_from_proto, outcome_from_proto,
+    timestamp_from_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::stream_results_response::Event;
-use crate::codec::struct_pb;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::payload::{Format, Payload};
-use crate::model::value::Value;
 use crate::remote::client::ContractClient;
 
 /// Follows an invocation to its end. Returns its failure, if it fails.
 pub(super) async fn follow(client: &ContractClient, cid: Cid, printer: &Printer) -> Result<()> {
     let mut results = client.results(cid).await?;
+    let follower = Follower::new(cid, printer);
+    if printer.is_name() {
+        printer.data(&cid.to_string());
+    }
+    printer.note(Tone::Quiet, &format!("following {cid}"));
     while let Some(response) = results.next().await? {
-        if let Some(outcome) = show(response, cid, printer) {
+        if let Some(outcome) = follower.show(&response) {
             return outcome;
         }
     }
     Ok(())
 }
 
-/// Prints one event; returns the outcome if it is the last one.
-pub(super) fn show(
-    response: v1::StreamResultsResponse,
+/// Prints the events of one invocation. A progress bar is shown where standard error is a terminal.
+pub(super) struct Follower<'a> {
     cid: Cid,
-    printer: &Printer,
-) -> Option<Result<()>> {
-    let attempt = response.attempt;
-    let event = response.event?;
-    if !matches!(event, Event::Progress(_)) {
-        printer.clear_transient();
+    printer: &'a Printer,
+    progress: ProgressBar,
+}
+
+impl<'a> Follower<'a> {
+    pub(super) fn new(cid: Cid, printer: &'a Printer) -> Self {
+        let target = match printer.shows_progress() {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        Self {
+            cid,
+            printer,
+            progress: ProgressBar::with_draw_target(Some(PROGRESS_STEPS), target),
+        }
     }
-    match event {
-        Event::Accepted(event) => {
-            printer.note(Tone::Quiet, &format!("{cid}  accepted  {}", event.service));
+
+    /// Prints one event; returns the outcome if it is the last one.
+    pub(super) fn show(&self, response: &v1::StreamResultsResponse) -> Option<Result<()>> {
+        let is_progress = matches!(response.event, Some(Event::Progress(_)));
+        if !is_progress && !self.progress.is_hidden() {
+            self.progress.finish_and_clear();
+            self.progress.reset();
         }
-        Event::Started(_) => {
-            printer.note(Tone::Quiet, &format!("{cid}  started   attempt {attempt}"))
+        let is_last = !matches!(
+            response.event.as_ref()?,
+            Event::Accepted(_)
+                | Event::Started(_)
+                | Event::Progress(_)
+                | Event::Item(_)
+                | Event::RetryScheduled(_)
+        );
+        if is_last {
+            return self.show_outcome(response);
         }
-        Event::Progress(event) => {
-            printer.transient(&progress_bar(&event.progress.unwrap_or_default()))
+        let shown = match self.printer.is_table() {
+            true => self.show_text(response),
+            false => objects::event(response).map(|event| {
+                self.printer.event(|| event);
+            }),
+        };
+        shown.err().map(Err)
+    }
+
+    fn show_outcome(&self, response: &v1::StreamResultsResponse) -> Option<Result<()>> {
+        let outcome = outcome_from_proto(response.event.clone()?).transpose()?;
+        let outcome = outcome.and_then(|outcome| outcome);
+        let outcome = outcome.map_err(|error| error.with_cid(self.cid));
+        if !self.printer.is_table() {
+            return Some(
+                objects::outcome_event(response, &outcome).and_then(|event| {
+                    self.printer.event(|| event);
+                    outcome.map(drop)
+                }),
+            );
         }
-        Event::Item(event) => match item(event) {
-            Ok(value) => printer.line(&value),
-            Err(error) => return Some(Err(error)),
-        },
-        Event::RetryScheduled(event) => {
-            let failure = failure_from_proto(event.failure.unwrap_or_default());
-            let text = format!("{cid}  retry     attempt {attempt} failed: {failure}");
-            printer.note(Tone::Warning, &text);
-        }
-        last => {
-            if matches!(last, Event::Succeeded(_)) {
-                printer.note(Tone::Good, &format!("{cid}  succeeded"));
+        let (tone, what) = match response.event.as_ref()? {
+            Event::Succeeded(_) => (Tone::Good, "succeeded"),
+            Event::Cancelled(_) => (Tone::Warning, "cancelled"),
+            Event::Expired(_) => (Tone::Warning, "expired"),
+            Event::Failed(_) => (Tone::Warning, "failed"),
+            _ => (Tone::Warning, "not found"),
+        };
+        self.note(tone, response, what, "");
+        Some(outcome.and_then(|reply| self.printer.response(self.cid, reply.payload)))
+    }
+
+    fn show_text(&self, response: &v1::StreamResultsResponse) -> Result<()> {
+        let attempt = response.attempt;
+        let event_time = time(response.event_time.as_ref());
+        match &response.event {
+            Some(Event::Accepted(event)) => {
+                let start = time(event.start_time.as_ref());
+                let delayed = start.zip(event_time).filter(|(start, now)| start > now);
+                let delay = delayed.map(|(start, now)| {
+                    let delay = duration_text(between(now, start));
+                    format!(", starts at {} (in {delay})", local_time(start))
+                });
+                let text = format!("{}{}", event.service, delay.unwrap_or_default());
+                self.note(Tone::Quiet, response, "accepted", &text);
             }
-            let outcome = outcome_from_proto(last).transpose()?;
-            let reply = outcome.and_then(|outcome| outcome.map_err(|error| error.with_cid(cid)));
-            return Some(reply.and_then(|reply| printer.payload(reply.payload)));
+            Some(Event::Started(event)) => {
+                let worker = match event.worker.as_str() {
+                    "" => "the node",
+                    worker => worker,
+                };
+                let text = format!("attempt {attempt} on {worker}");
+                self.note(Tone::Quiet, response, "started", &text);
+            }
+            Some(Event::Progress(event)) => {
+                event
+                    .progress
+                    .iter()
+                    .for_each(|progress| self.show_progress(progress));
+            }
+            Some(Event::Item(event)) => self.printer.line(&objects::item(event)?),
+            Some(Event::RetryScheduled(event)) => {
+                let failure = failure_from_proto(event.failure.clone().unwrap_or_default());
+                let start = time(event.start_time.as_ref());
+                let next = start.zip(event_time).map(|(start, now)| {
+                    let (at, delay) = (time_of_day(start), duration_text(between(now, start)));
+                    format!("; next attempt at {at} (in {delay})")
+                });
+                let next = next.unwrap_or_default();
+                let text = format!("attempt {attempt}: {failure} ({}){next}", failure.reason());
+                self.note(Tone::Warning, response, "failed", &text);
+            }
+            _ => {}
         }
+        Ok(())
     }
-    None
+
+    fn note(&self, tone: Tone, response: &v1::StreamResultsResponse, what: &str, text: &str) {
+        let time = time(response.event_time.as_ref());
+        let time = time.map(time_of_day).unwrap_or_default();
+        self.printer
+            .note(tone, format!("{time}  {what:9}  {text}").trim_end());
+    }
+
+    fn show_progress(&self, progress: &v1::Progress) {
+        let template = match progress.fraction {
+            Some(_) => "[{bar:24}] {percent:>3} %  {wide_msg}",
+            None => "{spinner} {wide_msg}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.progress.set_style(style.progress_chars("##-"));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a fraction of a small number"
+        )]
+        let position =
+            (progress.fraction.unwrap_or(0.0).clamp(0.0, 1.0) * PROGRESS_STEPS as f64) as u64;
+        self.progress.set_position(position);
+        self.progress
+            .set_message(escape::line(&progress.message).into_owned());
+    }
 }
 
-fn progress_bar(progress: &v1::Progress) -> String {
-    const WIDTH: usize = 24;
-    let Some(fraction) = progress.fraction else {
-        return progress.message.clone();
-    };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a fraction of a small width"
-    )]
-    let done = (fraction.clamp(0.0, 1.0) * WIDTH as f64) as usize;
-    format!(
-        "[{}{}] {:3.0} %  {}",
-        "#".repeat(done),
-        "-".repeat(WIDTH - done),
-        fraction * 100.0,
-        progress.message
-    )
-}
+/// The length of a progress bar.
+const PROGRESS_STEPS: u64 = 1_000;
 
-fn item(event: v1::ItemEvent) -> Result<Value> {
-    match event.item {
-        Some(v1::item_event::Item::Payload(bytes)) => {
-            struct_pb::decode_dict(&bytes).map(Value::Dict)
-        }
-        Some(v1::item_event::Item::Value(bytes)) => struct_pb::decode_value(&bytes),
-        None => Ok(Value::Null),
-    }
+fn time(time: Option<&prost_types::Timestamp>) -> Option<Timestamp> {
+    time.and_then(timestamp_from_proto)
 }
 
 /// The outcome of an invocation; an error with its state if it has not ended.
 pub(super) fn outcome(invocation: v1::Invocation, cid: Cid) -> Result<Payload> {
-    let state = v1::State::try_from(invocation.state).unwrap_or_default();
     let Some(outcome) = invocation.outcome else {
-        let state = state.as_str_name().trim_start_matches("STATE_");
-        let attempt = invocation.attempt;
+        let (state, attempt) = (state_name(invocation.state), invocation.attempt);
         let message = format!("{cid} has not ended: it is {state}, attempt {attempt}");
-        return Err(Error::failed_precondition("NOT_ENDED", message).with_cid(cid));
+        return Err(Error::failed_precondition(reason::NOT_ENDED, message).with_cid(cid));
     };
     let format = format_from_proto("/data_format", outcome.data_format)?.unwrap_or(Format::Json);
     match outcome.outcome {
@@ -116,24 +203,5 @@ pub(super) fn outcome(invocation: v1::Invocation, cid: Cid) -> Result<Payload> {
             reason::TRANSPORT,
             "the node answered with an empty outcome",
         )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_progress_bar_matches_the_fraction() {
-        let at = |fraction| {
-            progress_bar(&v1::Progress {
-                fraction: Some(fraction),
-                message: "x".to_owned(),
-                value: None,
-            })
-        };
-        assert!(at(0.0).starts_with("[------------------------]   0 %"));
-        assert!(at(0.5).starts_with("[############------------]  50 %"));
-        assert!(at(7.0).starts_with("[########################]"));
     }
 }

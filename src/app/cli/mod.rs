@@ -4,29 +4,35 @@
 
 mod address;
 mod args;
+mod changes;
+mod cid_arg;
 mod commands;
 mod detach;
 mod filter;
 mod follow;
 mod input;
+mod last;
 mod names;
+mod objects;
 mod printer;
 mod retry_note;
 mod selection;
 mod stdin;
 mod stop;
+mod times;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use self::args::Output;
+use self::args::GlobalArgs;
 use self::commands::{
-    cancel, check_worker, completions, demo, describe, explain, export, invocations, invoke,
+    cancel, check_worker, completions, demo, describe, explain, export, invocations, invoke, purge,
     result, retry, serve, service, services, workers,
 };
 use self::printer::Printer;
+use crate::app::telemetry::{self, LogFormat};
 use crate::model::error::{Error, Result};
 
 /// Call any service by name, synchronously or in the background, over gRPC, from any language.
@@ -35,15 +41,8 @@ use crate::model::error::{Error, Result};
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Output format.
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value_t,
-        help_heading = "Global options"
-    )]
-    output: Output,
+    #[command(flatten)]
+    global: GlobalArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,6 +61,8 @@ enum Command {
     Cancel(cancel::Cancel),
     /// Retry failed, cancelled or expired invocations.
     Retry(retry::Retry),
+    /// Remove ended invocations and their results.
+    Purge(purge::Purge),
     /// Show the history and attempts of an invocation.
     Explain(explain::Explain),
     /// List the services.
@@ -84,7 +85,8 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let printer = Printer::new(cli.output);
+    cli.global.apply_color();
+    let printer = Printer::new(cli.global);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -92,7 +94,17 @@ pub fn main() -> ExitCode {
             return printer.fail(&Error::internal("RUNTIME_FAILED", message));
         }
     };
-    let outcome = runtime.block_on(run(cli, &printer));
+    // The log of commands that start no node is silent unless it is asked for.
+    let starts_node = matches!(cli.command, Command::Serve(_) | Command::Demo(_));
+    let log = match cli.global.verbose {
+        1.. if !starts_node => printer.log_filter(),
+        _ => None,
+    };
+    let log = log.map(|filter| telemetry::init(LogFormat::Human, filter));
+    let outcome = match log.transpose() {
+        Ok(_guard) => runtime.block_on(run(cli, &printer)),
+        Err(error) => Err(error),
+    };
     // The command has waited for its tasks already; only blocking ones can be left.
     runtime.shutdown_timeout(Duration::from_millis(100));
     match outcome {
@@ -110,6 +122,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Invocations(command) => command.run(printer).await,
         Command::Cancel(command) => command.run(printer).await,
         Command::Retry(command) => command.run(printer).await,
+        Command::Purge(command) => command.run(printer).await,
         Command::Explain(command) => command.run(printer).await,
         Command::Services(command) => command.run(printer).await,
         Command::Describe(command) => command.run(printer).await,

@@ -1,21 +1,46 @@
-//! How the fields of an invocation are displayed: states, reasons, times.
+//! How the fields of an invocation are displayed: states, reasons, times, CIDs.
 
 use prost_types::Timestamp;
 
+use super::times::age;
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::proto::v1;
 use crate::model::value::Value;
 
-/// A timestamp for JSON output; null where there is none.
+/// The length of a CID whose time, to the millisecond, and first random bits are shown.
+const SHORT_CID: usize = 18;
+
+/// A timestamp for programs: RFC 3339 in UTC; null where there is none.
 pub(super) fn time_value(time: Option<&Timestamp>) -> Value {
     let time = time.and_then(timestamp_from_proto);
     time.map_or(Value::Null, |time| Value::Text(time.to_string()))
+}
+
+/// A text for programs; null where it is empty.
+pub(super) fn text_value(text: &str) -> Value {
+    match text {
+        "" => Value::Null,
+        text => Value::from(text),
+    }
+}
+
+/// The age of a timestamp for people; empty where there is none.
+pub(super) fn age_of(time: Option<&Timestamp>) -> String {
+    let time = time.and_then(timestamp_from_proto);
+    time.map(age).unwrap_or_default()
 }
 
 /// The name of a state, such as `SUCCEEDED`.
 pub(super) fn state_name(state: i32) -> String {
     let state = v1::State::try_from(state).unwrap_or_default();
     state.as_str_name().trim_start_matches("STATE_").to_owned()
+}
+
+/// The name of the health of a service, such as `SERVING`.
+pub(super) fn health_name(health: i32) -> String {
+    let health = v1::ServiceHealth::try_from(health).unwrap_or_default();
+    let name = health.as_str_name();
+    name.trim_start_matches("SERVICE_HEALTH_").to_owned()
 }
 
 /// The name of the service. A group has no service.
@@ -41,12 +66,55 @@ pub(super) fn reason_name(invocation: &v1::Invocation) -> String {
     if invocation.cancel_requested {
         return "CANCEL_REQUESTED".to_owned();
     }
-    match invocation
-        .outcome
-        .as_ref()
-        .and_then(|outcome| outcome.outcome.as_ref())
-    {
-        Some(v1::outcome::Outcome::Failure(failure)) => failure.reason.clone(),
-        _ => String::new(),
+    failure(invocation).map_or_else(String::new, |failure| failure.reason.clone())
+}
+
+/// The failure with which an invocation has ended.
+pub(super) fn failure(invocation: &v1::Invocation) -> Option<&v1::Failure> {
+    match invocation.outcome.as_ref()?.outcome.as_ref()? {
+        v1::outcome::Outcome::Failure(failure) => Some(failure),
+        _ => None,
+    }
+}
+
+/// The CIDs of a table: whole where `is_narrow` is false, otherwise the shortest prefixes that tell them apart, and
+/// identify their invocations at the node.
+pub(super) fn shown_cids<'a>(
+    cids: impl Iterator<Item = &'a str> + Clone,
+    is_narrow: bool,
+) -> Vec<String> {
+    let all: std::collections::BTreeSet<&str> = cids.clone().collect();
+    let are_distinct = |length: &usize| {
+        let cut: std::collections::BTreeSet<&str> =
+            all.iter().map(|cid| prefix(cid, *length)).collect();
+        cut.len() == all.len()
+    };
+    let length = match is_narrow {
+        true => (SHORT_CID..).find(are_distinct).unwrap_or(usize::MAX),
+        false => usize::MAX,
+    };
+    cids.map(|cid| prefix(cid, length).to_owned()).collect()
+}
+
+fn prefix(cid: &str, length: usize) -> &str {
+    cid.get(..length).unwrap_or(cid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_cids_differ_as_the_whole_ones_do() {
+        let cids = [
+            "0190f5a2-7b3c-7def-8123-456789abcdef",
+            "0190f5a2-7b3c-7def-8124-456789abcdef",
+            "0190f5a2-7b3c-7def-8123-456789abcdef",
+        ];
+        let short = shown_cids(cids.into_iter(), true);
+        assert_eq!(short[0], "0190f5a2-7b3c-7def-8123");
+        assert_eq!((&short[0], short[1].len()), (&short[2], 23));
+        assert_eq!(shown_cids(cids.into_iter(), false), cids);
+        assert_eq!(shown_cids(cids.into_iter().take(1), true)[0].len(), 18);
     }
 }

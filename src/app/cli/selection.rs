@@ -1,95 +1,148 @@
-//! The selection of invocations for bulk commands (`cancel`, `retry`), and the output of their changes.
+//! The selection of invocations for bulk commands: by CIDs, or by a filter, which is counted and confirmed first.
+
+use std::io::{self, IsTerminal as _};
 
 use clap::Args;
 
-use super::args::NodeArgs;
-use super::filter::FilterArgs;
-use super::names::state_name;
+use super::args::{NodeArgs, usage_error};
+use super::cid_arg::CidArg;
+use super::filter::{FilterArgs, StateArg};
 use super::printer::{Printer, Tone};
-use crate::codec::convert::failure_from_proto;
 use crate::codec::proto::v1;
-use crate::dict;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::value::Value;
-use crate::remote::client::Selector;
+use crate::remote::client::{ContractClient, Selector};
+
+/// How many invocations one request changes.
+const MAX_CHANGED: usize = 1_000;
 
 /// Invocations, by CIDs or by filter.
 #[derive(Args, Debug)]
 pub(super) struct SelectionArgs {
-    /// CIDs of the invocations.
+    /// CIDs of the invocations, unique prefixes of them, or `last`.
     #[arg(value_name = "CID")]
-    cids: Vec<Cid>,
+    cids: Vec<CidArg>,
     #[command(flatten)]
     filter: FilterArgs,
     /// Show what would be changed, without changing it.
     #[arg(long)]
-    pub(super) dry_run: bool,
+    dry_run: bool,
+    /// Do not ask before the invocations that a filter selects are changed.
+    #[arg(short, long)]
+    yes: bool,
     #[command(flatten)]
-    pub(super) node: NodeArgs,
+    node: NodeArgs,
+}
+
+/// What a bulk command does.
+pub(super) struct Action {
+    /// `cancel`
+    pub(super) verb: &'static str,
+    /// The states in which it is possible.
+    pub(super) states: &'static [StateArg],
+    /// Why it is not possible in other states: `only pending and running invocations can be cancelled`.
+    pub(super) otherwise: &'static str,
+}
+
+/// The selected invocations.
+pub(super) struct Selected {
+    pub(super) client: ContractClient,
+    pub(super) cids: Vec<Cid>,
+    pub(super) dry_run: bool,
 }
 
 impl SelectionArgs {
-    /// The selected invocations.
+    /// Selects invocations. Those that match a filter are counted, and the user confirms the change.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `REQUEST_INVALID` unless there are either CIDs or a filter.
-    pub(super) fn selected(self) -> Result<Selector> {
+    /// `USAGE_INVALID` unless there are either CIDs or a filter, and where there is no terminal to ask at; `CANCELLED`
+    /// where the user declines; the errors of the node.
+    pub(super) async fn select(mut self, action: &Action, printer: &Printer) -> Result<Selected> {
         match (self.cids.is_empty(), self.filter.is_empty()) {
-            (false, true) => Ok(Selector::Cids(self.cids)),
-            (true, false) => Ok(self.filter.filter()?.into()),
-            (true, true) => Err(usage_error("give CIDs or filter options")),
-            (false, false) => Err(usage_error("CIDs and filter options cannot be combined")),
+            (true, true) => return Err(usage_error("give CIDs or filter options")),
+            (false, false) => {
+                return Err(usage_error("CIDs and filter options cannot be combined"));
+            }
+            (false, true) => {}
+            (true, false) => self.filter.restrict(action.otherwise, action.states)?,
         }
+        let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+        if self.cids.is_empty() && !self.dry_run && !self.yes && !can_ask {
+            let message = "without a terminal to confirm at, filter options require `--yes`";
+            return Err(usage_error(message));
+        }
+        let client = self.node.connect().await?;
+        let mut cids = Vec::new();
+        if self.cids.is_empty() {
+            cids = matching(&client, self.filter.filter()?).await?;
+            if !cids.is_empty() && !self.dry_run && !self.yes {
+                confirm(action.verb, cids.len()).await?;
+            }
+        } else {
+            for cid in self.cids {
+                cids.push(cid.resolve(&client).await?);
+            }
+        }
+        if cids.is_empty() {
+            printer.note(Tone::Quiet, "no invocations match");
+        }
+        let dry_run = self.dry_run;
+        Ok(Selected {
+            client,
+            cids,
+            dry_run,
+        })
     }
 }
 
-/// An error in how a command is used.
-pub(super) fn usage_error(message: &str) -> Error {
-    Error::invalid_argument(reason::REQUEST_INVALID, message)
+impl Selected {
+    /// Changes the invocations, in several requests where they are many.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the node; the invocations of earlier requests are changed then.
+    pub(super) async fn change(
+        &self,
+        change: impl AsyncFn(&ContractClient, Selector) -> Result<Vec<v1::InvocationChange>>,
+    ) -> Result<Vec<v1::InvocationChange>> {
+        let mut changes = Vec::with_capacity(self.cids.len());
+        for cids in self.cids.chunks(MAX_CHANGED) {
+            changes.extend(change(&self.client, cids.into()).await?);
+        }
+        Ok(changes)
+    }
 }
 
-fn to_json(change: &v1::InvocationChange) -> Value {
-    let failure = change.failure.as_ref();
-    dict! {
-        "cid": change.cid.as_str(),
-        "state": state_name(change.state),
-        "cancel_requested": change.cancel_requested,
-        "new_cid": change.new_cid.as_str(),
-        "reason": failure.map_or("", |failure| &failure.reason),
-        "message": failure.map_or("", |failure| &failure.message),
-    }
-    .into()
+/// The CIDs of the invocations that match now: later ones were not confirmed.
+async fn matching(client: &ContractClient, filter: v1::InvocationFilter) -> Result<Vec<Cid>> {
+    let mut found = Vec::new();
+    let collect = |invocation: v1::Invocation| found.push(invocation.cid);
+    client.each_invocation(filter, usize::MAX, collect).await?;
+    found.iter().map(|cid| Cid::parse(cid)).collect()
 }
 
-/// Prints one line per change. Returns the first failure.
-pub(super) fn print_changes(printer: &Printer, changes: Vec<v1::InvocationChange>) -> Result<()> {
-    let mut first_failure: Option<Error> = None;
-    for change in changes {
-        if printer.is_json() {
-            printer.line(&to_json(&change));
-            first_failure = first_failure.or_else(|| change.failure.map(failure_from_proto));
-            continue;
-        }
-        match change.failure {
-            Some(failure) => {
-                let error = failure_from_proto(failure);
-                printer.note(Tone::Warning, &format!("{}  {error}", change.cid));
-                first_failure.get_or_insert(error);
-            }
-            None if !change.new_cid.is_empty() => {
-                printer.data(&format!("{}  {}", change.cid, change.new_cid));
-            }
-            None => {
-                let note = match change.cancel_requested {
-                    true => "  cancel requested",
-                    false => "",
-                };
-                let state = state_name(change.state);
-                printer.data(&format!("{}  {state}{note}", change.cid));
-            }
-        }
+async fn confirm(verb: &str, count: usize) -> Result<()> {
+    let what = match count {
+        1 => "1 invocation".to_owned(),
+        count => format!("{count} invocations"),
+    };
+    let mut capitals = verb.chars();
+    let first = capitals.next().map(|first| first.to_ascii_uppercase());
+    let question: String = first.into_iter().chain(capitals).collect();
+    let question = format!("{question} {what}?");
+    let ask = move || {
+        dialoguer::Confirm::new()
+            .with_prompt(question)
+            .default(false)
+            .interact_opt()
+    };
+    let answer = tokio::task::spawn_blocking(ask).await;
+    match answer.ok().and_then(|answer| answer.ok()).flatten() {
+        Some(true) => Ok(()),
+        _ => Err(Error::cancelled(
+            reason::CANCELLED,
+            "not confirmed: nothing was changed",
+        )),
     }
-    first_failure.map_or(Ok(()), Err)
 }

@@ -74,22 +74,22 @@ impl Kind {
     const fn row(self) -> (u8, &'static str, u16, u8, Retry) {
         use Retry::{IfIdempotent, No, Yes};
         match self {
-            Self::Cancelled => (1, "CANCELLED", 499, 1, IfIdempotent),
-            Self::Unknown => (2, "UNKNOWN", 500, 2, IfIdempotent),
-            Self::InvalidArgument => (3, "INVALID_ARGUMENT", 400, 1, No),
-            Self::DeadlineExceeded => (4, "DEADLINE_EXCEEDED", 504, 1, IfIdempotent),
-            Self::NotFound => (5, "NOT_FOUND", 404, 1, No),
-            Self::AlreadyExists => (6, "ALREADY_EXISTS", 409, 1, No),
-            Self::PermissionDenied => (7, "PERMISSION_DENIED", 403, 1, No),
-            Self::ResourceExhausted => (8, "RESOURCE_EXHAUSTED", 429, 1, Yes),
-            Self::FailedPrecondition => (9, "FAILED_PRECONDITION", 400, 1, No),
+            Self::Cancelled => (1, "CANCELLED", 499, 7, IfIdempotent),
+            Self::Unknown => (2, "UNKNOWN", 500, 1, IfIdempotent),
+            Self::InvalidArgument => (3, "INVALID_ARGUMENT", 400, 3, No),
+            Self::DeadlineExceeded => (4, "DEADLINE_EXCEEDED", 504, 5, IfIdempotent),
+            Self::NotFound => (5, "NOT_FOUND", 404, 4, No),
+            Self::AlreadyExists => (6, "ALREADY_EXISTS", 409, 3, No),
+            Self::PermissionDenied => (7, "PERMISSION_DENIED", 403, 3, No),
+            Self::ResourceExhausted => (8, "RESOURCE_EXHAUSTED", 429, 6, Yes),
+            Self::FailedPrecondition => (9, "FAILED_PRECONDITION", 400, 3, No),
             Self::Aborted => (10, "ABORTED", 409, 1, IfIdempotent),
-            Self::OutOfRange => (11, "OUT_OF_RANGE", 400, 1, No),
-            Self::Unimplemented => (12, "UNIMPLEMENTED", 501, 1, No),
-            Self::Internal => (13, "INTERNAL", 500, 2, IfIdempotent),
-            Self::Unavailable => (14, "UNAVAILABLE", 503, 2, Yes),
-            Self::DataLoss => (15, "DATA_LOSS", 500, 2, No),
-            Self::Unauthenticated => (16, "UNAUTHENTICATED", 401, 1, No),
+            Self::OutOfRange => (11, "OUT_OF_RANGE", 400, 3, No),
+            Self::Unimplemented => (12, "UNIMPLEMENTED", 501, 3, No),
+            Self::Internal => (13, "INTERNAL", 500, 1, IfIdempotent),
+            Self::Unavailable => (14, "UNAVAILABLE", 503, 6, Yes),
+            Self::DataLoss => (15, "DATA_LOSS", 500, 1, No),
+            Self::Unauthenticated => (16, "UNAUTHENTICATED", 401, 3, No),
         }
     }
 
@@ -111,7 +111,8 @@ impl Kind {
         self.row().2
     }
 
-    /// The exit code of the command line: 1 where the user can fix it, 2 where the node or the network failed.
+    /// The exit code of the command line: 1 failed, 3 refused, 4 not found, 5 timed out, 6 unavailable, 7 cancelled.
+    /// 2 is a command line that is used incorrectly.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         self.row().3

@@ -17,6 +17,8 @@ reasons! {
     CANCELLED
     /// Checks of a worker failed (`cidery check-worker`).
     CHECKS_FAILED
+    /// Several invocations have a CID with this prefix (`cidery`).
+    CID_AMBIGUOUS
     /// A CID is not a UUID in canonical lower case.
     CID_INVALID
     /// A synchronous call with this CID is running.
@@ -141,6 +143,8 @@ reasons! {
     WORKER_PROTOCOL
     /// A worker violated the protocol of its stream.
     WORKER_REFUSED
+    /// The command line is used incorrectly (`cidery`).
+    USAGE_INVALID
     /// A value cannot be encoded: it is too deep, too large, or not a number.
     VALUE_INVALID
     /// An invocation cannot change as asked in its state. A defect of the node.

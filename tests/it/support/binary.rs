@@ -19,9 +19,15 @@ pub(crate) fn cidery() -> Command {
         "CIDERY_LOG",
         "CIDERY_LOG_FORMAT",
         "CIDERY_DATA_DIR",
+        "COLUMNS",
+        "NO_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
     ] {
         command.env_remove(name);
     }
+    command.env("TZ", "UTC");
+    command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.stdin(Stdio::null());
     command
 }

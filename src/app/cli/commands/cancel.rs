@@ -2,22 +2,35 @@
 
 use clap::Args;
 
+use crate::app::cli::changes::print_changes;
+use crate::app::cli::filter::StateArg;
 use crate::app::cli::printer::Printer;
-use crate::app::cli::selection::{SelectionArgs, print_changes};
+use crate::app::cli::selection::{Action, SelectionArgs};
 use crate::model::error::Result;
+
+const CANCEL: Action = Action {
+    verb: "cancel",
+    states: &[StateArg::Pending, StateArg::Running],
+    otherwise: "only pending and running invocations can be cancelled",
+};
 
 /// Cancel invocations: pending ones at once, running ones after their handlers have stopped.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Cancel {
     #[command(flatten)]
     selection: SelectionArgs,
+    /// Reason for the cancellation, at most 1 KiB.
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    reason: String,
 }
 
 impl Cancel {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let (node, dry_run) = (self.selection.node.clone(), self.selection.dry_run);
-        let selected = self.selection.selected()?;
-        let client = node.connect().await?;
-        print_changes(printer, client.cancel(selected, dry_run).await?)
+        let selected = self.selection.select(&CANCEL, printer).await?;
+        let (reason, dry_run) = (self.reason.as_str(), selected.dry_run);
+        let changes = selected
+            .change(async |client, cids| client.cancel_for(cids, reason, dry_run).await)
+            .await?;
+        print_changes(printer, "cancelled", dry_run, changes)
     }
 }

@@ -55,7 +55,7 @@ impl CheckWorker {
         }
         let listener = listener::bind(address).await?;
         if let Ok(bound) = listener.local_addr() {
-            printer.data(&format!("listening on {bound}"));
+            let _ = printer.listening(bound);
         }
         let note = "waiting for the worker; its services will be called";
         printer.note(Tone::Quiet, note);
@@ -71,9 +71,8 @@ impl CheckWorker {
         check_worker(port, options, |check| {
             checks += 1;
             failed += usize::from(matches!(check.verdict, Verdict::Failed(_)));
-            match printer.is_json() {
-                true => printer.line(&as_dict(&check).into()),
-                false => printer.text(&as_text(&check)),
+            if !printer.event(|| as_dict(&check).into()) {
+                printer.text(&as_text(&check));
             }
         })
         .await;
@@ -103,12 +102,13 @@ fn as_dict(CheckReport { name, verdict }: &CheckReport) -> Dict {
     let name = name.as_str();
     match verdict {
         Verdict::Passed(note) => {
-            dict! { "check": name, "verdict": "ok", "note": note.as_deref().unwrap_or_default() }
+            dict! { "event": "check", "check": name, "verdict": "ok", "note": note.as_deref().unwrap_or_default() }
         }
         Verdict::LeftOut(why) => {
-            dict! { "check": name, "verdict": "left_out", "note": why.as_str() }
+            dict! { "event": "check", "check": name, "verdict": "left_out", "note": why.as_str() }
         }
         Verdict::Failed(fault) => dict! {
+            "event": "check",
             "check": name,
             "verdict": "failed",
             "seen": fault.seen.as_str(),

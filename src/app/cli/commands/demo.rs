@@ -6,10 +6,10 @@ use clap::Args;
 
 use crate::app::Node;
 use crate::app::cli::address::{dial_address, listen_address, node_option};
+use crate::app::cli::args::LogArgs;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::app::cli::stop::stop;
 use crate::app::shutdown::{DRAIN_TIMEOUT, Signals};
-use crate::app::telemetry::{self, LogFormat};
 use crate::codec::convert::{failure_from_proto, outcome_from_proto};
 use crate::codec::proto::v1::item_event::Item;
 use crate::codec::proto::v1::stream_results_response::Event;
@@ -36,24 +36,14 @@ pub(in crate::app::cli) struct Demo {
     /// Exit after the demonstration.
     #[arg(long)]
     exit: bool,
-    /// Format of log lines on standard error.
-    #[arg(long, env = "CIDERY_LOG_FORMAT", value_enum, default_value_t)]
-    log_format: LogFormat,
-    /// Log filter: a level, or per-target levels such as `info,cidery=debug`. By default the log has errors only, so
-    /// that no lines appear within the demonstration.
-    #[arg(
-        long,
-        env = "CIDERY_LOG",
-        default_value = "error",
-        value_name = "FILTER",
-        value_parser = telemetry::filter
-    )]
-    log: String,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 impl Demo {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let _log = telemetry::init(self.log_format, &self.log)?;
+        // By default the log has errors only, so that no lines appear within the demonstration.
+        let _log = self.log.init(printer.log_filter().or(Some("error")))?;
         let mut signals = Signals::new()?;
         let node = Node::builder().listen(self.listen).demo().start().await?;
         let address = dial_address(node.address().unwrap_or(self.listen));

@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::app::cli::args::NodeArgs;
+use crate::app::cli::names::health_name;
+use crate::app::cli::objects;
 use crate::app::cli::printer::Printer;
+use crate::app::cli::times::duration_text;
 use crate::app::escape;
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::json;
@@ -26,11 +29,10 @@ pub(in crate::app::cli) struct Describe {
 impl Describe {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let service = self.node.connect().await?.describe(&self.name).await?;
-        let properties = properties(&service);
-        if printer.is_json() {
-            printer.line(&Value::Dict(to_json(properties, &service)));
+        if printer.object(&self.name, || objects::service_description(&service)) {
             return Ok(());
         }
+        let properties = properties(&service);
         let width = properties.keys().map(str::len).max().unwrap_or_default();
         for (key, value) in properties.iter() {
             let text = value.as_text().map_or_else(|| plain(value), str::to_owned);
@@ -65,10 +67,7 @@ fn properties(service: &v1::ServiceDescription) -> Dict {
     let mut properties = dict! {
         "name": declaration.name,
         "description": declaration.description,
-        "health": v1::ServiceHealth::try_from(service.health)
-            .unwrap_or_default()
-            .as_str_name()
-            .trim_start_matches("SERVICE_HEALTH_"),
+        "health": health_name(service.health),
     };
     if service.typed_method.is_empty() {
         properties.insert(
@@ -142,19 +141,6 @@ fn location(location: &v1::ServiceLocation) -> String {
     };
     let (hash, running) = (&location.declaration_hash, location.running);
     format!("{place}{build}, declaration {hash}{since}, {running} running{away}")
-}
-
-/// JSON output: the properties, the schemas and the examples.
-fn to_json(mut properties: Dict, service: &v1::ServiceDescription) -> Dict {
-    let schema = |text: &str| json::read(text.as_bytes()).unwrap_or_default();
-    properties.insert("input schema", schema(&service.input_schema));
-    properties.insert("output schema", schema(&service.output_schema));
-    let examples = service.examples.iter();
-    let examples: Dict = examples
-        .map(|example| (example.tool.as_str(), Value::from(example.text.as_str())))
-        .collect();
-    properties.insert("examples", examples);
-    properties
 }
 
 /// Prints the elements of the input or output as a table, nested ones below their dict.
@@ -243,7 +229,5 @@ fn capitalized(word: &str) -> String {
 
 fn time(duration: Option<prost_types::Duration>) -> String {
     let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
-    jiff::SignedDuration::try_from(duration.unwrap_or_default())
-        .map(|duration| format!("{duration:#}"))
-        .unwrap_or_default()
+    duration_text(duration.unwrap_or_default())
 }

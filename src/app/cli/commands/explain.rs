@@ -3,26 +3,24 @@
 use clap::Args;
 
 use crate::app::cli::args::NodeArgs;
-use crate::app::cli::names::{reason_name, service_name, state_name, time_value};
+use crate::app::cli::cid_arg::CidArg;
+use crate::app::cli::names::{reason_name, service_name, state_name};
+use crate::app::cli::objects;
 use crate::app::cli::printer::Printer;
+use crate::app::cli::times::local_time_exact;
 use crate::app::escape;
-use crate::codec::convert::{
-    PayloadOneof as _, failure_from_proto, format_from_proto, timestamp_from_proto,
-};
+use crate::codec::convert::{failure_from_proto, timestamp_from_proto};
+use crate::codec::json;
 use crate::codec::proto::v1;
-use crate::codec::{json, payload};
-use crate::dict;
 use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::model::payload::Format;
-use crate::model::value::Value;
 use crate::remote::client::ContractClient;
 
 /// Show the history of an invocation: its acceptance, attempts, outcome, origin and children.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Explain {
-    /// CID of the invocation.
-    cid: Cid,
+    /// CID of the invocation, a unique prefix of it, or `last`.
+    cid: CidArg,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -30,20 +28,21 @@ pub(in crate::app::cli) struct Explain {
 impl Explain {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let client = self.node.connect().await?;
-        let invocation = client.explain(self.cid).await?;
+        let cid = self.cid.resolve(&client).await?;
+        let invocation = client.explain(cid).await?;
         let filter = v1::InvocationFilter {
-            parent_cid: self.cid.to_string(),
+            parent_cid: cid.to_string(),
             ..v1::InvocationFilter::default()
         };
         let mut children = client.invocations(filter, MAX_CHILDREN).await?;
         children.reverse();
         let members = match &invocation.group {
-            Some(group) => members(&client, self.cid, group.members).await?,
+            Some(group) => members(&client, cid, group.members).await?,
             None => Vec::new(),
         };
-        match printer.is_json() {
-            true => printer.line(&to_json(&invocation, &children, &members)),
-            false => print_text(printer, &invocation, &children, &members),
+        let object = || objects::explanation(&invocation, &children, &members);
+        if !printer.object(&invocation.cid, object) {
+            print_text(printer, &invocation, &children, &members);
         }
         Ok(())
     }
@@ -180,88 +179,8 @@ fn print_traces(printer: &Printer, invocation: &v1::Invocation) {
     }
 }
 
-fn to_json(
-    invocation: &v1::Invocation,
-    children: &[v1::Invocation],
-    members: &[v1::Invocation],
-) -> Value {
-    let or_null = |text: &str| match text {
-        "" => Value::Null,
-        text => Value::from(text),
-    };
-    let attempts = invocation.attempts.iter().map(|attempt| {
-        let failure = attempt.failure.as_ref();
-        Value::from(dict! {
-            "number": i64::from(attempt.number),
-            "worker": or_null(&attempt.worker),
-            "start_time": time_value(attempt.start_time.as_ref()),
-            "end_time": time_value(attempt.end_time.as_ref()),
-            "reason": or_null(failure.map_or("", |failure| &failure.reason)),
-            "message": or_null(failure.map_or("", |failure| &failure.message)),
-            "trace": or_null(&attempt.trace),
-        })
-    });
-    let children = children.iter().map(|child| {
-        Value::from(dict! {
-            "cid": child.cid.as_str(),
-            "service": child.service.as_str(),
-            "state": state_name(child.state),
-            "in_reply_to": or_null(&child.in_reply_to),
-        })
-    });
-    let members = members.iter().map(|member| {
-        Value::from(dict! {
-            "position": member.group_position,
-            "cid": member.cid.as_str(),
-            "service": member.service.as_str(),
-            "state": state_name(member.state),
-            "why": or_null(&reason_name(member)),
-        })
-    });
-    let group = invocation.group.as_ref().map(|group| {
-        Value::from(dict! {
-            "members": group.members,
-            "ended": group.ended,
-            "on_each": group.on_each.clone(),
-            "on_final": group.on_final.clone(),
-            "shown": members.collect::<Vec<_>>(),
-        })
-    });
-    dict! {
-        "cid": invocation.cid.as_str(),
-        "service": or_null(&invocation.service),
-        "state": state_name(invocation.state),
-        "why": or_null(&reason_name(invocation)),
-        "input": input(invocation).unwrap_or_default(),
-        "accept_time": time_value(invocation.accept_time.as_ref()),
-        "end_time": time_value(invocation.end_time.as_ref()),
-        "purge_time": time_value(invocation.purge_time.as_ref()),
-        "attempts": attempts.collect::<Vec<_>>(),
-        "parent_cid": or_null(&invocation.parent_cid),
-        "in_reply_to": or_null(&invocation.in_reply_to),
-        "retry_of": or_null(&invocation.retry_of),
-        "idempotency_key": or_null(&invocation.idempotency_key),
-        "group_cid": or_null(&invocation.group_cid),
-        "group": group,
-        "made": children.collect::<Vec<_>>(),
-    }
-    .into()
-}
-
-/// The input; `None` where it cannot be decoded.
-fn input(invocation: &v1::Invocation) -> Option<Value> {
-    let Some(input) = invocation.input.clone() else {
-        return Some(dict! {}.into());
-    };
-    let format = format_from_proto("/data_format", input.data_format).ok()?;
-    let payload = input
-        .input
-        .and_then(|input| input.into_payload(format.unwrap_or(Format::Json)));
-    payload::decode(payload?).ok()
-}
-
 fn input_text(invocation: &v1::Invocation) -> String {
-    input(invocation)
+    objects::input(invocation)
         .and_then(|value| json::write(&value).ok())
         .map(|text| escape::json(&text).into_owned())
         .unwrap_or_else(|| "(cannot be decoded)".to_owned())
@@ -269,7 +188,7 @@ fn input_text(invocation: &v1::Invocation) -> String {
 
 fn at(time: Option<&prost_types::Timestamp>) -> String {
     time.and_then(timestamp_from_proto)
-        .map(|time| format!("{time:.3}"))
+        .map(local_time_exact)
         .unwrap_or_default()
 }
 

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::app::cli::args::NodeArgs;
-use crate::app::cli::printer::{Printer, Tone};
+use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
 use crate::codec::convert::sio_from_proto;
 use crate::codec::typed::{MethodDirectory, ProtoFile, proto_file};
+use crate::dict;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::sio::Sio;
@@ -107,10 +108,25 @@ impl Proto {
                 "no service has a typed method; `cidery describe NAME` shows why",
             );
         }
+        let mut rows = Vec::new();
         for file in files {
             let path = self.out.join(&file.path);
             write(&path, &file.text)?;
-            printer.data(&path.display().to_string());
+            let path = path.display().to_string();
+            rows.push(Row {
+                object: dict! { "path": path.as_str() }.into(),
+                cells: [path.clone()],
+                name: path,
+            });
+        }
+        if printer.is_table() {
+            rows.iter().for_each(|row| printer.data(&row.name));
+        } else {
+            printer.list(List {
+                columns: [Column::text("PATH")],
+                rows,
+                if_empty: "",
+            });
         }
         Ok(())
     }

@@ -4,13 +4,15 @@ use clap::Args;
 
 use crate::app::cli::args::NodeArgs;
 use crate::app::cli::filter::FilterArgs;
-use crate::app::cli::names::{reason_name, service_name, state_name, time_value};
-use crate::app::cli::printer::Printer;
-use crate::codec::convert::timestamp_from_proto;
+use crate::app::cli::names::{age_of, reason_name, service_name, shown_cids, state_name};
+use crate::app::cli::objects;
+use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::error::Result;
-use crate::model::value::Value;
+
+/// The width of a table with whole CIDs, and with what is beside them.
+const WIDE: u16 = 100;
 
 /// List stored invocations, newest first.
 #[derive(Args, Debug)]
@@ -20,6 +22,12 @@ pub(in crate::app::cli) struct Invocations {
     /// Maximum number of invocations.
     #[arg(long, default_value_t = 20, value_name = "NUMBER")]
     limit: usize,
+    /// List all invocations that match.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Print only how many invocations match.
+    #[arg(long, conflicts_with_all = ["limit", "all"])]
+    count: bool,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -28,49 +36,58 @@ impl Invocations {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let filter = self.filter.filter()?;
         let client = self.node.connect().await?;
-        let found = client.invocations(filter, self.limit).await?;
-        if printer.is_json() {
-            for invocation in &found {
-                printer.line(&to_json(invocation));
+        if self.count {
+            let mut count = 0_u64;
+            let add = |_: v1::Invocation| count += 1;
+            client.each_invocation(filter, usize::MAX, add).await?;
+            let name = count.to_string();
+            if !printer.object(&name, || dict! { "count": count }.into()) {
+                printer.data(&name);
             }
             return Ok(());
         }
-        let rows: Vec<_> = found.iter().map(row).collect();
-        printer.table(
-            ["CID", "SERVICE", "STATE", "ATTEMPT", "ACCEPTED", "WHY"],
-            &rows,
-        );
+        let limit = if self.all { usize::MAX } else { self.limit };
+        // One more tells whether the list is complete.
+        let mut found = client.invocations(filter, limit.saturating_add(1)).await?;
+        let is_cut = found.len() > limit;
+        found.truncate(limit);
+        print(printer, &found);
+        if is_cut {
+            let note = format!(
+                "showing the newest {limit}, there are more: `--limit NUMBER` or `--all` shows them, `--count` counts \
+                 them"
+            );
+            printer.note(Tone::Quiet, &note);
+        }
         Ok(())
     }
 }
 
-/// JSON output, with full times.
-fn to_json(invocation: &v1::Invocation) -> Value {
-    dict! {
-        "cid": invocation.cid.as_str(),
-        "service": invocation.service.as_str(),
-        "state": state_name(invocation.state),
-        "attempt": i64::from(invocation.attempt),
-        "accepted": time_value(invocation.accept_time.as_ref()),
-        "ended": time_value(invocation.end_time.as_ref()),
-        "why": reason_name(invocation),
-    }
-    .into()
-}
-
-fn row(invocation: &v1::Invocation) -> [String; 6] {
-    let accepted = invocation
-        .accept_time
-        .as_ref()
-        .and_then(timestamp_from_proto);
-    [
-        invocation.cid.clone(),
-        service_name(invocation).to_owned(),
-        state_name(invocation.state),
-        invocation.attempt.to_string(),
-        accepted
-            .map(|time| format!("{time:.0}"))
-            .unwrap_or_default(),
-        reason_name(invocation),
-    ]
+fn print(printer: &Printer, found: &[v1::Invocation]) {
+    let is_narrow = printer.width().is_some_and(|width| width < WIDE);
+    let cids = shown_cids(found.iter().map(|one| one.cid.as_str()), is_narrow);
+    let rows = found.iter().zip(cids).map(|(invocation, cid)| Row {
+        name: invocation.cid.clone(),
+        object: objects::invocation(invocation).into(),
+        cells: [
+            cid,
+            service_name(invocation).to_owned(),
+            state_name(invocation.state),
+            invocation.attempt.to_string(),
+            age_of(invocation.accept_time.as_ref()),
+            reason_name(invocation),
+        ],
+    });
+    printer.list(List {
+        columns: [
+            Column::fixed("CID"),
+            Column::text("SERVICE"),
+            Column::fixed("STATE"),
+            Column::fixed("ATTEMPT"),
+            Column::fixed("AGE"),
+            Column::text("REASON"),
+        ],
+        rows: rows.collect(),
+        if_empty: "no invocations match",
+    });
 }

@@ -8,8 +8,11 @@ use crate::app::cli::args::{NodeArgs, duration};
 use crate::app::cli::detach::until_interrupted;
 use crate::app::cli::follow::follow;
 use crate::app::cli::input::{DocumentFormat, InputArgs};
+use crate::app::cli::last;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::app::cli::retry_note::note_retries;
+use crate::app::cli::times::future_time;
+use crate::dict;
 use crate::model::call::{Call, DurableOptions, OnDeadline, Start};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
@@ -58,10 +61,10 @@ pub(in crate::app::cli) struct Invoke {
     #[arg(long, value_name = "NAME")]
     failure_callback: Vec<String>,
     /// Asynchronous: start at this time.
-    #[arg(long, value_name = "TIME", conflicts_with = "delay")]
+    #[arg(long, value_parser = future_time, value_name = "TIME", conflicts_with = "delay")]
     start_time: Option<jiff::Timestamp>,
     /// Asynchronous: fail if the invocation has not ended by this time, retries included.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_parser = future_time, value_name = "TIME")]
     deadline: Option<jiff::Timestamp>,
     /// Asynchronous: how long the outcome is kept.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
@@ -159,12 +162,17 @@ impl Invoke {
         let client = note_retries(self.node.connect().await?, printer);
         if self.is_async {
             let accepted = client.invoke_async(call).await?;
-            printer.data(&accepted.cid.to_string());
+            last::remember(accepted.cid);
+            let cid = accepted.cid.to_string();
+            if !printer.object(&cid, || dict! { "cid": cid.as_str() }.into()) {
+                printer.data(&cid);
+            }
             note_ignored(printer, &accepted.ignored);
             return Ok(());
         }
         if self.follow {
             let accepted = client.invoke_async(call).await?;
+            last::remember(accepted.cid);
             note_ignored(printer, &accepted.ignored);
             let followed = follow(&client, accepted.cid, printer);
             return until_interrupted(accepted.cid, printer, followed).await;
@@ -176,8 +184,8 @@ impl Invoke {
             ..call
         };
         let invoked = async {
-            let (_, reply) = client.invoke(call).await?;
-            printer.payload(reply.payload)?;
+            let (cid, reply) = client.invoke(call).await?;
+            printer.response(cid, reply.payload)?;
             if let Some(names) = reply.metadata.get(IGNORED_KEY) {
                 note_ignored(printer, &Ignored::from_text(names));
             }

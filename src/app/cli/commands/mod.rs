@@ -9,6 +9,7 @@ pub(super) mod explain;
 pub(super) mod export;
 pub(super) mod invocations;
 pub(super) mod invoke;
+pub(super) mod purge;
 pub(super) mod result;
 pub(super) mod retry;
 pub(super) mod serve;

@@ -6,16 +6,16 @@ use clap::Args;
 
 use crate::app::cli::args::{NodeArgs, duration};
 use crate::app::cli::detach::until_interrupted;
+use crate::app::cli::cid_arg::CidArg;
 use crate::app::cli::follow::{follow, outcome};
 use crate::app::cli::printer::Printer;
 use crate::model::error::Result;
-use crate::model::id::Cid;
 
 /// Get the result of an invocation.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct ShowResult {
-    /// CID of the invocation.
-    cid: Cid,
+    /// CID of the invocation, a unique prefix of it, or `last`.
+    cid: CidArg,
     /// Show all events until the end.
     #[arg(long, conflicts_with = "wait")]
     follow: bool,
@@ -29,13 +29,13 @@ pub(in crate::app::cli) struct ShowResult {
 impl ShowResult {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let client = self.node.connect().await?;
+        let cid = self.cid.resolve(&client).await?;
         if self.follow {
-            let followed = follow(&client, self.cid, printer);
-            return until_interrupted(self.cid, printer, followed).await;
+            let followed = follow(&client, cid, printer);
+            return until_interrupted(cid, printer, followed).await;
         }
-        let invocation = client
-            .invocation(self.cid, self.wait.unwrap_or_default())
-            .await?;
-        printer.payload(outcome(invocation, self.cid)?)
+        let wait = self.wait.unwrap_or_default();
+        let invocation = client.invocation(cid, wait).await?;
+        printer.response(cid, outcome(invocation, cid)?)
     }
 }

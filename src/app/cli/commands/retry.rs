@@ -2,11 +2,21 @@
 
 use clap::Args;
 
+use crate::app::cli::args::usage_error;
+use crate::app::cli::changes::print_changes;
+use crate::app::cli::filter::StateArg;
 use crate::app::cli::input::DocumentArgs;
 use crate::app::cli::printer::Printer;
-use crate::app::cli::selection::{SelectionArgs, print_changes, usage_error};
+use crate::app::cli::selection::{Action, SelectionArgs};
 use crate::model::error::Result;
-use crate::remote::client::Selector;
+use crate::remote::client::ContractClient;
+
+/// Held invocations are pending: a filter selects them with `--pending held`.
+const RETRY: Action = Action {
+    verb: "retry",
+    states: &[StateArg::Failed, StateArg::Cancelled, StateArg::Expired],
+    otherwise: "only failed, cancelled, expired and held (`--pending held`) invocations can be retried",
+};
 
 /// Retry failed, cancelled or expired invocations under new CIDs; release held ones.
 #[derive(Args, Debug)]
@@ -19,24 +29,21 @@ pub(in crate::app::cli) struct Retry {
 
 impl Retry {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let (node, dry_run) = (self.selection.node.clone(), self.selection.dry_run);
-        let selected = self.selection.selected()?;
         let input = self.input.payload()?;
-        let client = node.connect().await?;
-        let changes = match (input, selected) {
-            (None, selected) => client.retry(selected, dry_run).await?,
-            (Some(input), Selector::Cids(cids)) if !dry_run && cids.len() == 1 => {
-                let cid = cids
-                    .first()
-                    .copied()
-                    .ok_or_else(|| usage_error("no CID is given"))?;
-                client.retry_with(cid, input).await?
+        let selected = self.selection.select(&RETRY, printer).await?;
+        let dry_run = selected.dry_run;
+        let changes = match (input, selected.cids.as_slice()) {
+            (None, _) => {
+                let retry =
+                    async |client: &_, cids| ContractClient::retry(client, cids, dry_run).await;
+                selected.change(retry).await?
             }
+            (Some(input), [cid]) if !dry_run => selected.client.retry_with(*cid, input).await?,
             (Some(_), _) => {
                 let message = "a new input requires exactly one CID, and no `--dry-run`";
                 return Err(usage_error(message));
             }
         };
-        print_changes(printer, changes)
+        print_changes(printer, "retried", dry_run, changes)
     }
 }

@@ -12,7 +12,7 @@ use crate::app::cli::args::{LogArgs, duration};
 use crate::app::cli::printer::{Printer, Tone};
 use crate::app::cli::stop::stop;
 use crate::app::shutdown::Signals;
-use crate::app::{Node, NodeBuilder, telemetry};
+use crate::app::{Node, NodeBuilder};
 use crate::model::error::Result;
 
 /// How long the first log line waits until the address is printed.
@@ -85,7 +85,7 @@ pub(in crate::app::cli) struct Serve {
 
 impl Serve {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let _log = telemetry::init(self.log.log_format, &self.log.log)?;
+        let _log = self.log.init(printer.log_filter())?;
         let builder = Node::builder().listen(self.listen).drain(self.drain);
         let (mut builder, stored) = self.add_store(builder)?;
         builder = builder.limits(|limits| {
@@ -160,7 +160,7 @@ async fn announce(address: Option<SocketAddr>, printer: &Printer) {
     };
     let printer = *printer;
     let printed = tokio::task::spawn_blocking(move || {
-        if let Err(error) = printer.try_data(&format!("listening on {address}")) {
+        if let Err(error) = printer.listening(address) {
             tracing::debug!(%error, "cannot write to standard output");
         }
         let address = dial_address(address);

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use crate::app::cli::args::NodeArgs;
 use crate::app::cli::printer::{Printer, Tone};
+use crate::dict;
 use crate::model::error::Result;
 
 /// Manage services.
@@ -28,7 +29,9 @@ impl Service {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let Verb::Forget { name, node } = self.verb;
         node.connect().await?.forget_service(&name).await?;
-        printer.note(Tone::Good, &format!("{name}  forgotten"));
+        if !printer.object(&name, || dict! { "name": name.as_str() }.into()) {
+            printer.note(Tone::Good, &format!("{name} is forgotten"));
+        }
         Ok(())
     }
 }

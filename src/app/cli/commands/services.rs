@@ -3,9 +3,10 @@
 use clap::Args;
 
 use crate::app::cli::args::NodeArgs;
-use crate::app::cli::printer::Printer;
+use crate::app::cli::names::health_name;
+use crate::app::cli::objects;
+use crate::app::cli::printer::{Column, List, Printer, Row};
 use crate::codec::proto::v1;
-use crate::dict;
 use crate::model::error::Result;
 
 /// List the services of a node.
@@ -21,46 +22,37 @@ pub(in crate::app::cli) struct Services {
 impl Services {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let services = self.node.connect().await?.services(&self.prefix).await?;
-        if printer.is_json() {
-            for service in services {
-                let health = health(&service);
-                printer.line(
-                    &dict! {
-                        "name": service.name,
-                        "health": health,
-                        "running": service.running,
-                        "pending": service.pending,
-                        "workers": service.workers,
-                        "description": service.description,
-                    }
-                    .into(),
-                );
-            }
-            return Ok(());
-        }
-        let rows = services.into_iter().map(|service| {
-            let (health, location) = (health(&service), location(&service));
-            let (running, pending) = (service.running.to_string(), service.pending.to_string());
-            [
-                service.name,
-                health,
-                location,
-                running,
-                pending,
-                service.description,
-            ]
+        printer.list(List {
+            columns: [
+                Column::fixed("NAME"),
+                Column::fixed("HEALTH"),
+                Column::text("SERVED BY"),
+                Column::fixed("RUNNING"),
+                Column::fixed("PENDING"),
+                Column::text("DESCRIPTION"),
+            ],
+            rows: services.iter().map(row).collect(),
+            if_empty: match self.prefix.is_empty() {
+                true => "the node has no services",
+                false => "no service name starts with this prefix",
+            },
         });
-        let rows: Vec<_> = rows.collect();
-        let head = [
-            "NAME",
-            "HEALTH",
-            "SERVED BY",
-            "RUNNING",
-            "PENDING",
-            "DESCRIPTION",
-        ];
-        printer.table(head, &rows);
         Ok(())
+    }
+}
+
+fn row(service: &v1::ServiceSummary) -> Row<6> {
+    Row {
+        name: service.name.clone(),
+        object: objects::service(service),
+        cells: [
+            service.name.clone(),
+            health_name(service.health),
+            location(service),
+            service.running.to_string(),
+            service.pending.to_string(),
+            service.description.clone(),
+        ],
     }
 }
 
@@ -74,12 +66,4 @@ fn location(service: &v1::ServiceSummary) -> String {
         (few, all) if few < all => format!("{} and {} more", shown.join(", "), all - few),
         _ => shown.join(", "),
     }
-}
-
-fn health(service: &v1::ServiceSummary) -> String {
-    let health = v1::ServiceHealth::try_from(service.health).unwrap_or_default();
-    health
-        .as_str_name()
-        .trim_start_matches("SERVICE_HEALTH_")
-        .to_owned()
 }

@@ -3,10 +3,10 @@
 use clap::Args;
 
 use crate::app::cli::args::NodeArgs;
-use crate::app::cli::printer::Printer;
-use crate::codec::convert::timestamp_from_proto;
+use crate::app::cli::names::age_of;
+use crate::app::cli::objects;
+use crate::app::cli::printer::{Column, List, Printer, Row};
 use crate::codec::proto::v1;
-use crate::dict;
 use crate::model::error::Result;
 
 /// List the workers that are connected to a node.
@@ -19,53 +19,40 @@ pub(in crate::app::cli) struct Workers {
 impl Workers {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let workers = self.node.connect().await?.workers().await?;
-        if printer.is_json() {
-            for worker in workers {
-                printer.line(
-                    &dict! {
-                        "id": worker.id.as_str(),
-                        "name": worker.name.as_str(),
-                        "build": worker.build_id.as_str(),
-                        "services": worker.services.clone(),
-                        "in flight": worker.in_flight,
-                        "max in flight": worker.max_in_flight,
-                        "since": since(&worker),
-                        "peer": worker.peer.as_str(),
-                        "draining": worker.draining,
-                        "away": worker.away,
-                    }
-                    .into(),
-                );
-            }
-            return Ok(());
-        }
-        let rows: Vec<[String; 6]> = workers
-            .into_iter()
-            .map(|worker| {
-                let busy = format!("{}/{}", worker.in_flight, worker.max_in_flight);
-                let state = match (worker.away, worker.draining) {
-                    (true, _) => " (away)",
-                    (_, true) => " (draining)",
-                    _ => "",
-                };
-                let (name, since) = (format!("{}{state}", worker.name), since(&worker));
-                [
-                    name,
-                    busy,
-                    worker.build_id,
-                    since,
-                    worker.id,
-                    worker.services.join(", "),
-                ]
-            })
-            .collect();
-        let titles = ["NAME", "IN FLIGHT", "BUILD", "SINCE", "ID", "SERVICES"];
-        printer.table(titles, &rows);
+        printer.list(List {
+            columns: [
+                Column::text("NAME"),
+                Column::fixed("STATE"),
+                Column::fixed("IN FLIGHT"),
+                Column::text("BUILD"),
+                Column::fixed("AGE"),
+                Column::text("SERVICES"),
+                Column::text("ID"),
+            ],
+            rows: workers.iter().map(row).collect(),
+            if_empty: "no workers are connected",
+        });
         Ok(())
     }
 }
 
-fn since(worker: &v1::Worker) -> String {
-    let since = worker.connect_time.as_ref().and_then(timestamp_from_proto);
-    since.map(|since| format!("{since:.0}")).unwrap_or_default()
+fn row(worker: &v1::Worker) -> Row<7> {
+    let state = match (worker.away, worker.draining) {
+        (true, _) => "AWAY",
+        (_, true) => "DRAINING",
+        _ => "READY",
+    };
+    Row {
+        name: worker.id.clone(),
+        object: objects::worker(worker),
+        cells: [
+            worker.name.clone(),
+            state.to_owned(),
+            format!("{}/{}", worker.in_flight, worker.max_in_flight),
+            worker.build_id.clone(),
+            age_of(worker.connect_time.as_ref()),
+            worker.services.join(", "),
+            worker.id.clone(),
+        ],
+    }
 }

@@ -64,13 +64,29 @@ impl ContractClient {
         filter: v1::InvocationFilter,
         max: usize,
     ) -> Result<Vec<v1::Invocation>> {
-        const PAGE: usize = 1_000;
         let mut invocations = Vec::new();
-        let mut page_token = String::new();
-        while invocations.len() < max {
+        self.each_invocation(filter, max, |found| invocations.push(found))
+            .await?;
+        Ok(invocations)
+    }
+
+    /// Passes up to `max` stored invocations to a function, newest first, page by page.
+    ///
+    /// # Errors
+    ///
+    /// As for [`invocations`](Self::invocations).
+    pub async fn each_invocation(
+        &self,
+        filter: v1::InvocationFilter,
+        max: usize,
+        mut each: impl FnMut(v1::Invocation),
+    ) -> Result<()> {
+        const PAGE: usize = 1_000;
+        let (mut left, mut page_token) = (max, String::new());
+        while left > 0 {
             let request = v1::ListInvocationsRequest {
                 filter: Some(filter.clone()),
-                page_size: u32::try_from((max - invocations.len()).min(PAGE)).unwrap_or_default(),
+                page_size: u32::try_from(left.min(PAGE)).unwrap_or_default(),
                 page_token,
                 ..v1::ListInvocationsRequest::default()
             };
@@ -81,13 +97,14 @@ impl ContractClient {
                     .await
             };
             let response = self.read(list).await?;
-            invocations.extend(response.invocations);
+            left = left.saturating_sub(response.invocations.len());
+            response.invocations.into_iter().for_each(&mut each);
             page_token = response.next_page_token;
             if page_token.is_empty() {
                 break;
             }
         }
-        Ok(invocations)
+        Ok(())
     }
 
     /// Cancels invocations; returns the change of each. A filter is processed page by page: where the connection is
@@ -101,6 +118,20 @@ impl ContractClient {
         selector: impl Into<Selector>,
         dry_run: bool,
     ) -> Result<Vec<v1::InvocationChange>> {
+        self.cancel_for(selector, "", dry_run).await
+    }
+
+    /// Cancels invocations for a reason of the operator, of at most 1 KiB; returns the change of each.
+    ///
+    /// # Errors
+    ///
+    /// As for [`cancel`](Self::cancel).
+    pub async fn cancel_for(
+        &self,
+        selector: impl Into<Selector>,
+        reason: &str,
+        dry_run: bool,
+    ) -> Result<Vec<v1::InvocationChange>> {
         let (cids, filter) = selector.into().into_fields();
         let page = async |page_token| {
             let request = v1::CancelInvocationsRequest {
@@ -108,7 +139,7 @@ impl ContractClient {
                 filter: filter.clone(),
                 dry_run,
                 page_token,
-                ..v1::CancelInvocationsRequest::default()
+                reason: reason.to_owned(),
             };
             let cancel = async || {
                 self.invocation

@@ -1,0 +1,78 @@
+//! The output of changes of invocations: one row for each, and totals.
+
+use super::names::{shown_cids, state_name};
+use super::objects;
+use super::printer::{Column, List, Printer, Row, Tone};
+use crate::codec::convert::failure_from_proto;
+use crate::codec::proto::v1;
+use crate::model::error::{Error, Result};
+
+/// The width of a table with whole CIDs, old and new, and with what is beside them.
+const WIDE: u16 = 110;
+
+/// Prints changes: `done` is what has happened to the invocations that were changed, such as `cancelled`. Returns the
+/// first failure.
+pub(super) fn print_changes(
+    printer: &Printer,
+    done: &str,
+    dry_run: bool,
+    changes: Vec<v1::InvocationChange>,
+) -> Result<()> {
+    let (all, failed) = (
+        changes.len(),
+        changes.iter().filter(|one| one.failure.is_some()).count(),
+    );
+    let is_narrow = printer.width().is_some_and(|width| width < WIDE);
+    let cids = shown_cids(changes.iter().map(|one| one.cid.as_str()), is_narrow);
+    let new_cids = shown_cids(changes.iter().map(|one| one.new_cid.as_str()), is_narrow);
+    let mut first_failure: Option<Error> = None;
+    let mut rows = Vec::with_capacity(all);
+    for (change, (cid, new_cid)) in changes.into_iter().zip(cids.into_iter().zip(new_cids)) {
+        let object = objects::change(&change);
+        let state = match change.state {
+            0 => String::new(),
+            state => state_name(state),
+        };
+        let result = match &change.failure {
+            Some(failure) => format!("{} ({})", failure.message, failure.reason),
+            None if dry_run => format!("would be {done}"),
+            None if change.cancel_requested => "cancel requested".to_owned(),
+            None => done.to_owned(),
+        };
+        first_failure = first_failure.or_else(|| change.failure.map(failure_from_proto));
+        rows.push(Row {
+            name: match change.new_cid.is_empty() {
+                true => change.cid,
+                false => change.new_cid,
+            },
+            object,
+            cells: [cid, state, new_cid, result],
+        });
+    }
+    if all > 0 {
+        printer.list(List {
+            columns: [
+                Column::fixed("CID"),
+                Column::fixed("STATE"),
+                Column::fixed("NEW CID"),
+                Column::text("RESULT"),
+            ],
+            rows,
+            if_empty: "",
+        });
+        let would_be = if dry_run { "would be " } else { "" };
+        let mut total = format!("{} {would_be}{done}", all - failed);
+        if failed > 0 {
+            total.push_str(&format!(", {failed} not"));
+        }
+        printer.note(
+            if failed == 0 {
+                Tone::Good
+            } else {
+                Tone::Warning
+            },
+            &total,
+        );
+    }
+    first_failure.map_or(Ok(()), Err)
+}

@@ -1,0 +1,119 @@
+//! CIDs as arguments: whole, as a unique prefix, or `last`.
+
+use std::str::FromStr;
+
+use super::last;
+use crate::codec::proto::v1;
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::Cid;
+use crate::remote::client::ContractClient;
+
+/// The shortest prefix, in characters.
+const MIN_PREFIX: usize = 4;
+/// Among how many invocations of the node, the newest ones, a prefix is looked up.
+const MAX_SEARCHED: usize = 10_000;
+/// How many candidates an error lists.
+const MAX_LISTED: usize = 5;
+
+/// A CID, a prefix of one, or `last`.
+#[derive(Clone, Debug)]
+pub(super) enum CidArg {
+    Whole(Cid),
+    Prefix(String),
+    Last,
+}
+
+impl FromStr for CidArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let is_part = |c: char| matches!(c, '0'..='9' | 'a'..='f' | '-');
+        if text == "last" {
+            return Ok(Self::Last);
+        }
+        match Cid::parse(text) {
+            Ok(cid) => Ok(Self::Whole(cid)),
+            Err(_) if (MIN_PREFIX..36).contains(&text.len()) && text.chars().all(is_part) => {
+                Ok(Self::Prefix(text.to_owned()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl CidArg {
+    /// The CID.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` and `INVALID_ARGUMENT` / `CID_AMBIGUOUS` for a prefix, which is looked up among the
+    /// 10 000 newest invocations; `USAGE_INVALID` for `last` where there is none; `UNAVAILABLE` where the connection is
+    /// lost.
+    pub(super) async fn resolve(self, client: &ContractClient) -> Result<Cid> {
+        match self {
+            Self::Whole(cid) => Ok(cid),
+            Self::Last => last::recall(),
+            Self::Prefix(prefix) => by_prefix(client, &prefix).await,
+        }
+    }
+}
+
+/// A prefix is not a range of acceptance times: callers choose CIDs, and clients make them by their own clocks. So
+/// the CIDs themselves are compared.
+async fn by_prefix(client: &ContractClient, prefix: &str) -> Result<Cid> {
+    let mut matching = Vec::new();
+    let find = |invocation: v1::Invocation| {
+        if invocation.cid.starts_with(prefix) {
+            matching.push(invocation.cid);
+        }
+    };
+    let everything = v1::InvocationFilter::default();
+    client
+        .each_invocation(everything, MAX_SEARCHED, find)
+        .await?;
+    match matching.as_slice() {
+        [cid] => Cid::parse(cid),
+        [] => {
+            let message = format!(
+                "no CID among the {MAX_SEARCHED} newest invocations starts with `{prefix}`"
+            );
+            Err(Error::not_found(reason::CID_UNKNOWN, message))
+        }
+        several => {
+            let listed: Vec<&str> = several
+                .iter()
+                .take(MAX_LISTED)
+                .map(String::as_str)
+                .collect();
+            let more = match several.len() - listed.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let message = format!(
+                "`{prefix}` is the start of {} CIDs: {}{more}",
+                several.len(),
+                listed.join(", ")
+            );
+            Err(Error::invalid_argument(reason::CID_AMBIGUOUS, message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_cids_prefixes_and_last_are_told_apart() {
+        let parse = |text: &str| text.parse::<CidArg>();
+        let whole = "0190f5a2-7b3c-7def-8123-456789abcdef";
+        assert!(matches!(parse(whole), Ok(CidArg::Whole(_))));
+        assert!(matches!(parse("0190"), Ok(CidArg::Prefix(_))));
+        assert!(matches!(parse("0190f5a2-7b"), Ok(CidArg::Prefix(_))));
+        assert!(matches!(parse("last"), Ok(CidArg::Last)));
+        for wrong in ["", "019", "0190F5A2", "newest", &whole.replace('0', "g")] {
+            let reason = parse(wrong).unwrap_err();
+            assert_eq!(reason.reason(), reason::CID_INVALID, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! `cidery purge`.
+
+use clap::Args;
+
+use crate::app::cli::changes::print_changes;
+use crate::app::cli::filter::StateArg;
+use crate::app::cli::printer::Printer;
+use crate::app::cli::selection::{Action, SelectionArgs};
+use crate::model::error::Result;
+
+const PURGE: Action = Action {
+    verb: "purge",
+    states: &[
+        StateArg::Succeeded,
+        StateArg::Failed,
+        StateArg::Cancelled,
+        StateArg::Expired,
+    ],
+    otherwise: "only ended invocations can be purged",
+};
+
+/// Remove ended invocations and their results before their retention ends.
+#[derive(Args, Debug)]
+pub(in crate::app::cli) struct Purge {
+    #[command(flatten)]
+    selection: SelectionArgs,
+}
+
+impl Purge {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
+        let selected = self.selection.select(&PURGE, printer).await?;
+        let dry_run = selected.dry_run;
+        let changes = selected
+            .change(async |client, cids| client.purge(cids, dry_run).await)
+            .await?;
+        print_changes(printer, "purged", dry_run, changes)
+    }
+}

@@ -1,0 +1,106 @@
+//! The objects of stored invocations.
+
+use crate::app::cli::names::{self, reason_name, state_name, text_value, time_value};
+use crate::app::cli::printer::error_object;
+use crate::codec::convert::{PayloadOneof as _, failure_from_proto, format_from_proto};
+use crate::codec::payload;
+use crate::codec::proto::v1;
+use crate::dict;
+use crate::model::payload::Format;
+use crate::model::value::{Dict, Value};
+
+/// `invocation` in the schema.
+pub(in crate::app::cli) fn invocation(invocation: &v1::Invocation) -> Dict {
+    let group = invocation.group.as_ref().map(|group| {
+        Value::from(dict! {
+            "members": group.members,
+            "ended": group.ended,
+            "on_each": group.on_each.clone(),
+            "on_final": group.on_final.clone(),
+        })
+    });
+    dict! {
+        "cid": invocation.cid.as_str(),
+        "service": text_value(&invocation.service),
+        "state": state_name(invocation.state),
+        "reason": text_value(&reason_name(invocation)),
+        "attempt": invocation.attempt,
+        "accept_time": time_value(invocation.accept_time.as_ref()),
+        "start_time": time_value(invocation.start_time.as_ref()),
+        "end_time": time_value(invocation.end_time.as_ref()),
+        "purge_time": time_value(invocation.purge_time.as_ref()),
+        "parent_cid": text_value(&invocation.parent_cid),
+        "group_cid": text_value(&invocation.group_cid),
+        "group_position": (!invocation.group_cid.is_empty()).then_some(invocation.group_position),
+        "in_reply_to": text_value(&invocation.in_reply_to),
+        "retry_of": text_value(&invocation.retry_of),
+        "idempotency_key": text_value(&invocation.idempotency_key),
+        "concurrency_key": text_value(&invocation.concurrency_key),
+        "group": group,
+    }
+}
+
+/// `explanation` in the schema.
+pub(in crate::app::cli) fn explanation(
+    explained: &v1::Invocation,
+    children: &[v1::Invocation],
+    members: &[v1::Invocation],
+) -> Value {
+    let attempts = explained.attempts.iter().map(|attempt| {
+        Value::from(dict! {
+            "number": attempt.number,
+            "worker": text_value(&attempt.worker),
+            "start_time": time_value(attempt.start_time.as_ref()),
+            "end_time": time_value(attempt.end_time.as_ref()),
+            "failure": attempt.failure.as_ref().map(failure),
+            "trace": text_value(&attempt.trace),
+        })
+    });
+    let is_callback = |child: &&v1::Invocation| !child.in_reply_to.is_empty();
+    let objects = |invocations: &mut dyn Iterator<Item = &v1::Invocation>| {
+        invocations
+            .map(|one| Value::Dict(invocation(one)))
+            .collect::<Vec<_>>()
+    };
+    let mut object = invocation(explained);
+    let more = dict! {
+        "input": input(explained),
+        "failure": names::failure(explained).map(failure),
+        "attempts": attempts.collect::<Vec<_>>(),
+        "children": objects(&mut children.iter().filter(|child| !is_callback(child))),
+        "callbacks": objects(&mut children.iter().filter(is_callback)),
+        "members": objects(&mut members.iter()),
+    };
+    for (key, value) in more {
+        object.insert(key, value);
+    }
+    object.into()
+}
+
+/// `change` in the schema.
+pub(in crate::app::cli) fn change(change: &v1::InvocationChange) -> Value {
+    let state = (change.state != 0).then(|| state_name(change.state));
+    dict! {
+        "cid": change.cid.as_str(),
+        "state": state,
+        "cancel_requested": change.cancel_requested,
+        "new_cid": text_value(&change.new_cid),
+        "error": change.failure.as_ref().map(failure),
+    }
+    .into()
+}
+
+/// `error` in the schema.
+pub(super) fn failure(failure: &v1::Failure) -> Value {
+    error_object(&failure_from_proto(failure.clone()))
+}
+
+/// The input; null where it is not shown or cannot be decoded.
+pub(in crate::app::cli) fn input(invocation: &v1::Invocation) -> Option<Value> {
+    let input = invocation.input.clone()?;
+    let format = format_from_proto("/data_format", input.data_format).ok()?;
+    let payload = input
+        .input
+        .and_then(|input| input.into_payload(format.unwrap_or(Format::Json)));
+    payload::decode(payload?).ok()
+}

@@ -1,0 +1,117 @@
+//! Errors: as text with causes, violations and a hint, or as JSON; and their exit codes.
+
+use std::io;
+use std::process::ExitCode;
+
+use super::style::{DIM, RED};
+use crate::app::escape;
+use crate::codec::json;
+use crate::dict;
+use crate::model::error::{Error, Kind, reason};
+use crate::model::value::Value;
+
+/// The exit code for a command line that is used incorrectly. clap exits with it too.
+const USAGE: u8 = 2;
+/// The exit code of `check-worker`: the command did what it should, and the worker failed.
+const FAILED: u8 = 1;
+
+/// The exit code of a command that failed, see docs/cli.md.
+pub(super) fn exit_code(error: &Error) -> ExitCode {
+    ExitCode::from(match error.reason() {
+        reason::USAGE_INVALID => USAGE,
+        reason::CHECKS_FAILED => FAILED,
+        _ => error.kind().exit_code(),
+    })
+}
+
+/// Writes an error for people.
+pub(super) fn write_text(error: &Error, err: &mut impl io::Write) -> io::Result<()> {
+    let (message, reason) = (error.to_string(), error.reason());
+    let (message, reason) = (escape::indented(&message, 7), escape::line(reason));
+    writeln!(err, "{RED}error{RED:#}: {message} ({reason})")?;
+    for text in causes(error) {
+        writeln!(err, "  caused by: {}", escape::indented(&text, 13))?;
+    }
+    for violation in error.field_violations() {
+        let text = violation.to_string();
+        writeln!(err, "  - {}", escape::indented(&text, 4))?;
+    }
+    if let Some(cid) = error.cid() {
+        writeln!(err, "  cid: {cid}")?;
+    }
+    if let Some(hint) = hint(error) {
+        writeln!(err, "{DIM}hint{DIM:#}: {hint}")?;
+    }
+    Ok(())
+}
+
+/// Writes an error for programs: one line of JSON.
+pub(super) fn write_json(error: &Error, err: &mut impl io::Write) -> io::Result<()> {
+    let object = Value::from(dict! { "error": to_object(error) });
+    let text = json::write(&object).unwrap_or_default();
+    writeln!(err, "{}", escape::json(&text))
+}
+
+/// The object of an error, as docs/cli.md describes it.
+pub(in crate::app::cli) fn to_object(error: &Error) -> Value {
+    let violations = error.field_violations().iter().map(|violation| {
+        Value::from(dict! {
+            "path": violation.path.as_str(),
+            "code": violation.code.as_ref(),
+            "message": violation.message.as_str(),
+        })
+    });
+    dict! {
+        "code": error.kind().name(),
+        "reason": error.reason(),
+        "message": error.message(),
+        "retryable": error.is_retryable(),
+        "retry_delay": error.retry_after().map(|delay| delay.as_secs_f64()),
+        "cid": error.cid().map(|cid| cid.to_string()),
+        "violations": violations.collect::<Vec<_>>(),
+        "causes": causes(error).collect::<Vec<_>>(),
+    }
+    .into()
+}
+
+fn causes(error: &Error) -> impl Iterator<Item = String> {
+    let first = std::error::Error::source(error);
+    std::iter::successors(first, |cause| cause.source()).map(ToString::to_string)
+}
+
+/// What the user can do about an error.
+fn hint(error: &Error) -> Option<&'static str> {
+    match (error.reason(), error.kind()) {
+        ("CONNECT_FAILED", _) => Some(
+            "start a node with `cidery serve`, or give the address of another one with `--node HOST:PORT`",
+        ),
+        ("BIND_FAILED", _) => {
+            Some("another process may use the address; choose another one with `--listen`")
+        }
+        ("SERVICE_UNKNOWN", _) => Some("`cidery services` lists all services"),
+        ("DEADLINE_EXCEEDED", _) => Some("use a longer `--timeout`, or `--async`"),
+        ("CID_UNKNOWN", _) => {
+            Some("results are stored on the node that accepted the invocation; check `--node`")
+        }
+        (_, Kind::ResourceExhausted) if error.is_retryable() => Some("retry later"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_end_without_a_full_stop() {
+        for reason in [
+            "CONNECT_FAILED",
+            "BIND_FAILED",
+            "SERVICE_UNKNOWN",
+            "CID_UNKNOWN",
+        ] {
+            let text = hint(&Error::unavailable(reason, "x")).unwrap();
+            assert!(!text.ends_with('.'), "{text}");
+        }
+    }
+}

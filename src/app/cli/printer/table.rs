@@ -1,0 +1,116 @@
+//! Tables that fit the terminal.
+
+use std::io;
+
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Row, Table, Width};
+
+use crate::app::escape;
+
+/// The narrowest column of text whose length is not known in advance.
+const MIN_TEXT_WIDTH: usize = 8;
+/// No text has it, because it would be escaped: cells of lists are not wrapped at words, but cut.
+const NO_DELIMITER: char = '\u{1f}';
+/// The space between two columns.
+const GAP: u16 = 2;
+
+/// A column of a list.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::app::cli) struct Column {
+    heading: &'static str,
+    is_text: bool,
+}
+
+impl Column {
+    /// A column that is as wide as its widest cell.
+    pub(in crate::app::cli) const fn fixed(heading: &'static str) -> Self {
+        Self {
+            heading,
+            is_text: false,
+        }
+    }
+
+    /// A column whose cells are cut where the terminal is too narrow.
+    pub(in crate::app::cli) const fn text(heading: &'static str) -> Self {
+        Self {
+            heading,
+            is_text: true,
+        }
+    }
+}
+
+/// The width to which tables are fitted: `COLUMNS`, or the width of the terminal. A pipe or a file has none.
+pub(super) fn terminal_width() -> Option<u16> {
+    let columns = std::env::var("COLUMNS").ok();
+    let columns = columns.and_then(|columns| columns.parse().ok());
+    let columns = columns.filter(|columns| *columns > 0);
+    columns.or_else(|| {
+        let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+        Some(width.0)
+    })
+}
+
+fn empty(width: Option<u16>) -> Table {
+    let mut table = Table::new();
+    // The preset without lines, and no style of its own.
+    table.load_style(comfy_table::presets::NOTHING);
+    if let Some(width) = width {
+        table.set_width(width);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table
+}
+
+fn finish(mut table: Table) -> String {
+    let last = table.column_count().saturating_sub(1);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if index == last { 0 } else { GAP }));
+    }
+    table.trim_fmt()
+}
+
+fn cells<'a>(texts: impl IntoIterator<Item = &'a String>) -> Row {
+    let cells = texts.into_iter().map(|text| Cell::new(escape::line(text)));
+    Row::from(cells.collect::<Vec<_>>())
+}
+
+/// A table with one line per row: text that does not fit is cut, and ends with `…`.
+pub(super) fn list<'a>(
+    columns: &[Column],
+    rows: impl Iterator<Item = &'a [String]>,
+    width: Option<u16>,
+) -> String {
+    let mut table = empty(width);
+    table.set_truncation_indicator("…");
+    table.set_delimiter(NO_DELIMITER);
+    table.set_header(columns.iter().map(|column| column.heading));
+    for row in rows {
+        let mut row = cells(row);
+        row.max_height(1);
+        table.add_row(row);
+    }
+    for (column, shape) in table.column_iter_mut().zip(columns) {
+        column.set_constraint(match shape.is_text {
+            true => {
+                let width = shape.heading.len().max(MIN_TEXT_WIDTH);
+                let width = u16::try_from(width).unwrap_or(u16::MAX).saturating_add(GAP);
+                ColumnConstraint::LowerBoundary(Width::Fixed(width))
+            }
+            false => ColumnConstraint::ContentWidth,
+        });
+    }
+    finish(table)
+}
+
+/// A table whose cells wrap where the terminal is too narrow.
+pub(super) fn wrapped<'a>(
+    headings: &[&str],
+    rows: impl Iterator<Item = &'a [String]>,
+    width: Option<u16>,
+) -> String {
+    let mut table = empty(width);
+    table.set_header(headings.iter().copied());
+    for row in rows {
+        table.add_row(cells(row));
+    }
+    finish(table)
+}
