@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::args::usage_error;
 use super::printer::Printer;
 use super::stdin;
 use crate::codec::json;
@@ -84,8 +85,7 @@ impl DocumentArgs {
     /// The document, if one is given; not from standard input.
     pub(super) fn payload(self) -> Result<Option<Payload>> {
         if self.format.is_some() && self.file.is_none() {
-            let message = "`--format` requires `--file`";
-            return Err(Error::invalid_argument(reason::REQUEST_INVALID, message));
+            return Err(usage_error("`--format` requires `--file`"));
         }
         self.given()
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::app::cli::args::{NodeArgs, duration};
+use crate::app::cli::args::{NodeArgs, duration, usage_error};
 use crate::app::cli::detach::until_interrupted;
 use crate::app::cli::follow::follow;
 use crate::app::cli::input::{DocumentFormat, InputArgs};
@@ -14,7 +14,7 @@ use crate::app::cli::retry_note::note_retries;
 use crate::app::cli::times::future_time;
 use crate::dict;
 use crate::model::call::{Call, DurableOptions, OnDeadline, Start};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::RetryPolicy;
 use crate::model::metadata::Metadata;
@@ -117,7 +117,7 @@ impl Invoke {
             _ => "require",
         };
         let message = format!("{} {verb} `--async` or `--follow`", names.join(", "));
-        Err(Error::invalid_argument(reason::REQUEST_INVALID, message))
+        Err(usage_error(message))
     }
 
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {

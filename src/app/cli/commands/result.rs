@@ -5,10 +5,11 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::app::cli::args::{NodeArgs, duration};
-use crate::app::cli::detach::until_interrupted;
 use crate::app::cli::cid_arg::CidArg;
+use crate::app::cli::detach::until_interrupted;
 use crate::app::cli::follow::{follow, outcome};
 use crate::app::cli::printer::Printer;
+use crate::app::cli::retry_note::note_retries;
 use crate::model::error::Result;
 
 /// Get the result of an invocation.
@@ -28,7 +29,7 @@ pub(in crate::app::cli) struct ShowResult {
 
 impl ShowResult {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let client = self.node.connect().await?;
+        let client = note_retries(self.node.connect().await?, printer);
         let cid = self.cid.resolve(&client).await?;
         if self.follow {
             let followed = follow(&client, cid, printer);
