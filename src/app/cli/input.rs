@@ -15,9 +15,9 @@ use crate::model::value::{Dict, Value};
 /// Input options.
 #[derive(Args, Debug)]
 pub(super) struct InputArgs {
-    /// Elements of the input. A value that is valid JSON is parsed as JSON (`cust_id=1`, `tags=["a"]`,
-    /// `zip='"01234"'`); any other value is text. Without elements, --json and --file, a pipe or a file on standard input
-    /// is the input.
+    /// Elements of the input. A value that is valid JSON is read as JSON (`cust_id=1`, `tags=["a"]`, `zip='"01234"'`),
+    /// any other value as text. Without KEY=VALUE, --json and --file, the input is read from standard input if that is a
+    /// pipe or a file.
     #[arg(value_name = "KEY=VALUE", conflicts_with_all = ["json", "file", "format"])]
     elements: Vec<String>,
     #[command(flatten)]
@@ -30,10 +30,10 @@ pub(super) struct DocumentArgs {
     /// Input as JSON.
     #[arg(long, conflicts_with = "file", value_name = "JSON")]
     json: Option<String>,
-    /// File with the input; `-` is standard input, also a terminal.
+    /// Input file. `-` is standard input.
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
-    /// Format of the file or of standard input. Default: from the extension of the file, otherwise JSON.
+    /// Format of the file or standard input. Default: by file extension, otherwise JSON.
     #[arg(long, value_enum, conflicts_with = "json", value_name = "FORMAT")]
     format: Option<DocumentFormat>,
 }

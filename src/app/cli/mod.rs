@@ -10,6 +10,7 @@ mod commands;
 mod detach;
 mod filter;
 mod follow;
+mod groups;
 mod input;
 mod last;
 mod names;
@@ -24,7 +25,7 @@ mod times;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::args::GlobalArgs;
 use self::commands::{
@@ -49,13 +50,13 @@ struct Cli {
 enum Command {
     /// Run a node.
     Serve(serve::Serve),
-    /// Run a node with demo services, and show its features.
+    /// Run a node with demo services and demonstrate its features.
     Demo(demo::Demo),
-    /// Invoke a service.
+    /// Invoke a service, synchronously or in the background.
     Invoke(Box<invoke::Invoke>),
     /// Get the result of an invocation.
     Result(result::ShowResult),
-    /// List stored invocations.
+    /// List invocations.
     Invocations(invocations::Invocations),
     /// Cancel invocations.
     Cancel(cancel::Cancel),
@@ -65,26 +66,27 @@ enum Command {
     Purge(purge::Purge),
     /// Show the history and attempts of an invocation.
     Explain(explain::Explain),
-    /// List the services.
+    /// List services.
     Services(services::Services),
-    /// Describe a service.
+    /// Show the input, output, options and samples of a service.
     Describe(describe::Describe),
-    /// List the connected workers.
+    /// List connected workers.
     Workers(workers::Workers),
-    /// Check that a worker keeps the rules of the worker protocol.
+    /// Check a worker against the worker protocol.
     CheckWorker(check_worker::CheckWorker),
     /// Manage services.
     Service(service::Service),
     /// Export service definitions.
     Export(export::Export),
-    /// Generate a completion script for a shell.
+    /// Generate a shell completion script.
     Completions(completions::Completions),
 }
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = groups::grouped(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     cli.global.apply_color();
     let printer = Printer::new(cli.global);
     let runtime = match tokio::runtime::Runtime::new() {

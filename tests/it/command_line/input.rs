@@ -8,7 +8,7 @@ use crate::support::binary::{Server, cidery, stderr, stdout};
 /// Invokes `cidery.echo` with a pipe as standard input.
 fn echo_piped(server: &Server, input: &str, options: &[&str]) -> Output {
     let mut child = cidery()
-        .args(["invoke", "cidery.echo", "--output", "json"])
+        .args(["invoke", "cidery.echo", "--output", "jsonl"])
         .args(["--node", &server.address])
         .args(options)
         .stdin(Stdio::piped())
@@ -46,10 +46,10 @@ fn a_pipe_on_standard_input_is_the_input() {
 #[test]
 fn no_standard_input_is_an_empty_input() {
     let server = Server::start(&[]);
-    let output = server.run(&["invoke", "cidery.echo", "--output", "json"]);
+    let output = server.run(&["invoke", "cidery.echo", "--output", "jsonl"]);
     assert_eq!(stdout(&output), "{}\n", "/dev/null");
     let closed = std::process::Command::new("sh")
-        .args(["-c", "exec \"$0\" invoke cidery.echo --output json <&-"])
+        .args(["-c", "exec \"$0\" invoke cidery.echo --output jsonl <&-"])
         .arg(env!("CARGO_BIN_EXE_cidery"))
         .env("CIDERY_NODE", &server.address)
         .output()
@@ -62,7 +62,7 @@ fn an_open_pipe_is_waited_for_and_the_user_is_told() {
     use std::io::{BufRead as _, BufReader};
     let server = Server::start(&[]);
     let mut child = cidery()
-        .args(["invoke", "cidery.echo", "--output", "json"])
+        .args(["invoke", "cidery.echo", "--output", "jsonl"])
         .args(["--node", &server.address])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -2,8 +2,9 @@
 
 use cidery::codec::json;
 
-use crate::support::Folder;
 use crate::support::binary::{Server, cidery, stderr, stdout};
+use crate::support::proxy::Proxy;
+use crate::support::{Folder, until};
 
 fn log_of(server: &mut Server) -> String {
     server.signal("TERM");
@@ -65,4 +66,30 @@ fn the_demo_prints_each_event_once_and_no_log_lines() {
     ] {
         assert!(tried.contains(text), "{text} is not in {tried}");
     }
+}
+
+/// An operator sees at once that calls are at risk, not only when the lease of the worker expires.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_disconnects_in_the_middle_of_calls_is_a_warning_with_their_number() {
+    use std::io::{BufRead as _, BufReader};
+    let mut server = Server::start(&["--log-format", "json"]);
+    let proxy = Proxy::to(server.address.parse().unwrap()).await;
+    let forever = async || std::future::pending::<()>().await;
+    let worker = cidery::Worker::builder()
+        .name("the-worker")
+        .service("a.task", forever);
+    let worker = worker.connect(&proxy.address.to_string()).await.unwrap();
+    for _ in 0..2 {
+        let accepted = server.run(&["invoke", "a.task", "--async"]);
+        assert!(accepted.status.success(), "{}", stderr(&accepted));
+    }
+    until("both run", || worker.in_flight() == 2).await;
+    proxy.cut();
+    let log = BufReader::new(server.child.stderr.take().unwrap());
+    let mut lines = log.lines().map(Result::unwrap);
+    let warning = lines.find(|line| line.contains("in the middle of calls"));
+    let warning = json::read(warning.unwrap().as_bytes()).unwrap();
+    assert_eq!(warning["level"].as_text(), Some("WARN"));
+    assert_eq!(warning["worker.name"].as_text(), Some("the-worker"));
+    assert_eq!(warning["in_flight"].as_int(), Some(2));
 }

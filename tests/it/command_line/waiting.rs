@@ -74,7 +74,7 @@ fn a_command_that_follows_is_detached_by_an_interrupt() {
         );
         match options {
             ["--follow"] => drop(following.read_until("started")),
-            _ => wait_until_running(&server, 2),
+            _ => wait_until_running(&server.address, 2),
         }
         following.interrupt();
         let detached = following.read_until("detached").pop().unwrap();
@@ -96,11 +96,24 @@ fn a_command_that_follows_is_detached_by_an_interrupt() {
     }
 }
 
-fn wait_until_running(server: &Server, handlers: u32) {
-    let expected = format!("\"running\":{handlers}");
-    while !stdout(&server.run(&["services", "demo.sleep", "--output", "json"])).contains(&expected)
-    {
+/// Waits until so many handlers of `demo.sleep` run on a node.
+fn wait_until_running(address: &str, handlers: u32) {
+    let expected = format!("\"running\":{handlers},");
+    for _ in 0..1_000 {
+        let mut command = cidery();
+        command.args([
+            "services",
+            "demo.sleep",
+            "--output",
+            "jsonl",
+            "--node",
+            address,
+        ]);
+        if stdout(&command.output().unwrap()).contains(&expected) {
+            return;
+        }
     }
+    panic!("no {handlers} handlers run");
 }
 
 #[test]
@@ -136,9 +149,7 @@ fn an_interrupted_node_says_what_it_waits_for_and_a_second_interrupt_ends_it() {
                 .unwrap()
         };
         run(&["invoke", "demo.sleep", "seconds=600", "--async"]);
-        while !stdout(&run(&["services", "demo.sleep", "--output", "json"]))
-            .contains("\"running\":1")
-        {}
+        wait_until_running(&address, 1);
         node.interrupt();
         let lines = node.read_until("press Ctrl-C");
         assert_eq!(
@@ -161,4 +172,22 @@ async fn a_command_that_retries_says_what_it_waits_for() {
     let mut invoking = Running::start(cidery().args(["invoke", "a.task", "--node", &address]));
     let note = invoking.read_until("retrying");
     assert_eq!(note, ["no worker is connected for `a.task`; retrying"]);
+}
+
+/// The attempts of a stored invocation can be shown, those of a synchronous call cannot.
+#[test]
+fn the_failure_of_a_stored_invocation_hints_at_its_attempts() {
+    let server = Server::start(&[]);
+    let fail = ["invoke", "demo.fail", "code=INVALID_ARGUMENT"];
+    let failed = stderr(&server.run(&[&fail[..], &["--follow"]].concat()));
+    let cid = failed.split("cid: ").nth(1).unwrap();
+    let cid = cid.lines().next().unwrap();
+    let hint = format!("hint: `cidery explain {cid}` shows its attempts\n");
+    assert!(failed.ends_with(&hint), "{failed}");
+    let explained = stdout(&server.run(&["explain", cid]));
+    assert!(explained.contains("attempt 1 failed"), "{explained}");
+    let failed = stderr(&server.run(&["result", cid]));
+    assert!(failed.ends_with(&hint), "{failed}");
+    let failed = stderr(&server.run(&fail));
+    assert!(!failed.contains("explain"), "{failed}");
 }

@@ -22,10 +22,12 @@ use crate::model::payload::Format;
 use crate::model::value::{Dict, Value};
 use crate::remote::client::ContractClient;
 
-/// Run a node with demo services, invoke them over gRPC, and keep the node running.
+/// Run a node with demo services and demonstrate its features.
+///
+/// The services are invoked over gRPC; then the node keeps running until Ctrl-C. The default log level is `error`.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Demo {
-    /// Address to listen on. Without a host: 127.0.0.1; without a port: 24337. With port 0, the node uses any free port.
+    /// Address to listen on. Default host: 127.0.0.1; default port: 24337. Port 0 selects a free port.
     #[arg(
         long,
         value_parser = listen_address,

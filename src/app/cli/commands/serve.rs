@@ -18,10 +18,13 @@ use crate::model::error::Result;
 /// How long the first log line waits until the address is printed.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Run a node until SIGTERM, SIGINT or SIGHUP, then let running handlers finish; a second signal stops it at once.
+/// Run a node.
+///
+/// SIGINT (Ctrl-C), SIGTERM or SIGHUP stops the node: it accepts no more calls and waits for running handlers. A second
+/// signal stops it at once.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Serve {
-    /// Address to listen on. Without a host: 127.0.0.1; without a port: 24337. With port 0, the node uses any free port.
+    /// Address to listen on. Default host: 127.0.0.1; default port: 24337. Port 0 selects a free port.
     #[arg(
         long,
         env = "CIDERY_LISTEN",
@@ -39,15 +42,15 @@ pub(in crate::app::cli) struct Serve {
         value_name = "FOLDER"
     )]
     data_dir: std::path::PathBuf,
-    /// Maximum size of the store; new work is refused beyond 7/8 of it. Default: 64GiB.
+    /// Maximum size of the store. New invocations are refused when 7/8 of it is used. Default: 64GiB.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_parser = bytes, value_name = "SIZE")]
     store_limit: Option<u64>,
-    /// Minimum free disk space; new work is refused below it. Default: 64MiB.
+    /// Minimum free disk space. New invocations are refused below it. Default: 64MiB.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_parser = bytes, value_name = "SIZE")]
     keep_free: Option<u64>,
-    /// Keep invocations in memory only; they are lost when the node stops.
+    /// Keep invocations in memory only. They are lost when the node stops.
     #[cfg(feature = "sqlite")]
     #[arg(long, conflicts_with = "data_dir")]
     in_memory: bool,
@@ -55,11 +58,11 @@ pub(in crate::app::cli) struct Serve {
     #[arg(long)]
     demo: bool,
     /// Allow addresses other than loopback. There is no authentication yet: every client that can reach the address
-    /// can invoke and serve all services, and read, cancel and remove all invocations.
+    /// can call, replace and remove all services and invocations.
     #[arg(long)]
     insecure: bool,
-    /// Host name of the node for web browsers, without a port (repeatable). Their requests are refused unless `Host`
-    /// and `Origin` are this name, loopback, or the address of the connection. gRPC clients may use any name.
+    /// Host name, without a port, that web browsers may use for the node (repeatable). Loopback and the address of the
+    /// node are always allowed; gRPC clients may use any name.
     #[arg(
         long,
         env = "CIDERY_ALLOW_HOST",
@@ -67,16 +70,16 @@ pub(in crate::app::cli) struct Serve {
         value_delimiter = ','
     )]
     allow_host: Vec<String>,
-    /// Interval of keep-alive pings on connections, and timeout of their replies. Default: 10s.
+    /// Keep-alive interval and timeout of connections. Default: 10s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     ping_interval: Option<Duration>,
-    /// Time that a disconnected worker has to resume before its work is reassigned. Default: 20s.
+    /// Grace period of a disconnected worker before its work is reassigned. Default: 20s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     worker_lease: Option<Duration>,
-    /// Time that new calls wait for a disconnected worker that may resume, if no other worker serves them. Default: 1s.
+    /// Time that new calls wait for a disconnected worker if no other worker serves them. Default: 1s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     away_wait: Option<Duration>,
-    /// Time that running handlers have to finish when the node stops.
+    /// Grace period of running handlers when the node stops.
     #[arg(long, value_parser = duration, default_value = "30s", value_name = "DURATION")]
     drain: Duration,
     #[command(flatten)]
