@@ -11,6 +11,8 @@ mod chaos;
 mod check_worker;
 mod checks;
 mod cli;
+mod cli_contract;
+mod cli_output;
 mod client;
 mod command_line;
 mod compiler;

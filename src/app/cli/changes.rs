@@ -34,7 +34,8 @@ pub(super) fn print_changes(
             state => state_name(state),
         };
         let result = match &change.failure {
-            Some(failure) => format!("{} ({})", failure.message, failure.reason),
+            // The first failure is printed with its message as the error of the command.
+            Some(failure) => failure.reason.clone(),
             None if dry_run => format!("would be {done}"),
             None if change.cancel_requested => "cancel requested".to_owned(),
             None => done.to_owned(),

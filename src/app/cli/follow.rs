@@ -22,7 +22,7 @@ use crate::remote::client::ContractClient;
 /// Follows an invocation to its end. Returns its failure, if it fails.
 pub(super) async fn follow(client: &ContractClient, cid: Cid, printer: &Printer) -> Result<()> {
     let mut results = client.results(cid).await?;
-    let follower = Follower::new(cid, printer);
+    let mut follower = Follower::new(cid, printer);
     if printer.is_name() {
         printer.data(&cid.to_string());
     }
@@ -39,28 +39,30 @@ pub(super) async fn follow(client: &ContractClient, cid: Cid, printer: &Printer)
 pub(super) struct Follower<'a> {
     cid: Cid,
     printer: &'a Printer,
-    progress: ProgressBar,
+    /// From the first progress report to the next event of another kind.
+    bar: Option<ProgressBar>,
 }
 
 impl<'a> Follower<'a> {
     pub(super) fn new(cid: Cid, printer: &'a Printer) -> Self {
-        let target = match printer.shows_progress() {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        Self {
-            cid,
-            printer,
-            progress: ProgressBar::with_draw_target(Some(PROGRESS_STEPS), target),
-        }
+        let bar = None;
+        Self { cid, printer, bar }
     }
 
     /// Prints one event; returns the outcome if it is the last one.
-    pub(super) fn show(&self, response: &v1::StreamResultsResponse) -> Option<Result<()>> {
-        let is_progress = matches!(response.event, Some(Event::Progress(_)));
-        if !is_progress && !self.progress.is_hidden() {
-            self.progress.finish_and_clear();
-            self.progress.reset();
+    pub(super) fn show(&mut self, response: &v1::StreamResultsResponse) -> Option<Result<()>> {
+        if let Some(Event::Progress(event)) = &response.event
+            && self.printer.shows_progress()
+        {
+            let bar = self.bar.get_or_insert_with(|| {
+                ProgressBar::with_draw_target(Some(PROGRESS_STEPS), ProgressDrawTarget::stderr())
+            });
+            event
+                .progress
+                .iter()
+                .for_each(|progress| show_progress(bar, progress));
+        } else if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
         }
         let is_last = !matches!(
             response.event.as_ref()?,
@@ -127,12 +129,6 @@ impl<'a> Follower<'a> {
                 let text = format!("attempt {attempt} on {worker}");
                 self.note(Tone::Quiet, response, "started", &text);
             }
-            Some(Event::Progress(event)) => {
-                event
-                    .progress
-                    .iter()
-                    .for_each(|progress| self.show_progress(progress));
-            }
             Some(Event::Item(event)) => self.printer.line(&objects::item(event)?),
             Some(Event::RetryScheduled(event)) => {
                 let failure = failure_from_proto(event.failure.clone().unwrap_or_default());
@@ -156,27 +152,26 @@ impl<'a> Follower<'a> {
         self.printer
             .note(tone, format!("{time}  {what:9}  {text}").trim_end());
     }
+}
 
-    fn show_progress(&self, progress: &v1::Progress) {
-        let template = match progress.fraction {
-            Some(_) => "[{bar:24}] {percent:>3} %  {wide_msg}",
-            None => "{spinner} {wide_msg}",
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.progress.set_style(style.progress_chars("##-"));
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a fraction of a small number"
-        )]
-        let position =
-            (progress.fraction.unwrap_or(0.0).clamp(0.0, 1.0) * PROGRESS_STEPS as f64) as u64;
-        self.progress.set_position(position);
-        self.progress
-            .set_message(escape::line(&progress.message).into_owned());
+fn show_progress(bar: &ProgressBar, progress: &v1::Progress) {
+    let template = match progress.fraction {
+        Some(_) => "[{bar:24}] {percent:>3} %  {wide_msg}",
+        None => "{spinner} {wide_msg}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("##-"));
     }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a fraction of a small number"
+    )]
+    let position =
+        (progress.fraction.unwrap_or(0.0).clamp(0.0, 1.0) * PROGRESS_STEPS as f64) as u64;
+    bar.set_message(escape::line(&progress.message).into_owned());
+    bar.set_position(position);
 }
 
 /// The length of a progress bar.

@@ -21,6 +21,7 @@ mod selection;
 mod stdin;
 mod stop;
 mod times;
+mod usage;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -85,8 +86,11 @@ enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let matches = groups::grouped(Cli::command()).get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let parsed = groups::grouped(Cli::command()).try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(answer) => return usage::report(&answer),
+    };
     cli.global.apply_color();
     let printer = Printer::new(cli.global);
     let runtime = match tokio::runtime::Runtime::new() {

@@ -1,7 +1,7 @@
-//! The help of each command, as committed in `help/`.
+//! The help of each command, as committed in `tests/fixtures/help/`.
 
-use super::assert_snapshot;
 use crate::support::binary::{cidery, stdout};
+use crate::support::snapshot::assert_snapshot;
 
 /// The names of the subcommands that a help text lists.
 fn subcommands(help: &str) -> Vec<String> {
@@ -26,18 +26,18 @@ fn help_of(command: &[&str]) -> String {
 #[test]
 fn the_help_of_every_command_is_as_committed() {
     let all = help_of(&[]);
-    assert_snapshot("help/cidery.txt", &all);
+    assert_snapshot("help/cidery", &all);
     let commands = subcommands(&all);
     assert!(commands.len() >= 15, "{commands:?}");
     for command in &commands {
         let help = help_of(&[command]);
-        assert_snapshot(&format!("help/{command}.txt"), &help);
+        assert_snapshot(&format!("help/{command}"), &help);
         if !help.contains("<COMMAND>") {
             continue;
         }
         for nested in subcommands(&help) {
             let help = help_of(&[command, &nested]);
-            assert_snapshot(&format!("help/{command}-{nested}.txt"), &help);
+            assert_snapshot(&format!("help/{command}-{nested}"), &help);
         }
     }
 }

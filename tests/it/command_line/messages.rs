@@ -1,9 +1,9 @@
-//! The messages of frequent mistakes, as committed in `messages.txt`.
+//! The messages of frequent mistakes, as committed in `tests/fixtures/messages.txt`.
 
 use std::fmt::Write as _;
 
-use super::assert_snapshot;
 use crate::support::binary::{Server, stderr, stdout};
+use crate::support::snapshot::assert_snapshot;
 
 /// Replaces what differs from run to run: CIDs and the address of the node.
 fn normalized(text: &str, server: &Server) -> String {
@@ -90,7 +90,7 @@ fn messages_are_as_committed() {
             stderr(&output)
         );
     }
-    assert_snapshot("messages.txt", &(normalized(&text, &server) + "\n"));
+    assert_snapshot("messages", &(normalized(&text, &server) + "\n"));
     // Without a terminal there are no colors.
     assert!(!text.contains('\u{1b}'));
 }

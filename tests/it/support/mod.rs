@@ -9,6 +9,8 @@ pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod raw_worker;
 pub(crate) mod recorder;
+pub(crate) mod schema;
+pub(crate) mod snapshot;
 pub(crate) mod stored;
 
 use std::net::{Ipv4Addr, SocketAddr};

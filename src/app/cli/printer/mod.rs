@@ -257,13 +257,20 @@ impl Printer {
 
     /// Prints an error with its causes, violations and a hint. Returns the exit code.
     pub(super) fn fail(&self, error: &Error) -> ExitCode {
-        let mut err = anstream::stderr().lock();
-        let _ = match self.global.output {
-            Output::Table | Output::Name => failure::write_text(error, &mut err),
-            Output::Json | Output::Jsonl | Output::Yaml => failure::write_json(error, &mut err),
-        };
-        failure::exit_code(error)
+        match self.global.output {
+            Output::Table | Output::Name => {
+                let _ = failure::write_text(error, &mut anstream::stderr().lock());
+                failure::exit_code(error)
+            }
+            Output::Json | Output::Jsonl | Output::Yaml => fail_as_json(error),
+        }
     }
+}
+
+/// Prints an error for programs: JSON on one line. Returns the exit code.
+pub(super) fn fail_as_json(error: &Error) -> ExitCode {
+    let _ = failure::write_json(error, &mut io::stderr().lock());
+    failure::exit_code(error)
 }
 
 /// The value of a response. A CSV or text document is text.
