@@ -55,7 +55,7 @@ pub trait Platform: fmt::Debug + Send + Sync {
 
     /// Why the handler is asked to stop, once it is.
     fn stop_cause(&self) -> Error {
-        Error::cancelled(reason::CANCELLED, "the outcome is no longer wanted")
+        Error::cancelled(reason::CANCELLED, "the outcome is no longer needed")
     }
 
     /// Emits an item into the result stream.
