@@ -8,8 +8,7 @@ use crate::support::binary::{Server, cidery, stderr, stdout};
 /// Invokes `cidery.echo` with a pipe as standard input.
 fn echo_piped(server: &Server, input: &str, options: &[&str]) -> Output {
     let mut child = cidery()
-        .args(["invoke", "cidery.echo", "--output", "jsonl"])
-        .args(["--node", &server.address])
+        .args(["invoke", "cidery.echo", "--node", &server.address])
         .args(options)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -25,11 +24,11 @@ fn echo_piped(server: &Server, input: &str, options: &[&str]) -> Output {
 fn a_pipe_on_standard_input_is_the_input() {
     let server = Server::start(&[]);
     for (input, options, expected) in [
-        ("{\"a\": 1}", &[][..], "{\"a\":1}\n"),
-        ("[1, 2]\n", &[], "[1,2]\n"),
+        ("{\"a\": 1}", &[][..], "{\n  \"a\": 1\n}\n"),
+        ("[1, 2]\n", &[], "[\n  1,\n  2\n]\n"),
         ("", &[], "{}\n"),
         (" \n", &[], "{}\n"),
-        ("{\"a\": 1}", &["b=2"], "{\"b\":2}\n"),
+        ("{\"a\": 1}", &["b=2"], "{\n  \"b\": 2\n}\n"),
         ("{\"a\": 1}", &["--json", "[]"], "[]\n"),
         ("x,y\n1,2\n", &["--format", "csv"], "x,y\r\n1,2\r\n"),
         ("a: b", &["--format", "text"], "a: b\n"),
@@ -62,8 +61,7 @@ fn an_open_pipe_is_waited_for_and_the_user_is_told() {
     use std::io::{BufRead as _, BufReader};
     let server = Server::start(&[]);
     let mut child = cidery()
-        .args(["invoke", "cidery.echo", "--output", "jsonl"])
-        .args(["--node", &server.address])
+        .args(["invoke", "cidery.echo", "--node", &server.address])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -80,7 +78,7 @@ fn an_open_pipe_is_waited_for_and_the_user_is_told() {
         .write_all(b"{\"late\":1}")
         .unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(stdout(&output), "{\"late\":1}\n");
+    assert_eq!(stdout(&output), "{\n  \"late\": 1\n}\n");
 }
 
 #[test]
