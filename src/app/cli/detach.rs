@@ -1,5 +1,5 @@
-//! Ctrl-C while a command waits for an invocation that the node runs in the background: the command ends, the invocation
-//! continues.
+//! Ctrl-C while a command waits for an invocation that the node runs in the background: the command ends, and the
+//! invocation continues.
 
 use super::printer::{Printer, Tone};
 use crate::model::error::Result;
