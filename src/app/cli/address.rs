@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
 use crate::remote::protocol::endpoint::DEFAULT_PORT;
 
-/// Parses an address to listen on: `127.0.0.1:24337`, `localhost:24337`, `[::1]:24337`, `:24337`, `192.0.2.7`. The
-/// default host is 127.0.0.1: without authentication, other machines must not reach a node by accident. The default port
-/// is [`DEFAULT_PORT`]. A host name stands for its first address.
+/// Parses an address to listen on: `127.0.0.1:24337`, `localhost:24337`, `[::1]:24337`, `:24337`, `192.0.2.7`.
+///
+/// The default host is 127.0.0.1: without authentication, other machines must not reach a node by accident. The default
+/// port is [`DEFAULT_PORT`]. A host name stands for its first address.
 pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     if let Ok(address) = text.parse() {

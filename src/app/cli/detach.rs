@@ -10,6 +10,10 @@ const INTERRUPTED: u8 = 130;
 
 /// Waits for a command that follows an invocation, or until Ctrl-C: then says that the invocation continues, and ends
 /// the process.
+#[expect(
+    clippy::exit,
+    reason = "an interrupt ends the process, as it does without a handler of the signal"
+)]
 pub(super) async fn until_interrupted(
     cid: Cid,
     printer: &Printer,

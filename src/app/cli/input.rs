@@ -16,8 +16,8 @@ use crate::model::value::{Dict, Value};
 #[derive(Args, Debug)]
 pub(super) struct InputArgs {
     /// Elements of the input. A value that is valid JSON is read as JSON (`cust_id=1`, `tags=["a"]`,
-    /// `zip='"01234"'`), any other value as text. Without KEY=VALUE, --json and --file, the input is read from standard input if that is a
-    /// pipe or a file.
+    /// `zip='"01234"'`), any other value as text. Without KEY=VALUE, --json and --file, the input is read from
+    /// standard input if that is a pipe or a file.
     #[arg(value_name = "KEY=VALUE", conflicts_with_all = ["json", "file", "format"])]
     elements: Vec<String>,
     #[command(flatten)]

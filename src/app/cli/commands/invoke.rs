@@ -129,34 +129,39 @@ impl Invoke {
         Err(usage_error(message))
     }
 
-    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        self.check_async_options()?;
-        let metadata: Metadata = self.metadata.into_iter().collect();
-        let input = self.input.payload(printer)?;
-        let format = self.response_format.map(DocumentFormat::format);
-        let options = DurableOptions {
+    /// The options of durable invocations.
+    fn take_options(&mut self) -> DurableOptions {
+        DurableOptions {
             start: match (self.delay, self.start_time) {
                 (Some(delay), _) => Some(Start::After(delay)),
                 (None, time) => time.map(Start::At),
             },
             expiration: self.expiration,
-            idempotency_key: self.idempotency_key,
+            idempotency_key: self.idempotency_key.take(),
             retry_policy: self.retry.map(|max_attempts| RetryPolicy {
                 max_attempts,
                 ..RetryPolicy::default()
             }),
-            callbacks: self.callback,
-            failure_callbacks: self.failure_callback,
+            callbacks: std::mem::take(&mut self.callback),
+            failure_callbacks: std::mem::take(&mut self.failure_callback),
             deadline: self.deadline,
             retention: self.retention,
-            concurrency_key: self.concurrency_key,
+            concurrency_key: self.concurrency_key.take(),
             hold: self.hold,
             on_deadline: match self.continues {
                 true => OnDeadline::Continue,
                 false => OnDeadline::Cancel,
             },
             ..DurableOptions::default()
-        };
+        }
+    }
+
+    pub(in crate::app::cli) async fn run(mut self, printer: &Printer) -> Result<()> {
+        self.check_async_options()?;
+        let options = self.take_options();
+        let metadata: Metadata = self.metadata.into_iter().collect();
+        let input = self.input.payload(printer)?;
+        let format = self.response_format.map(DocumentFormat::format);
         let has_options = options != DurableOptions::default();
         let call = Call {
             service: self.name.into(),
