@@ -11,10 +11,6 @@ pub(crate) fn validate(root: &Value, definition: &str, value: &Value) -> Result<
 
 fn check(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), String> {
     let fails = |what: &str| Err(format!("{path}: {what}: {value}"));
-    let texts = |list: &Value| -> Vec<String> {
-        let list = list.as_array().unwrap().iter();
-        list.map(|text| text.as_str().unwrap().to_owned()).collect()
-    };
     for (keyword, argument) in schema.as_object().unwrap() {
         match keyword.as_str() {
             "description" => {}
@@ -52,40 +48,60 @@ fn check(root: &Value, schema: &Value, value: &Value, path: &str) -> Result<(), 
                     return fails("matches no option");
                 }
             }
-            "required" => {
-                let missing = texts(argument)
-                    .into_iter()
-                    .find(|key| value.is_object() && value.get(key).is_none());
-                if let Some(key) = missing {
-                    return fails(&format!("lacks `{key}`"));
-                }
-            }
-            "properties" => {
-                for (key, value) in value.as_object().into_iter().flatten() {
-                    if let Some(schema) = argument.get(key) {
-                        check(root, schema, value, &format!("{path}/{key}"))?;
-                    }
-                }
-            }
-            "additionalProperties" => {
-                let known = &schema["properties"];
-                let mut keys = value
-                    .as_object()
-                    .into_iter()
-                    .flat_map(|object| object.keys());
-                if let Some(key) = keys.find(|key| known.get(key).is_none()) {
-                    return fails(&format!("has `{key}`, which is not in the schema"));
-                }
-            }
-            "items" => {
-                for (index, value) in value.as_array().into_iter().flatten().enumerate() {
-                    check(root, argument, value, &format!("{path}/{index}"))?;
-                }
+            "required" | "properties" | "additionalProperties" | "items" => {
+                check_members(root, schema, keyword, value, path)?;
             }
             other => panic!("{path}: the keyword `{other}` is not checked"),
         }
     }
     Ok(())
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let list = list.as_array().unwrap().iter();
+    list.map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+/// Checks a keyword about the members of objects and arrays; other values have none.
+fn check_members(
+    root: &Value,
+    schema: &Value,
+    keyword: &str,
+    value: &Value,
+    path: &str,
+) -> Result<(), String> {
+    let argument = &schema[keyword];
+    if let ("items", Some(items)) = (keyword, value.as_array()) {
+        for (index, value) in items.iter().enumerate() {
+            check(root, argument, value, &format!("{path}/{index}"))?;
+        }
+    }
+    let Some(object) = value.as_object() else {
+        return Ok(());
+    };
+    match keyword {
+        "required" => match texts(argument)
+            .iter()
+            .find(|key| !object.contains_key(*key))
+        {
+            Some(key) => Err(format!("{path}: lacks `{key}`")),
+            None => Ok(()),
+        },
+        "properties" => {
+            let known = |(key, value)| Some((key, argument.get(key)?, value));
+            for (key, schema, value) in object.iter().filter_map(known) {
+                check(root, schema, value, &format!("{path}/{key}"))?;
+            }
+            Ok(())
+        }
+        _ => match object
+            .keys()
+            .find(|key| schema["properties"].get(key.as_str()).is_none())
+        {
+            Some(key) => Err(format!("{path}: has `{key}`, which is not in the schema")),
+            None => Ok(()),
+        },
+    }
 }
 
 fn has_type(value: &Value, expected: &str) -> bool {
