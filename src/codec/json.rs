@@ -1,12 +1,12 @@
 //! JSON (RFC 8259) to values and back, with all digits of numbers.
 
-use std::fmt::{Display, Write as _};
-use std::ops::Range;
+use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use json_event_parser::{JsonEvent, LowLevelJsonParser, LowLevelJsonParserResult};
+use json_event_parser::{JsonEvent, JsonSyntaxError, LowLevelJsonParser, LowLevelJsonParserResult};
 
+use crate::codec::json_syntax::{Expected, explain};
 use crate::codec::limits::{MAX_DEPTH, MAX_KEYS};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::truncated;
@@ -23,7 +23,9 @@ pub fn read(text: &[u8]) -> Result<Value> {
     let mut open = Vec::new();
     let mut keys = 0;
     loop {
-        let done = match events.next()? {
+        let event = events.next();
+        let event = event.map_err(|error| events.syntax_error(&error, Open::expected(&open)))?;
+        let done = match event {
             JsonEvent::StartObject => push(&mut open, Open::Dict(Dict::new(), None), &events)?,
             JsonEvent::StartArray => push(&mut open, Open::List(Vec::new()), &events)?,
             JsonEvent::ObjectKey(key) => {
@@ -47,7 +49,8 @@ pub fn read(text: &[u8]) -> Result<Value> {
             Some(container) => container.add(value),
             None => {
                 // Only whitespace may follow.
-                events.next()?;
+                let end = events.next();
+                end.map_err(|error| events.syntax_error(&error, Expected::End))?;
                 return Ok(value);
             }
         }
@@ -73,7 +76,7 @@ impl<'a> Events<'a> {
         }
     }
 
-    fn next(&mut self) -> Result<JsonEvent<'a>> {
+    fn next(&mut self) -> std::result::Result<JsonEvent<'a>, JsonSyntaxError> {
         self.before = self.after;
         loop {
             let rest = self.text.get(self.after..).unwrap_or_default();
@@ -83,17 +86,20 @@ impl<'a> Events<'a> {
             } = self.parser.parse_next(rest, true);
             self.after += consumed_bytes;
             if let Some(event) = event {
-                return event.map_err(|error| {
-                    let Range { start, .. } = error.location();
-                    malformed(
-                        "NOT_JSON",
-                        error.message(),
-                        start.line + 1,
-                        start.column + 1,
-                    )
-                });
+                return event;
             }
         }
+    }
+
+    /// The error of a text that is not JSON: where it is, and what was expected there.
+    fn syntax_error(&self, error: &JsonSyntaxError, expected: Expected) -> Error {
+        let offset = usize::try_from(error.location().start.offset).unwrap_or(usize::MAX);
+        let (before, rest) = self
+            .text
+            .split_at_checked(offset)
+            .unwrap_or((self.text, b""));
+        let message = explain(error.message(), before, rest, expected);
+        malformed_at("NOT_JSON", &message, before)
     }
 
     /// The error at the position of the last event.
@@ -104,10 +110,7 @@ impl<'a> Events<'a> {
             .take_while(|byte| b" \t\r\n,:".contains(byte))
             .count();
         let head = self.text.get(..self.before + skipped).unwrap_or_default();
-        let head = String::from_utf8_lossy(head);
-        let line = head.matches('\n').count() + 1;
-        let column = head.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        malformed(code, message, line, column)
+        malformed_at(code, message, head)
     }
 }
 
@@ -118,6 +121,16 @@ enum Open {
 }
 
 impl Open {
+    /// What may follow in the innermost container.
+    fn expected(open: &[Self]) -> Expected {
+        match open.last() {
+            None => Expected::Value,
+            Some(Self::List(_)) => Expected::Item,
+            Some(Self::Dict(_, None)) => Expected::Key,
+            Some(Self::Dict(_, Some(_))) => Expected::ValueOfKey,
+        }
+    }
+
     fn add(&mut self, value: Value) {
         match self {
             Self::Dict(dict, key) => {
@@ -155,7 +168,11 @@ fn set_key(open: &mut [Open], key: String, events: &Events<'_>) -> Result<()> {
     Ok(())
 }
 
-fn malformed(code: &'static str, message: &str, line: impl Display, column: impl Display) -> Error {
+/// The error of a malformed text, at the end of `head`.
+fn malformed_at(code: &'static str, message: &str, head: &[u8]) -> Error {
+    let head = String::from_utf8_lossy(head);
+    let line = head.matches('\n').count() + 1;
+    let column = head.chars().rev().take_while(|c| *c != '\n').count() + 1;
     let message = format!("line {line}, column {column}: {message}");
     let violation = Violation::new("", code, message);
     Error::violations(reason::DOCUMENT_MALFORMED, vec![violation])
@@ -357,6 +374,63 @@ mod tests {
             "TOO_DEEP"
         );
         assert!(read(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn a_syntax_error_says_what_was_expected() {
+        for (text, expected) in [
+            ("{a: 1}", "line 1, column 2: expected a double-quoted key"),
+            ("{'a': 1}", "line 1, column 2: expected a double-quoted key"),
+            (
+                "{name: 1}",
+                "line 1, column 2: expected a double-quoted key",
+            ),
+            ("{1: 1}", "line 1, column 2: expected a double-quoted key"),
+            (
+                "{\"a\": 1, b: 2}",
+                "line 1, column 10: expected a double-quoted key",
+            ),
+            (
+                "{",
+                "line 1, column 2: unexpected end: expected a double-quoted key",
+            ),
+            ("{\"a\" 1}", "line 1, column 6: expected `:`"),
+            ("{\"a\": x}", "line 1, column 7: expected a value"),
+            (
+                "{\"a\": 1 \"b\": 2}",
+                "line 1, column 9: expected `,` or `}`",
+            ),
+            (
+                "{\"a\": 1",
+                "line 1, column 8: unexpected end: expected `,` or `}`",
+            ),
+            (
+                "{\"a\": 1,}",
+                "line 1, column 9: trailing commas are not allowed",
+            ),
+            ("[1 2]", "line 1, column 4: expected `,` or `]`"),
+            ("[x]", "line 1, column 2: expected a value or `]`"),
+            ("[1,]", "line 1, column 4: trailing commas are not allowed"),
+            ("[\n  nul", "line 2, column 3: expected a value or `]`"),
+            ("", "line 1, column 1: unexpected end: expected a value"),
+            ("pen", "line 1, column 1: expected a value"),
+            ("NaN", "line 1, column 1: expected a value"),
+            (
+                "1 2",
+                "line 1, column 3: unexpected text after the JSON value",
+            ),
+            ("\"abc", "line 1, column 1: unterminated string"),
+            ("{\"ü\": \"a", "line 1, column 7: unterminated string"),
+            ("\"a\\xb\"", "line 1, column 3: invalid escape in a string"),
+            (
+                "\"\u{1}\"",
+                "line 1, column 2: control characters in a string must be escaped",
+            ),
+            ("[-x]", "line 1, column 3: invalid number"),
+        ] {
+            let error = read(text.as_bytes()).unwrap_err();
+            assert_eq!(error.message(), expected, "{text}");
+        }
     }
 
     #[test]

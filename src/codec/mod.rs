@@ -3,6 +3,7 @@
 pub mod convert;
 pub mod csv;
 pub mod json;
+mod json_syntax;
 pub mod limits;
 pub mod payload;
 pub mod proto;

@@ -9,22 +9,29 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::future::RouteFuture;
 use futures_util::future::{Either, Ready, ready};
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::ALLOW;
 use http::{HeaderValue, Request, Response, StatusCode};
 use tower_service::Service;
 
-use crate::edge::grpc::{Catalog, NotGrpc, not_grpc};
+use crate::edge::grpc::{Catalog, HealthApi, NotGrpc, not_grpc};
+use crate::edge::healthz::{self, HEALTH_PATH};
+use crate::edge::plain_text::plain_text;
 
 /// The gRPC services and typed methods of a node: the fallback for all paths that are no routes of the host.
 #[derive(Clone, Debug)]
 pub(super) struct GrpcOnly {
     grpc: Router,
     catalog: Catalog,
+    health: HealthApi,
 }
 
 impl GrpcOnly {
-    pub(super) fn new(grpc: Router, catalog: Catalog) -> Self {
-        Self { grpc, catalog }
+    pub(super) fn new(grpc: Router, catalog: Catalog, health: HealthApi) -> Self {
+        Self {
+            grpc,
+            catalog,
+            health,
+        }
     }
 }
 
@@ -41,9 +48,10 @@ impl Service<Request<Body>> for GrpcOnly {
         let Some(why) = not_grpc(&request) else {
             return Either::Left(self.grpc.call(request));
         };
-        let response = match self.catalog.has_method(request.uri().path()) {
-            true => refusal(why),
-            false => plain_text(
+        let response = match request.uri().path() {
+            HEALTH_PATH => healthz::respond(request.method(), &self.health),
+            path if self.catalog.has_method(path) => refusal(why),
+            _ => plain_text(
                 StatusCode::NOT_FOUND,
                 "not found; the node serves gRPC: `grpcurl -plaintext HOST:PORT list` lists its services",
             ),
@@ -73,13 +81,4 @@ fn refusal(why: NotGrpc) -> Response<Body> {
             "gRPC requires HTTP/2",
         ),
     }
-}
-
-/// A response with a line of text.
-pub(super) fn plain_text(status: StatusCode, text: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(format!("{text}\n")));
-    *response.status_mut() = status;
-    let text = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, text);
-    response
 }

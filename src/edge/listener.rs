@@ -46,8 +46,13 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// `UNAVAILABLE` / `BIND_FAILED` with the error of the system.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
-        let message = format!("cannot listen on {address}: {error}");
-        Error::unavailable(reason::BIND_FAILED, message).with_source(error)
+        // Without the number that the text of a system's error has: `address in use`.
+        let cause = match error.raw_os_error() {
+            Some(_) => error.kind().to_string(),
+            None => error.to_string(),
+        };
+        let message = format!("cannot listen on {address}: {cause}");
+        Error::unavailable(reason::BIND_FAILED, message)
     })
 }
 

@@ -20,9 +20,12 @@ use tower_service::Service;
 
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::edge::connection::Connection;
-use crate::edge::grpc::{self, Catalog, InvocationApi, LONG_LIVED_STREAMS, Serving, not_grpc};
-use crate::edge::grpc_only::{GrpcOnly, plain_text};
+use crate::edge::grpc::{
+    self, Catalog, HealthApi, InvocationApi, LONG_LIVED_STREAMS, Serving, not_grpc,
+};
+use crate::edge::grpc_only::GrpcOnly;
 use crate::edge::http_guard::{AllowedHosts, HttpGuard};
+use crate::edge::plain_text::plain_text;
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
 use crate::edge::status_mapping::StatusMapper;
@@ -77,9 +80,11 @@ impl PortService {
         let invocation = grpc::invocation_service(invoker, workers);
         let routes = grpc::other_services(invoker, workers, serving, &catalog, address);
         let typed = grpc::typed_methods(invoker, workers, &catalog);
+        let health = HealthApi::new(invoker.clone(), serving.clone());
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
-            host_routes.fallback_service(GrpcOnly::new(grpc.fallback_service(typed), catalog))
+            let grpc = grpc.fallback_service(typed);
+            host_routes.fallback_service(GrpcOnly::new(grpc, catalog, health))
         };
         let (invocation, router) = match wrap {
             None => (Some(invocation), combine(routes)),

@@ -50,7 +50,8 @@ impl NodeBudget {
 
     fn error(&self) -> Error {
         let (limit, name) = (self.limit, self.name);
-        let message = format!("the node holds too much for other calls ({name}: {limit} bytes)");
+        let message =
+            format!("the memory limit of the node for calls is reached ({name}: {limit} bytes)");
         Error::resource_exhausted(reason::MEMORY_LIMIT, message)
             .with_info(name, limit)
             .with_retry_after(RETRY_AFTER)

@@ -12,7 +12,7 @@ use crate::model::error::{Error, Result, reason};
 pub struct Limits {
     /// The timeout of a synchronous call. Default: 30 s.
     pub timeout: Duration,
-    /// How long an attempt of a durable invocation may run without a sign of life (progress). Default: 15 min.
+    /// How long an attempt of a durable invocation may run without progress. Default: 15 min.
     pub attempt_timeout: Duration,
     /// The grace period: how long a cancelled handler may still run before it is dropped. Default: 5 s.
     pub grace: Duration,
@@ -41,8 +41,8 @@ pub struct Limits {
     pub items: usize,
     /// How many bytes of items an invocation may emit. Default: 16 MiB.
     pub item_bytes: usize,
-    /// The largest value of a progress report, encoded, in bytes. A report with a larger one is refused, and counts as
-    /// a sign of life only. Default: 64 KiB.
+    /// The largest value of a progress report, encoded, in bytes. A report with a larger one is refused, and only
+    /// restarts the attempt timeout. Default: 64 KiB.
     pub progress_bytes: usize,
     /// The largest message, in and out, in bytes. Default: 16 MiB.
     pub message_bytes: usize,

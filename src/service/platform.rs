@@ -43,19 +43,19 @@ pub trait Platform: fmt::Debug + Send + Sync {
         group: &'a AcceptedGroup,
     ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>>;
 
-    /// Reports progress, which is also a sign of life. Never waits; only the last report counts.
+    /// Reports progress, which also restarts the attempt timeout. Never waits; only the last report counts.
     ///
     /// # Errors
     ///
-    /// `RESOURCE_EXHAUSTED` / `PROGRESS_TOO_LARGE`: the report is a sign of life only.
+    /// `RESOURCE_EXHAUSTED` / `PROGRESS_TOO_LARGE`: the report only restarts the attempt timeout.
     fn progress(&self, progress: Progress) -> Result<()>;
 
-    /// Records a sign of life.
+    /// Restarts the attempt timeout.
     fn heartbeat(&self) {}
 
     /// Why the handler is asked to stop, once it is.
     fn stop_cause(&self) -> Error {
-        Error::cancelled(reason::CANCELLED, "the outcome is no longer wanted")
+        Error::cancelled(reason::CANCELLED, "the outcome is no longer needed")
     }
 
     /// Emits an item into the result stream.

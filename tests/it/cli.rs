@@ -224,6 +224,7 @@ fn a_closed_standard_output_is_not_a_failure() {
 fn the_demo_prints_all_its_steps_and_exits() {
     let output = cidery()
         .args(["demo", "--exit", "--listen", "127.0.0.1:0"])
+        .args(["--log", "info"])
         .output()
         .unwrap();
     let shown = stdout(&output);

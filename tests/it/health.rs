@@ -94,3 +94,55 @@ async fn a_watch_reports_added_services_and_the_shutdown() {
     drop((whole, service));
     stopping.await.unwrap();
 }
+
+/// One request over an open HTTP/1.1 connection: the status and the body.
+async fn http_get(stream: &mut tokio::net::TcpStream, path: &str) -> (u16, String) {
+    use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut stream = BufReader::new(stream);
+    let (mut head, mut length) = (Vec::new(), 0);
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.unwrap();
+        let line = line.trim().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.parse().unwrap();
+        }
+        head.push(line);
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.unwrap();
+    let status = head[0].split(' ').nth(1).unwrap().parse().unwrap();
+    (status, String::from_utf8(body).unwrap())
+}
+
+/// For load balancers that do not call gRPC.
+#[tokio::test]
+async fn healthz_answers_ok_while_serving_and_503_while_draining() {
+    let node = TestNode::demo().await;
+    let mut stream = tokio::net::TcpStream::connect(node.address())
+        .await
+        .unwrap();
+    let served = http_get(&mut stream, "/healthz").await;
+    assert_eq!(served, (200, "ok\n".to_owned()));
+    assert_eq!(http_get(&mut stream, "/health").await.0, 404);
+    assert_eq!(http_get(&mut stream, "/").await.0, 404);
+    let mut health = client(&node).await;
+    let mut watch = health.watch(of("")).await.unwrap().into_inner();
+    let mut next = async || watch.message().await.unwrap().unwrap().status();
+    assert_eq!(next().await, ServingStatus::Serving);
+    // A client that connected before the drain, and then sends its first request, is answered.
+    let mut stream = tokio::net::TcpStream::connect(node.address())
+        .await
+        .unwrap();
+    let stopping = crate::support::raw::spawn(node.handle.stop());
+    assert_eq!(next().await, ServingStatus::NotServing);
+    let answer = http_get(&mut stream, "/healthz").await;
+    assert_eq!(answer, (503, "not serving\n".to_owned()));
+    drop((watch, health));
+    stopping.await.unwrap();
+}

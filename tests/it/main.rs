@@ -15,6 +15,7 @@ mod cli;
 mod cli_contract;
 mod cli_output;
 mod client;
+mod command_line;
 mod compiler;
 mod corpus;
 mod deadlines;

@@ -31,7 +31,7 @@ fn stored_invocations_are_listed_explained_retried_and_cancelled() {
     for text in [
         "accepted",
         "attempt 1 started",
-        "attempt 1 failed: attempt 1 of 1 that fail",
+        "attempt 1 failed: attempt 1 fails, as requested",
         "failed",
         "input: {\"failures\":1}",
     ] {

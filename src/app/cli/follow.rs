@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::names::state_name;
 use super::objects;
-use super::printer::{Printer, Tone};
+use super::printer::{Printer, Tone, of_stored};
 use super::times::{between, duration_text, local_time, time_of_day};
 use crate::app::escape;
 use crate::codec::convert::{
@@ -87,7 +87,7 @@ impl<'a> Follower<'a> {
     fn show_outcome(&self, response: &v1::StreamResultsResponse) -> Option<Result<()>> {
         let outcome = outcome_from_proto(response.event.clone()?).transpose()?;
         let outcome = outcome.and_then(|outcome| outcome);
-        let outcome = outcome.map_err(|error| error.with_cid(self.cid));
+        let outcome = outcome.map_err(|error| of_stored(error, self.cid));
         if !self.printer.is_table() {
             return Some(
                 objects::outcome_event(response, &outcome).and_then(|event| {
@@ -191,7 +191,7 @@ pub(super) fn outcome(invocation: v1::Invocation, cid: Cid) -> Result<Payload> {
     let format = format_from_proto("/data_format", outcome.data_format)?.unwrap_or(Format::Json);
     match outcome.outcome {
         Some(v1::outcome::Outcome::Failure(failure)) => {
-            Err(failure_from_proto(failure).with_cid(cid))
+            Err(of_stored(failure_from_proto(failure), cid))
         }
         Some(output) => Ok(output.into_payload(format).unwrap_or(Payload::empty())),
         None => Err(Error::internal(

@@ -1,12 +1,13 @@
 //! The input of an invocation from arguments, a file, or standard input.
 
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::args::usage_error;
+use super::printer::Printer;
+use super::stdin;
 use crate::codec::json;
-use crate::codec::limits::MAX_MESSAGE_BYTES;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload};
 use crate::model::value::{Dict, Value};
@@ -14,9 +15,10 @@ use crate::model::value::{Dict, Value};
 /// Input options.
 #[derive(Args, Debug)]
 pub(super) struct InputArgs {
-    /// Elements of the input. A value that is valid JSON is parsed as JSON (`cust_id=1`, `tags=["a"]`,
-    /// `zip='"01234"'`); any other value is text.
-    #[arg(value_name = "KEY=VALUE", conflicts_with_all = ["json", "file"])]
+    /// Elements of the input. A value that is valid JSON is read as JSON (`cust_id=1`, `tags=["a"]`,
+    /// `zip='"01234"'`), any other value as text. Without KEY=VALUE, --json and --file, the input is read from
+    /// standard input if that is a pipe or a file.
+    #[arg(value_name = "KEY=VALUE", conflicts_with_all = ["json", "file", "format"])]
     elements: Vec<String>,
     #[command(flatten)]
     document: DocumentArgs,
@@ -28,11 +30,11 @@ pub(super) struct DocumentArgs {
     /// Input as JSON.
     #[arg(long, conflicts_with = "file", value_name = "JSON")]
     json: Option<String>,
-    /// File with the input; `-` is standard input.
+    /// Input file. `-` is standard input.
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
-    /// Format of the file. Default: from its extension, otherwise JSON.
-    #[arg(long, value_enum, requires = "file", value_name = "FORMAT")]
+    /// Format of the file or standard input. Default: by file extension, otherwise JSON.
+    #[arg(long, value_enum, conflicts_with = "json", value_name = "FORMAT")]
     format: Option<DocumentFormat>,
 }
 
@@ -58,19 +60,37 @@ impl DocumentFormat {
 }
 
 impl InputArgs {
-    /// The input as a JSON document, which keeps every digit of numbers.
-    pub(super) fn payload(self) -> Result<Payload> {
-        if let Some(document) = self.document.payload()? {
+    /// The input, encoded: a JSON document keeps every digit of numbers.
+    pub(super) fn payload(self, printer: &Printer) -> Result<Payload> {
+        if !self.elements.is_empty() {
+            let text = json::write(&elements(&self.elements)?)?;
+            return Ok(Payload::Document(text.into(), Format::Json));
+        }
+        let format = self.document.format;
+        if let Some(document) = self.document.given()? {
             return Ok(document);
         }
-        let text = json::write(&elements(&self.elements)?)?;
-        Ok(Payload::Document(text.into(), Format::Json))
+        if format.is_some() || stdin::has_input() {
+            let text = stdin::read(printer)?;
+            // A scheduler or a script may pass an empty file where there is nothing to read.
+            if format.is_some() || !text.trim_ascii().is_empty() {
+                return document(text, format.map_or(Format::Json, DocumentFormat::format));
+            }
+        }
+        Ok(Payload::Document("{}".into(), Format::Json))
     }
 }
 
 impl DocumentArgs {
-    /// The document, if one is given.
+    /// The document, if one is given; not from standard input.
     pub(super) fn payload(self) -> Result<Option<Payload>> {
+        if self.format.is_some() && self.file.is_none() {
+            return Err(usage_error("`--format` requires `--file`"));
+        }
+        self.given()
+    }
+
+    fn given(self) -> Result<Option<Payload>> {
         let (text, format) = match (self.json, self.file) {
             (Some(text), _) => (text.into_bytes(), Format::Json),
             (None, Some(path)) => {
@@ -80,12 +100,16 @@ impl DocumentArgs {
             }
             (None, None) => return Ok(None),
         };
-        if format == Format::Json {
-            // Report syntax errors with line and column before connecting.
-            json::read(&text)?;
-        }
-        Ok(Some(Payload::Document(text.into(), format)))
+        document(text, format).map(Some)
     }
+}
+
+fn document(text: Vec<u8>, format: Format) -> Result<Payload> {
+    if format == Format::Json {
+        // Report syntax errors with line and column before connecting.
+        json::read(&text)?;
+    }
+    Ok(Payload::Document(text.into(), format))
 }
 
 fn format_of(path: &std::path::Path) -> Format {
@@ -97,28 +121,14 @@ fn format_of(path: &std::path::Path) -> Format {
 }
 
 fn read_file(path: &std::path::Path) -> Result<Vec<u8>> {
-    let limit = MAX_MESSAGE_BYTES as u64;
-    let mut text = Vec::new();
-    // One byte more than a node takes: a file without an end is not read forever.
-    let read = match path.as_os_str() == "-" {
-        true => std::io::stdin().take(limit + 1).read_to_end(&mut text),
-        false => {
-            std::fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut text))
-        }
-    };
-    read.map_err(|error| {
-        let message = format!("cannot read `{}`: {error}", path.display());
-        Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
-    })?;
-    if text.len() > MAX_MESSAGE_BYTES {
-        let message = format!(
-            "`{}` is larger than {MAX_MESSAGE_BYTES} bytes",
-            path.display()
-        );
-        let error = Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message);
-        return Err(error.with_retryable(false));
+    let name = format!("`{}`", path.display());
+    match path.as_os_str() == "-" {
+        true => stdin::read_all("standard input", std::io::stdin()),
+        false => match std::fs::File::open(path) {
+            Ok(file) => stdin::read_all(&name, file),
+            Err(error) => Err(stdin::cannot_read(&name, &error)),
+        },
     }
-    Ok(text)
 }
 
 fn elements(elements: &[String]) -> Result<Value> {

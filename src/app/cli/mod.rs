@@ -2,25 +2,31 @@
 //!
 //! Data is written to standard output, everything else to standard error.
 
+mod address;
 mod args;
 mod changes;
 mod cid_arg;
 mod commands;
+mod detach;
 mod filter;
 mod follow;
+mod groups;
 mod input;
 mod last;
 mod names;
 mod objects;
 mod printer;
+mod retry_note;
 mod selection;
+mod stdin;
+mod stop;
 mod times;
 mod usage;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::args::GlobalArgs;
 use self::commands::{
@@ -45,13 +51,13 @@ struct Cli {
 enum Command {
     /// Run a node.
     Serve(serve::Serve),
-    /// Run a node with demo services, and show its features.
+    /// Run a node with demo services and demonstrate its features.
     Demo(demo::Demo),
-    /// Invoke a service.
+    /// Invoke a service, synchronously or in the background.
     Invoke(Box<invoke::Invoke>),
     /// Get the result of an invocation.
     Result(result::ShowResult),
-    /// List stored invocations.
+    /// List invocations.
     Invocations(invocations::Invocations),
     /// Cancel invocations.
     Cancel(cancel::Cancel),
@@ -61,26 +67,27 @@ enum Command {
     Purge(purge::Purge),
     /// Show the history and attempts of an invocation.
     Explain(explain::Explain),
-    /// List the services.
+    /// List services.
     Services(services::Services),
-    /// Describe a service.
+    /// Show the input, output, options and samples of a service.
     Describe(describe::Describe),
-    /// List the connected workers.
+    /// List connected workers.
     Workers(workers::Workers),
-    /// Check that a worker keeps the rules of the worker protocol.
+    /// Check a worker against the worker protocol.
     CheckWorker(check_worker::CheckWorker),
     /// Manage services.
     Service(service::Service),
     /// Export service definitions.
     Export(export::Export),
-    /// Generate a completion script for a shell.
+    /// Generate a shell completion script.
     Completions(completions::Completions),
 }
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = groups::grouped(Cli::command()).try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(answer) => return usage::report(&answer),
     };

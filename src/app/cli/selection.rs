@@ -69,7 +69,7 @@ impl SelectionArgs {
         }
         let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
         if self.cids.is_empty() && !self.dry_run && !self.yes && !can_ask {
-            let message = "without a terminal to confirm at, filter options require `--yes`";
+            let message = "without a terminal, filter options require `--yes`";
             return Err(usage_error(message));
         }
         let client = self.node.connect().await?;

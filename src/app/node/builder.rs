@@ -18,14 +18,15 @@ use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::{Invoker, Limits, Parts};
 use crate::model::error::{Error, Result, reason};
+use crate::remote::protocol::endpoint::DEFAULT_PORT;
 use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::runtime::Tasks;
 use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, States, builtin};
 use crate::store::MemoryStore;
 
-/// The default address. The port spells C-I-D-E-R on a phone keypad.
+/// The default address.
 const DEFAULT_ADDRESS: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 24337);
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT);
 
 /// Builds a node. It installs no global tracing subscriber, and only [`run`](Self::run) catches signals.
 #[must_use = "a builder does nothing until `start` or `run` is called"]

@@ -56,6 +56,11 @@ impl HealthApi {
         Self { invoker, serving }
     }
 
+    /// Whether the node serves: it has started, does not drain, and its store is healthy.
+    pub(in crate::edge) fn is_node_serving(&self) -> bool {
+        self.combine(true) == ServingStatus::Serving
+    }
+
     /// The status of a service, or of the node for the empty name. An unknown name is an error.
     fn status(&self, service: &str) -> Result<ServingStatus> {
         let is_served = service.is_empty() || self.invoker.is_served(service)?;

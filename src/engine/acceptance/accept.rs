@@ -16,7 +16,7 @@ use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Acceptance, Store, Stored, Tombstone};
 use crate::model::call::{Accepted, Call, DurableOptions, Start};
 use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::id::{Cid, ServiceName};
+use crate::model::id::{Cid, ServiceName, truncated};
 use crate::model::invocation::{HELD, Invocation, Request, Terms, fingerprint};
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
@@ -404,13 +404,21 @@ pub(in crate::engine) fn check_same(first: &Request, repeat: &Request) -> Result
     if same {
         return Ok(());
     }
+    // What the caller repeated: the key, or the CID.
     let cid = first.cid;
+    let key = repeat.terms.idempotency_key.as_deref();
+    let repeated = match key.filter(|_| repeat.cid != cid) {
+        Some(key) => {
+            let key = truncated(&key.escape_debug().to_string());
+            format!("idempotency key `{key}` was used before (CID {cid})")
+        }
+        None => format!("CID {cid} was accepted before"),
+    };
+    let service = &first.service;
     let message = match first.group() {
-        Some(_) => format!("{cid} was accepted before, as a group of other requests"),
-        None => format!(
-            "CID {cid} was accepted before, for `{}` with another input or under another name",
-            first.service
-        ),
+        Some(_) => format!("{repeated} for a group of other requests"),
+        None if *service != repeat.service => format!("{repeated} for a call of `{service}`"),
+        None => format!("{repeated} with another input of `{service}`"),
     };
     Err(Error::already_exists(reason::IDEMPOTENCY_MISMATCH, message))
 }

@@ -82,9 +82,7 @@ const AWAY_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// `UNAVAILABLE` / `NO_WORKER`. With `RetryInfo` where a worker is away and may come back.
 pub(in crate::engine) fn no_worker(service: &ServiceName, pool: Option<&dyn WorkerPool>) -> Error {
     let is_away = pool.is_some_and(|pool| pool.locations().iter().any(|location| location.away));
-    let message = format!(
-        "no worker is connected for `{service}`: start its worker, or invoke it in the background"
-    );
+    let message = format!("no worker is connected for `{service}`");
     let error = Error::unavailable(reason::NO_WORKER, message).with_info("service", service);
     match is_away {
         true => error.with_retry_after(AWAY_RETRY_AFTER),

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use crate::model::error::{Error, Kind, reason};
 use crate::model::invocation::Invocation;
 
-/// `DEADLINE_EXCEEDED`: an attempt gave no sign of life for its timeout.
+/// `DEADLINE_EXCEEDED`: an attempt reported no progress for its timeout.
 pub(in crate::engine) fn attempt_timed_out(invocation: &Invocation, timeout: Duration) -> Error {
     let message = format!(
-        "service `{}` gave no sign of life for {} ms",
+        "service `{}` reported no progress for {} ms",
         invocation.request.service,
         timeout.as_millis()
     );

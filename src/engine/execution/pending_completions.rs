@@ -148,7 +148,7 @@ impl Future for CompletionFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = ready!(Pin::new(&mut self.outcome).poll(cx));
         Poll::Ready(outcome.unwrap_or_else(|_| {
-            let message = "the completion token is void: the outcome cannot be given any more";
+            let message = "the completion token is no longer valid";
             Err(Error::cancelled(reason::CANCELLED, message))
         }))
     }

@@ -256,12 +256,12 @@ impl Live {
         }
     }
 
-    /// Records a sign of life.
+    /// Restarts the attempt timeout.
     pub(in crate::engine) fn heartbeat(&self) {
         self.lock().last_heartbeat = Instant::now();
     }
 
-    /// Records progress. The sign of life is a [`heartbeat`](Self::heartbeat).
+    /// Records progress. A [`heartbeat`](Self::heartbeat) restarts the attempt timeout.
     pub(in crate::engine) fn report_progress(&self, progress: Progress, time: Timestamp) {
         let mut state = self.lock();
         if state.sealed {

@@ -285,7 +285,7 @@ fn service_unknown(name: &str, table: &Table) -> Error {
         .collect();
     let name = truncated(name);
     if nearest.is_empty() {
-        let message = format!("there is no service named `{name}`; `cidery services` lists all");
+        let message = format!("there is no service named `{name}`");
         return Error::not_found(reason::SERVICE_UNKNOWN, message);
     }
     let quoted: Vec<String> = nearest.iter().map(|name| format!("`{name}`")).collect();

@@ -75,7 +75,7 @@ impl Route {
         self.definition.name()
     }
 
-    /// How long an attempt of a request may run without a sign of life.
+    /// How long an attempt of a request may run without progress.
     pub(in crate::engine) fn attempt_timeout(&self, request: &Request) -> Duration {
         let own = request.attempt_timeout;
         own.unwrap_or(self.options.attempt_timeout)

@@ -214,7 +214,7 @@ impl Run {
         // Room for two series of dispatches: the worker may read slowly.
         let (outbox, outbound) = mpsc::channel(2 * MAX_IN_FLIGHT);
         let _ = outbox.send(to_worker(Message::Welcome(welcome))).await;
-        let left = |_| rules::STREAM_STAYS.broken("the worker left before its welcome");
+        let left = |_| rules::STREAM_STAYS.broken("the worker disconnected before its welcome");
         dial.answer.send(Ok(outbound)).map_err(left)?;
         let mut stream = WorkerStream::new(hello, dial.inbound, outbox, dial.cut);
         for token in tokens {

@@ -4,9 +4,9 @@
 pub(in crate::remote) mod backoff;
 pub(crate) mod batching;
 pub(crate) mod declaration;
-pub(in crate::remote) mod endpoint;
+pub(crate) mod endpoint;
 pub(in crate::remote) mod group_outcomes;
 pub(crate) mod messages;
 pub(in crate::remote) mod result_stream;
-pub(in crate::remote) mod retry;
+pub(crate) mod retry;
 pub(in crate::remote) mod transport;

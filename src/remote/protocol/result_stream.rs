@@ -3,7 +3,7 @@
 use tonic::Streaming;
 use tonic::transport::Channel;
 
-use super::retry::{is_safe_to_retry, retry};
+use super::retry::{Retries, is_safe_to_retry, retry};
 use super::transport::is_transport_error;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
@@ -17,7 +17,7 @@ pub struct ResultStream {
     stub: InvocationServiceClient<Channel>,
     /// With the last sequence received, by CID: of each invocation, and of its members if it is a group.
     request: v1::StreamResultsRequest,
-    max_attempts: u32,
+    retries: Retries,
     stream: Streaming<v1::StreamResultsResponse>,
 }
 
@@ -25,26 +25,26 @@ impl ResultStream {
     pub(in crate::remote) async fn open(
         stub: InvocationServiceClient<Channel>,
         cid: Cid,
-        max_attempts: u32,
+        retries: Retries,
     ) -> Result<Self> {
         let request = v1::StreamResultsRequest {
             cids: vec![cid.to_string()],
             ..v1::StreamResultsRequest::default()
         };
-        Self::follow(stub, request, max_attempts).await
+        Self::follow(stub, request, retries).await
     }
 
     pub(in crate::remote) async fn follow(
         stub: InvocationServiceClient<Channel>,
         request: v1::StreamResultsRequest,
-        max_attempts: u32,
+        retries: Retries,
     ) -> Result<Self> {
         let open = || open(stub.clone(), request.clone());
-        let stream = retry(max_attempts, is_safe_to_retry, open).await?;
+        let stream = retry(&retries, is_safe_to_retry, open).await?;
         Ok(Self {
             stub,
             request,
-            max_attempts,
+            retries,
             stream,
         })
     }
@@ -78,7 +78,7 @@ impl ResultStream {
                 Ok((stream, first))
             }
         };
-        let (stream, first) = retry(self.max_attempts, is_safe_to_retry, next).await?;
+        let (stream, first) = retry(&self.retries, is_safe_to_retry, next).await?;
         self.stream = stream;
         Ok(self.record(first))
     }

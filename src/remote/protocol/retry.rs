@@ -1,8 +1,11 @@
 //! Retry of failed calls: exponential backoff with jitter, and which failures are safe to retry.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
+use tokio::time::Instant;
 use tonic::{Response, Status};
 
 use super::backoff::Backoff;
@@ -14,19 +17,57 @@ pub(in crate::remote) const DEFAULT_MAX_ATTEMPTS: u32 = 8;
 /// The longest backoff. A longer retry delay that the node asks for is shortened to it.
 const MAX_RETRY_BACKOFF: Duration = Duration::from_secs(2);
 
-/// Repeats `attempt` until it succeeds, fails with an error that is not safe to retry, or `max_attempts` is reached.
+/// Called before a retry: with the error of the last attempt, and the time from the first attempt to the next one.
+pub(crate) type OnRetry = Arc<dyn Fn(&Error, Duration) + Send + Sync>;
+
+/// How often calls are attempted, and who is told.
+#[derive(Clone)]
+pub(in crate::remote) struct Retries {
+    pub(in crate::remote) max_attempts: u32,
+    pub(in crate::remote) on_retry: Option<OnRetry>,
+}
+
+impl Retries {
+    pub(in crate::remote) fn at_most(max_attempts: u32) -> Self {
+        Self {
+            max_attempts,
+            on_retry: None,
+        }
+    }
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self::at_most(DEFAULT_MAX_ATTEMPTS)
+    }
+}
+
+impl fmt::Debug for Retries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retries")
+            .field("max_attempts", &self.max_attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Repeats `attempt` until it succeeds, fails with an error that is not safe to retry, or the number of attempts is
+/// reached.
 pub(in crate::remote) async fn retry<T, F: Future<Output = Result<T>>>(
-    max_attempts: u32,
+    retries: &Retries,
     is_safe: impl Fn(&Error) -> bool,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T> {
+    let start = Instant::now();
     let mut backoff = Backoff::new(MAX_RETRY_BACKOFF);
     let mut attempts = 1;
     loop {
         match attempt().await {
-            Err(error) if is_safe(&error) && attempts < max_attempts => {
+            Err(error) if is_safe(&error) && attempts < retries.max_attempts => {
                 let retry_after = error.retry_after().unwrap_or_default();
                 let delay = backoff.next_delay().max(retry_after.min(MAX_RETRY_BACKOFF));
+                if let Some(on_retry) = &retries.on_retry {
+                    on_retry(&error, start.elapsed() + delay);
+                }
                 tokio::time::sleep(delay).await;
                 attempts += 1;
             }
@@ -37,7 +78,7 @@ pub(in crate::remote) async fn retry<T, F: Future<Output = Result<T>>>(
 
 /// Makes a unary call, and retries it as [`retry`] does.
 pub(in crate::remote) async fn call_with_retry<T, F>(
-    max_attempts: u32,
+    retries: &Retries,
     is_safe: impl Fn(&Error) -> bool,
     call: impl Fn() -> F,
 ) -> Result<Response<T>>
@@ -45,7 +86,7 @@ where
     F: Future<Output = std::result::Result<Response<T>, Status>>,
 {
     let attempt = || call().map_err(|status| error_from_status(&status));
-    retry(max_attempts, is_safe, attempt).await
+    retry(retries, is_safe, attempt).await
 }
 
 /// Whether a call of `service` failed before it was dispatched: the node refused it, or did not process it.
@@ -85,7 +126,7 @@ mod tests {
 
     async fn attempts(error: fn() -> Error, is_safe: &dyn Fn(&Error) -> bool) -> u32 {
         let mut attempts = 0;
-        let outcome: Result<()> = retry(DEFAULT_MAX_ATTEMPTS, is_safe, || {
+        let outcome: Result<()> = retry(&Retries::default(), is_safe, || {
             attempts += 1;
             std::future::ready(Err(error()))
         })
@@ -123,6 +164,30 @@ mod tests {
         assert_eq!(attempts(node_stopping, &safe).await, DEFAULT_MAX_ATTEMPTS);
         assert_eq!(attempts(broken_pipe, &safe).await, DEFAULT_MAX_ATTEMPTS);
         assert_eq!(attempts(failure_of_the_handler, &safe).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_retry_is_announced_with_the_time_until_it() {
+        let waits = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let retries = Retries {
+            max_attempts: 4,
+            on_retry: Some({
+                let waits = Arc::clone(&waits);
+                Arc::new(move |error: &Error, wait| {
+                    assert_eq!(error.reason(), reason::CONNECT_FAILED);
+                    waits.lock().unwrap().push(wait);
+                })
+            }),
+        };
+        let start = Instant::now();
+        let failed = || std::future::ready(Err(connect_failed()));
+        let outcome: Result<()> = retry(&retries, is_safe_to_retry, failed).await;
+        outcome.unwrap_err();
+        let waits = waits.lock().unwrap();
+        assert_eq!(waits.len(), 3);
+        assert!(waits.is_sorted(), "{waits:?}");
+        // Timers have a resolution of a millisecond.
+        assert!(start.elapsed().abs_diff(waits[2]) <= Duration::from_millis(3));
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::model::token::Token;
 use crate::remote::protocol::endpoint::MAX_TIMEOUT;
 use crate::remote::protocol::group_outcomes::group_outcomes;
 use crate::remote::protocol::result_stream::ResultStream;
-use crate::remote::protocol::retry::{call_with_retry, was_not_processed};
+use crate::remote::protocol::retry::{Retries, call_with_retry, was_not_processed};
 use crate::remote::protocol::transport::{ignored_keys, is_transport_error};
 use crate::service::{BoxFuture, KnownService, Platform};
 
@@ -106,7 +106,7 @@ impl WorkerPlatform {
     where
         F: Future<Output = std::result::Result<Response<T>, Status>>,
     {
-        call_with_retry(NESTED_CALL_MAX_ATTEMPTS, is_safe, call).await
+        call_with_retry(&Retries::at_most(NESTED_CALL_MAX_ATTEMPTS), is_safe, call).await
     }
 
     async fn invoke_nested(&self, call: Call) -> Result<Reply> {
@@ -280,8 +280,12 @@ impl Platform for WorkerPlatform {
         group: &'a AcceptedGroup,
     ) -> BoxFuture<'a, Result<Vec<(Cid, Outcome)>>> {
         Box::pin(async {
-            let results =
-                ResultStream::open(self.invocation(), group.cid, NESTED_CALL_MAX_ATTEMPTS).await?;
+            let results = ResultStream::open(
+                self.invocation(),
+                group.cid,
+                Retries::at_most(NESTED_CALL_MAX_ATTEMPTS),
+            )
+            .await?;
             group_outcomes(results, group).await
         })
     }

@@ -54,7 +54,7 @@ impl CreditPermit {
         let (reply_to, reply) = oneshot::channel();
         if !session.send_dispatch(token, dispatch, &self.state, context, reply_to) {
             self.state.set_status(DispatchStatus::NotStarted);
-            let message = "the worker left before the dispatch was sent";
+            let message = "the worker disconnected before the dispatch was sent";
             let error = Error::unavailable(reason::NO_WORKER, message);
             // With the service, callers see that their call was not dispatched.
             return Err(error.with_info("service", context.service()));

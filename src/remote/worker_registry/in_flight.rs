@@ -29,7 +29,7 @@ pub(super) struct InFlight {
     pub(super) input: Option<EncodedInput>,
     pub(super) state: Arc<DispatchState>,
     pub(super) context: Context,
-    /// `None` where the outcome is no longer wanted.
+    /// `None` where the outcome is no longer needed.
     pub(super) reply_to: Option<oneshot::Sender<Result<WorkerReply>>>,
     pub(super) cancellation: Cancellation,
     /// The number of the last item received.
@@ -129,6 +129,6 @@ pub(super) fn worker_lost(worker: &str) -> Error {
 
 /// `UNKNOWN` / `WORKER_LOST`, for a dispatch that the worker handed back.
 pub(super) fn handed_back(worker: &str) -> Error {
-    let message = format!("the worker `{worker}` handed the call back; it may have started");
+    let message = format!("the worker `{worker}` returned the call; it may have started");
     Error::new(Kind::Unknown, reason::WORKER_LOST, message)
 }

@@ -17,6 +17,17 @@ impl WorkerRegistry {
         self.notify(session);
         let invoker = session.invoker();
         let lease = invoker.limits().worker_lease;
+        let (id, name, in_flight) = (session.id(), session.name(), session.in_flight());
+        match in_flight {
+            0 => tracing::info!(worker.id = id, worker.name = name, "worker disconnected"),
+            _ => tracing::warn!(
+                worker.id = id,
+                worker.name = name,
+                in_flight,
+                lease_ms = lease.as_millis(),
+                "worker disconnected in the middle of calls: they wait for it to reconnect"
+            ),
+        }
         let closing = invoker.closing().clone();
         let (registry, session) = (self.clone(), Arc::clone(session));
         invoker.tasks().spawn("lease", async move {

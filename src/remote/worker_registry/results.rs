@@ -47,7 +47,7 @@ impl WorkerSession {
         let Some(reply_to) = reply_to else {
             return self.refuse(
                 &result.token,
-                &void_token("the outcome is no longer wanted"),
+                &void_token("the outcome is no longer needed"),
             );
         };
         let reply = match completion {

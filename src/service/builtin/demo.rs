@@ -135,18 +135,21 @@ async fn sleep(ctx: Context, Input(req): Input<Sleep>) -> Result<Slept> {
 
 #[derive(Deserialize, JsonSchema)]
 struct Fail {
-    /// The name of a gRPC status code. Default: `INTERNAL`.
-    #[serde(default)]
-    code: Option<String>,
+    /// The name of a gRPC status code.
+    #[serde(default = "internal")]
+    code: String,
     #[serde(default)]
     message: Option<String>,
     #[serde(default)]
     retryable: Option<bool>,
 }
 
+fn internal() -> String {
+    Kind::Internal.name().to_owned()
+}
+
 async fn fail(Input(req): Input<Fail>) -> Result<()> {
-    let code = req.code.as_deref().unwrap_or("INTERNAL");
-    let kind = Kind::from_name(code).ok_or_else(|| {
+    let kind = Kind::from_name(&req.code).ok_or_else(|| {
         let message = "is not the name of a gRPC status code, such as `NOT_FOUND`";
         let violation = Violation::new("/code", "UNKNOWN_VALUE", message);
         Error::violations(reason::INPUT_INVALID, vec![violation])
@@ -159,7 +162,7 @@ async fn fail(Input(req): Input<Fail>) -> Result<()> {
 
 #[derive(Deserialize, JsonSchema)]
 struct Flaky {
-    /// The number of attempts that fail.
+    /// How many attempts fail before one succeeds.
     failures: u32,
 }
 
@@ -171,7 +174,7 @@ struct Answered {
 async fn flaky(ctx: Context, Input(req): Input<Flaky>) -> Result<Answered> {
     let attempt = ctx.attempt();
     if attempt <= req.failures {
-        let message = format!("attempt {attempt} of {} that fail", req.failures);
+        let message = format!("attempt {attempt} fails, as requested");
         return Err(Error::unavailable("DEMO_FLAKY", message));
     }
     Ok(Answered { attempt })

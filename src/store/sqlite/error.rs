@@ -52,7 +52,7 @@ pub(super) fn queue_full(what: &str) -> Error {
 
 /// `RESOURCE_EXHAUSTED` / `STORE_FULL`: new work would use the room that is reserved for outcomes.
 pub(super) fn store_full() -> Error {
-    let message = "the store is full: the rest of its room is reserved for the outcomes of accepted invocations";
+    let message = "the store is full: its remaining space is reserved for the outcomes of accepted invocations";
     Error::resource_exhausted(reason::STORE_FULL, message).with_retry_after(Duration::from_secs(1))
 }
 

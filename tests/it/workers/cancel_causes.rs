@@ -80,7 +80,7 @@ async fn a_cancellation_says_why() {
     let dispatch = worker.dispatch().await;
     let (code, _, message) = cause(&mut worker).await;
     assert_eq!(code, DEADLINE_EXCEEDED);
-    assert!(message.contains("no sign of life for 300 ms"), "{message}");
+    assert!(message.contains("no progress for 300 ms"), "{message}");
     worker.answer(&dispatch.token, &dict! {});
 
     let calling = call(&node, dict! {});

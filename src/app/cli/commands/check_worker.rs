@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::app::cli::address::listen_address;
 use crate::app::cli::args::duration;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::dict;
@@ -14,29 +15,29 @@ use crate::model::value::Dict;
 use crate::remote::conformance::{CheckReport, Options, Port, Verdict, check_worker};
 use crate::service::runtime::Tasks;
 
-/// Check that a worker keeps the rules of the worker protocol.
+/// Check a worker against the worker protocol.
 ///
-/// Listens like a node, and waits for the worker: start it with this address in place of the address of its node. Each
-/// check ends with `ok`, `failed` (what was seen, and the rule of docs/worker-protocol.md) or `left out`. The exit code
-/// is 0 if no check failed.
+/// The command listens like a node and waits for the worker: start the worker with this address as its node. The result
+/// of each check is `ok`, `failed` (with the rule in docs/worker-protocol.md) or `left out`. The exit code is 0 if no
+/// check failed.
 ///
-/// The services of the worker are really called, some of them many times, with sample inputs made from their
-/// declarations: use `--service` for services whose handlers have side effects.
+/// The checks call the services of the worker, some of them many times, with sample inputs from their declarations. Use
+/// --service to select services whose handlers have no side effects.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct CheckWorker {
-    /// Address to listen on, in place of a node. With port 0, any free port.
-    #[arg(default_value = "127.0.0.1:24337", value_name = "ADDRESS")]
+    /// Address to listen on, as the node of the worker. Port 0 selects a free port.
+    #[arg(value_parser = listen_address, default_value = "127.0.0.1:24337", value_name = "ADDRESS")]
     address: SocketAddr,
-    /// Address to listen on, instead of ADDRESS.
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "address")]
+    /// The same as ADDRESS.
+    #[arg(long, value_parser = listen_address, value_name = "HOST:PORT", conflicts_with = "address")]
     listen: Option<SocketAddr>,
-    /// Time to wait until the worker connects first.
+    /// Maximum time until the worker connects.
     #[arg(long, value_parser = duration, default_value = "5m", value_name = "DURATION")]
     wait: Duration,
-    /// Time for each later step: an answer of the worker, or its reconnect (20s at most).
+    /// Maximum time of each step, such as a response or a reconnect.
     #[arg(long, value_parser = duration, default_value = "20s", value_name = "DURATION")]
     timeout: Duration,
-    /// Call only this service (repeatable). Default: all services, 100 at most.
+    /// Call only this service (repeatable). Default: all services, at most 100.
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
     /// Allow addresses other than loopback.

@@ -6,7 +6,9 @@ use clap_complete::Shell;
 use crate::app::cli::printer::Printer;
 use crate::model::error::Result;
 
-/// Generate a completion script: `cidery completions bash > /etc/bash_completion.d/cidery`.
+/// Generate a shell completion script.
+///
+/// For bash: `cidery completions bash > /etc/bash_completion.d/cidery`.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Completions {
     /// The shell.

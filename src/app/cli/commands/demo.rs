@@ -5,11 +5,15 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use crate::app::Node;
+use crate::app::cli::address::{dial_address, listen_address, node_option};
 use crate::app::cli::args::LogArgs;
-use crate::app::cli::follow::Follower;
 use crate::app::cli::printer::{Printer, Tone};
-use crate::app::shutdown::catch_signals;
-use crate::codec::{json, payload};
+use crate::app::cli::stop::stop;
+use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
+use crate::codec::convert::{failure_from_proto, outcome_from_proto};
+use crate::codec::proto::v1::item_event::Item;
+use crate::codec::proto::v1::stream_results_response::Event;
+use crate::codec::{json, payload, struct_pb};
 use crate::dict;
 use crate::model::call::Call;
 use crate::model::error::{Error, Result};
@@ -18,11 +22,18 @@ use crate::model::payload::Format;
 use crate::model::value::{Dict, Value};
 use crate::remote::client::ContractClient;
 
-/// Run a node with demo services, invoke them over gRPC, and keep the node running.
+/// Run a node with demo services and demonstrate its features.
+///
+/// The services are invoked over gRPC; then the node keeps running until Ctrl-C. The default log level is `error`.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Demo {
-    /// Address to listen on. With port 0, the node uses any free port.
-    #[arg(long, default_value = "127.0.0.1:24337", value_name = "HOST:PORT")]
+    /// Address to listen on. Default host: 127.0.0.1; default port: 24337. Port 0 selects a free port.
+    #[arg(
+        long,
+        value_parser = listen_address,
+        default_value = "127.0.0.1:24337",
+        value_name = "HOST:PORT"
+    )]
     listen: SocketAddr,
     /// Exit after the demonstration.
     #[arg(long)]
@@ -33,29 +44,48 @@ pub(in crate::app::cli) struct Demo {
 
 impl Demo {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let _log = self.log.init(printer.log_filter())?;
+        // By default the log has errors only, so that no lines appear within the demonstration.
+        let _log = self.log.init(printer.log_filter().or(Some("error")))?;
         let mut signals = catch_signals()?;
         let node = Node::builder().listen(self.listen).demo().start().await?;
-        let address = node
-            .address()
-            .map(|address| address.to_string())
-            .unwrap_or_default();
-        printer.data(&format!("listening on {address}"));
-        let client = ContractClient::connect(&address).await?;
-        let outcome = Demonstration { client, printer }.everything().await;
-        if outcome.is_ok() {
-            print_examples(&address, printer);
-            if !self.exit {
-                printer.note(Tone::Quiet, "");
-                printer.note(
-                    Tone::Heading,
-                    "The node keeps running; press Ctrl-C to stop it.",
-                );
-                signals.next().await;
-            }
+        let address = dial_address(node.address().unwrap_or(self.listen));
+        let client = ContractClient::connect(&address.to_string()).await?;
+        let signal = tokio::select! {
+            outcome = self.demonstrate(&client, address, printer) => match outcome {
+                Ok(()) if self.exit => None,
+                Ok(()) => Some(signals.next().await),
+                Err(error) => {
+                    node.stop().await;
+                    return Err(error);
+                }
+            },
+            signal = signals.next() => Some(signal),
+        };
+        drop(client);
+        match signal {
+            None => node.stop().await,
+            Some(signal) => stop(node, DRAIN_TIMEOUT, signal, &mut signals, printer).await,
         }
-        node.stop().await;
-        outcome
+        Ok(())
+    }
+
+    async fn demonstrate(
+        &self,
+        client: &ContractClient,
+        address: SocketAddr,
+        printer: &Printer,
+    ) -> Result<()> {
+        printer.data(&format!("listening on {address}"));
+        let client = client.clone();
+        let demonstration = Demonstration { client, printer };
+        demonstration.everything().await?;
+        demonstration.print_examples(address).await?;
+        if !self.exit {
+            printer.note(Tone::Quiet, "");
+            let text = "The node keeps running; press Ctrl-C to stop it.";
+            printer.note(Tone::Heading, text);
+        }
+        Ok(())
     }
 }
 
@@ -145,19 +175,15 @@ impl Demonstration<'_> {
         self.events(accepted.cid).await
     }
 
-    /// Prints the events of an invocation by their names in the proto.
+    /// Prints each event of an invocation on one line, by its name in the contract.
     async fn events(&self, cid: Cid) -> Result<()> {
         self.printer.data(&format!("-> StreamResults {cid}"));
         let mut results = self.client.results(cid).await?;
-        let mut follower = Follower::new(cid, self.printer);
         while let Some(response) = results.next().await? {
-            let name = response.event.as_ref().map_or("", event_name);
-            let (sequence, attempt) = (response.sequence & 0xffff_ffff, response.attempt);
-            self.printer.data(&format!(
-                "<- {name} (sequence {sequence}, attempt {attempt})"
-            ));
-            if let Some(outcome) = follower.show(&response) {
-                outcome?;
+            let attempt = response.attempt;
+            if let Some(event) = response.event {
+                let text = event_text(event, attempt)?;
+                self.printer.data(&format!("<- {text}"));
             }
         }
         Ok(())
@@ -179,44 +205,69 @@ impl Demonstration<'_> {
             }
         }
     }
-}
 
-fn event_name(event: &crate::codec::proto::v1::stream_results_response::Event) -> &'static str {
-    use crate::codec::proto::v1::stream_results_response::Event;
-    match event {
-        Event::Accepted(_) => "accepted",
-        Event::Started(_) => "started",
-        Event::Progress(_) => "progress",
-        Event::Item(_) => "item",
-        Event::RetryScheduled(_) => "retry_scheduled",
-        Event::Succeeded(_) => "succeeded",
-        Event::Failed(_) => "failed",
-        Event::Cancelled(_) => "cancelled",
-        Event::Expired(_) => "expired",
-        Event::NotFound(_) => "not_found",
+    /// The same calls by `cidery`, by grpcurl, and in Python.
+    async fn print_examples(&self, address: SocketAddr) -> Result<()> {
+        self.heading("Try it yourself");
+        let node = node_option(address);
+        for line in [
+            format!("cidery services{node}"),
+            format!("cidery describe customer.get{node}"),
+            format!("cidery invoke customer.get cust_id=1{node}"),
+            format!("cidery invoke demo.count to=3 --follow{node}"),
+            format!("grpcurl -plaintext {address} list"),
+            format!("grpcurl -plaintext {address} describe customer.Service"),
+            format!("grpcurl -plaintext -d '{{\"cust_id\": 1}}' {address} customer.Service/Get"),
+        ] {
+            self.printer.data(&format!("  {line}"));
+        }
+        self.heading("In Python (pip install grpcio-reflection)");
+        let service = self.client.describe("customer.get").await?;
+        let python = service
+            .examples
+            .iter()
+            .find(|example| example.tool == "python");
+        if let Some(example) = python {
+            // Not indented, so that it can be pasted as it is.
+            self.printer.text(&example.text);
+        }
+        Ok(())
     }
 }
 
-fn print_examples(address: &str, printer: &Printer) {
-    printer.data("");
-    printer.data("== Try it yourself");
-    for line in [
-        format!("grpcurl -plaintext {address} list"),
-        format!("grpcurl -plaintext {address} describe customer.Service"),
-        format!("grpcurl -plaintext -d '{{\"cust_id\": 1}}' {address} customer.Service/Get"),
-        format!(
-            "grpcurl -plaintext -d '{{\"service\":\"customer.get\",\"payload\":{{\"cust_id\":1}}}}' {address} \
-             cidery.v1.InvocationService/Invoke"
-        ),
-        format!(
-            "grpcurl -plaintext -d '{{\"service\":\"demo.count\",\"payload\":{{\"to\":3}}}}' {address} \
-             cidery.v1.InvocationService/InvokeAsync"
-        ),
-        format!(
-            "grpcurl -plaintext -d '{{\"cids\":[\"CID\"]}}' {address} \
-             cidery.v1.InvocationService/StreamResults"
-        ),
-    ] {
-        printer.data(&format!("  {line}"));
-    }
+/// An event on one line: its name in the contract, and what it holds.
+fn event_text(event: Event, attempt: u32) -> Result<String> {
+    Ok(match event {
+        Event::Accepted(event) => format!("accepted         {}", event.service),
+        Event::Started(_) => format!("started          attempt {attempt}"),
+        Event::Progress(event) => {
+            let progress = event.progress.unwrap_or_default();
+            let percent = progress.fraction.unwrap_or_default() * 100.0;
+            format!("progress         {percent:.0} % {}", progress.message)
+                .trim_end()
+                .to_owned()
+        }
+        Event::Item(event) => {
+            let value = match event.item {
+                Some(Item::Payload(bytes)) => Value::Dict(struct_pb::decode_dict(&bytes)?),
+                Some(Item::Value(bytes)) => struct_pb::decode_value(&bytes)?,
+                None => Value::Null,
+            };
+            format!("item             {}", json::write(&value)?)
+        }
+        Event::RetryScheduled(event) => {
+            let failure = failure_from_proto(event.failure.unwrap_or_default());
+            format!("retry_scheduled  attempt {attempt} failed: {failure}")
+        }
+        Event::Succeeded(_) => {
+            let outcome = outcome_from_proto(event)?.transpose()?;
+            let value = outcome.map(|reply| payload::decode(reply.payload));
+            let value = value.transpose()?.unwrap_or_default();
+            format!("succeeded        {}", json::write(&value)?)
+        }
+        Event::Failed(_) => "failed".to_owned(),
+        Event::Cancelled(_) => "cancelled".to_owned(),
+        Event::Expired(_) => "expired".to_owned(),
+        Event::NotFound(_) => "not_found".to_owned(),
+    })
 }

@@ -17,7 +17,7 @@ use crate::dict;
 use crate::model::error::Result;
 use crate::model::value::{Dict, Value};
 
-/// Describe a service: its input and output, its options, and examples of calls.
+/// Show the input, output, options and samples of a service.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Describe {
     /// Name of the service.

@@ -6,8 +6,10 @@ use clap::Args;
 
 use crate::app::cli::args::{NodeArgs, duration};
 use crate::app::cli::cid_arg::CidArg;
+use crate::app::cli::detach::until_interrupted;
 use crate::app::cli::follow::{follow, outcome};
 use crate::app::cli::printer::Printer;
+use crate::app::cli::retry_note::note_retries;
 use crate::model::error::Result;
 
 /// Get the result of an invocation.
@@ -27,10 +29,11 @@ pub(in crate::app::cli) struct ShowResult {
 
 impl ShowResult {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let client = self.node.connect().await?;
+        let client = note_retries(self.node.connect().await?, printer);
         let cid = self.cid.resolve(&client).await?;
         if self.follow {
-            return follow(&client, cid, printer).await;
+            let followed = follow(&client, cid, printer);
+            return until_interrupted(cid, printer, followed).await;
         }
         let wait = self.wait.unwrap_or_default();
         let invocation = client.invocation(cid, wait).await?;

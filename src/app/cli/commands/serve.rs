@@ -5,24 +5,30 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::app::Node;
+use crate::app::cli::address::{dial_address, listen_address, node_option};
 #[cfg(feature = "sqlite")]
 use crate::app::cli::args::bytes;
 use crate::app::cli::args::{LogArgs, duration};
 use crate::app::cli::printer::{Printer, Tone};
+use crate::app::cli::stop::stop;
 use crate::app::shutdown::catch_signals;
+use crate::app::{Node, NodeBuilder};
 use crate::model::error::{Error, Result};
 
 /// How long the first log line waits until the address is printed.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Run a node until SIGTERM, SIGINT or SIGHUP, then let running handlers finish; a second signal stops it at once.
+/// Run a node.
+///
+/// SIGINT (Ctrl-C), SIGTERM or SIGHUP stops the node: it accepts no more calls and waits for running handlers. A second
+/// signal stops it at once.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Serve {
-    /// Address to listen on. With port 0, the node uses any free port.
+    /// Address to listen on. Default host: 127.0.0.1; default port: 24337. Port 0 selects a free port.
     #[arg(
         long,
         env = "CIDERY_LISTEN",
+        value_parser = listen_address,
         default_value = "127.0.0.1:24337",
         value_name = "HOST:PORT"
     )]
@@ -36,15 +42,15 @@ pub(in crate::app::cli) struct Serve {
         value_name = "FOLDER"
     )]
     data_dir: std::path::PathBuf,
-    /// Maximum size of the store; new work is refused beyond 7/8 of it. Default: 64GiB.
+    /// Maximum size of the store. New invocations are refused when 7/8 of it is used. Default: 64GiB.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_parser = bytes, value_name = "SIZE")]
     store_limit: Option<u64>,
-    /// Minimum free disk space; new work is refused below it. Default: 64MiB.
+    /// Minimum free disk space. New invocations are refused below it. Default: 64MiB.
     #[cfg(feature = "sqlite")]
     #[arg(long, value_parser = bytes, value_name = "SIZE")]
     keep_free: Option<u64>,
-    /// Keep invocations in memory only; they are lost when the node stops.
+    /// Keep invocations in memory only. They are lost when the node stops.
     #[cfg(feature = "sqlite")]
     #[arg(long, conflicts_with = "data_dir")]
     in_memory: bool,
@@ -52,11 +58,11 @@ pub(in crate::app::cli) struct Serve {
     #[arg(long)]
     demo: bool,
     /// Allow addresses other than loopback. There is no authentication yet: every client that can reach the address
-    /// can invoke and serve all services, and read, cancel and remove all invocations.
+    /// can call, replace and remove all services and invocations.
     #[arg(long)]
     insecure: bool,
-    /// Host name of the node for web browsers, without a port (repeatable). Their requests are refused unless `Host`
-    /// and `Origin` are this name, loopback, or the address of the connection. gRPC clients may use any name.
+    /// Host name, without a port, that web browsers may use for the node (repeatable). Loopback and the address of the
+    /// node are always allowed; gRPC clients may use any name.
     #[arg(
         long,
         env = "CIDERY_ALLOW_HOST",
@@ -64,16 +70,16 @@ pub(in crate::app::cli) struct Serve {
         value_delimiter = ','
     )]
     allow_host: Vec<String>,
-    /// Interval of keep-alive pings on connections, and timeout of their replies. Default: 10s.
+    /// Keep-alive interval and timeout of connections. Default: 10s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     ping_interval: Option<Duration>,
-    /// Time that a disconnected worker has to resume before its work is reassigned. Default: 20s.
+    /// Grace period of a disconnected worker before its work is reassigned. Default: 20s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     worker_lease: Option<Duration>,
-    /// Time that new calls wait for a disconnected worker that may resume, if no other worker serves them. Default: 1s.
+    /// Time that new calls wait for a disconnected worker if no other worker serves them. Default: 1s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     away_wait: Option<Duration>,
-    /// Time that running handlers have to finish when the node stops.
+    /// Grace period of running handlers when the node stops.
     #[arg(long, value_parser = duration, default_value = "30s", value_name = "DURATION")]
     drain: Duration,
     #[command(flatten)]
@@ -83,15 +89,8 @@ pub(in crate::app::cli) struct Serve {
 impl Serve {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let _log = self.log.init(printer.log_filter())?;
-        let mut builder = Node::builder().listen(self.listen).drain(self.drain);
-        #[cfg(feature = "sqlite")]
-        if !self.in_memory {
-            let mut options = crate::store::SqliteOptions::default();
-            options.bytes_limit = self.store_limit.unwrap_or(options.bytes_limit);
-            options.min_free_bytes = self.keep_free.unwrap_or(options.min_free_bytes);
-            let store = crate::store::SqliteStore::open_with(&self.data_dir, options)?;
-            builder = builder.store(store);
-        }
+        let builder = Node::builder().listen(self.listen).drain(self.drain);
+        let (mut builder, stored) = self.add_store(builder)?;
         builder = builder.limits(|limits| {
             limits.ping_interval = self.ping_interval.unwrap_or(limits.ping_interval);
             limits.worker_lease = self.worker_lease.unwrap_or(limits.worker_lease);
@@ -107,17 +106,53 @@ impl Serve {
             builder = builder.insecure();
         }
         let mut signals = catch_signals()?;
-        let node = builder.start().await.map_err(with_options)?;
+        // A large store takes a while to open: a signal ends that too.
+        let node = tokio::select! {
+            node = builder.start() => node.map_err(with_options)?,
+            _ = signals.next() => return Ok(()),
+        };
         announce(node.address(), printer).await;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
+            address = node.address().map(tracing::field::display),
             store = node.invoker().store().name(),
+            data_dir = stored.data_dir,
+            pending = stored.pending,
             "serving"
         );
         let signal = signals.next().await;
-        signals.stop(signal, node.stop()).await;
+        stop(node, self.drain, signal, &mut signals, printer).await;
         Ok(())
     }
+
+    /// Opens the data directory, unless the node stores nothing.
+    fn add_store(&self, builder: NodeBuilder) -> Result<(NodeBuilder, Stored)> {
+        #[cfg(feature = "sqlite")]
+        if !self.in_memory {
+            use crate::engine::store::Store as _;
+            let mut options = crate::store::SqliteOptions::default();
+            options.bytes_limit = self.store_limit.unwrap_or(options.bytes_limit);
+            options.min_free_bytes = self.keep_free.unwrap_or(options.min_free_bytes);
+            let store = crate::store::SqliteStore::open_with(&self.data_dir, options)?;
+            // An absolute path: it does not depend on where the node was started.
+            let data_dir = self.data_dir.canonicalize();
+            let data_dir = data_dir.unwrap_or_else(|_| self.data_dir.clone());
+            let stored = Stored {
+                data_dir: Some(data_dir.display().to_string()),
+                pending: store.total_pending_count(),
+            };
+            return Ok((builder.store(store), stored));
+        }
+        Ok((builder, Stored::default()))
+    }
+}
+
+/// What the store holds before the node starts.
+#[derive(Debug, Default)]
+struct Stored {
+    data_dir: Option<String>,
+    /// The number of pending invocations.
+    pending: usize,
 }
 
 /// Names the options of the command in place of what the library calls them.
@@ -139,10 +174,8 @@ async fn announce(address: Option<SocketAddr>, printer: &Printer) {
         if let Err(error) = printer.listening(address) {
             tracing::debug!(%error, "cannot write to standard output");
         }
-        let options = match address.port() {
-            24337 if address.ip().is_loopback() => String::new(),
-            _ => format!(" --node {address}"),
-        };
+        let address = dial_address(address);
+        let options = node_option(address);
         for line in [
             "try:".to_owned(),
             format!("  cidery services{options}"),

@@ -16,7 +16,7 @@ pub(in crate::app::cli) struct Service {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Forget a service that no worker serves any more.
+    /// Remove a service that no worker serves.
     Forget {
         /// Name of the service.
         name: String,

@@ -9,7 +9,7 @@ use crate::app::cli::printer::{Column, List, Printer, Row};
 use crate::codec::proto::v1;
 use crate::model::error::Result;
 
-/// List the services of a node.
+/// List services.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Services {
     /// Only services whose names start with this prefix.

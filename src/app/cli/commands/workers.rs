@@ -9,7 +9,7 @@ use crate::app::cli::printer::{Column, List, Printer, Row};
 use crate::codec::proto::v1;
 use crate::model::error::Result;
 
-/// List the workers that are connected to a node.
+/// List connected workers.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Workers {
     #[command(flatten)]

@@ -1,5 +1,6 @@
 //! Errors: as text with causes, violations and a hint, or as JSON; and their exit codes.
 
+use std::borrow::Cow;
 use std::io;
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use crate::app::escape;
 use crate::codec::json;
 use crate::dict;
 use crate::model::error::{Error, Kind, reason};
+use crate::model::id::Cid;
 use crate::model::value::Value;
 
 /// The exit code for a command line that is used incorrectly. clap exits with it too.
@@ -29,14 +31,20 @@ pub(super) fn write_text(error: &Error, err: &mut impl io::Write) -> io::Result<
     let (message, reason) = (error.to_string(), error.reason());
     let (message, reason) = (escape::indented(&message, 7), escape::line(reason));
     writeln!(err, "{RED}error{RED:#}: {message} ({reason})")?;
-    for text in causes(error) {
+    // What the message says already is not repeated.
+    for text in causes(error).filter(|text| !error.message().contains(text)) {
         writeln!(err, "  caused by: {}", escape::indented(&text, 13))?;
     }
-    for violation in error.field_violations() {
-        let text = violation.to_string();
-        writeln!(err, "  - {}", escape::indented(&text, 4))?;
+    let violations = error.field_violations();
+    if violations.len() > 1 {
+        for violation in violations {
+            let text = violation.to_string();
+            writeln!(err, "  - {}", escape::indented(&text, 4))?;
+        }
     }
-    if let Some(cid) = error.cid() {
+    if let Some(cid) = error.cid()
+        && !error.message().contains(&cid.to_string())
+    {
         writeln!(err, "  cid: {cid}")?;
     }
     if let Some(hint) = hint(error) {
@@ -79,23 +87,38 @@ fn causes(error: &Error) -> impl Iterator<Item = String> {
     std::iter::successors(first, |cause| cause.source()).map(ToString::to_string)
 }
 
+/// Marks the failure of an invocation that the node stores: its attempts can be shown.
+pub(in crate::app::cli) fn of_stored(error: Error, cid: Cid) -> Error {
+    error.with_cid(cid).with_info(STORED, cid)
+}
+
+/// The fact with the CID of a stored invocation, see [`of_stored`].
+const STORED: &str = "stored_cid";
+
 /// What the user can do about an error.
-fn hint(error: &Error) -> Option<&'static str> {
-    match (error.reason(), error.kind()) {
-        ("CONNECT_FAILED", _) => Some(
-            "start a node with `cidery serve`, or give the address of another one with `--node HOST:PORT`",
-        ),
-        ("BIND_FAILED", _) => {
-            Some("another process may use the address; choose another one with `--listen`")
-        }
-        ("SERVICE_UNKNOWN", _) => Some("`cidery services` lists all services"),
-        ("DEADLINE_EXCEEDED", _) => Some("use a longer `--timeout`, or `--async`"),
-        ("CID_UNKNOWN", _) => {
-            Some("results are stored on the node that accepted the invocation; check `--node`")
-        }
-        (_, Kind::ResourceExhausted) if error.is_retryable() => Some("retry later"),
-        _ => None,
+fn hint(error: &Error) -> Option<Cow<'static, str>> {
+    if let Some(cid) = error.fact(STORED) {
+        return Some(format!("`cidery explain {cid}` shows its attempts").into());
     }
+    let hint = match (error.reason(), error.kind()) {
+        (reason::CONNECT_FAILED, _) => {
+            "start a node with `cidery serve`, or give the address of another one with `--node HOST:PORT`"
+        }
+        (reason::BIND_FAILED, _) => {
+            "another process may use the address; choose another one with `--listen`"
+        }
+        (reason::SERVICE_UNKNOWN, _) => "`cidery services` lists all services",
+        (reason::NO_WORKER, _) => {
+            "start its worker, or use `--async` to run it once a worker connects"
+        }
+        (reason::DEADLINE_EXCEEDED, _) => "use a longer `--timeout`, or `--async`",
+        (reason::CID_UNKNOWN, _) => {
+            "results are stored on the node that accepted the invocation; check `--node`"
+        }
+        (_, Kind::ResourceExhausted) if error.is_retryable() => "retry later",
+        _ => return None,
+    };
+    Some(hint.into())
 }
 
 #[cfg(test)]

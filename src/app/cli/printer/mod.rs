@@ -12,7 +12,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-pub(super) use self::failure::to_object as error_object;
+pub(super) use self::failure::{of_stored, to_object as error_object};
 use self::style::{BOLD, DIM, GREEN, YELLOW};
 pub(super) use self::table::Column;
 use super::args::{GlobalArgs, Output};

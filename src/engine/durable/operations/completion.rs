@@ -169,7 +169,7 @@ fn repeated(invocation: &Invocation, given: &Outcome) -> Result<State> {
         return Ok(invocation.state);
     }
     let cid = invocation.request.cid;
-    let message = format!("{cid} no longer waits for an outcome, and has another one");
+    let message = format!("{cid} already has another outcome");
     Err(Error::failed_precondition(reason::ENDED, message))
 }
 

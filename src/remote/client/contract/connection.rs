@@ -8,8 +8,10 @@ use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::model::error::{Error, Result};
 use crate::remote::protocol::endpoint::{connect, endpoint};
+#[cfg(feature = "cli")]
+use crate::remote::protocol::retry::OnRetry;
 use crate::remote::protocol::retry::{
-    DEFAULT_MAX_ATTEMPTS, call_with_retry, is_safe_to_retry, was_not_processed,
+    Retries, call_with_retry, is_safe_to_retry, was_not_processed,
 };
 
 /// The largest message that a client decodes: four times the default limit of a node.
@@ -21,11 +23,11 @@ pub struct ContractClient {
     pub(super) invocation: InvocationServiceClient<Channel>,
     pub(super) discovery: DiscoveryServiceClient<Channel>,
     pub(super) admin: AdminServiceClient<Channel>,
-    pub(super) max_attempts: u32,
+    pub(super) retries: Retries,
 }
 
 impl ContractClient {
-    /// Connects to a node: `127.0.0.1:24337`.
+    /// Connects to a node: `HOST:PORT` or `http://HOST:PORT`. Without a port: 24337.
     ///
     /// # Errors
     ///
@@ -38,7 +40,7 @@ impl ContractClient {
             discovery: DiscoveryServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
             admin: AdminServiceClient::new(channel),
-            max_attempts: DEFAULT_MAX_ATTEMPTS,
+            retries: Retries::default(),
         })
     }
 
@@ -46,7 +48,15 @@ impl ContractClient {
     /// once by its CID or key. 1 disables retries. Default: 8, within about five seconds.
     #[must_use]
     pub fn max_attempts(mut self, max_attempts: u32) -> Self {
-        self.max_attempts = max_attempts.max(1);
+        self.retries.max_attempts = max_attempts.max(1);
+        self
+    }
+
+    /// Sets what is called before each retry: with the error of the last attempt, and the time from the first attempt
+    /// to the next one.
+    #[cfg(feature = "cli")]
+    pub(crate) fn on_retry(mut self, on_retry: OnRetry) -> Self {
+        self.retries.on_retry = Some(on_retry);
         self
     }
 
@@ -59,7 +69,7 @@ impl ContractClient {
     where
         F: Future<Output = std::result::Result<Response<T>, Status>>,
     {
-        call_with_retry(self.max_attempts, is_safe, call).await
+        call_with_retry(&self.retries, is_safe, call).await
     }
 
     /// Makes a call that is idempotent.

@@ -88,7 +88,7 @@ impl ContractClient {
     ///
     /// The node's answer; `UNAVAILABLE` where the connection is lost.
     pub async fn results(&self, cid: Cid) -> Result<ResultStream> {
-        ResultStream::open(self.invocation.clone(), cid, self.max_attempts).await
+        ResultStream::open(self.invocation.clone(), cid, self.retries.clone()).await
     }
 
     /// Follows the invocations of a request.
@@ -97,7 +97,7 @@ impl ContractClient {
     ///
     /// As for [`results`](Self::results).
     pub async fn follow(&self, request: v1::StreamResultsRequest) -> Result<ResultStream> {
-        ResultStream::follow(self.invocation.clone(), request, self.max_attempts).await
+        ResultStream::follow(self.invocation.clone(), request, self.retries.clone()).await
     }
 
     /// Looks up an invocation, once it has ended or `wait` has elapsed.

@@ -181,12 +181,12 @@ impl WorkerRegistry {
     pub(super) fn leave(&self, session: &WorkerSession) {
         let (id, name) = (session.id(), session.name());
         match self.remove(session, None) {
-            0 => tracing::info!(worker.id = id, worker.name = name, "worker left"),
+            0 => tracing::info!(worker.id = id, worker.name = name, "worker disconnected"),
             lost_dispatches => tracing::warn!(
                 worker.id = id,
                 worker.name = name,
                 lost_dispatches,
-                "worker lost: its stream ended"
+                "worker disconnected in the middle of calls: they are lost"
             ),
         }
     }
@@ -198,7 +198,7 @@ impl WorkerRegistry {
             worker.id = session.id(),
             worker.name = session.name(),
             lost_dispatches,
-            "worker lost: its lease expired"
+            "worker did not reconnect within its lease: its calls are lost"
         );
     }
 

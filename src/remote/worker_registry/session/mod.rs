@@ -263,6 +263,11 @@ impl WorkerSession {
         self.state().dispatches.is_empty()
     }
 
+    /// The number of dispatches that the worker has not answered.
+    pub(super) fn in_flight(&self) -> usize {
+        self.state().dispatches.len()
+    }
+
     /// Stops new dispatches, and sends `Drained` after the last one.
     pub(super) fn drain(&self) {
         // No dispatch is sent while the lock is held.

@@ -1,0 +1,8 @@
+//! What users of the command line read and type: help, messages, what it waits for, input, addresses, samples.
+
+mod help;
+mod input;
+mod messages;
+mod node;
+mod samples;
+mod waiting;

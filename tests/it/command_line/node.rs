@@ -1,0 +1,95 @@
+//! What `cidery serve` logs when it starts, and what `cidery demo` prints.
+
+use cidery::codec::json;
+
+use crate::support::binary::{Server, cidery, stderr, stdout};
+use crate::support::proxy::Proxy;
+use crate::support::{Folder, until};
+
+fn log_of(server: &mut Server) -> String {
+    server.signal("TERM");
+    let mut log = String::new();
+    std::io::Read::read_to_string(server.child.stderr.as_mut().unwrap(), &mut log).unwrap();
+    log
+}
+
+#[test]
+fn the_first_log_line_says_what_is_served_where() {
+    let folder = Folder::new("start-log");
+    let data = folder.path().to_str().unwrap();
+    let options = ["--log-format", "json", "--data-dir", data];
+    let mut server = Server::start(&options);
+    for _ in 0..2 {
+        let accepted = server.run(&["invoke", "demo.count", "to=1", "--async", "--delay", "1h"]);
+        assert!(accepted.status.success(), "{}", stderr(&accepted));
+    }
+    log_of(&mut server);
+    server.child.wait().unwrap();
+    let mut server = Server::start(&options);
+    let log = log_of(&mut server);
+    let line = log
+        .lines()
+        .find(|line| line.contains("\"serving\""))
+        .unwrap();
+    let line = json::read(line.as_bytes()).unwrap();
+    assert_eq!(line["version"].as_text(), Some(env!("CARGO_PKG_VERSION")));
+    assert_eq!(line["address"].as_text(), Some(server.address.as_str()));
+    assert_eq!(line["store"].as_text(), Some("sqlite"));
+    let path = folder.path().canonicalize().unwrap();
+    assert_eq!(line["data_dir"].as_text(), path.to_str());
+    assert_eq!(line["pending"].as_int(), Some(2));
+}
+
+#[test]
+fn the_demo_prints_each_event_once_and_no_log_lines() {
+    let output = cidery()
+        .args(["demo", "--exit", "--listen", "127.0.0.1:0"])
+        .output()
+        .unwrap();
+    let (shown, noted) = (stdout(&output), stderr(&output));
+    assert!(output.status.success(), "{shown}{noted}");
+    assert_eq!(noted, "");
+    let count = |text: &str| shown.lines().filter(|line| line.starts_with(text)).count();
+    assert_eq!(count("<- item             {\"n\":"), 3, "{shown}");
+    assert_eq!(
+        count("<- retry_scheduled  attempt 1 failed: "),
+        1,
+        "{shown}"
+    );
+    assert_eq!(count("<- accepted         demo.count"), 1, "{shown}");
+    assert_eq!(count("<- succeeded        {\"total\":3}"), 1, "{shown}");
+    let tried = shown.split("== Try it yourself").nth(1).unwrap();
+    for text in [
+        "  cidery invoke customer.get cust_id=1",
+        "  grpcurl -plaintext",
+        "import grpc",
+    ] {
+        assert!(tried.contains(text), "{text} is not in {tried}");
+    }
+}
+
+/// An operator sees at once that calls are at risk, not only when the lease of the worker expires.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_disconnects_in_the_middle_of_calls_is_a_warning_with_their_number() {
+    use std::io::{BufRead as _, BufReader};
+    let mut server = Server::start(&["--log-format", "json"]);
+    let proxy = Proxy::to(server.address.parse().unwrap()).await;
+    let forever = async || std::future::pending::<()>().await;
+    let worker = cidery::Worker::builder()
+        .name("the-worker")
+        .service("a.task", forever);
+    let worker = worker.connect(&proxy.address.to_string()).await.unwrap();
+    for _ in 0..2 {
+        let accepted = server.run(&["invoke", "a.task", "--async"]);
+        assert!(accepted.status.success(), "{}", stderr(&accepted));
+    }
+    until("both run", || worker.in_flight() == 2).await;
+    proxy.cut();
+    let log = BufReader::new(server.child.stderr.take().unwrap());
+    let mut lines = log.lines().map(Result::unwrap);
+    let warning = lines.find(|line| line.contains("in the middle of calls"));
+    let warning = json::read(warning.unwrap().as_bytes()).unwrap();
+    assert_eq!(warning["level"].as_text(), Some("WARN"));
+    assert_eq!(warning["worker.name"].as_text(), Some("the-worker"));
+    assert_eq!(warning["in_flight"].as_int(), Some(2));
+}

@@ -1,0 +1,99 @@
+//! The samples of `cidery describe` can be pasted into a shell, or into Python.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use cidery::sio::{
+    Bool, Bytes, Csv, Date, DateTime, Decimal, Dict, DictList, Float, Int, List, Secret, Sio, Text,
+    Type, Uuid,
+};
+use cidery::{Definition, Node};
+
+use crate::support::binary::{stderr, stdout, tool};
+use crate::support::{TestNode, echo};
+
+/// Services whose samples need quotes, other names in messages, or another method.
+fn definitions() -> Vec<Definition> {
+    let all = Sio::new()
+        .input(Bool("bool"))
+        .input(Int("int").range(7..=9))
+        .input(Float("float"))
+        .input(Decimal("decimal"))
+        .input(Text("text").one_of(["it's", "b"]))
+        .input(Date("date"))
+        .input(DateTime("date_time"))
+        .input(Uuid("uuid"))
+        .input(Bytes("bytes"))
+        .input(Csv("csv"))
+        .input(Secret("secret"))
+        .input(List("list").of(Type::Int))
+        .input(Dict("dict").with([Text("nested"), Int("number")]))
+        .input(DictList("dicts").with([Text("nested")]));
+    let odd = Sio::new()
+        .input(Text("two-words"))
+        .input(Text("ümlaut"))
+        .input(Text("camelCase"));
+    vec![
+        echo("sample.all", all),
+        echo("sample.odd-names", odd),
+        echo("sample.list", Sio::new().input(Int("n")).list_input()),
+        echo("sample.optional", Sio::new().input(Text("t").optional())),
+        echo("sample.undeclared", Sio::new()),
+        echo("Sample", Sio::new().input(Text("t"))),
+    ]
+}
+
+/// `PATH` with the folders of programs in front.
+fn path(programs: &[&str]) -> OsString {
+    let folders = programs
+        .iter()
+        .filter_map(|program| Path::new(program).parent());
+    let old = std::env::var_os("PATH").unwrap_or_default();
+    let all = folders
+        .map(Path::to_owned)
+        .chain(std::env::split_paths(&old));
+    std::env::join_paths(all).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_work_when_they_are_pasted() {
+    let builder = definitions()
+        .into_iter()
+        .fold(Node::builder().demo(), cidery::NodeBuilder::register);
+    let node = TestNode::start(builder).await;
+    let grpcurl = tool("CIDERY_GRPCURL", "samples for grpcurl");
+    let python = tool("CIDERY_PYTHON", "samples in Python");
+    let path = path(&[
+        env!("CARGO_BIN_EXE_cidery"),
+        grpcurl.as_deref().unwrap_or("grpcurl"),
+    ]);
+    // Called with their samples, these two fail as their descriptions say.
+    let failing = ["demo.fail", "demo.flaky"];
+    for service in node.client.services("").await.unwrap() {
+        let described = node.client.describe(&service.name).await.unwrap();
+        assert_eq!(described.examples.len(), 3);
+        for example in described.examples {
+            let mut command = match (example.tool.as_str(), &python) {
+                ("cidery", _) => Command::new("sh"),
+                ("grpcurl", _) if grpcurl.is_some() => Command::new("sh"),
+                // Python starts slowly: one service with all types is enough.
+                ("python", Some(python)) if service.name.starts_with("sample.") => {
+                    Command::new(python)
+                }
+                _ => continue,
+            };
+            command
+                .arg("-c")
+                .arg(&example.text)
+                .env("PATH", &path)
+                .stdin(Stdio::null());
+            let output = command.output().unwrap();
+            let shown = format!("{}\n{}{}", example.text, stdout(&output), stderr(&output));
+            match failing.contains(&service.name.as_str()) {
+                true => assert!(shown.contains("DEMO_F"), "{shown}"),
+                false => assert!(output.status.success(), "{shown}"),
+            }
+        }
+    }
+}
