@@ -97,7 +97,6 @@
         reason = "the server also uses some code of clients and workers, and is left out"
     )
 )]
-
 #![forbid(unsafe_code)]
 
 // The examples that are compiled into the demo services name the crate `cidery`.

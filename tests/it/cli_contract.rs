@@ -82,7 +82,7 @@ fn outputs_match_their_schemas() {
     assert_valid("forgotten", &lines(&stdout(&forgotten)));
     let folder = Folder::new("contract");
     let out = folder.path().to_str().unwrap();
-    let exported = server.run(&["export", "proto", "--out", out, "-o", "jsonl"]);
+    let exported = server.run(&["export", "proto", "--builtins", "--out", out, "-o", "jsonl"]);
     assert_valid("file", &lines(&stdout(&exported)));
     let changed = server.run(&["purge", CID, CID, "-o", "jsonl"]);
     let changes = lines(&stdout(&changed));
