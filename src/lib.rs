@@ -6,11 +6,13 @@
 //!
 //! ```no_run
 //! use cidery::{Context, Input, Node, Result, dict};
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
 //!
-//! #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! #[derive(Serialize, Deserialize, JsonSchema)]
 //! struct GetCustomer { cust_id: u64 }
 //!
-//! #[derive(serde::Serialize, schemars::JsonSchema)]
+//! #[derive(Serialize, Deserialize, JsonSchema)]
 //! struct Customer { cust_name: String }
 //!
 //! async fn get_customer(ctx: Context, Input(req): Input<GetCustomer>) -> Result<Customer> {
@@ -43,14 +45,20 @@
 //! # async fn example() -> cidery::Result<()> {
 //! use std::time::Duration;
 //!
-//! use cidery::{Call, Client, dict};
+//! use cidery::{Client, Service, dict};
+//! # #[derive(serde::Serialize)]
+//! # struct GetCustomer { cust_id: u64 }
+//! # #[derive(serde::Deserialize)]
+//! # struct Customer { cust_name: String }
+//!
+//! const GET_CUSTOMER: Service<GetCustomer, Customer> = Service::new("customer.get");
 //!
 //! let client = Client::connect("127.0.0.1:24337").await?;
-//! let (_, reply) = client.invoke(Call::new("customer.get", dict! { "cust_id": 1 })).await?;
+//! let customer = client.call(GET_CUSTOMER, GetCustomer { cust_id: 1 }).await?;
 //!
-//! // Returns once the request is stored. The CID identifies the invocation.
-//! let accepted = client.invoke_async(Call::new("report.create", dict! { "year": 2026 })).await?;
-//! let outcome = client.outcome(accepted.cid, Duration::from_secs(30)).await?;
+//! // Returns once the request is stored. The CID identifies the invocation. Names and dicts do without types.
+//! let cid = client.invoke_async("report.create", dict! { "year": 2026 }).await?;
+//! let outcome = client.outcome(cid, Duration::from_secs(30)).await?;
 //! # Ok(())
 //! # }
 //! ```

@@ -48,8 +48,8 @@ fn uri(node: &str) -> std::result::Result<Uri, &'static str> {
         Some(_) => return Err(SYNTAX),
     };
     let authority = match authority.parse() {
-        _ if authority.starts_with(':') => format!("localhost{authority}"),
         Ok(address) => SocketAddr::new(address, DEFAULT_PORT).to_string(),
+        Err(_) if authority.starts_with(':') => format!("localhost{authority}"),
         Err(_) => authority.to_owned(),
     };
     let authority: Authority = authority.parse().map_err(|_| SYNTAX)?;
