@@ -56,10 +56,10 @@ fn uri(node: &str) -> std::result::Result<Uri, &'static str> {
     if authority.host().is_empty() || authority.as_str().contains('@') {
         return Err(SYNTAX);
     }
-    let authority = match authority.port() {
-        Some(_) if authority.port_u16().is_none() => return Err(SYNTAX),
+    let authority = match authority.port_u16() {
         Some(_) => authority.to_string(),
-        None => format!("{}:{DEFAULT_PORT}", authority.host()),
+        None if authority.as_str() == authority.host() => format!("{authority}:{DEFAULT_PORT}"),
+        None => return Err(SYNTAX),
     };
     let uri = Uri::builder().scheme("http").authority(authority);
     uri.path_and_query("/").build().map_err(|_| SYNTAX)
@@ -123,7 +123,7 @@ mod tests {
             ("unix:///run/x", "use `HOST:PORT`"),
             ("https://node:1", "TLS is not supported yet; use `http://`"),
         ] {
-            let error = endpoint(node).unwrap_err();
+            let error = endpoint(node).expect_err(node);
             let message = format!("`{node}` is not an address of a node: {expected}");
             assert_eq!(error.message(), message, "{node}");
         }
