@@ -4,6 +4,7 @@
 pub(crate) mod conformance;
 pub mod connection;
 pub mod grpc;
+mod grpc_message;
 mod grpc_only;
 mod healthz;
 mod http_guard;

@@ -14,6 +14,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::connection::Connection;
+use super::grpc_message::unescape_message;
 use super::stream_task;
 use crate::codec::status::to_status;
 use crate::engine::byte_budget::Reservation;
@@ -77,7 +78,12 @@ impl ResponseBody {
             };
             let data = match frame.into_data() {
                 Ok(data) => data,
-                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                Err(mut end) => {
+                    if let Some(trailers) = end.trailers_mut() {
+                        unescape_message(trailers);
+                    }
+                    return Poll::Ready(Some(Ok(end)));
+                }
             };
             if data.len() <= UNCOUNTED_BYTES {
                 return Poll::Ready(Some(Ok(Frame::data(data))));
@@ -134,5 +140,6 @@ fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     // It fails only for details that are no header, which a status of ours does not have.
     let _ = status.add_header(&mut trailers);
+    unescape_message(&mut trailers);
     trailers
 }

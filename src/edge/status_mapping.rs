@@ -11,6 +11,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use crate::codec::status::{CID_KEY, cid_value, to_status};
+use crate::edge::grpc_message::unescape_message;
 use crate::model::error::{Error, Kind, reason};
 use crate::model::id::Cid;
 
@@ -41,6 +42,7 @@ impl StatusMapper {
             );
             response = to_status(&error).into_http();
         }
+        unescape_message(response.headers_mut());
         response
             .headers_mut()
             .entry(CID_KEY)

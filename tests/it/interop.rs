@@ -279,7 +279,8 @@ fn a_plain_object_of_a_javascript_client_is_explained() {
     let required = "`/cust_id`: is required";
     let explained = format!(
         "{required}; the payload arrived empty: in JavaScript, write a `Struct` as {{fields: {{cust_id: {{stringValue: \
-         '...'}}}}}}, or call the typed method of the service with a plain object"
+         '...'}}}}}} (`numberValue`, `boolValue`), or call the typed method of the service with a plain object \
+         (proto-loader: with `keepCase: true`)"
     );
     let both = format!("{explained}\n{required}\n");
     assert_eq!(stdout(&output), both.repeat(2));

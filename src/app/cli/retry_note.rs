@@ -20,7 +20,10 @@ pub(super) fn note_retries(client: ContractClient, printer: &Printer) -> Contrac
         let message = error.to_string();
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if *last != message {
-            printer.note(Tone::Warning, &format!("{message}; retrying"));
+            printer.note(
+                Tone::Warning,
+                &format!("{message}; retrying for some seconds"),
+            );
             *last = message;
         }
     }))

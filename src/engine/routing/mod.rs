@@ -18,7 +18,7 @@ use crate::engine::admission::worker_pool::{WorkerPool, WorkerService};
 use crate::engine::clock::Clock;
 use crate::engine::limits::Limits;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{ServiceName, truncated};
 use crate::service::{Definition, Registry};
 
@@ -258,7 +258,8 @@ impl Routes {
     }
 }
 
-/// `NOT_FOUND` / `SERVICE_UNKNOWN`: the service was never declared. Names the most similar ones that were.
+/// `NOT_FOUND` / `SERVICE_UNKNOWN`: the service was never declared. Names the most similar ones that were. `INVALID_ARGUMENT`
+/// / `REQUEST_INVALID` for an empty name.
 fn service_unknown(name: &str, table: &Table) -> Error {
     /// How similar two names have to be (Jaro-Winkler), and how far from the best one.
     const SIMILAR: f64 = 0.75;
@@ -267,6 +268,11 @@ fn service_unknown(name: &str, table: &Table) -> Error {
     /// The comparison takes time with the product of the lengths, and all names are compared.
     const MAX_BYTES: usize = 64;
     const MAX_COMPARED: usize = 1_000;
+    if name.is_empty() {
+        let message = "is empty: it names the service to invoke";
+        let violation = Violation::new("/service", "MISSING", message);
+        return Error::violations(reason::REQUEST_INVALID, vec![violation]);
+    }
     let is_short = |name: &str| name.len() <= MAX_BYTES;
     let mut similar: Vec<(f64, &str)> = table
         .keys()

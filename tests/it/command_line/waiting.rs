@@ -171,7 +171,10 @@ async fn a_command_that_retries_says_what_it_waits_for() {
     let address = node.address().to_string();
     let mut invoking = Running::start(cidery().args(["invoke", "a.task", "--node", &address]));
     let note = invoking.read_until("retrying");
-    assert_eq!(note, ["no worker is connected for `a.task`; retrying"]);
+    assert_eq!(
+        note,
+        ["no worker is connected for `a.task`; retrying for some seconds"]
+    );
 }
 
 /// The attempts of a stored invocation can be shown, those of a synchronous call cannot.

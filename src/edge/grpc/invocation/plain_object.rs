@@ -30,8 +30,9 @@ pub(super) fn explain(error: Error) -> Error {
         return error;
     }
     let message = format!(
-        "{}; the payload arrived empty: in JavaScript, write a `Struct` as {{fields: {{{}: {{stringValue: '...'}}}}}}, \
-         or call the typed method of the service with a plain object",
+        "{}; the payload arrived empty: in JavaScript, write a `Struct` as {{fields: {{{}: {{stringValue: '...'}}}}}} \
+         (`numberValue`, `boolValue`), or call the typed method of the service with a plain object (proto-loader: with \
+         `keepCase: true`)",
         error.message(),
         missing.path.trim_start_matches('/'),
     );
