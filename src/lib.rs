@@ -68,7 +68,7 @@
 //! | feature | default | enables |
 //! |---|---|---|
 //! | `server` | yes | [`Node`], [`MemoryStore`] and [`testing`] |
-//! | `sqlite` | | [`SqliteStore`]: a node that stores invocations on disk. Implies `server`, needs a C compiler |
+//! | `sqlite` | | `SqliteStore`: a node that stores invocations on disk. Implies `server`, needs a C compiler |
 //! | `cli` | | the program `cidery`. Implies `sqlite`; libraries do not need it |
 //!
 //! With `default-features = false` the crate has clients, workers and their services, without the dependencies of the
@@ -86,7 +86,7 @@
 //! * **Call from a handler**: [`Context`], with [`InvocationInfo`] and [`InReplyTo`]; [`RetryingCall`], [`FanOut`] and
 //!   [`Group`]; [`Progress`], [`KnownService`]; [`Answer`] and [`Later`] for a response that is completed later.
 //! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
-//!   [`SqliteStore`], [`SqliteOptions`].
+//!   `SqliteStore`, `SqliteOptions`.
 //! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
 //! * **Call from another process**: [`Client`], with [`Call`], [`DurableOptions`], [`Start`], [`OnDeadline`],
 //!   [`RetryPolicy`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Results`], which are [`Event`]s

@@ -1,5 +1,7 @@
 //! Handlers: async functions whose arguments are extracted and whose output is converted to a reply.
 
+#[cfg(doc)]
+use crate::model::error::Error;
 use crate::model::error::Result;
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::{Elements, Sio};
@@ -10,6 +12,25 @@ use crate::service::states::Requirements;
 
 /// A handler of calls. Implemented for functions and closures with up to eight arguments.
 ///
+/// Arguments, in any order but the input, which is last:
+///
+/// * [`Context`]: the invocation, and calls of other services;
+/// * [`Cid`](crate::model::id::Cid) and [`Metadata`](crate::model::metadata::Metadata) of the invocation;
+/// * [`State<T>`](crate::service::State): a value that the node or worker was given with `state`;
+/// * the input: [`Input<T>`](crate::service::Input) of a type that implements `Deserialize` and `JsonSchema`, which
+///   declares it; or [`Dict`](crate::model::value::Dict), [`Value`](crate::model::value::Value) or [`Payload`].
+///
+/// Outputs:
+///
+/// * a type that implements `Serialize` and `JsonSchema`, which declares the response; [`Reply`], which has metadata;
+/// * a `Result` of it with [`cidery::Error`](Error), whose kind, reason and message the caller gets;
+/// * `anyhow::Result<T>`, `std::io::Result<T>`, or a `Result` with another `std::error::Error`: a
+///   [`cidery::Error`](Error) within is passed on, any other error is `INTERNAL` / `HANDLER_FAILED`, and its text is in
+///   the log only.
+///
+/// `?` converts errors of the standard library, tokio and serde_json to [`cidery::Error`](Error); for all others,
+/// return `anyhow::Result`.
+///
 /// `Args` disambiguates the implementations for the compiler; user code never names it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
@@ -19,7 +40,8 @@ use crate::service::states::Requirements;
     note = "its arguments: `Context`, `Cid`, `State<T>`, `Metadata`, and last the input: `Input<T>`, `Dict`, `Value` \
             or `Payload`",
     note = "its output: anything that implements `serde::Serialize` and `schemars::JsonSchema`, or a `Result` of that \
-            with a `cidery::Error`, an `anyhow::Error` or another error that is `Send` and `Sync`"
+            with a `cidery::Error`, an `anyhow::Error` or another type that implements `std::error::Error`, `Send` \
+            and `Sync`"
 )]
 pub trait Handler<Args>: Send + Sync + 'static {
     /// The input, as a typed call passes it; `()` where there is none.

@@ -30,6 +30,7 @@ pub(crate) use self::output::output_invalid;
 pub use self::platform::{BoxFuture, KnownService, Platform};
 pub use self::registry::Registry;
 pub use self::response::Response;
+pub(crate) use self::run::log_failure;
 pub use self::run::{CatchUnwind, run};
 pub use self::states::{Requirements, States};
 pub use self::worker_permit::{DispatchStatus, WorkerPermit};

@@ -88,23 +88,35 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `INPUT_INVALID` with a violation where it does not fit the type.
+    /// `INTERNAL` / `RESPONSE_MISMATCH` with a violation where it does not fit the type.
     pub fn parse<T: DeserializeOwned>(self) -> Result<T> {
-        from_value(self.value)
+        from_value(self.value).map_err(|error| mismatch(&error))
     }
 
     /// The value at a dotted path, converted to a type: `response.at("my_response_elem.cust_name")?`.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `INPUT_INVALID` with a violation where it is missing or does not fit the type.
+    /// `INTERNAL` / `RESPONSE_MISMATCH` with a violation where it is missing or does not fit the type.
     pub fn at<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let value = self.value.at(path).ok_or_else(|| {
-            let violation = Violation::new(pointer(path), "MISSING", "is not in the response");
-            Error::violations(reason::INPUT_INVALID, vec![violation])
+            let violation = Violation::new(pointer(path), "MISSING", "is missing");
+            mismatch(&Error::violations(reason::INPUT_INVALID, vec![violation]))
         })?;
-        from_value(value.clone())
+        from_value(value.clone()).map_err(|error| mismatch(&error))
     }
+}
+
+/// `INTERNAL` / `RESPONSE_MISMATCH`: neither is it the fault of those who called the handler that made this call, nor
+/// would a retry help.
+fn mismatch(error: &Error) -> Error {
+    let message = format!(
+        "the response is not of the expected type: {}",
+        error.message()
+    );
+    let violations = error.field_violations().iter().cloned();
+    let mismatch = Error::internal(reason::RESPONSE_MISMATCH, message).with_retryable(false);
+    violations.fold(mismatch, Error::with_violation)
 }
 
 fn pointer(path: &str) -> String {

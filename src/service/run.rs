@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::payload::{Payload, Reply};
 use crate::service::context::Context;
 use crate::service::definition::{Definition, HandlerFuture};
@@ -112,6 +112,17 @@ async fn run_before_hooks(
         CatchUnwind(hook.before(context, input)).await?;
     }
     Ok(())
+}
+
+/// Logs failures that an operator has to fix as errors; those that a caller has to fix are debug output.
+pub(crate) fn log_failure(error: &Error) {
+    let (reason, trace) = (error.reason(), error.trace());
+    match error.kind() {
+        Kind::Internal | Kind::Unknown | Kind::DataLoss => {
+            tracing::error!(reason, trace, location = %error.location(), "{error}");
+        }
+        _ => tracing::debug!(reason, trace, "{error}"),
+    }
 }
 
 /// A future that turns panics into errors.

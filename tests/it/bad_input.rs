@@ -196,8 +196,8 @@ async fn unknown_services_options_and_names_are_refused() {
         ),
         (
             |r| r.service = String::new(),
-            Kind::NotFound,
-            "SERVICE_UNKNOWN",
+            Kind::InvalidArgument,
+            "REQUEST_INVALID",
         ),
         (
             |r| r.cid = "x".to_owned(),

@@ -152,7 +152,10 @@ async fn an_output_that_does_not_fit_is_an_error_of_the_caller() {
     const WRONG: Service<Place, Vec<Order>> = Service::new("order.place");
     let (node, _) = start(builder()).await;
     let error = node.call(WRONG, pens(1)).await.unwrap_err();
-    assert_eq!(error.reason(), "INPUT_INVALID");
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::Internal, "RESPONSE_MISMATCH")
+    );
     let error = node.call(PLACE, pens(u32::MAX)).await.unwrap_err();
     assert_eq!(error.reason(), "HANDLER_PANICKED");
 }

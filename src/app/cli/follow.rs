@@ -186,7 +186,7 @@ pub(super) fn outcome(invocation: v1::Invocation, cid: Cid) -> Result<Payload> {
     let Some(outcome) = invocation.outcome else {
         let (state, attempt) = (state_name(invocation.state), invocation.attempt);
         let message = format!("{cid} has not ended: it is {state}, attempt {attempt}");
-        return Err(Error::failed_precondition(reason::NOT_ENDED, message).with_cid(cid));
+        return Err(Error::deadline_exceeded(reason::STILL_RUNNING, message).with_cid(cid));
     };
     let format = format_from_proto("/data_format", outcome.data_format)?.unwrap_or(Format::Json);
     match outcome.outcome {

@@ -273,6 +273,9 @@ impl NodeBuilder {
     pub async fn run(self) -> Result<()> {
         let mut signals = catch_signals()?;
         let node = self.start().await?;
+        if let Some(address) = node.address() {
+            tracing::info!(%address, "serving");
+        }
         let signal = signals.next().await;
         signals.stop(signal, node.stop()).await;
         Ok(())

@@ -11,9 +11,9 @@ use tracing::Span;
 
 use crate::engine::execution::dispatch::Dispatch;
 use crate::engine::execution::pending_completions::CompletionFuture;
-use crate::model::error::{Error, Kind, Result};
+use crate::model::error::{Error, Result};
 use crate::model::payload::{Payload, Reply};
-use crate::service::{CatchUnwind, Context, Definition, HandlerFuture, run};
+use crate::service::{CatchUnwind, Context, Definition, HandlerFuture, log_failure, run};
 
 /// A running handler. Await it.
 ///
@@ -176,16 +176,5 @@ async fn kill(mut running: Running, grace: Duration) {
         kill.cancel();
         let ended = std::future::poll_fn(|cx| running.poll(cx).map(drop));
         let _ = tokio::time::timeout(grace, ended).await;
-    }
-}
-
-/// Logs failures that an operator has to fix as errors; those that a caller has to fix are debug output.
-fn log_failure(error: &Error) {
-    let (reason, trace) = (error.reason(), error.trace());
-    match error.kind() {
-        Kind::Internal | Kind::Unknown | Kind::DataLoss => {
-            tracing::error!(reason, trace, location = %error.location(), "{error}");
-        }
-        _ => tracing::debug!(reason, trace, "{error}"),
     }
 }

@@ -258,8 +258,8 @@ impl Routes {
     }
 }
 
-/// `NOT_FOUND` / `SERVICE_UNKNOWN`: the service was never declared. Names the most similar ones that were. `INVALID_ARGUMENT`
-/// / `REQUEST_INVALID` for an empty name.
+/// `NOT_FOUND` / `SERVICE_UNKNOWN`: the service was never declared. Names the most similar ones that were.
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID` for an empty name.
 fn service_unknown(name: &str, table: &Table) -> Error {
     /// How similar two names have to be (Jaro-Winkler), and how far from the best one.
     const SIMILAR: f64 = 0.75;

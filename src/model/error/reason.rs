@@ -111,6 +111,8 @@ reasons! {
     REQUEST_INVALID
     /// A request began and was not complete in time.
     REQUEST_INCOMPLETE
+    /// A response is not of the type that its caller expects.
+    RESPONSE_MISMATCH
     /// The outcome of an invocation was removed; its tombstone remains.
     RESULT_EXPIRED
     /// The last event that a caller has seen of an invocation was never stored here.

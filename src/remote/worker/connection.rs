@@ -167,6 +167,7 @@ impl Connection {
             .capabilities()
             .any(|capability| capability == v1::Capability::Batching);
         is_batching.store(takes_batches, Ordering::Relaxed);
+        tracing::info!(worker.id = welcome.worker_id, "connected");
         session.connect(welcome, outbox);
         Ok(NodeStream::new(channel, inbound))
     }

@@ -100,6 +100,9 @@ fn hint(error: &Error) -> Option<Cow<'static, str>> {
     if let Some(cid) = error.fact(STORED) {
         return Some(format!("`cidery explain {cid}` shows its attempts").into());
     }
+    if let (reason::STILL_RUNNING, Some(cid)) = (error.reason(), error.cid()) {
+        return Some(format!("`cidery result {cid} --follow` waits for its outcome").into());
+    }
     let hint = match (error.reason(), error.kind()) {
         (reason::CONNECT_FAILED, _) => {
             "start a node with `cidery serve`, or give the address of another one with `--node HOST:PORT`"
@@ -113,7 +116,7 @@ fn hint(error: &Error) -> Option<Cow<'static, str>> {
         }
         (reason::DEADLINE_EXCEEDED, _) => "use a longer `--timeout`, or `--async`",
         (reason::CID_UNKNOWN, _) => {
-            "results are stored on the node that accepted the invocation; check `--node`"
+            "only background and durable calls are stored, on the node that accepted them; check `--node`"
         }
         (_, Kind::ResourceExhausted) if error.is_retryable() => "retry later",
         _ => return None,
