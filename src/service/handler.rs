@@ -28,7 +28,7 @@ use crate::service::states::Requirements;
 ///   [`cidery::Error`](Error) within is passed on, any other error is `INTERNAL` / `HANDLER_FAILED`, and its text is in
 ///   the log only.
 ///
-/// `?` converts errors of the standard library, tokio and serde_json to [`cidery::Error`](Error); for all others,
+/// `?` converts errors of the standard library, tokio and `serde_json` to [`cidery::Error`](Error); for all others,
 /// return `anyhow::Result`.
 ///
 /// `Args` disambiguates the implementations for the compiler; user code never names it.
