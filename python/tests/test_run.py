@@ -333,7 +333,7 @@ class Refused(Service):
 """
 UNREADABLE = """
 import dataclasses, datetime
-from cidery import Service
+from cidery import Context, Service, service
 
 @dataclasses.dataclass
 class Lasts:
@@ -350,6 +350,19 @@ class Hurries(Service):
     timeout = "soon"
     def handle(self):
         pass
+
+class Scalar(Service[int, int]):
+    name = "bad.scalar"
+    def handle(self, input):
+        return input
+
+@service("bad.context")
+async def context(ctx: Context):
+    pass
+
+@service("good.beside")
+def beside(ctx: Context):
+    return {"served": True}
 """
 
 
@@ -358,8 +371,13 @@ def test_an_invalid_declaration_affects_only_its_service(node: Node, tmp_path: P
     (tmp_path / "refused.py").write_text(REFUSED)
     (tmp_path / "unreadable.py").write_text(UNREADABLE)
     run = Run(node.address, tmp_path)
-    run.wait_for("serving 3 services")
+    run.wait_for("serving 4 services")
     for said, file in (
+        (
+            "`bad.scalar` (`unreadable.Scalar` in {}): <class 'int'> is not ",
+            "unreadable.py",
+        ),
+        ("`bad.context` (`unreadable.context` in {}): it is a coroutine", "unreadable.py"),
         ("`bad.refused` (`refused.Refused` in {}): `/sio/input/a/default`: ", "refused.py"),
         ("`bad.unreadable` (`unreadable.Unreadable` in {}): `lasts`: ", "unreadable.py"),
         ("`bad.hurries` (`unreadable.Hurries` in {}): `timeout` is 'soon'", "unreadable.py"),

@@ -135,7 +135,8 @@ class AsyncClient(AsyncCalls):
     async def result(self, cid: str, output: type[T], *, wait: Seconds | None = None) -> T: ...
 
     async def result(self, cid: str, output: Any = None, *, wait: Seconds | None = None) -> Any:
-        """Waits for an outcome; returns the response or raises the failure."""
+        """Waits for an outcome, without a limit unless `wait` is given; returns the response or
+        raises the failure."""
         return await self._drive(operations.get_result(cid, output, wait))
 
     async def get(self, cid: str, wait: Seconds | None = None) -> Invocation:

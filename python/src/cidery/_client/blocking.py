@@ -150,7 +150,8 @@ class Client(BlockingCalls):
         """Waits for an outcome; returns the response or raises the failure.
 
         With `output`, the type of the output of the service, the response is an instance of it.
-        If `wait` passes first, raises `DeadlineExceeded` / `STILL_RUNNING`.
+        If `wait` passes first, raises `DeadlineExceeded` / `STILL_RUNNING`; without `wait` it waits
+        without a limit.
         """
         return self._drive(operations.get_result(cid, output, wait))
 

@@ -138,6 +138,8 @@ class Worker:
         self._connection = Connection(self.node, hello, self._handle, credentials)
         self._connection.start()
         self._connection.welcomed.result(timeout)
+        for definition in self._definitions.values():
+            definition.warn_of_unused_annotations()
         return self
 
     def stop(self, drain: float | None = None) -> None:
