@@ -14,8 +14,9 @@ from cidery._service.log_context import CidFilter
 _DESCRIPTION = """\
 The command line of the Python SDK: serves services that are written in Python.
 
-It is not the command line of the node, which is the program `cidery`: `cidery serve` starts a node,
-`cidery services` and `cidery invoke` list and invoke its services.
+It is not the command line of the node, which is the program `cidery`:
+`cidery serve` starts a node, `cidery services` and `cidery invoke` list and
+invoke its services.
 """
 _FORMAT = "%(asctime)s %(levelname)s %(service)s %(cid)s %(name)s: %(message)s"
 
