@@ -17,6 +17,7 @@ from cidery import (
     AsyncClient,
     CideryError,
     Client,
+    ConnectFailed,
     DeadlineExceeded,
     EventKind,
     FailedPrecondition,
@@ -27,10 +28,12 @@ from cidery import (
     State,
     Unavailable,
     Unknown,
+    Worker,
     new_cid,
 )
 from cidery._errors.exceptions import CLASS_BY_KIND
 from cidery._errors.status_details import from_failure, to_failure
+from cidery._protocol.channel import address
 from cidery._protocol.retry import RetryState, classify, is_safe_to_retry, not_dispatched
 from cidery.testing import Node
 
@@ -272,13 +275,76 @@ def test_a_result_stream_resumes_after_a_restart_of_the_node() -> None:
 
 
 def test_an_unreachable_node_fails_with_connect_failed() -> None:
+    message = (
+        "no node answers at 127.0.0.1:9; start one with `cidery serve`, or give another address"
+        " (`CIDERY_NODE`, `--node`)"
+    )
     with Client("127.0.0.1:9", tries=2) as client:
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(ConnectFailed) as caught:
             client.invoke("customer.get", cust_id=1)
-        assert caught.value.reason == "CONNECT_FAILED"
+        assert (caught.value.reason, caught.value.message) == ("CONNECT_FAILED", message)
         assert caught.value.has_no_side_effects
-        with pytest.raises(Unavailable):
+        # The text of gRPC is the cause.
+        assert isinstance(caught.value.__cause__, Unavailable)
+        assert "failed to connect" in caught.value.__cause__.message.lower()
+        with pytest.raises(ConnectFailed) as not_ready:
             client.wait_for_ready(timeout=0.1)
+        assert not_ready.value.message == message
+    with pytest.raises(ConnectFailed) as not_started:
+        Worker(node="127.0.0.1:9").start()
+    assert not_started.value.message == message
+    assert not_started.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("127.0.0.1:9000", "127.0.0.1:9000"),
+        ("127.0.0.1", "127.0.0.1:24337"),
+        ("localhost", "localhost:24337"),
+        ("node.example:1", "node.example:1"),
+        ("http://node.example", "node.example:24337"),
+        ("http://node.example:80/", "node.example:80"),
+        ("::1", "[::1]:24337"),
+        ("[::1]", "[::1]:24337"),
+        ("http://[::1]:7", "[::1]:7"),
+        (":9000", "localhost:9000"),
+        ("", "127.0.0.1:24337"),
+    ],
+)
+def test_an_address_may_have_a_scheme_and_needs_no_port(
+    given: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CIDERY_NODE", raising=False)
+    assert address(given) == expected
+    monkeypatch.setenv("CIDERY_NODE", given)
+    assert address(None) == expected
+    with Client(given) as client:
+        assert client.node == Worker(node=given).node == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("a b", "use `HOST:PORT`"),
+        (":", "use `HOST:PORT`"),
+        ("http://", "use `HOST:PORT`"),
+        ("node:", "use `HOST:PORT`"),
+        ("node:port", "use `HOST:PORT`"),
+        ("node:70000", "use `HOST:PORT`"),
+        ("[::x]:1", "use `HOST:PORT`"),
+        ("[:::]:1", "use `HOST:PORT`"),
+        ("me@node:1", "use `HOST:PORT`"),
+        ("node:1/path", "use `HOST:PORT`"),
+        ("unix:///run/x", "use `HOST:PORT`"),
+        ("https://node:1", "TLS is not supported yet; use `http://`"),
+    ],
+)
+def test_a_malformed_address_is_refused(given: str, said: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        Client(given)
+    assert caught.value.reason == "REQUEST_INVALID"
+    assert caught.value.message == f"`{given}` is not an address of a node: {said}"
 
 
 def test_the_address_and_the_key_come_from_the_environment(
@@ -356,8 +422,8 @@ def test_only_safe_failures_are_retried() -> None:
 
     stopping = Unavailable(reason="NODE_STOPPING")
     by_handler = Unavailable(reason="DOWN")
-    lost = classify(Unavailable("TRANSPORT", "Socket closed"))
-    refused = classify(Unavailable("TRANSPORT", "failed to connect to all addresses"))
+    lost = classify(Unavailable("TRANSPORT", "Socket closed"), "n:1")
+    refused = classify(Unavailable("TRANSPORT", "failed to connect to all addresses"), "n:1")
     assert isinstance(lost, Unknown)
     before = not_dispatched("a.service")
     by_node = Unavailable(reason="NODE_STOPPING", facts={"service": "a.service"})

@@ -5,8 +5,10 @@ from __future__ import annotations
 import doctest
 import importlib
 import os
+import pickle
 import pkgutil
 import subprocess
+import traceback
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,14 @@ import pytest
 import cidery
 
 ROOT = Path(__file__).parent.parent
-MODULES = sorted(
-    module.name
-    for module in pkgutil.walk_packages(cidery.__path__, "cidery.")
-    if not module.name.startswith("cidery.v1") and not module.name.endswith("__main__")
-)
+MODULES = [
+    "cidery",
+    *sorted(
+        module.name
+        for module in pkgutil.walk_packages(cidery.__path__, "cidery.")
+        if not module.name.startswith("cidery.v1") and not module.name.endswith("__main__")
+    ),
+]
 
 
 def test_exports_are_sorted_and_defined() -> None:
@@ -33,6 +38,15 @@ def test_every_name_without_an_underscore_is_exported() -> None:
         if not name.startswith("_") and type(value).__name__ != "module"
     }
     assert public == set(cidery.__all__)
+
+
+def test_public_classes_are_named_by_where_they_are_imported_from() -> None:
+    classes = [value for value in vars(cidery).values() if isinstance(value, type)]
+    assert {cls.__module__ for cls in classes} == {"cidery"}
+    printed = traceback.format_exception_only(cidery.NotFound("GONE", "it is gone"))
+    assert printed == ["cidery.NotFound: GONE: it is gone\n"]
+    error = pickle.loads(pickle.dumps(cidery.ConnectFailed("CONNECT_FAILED", "no node")))
+    assert type(error) is cidery.ConnectFailed
 
 
 @pytest.mark.parametrize("name", MODULES)

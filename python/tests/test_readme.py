@@ -19,7 +19,8 @@ from run_process import Run
 from cidery import Client
 from cidery.testing import Node
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 FILE = re.compile(r"# (\w+\.py)\n")
 FILES = {found[1]: block for block in BLOCKS if (found := FILE.match(block))}
@@ -60,6 +61,16 @@ def test_every_example_runs(served: Node, monkeypatch: pytest.MonkeyPatch) -> No
     for example in examples:
         exec(compile(example, str(README), "exec"), namespace)
     namespace["client"].close()
+
+
+def test_every_example_passes_mypy(written: Path) -> None:
+    examples = "\n".join(block for block in BLOCKS if not FILE.match(block))
+    (written / "examples.py").write_text(examples)
+    # The configuration is strict.
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", *map(str, written.glob("*.py"))]
+    environment = {**os.environ, "MYPYPATH": str(written)}
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, ""), found.stdout + found.stderr
 
 
 def test_the_example_test_passes(written: Path, cidery_node: Node, cidery_client: Client) -> None:

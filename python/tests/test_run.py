@@ -282,6 +282,16 @@ def test_the_help_names_the_command_line_of_the_node(capsys: pytest.CaptureFixtu
     assert "`cidery serve` starts a node" in text
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["check", "--help"]])
+def test_the_help_fits_a_terminal_of_80_columns(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 OWN_PROGRAM = """
 import sys
 import time
@@ -333,7 +343,7 @@ class Refused(Service):
 """
 UNREADABLE = """
 import dataclasses, datetime
-from cidery import Service
+from cidery import Context, Service, service
 
 @dataclasses.dataclass
 class Lasts:
@@ -350,6 +360,19 @@ class Hurries(Service):
     timeout = "soon"
     def handle(self):
         pass
+
+class Scalar(Service[int, int]):
+    name = "bad.scalar"
+    def handle(self, input):
+        return input
+
+@service("bad.context")
+async def context(ctx: Context):
+    pass
+
+@service("good.beside")
+def beside(ctx: Context):
+    return {"served": True}
 """
 
 
@@ -358,8 +381,13 @@ def test_an_invalid_declaration_affects_only_its_service(node: Node, tmp_path: P
     (tmp_path / "refused.py").write_text(REFUSED)
     (tmp_path / "unreadable.py").write_text(UNREADABLE)
     run = Run(node.address, tmp_path)
-    run.wait_for("serving 3 services")
+    run.wait_for("serving 4 services")
     for said, file in (
+        (
+            "`bad.scalar` (`unreadable.Scalar` in {}): <class 'int'> is not ",
+            "unreadable.py",
+        ),
+        ("`bad.context` (`unreadable.context` in {}): it is a coroutine", "unreadable.py"),
         ("`bad.refused` (`refused.Refused` in {}): `/sio/input/a/default`: ", "refused.py"),
         ("`bad.unreadable` (`unreadable.Unreadable` in {}): `lasts`: ", "unreadable.py"),
         ("`bad.hurries` (`unreadable.Hurries` in {}): `timeout` is 'soon'", "unreadable.py"),
@@ -405,6 +433,26 @@ def test_a_missing_path_is_reported(node: Node) -> None:
     run = Run(node.address, "/not/there")
     assert run.end() == 1
     assert any("`/not/there` does not exist" in line for line in run.lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "code", "said"),
+    [
+        ("x = 1", [], 1, "NO_SERVICES: no services found in the given paths"),
+        ("import what_is_not_there", [], 1, "cannot be imported"),
+        (FIRST, ["--node", "https://node"], 1, "TLS is not supported yet"),
+        (FIRST, ["--node", "127.0.0.1:9"], 2, "CONNECT_FAILED: no node answers at 127.0.0.1:9; "),
+        (FIRST, ["--processes", "0"], 2, "0 is not at least 1"),
+    ],
+)
+def test_the_exit_code_tells_an_error_to_fix_from_a_node_that_does_not_answer(
+    text: str, arguments: list[str], code: int, said: str, node: Node, tmp_path: Path
+) -> None:
+    module = tmp_path / "my_module.py"
+    module.write_text(text)
+    run = Run(node.address, module, *arguments)
+    assert run.end() == code
+    run.wait_for(said)
 
 
 def test_the_help_names_every_option() -> None:

@@ -7,13 +7,14 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from cidery import (
     Aborted,
+    AsyncContext,
     AsyncService,
     CideryError,
     Client,
@@ -23,6 +24,7 @@ from cidery import (
     Int,
     Internal,
     InvalidArgument,
+    Later,
     RetryPolicy,
     Service,
     ServiceRef,
@@ -240,14 +242,22 @@ def test_the_types_of_a_service_declare_it() -> None:
 
 
 def test_contradicting_types_are_refused() -> None:
-    with pytest.raises(TypeError, match="declares its input twice"):
+    class Twice(Service[Ask, Told]):
+        input = Int("n")
 
-        class Twice(Service[Ask, Told]):
-            input = Int("n")
+    class Scalar(Service[int, Told]):
+        pass
 
-    with pytest.raises(TypeError, match="int'> is not the type of an input or an output"):
+    @service
+    def scalar_input(ctx: Context, a: int) -> None:
+        pass
 
-        class Scalar(Service[int, Told]):
+    @service
+    async def scalar_output(ctx: AsyncContext) -> str:
+        return ""
+
+    class ScalarParameter(Service):
+        def handle(self, a: int) -> None:
             pass
 
     class Differs(Service[Ask, Told]):
@@ -266,7 +276,27 @@ def test_contradicting_types_are_refused() -> None:
         def handle(self) -> Told:
             return Told(0)
 
+    class Awaits(Service[Ask, Told]):
+        async def handle(self) -> Told:
+            return Told(0)
+
+    @service
+    async def awaits(ctx: Context) -> None:
+        pass
+
+    @service
+    def never_awaits(ctx: AsyncContext) -> None:
+        pass
+
     for wrong, said in (
+        (Twice, "declares its input twice"),
+        (Scalar, "int'> is not the type of an input or an output"),
+        (scalar_input, "int'> is not the type of an input or an output"),
+        (scalar_output, "str'> is not the type of an input or an output"),
+        (ScalarParameter, "int'> is not the type of an input or an output"),
+        (Awaits, "`handle` is a coroutine: derive from `AsyncService`, not `Service`"),
+        (awaits, "it is a coroutine: its `ctx` is an `AsyncContext`, not a `Context`"),
+        (never_awaits, "it is no coroutine: its `ctx` is a `Context`, not an `AsyncContext`"),
         (Differs, "`handle` is annotated with"),
         (Undeclared, "give the types as `Service"),
         (TwoInputs, "`handle` takes the input as its only parameter"),
@@ -274,6 +304,52 @@ def test_contradicting_types_are_refused() -> None:
     ):
         with pytest.raises(TypeError, match=said):
             Definition.of(wrong)
+
+
+def test_annotations_that_cannot_declare_a_service_are_logged_once(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    @service("py.unused")
+    def unused(ctx: Context, names: list[str]) -> Ask | None:
+        return Ask([])
+
+    @service("py.open")
+    def open_(ctx: Context, given: Mapping[str, Any] | None) -> dict[str, object]:
+        return {}
+
+    @service("py.declared", input="a", output="b")
+    def declared(request: list[str]) -> list[str]:
+        return request
+
+    @service("py.typed")
+    def typed(ask: Ask) -> Told | Later:
+        return Told(0)
+
+    class Plain(Service):
+        def handle(self, given: dict[str, Any]) -> tuple[int, ...]:
+            return ()
+
+    class Simple(Service):
+        class SimpleIO:
+            input_optional = ("a",)
+
+        def handle(self, given: list[str]) -> None:
+            pass
+
+    serve(unused, open_, declared, typed, Plain, Simple)
+    wanted = "cidery.worker", logging.WARNING
+    records = [each for each in caplog.records if (each.name, each.levelno) == wanted]
+    logged = [record.getMessage() for record in records]
+    assert [message.partition(": ")[2] for message in logged] == [
+        f"{hint} cannot declare its {side}, which is not validated: give a class with typed fields,"
+        " a list of one, or `Any`"
+        for hint, side in (
+            ("list[str]", "input"),
+            (repr(Ask | None), "output"),
+            ("tuple[int, ...]", "output"),
+        )
+    ]
+    assert logged[0].startswith("`py.unused` (")
 
 
 def test_a_response_of_another_type_is_refused(serve: Serve, client: Client) -> None:

@@ -12,6 +12,7 @@ from cidery._errors.exceptions import (
     AlreadyExists,
     Cancelled,
     CideryError,
+    ConnectFailed,
     DataLoss,
     DeadlineExceeded,
     Detail,
@@ -80,6 +81,7 @@ __all__ = [
     "Cancelled",
     "CideryError",
     "Client",
+    "ConnectFailed",
     "Context",
     "Csv",
     "CsvOptions",
@@ -137,3 +139,8 @@ __all__ = [
     "new_cid",
     "service",
 ]
+
+# Tracebacks and documentation name the public classes by where they are imported from.
+for _exported in map(globals().get, __all__):
+    if isinstance(_exported, type):
+        _exported.__module__ = __name__

@@ -14,8 +14,9 @@ from cidery._service.log_context import CidFilter
 _DESCRIPTION = """\
 The command line of the Python SDK: serves services that are written in Python.
 
-It is not the command line of the node, which is the program `cidery`: `cidery serve` starts a node,
-`cidery services` and `cidery invoke` list and invoke its services.
+It is not the command line of the node, which is the program `cidery`:
+`cidery serve` starts a node, `cidery services` and `cidery invoke` list and
+invoke its services.
 """
 _FORMAT = "%(asctime)s %(levelname)s %(service)s %(cid)s %(name)s: %(message)s"
 
@@ -75,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     about = "serve the services of files and folders"
     run = commands.add_parser("run", help=about, description=f"{about.capitalize()}.")
     run.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
-    run.add_argument("--node", help="host:port (default: CIDERY_NODE, then 127.0.0.1:24337)")
+    run.add_argument("--node", help="HOST[:PORT] (default: CIDERY_NODE, then 127.0.0.1:24337)")
     run.add_argument("--reload", action="store_true", help="reload files when they change")
     run.add_argument("--zato", action="store_true", help="serve modules of Zato unchanged")
     processes = "number of worker processes (default: %(default)s)"

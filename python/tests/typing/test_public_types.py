@@ -111,10 +111,10 @@ def test_decorated_functions_keep_their_types() -> None:
     worker = Worker(add_up)
 
     @worker.service("types.doubled", timeout=5)
-    def doubled(n: int) -> int:
-        return 2 * n
+    def doubled(total: Total) -> Total:
+        return Total(2 * total.total)
 
-    assert_type(doubled(2), int)
+    assert_type(doubled(Total(1)), Total)
 
 
 def test_results_of_clients_have_their_types(served: Worker, client: Client) -> None:

@@ -21,7 +21,7 @@ from cidery._cli.discovery import (
     module_name,
 )
 from cidery._cli.supervisor import ParentProcess, Supervisor
-from cidery._errors.exceptions import CideryError, InvalidArgument
+from cidery._errors.exceptions import CideryError, InvalidArgument, NotFound
 from cidery._service.definition import Definition
 from cidery._worker.worker import Worker
 
@@ -138,7 +138,7 @@ class Runner:
     def _start_worker(self, services: list[Any], *, is_first: bool) -> Worker:
         """Starts a worker: at first without the services that the node refuses, later with all."""
         if not services:
-            raise CideryError("NO_SERVICES", "no services found in the given paths")
+            raise NotFound("NO_SERVICES", "no services found in the given paths")
         options = self._options
         worker = Worker(
             *services,

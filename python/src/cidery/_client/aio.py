@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 
 from cidery._client import transport as transport
-from cidery._errors.exceptions import CideryError, Unavailable
+from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
 from cidery._protocol.batch import AsyncGroup, BatchOptions, Member, accept_batch
 from cidery._protocol.calls import AsyncCalls
@@ -24,7 +24,7 @@ from cidery._protocol.options import (
 )
 from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
-from cidery._protocol.retry import MAX_ATTEMPTS
+from cidery._protocol.retry import MAX_ATTEMPTS, connect_failed
 from cidery._protocol.steps import Operation
 from cidery._protocol.typed import In, Out
 
@@ -58,7 +58,7 @@ class AsyncClient(AsyncCalls):
             if credentials
             else grpc.aio.insecure_channel(self.node, options)
         )
-        self._stubs = channel.Stubs(self._channel)
+        self._stubs = channel.Stubs(self._channel, self.node)
         self._metadata = channel.credentials(api_key)
         self._max_attempts = max(tries, 1)
         self._options = Options()
@@ -135,7 +135,8 @@ class AsyncClient(AsyncCalls):
     async def result(self, cid: str, output: type[T], *, wait: Seconds | None = None) -> T: ...
 
     async def result(self, cid: str, output: Any = None, *, wait: Seconds | None = None) -> Any:
-        """Waits for an outcome; returns the response or raises the failure."""
+        """Waits for an outcome, without a limit unless `wait` is given; returns the response or
+        raises the failure."""
         return await self._drive(operations.get_result(cid, output, wait))
 
     async def get(self, cid: str, wait: Seconds | None = None) -> Invocation:
@@ -213,13 +214,11 @@ class AsyncClient(AsyncCalls):
         return await self._drive(operations.describe(service))
 
     async def wait_for_ready(self, timeout: float = 10.0) -> AsyncClient:
-        """Waits until the node is reachable; raises `Unavailable` / `CONNECT_FAILED` after
-        `timeout`."""
+        """Waits until the node is reachable; raises `ConnectFailed` after `timeout`."""
         try:
             await asyncio.wait_for(self._channel.channel_ready(), timeout)
         except asyncio.TimeoutError:
-            message = f"cannot reach a node at {self.node}"
-            raise Unavailable("CONNECT_FAILED", message) from None
+            raise connect_failed(self.node) from None
         return self
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import grpc
 
 from cidery._client import transport as transport
-from cidery._errors.exceptions import CideryError, Unavailable
+from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
 from cidery._protocol.batch import BatchOptions, Group, Member, accept_batch
 from cidery._protocol.calls import BlockingCalls
@@ -22,7 +22,7 @@ from cidery._protocol.options import (
 )
 from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
-from cidery._protocol.retry import MAX_ATTEMPTS
+from cidery._protocol.retry import MAX_ATTEMPTS, connect_failed
 from cidery._protocol.steps import Operation
 from cidery._protocol.typed import In, Out
 
@@ -41,9 +41,10 @@ _NO_NAMES: frozenset[str] = frozenset()
 class Client(BlockingCalls):
     """A client of a node. Thread-safe; not usable across a fork.
 
-    `node` is `host:port`, by default `CIDERY_NODE`, else `127.0.0.1:24337`. `api_key` is
-    `CIDERY_API_KEY` by default. `tries` is the maximum number of attempts of a call that is safe to
-    retry: one that failed before it was dispatched, or that is accepted once by its CID or key.
+    `node` is `host`, `host:port` or `http://host:port`, by default `CIDERY_NODE`, else
+    `127.0.0.1:24337`. `api_key` is `CIDERY_API_KEY` by default. `tries` is the maximum number of
+    attempts of a call that is safe to retry: one that failed before it was dispatched, or that is
+    accepted once by its CID or key.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Client(BlockingCalls):
             if credentials
             else grpc.insecure_channel(self.node, options)
         )
-        self._stubs = channel.Stubs(self._channel)
+        self._stubs = channel.Stubs(self._channel, self.node)
         self._metadata = channel.credentials(api_key)
         self._max_attempts = max(tries, 1)
         self._options = Options()
@@ -149,7 +150,8 @@ class Client(BlockingCalls):
         """Waits for an outcome; returns the response or raises the failure.
 
         With `output`, the type of the output of the service, the response is an instance of it.
-        If `wait` passes first, raises `DeadlineExceeded` / `STILL_RUNNING`.
+        If `wait` passes first, raises `DeadlineExceeded` / `STILL_RUNNING`; without `wait` it waits
+        without a limit.
         """
         return self._drive(operations.get_result(cid, output, wait))
 
@@ -252,13 +254,11 @@ class Client(BlockingCalls):
         return self._drive(operations.describe(service))
 
     def wait_for_ready(self, timeout: float = 10.0) -> Client:
-        """Waits until the node is reachable; raises `Unavailable` / `CONNECT_FAILED` after
-        `timeout`."""
+        """Waits until the node is reachable; raises `ConnectFailed` after `timeout`."""
         try:
             grpc.channel_ready_future(self._channel).result(timeout)
         except grpc.FutureTimeoutError:
-            message = f"cannot reach a node at {self.node}"
-            raise Unavailable("CONNECT_FAILED", message) from None
+            raise connect_failed(self.node) from None
         return self
 
     def close(self) -> None:

@@ -40,7 +40,7 @@ def call_with_retry(stubs: Stubs, call: UnaryCall, metadata: Metadata, max_attem
             message = method(call.request, timeout=call.timeout, metadata=metadata)
             return Reply(message, state.attempts)
         except grpc.RpcError as error:
-            failure = classify(from_rpc_error(error, call.cid))
+            failure = classify(from_rpc_error(error, call.cid), stubs.node)
         time.sleep(state.next_delay(failure))
 
 
@@ -60,7 +60,7 @@ async def call_with_retry_async(
             message = await method(call.request, timeout=call.timeout, metadata=metadata)
             return Reply(message, state.attempts)
         except grpc.RpcError as error:
-            failure = classify(from_rpc_error(error, call.cid))
+            failure = classify(from_rpc_error(error, call.cid), stubs.node)
         await asyncio.sleep(state.next_delay(failure))
 
 
@@ -79,7 +79,7 @@ def follow(
                 yield cursor.record(message)
             return
         except grpc.RpcError as error:
-            failure = classify(from_rpc_error(error))
+            failure = classify(from_rpc_error(error), stubs.node)
         time.sleep(state.next_delay(failure))
 
 
@@ -95,5 +95,5 @@ async def follow_async(
                 yield cursor.record(message)
             return
         except grpc.RpcError as error:
-            failure = classify(from_rpc_error(error))
+            failure = classify(from_rpc_error(error), stubs.node)
         await asyncio.sleep(state.next_delay(failure))

@@ -223,6 +223,13 @@ class Unavailable(CideryError):
     kind = Kind.UNAVAILABLE
 
 
+class ConnectFailed(Unavailable):
+    """The node could not be reached: nothing was sent.
+
+    A class of its own, since a handler may fail with the same reason after it has run.
+    """
+
+
 class Unimplemented(CideryError):
     """The operation is not implemented."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from cidery._errors.exceptions import CLASS_BY_KIND, CideryError, Unavailable
+from cidery._errors.exceptions import CLASS_BY_KIND, CideryError, ConnectFailed
 from cidery._errors.kind import Kind
 
 if TYPE_CHECKING:
@@ -31,18 +31,25 @@ _CONNECT_FAILURE_TEXTS = (
 )
 
 
-class ConnectFailed(Unavailable):
-    """The node could not be reached. A class of its own, since a handler may fail with the same
-    reason after it has run."""
+def connect_failed(node: str, cid: str | None = None) -> ConnectFailed:
+    """The failure to reach a node."""
+    message = (
+        f"no node answers at {node}; start one with `cidery serve`, or give another address"
+        " (`CIDERY_NODE`, `--node`)"
+    )
+    return ConnectFailed("CONNECT_FAILED", message, cid=cid)
 
 
-def classify(error: CideryError) -> CideryError:
-    """Classifies a transport failure by whether the request was sent."""
+def classify(error: CideryError, node: str) -> CideryError:
+    """Classifies a transport failure by whether the request was sent to the node."""
     if error.reason != "TRANSPORT" or error.kind is not Kind.UNAVAILABLE:
         return error
     message = error.message.lower()
     if any(text in message for text in _CONNECT_FAILURE_TEXTS):
-        return ConnectFailed("CONNECT_FAILED", error.message, cid=error.cid)
+        failure = connect_failed(node, error.cid)
+        # It has the text of gRPC.
+        failure.__cause__ = error
+        return failure
     return CLASS_BY_KIND[Kind.UNKNOWN]("TRANSPORT", error.message, cid=error.cid)
 
 

@@ -50,7 +50,11 @@ class BaseService(TypedService[In, Out], BaseContext):
         # A subclass of a service is a service of its own, with a name of its own.
         name = cls.__dict__.get("name") or automatic_name(cls.__module__, cls.__name__)
         cls.name = cls.service_name = name
-        bind_type_arguments(cls)
+        try:
+            bind_type_arguments(cls)
+        except TypeError as error:
+            # Raised where the service is used, so that it affects no other service of its module.
+            cls._invalid = error
 
     # Any parameters: with one it gets the input, without any it reads `self.request.input`.
     def handle(
@@ -82,6 +86,12 @@ class BaseService(TypedService[In, Out], BaseContext):
         """Runs last, always."""
 
     # Internals, used by the definition and the nested calls.
+
+    _invalid: ClassVar[TypeError | None] = None
+    """Why its types cannot declare it."""
+
+    _annotations: ClassVar[dict[str, Any] | None] = None
+    """The annotations of a decorated function, by `input`, `output` and `ctx`."""
 
     _companions: ClassVar[tuple[type[BaseService[Any, Any]], ...]] = ()
     """Services that a worker serves along with this one."""

@@ -8,8 +8,13 @@ import re
 import sys
 import types
 import typing
+from collections import abc
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from cidery._protocol.typed import (
     NO_VALUE,
@@ -22,9 +27,14 @@ from cidery._protocol.typed import (
 )
 from cidery._sio.declaration import CsvOptions, Elements, Sio
 from cidery._sio.element import EmptyStrings, UnknownKeys
+from cidery._sio.model_fields import concrete_origin
+from cidery._values.bunch import Bunch
 from cidery._values.later import Later
 
 _SIDES = ("input", "output")
+_UNIONS = (types.UnionType, typing.Union)
+_ANY_VALUE = (None, NO_VALUE, Any, object, dict, list, abc.Mapping, abc.Sequence, Bunch, Later)
+_SCALARS = (int, float, str, bytes, Decimal, date, time, timedelta, UUID, Enum)
 # The parts of a class name.
 _WORD = re.compile(r"([^_])([A-Z][a-z]+)")
 _EDGE = re.compile(r"([a-z0-9])([A-Z])")
@@ -74,25 +84,45 @@ def input_parameter(handle: Any) -> str | None:
 
 
 def _annotations_of_handle(cls: type[Any]) -> dict[str, Any]:
-    """The types of the input and the output by the annotations of a `handle` with an input."""
+    """The annotations of a `handle` with an input, or of the function that it runs."""
+    if cls._annotations is not None:
+        return {side: cls._annotations.get(side) for side in _SIDES}
     parameter = input_parameter(cls.handle)
     if parameter is None:
         return {}
     hints = inspect.get_annotations(cls.handle, eval_str=True)
-    found = {"input": hints.get(parameter), "output": hints.get("return")}
-    found = {side: without_later(hint) for side, hint in found.items()}
+    return {"input": hints.get(parameter), "output": without_later(hints.get("return"))}
+
+
+def unused_annotations(cls: type[Any], sio: Sio) -> dict[str, Any]:
+    """The annotations of the input and the output that look like a declaration and are none."""
     return {
         side: hint
-        for side, hint in found.items()
-        if is_declared_type(hint) and hint is not NO_VALUE
+        for side, hint in _annotations_of_handle(cls).items()
+        if getattr(sio, side) is None and not _is_any_value(hint)
     }
+
+
+def _is_any_value(hint: Any) -> bool:
+    """Whether an annotation has no rule for values, such as `dict[str, object]`."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) in _UNIONS:
+        return all(map(_is_any_value, arguments))
+    if concrete_origin(hint) in (dict, list):
+        return not arguments or _is_any_value(arguments[-1])
+    return isinstance(hint, typing.TypeVar) or hint in _ANY_VALUE
+
+
+def _is_scalar(hint: Any) -> bool:
+    # In Python 3.10, `list[int]` is a type.
+    is_class = isinstance(hint, type) and typing.get_origin(hint) is None
+    return is_class and issubclass(hint, _SCALARS)
 
 
 def without_later(hint: Any) -> Any:
     """The other type of `Model | Later`."""
     others = [each for each in typing.get_args(hint) if each is not Later]
-    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
-    return others[0] if is_union and len(others) == 1 else hint
+    return others[0] if typing.get_origin(hint) in _UNIONS and len(others) == 1 else hint
 
 
 def read_class_declaration(cls: type[Any]) -> tuple[Sio, dict[str, Any]]:
@@ -106,11 +136,15 @@ def read_class_declaration(cls: type[Any]) -> tuple[Sio, dict[str, Any]]:
         declared = getattr(where, side, None)
         if simple_io is not None:
             declared = merge_required_and_optional(simple_io, side, declared)
-        if side in annotated and annotated[side] != declared:
+        hint = annotated.get(side)
+        if is_declared_type(hint) and hint not in (NO_VALUE, declared):
             raise TypeError(
-                f"`handle` is annotated with {annotated[side]!r} as its {side}, and the service is"
+                f"`handle` is annotated with {hint!r} as its {side}, and the service is"
                 f" declared with {declared!r}: give the types as `Service[Input, Output]`"
             )
+        if declared is None and _is_scalar(hint):
+            # Refuses it, as `Service[int, int]`.
+            declared_type(hint)
         if is_declared_type(declared):
             models[side] = declared
             sides[side] = elements_of_type(declared, is_output=side == "output")

@@ -76,12 +76,13 @@ def _class_from_function(
     inputs = [parameter for parameter in parameters if parameter != "ctx"]
     if len(inputs) > 1:
         raise TypeError(f"`{function.__name__}` takes `ctx` and one input, not {inputs}")
-    for side, hint in (
-        ("input", hints.get(inputs[0]) if inputs else None),
-        ("output", hints.get("return")),
-    ):
-        hint = without_later(hint)
-        if side not in options and (is_model(hint) or list_item_model(hint)):
+    annotations = {
+        "input": hints.get(inputs[0]) if inputs else None,
+        "output": without_later(hints.get("return")),
+    }
+    annotations = {side: hint for side, hint in annotations.items() if side not in options}
+    for side, hint in annotations.items():
+        if is_model(hint) or list_item_model(hint):
             options[side] = hint
 
     def arguments(self: BaseService[Any, Any]) -> list[Any]:
@@ -103,6 +104,7 @@ def _class_from_function(
         "__doc__": function.__doc__,
         "name": name or automatic_name(function.__module__, function.__name__.replace("_", "-")),
         "handle": handle,
+        "_annotations": {**annotations, "ctx": hints.get("ctx")},
         **options,
     }
     return type(function.__name__, (base,), body)

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Any
 from cidery._protocol.options import DataFormat, duration
 from cidery._protocol.typed import build_typed
 from cidery._service.base import BaseService, lifecycle, service_class_of
-from cidery._service.class_declaration import input_parameter, read_class_declaration
+from cidery._service.class_declaration import (
+    input_parameter,
+    read_class_declaration,
+    unused_annotations,
+)
 from cidery._service.driver import drive, drive_async
+from cidery._service.handler_context import AsyncContext, Context
 from cidery._service.log_context import LogContext
 from cidery._service.request import Request
 from cidery._service.response import HandlerResponse
-from cidery._service.service import AsyncService
+from cidery._service.service import AsyncService, Service
 from cidery._sio.conversion import to_python_types
 from cidery._sio.declaration import Sio
 from cidery._sio.local_checks import local_part
@@ -55,6 +60,8 @@ class Definition:
         # Services of Zato have declaration rules of their own.
         read = getattr(service, "_read_declaration", read_class_declaration)
         with _with_location(service):
+            if service._invalid is not None:
+                raise service._invalid
             sio, models = read(service)
             input_parameter(service.handle)
             _check_coroutines(service)
@@ -69,6 +76,17 @@ class Definition:
     def _takes_input(self) -> bool:
         """Whether `handle` gets the input as a parameter."""
         return input_parameter(self.cls.handle) is not None
+
+    def warn_of_unused_annotations(self) -> None:
+        """Logs the annotations of the handler that cannot declare its input or output."""
+        for side, hint in unused_annotations(self.cls, self.sio).items():
+            _log.warning(
+                "%s: %r cannot declare its %s, which is not validated: give a class with typed"
+                " fields, a list of one, or `Any`",
+                describe_class(self.cls),
+                hint,
+                side,
+            )
 
     def to_proto(self) -> service_pb2.ServiceDeclaration:
         """Encodes it for the contract; errors name the service and its location."""
@@ -212,8 +230,16 @@ def _with_location(cls: type[BaseService[Any, Any]]) -> Iterator[None]:
 
 
 def _check_coroutines(cls: type[BaseService[Any, Any]]) -> None:
+    context = (cls._annotations or {}).get("ctx")
     if inspect.iscoroutinefunction(cls.handle):
+        if context is Context:
+            raise TypeError("it is a coroutine: its `ctx` is an `AsyncContext`, not a `Context`")
+        # Services of Zato have one base class, whatever their `handle`.
+        if issubclass(cls, Service) and not hasattr(cls, "_read_declaration"):
+            raise TypeError("`handle` is a coroutine: derive from `AsyncService`, not `Service`")
         return
+    if context is AsyncContext:
+        raise TypeError("it is no coroutine: its `ctx` is a `Context`, not an `AsyncContext`")
     if issubclass(cls, AsyncService):
         raise TypeError("`handle` of an `AsyncService` is a coroutine: `async def handle`")
     for name in _HOOKS:

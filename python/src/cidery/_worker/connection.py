@@ -217,7 +217,7 @@ class Connection:
             *_KEEPALIVE,
         )
         async with grpc.aio.insecure_channel(self._node, options) as channel:
-            self._stubs = Stubs(channel)
+            self._stubs = Stubs(channel, self._node)
             stub = worker_pb2_grpc.WorkerServiceStub(channel)
             backoff = _INITIAL_BACKOFF
             while not self._is_closed:
@@ -272,7 +272,8 @@ class Connection:
             message = "the node did not welcome the worker in time"
             raise Unavailable("CONNECT_FAILED", message) from None
         except grpc.RpcError as error:
-            raise classify(from_rpc_error(error)) from None
+            failure = classify(from_rpc_error(error), self._node)
+            raise failure from failure.__cause__
         outbox.batches_results = worker_pb2.CAPABILITY_BATCHING in first.welcome.capabilities
         self._resume(first.welcome, outbox)
         if not self.welcomed.done():

@@ -43,9 +43,10 @@ _CAPABILITIES = (
 class Worker:
     """Serves services to a node.
 
-    `node` is `host:port`, by default `CIDERY_NODE`. `max_in_flight` limits concurrent dispatches;
-    one that waits for a nested call does not count. `drain` is the time that running handlers have
-    when the worker stops; dispatches that are unfinished by then are handed back to the node.
+    `node` is an address as of `Client`, by default `CIDERY_NODE`. `max_in_flight` limits concurrent
+    dispatches; one that waits for a nested call does not count. `drain` is the time that running
+    handlers have when the worker stops; dispatches that are unfinished by then are handed back to
+    the node.
     """
 
     def __init__(
@@ -137,6 +138,8 @@ class Worker:
         self._connection = Connection(self.node, hello, self._handle, credentials)
         self._connection.start()
         self._connection.welcomed.result(timeout)
+        for definition in self._definitions.values():
+            definition.warn_of_unused_annotations()
         return self
 
     def stop(self, drain: float | None = None) -> None:

@@ -33,7 +33,7 @@ def _methods(service: type[Any]) -> list[Any]:
     """The methods of a class, including those of its base classes in the project."""
     found: dict[str, Any] = {}
     for cls in reversed(service.__mro__):
-        if not cls.__module__.startswith("cidery."):
+        if cls.__module__.partition(".")[0] != "cidery":
             found.update(vars(cls))
     return [each for each in found.values() if isinstance(each, types.FunctionType)]
 
