@@ -236,8 +236,6 @@ async fn messages_that_are_not_finished_take_bounded_memory() {
         send.send_data(half.clone(), false).unwrap();
         open.push((response, send));
     }
-    let attack = "600 requests of 15 MiB, not finished, after 2 s";
-    let figures = Figures::of(attack, before, BOUND_MIB, &server, &client).await;
     // Some are refused, the others are held: without that the attack would be none.
     let all = open.len();
     let refused = async {
@@ -248,6 +246,8 @@ async fn messages_that_are_not_finished_take_bounded_memory() {
     };
     tokio::time::timeout(PATIENCE, refused).await.unwrap();
     assert!(!open.is_empty());
+    let attack = "600 requests of 15 MiB, not finished, after 2 s";
+    let figures = Figures::of(attack, before, BOUND_MIB, &server, &client).await;
     drop((open, raw));
     figures.given_back(&server, REMAINDER_MIB).await;
 }

@@ -6,20 +6,29 @@ use std::path::{Path, PathBuf};
 
 use super::{assert_none, shown};
 
-/// Folders without documents of the project.
-const LEFT_OUT: [&str; 3] = ["target", "node_modules", "cidery-data"];
+/// The folders with documents, besides the root. Others may be there that are not of the project, such as `target`.
+const FOLDERS: [&str; 6] = [
+    "benches",
+    "docs",
+    "examples",
+    "proto",
+    "python",
+    "third_party",
+];
 
 /// The documents: each with its path from the root of the repository, and its text.
 type Pages = BTreeMap<String, String>;
 
 fn pages() -> Pages {
-    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR"))];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders: Vec<PathBuf> = FOLDERS.map(|name| root.join(name)).into();
+    folders.push(root.to_owned());
     let mut pages = Pages::new();
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
+        for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && !name.starts_with('.') && !LEFT_OUT.contains(&name.as_str()) {
+            if path.is_dir() && folder != root && !name.starts_with('.') && name != "node_modules" {
                 folders.push(path);
             } else if name.ends_with(".md") {
                 pages.insert(shown(&path), fs::read_to_string(&path).unwrap());
