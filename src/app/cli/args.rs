@@ -154,7 +154,6 @@ pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
 }
 
 /// Parses a size: `1048576`, `64MiB`, `1GiB`.
-#[cfg(feature = "sqlite")]
 pub(super) fn bytes(text: &str) -> std::result::Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();
@@ -181,7 +180,6 @@ pub(super) fn bytes(text: &str) -> std::result::Result<u64, String> {
 mod tests {
     use super::*;
 
-    #[cfg(feature = "sqlite")]
     #[test]
     fn sizes_are_parsed() {
         assert_eq!(bytes("512"), Ok(512));

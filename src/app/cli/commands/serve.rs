@@ -6,14 +6,14 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::app::cli::address::{dial_address, listen_address, node_option};
-#[cfg(feature = "sqlite")]
-use crate::app::cli::args::bytes;
-use crate::app::cli::args::{LogArgs, duration};
+use crate::app::cli::args::{LogArgs, bytes, duration};
 use crate::app::cli::printer::{Printer, Tone};
 use crate::app::cli::stop::stop;
 use crate::app::shutdown::catch_signals;
 use crate::app::{Node, NodeBuilder};
+use crate::engine::store::Store as _;
 use crate::model::error::{Error, Result};
+use crate::store::{SqliteOptions, SqliteStore};
 
 /// How long the first log line waits until the address is printed.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -34,7 +34,6 @@ pub(in crate::app::cli) struct Serve {
     )]
     listen: SocketAddr,
     /// Data directory (created if missing).
-    #[cfg(feature = "sqlite")]
     #[arg(
         long,
         env = "CIDERY_DATA_DIR",
@@ -43,15 +42,12 @@ pub(in crate::app::cli) struct Serve {
     )]
     data_dir: std::path::PathBuf,
     /// Maximum size of the store. New invocations are refused when 7/8 of it is used. Default: 64GiB.
-    #[cfg(feature = "sqlite")]
     #[arg(long, value_parser = bytes, value_name = "SIZE")]
     store_limit: Option<u64>,
     /// Minimum free disk space. New invocations are refused below it. Default: 64MiB.
-    #[cfg(feature = "sqlite")]
     #[arg(long, value_parser = bytes, value_name = "SIZE")]
     keep_free: Option<u64>,
     /// Keep invocations in memory only. They are lost when the node stops.
-    #[cfg(feature = "sqlite")]
     #[arg(long, conflicts_with = "data_dir")]
     in_memory: bool,
     /// Add the demo services.
@@ -127,23 +123,21 @@ impl Serve {
 
     /// Opens the data directory, unless the node stores nothing.
     fn add_store(&self, builder: NodeBuilder) -> Result<(NodeBuilder, Stored)> {
-        #[cfg(feature = "sqlite")]
-        if !self.in_memory {
-            use crate::engine::store::Store as _;
-            let mut options = crate::store::SqliteOptions::default();
-            options.bytes_limit = self.store_limit.unwrap_or(options.bytes_limit);
-            options.min_free_bytes = self.keep_free.unwrap_or(options.min_free_bytes);
-            let store = crate::store::SqliteStore::open_with(&self.data_dir, options)?;
-            // An absolute path: it does not depend on where the node was started.
-            let data_dir = self.data_dir.canonicalize();
-            let data_dir = data_dir.unwrap_or_else(|_| self.data_dir.clone());
-            let stored = Stored {
-                data_dir: Some(data_dir.display().to_string()),
-                pending: store.total_pending_count(),
-            };
-            return Ok((builder.store(store), stored));
+        if self.in_memory {
+            return Ok((builder, Stored::default()));
         }
-        Ok((builder, Stored::default()))
+        let mut options = SqliteOptions::default();
+        options.bytes_limit = self.store_limit.unwrap_or(options.bytes_limit);
+        options.min_free_bytes = self.keep_free.unwrap_or(options.min_free_bytes);
+        let store = SqliteStore::open_with(&self.data_dir, options)?;
+        // An absolute path: it does not depend on where the node was started.
+        let data_dir = self.data_dir.canonicalize();
+        let data_dir = data_dir.unwrap_or_else(|_| self.data_dir.clone());
+        let stored = Stored {
+            data_dir: Some(data_dir.display().to_string()),
+            pending: store.total_pending_count(),
+        };
+        Ok((builder.store(store), stored))
     }
 }
 
