@@ -31,10 +31,17 @@ from cidery import (
     Worker,
     new_cid,
 )
+from cidery._client import aio, blocking
 from cidery._errors.exceptions import CLASS_BY_KIND
 from cidery._errors.status_details import from_failure, to_failure
 from cidery._protocol.channel import address
-from cidery._protocol.retry import RetryState, classify, is_safe_to_retry, not_dispatched
+from cidery._protocol.retry import (
+    RetryState,
+    classify,
+    connect_failed,
+    is_safe_to_retry,
+    not_dispatched,
+)
 from cidery.testing import Node
 
 
@@ -410,6 +417,39 @@ def test_the_table_of_kinds_equals_that_of_the_node() -> None:
         "DATA_LOSS",
     }
     assert [Kind.from_code(code).code for code in range(1, 17)] == list(range(1, 17))
+
+
+def test_a_call_that_is_retried_for_a_second_logs_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    unreachable = connect_failed("127.0.0.1:9")
+    state = RetryState(8, is_safe_to_retry)
+    for now in (0.0, 0.9, 1.0, 2.0):
+        state.next_delay(unreachable)
+        assert len(caplog.records) == (now >= 1)
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("cidery.client", "WARNING")
+    assert record.getMessage() == f"{unreachable}; retrying for some seconds"
+
+
+def test_waiting_for_a_node_logs_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for client_type in (blocking, aio):
+        monkeypatch.setattr(client_type, "QUIET_SECONDS", 0.01)
+
+    async def wait() -> None:
+        async with AsyncClient("127.0.0.1:9") as client:
+            with pytest.raises(ConnectFailed):
+                await client.wait_for_ready(timeout=0.1)
+
+    with Client("127.0.0.1:9") as client, pytest.raises(ConnectFailed):
+        client.wait_for_ready(timeout=0.1)
+    asyncio.run(wait())
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == [f"{connect_failed('127.0.0.1:9')}; retrying for some seconds"] * 2
 
 
 def test_only_safe_failures_are_retried() -> None:

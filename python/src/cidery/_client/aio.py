@@ -24,7 +24,7 @@ from cidery._protocol.options import (
 )
 from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
-from cidery._protocol.retry import MAX_ATTEMPTS, connect_failed
+from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
 from cidery._protocol.typed import In, Out
 
@@ -215,10 +215,18 @@ class AsyncClient(AsyncCalls):
 
     async def wait_for_ready(self, timeout: float = 10.0) -> AsyncClient:
         """Waits until the node is reachable; raises `ConnectFailed` after `timeout`."""
+        ready = asyncio.ensure_future(self._channel.channel_ready())
+        failure = connect_failed(self.node)
+        quiet = min(timeout, QUIET_SECONDS)
         try:
-            await asyncio.wait_for(self._channel.channel_ready(), timeout)
+            done, _ = await asyncio.wait([ready], timeout=quiet)
+            if not done and timeout > quiet:
+                log_waiting(failure)
+            await asyncio.wait_for(ready, timeout - quiet)
         except asyncio.TimeoutError:
-            raise connect_failed(self.node) from None
+            raise failure from None
+        finally:
+            ready.cancel()
         return self
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ from cidery._protocol.options import (
 )
 from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
-from cidery._protocol.retry import MAX_ATTEMPTS, connect_failed
+from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
 from cidery._protocol.typed import In, Out
 
@@ -255,10 +255,19 @@ class Client(BlockingCalls):
 
     def wait_for_ready(self, timeout: float = 10.0) -> Client:
         """Waits until the node is reachable; raises `ConnectFailed` after `timeout`."""
+        ready = grpc.channel_ready_future(self._channel)
+        quiet = min(timeout, QUIET_SECONDS)
         try:
-            grpc.channel_ready_future(self._channel).result(timeout)
+            ready.result(quiet)
         except grpc.FutureTimeoutError:
-            raise connect_failed(self.node) from None
+            failure = connect_failed(self.node)
+            if timeout <= quiet:
+                raise failure from None
+            log_waiting(failure)
+            try:
+                ready.result(timeout - quiet)
+            except grpc.FutureTimeoutError:
+                raise failure from None
         return self
 
     def close(self) -> None:
