@@ -18,15 +18,27 @@ It is not the command line of the node, which is the program `cidery`:
 `cidery serve` starts a node, `cidery services` and `cidery invoke` list and
 invoke its services.
 """
-_FORMAT = "%(asctime)s %(levelname)s %(service)s %(cid)s %(name)s: %(message)s"
 
 
-class UtcFormatter(logging.Formatter):
-    """Formats times like the log of a node: `2026-11-29T20:52:41.123Z`."""
+class LogFormatter(logging.Formatter):
+    """Formats records like the log of a node: UTC times, and the fields after the message.
+
+    `2026-11-29T20:52:41.123Z INFO order.place: the message cid=… service=order.place`. The fields
+    are those of the handler that logs; other lines have none.
+    """
 
     converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Formats the message and its fields; a traceback follows on its own lines."""
+        fields = {name: getattr(record, name, None) for name in ("cid", "service")}
+        text = "".join(f" {name}={value}" for name, value in fields.items() if value)
+        return super().formatMessage(record) + text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,29 +49,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return check(parsed.paths)
     from cidery._cli.discovery import ModuleError
-    from cidery._cli.run import RunOptions, run
+    from cidery._cli.run import RunOptions, describe_error, run
 
     handler = logging.StreamHandler()
-    handler.setFormatter(UtcFormatter(_FORMAT))
+    handler.setFormatter(LogFormatter())
     handler.addFilter(CidFilter())
     logging.basicConfig(level=parsed.log_level.upper(), handlers=[handler])
+    log = logging.getLogger("cidery.run")
     options = vars(parsed)
     del options["command"]
     try:
         return run(RunOptions(**options))
     except ModuleError as error:
-        logging.getLogger("cidery.run").error("%s", error, exc_info=error.__cause__)
-        return 1
-    except (
-        FileNotFoundError,
-        ValueError,
-        TypeError,
-        ImportError,
-        SyntaxError,
-        TimeoutError,
-    ) as error:
-        logging.getLogger("cidery.run").error("%s: %s", type(error).__name__, error)
-        return 1
+        log.error("%s", error, exc_info=error.__cause__)
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        log.error("%s", describe_error(error))
+    return 1
 
 
 def parser() -> argparse.ArgumentParser:

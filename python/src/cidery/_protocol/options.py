@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from cidery._sio.model_fields import type_name
 from cidery.v1 import invocation_pb2, outcome_pb2
 
 Seconds: TypeAlias = "float | datetime.timedelta"
@@ -219,7 +220,8 @@ def service_name(service: Any) -> str:
     name = getattr(service, "service_name", None)
     if isinstance(name, str):
         return name
-    raise TypeError(f"{service!r} is neither a service nor the name of one")
+    given = f"`{type_name(service)}`" if hasattr(service, "__qualname__") else repr(service)
+    raise TypeError(f"{given} is neither a service nor the name of one")
 
 
 def service_names(services: Any) -> list[str]:

@@ -10,7 +10,7 @@ from cidery._errors.exceptions import CideryError, output_invalid, summarize
 from cidery._sio.conversion import to_python_types
 from cidery._sio.declaration import Elements, Sio
 from cidery._sio.model_declarations import elements_of_model
-from cidery._sio.model_fields import is_model, list_item_model
+from cidery._sio.model_fields import is_model, list_item_model, type_name
 from cidery._sio.model_instances import build_instance
 from cidery._sio.validation import check_output
 
@@ -101,7 +101,7 @@ def declared_type(given: Any) -> Any:
     if is_declared_type(given):
         return given
     raise TypeError(
-        f"{given!r} is not the type of an input or an output: give a class with typed fields (such"
+        f"`{type_name(given)}` cannot be an input or an output: give a class with typed fields (such"
         " as a dataclass), a list of one, or `None`"
     )
 
@@ -149,8 +149,7 @@ def typed_value(output: Any, value: Any, cid: str | None = None) -> Any:
             return build_typed(output, converted, is_output=True)
         except CideryError as error:
             violations, facts = list(error.violations), error.facts
-    name = getattr(output, "__name__", repr(output))
-    message = f"the response is not a valid `{name}`: {summarize(violations)}"
+    message = f"the response is not a valid `{type_name(output)}`: {summarize(violations)}"
     refused = output_invalid(message, violations, facts)
     refused.cid = cid
     raise refused

@@ -27,7 +27,7 @@ from cidery._protocol.typed import (
 )
 from cidery._sio.declaration import CsvOptions, Elements, Sio
 from cidery._sio.element import EmptyStrings, UnknownKeys
-from cidery._sio.model_fields import concrete_origin
+from cidery._sio.model_fields import concrete_origin, type_name
 from cidery._values.bunch import Bunch
 from cidery._values.later import Later
 
@@ -78,7 +78,7 @@ def input_parameter(handle: Any) -> str | None:
         if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
     ]
     if len(parameters) > 1:
-        names = [each.name for each in parameters]
+        names = ", ".join(f"`{each.name}`" for each in parameters)
         raise TypeError(f"`handle` takes the input as its only parameter, not {names}")
     return parameters[0].name if parameters else None
 
@@ -139,8 +139,9 @@ def read_class_declaration(cls: type[Any]) -> tuple[Sio, dict[str, Any]]:
         hint = annotated.get(side)
         if is_declared_type(hint) and hint not in (NO_VALUE, declared):
             raise TypeError(
-                f"`handle` is annotated with {hint!r} as its {side}, and the service is"
-                f" declared with {declared!r}: give the types as `Service[Input, Output]`"
+                f"`handle` is annotated with `{type_name(hint)}` as its {side}, and the service is"
+                f" declared with `{type_name(declared)}`: give the types as"
+                " `Service[Input, Output]`"
             )
         if declared is None and _is_scalar(hint):
             # Refuses it, as `Service[int, int]`.

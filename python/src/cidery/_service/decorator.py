@@ -75,7 +75,11 @@ def _class_from_function(
     parameters = list(inspect.signature(function).parameters)
     inputs = [parameter for parameter in parameters if parameter != "ctx"]
     if len(inputs) > 1:
-        raise TypeError(f"`{function.__name__}` takes `ctx` and one input, not {inputs}")
+        names = ", ".join(f"`{name}`" for name in inputs)
+        raise TypeError(
+            f"`{function.__name__}` takes `ctx` and one input, not {names}: give a class with these"
+            " as its fields, such as a dataclass"
+        )
     annotations = {
         "input": hints.get(inputs[0]) if inputs else None,
         "output": without_later(hints.get("return")),

@@ -48,17 +48,37 @@ def begin_at_user_frame(error: E) -> E:
         each = chain.pop()
         if each is not None and id(each) not in seen:
             seen.add(id(each))
-            each.__traceback__ = _user_traceback(each.__traceback__)
+            each.__traceback__ = _user_traceback(each)
             chain += [each.__cause__, each.__context__]
     return error
 
 
-def _user_traceback(traceback: TracebackType | None) -> TracebackType | None:
-    """The part from the first frame of the user; all of it if there is none."""
-    frame = traceback
-    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_INTERNAL_FILES):
+def end_at_user_frame(error: E) -> E:
+    """Removes the frames of the SDK that follow the last one of the user, such as those of a
+    declaration that it refuses."""
+    last = frame = error.__traceback__
+    while frame is not None:
+        if not _is_internal(frame):
+            last = frame
         frame = frame.tb_next
-    return frame or traceback
+    if last is not None and not _is_internal(last):
+        last.tb_next = None
+    return error
+
+
+def _user_traceback(error: BaseException) -> TracebackType | None:
+    """The part from the first frame of the user; all of it if there is none."""
+    frame = error.__traceback__
+    while frame is not None and _is_internal(frame):
+        frame = frame.tb_next
+    if frame is None and isinstance(error, SyntaxError):
+        # Its message has the line of the file that cannot be compiled: no frame is of the user.
+        return None
+    return frame or error.__traceback__
+
+
+def _is_internal(traceback: TracebackType) -> bool:
+    return traceback.tb_frame.f_code.co_filename.startswith(_INTERNAL_FILES)
 
 
 def output_not_serializable(error: TypeError | InvalidArgument) -> CideryError:
