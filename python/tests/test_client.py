@@ -7,7 +7,7 @@ import datetime
 import math
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -18,6 +18,7 @@ from cidery import (
     CideryError,
     Client,
     ConnectFailed,
+    Context,
     DeadlineExceeded,
     EventKind,
     FailedPrecondition,
@@ -30,6 +31,7 @@ from cidery import (
     Unknown,
     Worker,
     new_cid,
+    service,
 )
 from cidery._client import aio, blocking
 from cidery._errors.exceptions import CLASS_BY_KIND
@@ -96,10 +98,16 @@ def test_an_ambiguous_keyword_is_refused(client: Client) -> None:
         client.invoke("cidery.echo", timeout=1)
     assert client.with_options().invoke("cidery.echo", timeout=1) == {"timeout": 1}
     assert client.invoke("cidery.echo", {"a": 1}, timeout=5) == {"a": 1}
-    with pytest.raises(TypeError, match="`tmeout`: unknown option"):
+    with pytest.raises(
+        TypeError, match=r"`tmeout` is not an option; did you mean `timeout`\? \(options: "
+    ):
         client.invoke("cidery.echo", {"a": 1}, tmeout=5)
     with pytest.raises(TypeError, match="`delay` is an option of `invoke_async`"):
         client.invoke("cidery.echo", {}, delay=5)
+    with pytest.raises(TypeError, match="`once` is an option of calls that a handler makes"):
+        client.invoke_async("cidery.echo", {}, once="x")
+    with pytest.raises(TypeError, match="2 were given"):
+        client.invoke("cidery.echo", {}, {})
 
 
 def test_values_round_trip(client: Client) -> None:
@@ -235,6 +243,28 @@ def test_events_are_streamed_in_order(client: Client) -> None:
     assert events[-1].payload == {"total": 3}
     sequences = [event.sequence for event in events]
     assert sequences == sorted(set(sequences))
+
+
+def test_the_progress_of_a_running_invocation_is_read(
+    serve: Callable[..., Worker], client: Client
+) -> None:
+    done = threading.Event()
+
+    @service("progress.reports")
+    def reports(ctx: Context) -> None:
+        ctx.progress(0.5, "halfway")
+        ctx.emit("reported")
+        assert done.wait(20)
+
+    serve(reports)
+    cid = client.invoke_async(reports)
+    events = client.results(cid)
+    next(event for event in events if event.kind is EventKind.ITEM)
+    progress = client.get(cid).progress
+    done.set()
+    assert progress is not None
+    assert (progress.fraction, progress.message) == (0.5, "halfway")
+    assert list(events)[-1].kind is EventKind.SUCCEEDED
 
 
 def test_an_unknown_cid_yields_one_event(client: Client) -> None:

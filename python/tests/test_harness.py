@@ -13,7 +13,6 @@ from cidery import (
     Client,
     Int,
     InvalidArgument,
-    NotFound,
     Progress,
     Service,
     Text,
@@ -71,7 +70,7 @@ def test_nested_calls_can_fail_or_run_another_service() -> None:
     assert testing.run(Order, {"cust_id": 1}, invokes={"crm.lookup": Lookup}).order.name == "1"
     with pytest.raises(Aborted):
         testing.run(Order, {"cust_id": 1}, invokes={"crm.lookup": Aborted("ABORTED", "again")})
-    with pytest.raises(NotFound, match="give its response in `invokes`"):
+    with pytest.raises(testing.NotMocked, match=r"invokes `crm\.lookup`, and its response is not"):
         testing.run(Order, {"cust_id": 1})
 
 

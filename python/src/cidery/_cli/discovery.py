@@ -158,10 +158,6 @@ def find_services(module: ModuleType) -> Iterator[Any]:
             isinstance(value, type)
             and issubclass(value, BaseService)
             and value.__module__ == module.__name__
-            and _has_handle(value)
+            and value.handle is not BaseService.handle
         ):
             yield value
-
-
-def _has_handle(cls: type[BaseService[Any, Any]]) -> bool:
-    return any("handle" in base.__dict__ for base in cls.__mro__ if base is not BaseService)

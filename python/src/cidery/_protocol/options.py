@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import difflib
 import enum
 import math
 from collections.abc import Iterable, Mapping
@@ -113,10 +114,9 @@ class Options:
 
     def updated(self, given: Mapping[str, Any]) -> Options:
         """These options with changes; a `TypeError` for an unknown option."""
-        unknown = sorted(set(given) - OPTION_NAMES)
-        if unknown:
-            names = ", ".join(f"`{name}`" for name in unknown)
-            raise TypeError(f"{names}: unknown option; with a payload, keywords are options")
+        for name in given:
+            if name not in OPTION_NAMES:
+                raise TypeError(unknown_option(name, OPTION_NAMES))
         for name, value in given.items():
             if (
                 value is not None
@@ -158,16 +158,39 @@ _BACKGROUND_ONLY = OPTION_NAMES - {
 }
 
 
+def unknown_option(name: str, options: Iterable[str]) -> str:
+    """The message for an unknown option."""
+    names = sorted(options)
+    closest = difflib.get_close_matches(name, names, 1)
+    hint = f"; did you mean `{closest[0]}`?" if closest else ""
+    return f"`{name}` is not an option{hint} (options: {', '.join(names)})"
+
+
 def split_call(
-    options: Options, payload: Any, inline: Mapping[str, Any], *, reserved: frozenset[str]
+    options: Options,
+    service: Any,
+    arguments: tuple[Any, ...],
+    inline: Mapping[str, Any],
+    *,
+    reserved: frozenset[str],
 ) -> tuple[Options, Any]:
     """Splits the arguments of a call into options and payload.
 
-    Keywords are options with a payload argument, and the payload without one. Without a payload
-    argument a keyword of `reserved` is ambiguous, and refused.
+    Keywords are options. Given only the name of a service they are the payload; a keyword of
+    `reserved` is ambiguous then, and refused.
     """
-    if payload is not None:
-        return options.updated(inline), payload
+    if len(arguments) > 1:
+        count = len(arguments)
+        raise TypeError(f"a call takes a service, one payload, and keywords: {count} were given")
+    payload = arguments[0] if arguments else None
+    if payload is not None or not isinstance(service, str):
+        unknown = sorted(set(inline) - OPTION_NAMES)
+        if unknown and payload is None:
+            raise TypeError(
+                f"`{unknown[0]}` is not an option: with a class or a function, the payload is an"
+                f" argument, such as `({type_name(service)}, {{{unknown[0]!r}: ...}})`"
+            )
+        return options.updated(inline), {} if payload is None else payload
     ambiguous = sorted(reserved & set(inline))
     if ambiguous:
         name = ambiguous[0]

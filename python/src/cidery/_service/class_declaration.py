@@ -18,11 +18,12 @@ from uuid import UUID
 
 from cidery._protocol.typed import (
     NO_VALUE,
-    In,
-    Out,
+    Input,
+    Output,
     TypedService,
     declared_type,
     elements_of_type,
+    is_any_dict,
     is_declared_type,
 )
 from cidery._sio.declaration import CsvOptions, Elements, Sio
@@ -54,7 +55,9 @@ def bind_type_arguments(cls: Any) -> None:
                 f"`{cls.__qualname__}` declares its {side} twice: by a type in brackets and by an"
                 " attribute"
             )
-        setattr(cls, side, declared_type(argument))
+        declared = declared_type(argument)
+        if not is_any_dict(declared):
+            setattr(cls, side, declared)
 
 
 def _arguments_of_bases(cls: type) -> tuple[Any, Any] | None:
@@ -64,7 +67,7 @@ def _arguments_of_bases(cls: type) -> tuple[Any, Any] | None:
         if isinstance(origin, type) and issubclass(origin, TypedService):
             parameters: Any = vars(origin)["__parameters__"]
             given = dict(zip(parameters, typing.get_args(base), strict=True))
-            inherited = getattr(origin, "_type_arguments", (In, Out))
+            inherited = getattr(origin, "_type_arguments", (Input, Output))
             input_type, output_type = (given.get(each, each) for each in inherited)
             return input_type, output_type
     return None
