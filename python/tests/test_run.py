@@ -349,12 +349,20 @@ def test_the_traceback_of_a_module_has_frames_of_the_user_only(
     ]
 
 
-def test_the_help_names_the_command_line_of_the_node(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_names_the_command_line_of_the_node(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
-    assert "The command line of the Python SDK" in text
+    assert "Serve services that are written in Python." in text.splitlines()[2]
     assert "`cidery serve` starts a node" in text
+    assert "python -m cidery run orders.py " in text
+    assert text.index("commands:") < text.index("options:")
+    # Without arguments it is the same text, and an error.
+    monkeypatch.setattr(sys, "argv", ["cidery"])
+    assert main() == main([]) == 2
+    assert capsys.readouterr().err == 2 * text
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["check", "--help"]])

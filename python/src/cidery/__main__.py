@@ -12,11 +12,19 @@ from collections.abc import Sequence
 from cidery._service.log_context import CidFilter
 
 _DESCRIPTION = """\
-The command line of the Python SDK: serves services that are written in Python.
+Serve services that are written in Python.
 
-It is not the command line of the node, which is the program `cidery`:
-`cidery serve` starts a node, `cidery services` and `cidery invoke` list and
-invoke its services.
+This is the command line of the Python SDK. That of the node is the program
+`cidery`: `cidery serve` starts a node, `cidery services` lists its services,
+`cidery describe` and `cidery invoke` describe and invoke one.
+"""
+_EXAMPLES = """\
+examples:
+  python -m cidery run orders.py              serve the services of a file
+  python -m cidery run src --reload           serve a folder, and reload changes
+  python -m cidery run src --node HOST:24337  serve to a node elsewhere
+
+`python -m cidery COMMAND --help` lists the options of a command.
 """
 
 
@@ -43,6 +51,9 @@ class LogFormatter(logging.Formatter):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parses the arguments and runs the command; returns the exit code."""
+    if not (sys.argv[1:] if arguments is None else arguments):
+        parser().print_help(sys.stderr)
+        return 2
     parsed = parser().parse_args(arguments)
     if parsed.command == "check":
         from cidery._cli.check import check
@@ -72,13 +83,18 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m cidery",
         description=_DESCRIPTION,
+        epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
-    parser.add_argument("--version", action="version", version=_version())
+    # The commands come first in the help.
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True
     )
-    about = "serve the services of files and folders"
+    options = parser.add_argument_group("options")
+    options.add_argument("-h", "--help", action="help", help="show this help")
+    options.add_argument("--version", action="version", version=_version(), help="show the version")
+    about = "serve the services of Python files and folders"
     run = commands.add_parser("run", help=about, description=f"{about.capitalize()}.")
     run.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
     run.add_argument("--node", help="HOST[:PORT] (default: CIDERY_NODE, then 127.0.0.1:24337)")
@@ -88,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--processes", type=_positive, default=1, metavar="N", help=processes)
     in_flight = "maximum concurrent calls of each worker (default: %(default)s)"
     run.add_argument("--max-in-flight", type=_positive, default=100, metavar="N", help=in_flight)
-    run.add_argument("--name", default="", help="name of the worker, for people")
+    run.add_argument("--name", default="", help="name of the worker (default: worker-PID)")
     drain = "time that running calls have to finish on shutdown (default: %(default)s)"
     run.add_argument("--drain", type=float, default=30.0, metavar="SECONDS", help=drain)
     levels = ["debug", "info", "warning", "error"]
@@ -96,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--log-level", default="info", choices=levels, help=log_level)
     # Set for the worker processes that `--processes` starts.
     run.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
-    about = "list what modules of Zato use that `run --zato` does not support"
+    about = "list what Zato modules use that `run --zato` does not support"
     check = commands.add_parser("check", help=about, description=f"{about.capitalize()}.")
     check.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
     return parser
