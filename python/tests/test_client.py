@@ -106,6 +106,8 @@ def test_an_ambiguous_keyword_is_refused(client: Client) -> None:
         client.invoke("cidery.echo", {}, delay=5)
     with pytest.raises(TypeError, match="`once` is an option of calls that a handler makes"):
         client.invoke_async("cidery.echo", {}, once="x")
+    with pytest.raises(TypeError, match=r"`x` is not an option \(options: cid, data_format, "):
+        client.invoke("cidery.echo", {}, x=1)
     with pytest.raises(TypeError, match="2 were given"):
         client.invoke("cidery.echo", {}, {})
 

@@ -263,8 +263,7 @@ def test_a_failed_handler_is_logged_with_the_cid_of_its_response(
     assert caught.value.reason == "HANDLER_FAILED"
     assert "secret detail" not in str(caught.value)
     line = run.wait_for(f"failed, CID {caught.value.cid}")
-    assert " ERROR cidery.worker: " in line
-    assert line.endswith(f" cid={caught.value.cid} service={name}\n")
+    assert line.endswith(f" ERROR cidery.worker: `{name}` failed, CID {caught.value.cid}\n")
     run.wait_for("KeyError: 'secret detail'")
     cid = client.invoke_async(name, {}, retry_policy=RetryPolicy(max_attempts=1))
     assert client.get(cid, wait=20).state is State.FAILED
@@ -313,7 +312,7 @@ def test_the_log_lines_of_a_handler_have_its_cid_and_service(
     run.wait_for("serving")
     cid = client.call("run.logs").cid
     line = run.wait_for("by the service")
-    assert line.endswith(f"Z INFO run.logs: by the service cid={cid} service=run.logs\n")
+    assert line.endswith(f"Z INFO run.logs: by the service cid={cid}\n")
     line = run.wait_for("by a module")
     assert line.endswith(f"Z WARNING my.own: by a module cid={cid} service=run.logs\n")
     assert run.stop() == 0

@@ -31,8 +31,9 @@ examples:
 class LogFormatter(logging.Formatter):
     """Formats records like the log of a node: UTC times, and the fields after the message.
 
-    `2026-11-29T20:52:41.123Z INFO order.place: the message cid=… service=order.place`. The fields
-    are those of the handler that logs; other lines have none.
+    `2026-11-29T20:52:41.123Z INFO crm.orders: the message cid=… service=order.place`. The fields
+    are those of the handler that logs; other lines have none. The logger of a service, and a
+    message that names both, need no field.
     """
 
     converter = staticmethod(time.gmtime)
@@ -44,9 +45,11 @@ class LogFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Formats the message and its fields; a traceback follows on its own lines."""
-        fields = {name: getattr(record, name, None) for name in ("cid", "service")}
-        text = "".join(f" {name}={value}" for name, value in fields.items() if value)
-        return super().formatMessage(record) + text
+        text = super().formatMessage(record)
+        fields = [(name, getattr(record, name, None)) for name in ("cid", "service")]
+        known = (record.name, *record.message.replace("`", " ").split())
+        missing = [f" {name}={value}" for name, value in fields if value and value not in known]
+        return text + "".join(missing)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,13 @@ from cidery._client import transport as transport
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
 from cidery._protocol.batch import AsyncGroup, BatchOptions, Member, accept_batch
-from cidery._protocol.call_types import Out, P
+from cidery._protocol.call_types import (
+    DefaultOptions,
+    InvokeAsyncOptions,
+    InvokeOptions,
+    Out,
+    P,
+)
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
@@ -30,7 +36,7 @@ from cidery._protocol.steps import Operation
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from cidery._protocol.call_types import AsyncInvocable, DefaultOptions, Invocable, ServiceName
+    from cidery._protocol.call_types import AsyncInvocable, Invocable, ServiceName
     from cidery._protocol.filters import FilterOptions
     from cidery._protocol.messages import Accepted, Response
     from cidery.v1 import discovery_pb2, invocation_pb2
@@ -67,7 +73,7 @@ class AsyncClient:
         """The same client with default options; all keywords of its calls are the payload."""
         bound = AsyncClient.__new__(AsyncClient)
         bound.__dict__.update(self.__dict__)
-        bound._options = self._options.updated(options)
+        bound._options = self._options.updated(options, DefaultOptions.__annotations__)
         bound._reserved_names = _NO_NAMES
         return bound
 
@@ -82,21 +88,25 @@ class AsyncClient:
         self, service: Invocable[P, Out] | ServiceName[P], /, *args: P.args, **kwargs: P.kwargs
     ) -> Response[Out]:
         """Like `invoke`, and returns the CID and the metadata as well."""
-        payload, options = self._split(service, args, kwargs)
+        payload, options = self._split(service, args, kwargs, InvokeOptions.__annotations__)
         return await self._drive(operations.invoke(service, payload, options))
 
     async def invoke_async(
         self, service: AsyncInvocable[P, Any] | ServiceName[P], /, *args: P.args, **kwargs: P.kwargs
     ) -> Accepted:
         """Invokes a service in the background; returns its CID once the request is on disk."""
-        payload, options = self._split(service, args, kwargs)
+        payload, options = self._split(service, args, kwargs, InvokeAsyncOptions.__annotations__)
         return await self._drive(operations.invoke_async(service, payload, options))
 
     def _split(
-        self, service: Any, args: tuple[Any, ...], inline: Mapping[str, Any]
+        self,
+        service: Any,
+        args: tuple[Any, ...],
+        inline: Mapping[str, Any],
+        valid: Iterable[str],
     ) -> tuple[Any, Options]:
         options, payload = split_call(
-            self._options, service, args, inline, reserved=self._reserved_names
+            self._options, service, args, inline, reserved=self._reserved_names, valid=valid
         )
         return payload, options
 

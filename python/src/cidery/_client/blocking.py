@@ -11,7 +11,13 @@ from cidery._client import transport as transport
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
 from cidery._protocol.batch import BatchOptions, Group, Member, accept_batch
-from cidery._protocol.call_types import Out, P
+from cidery._protocol.call_types import (
+    DefaultOptions,
+    InvokeAsyncOptions,
+    InvokeOptions,
+    Out,
+    P,
+)
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
@@ -28,7 +34,7 @@ from cidery._protocol.steps import Operation
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from cidery._protocol.call_types import AsyncInvocable, DefaultOptions, Invocable, ServiceName
+    from cidery._protocol.call_types import AsyncInvocable, Invocable, ServiceName
     from cidery._protocol.filters import FilterOptions
     from cidery._protocol.messages import Accepted, Response
     from cidery.v1 import discovery_pb2, invocation_pb2
@@ -74,7 +80,7 @@ class Client:
         """
         bound = Client.__new__(Client)
         bound.__dict__.update(self.__dict__)
-        bound._options = self._options.updated(options)
+        bound._options = self._options.updated(options, DefaultOptions.__annotations__)
         bound._reserved_names = _NO_NAMES
         return bound
 
@@ -97,7 +103,7 @@ class Client:
         self, service: Invocable[P, Out] | ServiceName[P], /, *args: P.args, **kwargs: P.kwargs
     ) -> Response[Out]:
         """Like `invoke`, and returns the CID and the metadata as well."""
-        payload, options = self._split(service, args, kwargs)
+        payload, options = self._split(service, args, kwargs, InvokeOptions.__annotations__)
         return self._drive(operations.invoke(service, payload, options))
 
     def invoke_async(
@@ -107,14 +113,18 @@ class Client:
 
         Keywords are options with a payload argument, and the payload without one.
         """
-        payload, options = self._split(service, args, kwargs)
+        payload, options = self._split(service, args, kwargs, InvokeAsyncOptions.__annotations__)
         return self._drive(operations.invoke_async(service, payload, options))
 
     def _split(
-        self, service: Any, args: tuple[Any, ...], inline: Mapping[str, Any]
+        self,
+        service: Any,
+        args: tuple[Any, ...],
+        inline: Mapping[str, Any],
+        valid: Iterable[str],
     ) -> tuple[Any, Options]:
         options, payload = split_call(
-            self._options, service, args, inline, reserved=self._reserved_names
+            self._options, service, args, inline, reserved=self._reserved_names, valid=valid
         )
         return payload, options
 

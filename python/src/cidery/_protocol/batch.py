@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar, o
 
 from cidery._errors.exceptions import CideryError, InvalidArgument, NotFound, Violation
 from cidery._protocol import operations
-from cidery._protocol.call_types import Out, P
+from cidery._protocol.call_types import InvokeAsyncOptions, Out, P
 from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import invoke_async_request
 from cidery._protocol.options import (
@@ -52,7 +52,14 @@ class Call(Generic[Out]):
         **kwargs: P.kwargs,
     ) -> None:
         # Validates here, so that the traceback shows the invalid call.
-        options, self.payload = split_call(Options(), service, args, kwargs, reserved=OPTION_NAMES)
+        options, self.payload = split_call(
+            Options(),
+            service,
+            args,
+            kwargs,
+            reserved=OPTION_NAMES,
+            valid=InvokeAsyncOptions.__annotations__,
+        )
         self.service = service_name(service)
         self.target: Any = service
         """The service as given: its class, or its name."""

@@ -112,11 +112,11 @@ class Options:
     with_outcome: bool = False
     """Accepts the invocation together with the handler's response, or not at all if it fails."""
 
-    def updated(self, given: Mapping[str, Any]) -> Options:
-        """These options with changes; a `TypeError` for an unknown option."""
+    def updated(self, given: Mapping[str, Any], valid: Iterable[str] | None = None) -> Options:
+        """These options with changes; a `TypeError` for an unknown option, with the valid ones."""
         for name in given:
             if name not in OPTION_NAMES:
-                raise TypeError(unknown_option(name, OPTION_NAMES))
+                raise TypeError(unknown_option(name, valid or OPTION_NAMES))
         for name, value in given.items():
             if (
                 value is not None
@@ -173,6 +173,7 @@ def split_call(
     inline: Mapping[str, Any],
     *,
     reserved: frozenset[str],
+    valid: Iterable[str],
 ) -> tuple[Options, Any]:
     """Splits the arguments of a call into options and payload.
 
@@ -190,7 +191,7 @@ def split_call(
                 f"`{unknown[0]}` is not an option: with a class or a function, the payload is an"
                 f" argument, such as `({type_name(service)}, {{{unknown[0]!r}: ...}})`"
             )
-        return options.updated(inline), {} if payload is None else payload
+        return options.updated(inline, valid), {} if payload is None else payload
     ambiguous = sorted(reserved & set(inline))
     if ambiguous:
         name = ambiguous[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import os
 from pathlib import Path
@@ -22,8 +23,13 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=BaseException)
 
 _log = logging.getLogger("cidery.worker")
-# Files whose frames come before those of a handler or of a module.
-_INTERNAL_FILES = (str(Path(__file__).parents[1]) + os.sep, "<frozen importlib")
+# Files whose frames come before and after those of a handler or of a module.
+_INTERNAL_FILES = (
+    str(Path(__file__).parents[1]) + os.sep,
+    str(Path(asyncio.__file__).parent) + os.sep,
+    str(Path(concurrent.futures.__file__).parent) + os.sep,
+    "<frozen importlib",
+)
 
 
 def failure_from_exception(error: BaseException, service: str, cid: str) -> CideryError:

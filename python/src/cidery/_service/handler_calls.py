@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cidery._protocol.call_types import Out, P
+from cidery._protocol.call_types import (
+    HandlerInvokeAsyncOptions,
+    InvokeOptions,
+    InvokeWithRetryOptions,
+    Out,
+    P,
+)
 from cidery._protocol.options import Options
 from cidery._service import nested_calls, patterns
 
@@ -38,7 +44,11 @@ class HandlerCalls:
         raise NotImplementedError
 
     def _split(
-        self, service: Any, args: tuple[Any, ...], inline: Mapping[str, Any]
+        self,
+        service: Any,
+        args: tuple[Any, ...],
+        inline: Mapping[str, Any],
+        valid: Iterable[str],
     ) -> tuple[Any, Options]:
         raise NotImplementedError
 
@@ -46,18 +56,21 @@ class HandlerCalls:
         return self._caller()._drive(operation)
 
     def _invoke_operation(self, service: Any, args: Any, inline: Any) -> Operation[Any]:
-        return nested_calls.invoke(self._caller(), service, *self._split(service, args, inline))
+        payload, options = self._split(service, args, inline, InvokeOptions.__annotations__)
+        return nested_calls.invoke(self._caller(), service, payload, options)
 
     def _invoke_async_operation(self, service: Any, args: Any, inline: Any) -> Operation[Accepted]:
-        payload, options = self._split(service, args, inline)
+        valid = HandlerInvokeAsyncOptions.__annotations__
+        payload, options = self._split(service, args, inline, valid)
         return nested_calls.invoke_async(self._caller(), service, payload, options)
 
     def _retry_operation(self, service: Any, args: Any, inline: Any) -> Operation[Any]:
-        payload, options = self._split(service, args, inline)
+        valid = InvokeWithRetryOptions.__annotations__
+        payload, options = self._split(service, args, inline, valid)
         return patterns.with_retry(self._caller(), service, payload, options)
 
     def _fan_out(self, members: Any, batch_options: HandlerBatchOptions) -> Any:
-        _, options = self._split("", ({},), {})
+        _, options = self._split("", ({},), {}, ())
         return patterns.fan_out(self._caller(), members, options, batch_options)
 
 

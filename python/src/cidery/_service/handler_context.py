@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cidery._errors.exceptions import Cancelled
+from cidery._protocol.call_types import HandlerDefaultOptions
 from cidery._protocol.options import OPTION_NAMES, Options, split_call
 from cidery._protocol.progress import Progress
 from cidery._service.context import InvocationInfo, Platform, ReadOnly
@@ -21,11 +22,10 @@ from cidery._values.later import Later
 from cidery._values.plain import to_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Iterable, Mapping
 
     from typing_extensions import Unpack
 
-    from cidery._protocol.call_types import HandlerDefaultOptions
     from cidery._protocol.steps import Operation
     from cidery._service.context import Caller
     from cidery._service.request import Request
@@ -136,9 +136,15 @@ class BaseContext:
         self.logger = CidLogger(logging.getLogger(self.service_name), extra)
 
     def _split(
-        self, service: Any, args: tuple[Any, ...], inline: Mapping[str, Any]
+        self,
+        service: Any,
+        args: tuple[Any, ...],
+        inline: Mapping[str, Any],
+        valid: Iterable[str],
     ) -> tuple[Any, Options]:
-        options, payload = split_call(Options(), service, args, inline, reserved=OPTION_NAMES)
+        options, payload = split_call(
+            Options(), service, args, inline, reserved=OPTION_NAMES, valid=valid
+        )
         return payload, options
 
 
@@ -147,7 +153,9 @@ class Context(BaseContext, Invoker):
 
     def with_options(self, **options: Unpack[HandlerDefaultOptions]) -> Invoker:
         """An invoker with default options; all keywords of its calls are the payload."""
-        return _InvokerWithOptions(self, Options().updated(options))
+        return _InvokerWithOptions(
+            self, Options().updated(options, HandlerDefaultOptions.__annotations__)
+        )
 
     def sleep(self, seconds: float = 1.0) -> Any:
         """Sleeps; raises `Cancelled` as soon as the handler is cancelled."""
@@ -171,7 +179,9 @@ class AsyncContext(BaseContext, AsyncInvoker):
 
     def with_options(self, **options: Unpack[HandlerDefaultOptions]) -> AsyncInvoker:
         """An invoker with default options; all keywords of its calls are the payload."""
-        return _AsyncInvokerWithOptions(self, Options().updated(options))
+        return _AsyncInvokerWithOptions(
+            self, Options().updated(options, HandlerDefaultOptions.__annotations__)
+        )
 
     def sleep(self, seconds: float = 1.0) -> Coroutine[Any, Any, None]:
         """Sleeps, while other coroutines run."""
@@ -195,9 +205,15 @@ class _WithOptions(HandlerCalls):
         return self._bound_caller
 
     def _split(
-        self, service: Any, args: tuple[Any, ...], inline: Mapping[str, Any]
+        self,
+        service: Any,
+        args: tuple[Any, ...],
+        inline: Mapping[str, Any],
+        valid: Iterable[str],
     ) -> tuple[Any, Options]:
-        options, payload = split_call(self._options, service, args, inline, reserved=_NO_NAMES)
+        options, payload = split_call(
+            self._options, service, args, inline, reserved=_NO_NAMES, valid=valid
+        )
         return payload, options
 
 

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from cidery._errors.exceptions import NotFound
 from cidery._errors.status_details import to_failure
-from cidery._protocol.call_types import Out, P
+from cidery._protocol.call_types import Out, P, TrialOptions
 from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import get_payload, set_payload
-from cidery._protocol.options import DataFormat, service_name
+from cidery._protocol.options import DataFormat, service_name, unknown_option
 from cidery._protocol.progress import Progress
 from cidery._protocol.steps import SLEEP, STREAM_RESULTS, FollowStream, Reply, UnaryCall
 from cidery._protocol.typed import typed_response
 from cidery._service.context import InvocationInfo
 from cidery._service.definition import Definition
-from cidery._service.failures import failure_from_exception
+from cidery._service.failures import end_at_user_frame, failure_from_exception
 from cidery._sio.declaration_check import check_declaration
 from cidery._sio.validation import validated_input, validated_output
 from cidery._values.bunch import Bunch
@@ -99,6 +99,9 @@ def run(service: Triable[P, Out], /, *args: P.args, **kwargs: P.kwargs) -> Out:
 def trial(service: Triable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Trial:
     """Like `run`, and returns the calls as well."""
     options: dict[str, Any] = dict(kwargs)
+    for name in options:
+        if name not in TrialOptions.__annotations__:
+            raise TypeError(unknown_option(name, TrialOptions.__annotations__))
     return _trial(service, *args, **options)
 
 
@@ -134,10 +137,15 @@ def _trial(
     out = Trial(ignored=found.ignored)
     answers = {service_name(each): answer for each, answer in (invokes or {}).items()}
     platform = FakePlatform(answers, out)
-    if definition.is_async:
-        response, out.service = asyncio.run(definition.run_async(info, platform))
-    else:
-        response, out.service = definition.run(info, platform)
+    try:
+        if definition.is_async:
+            response, out.service = asyncio.run(definition.run_async(info, platform))
+        else:
+            response, out.service = definition.run(info, platform)
+    except NotMocked as error:
+        # The last frame is the call of the service.
+        end_at_user_frame(error)
+        raise
     if isinstance(response, Later):
         refuse_follow_ups([each for each in out.invoked_async if each.with_outcome])
         out.later = response
