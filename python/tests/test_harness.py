@@ -77,6 +77,21 @@ def test_nested_calls_can_fail_or_run_another_service() -> None:
         testing.run(Order, {"cust_id": 1})
 
 
+def test_errors_of_python_name_the_public_class() -> None:
+    class Reports(Service):
+        def handle(self) -> None:
+            self.progress(0.5, done=True)  # type: ignore[call-arg]
+
+    class Invokes(Service):
+        def handle(self) -> None:
+            self.invoke()  # type: ignore[call-arg]
+
+    with pytest.raises(TypeError, match=r"^Context\.progress\(\) got an unexpected keyword"):
+        testing.run(Reports)
+    with pytest.raises(TypeError, match=r"^Context\.invoke\(\) missing 1 required"):
+        testing.run(Invokes)
+
+
 def test_an_unknown_option_is_refused() -> None:
     with pytest.raises(TypeError, match="`invoke` is not an option; did you mean `invokes`"):
         testing.run(Order, {"cust_id": 1}, invoke={})  # type: ignore[call-arg]

@@ -6,6 +6,7 @@ Services derive from it, and functions get it as `ctx`.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -192,6 +193,18 @@ class AsyncContext(BaseContext, AsyncInvoker):
 
     def _drive(self, operation: Operation[Any]) -> Any:
         return drive_async(self._platform, operation)
+
+
+def _name_methods(context: type, *bases: type) -> None:
+    """Names the inherited methods by the public class, in the messages of Python's errors."""
+    for base in bases:
+        for name, method in vars(base).items():
+            if inspect.isfunction(method) and not name.startswith("_"):
+                method.__qualname__ = f"{context.__name__}.{name}"
+
+
+_name_methods(Context, BaseContext, Invoker)
+_name_methods(AsyncContext, AsyncInvoker)
 
 
 class _WithOptions(HandlerCalls):
