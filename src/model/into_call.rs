@@ -28,8 +28,10 @@ impl<T: Into<Cow<'static, str>>> IntoServiceName for T {
     }
 }
 
-/// One call of many, as [`Context::fan_out`](crate::Context::fan_out) and [`Batch::of`](crate::Batch::of) take them: a
-/// pair of a name and an input, a [`Call`], or the builder that `invoke_async` or `call_async` returns.
+/// One call of many: a pair of a name and an input, or a call with options.
+///
+/// [`Context::fan_out`](crate::Context::fan_out) and [`Batch::of`](crate::Batch::of) take them. A call with options is
+/// the builder that `invoke_async` or `call_async` returns, or a [`Call`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a call",
     label = "expected a pair of a name and an input",

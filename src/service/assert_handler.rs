@@ -91,7 +91,7 @@ pub trait Function<Args>: Sized {
 
 /// The types of a function: all arguments but the last one, the last one, and what it returns.
 #[derive(Debug)]
-pub struct Signature<First, L, R>(PhantomData<fn() -> (First, L, R)>);
+pub struct Signature<First, L, R>(PhantomData<(First, L, R)>);
 
 /// The type of a last argument.
 #[derive(Debug)]

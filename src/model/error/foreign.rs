@@ -96,6 +96,9 @@ impl From<BoxError> for Error {
 
 macro_rules! undeclared {
     ($($error:ty),* $(,)?) => {
+        #[cfg(test)]
+        const CONVERTED: &[&str] = &[$(stringify!($error)),*];
+
         $(
             /// `INTERNAL` / `HANDLER_FAILED`: the error is the cause, which is logged and never sent.
             #[diagnostic::do_not_recommend]
@@ -167,6 +170,21 @@ mod tests {
             found.trace().unwrap(),
             "placing an order\ncaused by: nothing is left"
         );
+    }
+
+    /// The last part of a name, or the last two where other types have the same.
+    #[test]
+    fn the_documentation_lists_every_error_that_is_converted() {
+        let documentation = include_str!("mod.rs");
+        for error in CONVERTED {
+            let parts: Vec<&str> = error.split("::").collect();
+            let kept = match parts.last() {
+                Some(&("Error" | "RecvError")) => 2,
+                _ => 1,
+            };
+            let name = format!("{}`", parts[parts.len() - kept..].join("::"));
+            assert!(documentation.contains(&name), "{name}");
+        }
     }
 
     #[test]

@@ -55,6 +55,12 @@ use crate::service::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Lost connections
+///
+/// Each method first retries what is safe to retry: see [`max_attempts`](Self::max_attempts). It then fails with
+/// `UNAVAILABLE` / `CONNECT_FAILED` or `TRANSPORT` where the node did not process the request, and with `UNKNOWN` /
+/// `TRANSPORT` where it may have.
 #[derive(Clone, Debug)]
 pub struct Client {
     contract: ContractClient,
@@ -100,7 +106,7 @@ impl Client {
     /// # Errors
     ///
     /// As for [`invoke_async`](Self::invoke_async), with the paths of the requests in the violations;
-    /// `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000 members; `RESOURCE_EXHAUSTED` / `COST_LIMIT`.
+    /// `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000 members, or `COST_LIMIT`.
     pub async fn invoke_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
         self.contract.invoke_batch(batch).await
     }
@@ -110,8 +116,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `UNAVAILABLE` where the connection is lost and cannot be
-    /// re-established.
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; a [lost connection](Self#lost-connections).
     pub async fn join(&self, group: &AcceptedGroup) -> Result<Vec<Result<Response>>> {
         let outcomes = self.contract.join(group).await?.into_iter();
         Ok(outcomes
@@ -124,7 +129,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `UNAVAILABLE` where the connection is lost. The failure of the
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; a [lost connection](Self#lost-connections). The failure of the
     /// invocation is an outcome.
     pub async fn outcome(&self, cid: Cid, wait: Duration) -> Result<Option<Result<Response>>> {
         let invocation = self.contract.invocation(cid, wait).await?;
@@ -147,8 +152,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `FAILED_PRECONDITION` / `DISPATCH_VOID` or `ENDED`; `INVALID_ARGUMENT` / `OUTPUT_INVALID`; `UNAVAILABLE` where
-    /// the connection is lost.
+    /// `FAILED_PRECONDITION` / `DISPATCH_VOID` or `ENDED`; `INVALID_ARGUMENT` / `OUTPUT_INVALID`; a [lost
+    /// connection](Self#lost-connections).
     pub async fn complete(&self, cid: Cid, token: &str, outcome: Result<Payload>) -> Result<State> {
         let state = self.contract.complete(cid, token, outcome).await?;
         state_from_proto(state.into(), false)
@@ -159,8 +164,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`; `UNAVAILABLE` where the
-    /// connection is lost.
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`; a [lost
+    /// connection](Self#lost-connections).
     pub async fn cancel(&self, cid: Cid) -> Result<State> {
         changed_state_from_proto(self.contract.cancel(cid, false).await?)
     }
@@ -171,7 +176,7 @@ impl Client {
     /// # Errors
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`; `INVALID_ARGUMENT` /
-    /// `VALUE_INVALID` for an input that cannot be encoded; `UNAVAILABLE` where the connection is lost.
+    /// `VALUE_INVALID` for an input that cannot be encoded; a [lost connection](Self#lost-connections).
     pub async fn retry(&self, cid: Cid, input: Option<Payload>) -> Result<Cid> {
         retry_cid_from_proto(match input {
             Some(input) => self.contract.retry_with(cid, input).await?,
@@ -183,8 +188,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_ENDED`; `UNAVAILABLE` where the
-    /// connection is lost.
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_ENDED`; a [lost
+    /// connection](Self#lost-connections).
     pub async fn purge(&self, cid: Cid) -> Result<()> {
         let changes = self.contract.purge(cid, false).await?;
         changed_state_from_proto(changes).map(drop)
@@ -194,7 +199,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `UNAVAILABLE` where the connection is lost.
+    /// A [lost connection](Self#lost-connections).
     pub async fn services(&self, prefix: &str) -> Result<Vec<KnownService>> {
         let services = self.contract.services(prefix).await?.into_iter();
         let known = services.map(|service| {

@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::sessions::Sessions;
 use crate::model::error::{Error, Result, reason};
 
-/// A worker that serves. It continues when the handle is dropped; [`stop`](Self::stop) ends it.
+/// A running worker. It continues when the handle is dropped; [`stop`](Self::stop) ends it.
 #[derive(Debug)]
 pub struct WorkerHandle {
     sessions: Arc<Sessions>,

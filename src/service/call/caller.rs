@@ -163,8 +163,10 @@ macro_rules! caller {
             /// * `RESOURCE_EXHAUSTED` / `QUEUE_FULL` or `OVERLOADED`, or the error of another limit;
             /// * `INTERNAL` / `HANDLER_FAILED` or `HANDLER_PANICKED`: the handler failed with an error that is not a
             ///   [`cidery::Error`](crate::Error);
-            /// * `UNKNOWN` / `WORKER_LOST`, and for a [`Client`](crate::Client) `UNAVAILABLE` / `TRANSPORT`: a
-            ///   connection was lost, and the service may or may not have run.
+            /// * `UNKNOWN` / `WORKER_LOST`, and for a [`Client`](crate::Client) `UNKNOWN` / `TRANSPORT`: a connection
+            ///   was lost, and the service may or may not have run;
+            /// * for a [`Client`](crate::Client), `UNAVAILABLE` / `CONNECT_FAILED` or `TRANSPORT`: the node cannot be
+            ///   reached, and the service has not run.
             ///
             /// # Cancel safety
             ///
@@ -210,7 +212,8 @@ macro_rules! caller {
             ///   invalid;
             /// * `ALREADY_EXISTS` / `IDEMPOTENCY_MISMATCH`: the CID or the key was used for another request;
             /// * `RESOURCE_EXHAUSTED` / `PENDING_LIMIT` or `STORE_FULL`, or the error of another limit;
-            /// * for a [`Client`](crate::Client), `UNAVAILABLE`: the connection is lost.
+            /// * for a [`Client`](crate::Client), `UNAVAILABLE` or `UNKNOWN`: the
+            ///   [connection](crate::Client#lost-connections) is lost.
             pub fn invoke_async(
                 &self,
                 service: impl $crate::model::into_call::IntoServiceName,
