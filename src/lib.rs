@@ -123,8 +123,8 @@
 //! * **Call from another process**: [`Client`], with [`Call`], [`DurableOptions`], [`Start`], [`OnDeadline`],
 //!   [`RetryPolicy`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Results`], which are [`Event`]s
 //!   of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
-//! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`from_value`], [`to_value`];
-//!   [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].
+//! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`IntoValue`], [`from_value`],
+//!   [`to_value`]; [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].
 //! * **Identifiers and errors**: [`Cid`], [`ServiceName`], [`Result`], [`Error`], [`BoxError`], [`Kind`], [`Retry`],
 //!   [`Violation`], [`Detail`].
 //! * **Test services**: [`testing`].
@@ -254,7 +254,7 @@ pub use crate::model::payload::{Format, Payload, Reply};
 #[doc(inline)]
 pub use crate::model::sio::{self, Sio};
 #[doc(inline)]
-pub use crate::model::value::{Dict, Digits, Key, Value, from_value, to_value};
+pub use crate::model::value::{Dict, Digits, IntoValue, Key, Value, from_value, to_value};
 
 // Identifiers and errors.
 #[doc(inline)]

@@ -129,14 +129,17 @@ fn a_call_of_many_is_a_pair() {
 }
 
 #[test]
-fn an_invalid_value_of_a_dict_is_rejected_with_the_fix() {
-    check_call(
+fn an_invalid_value_is_rejected_with_the_fix() {
+    for call in [
         "dict! { \"a\": Ok { n: 1 } }",
-        &[
-            "`Ok` cannot be a value of a dict",
-            "`cidery::to_value(&value)?`",
-        ],
-    );
+        "cidery::Dict::new().insert(\"a\", Ok { n: 1 })",
+        "cidery::Progress::at(0.5).value(Ok { n: 1 })",
+    ] {
+        check_call(
+            call,
+            &["`Ok` cannot be a value", "`cidery::to_value(&value)?`"],
+        );
+    }
 }
 
 #[test]
