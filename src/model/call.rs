@@ -13,7 +13,7 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 
-/// A request to run a service, from a client or from a handler.
+/// A call of a service as plain data. The builders that `invoke` and `invoke_async` return make it.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The name of the service.
@@ -101,7 +101,7 @@ impl DurableOptions {
 }
 
 impl Call {
-    /// Makes a call with a name, an input and default options.
+    /// Creates a call with a name, an input and default options.
     pub fn new(service: impl Into<Cow<'static, str>>, input: impl Into<Payload>) -> Self {
         Self {
             service: service.into(),

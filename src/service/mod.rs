@@ -18,8 +18,13 @@ pub mod runtime;
 mod states;
 mod worker_permit;
 
-pub use self::call::{Caller, FromResponse, InvokeAsyncCall, InvokeCall, Service, Target};
-pub(crate) use self::call::{Dispatch, HandlerNames, OutsideCaller, caller};
+pub use self::call::{
+    Caller, FromResponse, InvokeAsyncCall, InvokeCall, Service, ServiceHandle, Target,
+};
+pub(crate) use self::call::{
+    Dispatch, HandlerNames, LocalHandlers, OutsideCaller, call_handlers, call_target,
+    call_target_async, caller,
+};
 pub use self::context::{Answer, Context, FanOut, Group, InvocationInfo, Later, RetryingCall};
 pub use self::definition::{Admitted, Definition, HandlerFuture, HandlerRequest, HandlerService};
 pub use self::extract::{FromContext, FromInput, Input, State};
