@@ -1,7 +1,9 @@
 //! Typed methods: a declaration as a gRPC method with a request and a response message.
 
+use super::comments::{Side, comments};
 use super::message::{Field, FieldType, MessageType};
 use super::names::{SERVICE, package_and_method, to_pascal_case};
+use super::nested_names::resolve_names;
 use crate::model::id::ServiceName;
 use crate::model::sio::{Element, Elements, Sio, Type, UnknownKeys};
 
@@ -24,7 +26,7 @@ pub struct Method {
     pub package: String,
     /// The method, such as `Get`.
     pub name: String,
-    /// The request.
+    /// The request. That of the asynchronous method has the same fields.
     pub request: Body,
     /// The response.
     pub response: Body,
@@ -61,17 +63,19 @@ impl Method {
         }
         let (package, name) = package_and_method(service.as_str())?;
         let unknown = sio.unknown_keys;
-        let request = body(
+        let mut request = body(
             format!("{name}Request"),
             sio.input.as_ref(),
             unknown,
-            "the input",
+            Side::Input,
         )?;
         let response_name = format!("{name}Response");
-        let response = match &sio.response_elem {
-            None => body(response_name, sio.output.as_ref(), unknown, "the output")?,
+        let mut response = match &sio.response_elem {
+            None => body(response_name, sio.output.as_ref(), unknown, Side::Output)?,
             Some(key) => wrapped(response_name, key, sio.output.as_ref(), unknown)?,
         };
+        resolve_names(&mut request.message);
+        resolve_names(&mut response.message);
         Ok(Self {
             service: service.clone(),
             description: description.to_owned(),
@@ -82,7 +86,10 @@ impl Method {
         })
     }
 
-    /// The name of the asynchronous method.
+    /// The name of the asynchronous method, `GetAsync`.
+    ///
+    /// It has a request message of its own: for `Get`, the C# generator makes a client method `GetAsync` too, and the
+    /// two are overloads that differ by their requests.
     #[must_use]
     pub fn background_name(&self) -> String {
         format!("{}Async", self.name)
@@ -100,25 +107,25 @@ fn body(
     name: String,
     declared: Option<&Elements>,
     whole: UnknownKeys,
-    what: &str,
+    side: Side,
 ) -> Result<Body, String> {
     let Some(declared) = declared else {
         let fields = vec![Field::new(PAYLOAD, FieldType::Value, false)];
         return Ok(Body {
-            message: MessageType::new(name, fields, whole, what)?,
+            message: MessageType::new(name, fields, whole, side.name())?,
             form: Form::Whole,
         });
     };
     if declared.list {
-        let item = of_dict("Item".to_owned(), declared, whole, what)?;
+        let item = of_dict("Item".to_owned(), declared, whole, side)?;
         let fields = vec![Field::new(ITEMS, FieldType::Message(item), true)];
         return Ok(Body {
-            message: MessageType::new(name, fields, whole, what)?,
+            message: MessageType::new(name, fields, whole, side.name())?,
             form: Form::Items,
         });
     }
     Ok(Body {
-        message: of_dict(name, declared, whole, what)?,
+        message: of_dict(name, declared, whole, side)?,
         form: Form::Dict,
     })
 }
@@ -127,10 +134,15 @@ fn of_dict(
     name: String,
     declared: &Elements,
     whole: UnknownKeys,
-    what: &str,
+    side: Side,
 ) -> Result<MessageType, String> {
     let own = declared.unknown_keys.unwrap_or(whole);
-    MessageType::new(name, fields(&declared.elements, whole, what)?, own, what)
+    MessageType::new(
+        name,
+        fields(&declared.elements, whole, side)?,
+        own,
+        side.name(),
+    )
 }
 
 /// The response of a service with a `response_elem`, which becomes a field.
@@ -140,43 +152,50 @@ fn wrapped(
     declared: Option<&Elements>,
     whole: UnknownKeys,
 ) -> Result<Body, String> {
-    let what = "the output";
+    let side = Side::Output;
     let (kind, list) = match declared {
         None => (FieldType::Value, false),
         Some(declared) => {
-            let message = of_dict(to_pascal_case(key), declared, whole, what)?;
+            let name = match declared.list {
+                true => item_name(key),
+                false => to_pascal_case(key),
+            };
+            let message = of_dict(name, declared, whole, side)?;
             (FieldType::Message(message), declared.list)
         }
     };
     Ok(Body {
-        message: MessageType::new(name, vec![Field::new(key, kind, list)], whole, what)?,
+        message: MessageType::new(name, vec![Field::new(key, kind, list)], whole, side.name())?,
         form: Form::Dict,
     })
 }
 
-fn fields(elements: &[Element], whole: UnknownKeys, what: &str) -> Result<Vec<Field>, String> {
+fn fields(elements: &[Element], whole: UnknownKeys, side: Side) -> Result<Vec<Field>, String> {
     let fields = elements.iter();
     fields
-        .map(|element| of_element(element, whole, what))
+        .map(|element| of_element(element, whole, side))
         .collect()
 }
 
-fn of_element(element: &Element, whole: UnknownKeys, what: &str) -> Result<Field, String> {
+fn of_element(element: &Element, whole: UnknownKeys, side: Side) -> Result<Field, String> {
     let (kind, repeated) = match &element.kind {
         Type::List(None) => (FieldType::Value, true),
         Type::List(Some(item)) => match &item.kind {
             // Protobuf has no list of lists.
             Type::List(_) | Type::DictList(_) | Type::AsIs => (FieldType::Value, true),
-            _ => (kind(item, &element.name, whole, what)?, true),
+            _ => (kind(item, item_name(&element.name), whole, side)?, true),
         },
-        Type::DictList(_) => (kind(element, &element.name, whole, what)?, true),
+        Type::DictList(_) => (kind(element, item_name(&element.name), whole, side)?, true),
         Type::Csv => (FieldType::Text, true),
-        _ => (kind(element, &element.name, whole, what)?, false),
+        _ => (
+            kind(element, to_pascal_case(&element.name), whole, side)?,
+            false,
+        ),
     };
     let mut field = Field::new(&element.name, kind, repeated);
     field.redact = is_secret(element);
     field.required = !element.optional;
-    field.description.clone_from(&element.description);
+    field.comments = comments(element, side);
     if let Some(number) = element.number {
         field.number = number;
     }
@@ -191,11 +210,17 @@ fn is_secret(element: &Element) -> bool {
     }
 }
 
+/// The message of the items of a list: `LinesItem` for `lines`.
+fn item_name(list: &str) -> String {
+    format!("{}Item", to_pascal_case(list))
+}
+
+/// `name` is that of the nested message, if there is one.
 fn kind(
     element: &Element,
-    name: &str,
+    name: String,
     whole: UnknownKeys,
-    what: &str,
+    side: Side,
 ) -> Result<FieldType, String> {
     Ok(match &element.kind {
         Type::Text | Type::Date | Type::Decimal | Type::Uuid | Type::Secret | Type::Csv => {
@@ -210,8 +235,8 @@ fn kind(
         Type::Dict(None) | Type::DictList(None) => FieldType::Struct,
         Type::Dict(Some(elements)) | Type::DictList(Some(elements)) => {
             let own = element.unknown_keys.unwrap_or(whole);
-            let fields = fields(elements, whole, what)?;
-            FieldType::Message(MessageType::new(to_pascal_case(name), fields, own, what)?)
+            let fields = fields(elements, whole, side)?;
+            FieldType::Message(MessageType::new(name, fields, own, side.name())?)
         }
     })
 }

@@ -283,7 +283,7 @@ fn proto_files_are_complete_and_quoted() {
         "option java_multiple_files = true;",
         "option java_outer_classname = \"ServiceProto\";",
         "option java_package = \"com.x.odd\";",
-        "  rpc NamesAsync(NamesRequest) returns (NamesAsyncResponse);",
+        "  rpc NamesAsync(NamesAsyncRequest) returns (NamesAsyncResponse);",
         "[json_name = \"a \\\"b\\\"\"];",
         "    optional string key = ",
         " [debug_redact = true];",

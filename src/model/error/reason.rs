@@ -45,6 +45,8 @@ reasons! {
     ENDED
     /// An invocation had not started when it expired.
     EXPIRED
+    /// A file exists that the command did not write, so it is not replaced.
+    FILE_EXISTS
     /// A data format is unknown, or cannot represent the value.
     FORMAT_INVALID
     /// A typed call names a handler that is registered under several names.
