@@ -244,7 +244,10 @@ fn calls(program: &Program, address: &str, languages: &[&str]) {
             );
         }
     }
-    // Refused before the handler runs: with all details.
+}
+
+/// Calls that are refused before a handler runs: a client prints all details.
+fn refused_calls(program: &Program, address: &str) {
     for (service, mode, expected) in [
         (
             "rust.greet",
@@ -305,7 +308,10 @@ async fn each_client_calls_each_worker() {
     let clients = of_each.into_iter().filter_map(|make| make(Role::Client));
     let calls = clients.map(|program| {
         let (languages, address) = (Arc::clone(&languages), Arc::clone(&address));
-        tokio::task::spawn_blocking(move || calls(&program, &address, &languages))
+        tokio::task::spawn_blocking(move || {
+            calls(&program, &address, &languages);
+            refused_calls(&program, &address);
+        })
     });
     let mut calls = futures_util::stream::iter(calls).buffer_unordered(2);
     while let Some(called) = calls.next().await {
@@ -343,8 +349,8 @@ async fn each_client_reports_retries_and_ends_after_its_limit() {
             assert_eq!(status, Some(3), "{notes}");
         })
     });
-    for run in runs.collect::<Vec<_>>() {
-        run.await.unwrap();
+    for run in join_all(runs).await {
+        run.unwrap();
     }
 }
 

@@ -1,7 +1,6 @@
 //! `docs/typed-clients.md`: its commands print what it shows, its code is that of the examples, its options are all.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde_json::json;
 
@@ -27,7 +26,7 @@ const PROGRAMS: [(&str, &str); 4] = [
     ),
 ];
 
-/// The tools of the commands. The first is used by all.
+/// The tools of the commands.
 const TOOLS: [&str; 5] = [
     "CIDERY_JAVA_PROTOC",
     "CIDERY_JAVA",
@@ -38,22 +37,14 @@ const TOOLS: [&str; 5] = [
 
 #[test]
 fn each_command_of_the_page_prints_what_it_shows() {
-    let tools = TOOLS.map(|name| tool(name, "typed clients"));
-    let [Some(protoc), Some(_), Some(go), Some(modules), Some(python)] = tools else {
+    if TOOLS
+        .iter()
+        .any(|name| tool(name, "typed clients").is_none())
+    {
         return;
-    };
+    }
     let server = Server::start(&[]);
-    let of_modules = format!("{modules}/.bin");
-    let programs = [&protoc, &python].map(|program| Path::new(program).parent().unwrap());
-    let programs = [&programs[..], &[Path::new(&go), Path::new(&of_modules)]].concat();
-    let variables = [
-        ("NODE_PATH", &*modules),
-        ("GOFLAGS", "-mod=readonly"),
-        ("GOTOOLCHAIN", "local"),
-        // The stubs of the SDK are not used.
-        ("PYTHONPATH", ""),
-    ];
-    let mut shell = Shell::start_with(&server.address, &programs, &variables);
+    let mut shell = Shell::start(&server.address);
     let steps: Vec<_> = sessions(PAGE).into_iter().flatten().collect();
     for program in ["run .", "client.js", "TypedClient", "client.py"] {
         let command = format!("{program} ");

@@ -99,9 +99,10 @@ func main() {
 
 	// In the background, once: a repeated call with the same key returns the first CID.
 	keyed := metadata.AppendToOutgoingContext(ctx, "cidery-idempotency-key", "example-go")
-	accepted, err := customers.GetAsync(keyed, request)
+	background := &customerpb.GetAsyncRequest{CustId: proto.Int64(1)}
+	accepted, err := customers.GetAsync(keyed, background)
 	must(err)
-	again, err := customers.GetAsync(keyed, request)
+	again, err := customers.GetAsync(keyed, background)
 	must(err)
 	fmt.Println("accepted once:", accepted.GetCid() == again.GetCid())
 
@@ -117,7 +118,8 @@ func main() {
 	_, err = demos.Sleep(limited, &demopb.SleepRequest{Seconds: proto.Float64(60)})
 	report(err)
 
-	failing, err := demos.FailAsync(ctx, &demopb.FailRequest{Code: proto.String("NOT_FOUND"), Message: proto.String("gone")})
+	gone := &demopb.FailAsyncRequest{Code: proto.String("NOT_FOUND"), Message: proto.String("gone")}
+	failing, err := demos.FailAsync(ctx, gone)
 	must(err)
 	report(result(ctx, invocations, failing.GetCid(), new(demopb.FailResponse)))
 

@@ -2,17 +2,18 @@
 //
 // Called with the address of a node that serves the demo services.
 
-import cidery.v1.Invocation.GetInvocationRequest;
-import cidery.v1.Invocation.InvokeRequest;
-import cidery.v1.InvocationServiceGrpc;
-import cidery.v1.InvocationServiceGrpc.InvocationServiceBlockingStub;
-import cidery.v1.OutcomeOuterClass.Failure;
-import cidery.v1.OutcomeOuterClass.Invocation;
+import com.example.cidery.v1.Failure;
+import com.example.cidery.v1.GetInvocationRequest;
+import com.example.cidery.v1.Invocation;
+import com.example.cidery.v1.InvocationServiceGrpc;
+import com.example.cidery.v1.InvocationServiceGrpc.InvocationServiceBlockingStub;
+import com.example.cidery.v1.InvokeRequest;
+import com.example.customer.GetAsyncRequest;
 import com.example.customer.GetAsyncResponse;
 import com.example.customer.GetRequest;
 import com.example.customer.GetResponse;
 import com.example.customer.ServiceGrpc;
-import com.example.demo.FailRequest;
+import com.example.demo.FailAsyncRequest;
 import com.example.demo.FailResponse;
 import com.example.demo.SleepRequest;
 import com.google.protobuf.Any;
@@ -93,8 +94,9 @@ public final class TypedClient {
 
     // In the background, once: a repeated call with the same key returns the first CID.
     var keyed = with(customers, "cidery-idempotency-key", "example-java");
-    GetAsyncResponse accepted = keyed.getAsync(request);
-    GetAsyncResponse again = keyed.getAsync(request);
+    GetAsyncRequest background = GetAsyncRequest.newBuilder().setCustId(1).build();
+    GetAsyncResponse accepted = keyed.getAsync(background);
+    GetAsyncResponse again = keyed.getAsync(background);
     System.out.println("accepted once: " + accepted.getCid().equals(again.getCid()));
 
     GetResponse.Builder later = GetResponse.newBuilder();
@@ -114,7 +116,7 @@ public final class TypedClient {
       report(e);
     }
 
-    FailRequest gone = FailRequest.newBuilder().setCode("NOT_FOUND").setMessage("gone").build();
+    FailAsyncRequest gone = FailAsyncRequest.newBuilder().setCode("NOT_FOUND").setMessage("gone").build();
     try {
       result(invocations, demos.failAsync(gone).getCid(), FailResponse.newBuilder());
     } catch (StatusRuntimeException e) {

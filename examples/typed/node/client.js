@@ -15,7 +15,7 @@ const definition = protoLoader.loadSync([...files, ...errorFiles], {
   enums: String,
   defaults: true,
   oneofs: true,
-  includeDirs: [folder, "third_party"],
+  includeDirs: [folder],
 });
 const { customer, demo, cidery } = grpc.loadPackageDefinition(definition);
 const credentials = grpc.credentials.createInsecure();

@@ -64,8 +64,9 @@ print(customer.cust_id, customer.cust_name)
 
 # In the background, once: a repeated call with the same key returns the first CID.
 key = [("cidery-idempotency-key", "example-python")]
-accepted = customers.GetAsync(request, metadata=key, timeout=30)
-again = customers.GetAsync(request, metadata=key, timeout=30)
+background = customer_pb2.GetAsyncRequest(cust_id=1)
+accepted = customers.GetAsync(background, metadata=key, timeout=30)
+again = customers.GetAsync(background, metadata=key, timeout=30)
 print("accepted once:", accepted.cid == again.cid)
 
 customer = result(accepted.cid, customer_pb2.GetResponse())
@@ -84,7 +85,7 @@ except grpc.RpcError as error:
     report(error)
 
 try:
-    failing = demos.FailAsync(demo_pb2.FailRequest(code="NOT_FOUND", message="gone"), timeout=30)
+    failing = demos.FailAsync(demo_pb2.FailAsyncRequest(code="NOT_FOUND", message="gone"), timeout=30)
     result(failing.cid, demo_pb2.FailResponse())
 except InvocationFailed as error:
     report(error)

@@ -84,21 +84,11 @@ pub(crate) struct Shell {
 impl Shell {
     /// Starts a shell in the folder of the repository, for the node at this address.
     pub(crate) fn start(address: &str) -> Self {
-        Self::start_with(address, &[], &[])
-    }
-
-    /// As `start`, with more folders of programs and other environment variables.
-    pub(crate) fn start_with(
-        address: &str,
-        programs: &[&Path],
-        variables: &[(&str, &str)],
-    ) -> Self {
         let mut child = Command::new("bash")
             .current_dir(root())
-            .env("PATH", search_path(programs))
+            .env("PATH", search_path())
             .env("PYTHONPATH", root().join("python/src"))
             .env("CIDERY_NODE", address)
-            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // It reports there that the job of a document was killed.
@@ -185,8 +175,8 @@ impl Drop for Shell {
     }
 }
 
-/// The folders of these programs, of the binary, of the installed tools, and of the system.
-fn search_path(programs: &[&Path]) -> OsString {
+/// The folders of the binary, of the installed tools, and of the system.
+fn search_path() -> OsString {
     let grpcurl = tool("CIDERY_GRPCURL", "the grpcurl lines of the documents");
     let sdk = tool("CIDERY_SDK", "the Python lines of the documents");
     let binary = Path::new(env!("CARGO_BIN_EXE_cidery")).parent();
@@ -194,9 +184,10 @@ fn search_path(programs: &[&Path]) -> OsString {
         .as_deref()
         .and_then(|grpcurl| Path::new(grpcurl).parent());
     let sdk = sdk.as_deref().map(Path::new);
-    let own = programs.iter().copied();
-    let own = own.chain([binary, grpcurl, sdk].into_iter().flatten());
-    let own = own.map(Path::to_owned);
+    let own = [binary, grpcurl, sdk]
+        .into_iter()
+        .flatten()
+        .map(Path::to_owned);
     let inherited = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths(own.chain(std::env::split_paths(&inherited))).unwrap()
 }
