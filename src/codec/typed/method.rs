@@ -8,7 +8,8 @@ use crate::model::id::ServiceName;
 use crate::model::sio::{Element, Elements, Sio, Type, UnknownKeys};
 
 /// The usual reason why a service has no typed method.
-pub const UNDECLARED: &str = "it declares neither its input nor its output";
+pub const UNDECLARED: &str =
+    "neither its input nor its output is declared as a dict or a list of dicts";
 
 /// The field of a list of dicts.
 const ITEMS: &str = "items";
@@ -110,7 +111,9 @@ fn body(
     side: Side,
 ) -> Result<Body, String> {
     let Some(declared) = declared else {
-        let fields = vec![Field::new(PAYLOAD, FieldType::Value, false)];
+        let mut field = Field::new(PAYLOAD, FieldType::Value, false);
+        field.comments = vec![format!("Any value: {} is not declared.", side.name())];
+        let fields = vec![field];
         return Ok(Body {
             message: MessageType::new(name, fields, whole, side.name())?,
             form: Form::Whole,
@@ -118,7 +121,9 @@ fn body(
     };
     if declared.list {
         let item = of_dict("Item".to_owned(), declared, whole, side)?;
-        let fields = vec![Field::new(ITEMS, FieldType::Message(item), true)];
+        let mut field = Field::new(ITEMS, FieldType::Message(item), true);
+        field.comments = vec![format!("The items: {} is a list.", side.name())];
+        let fields = vec![field];
         return Ok(Body {
             message: MessageType::new(name, fields, whole, side.name())?,
             form: Form::Items,

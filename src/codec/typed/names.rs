@@ -4,7 +4,8 @@
 const RESERVED: [&str; 3] = ["cidery.v1", "grpc", "google"];
 
 /// The words that cannot be names in Java, in alphabetical order.
-const JAVA_KEYWORDS: &str = "abstract assert boolean break byte case catch char class const continue default do double else enum \
+const JAVA_KEYWORDS: &str = "\
+    abstract assert boolean break byte case catch char class const continue default do double else enum \
     extends false final finally float for goto if implements import instanceof int interface long native \
     new null package private protected public return short static strictfp super switch synchronized \
     this throw throws transient true try void volatile while";

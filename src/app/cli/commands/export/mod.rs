@@ -36,15 +36,17 @@ pub(in crate::app::cli) struct Export {
 #[derive(Debug, Subcommand)]
 enum ExportCommand {
     /// Write .proto files with the typed methods of a node's services, for client generators.
+    ///
+    /// Each package is one file: `customer.get` is in `customer/service.proto`. A file that this command wrote before,
+    /// as its first line tells, is replaced. If there is any other file in the place of one, nothing is written, unless
+    /// --force is given. Other files in the output directory stay.
+    ///
+    /// Standard output lists the files of the export. Standard error says how many of them are new, replaced or
+    /// unchanged, which methods are gone, which services are left out and why, and which files of earlier exports stay.
     Proto(Proto),
 }
 
 /// Write `.proto` files.
-///
-/// Each package is one file: `customer.get` is in `customer/service.proto`. A file that this command wrote before is
-/// replaced; any other file is not, unless --force is given, and then nothing is written. Other files in the output
-/// directory stay. Standard output lists the files of the export; standard error says which of them are new, which
-/// services are left out and why, and which files of earlier exports stay.
 #[derive(Args, Debug)]
 struct Proto {
     /// Only this service (repeatable). Default: all with a typed method, except built-in and demo services.
