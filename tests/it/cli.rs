@@ -394,6 +394,23 @@ fn descriptions_show_input_and_output() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+    assert!(text.lines().any(|line| line.len() > 80), "{text}");
+    let mut narrow = cidery();
+    narrow.args(["describe", "customer.import", "--node", &server.address]);
+    let narrow = stdout(&narrow.env("COLUMNS", "80").output().unwrap());
+    let (facts, samples) = narrow.split_once("Try it:").unwrap();
+    assert!(facts.lines().all(|line| line.len() <= 80), "{narrow}");
+    // The simplest sample first.
+    let headings = samples.lines().filter(|line| line.starts_with("# "));
+    assert_eq!(
+        headings.collect::<Vec<_>>(),
+        [
+            "# cidery",
+            "# python, with the SDK",
+            "# grpcurl",
+            "# types for clients in Go, Node, Java and others: docs/typed-clients.md",
+        ]
+    );
     let text = stdout(&server.run(&["describe", "cidery.echo"]));
     for line in [
         "typed method       none: neither its input nor its",

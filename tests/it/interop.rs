@@ -472,9 +472,9 @@ fn grpcurl_calls_typed_methods_and_describes_their_fields() {
 fn the_examples_of_discovery_work() {
     let tools = [
         tool("CIDERY_GRPCURL", "grpcurl"),
-        tool("CIDERY_PYTHON", "a Python client"),
+        tool("CIDERY_SDK", "a Python client"),
     ];
-    let [Some(grpcurl), Some(python)] = tools else {
+    let [Some(grpcurl), Some(sdk)] = tools else {
         return;
     };
     let server = Server::start(&[]);
@@ -508,7 +508,8 @@ fn the_examples_of_discovery_work() {
                     .unwrap(),
             );
         }
-        let mut command = Command::new(&python);
+        let mut command = Command::new(Path::new(&sdk).join("python"));
+        command.env("PYTHONPATH", root().join("python/src"));
         succeeded(&command.args(["-c", &text("python")]).output().unwrap());
     }
 }

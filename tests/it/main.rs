@@ -67,6 +67,7 @@ mod testing;
 mod tidy;
 mod tutorial;
 mod typed;
+mod typed_clients;
 mod worker_hello;
 mod worker_resume;
 mod worker_stream;

@@ -9,7 +9,6 @@ use crate::app::cli::names::health_name;
 use crate::app::cli::objects;
 use crate::app::cli::printer::Printer;
 use crate::app::cli::times::duration_text;
-use crate::app::escape;
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::json;
 use crate::codec::proto::v1;
@@ -33,12 +32,11 @@ impl Describe {
             return Ok(());
         }
         let properties = properties(&service);
-        let width = properties.keys().map(str::len).max().unwrap_or_default();
-        for (key, value) in properties.iter() {
+        let rows = properties.iter().map(|(key, value)| {
             let text = value.as_text().map_or_else(|| plain(value), str::to_owned);
-            let text = escape::indented(&text, width + 2);
-            printer.text(&format!("{key:width$}  {text}"));
-        }
+            [key.to_owned(), text]
+        });
+        printer.properties(&rows.collect::<Vec<_>>());
         let sio = service
             .declaration
             .unwrap_or_default()
@@ -50,9 +48,19 @@ impl Describe {
         printer.data("Try it:");
         for example in service.examples {
             // Not indented, so that it can be pasted as it is.
-            printer.text(&format!("\n# {}\n{}", example.tool, example.text));
+            let heading = heading(&example.tool);
+            printer.text(&format!("\n# {heading}\n{}", example.text));
         }
         Ok(())
+    }
+}
+
+/// What a sample is for, from its tool.
+fn heading(tool: &str) -> &str {
+    match tool {
+        "python" => "python, with the SDK",
+        "export" => "types for clients in Go, Node, Java and others: docs/typed-clients.md",
+        tool => tool,
     }
 }
 
