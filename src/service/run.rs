@@ -119,7 +119,8 @@ pub(crate) fn log_failure(error: &Error) {
     let (reason, trace) = (error.reason(), error.trace());
     match error.kind() {
         Kind::Internal | Kind::Unknown | Kind::DataLoss => {
-            tracing::error!(reason, trace, location = %error.location(), "{error}");
+            let location = error.location().map(tracing::field::display);
+            tracing::error!(reason, trace, location, "{error}");
         }
         _ => tracing::debug!(reason, trace, "{error}"),
     }
@@ -159,5 +160,6 @@ fn panic_error(panic: &(dyn Any + Send)) -> Error {
         reason::HANDLER_PANICKED,
         "the service panicked; its log has the details",
     )
+    .without_location()
     .with_trace(format!("panicked: {text}"))
 }
