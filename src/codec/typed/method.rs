@@ -3,7 +3,7 @@
 use super::message::{Field, FieldType, MessageType};
 use super::names::{SERVICE, package_and_method, to_pascal_case};
 use crate::model::id::ServiceName;
-use crate::model::sio::{Element, Elements, Sio, Type, UnknownKeys};
+use crate::model::sio::{Element, Elements, Shape, Sio, Type, UnknownKeys};
 
 /// The usual reason why a service has no typed method.
 pub const UNDECLARED: &str = "it declares neither its input nor its output";
@@ -109,17 +109,28 @@ fn body(
             form: Form::Whole,
         });
     };
-    if declared.list {
-        let item = of_dict("Item".to_owned(), declared, whole, what)?;
-        let fields = vec![Field::new(ITEMS, FieldType::Message(item), true)];
-        return Ok(Body {
-            message: MessageType::new(name, fields, whole, what)?,
-            form: Form::Items,
-        });
-    }
+    let (fields, form) = match declared.shape {
+        Shape::Dict => {
+            return Ok(Body {
+                message: of_dict(name, declared, whole, what)?,
+                form: Form::Dict,
+            });
+        }
+        Shape::List => {
+            let item = of_dict("Item".to_owned(), declared, whole, what)?;
+            let items = Field::new(ITEMS, FieldType::Message(item), true);
+            (vec![items], Form::Items)
+        }
+        Shape::Value => {
+            let fields = fields(&declared.elements, whole, what)?;
+            let is_list = fields.iter().any(|field| field.repeated);
+            let form = if is_list { Form::Items } else { Form::Whole };
+            (fields, form)
+        }
+    };
     Ok(Body {
-        message: of_dict(name, declared, whole, what)?,
-        form: Form::Dict,
+        message: MessageType::new(name, fields, whole, what)?,
+        form,
     })
 }
 
@@ -141,15 +152,22 @@ fn wrapped(
     whole: UnknownKeys,
 ) -> Result<Body, String> {
     let what = "the output";
-    let (kind, list) = match declared {
-        None => (FieldType::Value, false),
-        Some(declared) => {
-            let message = of_dict(to_pascal_case(key), declared, whole, what)?;
-            (FieldType::Message(message), declared.list)
-        }
+    let field = match declared {
+        None => Field::new(key, FieldType::Value, false),
+        Some(declared) => match (declared.shape, declared.elements.as_slice()) {
+            (Shape::Value, [element]) => {
+                let mut named = element.clone();
+                key.clone_into(&mut named.name);
+                of_element(&named, whole, what)?
+            }
+            (shape, _) => {
+                let message = of_dict(to_pascal_case(key), declared, whole, what)?;
+                Field::new(key, FieldType::Message(message), shape == Shape::List)
+            }
+        },
     };
     Ok(Body {
-        message: MessageType::new(name, vec![Field::new(key, kind, list)], whole, what)?,
+        message: MessageType::new(name, vec![field], whole, what)?,
         form: Form::Dict,
     })
 }

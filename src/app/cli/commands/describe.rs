@@ -150,10 +150,11 @@ fn print_elements(printer: &Printer, title: &str, elements: Option<&v1::Elements
         printer.data(&format!("{title}: any value"));
         return;
     };
-    let title = match (side.elements.is_empty(), side.list) {
-        (true, _) => format!("{title}: nothing"),
-        (_, true) => format!("{title}: a list of dicts of"),
-        (_, false) => format!("{title}:"),
+    let title = match (side.elements.is_empty(), side.list, side.value) {
+        (true, _, _) => format!("{title}: nothing"),
+        (_, true, _) => format!("{title}: a list of dicts of"),
+        (_, _, true) => format!("{title}: one value, not a dict"),
+        (_, _, false) => format!("{title}:"),
     };
     printer.data(&title);
     if side.elements.is_empty() {
