@@ -13,6 +13,7 @@ use crate::model::call::Call;
 use crate::model::error::{Error, Result};
 use crate::model::into_payload::IntoPayload;
 use crate::model::payload::Payload;
+use crate::service::refusal::refused_by;
 
 /// What invokes services: a [`Context`](crate::Context), a [`Client`](crate::Client) or a
 /// [`NodeHandle`](crate::NodeHandle).
@@ -35,8 +36,8 @@ pub trait Caller: Dispatch + Sized {
         service: impl Into<Cow<'static, str>>,
         input: impl IntoPayload,
     ) -> InvokeCall<'_, Self> {
-        let (input, fault) = or_fault(input.into_payload());
-        InvokeCall::new(self, Call::new(service, input), fault)
+        let (call, fault) = named(service.into(), input.into_payload());
+        InvokeCall::new(self, call, fault)
     }
 
     /// Invokes a service by name asynchronously, and returns the CID once the invocation is stored.
@@ -45,8 +46,8 @@ pub trait Caller: Dispatch + Sized {
         service: impl Into<Cow<'static, str>>,
         input: impl IntoPayload,
     ) -> InvokeAsyncCall<'_, Self> {
-        let (input, fault) = or_fault(input.into_payload());
-        InvokeAsyncCall::new(self, Call::new(service, input), fault)
+        let (call, fault) = named(service.into(), input.into_payload());
+        InvokeAsyncCall::new(self, call, fault)
     }
 
     /// Invokes a service by its types, and waits for its output.
@@ -77,12 +78,15 @@ pub trait Caller: Dispatch + Sized {
     }
 }
 
-/// The input of a call by name, and the error that its caller gets instead, where there is one.
+/// A call by name, and the error that its caller gets instead, where there is one.
 #[inline]
-fn or_fault(input: Result<Payload>) -> (Payload, Option<Error>) {
+fn named(service: Cow<'static, str>, input: Result<Payload>) -> (Call, Option<Error>) {
     match input {
-        Ok(input) => (input, None),
-        Err(error) => (Payload::empty(), Some(error)),
+        Ok(input) => (Call::new(service, input), None),
+        Err(error) => {
+            let error = refused_by(error, &service);
+            (Call::new(service, Payload::empty()), Some(error))
+        }
     }
 }
 
@@ -95,11 +99,8 @@ fn typed<T: Target<Via>, Via>(
 where
     T::Input: Serialize + 'static,
 {
-    let call = service
-        .resolve(caller.handler_names())
-        .and_then(|name| Ok(Call::new(name, Payload::serialize(input)?)));
-    match call {
-        Ok(call) => (call, None),
+    match service.resolve(caller.handler_names()) {
+        Ok(name) => named(name, Payload::serialize(input)),
         Err(error) => (Call::new("", Payload::empty()), Some(error)),
     }
 }

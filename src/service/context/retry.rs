@@ -9,6 +9,7 @@ use crate::model::into_payload::IntoPayload;
 use crate::model::invocation::{RetryPolicy, should_retry};
 use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
+use crate::service::refusal::refused_by;
 use crate::service::response::Response;
 
 impl Context {
@@ -23,7 +24,11 @@ impl Context {
         service: impl Into<Cow<'static, str>>,
         input: impl IntoPayload,
     ) -> RetryingCall<'_> {
-        let call = input.into_payload().map(|input| Call::new(service, input));
+        let service = service.into();
+        let call = match input.into_payload() {
+            Ok(input) => Ok(Call::new(service, input)),
+            Err(error) => Err(refused_by(error, &service)),
+        };
         RetryingCall::new(self, call)
     }
 }
