@@ -258,7 +258,7 @@ def test_log_lines_have_the_time_of_the_node_log(node: Node, tmp_path: Path) -> 
     (tmp_path / "one.py").write_text(FAILING.partition("class FailsAsync")[0])
     run = Run(node.address, tmp_path / "one.py")
     line = run.wait_for(f"serving 1 service at {node.address}: run.fails")
-    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO - - cidery\.run: ", line)
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO cidery\.run: ", line)
     logged = datetime.datetime.fromisoformat(line.partition("Z")[0] + "+00:00")
     assert abs(datetime.datetime.now(datetime.timezone.utc) - logged) < datetime.timedelta(hours=1)
     assert run.stop() == 0

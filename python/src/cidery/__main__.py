@@ -18,7 +18,7 @@ It is not the command line of the node, which is the program `cidery`:
 `cidery serve` starts a node, `cidery services` and `cidery invoke` list and
 invoke its services.
 """
-_FORMAT = "%(asctime)s %(levelname)s %(service)s %(cid)s %(name)s: %(message)s"
+_FORMAT = "%(asctime)s %(levelname)s %(invocation)s%(name)s: %(message)s"
 
 
 class UtcFormatter(logging.Formatter):

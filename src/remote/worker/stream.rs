@@ -65,12 +65,13 @@ impl NodeStream {
                     self.handle_message(session, message.message);
                 }
                 Ok(None) => {
-                    tracing::warn!("the worker's stream broke");
+                    tracing::warn!("the connection to the node was lost; reconnecting");
                     return NodeStreamEnd::Broken;
                 }
                 Err(status) => {
                     let error = from_status(&status);
-                    tracing::warn!(%error, "the worker's stream ended");
+                    let reason = error.reason();
+                    tracing::warn!(reason, "the node ended the stream: {error}; reconnecting");
                     return match is_connection_error(&error) {
                         true => NodeStreamEnd::Broken,
                         false => NodeStreamEnd::Ended,
