@@ -17,7 +17,7 @@ use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::model::invocation::{Outcome, State};
+use crate::model::invocation::{InvocationState, Outcome};
 use crate::model::payload::Payload;
 use crate::service::{
     BoxFuture, Dispatch, HandlerNames, KnownService, OutsideCaller, Response, caller,
@@ -128,7 +128,12 @@ impl Client {
     ///
     /// `FAILED_PRECONDITION` / `DISPATCH_VOID` or `ENDED`; `INVALID_ARGUMENT` / `OUTPUT_INVALID`; `UNAVAILABLE` where
     /// the connection is lost.
-    pub async fn complete(&self, cid: Cid, token: &str, outcome: Result<Payload>) -> Result<State> {
+    pub async fn complete(
+        &self,
+        cid: Cid,
+        token: &str,
+        outcome: Result<Payload>,
+    ) -> Result<InvocationState> {
         let state = self.contract.complete(cid, token, outcome).await?;
         state_from_proto(state.into(), false)
     }
@@ -140,7 +145,7 @@ impl Client {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`; `UNAVAILABLE` where the
     /// connection is lost.
-    pub async fn cancel(&self, cid: Cid) -> Result<State> {
+    pub async fn cancel(&self, cid: Cid) -> Result<InvocationState> {
         changed_state_from_proto(self.contract.cancel(cid, false).await?)
     }
 
