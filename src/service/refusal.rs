@@ -27,12 +27,15 @@ pub(crate) fn of_handler(error: Error, handler: &str) -> Error {
     };
     let (kind, reason) = (error.kind().name(), error.reason());
     let message = format!(
-        "`{handler}` called `{service}`, which refused the call: {}",
+        "`{handler}` made an invalid call of `{service}`: {}",
         error.message()
     );
     let mut trace = format!("{kind} / {reason}: {}", error.message());
-    for violation in error.field_violations() {
-        let _ = write!(trace, "\n{violation}");
+    // A single one is the message.
+    if let violations @ [_, _, ..] = error.field_violations() {
+        for violation in violations {
+            let _ = write!(trace, "\n{violation}");
+        }
     }
     // The handler would make the same call again.
     let failed = Error::internal(reason::NESTED_CALL_REFUSED, message)

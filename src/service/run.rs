@@ -83,7 +83,10 @@ async fn with_hooks(
         });
         match CatchUnwind(after).await {
             Ok(()) => outcome = changed,
-            Err(error) => tracing::error!(%error, "hook `after` failed"),
+            Err(error) => {
+                let trace = error.trace();
+                tracing::error!(%error, trace, "hook `after` failed");
+            }
         }
     }
     for hook in hooks.iter().rev() {
@@ -92,7 +95,8 @@ async fn with_hooks(
             Ok(())
         });
         if let Err(error) = CatchUnwind(finally).await {
-            tracing::error!(%error, "hook `finally` failed");
+            let trace = error.trace();
+            tracing::error!(%error, trace, "hook `finally` failed");
         }
     }
     outcome
@@ -155,7 +159,6 @@ fn panic_error(panic: &(dyn Any + Send)) -> Error {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    tracing::error!(panic = text, "handler panicked");
     Error::internal(
         reason::HANDLER_PANICKED,
         "the service panicked; its log has the details",

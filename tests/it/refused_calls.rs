@@ -73,7 +73,7 @@ async fn a_refused_call_is_a_failure_of_the_handler_that_made_it() {
                 assert!(error.field_violations().is_empty(), "{sent}: {error:?}");
                 assert_eq!(error.fact("service"), Some(service), "{sent}");
                 assert_eq!(error.fact("refusal"), Some(refusal), "{sent}");
-                assert!(error.message().starts_with("`t.calls` called"), "{error}");
+                assert!(error.message().starts_with("`t.calls` made"), "{error}");
                 assert!(error.location().is_none(), "{error:#?}");
             }
         }

@@ -127,6 +127,12 @@ impl<'a> Check<'a> {
     /// A value that is not a dict. The empty dict is no input.
     fn whole(&mut self, element: &'a Element, value: Value) -> Value {
         let is_absent = matches!(&value, Value::Dict(dict) if dict.is_empty());
+        if is_absent && !element.optional {
+            // There is no path to name what is missing.
+            let message = format!("a value of the type `{}` is required", element.kind.name());
+            let code = "MISSING";
+            return self.report(ScalarError { code, message });
+        }
         let given = (!is_absent).then_some(value);
         self.element(element, given).unwrap_or_default()
     }

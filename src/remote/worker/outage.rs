@@ -30,9 +30,11 @@ impl Outage {
     pub(super) fn failed(&mut self, error: &Error) {
         let since = *self.since.get_or_insert_with(Instant::now);
         if self.is_line_due() {
+            // The first line is of the beginning.
+            let away_s = Some(since.elapsed().as_secs()).filter(|away| *away > 0);
             tracing::warn!(
                 node = self.node,
-                away_s = since.elapsed().as_secs(),
+                away_s,
                 reason = error.reason(),
                 "not connected: {error}; retrying every few seconds until the node answers"
             );

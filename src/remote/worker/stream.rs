@@ -70,12 +70,22 @@ impl NodeStream {
                 }
                 Err(status) => {
                     let error = from_status(&status);
-                    let reason = error.reason();
-                    tracing::warn!(reason, "the node ended the stream: {error}; reconnecting");
-                    return match is_connection_error(&error) {
-                        true => NodeStreamEnd::Broken,
-                        false => NodeStreamEnd::Ended,
-                    };
+                    let why = error.reason();
+                    if is_connection_error(&error) {
+                        tracing::warn!(
+                            reason = why,
+                            "the connection to the node was lost: {error}; reconnecting"
+                        );
+                        return NodeStreamEnd::Broken;
+                    }
+                    // A node that stops has announced it.
+                    if why != reason::NODE_STOPPING {
+                        tracing::warn!(
+                            reason = why,
+                            "the node ended the session: {error}; reconnecting"
+                        );
+                    }
+                    return NodeStreamEnd::Ended;
                 }
             }
         }

@@ -35,8 +35,9 @@ class CidFilter(logging.Filter):
             record.cid = current_cid.get()
         if not hasattr(record, "service"):
             record.service = current_service.get()
-        known = (str(getattr(record, name)) for name in ("service", "cid"))
-        record.invocation = "".join(f"{value} " for value in known if value)
+        # The logger of a service has its name already.
+        service = "" if record.service == record.name else record.service
+        record.invocation = "".join(f"{value} " for value in (service, record.cid) if value)
         return True
 
 

@@ -64,11 +64,11 @@ fn properties(service: &v1::ServiceDescription) -> Dict {
     let declaration = service.declaration.clone().unwrap_or_default();
     let options = service.effective_options.unwrap_or_default();
     let retry = options.retry_policy.unwrap_or_default();
-    let mut properties = dict! {
-        "name": declaration.name,
-        "description": declaration.description,
-        "health": health_name(service.health),
-    };
+    let mut properties = dict! { "name": declaration.name };
+    if !declaration.description.is_empty() {
+        properties.insert("description", declaration.description);
+    }
+    properties.insert("health", health_name(service.health));
     if service.typed_method.is_empty() {
         properties.insert(
             "typed method",
