@@ -27,6 +27,19 @@
 //! }
 //! ```
 //!
+//! A doc comment of the function is not in the program: a service has the description that it is registered with, in
+//! place of `.service(..)`:
+//!
+//! ```
+//! # use cidery::{Definition, Node, Result};
+//! # async fn get_customer() {}
+//! # fn example() -> Result<()> {
+//! let get_customer = Definition::new("customer.get", get_customer)?;
+//! let node = Node::builder().register(get_customer.description("Returns a customer."));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A *node* runs services and accepts calls. It is part of a program, as above, or the program `cidery serve`. A
 //! *worker* is another process that serves the same functions to a node:
 //!
@@ -242,7 +255,7 @@ pub use crate::model::batch::{AcceptedGroup, Batch};
 #[doc(inline)]
 pub use crate::model::call::{Accepted, Call, DurableOptions, OnDeadline, Start};
 #[doc(inline)]
-pub use crate::model::invocation::{Outcome, RetryPolicy, State as InvocationState};
+pub use crate::model::invocation::{InvocationState, Outcome, RetryPolicy};
 #[doc(inline)]
 pub use crate::model::metadata::Metadata;
 #[doc(inline)]

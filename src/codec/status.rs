@@ -188,7 +188,7 @@ pub fn from_status(status: &Status) -> Error {
         .unwrap_or_default();
     let error = match status.details() {
         // The status comes from the connection or from another server, not from a node.
-        [] => Error::new(kind, reason::TRANSPORT, status.message()),
+        [] => Error::new(kind, reason::TRANSPORT, status.message()).without_location(),
         _ => from_details(kind, status.message(), &details),
     };
     let cid = status
@@ -210,7 +210,7 @@ pub fn from_details(kind: Kind, message: &str, details: &[Any]) -> Error {
     } else {
         info.reason
     };
-    let mut error = Error::new(kind, reason, message);
+    let mut error = Error::new(kind, reason, message).without_location();
     for (key, value) in info.metadata {
         if key == "retryable" {
             error = error.with_retryable(value.parse().ok());

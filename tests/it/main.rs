@@ -54,6 +54,7 @@ mod races;
 mod readme;
 mod recovery;
 mod reflection;
+mod refused_calls;
 mod result_stream;
 mod retries;
 mod round_trips;

@@ -5,7 +5,7 @@ use super::message::{Field, FieldType, MessageType};
 use super::names::{SERVICE, package_and_method, to_pascal_case};
 use super::nested_names::resolve_names;
 use crate::model::id::ServiceName;
-use crate::model::sio::{Element, Elements, Sio, Type, UnknownKeys};
+use crate::model::sio::{Element, Elements, Shape, Sio, Type, UnknownKeys};
 
 /// The usual reason why a service has no typed method.
 pub const UNDECLARED: &str =
@@ -119,19 +119,29 @@ fn body(
             form: Form::Whole,
         });
     };
-    if declared.list {
-        let item = of_dict("Item".to_owned(), declared, whole, side)?;
-        let mut field = Field::new(ITEMS, FieldType::Message(item), true);
-        field.comments = vec![format!("The items: {} is a list.", side.name())];
-        let fields = vec![field];
-        return Ok(Body {
-            message: MessageType::new(name, fields, whole, side.name())?,
-            form: Form::Items,
-        });
-    }
+    let (fields, form) = match declared.shape {
+        Shape::Dict => {
+            return Ok(Body {
+                message: of_dict(name, declared, whole, side)?,
+                form: Form::Dict,
+            });
+        }
+        Shape::List => {
+            let item = of_dict("Item".to_owned(), declared, whole, side)?;
+            let mut items = Field::new(ITEMS, FieldType::Message(item), true);
+            items.comments = vec![format!("The items: {} is a list.", side.name())];
+            (vec![items], Form::Items)
+        }
+        Shape::Value => {
+            let fields = fields(&declared.elements, whole, side)?;
+            let is_list = fields.iter().any(|field| field.repeated);
+            let form = if is_list { Form::Items } else { Form::Whole };
+            (fields, form)
+        }
+    };
     Ok(Body {
-        message: of_dict(name, declared, whole, side)?,
-        form: Form::Dict,
+        message: MessageType::new(name, fields, whole, side.name())?,
+        form,
     })
 }
 
@@ -158,19 +168,27 @@ fn wrapped(
     whole: UnknownKeys,
 ) -> Result<Body, String> {
     let side = Side::Output;
-    let (kind, list) = match declared {
-        None => (FieldType::Value, false),
-        Some(declared) => {
-            let name = match declared.list {
-                true => item_name(key),
-                false => to_pascal_case(key),
-            };
-            let message = of_dict(name, declared, whole, side)?;
-            (FieldType::Message(message), declared.list)
-        }
+    let field = match declared {
+        None => Field::new(key, FieldType::Value, false),
+        Some(declared) => match (declared.shape, declared.elements.as_slice()) {
+            (Shape::Value, [element]) => {
+                let mut named = element.clone();
+                key.clone_into(&mut named.name);
+                of_element(&named, whole, side)?
+            }
+            (shape, _) => {
+                let is_list = shape == Shape::List;
+                let name = match is_list {
+                    true => item_name(key),
+                    false => to_pascal_case(key),
+                };
+                let message = of_dict(name, declared, whole, side)?;
+                Field::new(key, FieldType::Message(message), is_list)
+            }
+        },
     };
     Ok(Body {
-        message: MessageType::new(name, vec![Field::new(key, kind, list)], whole, side.name())?,
+        message: MessageType::new(name, vec![field], whole, side.name())?,
         form: Form::Dict,
     })
 }

@@ -64,13 +64,11 @@ pub(super) fn call_examples(
     examples.into_iter().map(example).collect()
 }
 
-/// A sample input as the request message, where a list is the value of the only field.
+/// A sample input as the request message, where a value that is not a dict is in the only field.
 fn request_message(method: &Method, sample: &Value) -> Value {
     match (sample, method.request.message.fields.first()) {
-        (Value::List(_), Some(field)) => {
-            Dict::from_iter([(field.key.as_str(), sample.clone())]).into()
-        }
-        _ => sample.clone(),
+        (Value::Dict(_), _) | (_, None) => sample.clone(),
+        (value, Some(field)) => Dict::from_iter([(field.key.as_str(), value.clone())]).into(),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::model::call::Call;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Admitted, BoxFuture, InvocationInfo, output_invalid};
+use crate::service::{Admitted, BoxFuture, InvocationInfo, output_invalid, refused_by};
 
 /// A checked call from outside.
 enum PreparedCall<'a> {
@@ -213,7 +213,8 @@ impl NestedInvoker for Executor {
             if parent.is_cancelled_or_expired() {
                 return Err(parent.end_reason());
             }
-            let route = self.runtime.routes.find(&call.service)?;
+            let route = self.runtime.routes.find(&call.service);
+            let route = route.map_err(|error| refused_by(error, &call.service))?;
             let callers = parent.extend_chain(&call.service)?;
             let options = route.definition.service_options();
             let own_timeout = call.timeout.or(options.timeout);
@@ -242,7 +243,8 @@ impl NestedInvoker for Executor {
             let reply = parent
                 .permits
                 .release_during(&parent.cancel, nested)
-                .await?;
+                .await
+                .map_err(|error| refused_by(error, route.name().as_str()))?;
             match call.response_format {
                 // A handler reads the response as a value, unless it asks for a format.
                 None => Ok(reply),

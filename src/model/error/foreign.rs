@@ -42,7 +42,8 @@ impl Error {
             Err(error) => {
                 let found = Self::among_causes(&*error);
                 found.unwrap_or_else(|| {
-                    let mut unknown = Self::unknown_to_callers().with_trace(causes(&*error));
+                    let unknown = Self::unknown_to_callers().without_location();
+                    let mut unknown = unknown.with_trace(causes(&*error));
                     unknown.0.source = Some(Arc::from(error));
                     unknown
                 })

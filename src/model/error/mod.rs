@@ -78,8 +78,8 @@ struct ErrorInner {
     trace: Option<Box<str>>,
     /// Logged, never sent.
     source: Option<Arc<dyn error::Error + Send + Sync>>,
-    /// The place in the source that created the error. Logged, never sent.
-    location: &'static Location<'static>,
+    /// The place in the source that created the error, unless another process did. Logged, never sent.
+    location: Option<&'static Location<'static>>,
 }
 
 macro_rules! constructors {
@@ -115,7 +115,7 @@ impl Error {
             details: Vec::new(),
             trace: None,
             source: None,
-            location: Location::caller(),
+            location: Some(Location::caller()),
         }))
     }
 
@@ -246,9 +246,10 @@ impl Error {
         &self.0.details
     }
 
-    /// The place in the source that created the error, for the log.
+    /// The place in the source that created the error, for the log. `None` where another process created it, or where
+    /// it was converted from another error that does not tell.
     #[must_use]
-    pub fn location(&self) -> &'static Location<'static> {
+    pub fn location(&self) -> Option<&'static Location<'static>> {
         self.0.location
     }
 

@@ -53,6 +53,8 @@ reasons! {
     HANDLER_AMBIGUOUS
     /// A handler returned an error that it did not declare.
     HANDLER_FAILED
+    /// A timeout layer of the service ended its handler.
+    HANDLER_TIMEOUT
     /// A handler panicked.
     HANDLER_PANICKED
     /// A typed call names a handler that is not registered in its process.
@@ -81,6 +83,8 @@ reasons! {
     METHOD_UNKNOWN
     /// A service has no typed method; its description says why.
     NO_TYPED_METHOD
+    /// A handler called a service that refused the call: its input is invalid, or the service does not exist.
+    NESTED_CALL_REFUSED
     /// An invocation has not ended, so it cannot be removed.
     NOT_ENDED
     /// An invocation is pending, is running or succeeded, so it cannot be retried.
@@ -97,7 +101,7 @@ reasons! {
     NOT_SUPPORTED
     /// The output of a service does not match its declaration.
     OUTPUT_INVALID
-    /// A service has so many calls that this one could not meet its deadline.
+    /// A service has so many calls that this one could not meet its deadline, or a layer of the service refused it.
     OVERLOADED
     /// Too many invocations are pending.
     PENDING_LIMIT

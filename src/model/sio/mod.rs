@@ -20,7 +20,7 @@ mod schema;
 mod violations;
 
 pub use self::check::Checked;
-pub use self::declaration::{Elements, Sio};
+pub use self::declaration::{Elements, Shape, Sio};
 pub use self::element::{
     AsIs, Bool, Bytes, Csv, Date, DateTime, Decimal, Dict, DictList, Element, Float, Int, List,
     Secret, Text, Type, Uuid,

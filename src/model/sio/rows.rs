@@ -5,7 +5,7 @@ use std::mem;
 use super::check::{Check, Checked, Direction, Step};
 use super::scalar::ScalarError;
 use super::violations::Violations;
-use super::{Elements, Sio};
+use super::{Elements, Shape, Sio};
 use crate::model::error::Violation;
 use crate::model::value::{Dict, Value};
 
@@ -59,7 +59,7 @@ impl RowCheck<'_> {
     /// All violations.
     pub fn finish(mut self) -> Result<Checked, Violations> {
         let rows = mem::take(&mut self.rows);
-        if self.elements.list {
+        if self.elements.shape == Shape::List {
             return self.walk.finish(Value::List(rows));
         }
         let count = rows.len();

@@ -20,7 +20,7 @@ use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::model::invocation::{Outcome, State};
+use crate::model::invocation::{InvocationState, Outcome};
 use crate::model::payload::Payload;
 use crate::service::{
     BoxFuture, Caller, Dispatch, InvokeAsyncCall, InvokeCall, KnownService, OutsideCaller,
@@ -154,7 +154,12 @@ impl Client {
     ///
     /// `FAILED_PRECONDITION` / `DISPATCH_VOID` or `ENDED`; `INVALID_ARGUMENT` / `OUTPUT_INVALID`; a [lost
     /// connection](Self#lost-connections).
-    pub async fn complete(&self, cid: Cid, token: &str, outcome: Result<Payload>) -> Result<State> {
+    pub async fn complete(
+        &self,
+        cid: Cid,
+        token: &str,
+        outcome: Result<Payload>,
+    ) -> Result<InvocationState> {
         let state = self.contract.complete(cid, token, outcome).await?;
         state_from_proto(state.into(), false)
     }
@@ -166,7 +171,7 @@ impl Client {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`; a [lost
     /// connection](Self#lost-connections).
-    pub async fn cancel(&self, cid: Cid) -> Result<State> {
+    pub async fn cancel(&self, cid: Cid) -> Result<InvocationState> {
         changed_state_from_proto(self.contract.cancel(cid, false).await?)
     }
 

@@ -4,6 +4,7 @@
 mod connection;
 mod dispatch;
 mod handle;
+mod outage;
 mod platform;
 mod session;
 mod sessions;
@@ -86,6 +87,7 @@ impl Default for WorkerBuilder {
 
 impl WorkerBuilder {
     /// Adds a service: a name and a handler. A duplicate or invalid name is an error of [`connect`](Self::connect).
+    /// [`register`](Self::register) adds a [`Definition`], which has a description and options.
     pub fn service<Args>(self, name: &str, handler: impl Handler<Args>) -> Self {
         self.change(|registry| registry.service(name, handler))
     }

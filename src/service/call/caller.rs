@@ -11,9 +11,10 @@ use super::invoke_async::InvokeAsyncCall;
 use super::target::{ServiceHandle, Target};
 use crate::model::call::Call;
 use crate::model::error::{Error, Result};
-use crate::model::into_call::{IntoCall, IntoServiceName};
+use crate::model::into_call::IntoServiceName;
 use crate::model::into_payload::IntoPayload;
 use crate::model::payload::Payload;
+use crate::service::refusal::refused_by;
 
 /// What invokes services: a [`Context`](crate::Context), a [`Client`](crate::Client) or a
 /// [`NodeHandle`](crate::NodeHandle).
@@ -36,7 +37,7 @@ pub trait Caller: Dispatch + Sized {
         service: impl IntoServiceName,
         input: impl IntoPayload,
     ) -> InvokeCall<'_, Self> {
-        let (call, fault) = or_fault((service, input).into_call());
+        let (call, fault) = named(service.into_service_name(), input.into_payload());
         InvokeCall::new(self, call, fault)
     }
 
@@ -46,7 +47,7 @@ pub trait Caller: Dispatch + Sized {
         service: impl IntoServiceName,
         input: impl IntoPayload,
     ) -> InvokeAsyncCall<'_, Self> {
-        let (call, fault) = or_fault((service, input).into_call());
+        let (call, fault) = named(service.into_service_name(), input.into_payload());
         InvokeAsyncCall::new(self, call, fault)
     }
 
@@ -56,7 +57,7 @@ pub trait Caller: Dispatch + Sized {
         S::Input: Serialize + 'static,
         S::Output: DeserializeOwned,
     {
-        let (call, fault) = or_fault(typed(service.service_name().into(), input));
+        let (call, fault) = typed(Ok(service.service_name().into()), input);
         InvokeCall::new(self, call, fault)
     }
 
@@ -65,8 +66,20 @@ pub trait Caller: Dispatch + Sized {
     where
         S::Input: Serialize + 'static,
     {
-        let (call, fault) = or_fault(typed(service.service_name().into(), input));
+        let (call, fault) = typed(Ok(service.service_name().into()), input);
         InvokeAsyncCall::new(self, call, fault)
+    }
+}
+
+/// A call by name, and the error that its caller gets instead, where there is one.
+#[inline]
+fn named(service: Cow<'static, str>, input: Result<Payload>) -> (Call, Option<Error>) {
+    match input {
+        Ok(input) => (Call::new(service, input), None),
+        Err(error) => {
+            let error = refused_by(error, &service);
+            (Call::new(service, Payload::empty()), Some(error))
+        }
     }
 }
 
@@ -80,8 +93,7 @@ pub(crate) fn call_target<'a, C: LocalHandlers, T: Target<Via>, Via>(
 where
     T::Input: Serialize + 'static,
 {
-    let call = service.resolve(caller).and_then(|name| typed(name, input));
-    let (call, fault) = or_fault(call);
+    let (call, fault) = typed(service.resolve(caller), input);
     InvokeCall::new(caller, call, fault)
 }
 
@@ -95,21 +107,17 @@ pub(crate) fn call_target_async<'a, C: LocalHandlers, T: Target<Via>, Via>(
 where
     T::Input: Serialize + 'static,
 {
-    let call = service.resolve(caller).and_then(|name| typed(name, input));
-    let (call, fault) = or_fault(call);
+    let (call, fault) = typed(service.resolve(caller), input);
     InvokeAsyncCall::new(caller, call, fault)
 }
 
-/// A call by types.
-fn typed<T: Serialize + 'static>(service: Cow<'static, str>, input: T) -> Result<Call> {
-    Ok(Call::new(service, Payload::serialize(input)?))
-}
-
-/// The call, and the error that its caller gets instead, where there is one.
-#[inline]
-fn or_fault(call: Result<Call>) -> (Call, Option<Error>) {
-    match call {
-        Ok(call) => (call, None),
+/// A call by types, and the error that its caller gets instead, where there is one.
+fn typed<T: Serialize + 'static>(
+    service: Result<Cow<'static, str>>,
+    input: T,
+) -> (Call, Option<Error>) {
+    match service {
+        Ok(name) => named(name, Payload::serialize(input)),
         Err(error) => (Call::new("", Payload::empty()), Some(error)),
     }
 }

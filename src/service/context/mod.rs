@@ -19,6 +19,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::into_payload::IntoPayload;
 use crate::model::invocation::{InReplyTo, Progress};
 use crate::model::metadata::Metadata;
+use crate::service::output::output_invalid;
 use crate::service::platform::{BoxFuture, KnownService, Platform};
 use crate::service::states::States;
 
@@ -162,11 +163,11 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// `RESOURCE_EXHAUSTED` / `ITEMS_LIMIT` above 10 000 items or 16 MiB of them; `INVALID_ARGUMENT` / `VALUE_INVALID`
-    /// where the item cannot be serialized.
+    /// `RESOURCE_EXHAUSTED` / `ITEMS_LIMIT` above 10 000 items or 16 MiB of them; `INTERNAL` / `OUTPUT_INVALID` where
+    /// the item cannot be serialized.
     // The future does not name the type of the item, so that the compiler reports a wrong one once.
     pub fn emit(&self, item: impl IntoPayload) -> BoxFuture<'_, Result<()>> {
-        let item = item.into_payload();
+        let item = item.into_payload().map_err(output_invalid);
         Box::pin(async move { self.0.platform.emit(item?).await })
     }
 

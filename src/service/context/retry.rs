@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crate::model::call::Call;
 use crate::model::error::{Error, Result};
-use crate::model::into_call::{IntoCall, IntoServiceName};
+use crate::model::into_call::IntoServiceName;
 use crate::model::into_payload::IntoPayload;
 use crate::model::invocation::{RetryPolicy, should_retry};
 use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
+use crate::service::refusal::refused_by;
 use crate::service::response::Response;
 
 impl Context {
@@ -35,7 +36,12 @@ impl Context {
         service: impl IntoServiceName,
         input: impl IntoPayload,
     ) -> RetryingCall<'_> {
-        RetryingCall::new(self, (service, input).into_call())
+        let service = service.into_service_name();
+        let call = match input.into_payload() {
+            Ok(input) => Ok(Call::new(service, input)),
+            Err(error) => Err(refused_by(error, &service)),
+        };
+        RetryingCall::new(self, call)
     }
 }
 

@@ -24,7 +24,8 @@ impl Definition {
         self
     }
 
-    /// Sets the description, in a sentence.
+    /// Sets the description, in a sentence, for `cidery services`, `cidery describe` and the comments of exported
+    /// protos. Default: none. A doc comment of the handler is not in the program, so that it cannot be the description.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.options.description = description.into();

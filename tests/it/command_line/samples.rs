@@ -8,7 +8,7 @@ use cidery::sio::{
     Bool, Bytes, Csv, Date, DateTime, Decimal, Dict, DictList, Float, Int, List, Secret, Sio, Text,
     Type, Uuid,
 };
-use cidery::{Definition, Node};
+use cidery::{Definition, Handler, Input, Node};
 
 use crate::support::binary::{stderr, stdout, tool};
 use crate::support::programs::root;
@@ -42,7 +42,18 @@ fn definitions() -> Vec<Definition> {
         echo("sample.optional", Sio::new().input(Text("t").optional())),
         echo("sample.undeclared", Sio::new()),
         echo("Sample", Sio::new().input(Text("t"))),
+        value("value.int", async |Input(n): Input<u8>| n / 2),
+        value("value.float", async |Input(n): Input<f64>| n),
+        value("value.text", async |Input(text): Input<String>| text),
+        value("value.bool", async |Input(flag): Input<bool>| !flag),
+        value("value.optional", async |Input(n): Input<Option<i64>>| n),
+        value("value.list", async |Input(list): Input<Vec<i64>>| list),
     ]
+}
+
+/// A service whose input is not a dict.
+fn value<Args>(name: &str, handler: impl Handler<Args>) -> Definition {
+    Definition::new(name, handler).unwrap()
 }
 
 /// `PATH` with the folders of programs in front.

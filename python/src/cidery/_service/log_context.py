@@ -34,6 +34,9 @@ class CidFilter(logging.Filter):
             record.cid = current_cid.get()
         if not hasattr(record, "service"):
             record.service = current_service.get()
+        # The logger of a service has its name already.
+        service = "" if record.service == record.name else record.service
+        record.invocation = "".join(f"{value} " for value in (service, record.cid) if value)
         return True
 
 

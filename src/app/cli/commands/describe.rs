@@ -72,11 +72,11 @@ fn properties(service: &v1::ServiceDescription) -> Dict {
     let declaration = service.declaration.clone().unwrap_or_default();
     let options = service.effective_options.unwrap_or_default();
     let retry = options.retry_policy.unwrap_or_default();
-    let mut properties = dict! {
-        "name": declaration.name,
-        "description": declaration.description,
-        "health": health_name(service.health),
-    };
+    let mut properties = dict! { "name": declaration.name };
+    if !declaration.description.is_empty() {
+        properties.insert("description", declaration.description);
+    }
+    properties.insert("health", health_name(service.health));
     if service.typed_method.is_empty() {
         properties.insert(
             "typed method",
@@ -158,10 +158,11 @@ fn print_elements(printer: &Printer, title: &str, elements: Option<&v1::Elements
         printer.data(&format!("{title}: any value"));
         return;
     };
-    let title = match (side.elements.is_empty(), side.list) {
-        (true, _) => format!("{title}: nothing"),
-        (_, true) => format!("{title}: a list of dicts of"),
-        (_, false) => format!("{title}:"),
+    let title = match (side.elements.is_empty(), side.list, side.value) {
+        (true, _, _) => format!("{title}: nothing"),
+        (_, true, _) => format!("{title}: a list of dicts of"),
+        (_, _, true) => format!("{title}: one value, not a dict"),
+        (_, _, false) => format!("{title}:"),
     };
     printer.data(&title);
     if side.elements.is_empty() {
