@@ -53,8 +53,8 @@ impl Service<Request<Body>> for GrpcOnly {
             path if self.catalog.has_method(path) => refusal(why),
             _ => plain_text(
                 StatusCode::NOT_FOUND,
-                "not found; this is a gRPC server: `grpcurl -plaintext HOST:PORT list` lists its services, and /healthz is \
-                 its health",
+                "not found; this is a gRPC server: `grpcurl -plaintext HOST:PORT list` lists its services, and \
+                 /healthz is its health",
             ),
         };
         Either::Right(ready(Ok(response)))
@@ -76,8 +76,8 @@ fn refusal(why: NotGrpc) -> Response<Body> {
         }
         NotGrpc::ContentType => plain_text(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "a gRPC method, which accepts `application/grpc` and `application/grpc+proto`; JSON is sent by a gRPC client: \
-             `grpcurl -plaintext -d JSON HOST:PORT PACKAGE.SERVICE/METHOD`",
+            "a gRPC method, which accepts `application/grpc` and `application/grpc+proto`; JSON is sent by a gRPC \
+             client: `grpcurl -plaintext -d JSON HOST:PORT PACKAGE.SERVICE/METHOD`",
         ),
         NotGrpc::Version => plain_text(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,

@@ -21,8 +21,8 @@ pub(super) enum FirstBytes {
     Http,
 }
 
-/// Waits until the client sends its first request line or HTTP/2 preface. hyper alone would wait forever for the rest of
-/// an HTTP/2 preface.
+/// Waits until the client sends its first request line or HTTP/2 preface. hyper alone would wait forever for the rest
+/// of an HTTP/2 preface.
 pub(super) async fn first_bytes(stream: &TcpStream, timeout: Duration) -> FirstBytes {
     let mut seen = [0; PREFACE.len()];
     let received = async {

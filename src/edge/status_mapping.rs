@@ -25,29 +25,27 @@ impl StatusMapper {
         Self(request.uri().clone())
     }
 
-    /// Adds the CID header, which the details of a failure name too, and replaces a status without details by one with a
-    /// reason.
+    /// Adds the CID header, which the details of a failure name too, and replaces a status without details by one with
+    /// a reason.
     pub(super) fn map_response(&self, mut response: Response<Body>) -> Response<Body> {
         let headers = response.headers();
         let failed = headers
             .get(Status::GRPC_STATUS)
             .is_some_and(|status| status != "0");
-        if failed && !headers.contains_key(Status::GRPC_STATUS_DETAILS) {
+        let has_details = headers.contains_key(Status::GRPC_STATUS_DETAILS);
+        if failed && !(has_details && headers.contains_key(CID_KEY)) {
             let cid = Cid::new();
-            let error = self.transport_error(headers).with_cid(cid);
+            let error = match Status::from_header_map(headers).filter(|_| has_details) {
+                Some(status) => from_status(&status),
+                None => self.transport_error(headers),
+            };
             tracing::debug!(
                 %cid,
                 path = self.0.path(),
                 reason = error.reason(),
-                "request rejected by the transport: {error}"
+                "request rejected: {error}"
             );
-            response = to_status(&error).into_http();
-        } else if failed
-            && !headers.contains_key(CID_KEY)
-            && let Some(status) = Status::from_header_map(headers)
-        {
-            let error = from_status(&status).with_cid(Cid::new());
-            response = to_status(&error).into_http();
+            response = to_status(&error.with_cid(cid)).into_http();
         }
         unescape_message(response.headers_mut());
         response

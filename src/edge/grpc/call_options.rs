@@ -1,4 +1,5 @@
-//! The options of typed methods, which are sent as metadata such as `cidery-timeout: 2s`, and the metadata of their calls.
+//! The options of typed methods, which are sent as metadata such as `cidery-timeout: 2s`, and the metadata of their
+//! calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +102,9 @@ pub(super) fn apply(call: &mut Call, transport: &MetadataMap, mode: CallMode) ->
         let key = key.ok_or_else(|| malformed(IDEMPOTENCY_KEY, "must be non-empty ASCII text"));
         call.durable().idempotency_key = errors.take(key.map(|key| Some(key.to_owned())));
     }
-    if let (CallMode::Async, Some(delay)) = (mode, errors.take(duration(headers, DELAY_KEY))) {
+    if mode == CallMode::Async
+        && let Some(delay) = errors.take(duration(headers, DELAY_KEY))
+    {
         call.durable().start = Some(Start::After(delay));
     }
     if let (CallMode::Sync, Some(value)) = (mode, headers.get(ON_DEADLINE_KEY)) {

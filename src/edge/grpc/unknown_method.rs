@@ -22,6 +22,11 @@ pub(super) fn unknown_method(catalog: &Snapshot, path: &str) -> Error {
         ));
     };
     let shown = truncated(service);
+    if let Some((name, note)) = untyped(catalog, service, method) {
+        let message =
+            format!("service `{name}` has no typed method: {note}; call it with `Invoke`");
+        return Error::failed_precondition(reason::NO_TYPED_METHOD, message);
+    }
     if let Some(methods) = catalog.directory.of_grpc_service(service) {
         let names = methods.iter().map(|method| method.name.as_str());
         let others = match methods.len().saturating_sub(MAX_METHODS) {
@@ -37,11 +42,6 @@ pub(super) fn unknown_method(catalog: &Snapshot, path: &str) -> Error {
             truncated(method),
             listed.join(", "),
         ));
-    }
-    if let Some((name, note)) = untyped(catalog, service, method) {
-        let message =
-            format!("service `{name}` has no typed method: {note}; call it with `Invoke`");
-        return Error::failed_precondition(reason::NO_TYPED_METHOD, message);
     }
     if catalog.pool.services.contains(service) {
         let method = truncated(method);

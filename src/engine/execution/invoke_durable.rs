@@ -61,19 +61,24 @@ impl DurableCall {
     ///
     /// The failure of the service; `DEADLINE_EXCEEDED`, with the reason `STILL_RUNNING` where the invocation continues.
     pub(in crate::engine) async fn outcome(self, runtime: &HandlerRuntime) -> Result<(Cid, Reply)> {
-        let cid = self.accepted.cid;
-        let outcome = self.wait(cid, runtime).await;
-        match self.accepted.already_accepted {
-            false => outcome.map(|reply| (cid, reply)),
-            true => match outcome {
-                Ok(mut reply) => {
+        let Accepted {
+            cid,
+            already_accepted,
+            ..
+        } = self.accepted;
+        match self.wait(cid, runtime).await {
+            Ok(mut reply) => {
+                if already_accepted {
                     reply.metadata.insert(ALREADY_ACCEPTED_KEY, "true");
-                    Ok((cid, reply))
                 }
-                Err(error) => Err(error.with_info(ALREADY_ACCEPTED, true)),
-            },
+                Ok((cid, reply))
+            }
+            Err(error) => Err(match already_accepted {
+                true => error.with_info(ALREADY_ACCEPTED, true),
+                false => error,
+            }
+            .with_cid(cid)),
         }
-        .map_err(|error| error.with_cid(cid))
     }
 
     async fn wait(&self, cid: Cid, runtime: &HandlerRuntime) -> Result<Reply> {

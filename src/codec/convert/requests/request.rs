@@ -21,8 +21,8 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 
-/// Converts a synchronous request. `cid` is that of the message, which the caller may leave out; `traceparent` is that of
-/// the transport.
+/// Converts a synchronous request. `cid` is that of the message, which the caller may leave out; `traceparent` is that
+/// of the transport.
 ///
 /// # Errors
 ///

@@ -18,8 +18,8 @@ const MISSING: &str = "MISSING";
 /// The code of violations by a `Value` that is empty.
 const NO_KIND: &str = "NO_KIND";
 /// The hint of a response to an empty `Struct`: ASCII, as all headers.
-const EMPTY_PAYLOAD: &str = "the payload arrived empty; in JavaScript, write a Struct as {fields: {KEY: {stringValue: '...'}}}, \
-     or call the typed method of the service with a plain object";
+const EMPTY_PAYLOAD: &str = "the payload arrived empty; in JavaScript, write a Struct as {fields: {KEY: {stringValue: \
+                             '...'}}}, or call the typed method of the service with a plain object";
 
 /// What may be lost of the input of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +89,8 @@ pub(in crate::edge::grpc) fn explain_empty_message(error: Error) -> Error {
     let is_missing = violations.iter().any(|violation| violation.code == MISSING);
     let hint = is_missing && error.reason() == reason::INPUT_INVALID;
     let hint = hint.then(|| {
-        "the message arrived empty: in JavaScript, keys that are not fields are dropped (proto-loader: fields have their \
-         declared names with `keepCase: true`)"
+        "the message arrived empty: in JavaScript, keys that are not fields are dropped (proto-loader: fields have \
+         their declared names with `keepCase: true`)"
             .to_owned()
     });
     with_hint(error, hint)

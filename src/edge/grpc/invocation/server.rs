@@ -1,4 +1,5 @@
-//! `InvocationService` on the wire. `Invoke` may send its headers before its message; tonic generates all other methods.
+//! `InvocationService` on the wire. `Invoke` may send its headers before its message; all other methods are those that
+//! tonic generates.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
