@@ -14,6 +14,7 @@ use crate::support::raw::{Answer, Raw, framed};
 const INVOCATION: &str = "/cidery.v1.InvocationService";
 
 /// A call that is refused, and the reason.
+#[derive(Clone)]
 struct Refused {
     path: String,
     headers: &'static [(&'static str, &'static str)],
@@ -71,7 +72,8 @@ fn document(text: &'static str) -> Option<v1::invoke_request::Input> {
     )))
 }
 
-fn calls() -> Vec<Refused> {
+/// Calls of `Invoke` that are invalid.
+fn invalid_calls() -> Vec<Refused> {
     let some_seconds = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
     vec![
         invoke("no.such", |_| {}, "SERVICE_UNKNOWN"),
@@ -105,6 +107,12 @@ fn calls() -> Vec<Refused> {
             |m| m.input = Some(v1::invoke_request::Input::Value(Bytes::new())),
             "VALUE_INVALID",
         ),
+    ]
+}
+
+/// Calls of `Invoke` that fail, and headers that are invalid.
+fn failing_calls() -> Vec<Refused> {
+    vec![
         invoke(
             "demo.fail",
             |m| m.input = payload(&dict! { "code": "ABORTED" }),
@@ -136,6 +144,12 @@ fn calls() -> Vec<Refused> {
             &[("grpc-encoding", "gzip")],
             invoke("cidery.ping", |_| {}, "NOT_SUPPORTED"),
         ),
+    ]
+}
+
+/// Calls about stored invocations.
+fn stored_calls() -> Vec<Refused> {
+    vec![
         invoke_async("no.such", |_| {}, "SERVICE_UNKNOWN"),
         invoke_async("customer.get", |_| {}, "INPUT_INVALID"),
         invoke_async("cidery.ping", |m| m.cid = "x".to_owned(), "CID_INVALID"),
@@ -181,6 +195,12 @@ fn calls() -> Vec<Refused> {
             &v1::CancelInvocationsRequest::default(),
             "REQUEST_INVALID",
         ),
+    ]
+}
+
+/// Calls of other services.
+fn other_calls() -> Vec<Refused> {
+    vec![
         refused(
             format!("{INVOCATION}/PurgeInvocations"),
             &v1::PurgeInvocationsRequest {
@@ -198,7 +218,6 @@ fn calls() -> Vec<Refused> {
             "/cidery.v1.DiscoveryService/GetService",
             &v1::GetServiceRequest {
                 service: "no.such".to_owned(),
-                ..Default::default()
             },
             "SERVICE_UNKNOWN",
         ),
@@ -211,7 +230,6 @@ fn calls() -> Vec<Refused> {
             "/cidery.v1.AdminService/ForgetService",
             &v1::ForgetServiceRequest {
                 service: "no.such".to_owned(),
-                ..Default::default()
             },
             "SERVICE_UNKNOWN",
         ),
@@ -222,6 +240,12 @@ fn calls() -> Vec<Refused> {
             },
             "SERVICE_UNKNOWN",
         ),
+    ]
+}
+
+/// Calls of typed methods, and of what is no method or no message.
+fn typed_calls() -> Vec<Refused> {
+    vec![
         refused("/customer.Service/Get", &(), "INPUT_INVALID"),
         refused("/customer.Service/GetAsync", &(), "INPUT_INVALID"),
         with(
@@ -293,7 +317,14 @@ async fn every_refusal_has_a_reason_the_cid_and_a_message() {
         headers,
         body,
         reason,
-    } in calls()
+    } in [
+        invalid_calls(),
+        failing_calls(),
+        stored_calls(),
+        other_calls(),
+        typed_calls(),
+    ]
+    .concat()
     {
         let answer = raw.call(&path, headers, body).await;
         let info: pb::ErrorInfo = detail(&answer, "/google.rpc.ErrorInfo").unwrap();
