@@ -12,7 +12,7 @@ const MIN_SIMILARITY: f64 = 0.8;
 /// Longer names are not compared.
 const MAX_COMPARED_BYTES: usize = 255;
 
-/// `UNIMPLEMENTED` / `METHOD_UNKNOWN`; `FAILED_PRECONDITION` / `NO_TYPED_METHOD` for a service that has none.
+/// `UNIMPLEMENTED` / `METHOD_UNKNOWN`, or `NO_TYPED_METHOD` for a service that has none.
 pub(super) fn unknown_method(catalog: &Snapshot, path: &str) -> Error {
     let names = path.strip_prefix('/').and_then(|path| path.split_once('/'));
     let Some((service, method)) = names else {
@@ -25,7 +25,7 @@ pub(super) fn unknown_method(catalog: &Snapshot, path: &str) -> Error {
     if let Some((name, note)) = untyped(catalog, service, method) {
         let message =
             format!("service `{name}` has no typed method: {note}; call it with `Invoke`");
-        return Error::failed_precondition(reason::NO_TYPED_METHOD, message);
+        return Error::unimplemented(reason::NO_TYPED_METHOD, message);
     }
     if let Some(methods) = catalog.directory.of_grpc_service(service) {
         let names = methods.iter().map(|method| method.name.as_str());
