@@ -7,9 +7,11 @@ use bytes::Bytes;
 use http::HeaderValue;
 use prost::Message as _;
 use prost_types::Any;
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
+use crate::model::call::{ALREADY_ACCEPTED, ALREADY_ACCEPTED_KEY};
 use crate::model::error::{Detail, Error, Kind, Violation, reason};
 use crate::model::id::Cid;
 
@@ -53,6 +55,10 @@ pub fn to_status(error: &Error) -> Status {
         && let Ok(value) = cid.encode(&mut [0; 36]).parse()
     {
         status.metadata_mut().insert(CID_KEY, value);
+    }
+    if error.fact(ALREADY_ACCEPTED).is_some() {
+        let value = MetadataValue::from_static("true");
+        status.metadata_mut().insert(ALREADY_ACCEPTED_KEY, value);
     }
     status
 }

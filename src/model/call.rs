@@ -124,11 +124,24 @@ impl Call {
         })
     }
 
+    /// Whether the invocation continues when the deadline of its caller passes.
+    #[must_use]
+    pub fn continues(&self) -> bool {
+        let options = self.durable.as_deref();
+        options.is_some_and(|options| options.on_deadline == OnDeadline::Continue)
+    }
+
     /// The options of the stored invocation, inserted where there are none.
     pub fn durable(&mut self) -> &mut DurableOptions {
         self.durable.get_or_insert_default()
     }
 }
+
+/// The metadata key of a response to a call that repeats an accepted one, with its CID or its idempotency key.
+pub const ALREADY_ACCEPTED_KEY: &str = "cidery-already-accepted";
+
+/// The entry of the `google.rpc.ErrorInfo` metadata of the failure of such a call.
+pub const ALREADY_ACCEPTED: &str = "already_accepted";
 
 /// The acknowledgement of an invocation: it is stored and will run.
 #[derive(Clone, Debug, PartialEq, Eq)]

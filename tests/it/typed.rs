@@ -236,7 +236,7 @@ async fn added_services_are_available_at_once() {
     let error = tokio::time::timeout(PATIENCE, removed).await.unwrap();
     assert_eq!(
         (error.kind(), error.reason()),
-        (Kind::Unimplemented, "METHOD_UNKNOWN")
+        (Kind::Unimplemented, "NO_TYPED_METHOD")
     );
     let note = node
         .client

@@ -6,9 +6,8 @@ use std::mem;
 use super::element::{Element, Type};
 use super::ignored::Ignored;
 use super::scalar::{self, ScalarError};
-use super::violations::Violations;
 use super::{Elements, EmptyStrings, Shape, Sio, UnknownKeys};
-use crate::model::error::{Violation, push_segment};
+use crate::model::error::{Violation, Violations, push_segment};
 use crate::model::payload::weight;
 use crate::model::value::{Dict, Value};
 

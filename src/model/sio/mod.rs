@@ -17,7 +17,6 @@ pub mod rust;
 mod sample;
 mod scalar;
 mod schema;
-mod violations;
 
 pub use self::check::Checked;
 pub use self::declaration::{Elements, Shape, Sio};
@@ -28,4 +27,4 @@ pub use self::element::{
 pub use self::ignored::{IGNORED_KEY, Ignored};
 pub use self::policy::{CsvOptions, EmptyStrings, UnknownKeys};
 pub use self::rows::RowCheck;
-pub use self::violations::Violations;
+pub use crate::model::error::Violations;
