@@ -2,6 +2,8 @@
 
 pub mod convert;
 pub mod csv;
+#[cfg(feature = "server")]
+pub(crate) mod failure;
 pub mod json;
 mod json_syntax;
 pub mod limits;
