@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use crate::app::cli::args::NodeArgs;
+use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
 use crate::codec::convert::{sio_from_proto, sio_to_proto};
 use crate::codec::proto::v1;
@@ -145,7 +145,7 @@ impl Proto {
     }
 
     async fn typed(&self, printer: &Printer) -> Result<Vec<ProtoFile>> {
-        let client = self.node.connect().await?;
+        let client = self.node.connect(printer).await?;
         let builtins = match self.builtins {
             true => HashMap::new(),
             false => builtin_declarations()?,
