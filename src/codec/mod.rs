@@ -3,6 +3,8 @@
 pub mod convert;
 pub mod csv;
 mod display;
+#[cfg(feature = "server")]
+pub(crate) mod failure;
 pub mod json;
 mod json_syntax;
 pub mod limits;

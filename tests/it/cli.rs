@@ -312,8 +312,9 @@ fn a_signal_drains_the_node_and_a_second_one_stops_it_at_once() {
     busy.signal("INT");
     while busy.run(&["invoke", "cidery.ping"]).status.success() {}
     assert_eq!(busy.child.try_wait().unwrap(), None);
-    busy.signal("INT");
-    assert_eq!(busy.child.wait().unwrap().code(), Some(0));
+    busy.signal("TERM");
+    let forced = busy.child.wait().unwrap();
+    assert_eq!(forced.code(), Some(128 + 15), "{forced}");
     let _ = sleeping.kill();
     let _ = sleeping.wait();
 }

@@ -174,7 +174,7 @@ fn failures_are_objects_and_exit_codes_tell_them_apart() {
         (&["services", "-n", "127.0.0.1:1"], 6, "CONNECT_FAILED"),
         (
             &["invoke", "demo.fail", "code=RESOURCE_EXHAUSTED"],
-            6,
+            1,
             "DEMO_FAILED",
         ),
         (&["invoke", "demo.fail", "code=CANCELLED"], 7, "DEMO_FAILED"),

@@ -9,7 +9,6 @@ use jiff::{Span, SpanRelativeTo};
 use crate::app::log_queue::LogGuard;
 use crate::app::telemetry::{self, LogFormat};
 use crate::model::error::{Error, Result, reason};
-use crate::remote::client::ContractClient;
 
 /// The format of the output, for all commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -83,26 +82,6 @@ impl GlobalArgs {
             (false, 1) => Some("debug,h2=info,hyper=info,tower=info"),
             (false, _) => Some("trace"),
         }
-    }
-}
-
-/// The node to connect to.
-#[derive(Args, Clone, Debug)]
-pub(super) struct NodeArgs {
-    /// Address of the node.
-    #[arg(
-        short,
-        long,
-        env = "CIDERY_NODE",
-        default_value = "127.0.0.1:24337",
-        value_name = "HOST:PORT"
-    )]
-    node: String,
-}
-
-impl NodeArgs {
-    pub(super) async fn connect(&self) -> Result<ContractClient> {
-        ContractClient::connect(&self.node).await
     }
 }
 

@@ -36,7 +36,10 @@ impl FromStr for CidArg {
             Err(_) if (MIN_PREFIX..36).contains(&text.len()) && text.chars().all(is_part) => {
                 Ok(Self::Prefix(text.to_owned()))
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.with_message(format!(
+                "`{text}` is not a CID, the beginning of one ({MIN_PREFIX} or more characters, in lower case), or \
+                 `last`"
+            ))),
         }
     }
 }

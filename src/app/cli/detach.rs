@@ -1,12 +1,37 @@
 //! Ctrl-C while a command waits for an invocation that the node runs in the background: the command ends, and the
 //! invocation continues.
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
 use super::printer::{Printer, Tone};
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 
 /// The exit code of a process that SIGINT ends, as shells report it: 128 + 2.
 const INTERRUPTED: u8 = 130;
+
+/// Waits for a command that follows an invocation, at most this long.
+///
+/// # Errors
+///
+/// `DEADLINE_EXCEEDED` / `STILL_RUNNING` where the time is over: the invocation continues.
+pub(super) async fn at_most(
+    wait: Option<Duration>,
+    cid: Cid,
+    command: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    let Some(wait) = wait else {
+        return command.await;
+    };
+    let Ok(outcome) = tokio::time::timeout(wait, command).await else {
+        let limit = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+        let message = format!("{cid} has not ended within {limit:#}, and continues");
+        return Err(Error::deadline_exceeded(reason::STILL_RUNNING, message).with_cid(cid));
+    };
+    outcome
+}
 
 /// Waits for a command that follows an invocation, or until Ctrl-C: then says that the invocation continues, and ends
 /// the process.

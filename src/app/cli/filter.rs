@@ -4,11 +4,13 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::args::usage_error;
+use super::printer::{Printer, Tone};
 use super::times::past_time;
 use crate::codec::convert::timestamp_to_proto;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
+use crate::remote::client::ContractClient;
 
 /// A filter. All given options must match; of a repeated option, one value must match.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +94,21 @@ enum PendingArg {
     KeyBusy,
     Paused,
     Held,
+}
+
+/// Says which services of a filter that matches nothing the node does not know: their names may be misspelled.
+pub(super) async fn note_unknown_services(
+    client: &ContractClient,
+    names: &[String],
+    printer: &Printer,
+) -> Result<()> {
+    for name in names {
+        let known = client.services(name).await?;
+        if !known.iter().any(|service| service.name == *name) {
+            printer.note(Tone::Warning, &format!("no service `{name}` is known"));
+        }
+    }
+    Ok(())
 }
 
 impl FilterArgs {

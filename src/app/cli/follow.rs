@@ -52,7 +52,7 @@ impl<'a> Follower<'a> {
     /// Prints one event; returns the outcome if it is the last one.
     pub(super) fn show(&mut self, response: &v1::StreamResultsResponse) -> Option<Result<()>> {
         if let Some(Event::Progress(event)) = &response.event
-            && self.printer.shows_progress()
+            && self.printer.has_reader()
         {
             let bar = self.bar.get_or_insert_with(|| {
                 ProgressBar::with_draw_target(Some(PROGRESS_STEPS), ProgressDrawTarget::stderr())
@@ -87,7 +87,10 @@ impl<'a> Follower<'a> {
     fn show_outcome(&self, response: &v1::StreamResultsResponse) -> Option<Result<()>> {
         let outcome = outcome_from_proto(response.event.clone()?).transpose()?;
         let outcome = outcome.and_then(|outcome| outcome);
-        let outcome = outcome.map_err(|error| of_stored(error, self.cid));
+        let outcome = outcome.map_err(|error| match response.event {
+            Some(Event::NotFound(_)) => error,
+            _ => of_stored(error, self.cid),
+        });
         if !self.printer.is_table() {
             return Some(
                 objects::outcome_event(response, &outcome).and_then(|event| {
@@ -170,8 +173,9 @@ fn show_progress(bar: &ProgressBar, progress: &v1::Progress) {
     )]
     let position =
         (progress.fraction.unwrap_or(0.0).clamp(0.0, 1.0) * PROGRESS_STEPS as f64) as u64;
-    bar.set_message(escape::line(&progress.message).into_owned());
+    // The position first: each of the two may draw the bar, and the last may be left out.
     bar.set_position(position);
+    bar.set_message(escape::line(&progress.message).into_owned());
 }
 
 /// The length of a progress bar.

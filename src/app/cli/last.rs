@@ -1,4 +1,6 @@
-//! The last invocation that this user's command line started in the background: `last` in place of a CID.
+//! The last stored invocation that this user's command line started: `last` in place of a CID.
+//!
+//! There is one for all terminals and nodes.
 //!
 //! Its CID is in the file `cidery/last` of the user's state directory: `$XDG_STATE_HOME`, or `~/.local/state`.
 
@@ -45,7 +47,8 @@ pub(super) fn recall() -> Result<Cid> {
     let cid = text.and_then(|text| Cid::from_canonical(text.trim()));
     cid.ok_or_else(|| {
         usage_error(
-            "there is no last invocation: `last` is the last one that `cidery invoke --async` or `--follow` started",
+            "there is no last invocation: `last` is the last one that `cidery invoke --async`, `--follow` or \
+             `--continue` started",
         )
     })
 }

@@ -14,6 +14,7 @@ mod groups;
 mod input;
 mod last;
 mod names;
+mod node_option;
 mod objects;
 mod printer;
 mod retry_note;
@@ -21,6 +22,7 @@ mod selection;
 mod stdin;
 mod stop;
 mod times;
+mod tips;
 mod usage;
 
 use std::process::ExitCode;
@@ -33,18 +35,22 @@ use self::commands::{
     cancel, check_worker, completions, demo, describe, explain, export, invocations, invoke, purge,
     result, retry, serve, service, services, workers,
 };
+use self::node_option::NodeArgs;
 use self::printer::Printer;
 use crate::app::telemetry::{self, LogFormat};
 use crate::model::error::{Error, Result};
 
 /// Call any service by name, synchronously or in the background, over gRPC, from any language.
 #[derive(Debug, Parser)]
-#[command(name = "cidery", version, about, max_term_width = 100)]
+#[command(name = "cidery", version, about, max_term_width = 80)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
     global: GlobalArgs,
+    /// Each command that connects to a node has it, too: clap gives this value to them.
+    #[command(flatten)]
+    _node: NodeArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,13 +92,18 @@ enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let parsed = groups::grouped(Cli::command()).try_get_matches();
-    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
-        Err(answer) => return usage::report(&answer),
+    let mut command = command();
+    let parsed = command.try_get_matches_from_mut(std::env::args_os());
+    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
+        Err(answer) => return usage::report(answer, &command),
     };
     cli.global.apply_color();
     let printer = Printer::new(cli.global);
+    if let Err(error) = node_option::check(&command, &matches) {
+        return printer.fail(&error);
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -114,15 +125,21 @@ pub fn main() -> ExitCode {
     // The command has waited for its tasks already; only blocking ones can be left.
     runtime.shutdown_timeout(Duration::from_millis(100));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => printer.fail(&error),
     }
 }
 
-async fn run(cli: Cli, printer: &Printer) -> Result<()> {
-    match cli.command {
-        Command::Serve(command) => command.run(printer).await,
-        Command::Demo(command) => command.run(printer).await,
+/// The command line with all that is added to what clap derives.
+fn command() -> clap::Command {
+    groups::grouped(node_option::hide_elsewhere(Cli::command()))
+}
+
+/// Runs a command. The exit code is 0 unless it fails or is ended by a signal.
+async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
+    let done = match cli.command {
+        Command::Serve(command) => return command.run(printer).await,
+        Command::Demo(command) => return command.run(printer).await,
         Command::Invoke(command) => command.run(printer).await,
         Command::Result(command) => command.run(printer).await,
         Command::Invocations(command) => command.run(printer).await,
@@ -136,8 +153,9 @@ async fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Command::CheckWorker(command) => command.run(printer).await,
         Command::Service(command) => command.run(printer).await,
         Command::Export(command) => command.run(printer).await,
-        Command::Completions(command) => command.run(printer, &mut Cli::command()),
-    }
+        Command::Completions(command) => command.run(printer, &mut self::command()),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]
@@ -146,6 +164,6 @@ mod tests {
 
     #[test]
     fn the_arguments_of_all_commands_are_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

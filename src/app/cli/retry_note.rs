@@ -22,7 +22,7 @@ pub(super) fn note_retries(client: ContractClient, printer: &Printer) -> Contrac
         if *last != message {
             printer.note(
                 Tone::Warning,
-                &format!("{message}; retrying for some seconds"),
+                &format!("{message}; retrying for about 5 seconds"),
             );
             *last = message;
         }

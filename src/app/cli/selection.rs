@@ -4,9 +4,10 @@ use std::io::{self, IsTerminal as _};
 
 use clap::Args;
 
-use super::args::{NodeArgs, usage_error};
+use super::args::usage_error;
 use super::cid_arg::CidArg;
-use super::filter::{FilterArgs, StateArg};
+use super::filter::{FilterArgs, StateArg, note_unknown_services};
+use super::node_option::NodeArgs;
 use super::printer::{Printer, Tone};
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, reason};
@@ -20,6 +21,8 @@ const MAX_CHANGED: usize = 1_000;
 #[derive(Args, Debug)]
 pub(super) struct SelectionArgs {
     /// CIDs of the invocations, unique prefixes of them, or `last`.
+    ///
+    /// `last` is the last stored invocation that this user started with `invoke`, from any terminal and at any node.
     #[arg(value_name = "CID")]
     cids: Vec<CidArg>,
     #[command(flatten)]
@@ -72,10 +75,15 @@ impl SelectionArgs {
             let message = "without a terminal, filter options require `--yes`";
             return Err(usage_error(message));
         }
-        let client = self.node.connect().await?;
+        let client = self.node.connect(printer).await?;
         let mut cids = Vec::new();
         if self.cids.is_empty() {
-            cids = matching(&client, self.filter.filter()?).await?;
+            let filter = self.filter.filter()?;
+            let services = filter.services.clone();
+            cids = matching(&client, filter).await?;
+            if cids.is_empty() {
+                note_unknown_services(&client, &services, printer).await?;
+            }
             if !cids.is_empty() && !self.dry_run && !self.yes {
                 confirm(action.verb, cids.len()).await?;
             }

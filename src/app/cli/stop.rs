@@ -1,5 +1,6 @@
 //! Stops the node of `cidery serve` and `cidery demo` after a signal.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use super::printer::{Printer, Tone};
@@ -7,13 +8,15 @@ use crate::app::NodeHandle;
 use crate::service::runtime::Signals;
 
 /// Stops a node gracefully after `signal`; the next signal stops it at once. Says what Ctrl-C waits for.
+///
+/// Returns the exit code: 0 after a graceful stop, otherwise the one with which a shell reports the second signal.
 pub(super) async fn stop(
     node: NodeHandle,
     drain: Duration,
     signal: &'static str,
     signals: &mut Signals,
     printer: &Printer,
-) {
+) -> ExitCode {
     let running = node.invoker().running_handlers();
     if running > 0 && signal == "SIGINT" {
         let handlers = match running {
@@ -26,5 +29,18 @@ pub(super) async fn stop(
         );
         printer.note(Tone::Heading, &text);
     }
-    signals.stop(signal, node.stop()).await;
+    match signals.stop(signal, node.stop()).await {
+        None => ExitCode::SUCCESS,
+        Some(forced) => ExitCode::from(128 + number(forced)),
+    }
+}
+
+/// The number of a signal that stops a node.
+fn number(signal: &str) -> u8 {
+    match signal {
+        "SIGHUP" => 1,
+        "SIGTERM" => 15,
+        // SIGINT, and Ctrl-C where there are no signals.
+        _ => 2,
+    }
 }

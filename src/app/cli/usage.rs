@@ -1,19 +1,21 @@
 //! Errors of the command line itself, which clap finds: as text with the usage, or as JSON for programs.
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::ValueEnum as _;
 
 use super::args::{Output, usage_error};
 use super::printer;
+use super::tips::improve;
 
 /// Prints what clap answers instead of a command: help, the version, or an error. Returns the exit code.
-pub(super) fn report(answer: &clap::Error) -> ExitCode {
-    let is_for_people = matches!(
-        output(std::env::args_os().skip(1)),
-        Output::Table | Output::Name
-    );
+pub(super) fn report(mut answer: clap::Error, command: &clap::Command) -> ExitCode {
+    let arguments = std::env::args_os().skip(1);
+    let arguments: Vec<String> = arguments
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    let is_for_people = matches!(output(&arguments), Output::Table | Output::Name);
+    improve(&mut answer, command, &arguments);
     if !answer.use_stderr() || is_for_people {
         let _ = answer.print();
         return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2));
@@ -25,18 +27,18 @@ pub(super) fn report(answer: &clap::Error) -> ExitCode {
 }
 
 /// The output format that arguments ask for, whether or not they can be parsed.
-fn output(arguments: impl Iterator<Item = OsString>) -> Output {
-    let mut arguments = arguments.filter_map(|argument| argument.into_string().ok());
+fn output(arguments: &[String]) -> Output {
+    let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         let value = match argument.as_str() {
-            "-o" | "--output" => arguments.next(),
+            "-o" | "--output" => arguments.next().map(String::as_str),
             "--" => break,
             other => other
                 .strip_prefix("--output=")
                 .or_else(|| other.strip_prefix("-o"))
-                .map(|value| value.trim_start_matches('=').to_owned()),
+                .map(|value| value.trim_start_matches('=')),
         };
-        if let Some(output) = value.and_then(|value| Output::from_str(&value, false).ok()) {
+        if let Some(output) = value.and_then(|value| Output::from_str(value, false).ok()) {
             return output;
         }
     }
@@ -58,8 +60,8 @@ mod tests {
             (&["-o"], Output::Table),
             (&[], Output::Table),
         ] {
-            let found = output(arguments.iter().map(OsString::from));
-            assert_eq!(found, expected, "{arguments:?}");
+            let given: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+            assert_eq!(output(&given), expected, "{arguments:?}");
         }
     }
 }

@@ -277,7 +277,7 @@ impl NodeBuilder {
             tracing::info!(%address, "serving");
         }
         let signal = signals.next().await;
-        signals.stop(signal, node.stop()).await;
+        let _ = signals.stop(signal, node.stop()).await;
         Ok(())
     }
 

@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 
+use crate::codec::failure::failure_dict;
 use crate::codec::payload;
 use crate::dict;
 use crate::engine::durable::group_outcomes::{nested_size, without_body};
 use crate::engine::results::live::next_sequence;
-use crate::model::error::Error;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{EventKind, InReplyTo, Invocation, Request, State};
 use crate::model::payload::Payload;
-use crate::model::value::{Dict, Value};
+use crate::model::value::Dict;
 
 /// The callbacks of an invocation that ends with an event, to be accepted together with its outcome.
 pub(in crate::engine) fn of(
@@ -92,22 +92,4 @@ pub(in crate::engine) fn member_outcome(
         None => None,
     };
     outcome
-}
-
-/// A failure as callbacks get it.
-pub(in crate::engine) fn failure_dict(error: &Error) -> Dict {
-    let violations = error.field_violations().iter().map(|violation| {
-        dict! {
-            "path": violation.path.as_str(),
-            "code": &*violation.code,
-            "message": violation.message.as_str(),
-        }
-    });
-    dict! {
-        "code": error.kind().name(),
-        "reason": error.reason(),
-        "message": error.message(),
-        "retryable": error.is_retryable(),
-        "violations": Value::List(violations.map(Dict::into).collect()),
-    }
 }

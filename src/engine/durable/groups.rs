@@ -5,9 +5,10 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use tokio::sync::Notify;
 
+use crate::codec::failure::failure_dict;
 use crate::dict;
 use crate::engine::clock::Clock;
-use crate::engine::durable::callbacks::{callback, failure_dict, member_outcome};
+use crate::engine::durable::callbacks::{callback, member_outcome};
 use crate::engine::durable::commit::{Committer, Source};
 use crate::engine::durable::group_outcomes::GroupOutcomes;
 use crate::engine::durable::transition::group_ended;

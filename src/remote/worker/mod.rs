@@ -206,7 +206,7 @@ impl WorkerBuilder {
             _ = signals.next() => return Ok(()),
         };
         tokio::select! {
-            signal = signals.next() => signals.stop(signal, worker.stop()).await,
+            signal = signals.next() => drop(signals.stop(signal, worker.stop()).await),
             () = worker.ended() => {}
         }
         Ok(())

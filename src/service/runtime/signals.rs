@@ -70,12 +70,22 @@ impl Signals {
         }
     }
 
-    /// Stops gracefully after the signal that has arrived. The next signal drops `stop`.
-    pub(crate) async fn stop(&mut self, signal: &str, stop: impl Future<Output = ()>) {
+    /// Stops gracefully after the signal that has arrived. The next signal drops `stop`, and its name is returned.
+    pub(crate) async fn stop(
+        &mut self,
+        signal: &str,
+        stop: impl Future<Output = ()>,
+    ) -> Option<&'static str> {
         tracing::info!(signal, "stopping");
         tokio::select! {
-            () = stop => tracing::info!("stopped"),
-            signal = self.next() => tracing::warn!(signal, "second signal: stopping at once"),
+            () = stop => {
+                tracing::info!("stopped");
+                None
+            }
+            signal = self.next() => {
+                tracing::warn!(signal, "second signal: stopping at once");
+                Some(signal)
+            }
         }
     }
 }

@@ -69,7 +69,12 @@ impl StoreDirectory {
             .recursive(true)
             .mode(DIRECTORY_MODE)
             .create(path);
-        made.map_err(|error| cannot("create the directory", error))?;
+        made.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                unusable(format!("`{}` is not a directory", path.display()))
+            }
+            _ => cannot("create the directory", error),
+        })?;
         // Absolute: the host of this node may change the current directory.
         let absolute = std::path::absolute(path).map_err(|error| cannot("find", error))?;
         let directory = File::open(path).map_err(|error| cannot("open", error))?;

@@ -85,10 +85,7 @@ impl StoreDirectory {
     fn format(&self, connection: &Connection) -> Result<i32> {
         let pragma =
             |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-        let not_a_store = |error: rusqlite::Error| {
-            unusable(format!("`{}` is not a store: {error}", self.file.display()))
-                .with_source(error)
-        };
+        let not_a_store = |error| self.not_a_store(error);
         let (application, format) = (pragma("application_id"), pragma("user_version"));
         let (application, format) = (
             application.map_err(not_a_store)?,
@@ -126,6 +123,16 @@ impl StoreDirectory {
         Error::new(failure.kind(), failure.reason().to_owned(), message)
     }
 
+    /// The error of a file that is no database, or as [`Self::cannot_open`].
+    fn not_a_store(&self, error: rusqlite::Error) -> Error {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase) => {
+                unusable(format!("`{}` is not a store: {error}", self.file.display()))
+            }
+            _ => self.cannot_open(error),
+        }
+    }
+
     fn connect(&self, cache: i32) -> Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.file, flags);
@@ -142,12 +149,7 @@ impl StoreDirectory {
             connection.set_prepared_statement_cache_capacity(64);
             Ok(())
         };
-        set().map_err(|error| match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::NotADatabase) => {
-                unusable(format!("`{}` is not a store", self.file.display())).with_source(error)
-            }
-            _ => self.cannot_open(error),
-        })?;
+        set().map_err(|error| self.not_a_store(error))?;
         Ok(connection)
     }
 }

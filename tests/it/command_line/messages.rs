@@ -79,6 +79,11 @@ fn messages_are_as_committed() {
         &["serve", "--in-memory", "--listen", &server.address],
         &["serve", "--drain", "5"],
         &["serve", "--log", "a=b=c"],
+        &["serve", "--port", "5"],
+        &["call", "customer.get"],
+        &["invoke", "customer.get", "--cust_id", "1"],
+        &["invoke", "customer.get", "--timeout", "-5s"],
+        &["result", "abc"],
     ] {
         let output = server.run(arguments);
         let command = arguments.join(" ").replace('\u{1b}', "\\u{1b}");

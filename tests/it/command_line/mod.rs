@@ -5,5 +5,8 @@ mod help;
 mod input;
 mod messages;
 mod node;
+mod outcomes;
 mod samples;
+mod terminal;
+mod usage;
 mod waiting;

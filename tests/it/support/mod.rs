@@ -7,6 +7,7 @@ pub(crate) mod faulty_worker;
 pub(crate) mod gated;
 pub(crate) mod programs;
 pub(crate) mod proxy;
+pub(crate) mod pty;
 pub(crate) mod raw;
 pub(crate) mod raw_worker;
 pub(crate) mod recorder;

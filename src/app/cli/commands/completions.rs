@@ -8,7 +8,9 @@ use crate::model::error::Result;
 
 /// Generate a shell completion script.
 ///
-/// For bash: `cidery completions bash > /etc/bash_completion.d/cidery`.
+/// bash: `cidery completions bash > ~/.local/share/bash-completion/completions/cidery`;
+/// zsh: `cidery completions zsh > _cidery` in a folder of `$fpath`;
+/// fish: `cidery completions fish > ~/.config/fish/completions/cidery.fish`.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Completions {
     /// The shell.

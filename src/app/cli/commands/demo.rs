@@ -1,6 +1,7 @@
 //! `cidery demo`: a node with demo services, and a client that calls them.
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
 use clap::Args;
 
@@ -43,7 +44,7 @@ pub(in crate::app::cli) struct Demo {
 }
 
 impl Demo {
-    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
         // By default the log has errors only, so that no lines appear within the demonstration.
         let _log = self.log.init(printer.log_filter().or(Some("error")))?;
         let mut signals = catch_signals()?;
@@ -62,11 +63,13 @@ impl Demo {
             signal = signals.next() => Some(signal),
         };
         drop(client);
-        match signal {
-            None => node.stop().await,
+        Ok(match signal {
+            None => {
+                node.stop().await;
+                ExitCode::SUCCESS
+            }
             Some(signal) => stop(node, DRAIN_TIMEOUT, signal, &mut signals, printer).await,
-        }
-        Ok(())
+        })
     }
 
     async fn demonstrate(

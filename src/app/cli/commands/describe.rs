@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::app::cli::args::NodeArgs;
 use crate::app::cli::names::health_name;
+use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::Printer;
 use crate::app::cli::times::duration_text;
@@ -27,7 +27,12 @@ pub(in crate::app::cli) struct Describe {
 
 impl Describe {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let service = self.node.connect().await?.describe(&self.name).await?;
+        let service = self
+            .node
+            .connect(printer)
+            .await?
+            .describe(&self.name)
+            .await?;
         if printer.object(&self.name, || objects::service_description(&service)) {
             return Ok(());
         }

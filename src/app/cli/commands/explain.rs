@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use crate::app::cli::args::NodeArgs;
 use crate::app::cli::cid_arg::CidArg;
 use crate::app::cli::names::{reason_name, service_name, state_name};
+use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::Printer;
 use crate::app::cli::times::local_time_exact;
@@ -20,6 +20,8 @@ use crate::remote::client::ContractClient;
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Explain {
     /// CID of the invocation, a unique prefix of it, or `last`.
+    ///
+    /// `last` is the last stored invocation that this user started with `invoke`, from any terminal and at any node.
     cid: CidArg,
     #[command(flatten)]
     node: NodeArgs,
@@ -27,7 +29,7 @@ pub(in crate::app::cli) struct Explain {
 
 impl Explain {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let client = self.node.connect().await?;
+        let client = self.node.connect(printer).await?;
         let cid = self.cid.resolve(&client).await?;
         let invocation = client.explain(cid).await?;
         let filter = v1::InvocationFilter {

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use crate::app::cli::args::NodeArgs;
-use crate::app::cli::filter::FilterArgs;
+use crate::app::cli::filter::{FilterArgs, note_unknown_services};
 use crate::app::cli::names::{age_of, reason_name, service_name, shown_cids, state_name};
+use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
 use crate::codec::proto::v1;
@@ -35,7 +35,8 @@ pub(in crate::app::cli) struct Invocations {
 impl Invocations {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let filter = self.filter.filter()?;
-        let client = self.node.connect().await?;
+        let services = filter.services.clone();
+        let client = self.node.connect(printer).await?;
         if self.count {
             let mut count = 0_u64;
             let add = |_: v1::Invocation| count += 1;
@@ -43,6 +44,9 @@ impl Invocations {
             let name = count.to_string();
             if !printer.object(&name, || dict! { "count": count }.into()) {
                 printer.data(&name);
+            }
+            if count == 0 {
+                note_unknown_services(&client, &services, printer).await?;
             }
             return Ok(());
         }
@@ -52,6 +56,9 @@ impl Invocations {
         let is_cut = found.len() > limit;
         found.truncate(limit);
         print(printer, &found);
+        if found.is_empty() {
+            note_unknown_services(&client, &services, printer).await?;
+        }
         if is_cut {
             let note = format!(
                 "showing the newest {limit}, there are more: `--limit NUMBER` or `--all` shows them, `--count` counts \

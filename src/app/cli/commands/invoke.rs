@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 
-use crate::app::cli::args::{NodeArgs, duration, usage_error};
-use crate::app::cli::detach::until_interrupted;
+use crate::app::cli::args::{duration, usage_error};
+use crate::app::cli::detach::{at_most, until_interrupted};
 use crate::app::cli::follow::follow;
 use crate::app::cli::input::{DocumentFormat, InputArgs};
 use crate::app::cli::last;
+use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::printer::{Printer, Tone};
-use crate::app::cli::retry_note::note_retries;
 use crate::app::cli::times::future_time;
 use crate::dict;
+use crate::engine::clock::Clock;
 use crate::model::call::{Call, DurableOptions, OnDeadline, Start};
-use crate::model::error::Result;
+use crate::model::error::{Kind, Result};
 use crate::model::id::Cid;
 use crate::model::invocation::RetryPolicy;
 use crate::model::metadata::Metadata;
@@ -36,13 +38,13 @@ pub(in crate::app::cli) struct Invoke {
     /// Run in the background and show all events. Items and the response go to standard output.
     #[arg(long)]
     follow: bool,
-    /// Time to wait for the response. With --async or --follow: time that an attempt may run without progress.
+    /// Time to wait for the response. A call that takes longer is cancelled, unless --continue or --follow is given.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     timeout: Option<Duration>,
     /// Deduplicate: repeats with the same key return the first result.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Keep running after --timeout. `cidery result CID` gets the result.
+    /// Keep running after --timeout. `cidery result CID` or `cidery result last` gets the result.
     #[arg(long = "continue", conflicts_with_all = ["is_async", "follow"])]
     continues: bool,
     /// CID of the invocation. Default: generated.
@@ -64,15 +66,23 @@ pub(in crate::app::cli) struct Invoke {
         conflicts_with = "delay",
         help_heading = BACKGROUND
     )]
-    start_time: Option<jiff::Timestamp>,
+    start_time: Option<Timestamp>,
     /// Expire if no attempt starts within this time after acceptance.
     #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = BACKGROUND)]
     expiration: Option<Duration>,
     /// Fail if the invocation has not ended by this time, retries included.
     #[arg(long, value_parser = future_time, value_name = "TIME", help_heading = BACKGROUND)]
-    deadline: Option<jiff::Timestamp>,
+    deadline: Option<Timestamp>,
+    /// Time that an attempt may run without progress. Default: the timeout of the service.
+    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = BACKGROUND)]
+    attempt_timeout: Option<Duration>,
     /// Maximum number of attempts, including the first.
-    #[arg(long, value_name = "ATTEMPTS", help_heading = BACKGROUND)]
+    #[arg(
+        long,
+        value_parser = clap::value_parser!(u32).range(1..),
+        value_name = "ATTEMPTS",
+        help_heading = BACKGROUND
+    )]
     retry: Option<u32>,
     /// Hold the invocation if all attempts fail, instead of failing it.
     #[arg(long, help_heading = BACKGROUND)]
@@ -101,8 +111,14 @@ fn key_value(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 impl Invoke {
-    /// Refuses options of asynchronous invocations in a synchronous one, by their names.
+    /// Refuses options of asynchronous invocations in a synchronous one, by their names, and `--timeout` where nothing
+    /// is waited for.
     fn check_async_options(&self) -> Result<()> {
+        if self.is_async && self.timeout.is_some() {
+            let message = "`--timeout` limits the time to wait, and `--async` does not wait; use \
+                           `--attempt-timeout` or `--deadline`";
+            return Err(usage_error(message));
+        }
         if self.is_async || self.follow {
             return Ok(());
         }
@@ -110,6 +126,7 @@ impl Invoke {
             ("--delay", self.delay.is_some()),
             ("--start-time", self.start_time.is_some()),
             ("--expiration", self.expiration.is_some()),
+            ("--attempt-timeout", self.attempt_timeout.is_some()),
             ("--retry", self.retry.is_some()),
             ("--callback", !self.callback.is_empty()),
             ("--failure-callback", !self.failure_callback.is_empty()),
@@ -127,6 +144,27 @@ impl Invoke {
         };
         let message = format!("{} {verb} `--async` or `--follow`", names.join(", "));
         Err(usage_error(message))
+    }
+
+    /// Refuses an invocation that could only fail or expire, because it would end before it starts.
+    fn check_times(&self) -> Result<()> {
+        let now = Clock::System.now();
+        let (option, start) = match (self.delay, self.start_time) {
+            (Some(delay), _) => (
+                "`--delay`",
+                now.checked_add(delay).unwrap_or(Timestamp::MAX),
+            ),
+            (None, Some(time)) => ("`--start-time`", time.max(now)),
+            (None, None) => ("the present", now),
+        };
+        let expiration = self.expiration.and_then(|time| now.checked_add(time).ok());
+        for (end, time) in [("--deadline", self.deadline), ("--expiration", expiration)] {
+            if time.is_some_and(|time| time <= start) {
+                let message = format!("`{end}` must be later than {option}");
+                return Err(usage_error(message));
+            }
+        }
+        Ok(())
     }
 
     /// The options of durable invocations.
@@ -158,6 +196,7 @@ impl Invoke {
 
     pub(in crate::app::cli) async fn run(mut self, printer: &Printer) -> Result<()> {
         self.check_async_options()?;
+        self.check_times()?;
         let options = self.take_options();
         let metadata: Metadata = self.metadata.into_iter().collect();
         let input = self.input.payload(printer)?;
@@ -167,13 +206,16 @@ impl Invoke {
             service: self.name.into(),
             input,
             cid: self.cid,
-            timeout: self.timeout,
+            timeout: match self.follow || self.is_async {
+                true => self.attempt_timeout,
+                false => self.timeout,
+            },
             metadata: (!metadata.is_empty()).then(|| metadata.into()),
             response_format: format,
             durable: has_options.then(|| Box::new(options)),
         };
         let is_durable = call.is_durable();
-        let client = note_retries(self.node.connect().await?, printer);
+        let client = self.node.connect(printer).await?;
         if self.is_async {
             let accepted = client.invoke_async(call).await?;
             last::remember(accepted.cid);
@@ -189,6 +231,7 @@ impl Invoke {
             last::remember(accepted.cid);
             note_ignored(printer, &accepted.ignored);
             let followed = follow(&client, accepted.cid, printer);
+            let followed = Box::pin(at_most(self.timeout, accepted.cid, followed));
             return until_interrupted(accepted.cid, printer, followed).await;
         }
         // Known before the call, which the node continues when this command is interrupted.
@@ -198,7 +241,11 @@ impl Invoke {
             ..call
         };
         let invoked = async {
-            let (cid, reply) = client.invoke(call).await?;
+            let invoked = client.invoke(call).await;
+            if is_durable && is_accepted(&invoked) {
+                last::remember(cid);
+            }
+            let (cid, reply) = invoked?;
             printer.response(cid, reply.payload)?;
             if let Some(names) = reply.metadata.get(IGNORED_KEY) {
                 note_ignored(printer, &Ignored::from_text(names));
@@ -210,6 +257,14 @@ impl Invoke {
             // Ctrl-C ends the process, and with its connection the call.
             false => invoked.await,
         }
+    }
+}
+
+/// Whether the node has accepted a durable call, as far as its answer tells.
+fn is_accepted<T>(answer: &Result<T>) -> bool {
+    match answer {
+        Ok(_) => true,
+        Err(error) => error.kind() == Kind::DeadlineExceeded,
     }
 }
 

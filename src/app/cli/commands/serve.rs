@@ -1,6 +1,7 @@
 //! `cidery serve`: runs a node.
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
@@ -21,7 +22,7 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
 /// Run a node.
 ///
 /// SIGINT (Ctrl-C), SIGTERM or SIGHUP stops the node: it accepts no more calls and waits for running handlers. A second
-/// signal stops it at once.
+/// signal stops it at once; the exit code is then 128 and the number of the signal.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Serve {
     /// Address to listen on. Default host: 127.0.0.1; default port: 24337. Port 0 selects a free port.
@@ -83,7 +84,7 @@ pub(in crate::app::cli) struct Serve {
 }
 
 impl Serve {
-    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
         let _log = self.log.init(printer.log_filter())?;
         let builder = Node::builder().listen(self.listen).drain(self.drain);
         let (mut builder, stored) = self.add_store(builder)?;
@@ -105,7 +106,7 @@ impl Serve {
         // A large store takes a while to open: a signal ends that too.
         let node = tokio::select! {
             node = builder.start() => node.map_err(with_options)?,
-            _ = signals.next() => return Ok(()),
+            _ = signals.next() => return Ok(ExitCode::SUCCESS),
         };
         announce(node.address(), printer).await;
         tracing::info!(
@@ -117,8 +118,7 @@ impl Serve {
             "serving"
         );
         let signal = signals.next().await;
-        stop(node, self.drain, signal, &mut signals, printer).await;
-        Ok(())
+        Ok(stop(node, self.drain, signal, &mut signals, printer).await)
     }
 
     /// Opens the data directory, unless the node stores nothing.
@@ -157,8 +157,8 @@ fn with_options(error: Error) -> Error {
     error.with_message(message)
 }
 
-/// Prints the bound address as the first line of standard output, and examples to standard error. Where both are pipes
-/// without a reader, the node serves all the same: a blocking thread prints.
+/// Prints the bound address as the first line of standard output, and examples to a terminal on standard error. Where
+/// both are pipes without a reader, the node serves all the same: a blocking thread prints.
 async fn announce(address: Option<SocketAddr>, printer: &Printer) {
     let Some(address) = address else {
         return;
@@ -167,6 +167,10 @@ async fn announce(address: Option<SocketAddr>, printer: &Printer) {
     let printed = tokio::task::spawn_blocking(move || {
         if let Err(error) = printer.listening(address) {
             tracing::debug!(%error, "cannot write to standard output");
+        }
+        // For people: in the log of a unit, they would be noise.
+        if !printer.has_reader() {
+            return;
         }
         let address = dial_address(address);
         let options = node_option(address);

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::app::cli::args::NodeArgs;
+use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::dict;
 use crate::model::error::Result;
@@ -28,7 +28,7 @@ enum Verb {
 impl Service {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let Verb::Forget { name, node } = self.verb;
-        node.connect().await?.forget_service(&name).await?;
+        node.connect(printer).await?.forget_service(&name).await?;
         if !printer.object(&name, || dict! { "name": name.as_str() }.into()) {
             printer.note(Tone::Good, &format!("{name} is forgotten"));
         }

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use crate::app::cli::args::NodeArgs;
 use crate::app::cli::names::health_name;
+use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::{Column, List, Printer, Row};
 use crate::codec::proto::v1;
@@ -21,7 +21,12 @@ pub(in crate::app::cli) struct Services {
 
 impl Services {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let services = self.node.connect().await?.services(&self.prefix).await?;
+        let services = self
+            .node
+            .connect(printer)
+            .await?
+            .services(&self.prefix)
+            .await?;
         printer.list(List {
             columns: [
                 Column::fixed("NAME"),

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use crate::app::cli::args::NodeArgs;
 use crate::app::cli::names::age_of;
+use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::{Column, List, Printer, Row};
 use crate::codec::proto::v1;
@@ -18,7 +18,7 @@ pub(in crate::app::cli) struct Workers {
 
 impl Workers {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let workers = self.node.connect().await?.workers().await?;
+        let workers = self.node.connect(printer).await?.workers().await?;
         printer.list(List {
             columns: [
                 Column::text("NAME"),

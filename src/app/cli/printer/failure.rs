@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::style::{DIM, RED};
 use crate::app::escape;
+use crate::codec::failure::failure_dict;
 use crate::codec::json;
 use crate::dict;
 use crate::model::error::{Error, Kind, reason};
@@ -14,7 +15,7 @@ use crate::model::value::Value;
 
 /// The exit code for a command line that is used incorrectly. clap exits with it too.
 const USAGE: u8 = 2;
-/// The exit code of `check-worker`: the command did what it should, and the worker failed.
+/// The exit code where the command did what it should, and a service, or the worker of `check-worker`, failed.
 const FAILED: u8 = 1;
 
 /// The exit code of a command that failed, see docs/cli.md.
@@ -22,8 +23,19 @@ pub(super) fn exit_code(error: &Error) -> ExitCode {
     ExitCode::from(match error.reason() {
         reason::USAGE_INVALID => USAGE,
         reason::CHECKS_FAILED => FAILED,
+        _ if is_unavailable(error.kind()) && is_outcome(error) => FAILED,
         _ => error.kind().exit_code(),
     })
+}
+
+/// Whether a failure means that the node or a worker cannot be reached now, if it is not the outcome of a service.
+fn is_unavailable(kind: Kind) -> bool {
+    matches!(kind, Kind::Unavailable | Kind::ResourceExhausted)
+}
+
+/// Whether a failure is the outcome of an invocation: a stored one, or one with the reason of a service.
+fn is_outcome(error: &Error) -> bool {
+    error.fact(STORED).is_some() || !reason::ALL.contains(&error.reason())
 }
 
 /// Writes an error for people.
@@ -62,24 +74,12 @@ pub(super) fn write_json(error: &Error, err: &mut impl io::Write) -> io::Result<
 
 /// The object of an error, as docs/cli.md describes it.
 pub(in crate::app::cli) fn to_object(error: &Error) -> Value {
-    let violations = error.field_violations().iter().map(|violation| {
-        Value::from(dict! {
-            "path": violation.path.as_str(),
-            "code": violation.code.as_ref(),
-            "message": violation.message.as_str(),
-        })
-    });
-    dict! {
-        "code": error.kind().name(),
-        "reason": error.reason(),
-        "message": error.message(),
-        "retryable": error.is_retryable(),
-        "retry_delay": error.retry_after().map(|delay| delay.as_secs_f64()),
-        "cid": error.cid().map(|cid| cid.to_string()),
-        "violations": violations.collect::<Vec<_>>(),
-        "causes": causes(error).collect::<Vec<_>>(),
-    }
-    .into()
+    let mut object = failure_dict(error);
+    let retry_delay = error.retry_after().map(|delay| delay.as_secs_f64());
+    object.insert("retry_delay", retry_delay);
+    object.insert("cid", error.cid().map(|cid| cid.to_string()));
+    object.insert("causes", causes(error).map(Value::Text).collect::<Vec<_>>());
+    object.into()
 }
 
 fn causes(error: &Error) -> impl Iterator<Item = String> {
@@ -110,6 +110,12 @@ fn hint(error: &Error) -> Option<Cow<'static, str>> {
         (reason::BIND_FAILED, _) => {
             "another process may use the address; choose another one with `--listen`"
         }
+        (reason::STORE_UNUSABLE, _) if is_denied(error) => {
+            "the user of the node must be able to write to its data directory; choose another one with `--data-dir`"
+        }
+        (reason::STORE_FAILED, Kind::Unavailable | Kind::Internal) if error.cid().is_none() => {
+            "check the free space and the health of the disk, and the log of the node"
+        }
         (reason::SERVICE_UNKNOWN, _) => "`cidery services` lists all services",
         (reason::NO_WORKER, _) => {
             "start its worker, or use `--async` to run it once a worker connects"
@@ -122,6 +128,18 @@ fn hint(error: &Error) -> Option<Cow<'static, str>> {
         _ => return None,
     };
     Some(hint.into())
+}
+
+/// Whether the system denies access to a file.
+fn is_denied(error: &Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let cause = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| {
+        matches!(
+            cause.kind(),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+        )
+    })
 }
 
 #[cfg(test)]

@@ -86,8 +86,8 @@ impl Printer {
         self.global.output == Output::Name
     }
 
-    /// Whether to show progress: a person is reading standard error.
-    pub(super) fn shows_progress(&self) -> bool {
+    /// Whether a person reads standard error: to them, progress and examples are shown.
+    pub(super) fn has_reader(&self) -> bool {
         self.is_table() && self.is_interactive && !self.global.quiet
     }
 

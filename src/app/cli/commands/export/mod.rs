@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use self::folder::{Change, Target};
 use self::package_names::{go_import_path, java_package};
-use crate::app::cli::args::NodeArgs;
+use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
 use crate::codec::convert::{sio_from_proto, sio_to_proto};
 use crate::codec::proto::v1;
@@ -161,7 +161,7 @@ impl Proto {
 
     /// The selected services that have a typed method. Notes name those that have none.
     async fn described(&self, printer: &Printer) -> Result<Vec<Described>> {
-        let client = self.node.connect().await?;
+        let client = self.node.connect(printer).await?;
         let builtins = match self.builtins {
             true => HashMap::new(),
             false => builtin_declarations()?,
