@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::directory::{StoreDirectory, unusable};
@@ -139,6 +140,7 @@ impl StoreDirectory {
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
             connection.pragma_update(None, "cache_size", cache)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
+            keep_plans(&connection)?;
             connection.set_prepared_statement_cache_capacity(64);
             Ok(())
         };
@@ -150,6 +152,14 @@ impl StoreDirectory {
         })?;
         Ok(connection)
     }
+}
+
+/// Makes SQLite plan a statement without looking at the values that are bound to it. It would otherwise plan a cached
+/// statement with `LIMIT ?` or `column = ?` again for each execution, since clearing its values expires such a plan.
+pub(super) fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
 }
 
 /// `build.rs` records how SQLite was compiled.
